@@ -1,0 +1,1 @@
+//! The owners: actix shells around the machines of `deeptravel-domain`, the journal and the projector.

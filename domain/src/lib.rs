@@ -1,0 +1,1 @@
+//! The rules of DeepTravel, and nothing else: no clock, no IO, no randomness, no logging.
