@@ -1,1 +1,15 @@
-//! The rules of DeepTravel, and nothing else: no clock, no IO, no randomness, no logging.
+//! The rules of DeepTravel, and nothing else: no clock, no IO, no randomness, no new ids, no logging.
+//!
+//! Every machine here has the same shape. `decide` holds all checks and answers with events or a
+//! [`rejection::Rejection`]; `evolve` is the only mutation and cannot fail; `next_deadline` says when to wake.
+//! The actors of `deeptravel-actors` are the callers; time, ids and chance are their arguments.
+
+#![deny(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]
+#![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod departure;
+pub mod ids;
+pub mod money;
+pub mod party;
+pub mod rejection;
+pub mod time;

@@ -1,0 +1,379 @@
+//! Identities. An id that the service makes is time-ordered and carries the shard of its key, in the layout of a
+//! UUID version 7 (RFC 9562): 48 bits of milliseconds, 12 bits of shard, 62 bits of chance. Its text is 26 characters
+//! of Crockford base32, which sort like the ids. Ids of things inside an order begin with the order's id, so that the
+//! owner is found without a look-up (architecture rule 13).
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::time::Timestamp;
+
+/// The text is not an id of the kind asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {0}")]
+pub struct InvalidId(pub &'static str);
+
+/// A virtual shard: the part of the state to which a key belongs (0–4095).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Shard(u16);
+
+impl Shard {
+    pub const COUNT: u16 = 4096;
+
+    /// Every number has a shard: it is taken modulo [`Shard::COUNT`].
+    pub const fn of(number: u64) -> Shard {
+        Shard((number % Shard::COUNT as u64) as u16)
+    }
+
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Characters of a 128-bit id in base32.
+const TEXT_LEN: usize = 26;
+
+fn encode(bits: u128) -> [u8; TEXT_LEN] {
+    let mut text = [b'0'; TEXT_LEN];
+    let mut rest = bits;
+    for slot in text.iter_mut().rev() {
+        *slot = ALPHABET.get((rest & 31) as usize).copied().unwrap_or(b'0');
+        rest >>= 5;
+    }
+    text
+}
+
+fn decode(text: &str) -> Option<u128> {
+    let bytes = text.as_bytes();
+    // 26 characters hold 130 bits: the first may only use three of its five.
+    if bytes.len() != TEXT_LEN || bytes.first().is_some_and(|first| *first > b'7') {
+        return None;
+    }
+    bytes.iter().try_fold(0_u128, |bits, byte| {
+        let digit = ALPHABET.iter().position(|letter| letter == byte)?;
+        Some(bits << 5 | digit as u128)
+    })
+}
+
+fn write_text(f: &mut fmt::Formatter<'_>, bits: u128) -> fmt::Result {
+    let text = encode(bits);
+    // The alphabet is ASCII, so this cannot fail.
+    f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+}
+
+fn compose(at: Timestamp, shard: Shard, chance: u64) -> u128 {
+    let ms = (at.as_ms().max(0) as u128) & 0xFFFF_FFFF_FFFF;
+    ms << 80 | 0x7 << 76 | u128::from(shard.0) << 64 | 0x2 << 62 | u128::from(chance >> 2)
+}
+
+macro_rules! time_ordered_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// A new id. `chance` must be fresh for every call with the same instant and shard.
+            pub fn compose(at: Timestamp, shard: Shard, chance: u64) -> $name {
+                $name(compose(at, shard, chance))
+            }
+
+            pub const fn from_bits(bits: u128) -> $name {
+                $name(bits)
+            }
+
+            pub const fn bits(self) -> u128 {
+                self.0
+            }
+
+            pub fn shard(self) -> Shard {
+                Shard(((self.0 >> 64) & 0xFFF) as u16)
+            }
+
+            /// When the id was made, to the millisecond.
+            pub fn made_at(self) -> Timestamp {
+                Timestamp::from_ms((self.0 >> 80) as i64)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_text(f, self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<$name, InvalidId> {
+                decode(text).map($name).ok_or(InvalidId($what))
+            }
+        }
+
+        text_traits!($name);
+    };
+}
+
+/// Debug and serde through the text form.
+macro_rules! text_traits {
+    ($name:ident) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+time_ordered_id!(
+    /// An order. Its shard is its traveller's.
+    OrderId,
+    "order id"
+);
+time_ordered_id!(
+    /// A traveller: one WeChat openid.
+    TravellerId,
+    "traveller id"
+);
+time_ordered_id!(
+    /// A validator session of an operator on a device.
+    SessionId,
+    "session id"
+);
+
+/// A ticket: its order and a number within it, from 1. Text: `<order>-<number>`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TicketId {
+    pub order: OrderId,
+    pub number: u16,
+}
+
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.order, self.number)
+    }
+}
+
+impl FromStr for TicketId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<TicketId, InvalidId> {
+        let (order, number) = split_number(text, '-').ok_or(InvalidId("ticket id"))?;
+        Ok(TicketId { order, number })
+    }
+}
+
+text_traits!(TicketId);
+
+/// A hold on seats: the order and the number of its item, from 0. Text: `<order>.<item>`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HoldId {
+    pub order: OrderId,
+    pub item: u16,
+}
+
+impl fmt::Display for HoldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.order, self.item)
+    }
+}
+
+impl FromStr for HoldId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<HoldId, InvalidId> {
+        let (order, item) = split_number(text, '.').ok_or(InvalidId("hold id"))?;
+        Ok(HoldId { order, item })
+    }
+}
+
+text_traits!(HoldId);
+
+/// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 28 characters at
+/// most for the first 9 attempts, within WeChat's 32. Text: `<order>P<attempt>`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutTradeNo {
+    pub order: OrderId,
+    pub attempt: u16,
+}
+
+impl fmt::Display for OutTradeNo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}P{}", self.order, self.attempt)
+    }
+}
+
+impl FromStr for OutTradeNo {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<OutTradeNo, InvalidId> {
+        // The order's own text may contain a P: the separator is at a fixed place.
+        let (order, attempt) = split_number(text, 'P').ok_or(InvalidId("outTradeNo"))?;
+        Ok(OutTradeNo { order, attempt })
+    }
+}
+
+text_traits!(OutTradeNo);
+
+/// `<order><separator><number>` with the number in canonical form, so that an id has exactly one text.
+fn split_number(text: &str, separator: char) -> Option<(OrderId, u16)> {
+    let order = text.get(..TEXT_LEN)?.parse().ok()?;
+    let digits = text.get(TEXT_LEN..)?.strip_prefix(separator)?;
+    let number: u16 = digits.parse().ok()?;
+    (number.to_string() == digits).then_some((order, number))
+}
+
+/// Longest text of a code or a departure id, in bytes: they are part of record keys, whose length is bounded.
+pub const CODE_LEN_MAX: usize = 64;
+
+macro_rules! code {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        /// 1–64 ASCII letters, digits, `-`, `_`, `.`; cheap to clone.
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<$name, InvalidId> {
+                let fits = !text.is_empty()
+                    && text.len() <= CODE_LEN_MAX
+                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+                if fits { Ok($name(text.into())) } else { Err(InvalidId($what)) }
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        text_traits!($name);
+    };
+}
+
+code!(
+    /// A route, as administrators name it.
+    RouteCode,
+    "route code"
+);
+code!(
+    /// A schedule: one departure time of a route over a range of dates.
+    ScheduleId,
+    "schedule id"
+);
+code!(
+    /// A dated departure: `<schedule>.<yyyymmdd>`. The schedule and the date are found from it.
+    DepartureId,
+    "departure id"
+);
+code!(
+    /// A seat class of a departure (standard, deluxe, …).
+    SeatClassCode,
+    "seat class"
+);
+code!(
+    /// A city or district in which travellers search; has ports.
+    PlaceCode,
+    "place code"
+);
+code!(
+    /// A terminal or border crossing where a departure stops.
+    PortCode,
+    "port code"
+);
+code!(
+    /// The company that runs a departure.
+    OperatorCode,
+    "operator code"
+);
+code!(
+    /// A merchant whose staff redeems tickets. A carrier's merchant has the operator's code.
+    MerchantCode,
+    "merchant id"
+);
+code!(
+    /// A gate or venue of a merchant.
+    LocationCode,
+    "location id"
+);
+code!(
+    /// What a ticket gives the right to, and what an operator may redeem.
+    EntitlementCode,
+    "entitlement code"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(ms: i64) -> OrderId {
+        OrderId::compose(Timestamp::from_ms(ms), Shard::of(77), 0xFEED_BEEF_0000_1234)
+    }
+
+    #[test]
+    fn an_order_id_carries_its_time_and_shard_and_sorts_by_time() {
+        let id = order(1_764_000_000_123);
+        assert_eq!(id.made_at(), Timestamp::from_ms(1_764_000_000_123));
+        assert_eq!(id.shard().number(), 77);
+        assert_eq!(id.to_string().len(), 26);
+        assert!(order(1).to_string() < order(2).to_string());
+        assert_eq!((id.bits() >> 76) & 0xF, 7, "the version of RFC 9562");
+        assert_eq!((id.bits() >> 62) & 0x3, 2, "the variant of RFC 9562");
+    }
+
+    #[test]
+    fn ids_inside_an_order_name_their_order_and_have_one_text_each() {
+        let order = order(1_764_000_000_123);
+        let ticket = TicketId { order, number: 3 };
+        assert_eq!(ticket.to_string().parse(), Ok(ticket));
+        let hold = HoldId { order, item: 0 };
+        assert_eq!(hold.to_string().parse(), Ok(hold));
+        let payment = OutTradeNo { order, attempt: 1 };
+        assert_eq!(payment.to_string().parse(), Ok(payment));
+        assert!(payment.to_string().len() <= 32, "WeChat's limit");
+        assert_eq!(format!("{order}-03").parse::<TicketId>(), Err(InvalidId("ticket id")));
+        assert_eq!(format!("{order}-+3").parse::<TicketId>(), Err(InvalidId("ticket id")));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["", "8ZZZZZZZZZZZZZZZZZZZZZZZZZ", "0123456789012345678901234I", "0123456789é12345678901234"] {
+            assert_eq!(text.parse::<OrderId>(), Err(InvalidId("order id")), "{text}");
+        }
+        for text in ["", "a b", "ä", &"x".repeat(65)] {
+            assert_eq!(text.parse::<RouteCode>(), Err(InvalidId("route code")), "{text}");
+        }
+    }
+}
