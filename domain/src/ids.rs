@@ -254,6 +254,12 @@ macro_rules! code {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// From a constant of the program, which is known to fit.
+            pub fn constant(text: &'static str) -> $name {
+                debug_assert!(text.parse::<$name>().is_ok(), "{text:?} is no code");
+                $name(text.into())
+            }
         }
 
         impl fmt::Display for $name {
@@ -333,6 +339,13 @@ code!(
     EntitlementCode,
     "entitlement code"
 );
+
+impl From<&OperatorCode> for MerchantCode {
+    /// A carrier redeems its own tickets.
+    fn from(operator: &OperatorCode) -> MerchantCode {
+        MerchantCode(Arc::clone(&operator.0))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,8 @@
 pub mod departure;
 pub mod ids;
 pub mod money;
+pub mod order;
 pub mod party;
 pub mod rejection;
+pub mod ticket;
 pub mod time;

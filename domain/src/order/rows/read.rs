@@ -1,0 +1,247 @@
+//! From stored rows to the machine.
+
+use std::sync::Arc;
+
+use super::{
+    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, PriceLineRow, RedemptionRow, RowsError,
+    TicketRow,
+};
+use crate::departure::Stretch;
+use crate::ids::TicketId;
+use crate::money::Money;
+use crate::order::{
+    Contact, Draft, Item, LedgerEntry, Order, OrderStatus, Passenger, Payment, PaymentState, Price, PriceLine,
+    SealedDocument, SeatWish, Stage,
+};
+use crate::ticket::{Journey, Redemption, Ticket};
+use crate::time::Timestamp;
+
+impl Order {
+    /// The order as its rows say. What was under way is derived: a live payment is asked about at once.
+    pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Order, RowsError> {
+        let OrderRows { orders, items, passengers, payments, tickets, redemptions, ledger, .. } = rows;
+        let row = single(orders)?;
+        let draft = draft_of(&row, items, passengers)?;
+        let mut payments = payments.into_iter().map(payment_of).collect::<Result<Vec<_>, _>>()?;
+        payments.sort_by_key(|payment| payment.number);
+        let mut tickets = tickets.into_iter().map(ticket_of).collect::<Result<Vec<_>, _>>()?;
+        tickets.sort_by_key(|ticket| ticket.id);
+        add_redemptions(&mut tickets, redemptions)?;
+        let mut ledger = ledger.iter().map(ledger_of).collect::<Result<Vec<_>, _>>()?;
+        ledger.sort_by_key(|(number, _)| *number);
+
+        let status: OrderStatus = parse(&row.status)?;
+        let cancelled = match (row.cancelled_at, &row.cancel_reason) {
+            (Some(at), Some(why)) => Some((Timestamp::from_ms(at), parse(why)?)),
+            _ => None,
+        };
+        let stage = stage_of(status, &payments);
+        // Whether a create call was under way is not known any more: take it that one was, just now.
+        let create_called_at = payments.iter().any(|payment| payment.state.is_alive()).then_some(now);
+        Ok(Order {
+            items: draft.items.clone(),
+            draft: Arc::new(draft),
+            status,
+            created_at: Timestamp::from_ms(row.created_at),
+            first_lock_expires_at: Timestamp::from_ms(row.first_lock_expires_at),
+            lock_expires_at: Timestamp::from_ms(row.lock_expires_at),
+            payments,
+            tickets,
+            ledger: ledger.into_iter().map(|(_, entry)| entry).collect(),
+            paid_at: row.paid_at.map(Timestamp::from_ms),
+            completed_at: row.completed_at.map(Timestamp::from_ms),
+            cancelled,
+            stage,
+            retry_at: None,
+            failures: 0,
+            create_called_at,
+        })
+    }
+}
+
+fn stage_of(status: OrderStatus, payments: &[Payment]) -> Stage {
+    if status != OrderStatus::Pending {
+        return Stage::Done;
+    }
+    match payments.iter().find(|payment| payment.state.is_alive()).map(|payment| &payment.state) {
+        None => Stage::Open,
+        Some(PaymentState::Created { .. }) => Stage::Payable { polls: 1, polling: true },
+        Some(_) => Stage::Extending { next: 0 },
+    }
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T, RowsError>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| RowsError(format!("{text:?}: {error}")))
+}
+
+fn narrow<T: TryFrom<u32>>(number: u32) -> Result<T, RowsError> {
+    T::try_from(number).map_err(|_| RowsError(format!("{number} is out of range")))
+}
+
+fn single(orders: Vec<OrderRow>) -> Result<OrderRow, RowsError> {
+    let count = orders.len();
+    orders.into_iter().next().filter(|_| count == 1).ok_or_else(|| RowsError(format!("{count} order rows")))
+}
+
+fn money(minor: i64, currency: &str) -> Result<Money, RowsError> {
+    Ok(Money::new(minor, parse(currency)?))
+}
+
+fn stretch_of(board: u32, alight: u32) -> Result<Stretch, RowsError> {
+    Stretch::new(narrow(board)?, narrow(alight)?).ok_or_else(|| RowsError(format!("stretch {board}–{alight}")))
+}
+
+fn draft_of(
+    row: &OrderRow,
+    mut items: Vec<OrderItemRow>,
+    mut passengers: Vec<PassengerRow>,
+) -> Result<Draft, RowsError> {
+    items.sort_by_key(|item| item.item);
+    passengers.sort_by_key(|passenger| passenger.passenger);
+    let lock_ms = row.first_lock_expires_at.saturating_sub(row.created_at);
+    Ok(Draft {
+        id: parse(&row.order_id)?,
+        traveller: parse(&row.traveller_id)?,
+        idempotency_key: row.idempotency_key.as_str().into(),
+        body_hash: row.body_hash.as_slice().try_into().map_err(|_| RowsError("body hash".to_owned()))?,
+        locale: row.locale.as_str().into(),
+        contact: Contact {
+            name: row.contact_name.as_str().into(),
+            phone: row.contact_phone.as_str().into(),
+            email: row.contact_email.as_deref().map(Into::into),
+        },
+        passengers: passengers.into_iter().map(passenger_of).collect::<Result<_, _>>()?,
+        items: items.into_iter().map(item_of).collect::<Result<_, _>>()?,
+        price: Price {
+            total: money(row.total_minor, &row.currency)?,
+            lines: row.price_lines.iter().map(price_line_of).collect::<Result<_, _>>()?,
+        },
+        lock_seconds: u32::try_from(lock_ms / 1000).unwrap_or(0),
+    })
+}
+
+fn price_line_of(row: &PriceLineRow) -> Result<PriceLine, RowsError> {
+    Ok(PriceLine {
+        item: narrow(row.item)?,
+        kind: parse(&row.passenger_type)?,
+        class: parse(&row.seat_class)?,
+        count: narrow(row.count)?,
+        unit_minor: row.unit_minor,
+        discount_minor: row.discount_minor,
+        total_minor: row.total_minor,
+        explanation: row.explanation.as_str().into(),
+    })
+}
+
+fn item_of(row: OrderItemRow) -> Result<Item, RowsError> {
+    let seats: Vec<Box<str>> = row.seats.into_iter().map(Into::into).collect();
+    Ok(Item {
+        departure: parse(&row.departure_id)?,
+        route: parse(&row.route_code)?,
+        operator: parse(&row.operator)?,
+        class: parse(&row.seat_class)?,
+        stretch: stretch_of(row.board, row.alight)?,
+        board_port: parse(&row.board_port)?,
+        alight_port: parse(&row.alight_port)?,
+        departs_at: Timestamp::from_ms(row.departs_at),
+        arrives_at: Timestamp::from_ms(row.arrives_at),
+        wish: if row.chosen { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any },
+        seats,
+    })
+}
+
+fn passenger_of(row: PassengerRow) -> Result<Passenger, RowsError> {
+    let document = match (row.document_kind, row.document_key_version, row.document_sealed, row.document_mask) {
+        (Some(kind), Some(key_version), Some(sealed), Some(mask)) => {
+            Some(SealedDocument { kind: kind.into(), key_version, ciphertext: sealed.into(), mask: mask.into() })
+        }
+        _ => None,
+    };
+    Ok(Passenger { name: row.name.into(), kind: parse(&row.passenger_type)?, document })
+}
+
+fn payment_of(row: PaymentRow) -> Result<Payment, RowsError> {
+    let missing = |what: &str| RowsError(format!("payment {} has no {what}", row.out_trade_no));
+    let state = match row.state.as_str() {
+        "begun" => PaymentState::Begun,
+        "created" => PaymentState::Created {
+            prepay_id: row.prepay_id.as_deref().ok_or_else(|| missing("prepay id"))?.into(),
+            nonce: row.nonce.as_deref().ok_or_else(|| missing("nonce"))?.into(),
+            signed_at_seconds: row.signed_at_seconds.ok_or_else(|| missing("signing time"))?,
+        },
+        "refused" => PaymentState::Refused { code: row.refusal.as_deref().ok_or_else(|| missing("refusal"))?.into() },
+        "closed" => PaymentState::Closed,
+        "paid" | "paid_late" => {
+            let transaction_id = row.transaction_id.as_deref().ok_or_else(|| missing("transaction"))?.into();
+            if row.state == "paid" {
+                PaymentState::Paid { transaction_id }
+            } else {
+                PaymentState::PaidLate { transaction_id }
+            }
+        }
+        other => return Err(RowsError(format!("payment state {other:?}"))),
+    };
+    Ok(Payment {
+        number: parse(&row.out_trade_no)?,
+        total: money(row.total_minor, &row.currency)?,
+        body: row.body.into(),
+        time_expire: Timestamp::from_ms(row.time_expire),
+        hold_expires_at: Timestamp::from_ms(row.hold_expires_at),
+        begun_at: Timestamp::from_ms(row.begun_at),
+        state,
+    })
+}
+
+fn ticket_of(row: TicketRow) -> Result<Ticket, RowsError> {
+    Ok(Ticket {
+        id: parse(&row.ticket_id)?,
+        passenger: narrow(row.passenger)?,
+        journey: Journey {
+            departure: parse(&row.departure_id)?,
+            stretch: stretch_of(row.board, row.alight)?,
+            seat: row.seat.into(),
+            board_port: parse(&row.board_port)?,
+            departs_at: Timestamp::from_ms(row.departs_at),
+        },
+        merchant: parse(&row.merchant)?,
+        entitlement: parse(&row.entitlement)?,
+        total: narrow(row.total)?,
+        remaining: narrow(row.remaining)?,
+        status: parse(&row.status)?,
+        valid_from: Timestamp::from_ms(row.valid_from),
+        valid_until: Timestamp::from_ms(row.valid_until),
+        redemptions: Vec::new(),
+    })
+}
+
+fn add_redemptions(tickets: &mut [Ticket], mut rows: Vec<RedemptionRow>) -> Result<(), RowsError> {
+    rows.sort_by_key(|row| row.number);
+    for row in rows {
+        let id: TicketId = parse(&row.ticket_id)?;
+        let ticket = tickets
+            .iter_mut()
+            .find(|ticket| ticket.id == id)
+            .ok_or_else(|| RowsError(format!("redemption of unknown ticket {id}")))?;
+        ticket.redemptions.push(Redemption {
+            session: parse(&row.session_id)?,
+            request_id: row.request_id.into(),
+            location: row.location.map(Into::into),
+            quantity: narrow(row.quantity)?,
+            at: Timestamp::from_ms(row.redeemed_at),
+        });
+    }
+    Ok(())
+}
+
+fn ledger_of(row: &LedgerRow) -> Result<(u32, LedgerEntry), RowsError> {
+    let entry = LedgerEntry {
+        kind: parse(&row.kind)?,
+        payment: parse(&row.out_trade_no)?,
+        amount: money(row.amount_minor, &row.currency)?,
+        at: Timestamp::from_ms(row.at),
+    };
+    Ok((row.number, entry))
+}

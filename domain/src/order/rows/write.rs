@@ -1,0 +1,326 @@
+//! From the machine to its rows.
+
+use super::{
+    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, PriceLineRow, RedemptionRow,
+    ScanAttemptRow, TicketAuditRow, TicketRow,
+};
+use crate::ids::TicketId;
+use crate::order::command::Event;
+use crate::order::redeem::{ScanOutcome, TicketOutcome};
+use crate::order::{Item, LedgerEntry, Order, Passenger, Payment, PaymentState, PriceLine, SeatWish};
+use crate::ticket::{Redemption, Ticket, TicketStatus};
+use crate::time::Timestamp;
+
+impl Order {
+    /// Images of the rows that `events` changed, as they are now: call it after `evolve`.
+    pub fn changed_rows(&self, events: &[Event], version: u64) -> OrderRows {
+        let mut rows = OrderRows::default();
+        let mut order_changed = false;
+        for event in events {
+            match event {
+                Event::Placed => {
+                    order_changed = true;
+                    rows.items = self.item_rows(version);
+                    rows.passengers = self.passenger_rows(version);
+                }
+                Event::PaymentBegun { terms, .. } => {
+                    order_changed = true;
+                    rows.payments.extend(self.payment_rows(version, |payment| payment.number == terms.number));
+                }
+                Event::PaymentCreated { number, .. } | Event::PaymentRefused { number, .. } => {
+                    rows.payments.extend(self.payment_rows(version, |payment| payment.number == *number));
+                }
+                Event::Paid { at, capture, .. } => {
+                    order_changed = true;
+                    rows.payments = self.payment_rows(version, |payment| {
+                        capture.as_ref().is_some_and(|(number, _)| payment.number == *number)
+                    });
+                    rows.tickets = self.tickets.iter().map(|ticket| self.ticket_row(ticket, version)).collect();
+                    let event_id = capture.as_ref().map_or_else(|| self.id().to_string(), |(n, _)| n.to_string());
+                    rows.audit = self
+                        .tickets
+                        .iter()
+                        .map(|ticket| audit_row(ticket.id, None, ticket.status, "issued", &event_id, *at, version))
+                        .collect();
+                    rows.ledger = self.ledger_rows(version);
+                }
+                Event::Cancelled { .. } => {
+                    order_changed = true;
+                    rows.payments = self.payment_rows(version, |_| true);
+                }
+                Event::LateMoney { .. } => {
+                    rows.payments = self.payment_rows(version, |_| true);
+                    rows.ledger = self.ledger_rows(version);
+                }
+                Event::Scanned(outcome) if !outcome.is_repeated() => self.scan_rows(outcome, version, &mut rows),
+                Event::Completed { .. } => order_changed = true,
+                Event::HoldPlaced { .. }
+                | Event::HoldRefused { .. }
+                | Event::HoldUndone
+                | Event::HoldPaying
+                | Event::CreateCalled { .. }
+                | Event::PollBegun
+                | Event::PollEnded
+                | Event::ClosingBegun { .. }
+                | Event::CloseStepped { .. }
+                | Event::ReleaseBegun { .. }
+                | Event::HoldReleased
+                | Event::SettlingBegun { .. }
+                | Event::HoldConfirmed
+                | Event::StepFailed { .. }
+                | Event::RetryDue
+                | Event::Scanned(_) => {}
+            }
+        }
+        if order_changed {
+            rows.orders.push(self.order_row(version));
+        }
+        rows
+    }
+
+    fn order_row(&self, version: u64) -> OrderRow {
+        let draft = &self.draft;
+        OrderRow {
+            order_id: draft.id.to_string(),
+            version,
+            traveller_id: draft.traveller.to_string(),
+            idempotency_key: draft.idempotency_key.to_string(),
+            body_hash: draft.body_hash.to_vec(),
+            status: self.status.code().to_owned(),
+            locale: draft.locale.to_string(),
+            contact_name: draft.contact.name.to_string(),
+            contact_phone: draft.contact.phone.to_string(),
+            contact_email: draft.contact.email.as_deref().map(str::to_owned),
+            currency: draft.price.total.currency.code().to_owned(),
+            total_minor: draft.price.total.minor,
+            price_lines: draft.price.lines.iter().map(price_line_row).collect(),
+            created_at: self.created_at.as_ms(),
+            first_lock_expires_at: self.first_lock_expires_at.as_ms(),
+            lock_expires_at: self.lock_expires_at.as_ms(),
+            paid_at: self.paid_at.map(Timestamp::as_ms),
+            completed_at: self.completed_at.map(Timestamp::as_ms),
+            cancelled_at: self.cancelled.map(|(at, _)| at.as_ms()),
+            cancel_reason: self.cancelled.map(|(_, why)| why.code().to_owned()),
+        }
+    }
+
+    fn item_rows(&self, version: u64) -> Vec<OrderItemRow> {
+        let order_id = self.id().to_string();
+        let row = |(number, item): (usize, &Item)| OrderItemRow {
+            order_id: order_id.clone(),
+            item: number as u32,
+            version,
+            departure_id: item.departure.to_string(),
+            route_code: item.route.to_string(),
+            operator: item.operator.to_string(),
+            seat_class: item.class.to_string(),
+            board: u32::from(item.stretch.board),
+            alight: u32::from(item.stretch.alight),
+            board_port: item.board_port.to_string(),
+            alight_port: item.alight_port.to_string(),
+            departs_at: item.departs_at.as_ms(),
+            arrives_at: item.arrives_at.as_ms(),
+            seats: item.seats.iter().map(ToString::to_string).collect(),
+            chosen: item.wish != SeatWish::Any,
+        };
+        self.items.iter().enumerate().map(row).collect()
+    }
+
+    fn passenger_rows(&self, version: u64) -> Vec<PassengerRow> {
+        let order_id = self.id().to_string();
+        let row = |(number, passenger): (usize, &Passenger)| {
+            let document = passenger.document.as_ref();
+            PassengerRow {
+                order_id: order_id.clone(),
+                passenger: number as u32,
+                version,
+                name: passenger.name.to_string(),
+                passenger_type: passenger.kind.code().to_owned(),
+                document_kind: document.map(|document| document.kind.to_string()),
+                document_key_version: document.map(|document| document.key_version),
+                document_sealed: document.map(|document| document.ciphertext.to_vec()),
+                document_mask: document.map(|document| document.mask.to_string()),
+            }
+        };
+        self.draft.passengers.iter().enumerate().map(row).collect()
+    }
+
+    fn payment_rows(&self, version: u64, wanted: impl Fn(&Payment) -> bool) -> Vec<PaymentRow> {
+        self.payments.iter().filter(|payment| wanted(payment)).map(|payment| payment_row(payment, version)).collect()
+    }
+
+    fn ledger_rows(&self, version: u64) -> Vec<LedgerRow> {
+        let order_id = self.id().to_string();
+        let row = |(index, entry): (usize, &LedgerEntry)| LedgerRow {
+            order_id: order_id.clone(),
+            number: index as u32 + 1,
+            version,
+            kind: entry.kind.code().to_owned(),
+            out_trade_no: entry.payment.to_string(),
+            amount_minor: entry.amount.minor,
+            currency: entry.amount.currency.code().to_owned(),
+            at: entry.at.as_ms(),
+        };
+        self.ledger.iter().enumerate().map(row).collect()
+    }
+
+    fn ticket_row(&self, ticket: &Ticket, version: u64) -> TicketRow {
+        TicketRow {
+            ticket_id: ticket.id.to_string(),
+            order_id: self.id().to_string(),
+            version,
+            traveller_id: self.traveller().to_string(),
+            status: ticket.status.code().to_owned(),
+            passenger: u32::from(ticket.passenger),
+            departure_id: ticket.journey.departure.to_string(),
+            board: u32::from(ticket.journey.stretch.board),
+            alight: u32::from(ticket.journey.stretch.alight),
+            seat: ticket.journey.seat.to_string(),
+            board_port: ticket.journey.board_port.to_string(),
+            departs_at: ticket.journey.departs_at.as_ms(),
+            merchant: ticket.merchant.to_string(),
+            entitlement: ticket.entitlement.to_string(),
+            total: u32::from(ticket.total),
+            remaining: u32::from(ticket.remaining),
+            valid_from: ticket.valid_from.as_ms(),
+            valid_until: ticket.valid_until.as_ms(),
+        }
+    }
+
+    fn scan_rows(&self, outcome: &ScanOutcome, version: u64, rows: &mut OrderRows) {
+        for (id, result) in &outcome.tickets {
+            rows.attempts.push(attempt_row(outcome, *id, result, version));
+            let Some(ticket) = self.tickets.iter().find(|ticket| ticket.id == *id) else { continue };
+            let TicketOutcome::Redeemed { repeated: false, at, .. } = result else { continue };
+            rows.tickets.push(self.ticket_row(ticket, version));
+            let Some(redemption) = ticket.redemptions.last() else { continue };
+            rows.redemptions.push(redemption_row(ticket, redemption, outcome, version));
+            let event_id = format!("{}/{}", redemption.session, redemption.request_id);
+            rows.audit.push(audit_row(
+                ticket.id,
+                Some(TicketStatus::Usable),
+                ticket.status,
+                "redeemed",
+                &event_id,
+                *at,
+                version,
+            ));
+        }
+    }
+}
+
+fn price_line_row(line: &PriceLine) -> PriceLineRow {
+    PriceLineRow {
+        item: u32::from(line.item),
+        passenger_type: line.kind.code().to_owned(),
+        seat_class: line.class.to_string(),
+        count: u32::from(line.count),
+        unit_minor: line.unit_minor,
+        discount_minor: line.discount_minor,
+        total_minor: line.total_minor,
+        explanation: line.explanation.to_string(),
+    }
+}
+
+fn payment_row(payment: &Payment, version: u64) -> PaymentRow {
+    let mut row = PaymentRow {
+        out_trade_no: payment.number.to_string(),
+        order_id: payment.number.order.to_string(),
+        version,
+        state: String::new(),
+        total_minor: payment.total.minor,
+        currency: payment.total.currency.code().to_owned(),
+        body: payment.body.to_vec(),
+        time_expire: payment.time_expire.as_ms(),
+        hold_expires_at: payment.hold_expires_at.as_ms(),
+        begun_at: payment.begun_at.as_ms(),
+        prepay_id: None,
+        nonce: None,
+        signed_at_seconds: None,
+        refusal: None,
+        transaction_id: None,
+    };
+    let state = match &payment.state {
+        PaymentState::Begun => "begun",
+        PaymentState::Created { prepay_id, nonce, signed_at_seconds } => {
+            row.prepay_id = Some(prepay_id.to_string());
+            row.nonce = Some(nonce.to_string());
+            row.signed_at_seconds = Some(*signed_at_seconds);
+            "created"
+        }
+        PaymentState::Refused { code } => {
+            row.refusal = Some(code.to_string());
+            "refused"
+        }
+        PaymentState::Closed => "closed",
+        PaymentState::Paid { transaction_id } => {
+            row.transaction_id = Some(transaction_id.to_string());
+            "paid"
+        }
+        PaymentState::PaidLate { transaction_id } => {
+            row.transaction_id = Some(transaction_id.to_string());
+            "paid_late"
+        }
+    };
+    state.clone_into(&mut row.state);
+    row
+}
+
+fn attempt_row(outcome: &ScanOutcome, ticket: TicketId, result: &TicketOutcome, version: u64) -> ScanAttemptRow {
+    let gate = &outcome.scan.gate;
+    let (result, reason) = match result {
+        TicketOutcome::Redeemed { .. } => ("success", None),
+        TicketOutcome::Refused { reason, .. } => ("reject", Some(reason.code().to_owned())),
+    };
+    ScanAttemptRow {
+        session_id: gate.session.to_string(),
+        request_id: outcome.scan.request_id.to_string(),
+        ticket_id: ticket.to_string(),
+        attempted_at: outcome.at.as_ms(),
+        version,
+        operator: gate.operator.to_string(),
+        device: gate.device.to_string(),
+        location: gate.location.as_ref().map(ToString::to_string),
+        entitlement: outcome.scan.entitlement.as_ref().map(ToString::to_string),
+        result: result.to_owned(),
+        reason,
+    }
+}
+
+fn redemption_row(ticket: &Ticket, redemption: &Redemption, outcome: &ScanOutcome, version: u64) -> RedemptionRow {
+    RedemptionRow {
+        ticket_id: ticket.id.to_string(),
+        number: ticket.redemptions.len() as u32,
+        order_id: ticket.id.order.to_string(),
+        version,
+        session_id: redemption.session.to_string(),
+        request_id: redemption.request_id.to_string(),
+        operator: outcome.scan.gate.operator.to_string(),
+        device: outcome.scan.gate.device.to_string(),
+        location: redemption.location.as_deref().map(str::to_owned),
+        merchant: ticket.merchant.to_string(),
+        entitlement: ticket.entitlement.to_string(),
+        quantity: u32::from(redemption.quantity),
+        redeemed_at: redemption.at.as_ms(),
+    }
+}
+
+fn audit_row(
+    ticket: TicketId,
+    from: Option<TicketStatus>,
+    to: TicketStatus,
+    event: &str,
+    event_id: &str,
+    at: Timestamp,
+    version: u64,
+) -> TicketAuditRow {
+    TicketAuditRow {
+        ticket_id: ticket.to_string(),
+        new_status: to.code().to_owned(),
+        event_id: event_id.to_owned(),
+        version,
+        prev_status: from.map(|status| status.code().to_owned()),
+        event: event.to_owned(),
+        created_at: at.as_ms(),
+    }
+}

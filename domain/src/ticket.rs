@@ -1,0 +1,148 @@
+//! A ticket and its states (R-TICKET-05). Tickets belong to their order: only the order's machine changes them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::departure::Stretch;
+use crate::ids::{DepartureId, EntitlementCode, MerchantCode, PortCode, SessionId, TicketId};
+use crate::time::Timestamp;
+
+/// A journey's ticket is valid until this long after the departure (R-TICKET-02).
+pub const JOURNEY_VALID_AFTER_DEPARTURE_SECONDS: i64 = 2 * 60 * 60;
+
+/// The entitlement of every journey ticket: to board.
+pub const BOARDING: &str = "BOARDING";
+
+/// Where a ticket stands. Only `usable` can be redeemed; the last five are final.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketStatus {
+    /// Made for a partner, not yet sold.
+    PreGenerated,
+    Usable,
+    /// The new seat is held and the difference settled; the new ticket is about to be issued.
+    Changing,
+    Used,
+    Refunded,
+    Changed,
+    Expired,
+    Cancelled,
+}
+
+impl TicketStatus {
+    pub const ALL: [TicketStatus; 8] = [
+        TicketStatus::PreGenerated,
+        TicketStatus::Usable,
+        TicketStatus::Changing,
+        TicketStatus::Used,
+        TicketStatus::Refunded,
+        TicketStatus::Changed,
+        TicketStatus::Expired,
+        TicketStatus::Cancelled,
+    ];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            TicketStatus::PreGenerated => "pre_generated",
+            TicketStatus::Usable => "usable",
+            TicketStatus::Changing => "changing",
+            TicketStatus::Used => "used",
+            TicketStatus::Refunded => "refunded",
+            TicketStatus::Changed => "changed",
+            TicketStatus::Expired => "expired",
+            TicketStatus::Cancelled => "cancelled",
+        }
+    }
+
+    /// Nothing follows a final state.
+    pub const fn is_final(self) -> bool {
+        match self {
+            TicketStatus::PreGenerated | TicketStatus::Usable | TicketStatus::Changing => false,
+            TicketStatus::Used
+            | TicketStatus::Refunded
+            | TicketStatus::Changed
+            | TicketStatus::Expired
+            | TicketStatus::Cancelled => true,
+        }
+    }
+
+    /// The whole state table of R-TICKET-05.
+    pub const fn may_become(self, next: TicketStatus) -> bool {
+        use TicketStatus::{Cancelled, Changed, Changing, Expired, PreGenerated, Refunded, Usable, Used};
+        match (self, next) {
+            (PreGenerated, Usable | Cancelled | Expired)
+            | (Usable, Used | Refunded | Changing | Expired)
+            | (Changing, Changed) => true,
+            (PreGenerated | Usable | Changing | Used | Refunded | Changed | Expired | Cancelled, _) => false,
+        }
+    }
+}
+
+impl std::str::FromStr for TicketStatus {
+    type Err = crate::ids::InvalidId;
+
+    fn from_str(text: &str) -> Result<TicketStatus, Self::Err> {
+        TicketStatus::ALL.into_iter().find(|status| status.code() == text).ok_or(crate::ids::InvalidId("ticket status"))
+    }
+}
+
+/// The journey that a ticket carries its passenger on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Journey {
+    pub departure: DepartureId,
+    pub stretch: Stretch,
+    pub seat: Box<str>,
+    pub board_port: PortCode,
+    /// From the stop where the passenger boards.
+    pub departs_at: Timestamp,
+}
+
+/// One use of a ticket, kept as long as the ticket: it answers a repeated request, and "already redeemed".
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Redemption {
+    pub session: SessionId,
+    pub request_id: Box<str>,
+    pub location: Option<Box<str>>,
+    pub quantity: u16,
+    pub at: Timestamp,
+}
+
+/// What one passenger may use, once paid.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ticket {
+    pub id: TicketId,
+    /// Index into the order's passengers.
+    pub passenger: u16,
+    pub journey: Journey,
+    /// Who redeems it: the carrier.
+    pub merchant: MerchantCode,
+    pub entitlement: EntitlementCode,
+    pub total: u16,
+    pub remaining: u16,
+    pub status: TicketStatus,
+    pub valid_from: Timestamp,
+    /// Exclusive.
+    pub valid_until: Timestamp,
+    pub redemptions: Vec<Redemption>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r_ticket_05_no_final_state_is_ever_left_and_every_state_has_one_name() {
+        for from in TicketStatus::ALL {
+            assert_eq!(from.code().parse(), Ok(from));
+            for to in TicketStatus::ALL {
+                assert!(!(from.is_final() && from.may_become(to)), "{from:?} → {to:?}");
+                assert!(from != to || !from.may_become(to), "{from:?} does not become itself");
+            }
+        }
+    }
+
+    #[test]
+    fn r_ticket_05_a_usable_ticket_is_used_refunded_expired_or_enters_a_change() {
+        let next: Vec<_> = TicketStatus::ALL.into_iter().filter(|to| TicketStatus::Usable.may_become(*to)).collect();
+        assert_eq!(next, [TicketStatus::Changing, TicketStatus::Used, TicketStatus::Refunded, TicketStatus::Expired]);
+    }
+}
