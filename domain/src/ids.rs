@@ -148,7 +148,7 @@ time_ordered_id!(
     "order id"
 );
 time_ordered_id!(
-    /// A traveller: one WeChat openid.
+    /// A traveller: one WeChat openid, see [`TravellerId::of_openid_digest`].
     TravellerId,
     "traveller id"
 );
@@ -339,6 +339,14 @@ code!(
     EntitlementCode,
     "entitlement code"
 );
+
+impl TravellerId {
+    /// The traveller behind a WeChat openid: derived from its SHA-256, so that a login has nothing to look up.
+    pub fn of_openid_digest(digest: &[u8; 32]) -> TravellerId {
+        let (head, _) = digest.split_at(16);
+        TravellerId(head.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+    }
+}
 
 impl From<&OperatorCode> for MerchantCode {
     /// A carrier redeems its own tickets.

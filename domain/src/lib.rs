@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod departure;
+pub mod identity;
 pub mod ids;
 pub mod money;
 pub mod order;

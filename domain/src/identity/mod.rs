@@ -1,0 +1,157 @@
+//! Who may do what: accounts of staff, sessions, and validator sessions of gates (R-SCAN-04, R-ADMIN-07).
+//!
+//! The caller is the identity actor. Passwords are checked and tokens are made outside; here only their hashes arrive.
+//! A traveller needs no account: the id is derived from the WeChat openid, so a login looks nothing up.
+
+mod machine;
+pub mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::ids::{DepartureId, LocationCode, MerchantCode, SessionId, TravellerId};
+use crate::time::Timestamp;
+
+pub use machine::{Command, Event};
+
+/// SHA-256 of a bearer token or device secret; the secret itself is never kept.
+pub type SecretHash = [u8; 32];
+
+/// What a member of staff may do (R-ADMIN-07).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Role {
+    /// Redeems tickets.
+    Operator,
+    /// Everything, and alone the configuration.
+    Admin,
+    Ops,
+    Finance,
+    Auditor,
+}
+
+impl Role {
+    pub const ALL: [Role; 5] = [Role::Operator, Role::Admin, Role::Ops, Role::Finance, Role::Auditor];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+            Role::Ops => "ops",
+            Role::Finance => "finance",
+            Role::Auditor => "auditor",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = crate::ids::InvalidId;
+
+    fn from_str(text: &str) -> Result<Role, Self::Err> {
+        Role::ALL.into_iter().find(|role| role.code() == text).ok_or(crate::ids::InvalidId("role"))
+    }
+}
+
+/// A member of staff.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    pub username: Box<str>,
+    /// A PHC string of argon2; opaque here.
+    pub password_hash: Box<str>,
+    pub roles: BTreeSet<Role>,
+    /// The only merchant an operator redeems for; `None`: every merchant.
+    pub merchant: Option<MerchantCode>,
+    pub disabled: bool,
+}
+
+/// Whose bearer token it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Principal {
+    Traveller { id: TravellerId, openid: Box<str> },
+    Staff { username: Box<str> },
+}
+
+/// A login.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Session {
+    pub token_hash: SecretHash,
+    pub principal: Principal,
+    pub opened_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Session {
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.ended_at.is_none() && now < self.expires_at
+    }
+}
+
+/// A gate at work: an operator on a device, at a place, perhaps for one departure.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Validator {
+    pub id: SessionId,
+    pub username: Box<str>,
+    pub device: Box<str>,
+    pub location: Option<LocationCode>,
+    pub departure: Option<DepartureId>,
+    pub secret_hash: SecretHash,
+    pub opened_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Validator {
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.ended_at.is_none() && now < self.expires_at
+    }
+}
+
+/// All accounts, and the sessions that are open. Ended and expired ones live on as rows only.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Identities {
+    accounts: BTreeMap<Box<str>, Arc<Account>>,
+    sessions: HashMap<SecretHash, Arc<Session>>,
+    validators: HashMap<SessionId, Arc<Validator>>,
+    by_device: HashMap<Box<str>, SessionId>,
+    /// When each open session ends by itself.
+    deadlines: BTreeSet<(Timestamp, Deadline)>,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Deadline {
+    Session(SecretHash),
+    Validator(SessionId),
+}
+
+impl Identities {
+    pub fn account(&self, username: &str) -> Option<&Arc<Account>> {
+        self.accounts.get(username)
+    }
+
+    pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.values()
+    }
+
+    pub fn session(&self, token_hash: &SecretHash) -> Option<&Arc<Session>> {
+        self.sessions.get(token_hash)
+    }
+
+    pub fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions.values()
+    }
+
+    pub fn validator(&self, id: SessionId) -> Option<&Arc<Validator>> {
+        self.validators.get(&id)
+    }
+
+    pub fn validators(&self) -> impl Iterator<Item = &Arc<Validator>> {
+        self.validators.values()
+    }
+
+    /// When the next open session ends by itself.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+}

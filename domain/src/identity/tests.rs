@@ -1,0 +1,134 @@
+use super::rows::IdentityRows;
+use super::*;
+use crate::ids::Shard;
+
+const T0: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+fn account(username: &str) -> Account {
+    Account {
+        username: username.into(),
+        password_hash: "$argon2id$…".into(),
+        roles: BTreeSet::from([Role::Operator]),
+        merchant: None,
+        disabled: false,
+    }
+}
+
+fn session(token: u8, username: &str) -> Session {
+    Session {
+        token_hash: [token; 32],
+        principal: Principal::Staff { username: username.into() },
+        opened_at: T0,
+        expires_at: T0.plus_seconds(3600),
+        ended_at: None,
+    }
+}
+
+fn validator(number: u64, device: &str) -> Validator {
+    Validator {
+        id: SessionId::compose(T0, Shard::of(0), number << 2),
+        username: "gate".into(),
+        device: device.into(),
+        location: None,
+        departure: None,
+        secret_hash: [number as u8; 32],
+        opened_at: T0,
+        expires_at: T0.plus_seconds(600),
+        ended_at: None,
+    }
+}
+
+/// The machine together with the newest image of every row, as Postgres would have them.
+#[derive(Default)]
+struct Story {
+    identities: Identities,
+    rows: IdentityRows,
+    version: u64,
+}
+
+impl Story {
+    fn tell(&mut self, command: Command, now: Timestamp) -> Vec<Event> {
+        let events = self.identities.decide(command, now).expect("accepted");
+        self.version += 1;
+        let rows = self.identities.changed_rows(&events, self.version);
+        for row in rows.accounts {
+            self.rows.accounts.retain(|known| known.username != row.username);
+            self.rows.accounts.push(row);
+        }
+        for row in rows.sessions {
+            self.rows.sessions.retain(|known| known.token_hash != row.token_hash);
+            self.rows.sessions.push(row);
+        }
+        for row in rows.validators {
+            self.rows.validators.retain(|known| known.session_id != row.session_id);
+            self.rows.validators.push(row);
+        }
+        for event in &events {
+            self.identities.evolve(event);
+        }
+        events
+    }
+
+    fn reloaded(&self, now: Timestamp) -> Identities {
+        Identities::from_rows(self.rows.clone(), now).expect("rows that were written can be read")
+    }
+}
+
+#[test]
+fn r_scan_04_a_new_session_on_a_device_ends_its_old_one() {
+    let mut story = Story::default();
+    let (first, second) = (validator(1, "gate-7"), validator(2, "gate-7"));
+    story.tell(Command::OpenValidator(first.clone()), T0);
+    story.tell(Command::OpenValidator(second.clone()), T0.plus_seconds(1));
+
+    assert!(story.identities.validator(first.id).is_none());
+    assert!(story.identities.validator(second.id).is_some());
+    assert_eq!(story.reloaded(T0.plus_seconds(2)), story.identities);
+}
+
+#[test]
+fn r_scan_04_disabling_an_operator_ends_the_logins_and_the_gates_at_once() {
+    let mut story = Story::default();
+    story.tell(Command::PutAccount(account("gate")), T0);
+    story.tell(Command::OpenSession(session(1, "gate")), T0);
+    story.tell(Command::OpenSession(session(2, "museum")), T0);
+    let gate = validator(1, "gate-7");
+    story.tell(Command::OpenValidator(gate.clone()), T0);
+
+    story.tell(Command::PutAccount(Account { disabled: true, ..account("gate") }), T0.plus_seconds(5));
+    assert!(story.identities.session(&[1; 32]).is_none());
+    assert!(story.identities.validator(gate.id).is_none());
+    assert!(story.identities.session(&[2; 32]).is_some(), "somebody else's login stays");
+    assert_eq!(story.reloaded(T0.plus_seconds(6)), story.identities);
+}
+
+#[test]
+fn only_the_operator_who_opened_a_gate_ends_it() {
+    let mut story = Story::default();
+    let gate = validator(1, "gate-7");
+    story.tell(Command::OpenValidator(gate.clone()), T0);
+    assert_eq!(story.tell(Command::EndValidator { id: gate.id, username: "museum".into() }, T0), vec![]);
+    assert_eq!(story.tell(Command::EndValidator { id: gate.id, username: "gate".into() }, T0).len(), 1);
+}
+
+#[test]
+fn sessions_that_ran_out_are_forgotten_and_do_not_come_back_from_their_rows() {
+    let mut story = Story::default();
+    story.tell(Command::OpenSession(session(1, "gate")), T0);
+    story.tell(Command::OpenValidator(validator(1, "gate-7")), T0);
+    assert_eq!(story.identities.next_deadline(), Some(T0.plus_seconds(600)));
+
+    let late = T0.plus_seconds(3600);
+    story.tell(Command::Sweep, late);
+    assert_eq!(story.identities, Identities::default());
+    assert_eq!(story.reloaded(late), Identities::default());
+}
+
+#[test]
+fn the_same_account_again_changes_nothing_and_a_bad_name_is_named() {
+    let mut story = Story::default();
+    story.tell(Command::PutAccount(account("gate")), T0);
+    assert_eq!(story.tell(Command::PutAccount(account("gate")), T0), vec![]);
+    let refused = story.identities.decide(Command::PutAccount(account("a\u{0}b")), T0);
+    assert_eq!(refused.map_err(|rejection| rejection.code()), Err("VALIDATION_ERROR"));
+}
