@@ -1,1 +1,31 @@
 //! WeChat Pay API v3 and the mini-program server API: the client, and a simulator that speaks the same protocol.
+//!
+//! Called by the process' payment and login code; knows nothing of orders, seats or tickets. The client decides what an
+//! answer is worth and no more: a refusal, "no such order", or *unknown*. What follows from it (replay, query, close)
+//! is decided by the caller, who journals the create body before it is sent and repeats exactly those bytes.
+//!
+//! Deliberately absent: failover to the second host, refunds, bills, platform certificates (the key ring is ready for
+//! them: [`Client::add_verification_key`]), subscribe messages.
+
+mod client;
+mod config;
+mod counters;
+mod crypto;
+mod envelope;
+mod error;
+pub mod keys;
+mod login;
+mod model;
+mod notification;
+pub mod simulator;
+mod verify;
+
+pub use client::{CONNECT_TIMEOUT, Client, MAX_ANSWER_BYTES, POOL_IDLE_TIMEOUT, REQUEST_TIMEOUT};
+pub use config::{Config, ConfigError};
+pub use counters::Counters;
+pub use crypto::{CryptoFailure, random_nonce};
+pub use error::{CallError, LoginError, UnknownReason, code};
+pub use login::Session;
+pub use model::{Amount, CreateRequest, PayParams, Payer, PrepayId, TradeState, Transaction};
+pub use notification::{MAX_NOTIFICATION_BYTES, Notification, NotificationError, Resource};
+pub use verify::{MAX_CLOCK_SKEW_SECONDS, NotificationHeaders, VerifyError};

@@ -1,0 +1,390 @@
+//! The calls. Every request is signed over exactly the bytes that go out; every 2xx must verify, or its outcome is
+//! unknown (`wechat.md` 1.1, 1.3, R11).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::Deserialize;
+
+use crate::config::{Checked, Config, ConfigError, is_loopback};
+use crate::counters::Counters;
+use crate::crypto::{ApiV3Key, CryptoFailure, SigningKey, VerifyingKey, random_nonce};
+use crate::error::{CallError, LoginError, UnknownReason, code, normalise_code, short_message};
+use crate::login::{self, Session};
+use crate::model::{
+    CreateAmount, CreateBody, CreatePayer, CreateRequest, PayParams, PrepayId, Transaction, clean_description,
+    rfc3339_china,
+};
+use crate::notification::{self, Notification, NotificationError};
+use crate::verify::{self, KeyRing, NotificationHeaders, SIGNATURE_TYPE, VerifyError};
+
+/// A call takes this long at most, connecting included. WeChat answers within a second or two; a traveller waits for
+/// the create call, and a longer wait would only delay the replay.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connecting takes this long at most, so that a dead address leaves time for nothing else to be blamed.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Idle connections are dropped after this time: WeChat closes its end after about 8 s, and a request written into a
+/// closing connection has an unknown outcome.
+pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(7);
+/// Largest answer that is read, in bytes; a transaction with all its promotions is below 10 KiB.
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+const AGENT: &str = concat!("deeptravel-wechat/", env!("CARGO_PKG_VERSION"));
+const JSON: &str = "application/json";
+
+/// The WeChat client of one merchant and one mini program. Cheap to clone; calls run on the caller's tokio runtime,
+/// which must stay the same (idle connections belong to it).
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    http: reqwest::Client,
+    base: Url,
+    api_base: Url,
+    signing_key: SigningKey,
+    api_v3_key: ApiV3Key,
+    keys: KeyRing,
+    counters: Counters,
+    config: Public,
+}
+
+/// What of the configuration is needed after the check, and is no key.
+struct Public {
+    appid: String,
+    app_secret: String,
+    mchid: String,
+    merchant_serial: String,
+    /// Tells WeChat which key to sign its answers with.
+    key_id: String,
+    notify_url: String,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base", &self.0.base.as_str())
+            .field("mchid", &self.0.config.mchid)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Checks the configuration and makes a client with [`REQUEST_TIMEOUT`]. Nothing is sent.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        Self::with_timeout(config, REQUEST_TIMEOUT)
+    }
+
+    /// Like [`Client::new`] with another limit on each call.
+    pub fn with_timeout(config: Config, timeout: Duration) -> Result<Self, ConfigError> {
+        let Checked { base, api_base, signing_key, api_v3_key, public_key } = config.check()?;
+        let http = http_client(timeout, is_loopback(&base) && is_loopback(&api_base))
+            .map_err(|error| ConfigError::new("base_url", error.without_url()))?;
+        let keys = KeyRing::default();
+        keys.insert(config.public_key_id.clone(), public_key);
+        let Config { appid, app_secret, mchid, merchant_serial, public_key_id, notify_url, .. } = config;
+        let config = Public { appid, app_secret, mchid, merchant_serial, key_id: public_key_id, notify_url };
+        let counters = Counters::default();
+        Ok(Self(Arc::new(Inner { http, base, api_base, signing_key, api_v3_key, keys, counters, config })))
+    }
+
+    /// What this client has seen so far.
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    pub fn appid(&self) -> &str {
+        &self.0.config.appid
+    }
+
+    pub fn mchid(&self) -> &str {
+        &self.0.config.mchid
+    }
+
+    /// Accepts answers and notifications signed by one more key: during WeChat's switch from certificates to public
+    /// keys both arrive side by side.
+    pub fn add_verification_key(&self, serial: &str, public_key_pem: &str) -> Result<(), ConfigError> {
+        let key = VerifyingKey::from_pem(public_key_pem).map_err(|error| ConfigError::new("public_key_pem", error))?;
+        self.0.keys.insert(serial.to_owned(), key);
+        Ok(())
+    }
+
+    /// The exact bytes of a create call. The same request gives the same bytes; journal them before calling
+    /// [`Client::create_jsapi`] and replay them unchanged (R1).
+    pub fn create_body(&self, request: &CreateRequest) -> Vec<u8> {
+        let config = &self.0.config;
+        let body = CreateBody {
+            appid: &config.appid,
+            mchid: &config.mchid,
+            description: clean_description(&request.description),
+            out_trade_no: &request.out_trade_no,
+            time_expire: rfc3339_china(request.time_expire),
+            attach: request.attach.as_deref(),
+            notify_url: &config.notify_url,
+            amount: CreateAmount { total: request.total_minor, currency: "CNY" },
+            payer: CreatePayer { openid: &request.openid },
+        };
+        serde_json::to_vec(&body).expect("strings and integers always serialise")
+    }
+
+    /// Creates the transaction, or gets it again: the same bytes while unpaid give a prepay id, changed ones are
+    /// refused with [`code::OUT_TRADE_NO_USED`] or [`code::INVALID_REQUEST`].
+    pub async fn create_jsapi(&self, body: &[u8]) -> Result<PrepayId, CallError> {
+        #[derive(Deserialize)]
+        struct Created {
+            prepay_id: String,
+        }
+
+        let url = self.0.url(&["v3", "pay", "transactions", "jsapi"]);
+        let answer = self.0.call(Method::POST, url, body.to_vec(), StatusCode::OK).await?;
+        let created: Created = serde_json::from_slice(&answer).map_err(|_| UnknownReason::Malformed("no prepay_id"))?;
+        let prepay_id = PrepayId::parse(&created.prepay_id).ok_or(UnknownReason::Malformed("prepay_id is not one"))?;
+        Ok(prepay_id)
+    }
+
+    /// The transaction as WeChat sees it now; [`CallError::NotFound`] when it was never created.
+    pub async fn query(&self, out_trade_no: &str) -> Result<Transaction, CallError> {
+        let mut url = self.0.url(&["v3", "pay", "transactions", "out-trade-no", out_trade_no]);
+        url.query_pairs_mut().append_pair("mchid", &self.0.config.mchid);
+        let answer = self.0.call(Method::GET, url, Vec::new(), StatusCode::OK).await?;
+        let transaction: Transaction =
+            serde_json::from_slice(&answer).map_err(|_| UnknownReason::Malformed("not a transaction"))?;
+        if transaction.out_trade_no != out_trade_no {
+            return Err(UnknownReason::Malformed("another transaction").into());
+        }
+        Ok(transaction)
+    }
+
+    /// Asks WeChat to close the transaction. Success is no proof that nothing was paid: query before freeing anything
+    /// (R3). On any error, query too.
+    pub async fn close(&self, out_trade_no: &str) -> Result<(), CallError> {
+        let url = self.0.url(&["v3", "pay", "transactions", "out-trade-no", out_trade_no, "close"]);
+        let body = serde_json::json!({ "mchid": self.0.config.mchid }).to_string();
+        self.0.call(Method::POST, url, body.into_bytes(), StatusCode::NO_CONTENT).await?;
+        Ok(())
+    }
+
+    /// Exchanges a mini program's login code for the openid.
+    pub async fn code2session(&self, js_code: &str) -> Result<Session, LoginError> {
+        let mut url = self.0.api_base.clone();
+        url.set_path("/sns/jscode2session");
+        url.query_pairs_mut()
+            .append_pair("appid", &self.0.config.appid)
+            .append_pair("secret", &self.0.config.app_secret)
+            .append_pair("js_code", js_code)
+            .append_pair("grant_type", "authorization_code");
+        // The address holds the secret, so no error that could carry it leaves this function.
+        let request = self.0.http.get(url).header(USER_AGENT, AGENT).header(ACCEPT, JSON);
+        let response = request.send().await.map_err(|error| LoginError::Unavailable((&error).into()))?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            return Err(LoginError::Unavailable(UnknownReason::Status(status.as_u16())));
+        }
+        let body = read_body(response).await.map_err(LoginError::Unavailable)?;
+        login::read_answer(&body)
+    }
+
+    /// The signed arguments of `wx.requestPayment`. Deterministic in its arguments; `timestamp` is Unix seconds, `nonce`
+    /// at most 32 characters ([`random_nonce`]). Signing again for a retry is cheap and welcome.
+    pub fn pay_params(&self, prepay_id: &PrepayId, timestamp: i64, nonce: &str) -> Result<PayParams, CryptoFailure> {
+        let app_id = self.0.config.appid.clone();
+        let time_stamp = timestamp.to_string();
+        let package = format!("prepay_id={}", prepay_id.as_str());
+        let pay_sign = self.0.signing_key.sign(format!("{app_id}\n{time_stamp}\n{nonce}\n{package}\n").as_bytes())?;
+        Ok(PayParams { app_id, time_stamp, nonce_str: nonce.to_owned(), package, sign_type: "RSA", pay_sign })
+    }
+
+    /// Verifies and decrypts a callback. `raw` must be the bytes as received (R-PAY-06).
+    pub fn verify_notification(
+        &self,
+        headers: &NotificationHeaders<'_>,
+        raw: &[u8],
+        now: Timestamp,
+    ) -> Result<Notification, NotificationError> {
+        let result = notification::open(&self.0.keys, &self.0.api_v3_key, headers, raw, now);
+        let counters = &self.0.counters;
+        Counters::add(match &result {
+            Ok(_) => &counters.notifications_accepted,
+            Err(NotificationError::SignTest) => &counters.notifications_signtest,
+            Err(NotificationError::Malformed(_)) => &counters.notifications_malformed,
+            Err(_) => &counters.notifications_unverified,
+        });
+        result
+    }
+}
+
+impl Inner {
+    /// The segments are percent-encoded, so an order number cannot change which address is called.
+    fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().extend(segments);
+        }
+        url
+    }
+
+    async fn call(&self, method: Method, url: Url, body: Vec<u8>, success: StatusCode) -> Result<Vec<u8>, CallError> {
+        let result = self.exchange(method, url, body, success).await;
+        let counters = &self.counters;
+        Counters::add(match &result {
+            Ok(_) => &counters.calls_succeeded,
+            Err(CallError::Refused { .. } | CallError::NotFound) => &counters.calls_refused,
+            Err(CallError::Unknown { .. }) => &counters.calls_unknown,
+        });
+        match &result {
+            Err(CallError::Unknown { reason: UnknownReason::Unverified(VerifyError::SignTest) }) => {
+                Counters::add(&counters.answers_signtest);
+            }
+            Err(CallError::Unknown { reason: UnknownReason::Unverified(_) }) => {
+                Counters::add(&counters.answers_unverified);
+            }
+            _ => {}
+        }
+        result
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        url: Url,
+        body: Vec<u8>,
+        success: StatusCode,
+    ) -> Result<Vec<u8>, CallError> {
+        let authorization = self.authorization(&method, &url, &body).map_err(|CryptoFailure| UnknownReason::Signing)?;
+        let mut request = self
+            .http
+            .request(method, url)
+            .header(AUTHORIZATION, authorization)
+            .header(ACCEPT, JSON)
+            .header(USER_AGENT, AGENT)
+            .header(verify::SERIAL, &self.config.key_id);
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, JSON).body(body);
+        }
+        let response = request.send().await.map_err(|error| UnknownReason::from(&error))?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let body = read_body(response).await?;
+        if !status.is_success() {
+            return Err(refusal(status, &body));
+        }
+        self.keys.verify(&signed_headers(&headers), &body, Timestamp::now()).map_err(UnknownReason::Unverified)?;
+
+        if status == success { Ok(body) } else { Err(refusal(status, &body)) }
+    }
+
+    /// The `Authorization` header: method, target as sent, time, nonce and body, each ended by a line feed, signed.
+    fn authorization(&self, method: &Method, url: &Url, body: &[u8]) -> Result<String, CryptoFailure> {
+        let timestamp = Timestamp::now().as_second();
+        let nonce = random_nonce();
+        let mut message = format!("{method}\n{}\n{timestamp}\n{nonce}\n", request_target(url)).into_bytes();
+        message.extend_from_slice(body);
+        message.push(b'\n');
+        let signature = self.signing_key.sign(&message)?;
+        Ok(format!(
+            "{SIGNATURE_TYPE} mchid=\"{}\",nonce_str=\"{nonce}\",signature=\"{signature}\",timestamp=\"{timestamp}\",\
+             serial_no=\"{}\"",
+            self.config.mchid, self.config.merchant_serial
+        ))
+    }
+}
+
+fn http_client(timeout: Duration, simulated: bool) -> reqwest::Result<reqwest::Client> {
+    let builder = reqwest::Client::builder()
+        .timeout(timeout)
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never());
+    // A proxy of the environment must not stand between us and a simulator on this machine.
+    if simulated { builder.no_proxy().build() } else { builder.build() }
+}
+
+/// Path and query in the percent-encoded form that goes over the wire.
+fn request_target(url: &Url) -> String {
+    match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    }
+}
+
+async fn read_body(mut response: Response) -> Result<Vec<u8>, UnknownReason> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| UnknownReason::from(&error))? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(UnknownReason::Malformed("answer too large"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The headers an answer was signed with.
+fn signed_headers(headers: &HeaderMap) -> NotificationHeaders<'_> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    NotificationHeaders {
+        timestamp: text(verify::TIMESTAMP),
+        nonce: text(verify::NONCE),
+        signature: text(verify::SIGNATURE),
+        serial: text(verify::SERIAL),
+        signature_type: text(verify::TYPE),
+    }
+}
+
+/// What an answer means that is not the success of its operation. Only an error body with a code, below 500 and not a
+/// rate limit, is a definite word: a bare status may come from anything between us and WeChat.
+fn refusal(status: StatusCode, body: &[u8]) -> CallError {
+    #[derive(Deserialize)]
+    struct ErrorBody {
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+
+    let unclear = status.is_server_error() || status.is_redirection();
+    let retry = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+    let error = serde_json::from_slice::<ErrorBody>(body).ok().filter(|error| !error.code.is_empty());
+    match error {
+        Some(error) if !unclear && !retry => {
+            let code = normalise_code(&error.code);
+            if status == StatusCode::NOT_FOUND && code == code::ORDER_NOT_EXIST {
+                return CallError::NotFound;
+            }
+            CallError::Refused { status: status.as_u16(), code, message: short_message(&error.message) }
+        }
+        _ => UnknownReason::Status(status.as_u16()).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_providers_word_is_a_refusal() {
+        let paid = br#"{"code":"ORDER_PAID","message":"paid"}"#;
+        let refused = |status, code: &str| CallError::Refused { status, code: code.into(), message: "paid".into() };
+
+        assert_eq!(refusal(StatusCode::BAD_REQUEST, paid), refused(400, code::ORDER_PAID));
+        assert_eq!(refusal(StatusCode::ACCEPTED, paid), refused(202, code::ORDER_PAID));
+        for status in [302, 408, 429, 500, 502, 503] {
+            let unknown = CallError::Unknown { reason: UnknownReason::Status(status) };
+            assert_eq!(refusal(StatusCode::from_u16(status).unwrap(), paid), unknown);
+        }
+        for body in [&b""[..], b"<html>", b"{}", br#"{"code":""}"#] {
+            assert_eq!(refusal(StatusCode::NOT_FOUND, body), UnknownReason::Status(404).into());
+        }
+    }
+
+    #[test]
+    fn not_found_needs_both_the_status_and_the_code() {
+        for code in ["ORDER_NOT_EXIST", "ORDERNOTEXIST"] {
+            let body = format!(r#"{{"code":"{code}","message":""}}"#);
+            assert_eq!(refusal(StatusCode::NOT_FOUND, body.as_bytes()), CallError::NotFound);
+            assert!(matches!(refusal(StatusCode::BAD_REQUEST, body.as_bytes()), CallError::Refused { .. }));
+        }
+    }
+}

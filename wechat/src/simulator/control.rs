@@ -1,0 +1,213 @@
+//! The control plane under `/_sim/`: the payer's finger, the faults, the clock, and what was delivered. Unsigned; it
+//! exists on loopback only.
+
+use std::borrow::Cow;
+use std::sync::atomic::Ordering;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::Simulator;
+use super::faults::NewFaults;
+use super::notify::Pending;
+use super::state::{PayRefusal, Reported};
+
+/// Most seconds that the clock may be ahead: ten years.
+const MAX_OFFSET_SECONDS: i64 = 10 * 365 * 86_400;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/transactions", web::get().to(transactions))
+        .route("/transactions/{number}/pay", web::post().to(pay))
+        .route("/transactions/{number}/notify", web::post().to(notify))
+        .service(
+            web::resource("/faults")
+                .route(web::post().to(add_faults))
+                .route(web::get().to(show_faults))
+                .route(web::delete().to(clear_faults)),
+        )
+        .route("/deliveries", web::get().to(deliveries))
+        .route("/clock/advance", web::post().to(advance))
+        .route("/settings", web::post().to(settings))
+        .route("/key", web::get().to(key));
+}
+
+async fn transactions(simulator: Data<Simulator>) -> HttpResponse {
+    let all = simulator.state().list(simulator.now());
+    HttpResponse::Ok().json(all)
+}
+
+/// What the payment reports instead of the truth, in notifications and in queries alike.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PayBody {
+    openid: Option<String>,
+    total: Option<i64>,
+    currency: Option<String>,
+    appid: Option<String>,
+    mchid: Option<String>,
+}
+
+/// The payer pays: 200 with the transaction; 404 unknown; 409 closed, expired or paid. The notification follows.
+async fn pay(simulator: Data<Simulator>, number: Path<String>, body: Bytes) -> Result<HttpResponse, Refusal> {
+    let given: PayBody = read(&body)?;
+    let now = simulator.now();
+    let paid = simulator.state().pay(&number, now, |order| Reported {
+        appid: given.appid.unwrap_or_else(|| order.appid.clone()),
+        mchid: given.mchid.unwrap_or_else(|| order.mchid.clone()),
+        openid: given.openid.unwrap_or_else(|| order.openid.clone()),
+        total: given.total.unwrap_or(order.total),
+        currency: given.currency.unwrap_or_else(|| "CNY".to_owned()),
+    });
+    let refused = |code, message: &'static str| Refusal { status: StatusCode::CONFLICT, code, message: message.into() };
+    let transaction = paid.map_err(|refusal| match refusal {
+        PayRefusal::Unknown => unknown("no such transaction"),
+        PayRefusal::Closed => refused("CLOSED", "the transaction is closed"),
+        PayRefusal::Paid => refused("PAID", "the transaction is paid already"),
+        PayRefusal::Expired => refused("EXPIRED", "time_expire has passed"),
+        PayRefusal::PrepayExpired => refused("PREPAY_EXPIRED", "the prepay id is older than two hours"),
+    })?;
+    schedule(&simulator, &number);
+    Ok(HttpResponse::Ok().json(transaction))
+}
+
+/// Sends a paid transaction's notification again, as if WeChat had not heard that it was accepted.
+async fn notify(simulator: Data<Simulator>, number: Path<String>) -> Result<HttpResponse, Refusal> {
+    if !schedule(&simulator, &number) {
+        return Err(unknown("no such transaction, or it is not paid"));
+    }
+    Ok(HttpResponse::Accepted().finish())
+}
+
+/// Puts the notification of a paid transaction in line, due at once.
+fn schedule(simulator: &Simulator, out_trade_no: &str) -> bool {
+    let now = simulator.now();
+    let mut state = simulator.state();
+    let Some(id) = state.notification_id(out_trade_no) else {
+        return false;
+    };
+    state.queue.push(now, Pending { id, out_trade_no: out_trade_no.to_owned(), made: 0 });
+    drop(state);
+    simulator.wake.notify_one();
+    true
+}
+
+async fn add_faults(simulator: Data<Simulator>, body: Bytes) -> Result<HttpResponse, Refusal> {
+    let new: NewFaults = read(&body)?;
+    let mut faults = simulator.faults();
+    faults.add(new).map_err(bad_request)?;
+    Ok(HttpResponse::Ok().json(&*faults))
+}
+
+async fn show_faults(simulator: Data<Simulator>) -> HttpResponse {
+    HttpResponse::Ok().json(&*simulator.faults())
+}
+
+async fn clear_faults(simulator: Data<Simulator>) -> HttpResponse {
+    *simulator.faults() = super::Faults::default();
+    HttpResponse::NoContent().finish()
+}
+
+#[derive(Deserialize)]
+struct DeliveryFilter {
+    out_trade_no: Option<String>,
+}
+
+/// Every attempt, oldest first; with `?out_trade_no=…` those of one transaction.
+async fn deliveries(simulator: Data<Simulator>, filter: Query<DeliveryFilter>) -> HttpResponse {
+    let mut attempts = simulator.state().attempts();
+    if let Some(number) = &filter.out_trade_no {
+        attempts.retain(|attempt| attempt.out_trade_no == *number);
+    }
+    HttpResponse::Ok().json(attempts)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    seconds: i64,
+}
+
+/// Business time goes forward; it never goes back.
+async fn advance(simulator: Data<Simulator>, body: Bytes) -> Result<HttpResponse, Refusal> {
+    let Advance { seconds } = read(&body)?;
+    let offset = simulator.offset_seconds.load(Ordering::Relaxed).saturating_add(seconds);
+    if seconds < 0 || offset > MAX_OFFSET_SECONDS {
+        return Err(bad_request("seconds must not be negative, nor the clock more than ten years ahead"));
+    }
+    let before = simulator.offset_seconds.fetch_add(seconds, Ordering::Relaxed);
+    simulator.wake.notify_one();
+    Ok(HttpResponse::Ok().json(json!({ "now": simulator.now(), "offset_seconds": before + seconds })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    min_time_expire_seconds: Option<i64>,
+    time_factor: Option<f64>,
+}
+
+/// Changes what the simulator was started with. Holds for later creates and later gaps.
+async fn settings(simulator: Data<Simulator>, body: Bytes) -> Result<HttpResponse, Refusal> {
+    let new: Settings = read(&body)?;
+    if new.min_time_expire_seconds.is_some_and(|seconds| seconds < 0) {
+        return Err(bad_request("min_time_expire_seconds must not be negative"));
+    }
+    if new.time_factor.is_some_and(|factor| !(factor.is_finite() && factor > 0.0)) {
+        return Err(bad_request("time_factor must be a positive number"));
+    }
+
+    if let Some(seconds) = new.min_time_expire_seconds {
+        simulator.min_time_expire_seconds.store(seconds, Ordering::Relaxed);
+    }
+    if let Some(factor) = new.time_factor {
+        simulator.time_factor.store(factor.to_bits(), Ordering::Relaxed);
+    }
+    Ok(HttpResponse::Ok().json(json!({
+        "min_time_expire_seconds": simulator.min_time_expire_seconds.load(Ordering::Relaxed),
+        "time_factor": simulator.time_factor(),
+    })))
+}
+
+/// The simulator's public key, for whoever configures a client by hand.
+async fn key(simulator: Data<Simulator>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "public_key_id": simulator.key_id, "public_key_pem": simulator.key_pem }))
+}
+
+/// Reads a JSON body; an empty one is `{}`.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))
+}
+
+/// What the control plane does not do: `{"code", "message"}`.
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {message}")]
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: Cow<'static, str>,
+}
+
+fn bad_request(message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal { status: StatusCode::BAD_REQUEST, code: "BAD_REQUEST", message: message.into() }
+}
+
+fn unknown(message: &'static str) -> Refusal {
+    Refusal { status: StatusCode::NOT_FOUND, code: "UNKNOWN", message: message.into() }
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        HttpResponse::build(self.status).json(json!({ "code": self.code, "message": self.message }))
+    }
+}

@@ -1,0 +1,224 @@
+//! WeChat's own addresses: create, query, close, and the mini program's login.
+
+use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use jiff::Timestamp;
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Simulator;
+use super::faults::Endpoint;
+use super::server::{self, Answer, ApiError};
+use super::state::Order;
+use crate::config::is_loopback;
+use crate::crypto::random_nonce;
+
+pub(super) fn routes(config: &mut ServiceConfig) {
+    config
+        .route("/v3/pay/transactions/jsapi", web::post().to(create))
+        .route("/v3/pay/transactions/out-trade-no/{number}", web::get().to(query))
+        .route("/v3/pay/transactions/id/{number}", web::get().to(query_by_id))
+        .route("/v3/pay/transactions/out-trade-no/{number}/close", web::post().to(close))
+        .route("/sns/jscode2session", web::get().to(login));
+}
+
+async fn create(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    server::serve(&simulator, Endpoint::Create, &request, &body, || {
+        let order = read_order(&simulator, &body)?;
+        let least = simulator.min_time_expire_seconds.load(std::sync::atomic::Ordering::Relaxed);
+        let prepay_id = simulator.state().create(order, least, simulator.now())?;
+        Ok(Answer::Json(json!({ "prepay_id": prepay_id })))
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+struct MerchantQuery {
+    mchid: Option<String>,
+}
+
+async fn query(
+    simulator: Data<Simulator>,
+    request: HttpRequest,
+    number: Path<String>,
+    merchant: Query<MerchantQuery>,
+    body: Bytes,
+) -> HttpResponse {
+    server::serve(&simulator, Endpoint::Query, &request, &body, || {
+        check_mchid(&simulator, merchant.mchid.as_deref(), "mchid", "query")?;
+        simulator.state().query(&number, simulator.now()).map(Answer::Json)
+    })
+    .await
+}
+
+async fn query_by_id(
+    simulator: Data<Simulator>,
+    request: HttpRequest,
+    number: Path<String>,
+    merchant: Query<MerchantQuery>,
+    body: Bytes,
+) -> HttpResponse {
+    server::serve(&simulator, Endpoint::Query, &request, &body, || {
+        check_mchid(&simulator, merchant.mchid.as_deref(), "mchid", "query")?;
+        simulator.state().query_by_id(&number, simulator.now()).map(Answer::Json)
+    })
+    .await
+}
+
+async fn close(simulator: Data<Simulator>, request: HttpRequest, number: Path<String>, body: Bytes) -> HttpResponse {
+    server::serve(&simulator, Endpoint::Close, &request, &body, || {
+        let body = read_json(&body)?;
+        check_mchid(&simulator, body["mchid"].as_str(), "/body/mchid", "body")?;
+        simulator.state().close(&number, simulator.now())?;
+        Ok(Answer::NoContent)
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+struct LoginQuery {
+    #[serde(default)]
+    appid: String,
+    #[serde(default)]
+    secret: String,
+    #[serde(default)]
+    js_code: String,
+    #[serde(default)]
+    grant_type: String,
+}
+
+/// Always 200 and `text/plain`, as the mini-program server API is. The code `demo-NAME` is openid `NAME`, as often as it
+/// is used.
+async fn login(simulator: Data<Simulator>, query: Query<LoginQuery>) -> HttpResponse {
+    let fault = simulator.faults().take(Endpoint::Login);
+    if let Some(response) = server::before(&fault).await {
+        return response;
+    }
+    let name = query.js_code.strip_prefix("demo-").filter(|name| is_openid(name));
+    let refused = match name {
+        _ if fault.errcode.is_some() => fault.errcode.map(|code| (code, "a fault")),
+        _ if query.appid != simulator.merchant.appid => Some((40013, "invalid appid")),
+        _ if query.secret != simulator.merchant.app_secret => Some((40125, "invalid appsecret")),
+        _ if query.grant_type != "authorization_code" => Some((40002, "invalid grant_type")),
+        None => Some((40029, "invalid code")),
+        Some(_) => None,
+    };
+    let body = match (refused, name) {
+        (None, Some(name)) => json!({ "openid": name, "session_key": random_nonce() }),
+        (refused, _) => {
+            let (code, message) = refused.unwrap_or((-1, "system error"));
+            json!({ "errcode": code, "errmsg": format!("{message}, rid: {}", random_nonce()) })
+        }
+    };
+    if let Some(response) = server::after(&fault).await {
+        return response;
+    }
+    HttpResponse::Ok().content_type("text/plain").body(body.to_string())
+}
+
+fn is_openid(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
+fn read_json(body: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(body)
+        .ok()
+        .filter(Value::is_object)
+        .ok_or_else(|| ApiError::new(400, "PARAM_ERROR", "请求内容不是合法的JSON对象"))
+}
+
+/// The merchant must be named where the operation wants it and be the one that signed.
+fn check_mchid(
+    simulator: &Simulator,
+    given: Option<&str>,
+    field: &'static str,
+    location: &'static str,
+) -> Result<(), ApiError> {
+    if given == Some(simulator.merchant.mchid.as_str()) {
+        return Ok(());
+    }
+    Err(param_error(field, location, &given.into(), "商户号与签名商户号不一致"))
+}
+
+fn param_error(field: &str, location: &str, value: &Value, issue: &str) -> ApiError {
+    let message = format!("输入源“{field}”规则校验失败，{issue}");
+    ApiError::new(400, "PARAM_ERROR", message)
+        .with_detail(json!({ "field": field, "value": value, "issue": issue, "location": location }))
+}
+
+/// The create body with every rule of WeChat's table that we know.
+fn read_order(simulator: &Simulator, raw: &[u8]) -> Result<Order, ApiError> {
+    let body = read_json(raw)?;
+    let fields = Fields(&body);
+    let appid = fields.required("/appid", 32)?;
+    let mchid = fields.required("/mchid", 32)?;
+    check_mchid(simulator, Some(&mchid), "/body/mchid", "body")?;
+    if appid != simulator.merchant.appid {
+        return Err(ApiError::new(400, "APPID_MCHID_NOT_MATCH", "appid和mchid不匹配"));
+    }
+    fields.required("/description", 127)?;
+    let out_trade_no = fields.required("/out_trade_no", 32)?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-|*".contains(&byte);
+    if out_trade_no.len() < 6 || !out_trade_no.bytes().all(allowed) {
+        return Err(fields.error("/out_trade_no", "须为6至32个数字、字母或_-|*"));
+    }
+    let notify_url = fields.required("/notify_url", 255)?;
+    if !acceptable_notify_url(&notify_url) {
+        return Err(fields.error("/notify_url", "须为不带参数的https地址（本机可用http）"));
+    }
+    let total = body.pointer("/amount/total").and_then(Value::as_i64).filter(|total| *total >= 1);
+    let total = total.ok_or_else(|| fields.error("/amount/total", "值低于最小值 1"))?;
+    if fields.optional("/amount/currency", 16)?.is_some_and(|currency| currency != "CNY") {
+        return Err(fields.error("/amount/currency", "境内商户号仅支持CNY"));
+    }
+    let openid = fields.required("/payer/openid", 128)?;
+    let attach = fields.optional("/attach", 128)?;
+    fields.optional("/goods_tag", 32)?;
+    if body.get("support_fapiao").is_some_and(|value| !value.is_boolean()) {
+        return Err(fields.error("/support_fapiao", "须为布尔值"));
+    }
+    let time_expire = match fields.optional("/time_expire", 64)? {
+        None => None,
+        Some(text) => {
+            let time: Option<Timestamp> = text.parse().ok();
+            Some(time.ok_or_else(|| fields.error("/time_expire", "须为rfc3339格式"))?)
+        }
+    };
+    Ok(Order { appid, mchid, out_trade_no, notify_url, attach, total, openid, time_expire, body })
+}
+
+/// https, or http on this machine; a full path and no query string.
+fn acceptable_notify_url(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        let scheme = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+        scheme && url.query().is_none() && url.fragment().is_none()
+    })
+}
+
+/// Reads text fields by JSON pointer; errors name the field as WeChat does.
+struct Fields<'a>(&'a Value);
+
+impl Fields<'_> {
+    fn required(&self, pointer: &str, most: usize) -> Result<String, ApiError> {
+        self.optional(pointer, most)?.ok_or_else(|| self.error(pointer, "必填"))
+    }
+
+    /// At most `most` characters, none of them outside the basic plane.
+    fn optional(&self, pointer: &str, most: usize) -> Result<Option<String>, ApiError> {
+        let Some(value) = self.0.pointer(pointer) else {
+            return Ok(None);
+        };
+        let text = value.as_str().ok_or_else(|| self.error(pointer, "须为字符串"))?;
+        let fits = !text.is_empty() && text.chars().count() <= most;
+        if !fits || text.chars().any(|c| c.len_utf8() > 3) {
+            return Err(self.error(pointer, "字符串长度或内容不合法"));
+        }
+        Ok(Some(text.to_owned()))
+    }
+
+    fn error(&self, pointer: &str, issue: &str) -> ApiError {
+        let value = self.0.pointer(pointer).unwrap_or(&Value::Null);
+        param_error(&format!("/body{pointer}"), "body", value, issue)
+    }
+}

@@ -1,0 +1,399 @@
+//! The transactions: what may follow what, without HTTP. Time comes in as an argument.
+
+use std::collections::{HashMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::notify::{Attempt, Queue};
+use super::server::ApiError;
+use crate::model::{CHINA, rfc3339_china};
+
+/// More transactions than this are refused with a rate limit, so that a long load run cannot eat the machine.
+const MAX_TRANSACTIONS: usize = 500_000;
+/// Only the newest delivery attempts are kept.
+const MAX_ATTEMPTS: usize = 5_000;
+/// How long a prepay id can be paid with.
+const PREPAY_LIFE: SignedDuration = SignedDuration::from_hours(2);
+/// Unpaid transactions close by themselves after this time; it is also the default deadline.
+const AUTO_CLOSE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// A create call's content after validation.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    pub(super) appid: String,
+    pub(super) mchid: String,
+    pub(super) out_trade_no: String,
+    pub(super) notify_url: String,
+    pub(super) attach: Option<String>,
+    pub(super) total: i64,
+    pub(super) openid: String,
+    pub(super) time_expire: Option<Timestamp>,
+    /// The whole body: re-entry compares it, whatever the order of its fields.
+    pub(super) body: Value,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Transaction {
+    pub(super) order: Order,
+    prepay_id: String,
+    prepay_until: Timestamp,
+    pub(super) time_expire: Timestamp,
+    created: Timestamp,
+    stage: Stage,
+}
+
+#[derive(Clone, Debug)]
+enum Stage {
+    NotPay,
+    Closed,
+    Paid(Payment),
+}
+
+#[derive(Clone, Debug)]
+struct Payment {
+    transaction_id: String,
+    notification_id: String,
+    at: Timestamp,
+    reported: Reported,
+}
+
+/// What a paid transaction says of itself. Differs from its order only when a test wants it to.
+#[derive(Clone, Debug)]
+pub(super) struct Reported {
+    pub(super) appid: String,
+    pub(super) mchid: String,
+    pub(super) openid: String,
+    pub(super) total: i64,
+    pub(super) currency: String,
+}
+
+/// Why a payment is not possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PayRefusal {
+    Unknown,
+    Closed,
+    Paid,
+    /// After `time_expire`.
+    Expired,
+    /// The prepay id is older than two hours; create again with the same body.
+    PrepayExpired,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    transactions: HashMap<String, Transaction>,
+    by_transaction_id: HashMap<String, String>,
+    attempts: VecDeque<Attempt>,
+    /// Notifications to send.
+    pub(super) queue: Queue,
+}
+
+impl State {
+    /// Creates, or answers a repeated create: the prepay id.
+    pub(super) fn create(&mut self, order: Order, least_seconds: i64, now: Timestamp) -> Result<String, ApiError> {
+        if let Some(known) = self.find(&order.out_trade_no, now) {
+            return known.create_again(&order, now);
+        }
+        if self.transactions.len() >= MAX_TRANSACTIONS {
+            return Err(ApiError::new(429, "FREQUENCY_LIMITED", "频率超限"));
+        }
+
+        let earliest = later(now, SignedDuration::from_secs(least_seconds));
+        let default = later(now, AUTO_CLOSE);
+        let transaction = Transaction {
+            prepay_id: new_prepay_id(now),
+            prepay_until: later(now, PREPAY_LIFE),
+            time_expire: order.time_expire.unwrap_or(default).max(earliest),
+            created: now,
+            stage: Stage::NotPay,
+            order,
+        };
+        let prepay_id = transaction.prepay_id.clone();
+        self.transactions.insert(transaction.order.out_trade_no.clone(), transaction);
+        Ok(prepay_id)
+    }
+
+    pub(super) fn query(&mut self, out_trade_no: &str, now: Timestamp) -> Result<Value, ApiError> {
+        self.find(out_trade_no, now).map(|known| known.to_json()).ok_or_else(not_exist)
+    }
+
+    pub(super) fn query_by_id(&mut self, transaction_id: &str, now: Timestamp) -> Result<Value, ApiError> {
+        let out_trade_no = self.by_transaction_id.get(transaction_id).cloned().ok_or_else(not_exist)?;
+        self.query(&out_trade_no, now)
+    }
+
+    /// Closes. Closed already and unknown numbers are no error, as reported of the real service.
+    pub(super) fn close(&mut self, out_trade_no: &str, now: Timestamp) -> Result<(), ApiError> {
+        let Some(known) = self.find(out_trade_no, now) else {
+            return Ok(());
+        };
+        match known.stage {
+            Stage::NotPay | Stage::Closed => {
+                known.stage = Stage::Closed;
+                Ok(())
+            }
+            Stage::Paid(_) => Err(ApiError::new(400, "ORDERPAID", "订单已支付")),
+        }
+    }
+
+    /// The payer pays. `reported` may differ from the order for tests.
+    pub(super) fn pay(
+        &mut self,
+        out_trade_no: &str,
+        now: Timestamp,
+        report: impl FnOnce(&Order) -> Reported,
+    ) -> Result<Value, PayRefusal> {
+        let known = self.find(out_trade_no, now).ok_or(PayRefusal::Unknown)?;
+        match known.stage {
+            Stage::Paid(_) => return Err(PayRefusal::Paid),
+            Stage::Closed => return Err(PayRefusal::Closed),
+            Stage::NotPay if now > known.time_expire => return Err(PayRefusal::Expired),
+            Stage::NotPay if now > known.prepay_until => return Err(PayRefusal::PrepayExpired),
+            Stage::NotPay => {}
+        }
+
+        let transaction_id = new_transaction_id(now);
+        let reported = report(&known.order);
+        let notification_id = uuid::Uuid::new_v4().to_string();
+        known.stage =
+            Stage::Paid(Payment { transaction_id: transaction_id.clone(), notification_id, at: now, reported });
+        let json = known.to_json();
+        self.by_transaction_id.insert(transaction_id, out_trade_no.to_owned());
+        Ok(json)
+    }
+
+    /// The id of a paid transaction's notification.
+    pub(super) fn notification_id(&self, out_trade_no: &str) -> Option<String> {
+        match &self.transactions.get(out_trade_no)?.stage {
+            Stage::Paid(payment) => Some(payment.notification_id.clone()),
+            Stage::NotPay | Stage::Closed => None,
+        }
+    }
+
+    /// Where a notification of this transaction goes, and what it says now.
+    pub(super) fn notification(&self, out_trade_no: &str) -> Option<(String, Value)> {
+        let known = self.transactions.get(out_trade_no)?;
+        Some((known.order.notify_url.clone(), known.to_json()))
+    }
+
+    /// All transactions, oldest first.
+    pub(super) fn list(&mut self, now: Timestamp) -> Vec<Value> {
+        let mut all: Vec<&mut Transaction> = self.transactions.values_mut().collect();
+        all.sort_by(|a, b| (a.created, &a.order.out_trade_no).cmp(&(b.created, &b.order.out_trade_no)));
+        all.into_iter()
+            .map(|known| {
+                known.close_when_old(now);
+                let mut json = known.to_json();
+                json["prepay_id"] = known.prepay_id.clone().into();
+                json["time_expire"] = rfc3339_china(known.time_expire).into();
+                json["create_time"] = rfc3339_china(known.created).into();
+                json
+            })
+            .collect()
+    }
+
+    pub(super) fn record(&mut self, attempt: Attempt) {
+        if self.attempts.len() == MAX_ATTEMPTS {
+            self.attempts.pop_front();
+        }
+        self.attempts.push_back(attempt);
+    }
+
+    /// Delivery attempts, oldest first.
+    pub(super) fn attempts(&self) -> Vec<Attempt> {
+        self.attempts.iter().cloned().collect()
+    }
+
+    fn find(&mut self, out_trade_no: &str, now: Timestamp) -> Option<&mut Transaction> {
+        let known = self.transactions.get_mut(out_trade_no)?;
+        known.close_when_old(now);
+        Some(known)
+    }
+}
+
+impl Transaction {
+    fn create_again(&mut self, order: &Order, now: Timestamp) -> Result<String, ApiError> {
+        let unpaid = matches!(self.stage, Stage::NotPay);
+        if !unpaid || self.order.body != order.body {
+            return Err(ApiError::new(403, "OUT_TRADE_NO_USED", "商户订单号重复"));
+        }
+
+        if now > self.prepay_until {
+            self.prepay_id = new_prepay_id(now);
+            self.prepay_until = later(now, PREPAY_LIFE);
+        }
+        Ok(self.prepay_id.clone())
+    }
+
+    fn close_when_old(&mut self, now: Timestamp) {
+        if matches!(self.stage, Stage::NotPay) && now >= later(self.created, AUTO_CLOSE) {
+            self.stage = Stage::Closed;
+        }
+    }
+
+    /// The object of query answers and notifications.
+    fn to_json(&self) -> Value {
+        let order = &self.order;
+        let mut json = json!({
+            "appid": order.appid,
+            "mchid": order.mchid,
+            "out_trade_no": order.out_trade_no,
+            "payer": { "openid": order.openid },
+            "amount": { "total": order.total, "currency": "CNY" },
+        });
+        if let Some(attach) = &order.attach {
+            json["attach"] = attach.clone().into();
+        }
+        let (state, description) = match &self.stage {
+            Stage::NotPay => ("NOTPAY", "订单未支付"),
+            Stage::Closed => ("CLOSED", "订单已关闭"),
+            Stage::Paid(payment) => {
+                let reported = &payment.reported;
+                json["appid"] = reported.appid.clone().into();
+                json["mchid"] = reported.mchid.clone().into();
+                json["payer"]["openid"] = reported.openid.clone().into();
+                json["amount"] = json!({
+                    "total": reported.total,
+                    "payer_total": reported.total,
+                    "currency": reported.currency,
+                    "payer_currency": reported.currency,
+                });
+                json["transaction_id"] = payment.transaction_id.clone().into();
+                json["trade_type"] = "JSAPI".into();
+                json["bank_type"] = "OTHERS".into();
+                json["success_time"] = rfc3339_china(payment.at).into();
+                ("SUCCESS", "支付成功")
+            }
+        };
+        json["trade_state"] = state.into();
+        json["trade_state_desc"] = description.into();
+        json
+    }
+}
+
+fn not_exist() -> ApiError {
+    ApiError::new(404, "ORDER_NOT_EXIST", "订单不存在")
+}
+
+/// The far end of time stands for anything beyond it.
+pub(super) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// `wx`, date and time, and hexadecimal digits: 36 characters.
+fn new_prepay_id(now: Timestamp) -> String {
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    let (tail, _) = random.split_at(20);
+    format!("wx{}{tail}", china_digits(now, "%Y%m%d%H%M%S"))
+}
+
+/// 28 digits that begin with 42.
+fn new_transaction_id(now: Timestamp) -> String {
+    format!("4200{}{:016}", china_digits(now, "%Y%m%d"), random_digits(16))
+}
+
+fn china_digits(time: Timestamp, format: &str) -> String {
+    CHINA.to_datetime(time).strftime(format).to_string()
+}
+
+/// A random number of at most `digits` decimal digits (38 at most).
+pub(super) fn random_digits(digits: u32) -> u128 {
+    uuid::Uuid::new_v4().as_u128() % 10_u128.pow(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn order(total: i64) -> Order {
+        Order {
+            appid: "wx1".into(),
+            mchid: "1900000001".into(),
+            out_trade_no: "order-1".into(),
+            notify_url: "http://127.0.0.1/notify".into(),
+            attach: None,
+            total,
+            openid: "alice".into(),
+            time_expire: Some(at(600)),
+            body: json!({ "total": total }),
+        }
+    }
+
+    fn honest(order: &Order) -> Reported {
+        Reported {
+            appid: order.appid.clone(),
+            mchid: order.mchid.clone(),
+            openid: order.openid.clone(),
+            total: order.total,
+            currency: "CNY".into(),
+        }
+    }
+
+    #[test]
+    fn the_same_create_gives_the_same_prepay_id_and_after_two_hours_a_new_one() {
+        let mut state = State::default();
+        let first = state.create(order(100), 60, at(0)).unwrap();
+
+        assert_eq!(state.create(order(100), 60, at(5)).unwrap(), first);
+        assert_eq!(state.create(order(101), 60, at(5)).unwrap_err().code, "OUT_TRADE_NO_USED");
+        assert_ne!(state.create(order(100), 60, at(2 * 3600 + 1)).unwrap(), first);
+    }
+
+    #[test]
+    fn a_number_that_was_paid_or_closed_is_used_up() {
+        let mut state = State::default();
+        state.create(order(100), 60, at(0)).unwrap();
+        state.close("order-1", at(1)).unwrap();
+
+        assert_eq!(state.create(order(100), 60, at(2)).unwrap_err().code, "OUT_TRADE_NO_USED");
+        assert_eq!(state.pay("order-1", at(2), honest).unwrap_err(), PayRefusal::Closed);
+    }
+
+    #[test]
+    fn a_deadline_below_the_minimum_is_silently_raised_and_then_kept() {
+        let mut state = State::default();
+        state.create(Order { time_expire: Some(at(3)), ..order(100) }, 60, at(0)).unwrap();
+
+        assert!(state.pay("order-1", at(61), honest).is_err());
+        assert!(state.pay("order-1", at(60), honest).is_ok());
+    }
+
+    #[test]
+    fn an_expired_transaction_cannot_be_paid_but_stays_notpay_for_a_week() {
+        let mut state = State::default();
+        state.create(order(100), 60, at(0)).unwrap();
+
+        assert_eq!(state.pay("order-1", at(601), honest).unwrap_err(), PayRefusal::Expired);
+        assert_eq!(state.query("order-1", at(601)).unwrap()["trade_state"], "NOTPAY");
+        assert_eq!(state.query("order-1", at(7 * 86_400)).unwrap()["trade_state"], "CLOSED");
+    }
+
+    #[test]
+    fn paid_once_it_cannot_be_paid_or_closed_and_is_found_by_both_numbers() {
+        let mut state = State::default();
+        state.create(order(100), 60, at(0)).unwrap();
+        let paid = state.pay("order-1", at(10), honest).unwrap();
+        let id = paid["transaction_id"].as_str().unwrap();
+
+        assert_eq!((id.len(), &id[..2]), (28, "42"));
+        assert_eq!(state.pay("order-1", at(11), honest).unwrap_err(), PayRefusal::Paid);
+        assert_eq!(state.close("order-1", at(11)).unwrap_err().code, "ORDERPAID");
+        assert_eq!(state.query_by_id(id, at(11)).unwrap(), state.query("order-1", at(11)).unwrap());
+    }
+
+    #[test]
+    fn closing_is_re_entrant_and_silent_about_unknown_numbers() {
+        let mut state = State::default();
+        state.create(order(100), 60, at(0)).unwrap();
+
+        for number in ["order-1", "order-1", "never-created"] {
+            assert!(state.close(number, at(1)).is_ok());
+        }
+        assert_eq!(state.query("never-created", at(1)).unwrap_err().code, "ORDER_NOT_EXIST");
+    }
+}
