@@ -1,1 +1,2 @@
 //! The owners: actix shells around the machines of `deeptravel-domain`, the journal and the projector.
+pub mod journal;

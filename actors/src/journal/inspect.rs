@@ -1,0 +1,291 @@
+//! Reading a journal's directory without opening it: for `journal inspect` and `journal dump`. Takes no lock and
+//! changes nothing; beside a running writer the last frame may look torn.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use super::frame::{Frame, Link, Seed};
+use super::identity::Identity;
+use super::recover::{Tail, check_link, judge_tail, read_header, walk};
+use super::segment::{NO_TIME_MS, SEGMENT_HEADER_BYTES, SegmentFile, list};
+use super::{OpenError, Position, Record};
+
+/// What a directory holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The journal's id.
+    #[serde(serialize_with = "as_text")]
+    pub journal: Uuid,
+    /// The node that writes it.
+    pub node: u64,
+    /// The epoch last set.
+    pub epoch: u64,
+    /// The last position that survived a cut which was not yet compared with Postgres.
+    pub cut: Option<Position>,
+    /// Oldest position.
+    pub oldest: Position,
+    /// Last position of the last segment that reads.
+    pub last: Position,
+    /// Engine time of the newest record, in ms.
+    pub last_at_ms: Option<i64>,
+    /// Bytes of all segment files.
+    pub bytes: u64,
+    /// Whether a start would accept it: no damage and no gap; a torn tail is allowed.
+    pub sound: bool,
+    /// All segments, oldest first.
+    pub segments: Vec<SegmentSummary>,
+}
+
+/// What one segment file holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct SegmentSummary {
+    /// File name.
+    pub file: String,
+    /// Length of the file.
+    pub bytes: u64,
+    /// Bytes of header and whole frames.
+    pub used_bytes: u64,
+    /// First position.
+    pub first: Position,
+    /// Last position; below `first` if it has no records.
+    pub last: Position,
+    /// Number of whole frames.
+    pub frames: u64,
+    /// What comes after them.
+    pub state: SegmentState,
+}
+
+/// Whether a segment reads to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SegmentState {
+    /// Everything reads.
+    Whole,
+    /// The last write of the log was interrupted here; start cuts it.
+    Torn {
+        /// Where the first frame starts that is not whole.
+        offset: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Start refuses.
+    Damaged {
+        /// Where the first frame starts that does not read.
+        offset: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+fn as_text<S: Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(id)
+}
+
+/// Verifies every segment and says what it holds. Errors only if the directory itself cannot be read.
+pub fn summary(dir: &Path) -> Result<Summary, OpenError> {
+    let identity = identity(dir)?;
+    let files = list(dir).map_err(OpenError::io("list", dir))?;
+    let mut due = None;
+    let mut last_at_ms = NO_TIME_MS;
+    let mut segments = Vec::with_capacity(files.len());
+    for (index, file) in files.iter().enumerate() {
+        let is_last = index + 1 == files.len();
+        let (segment, link, at_ms) = segment_summary(file, &identity, due, is_last);
+        due = link;
+        last_at_ms = last_at_ms.max(at_ms);
+        segments.push(segment);
+    }
+    Ok(Summary {
+        journal: identity.journal,
+        node: identity.node,
+        epoch: identity.epoch,
+        cut: identity.cut,
+        oldest: segments.first().map_or(Position::NOTHING, |segment| segment.first),
+        last: segments.last().map_or(Position::NOTHING, |segment| segment.last),
+        last_at_ms: Some(last_at_ms).filter(|at| *at != NO_TIME_MS),
+        bytes: segments.iter().map(|segment| segment.bytes).sum(),
+        sound: !segments.is_empty() && !segments.iter().any(|s| matches!(s.state, SegmentState::Damaged { .. })),
+        segments,
+    })
+}
+
+fn identity(dir: &Path) -> Result<Identity, OpenError> {
+    Identity::read(dir)?.ok_or(OpenError::Identity { dir: dir.to_owned(), why: "there is none" })
+}
+
+fn segment_summary(
+    file: &SegmentFile,
+    identity: &Identity,
+    due: Option<Link>,
+    is_last: bool,
+) -> (SegmentSummary, Option<Link>, i64) {
+    let mut summary = SegmentSummary {
+        file: file.name(),
+        bytes: file.bytes,
+        used_bytes: 0,
+        first: file.first,
+        last: file.first.previous(),
+        frames: 0,
+        state: SegmentState::Whole,
+    };
+    let read = read_header(file).map_err(|error| error.to_string()).and_then(|header| {
+        let bytes = fs::read(&file.path).map_err(|error| error.to_string())?;
+        Ok((header, bytes))
+    });
+    let (header, bytes) = match read {
+        Ok(read) => read,
+        Err(why) => {
+            summary.state = SegmentState::Damaged { offset: 0, why };
+            return (summary, None, NO_TIME_MS);
+        }
+    };
+    let walked = walk(&bytes, Seed::of(identity.journal), header.link);
+    summary.used_bytes = walked.end as u64;
+    summary.last = walked.link.next.previous();
+    summary.frames = walked.frames;
+    let offset = walked.end as u64;
+    let damaged_at_start = |why: &str| SegmentState::Damaged { offset: 0, why: why.to_owned() };
+    summary.state = match walked.tail {
+        _ if header.journal != identity.journal => damaged_at_start("it belongs to another journal"),
+        _ if header.link.next != file.first => damaged_at_start("its name and its header disagree"),
+        _ if due.is_some_and(|due| due != header.link) => damaged_at_start("it does not follow the segment before it"),
+        Tail::Clean => SegmentState::Whole,
+        Tail::Torn { why } if is_last => SegmentState::Torn { offset, why: why.to_owned() },
+        Tail::Torn { why } | Tail::Damaged { why } => SegmentState::Damaged { offset, why: why.to_owned() },
+    };
+    (summary, Some(walked.link), walked.last_at_ms.max(header.before_ms))
+}
+
+/// A record with the place it was found at.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its position.
+    pub position: Position,
+    /// File name of its segment.
+    pub segment: String,
+    /// Where its frame starts in the segment.
+    pub frame_at: u64,
+    /// The record.
+    pub record: Record,
+}
+
+impl Found {
+    /// One line of `journal dump`: place and header, and the payload as its owner's codec shows it.
+    pub fn to_json(&self, payload: &serde_json::Value) -> serde_json::Value {
+        let header = &self.record.header;
+        serde_json::json!({
+            "position": self.position,
+            "segment": self.segment,
+            "frame_at": self.frame_at,
+            "kind": header.kind,
+            "codec": header.codec,
+            "key": header.key,
+            "key_version": header.key_version,
+            "at_ms": header.at_ms,
+            "payload_bytes": self.record.payload.len(),
+            "payload": payload,
+        })
+    }
+}
+
+/// Walks the records after a position, as far as they read.
+pub fn records(dir: &Path, after: Position) -> Result<Records, OpenError> {
+    let seed = Seed::of(identity(dir)?.journal);
+    let mut files = VecDeque::from(list(dir).map_err(OpenError::io("list", dir))?);
+    while files.get(1).is_some_and(|second| second.first <= after.next()) {
+        files.pop_front();
+    }
+    Ok(Records { seed, after, files, found: VecDeque::new(), segment: None, due: None })
+}
+
+/// Iterator over a directory's records. Ends at a torn tail; damage is its last item.
+#[derive(Debug)]
+pub struct Records {
+    seed: Seed,
+    after: Position,
+    files: VecDeque<SegmentFile>,
+    /// Records of the frame at hand.
+    found: VecDeque<Found>,
+    segment: Option<OpenSegment>,
+    /// Where the segment before ended.
+    due: Option<Link>,
+}
+
+#[derive(Debug)]
+struct OpenSegment {
+    name: String,
+    bytes: Vec<u8>,
+    at: usize,
+    link: Link,
+}
+
+impl Iterator for Records {
+    type Item = Result<Found, OpenError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(found) = self.found.pop_front() {
+                return Some(Ok(found));
+            }
+            if let Err(error) = self.read_frame()? {
+                self.files.clear();
+                self.segment = None;
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+impl Records {
+    /// Reads one frame, or opens one segment. `None` at the end.
+    fn read_frame(&mut self) -> Option<Result<(), OpenError>> {
+        let Some(segment) = &mut self.segment else {
+            let file = self.files.pop_front()?;
+            return Some(OpenSegment::open(&file, self.due).map(|segment| self.segment = Some(segment)));
+        };
+        let rest = segment.bytes.get(segment.at..).unwrap_or_default();
+        let frame = match Frame::following(rest, self.seed, segment.link) {
+            Ok(frame) => frame,
+            Err(why) => {
+                let ended = match judge_tail(rest, self.seed, segment.link.next, why) {
+                    Tail::Clean => Ok(()),
+                    Tail::Torn { .. } if self.files.is_empty() => Ok(()),
+                    Tail::Torn { why } | Tail::Damaged { why } => Err(segment.damaged(why)),
+                };
+                self.due = Some(segment.link);
+                self.segment = None;
+                return Some(ended);
+            }
+        };
+        let Ok(records) = frame.records().collect::<Result<Vec<_>, _>>() else {
+            return Some(Err(segment.damaged("the checksum holds, but the records do not parse")));
+        };
+        for (position, record) in records.into_iter().filter(|(position, _)| *position > self.after) {
+            let Ok(record) = record.to_record() else {
+                return Some(Err(segment.damaged("the checksum holds, but the records do not parse")));
+            };
+            let frame_at = segment.at as u64;
+            self.found.push_back(Found { position, segment: segment.name.clone(), frame_at, record });
+        }
+        segment.link = frame.link();
+        segment.at += frame.header.bytes();
+        Some(Ok(()))
+    }
+}
+
+impl OpenSegment {
+    fn open(file: &SegmentFile, due: Option<Link>) -> Result<Self, OpenError> {
+        let header = read_header(file)?;
+        check_link(file, &header, due)?;
+        let bytes = fs::read(&file.path).map_err(OpenError::io("read", &file.path))?;
+        Ok(Self { name: file.name(), bytes, at: SEGMENT_HEADER_BYTES, link: header.link })
+    }
+
+    fn damaged(&self, why: &'static str) -> OpenError {
+        OpenError::Damaged { segment: self.name.clone(), offset: self.at as u64, why }
+    }
+}

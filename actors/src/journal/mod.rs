@@ -1,0 +1,274 @@
+//! The journal: one ordered log of records in checksummed, chained segment files (rules 7 to 11, 14, 23).
+//!
+//! Actors [`append`](Journal::append) a record, which gives it its position at once, and release their answer when
+//! [`wait`](Journal::wait) for that position resolves. One thread writes what has gathered, syncs once and publishes
+//! how far the log is durable. The projector follows with a [`Reader`]. Start repairs a torn tail and refuses anything
+//! worse.
+//!
+//! What the files rest on: a sector that was synced survives a torn write of the same bytes next to it; everything
+//! else is checked. What is deliberately absent: the meaning of kinds and payloads (the owner's codecs), retention
+//! times (the caller of [`Journal::release`]), ending the process (the caller of [`Journal::failed`]).
+//!
+//! A directory holds `identity`, `lock`, `<first position>.seg` and, for the next segment, `spare.tmp`.
+
+mod disk;
+mod error;
+mod frame;
+mod identity;
+pub mod inspect;
+mod lanes;
+mod open;
+mod options;
+mod prepare;
+mod queue;
+mod reader;
+mod record;
+mod recover;
+mod segment;
+mod segments;
+mod space;
+mod writer;
+
+use std::fs::File;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub use disk::{Disk, DiskFile, LocalDisk};
+pub use error::{AppendError, JournalFailed, OpenError, ReadError, RegisterError};
+pub use lanes::Wait;
+pub use open::Opened;
+pub use options::{
+    BATCH_BYTES_MAX, JOURNAL_BYTES_MAX, JournalOptions, QUEUE_BYTES_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES, VERIFY_BYTES,
+};
+pub use reader::Reader;
+pub use record::{KEY_BYTES_MAX, KeyText, KeyTextError, Position, Record, RecordHeader};
+pub use recover::Repair;
+pub use segments::{Released, Retention};
+pub use space::{RATIONED_PERCENT, Space};
+
+use frame::Seed;
+use identity::Identity;
+use lanes::Progress;
+use queue::Queue;
+use segments::Segments;
+use space::SpaceGauge;
+
+/// A running journal. Clones are the same journal; it is closed by [`Journal::close`] or with its last clone.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    shared: Arc<Shared>,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    writer: JoinHandle<()>,
+    /// Unlocked when it is closed.
+    lock: File,
+}
+
+/// What the handle, the writer and the readers share.
+#[derive(Debug)]
+struct Shared {
+    dir: PathBuf,
+    options: JournalOptions,
+    disk: Arc<dyn Disk>,
+    journal: Uuid,
+    seed: Seed,
+    identity: Mutex<Identity>,
+    queue: Queue,
+    progress: Arc<Progress>,
+    segments: Segments,
+    space: SpaceGauge,
+}
+
+impl Journal {
+    /// Opens or creates the journal of a directory: locks it, checks whose it is, verifies the log, cuts a torn tail.
+    /// Then ask [`Journal::check_seen`] before anything is answered.
+    pub fn open(dir: &Path, options: JournalOptions) -> Result<(Self, Opened), OpenError> {
+        Self::open_on(Arc::new(LocalDisk), dir, options)
+    }
+
+    /// As [`Journal::open`], writing through the given disk.
+    pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, options: JournalOptions) -> Result<(Self, Opened), OpenError> {
+        open::open(disk, dir, options)
+    }
+
+    /// Compares the journal with the last position that Postgres has (rule 10): refuses a journal that ends before
+    /// it, was cut before it (also in an earlier run), or no longer has what comes after it.
+    pub fn check_seen(&self, seen: Position) -> Result<(), OpenError> {
+        let shared = &self.handle.shared;
+        let last = self.durable();
+        let mut identity = lock(&shared.identity);
+        if let Some(cut) = identity.cut
+            && seen > cut
+        {
+            return Err(OpenError::CutBefore { cut, seen });
+        }
+        if seen > last {
+            return Err(OpenError::EndsBefore { last, seen });
+        }
+        let oldest = shared.segments.oldest();
+        if seen.next() < oldest {
+            return Err(OpenError::Released { oldest, seen });
+        }
+        if identity.cut.is_some() {
+            let confirmed = Identity { cut: None, ..*identity };
+            confirmed.write(&*shared.disk, &shared.dir)?;
+            *identity = confirmed;
+        }
+        Ok(())
+    }
+
+    /// Takes a record: checks that its version is the next one of its key, gives it the next position and hands it
+    /// to the writer. Never waits for the disk. Records of one thread keep their order; an unregistered key starts
+    /// with version 1. The record is durable when [`Journal::wait`] for its position resolves.
+    pub fn append(&self, record: &Record) -> Result<Position, AppendError> {
+        self.handle.shared.queue.append(record, &self.handle.shared.space)
+    }
+
+    /// Tells the journal a key's version when its owner wakes. Refused if the journal has handed out another one: the
+    /// rows that the owner woke from are older than the log.
+    pub fn register(&self, key: &KeyText, version: u64) -> Result<(), RegisterError> {
+        self.handle.shared.queue.register(key, version)
+    }
+
+    /// Forgets a key whose owner sleeps; its last record has been projected (rule 6).
+    pub fn forget(&self, key: &str) {
+        self.handle.shared.queue.forget(key);
+    }
+
+    /// The version of a key's last record, if the key is registered. What a rebuilt owner must reach (rule 20).
+    pub fn key_version(&self, key: &str) -> Option<u64> {
+        self.handle.shared.queue.version(key)
+    }
+
+    /// Position of the last record taken.
+    pub fn appended(&self) -> Position {
+        self.handle.shared.queue.appended()
+    }
+
+    /// Position up to which everything is durable.
+    pub fn durable(&self) -> Position {
+        self.handle.shared.progress.durable()
+    }
+
+    /// Resolves when the position is durable, or with the reason why it never will be. Works on any thread and
+    /// runtime; wakes once per batch and thread.
+    pub fn wait(&self, position: Position) -> Wait {
+        Wait::new(Arc::clone(&self.handle.shared.progress), position)
+    }
+
+    /// Follows the durable position.
+    pub fn watch_durable(&self) -> watch::Receiver<Position> {
+        self.handle.shared.progress.watch_durable()
+    }
+
+    /// Resolves when the journal has failed or was closed. After a failure the process must exit (rule 10).
+    pub fn failed(&self) -> impl Future<Output = JournalFailed> + Send + use<> {
+        let mut ended = self.handle.shared.progress.watch_ended();
+        async move {
+            match ended.wait_for(Option::is_some).await {
+                Ok(reason) => reason.clone().unwrap_or(JournalFailed::Closed),
+                Err(_) => JournalFailed::Closed,
+            }
+        }
+    }
+
+    /// Why the journal has ended, if it has.
+    pub fn failure(&self) -> Option<JournalFailed> {
+        self.handle.shared.progress.ended().cloned()
+    }
+
+    /// Reads durable records that come after a position.
+    pub fn reader(&self, after: Position) -> Result<Reader, ReadError> {
+        Reader::new(Arc::clone(&self.handle.shared), after)
+    }
+
+    /// Deletes whole segments whose records are all at or before `up_to` (the projected position) and that the
+    /// retention does not keep; never the active one. Blocks on the disk. The retention's bytes have to stay well
+    /// below the rationed share of [`JournalOptions::max_bytes`].
+    pub fn release(&self, up_to: Position, retention: Retention) -> std::io::Result<Released> {
+        let shared = &self.handle.shared;
+        let released = shared.segments.release(&*shared.disk, &shared.dir, up_to, retention)?;
+        shared.space.sealed.fetch_sub(released.bytes, std::sync::atomic::Ordering::Relaxed);
+        Ok(released)
+    }
+
+    /// How much of the space is used.
+    pub fn space(&self) -> Space {
+        self.handle.shared.space.read()
+    }
+
+    /// Bytes that wait for the writer.
+    pub fn queued_bytes(&self) -> usize {
+        self.handle.shared.queue.queued_bytes()
+    }
+
+    /// The journal's id, given when it was created.
+    pub fn id(&self) -> Uuid {
+        self.handle.shared.journal
+    }
+
+    /// The epoch last set.
+    pub fn epoch(&self) -> u64 {
+        lock(&self.handle.shared.identity).epoch
+    }
+
+    /// Raises the epoch, durably (rule 14). One that is not above the present one is refused.
+    pub fn set_epoch(&self, epoch: u64) -> Result<(), OpenError> {
+        let shared = &self.handle.shared;
+        let mut identity = lock(&shared.identity);
+        if epoch <= identity.epoch {
+            return Err(OpenError::Options("an epoch only rises"));
+        }
+        let raised = Identity { epoch, ..*identity };
+        raised.write(&*shared.disk, &shared.dir)?;
+        *identity = raised;
+        Ok(())
+    }
+
+    /// Writes everything taken, stops the threads and unlocks the directory; other clones then find it stopped.
+    /// Blocks on the disk. Says how far the log is durable, or why not everything is.
+    pub fn close(self) -> Result<Position, JournalFailed> {
+        self.handle.close();
+        match self.failure() {
+            Some(JournalFailed::Closed) | None => Ok(self.durable()),
+            Some(failed) => Err(failed),
+        }
+    }
+}
+
+impl Handle {
+    fn close(&self) {
+        self.shared.queue.stop();
+        let Some(Running { writer, lock: locked }) = lock(&self.running).take() else { return };
+        // The last clone may be dropped by a task that the writer has just woken and that ends in the waker.
+        if writer.thread().id() != std::thread::current().id() {
+            // A panic there has been reported to everybody who waits.
+            let _ = writer.join();
+        }
+        drop(locked);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Locks a mutex whose data is never left half-changed: nothing inside our critical sections panics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

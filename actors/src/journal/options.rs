@@ -1,0 +1,76 @@
+//! Sizes of a journal.
+
+use super::OpenError;
+use super::frame::FRAME_HEADER_BYTES;
+use super::segment::SEGMENT_HEADER_BYTES;
+
+/// Default size of a segment file: large enough that rolling is rare, small enough to zero in a second.
+pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Default space of a journal: days of records at a busy operator, and little on a server's disk.
+pub const JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// A batch is closed at this size: larger writes no longer raise throughput, and a sync should stay short.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Largest record: one decision with thousands of rows (a batch of 5,000 tickets) fits.
+pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Records that wait for the writer: about a second of a slow disk. Above it `append` refuses instead of hoarding.
+pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Start verifies at most the newest 2 GiB frame by frame (under two seconds); of older segments only the headers,
+/// a reader that comes to them verifies their frames.
+pub const VERIFY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Sizes of a journal, all in bytes, and whose it is.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// The node that writes; a journal of another node is refused.
+    pub node: u64,
+    /// Size of a segment file.
+    pub segment_bytes: u64,
+    /// Space that all segments together may take. `append` refuses beyond it.
+    pub max_bytes: u64,
+    /// A batch takes no further record beyond this size.
+    pub batch_bytes_max: usize,
+    /// Largest encoded record; never more than a segment holds.
+    pub record_bytes_max: usize,
+    /// Largest backlog before the writer.
+    pub queue_bytes_max: usize,
+    /// How much of the newest segments is verified frame by frame at start.
+    pub verify_bytes: u64,
+    /// Whether segments are written with zeros beforehand. Without it each sync also has to store a new length.
+    pub preallocate: bool,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            node: 1,
+            segment_bytes: SEGMENT_BYTES,
+            max_bytes: JOURNAL_BYTES_MAX,
+            batch_bytes_max: BATCH_BYTES_MAX,
+            record_bytes_max: RECORD_BYTES_MAX,
+            queue_bytes_max: QUEUE_BYTES_MAX,
+            verify_bytes: VERIFY_BYTES,
+            preallocate: true,
+        }
+    }
+}
+
+/// The smallest segment that makes sense, in bytes.
+const SEGMENT_BYTES_MIN: u64 = 512;
+/// A frame's length is 32 bits.
+const SEGMENT_BYTES_LIMIT: u64 = 1024 * 1024 * 1024;
+
+impl JournalOptions {
+    /// Checks the sizes and fits records and batches into a segment.
+    pub(super) fn checked(mut self) -> Result<Self, OpenError> {
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_LIMIT).contains(&self.segment_bytes) {
+            return Err(OpenError::Options("a segment has 512 bytes to 1 GiB"));
+        }
+        if self.max_bytes < 2 * self.segment_bytes {
+            return Err(OpenError::Options("a journal needs room for two segments"));
+        }
+        let frame_bytes_max = self.segment_bytes as usize - SEGMENT_HEADER_BYTES;
+        self.batch_bytes_max = self.batch_bytes_max.clamp(FRAME_HEADER_BYTES, frame_bytes_max);
+        self.record_bytes_max = self.record_bytes_max.min(frame_bytes_max - FRAME_HEADER_BYTES);
+        Ok(self)
+    }
+}

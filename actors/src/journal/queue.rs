@@ -1,0 +1,211 @@
+//! The front of the journal: gives positions, checks versions, gathers records into batches for the writer.
+//!
+//! One mutex makes position and version one step. Inside it a record is copied into the batch that is being gathered;
+//! nothing is allocated per record, and the writer takes whole batches.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::error::{AppendError, RegisterError};
+use super::frame::FRAME_HEADER_BYTES;
+use super::lock;
+use super::options::JournalOptions;
+use super::record::{KeyText, Position, Record};
+use super::segment::NO_TIME_MS;
+use super::space::SpaceGauge;
+
+/// Emptied buffers kept for the next batches: one is written while one gathers.
+const BUFFERS_KEPT: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// The writer sleeps here.
+    more: Condvar,
+    batch_bytes_max: usize,
+    record_bytes_max: usize,
+    backlog_bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct State {
+    batches: VecDeque<Batch>,
+    buffers: Vec<Vec<u8>>,
+    /// Position of the last record taken.
+    appended: Position,
+    /// Bytes not yet written, those in the writer's hands included.
+    queued_bytes: usize,
+    versions: HashMap<KeyText, u64>,
+    writer_sleeps: bool,
+    stopped: bool,
+}
+
+/// Records of one frame, behind the room for its header.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub frame: Vec<u8>,
+    pub count: u32,
+    pub last: Position,
+    /// Engine time of the newest record, in ms.
+    pub last_at_ms: i64,
+}
+
+/// What the writer found.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Batch(Batch),
+    /// Nothing came within the time given.
+    Nothing,
+    /// Stopped, and everything taken before has been handed out.
+    Stopped,
+}
+
+impl Queue {
+    pub(super) fn new(options: &JournalOptions, last: Position) -> Self {
+        let state = State {
+            batches: VecDeque::new(),
+            buffers: Vec::new(),
+            appended: last,
+            queued_bytes: 0,
+            versions: HashMap::new(),
+            writer_sleeps: false,
+            stopped: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            more: Condvar::new(),
+            batch_bytes_max: options.batch_bytes_max,
+            record_bytes_max: options.record_bytes_max,
+            backlog_bytes_max: options.queue_bytes_max,
+        }
+    }
+
+    pub(super) fn append(&self, record: &Record, space: &SpaceGauge) -> Result<Position, AppendError> {
+        let header = &record.header;
+        let bytes = record.encoded_bytes();
+        if bytes > self.record_bytes_max {
+            return Err(AppendError::TooLarge { bytes, max: self.record_bytes_max });
+        }
+        let mut state = lock(&self.state);
+        if state.stopped {
+            return Err(AppendError::Stopped);
+        }
+        if state.queued_bytes + bytes > self.backlog_bytes_max && state.queued_bytes > 0 {
+            return Err(AppendError::QueueFull { queued: state.queued_bytes });
+        }
+        if !space.has_room((state.queued_bytes + bytes + FRAME_HEADER_BYTES) as u64) {
+            return Err(AppendError::NoSpace);
+        }
+        let expected = state.versions.get(header.key.as_str()).map_or(1, |version| version + 1);
+        if header.key_version != expected {
+            return Err(AppendError::WrongVersion { expected, got: header.key_version });
+        }
+
+        // From here on it must succeed.
+        match state.versions.get_mut(header.key.as_str()) {
+            Some(version) => *version = expected,
+            None => {
+                state.versions.insert(header.key.clone(), expected);
+            }
+        }
+        let position = state.push(record, bytes, self.batch_bytes_max);
+        let wake = std::mem::take(&mut state.writer_sleeps);
+        drop(state);
+        if wake {
+            self.more.notify_one();
+        }
+        Ok(position)
+    }
+
+    pub(super) fn register(&self, key: &KeyText, version: u64) -> Result<(), RegisterError> {
+        let mut state = lock(&self.state);
+        match state.versions.get(key.as_str()) {
+            Some(&known) if known != version => Err(RegisterError { known, got: version }),
+            Some(_) => Ok(()),
+            None => {
+                state.versions.insert(key.clone(), version);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn forget(&self, key: &str) {
+        lock(&self.state).versions.remove(key);
+    }
+
+    pub(super) fn version(&self, key: &str) -> Option<u64> {
+        lock(&self.state).versions.get(key).copied()
+    }
+
+    pub(super) fn appended(&self) -> Position {
+        lock(&self.state).appended
+    }
+
+    pub(super) fn queued_bytes(&self) -> usize {
+        lock(&self.state).queued_bytes
+    }
+
+    /// No further record is taken; the writer gets what is queued and then `Stopped`.
+    pub(super) fn stop(&self) {
+        lock(&self.state).stopped = true;
+        self.more.notify_all();
+    }
+
+    /// The next batch, waiting for one at most `patience` if given.
+    pub(super) fn take(&self, patience: Option<Duration>) -> Taken {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(batch) = state.batches.pop_front() {
+                return Taken::Batch(batch);
+            }
+            if state.stopped {
+                return Taken::Stopped;
+            }
+            state.writer_sleeps = true;
+            let Some(patience) = patience else {
+                state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let (woken, timeout) = self.more.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            if timeout.timed_out() && state.batches.is_empty() && !state.stopped {
+                state.writer_sleeps = false;
+                return Taken::Nothing;
+            }
+        }
+    }
+
+    /// The batch is durable: its bytes no longer wait and its buffer is used again.
+    pub(super) fn done(&self, batch: Batch) {
+        let mut frame = batch.frame;
+        let records_bytes = frame.len() - FRAME_HEADER_BYTES;
+        frame.clear();
+        let mut state = lock(&self.state);
+        state.queued_bytes -= records_bytes;
+        if state.buffers.len() < BUFFERS_KEPT && frame.capacity() <= 2 * self.batch_bytes_max {
+            state.buffers.push(frame);
+        }
+    }
+}
+
+impl State {
+    fn push(&mut self, record: &Record, bytes: usize, batch_bytes_max: usize) -> Position {
+        let position = self.appended.next();
+        self.appended = position;
+        self.queued_bytes += bytes;
+        let fits = |batch: &Batch| batch.frame.len() + bytes <= batch_bytes_max;
+        if !self.batches.back().is_some_and(fits) {
+            let mut frame = self.buffers.pop().unwrap_or_default();
+            frame.resize(FRAME_HEADER_BYTES, 0);
+            self.batches.push_back(Batch { frame, count: 0, last: position, last_at_ms: NO_TIME_MS });
+        }
+        if let Some(batch) = self.batches.back_mut() {
+            record.encode(&mut batch.frame);
+            batch.count += 1;
+            batch.last = position;
+            batch.last_at_ms = batch.last_at_ms.max(record.header.at_ms);
+        }
+        position
+    }
+}

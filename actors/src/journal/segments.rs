@@ -1,0 +1,105 @@
+//! The segments of a running journal, oldest first; the last one is being written.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::disk::Disk;
+use super::lock;
+use super::record::Position;
+
+/// Which released segments are kept all the same (rule 11): those within both limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Keep at most this many bytes of segments that could go.
+    pub bytes_max: u64,
+    /// Keep none whose newest record is older than this engine time, in ms.
+    pub since_ms: i64,
+}
+
+impl Retention {
+    /// Keep nothing.
+    pub const NONE: Self = Self { bytes_max: 0, since_ms: i64::MAX };
+}
+
+/// What [`super::Journal::release`] deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    /// Number of segment files.
+    pub segments: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub first: Position,
+    pub path: PathBuf,
+    /// Length of the file.
+    pub bytes: u64,
+    /// Engine time of the newest record before this segment, in ms.
+    pub before_ms: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Segments(Mutex<VecDeque<Entry>>);
+
+impl Segments {
+    pub(super) fn new(entries: impl IntoIterator<Item = Entry>) -> Self {
+        Self(Mutex::new(entries.into_iter().collect()))
+    }
+
+    /// A new active segment; `sealed_bytes` is the final length of the one before.
+    pub(super) fn push(&self, entry: Entry, sealed_bytes: u64) {
+        let mut entries = lock(&self.0);
+        if let Some(sealed) = entries.back_mut() {
+            sealed.bytes = sealed_bytes;
+        }
+        entries.push_back(entry);
+    }
+
+    pub(super) fn oldest(&self) -> Position {
+        lock(&self.0).front().map_or(Position::NOTHING, |entry| entry.first)
+    }
+
+    /// The segment that a position belongs to; `None` if it was released.
+    pub(super) fn holding(&self, position: Position) -> Option<Entry> {
+        lock(&self.0).iter().rev().find(|entry| entry.first <= position).cloned()
+    }
+
+    /// Deletes from the oldest on, so that a crash in between leaves no gap. Never the active one.
+    pub(super) fn release(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        up_to: Position,
+        retention: Retention,
+    ) -> io::Result<Released> {
+        let mut entries = lock(&self.0);
+        let starts = || entries.iter().zip(entries.iter().skip(1));
+        let mut kept: u64 = starts().filter(|(_, next)| next.first <= up_to.next()).map(|(entry, _)| entry.bytes).sum();
+        let mut released = Released::default();
+        for (entry, next) in starts().take_while(|(_, next)| next.first <= up_to.next()) {
+            if kept <= retention.bytes_max && next.before_ms >= retention.since_ms {
+                break;
+            }
+            kept -= entry.bytes;
+            released.segments += 1;
+        }
+        for done in 0..released.segments {
+            let Some(entry) = entries.front() else { break };
+            if let Err(error) = disk.remove(&entry.path) {
+                if done > 0 {
+                    disk.sync_directory(dir)?;
+                }
+                return Err(error);
+            }
+            released.bytes += entries.pop_front().map_or(0, |entry| entry.bytes);
+        }
+        if released.segments > 0 {
+            disk.sync_directory(dir)?;
+        }
+        Ok(released)
+    }
+}

@@ -1,0 +1,70 @@
+//! What the journal's tests share.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::path::{Path, PathBuf};
+
+use deeptravel_actors::journal::{Journal, JournalOptions, KeyText, OpenError, Opened, Position, Record, RecordHeader};
+
+/// Segments so small that a few records fill one.
+pub fn small() -> JournalOptions {
+    JournalOptions { segment_bytes: 4096, max_bytes: 1024 * 1024, ..JournalOptions::default() }
+}
+
+pub fn record(key: &str, version: u64, payload: &[u8]) -> Record {
+    let key = KeyText::new(key).expect("a key");
+    let header = RecordHeader { kind: 1, codec: 1, key, key_version: version, at_ms: 1_000 + version as i64 };
+    Record { header, payload: payload.to_vec() }
+}
+
+/// Waits on this thread.
+pub fn wait(journal: &Journal, position: Position) {
+    block_on(journal.wait(position)).expect("the journal works");
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+/// Appends and waits, so that each record is a frame of its own.
+pub fn append_frame(journal: &Journal, record: &Record) -> Position {
+    let position = journal.append(record).expect("a record that is due");
+    wait(journal, position);
+    position
+}
+
+/// Every record of the journal.
+pub fn read_all(journal: &Journal, after: Position) -> Vec<(Position, Record)> {
+    let mut reader = journal.reader(after).expect("a reader");
+    let mut all = Vec::new();
+    loop {
+        let batch = reader.next_batch(100, 10_000).expect("sound files");
+        if batch.is_empty() {
+            return all;
+        }
+        all.extend(batch);
+    }
+}
+
+/// Segment files, oldest first.
+pub fn segments(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "seg")).collect();
+    files.sort();
+    files
+}
+
+/// Opens, and closes again at once.
+pub fn open_briefly(dir: &Path, options: &JournalOptions) -> Result<Opened, OpenError> {
+    let (journal, opened) = Journal::open(dir, options.clone())?;
+    journal.close().expect("nothing to write");
+    Ok(opened)
+}
+
+/// Copies a journal's directory, lock file included.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+    }
+}
