@@ -63,12 +63,12 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Makes a fresh, migrated, empty database. Blocks some ten milliseconds; the first call of a process starts the cluster.
+/// Makes a fresh, migrated, empty database. Blocks a tenth of a second or two; the first call of a process starts the cluster.
 pub fn fresh_database() -> Result<TestDatabase> {
     let shared = shared()?;
     let number = shared.made.fetch_add(1, Ordering::Relaxed);
     let name = format!("{TEST_PREFIX}{}_{number}", std::process::id());
-    let statement = format!("CREATE DATABASE {name} TEMPLATE {} STRATEGY file_copy", shared.template);
+    let statement = format!("CREATE DATABASE {name} TEMPLATE {}", shared.template);
     let config = shared.cluster.connection("postgres");
     shared.block_on(async move { copy(&config, &statement).await })?;
     Ok(TestDatabase { config: shared.cluster.connection(&name), url: shared.cluster.url(&name), name })

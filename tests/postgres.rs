@@ -2,26 +2,42 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{Cluster, Options};
 use deeptravel::postgres::{
-    Database, JournalPosition, Lane, Outage, PositionError, StoreError, advance_position, claim_epoch, migrate,
-    read_position,
+    Database, JournalPosition, Lane, Outage, PositionError, Session, StoreError, advance_position, claim_epoch,
+    migrate, read_position,
 };
 use deeptravel::testing::fresh_database;
+use futures_util::future::join_all;
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 fn io_runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
+async fn select_1(store: &Database, lane: Lane) -> Result<(), StoreError> {
+    let job = |client: Session| async move {
+        client.batch_execute("SELECT 1").await?;
+        Ok(())
+    };
+    store.run(lane, job).await
+}
+
+async fn until_back(store: &Database) {
+    tokio::time::timeout(Duration::from_secs(10), store.until_available()).await.unwrap();
+}
+
 #[test]
 fn every_query_file_fits_the_migrated_schema() {
     let database = fresh_database().unwrap();
     io_runtime().block_on(async {
-        let (client, connection) = database.config.connect(tokio_postgres::NoTls).await.unwrap();
+        let (client, connection) = database.config.connect(NoTls).await.unwrap();
         tokio::spawn(connection);
         let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/queries")).unwrap();
         for file in files {
@@ -38,11 +54,11 @@ fn every_query_file_fits_the_migrated_schema() {
 fn processes_that_migrate_at_once_wait_for_each_other() {
     let database = fresh_database().unwrap();
     io_runtime().block_on(async {
-        let (client, connection) = database.config.connect(tokio_postgres::NoTls).await.unwrap();
+        let (client, connection) = database.config.connect(NoTls).await.unwrap();
         tokio::spawn(connection);
         client.batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.unwrap();
 
-        let reports = futures_util::future::join_all((0..4).map(|_| migrate(&database.config))).await;
+        let reports = join_all((0..4).map(|_| migrate(&database.config))).await;
         let applied: Vec<_> = reports.into_iter().flat_map(|report| report.unwrap().applied).collect();
 
         let once: std::collections::BTreeSet<_> = applied.iter().cloned().collect();
@@ -117,28 +133,91 @@ fn one_lane_that_is_full_is_busy_and_the_other_is_not() {
     let database = fresh_database().unwrap();
     let runtime = io_runtime();
     let store = Database::new(runtime.handle().clone(), &database.config);
+    let busy = |result: &Result<(), StoreError>| {
+        matches!(result, Err(StoreError::Unavailable(Outage::Busy { connections: 8 })))
+    };
+    let gate = Arc::new(Semaphore::new(0));
     runtime.block_on(async {
-        let slow = || {
-            store.run(Lane::Lists, |client| async move {
-                client.batch_execute("SELECT pg_sleep(1.3)").await?;
+        // Eight keep their connections until the ninth has been refused.
+        let list = || async {
+            let gate_of_job = Arc::clone(&gate);
+            let result = store.run(Lane::Lists, move |client| async move {
+                drop(gate_of_job.acquire().await);
+                drop(client);
                 Ok(())
-            })
+            });
+            let result = result.await;
+            if busy(&result) {
+                gate.add_permits(8);
+            }
+            result
         };
-        let quick = || {
-            store.run(Lane::Wakes, |client| async move {
-                client.batch_execute("SELECT 1").await?;
-                Ok(())
-            })
-        };
-        let (lists, wake) = tokio::join!(futures_util::future::join_all((0..9).map(|_| slow())), quick());
+        let (lists, wake) = tokio::join!(join_all((0..9).map(|_| list())), select_1(&store, Lane::Wakes));
         wake.unwrap();
-        let busy = |result: &Result<(), StoreError>| {
-            matches!(result, Err(StoreError::Unavailable(Outage::Busy { connections: 8 })))
-        };
         assert_eq!(lists.iter().filter(|result| busy(result)).count(), 1, "{lists:?}");
         assert_eq!(lists.iter().filter(|result| result.is_ok()).count(), 8, "{lists:?}");
         assert!(store.is_available(), "load is no outage");
     });
+}
+
+#[test]
+fn a_statement_that_takes_too_long_is_given_up_and_the_connection_stays() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let slow = runtime.block_on(store.run(Lane::Lists, |client| async move {
+        client.batch_execute("SELECT pg_sleep(60)").await?;
+        Ok(())
+    }));
+    assert!(matches!(slow, Err(StoreError::Unavailable(Outage::GaveUp(_)))), "{slow:?}");
+    assert!(store.is_available(), "a slow statement is no outage");
+}
+
+#[test]
+fn a_connection_that_postgres_ends_is_replaced() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let ended = runtime.block_on(store.run(Lane::Projection, |client| async move {
+        client.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())").await?;
+        Ok(())
+    }));
+    assert!(matches!(ended, Err(StoreError::Unavailable(Outage::Broken(_)))), "{ended:?}");
+    runtime.block_on(until_back(&store));
+    runtime.block_on(select_1(&store, Lane::Projection)).unwrap();
+}
+
+#[test]
+fn a_panic_in_a_job_continues_in_its_caller_and_rolls_back() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let mishap = store.run(Lane::Projection, |mut client| async move {
+        let transaction = client.transaction().await?;
+        transaction.batch_execute("CREATE TABLE half_done (n int)").await?;
+        let rows = transaction.query("SELECT 1", &[]).await?;
+        assert!(rows.is_empty(), "planted");
+        Ok(())
+    });
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(mishap)));
+    assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"planted"));
+
+    let left = store.run(Lane::Projection, |client| async move {
+        let row = client.query_one("SELECT to_regclass('half_done') IS NULL", &[]).await?;
+        Ok(row.try_get::<_, bool>(0)?)
+    });
+    assert!(runtime.block_on(left).unwrap(), "nothing of the transaction is left");
+}
+
+#[test]
+fn jobs_after_the_end_of_the_io_runtime_are_refused() {
+    let database = fresh_database().unwrap();
+    let io = io_runtime();
+    let store = Database::new(io.handle().clone(), &database.config);
+    io.block_on(select_1(&store, Lane::Lists)).unwrap();
+    io.shutdown_timeout(Duration::from_secs(5));
+    let late = io_runtime().block_on(select_1(&store, Lane::Lists));
+    assert!(matches!(late, Err(StoreError::Unavailable(Outage::ShuttingDown))), "{late:?}");
 }
 
 #[test]
@@ -148,12 +227,7 @@ fn a_stopped_postgres_answers_unavailable_and_is_found_again_when_it_is_back() {
     let cluster = Cluster::start(&options).unwrap();
     let runtime = io_runtime();
     let store = Database::new(runtime.handle().clone(), &cluster.connection(deeptravel::embedded::DATABASE));
-    let ask = || {
-        runtime.block_on(store.run(Lane::Lists, |client| async move {
-            client.batch_execute("SELECT 1").await?;
-            Ok(())
-        }))
-    };
+    let ask = || runtime.block_on(select_1(&store, Lane::Lists));
     ask().unwrap();
 
     cluster.stop().unwrap();
@@ -167,8 +241,7 @@ fn a_stopped_postgres_answers_unavailable_and_is_found_again_when_it_is_back() {
     assert!(asked.elapsed() < Duration::from_millis(50), "refused at once, not after {:?}", asked.elapsed());
 
     cluster.start_again().unwrap();
-    let back = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(5), store.until_available()).await });
-    back.unwrap();
+    runtime.block_on(until_back(&store));
     ask().unwrap();
 }
 
@@ -179,12 +252,7 @@ fn a_silent_postgres_answers_unavailable_within_the_time_limit_and_is_found_agai
     let cluster = Cluster::start(&options).unwrap();
     let runtime = io_runtime();
     let store = Database::new(runtime.handle().clone(), &cluster.connection(deeptravel::embedded::DATABASE));
-    let ask = || {
-        runtime.block_on(store.run(Lane::Lists, |client| async move {
-            client.batch_execute("SELECT 1").await?;
-            Ok(())
-        }))
-    };
+    let ask = || runtime.block_on(select_1(&store, Lane::Lists));
     ask().unwrap();
 
     // Every process of the server sleeps, as on a machine that hangs.
@@ -198,8 +266,7 @@ fn a_silent_postgres_answers_unavailable_within_the_time_limit_and_is_found_agai
     for pid in sleeping {
         rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
     }
-    let back = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(5), store.until_available()).await });
-    back.unwrap();
+    runtime.block_on(until_back(&store));
     ask().unwrap();
 }
 

@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_postgres::{Config, NoTls};
 
+use super::backoff::Backoff;
 use super::error::{Outage, StoreError};
 
 /// Lists and reports at once; more would only queue inside Postgres, which shares two cores with the engine.
@@ -52,10 +53,6 @@ pub const PROJECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What Postgres allows one statement of the projector; see [`STATEMENT_TIMEOUT`].
 const PROJECTION_STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
-
-/// Pauses of the probe while Postgres is away: quick at first, because most outages are restarts.
-const PROBE_PAUSE_MIN: Duration = Duration::from_millis(50);
-const PROBE_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A TCP peer that acknowledges nothing for this long is gone, whatever it promised.
 const TCP_SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -151,7 +148,9 @@ impl Database {
         *self.inner.available.borrow()
     }
 
-    /// Returns when Postgres is back; at once if it is not away. For the projector, which has nothing better to do.
+    /// Returns when Postgres is back; at once if it is not away. For the projector, which has nothing better to do. Not
+    /// every [`StoreError::Unavailable`] means away (a full disk does not), so a worker that repeats what failed also
+    /// pauses by a [`Backoff`]; and a commit whose answer was lost may have happened, so it first reads the position.
     pub async fn until_available(&self) {
         // The sender lives as long as `self`, so waiting cannot fail.
         let _ = self.inner.available.subscribe().wait_for(|available| *available).await;
@@ -188,11 +187,10 @@ impl Inner {
 
     async fn probe_until_back(&self) {
         let away_since = Instant::now();
-        let mut pause = PROBE_PAUSE_MIN;
+        let mut backoff = Backoff::default();
         while let Err(error) = probe(&self.config).await {
             tracing::debug!(error = %chain(&error), "Postgres is still away");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PROBE_PAUSE_MAX);
+            backoff.pause().await;
         }
         let away_ms = u64::try_from(away_since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(away_ms, "Postgres is back after {away_ms} ms");
