@@ -1,0 +1,1 @@
+SELECT journal_id, position, epoch FROM journal_position

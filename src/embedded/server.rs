@@ -1,0 +1,176 @@
+//! The server process: started on a thread that outlives it, ready when its pid file says so, stopped by signals.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::account::Account;
+use super::binaries::Programs;
+use super::{EmbeddedError, directory};
+
+/// Long enough to replay two gigabytes of log after a crash of the machine.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// A fast shutdown writes at most the shared buffers; after this an immediate one follows, and the next start recovers.
+const FAST_SHUTDOWN_WITHIN: Duration = Duration::from_secs(20);
+
+/// An immediate shutdown writes nothing; after this the process is killed.
+const IMMEDIATE_SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// The server tells nobody that it is ready or gone, so we look. Small against the tenths of a second it takes.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How much of the log an error carries.
+const LOG_TAIL_BYTES: u64 = 2_000;
+
+/// A log beyond this is set aside at the next start, replacing the one set aside before.
+const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// Everything needed to start the server, again and again.
+#[derive(Debug)]
+pub(super) struct Launch {
+    pub(super) programs: Programs,
+    pub(super) account: Account,
+    pub(super) cluster_dir: PathBuf,
+    pub(super) socket_dir: PathBuf,
+    pub(super) log: PathBuf,
+    pub(super) arguments: Vec<String>,
+}
+
+impl Launch {
+    /// Starts the server and waits until it accepts connections.
+    pub(super) fn start(&self) -> Result<Server, EmbeddedError> {
+        let (log, log_start) = self.open_log()?;
+        let also_log = log.try_clone().map_err(EmbeddedError::io("share", &self.log))?;
+        let postgres = self.programs.postgres();
+        let mut command = self.account.command(&postgres)?;
+        command.arg("-D").arg(&self.cluster_dir).args(&self.arguments);
+        command.stdout(Stdio::from(also_log)).stderr(Stdio::from(log));
+
+        let mut server = Server::spawn(command).map_err(EmbeddedError::io("run", postgres))?;
+        match self.wait_until_ready(&mut server, log_start) {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                // The first error is the one worth reading.
+                let _ = server.stop();
+                Err(error)
+            }
+        }
+    }
+
+    fn wait_until_ready(&self, server: &mut Server, log_start: u64) -> Result<(), EmbeddedError> {
+        let started = Instant::now();
+        loop {
+            let Some(pid) = server.running_pid() else {
+                return Err(EmbeddedError::EndedWhileStarting { log: self.log_tail(log_start) });
+            };
+            if directory::is_ready(&self.cluster_dir, pid) {
+                return Ok(());
+            }
+            if started.elapsed() > READY_WITHIN {
+                let log = self.log_tail(log_start);
+                return Err(EmbeddedError::NotReady { waited_s: READY_WITHIN.as_secs(), log });
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The log to append to, and how long it is already.
+    fn open_log(&self) -> Result<(File, u64), EmbeddedError> {
+        let length = |path: &Path| path.metadata().map_or(0, |found| found.len());
+        if length(&self.log) > LOG_BYTES_MAX {
+            let old = self.log.with_extension("log.old");
+            std::fs::rename(&self.log, &old).map_err(EmbeddedError::io("set aside", &self.log))?;
+        }
+        let log = OpenOptions::new().create(true).append(true).open(&self.log);
+        Ok((log.map_err(EmbeddedError::io("open", &self.log))?, length(&self.log)))
+    }
+
+    /// The last lines the server wrote since `log_start`, on one line.
+    fn log_tail(&self, log_start: u64) -> String {
+        let read = || {
+            let mut log = File::open(&self.log)?;
+            let end = log.metadata()?.len();
+            log.seek(SeekFrom::Start(log_start.max(end.saturating_sub(LOG_TAIL_BYTES))))?;
+            let mut tail = Vec::new();
+            log.read_to_end(&mut tail)?;
+            Ok::<_, std::io::Error>(one_line(&tail))
+        };
+        read().unwrap_or_else(|error| format!("({} cannot be read: {error})", self.log.display()))
+    }
+}
+
+/// What a program printed, as part of a sentence.
+pub(super) fn one_line(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" | ")
+}
+
+/// A server that was started and not yet stopped.
+#[derive(Debug)]
+pub(super) struct Server {
+    child: Child,
+    /// Ends the thread that forked the server, and with it the server: kept until the server has gone.
+    _keeper: mpsc::Sender<()>,
+}
+
+impl Server {
+    /// Forks on a thread that then does nothing but live, because the kernel interrupts the server when the thread that
+    /// forked it ends. The thread ends with the process, or after this `Server` was dropped.
+    fn spawn(mut command: Command) -> std::io::Result<Self> {
+        let (hand_over, spawned) = mpsc::channel();
+        let (keeper, until_dropped) = mpsc::channel::<()>();
+        thread::Builder::new().name("postgres-keeper".to_owned()).spawn(move || {
+            if hand_over.send(command.spawn()).is_ok() {
+                // Nothing is ever sent: this returns when the other end is dropped.
+                let _ = until_dropped.recv();
+            }
+        })?;
+        let child = spawned.recv().map_err(std::io::Error::other)??;
+        Ok(Self { child, _keeper: keeper })
+    }
+
+    /// The process id, unless the server has ended.
+    pub(super) fn running_pid(&mut self) -> Option<u32> {
+        matches!(self.child.try_wait(), Ok(None)).then(|| self.child.id())
+    }
+
+    /// Fast shutdown, then an immediate one, then a kill; returns when the process has gone.
+    pub(super) fn stop(mut self) -> Result<(), EmbeddedError> {
+        for (signal, within) in [(Signal::INT, FAST_SHUTDOWN_WITHIN), (Signal::QUIT, IMMEDIATE_SHUTDOWN_WITHIN)] {
+            self.signal(signal)?;
+            if self.ends_within(within) {
+                return Ok(());
+            }
+        }
+        self.signal(Signal::KILL)?;
+        self.child.wait().map(drop).map_err(EmbeddedError::io("wait for process", self.child.id().to_string()))
+    }
+
+    /// Signals the server if it still runs: an ended child keeps its pid until it is waited for, so this cannot hit a
+    /// stranger.
+    fn signal(&mut self, signal: Signal) -> Result<(), EmbeddedError> {
+        let Some(pid) = self.running_pid() else { return Ok(()) };
+        let target = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let Some(target) = target else { return Ok(()) };
+        kill_process(target, signal).map_err(|errno| EmbeddedError::io("signal process", pid.to_string())(errno.into()))
+    }
+
+    fn ends_within(&mut self, limit: Duration) -> bool {
+        let started = Instant::now();
+        while self.running_pid().is_some() {
+            if started.elapsed() > limit {
+                return false;
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        true
+    }
+}

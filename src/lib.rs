@@ -1,0 +1,5 @@
+//! The process around the engine: what talks to the world and to Postgres.
+
+pub mod embedded;
+pub mod postgres;
+pub mod testing;

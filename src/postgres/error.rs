@@ -1,0 +1,131 @@
+//! What can go wrong between us and Postgres: it is away, or what we sent or read does not fit.
+
+use std::error::Error as _;
+use std::io;
+use std::time::Duration;
+
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+
+/// The two kinds of failure, which call for opposite answers.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Postgres cannot answer now; the same request may succeed later. On the wire 503 `STORAGE_UNAVAILABLE`.
+    #[error("Postgres is not available")]
+    Unavailable(#[source] Outage),
+    /// Postgres answered and refused, or answered what we do not understand. Repeating does not help.
+    #[error("Postgres and this program disagree about data")]
+    Data(#[source] tokio_postgres::Error),
+}
+
+/// Why Postgres cannot answer now.
+#[derive(Debug, thiserror::Error)]
+pub enum Outage {
+    #[error("it was away a moment ago and has not come back yet")]
+    Away,
+    #[error("all {connections} connections for this work are busy")]
+    Busy { connections: usize },
+    #[error("no answer within {} ms", limit.as_millis())]
+    Silent { limit: Duration },
+    #[error("could not connect")]
+    Connect(#[source] tokio_postgres::Error),
+    #[error("the connection broke")]
+    Broken(#[source] tokio_postgres::Error),
+    #[error("it gave the statement up")]
+    GaveUp(#[source] tokio_postgres::Error),
+    #[error("this process is shutting down")]
+    ShuttingDown,
+}
+
+impl StoreError {
+    /// Whether the failure says that Postgres as a whole is away, rather than busy with this one statement.
+    pub(super) fn means_away(&self) -> bool {
+        matches!(self, Self::Unavailable(Outage::Silent { .. } | Outage::Connect(_) | Outage::Broken(_)))
+    }
+
+    /// The failure of an attempt to connect: whatever the reason, Postgres is of no use now.
+    pub(super) fn connect(error: tokio_postgres::Error) -> Self {
+        Self::Unavailable(Outage::Connect(error))
+    }
+
+    /// The state Postgres gave as the reason, if it gave one.
+    pub fn sql_state(&self) -> Option<&SqlState> {
+        match self {
+            Self::Data(error)
+            | Self::Unavailable(Outage::Connect(error) | Outage::Broken(error) | Outage::GaveUp(error)) => error.code(),
+            Self::Unavailable(_) => None,
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.code() {
+            Some(state) if may_succeed_later(state) => Self::Unavailable(Outage::GaveUp(error)),
+            _ if is_outage(&error) => Self::Unavailable(Outage::Broken(error)),
+            _ => Self::Data(error),
+        }
+    }
+}
+
+/// Whether the driver's error speaks of Postgres being away and not of what was sent.
+pub(super) fn is_outage(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(state) => ends_the_connection(state) || may_succeed_later(state),
+        None => error.is_closed() || caused_by_io(error),
+    }
+}
+
+impl StoreError {
+    /// The failure to get a connection from a pool of `connections`, or to open one within `limit`.
+    pub(super) fn from_pool(error: PoolError, connections: usize, limit: Duration) -> Self {
+        use deadpool_postgres::{HookError, TimeoutType};
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => Self::Unavailable(Outage::Busy { connections }),
+            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
+                Self::Unavailable(Outage::Silent { limit })
+            }
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => Self::connect(error),
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(HookError::Message(_)) => {
+                Self::Unavailable(Outage::ShuttingDown)
+            }
+        }
+    }
+}
+
+/// States with which Postgres says goodbye, or that it sends instead of letting us in.
+fn ends_the_connection(state: &SqlState) -> bool {
+    const GOODBYES: [SqlState; 10] = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::DATABASE_DROPPED,
+        SqlState::IDLE_SESSION_TIMEOUT,
+        SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        SqlState::TOO_MANY_CONNECTIONS,
+        SqlState::INVALID_CATALOG_NAME,
+        SqlState::INVALID_PASSWORD,
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+    ];
+    GOODBYES.contains(state) || state.code().starts_with(CONNECTION_EXCEPTION)
+}
+
+/// States that speak of the server's condition and not of what we sent: time limits, locks, memory, disk, failover.
+fn may_succeed_later(state: &SqlState) -> bool {
+    const CONDITIONS: [SqlState; 5] = [
+        SqlState::QUERY_CANCELED,
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::READ_ONLY_SQL_TRANSACTION,
+    ];
+    CONDITIONS.contains(state) || [RESOURCES, SYSTEM].iter().any(|class| state.code().starts_with(class))
+}
+
+const CONNECTION_EXCEPTION: &str = "08";
+const RESOURCES: &str = "53";
+const SYSTEM: &str = "58";
+
+fn caused_by_io(error: &tokio_postgres::Error) -> bool {
+    error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>)
+}

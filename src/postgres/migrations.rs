@@ -1,0 +1,116 @@
+//! Bringing the schema to the newest version: the files of `sql/migrations`, each once, in order.
+
+use std::time::Duration;
+
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::error::{StoreError, is_outage};
+
+/// The oldest server whose SQL we stay within.
+const OLDEST_SERVER: u32 = 15;
+
+/// The number of the advisory lock that lets one process at a time migrate; any fixed number of our own.
+const MIGRATION_LOCK: i64 = 0x6465_6570_7472_7601;
+
+/// How long to wait for another process that migrates. Migrations only add, so they are short.
+const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+mod embedded {
+    refinery::embed_migrations!("sql/migrations");
+}
+
+/// Why the schema is not what this program needs.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    #[error("the server is PostgreSQL {found}; this program needs {OLDEST_SERVER} or newer")]
+    ServerTooOld { found: u32 },
+    #[error("the server names its version `{answer}`, which is no number")]
+    StrangeVersion { answer: String },
+    #[error("a migration failed")]
+    Migration(#[source] Box<refinery::Error>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<tokio_postgres::Error> for SchemaError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl SchemaError {
+    /// Whether Postgres went away or was not there: each migration runs in a transaction, so trying again is safe.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::ServerTooOld { .. } | Self::StrangeVersion { .. } => false,
+            Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
+            Self::Migration(error) => match error.kind() {
+                refinery::error::Kind::Connection(_, cause) => {
+                    cause.downcast_ref::<tokio_postgres::Error>().is_some_and(is_outage)
+                }
+                _ => false,
+            },
+        }
+    }
+}
+
+/// What [`migrate`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaReport {
+    /// The names of the migrations applied now, such as `V1__journal_position`; empty when nothing was to do.
+    pub applied: Vec<String>,
+}
+
+/// Brings the database to the newest schema. Several processes may do so at once: one works, the others wait for it and
+/// find nothing left. Uses one connection of its own, driven by the current runtime until the work is done.
+///
+/// # Errors
+/// [`SchemaError::is_outage`] says whether waiting for Postgres helps; anything else needs a person.
+pub async fn migrate(config: &Config) -> Result<SchemaReport, SchemaError> {
+    let mut config = config.clone();
+    config.connect_timeout(CONNECT_TIMEOUT).application_name("deeptravel migrate");
+    let (mut client, connection) = config.connect(NoTls).await.map_err(StoreError::connect)?;
+    let work = async move {
+        check_server_version(&client).await?;
+        take_lock(&client).await?;
+        // The lock ends with the connection, also when a migration fails.
+        let done = embedded::migrations::runner().run_async(&mut client).await;
+        done.map_err(|error| SchemaError::Migration(Box::new(error)))
+    };
+    // The driver ends by itself once `work` has dropped the client; what it says then adds nothing to a query's error.
+    let (report, _) = tokio::join!(work, connection);
+    Ok(SchemaReport { applied: report?.applied_migrations().iter().map(ToString::to_string).collect() })
+}
+
+/// Refuses a server older than PostgreSQL 15.
+pub async fn check_server_version(client: &Client) -> Result<(), SchemaError> {
+    let row = client.query_one("SHOW server_version_num", &[]).await?;
+    let answer: String = row.try_get(0)?;
+    // 150008 is version 15.8.
+    let major = answer.parse::<u32>().map(|number| number / 10_000);
+    match major {
+        Ok(found) if found >= OLDEST_SERVER => Ok(()),
+        Ok(found) => Err(SchemaError::ServerTooOld { found }),
+        Err(_) => Err(SchemaError::StrangeVersion { answer }),
+    }
+}
+
+async fn take_lock(client: &Client) -> Result<(), SchemaError> {
+    let limit = LOCK_TIMEOUT.as_millis().to_string();
+    client.execute("SELECT set_config('lock_timeout', $1, false)", &[&limit]).await?;
+    client.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await?;
+    // A migration may rightly wait longer for a busy table than we wait for each other.
+    client.execute("SELECT set_config('lock_timeout', '0', false)", &[]).await?;
+    Ok(())
+}
+
+/// A short name for the whole set of migrations in this program, which changes when any of them does. Names the
+/// database that tests copy.
+pub fn migrations_digest() -> String {
+    let runner = embedded::migrations::runner();
+    let all = runner.get_migrations().iter();
+    let digest = all.fold(0u64, |digest, migration| digest.rotate_left(7) ^ migration.checksum());
+    format!("{digest:016x}")
+}

@@ -1,0 +1,16 @@
+//! Postgres behind the journal: connections, the schema, and how far the projection is.
+//!
+//! Nothing on the way of an order waits for it. Whoever uses it gets a [`StoreError`] that separates an outage (answer 503,
+//! try again) from a defect in data (stop and look).
+
+mod backoff;
+mod error;
+mod migrations;
+mod pool;
+mod position;
+
+pub use backoff::Backoff;
+pub use error::{Outage, StoreError};
+pub use migrations::{SchemaError, SchemaReport, check_server_version, migrate, migrations_digest};
+pub use pool::{CONNECTIONS, Database, JOB_TIMEOUT, Lane, PROJECTION_TIMEOUT, Session};
+pub use position::{JournalPosition, PositionError, advance_position, claim_epoch, read_position};

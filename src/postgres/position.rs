@@ -1,0 +1,109 @@
+//! How far Postgres is behind the journal, and which process may move it (architecture rules 12 and 14).
+
+use deadpool_postgres::GenericClient;
+use uuid::Uuid;
+
+use super::error::StoreError;
+
+const READ: &str = include_str!("../../sql/queries/journal_position_read.sql");
+const CLAIM_EPOCH: &str = include_str!("../../sql/queries/journal_position_claim_epoch.sql");
+const ADVANCE: &str = include_str!("../../sql/queries/journal_position_advance.sql");
+
+/// The one row of `journal_position`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalPosition {
+    /// The journal whose records the projected tables hold.
+    pub journal_id: Uuid,
+    /// Every record up to and including this position is projected; 0 before the first.
+    pub position: u64,
+    /// The epoch of the process that may project.
+    pub epoch: u64,
+}
+
+/// Why the position could not be claimed or moved. All but the last mean that this process must not project.
+#[derive(Debug, thiserror::Error)]
+pub enum PositionError {
+    #[error("the projected tables hold the records of journal {found}, not of {ours}")]
+    OtherJournal { ours: Uuid, found: Uuid },
+    #[error("a newer process took over: its epoch is {found}, ours is {ours}")]
+    EpochTaken { ours: u64, found: u64 },
+    #[error("the projection stands at position {found}, expected {expected}")]
+    Moved { expected: u64, found: u64 },
+    #[error("nobody has claimed an epoch in this database yet")]
+    Unclaimed,
+    #[error("{0} does not fit a 64-bit signed number")]
+    TooLarge(u64),
+    #[error("Postgres holds {0}, a position or epoch below zero")]
+    Negative(i64),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<tokio_postgres::Error> for PositionError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Where the projection stands, `None` before any process has claimed an epoch.
+pub async fn read_position(client: &impl GenericClient) -> Result<Option<JournalPosition>, PositionError> {
+    let statement = client.prepare_cached(READ).await?;
+    let Some(row) = client.query_opt(&statement, &[]).await? else { return Ok(None) };
+    let position = JournalPosition {
+        journal_id: row.try_get("journal_id")?,
+        position: from_sql(row.try_get("position")?)?,
+        epoch: from_sql(row.try_get("epoch")?)?,
+    };
+    Ok(Some(position))
+}
+
+/// Takes an epoch above the database's and not below `at_least` (the journal's own plus one), and answers it. From now
+/// on [`advance_position`] refuses every process with a lower epoch. Two processes never get the same one.
+///
+/// # Errors
+/// [`PositionError::OtherJournal`] when the projected tables belong to another journal; nothing is changed then.
+pub async fn claim_epoch(client: &impl GenericClient, journal_id: Uuid, at_least: u64) -> Result<u64, PositionError> {
+    let statement = client.prepare_cached(CLAIM_EPOCH).await?;
+    let least = to_sql(at_least)?;
+    match client.query_opt(&statement, &[&journal_id, &least]).await? {
+        Some(row) => from_sql(row.try_get("epoch")?),
+        None => Err(match read_position(client).await? {
+            Some(held) => PositionError::OtherJournal { ours: journal_id, found: held.journal_id },
+            None => PositionError::Unclaimed,
+        }),
+    }
+}
+
+/// Moves the position from `held.position` to `to`, if nobody else has moved it or taken the epoch. Belongs into the
+/// transaction that writes the rows.
+///
+/// # Errors
+/// Says which of journal, epoch and position is not what `held` says; the caller rolls back and exits.
+pub async fn advance_position(
+    client: &impl GenericClient,
+    held: JournalPosition,
+    to: u64,
+) -> Result<(), PositionError> {
+    let statement = client.prepare_cached(ADVANCE).await?;
+    let (epoch, from, to) = (to_sql(held.epoch)?, to_sql(held.position)?, to_sql(to)?);
+    let moved = client.execute(&statement, &[&held.journal_id, &epoch, &from, &to]).await?;
+    if moved == 1 {
+        return Ok(());
+    }
+    Err(match read_position(client).await? {
+        None => PositionError::Unclaimed,
+        Some(found) if found.journal_id != held.journal_id => {
+            PositionError::OtherJournal { ours: held.journal_id, found: found.journal_id }
+        }
+        Some(found) if found.epoch != held.epoch => PositionError::EpochTaken { ours: held.epoch, found: found.epoch },
+        Some(found) => PositionError::Moved { expected: held.position, found: found.position },
+    })
+}
+
+fn to_sql(number: u64) -> Result<i64, PositionError> {
+    i64::try_from(number).map_err(|_| PositionError::TooLarge(number))
+}
+
+fn from_sql(number: i64) -> Result<u64, PositionError> {
+    u64::try_from(number).map_err(|_| PositionError::Negative(number))
+}

@@ -1,0 +1,284 @@
+//! Postgres behind the process: the schema, the position of the projection, and outages.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deeptravel::embedded::{Cluster, Options};
+use deeptravel::postgres::{
+    Database, JournalPosition, Lane, Outage, PositionError, Session, StoreError, advance_position, claim_epoch,
+    migrate, read_position,
+};
+use deeptravel::testing::fresh_database;
+use futures_util::future::join_all;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+fn io_runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+async fn select_1(store: &Database, lane: Lane) -> Result<(), StoreError> {
+    let job = |client: Session| async move {
+        client.batch_execute("SELECT 1").await?;
+        Ok(())
+    };
+    store.run(lane, job).await
+}
+
+async fn until_back(store: &Database) {
+    tokio::time::timeout(Duration::from_secs(10), store.until_available()).await.unwrap();
+}
+
+#[test]
+fn every_query_file_fits_the_migrated_schema() {
+    let database = fresh_database().unwrap();
+    io_runtime().block_on(async {
+        let (client, connection) = database.config.connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/queries")).unwrap();
+        for file in files {
+            let path = file.unwrap().path();
+            let sql = std::fs::read_to_string(&path).unwrap();
+            if let Err(error) = client.prepare(&sql).await {
+                panic!("{}: {error:?}", path.display());
+            }
+        }
+    });
+}
+
+#[test]
+fn processes_that_migrate_at_once_wait_for_each_other() {
+    let database = fresh_database().unwrap();
+    io_runtime().block_on(async {
+        let (client, connection) = database.config.connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.unwrap();
+
+        let reports = join_all((0..4).map(|_| migrate(&database.config))).await;
+        let applied: Vec<_> = reports.into_iter().flat_map(|report| report.unwrap().applied).collect();
+
+        let once: std::collections::BTreeSet<_> = applied.iter().cloned().collect();
+        assert_eq!(applied.len(), once.len(), "each migration once, not {applied:?}");
+        assert!(once.contains("V1__journal_position"), "{once:?}");
+    });
+}
+
+#[test]
+fn an_epoch_is_above_every_earlier_one_and_shuts_the_older_process_out() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let journal_id = Uuid::now_v7();
+    let story = store.run(Lane::Projection, move |client| async move {
+        assert_eq!(read_position(&*client).await.unwrap(), None);
+
+        // The first process: the journal's epoch is the higher one. It projects up to 10.
+        assert_eq!(claim_epoch(&*client, journal_id, 7).await.unwrap(), 7);
+        let first = JournalPosition { journal_id, position: 0, epoch: 7 };
+        advance_position(&*client, first, 10).await.unwrap();
+        let first = JournalPosition { position: 10, ..first };
+        assert_eq!(read_position(&*client).await.unwrap(), Some(first));
+
+        // It repeats a batch: refused, because the position has moved.
+        let repeated = advance_position(&*client, JournalPosition { position: 0, ..first }, 10).await;
+        assert!(matches!(repeated, Err(PositionError::Moved { expected: 0, found: 10 })), "{repeated:?}");
+
+        // The second process comes with a lower one from its journal and still gets a higher one; the first is out.
+        assert_eq!(claim_epoch(&*client, journal_id, 3).await.unwrap(), 8);
+        let late = advance_position(&*client, first, 11).await;
+        assert!(matches!(late, Err(PositionError::EpochTaken { ours: 7, found: 8 })), "{late:?}");
+
+        // Another journal gets nothing.
+        let ours = Uuid::now_v7();
+        let foreign = claim_epoch(&*client, ours, 100).await;
+        assert!(
+            matches!(foreign, Err(PositionError::OtherJournal { found, .. }) if found == journal_id),
+            "{foreign:?}"
+        );
+        assert_eq!(read_position(&*client).await.unwrap(), Some(JournalPosition { epoch: 8, ..first }));
+        Ok(())
+    });
+    runtime.block_on(story).unwrap();
+}
+
+#[test]
+fn callers_on_another_runtime_get_their_rows_and_their_data_errors() {
+    let database = fresh_database().unwrap();
+    let io = io_runtime();
+    let store = Database::new(io.handle().clone(), &database.config);
+    let caller = tokio::runtime::Builder::new_current_thread().build().unwrap();
+
+    let thread = caller.block_on(store.run(Lane::Lists, |client| async move {
+        let statement = client.prepare_cached("SELECT 40 + 2").await?;
+        let row = client.query_one(&statement, &[]).await?;
+        assert_eq!(row.try_get::<_, i32>(0)?, 42);
+        Ok(std::thread::current().id())
+    }));
+    assert_ne!(thread.unwrap(), std::thread::current().id());
+
+    let refused = caller.block_on(store.run(Lane::Lists, |client| async move {
+        client.batch_execute("SELECT no_such_column FROM journal_position").await?;
+        Ok(())
+    }));
+    assert!(matches!(refused, Err(StoreError::Data(_))), "{refused:?}");
+    assert!(store.is_available(), "a data error is no outage");
+}
+
+#[test]
+fn one_lane_that_is_full_is_busy_and_the_other_is_not() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let busy = |result: &Result<(), StoreError>| {
+        matches!(result, Err(StoreError::Unavailable(Outage::Busy { connections: 8 })))
+    };
+    let gate = Arc::new(Semaphore::new(0));
+    runtime.block_on(async {
+        // Eight keep their connections until the ninth has been refused.
+        let list = || async {
+            let gate_of_job = Arc::clone(&gate);
+            let result = store.run(Lane::Lists, move |client| async move {
+                drop(gate_of_job.acquire().await);
+                drop(client);
+                Ok(())
+            });
+            let result = result.await;
+            if busy(&result) {
+                gate.add_permits(8);
+            }
+            result
+        };
+        let (lists, wake) = tokio::join!(join_all((0..9).map(|_| list())), select_1(&store, Lane::Wakes));
+        wake.unwrap();
+        assert_eq!(lists.iter().filter(|result| busy(result)).count(), 1, "{lists:?}");
+        assert_eq!(lists.iter().filter(|result| result.is_ok()).count(), 8, "{lists:?}");
+        assert!(store.is_available(), "load is no outage");
+    });
+}
+
+#[test]
+fn a_statement_that_takes_too_long_is_given_up_and_the_connection_stays() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let slow = runtime.block_on(store.run(Lane::Lists, |client| async move {
+        client.batch_execute("SELECT pg_sleep(60)").await?;
+        Ok(())
+    }));
+    assert!(matches!(slow, Err(StoreError::Unavailable(Outage::GaveUp(_)))), "{slow:?}");
+    assert!(store.is_available(), "a slow statement is no outage");
+}
+
+#[test]
+fn a_connection_that_postgres_ends_is_replaced() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let ended = runtime.block_on(store.run(Lane::Projection, |client| async move {
+        client.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())").await?;
+        Ok(())
+    }));
+    assert!(matches!(ended, Err(StoreError::Unavailable(Outage::Broken(_)))), "{ended:?}");
+    runtime.block_on(until_back(&store));
+    runtime.block_on(select_1(&store, Lane::Projection)).unwrap();
+}
+
+#[test]
+fn a_panic_in_a_job_continues_in_its_caller_and_rolls_back() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let mishap = store.run(Lane::Projection, |mut client| async move {
+        let transaction = client.transaction().await?;
+        transaction.batch_execute("CREATE TABLE half_done (n int)").await?;
+        let rows = transaction.query("SELECT 1", &[]).await?;
+        assert!(rows.is_empty(), "planted");
+        Ok(())
+    });
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(mishap)));
+    assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"planted"));
+
+    let left = store.run(Lane::Projection, |client| async move {
+        let row = client.query_one("SELECT to_regclass('half_done') IS NULL", &[]).await?;
+        Ok(row.try_get::<_, bool>(0)?)
+    });
+    assert!(runtime.block_on(left).unwrap(), "nothing of the transaction is left");
+}
+
+#[test]
+fn jobs_after_the_end_of_the_io_runtime_are_refused() {
+    let database = fresh_database().unwrap();
+    let io = io_runtime();
+    let store = Database::new(io.handle().clone(), &database.config);
+    io.block_on(select_1(&store, Lane::Lists)).unwrap();
+    io.shutdown_timeout(Duration::from_secs(5));
+    let late = io_runtime().block_on(select_1(&store, Lane::Lists));
+    assert!(matches!(late, Err(StoreError::Unavailable(Outage::ShuttingDown))), "{late:?}");
+}
+
+#[test]
+fn a_stopped_postgres_answers_unavailable_and_is_found_again_when_it_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { fsync: false, ..Options::new(directory.path().join("postgres")) };
+    let cluster = Cluster::start(&options).unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &cluster.connection(deeptravel::embedded::DATABASE));
+    let ask = || runtime.block_on(select_1(&store, Lane::Lists));
+    ask().unwrap();
+
+    cluster.stop().unwrap();
+    let asked = Instant::now();
+    let first = ask();
+    assert!(matches!(first, Err(StoreError::Unavailable(_))), "{first:?}");
+    assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
+    let asked = Instant::now();
+    let second = ask();
+    assert!(matches!(second, Err(StoreError::Unavailable(Outage::Away))), "{second:?}");
+    assert!(asked.elapsed() < Duration::from_millis(50), "refused at once, not after {:?}", asked.elapsed());
+
+    cluster.start_again().unwrap();
+    runtime.block_on(until_back(&store));
+    ask().unwrap();
+}
+
+#[test]
+fn a_silent_postgres_answers_unavailable_within_the_time_limit_and_is_found_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { fsync: false, ..Options::new(directory.path().join("postgres")) };
+    let cluster = Cluster::start(&options).unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &cluster.connection(deeptravel::embedded::DATABASE));
+    let ask = || runtime.block_on(select_1(&store, Lane::Lists));
+    ask().unwrap();
+
+    // Every process of the server sleeps, as on a machine that hangs.
+    let sleeping = signal_all(&cluster, rustix::process::Signal::STOP);
+    let asked = Instant::now();
+    let first = ask();
+    assert!(matches!(first, Err(StoreError::Unavailable(Outage::Silent { .. }))), "{first:?}");
+    assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
+    assert!(matches!(ask(), Err(StoreError::Unavailable(Outage::Away))));
+
+    for pid in sleeping {
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    }
+    runtime.block_on(until_back(&store));
+    ask().unwrap();
+}
+
+/// Signals the server of `cluster` and all its children, and says which they were.
+fn signal_all(cluster: &Cluster, signal: rustix::process::Signal) -> Vec<rustix::process::Pid> {
+    let server = cluster.pid().unwrap();
+    let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
+    let pids = std::iter::once(server).chain(children.split_whitespace().map(|pid| pid.parse().unwrap()));
+    let pids: Vec<_> =
+        pids.map(|pid: u32| rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()).collect();
+    for pid in &pids {
+        rustix::process::kill_process(*pid, signal).unwrap();
+    }
+    pids
+}
