@@ -9,6 +9,7 @@
 
 pub mod departure;
 pub mod ids;
+pub mod inventory;
 pub mod money;
 pub mod party;
 pub mod rejection;
