@@ -1,5 +1,8 @@
 //! Stories, a naive model, and the way through the rows. What they share is here.
 
+mod model;
+mod random;
+mod rows;
 mod seats;
 mod stories;
 
