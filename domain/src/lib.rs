@@ -10,6 +10,7 @@
 pub mod departure;
 pub mod identity;
 pub mod ids;
+pub mod inventory;
 pub mod money;
 pub mod order;
 pub mod party;

@@ -1,0 +1,148 @@
+//! What can be asked of an inventory, and what then happened.
+
+use crate::departure::{Channel, Stretch};
+use crate::ids::{HoldId, SeatClassCode};
+use crate::party::PARTY_MAX;
+use crate::time::Timestamp;
+
+use super::{Hold, SeatList};
+
+/// Most seats of one hold: every journey item of an order seats its whole party.
+pub const SEATS_PER_HOLD_MAX: usize = PARTY_MAX as usize;
+
+/// What can be asked. No events in answer means that it is already so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Take seats, all or none (R-HOLD-02).
+    PlaceHold(PlaceHold),
+    /// A payment is about to be created: the hold outlives it and no longer lapses (R-HOLD-09).
+    BeginPaying(BeginPaying),
+    /// Paid: the seats are sold.
+    ConfirmHold(HoldAt),
+    /// Cancelled before it was paid: the seats go back on sale. A hold that is not known holds nothing, so releasing it
+    /// is already so.
+    ReleaseHold(HoldAt),
+    /// After-sales puts some seats of a confirmed hold back on sale.
+    FreeSeats(FreeSeats),
+    SetAllotments(SetAllotments),
+    /// No new holds and no new payments from now on.
+    CancelDeparture,
+    /// The holds that are due lapse. The timer's command; nothing depends on its punctuality.
+    Expire,
+}
+
+/// A hold and its epoch (R-HOLD-10). The order counts a hold's epochs: every new placing has a higher one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HoldAt {
+    pub hold: HoldId,
+    pub epoch: u32,
+}
+
+/// A higher epoch than that of a live, unconfirmed hold replaces it: the order asks anew only when it has given up
+/// what it had. Repeating it with the same epoch and content is already so, also once the hold is paying or confirmed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlaceHold {
+    pub hold: HoldId,
+    pub epoch: u32,
+    pub channel: Channel,
+    pub class: SeatClassCode,
+    pub stretch: Stretch,
+    pub wanted: Wanted,
+    pub expires_at: Timestamp,
+}
+
+/// Which seats (R-HOLD-06): 1 to [`SEATS_PER_HOLD_MAX`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// So many, as close together as there are.
+    Auto(u16),
+    /// Those with these labels.
+    Chosen(Vec<String>),
+}
+
+/// Repeating it, or a sooner `expires_at` than the hold has, is already so: a hold is never shortened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BeginPaying {
+    pub hold: HoldId,
+    pub epoch: u32,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FreeSeats {
+    pub hold: HoldId,
+    pub epoch: u32,
+    /// Labels of seats of the hold.
+    pub seats: Vec<String>,
+}
+
+/// Sets the allotments named; the others stay as they are, and the operator's own channel has what is left (R-ADMIN-04).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SetAllotments {
+    pub allotments: Vec<Allotment>,
+}
+
+/// Physical seats set aside for a partner.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Allotment {
+    pub channel: Channel,
+    pub class: SeatClassCode,
+    pub seats: u16,
+}
+
+/// What happened. `at` is the decision's `now`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The departure is born: from here on it, not the schedule, owns its seats.
+    Opened,
+    HoldPlaced {
+        id: HoldId,
+        hold: Hold,
+    },
+    PayingBegun {
+        id: HoldId,
+        expires_at: Timestamp,
+    },
+    HoldConfirmed {
+        id: HoldId,
+    },
+    /// `hold` as it was before.
+    HoldReleased {
+        id: HoldId,
+        hold: Hold,
+        at: Timestamp,
+    },
+    /// Its time was over; `hold` as it was before.
+    HoldLapsed {
+        id: HoldId,
+        hold: Hold,
+        at: Timestamp,
+    },
+    SeatsFreed {
+        id: HoldId,
+        seats: SeatList,
+    },
+    /// The seats that changed hands, with their new channel.
+    SeatsAllotted {
+        moves: Vec<(u16, Channel)>,
+    },
+    DepartureCancelled,
+}
+
+impl Event {
+    /// The seats whose occupancy or channel it changes.
+    pub fn touched_seats(&self) -> impl Iterator<Item = u16> + '_ {
+        let (held, moved): (SeatList, &[(u16, Channel)]) = match self {
+            Event::HoldPlaced { hold, .. } | Event::HoldReleased { hold, .. } | Event::HoldLapsed { hold, .. } => {
+                (hold.seats, &[])
+            }
+            Event::SeatsFreed { seats, .. } => (*seats, &[]),
+            Event::SeatsAllotted { moves } => (SeatList::default(), moves),
+            Event::Opened | Event::PayingBegun { .. } | Event::HoldConfirmed { .. } | Event::DepartureCancelled => {
+                (SeatList::default(), &[])
+            }
+        };
+        let count = held.len();
+        (0..count).filter_map(move |at| held.as_slice().get(at).copied()).chain(moved.iter().map(|(seat, _)| *seat))
+    }
+}

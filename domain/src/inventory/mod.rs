@@ -1,0 +1,314 @@
+//! The inventory of one dated departure: its seats, who holds them on which stretch, and which channel may sell them.
+//!
+//! The departure's actor is the caller: it decides a command, writes the rows that the events changed, evolves, and
+//! wakes at [`Inventory::next_deadline`]. The order that owns a hold names it, and its epoch, in every command
+//! (R-HOLD-10). Prices, people and payments are deliberately absent; so are other departures, so that an order with
+//! several legs is held together by the order, not here.
+//!
+//! The parts: [`command`] what can be asked and what then happened; `decide` every check; `evolve` the only mutation;
+//! `pick` which seats a party gets; [`rows`] how it all looks in the journal and in the database.
+
+mod allot;
+pub mod command;
+mod decide;
+mod evolve;
+mod load;
+mod pick;
+pub mod rows;
+mod seats;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
+
+pub use command::{
+    Allotment, BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, SEATS_PER_HOLD_MAX, SetAllotments, Wanted,
+};
+pub use load::{RowsError, key_version};
+pub use seats::SeatList;
+
+use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat, Stretch};
+use crate::ids::{HoldId, SeatClassCode};
+use crate::time::Timestamp;
+use pick::{Place, Pool};
+
+/// Most channels of one departure, the operator's own included: a seat names its channel in one byte.
+pub const CHANNELS_MAX: usize = 256;
+/// Most seat classes of one departure: a seat names its class in one byte.
+pub const CLASSES_MAX: usize = 256;
+
+/// The same hash in every process, because a machine has no chance of its own. Ids of holds are made by the service,
+/// so nobody can aim at one bucket.
+type ById<T> = HashMap<HoldId, T, BuildHasherDefault<DefaultHasher>>;
+
+/// One departure's seats and the holds on them.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    spec: DepartureSpec,
+    /// Whether the departure's opening was decided. Until then the schedule may still reshape it.
+    born: bool,
+    status: Status,
+    /// Channels that have or had seats here; the operator's own is the first.
+    channels: Vec<Channel>,
+    /// Per seat: where it is, its class and its channel.
+    places: Box<[Place]>,
+    /// Per seat: a bit for every way between neighbouring stops on which it is held or sold.
+    taken: Box<[u64]>,
+    /// Held, paying and confirmed holds.
+    holds: ById<Hold>,
+    /// When the holds in state [`HoldState::Held`] expire.
+    deadlines: BTreeSet<(Timestamp, HoldId)>,
+    /// Holds released before their time: a late `PlaceHold` must not place them again.
+    ended: ById<Tombstone>,
+    /// When each of `ended` may be forgotten, because the late message then refuses itself.
+    forget: BTreeSet<(Timestamp, HoldId)>,
+}
+
+/// Whether the departure sells at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Status {
+    OnSale,
+    /// No new holds; what is confirmed stays until it is refunded or changed.
+    Cancelled,
+}
+
+/// Seats taken on a stretch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hold {
+    pub epoch: u32,
+    pub state: HoldState,
+    /// Index into the seat map's classes.
+    pub class: u8,
+    /// Index for [`Inventory::channel`].
+    pub channel: u8,
+    pub stretch: Stretch,
+    /// All seats of the hold, in the order of the request, also those freed since.
+    pub seats: SeatList,
+    /// One bit per seat of `seats` that after-sales has put back on sale.
+    freed: u16,
+    pub placed_at: Timestamp,
+    /// From this instant on a held hold has lapsed. For a paying one it is the instant of the alarm.
+    pub expires_at: Timestamp,
+}
+
+impl Hold {
+    /// The seats it still takes.
+    pub fn live_seats(&self) -> impl Iterator<Item = u16> + '_ {
+        self.split_seats(false)
+    }
+
+    /// The seats that after-sales has put back on sale.
+    pub fn freed_seats(&self) -> impl Iterator<Item = u16> + '_ {
+        self.split_seats(true)
+    }
+
+    fn split_seats(&self, freed: bool) -> impl Iterator<Item = u16> + '_ {
+        let is_freed = move |at: usize| self.freed & (1 << at) != 0;
+        self.seats.iter().enumerate().filter(move |(at, _)| is_freed(*at) == freed).map(|(_, seat)| seat)
+    }
+
+    /// Whether its seats are free again at `now`, swept or not (R-HOLD-03).
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.state == HoldState::Held && self.expires_at <= now
+    }
+}
+
+/// Where a live hold stands. Ended ones are forgotten here and remain as rows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum HoldState {
+    /// Lapses at its `expires_at`.
+    Held,
+    /// A payment was begun: never lapses (R-HOLD-09).
+    Paying,
+    /// Sold.
+    Confirmed,
+}
+
+/// What is remembered of a hold released before its `expires_at`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Tombstone {
+    epoch: u32,
+    expires_at: Timestamp,
+}
+
+/// A seat as the seat map shows it to one channel, on one stretch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SeatState {
+    Free,
+    /// Held or sold somewhere on the stretch.
+    Taken,
+    /// Set aside for another channel.
+    NotForSale,
+}
+
+/// A departure that cannot be: the catalogue must never make one.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SpecError {
+    #[error("a departure has {STOPS_MIN} to {STOPS_MAX} stops, not {0}")]
+    Stops(usize),
+    #[error("a departure has at most {SEATS_MAX} seats, not {0}")]
+    Seats(usize),
+    #[error("a departure has at most {CLASSES_MAX} seat classes, not {0}")]
+    Classes(usize),
+    #[error("seat {0} has a class that the seat map lacks")]
+    UnknownClass(String),
+    #[error("seat {0} is not behind or to the right of the one before it")]
+    SeatOrder(String),
+    #[error("two seats are labelled {0}")]
+    SeatLabel(String),
+}
+
+impl Inventory {
+    /// A departure nobody has touched yet: every seat free and the operator's own. The first decision that changes
+    /// something opens it.
+    pub fn unborn(spec: DepartureSpec) -> Result<Inventory, SpecError> {
+        check_spec(&spec)?;
+
+        let mut before: Option<&Seat> = None;
+        let places = spec.seat_map.seats.iter().map(|seat| Place::new(seat, before.replace(seat))).collect();
+        Ok(Inventory {
+            taken: vec![0; spec.seat_map.seats.len()].into_boxed_slice(),
+            spec,
+            born: false,
+            status: Status::OnSale,
+            channels: vec![Channel::Direct],
+            places,
+            holds: ById::default(),
+            deadlines: BTreeSet::new(),
+            ended: ById::default(),
+            forget: BTreeSet::new(),
+        })
+    }
+
+    pub fn spec(&self) -> &DepartureSpec {
+        &self.spec
+    }
+
+    pub fn is_born(&self) -> bool {
+        self.born
+    }
+
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// A live hold: held (perhaps due, not yet swept), paying or confirmed.
+    pub fn hold(&self, id: HoldId) -> Option<&Hold> {
+        self.holds.get(&id)
+    }
+
+    /// All live holds, in no particular order.
+    pub fn holds(&self) -> impl Iterator<Item = (HoldId, &Hold)> {
+        self.holds.iter().map(|(id, hold)| (*id, hold))
+    }
+
+    /// When to decide [`Command::Expire`] next.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Paying holds past their `expires_at`: an alarm, never a release (R-HOLD-09). Looks at every hold.
+    pub fn overdue(&self, now: Timestamp) -> Vec<HoldId> {
+        let late = |hold: &Hold| hold.state == HoldState::Paying && hold.expires_at <= now;
+        let mut ids: Vec<_> = self.holds().filter(|(_, hold)| late(hold)).map(|(id, _)| id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// How many seats of a class are free all along a stretch for a channel (R-SEARCH-04). Holds that are due count
+    /// as taken until they are swept. 0 for a class, stretch or channel that the departure lacks.
+    pub fn availability(&self, class: &SeatClassCode, stretch: Stretch, channel: &Channel) -> u16 {
+        let (Some(class), Some(stretch), Some(channel)) = (
+            self.spec.seat_map.class(class),
+            self.spec.stretch(stretch.board, stretch.alight),
+            self.channel_index(channel),
+        ) else {
+            return 0;
+        };
+        pick::count_free(&self.places, &self.taken, Pool::new(class, channel), stretch.mask())
+    }
+
+    /// Every seat as the map shows it to a channel, in the order of the map. Nothing for a stretch that the departure
+    /// lacks.
+    pub fn seat_states<'a>(
+        &'a self,
+        stretch: Stretch,
+        channel: &Channel,
+    ) -> impl Iterator<Item = (&'a Seat, SeatState)> + 'a {
+        let own = self.channel_index(channel);
+        let mask = self.spec.stretch(stretch.board, stretch.alight).map(Stretch::mask);
+        let state = move |place: &Place, taken: u64, mask: u64| {
+            if Some(place.pool.channel()) != own {
+                SeatState::NotForSale
+            } else if taken & mask == 0 {
+                SeatState::Free
+            } else {
+                SeatState::Taken
+            }
+        };
+        let seats = self.spec.seat_map.seats.iter().zip(&self.places).zip(&self.taken);
+        seats.filter_map(move |((seat, place), taken)| Some((seat, state(place, *taken, mask?))))
+    }
+
+    /// The ways between neighbouring stops on which a seat is held or sold, as bits of [`Stretch::mask`]. 0 for a seat
+    /// that does not exist.
+    pub fn occupancy(&self, seat: u16) -> u64 {
+        self.taken.get(usize::from(seat)).copied().unwrap_or(0)
+    }
+
+    /// The channel that may sell a seat.
+    pub fn channel_of(&self, seat: u16) -> Option<&Channel> {
+        self.places.get(usize::from(seat)).and_then(|place| self.channel(place.pool.channel()))
+    }
+
+    /// The channel behind [`Hold::channel`].
+    pub fn channel(&self, index: u8) -> Option<&Channel> {
+        self.channels.get(usize::from(index))
+    }
+
+    /// How many seats of a class are set aside for a channel, taken or not (R-ADMIN-04).
+    pub fn allotment(&self, class: &SeatClassCode, channel: &Channel) -> u16 {
+        let (Some(class), Some(channel)) = (self.spec.seat_map.class(class), self.channel_index(channel)) else {
+            return 0;
+        };
+        let pool = Pool::new(class, channel);
+        self.places.iter().filter(|place| place.pool == pool).count() as u16
+    }
+
+    /// What is printed on a seat.
+    pub fn label(&self, seat: u16) -> &str {
+        self.spec.seat_map.seats.get(usize::from(seat)).map_or("", |seat| &seat.label)
+    }
+
+    fn channel_index(&self, channel: &Channel) -> Option<u8> {
+        self.channels.iter().position(|known| known == channel).map(|index| index as u8)
+    }
+}
+
+fn check_spec(spec: &DepartureSpec) -> Result<(), SpecError> {
+    if !(STOPS_MIN..=STOPS_MAX).contains(&spec.calls.len()) {
+        return Err(SpecError::Stops(spec.calls.len()));
+    }
+    let map = &spec.seat_map;
+    if map.seats.len() > SEATS_MAX {
+        return Err(SpecError::Seats(map.seats.len()));
+    }
+    if map.classes.len() > CLASSES_MAX {
+        return Err(SpecError::Classes(map.classes.len()));
+    }
+    let mut labels = HashSet::with_capacity(map.seats.len());
+    let mut before = None;
+    for seat in &map.seats {
+        if usize::from(seat.class) >= map.classes.len() {
+            return Err(SpecError::UnknownClass(seat.label.clone()));
+        }
+        if before.replace((seat.row, seat.column)) >= Some((seat.row, seat.column)) {
+            return Err(SpecError::SeatOrder(seat.label.clone()));
+        }
+        if !labels.insert(&seat.label) {
+            return Err(SpecError::SeatLabel(seat.label.clone()));
+        }
+    }
+    Ok(())
+}

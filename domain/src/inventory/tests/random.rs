@@ -1,0 +1,158 @@
+//! Random commands with time passing, on a small departure where everything collides.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Two classes, an aisle, a row that is all deluxe.
+pub(super) const VESSEL: &[&str] = &["ss ss", "ds s", "ddd", "sss s"];
+pub(super) const STOPS: usize = 4;
+pub(super) const PARTNERS: [&str; 2] = ["trip", "klook"];
+
+/// Shortly before booking closes at the first stop, so that it closes during most runs.
+pub(super) fn beginning() -> Timestamp {
+    DEPARTS_AT.plus_ms(-70 * MINUTE)
+}
+
+/// A command before it is known which epoch its hold has. What is random stays small, so that it collides and shrinks.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub minutes_later: i64,
+    hold: u16,
+    /// Against the newest epoch placed.
+    epoch_shift: i32,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Place {
+        channel: usize,
+        class: char,
+        board: u8,
+        alight: u8,
+        wanted: Wanted,
+        minutes: i64,
+    },
+    /// The last placing of this hold once more.
+    PlaceAgain,
+    Pay {
+        minutes: i64,
+    },
+    Confirm,
+    Release,
+    Free {
+        seats: Vec<usize>,
+        stranger: bool,
+    },
+    Allot(Vec<(usize, char, u16)>),
+    Cancel,
+    Expire,
+}
+
+/// What the sender of the commands remembers.
+#[derive(Default)]
+pub(super) struct Sender {
+    placed: HashMap<u16, PlaceHold>,
+}
+
+impl Sender {
+    /// The step as a command to `inventory` at `now`.
+    pub fn command(&mut self, step: &Step, inventory: &Inventory, now: Timestamp) -> Command {
+        let hold = hold_id(step.hold);
+        let last = self.placed.get(&step.hold);
+        let epoch = last.map_or(1, |last| last.epoch).saturating_add_signed(step.epoch_shift).max(1);
+        match &step.what {
+            What::Place { channel, class: letter, board, alight, wanted, minutes } => {
+                let place = PlaceHold {
+                    hold,
+                    epoch,
+                    channel: if *channel == 0 { Channel::Direct } else { partner(PARTNERS[channel - 1]) },
+                    class: class(*letter),
+                    stretch: Stretch { board: *board, alight: *alight },
+                    wanted: wanted.clone(),
+                    expires_at: now.plus_ms(minutes * MINUTE),
+                };
+                self.placed.insert(step.hold, place.clone());
+                Command::PlaceHold(place)
+            }
+            What::PlaceAgain => match last {
+                Some(place) => Command::PlaceHold(place.clone()),
+                None => Command::Expire,
+            },
+            What::Pay { minutes } => {
+                Command::BeginPaying(BeginPaying { hold, epoch, expires_at: now.plus_ms(minutes * MINUTE) })
+            }
+            What::Confirm => Command::ConfirmHold(HoldAt { hold, epoch }),
+            What::Release => Command::ReleaseHold(HoldAt { hold, epoch }),
+            What::Free { seats, stranger } => {
+                let of_hold = inventory.hold(hold).map(|hold| hold.seats).unwrap_or_default();
+                let named = seats.iter().filter_map(|at| of_hold.as_slice().get(*at));
+                let mut seats: Vec<String> = named.map(|seat| inventory.label(*seat).to_owned()).collect();
+                if *stranger {
+                    seats.push("1A".to_owned());
+                }
+                Command::FreeSeats(FreeSeats { hold, epoch, seats })
+            }
+            What::Allot(allotments) => {
+                let of = |(at, letter, seats): &(usize, char, u16)| Allotment {
+                    channel: partner(PARTNERS[*at]),
+                    class: class(*letter),
+                    seats: *seats,
+                };
+                Command::SetAllotments(SetAllotments { allotments: allotments.iter().map(of).collect() })
+            }
+            What::Cancel => Command::CancelDeparture,
+            What::Expire => Command::Expire,
+        }
+    }
+}
+
+pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..70)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let minutes_later = prop_oneof![3 => Just(0), 3 => 0..4_i64, 1 => 5..12_i64];
+    let epoch_shift = prop_oneof![1 => Just(-1), 5 => Just(0), 2 => Just(1)];
+    (minutes_later, 0..7_u16, epoch_shift, what()).prop_map(|(minutes_later, hold, epoch_shift, what)| Step {
+        minutes_later,
+        hold,
+        epoch_shift,
+        what,
+    })
+}
+
+fn what() -> impl Strategy<Value = What> {
+    let label = prop::sample::select(seat_map(VESSEL).seats.into_iter().map(|seat| seat.label).collect::<Vec<_>>());
+    let wanted = prop_oneof![
+        6 => (1..6_u16).prop_map(Wanted::Auto),
+        1 => Just(Wanted::Auto(11)),
+        3 => prop::collection::vec(label, 1..4).prop_map(Wanted::Chosen),
+    ];
+    let letter = || prop_oneof![3 => Just('s'), 1 => Just('d')];
+    let stretch = prop_oneof![
+        9 => (0..3_u8, 1..4_u8).prop_map(|(board, length)| (board, (board + length).min(3))),
+        1 => (0..5_u8, 0..6_u8),
+    ];
+    let channel = prop_oneof![4 => Just(0_usize), 2 => 1..3_usize];
+    let minutes = prop_oneof![6 => 5..11_i64, 1 => -1..2_i64];
+    let place =
+        (channel, letter(), stretch, wanted, minutes).prop_map(|(channel, class, (board, alight), wanted, minutes)| {
+            What::Place { channel, class, board, alight, wanted, minutes }
+        });
+    let free = (prop::collection::vec(0..4_usize, 0..3), prop::bool::weighted(0.1))
+        .prop_map(|(seats, stranger)| What::Free { seats, stranger });
+    let allot = prop::collection::vec((0..2_usize, letter(), 0..5_u16), 1..3).prop_map(What::Allot);
+    prop_oneof![
+        200 => place,
+        40 => Just(What::PlaceAgain),
+        50 => (1..16_i64).prop_map(|minutes| What::Pay { minutes }),
+        60 => Just(What::Confirm),
+        50 => Just(What::Release),
+        40 => free,
+        30 => allot,
+        2 => Just(What::Cancel),
+        30 => Just(What::Expire),
+    ]
+}
