@@ -305,6 +305,11 @@ code!(
     "departure id"
 );
 code!(
+    /// A kind of vehicle or vessel: its seat map.
+    VehicleCode,
+    "vehicle code"
+);
+code!(
     /// A seat class of a departure (standard, deluxe, …).
     SeatClassCode,
     "seat class"

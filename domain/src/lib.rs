@@ -7,7 +7,9 @@
 #![deny(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod catalogue;
 pub mod departure;
+pub mod fare;
 pub mod identity;
 pub mod ids;
 pub mod inventory;

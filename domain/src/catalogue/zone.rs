@@ -1,0 +1,84 @@
+//! IANA time zones from the table that is compiled in (jiff's `tzdb-bundle-always`): a look-up by name reads no file,
+//! so this crate stays pure and every node converts alike whatever its operating system has installed.
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use crate::time::Timestamp;
+
+/// There is no such zone in the compiled-in table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no time zone {0:?}")]
+pub struct UnknownZone(pub String);
+
+/// A named time zone. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    pub fn named(name: &str) -> Result<Zone, UnknownZone> {
+        let found = TimeZoneDatabase::bundled().get(name).ok();
+        found
+            .filter(|zone| !zone.is_unknown() && zone.iana_name().is_some())
+            .map(Zone)
+            .ok_or_else(|| UnknownZone(name.to_owned()))
+    }
+
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or_default()
+    }
+
+    /// The instant of a local time, in minutes from the midnight of `date`; 1440 and more are on later days. A time
+    /// that the clocks skip means as long after the jump; one that they show twice means the first. `None` beyond
+    /// jiff's calendar.
+    pub fn instant(&self, date: Date, minutes: u16) -> Option<Timestamp> {
+        let day = plus_days(date, i32::from(minutes / 1440))?;
+        let at = day.at((minutes % 1440 / 60) as i8, (minutes % 60) as i8, 0, 0);
+        self.0.to_ambiguous_timestamp(at).compatible().ok().map(Timestamp::from_jiff)
+    }
+
+    /// The wall clock at an instant.
+    pub fn local(&self, at: Timestamp) -> DateTime {
+        self.0.to_datetime(at.to_jiff())
+    }
+}
+
+/// `None` beyond jiff's calendar.
+pub fn plus_days(date: Date, days: i32) -> Option<Date> {
+    date.checked_add(jiff::Span::new().try_days(days).ok()?).ok()
+}
+
+/// Minutes from midnight.
+pub fn minute_of_day(local: DateTime) -> u16 {
+    local.hour() as u16 * 60 + local.minute() as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn a_time_after_midnight_is_on_the_next_calendar_day() {
+        let zone = Zone::named("Asia/Hong_Kong").unwrap();
+        let at = zone.instant(date(2026, 11, 20), 24 * 60 + 15).unwrap();
+        assert_eq!(at.to_string(), "2026-11-20T16:15:00Z");
+        assert_eq!(zone.local(at), date(2026, 11, 21).at(0, 15, 0, 0));
+    }
+
+    #[test]
+    fn clocks_that_jump_move_skipped_times_on_and_take_the_first_of_two() {
+        let zone = Zone::named("Europe/Berlin").unwrap();
+        let skipped = zone.instant(date(2026, 3, 29), 150).unwrap();
+        assert_eq!(skipped.to_string(), "2026-03-29T01:30:00Z", "02:30 does not exist; 03:30 is meant");
+        let twice = zone.instant(date(2026, 10, 25), 150).unwrap();
+        assert_eq!(twice.to_string(), "2026-10-25T00:30:00Z");
+    }
+
+    #[test]
+    fn only_named_zones_exist() {
+        for name in ["", "Asia/Nowhere", "Etc/Unknown", "+08:00"] {
+            assert_eq!(Zone::named(name), Err(UnknownZone(name.to_owned())));
+        }
+    }
+}

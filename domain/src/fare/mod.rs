@@ -1,0 +1,242 @@
+//! What a seat costs: the fares of a route and which of them applies (R-PRICE-01). The catalogue keeps the tables, the
+//! search and the order ask for a [`quote`]. Promotions come after the party tiers and are not here yet.
+
+mod quote;
+#[cfg(test)]
+mod tests;
+
+use jiff::civil::{Date, Weekday};
+use serde::{Deserialize, Serialize};
+
+use crate::departure::{STOPS_MAX, Stretch};
+use crate::ids::SeatClassCode;
+use crate::money::{Currency, Money};
+use crate::party::{PARTY_MAX, PassengerType};
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+pub use quote::{AppliedFare, PriceLine, Quote, TierQuote, quote, tier_quotes};
+
+/// Most fares of one table: classes × bands × types × stretches of the largest real tables is a tenth of it.
+pub const FARES_MAX: usize = 5_000;
+/// Largest price of one seat, in minor units: a million, so that ten of them and their sums are far from overflow.
+pub const PRICE_MINOR_MAX: i64 = 100_000_000;
+/// Minutes of a day; local times are minutes from midnight.
+pub const MINUTES_PER_DAY: u16 = 24 * 60;
+
+/// On which kind of day a fare applies, by the local date of boarding.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DayType {
+    #[default]
+    Any,
+    /// Monday to Friday, no holiday.
+    Weekday,
+    /// Saturday, Sunday or a holiday of the catalogue's calendar.
+    WeekendOrHoliday,
+}
+
+impl DayType {
+    pub const ALL: [DayType; 3] = [DayType::Any, DayType::Weekday, DayType::WeekendOrHoliday];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            DayType::Any => "any",
+            DayType::Weekday => "weekday",
+            DayType::WeekendOrHoliday => "weekend_or_holiday",
+        }
+    }
+
+    fn covers(self, date: Date, is_holiday: bool) -> bool {
+        let off = is_holiday || matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
+        match self {
+            DayType::Any => true,
+            DayType::Weekday => !off,
+            DayType::WeekendOrHoliday => off,
+        }
+    }
+}
+
+impl std::str::FromStr for DayType {
+    type Err = crate::ids::InvalidId;
+
+    fn from_str(text: &str) -> Result<DayType, Self::Err> {
+        DayType::ALL.into_iter().find(|day| day.code() == text).ok_or(crate::ids::InvalidId("day type"))
+    }
+}
+
+/// Days from one date to another, both included.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct DateRange {
+    pub from: Date,
+    pub to: Date,
+}
+
+impl DateRange {
+    /// `None` when it ends before it begins.
+    pub fn new(from: Date, to: Date) -> Option<DateRange> {
+        (from <= to).then_some(DateRange { from, to })
+    }
+
+    pub fn covers(self, date: Date) -> bool {
+        self.from <= date && date <= self.to
+    }
+}
+
+/// Times of a local day in minutes from midnight, from the first minute until, but without, the last. It wraps over
+/// midnight when `until <= from`: 23:30 until 06:00, or 18:00 until 00:00.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct TimeBand {
+    pub from: u16,
+    pub until: u16,
+}
+
+impl TimeBand {
+    /// `None` when both are the same minute or one is not a minute of a day.
+    pub fn new(from: u16, until: u16) -> Option<TimeBand> {
+        (from < MINUTES_PER_DAY && until < MINUTES_PER_DAY && from != until).then_some(TimeBand { from, until })
+    }
+
+    pub fn covers(self, minute: u16) -> bool {
+        if self.from < self.until {
+            (self.from..self.until).contains(&minute)
+        } else {
+            minute >= self.from || minute < self.until
+        }
+    }
+}
+
+/// One fare: what a seat costs a passenger of one type, and when that holds. A condition left out always holds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Fare {
+    pub passenger_type: PassengerType,
+    pub seat_class: Option<SeatClassCode>,
+    pub stretch: Option<Stretch>,
+    pub day_type: DayType,
+    /// By the local date of boarding.
+    pub dates: Option<DateRange>,
+    /// By the local time of boarding.
+    pub times: Option<TimeBand>,
+    /// In the sale currency.
+    pub price: Money,
+    /// As published, when that was another currency (R-PRICE-02).
+    pub source_price: Option<Money>,
+    /// Nobody published it; it was made up so that the route can be shown.
+    pub assumed: bool,
+}
+
+impl Fare {
+    /// Whether every condition of the fare holds.
+    pub fn applies(&self, passenger_type: PassengerType, query: &FareQuery<'_>) -> bool {
+        self.passenger_type == passenger_type
+            && self.times.is_none_or(|times| times.covers(query.minute))
+            && self.day_type.covers(query.date, query.is_holiday)
+            && self.dates.is_none_or(|dates| dates.covers(query.date))
+            && self.stretch.is_none_or(|stretch| stretch == query.stretch)
+            && self.seat_class.as_ref().is_none_or(|class| class == query.class)
+    }
+
+    /// How specific the fare is. Class weighs more than stretch, stretch more than dates, dates more than times, times
+    /// more than the type of day; one heavier condition beats all lighter ones together.
+    pub fn specificity(&self) -> u8 {
+        u8::from(self.seat_class.is_some()) << 4
+            | u8::from(self.stretch.is_some()) << 3
+            | u8::from(self.dates.is_some()) << 2
+            | u8::from(self.times.is_some()) << 1
+            | u8::from(self.day_type != DayType::Any)
+    }
+}
+
+/// A price for bigger parties (阶梯定价): from this size on, so much less on every line.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartyTier {
+    pub min_party: u16,
+    /// 0–100.
+    pub discount_percent: u8,
+}
+
+/// The fares of a route, as one revision. Revisions count from 1 and are never changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FareTable {
+    pub revision: u32,
+    /// When the revision came into force.
+    pub effective_from: Timestamp,
+    pub fares: Vec<Fare>,
+    /// By rising `min_party`.
+    pub party_tiers: Vec<PartyTier>,
+}
+
+/// What is asked of a table: one class on one stretch, boarded at a local date and minute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FareQuery<'a> {
+    pub class: &'a SeatClassCode,
+    pub stretch: Stretch,
+    /// The local date of boarding.
+    pub date: Date,
+    /// The local time of boarding, in minutes from midnight.
+    pub minute: u16,
+    /// Whether the calendar calls that date a holiday.
+    pub is_holiday: bool,
+}
+
+impl FareTable {
+    /// The fare for one passenger, with its place in the list: of those that apply the most specific, and of equally
+    /// specific ones the last in the list.
+    pub fn fare(&self, passenger_type: PassengerType, query: &FareQuery<'_>) -> Option<(usize, &Fare)> {
+        self.fares
+            .iter()
+            .enumerate()
+            .filter(|(_, fare)| fare.applies(passenger_type, query))
+            .max_by_key(|(_, fare)| fare.specificity())
+    }
+
+    /// The tier of a party of this size.
+    pub fn tier(&self, party_size: u16) -> Option<PartyTier> {
+        self.party_tiers.iter().rev().find(|tier| tier.min_party <= party_size).copied()
+    }
+}
+
+/// What a table must be like whatever its route; the catalogue checks classes and stops.
+pub fn check_table(fares: &[Fare], party_tiers: &[PartyTier], sale_currency: Currency) -> Result<(), Rejection> {
+    if fares.len() > FARES_MAX {
+        return Err(Rejection::field("fares", format!("more than {FARES_MAX}")));
+    }
+    for (index, fare) in fares.iter().enumerate() {
+        let refuse = |field: &str, message: String| Err(Rejection::field(format!("fares[{index}].{field}"), message));
+        if fare.price.currency != sale_currency {
+            return refuse("price", format!("prices are in {sale_currency}, not {}", fare.price.currency));
+        }
+        for (field, price) in [("price", Some(fare.price)), ("sourcePrice", fare.source_price)] {
+            if price.is_some_and(|price| !(0..=PRICE_MINOR_MAX).contains(&price.minor)) {
+                return refuse(field, format!("the amount is not between 0 and {PRICE_MINOR_MAX}"));
+            }
+        }
+        if fare.stretch.is_some_and(|stretch| Stretch::new(stretch.board, stretch.alight).is_none()) {
+            return refuse("toStop", format!("a stretch runs forward between stops 0 and {}", STOPS_MAX - 1));
+        }
+        if fare.dates.is_some_and(|dates| DateRange::new(dates.from, dates.to).is_none()) {
+            return refuse("dateTo", "ends before it begins".to_owned());
+        }
+        if fare.times.is_some_and(|times| TimeBand::new(times.from, times.until).is_none()) {
+            return refuse("timeTo", "is not another minute of the same day".to_owned());
+        }
+    }
+    check_tiers(party_tiers)
+}
+
+fn check_tiers(party_tiers: &[PartyTier]) -> Result<(), Rejection> {
+    let mut below = 0;
+    for (index, tier) in party_tiers.iter().enumerate() {
+        let refuse =
+            |field: &str, message: String| Err(Rejection::field(format!("partyTiers[{index}].{field}"), message));
+        if tier.min_party <= below || tier.min_party > PARTY_MAX {
+            return refuse("minParty", format!("rises from tier to tier, between 1 and {PARTY_MAX}"));
+        }
+        if tier.discount_percent > 100 {
+            return refuse("discountPercent", "is not between 0 and 100".to_owned());
+        }
+        below = tier.min_party;
+    }
+    Ok(())
+}
