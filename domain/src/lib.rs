@@ -7,11 +7,13 @@
 #![deny(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod code;
 pub mod departure;
 pub mod ids;
 pub mod money;
 pub mod order;
 pub mod party;
 pub mod rejection;
+pub mod sealing;
 pub mod ticket;
 pub mod time;
