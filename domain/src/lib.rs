@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod catalogue;
+pub mod code;
 pub mod departure;
 pub mod fare;
 pub mod identity;
@@ -17,5 +18,6 @@ pub mod money;
 pub mod order;
 pub mod party;
 pub mod rejection;
+pub mod sealing;
 pub mod ticket;
 pub mod time;
