@@ -191,8 +191,9 @@ impl Order {
         for (id, result) in &outcome.tickets {
             rows.attempts.push(attempt_row(outcome, *id, result, version));
             let Some(ticket) = self.tickets.iter().find(|ticket| ticket.id == *id) else { continue };
-            let TicketOutcome::Redeemed { repeated: false, at, .. } = result else { continue };
+            // Also for a refusal: the attempts are not read back, and the key's newest version has to be.
             rows.tickets.push(self.ticket_row(ticket, version));
+            let TicketOutcome::Redeemed { repeated: false, at, .. } = result else { continue };
             let Some(redemption) = ticket.redemptions.last() else { continue };
             rows.redemptions.push(redemption_row(ticket, redemption, outcome, version));
             let event_id = format!("{}/{}", redemption.session, redemption.request_id);

@@ -1,0 +1,98 @@
+//! What the owners need from the world outside, as the composition root plugs it in: Postgres and the payment
+//! provider. No SQL and no HTTP in here.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
+use deeptravel_domain::identity::rows::IdentityRows;
+use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, TravellerId};
+use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
+use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::order::{FactState, OrderStatus, PaymentTerms};
+use deeptravel_domain::time::Timestamp;
+
+use crate::journal::Position;
+use crate::rows::Rows;
+
+/// The database did not answer, or answered with something that cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Cannot be reached, or not in time: it may be tried again.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// It refused what we wrote, or returned rows that cannot be read. Trying again does not help (rule 12).
+    #[error("the database and we disagree: {0}")]
+    Data(String),
+    /// Somebody else has written: this process must not go on (rule 14).
+    #[error("another server writes to this database: {0}")]
+    Fenced(String),
+}
+
+/// A departure's rows.
+#[derive(Debug, Clone)]
+pub struct StoredDeparture {
+    pub departure: DepartureRow,
+    pub holds: Vec<HoldRow>,
+}
+
+/// What a desk remembers of an order.
+#[derive(Debug, Clone)]
+pub struct DeskEntry {
+    pub order: OrderId,
+    pub traveller: TravellerId,
+    pub idempotency_key: Box<str>,
+    pub body_hash: [u8; 32],
+    pub status: OrderStatus,
+}
+
+/// Postgres, as the owners see it: rows of a key when it wakes, and batches of new rows. Every method may be called
+/// from any thread.
+#[async_trait]
+pub trait Store: Send + Sync + Debug {
+    async fn departure(&self, id: &DepartureId) -> Result<Option<StoredDeparture>, StoreError>;
+    async fn order(&self, id: OrderId) -> Result<Option<OrderRows>, StoreError>;
+
+    /// Every born departure that leaves its first stop after `after`.
+    async fn departures_after(&self, after: Timestamp) -> Result<Vec<StoredDeparture>, StoreError>;
+    /// Every pending order, and every order with usable tickets that are valid before `tickets_before`, at most
+    /// `limit` of the latter.
+    async fn warm_orders(&self, tickets_before: Timestamp, limit: u32) -> Result<Vec<OrderRows>, StoreError>;
+    /// Every order made since, and every pending one.
+    async fn desk_entries(&self, since: Timestamp) -> Result<Vec<DeskEntry>, StoreError>;
+    /// Every row of the catalogue's tables.
+    async fn catalogue(&self) -> Result<Vec<CatalogueRow>, StoreError>;
+    /// All accounts, and the sessions that are open at `now`. The highest version of any identity row comes with it.
+    async fn identities(&self, now: Timestamp) -> Result<(IdentityRows, u64), StoreError>;
+    /// The highest version of the quarantine's rows.
+    async fn quarantine_version(&self) -> Result<u64, StoreError>;
+
+    /// Upserts the newest images and moves the position from `from` to `to`, in one transaction (rule 12).
+    async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), StoreError>;
+}
+
+/// A call to the payment provider that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A definite no.
+    #[error("the payment provider refused: {code}")]
+    Refused {
+        code: String,
+        /// The refusal suggests that the number is known there: only a query can tell.
+        may_exist: bool,
+    },
+    /// Nobody knows whether it happened (wechat.md R11).
+    #[error("the outcome at the payment provider is unknown: {0}")]
+    Unknown(String),
+}
+
+/// WeChat Pay, as the orders see it.
+#[async_trait]
+pub trait PaymentGateway: Send + Sync + Debug {
+    /// The exact body of the create call; it is recorded before the call is made.
+    fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Vec<u8>;
+    /// The prepay id.
+    async fn create(&self, body: &[u8]) -> Result<String, GatewayError>;
+    async fn query(&self, number: OutTradeNo) -> Result<FactState, GatewayError>;
+    async fn close(&self, number: OutTradeNo) -> Result<(), GatewayError>;
+}
