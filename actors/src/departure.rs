@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use deeptravel_domain::ids::{DepartureId, HoldId};
-use deeptravel_domain::inventory::rows::key_version;
-use deeptravel_domain::inventory::{Command, Event, Inventory};
+use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
+use deeptravel_domain::inventory::{Command, Event, Inventory, key_version};
+use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 
 use crate::board::Occupancy;
@@ -87,7 +88,7 @@ impl Owner for DepartureActor {
             if !on_sale || was_here {
                 let stored = services.store.departure(&id).await.map_err(|error| storage(&id, &error))?;
                 if let Some(stored) = stored {
-                    return seed(&id, &stored.departure, &stored.holds, now).map(Some);
+                    return seed(&stored.departure, &stored.holds, now).map(Some);
                 }
             }
             let unborn = |spec| {
@@ -114,14 +115,9 @@ impl Owner for DepartureActor {
 }
 
 /// A seed from a departure's rows.
-pub fn seed(
-    id: &DepartureId,
-    departure: &deeptravel_domain::inventory::rows::DepartureRow,
-    holds: &[deeptravel_domain::inventory::rows::HoldRow],
-    now: deeptravel_domain::time::Timestamp,
-) -> Result<Seed, Outage> {
+pub fn seed(departure: &DepartureRow, holds: &[HoldRow], now: Timestamp) -> Result<Seed, Outage> {
     let inventory = Inventory::from_rows(departure, holds, now).map_err(|error| {
-        tracing::error!(departure.id = %id, %error, "Rows of departure {id} cannot be read: {error}");
+        tracing::error!(%error, "Rows of a departure cannot be read: {error}");
         Outage::Rebuilding
     })?;
     Ok(Seed { inventory, version: key_version(departure, holds) })
@@ -178,7 +174,7 @@ impl DepartureActor {
         self.timer.arm(ctx, now, deadline, DepartureActor::wake);
     }
 
-    fn sleeps_at(&self) -> Option<deeptravel_domain::time::Timestamp> {
+    fn sleeps_at(&self) -> Option<Timestamp> {
         let arrival = self.inventory.spec().calls.last()?.arrives_at;
         Some(arrival.plus_seconds(KEPT_AFTER_ARRIVAL_SECONDS))
     }

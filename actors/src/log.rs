@@ -39,10 +39,6 @@ impl KeyLog {
         self.last
     }
 
-    pub fn journal(&self) -> &Journal {
-        &self.journal
-    }
-
     /// What was learned from another owner rests on its position.
     pub fn rests_on(&mut self, position: Position) {
         self.last = self.last.max(position);

@@ -100,11 +100,14 @@ impl Vitals {
 type Waiting<A> = oneshot::Sender<Result<Option<Addr<A>>, Outage>>;
 
 enum Slot<A: Owner> {
-    Live { addr: Addr<A>, vitals: Arc<Vitals>, generation: u64 },
+    Live { addr: Addr<A>, generation: u64 },
     /// Being read from Postgres; these wait.
     Waking(Vec<Waiting<A>>),
     /// On its way out of memory; these wait until it has ended and then wake it again.
-    Retiring { generation: u64, waiting: Vec<Waiting<A>> },
+    Retiring {
+        generation: u64,
+        waiting: Vec<Waiting<A>>,
+    },
     /// Ended by a panic; answered 503 until it is back.
     Rebuilding,
 }
@@ -254,7 +257,7 @@ impl<A: Owner> Keys<A> {
         let addr = Addr::new(sender);
         let vitals = Arc::new(Vitals::default());
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        let slot = Slot::Live { addr: addr.clone(), vitals: Arc::clone(&vitals), generation };
+        let slot = Slot::Live { addr: addr.clone(), generation };
         let (services, id) = (self.services.clone(), id.clone());
         self.arbiter(&id).spawn_fn(move || {
             let Some(services) = services.upgrade() else { return };

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix::Addr;
 use arc_swap::ArcSwap;
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
@@ -10,12 +9,15 @@ use deeptravel_domain::order::PaymentPolicy;
 use tokio::sync::watch;
 
 use crate::board::Board;
+use crate::catalogue::CatalogueActor;
 use crate::clock::Clock;
 use crate::departure::DepartureActor;
 use crate::desk::Desk;
 use crate::directory::Directory;
+use crate::identity::IdentityActor;
 use crate::journal::{Journal, Position};
 use crate::order::OrderActor;
+use crate::payment::PaymentSupervisor;
 use crate::ports::{PaymentGateway, Store};
 use crate::registry::Keys;
 
@@ -50,13 +52,19 @@ pub struct Services {
     pub sales: SalesPolicy,
     pub departures: Keys<DepartureActor>,
     pub orders: Keys<OrderActor>,
-    pub desks: Vec<Addr<Desk>>,
+    pub desks: Keys<Desk>,
+    pub configuration: Keys<CatalogueActor>,
+    pub identities: Keys<IdentityActor>,
+    pub payments: Keys<PaymentSupervisor>,
 }
+
+/// Desks; enough that they spread over arbiters, few enough that each has work.
+pub const DESKS: usize = 16;
 
 impl Services {
     /// The desk of a traveller.
-    pub fn desk(&self, traveller: TravellerId) -> &Addr<Desk> {
-        &self.desks[usize::from(traveller_shard(traveller).number()) % self.desks.len()]
+    pub fn desk_of(&self, traveller: TravellerId) -> usize {
+        usize::from(traveller_shard(traveller).number()) % DESKS
     }
 
     /// A fresh order id in the shard of its traveller.

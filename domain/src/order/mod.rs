@@ -19,11 +19,13 @@ mod redeem;
 pub mod rows;
 #[cfg(test)]
 mod tests;
+mod wish;
 
 use std::sync::Arc;
 
 pub use command::{Command, Effect, Event, HoldAnswer, StepFailure};
-pub use redeem::{Gate, Scan, ScanOutcome, ScanTarget};
+pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome};
+pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
 use crate::departure::Stretch;
 use crate::ids::{
@@ -487,6 +489,11 @@ impl Order {
     /// Whether the actor may sleep as far as the order is concerned: no step is under way and no deadline is near.
     pub fn is_settled(&self) -> bool {
         matches!(self.stage, Stage::Done)
+    }
+
+    /// Money has come and the departures are confirming the seats.
+    pub fn is_settling(&self) -> bool {
+        matches!(self.stage, Stage::Settling { .. })
     }
 
     /// The payment that the traveller may still be able to pay.
