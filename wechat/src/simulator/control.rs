@@ -10,7 +10,7 @@ use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::Simulator;
 use super::faults::NewFaults;
@@ -179,10 +179,11 @@ async fn key(simulator: Data<Simulator>) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "public_key_id": simulator.key_id, "public_key_pem": simulator.key_pem }))
 }
 
-/// Reads a JSON body; an empty one is `{}`.
+/// Reads a JSON object; an empty body is `{}`. Objects only: serde would take an empty array for one, too.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))
+    let object: Map<String, Value> = serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))?;
+    T::deserialize(Value::Object(object)).map_err(|error| bad_request(error.to_string()))
 }
 
 /// What the control plane does not do: `{"code", "message"}`.
