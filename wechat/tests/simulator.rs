@@ -187,7 +187,7 @@ async fn each_field_of_a_create_is_checked_and_named() {
         ("/out_trade_no", json!("short"), "PARAM_ERROR"),
         ("/out_trade_no", json!("T".repeat(33)), "PARAM_ERROR"),
         ("/out_trade_no", json!("T fields"), "PARAM_ERROR"),
-        ("/out_trade_no", json!(1234567), "PARAM_ERROR"),
+        ("/out_trade_no", json!(1_234_567), "PARAM_ERROR"),
         ("/notify_url", json!("http://shop.example/notify"), "PARAM_ERROR"),
         ("/notify_url", json!("https://shop.example/notify?a=1"), "PARAM_ERROR"),
         ("/notify_url", json!("notify"), "PARAM_ERROR"),
