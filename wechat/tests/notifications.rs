@@ -294,6 +294,22 @@ async fn a_notification_overtaken_by_a_later_one_still_verifies() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_come_within_five_seconds_is_none() {
+    let world = World::start_with(1.0);
+    // Connections are taken by the kernel and never answered.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = world.config.clone();
+    config.notify_url = format!("http://{}/notify", silent.local_addr().unwrap());
+    let client = deeptravel_wechat::Client::new(config).unwrap();
+    client.create_jsapi(&client.create_body(&common::order("T-silent"))).await.unwrap();
+    world.pay("T-silent").await;
+
+    let delivery = &world.deliveries("T-silent", 1).await[0];
+    assert_eq!((&delivery["error"], &delivery["accepted"]), (&json!("timeout"), &json!(false)));
+    assert!(delivery["latency_ms"].as_u64().unwrap() >= 5_000);
+}
+
+#[tokio::test]
 async fn a_notification_can_be_late() {
     let world = World::start();
     world.faults(json!({"notify": {"delay_before_ms": 50, "times": 1}})).await;

@@ -280,6 +280,20 @@ async fn the_payer_cannot_pay_what_is_unknown_closed_expired_or_paid() {
 }
 
 #[tokio::test]
+async fn r_pay_04_money_can_come_after_the_close() {
+    let world = World::start();
+    world.created("T-late-money").await;
+    world.client.close("T-late-money").await.unwrap();
+
+    let (status, _) = world.control("transactions/T-late-money/pay", json!({"force": true})).await;
+    assert_eq!(status, 200);
+    assert_eq!(world.state("T-late-money").await, TradeState::Success);
+    world.receiver.next().await;
+    let (status, _) = world.control("transactions/T-late-money/pay", json!({"force": true})).await;
+    assert_eq!(status, 409);
+}
+
+#[tokio::test]
 async fn a_jump_of_the_clock_does_not_make_signatures_stale() {
     let world = World::start();
     world.control("clock/advance", json!({"seconds": 86_400})).await;
