@@ -252,7 +252,9 @@ impl Journal {
 impl Handle {
     fn close(&self) {
         self.shared.queue.stop();
-        let Some(Running { writer, lock: locked }) = lock(&self.running).take() else { return };
+        // Held until the writer has ended, so that whoever else closes waits for it too.
+        let mut running = lock(&self.running);
+        let Some(Running { writer, lock: locked }) = running.take() else { return };
         // The last clone may be dropped by a task that the writer has just woken and that ends in the waker.
         if writer.thread().id() != std::thread::current().id() {
             // A panic there has been reported to everybody who waits.
