@@ -268,8 +268,8 @@ fn where_several_refusals_apply_the_first_of_the_list_is_answered() {
     };
     let old = PlaceHold { expires_at: at(-1), ..place(1, "AB", Wanted::Auto(1), at(0)) };
     assert_eq!(story.place(&old, at(0)), Err(Rejection::HoldExpired));
-    story.auto(2, "AB", 1, at(0)).unwrap();
-    assert_eq!(story.place(&old, at(0)), Err(sold_out(1, 0)));
+    story.place(&PlaceHold { epoch: 2, expires_at: at(10), ..old.clone() }, at(0)).unwrap();
+    assert_eq!(story.place(&old, at(0)), Err(sold_out(1, 0)), "an earlier epoch does not make the later one give way");
     let late = DEPARTS_AT;
     assert_eq!(story.place(&old, late), Err(Rejection::BookingClosed));
     story.apply(&Command::CancelDeparture, at(1)).unwrap();
