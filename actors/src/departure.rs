@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use deeptravel_domain::ids::{DepartureId, HoldId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
-use deeptravel_domain::inventory::{Command, Event, Inventory, key_version};
+use deeptravel_domain::inventory::{Command, Event, Hold, Inventory, key_version};
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 
@@ -199,7 +199,7 @@ impl DepartureActor {
     }
 
     fn seats_of(&self, hold: HoldId) -> Vec<Box<str>> {
-        let seats = self.inventory.hold(hold).into_iter().flat_map(|hold| hold.live_seats());
+        let seats = self.inventory.hold(hold).into_iter().flat_map(Hold::live_seats);
         seats.map(|seat| self.inventory.label(seat).into()).collect()
     }
 }

@@ -231,16 +231,16 @@ impl OrderActor {
         }
         let rows = self.order.changed_rows(&events, self.log.next_version());
         if !rows.is_empty() {
-            self.append(rows.into(), ctx)?;
+            self.append(&rows.into(), ctx)?;
         }
         self.answer_failed_step(&events);
         self.go_on(ctx);
         Ok(Reply::ok(events, self.log.last()))
     }
 
-    fn append(&mut self, rows: Rows, ctx: &mut Context<OrderActor>) -> Result<(), Outage> {
+    fn append(&mut self, rows: &Rows, ctx: &mut Context<OrderActor>) -> Result<(), Outage> {
         let now = self.services.clock.now();
-        let position = self.log.append(&rows, now).map_err(|error| {
+        let position = self.log.append(rows, now).map_err(|error| {
             tracing::error!(order.id = %self.order.id(), %error, "Order {} cannot write: {error}", self.order.id());
             self.vitals.fail();
             ctx.stop();
@@ -439,14 +439,16 @@ impl OrderActor {
                 Ok(None) => Err(StepFailure::Refused(Rejection::DepartureNotFound)),
                 Ok(Some(Err(_))) | Err(_) => Err(StepFailure::Unavailable),
             };
-            actor.finish_step(step.as_ref(), Command::HoldAnswered(HoldAnswer { item, result }), ctx);
+            actor.finish_step(step.as_ref(), &Command::HoldAnswered(HoldAnswer { item, result }), ctx);
         }));
     }
 
     fn create_payment(&mut self, number: OutTradeNo, body: Arc<[u8]>, ctx: &mut Context<OrderActor>) {
         let now = self.services.clock.now();
         if let Ok(events) = self.order.decide(&Command::CreateCalled, now) {
-            events.iter().for_each(|event| self.order.evolve(event));
+            for event in &events {
+                self.order.evolve(event);
+            }
         }
         let gateway = Arc::clone(&self.services.gateway);
         self.call(number, async move { gateway.create(&body).await }, ctx, move |result| match result {
@@ -482,26 +484,21 @@ impl OrderActor {
             if let Err(error) = &result {
                 tracing::warn!(payment = %number, %error, "Calling WeChat about {number} failed: {error}");
             }
-            actor.finish_step(step.as_ref(), answer(result), ctx);
+            actor.finish_step(step.as_ref(), &answer(result), ctx);
         }));
     }
 
-    fn finish_step(&mut self, step: Option<&Effect>, command: Command, ctx: &mut Context<OrderActor>) {
+    fn finish_step(&mut self, step: Option<&Effect>, command: &Command, ctx: &mut Context<OrderActor>) {
         if self.under_way.as_ref() == step {
             self.under_way = None;
         }
-        match self.apply(&command, ctx) {
+        match self.apply(command, ctx) {
             Ok(Reply { outcome: Err(rejection), .. }) => {
                 tracing::error!(order.id = %self.order.id(), %rejection, "A payment of {} is refused: {rejection}", self.order.id());
             }
             Ok(Reply { outcome: Ok(events), .. }) if events.is_empty() => self.go_on(ctx),
             Ok(_) | Err(_) => {}
         }
-    }
-
-    fn view(&mut self) -> Answer<Box<Order>> {
-        self.asked_at = self.services.clock.now();
-        Ok(Reply::ok(Box::new(self.order.clone()), self.log.last()))
     }
 }
 
@@ -516,7 +513,8 @@ impl Handler<View> for OrderActor {
     type Result = Answer<Box<Order>>;
 
     fn handle(&mut self, _: View, _: &mut Context<OrderActor>) -> Answer<Box<Order>> {
-        self.view()
+        self.asked_at = self.services.clock.now();
+        Ok(Reply::ok(Box::new(self.order.clone()), self.log.last()))
     }
 }
 

@@ -100,7 +100,10 @@ impl Vitals {
 type Waiting<A> = oneshot::Sender<Result<Option<Addr<A>>, Outage>>;
 
 enum Slot<A: Owner> {
-    Live { addr: Addr<A>, generation: u64 },
+    Live {
+        addr: Addr<A>,
+        generation: u64,
+    },
     /// Being read from Postgres; these wait.
     Waking(Vec<Waiting<A>>),
     /// On its way out of memory; these wait until it has ended and then wake it again.

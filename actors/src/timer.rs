@@ -6,7 +6,7 @@ use actix::{Actor, AsyncContext, Context, SpawnHandle};
 use deeptravel_domain::time::Timestamp;
 
 /// A deadline further away is looked at again after this long; the timer is not trusted beyond it.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// The armed deadline, if any.
 #[derive(Debug, Default)]
