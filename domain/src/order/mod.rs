@@ -23,7 +23,7 @@ mod wish;
 
 use std::sync::Arc;
 
-pub use command::{Command, Effect, Event, HoldAnswer, StepFailure};
+pub use command::{CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
 pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
@@ -39,6 +39,9 @@ use crate::time::Timestamp;
 
 /// Epoch of an order's first hold on an item. Seeking seats again after late money takes the next one.
 pub const FIRST_EPOCH: u32 = 1;
+
+/// Most attempts to pay one order. Only attempts that WeChat refused count, so nobody needs more; each leaves a row.
+pub const PAYMENT_ATTEMPTS_MAX: u16 = 9;
 
 /// The four states of an order (glossary). Everything else is derived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -344,8 +347,8 @@ pub(crate) enum Stage {
     Payable { polls: u32, polling: bool },
     /// Ending the payment at WeChat before the seats are freed: query, close, query (wechat.md R3).
     Closing { why: CancelReason, step: CloseStep },
-    /// No payment is alive: giving the seats back.
-    Releasing { why: CancelReason, next: usize },
+    /// No payment is alive: giving the seats back. With a `capture`, money came but a departure refused the seats.
+    Releasing { why: CancelReason, next: usize, capture: Option<(OutTradeNo, Capture)> },
     /// Money is there, or none is needed: departures confirm the seats.
     Settling { capture: Option<(OutTradeNo, Capture)>, next: usize },
     /// Paid, completed or cancelled.
@@ -381,6 +384,8 @@ pub struct Order {
     pub(crate) failures: u32,
     /// When the create call was last started: until its window is over, WeChat may still learn of the payment.
     pub(crate) create_called_at: Option<Timestamp>,
+    /// An earlier create call for the live payment ended without an answer: it may have reached WeChat.
+    pub(crate) create_unsure: bool,
 }
 
 impl Order {
@@ -404,6 +409,7 @@ impl Order {
             retry_at: None,
             failures: 0,
             create_called_at: None,
+            create_unsure: false,
         }
     }
 
@@ -464,6 +470,11 @@ impl Order {
         self.draft.price.total
     }
 
+    /// Nothing is to be paid: the order is paid as soon as it is placed (R-PRICE-01).
+    pub(crate) fn is_free_of_charge(&self) -> bool {
+        self.draft.price.total.minor == 0
+    }
+
     pub fn currency(&self) -> Currency {
         self.draft.price.total.currency
     }
@@ -515,16 +526,28 @@ impl Order {
         let cap = self.first_lock_expires_at.plus_seconds(i64::from(policy.cap_extra_seconds));
         let time_expire = self.lock_expires_at.max(earliest);
         let hold_expires_at = time_expire.plus_seconds(grace).min(cap);
-        // A lock is extended once: a later attempt has to fit into what the first one obtained.
-        let may_extend = self.payments.is_empty();
-        if hold_expires_at < earliest || (!may_extend && time_expire > self.lock_expires_at) {
+        let time_expire = time_expire.min(hold_expires_at);
+        if time_expire < earliest {
             return Err(Rejection::OrderNotPayable);
         }
-        let time_expire = time_expire.min(hold_expires_at);
+        let terms = PaymentTerms { number: self.next_number(), total: self.total(), time_expire, hold_expires_at };
+        self.check_terms(&terms, now)?;
 
-        let attempt = self.payments.len() as u16 + 1;
-        let number = OutTradeNo { order: self.draft.id, attempt };
-        Ok(PaymentTerms { number, total: self.total(), time_expire, hold_expires_at })
+        Ok(terms)
+    }
+
+    fn next_number(&self) -> OutTradeNo {
+        OutTradeNo { order: self.draft.id, attempt: (self.payments.len() as u16).saturating_add(1) }
+    }
+
+    /// What holds for the terms of any payment that begins now, whatever the policy.
+    fn check_terms(&self, terms: &PaymentTerms, now: Timestamp) -> Result<(), Rejection> {
+        let ours = terms.number == self.next_number() && terms.total == self.total();
+        let in_time = now < terms.time_expire && terms.time_expire <= terms.hold_expires_at;
+        // A lock is extended once: a later attempt has to fit into what the first one obtained (R-HOLD-09).
+        let fits = self.payments.is_empty() || terms.time_expire <= self.lock_expires_at;
+        let again = terms.number.attempt <= PAYMENT_ATTEMPTS_MAX;
+        if ours && in_time && fits && again { Ok(()) } else { Err(Rejection::OrderNotPayable) }
     }
 
     fn check_payable(&self, now: Timestamp) -> Result<(), Rejection> {
