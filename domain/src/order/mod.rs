@@ -251,7 +251,6 @@ pub struct Payment {
 pub struct Capture {
     pub transaction_id: Box<str>,
     pub amount: Money,
-    pub paid_at: Timestamp,
 }
 
 /// What WeChat says about a payment, whoever brought it: callback, query or bill (wechat.md R5).

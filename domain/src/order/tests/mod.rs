@@ -348,7 +348,7 @@ fn paid(attempt: u16) -> Command {
 
 fn paid_amount(attempt: u16, amount: Money) -> Command {
     let transaction_id = format!("42000{attempt}").into();
-    fact(attempt, FactState::Paid(Capture { transaction_id, amount, paid_at: START }))
+    fact(attempt, FactState::Paid(Capture { transaction_id, amount }))
 }
 
 fn gate(session: u64) -> Gate {
