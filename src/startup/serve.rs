@@ -15,7 +15,7 @@ use super::secrets::{DEMO_SECRETS, read_keys};
 use crate::api::{self, ApiParts, ApiSettings};
 use crate::config::Config;
 use crate::gateway::WechatGateway;
-use crate::postgres::PostgresLists;
+use crate::postgres::Lists;
 use crate::telemetry;
 
 /// What seals codes and documents.
@@ -88,7 +88,7 @@ pub async fn run(
     let address = listener.local_addr()?;
     let parts = ApiParts {
         engine: core.engine.clone(),
-        lists: Arc::new(PostgresLists::new(core.database.clone())),
+        lists: Arc::new(Lists::new(core.database.clone())),
         wechat,
         code_keys: Arc::new(keys.codes),
         document_keys: Arc::new(keys.documents),
