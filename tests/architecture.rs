@@ -81,7 +81,10 @@ fn the_domain_is_pure() {
     for name in dependencies("domain/Cargo.toml") {
         assert!(!impure.contains(&name.as_str()), "domain depends on {name}");
     }
-    assert_never_names("domain/src", &["std::fs", "std::net", "std::env", "std::thread", "SystemTime", "Timestamp::now"]);
+    assert_never_names(
+        "domain/src",
+        &["std::fs", "std::net", "std::env", "std::thread", "SystemTime", "Timestamp::now"],
+    );
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use argon2::password_hash::PasswordHasher;
 use argon2::Argon2;
+use argon2::password_hash::PasswordHasher;
 use deeptravel_actors::engine::Engine;
 use deeptravel_domain::code::CodeKeys;
 use deeptravel_domain::identity::{Account, Command, Role};

@@ -19,7 +19,7 @@ use deeptravel_actors::journal::{Journal, Opened, Position, Retention};
 use deeptravel_actors::ports::PaymentGateway;
 use deeptravel_actors::projector::{ProjectionHalted, Projector};
 use deeptravel_domain::time::Timestamp;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -36,10 +36,12 @@ pub const PASSWORD_CHARS_MIN: usize = 12;
 const IO_THREADS: usize = 2;
 /// How long a stopping process waits for Postgres to have everything; the rest is projected at the next start.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+/// How long tasks that still wait for the network are waited for at the end.
+const IO_SHUTDOWN: Duration = Duration::from_secs(1);
 /// How often the private Postgres is looked after.
 const CLUSTER_CHECK: Duration = Duration::from_millis(500);
 /// How often projected segments are considered for deletion.
-const RETENTION_CHECK: Duration = Duration::from_secs(60);
+const RETENTION_CHECK: Duration = Duration::from_mins(1);
 
 /// A running engine with all it needs, and no listener.
 pub struct Core {
@@ -51,23 +53,19 @@ pub struct Core {
     projection: Option<JoinHandle<Result<(), ProjectionHalted>>>,
     cluster: Option<Arc<Cluster>>,
     stopping: Arc<AtomicBool>,
-    io: Runtime,
+    io: Io,
 }
 
 impl Core {
     /// Starts as rule 14 says. The gateway is made with the handle of the runtime that its calls run on.
     pub async fn start(config: &Config, gateway: Arc<dyn PaymentGateway>) -> anyhow::Result<Core> {
-        let io = Builder::new_multi_thread()
-            .worker_threads(IO_THREADS)
-            .thread_name("io")
-            .enable_all()
-            .build()
-            .context("threads for input and output")?;
+        let runtime = Io::start()?;
+        let io = runtime.handle();
         let (cluster, database_config) = start_database(config)?;
         let (journal, opened) = open_journal(config)?;
         let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
 
-        let database = Database::new(io.handle().clone(), &database_config);
+        let database = Database::new(io.clone(), &database_config);
         let migrating = database_config.clone();
         let schema = io.spawn(async move { postgres::migrate(&migrating).await }).await?.context("schema")?;
         if !schema.applied.is_empty() {
@@ -89,19 +87,19 @@ impl Core {
             store,
             gateway,
             projected: projected.clone(),
-            io: io.handle().clone(),
+            io,
             sales: config.sales_policy(),
             arbiters: config.arbiters(),
         })
         .await?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let core = Core { engine, database, projected, journal, projection, cluster, stopping, io };
+        let core = Core { engine, database, projected, journal, projection, cluster, stopping, io: runtime };
         core.look_after(config);
         Ok(core)
     }
 
-    pub fn io(&self) -> tokio::runtime::Handle {
-        self.io.handle().clone()
+    pub fn io(&self) -> Handle {
+        self.io.handle()
     }
 
     /// The `postgres: …` line: how to connect.
@@ -140,11 +138,11 @@ impl Core {
     fn look_after(&self, config: &Config) {
         if let Some(cluster) = self.cluster.clone() {
             let stopping = Arc::clone(&self.stopping);
-            self.io.spawn_blocking(move || watch_cluster(&cluster, &stopping));
+            self.io().spawn_blocking(move || watch_cluster(&cluster, &stopping));
         }
         let (bytes_max, hours) = (config.journal.retain_bytes, config.journal.retain_hours);
         let (journal, projected, engine) = (self.journal.clone(), self.projected.clone(), self.engine.clone());
-        self.io.spawn(async move {
+        self.io().spawn(async move {
             let mut tick = tokio::time::interval(RETENTION_CHECK);
             while journal.failure().is_none() {
                 tick.tick().await;
@@ -170,10 +168,13 @@ impl Core {
         if !matches!(drained, Ok(Ok(_))) {
             tracing::warn!("The database is behind; the next start brings it up to date");
         }
-        self.io.shutdown_timeout(Duration::from_secs(1));
-        if let Some(cluster) = self.cluster {
-            cluster.stop()?;
-        }
+        let (io, cluster) = (self.io, self.cluster);
+        // Both block.
+        tokio::task::spawn_blocking(move || {
+            io.shut_down();
+            cluster.map_or(Ok(()), |cluster| cluster.stop())
+        })
+        .await??;
         Ok(())
     }
 
@@ -182,6 +183,40 @@ impl Core {
         let last = self.journal.appended();
         self.projected.clone().wait_for(|position| *position >= last).await.context("projection has ended")?;
         Ok(())
+    }
+}
+
+/// The runtime for everything that waits for the network. A runtime must not be dropped where it would block a task.
+struct Io(Option<Runtime>);
+
+impl Io {
+    fn start() -> anyhow::Result<Io> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(IO_THREADS)
+            .thread_name("io")
+            .enable_all()
+            .build()
+            .context("threads for input and output")?;
+        Ok(Io(Some(runtime)))
+    }
+
+    fn handle(&self) -> Handle {
+        self.0.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
+    }
+
+    /// Blocks, but not for long.
+    fn shut_down(mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(IO_SHUTDOWN);
+        }
+    }
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -212,8 +247,8 @@ fn start_database(config: &Config) -> anyhow::Result<(Option<Arc<Cluster>>, toki
 fn open_journal(config: &Config) -> anyhow::Result<(Journal, Opened)> {
     let dir = config.journal_dir();
     create_private(&dir)?;
-    let (journal, opened) = Journal::open(&dir, config.journal_options())
-        .with_context(|| format!("the journal in {}", dir.display()))?;
+    let (journal, opened) =
+        Journal::open(&dir, config.journal_options()).with_context(|| format!("the journal in {}", dir.display()))?;
     if let Some(repair) = &opened.repaired {
         tracing::warn!(?repair, "The journal's torn tail was cut");
     }
@@ -222,9 +257,8 @@ fn open_journal(config: &Config) -> anyhow::Result<(Journal, Opened)> {
 
 /// Compares journal and database, and takes an epoch above both (rule 14).
 async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result<(Store, Position)> {
-    let stored = database
-        .run(Lane::Projection, |session| async move { Ok(postgres::read_position(&*session).await) })
-        .await??;
+    let stored =
+        database.run(Lane::Projection, |session| async move { Ok(postgres::read_position(&*session).await) }).await??;
     let seen = match stored {
         Some(stored) if stored.journal_id != journal.id() && stored.position > 0 => {
             bail!("the database belongs to journal {}, this one is {}", stored.journal_id, journal.id());
@@ -235,9 +269,7 @@ async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result<(St
     journal.check_seen(seen)?;
     let (id, at_least) = (journal.id(), journal.epoch() + 1);
     let epoch = database
-        .run(Lane::Projection, move |session| async move {
-            Ok(postgres::claim_epoch(&*session, id, at_least).await)
-        })
+        .run(Lane::Projection, move |session| async move { Ok(postgres::claim_epoch(&*session, id, at_least).await) })
         .await??;
     journal.set_epoch(epoch)?;
     Ok((Store::new(database.clone(), id, epoch), seen))

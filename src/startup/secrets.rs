@@ -80,12 +80,8 @@ impl DemoSecrets {
     /// Complete or not at all: the start may be cut off anywhere.
     fn write(&self, path: &Path) -> anyhow::Result<()> {
         let unfinished = path.with_extension("new");
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&unfinished)?;
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         file.write_all(toml::to_string(self)?.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&unfinished, path)?;
