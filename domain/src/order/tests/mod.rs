@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::rows::{OrderRows, ScanAttemptRow, TicketAuditRow};
 use super::*;
 use crate::ids::{SessionId, Shard, TicketId};
-use crate::rejection::ScanRejection;
+use crate::rejection::{Rejection, ScanRejection};
 use crate::ticket::TicketStatus;
 
 /// Every story starts here.

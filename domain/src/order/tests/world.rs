@@ -6,10 +6,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A client gives a call up after this long: no older create reaches WeChat, no older answer the order. Half of the
-/// window after which the machine believes that a payment is not known.
-const CALL_TIMEOUT_SECONDS: i64 = 30;
-
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Hold {
     None,
@@ -180,14 +176,15 @@ impl World {
 
     fn pass(&mut self, now: Timestamp) {
         self.story.now = now;
+        // A client gives a call up: no older create reaches WeChat, no older answer the order.
         let too_late = |request: &Request| {
             matches!(request.effect, Effect::CreatePayment { .. })
-                && now >= request.sent_at.plus_seconds(CALL_TIMEOUT_SECONDS)
+                && now >= request.sent_at.plus_seconds(CALL_TIMEOUT_SECONDS_MAX)
         };
         self.requests.retain(|request| !too_late(request));
         let in_time = |answer: &Answer| match &answer.command {
             Command::PaymentFact(PaymentFact { state: FactState::NotFound, .. }) => {
-                now < answer.at.plus_seconds(CALL_TIMEOUT_SECONDS)
+                now < answer.at.plus_seconds(CALL_TIMEOUT_SECONDS_MAX)
             }
             _ => true,
         };
