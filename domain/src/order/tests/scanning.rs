@@ -120,6 +120,10 @@ fn r_ticket_07_the_last_ticket_completes_the_order_in_the_same_decision() {
     assert!(matches!(events.as_slice(), [Event::Scanned(_), Event::Completed { .. }]));
     assert_eq!(scanned(&mut story, scan(1, "r2", ScanTarget::Ticket(ticket_id(2)))), [(2, redeemed(0, true))]);
     assert_eq!(scanned(&mut story, scan(1, "r3", ScanTarget::Ticket(ticket_id(2)))), [(2, already(0))]);
+    let completed_at = story.order.completed_at();
+    story.now = at(50);
+    assert_eq!(story.ok(&Command::Scan(scan(1, "r4", ScanTarget::Order))).len(), 1, "completed once");
+    assert_eq!(story.order.completed_at(), completed_at);
 }
 
 /// Spoils one thing about a scan.
