@@ -1,10 +1,11 @@
 //! Stories of orders, with the clock in them; below them, random runs against a world and a naive model.
 
-mod machine;
 mod paying;
 mod placing;
+mod random;
 mod restart;
 mod scanning;
+mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use super::rows::{OrderRows, ScanAttemptRow, TicketAuditRow};
 use super::*;
 use crate::ids::{SessionId, Shard, TicketId};
-use crate::rejection::ScanRejection;
+use crate::rejection::{Rejection, ScanRejection};
 use crate::ticket::TicketStatus;
 
 /// Every story starts here.
