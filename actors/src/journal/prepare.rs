@@ -1,7 +1,7 @@
 //! Prepares the next segment's space on a thread of its own, so that rolling over does not stall the writer.
 
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -23,7 +23,13 @@ pub(super) struct Preparer {
     ready: Receiver<Box<dyn DiskFile>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
-    last_error: Arc<Mutex<Option<io::Error>>>,
+    signals: Arc<Signals>,
+}
+
+#[derive(Debug, Default)]
+struct Signals {
+    closing: AtomicBool,
+    last_error: Mutex<Option<io::Error>>,
 }
 
 impl Preparer {
@@ -31,13 +37,12 @@ impl Preparer {
     pub(super) fn start(shared: &Arc<Shared>) -> io::Result<Self> {
         let (orders, ordered) = channel();
         let (deliver, ready) = channel();
-        let last_error = Arc::new(Mutex::new(None));
+        let signals = Arc::<Signals>::default();
         let thread = std::thread::Builder::new().name("journal-prepare".into()).spawn({
-            let (shared, last_error) = (Arc::clone(shared), Arc::clone(&last_error));
-            move || prepare(&shared, &ordered, &deliver, &last_error)
+            let (shared, signals) = (Arc::clone(shared), Arc::clone(&signals));
+            move || prepare(&shared, &ordered, &deliver, &signals)
         })?;
-        let preparer =
-            Self { orders: Some(orders), ready, thread: Some(thread), shared: Arc::clone(shared), last_error };
+        let preparer = Self { orders: Some(orders), ready, thread: Some(thread), shared: Arc::clone(shared), signals };
         preparer.order();
         Ok(preparer)
     }
@@ -63,7 +68,7 @@ impl Preparer {
             }
             let failing = self.shared.space.exhausted.load(Ordering::Relaxed);
             if failing && since.elapsed() >= PATIENCE {
-                let error = lock(&self.last_error).take();
+                let error = lock(&self.signals.last_error).take();
                 return Err(error.unwrap_or_else(|| io::ErrorKind::StorageFull.into()));
             }
         }
@@ -73,30 +78,29 @@ impl Preparer {
 impl Drop for Preparer {
     fn drop(&mut self) {
         self.orders = None;
+        self.signals.closing.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // Not needed until the next start, which would make a new one anyway.
+        let _ = self.shared.disk.remove(&self.shared.dir.join(SPARE_FILE));
     }
 }
 
-fn prepare(
-    shared: &Shared,
-    ordered: &Receiver<()>,
-    deliver: &Sender<Box<dyn DiskFile>>,
-    last_error: &Mutex<Option<io::Error>>,
-) {
+fn prepare(shared: &Shared, ordered: &Receiver<()>, deliver: &Sender<Box<dyn DiskFile>>, signals: &Signals) {
     let path = shared.dir.join(SPARE_FILE);
     let bytes = if shared.options.preallocate { shared.options.segment_bytes } else { 0 };
     while ordered.recv().is_ok() {
         let space = loop {
-            match create_space(&*shared.disk, &path, bytes) {
+            match create_space(&*shared.disk, &path, bytes, &signals.closing) {
                 Ok(space) => break space,
+                Err(_) if signals.closing.load(Ordering::Relaxed) => return,
                 Err(error) => {
                     let first = !shared.space.exhausted.swap(true, Ordering::Relaxed);
                     if first {
                         tracing::error!(%error, "Cannot prepare the journal's next segment; new records are refused when this one is full");
                     }
-                    *lock(last_error) = Some(error);
+                    *lock(&signals.last_error) = Some(error);
                     // What was written of it would keep the disk full. If it cannot be removed, the retry truncates it.
                     let _ = shared.disk.remove(&path);
                 }
