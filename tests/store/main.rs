@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
 
+mod outage;
+mod start;
 mod support;
 
 use std::collections::BTreeMap;
