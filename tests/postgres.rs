@@ -214,6 +214,8 @@ fn a_stopped_postgres_answers_unavailable_and_is_found_again_when_it_is_back() {
     ask().unwrap();
 
     cluster.stop().unwrap();
+    let migrated = runtime.block_on(migrate(&cluster.connection(deeptravel::embedded::DATABASE)));
+    assert!(migrated.is_err_and(|error| error.is_outage()));
     let asked = Instant::now();
     let first = ask();
     assert!(matches!(first, Err(StoreError::Unavailable(_))), "{first:?}");

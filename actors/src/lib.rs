@@ -2,9 +2,22 @@
 //!
 //! Absent on purpose: HTTP and SQL. Postgres and the payment provider are [ports] that the process plugs in.
 
-pub mod board;
+mod board;
+mod catalogue;
 pub mod clock;
+mod departure;
+mod desk;
+mod directory;
+pub mod engine;
+mod identity;
 pub mod journal;
+mod log;
+mod order;
 pub mod outage;
+mod payment;
 pub mod ports;
+pub mod projector;
+mod registry;
 pub mod rows;
+pub mod services;
+mod timer;

@@ -6,10 +6,11 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
 use deeptravel_domain::identity::rows::IdentityRows;
-use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, TravellerId};
+use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, TicketId, TravellerId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::order::rows::OrderRows;
 use deeptravel_domain::order::{FactState, OrderStatus, PaymentTerms};
+use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::Position;
@@ -69,6 +70,36 @@ pub trait Store: Send + Sync + Debug {
 
     /// Upserts the newest images and moves the position from `from` to `to`, in one transaction (rule 12).
     async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), StoreError>;
+}
+
+/// A page of a traveller's tickets, and the orders that they belong to.
+#[derive(Debug, Clone, Default)]
+pub struct TicketPage {
+    /// Newest first.
+    pub tickets: Vec<TicketId>,
+    pub orders: Vec<OrderRows>,
+}
+
+/// Lists for people, read from Postgres. The caller has waited until what it has shown before is projected (rule 13).
+#[async_trait]
+pub trait Lists: Send + Sync + Debug {
+    /// A traveller's orders, newest first, of those made before `before`.
+    async fn orders_of(
+        &self,
+        traveller: TravellerId,
+        status: Option<OrderStatus>,
+        before: Option<OrderId>,
+        limit: u32,
+    ) -> Result<Vec<OrderRows>, StoreError>;
+
+    /// A traveller's tickets, newest order first, of those after `before` in that order.
+    async fn tickets_of(
+        &self,
+        traveller: TravellerId,
+        status: Option<TicketStatus>,
+        before: Option<TicketId>,
+        limit: u32,
+    ) -> Result<TicketPage, StoreError>;
 }
 
 /// A call to the payment provider that did not succeed.

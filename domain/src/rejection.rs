@@ -14,6 +14,8 @@ pub enum Kind {
     Conflict,
     /// Understood, but not acceptable; `field` names the culprit.
     Unacceptable,
+    /// The caller has to log in again.
+    Unauthenticated,
     /// The caller is known and may not do this.
     Forbidden,
 }
@@ -36,6 +38,9 @@ pub enum Rejection {
     IdempotencyMismatch,
     #[error("the traveller already holds seats with {limit} unpaid orders")]
     LockLimit { limit: u32 },
+
+    #[error("the session has ended")]
+    SessionEnded,
 
     // A departure and its seats.
     #[error("the departure was cancelled")]
@@ -93,6 +98,7 @@ impl Rejection {
             Rejection::DepartureNotFound => "DEPARTURE_NOT_FOUND",
             Rejection::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
             Rejection::LockLimit { .. } => "LOCK_LIMIT",
+            Rejection::SessionEnded => "SESSION_ENDED",
             Rejection::DepartureCancelled => "DEPARTURE_CANCELLED",
             Rejection::BookingClosed => "BOOKING_CLOSED",
             Rejection::Blackout => "BLACKOUT",
@@ -119,6 +125,7 @@ impl Rejection {
             | Rejection::TicketNotFound
             | Rejection::DepartureNotFound
             | Rejection::HoldNotFound => Kind::NotFound,
+            Rejection::SessionEnded => Kind::Unauthenticated,
             Rejection::Scan(_) => Kind::Forbidden,
             Rejection::LockLimit { .. }
             | Rejection::DepartureCancelled

@@ -2,7 +2,7 @@
 //! killed process left behind.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -43,11 +43,8 @@ pub(super) fn prepare(data_dir: &Path, account: &Account) -> Result<PathBuf, Emb
     if let Some(parent) = absolute.parent() {
         make_reachable(parent, account)?;
     }
-    match fs::DirBuilder::new().mode(0o700).create(&absolute) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => check_ours(&absolute, account)?,
-        Err(error) => return Err(EmbeddedError::io("make", &absolute)(error)),
-    }
+    create_dir(&absolute, 0o700)?;
+    check_ours(&absolute, account)?;
     account.give(&absolute)?;
     set_mode(&absolute, 0o700)?;
     absolute.canonicalize().map_err(EmbeddedError::io("resolve", &absolute))
@@ -55,13 +52,16 @@ pub(super) fn prepare(data_dir: &Path, account: &Account) -> Result<PathBuf, Emb
 
 /// Takes over a directory only if it is empty or already a directory of ours: it is about to change its owner.
 fn check_ours(data_dir: &Path, account: &Account) -> Result<(), EmbeddedError> {
-    let not_ours = || EmbeddedError::NotOurs { directory: data_dir.to_path_buf() };
+    // Emptiness first: another process of ours that is making it right now changes the owner before it adds a file.
+    let mut entries = fs::read_dir(data_dir).map_err(EmbeddedError::io("read", data_dir))?;
+    if entries.next().is_none() {
+        return Ok(());
+    }
     let owner = data_dir.metadata().map_err(EmbeddedError::io("look at", data_dir))?.uid();
     if owner == account.uid && data_dir.join(LOCK).exists() {
         return Ok(());
     }
-    let mut entries = fs::read_dir(data_dir).map_err(EmbeddedError::io("read", data_dir))?;
-    if entries.next().is_some() { Err(not_ours()) } else { Ok(()) }
+    Err(EmbeddedError::NotOurs { directory: data_dir.to_path_buf() })
 }
 
 /// Makes `directory` if it is missing and sees to it that the server's account can pass through it and all above it.
@@ -75,9 +75,11 @@ fn make_reachable(directory: &Path, account: &Account) -> Result<(), EmbeddedErr
                 let_pass(&path, account, found.mode())?;
             }
             Ok(_) => return Err(EmbeddedError::Unreachable { directory: path, account: account.name.clone() }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                fs::create_dir(&path).map_err(EmbeddedError::io("make", &path))?;
-                set_mode(&path, if account.lent { 0o711 } else { 0o700 })?;
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let mode = if account.lent { 0o711 } else { 0o700 };
+                create_dir(&path, mode)?;
+                // Once more, because the umask of the process may have taken some away.
+                set_mode(&path, mode)?;
             }
             Err(error) => return Err(EmbeddedError::io("look at", &path)(error)),
         }
@@ -119,7 +121,7 @@ pub(super) fn made_by(cluster_dir: &Path) -> Result<Option<MadeBy>, EmbeddedErro
             let major = text.trim().parse().map_err(std::io::Error::other).map_err(EmbeddedError::io("read", &path))?;
             Ok(Some(MadeBy { directory: cluster_dir.to_path_buf(), major }))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !cluster_dir.exists() => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound && !cluster_dir.exists() => Ok(None),
         Err(error) => Err(EmbeddedError::io("read", &path)(error)),
     }
 }
@@ -219,12 +221,7 @@ pub(super) fn socket_dir(data_dir: &Path, account: &Account) -> Result<PathBuf, 
         fs::write(&noted, short.to_string_lossy().as_bytes()).map_err(EmbeddedError::io("write", &noted))?;
         short
     };
-    match fs::DirBuilder::new().mode(0o700).create(&directory) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(EmbeddedError::io("make", &directory)(error));
-        }
-        _ => {}
-    }
+    create_dir(&directory, 0o700)?;
     account.give(&directory)?;
     Ok(directory)
 }
@@ -280,7 +277,7 @@ pub(super) fn evict_orphans(cluster_dir: &Path) -> Result<(), EmbeddedError> {
         thread::sleep(LOOK_EVERY);
     }
     match fs::remove_file(&pid_file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(EmbeddedError::io("remove the stale", &pid_file)(error))
         }
         _ => Ok(()),
@@ -308,6 +305,14 @@ fn tell(pid: Option<u32>, signal: Signal) {
     if let Some(target) = target {
         // It may end between our look and the signal; the loop looks again.
         let _ = kill_process(target, signal);
+    }
+}
+
+/// Makes one directory; one that is there already is fine.
+fn create_dir(path: &Path, mode: u32) -> Result<(), EmbeddedError> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(EmbeddedError::io("make", path)(error)),
+        _ => Ok(()),
     }
 }
 

@@ -60,6 +60,15 @@ impl Lists {
         Ok(self.database.run(Lane::Lists, job).await?)
     }
 
+    /// These orders, as [`Lists::orders_of`] has them.
+    pub async fn orders(&self, ids: Vec<String>) -> Result<Vec<OrderRows>, StoreError> {
+        let job = move |mut session| async move {
+            let client = snapshot(&mut session).await?;
+            order_summaries(&client, &ids).await
+        };
+        Ok(self.database.run(Lane::Lists, job).await?)
+    }
+
     /// A traveller's tickets, those of the newest order first, within an order by their number. `after` is the last
     /// ticket of the page before.
     pub async fn tickets_of(

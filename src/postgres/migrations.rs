@@ -88,12 +88,15 @@ pub async fn migrate(config: &Config) -> Result<SchemaReport, SchemaError> {
 pub async fn check_server_version(client: &Client) -> Result<(), SchemaError> {
     let row = client.query_one("SHOW server_version_num", &[]).await?;
     let answer: String = row.try_get(0)?;
-    // 150008 is version 15.8.
-    let major = answer.parse::<u32>().map(|number| number / 10_000);
-    match major {
+    check_version_number(&answer)
+}
+
+/// `answer` is major version × 10,000 + minor version: 150008 is 15.8.
+fn check_version_number(answer: &str) -> Result<(), SchemaError> {
+    match answer.parse::<u32>().map(|number| number / 10_000) {
         Ok(found) if found >= OLDEST_SERVER => Ok(()),
         Ok(found) => Err(SchemaError::ServerTooOld { found }),
-        Err(_) => Err(SchemaError::StrangeVersion { answer }),
+        Err(_) => Err(SchemaError::StrangeVersion { answer: answer.to_owned() }),
     }
 }
 
@@ -113,4 +116,20 @@ pub fn migrations_digest() -> String {
     let all = runner.get_migrations().iter();
     let digest = all.fold(0u64, |digest, migration| digest.rotate_left(7) ^ migration.checksum());
     format!("{digest:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SchemaError, check_version_number};
+
+    #[test]
+    fn servers_older_than_15_are_refused_by_name() {
+        check_version_number("150000").unwrap();
+        check_version_number("180001").unwrap();
+        let old = check_version_number("140012").unwrap_err();
+        assert!(matches!(old, SchemaError::ServerTooOld { found: 14 }), "{old:?}");
+        assert_eq!(old.to_string(), "the server is PostgreSQL 14; this program needs 15 or newer");
+        assert!(!old.is_outage());
+        assert!(matches!(check_version_number("15.8"), Err(SchemaError::StrangeVersion { .. })));
+    }
 }

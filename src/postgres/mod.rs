@@ -6,6 +6,7 @@
 mod backoff;
 mod error;
 mod lists;
+mod lists_port;
 mod migrations;
 mod pool;
 mod position;

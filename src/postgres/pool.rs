@@ -10,8 +10,8 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
@@ -113,7 +113,8 @@ impl Database {
     }
 
     /// Runs `job` with a connection of `lane` on the I/O runtime and answers its result, at the latest after the lane's
-    /// time limit. The job goes on when the caller stops waiting. A panic in the job continues in the caller.
+    /// time limit. The connection goes back to the lane when the job drops its [`Session`], also if it does so early. The
+    /// job goes on when the caller stops waiting. A panic in the job continues in the caller.
     ///
     /// # Errors
     /// The job's own error, or [`StoreError::Unavailable`]: at once while Postgres is known to be away.
@@ -181,21 +182,25 @@ impl Inner {
             // Idle connections are suspect too, and one that hangs would cost its next user the whole time limit.
             lane.pool.retain(|_, _| false);
         }
-        let inner = Arc::clone(self);
-        self.runtime.spawn(async move { inner.probe_until_back().await });
+        self.runtime.spawn(probe_until_back(Arc::downgrade(self), self.config.clone()));
     }
+}
 
-    async fn probe_until_back(&self) {
-        let away_since = Instant::now();
-        let mut backoff = Backoff::default();
-        while let Err(error) = probe(&self.config).await {
-            tracing::debug!(error = %chain(&error), "Postgres is still away");
-            backoff.pause().await;
+/// Opens the door again when Postgres answers. Gives up when nobody holds the [`Database`] any more.
+async fn probe_until_back(inner: Weak<Inner>, config: Config) {
+    let away_since = Instant::now();
+    let mut backoff = Backoff::default();
+    while let Err(error) = probe(&config).await {
+        if inner.strong_count() == 0 {
+            return;
         }
-        let away_ms = u64::try_from(away_since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(away_ms, "Postgres is back after {away_ms} ms");
-        self.available.send_replace(true);
+        tracing::debug!(error = %chain(&error), "Postgres is still away");
+        backoff.pause().await;
     }
+    let Some(inner) = inner.upgrade() else { return };
+    let away_ms = u64::try_from(away_since.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(away_ms, "Postgres is back after {away_ms} ms");
+    inner.available.send_replace(true);
 }
 
 /// Connects and asks for an answer, on a connection of its own.

@@ -35,11 +35,11 @@ pub struct LocalDisk;
 
 impl Disk for LocalDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().write(true).create(true).truncate(true).open(path)?))
+        Ok(Box::new(LocalFile(OpenOptions::new().write(true).create(true).truncate(true).open(path)?)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().write(true).open(path)?))
+        Ok(Box::new(LocalFile(OpenOptions::new().write(true).open(path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -55,12 +55,15 @@ impl Disk for LocalDisk {
     }
 }
 
-impl DiskFile for File {
+#[derive(Debug)]
+struct LocalFile(File);
+
+impl DiskFile for LocalFile {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        FileExt::write_all_at(self, bytes, offset)
+        self.0.write_all_at(bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.sync_data()
+        self.0.sync_data()
     }
 }

@@ -29,6 +29,7 @@ mod segments;
 mod space;
 mod writer;
 
+use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,6 @@ struct Running {
 }
 
 /// What the handle, the writer and the readers share.
-#[derive(Debug)]
 struct Shared {
     dir: PathBuf,
     options: JournalOptions,
@@ -249,10 +249,19 @@ impl Journal {
     }
 }
 
+/// Short, because it is printed with every actor that holds a journal.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("dir", &self.dir).field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
 impl Handle {
     fn close(&self) {
         self.shared.queue.stop();
-        let Some(Running { writer, lock: locked }) = lock(&self.running).take() else { return };
+        // Held until the writer has ended, so that whoever else closes waits for it too.
+        let mut running = lock(&self.running);
+        let Some(Running { writer, lock: locked }) = running.take() else { return };
         // The last clone may be dropped by a task that the writer has just woken and that ends in the waker.
         if writer.thread().id() != std::thread::current().id() {
             // A panic there has been reported to everybody who waits.

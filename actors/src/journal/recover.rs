@@ -73,13 +73,19 @@ pub(super) fn walk(segment: &[u8], seed: Seed, start: Link) -> Walked {
 }
 
 pub(super) fn judge_tail(rest: &[u8], seed: Seed, next: Position, why: &'static str) -> Tail {
-    if rest.iter().all(|byte| *byte == 0) {
+    if is_zero(rest) {
         Tail::Clean
     } else if find_later_frame(rest, seed, next).is_some() {
         Tail::Damaged { why }
     } else {
         Tail::Torn { why }
     }
+}
+
+/// Compares in pages: most of a segment is zeros, and start has to be quick also without optimisation.
+fn is_zero(bytes: &[u8]) -> bool {
+    const PAGE: [u8; 4096] = [0; 4096];
+    bytes.chunks(PAGE.len()).all(|chunk| chunk == &PAGE[..chunk.len()])
 }
 
 /// A torn tail that was cut at start.

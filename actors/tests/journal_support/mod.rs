@@ -1,9 +1,12 @@
 //! What the journal's tests share.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use deeptravel_actors::journal::{Journal, JournalOptions, KeyText, OpenError, Opened, Position, Record, RecordHeader};
+use deeptravel_actors::journal::{
+    Disk, DiskFile, Journal, JournalOptions, KeyText, LocalDisk, OpenError, Opened, Position, Record, RecordHeader,
+};
 
 /// Segments so small that a few records fill one.
 pub fn small() -> JournalOptions {
@@ -66,5 +69,39 @@ pub fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("a directory") {
         let entry = entry.expect("an entry");
         std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+    }
+}
+
+/// The local disk without syncing, for tests that open thousands of times and crash nothing.
+#[derive(Debug)]
+pub struct UnsyncedDisk;
+
+#[derive(Debug)]
+struct UnsyncedFile(Box<dyn DiskFile>);
+
+impl Disk for UnsyncedDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(UnsyncedFile(LocalDisk.create(path)?)))
+    }
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(UnsyncedFile(LocalDisk.open(path)?)))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        LocalDisk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        LocalDisk.remove(path)
+    }
+    fn sync_directory(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl DiskFile for UnsyncedFile {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
     }
 }

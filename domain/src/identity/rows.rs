@@ -6,6 +6,7 @@ use prost::Message;
 use serde::Serialize;
 
 use super::{Account, Event, Identities, Principal, Session, Validator};
+use crate::ids::SessionId;
 use crate::time::Timestamp;
 
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -111,6 +112,11 @@ impl Identities {
             }
         }
         rows
+    }
+
+    /// The image of an open validator session.
+    pub fn validator_row(&self, id: SessionId, version: u64) -> Option<ValidatorSessionRow> {
+        self.validator(id).map(|validator| validator_row(validator, version, None))
     }
 
     /// Everything that is still open at `now`.

@@ -55,6 +55,11 @@ impl Inventory {
             if allotment.channel == Channel::Direct {
                 return Err(refused("has the operator's own channel, which has what is left"));
             }
+            // A channel is written as text: what does not come back as it was would never wake again.
+            let text = allotment.channel.to_string();
+            if text.contains('\0') || text.parse().as_ref() != Ok(&allotment.channel) {
+                return Err(refused("has a channel whose name cannot be kept"));
+            }
             let class = self.spec.seat_map.class(&allotment.class);
             let class = class.ok_or(refused("has a class that this departure lacks"))?;
             let channel = channels.iter().position(|known| **known == allotment.channel).unwrap_or(0);

@@ -13,21 +13,27 @@ pub const SEATS_PER_HOLD_MAX: usize = PARTY_MAX as usize;
 /// What can be asked. No events in answer means that it is already so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Take seats, all or none (R-HOLD-02).
+    /// Take seats, all or none (R-HOLD-02). Refused with a field, `DepartureCancelled`, `BookingClosed`, `SeatTaken`,
+    /// `SoldOut`; `HoldEpochStale`, `HoldExpired`, `HoldAlreadyReleased` for a message that comes too late, and
+    /// `HoldAlreadyConfirmed`.
     PlaceHold(PlaceHold),
-    /// A payment is about to be created: the hold outlives it and no longer lapses (R-HOLD-09).
+    /// A payment is about to be created: the hold outlives it and no longer lapses (R-HOLD-09). Refused with
+    /// `DepartureCancelled` and, as every command on a hold, with `HoldNotFound` (never placed here, or over and
+    /// forgotten), `HoldEpochStale`, `HoldExpired`, `HoldAlreadyReleased`, `HoldAlreadyConfirmed`.
     BeginPaying(BeginPaying),
     /// Paid: the seats are sold.
     ConfirmHold(HoldAt),
     /// Cancelled before it was paid: the seats go back on sale. A hold that is not known holds nothing, so releasing it
     /// is already so.
     ReleaseHold(HoldAt),
-    /// After-sales puts some seats of a confirmed hold back on sale.
+    /// After-sales puts some seats of a confirmed hold back on sale; the hold stays, also without seats.
     FreeSeats(FreeSeats),
+    /// Refused with `BelowUse`, and then nothing changes, if seats in use would have to change hands (R-ADMIN-04).
     SetAllotments(SetAllotments),
     /// No new holds and no new payments from now on.
     CancelDeparture,
-    /// The holds that are due lapse. The timer's command; nothing depends on its punctuality.
+    /// The holds that are due lapse, at most [`LAPSES_PER_TURN_MAX`](super::LAPSES_PER_TURN_MAX) of them. The timer's
+    /// command; nothing depends on its punctuality.
     Expire,
 }
 

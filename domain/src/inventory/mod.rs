@@ -25,6 +25,7 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 pub use command::{
     Allotment, BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, SEATS_PER_HOLD_MAX, SetAllotments, Wanted,
 };
+pub use decide::LAPSES_PER_TURN_MAX;
 pub use load::{RowsError, key_version};
 pub use seats::SeatList;
 

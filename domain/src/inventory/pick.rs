@@ -62,13 +62,15 @@ pub(super) fn pick(places: &[Place], taken: &[u64], pool: Pool, mask: u64, wante
     let mut run = 0..0;
     for (seat, (place, bits)) in places.iter().zip(taken).enumerate() {
         let free = place.pool == pool && bits & mask == 0;
-        available += u16::from(free);
-        if free && place.joined && !run.is_empty() {
-            run.end = seat + 1;
-            continue;
+        let goes_on = free && place.joined;
+        if !goes_on && !run.is_empty() {
+            best = better(best, &run, taken, wanted);
+            run = 0..0;
         }
-        best = better(best, &run, taken, wanted);
-        run = if free { seat..seat + 1 } else { seat..seat };
+        if free {
+            available += 1;
+            run = if run.is_empty() { seat..seat + 1 } else { run.start..seat + 1 };
+        }
     }
     best = better(best, &run, taken, wanted);
 

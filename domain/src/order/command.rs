@@ -18,12 +18,23 @@ pub enum StepFailure {
     Unavailable,
 }
 
-/// A departure's answer about an item's hold.
+/// What a departure was asked to do with a hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HoldStep {
+    Place,
+    Release,
+    BeginPaying,
+    Confirm,
+}
+
+/// A departure's answer about an item's hold. It names the step, so that the late answer to one is never taken for
+/// the answer to the next (R-HOLD-10); [`Effect::hold_answer`] makes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HoldAnswer {
     /// Index of the item that was asked for.
     pub item: usize,
-    /// The labels of the seats.
+    pub step: HoldStep,
+    /// The labels of the seats when they were placed; otherwise not looked at.
     pub result: Result<Vec<Box<str>>, StepFailure>,
 }
 
@@ -37,7 +48,7 @@ pub enum Command {
         terms: PaymentTerms,
         body: Arc<[u8]>,
     },
-    /// The create call is about to be made.
+    /// The create call is about to be made: told before each call, also a repeated one.
     CreateCalled,
     PaymentCreated {
         number: OutTradeNo,
@@ -59,6 +70,8 @@ pub enum Command {
     CallFailed {
         number: OutTradeNo,
     },
+    /// What WeChat says. A fact that does not match the order is rejected and changes nothing; if a query of ours
+    /// brought it, the caller reports [`Command::CallFailed`] as well, so that the query is repeated with pauses.
     PaymentFact(PaymentFact),
     /// The traveller gives the order up.
     Cancel,
@@ -174,6 +187,20 @@ pub enum Effect {
     CreatePayment { number: OutTradeNo, body: Arc<[u8]> },
     QueryPayment { number: OutTradeNo },
     ClosePayment { number: OutTradeNo },
+}
+
+impl Effect {
+    /// The answer to this step, if it is one with a departure.
+    pub fn hold_answer(&self, result: Result<Vec<Box<str>>, StepFailure>) -> Option<HoldAnswer> {
+        let (item, step) = match self {
+            Effect::PlaceHold { item, .. } => (*item, HoldStep::Place),
+            Effect::ReleaseHold { item, .. } => (*item, HoldStep::Release),
+            Effect::BeginPaying { item, .. } => (*item, HoldStep::BeginPaying),
+            Effect::ConfirmHold { item, .. } => (*item, HoldStep::Confirm),
+            Effect::CreatePayment { .. } | Effect::QueryPayment { .. } | Effect::ClosePayment { .. } => return None,
+        };
+        Some(HoldAnswer { item, step, result })
+    }
 }
 
 impl Order {

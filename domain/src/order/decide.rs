@@ -1,9 +1,7 @@
 //! All checks of an order. Nothing is changed here.
 
-use super::command::{CloseNext, Command, Event, HoldAnswer, StepFailure};
-use super::{
-    CancelReason, Capture, CloseStep, FactState, Order, OrderStatus, PaymentFact, PaymentState, PaymentTerms, Stage,
-};
+use super::command::{CloseNext, Command, Event, HoldAnswer, HoldStep, StepFailure};
+use super::{CancelReason, Capture, CloseStep, FactState, Order, OrderStatus, PaymentFact, PaymentState, Stage};
 use crate::departure::Stretch;
 use crate::ids::{EntitlementCode, MerchantCode, OutTradeNo, TicketId};
 use crate::rejection::Rejection;
@@ -14,8 +12,11 @@ use crate::time::Timestamp;
 /// the end of payment is waited for.
 const POLL_AFTER_SECONDS: [i64; 7] = [5, 30, 60, 180, 300, 600, 1800];
 
-/// A create call that was given up can still reach WeChat for this long: twice the client's timeout and change.
-const CREATE_WINDOW_SECONDS: i64 = 60;
+/// The longest that a client may wait for WeChat.
+pub const CALL_TIMEOUT_SECONDS_MAX: i64 = 30;
+/// How long after the create call "not known" is no proof: the call may reach WeChat until its timeout, and the answer
+/// to a query made before that may be under way for another.
+const CREATE_WINDOW_SECONDS: i64 = 2 * CALL_TIMEOUT_SECONDS_MAX;
 
 /// First and longest pause before a failed step is repeated; it doubles in between.
 const RETRY_FIRST_MS: i64 = 500;
@@ -28,10 +29,10 @@ impl Order {
             Command::HoldAnswered(answer) => Ok(self.hold_answered(answer, now)),
             Command::BeginPayment { terms, body } => {
                 self.check_payable(now)?;
-                self.check_terms(terms)?;
+                self.check_terms(terms, now)?;
                 Ok(vec![Event::PaymentBegun { terms: *terms, body: body.clone(), at: now }])
             }
-            Command::CreateCalled => Ok(vec![Event::CreateCalled { at: now }]),
+            Command::CreateCalled => Ok(only_if(self.live_payment().is_some(), Event::CreateCalled { at: now })),
             Command::PaymentCreated { number, prepay_id, nonce, signed_at_seconds } => {
                 let waiting = self.stage == Stage::Creating && self.is_live(*number);
                 Ok(only_if(
@@ -74,12 +75,13 @@ impl Order {
                 let payment = self.live_payment()?;
                 Some(poll_at(payment.begun_at, *polls).map_or(payment.time_expire, |at| at.min(payment.time_expire)))
             }
+            // However the step under way goes: at its end the payment is ended.
+            Stage::Extending { .. } | Stage::Creating | Stage::Payable { polling: true, .. } => {
+                self.live_payment().map(|payment| payment.time_expire)
+            }
             Stage::Placing { .. }
             | Stage::Undoing { .. }
             | Stage::Refused { .. }
-            | Stage::Extending { .. }
-            | Stage::Creating
-            | Stage::Payable { polling: true, .. }
             | Stage::Closing { .. }
             | Stage::Releasing { .. }
             | Stage::Settling { .. }
@@ -88,61 +90,27 @@ impl Order {
     }
 
     fn hold_answered(&self, answer: &HoldAnswer, now: Timestamp) -> Vec<Event> {
-        let last = |next: usize| next + 1 == self.items.len();
-        match (&self.stage, &answer.result) {
-            (Stage::Placing { next }, Ok(seats)) if *next == answer.item => {
-                let mut events = vec![Event::HoldPlaced { item: answer.item, seats: seats.clone() }];
-                if last(*next) {
-                    events.push(Event::Placed);
-                    if self.total().minor == 0 {
-                        events.push(Event::SettlingBegun { capture: None });
-                    }
-                }
-                events
-            }
-            (Stage::Placing { next }, Err(failure)) if *next == answer.item => {
-                vec![Event::HoldRefused { failure: failure.clone() }]
-            }
-            // Giving back is repeated until the departure has answered, whatever it says: an unplaced hold is not there.
-            (Stage::Undoing { left, .. }, Ok(_) | Err(StepFailure::Refused(_))) if *left == answer.item + 1 => {
-                vec![Event::HoldUndone]
-            }
+        match (&self.stage, answer.step) {
+            (Stage::Placing { next }, HoldStep::Place) if *next == answer.item => self.place_answered(answer),
             // Seats that could not be given back expire by themselves; the traveller waits for the refusal.
-            (Stage::Undoing { left, .. }, Err(StepFailure::Unavailable)) if *left == answer.item + 1 => {
-                vec![Event::HoldUndone]
-            }
-            (Stage::Extending { next }, Ok(_)) if *next == answer.item => vec![Event::HoldPaying],
-            (Stage::Extending { next }, Err(StepFailure::Refused(_))) if *next == answer.item => {
-                vec![self.end_payment(CancelReason::SeatsLost)]
-            }
-            (Stage::Releasing { next, why }, Ok(_) | Err(StepFailure::Refused(_))) if *next == answer.item => {
-                let mut events = vec![Event::HoldReleased];
-                if last(*next) {
-                    events.push(Event::Cancelled { at: now, why: *why });
-                }
-                events
-            }
-            (Stage::Settling { next, capture }, Ok(_)) if *next == answer.item => {
-                let mut events = vec![Event::HoldConfirmed];
-                if last(*next) {
-                    events.push(Event::Paid { at: now, capture: capture.clone(), tickets: self.issue(now) });
-                }
-                events
-            }
-            // The seats are gone although money came. The order ends and the money is to go back.
-            (Stage::Settling { next, capture }, Err(StepFailure::Refused(_))) if *next == answer.item => {
-                let mut events = vec![Event::Cancelled { at: now, why: CancelReason::SeatsLost }];
-                if let Some((number, capture)) = capture {
-                    events.push(Event::LateMoney { number: *number, capture: capture.clone(), at: now });
-                }
-                events
-            }
-            (
-                Stage::Extending { next } | Stage::Releasing { next, .. } | Stage::Settling { next, .. },
-                Err(StepFailure::Unavailable),
-            ) if *next == answer.item => {
-                vec![self.step_failed(now)]
-            }
+            (Stage::Undoing { left, .. }, HoldStep::Release) if *left == answer.item + 1 => vec![Event::HoldUndone],
+            (Stage::Extending { next }, HoldStep::BeginPaying) if *next == answer.item => match &answer.result {
+                Ok(_) => vec![Event::HoldPaying],
+                Err(StepFailure::Refused(_)) => vec![self.end_payment(CancelReason::SeatsLost)],
+                Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
+            },
+            (Stage::Releasing { next, .. }, HoldStep::Release) if *next == answer.item => match &answer.result {
+                // A refusal says that there is nothing to give back.
+                Ok(_) | Err(StepFailure::Refused(_)) => self.released(*next, now),
+                Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
+            },
+            (Stage::Settling { next, .. }, HoldStep::Confirm) if *next == answer.item => match &answer.result {
+                Ok(_) => self.confirmed(*next, now),
+                // The seats are gone although money came. What is left of them is given back, then the order ends
+                // and the money is to go back too.
+                Err(StepFailure::Refused(_)) => vec![Event::ReleaseBegun { why: CancelReason::SeatsLost }],
+                Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
+            },
             // An answer to a step that is no longer wanted.
             (
                 Stage::Placing { .. }
@@ -161,19 +129,51 @@ impl Order {
         }
     }
 
-    fn check_terms(&self, terms: &PaymentTerms) -> Result<(), Rejection> {
-        let expected = OutTradeNo { order: self.id(), attempt: self.payments.len() as u16 + 1 };
-        let fits =
-            terms.number == expected && terms.total == self.total() && terms.time_expire <= terms.hold_expires_at;
-        if fits { Ok(()) } else { Err(Rejection::OrderNotPayable) }
+    fn place_answered(&self, answer: &HoldAnswer) -> Vec<Event> {
+        let seats = match &answer.result {
+            Ok(seats) => seats.clone(),
+            Err(failure) => return vec![Event::HoldRefused { failure: failure.clone() }],
+        };
+        let mut events = vec![Event::HoldPlaced { item: answer.item, seats }];
+        if self.is_last(answer.item) {
+            events.push(Event::Placed);
+            if self.is_free_of_charge() {
+                events.push(Event::SettlingBegun { capture: None });
+            }
+        }
+        events
+    }
+
+    fn released(&self, item: usize, now: Timestamp) -> Vec<Event> {
+        let mut events = vec![Event::HoldReleased];
+        if let (true, Stage::Releasing { why, capture, .. }) = (self.is_last(item), &self.stage) {
+            events.push(Event::Cancelled { at: now, why: *why });
+            if let Some((number, capture)) = capture {
+                events.push(Event::LateMoney { number: *number, capture: capture.clone(), at: now });
+            }
+        }
+        events
+    }
+
+    fn confirmed(&self, item: usize, now: Timestamp) -> Vec<Event> {
+        let mut events = vec![Event::HoldConfirmed];
+        if let (true, Stage::Settling { capture, .. }) = (self.is_last(item), &self.stage) {
+            events.push(Event::Paid { at: now, capture: capture.clone(), tickets: self.issue(now) });
+        }
+        events
+    }
+
+    fn is_last(&self, item: usize) -> bool {
+        item + 1 == self.items.len()
     }
 
     fn create_refused(&self, number: OutTradeNo, code: &str, may_exist: bool) -> Vec<Event> {
         if self.stage != Stage::Creating || !self.is_live(number) {
             return vec![];
         }
-        if may_exist {
-            // The number is in use: only a query can tell what became of it.
+        if may_exist || self.create_unsure {
+            // The number may be in use, by this call or an earlier one: only a query can tell what became of it.
+            // Beginning anew could make two payments that the traveller can pay (wechat.md R1).
             return vec![Event::ClosingBegun { why: CancelReason::Expired }];
         }
         vec![Event::PaymentRefused { number, code: code.into() }]
@@ -200,7 +200,14 @@ impl Order {
             return vec![];
         }
         match (&self.status, &self.stage) {
-            (OrderStatus::Pending, Stage::Settling { .. }) => vec![],
+            (
+                OrderStatus::Pending,
+                Stage::Settling { capture: Some((first, _)), .. } | Stage::Releasing { capture: Some((first, _)), .. },
+            ) if *first == number => vec![],
+            // Another attempt was paid as well, while the first money is being settled.
+            (OrderStatus::Pending, Stage::Settling { .. } | Stage::Releasing { capture: Some(_), .. }) => {
+                vec![Event::LateMoney { number, capture: capture.clone(), at: now }]
+            }
             (OrderStatus::Pending, _) => {
                 vec![Event::SettlingBegun { capture: Some((number, capture.clone())) }]
             }
@@ -362,6 +369,11 @@ fn boarding() -> EntitlementCode {
 
 fn poll_at(begun_at: Timestamp, polls: u32) -> Option<Timestamp> {
     POLL_AFTER_SECONDS.get(polls as usize).map(|seconds| begun_at.plus_seconds(*seconds))
+}
+
+/// How many look-ups were due by `now`: those missed while nobody was there are not made up for.
+pub(super) fn polls_until(begun_at: Timestamp, now: Timestamp) -> u32 {
+    POLL_AFTER_SECONDS.iter().filter(|seconds| now >= begun_at.plus_seconds(**seconds)).count() as u32
 }
 
 fn only_if(wanted: bool, event: Event) -> Vec<Event> {

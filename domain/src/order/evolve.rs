@@ -33,6 +33,7 @@ impl Order {
                 });
                 self.lock_expires_at = terms.time_expire;
                 self.create_called_at = None;
+                self.create_unsure = false;
                 self.advance_to(Stage::Extending { next: 0 });
             }
             Event::HoldPaying => {
@@ -42,7 +43,10 @@ impl Order {
                     self.advance_to(if all { Stage::Creating } else { Stage::Extending { next } });
                 }
             }
-            Event::CreateCalled { at } => self.create_called_at = Some(*at),
+            Event::CreateCalled { at } => {
+                self.create_unsure = self.create_called_at.is_some();
+                self.create_called_at = Some(*at);
+            }
             Event::PaymentCreated { number, prepay_id, nonce, signed_at_seconds } => {
                 self.set_payment(
                     *number,
@@ -80,10 +84,17 @@ impl Order {
                     self.stage = Stage::Closing { why, step };
                 }
             }
-            Event::ReleaseBegun { why } => self.advance_to(Stage::Releasing { why: *why, next: 0 }),
+            Event::ReleaseBegun { why } => {
+                let capture = match &self.stage {
+                    Stage::Settling { capture, .. } => capture.clone(),
+                    _ => None,
+                };
+                self.advance_to(Stage::Releasing { why: *why, next: 0, capture });
+            }
             Event::HoldReleased => {
-                if let Stage::Releasing { why, next } = self.stage {
-                    self.advance_to(Stage::Releasing { why, next: next + 1 });
+                if let Stage::Releasing { why, next, capture } = &self.stage {
+                    let (why, next, capture) = (*why, next + 1, capture.clone());
+                    self.advance_to(Stage::Releasing { why, next, capture });
                 }
             }
             Event::SettlingBegun { capture } => {
@@ -147,8 +158,10 @@ impl Order {
     }
 
     fn undo(&mut self, failure: StepFailure) {
-        let left = match self.stage {
-            Stage::Placing { next } => next,
+        let left = match (&self.stage, &failure) {
+            (Stage::Placing { next }, StepFailure::Refused(_)) => *next,
+            // Nobody knows whether the departure placed the hold: it is given back as well.
+            (Stage::Placing { next }, StepFailure::Unavailable) => next + 1,
             _ => 0,
         };
         self.set_undoing(left, failure);

@@ -2,12 +2,16 @@
 //!
 //! The caller is the order's actor. It feeds [`Command`]s to [`Order::decide`], applies the events, and then does what
 //! [`Order::effect`] asks for, one step at a time, and feeds the answer back. What it may not forget is in durable
-//! events; progress between two of them (which item's hold is next, whether WeChat was asked) is kept in [`Stage`]
+//! events; progress between two of them (which item's hold is next, whether WeChat was asked) is kept in `Stage`
 //! only, because every step can be repeated harmlessly.
 //!
 //! The order of steps carries the guarantees: departures are told first, the order's own record is written last. So a
 //! paid order's seats are confirmed, a cancelled order's seats are free, and only pending orders have work left after
 //! a crash.
+//!
+//! What the machine relies on: [`Command::CreateCalled`] is told before each create call; a call to WeChat is given up
+//! after [`CALL_TIMEOUT_SECONDS_MAX`]; a departure gets an order's messages in the order in which they were sent, also
+//! those sent before and after the order's actor was rebuilt.
 //!
 //! Absent on purpose: refunds, changes, packages, promotions. Late money is recorded as a refund due; nothing is lost,
 //! but the seats are not sought again yet.
@@ -17,13 +21,18 @@ mod decide;
 mod evolve;
 mod redeem;
 pub mod rows;
+mod terms;
 #[cfg(test)]
 mod tests;
+mod wish;
 
 use std::sync::Arc;
 
-pub use command::{Command, Effect, Event, HoldAnswer, StepFailure};
-pub use redeem::{Gate, Scan, ScanOutcome, ScanTarget};
+pub use command::{CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
+pub use decide::CALL_TIMEOUT_SECONDS_MAX;
+pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome};
+pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
+pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
 use crate::departure::Stretch;
 use crate::ids::{
@@ -31,7 +40,6 @@ use crate::ids::{
 };
 use crate::money::{Currency, Money};
 use crate::party::PassengerType;
-use crate::rejection::Rejection;
 use crate::ticket::Ticket;
 use crate::time::Timestamp;
 
@@ -246,7 +254,6 @@ pub struct Payment {
 pub struct Capture {
     pub transaction_id: Box<str>,
     pub amount: Money,
-    pub paid_at: Timestamp,
 }
 
 /// What WeChat says about a payment, whoever brought it: callback, query or bill (wechat.md R5).
@@ -301,27 +308,6 @@ pub struct LedgerEntry {
     pub at: Timestamp,
 }
 
-/// The limits around payment, from configuration.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PaymentPolicy {
-    /// WeChat raises an earlier end of payment to this long after the create call, silently.
-    pub min_seconds: u32,
-    /// Seats are kept this much longer than the traveller can pay, so that the close can be confirmed.
-    pub grace_seconds: u32,
-    /// A traveller never holds seats longer than the first lock and this (R-HOLD-09).
-    pub cap_extra_seconds: u32,
-}
-
-/// Terms of the payment that would be begun now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PaymentTerms {
-    pub number: OutTradeNo,
-    pub total: Money,
-    pub time_expire: Timestamp,
-    /// Until when the departures are asked to keep the seats.
-    pub hold_expires_at: Timestamp,
-}
-
 /// What the order is doing. Between two durable events this is memory only: after a restart it is derived from the
 /// rows, and every step that was under way is done again.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -342,8 +328,8 @@ pub(crate) enum Stage {
     Payable { polls: u32, polling: bool },
     /// Ending the payment at WeChat before the seats are freed: query, close, query (wechat.md R3).
     Closing { why: CancelReason, step: CloseStep },
-    /// No payment is alive: giving the seats back.
-    Releasing { why: CancelReason, next: usize },
+    /// No payment is alive: giving the seats back. With a `capture`, money came but a departure refused the seats.
+    Releasing { why: CancelReason, next: usize, capture: Option<(OutTradeNo, Capture)> },
     /// Money is there, or none is needed: departures confirm the seats.
     Settling { capture: Option<(OutTradeNo, Capture)>, next: usize },
     /// Paid, completed or cancelled.
@@ -379,6 +365,8 @@ pub struct Order {
     pub(crate) failures: u32,
     /// When the create call was last started: until its window is over, WeChat may still learn of the payment.
     pub(crate) create_called_at: Option<Timestamp>,
+    /// An earlier create call for the live payment ended without an answer: it may have reached WeChat.
+    pub(crate) create_unsure: bool,
 }
 
 impl Order {
@@ -402,6 +390,7 @@ impl Order {
             retry_at: None,
             failures: 0,
             create_called_at: None,
+            create_unsure: false,
         }
     }
 
@@ -462,6 +451,11 @@ impl Order {
         self.draft.price.total
     }
 
+    /// Nothing is to be paid: the order is paid as soon as it is placed (R-PRICE-01).
+    pub(crate) fn is_free_of_charge(&self) -> bool {
+        self.draft.price.total.minor == 0
+    }
+
     pub fn currency(&self) -> Currency {
         self.draft.price.total.currency
     }
@@ -489,6 +483,11 @@ impl Order {
         matches!(self.stage, Stage::Done)
     }
 
+    /// Money has come and the departures are confirming the seats.
+    pub fn is_settling(&self) -> bool {
+        matches!(self.stage, Stage::Settling { .. })
+    }
+
     /// The payment that the traveller may still be able to pay.
     pub fn live_payment(&self) -> Option<&Payment> {
         self.payments.iter().find(|payment| payment.state.is_alive())
@@ -497,36 +496,5 @@ impl Order {
     /// The payment with this number.
     pub fn payment(&self, number: OutTradeNo) -> Option<&Payment> {
         self.payments.iter().find(|payment| payment.number == number)
-    }
-
-    /// The terms on which a payment would begin now (wechat.md R2): it ends with the lock, but not before WeChat's
-    /// minimum, and the seats are kept for the grace after it, within the cap.
-    pub fn payment_terms(&self, policy: &PaymentPolicy, now: Timestamp) -> Result<PaymentTerms, Rejection> {
-        self.check_payable(now)?;
-        let earliest = now.plus_seconds(i64::from(policy.min_seconds));
-        let grace = i64::from(policy.grace_seconds);
-        let cap = self.first_lock_expires_at.plus_seconds(i64::from(policy.cap_extra_seconds));
-        let time_expire = self.lock_expires_at.max(earliest);
-        let hold_expires_at = time_expire.plus_seconds(grace).min(cap);
-        // A lock is extended once: a later attempt has to fit into what the first one obtained.
-        let may_extend = self.payments.is_empty();
-        if hold_expires_at < earliest || (!may_extend && time_expire > self.lock_expires_at) {
-            return Err(Rejection::OrderNotPayable);
-        }
-        let time_expire = time_expire.min(hold_expires_at);
-
-        let attempt = self.payments.len() as u16 + 1;
-        let number = OutTradeNo { order: self.draft.id, attempt };
-        Ok(PaymentTerms { number, total: self.total(), time_expire, hold_expires_at })
-    }
-
-    fn check_payable(&self, now: Timestamp) -> Result<(), Rejection> {
-        match self.status {
-            OrderStatus::Paid | OrderStatus::Completed => return Err(Rejection::OrderPaid),
-            OrderStatus::Cancelled => return Err(Rejection::OrderNotPayable),
-            OrderStatus::Pending => {}
-        }
-        let open = matches!(self.stage, Stage::Open) && now < self.lock_expires_at;
-        if open { Ok(()) } else { Err(Rejection::OrderNotPayable) }
     }
 }

@@ -70,10 +70,15 @@ pub struct ScanOutcome {
 }
 
 impl ScanOutcome {
-    /// Whether this is an answer given before, with nothing new to record.
+    /// Whether this is an answer given before, with nothing new to record: the request redeemed something the first
+    /// time, and redeems nothing now.
     pub fn is_repeated(&self) -> bool {
-        !self.tickets.is_empty()
-            && self.tickets.iter().all(|(_, outcome)| matches!(outcome, TicketOutcome::Redeemed { repeated: true, .. }))
+        let redeemed = |again: bool| {
+            self.tickets
+                .iter()
+                .any(|(_, outcome)| matches!(outcome, TicketOutcome::Redeemed { repeated, .. } if *repeated == again))
+        };
+        redeemed(true) && !redeemed(false)
     }
 
     fn redeems(&self, ticket: TicketId) -> bool {

@@ -1,5 +1,16 @@
 //! The control plane under `/_sim/`: the payer's finger, the faults, the clock, and what was delivered. Unsigned; it
-//! exists on loopback only.
+//! exists on loopback only. Bodies are JSON objects, unknown fields are errors, an empty body is `{}`.
+//!
+//! | call | what it does |
+//! |---|---|
+//! | `GET transactions` | all of them, oldest first, with `prepay_id`, `time_expire`, `create_time` |
+//! | `POST transactions/{outTradeNo}/pay` | pays: 200 the transaction, 404, 409 `CLOSED`, `EXPIRED`, `PREPAY_EXPIRED`, `PAID`; body: [`PayBody`] |
+//! | `POST transactions/{outTradeNo}/notify` | sends the notification of a paid transaction again, under its old id |
+//! | `POST`, `GET`, `DELETE faults` | adds, lists, clears; body: `{"create": {…}, "query": {…}, "close": {…}, "login": {…}, "notify": {…}}`, each a [`super::faults::Fault`] |
+//! | `GET deliveries[?out_trade_no=…]` | every attempt: status, latency, headers and body as sent |
+//! | `POST clock/advance` | `{"seconds": n}`: business time moves forward |
+//! | `POST settings` | `{"min_time_expire_seconds": n, "time_factor": x}`, both optional |
+//! | `GET key` | `public_key_id` and `public_key_pem` of the simulator |
 
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
@@ -10,7 +21,7 @@ use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::Simulator;
 use super::faults::NewFaults;
@@ -51,13 +62,15 @@ struct PayBody {
     currency: Option<String>,
     appid: Option<String>,
     mchid: Option<String>,
+    /// Pay although it is closed or expired: the payer who was quicker than the close, and money that comes late.
+    force: bool,
 }
 
 /// The payer pays: 200 with the transaction; 404 unknown; 409 closed, expired or paid. The notification follows.
 async fn pay(simulator: Data<Simulator>, number: Path<String>, body: Bytes) -> Result<HttpResponse, Refusal> {
     let given: PayBody = read(&body)?;
     let now = simulator.now();
-    let paid = simulator.state().pay(&number, now, |order| Reported {
+    let paid = simulator.state().pay(&number, given.force, now, |order| Reported {
         appid: given.appid.unwrap_or_else(|| order.appid.clone()),
         mchid: given.mchid.unwrap_or_else(|| order.mchid.clone()),
         openid: given.openid.unwrap_or_else(|| order.openid.clone()),
@@ -179,10 +192,11 @@ async fn key(simulator: Data<Simulator>) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "public_key_id": simulator.key_id, "public_key_pem": simulator.key_pem }))
 }
 
-/// Reads a JSON body; an empty one is `{}`.
+/// Reads a JSON object; an empty body is `{}`. Objects only: serde would take an empty array for one, too.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))
+    let object: Map<String, Value> = serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))?;
+    T::deserialize(Value::Object(object)).map_err(|error| bad_request(error.to_string()))
 }
 
 /// What the control plane does not do: `{"code", "message"}`.

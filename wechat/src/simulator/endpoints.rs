@@ -15,12 +15,14 @@ use crate::config::is_loopback;
 use crate::crypto::random_nonce;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
+    // Resources, not bare routes: a wrong method is 405 and not 404.
+    let by_number = "/v3/pay/transactions/out-trade-no/{number}";
     config
-        .route("/v3/pay/transactions/jsapi", web::post().to(create))
-        .route("/v3/pay/transactions/out-trade-no/{number}", web::get().to(query))
-        .route("/v3/pay/transactions/id/{number}", web::get().to(query_by_id))
-        .route("/v3/pay/transactions/out-trade-no/{number}/close", web::post().to(close))
-        .route("/sns/jscode2session", web::get().to(login));
+        .service(web::resource("/v3/pay/transactions/jsapi").route(web::post().to(create)))
+        .service(web::resource(by_number).route(web::get().to(query)))
+        .service(web::resource("/v3/pay/transactions/id/{number}").route(web::get().to(query_by_id)))
+        .service(web::resource(format!("{by_number}/close")).route(web::post().to(close)))
+        .service(web::resource("/sns/jscode2session").route(web::get().to(login)));
 }
 
 async fn create(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {

@@ -137,16 +137,18 @@ impl State {
         }
     }
 
-    /// The payer pays. `reported` may differ from the order for tests.
+    /// The payer pays. What is reported may differ from the order for tests; `force` pays what is closed or expired.
     pub(super) fn pay(
         &mut self,
         out_trade_no: &str,
+        force: bool,
         now: Timestamp,
         report: impl FnOnce(&Order) -> Reported,
     ) -> Result<Value, PayRefusal> {
         let known = self.find(out_trade_no, now).ok_or(PayRefusal::Unknown)?;
         match known.stage {
             Stage::Paid(_) => return Err(PayRefusal::Paid),
+            Stage::NotPay | Stage::Closed if force => {}
             Stage::Closed => return Err(PayRefusal::Closed),
             Stage::NotPay if now > known.time_expire => return Err(PayRefusal::Expired),
             Stage::NotPay if now > known.prepay_until => return Err(PayRefusal::PrepayExpired),
@@ -351,7 +353,7 @@ mod tests {
         state.close("order-1", at(1)).unwrap();
 
         assert_eq!(state.create(order(100), 60, at(2)).unwrap_err().code, "OUT_TRADE_NO_USED");
-        assert_eq!(state.pay("order-1", at(2), honest).unwrap_err(), PayRefusal::Closed);
+        assert_eq!(state.pay("order-1", false, at(2), honest).unwrap_err(), PayRefusal::Closed);
     }
 
     #[test]
@@ -359,8 +361,8 @@ mod tests {
         let mut state = State::default();
         state.create(Order { time_expire: Some(at(3)), ..order(100) }, 60, at(0)).unwrap();
 
-        assert!(state.pay("order-1", at(61), honest).is_err());
-        assert!(state.pay("order-1", at(60), honest).is_ok());
+        assert!(state.pay("order-1", false, at(61), honest).is_err());
+        assert!(state.pay("order-1", false, at(60), honest).is_ok());
     }
 
     #[test]
@@ -368,7 +370,7 @@ mod tests {
         let mut state = State::default();
         state.create(order(100), 60, at(0)).unwrap();
 
-        assert_eq!(state.pay("order-1", at(601), honest).unwrap_err(), PayRefusal::Expired);
+        assert_eq!(state.pay("order-1", false, at(601), honest).unwrap_err(), PayRefusal::Expired);
         assert_eq!(state.query("order-1", at(601)).unwrap()["trade_state"], "NOTPAY");
         assert_eq!(state.query("order-1", at(7 * 86_400)).unwrap()["trade_state"], "CLOSED");
     }
@@ -377,11 +379,11 @@ mod tests {
     fn paid_once_it_cannot_be_paid_or_closed_and_is_found_by_both_numbers() {
         let mut state = State::default();
         state.create(order(100), 60, at(0)).unwrap();
-        let paid = state.pay("order-1", at(10), honest).unwrap();
+        let paid = state.pay("order-1", false, at(10), honest).unwrap();
         let id = paid["transaction_id"].as_str().unwrap();
 
         assert_eq!((id.len(), &id[..2]), (28, "42"));
-        assert_eq!(state.pay("order-1", at(11), honest).unwrap_err(), PayRefusal::Paid);
+        assert_eq!(state.pay("order-1", false, at(11), honest).unwrap_err(), PayRefusal::Paid);
         assert_eq!(state.close("order-1", at(11)).unwrap_err().code, "ORDERPAID");
         assert_eq!(state.query_by_id(id, at(11)).unwrap(), state.query("order-1", at(11)).unwrap());
     }

@@ -39,10 +39,10 @@ pub struct World {
 impl World {
     /// Repeats of notifications come a thousand times faster than WeChat's.
     pub fn start() -> Self {
-        Self::start_with(0.001, Duration::from_secs(10))
+        Self::start_with(0.001)
     }
 
-    pub fn start_with(time_factor: f64, timeout: Duration) -> Self {
+    pub fn start_with(time_factor: f64) -> Self {
         let keys = merchant();
         let simulator = simulator::start(SimulatorConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -72,7 +72,7 @@ impl World {
             public_key_pem: simulator.public_key_pem.clone(),
             notify_url: receiver.url.clone(),
         };
-        let client = Client::with_timeout(config.clone(), timeout).unwrap();
+        let client = Client::new(config.clone()).unwrap();
         Self { simulator, client, config, receiver, http: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 

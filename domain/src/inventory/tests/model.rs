@@ -368,7 +368,7 @@ impl Naive {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(250) })]
 
     #[test]
     fn r_hold_04_the_machine_and_a_naive_model_agree_over_random_commands(steps in steps()) {
@@ -401,6 +401,7 @@ proptest! {
                 smaller.evolve(event);
             }
             if answer == Done {
+                sender.done(&command);
                 naive.follow(&command, now, &machine);
             }
             naive.compare(&machine, now);

@@ -19,7 +19,9 @@ pub(super) fn beginning() -> Timestamp {
 pub(super) struct Step {
     pub minutes_later: i64,
     hold: u16,
-    /// Against the newest epoch placed.
+    /// Whether a step after the placing picks a live hold, or any.
+    at_live: bool,
+    /// Against the newest epoch that was placed.
     epoch_shift: i32,
     what: What,
 }
@@ -50,17 +52,30 @@ enum What {
     Expire,
 }
 
-/// What the sender of the commands remembers.
+/// What the sender of the commands remembers: the newest placing of every hold.
 #[derive(Default)]
 pub(super) struct Sender {
-    placed: HashMap<u16, PlaceHold>,
+    placed: HashMap<HoldId, PlaceHold>,
 }
 
 impl Sender {
+    /// `command` was done.
+    pub fn done(&mut self, command: &Command) {
+        if let Command::PlaceHold(place) = command {
+            self.placed.insert(place.hold, place.clone());
+        }
+    }
+
     /// The step as a command to `inventory` at `now`.
-    pub fn command(&mut self, step: &Step, inventory: &Inventory, now: Timestamp) -> Command {
-        let hold = hold_id(step.hold);
-        let last = self.placed.get(&step.hold);
+    pub fn command(&self, step: &Step, inventory: &Inventory, now: Timestamp) -> Command {
+        let mut live: Vec<HoldId> = inventory.holds().map(|(id, _)| id).collect();
+        live.sort_unstable();
+        let hold = match step.what {
+            What::Place { .. } => hold_id(step.hold),
+            _ if step.at_live && !live.is_empty() => live[usize::from(step.hold) % live.len()],
+            _ => hold_id(step.hold),
+        };
+        let last = self.placed.get(&hold);
         let epoch = last.map_or(1, |last| last.epoch).saturating_add_signed(step.epoch_shift).max(1);
         match &step.what {
             What::Place { channel, class: letter, board, alight, wanted, minutes } => {
@@ -73,7 +88,6 @@ impl Sender {
                     wanted: wanted.clone(),
                     expires_at: now.plus_ms(minutes * MINUTE),
                 };
-                self.placed.insert(step.hold, place.clone());
                 Command::PlaceHold(place)
             }
             What::PlaceAgain => match last {
@@ -109,34 +123,37 @@ impl Sender {
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(step(), 1..70)
+    prop::collection::vec(step(), 1..100)
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let minutes_later = prop_oneof![3 => Just(0), 3 => 0..4_i64, 1 => 5..12_i64];
-    let epoch_shift = prop_oneof![1 => Just(-1), 5 => Just(0), 2 => Just(1)];
-    (minutes_later, 0..7_u16, epoch_shift, what()).prop_map(|(minutes_later, hold, epoch_shift, what)| Step {
-        minutes_later,
-        hold,
-        epoch_shift,
-        what,
-    })
+    let minutes_later = prop_oneof![10 => Just(0), 4 => 1..3_i64, 1 => 5..12_i64];
+    let epoch_shift = prop_oneof![1 => Just(-1), 8 => Just(0), 2 => Just(1)];
+    let at_live = prop::bool::weighted(0.7);
+    (minutes_later, 0..12_u16, at_live, epoch_shift, what()).prop_map(
+        |(minutes_later, hold, at_live, epoch_shift, what)| Step { minutes_later, hold, at_live, epoch_shift, what },
+    )
 }
 
 fn what() -> impl Strategy<Value = What> {
-    let label = prop::sample::select(seat_map(VESSEL).seats.into_iter().map(|seat| seat.label).collect::<Vec<_>>());
-    let wanted = prop_oneof![
-        6 => (1..6_u16).prop_map(Wanted::Auto),
-        1 => Just(Wanted::Auto(11)),
-        3 => prop::collection::vec(label, 1..4).prop_map(Wanted::Chosen),
-    ];
     let letter = || prop_oneof![3 => Just('s'), 1 => Just('d')];
+    let labels = |only: Option<u8>| {
+        let of_class = seat_map(VESSEL).seats.into_iter().filter(move |seat| only.is_none_or(|c| c == seat.class));
+        let label = prop::sample::select(of_class.map(|seat| seat.label).collect::<Vec<_>>());
+        prop::collection::vec(label, 1..3).prop_map(Wanted::Chosen)
+    };
+    let wanted = prop_oneof![
+        40 => (1..6_u16).prop_map(Wanted::Auto),
+        1 => Just(Wanted::Auto(11)),
+        15 => labels(Some(0)),
+        2 => labels(None),
+    ];
     let stretch = prop_oneof![
-        9 => (0..3_u8, 1..4_u8).prop_map(|(board, length)| (board, (board + length).min(3))),
+        40 => (0..3_u8, 1..4_u8).prop_map(|(board, length)| (board, (board + length).min(3))),
         1 => (0..5_u8, 0..6_u8),
     ];
     let channel = prop_oneof![4 => Just(0_usize), 2 => 1..3_usize];
-    let minutes = prop_oneof![6 => 5..11_i64, 1 => -1..2_i64];
+    let minutes = prop_oneof![6 => 5..11_i64, 1 => -1..3_i64];
     let place =
         (channel, letter(), stretch, wanted, minutes).prop_map(|(channel, class, (board, alight), wanted, minutes)| {
             What::Place { channel, class, board, alight, wanted, minutes }
@@ -146,13 +163,13 @@ fn what() -> impl Strategy<Value = What> {
     let allot = prop::collection::vec((0..2_usize, letter(), 0..5_u16), 1..3).prop_map(What::Allot);
     prop_oneof![
         200 => place,
-        40 => Just(What::PlaceAgain),
+        60 => Just(What::PlaceAgain),
         50 => (1..16_i64).prop_map(|minutes| What::Pay { minutes }),
-        60 => Just(What::Confirm),
+        80 => Just(What::Confirm),
         50 => Just(What::Release),
-        40 => free,
+        60 => free,
         30 => allot,
-        2 => Just(What::Cancel),
+        1 => Just(What::Cancel),
         30 => Just(What::Expire),
     ]
 }

@@ -79,6 +79,7 @@ proptest! {
             for event in &events {
                 machine.evolve(event);
             }
+            sender.done(&command);
             version += 1;
             table.write(machine.changed_rows(&events, version));
             prop_assert_eq!(table.version(), version, "every record writes a row");

@@ -69,6 +69,18 @@ fn r_hold_03_the_next_buyer_gets_the_seats_of_an_expired_lock_before_the_timer_c
 }
 
 #[test]
+fn r_hold_03_the_timer_takes_many_expired_locks_in_turns() {
+    let mut story = Story::new(2, &["ssssss"; 100]);
+    for number in 0..600 {
+        story.auto(number, "AB", 1, at(0)).unwrap();
+    }
+    assert_eq!(story.apply(&Command::Expire, at(10)).unwrap().len(), LAPSES_PER_TURN_MAX);
+    assert_eq!(story.0.next_deadline(), Some(at(10)), "the rest is still due");
+    assert_eq!(story.apply(&Command::Expire, at(10)).unwrap().len(), 600 - LAPSES_PER_TURN_MAX);
+    assert_eq!((story.left("AB"), story.0.next_deadline()), (600, None));
+}
+
+#[test]
 fn r_hold_03_cancelling_frees_the_seats() {
     let mut story = Story::new(2, COACH);
     story.auto(1, "AB", 3, at(0)).unwrap();
@@ -154,6 +166,8 @@ fn r_hold_10_a_late_message_cannot_touch_seats_that_have_gone_to_somebody_else()
     assert_eq!(story.release(1, at(4)), Ok(vec![]));
     assert_eq!(story.seats_of(hold_id(2)), "1A 1B");
     assert_eq!(story.place(&first, at(10)), Err(Rejection::HoldExpired), "and later still");
+    assert_eq!(story.confirm(1, at(10).plus_ms(-1)), Err(Rejection::HoldAlreadyReleased));
+    assert_eq!(story.confirm(1, at(10)), Err(Rejection::HoldNotFound), "its time is over and it is forgotten");
 }
 
 #[test]
@@ -254,8 +268,8 @@ fn where_several_refusals_apply_the_first_of_the_list_is_answered() {
     };
     let old = PlaceHold { expires_at: at(-1), ..place(1, "AB", Wanted::Auto(1), at(0)) };
     assert_eq!(story.place(&old, at(0)), Err(Rejection::HoldExpired));
-    story.auto(2, "AB", 1, at(0)).unwrap();
-    assert_eq!(story.place(&old, at(0)), Err(sold_out(1, 0)));
+    story.place(&PlaceHold { epoch: 2, expires_at: at(10), ..old.clone() }, at(0)).unwrap();
+    assert_eq!(story.place(&old, at(0)), Err(sold_out(1, 0)), "an earlier epoch does not make the later one give way");
     let late = DEPARTS_AT;
     assert_eq!(story.place(&old, late), Err(Rejection::BookingClosed));
     story.apply(&Command::CancelDeparture, at(1)).unwrap();
@@ -324,6 +338,7 @@ fn r_admin_04_one_change_can_pass_seats_from_one_partner_to_another() {
         vec![Allotment { channel: Channel::Direct, class: class('s'), seats: 1 }],
         vec![Allotment { channel: partner("trip"), class: class('x'), seats: 1 }],
         vec![Allotment { channel: partner("trip"), class: class('s'), seats: 1 }; 2],
+        vec![Allotment { channel: partner(""), class: class('s'), seats: 1 }],
     ] {
         let refused = story.apply(&Command::SetAllotments(SetAllotments { allotments }), at(2));
         assert!(matches!(refused, Err(Rejection::Field { .. })), "{refused:?}");

@@ -326,6 +326,15 @@ impl OrderRows {
     pub fn is_empty(&self) -> bool {
         *self == OrderRows::default()
     }
+
+    /// The key's version as its state tells it: every record of an order leaves at least one row of these kinds.
+    pub fn newest_version(&self) -> u64 {
+        let orders = self.orders.iter().map(|row| row.version);
+        let payments = self.payments.iter().map(|row| row.version);
+        let tickets = self.tickets.iter().map(|row| row.version);
+        let ledger = self.ledger.iter().map(|row| row.version);
+        orders.chain(payments).chain(tickets).chain(ledger).max().unwrap_or(0)
+    }
 }
 
 /// Stored rows that no order can have. They are damage, not input.

@@ -9,9 +9,10 @@ use super::{
 use crate::departure::Stretch;
 use crate::ids::TicketId;
 use crate::money::Money;
+use crate::order::decide::polls_until;
 use crate::order::{
-    Contact, Draft, Item, LedgerEntry, Order, OrderStatus, Passenger, Payment, PaymentState, Price, PriceLine,
-    SealedDocument, SeatWish, Stage,
+    CancelReason, CloseStep, Contact, Draft, Item, LedgerEntry, Order, OrderStatus, Passenger, Payment, PaymentState,
+    Price, PriceLine, SealedDocument, SeatWish, Stage,
 };
 use crate::ticket::{Journey, Redemption, Ticket};
 use crate::time::Timestamp;
@@ -21,7 +22,8 @@ impl Order {
     pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Order, RowsError> {
         let OrderRows { orders, items, passengers, payments, tickets, redemptions, ledger, .. } = rows;
         let row = single(orders)?;
-        let draft = draft_of(&row, items, passengers)?;
+        let items = items_of(items)?;
+        let draft = draft_of(&row, &items, passengers)?;
         let mut payments = payments.into_iter().map(payment_of).collect::<Result<Vec<_>, _>>()?;
         payments.sort_by_key(|payment| payment.number);
         let mut tickets = tickets.into_iter().map(ticket_of).collect::<Result<Vec<_>, _>>()?;
@@ -35,11 +37,12 @@ impl Order {
             (Some(at), Some(why)) => Some((Timestamp::from_ms(at), parse(why)?)),
             _ => None,
         };
-        let stage = stage_of(status, &payments);
         // Whether a create call was under way is not known any more: take it that one was, just now.
         let create_called_at = payments.iter().any(|payment| payment.state.is_alive()).then_some(now);
+        let free_of_charge = draft.price.total.minor == 0;
+        let stage = stage_of(status, free_of_charge, &payments, now);
         Ok(Order {
-            items: draft.items.clone(),
+            items,
             draft: Arc::new(draft),
             status,
             created_at: Timestamp::from_ms(row.created_at),
@@ -55,18 +58,24 @@ impl Order {
             retry_at: None,
             failures: 0,
             create_called_at,
+            create_unsure: create_called_at.is_some(),
         })
     }
 }
 
-fn stage_of(status: OrderStatus, payments: &[Payment]) -> Stage {
+fn stage_of(status: OrderStatus, free_of_charge: bool, payments: &[Payment], now: Timestamp) -> Stage {
     if status != OrderStatus::Pending {
         return Stage::Done;
     }
-    match payments.iter().find(|payment| payment.state.is_alive()).map(|payment| &payment.state) {
-        None => Stage::Open,
-        Some(PaymentState::Created { .. }) => Stage::Payable { polls: 1, polling: true },
-        Some(_) => Stage::Extending { next: 0 },
+    let Some(payment) = payments.iter().find(|payment| payment.state.is_alive()) else {
+        return if free_of_charge { Stage::Settling { capture: None, next: 0 } } else { Stage::Open };
+    };
+    if now >= payment.time_expire {
+        return Stage::Closing { why: CancelReason::Expired, step: CloseStep::QueryFirst };
+    }
+    match payment.state {
+        PaymentState::Created { .. } => Stage::Payable { polls: polls_until(payment.begun_at, now), polling: true },
+        _ => Stage::Extending { next: 0 },
     }
 }
 
@@ -94,12 +103,7 @@ fn stretch_of(board: u32, alight: u32) -> Result<Stretch, RowsError> {
     Stretch::new(narrow(board)?, narrow(alight)?).ok_or_else(|| RowsError(format!("stretch {board}–{alight}")))
 }
 
-fn draft_of(
-    row: &OrderRow,
-    mut items: Vec<OrderItemRow>,
-    mut passengers: Vec<PassengerRow>,
-) -> Result<Draft, RowsError> {
-    items.sort_by_key(|item| item.item);
+fn draft_of(row: &OrderRow, items: &[Item], mut passengers: Vec<PassengerRow>) -> Result<Draft, RowsError> {
     passengers.sort_by_key(|passenger| passenger.passenger);
     let lock_ms = row.first_lock_expires_at.saturating_sub(row.created_at);
     Ok(Draft {
@@ -114,7 +118,7 @@ fn draft_of(
             email: row.contact_email.as_deref().map(Into::into),
         },
         passengers: passengers.into_iter().map(passenger_of).collect::<Result<_, _>>()?,
-        items: items.into_iter().map(item_of).collect::<Result<_, _>>()?,
+        items: items.iter().map(|item| Item { seats: Vec::new(), ..item.clone() }).collect(),
         price: Price {
             total: money(row.total_minor, &row.currency)?,
             lines: row.price_lines.iter().map(price_line_of).collect::<Result<_, _>>()?,
@@ -134,6 +138,11 @@ fn price_line_of(row: &PriceLineRow) -> Result<PriceLine, RowsError> {
         total_minor: row.total_minor,
         explanation: row.explanation.as_str().into(),
     })
+}
+
+fn items_of(mut rows: Vec<OrderItemRow>) -> Result<Vec<Item>, RowsError> {
+    rows.sort_by_key(|row| row.item);
+    rows.into_iter().map(item_of).collect()
 }
 
 fn item_of(row: OrderItemRow) -> Result<Item, RowsError> {

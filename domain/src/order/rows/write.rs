@@ -189,11 +189,15 @@ impl Order {
 
     fn scan_rows(&self, outcome: &ScanOutcome, version: u64, rows: &mut OrderRows) {
         for (id, result) in &outcome.tickets {
+            if matches!(result, TicketOutcome::Redeemed { repeated: true, .. }) {
+                continue;
+            }
             rows.attempts.push(attempt_row(outcome, *id, result, version));
             let Some(ticket) = self.tickets.iter().find(|ticket| ticket.id == *id) else { continue };
-            // Also for a refusal: the attempts are not read back, and the key's newest version has to be.
+            // A refusal changes no ticket, but its record takes a version of the key. Attempts are not read when the
+            // key wakes; the ticket's image tells it.
             rows.tickets.push(self.ticket_row(ticket, version));
-            let TicketOutcome::Redeemed { repeated: false, at, .. } = result else { continue };
+            let TicketOutcome::Redeemed { at, .. } = result else { continue };
             let Some(redemption) = ticket.redemptions.last() else { continue };
             rows.redemptions.push(redemption_row(ticket, redemption, outcome, version));
             let event_id = format!("{}/{}", redemption.session, redemption.request_id);

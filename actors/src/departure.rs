@@ -1,0 +1,217 @@
+//! The owner of one dated departure: its seats and holds. A shell around [`Inventory`].
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Context, Handler, Message};
+use deeptravel_domain::ids::{DepartureId, HoldId};
+use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
+use deeptravel_domain::inventory::{Command, Event, Hold, Inventory, key_version};
+use deeptravel_domain::time::Timestamp;
+use futures_util::future::BoxFuture;
+
+use crate::board::Occupancy;
+use crate::journal::KeyText;
+use crate::log::KeyLog;
+use crate::outage::{Answer, Outage, Reply};
+use crate::ports::StoreError;
+use crate::registry::{Fingerprint, Keys, Owner, Vitals};
+use crate::rows::Rows;
+use crate::services::Services;
+use crate::timer::Timer;
+
+/// How long after its arrival a departure stays in memory.
+const KEPT_AFTER_ARRIVAL_SECONDS: i64 = 3 * 60 * 60;
+
+/// Anything that changes seats. The answer has the labels of the hold's seats.
+#[derive(Clone, Debug)]
+pub struct Seats(pub Command);
+
+impl Message for Seats {
+    type Result = Answer<Vec<Box<str>>>;
+}
+
+impl Fingerprint for Seats {
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        std::mem::discriminant(&self.0).hash(&mut hasher);
+        hold_of(&self.0).hash(&mut hasher);
+        hasher.finish().max(1)
+    }
+}
+
+fn hold_of(command: &Command) -> Option<(HoldId, u32)> {
+    match command {
+        Command::PlaceHold(place) => Some((place.hold, place.epoch)),
+        Command::BeginPaying(begin) => Some((begin.hold, begin.epoch)),
+        Command::ConfirmHold(at) | Command::ReleaseHold(at) => Some((at.hold, at.epoch)),
+        Command::FreeSeats(free) => Some((free.hold, free.epoch)),
+        Command::SetAllotments(_) | Command::CancelDeparture | Command::Expire => None,
+    }
+}
+
+/// See the module's documentation.
+pub struct DepartureActor {
+    services: Arc<Services>,
+    id: DepartureId,
+    inventory: Inventory,
+    log: KeyLog,
+    vitals: Arc<Vitals>,
+    occupancy: Arc<Occupancy>,
+    timer: Timer,
+}
+
+/// A departure as it wakes: unborn, or from its rows.
+#[derive(Debug)]
+pub struct Seed {
+    pub inventory: Inventory,
+    pub version: u64,
+}
+
+impl Owner for DepartureActor {
+    type Id = DepartureId;
+    type Seed = Seed;
+
+    const KIND: &'static str = "departure";
+
+    fn keys(services: &Services) -> &Keys<DepartureActor> {
+        &services.departures
+    }
+
+    fn load(services: Arc<Services>, id: DepartureId) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
+        Box::pin(async move {
+            let now = services.clock.now();
+            let spec = services.catalogue.load().departure_spec(&id);
+            // Every born departure on sale was loaded at the start and stays (rule 14): this one is unborn.
+            let on_sale = spec.as_ref().is_some_and(|spec| now < spec.departs_at());
+            let was_here = services.board.get(&id).is_some();
+            if !on_sale || was_here {
+                let stored = services.store.departure(&id).await.map_err(|error| storage(&id, &error))?;
+                if let Some(stored) = stored {
+                    return seed(&stored.departure, &stored.holds, now).map(Some);
+                }
+            }
+            let unborn = |spec| {
+                Inventory::unborn(spec).map_err(|error| {
+                    tracing::error!(departure.id = %id, %error, "The catalogue describes an impossible departure {id}");
+                    Outage::Rebuilding
+                })
+            };
+            Ok(spec.map(unborn).transpose()?.map(|inventory| Seed { inventory, version: 0 }))
+        })
+    }
+
+    fn build(
+        services: Arc<Services>,
+        id: DepartureId,
+        seed: Seed,
+        vitals: Arc<Vitals>,
+    ) -> Result<DepartureActor, Outage> {
+        let log = KeyLog::wake(services.journal.clone(), key_of(&id), seed.version)?;
+        let occupancy = services.board.open(&seed.inventory);
+        let timer = Timer::default();
+        Ok(DepartureActor { services, id, inventory: seed.inventory, log, vitals, occupancy, timer })
+    }
+}
+
+/// A seed from a departure's rows.
+pub fn seed(departure: &DepartureRow, holds: &[HoldRow], now: Timestamp) -> Result<Seed, Outage> {
+    let inventory = Inventory::from_rows(departure, holds, now).map_err(|error| {
+        tracing::error!(%error, "Rows of a departure cannot be read: {error}");
+        Outage::Rebuilding
+    })?;
+    Ok(Seed { inventory, version: key_version(departure, holds) })
+}
+
+fn storage(id: &DepartureId, error: &StoreError) -> Outage {
+    tracing::warn!(departure.id = %id, %error, "Departure {id} cannot be read: {error}");
+    Outage::Storage
+}
+
+fn key_of(id: &DepartureId) -> KeyText {
+    KeyText::new(format!("departure/{id}")).expect("a departure id is short printable ASCII")
+}
+
+impl Actor for DepartureActor {
+    type Context = Context<DepartureActor>;
+
+    fn started(&mut self, ctx: &mut Context<DepartureActor>) {
+        self.arm(ctx);
+    }
+}
+
+impl DepartureActor {
+    /// Decides, changes, writes, shows. After an error the machine is ahead of its log: the actor ends and is rebuilt.
+    fn apply(&mut self, command: &Command, ctx: &mut Context<DepartureActor>) -> Answer<()> {
+        let now = self.services.clock.now();
+        let events = match self.inventory.decide(command, now) {
+            Ok(events) => events,
+            Err(rejection) => return Ok(Reply::rejected(rejection, self.log.last())),
+        };
+        if events.is_empty() {
+            return Ok(Reply::ok((), self.log.last()));
+        }
+
+        for event in &events {
+            self.inventory.evolve(event);
+        }
+        let rows: Rows = self.inventory.changed_rows(&events, self.log.next_version()).into_iter().collect();
+        let position = self.log.append(&rows, now).map_err(|error| {
+            tracing::error!(departure.id = %self.id, %error, "Departure {} cannot write: {error}", self.id);
+            self.vitals.fail();
+            ctx.stop();
+            Outage::Journal
+        })?;
+        self.vitals.appended(position);
+        self.occupancy.publish(&self.inventory, events.iter().flat_map(Event::touched_seats));
+        self.arm(ctx);
+        Ok(Reply::ok((), position))
+    }
+
+    fn arm(&mut self, ctx: &mut Context<DepartureActor>) {
+        let now = self.services.clock.now();
+        let deadline = self.inventory.next_deadline().or_else(|| self.sleeps_at());
+        self.timer.arm(ctx, now, deadline, DepartureActor::wake);
+    }
+
+    fn sleeps_at(&self) -> Option<Timestamp> {
+        let arrival = self.inventory.spec().calls.last()?.arrives_at;
+        Some(arrival.plus_seconds(KEPT_AFTER_ARRIVAL_SECONDS))
+    }
+
+    fn wake(&mut self, ctx: &mut Context<DepartureActor>) {
+        self.timer.fired();
+        // The answer is for nobody; a failure has been reported and ends the actor.
+        let _ = self.apply(&Command::Expire, ctx);
+        let now = self.services.clock.now();
+        for hold in self.inventory.overdue(now) {
+            tracing::error!(departure.id = %self.id, %hold, "Hold {hold} waits for a close long after its payment ended");
+        }
+        let over = self.inventory.next_deadline().is_none() && self.sleeps_at().is_some_and(|at| at <= now);
+        if over && *self.services.projected.borrow() >= self.log.last() {
+            self.services.board.close(&self.id);
+            self.log.retire();
+            self.services.departures.retire(&self.id);
+            ctx.stop();
+            return;
+        }
+        self.arm(ctx);
+    }
+
+    fn seats_of(&self, hold: HoldId) -> Vec<Box<str>> {
+        let seats = self.inventory.hold(hold).into_iter().flat_map(Hold::live_seats);
+        seats.map(|seat| self.inventory.label(seat).into()).collect()
+    }
+}
+
+impl Handler<Seats> for DepartureActor {
+    type Result = Answer<Vec<Box<str>>>;
+
+    fn handle(&mut self, message: Seats, ctx: &mut Context<DepartureActor>) -> Answer<Vec<Box<str>>> {
+        self.vitals.handling(message.fingerprint());
+        let reply = self.apply(&message.0, ctx)?;
+        self.vitals.handled();
+        let seats = hold_of(&message.0).map_or_else(Vec::new, |(hold, _)| self.seats_of(hold));
+        Ok(reply.map(|()| seats))
+    }
+}

@@ -1,0 +1,234 @@
+//! The engine: everything that owns, started from Postgres and the journal, and asked through one handle.
+
+use std::sync::Arc;
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use arc_swap::ArcSwap;
+use deeptravel_domain::catalogue::Command as CatalogueCommand;
+use deeptravel_domain::identity::Command as IdentityCommand;
+use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::order::rows::ScanAttemptRow;
+use deeptravel_domain::order::{Order, PaymentFact, Scan, ScanOutcome, Wish};
+use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::time::Timestamp;
+use tokio::sync::watch;
+
+use crate::board::Board;
+use crate::catalogue::Configure;
+use crate::clock::Clock;
+use crate::desk::{Forget, KEYS_KEPT_SECONDS, Place, Placed};
+use crate::directory::Directory;
+use crate::identity::{Identify, LogAttempt};
+use crate::journal::{Journal, Position};
+use crate::order::{Cancel, Learn, OpenPayment, Pending, Redeem, View};
+use crate::outage::{Answer, Outage, Reply};
+use crate::payment::Quarantine;
+use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError};
+use crate::registry::Keys;
+use crate::rows::QuarantineRow;
+use crate::services::{DESKS, SalesPolicy, Services};
+use crate::{catalogue, departure, identity, order, payment};
+
+/// Orders with tickets for departures within this time are loaded at the start.
+const WARM_SECONDS: i64 = 24 * 60 * 60;
+
+/// What the process plugs in.
+#[derive(Debug)]
+pub struct Parts {
+    pub journal: Journal,
+    pub clock: Clock,
+    pub store: Arc<dyn Store>,
+    pub gateway: Arc<dyn PaymentGateway>,
+    pub projected: watch::Receiver<Position>,
+    pub io: tokio::runtime::Handle,
+    pub sales: SalesPolicy,
+    /// Arbiters for the owners; none of them serves HTTP.
+    pub arbiters: usize,
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("stored rows cannot be used: {0}")]
+    Rows(#[from] Outage),
+}
+
+/// A running engine. Clones are the same one. Dropping the last one does not stop the arbiters: call [`Engine::stop`].
+#[derive(Clone, Debug)]
+pub struct Engine {
+    services: Arc<Services>,
+    arbiters: Arc<Vec<ArbiterHandle>>,
+}
+
+impl Engine {
+    /// Loads what rule 14 asks for. Everything durable must have been projected before.
+    pub async fn start(parts: Parts) -> Result<Engine, StartError> {
+        let now = parts.clock.now();
+        let store = Arc::clone(&parts.store);
+        let catalogue = catalogue::seed(store.catalogue().await?)?;
+        let (identity_rows, identity_version) = store.identities(now).await?;
+        let identities = identity::seed(identity_rows, identity_version, now)?;
+        let desk_entries = store.desk_entries(now.plus_seconds(-KEYS_KEPT_SECONDS)).await?;
+        let departures = store.departures_after(now.plus_seconds(-WARM_SECONDS)).await?;
+        let orders = store.warm_orders(now.plus_seconds(WARM_SECONDS), parts.sales.warm_orders_max).await?;
+        let quarantined = store.quarantine_version().await?;
+
+        let arbiters: Vec<ArbiterHandle> = (0..parts.arbiters.max(1)).map(|_| Arbiter::new().handle()).collect();
+        let snapshot = Arc::new(catalogue.catalogue.clone());
+        let services = Arc::new_cyclic(|services| Services {
+            clock: parts.clock,
+            journal: parts.journal,
+            catalogue: ArcSwap::new(snapshot),
+            board: Board::default(),
+            directory: Directory::default(),
+            store: parts.store,
+            gateway: parts.gateway,
+            projected: parts.projected,
+            io: parts.io,
+            sales: parts.sales,
+            departures: Keys::new(arbiters.clone(), services.clone()),
+            orders: Keys::new(arbiters.clone(), services.clone()),
+            desks: Keys::new(arbiters.clone(), services.clone()),
+            configuration: Keys::new(arbiters.clone(), services.clone()),
+            identities: Keys::new(arbiters.clone(), services.clone()),
+            payments: Keys::new(arbiters.clone(), services.clone()),
+        });
+
+        services.configuration.put(&catalogue::KEY, catalogue);
+        services.identities.put(&identity::KEY, identities);
+        services.payments.put(&payment::KEY, quarantined);
+        for stored in departures {
+            let seed = departure::seed(&stored.departure, &stored.holds, now)?;
+            let id = seed.inventory.spec().id.clone();
+            services.departures.put(&id, seed);
+        }
+        put_desks(&services, desk_entries);
+        // Orders last: what is outstanding of theirs goes on at once, and asks the departures.
+        for rows in orders {
+            let seed = order::Seed::from_rows(rows, now)?;
+            services.orders.put(&seed.id(), seed);
+        }
+        Ok(Engine { services, arbiters: Arc::new(arbiters) })
+    }
+
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.services.clock.now()
+    }
+
+    /// Resolves when an answer that rests on `position` may be shown (rule 9).
+    pub async fn durable(&self, position: Position) -> Result<(), Outage> {
+        self.services.journal.wait(position).await.map_err(|_| Outage::Journal)
+    }
+
+    /// Makes an order or finds the one that the key made before. `true`: it was made now.
+    pub async fn place(&self, wish: Wish) -> Answer<(Box<Order>, bool)> {
+        if self.services.journal.space().is_rationed() {
+            return Err(Outage::JournalFull);
+        }
+        let services = &self.services;
+        let desk = services.desk_of(wish.traveller);
+        let (traveller, key) = (wish.traveller, wish.idempotency_key.clone());
+        loop {
+            let placed = services.desks.ask(&desk, Place(Box::new(wish.clone()))).await?.ok_or(Outage::Rebuilding)?;
+            match placed {
+                Placed::New(pending) => return Ok(wait(pending).await?.map(|order| (order, true))),
+                Placed::Joined(pending) => return Ok(wait(pending).await?.map(|order| (order, false))),
+                Placed::Refused(rejection) => return Ok(Reply::rejected(rejection, services.journal.appended())),
+                Placed::Known(id) => {
+                    if let Some(answer) = services.orders.ask(&id, View).await? {
+                        return Ok(answer?.map(|order| (order, false)));
+                    }
+                    let forget = Forget { traveller, idempotency_key: key.clone(), order: id };
+                    services.desks.ask(&desk, forget).await?;
+                }
+            }
+        }
+    }
+
+    pub async fn order(&self, id: OrderId) -> Answer<Box<Order>> {
+        let answer = self.services.orders.ask(&id, View).await?;
+        answer.unwrap_or_else(|| Ok(self.not_found()))
+    }
+
+    /// The order with a payment that can be paid. `openid` is the traveller's.
+    pub async fn open_payment(&self, id: OrderId, openid: Box<str>) -> Answer<Box<Order>> {
+        match self.services.orders.ask(&id, OpenPayment { openid }).await? {
+            Some(pending) => wait(pending).await,
+            None => Ok(self.not_found()),
+        }
+    }
+
+    pub async fn cancel(&self, id: OrderId) -> Answer<Box<Order>> {
+        match self.services.orders.ask(&id, Cancel).await? {
+            Some(pending) => wait(pending).await,
+            None => Ok(self.not_found()),
+        }
+    }
+
+    /// Tells an order what WeChat says. Answers when it has been acted on.
+    pub async fn learn(&self, fact: PaymentFact) -> Answer<()> {
+        match self.services.orders.ask(&fact.number.order.clone(), Learn(fact)).await? {
+            Some(pending) => wait(pending).await,
+            None => Ok(self.not_found()),
+        }
+    }
+
+    pub async fn quarantine(&self, notice: QuarantineRow) -> Answer<()> {
+        self.services.payments.ask(&payment::KEY, Quarantine(notice)).await?.unwrap_or(Err(Outage::Rebuilding))
+    }
+
+    /// Redeems what a gate scanned of an order.
+    pub async fn redeem(&self, id: OrderId, scan: Scan) -> Answer<(ScanOutcome, Box<Order>)> {
+        let answer = self.services.orders.ask(&id, Redeem(scan)).await?;
+        answer.unwrap_or_else(|| Ok(self.not_found()))
+    }
+
+    /// Writes down an attempt without a ticket.
+    pub async fn log_attempt(&self, session: deeptravel_domain::ids::SessionId, attempt: ScanAttemptRow) -> Answer<()> {
+        let message = LogAttempt { session, attempt };
+        self.services.identities.ask(&identity::KEY, message).await?.unwrap_or(Err(Outage::Rebuilding))
+    }
+
+    pub async fn identify(&self, command: IdentityCommand) -> Answer<()> {
+        self.services.identities.ask(&identity::KEY, Identify(command)).await?.unwrap_or(Err(Outage::Rebuilding))
+    }
+
+    /// Whether the command changed anything.
+    pub async fn configure(&self, command: CatalogueCommand) -> Answer<bool> {
+        self.services.configuration.ask(&catalogue::KEY, Configure(command)).await?.unwrap_or(Err(Outage::Rebuilding))
+    }
+
+    fn not_found<T>(&self) -> Reply<T> {
+        Reply::rejected(Rejection::OrderNotFound, self.services.journal.durable())
+    }
+
+    /// Ends the arbiters. What was appended before is in the journal's hands.
+    pub fn stop(&self) {
+        for arbiter in self.arbiters.iter() {
+            arbiter.stop();
+        }
+    }
+}
+
+fn put_desks(services: &Services, entries: Vec<DeskEntry>) {
+    let mut desks: Vec<Vec<DeskEntry>> = (0..DESKS).map(|_| Vec::new()).collect();
+    for entry in entries {
+        if let Some(desk) = desks.get_mut(services.desk_of(entry.traveller)) {
+            desk.push(entry);
+        }
+    }
+    for (shard, entries) in desks.into_iter().enumerate() {
+        services.desks.put(&shard, entries);
+    }
+}
+
+async fn wait<T>(pending: Pending<T>) -> Answer<T> {
+    // The owner ended before it could answer.
+    pending.await.unwrap_or(Err(Outage::Rebuilding))
+}

@@ -1,0 +1,192 @@
+//! The owner of accounts and sessions. It keeps the [`Directory`](crate::directory::Directory) that requests read.
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Context, Handler, Message};
+use deeptravel_domain::identity::rows::IdentityRows;
+use deeptravel_domain::identity::{Command, Identities};
+use deeptravel_domain::ids::SessionId;
+use deeptravel_domain::order::rows::ScanAttemptRow;
+use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::time::Timestamp;
+use futures_util::future::BoxFuture;
+
+use crate::journal::KeyText;
+use crate::log::KeyLog;
+use crate::outage::{Answer, Outage, Reply};
+use crate::registry::{Fingerprint, Keys, NOT_TOLD_APART, Owner, Vitals};
+use crate::rows::Rows;
+use crate::services::Services;
+use crate::timer::Timer;
+
+/// There is one owner of identities.
+pub const KEY: &str = "identity";
+
+/// A change of accounts or sessions, credentials already checked.
+#[derive(Debug)]
+pub struct Identify(pub Command);
+
+impl Message for Identify {
+    type Result = Answer<()>;
+}
+
+/// An attempt to redeem without a ticket: it belongs to the validator session (rule 4).
+#[derive(Debug)]
+pub struct LogAttempt {
+    pub session: SessionId,
+    /// Without its version, which is set here.
+    pub attempt: ScanAttemptRow,
+}
+
+impl Message for LogAttempt {
+    type Result = Answer<()>;
+}
+
+impl Fingerprint for Identify {
+    fn fingerprint(&self) -> u64 {
+        NOT_TOLD_APART
+    }
+}
+
+impl Fingerprint for LogAttempt {
+    fn fingerprint(&self) -> u64 {
+        NOT_TOLD_APART
+    }
+}
+
+/// See the module's documentation.
+pub struct IdentityActor {
+    services: Arc<Services>,
+    identities: Identities,
+    log: KeyLog,
+    vitals: Arc<Vitals>,
+    timer: Timer,
+}
+
+/// Identities as they wake.
+#[derive(Debug)]
+pub struct Seed {
+    pub identities: Identities,
+    /// Of the newest row.
+    pub version: u64,
+}
+
+/// The identities that these rows are.
+pub fn seed(rows: IdentityRows, version: u64, now: Timestamp) -> Result<Seed, Outage> {
+    let identities = Identities::from_rows(rows, now).map_err(|error| {
+        tracing::error!(%error, "Rows of identities cannot be read: {error}");
+        Outage::Rebuilding
+    })?;
+    Ok(Seed { identities, version })
+}
+
+impl Owner for IdentityActor {
+    type Id = &'static str;
+    type Seed = Seed;
+
+    const KIND: &'static str = "identity";
+
+    fn keys(services: &Services) -> &Keys<IdentityActor> {
+        &services.identities
+    }
+
+    fn load(services: Arc<Services>, _: &'static str) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
+        Box::pin(async move {
+            let now = services.clock.now();
+            let (rows, version) = services.store.identities(now).await.map_err(|error| {
+                tracing::warn!(%error, "Identities cannot be read: {error}");
+                Outage::Storage
+            })?;
+            seed(rows, version, now).map(Some)
+        })
+    }
+
+    fn build(
+        services: Arc<Services>,
+        _: &'static str,
+        seed: Seed,
+        vitals: Arc<Vitals>,
+    ) -> Result<IdentityActor, Outage> {
+        let key = KeyText::new(KEY).expect("a constant that fits");
+        let log = KeyLog::wake(services.journal.clone(), key, seed.version)?;
+        services.directory.load(&seed.identities);
+        Ok(IdentityActor { services, identities: seed.identities, log, vitals, timer: Timer::default() })
+    }
+}
+
+impl IdentityActor {
+    fn apply(&mut self, command: Command, ctx: &mut Context<IdentityActor>) -> Answer<()> {
+        let now = self.services.clock.now();
+        let events = match self.identities.decide(command, now) {
+            Ok(events) => events,
+            Err(rejection) => return Ok(Reply::rejected(rejection, self.log.last())),
+        };
+
+        let rows = self.identities.changed_rows(&events, self.log.next_version());
+        for event in &events {
+            self.identities.evolve(event);
+        }
+        if !rows.is_empty() {
+            self.append(&rows.into(), ctx)?;
+        }
+        for event in &events {
+            self.services.directory.apply(event);
+        }
+        self.arm(ctx);
+        Ok(Reply::ok((), self.log.last()))
+    }
+
+    fn append(&mut self, rows: &Rows, ctx: &mut Context<IdentityActor>) -> Result<(), Outage> {
+        let now = self.services.clock.now();
+        let position = self.log.append(rows, now).map_err(|error| {
+            tracing::error!(%error, "Identities cannot be written: {error}");
+            self.vitals.fail();
+            ctx.stop();
+            Outage::Journal
+        })?;
+        self.vitals.appended(position);
+        Ok(())
+    }
+
+    fn arm(&mut self, ctx: &mut Context<IdentityActor>) {
+        let now = self.services.clock.now();
+        self.timer.arm(ctx, now, self.identities.next_deadline(), |actor, ctx| {
+            actor.timer.fired();
+            // Forgetting leaves no row, so nothing can fail.
+            let _ = actor.apply(Command::Sweep, ctx);
+            actor.arm(ctx);
+        });
+    }
+}
+
+impl Actor for IdentityActor {
+    type Context = Context<IdentityActor>;
+
+    fn started(&mut self, ctx: &mut Context<IdentityActor>) {
+        self.arm(ctx);
+    }
+}
+
+impl Handler<Identify> for IdentityActor {
+    type Result = Answer<()>;
+
+    fn handle(&mut self, Identify(command): Identify, ctx: &mut Context<IdentityActor>) -> Answer<()> {
+        self.apply(command, ctx)
+    }
+}
+
+impl Handler<LogAttempt> for IdentityActor {
+    type Result = Answer<()>;
+
+    fn handle(&mut self, message: LogAttempt, ctx: &mut Context<IdentityActor>) -> Answer<()> {
+        let version = self.log.next_version();
+        // The session's own row comes along: attempts are not read back, and the key's newest version has to be.
+        let Some(session) = self.identities.validator_row(message.session, version) else {
+            return Ok(Reply::rejected(Rejection::SessionEnded, self.log.last()));
+        };
+        let attempt = ScanAttemptRow { version, ..message.attempt };
+        let rows = Rows { scan_attempts: vec![attempt], validator_sessions: vec![session], ..Rows::default() };
+        self.append(&rows, ctx)?;
+        Ok(Reply::ok((), self.log.last()))
+    }
+}

@@ -1,0 +1,130 @@
+//! One handler per message.
+
+use actix::{Context, Handler, MessageResult};
+use deeptravel_domain::order::{Command, Event, Order, OrderStatus, ScanOutcome};
+use deeptravel_domain::rejection::Rejection;
+use tokio::sync::oneshot;
+
+use super::messages::{Cancel, Learn, OpenPayment, Placement, Redeem, View};
+use super::{OrderActor, send_all};
+use crate::outage::{Answer, Reply};
+use crate::registry::Fingerprint;
+
+/// What WeChat shows as the thing paid for; at most 127 characters.
+const DESCRIPTION: &str = "DeepTravel 车船票";
+
+impl Handler<View> for OrderActor {
+    type Result = Answer<Box<Order>>;
+
+    fn handle(&mut self, _: View, _: &mut Context<OrderActor>) -> Answer<Box<Order>> {
+        self.asked_at = self.services.clock.now();
+        Ok(Reply::ok(Box::new(self.order.clone()), self.log.last()))
+    }
+}
+
+impl Handler<Placement> for OrderActor {
+    type Result = MessageResult<Placement>;
+
+    fn handle(&mut self, _: Placement, _: &mut Context<OrderActor>) -> MessageResult<Placement> {
+        let (sender, receiver) = oneshot::channel();
+        self.placement.push(sender);
+        self.answer_waiting();
+        MessageResult(receiver)
+    }
+}
+
+impl Handler<OpenPayment> for OrderActor {
+    type Result = MessageResult<OpenPayment>;
+
+    fn handle(&mut self, message: OpenPayment, ctx: &mut Context<OrderActor>) -> MessageResult<OpenPayment> {
+        let (sender, receiver) = oneshot::channel();
+        if self.order.live_payment().is_some() || self.order.status() != OrderStatus::Pending {
+            self.payments.push(sender);
+            self.answer_waiting();
+            return MessageResult(receiver);
+        }
+        let now = self.services.clock.now();
+        let begun = match self.order.payment_terms(&self.services.sales.payment, now) {
+            Ok(terms) => {
+                let body = self.services.gateway.create_body(&terms, DESCRIPTION, &message.openid);
+                self.payments.push(sender);
+                self.apply(&Command::BeginPayment { terms, body: body.into() }, ctx)
+            }
+            Err(rejection) => {
+                // Whoever waited may have gone.
+                let _ = sender.send(Ok(Reply::rejected(rejection, self.log.last())));
+                return MessageResult(receiver);
+            }
+        };
+        match begun {
+            Ok(Reply { outcome: Err(rejection), position }) => {
+                send_all(&mut self.payments, &Ok(Reply::rejected(rejection, position)));
+            }
+            Err(outage) => send_all(&mut self.payments, &Err(outage)),
+            Ok(_) => {}
+        }
+        MessageResult(receiver)
+    }
+}
+
+impl Handler<Cancel> for OrderActor {
+    type Result = MessageResult<Cancel>;
+
+    fn handle(&mut self, _: Cancel, ctx: &mut Context<OrderActor>) -> MessageResult<Cancel> {
+        let (sender, receiver) = oneshot::channel();
+        self.cancels.push(sender);
+        match self.apply(&Command::Cancel, ctx) {
+            Ok(Reply { outcome: Err(rejection), position }) => {
+                send_all(&mut self.cancels, &Ok(Reply::rejected(rejection, position)));
+            }
+            Err(outage) => send_all(&mut self.cancels, &Err(outage)),
+            Ok(_) => self.answer_waiting(),
+        }
+        MessageResult(receiver)
+    }
+}
+
+impl Handler<Learn> for OrderActor {
+    type Result = MessageResult<Learn>;
+
+    fn handle(&mut self, message: Learn, ctx: &mut Context<OrderActor>) -> MessageResult<Learn> {
+        self.vitals.handling(message.fingerprint());
+        let (sender, receiver) = oneshot::channel();
+        match self.apply(&Command::PaymentFact(message.0), ctx) {
+            Ok(Reply { outcome: Err(rejection), position }) => {
+                // Whoever asked may have gone.
+                let _ = sender.send(Ok(Reply::rejected(rejection, position)));
+            }
+            Err(outage) => {
+                let _ = sender.send(Err(outage));
+            }
+            Ok(_) => {
+                self.facts.push(sender);
+                self.answer_waiting();
+            }
+        }
+        self.vitals.handled();
+        MessageResult(receiver)
+    }
+}
+
+impl Handler<Redeem> for OrderActor {
+    type Result = Answer<(ScanOutcome, Box<Order>)>;
+
+    fn handle(&mut self, message: Redeem, ctx: &mut Context<OrderActor>) -> Answer<(ScanOutcome, Box<Order>)> {
+        self.vitals.handling(message.fingerprint());
+        let reply = self.apply(&Command::Scan(message.0), ctx)?;
+        self.vitals.handled();
+        self.asked_at = self.services.clock.now();
+        let order = &self.order;
+        let position = reply.position;
+        let outcome = reply.outcome.and_then(|events| {
+            let scanned = events.into_iter().find_map(|event| match event {
+                Event::Scanned(outcome) => Some(outcome),
+                _ => None,
+            });
+            scanned.map(|outcome| (outcome, Box::new(order.clone()))).ok_or(Rejection::TicketNotFound)
+        });
+        Ok(Reply { outcome, position })
+    }
+}

@@ -1,0 +1,91 @@
+//! What an order's owner is asked.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use actix::Message;
+use deeptravel_domain::order::{Order, PaymentFact, Scan, ScanOutcome};
+use tokio::sync::oneshot;
+
+use crate::outage::Answer;
+use crate::registry::{Fingerprint, NOT_TOLD_APART};
+
+/// An answer that comes when the machine is there.
+pub type Pending<T> = oneshot::Receiver<Answer<T>>;
+
+/// The order as it is.
+#[derive(Clone, Copy, Debug)]
+pub struct View;
+
+impl Message for View {
+    type Result = Answer<Box<Order>>;
+}
+
+/// Seats held or not: the first answer of a new order.
+#[derive(Debug)]
+pub struct Placement;
+
+impl Message for Placement {
+    type Result = Pending<Box<Order>>;
+}
+
+/// Makes the order payable, or returns the parameters that were made before. `openid` is the traveller's.
+#[derive(Debug)]
+pub struct OpenPayment {
+    pub openid: Box<str>,
+}
+
+impl Message for OpenPayment {
+    type Result = Pending<Box<Order>>;
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Cancel;
+
+impl Message for Cancel {
+    type Result = Pending<Box<Order>>;
+}
+
+/// What WeChat says, from a callback or a query on demand. Answered when it has been acted on.
+#[derive(Debug)]
+pub struct Learn(pub PaymentFact);
+
+impl Message for Learn {
+    type Result = Pending<()>;
+}
+
+#[derive(Debug)]
+pub struct Redeem(pub Scan);
+
+impl Message for Redeem {
+    /// The outcome, and the order as it then is.
+    type Result = Answer<(ScanOutcome, Box<Order>)>;
+}
+
+macro_rules! not_told_apart {
+    ($($message:ty),*) => {
+        $(impl Fingerprint for $message {
+            fn fingerprint(&self) -> u64 {
+                NOT_TOLD_APART
+            }
+        })*
+    };
+}
+
+not_told_apart!(View, Placement, OpenPayment, Cancel);
+
+impl Fingerprint for Learn {
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.number.hash(&mut hasher);
+        std::mem::discriminant(&self.0.state).hash(&mut hasher);
+        hasher.finish().max(1)
+    }
+}
+
+impl Fingerprint for Redeem {
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.0.gate.session, &self.0.request_id).hash(&mut hasher);
+        hasher.finish().max(1)
+    }
+}

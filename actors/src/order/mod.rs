@@ -1,0 +1,296 @@
+//! The owner of one order. A shell around [`Order`]: it does the machine's steps one after the other, with departures
+//! by message and with WeChat by tasks on the I/O runtime, and answers those who wait once the machine is there.
+
+mod handlers;
+mod messages;
+mod steps;
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, AsyncContext, Context, WrapFuture};
+use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::order::{Command, Draft, Effect, Event, Order, OrderStatus, PaymentState, StepFailure};
+use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::ticket::TicketStatus;
+use deeptravel_domain::time::Timestamp;
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+pub use messages::{Cancel, Learn, OpenPayment, Pending, Placement, Redeem, View};
+
+use crate::desk::Settled;
+use crate::journal::KeyText;
+use crate::log::KeyLog;
+use crate::outage::{Answer, Outage, Reply};
+use crate::ports::StoreError;
+use crate::registry::{Keys, Owner, Vitals};
+use crate::rows::Rows;
+use crate::services::Services;
+use crate::timer::Timer;
+
+/// A settled order is kept in memory this long after it was last asked for.
+const IDLE_SECONDS: i64 = 10 * 60;
+/// An order with a ticket for a departure within this time stays in memory (rule 6).
+const WARM_SECONDS: i64 = 24 * 60 * 60;
+
+/// See the module's documentation.
+pub struct OrderActor {
+    services: Arc<Services>,
+    order: Order,
+    log: KeyLog,
+    vitals: Arc<Vitals>,
+    timer: Timer,
+    /// The step under way. A later stage of the machine may want another one: then this one's answer comes too late
+    /// and changes nothing.
+    under_way: Option<Effect>,
+    placement: Vec<oneshot::Sender<Answer<Box<Order>>>>,
+    payments: Vec<oneshot::Sender<Answer<Box<Order>>>>,
+    cancels: Vec<oneshot::Sender<Answer<Box<Order>>>>,
+    facts: Vec<oneshot::Sender<Answer<()>>>,
+    /// The desk counts the order among those that hold unpaid seats.
+    counted: bool,
+    asked_at: Timestamp,
+}
+
+/// An order as it wakes: as a draft, or from its rows.
+#[derive(Debug)]
+pub struct Seed {
+    order: Box<Order>,
+    version: u64,
+}
+
+impl Seed {
+    pub fn new(draft: Draft, now: Timestamp) -> Seed {
+        Seed { order: Box::new(Order::draft(draft, now)), version: 0 }
+    }
+
+    pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Seed, Outage> {
+        let version = rows.newest_version();
+        let order = Order::from_rows(rows, now).map_err(|error| {
+            tracing::error!(%error, "Rows of an order cannot be read: {error}");
+            Outage::Rebuilding
+        })?;
+        Ok(Seed { order: Box::new(order), version })
+    }
+
+    pub fn id(&self) -> OrderId {
+        self.order.id()
+    }
+}
+
+impl Owner for OrderActor {
+    type Id = OrderId;
+    type Seed = Seed;
+
+    const KIND: &'static str = "order";
+
+    fn keys(services: &Services) -> &Keys<OrderActor> {
+        &services.orders
+    }
+
+    fn load(services: Arc<Services>, id: OrderId) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
+        Box::pin(async move {
+            let stored = services.store.order(id).await.map_err(|error: StoreError| {
+                tracing::warn!(order.id = %id, %error, "Order {id} cannot be read: {error}");
+                Outage::Storage
+            })?;
+            let now = services.clock.now();
+            stored.map(|rows| Seed::from_rows(rows, now)).transpose()
+        })
+    }
+
+    fn build(services: Arc<Services>, id: OrderId, seed: Seed, vitals: Arc<Vitals>) -> Result<OrderActor, Outage> {
+        let key = KeyText::new(format!("order/{id}")).expect("an order id is short printable ASCII");
+        let log = KeyLog::wake(services.journal.clone(), key, seed.version)?;
+        let asked_at = services.clock.now();
+        Ok(OrderActor {
+            counted: seed.order.status() == OrderStatus::Pending,
+            order: *seed.order,
+            services,
+            log,
+            vitals,
+            timer: Timer::default(),
+            under_way: None,
+            placement: Vec::new(),
+            payments: Vec::new(),
+            cancels: Vec::new(),
+            facts: Vec::new(),
+            asked_at,
+        })
+    }
+}
+
+impl Actor for OrderActor {
+    type Context = Context<OrderActor>;
+
+    fn started(&mut self, ctx: &mut Context<OrderActor>) {
+        self.go_on(ctx);
+    }
+}
+
+impl OrderActor {
+    /// Decides, changes, writes, and goes on with what follows.
+    fn apply(&mut self, command: &Command, ctx: &mut Context<OrderActor>) -> Answer<Vec<Event>> {
+        let now = self.services.clock.now();
+        let events = match self.order.decide(command, now) {
+            Ok(events) => events,
+            Err(rejection) => return Ok(Reply::rejected(rejection, self.log.last())),
+        };
+        if events.is_empty() {
+            return Ok(Reply::ok(events, self.log.last()));
+        }
+
+        for event in &events {
+            self.order.evolve(event);
+        }
+        let rows = self.order.changed_rows(&events, self.log.next_version());
+        if !rows.is_empty() {
+            self.append(&rows.into(), ctx)?;
+        }
+        self.answer_failed_step(&events);
+        self.go_on(ctx);
+        Ok(Reply::ok(events, self.log.last()))
+    }
+
+    fn append(&mut self, rows: &Rows, ctx: &mut Context<OrderActor>) -> Result<(), Outage> {
+        let now = self.services.clock.now();
+        let position = self.log.append(rows, now).map_err(|error| {
+            tracing::error!(order.id = %self.order.id(), %error, "Order {} cannot write: {error}", self.order.id());
+            self.vitals.fail();
+            ctx.stop();
+            Outage::Journal
+        })?;
+        self.vitals.appended(position);
+        Ok(())
+    }
+
+    /// After every change: answers those whose wait is over, starts the next step, arms the timer.
+    fn go_on(&mut self, ctx: &mut Context<OrderActor>) {
+        self.answer_waiting();
+        self.tell_desk(ctx);
+        if self.order.refusal().is_some() {
+            self.services.orders.retire(&self.order.id());
+            ctx.stop();
+            return;
+        }
+        self.start_step(ctx);
+        let now = self.services.clock.now();
+        let deadline = self.order.next_deadline().or_else(|| self.order.is_settled().then(|| self.looks_again_at()));
+        self.timer.arm(ctx, now, deadline, OrderActor::wake);
+    }
+
+    fn looks_again_at(&self) -> Timestamp {
+        self.asked_at.plus_seconds(IDLE_SECONDS)
+    }
+
+    fn wake(&mut self, ctx: &mut Context<OrderActor>) {
+        self.timer.fired();
+        if self.order.is_settled() && self.may_sleep() {
+            self.log.retire();
+            self.services.orders.retire(&self.order.id());
+            ctx.stop();
+            return;
+        }
+        if self.order.is_settled() {
+            self.asked_at = self.services.clock.now();
+        }
+        // The answer is for nobody; a failure has been reported and ends the actor.
+        let _ = self.apply(&Command::Wake, ctx);
+        self.go_on(ctx);
+    }
+
+    fn may_sleep(&self) -> bool {
+        let now = self.services.clock.now();
+        let idle = now >= self.looks_again_at() && self.under_way.is_none();
+        let warm = self.order.tickets().iter().any(|ticket| {
+            ticket.status == TicketStatus::Usable
+                && now < ticket.valid_until
+                && ticket.journey.departs_at < now.plus_seconds(WARM_SECONDS)
+        });
+        let crowded = self.services.orders.live() > self.services.sales.warm_orders_max as usize;
+        idle && (!warm || crowded) && *self.services.projected.borrow() >= self.log.last()
+    }
+
+    fn tell_desk(&mut self, ctx: &mut Context<OrderActor>) {
+        let over = self.order.status() != OrderStatus::Pending || self.order.refusal().is_some();
+        if !self.counted || !over {
+            return;
+        }
+        self.counted = false;
+        let (services, traveller, order) = (Arc::clone(&self.services), self.order.traveller(), self.order.id());
+        let telling = async move {
+            // A desk that is being rebuilt counts anew from rows.
+            let _ = services.desks.ask(&services.desk_of(traveller), Settled { traveller, order }).await;
+        };
+        ctx.spawn(telling.into_actor(self));
+    }
+
+    fn answer_waiting(&mut self) {
+        let position = self.log.last();
+        if let Some(failure) = self.order.refusal() {
+            let answer = match failure {
+                StepFailure::Refused(rejection) => Ok(Reply::rejected(rejection.clone(), position)),
+                StepFailure::Unavailable => Err(Outage::Rebuilding),
+            };
+            send_all(&mut self.placement, &answer);
+            return;
+        }
+        if self.order.is_placed() && !self.placement.is_empty() {
+            let answer = Ok(Reply::ok(Box::new(self.order.clone()), position));
+            send_all(&mut self.placement, &answer);
+        }
+        if !self.payments.is_empty()
+            && let Some(answer) = self.payment_answer()
+        {
+            send_all(&mut self.payments, &answer);
+        }
+        if !self.cancels.is_empty()
+            && let Some(answer) = self.cancel_answer()
+        {
+            send_all(&mut self.cancels, &answer);
+        }
+        if !self.order.is_settling() {
+            send_all(&mut self.facts, &Ok(Reply::ok((), position)));
+        }
+    }
+
+    /// `None`: still on the way.
+    fn payment_answer(&self) -> Option<Answer<Box<Order>>> {
+        let position = self.log.last();
+        match self.order.status() {
+            OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
+            OrderStatus::Cancelled => Some(Ok(Reply::rejected(Rejection::OrderNotPayable, position))),
+            OrderStatus::Pending => match self.order.payments().last().map(|payment| &payment.state) {
+                Some(PaymentState::Created { .. }) => Some(Ok(Reply::ok(Box::new(self.order.clone()), position))),
+                Some(PaymentState::Refused { .. }) => Some(Err(Outage::Provider)),
+                _ => None,
+            },
+        }
+    }
+
+    fn cancel_answer(&self) -> Option<Answer<Box<Order>>> {
+        let position = self.log.last();
+        match self.order.status() {
+            OrderStatus::Cancelled => Some(Ok(Reply::ok(Box::new(self.order.clone()), position))),
+            OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
+            OrderStatus::Pending => None,
+        }
+    }
+
+    /// Nobody waits for the repetition of a step: the order goes on by itself, and the client asks again.
+    fn answer_failed_step(&mut self, events: &[Event]) {
+        if events.iter().any(|event| matches!(event, Event::StepFailed { .. })) {
+            send_all(&mut self.payments, &Err(Outage::Provider));
+            send_all(&mut self.cancels, &Err(Outage::Provider));
+            send_all(&mut self.facts, &Err(Outage::Rebuilding));
+        }
+    }
+}
+
+fn send_all<T: Clone>(waiting: &mut Vec<oneshot::Sender<Answer<T>>>, answer: &Answer<T>) {
+    for sender in waiting.drain(..) {
+        // Whoever waited may have gone.
+        let _ = sender.send(answer.clone());
+    }
+}

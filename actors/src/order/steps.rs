@@ -1,0 +1,174 @@
+//! The steps of an order, one after the other: departures are asked by message, WeChat by tasks on the I/O runtime
+//! that come back as commands (rule 16).
+
+use std::sync::Arc;
+
+use actix::fut::ActorFutureExt;
+use actix::{AsyncContext, Context, WrapFuture};
+use deeptravel_domain::departure::Channel;
+use deeptravel_domain::ids::OutTradeNo;
+use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, HoldAt, PlaceHold, Wanted};
+use deeptravel_domain::order::{Command, Effect, PaymentFact, SeatWish, StepFailure};
+use deeptravel_domain::rejection::Rejection;
+
+use super::OrderActor;
+use crate::departure::Seats;
+use crate::outage::Reply;
+use crate::payment::{self, Quarantine};
+use crate::ports::GatewayError;
+use crate::rows::QuarantineRow;
+use crate::services::chance;
+
+impl OrderActor {
+    pub(super) fn start_step(&mut self, ctx: &mut Context<OrderActor>) {
+        let effect = self.order.effect();
+        if effect.is_none() || effect == self.under_way {
+            return;
+        }
+        self.under_way.clone_from(&effect);
+        match effect {
+            Some(Effect::PlaceHold { item, hold, epoch, expires_at }) => {
+                let Some(journey) = self.order.items().get(item) else { return };
+                let wanted = match &journey.wish {
+                    SeatWish::Any => Wanted::Auto(self.order.details().passengers.len() as u16),
+                    SeatWish::Chosen(labels) => Wanted::Chosen(labels.iter().map(ToString::to_string).collect()),
+                };
+                let place = PlaceHold {
+                    hold,
+                    epoch,
+                    channel: Channel::Direct,
+                    class: journey.class.clone(),
+                    stretch: journey.stretch,
+                    wanted,
+                    expires_at,
+                };
+                self.ask_departure(item, SeatCommand::PlaceHold(place), ctx);
+            }
+            Some(Effect::BeginPaying { item, hold, epoch, expires_at }) => {
+                self.ask_departure(item, SeatCommand::BeginPaying(BeginPaying { hold, epoch, expires_at }), ctx);
+            }
+            Some(Effect::ConfirmHold { item, hold, epoch }) => {
+                self.ask_departure(item, SeatCommand::ConfirmHold(HoldAt { hold, epoch }), ctx);
+            }
+            Some(Effect::ReleaseHold { item, hold, epoch }) => {
+                self.ask_departure(item, SeatCommand::ReleaseHold(HoldAt { hold, epoch }), ctx);
+            }
+            Some(Effect::CreatePayment { number, body }) => self.create_payment(number, body, ctx),
+            Some(Effect::QueryPayment { number }) => {
+                let gateway = Arc::clone(&self.services.gateway);
+                self.call(number, async move { gateway.query(number).await }, ctx, move |result| match result {
+                    Ok(state) => Command::PaymentFact(PaymentFact { number, state }),
+                    Err(_) => Command::CallFailed { number },
+                });
+            }
+            Some(Effect::ClosePayment { number }) => {
+                let gateway = Arc::clone(&self.services.gateway);
+                self.call(number, async move { gateway.close(number).await }, ctx, move |result| match result {
+                    // Also a refusal: whatever it says, the query that follows decides (wechat.md 2.4).
+                    Ok(()) | Err(GatewayError::Refused { .. }) => Command::CloseAnswered { number },
+                    Err(GatewayError::Unknown(_)) => Command::CallFailed { number },
+                });
+            }
+            None => {}
+        }
+    }
+
+    fn ask_departure(&mut self, item: usize, command: SeatCommand, ctx: &mut Context<OrderActor>) {
+        let Some(step) = self.under_way.clone() else { return };
+        let Some(departure) = self.order.items().get(item).map(|item| item.departure.clone()) else { return };
+        let services = Arc::clone(&self.services);
+        let asking = async move { services.departures.ask(&departure, Seats(command)).await };
+        ctx.spawn(asking.into_actor(self).map(move |answer, actor, ctx| {
+            let result = match answer {
+                Ok(Some(Ok(reply))) => {
+                    actor.log.rests_on(reply.position);
+                    reply.outcome.map_err(StepFailure::Refused)
+                }
+                Ok(None) => Err(StepFailure::Refused(Rejection::DepartureNotFound)),
+                Ok(Some(Err(_))) | Err(_) => Err(StepFailure::Unavailable),
+            };
+            if let Some(answer) = step.hold_answer(result) {
+                actor.finish_step(Some(&step), &Command::HoldAnswered(answer), ctx);
+            }
+        }));
+    }
+
+    fn create_payment(&mut self, number: OutTradeNo, body: Arc<[u8]>, ctx: &mut Context<OrderActor>) {
+        let now = self.services.clock.now();
+        if let Ok(events) = self.order.decide(&Command::CreateCalled, now) {
+            for event in &events {
+                self.order.evolve(event);
+            }
+        }
+        let gateway = Arc::clone(&self.services.gateway);
+        self.call(number, async move { gateway.create(&body).await }, ctx, move |result| match result {
+            Ok(prepay_id) => Command::PaymentCreated {
+                number,
+                prepay_id: prepay_id.into(),
+                nonce: format!("{:016X}{:016X}", chance(), chance()).into(),
+                signed_at_seconds: now.as_seconds(),
+            },
+            Err(GatewayError::Refused { code, may_exist }) => {
+                Command::CreateRefused { number, code: code.into(), may_exist }
+            }
+            Err(GatewayError::Unknown(_)) => Command::CallFailed { number },
+        });
+    }
+
+    /// A call to WeChat on the I/O runtime, once everything that the order rests on is durable (rule 16).
+    fn call<T: Send + 'static>(
+        &mut self,
+        number: OutTradeNo,
+        call: impl Future<Output = Result<T, GatewayError>> + Send + 'static,
+        ctx: &mut Context<OrderActor>,
+        answer: impl FnOnce(Result<T, GatewayError>) -> Command + 'static,
+    ) {
+        let durable = self.services.journal.wait(self.log.last());
+        let calling = self.services.io.spawn(async move {
+            durable.await.map_err(|error| GatewayError::Unknown(error.to_string()))?;
+            call.await
+        });
+        let step = self.under_way.clone();
+        ctx.spawn(calling.into_actor(self).map(move |result, actor, ctx| {
+            let result = result.unwrap_or_else(|error| Err(GatewayError::Unknown(error.to_string())));
+            if let Err(error) = &result {
+                tracing::warn!(payment = %number, %error, "Calling WeChat about {number} failed: {error}");
+            }
+            actor.finish_step(step.as_ref(), &answer(result), ctx);
+        }));
+    }
+
+    fn finish_step(&mut self, step: Option<&Effect>, command: &Command, ctx: &mut Context<OrderActor>) {
+        if self.under_way.as_ref() == step {
+            self.under_way = None;
+        }
+        match self.apply(command, ctx) {
+            Ok(Reply { outcome: Err(rejection), .. }) => self.distrust(command, &rejection, ctx),
+            Ok(Reply { outcome: Ok(events), .. }) if events.is_empty() => self.go_on(ctx),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    /// A query brought what cannot be this order's payment. It may be real money all the same: it is kept, and the
+    /// query is repeated later.
+    fn distrust(&mut self, command: &Command, rejection: &Rejection, ctx: &mut Context<OrderActor>) {
+        let Command::PaymentFact(PaymentFact { number, state }) = command else {
+            tracing::error!(order.id = %self.order.id(), %rejection, "A step of {} is refused: {rejection}", self.order.id());
+            return;
+        };
+        let notice = QuarantineRow {
+            notice_id: format!("query/{number}"),
+            out_trade_no: number.to_string(),
+            reason: rejection.to_string(),
+            notice: format!("{state:?}"),
+            ..QuarantineRow::default()
+        };
+        let services = Arc::clone(&self.services);
+        let keeping = async move {
+            // The supervisor reports what it cannot write; the repeated query brings it again.
+            let _ = services.payments.ask(&payment::KEY, Quarantine(notice)).await;
+        };
+        ctx.spawn(keeping.into_actor(self));
+        // The answer is for nobody.
+        let _ = self.apply(&Command::CallFailed { number: *number }, ctx);
+    }
+}

@@ -1,0 +1,86 @@
+//! What every owner shares: clock, journal, catalogue, board, ports, and the registries of the other owners.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use deeptravel_domain::catalogue::Catalogue;
+use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
+use deeptravel_domain::order::PaymentPolicy;
+use tokio::sync::watch;
+
+use crate::board::Board;
+use crate::catalogue::CatalogueActor;
+use crate::clock::Clock;
+use crate::departure::DepartureActor;
+use crate::desk::Desk;
+use crate::directory::Directory;
+use crate::identity::IdentityActor;
+use crate::journal::{Journal, Position};
+use crate::order::OrderActor;
+use crate::payment::PaymentSupervisor;
+use crate::ports::{PaymentGateway, Store};
+use crate::registry::Keys;
+
+/// Limits of selling, from configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct SalesPolicy {
+    /// Overrides every route's lock, when set.
+    pub lock_seconds: Option<u32>,
+    /// Unpaid orders of one traveller that hold seats at once (R-HOLD-08).
+    pub live_holds_max: u32,
+    pub payment: PaymentPolicy,
+    /// Orders with usable tickets that are kept in memory although nothing is under way.
+    pub warm_orders_max: u32,
+}
+
+/// Shared by all owners; one per engine.
+#[derive(Debug)]
+pub struct Services {
+    pub clock: Clock,
+    pub journal: Journal,
+    /// What is sold, as of its newest durable version.
+    pub catalogue: ArcSwap<Catalogue>,
+    pub board: Board,
+    /// Who is logged in.
+    pub directory: Directory,
+    pub store: Arc<dyn Store>,
+    pub gateway: Arc<dyn PaymentGateway>,
+    /// How far Postgres has followed.
+    pub projected: watch::Receiver<Position>,
+    /// Runs everything that waits for the network.
+    pub io: tokio::runtime::Handle,
+    pub sales: SalesPolicy,
+    pub departures: Keys<DepartureActor>,
+    pub orders: Keys<OrderActor>,
+    pub desks: Keys<Desk>,
+    pub configuration: Keys<CatalogueActor>,
+    pub identities: Keys<IdentityActor>,
+    pub payments: Keys<PaymentSupervisor>,
+}
+
+/// Desks; enough that they spread over arbiters, few enough that each has work.
+pub const DESKS: usize = 16;
+
+impl Services {
+    /// The desk of a traveller.
+    pub fn desk_of(&self, traveller: TravellerId) -> usize {
+        usize::from(traveller_shard(traveller).number()) % DESKS
+    }
+
+    /// A fresh order id in the shard of its traveller.
+    pub fn new_order_id(&self, traveller: TravellerId) -> OrderId {
+        OrderId::compose(self.clock.now(), traveller_shard(traveller), chance())
+    }
+}
+
+/// Travellers' ids are digests: any of their bits are as good as others.
+fn traveller_shard(traveller: TravellerId) -> Shard {
+    Shard::of(traveller.bits() as u64)
+}
+
+/// 64 fresh random bits, for ids; not for secrets.
+pub fn chance() -> u64 {
+    let (high, low) = uuid::Uuid::new_v4().as_u64_pair();
+    // The fixed bits of the two halves are at different places.
+    high ^ low
+}

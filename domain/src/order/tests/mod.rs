@@ -1,0 +1,372 @@
+//! Stories of orders, with the clock in them; below them, random runs against a world and a naive model.
+
+mod paying;
+mod placing;
+mod random;
+mod restart;
+mod scanning;
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::rows::{OrderRows, ScanAttemptRow, TicketAuditRow};
+use super::*;
+use crate::ids::{SessionId, Shard, TicketId};
+use crate::rejection::{Rejection, ScanRejection};
+use crate::ticket::TicketStatus;
+
+/// Every story starts here.
+const START: Timestamp = Timestamp::from_ms(1_764_000_000_000);
+const LOCK_SECONDS: u32 = 600;
+/// The first item's departure, in seconds after the start; each next one leaves an hour later.
+const DEPARTS: i64 = 7_200;
+const POLICY: PaymentPolicy = PaymentPolicy { min_seconds: 60, grace_seconds: 90, cap_extra_seconds: 300 };
+const FARE: i64 = 22_000;
+
+fn at(seconds: i64) -> Timestamp {
+    START.plus_seconds(seconds)
+}
+
+fn cny(minor: i64) -> Money {
+    Money::new(minor, Currency::Cny)
+}
+
+fn order_id() -> OrderId {
+    OrderId::compose(START, Shard::of(3), 0x1234_5678)
+}
+
+fn number(attempt: u16) -> OutTradeNo {
+    OutTradeNo { order: order_id(), attempt }
+}
+
+fn ticket_id(number: u16) -> TicketId {
+    TicketId { order: order_id(), number }
+}
+
+fn item(index: usize) -> Item {
+    let departs = DEPARTS + 3_600 * index as i64;
+    Item {
+        departure: format!("SK-{index}.20251124").parse().unwrap(),
+        route: "SK-HKG".parse().unwrap(),
+        operator: "CKS".parse().unwrap(),
+        class: "STD".parse().unwrap(),
+        stretch: Stretch::new(0, 1).unwrap(),
+        board_port: format!("PORT-{index}").parse().unwrap(),
+        alight_port: "HKG".parse().unwrap(),
+        departs_at: at(departs),
+        arrives_at: at(departs + 1_800),
+        wish: SeatWish::Any,
+        seats: Vec::new(),
+    }
+}
+
+fn draft(items: usize, passengers: usize, total_minor: i64) -> Draft {
+    let passenger = |index| Passenger {
+        name: format!("Passenger {index}").into(),
+        kind: if index == 0 { PassengerType::Adult } else { PassengerType::Child },
+        document: (index == 0).then(|| SealedDocument {
+            kind: "passport".into(),
+            key_version: 2,
+            ciphertext: [1, 2, 3].into(),
+            mask: "*****5678".into(),
+        }),
+    };
+    Draft {
+        id: order_id(),
+        traveller: TravellerId::compose(START, Shard::of(3), 7),
+        idempotency_key: "key-1".into(),
+        body_hash: [5; 32],
+        locale: "zh-HK".into(),
+        contact: Contact { name: "Wong".into(), phone: "+85291234567".into(), email: None },
+        passengers: (0..passengers).map(passenger).collect(),
+        items: (0..items).map(item).collect(),
+        price: Price {
+            total: cny(total_minor),
+            lines: vec![PriceLine {
+                item: 0,
+                kind: PassengerType::Adult,
+                class: "STD".parse().unwrap(),
+                count: passengers as u16,
+                unit_minor: total_minor,
+                discount_minor: 0,
+                total_minor,
+                explanation: "adult, weekday".into(),
+            }],
+        },
+        lock_seconds: LOCK_SECONDS,
+    }
+}
+
+fn seats(item: usize, passengers: usize) -> Vec<Box<str>> {
+    (0..passengers).map(|seat| format!("{item}{}", char::from(b'A' + seat as u8)).into()).collect()
+}
+
+/// What Postgres would hold: the newest image of every row, by table and key.
+#[derive(Clone, Default)]
+struct Stored {
+    latest: BTreeMap<(&'static str, String), OrderRows>,
+    attempts: Vec<ScanAttemptRow>,
+    audit: Vec<TicketAuditRow>,
+}
+
+impl Stored {
+    fn save(&mut self, rows: OrderRows) {
+        let none = OrderRows::default;
+        for row in rows.orders {
+            self.keep("order", &row.order_id.clone(), OrderRows { orders: vec![row], ..none() });
+        }
+        for row in rows.items {
+            self.keep("item", &row.item.to_string(), OrderRows { items: vec![row], ..none() });
+        }
+        for row in rows.passengers {
+            self.keep("passenger", &row.passenger.to_string(), OrderRows { passengers: vec![row], ..none() });
+        }
+        for row in rows.payments {
+            self.keep("payment", &row.out_trade_no.clone(), OrderRows { payments: vec![row], ..none() });
+        }
+        for row in rows.tickets {
+            self.keep("ticket", &row.ticket_id.clone(), OrderRows { tickets: vec![row], ..none() });
+        }
+        for row in rows.redemptions {
+            let key = format!("{}/{}", row.ticket_id, row.number);
+            self.keep("redemption", &key, OrderRows { redemptions: vec![row], ..none() });
+        }
+        for row in rows.ledger {
+            self.keep("ledger", &row.number.to_string(), OrderRows { ledger: vec![row], ..none() });
+        }
+        self.attempts.extend(rows.attempts);
+        self.audit.extend(rows.audit);
+    }
+
+    fn keep(&mut self, table: &'static str, key: &str, row: OrderRows) {
+        self.latest.insert((table, key.to_owned()), row);
+    }
+
+    /// The rows that an owner reads when it wakes: no log rows. In no useful order.
+    fn rows(&self) -> OrderRows {
+        let mut all = OrderRows::default();
+        for row in self.latest.values().rev() {
+            let row = row.clone();
+            all.orders.extend(row.orders);
+            all.items.extend(row.items);
+            all.passengers.extend(row.passengers);
+            all.payments.extend(row.payments);
+            all.tickets.extend(row.tickets);
+            all.redemptions.extend(row.redemptions);
+            all.ledger.extend(row.ledger);
+        }
+        all
+    }
+}
+
+/// An order with its clock and its rows, told things by hand.
+#[derive(Clone)]
+struct Story {
+    order: Order,
+    now: Timestamp,
+    version: u64,
+    stored: Stored,
+}
+
+impl Story {
+    /// Nothing is held yet.
+    fn drafted(items: usize, passengers: usize, total_minor: i64) -> Story {
+        let order = Order::draft(draft(items, passengers, total_minor), START);
+        Story { order, now: START, version: 0, stored: Stored::default() }
+    }
+
+    /// One item, one passenger, seats held at the start.
+    fn placed() -> Story {
+        Story::placed_with(1, 1)
+    }
+
+    fn placed_with(items: usize, passengers: usize) -> Story {
+        let mut story = Story::drafted(items, passengers, FARE);
+        story.holds_agree();
+        assert_eq!(story.order.stage, Stage::Open);
+        story
+    }
+
+    /// The traveller can pay.
+    fn payable() -> Story {
+        Story::payable_with(1, 1)
+    }
+
+    fn payable_with(items: usize, passengers: usize) -> Story {
+        let mut story = Story::placed_with(items, passengers);
+        story.begin_payment().unwrap();
+        story.holds_agree();
+        story.create_succeeds();
+        story
+    }
+
+    fn paid_with(items: usize, passengers: usize) -> Story {
+        let mut story = Story::payable_with(items, passengers);
+        story.ok(&paid(1));
+        story.holds_agree();
+        assert_eq!(story.order.status, OrderStatus::Paid);
+        story
+    }
+
+    fn tell(&mut self, command: &Command) -> Result<Vec<Event>, Rejection> {
+        let before = self.order.clone();
+        let decided = self.order.decide(command, self.now);
+        assert_eq!(self.order, before, "decide changes nothing");
+        let events = decided?;
+        for event in &events {
+            self.order.evolve(event);
+        }
+        let rows = self.order.changed_rows(&events, self.version + 1);
+        if !rows.is_empty() {
+            self.version += 1;
+            assert_eq!(rows.newest_version(), self.version, "state rows tell the key's version");
+            self.stored.save(rows);
+        }
+        Ok(events)
+    }
+
+    fn ok(&mut self, command: &Command) -> Vec<Event> {
+        self.tell(command).unwrap()
+    }
+
+    /// Told when it can no longer matter.
+    fn ignores(&mut self, command: &Command) {
+        assert_eq!(self.tell(command), Ok(vec![]), "{command:?}");
+    }
+
+    /// The clock moves on, and the timer fires.
+    fn wake_at(&mut self, seconds: i64) -> Vec<Event> {
+        self.now = at(seconds);
+        self.ok(&Command::Wake)
+    }
+
+    /// The timer fires at the machine's next deadline.
+    fn wake_when_due(&mut self) -> Vec<Event> {
+        self.now = self.now.max(self.order.next_deadline().expect("a deadline"));
+        self.ok(&Command::Wake)
+    }
+
+    fn effect(&self) -> Effect {
+        self.order.effect().expect("something to do")
+    }
+
+    fn hold_answers(&mut self, result: Result<Vec<Box<str>>, StepFailure>) -> Vec<Event> {
+        let answer = self.effect().hold_answer(result).expect("a step with a departure");
+        self.ok(&Command::HoldAnswered(answer))
+    }
+
+    /// Departures say yes for as long as the order asks them.
+    fn holds_agree(&mut self) {
+        while let Some(effect) = self.order.effect() {
+            let Some(answer) = effect.hold_answer(Ok(vec![])) else { return };
+            let seats = match effect {
+                Effect::PlaceHold { item, .. } => seats(item, self.order.draft.passengers.len()),
+                _ => vec![],
+            };
+            self.ok(&Command::HoldAnswered(HoldAnswer { result: Ok(seats), ..answer }));
+        }
+    }
+
+    fn hold_refuses(&mut self, rejection: Rejection) -> Vec<Event> {
+        self.hold_answers(Err(StepFailure::Refused(rejection)))
+    }
+
+    fn hold_unavailable(&mut self) -> Vec<Event> {
+        self.hold_answers(Err(StepFailure::Unavailable))
+    }
+
+    fn begin_payment(&mut self) -> Result<PaymentTerms, Rejection> {
+        let terms = self.order.payment_terms(&POLICY, self.now)?;
+        self.tell(&Command::BeginPayment { terms, body: body(terms.number.attempt) })?;
+        Ok(terms)
+    }
+
+    fn create_succeeds(&mut self) {
+        let Effect::CreatePayment { number, .. } = self.effect() else { panic!("{:?}", self.effect()) };
+        self.ok(&Command::CreateCalled);
+        self.ok(&created(number.attempt));
+        assert!(matches!(self.order.stage, Stage::Payable { .. }));
+    }
+
+    /// From a live payment to the first query of its end.
+    fn cancel_with_payment(&mut self) {
+        self.ok(&Command::Cancel);
+        assert_eq!(self.effect(), Effect::QueryPayment { number: number(1) });
+    }
+
+    fn restart(&mut self) {
+        self.order = Order::from_rows(self.stored.rows(), self.now).unwrap();
+    }
+
+    fn ledger(&self) -> Vec<(LedgerKind, u16, i64)> {
+        self.order.ledger.iter().map(|entry| (entry.kind, entry.payment.attempt, entry.amount.minor)).collect()
+    }
+
+    fn payment_state(&self, attempt: u16) -> &PaymentState {
+        &self.order.payment(number(attempt)).unwrap().state
+    }
+
+    fn cancelled_why(&self) -> CancelReason {
+        assert_eq!(self.order.status, OrderStatus::Cancelled);
+        assert!(self.order.is_settled());
+        self.order.cancelled.unwrap().1
+    }
+}
+
+fn body(attempt: u16) -> Arc<[u8]> {
+    format!("the exact body of attempt {attempt}").into_bytes().into()
+}
+
+fn created(attempt: u16) -> Command {
+    Command::PaymentCreated {
+        number: number(attempt),
+        prepay_id: "wx20".into(),
+        nonce: "nonce".into(),
+        signed_at_seconds: START.as_seconds(),
+    }
+}
+
+fn create_refused(attempt: u16, may_exist: bool) -> Command {
+    Command::CreateRefused { number: number(attempt), code: "PARAM_ERROR".into(), may_exist }
+}
+
+fn call_failed(attempt: u16) -> Command {
+    Command::CallFailed { number: number(attempt) }
+}
+
+fn close_answered(attempt: u16) -> Command {
+    Command::CloseAnswered { number: number(attempt) }
+}
+
+fn fact(attempt: u16, state: FactState) -> Command {
+    Command::PaymentFact(PaymentFact { number: number(attempt), state })
+}
+
+fn paid(attempt: u16) -> Command {
+    paid_amount(attempt, cny(FARE))
+}
+
+fn paid_amount(attempt: u16, amount: Money) -> Command {
+    let transaction_id = format!("42000{attempt}").into();
+    fact(attempt, FactState::Paid(Capture { transaction_id, amount }))
+}
+
+fn gate(session: u64) -> Gate {
+    Gate {
+        session: SessionId::compose(START, Shard::of(9), session << 2),
+        operator: "gate".into(),
+        device: format!("device-{session}").into(),
+        merchant: Some("CKS".parse().unwrap()),
+        location: Some("PORT-0".parse().unwrap()),
+        departure: None,
+    }
+}
+
+fn scan(session: u64, request: &str, target: ScanTarget) -> Scan {
+    Scan { gate: gate(session), request_id: request.into(), target, entitlement: None }
+}
+
+fn refused(reason: ScanRejection) -> TicketOutcome {
+    TicketOutcome::Refused { reason, previous: None }
+}

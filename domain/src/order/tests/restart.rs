@@ -1,0 +1,192 @@
+//! What was under way is derived from the rows and done again (architecture rules 3, 14, 16, 17).
+
+use super::*;
+
+#[test]
+fn an_open_order_waits_on_and_expires() {
+    let mut story = Story::placed_with(2, 2);
+    story.restart();
+    assert_eq!((story.order.effect(), story.order.next_deadline()), (None, Some(at(600))));
+    story.wake_at(600);
+    assert_eq!(story.cancelled_why(), CancelReason::Expired);
+}
+
+#[test]
+fn r_price_01_an_order_that_costs_nothing_is_confirmed_after_all() {
+    let mut story = Story::drafted(2, 1, 0);
+    story.holds_agree();
+    let paid = story.order.clone();
+    let mut story = Story::drafted(2, 1, 0);
+    for item in 0..2 {
+        story.hold_answers(Ok(seats(item, 1)));
+    }
+    story.hold_answers(Ok(vec![]));
+    story.restart();
+    assert!(matches!(story.effect(), Effect::ConfirmHold { item: 0, .. }), "a confirmed seat never leaks");
+    story.holds_agree();
+    assert_eq!(story.order, paid);
+}
+
+#[test]
+fn r1_a_payment_begun_is_created_with_the_recorded_bytes() {
+    let mut story = Story::placed();
+    story.begin_payment().unwrap();
+    story.holds_agree();
+    story.ok(&Command::CreateCalled);
+    story.restart();
+    assert!(matches!(story.effect(), Effect::BeginPaying { item: 0, .. }));
+    story.hold_answers(Ok(vec![]));
+    assert_eq!(story.effect(), Effect::CreatePayment { number: number(1), body: body(1) });
+    story.create_succeeds();
+}
+
+#[test]
+fn r1_a_create_refused_after_a_restart_may_have_been_made_before_it() {
+    let mut story = Story::placed();
+    story.begin_payment().unwrap();
+    story.restart();
+    story.holds_agree();
+    story.ok(&Command::CreateCalled);
+    story.ok(&create_refused(1, false));
+    assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
+}
+
+#[test]
+fn r3_a_begun_payment_cancelled_after_a_restart_is_asked_about_until_its_create_window_is_over() {
+    let mut story = Story::placed();
+    story.begin_payment().unwrap();
+    story.now = at(20);
+    story.restart();
+    story.cancel_with_payment();
+    story.now = at(79);
+    story.ok(&fact(1, FactState::NotFound));
+    assert_eq!(story.order.effect(), None);
+    story.wake_when_due();
+    story.now = at(80);
+    story.ok(&fact(1, FactState::NotFound));
+    story.holds_agree();
+    assert_eq!(story.cancelled_why(), CancelReason::Traveller);
+}
+
+#[test]
+fn r_pay_05_a_live_payment_is_queried_at_once_and_missed_look_ups_are_not_made_up_for() {
+    let mut story = Story::payable();
+    story.now = at(200);
+    story.restart();
+    assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
+    story.ok(&fact(1, FactState::NotPaid));
+    assert_eq!((story.order.effect(), story.order.next_deadline()), (None, Some(at(300))));
+}
+
+#[test]
+fn rule_17_a_payment_whose_time_passed_meanwhile_is_ended_not_created_again() {
+    for created in [false, true] {
+        let mut story = Story::placed();
+        story.begin_payment().unwrap();
+        story.holds_agree();
+        if created {
+            story.create_succeeds();
+        }
+        story.now = at(5_000);
+        story.restart();
+        assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
+        story.ok(&paid(1));
+        story.holds_agree();
+        assert_eq!(story.order.status(), OrderStatus::Paid, "it was paid while we were away");
+    }
+}
+
+#[test]
+fn seats_lost_found_after_a_restart_still_ask_wechat_first() {
+    let mut story = Story::placed();
+    story.begin_payment().unwrap();
+    story.restart();
+    story.hold_refuses(Rejection::HoldExpired);
+    assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
+}
+
+#[test]
+fn an_end_that_was_under_way_is_gone_through_again() {
+    let mut story = Story::payable_with(2, 1);
+    story.wake_at(600);
+    story.ok(&fact(1, FactState::NotPaid));
+    story.ok(&close_answered(1));
+    story.ok(&fact(1, FactState::Closed));
+    story.hold_answers(Ok(vec![]));
+    story.restart();
+    assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
+    story.ok(&fact(1, FactState::Closed));
+    story.holds_agree();
+    assert_eq!(story.cancelled_why(), CancelReason::Expired);
+}
+
+#[test]
+fn money_that_was_being_settled_is_found_by_the_query_and_settled() {
+    let mut story = Story::payable_with(2, 1);
+    story.ok(&paid(1));
+    story.hold_answers(Ok(vec![]));
+    story.restart();
+    assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
+    story.ok(&paid(1));
+    story.holds_agree();
+    assert_eq!(story.order.status(), OrderStatus::Paid);
+    assert_eq!(story.order.tickets().len(), 2);
+}
+
+#[test]
+fn an_order_without_work_is_the_same_after_a_restart() {
+    let mut refused = Story::placed();
+    refused.begin_payment().unwrap();
+    refused.holds_agree();
+    refused.ok(&Command::CreateCalled);
+    refused.ok(&create_refused(1, false));
+    let mut cancelled = Story::payable();
+    cancelled.cancel_with_payment();
+    cancelled.ok(&fact(1, FactState::Closed));
+    cancelled.holds_agree();
+    cancelled.ok(&paid(1));
+    let mut scanned = Story::paid_with(2, 3);
+    scanned.ok(&Command::Scan(scan(1, "r1", ScanTarget::Order)));
+    for mut story in [Story::placed_with(2, 3), refused, cancelled, Story::paid_with(3, 2), scanned] {
+        let before = story.order.clone();
+        story.restart();
+        assert_eq!(random::without_volatile(story.order), random::without_volatile(before));
+    }
+}
+
+#[test]
+fn r_hold_06_chosen_seats_are_still_the_chosen_ones_after_a_restart() {
+    let mut wish = draft(1, 2, FARE);
+    wish.items[0].wish = SeatWish::Chosen(seats(0, 2));
+    let mut story = Story::drafted(1, 2, FARE);
+    story.order = Order::draft(wish, START);
+    story.holds_agree();
+    let before = story.order.clone();
+    story.restart();
+    assert_eq!(story.order, before);
+}
+
+/// Spoils one thing about stored rows.
+type Damage = fn(&mut OrderRows);
+
+#[test]
+fn damaged_rows_are_named_never_guessed() {
+    let mut story = Story::paid_with(1, 1);
+    story.ok(&Command::Scan(scan(1, "r1", ScanTarget::Order)));
+    let damages: [Damage; 9] = [
+        |rows| rows.orders.clear(),
+        |rows| rows.orders.push(rows.orders[0].clone()),
+        |rows| rows.orders[0].status = "lost".to_owned(),
+        |rows| rows.orders[0].body_hash.truncate(31),
+        |rows| rows.items[0].board = 300,
+        |rows| rows.payments[0].transaction_id = None,
+        |rows| rows.tickets[0].status = "Usable".to_owned(),
+        |rows| rows.redemptions[0].ticket_id = ticket_id(9).to_string(),
+        |rows| rows.ledger[0].currency = "XYZ".to_owned(),
+    ];
+    for (index, damage) in damages.iter().enumerate() {
+        let mut rows = story.stored.rows();
+        damage(&mut rows);
+        assert!(Order::from_rows(rows, START).is_err(), "damage {index}");
+    }
+}

@@ -1,0 +1,219 @@
+//! Scans at the gate (R-SCAN-02 to R-SCAN-06, R-TICKET-07).
+
+use super::*;
+
+/// The gate's answer, ticket by ticket.
+fn scanned(story: &mut Story, scan: Scan) -> Vec<(u16, TicketOutcome)> {
+    let events = story.ok(&Command::Scan(scan));
+    let Some(Event::Scanned(outcome)) = events.first() else { panic!("{events:?}") };
+    outcome.tickets.iter().map(|(id, outcome)| (id.number, outcome.clone())).collect()
+}
+
+fn redeemed(seconds: i64, repeated: bool) -> TicketOutcome {
+    TicketOutcome::Redeemed { at: at(seconds), remaining: 0, repeated }
+}
+
+fn already(seconds: i64) -> TicketOutcome {
+    let previous = Previous { at: at(seconds), location: Some("PORT-0".into()) };
+    TicketOutcome::Refused { reason: ScanRejection::AlreadyRedeemed, previous: Some(previous) }
+}
+
+/// Two passengers of one departure, paid.
+fn couple() -> Story {
+    Story::paid_with(1, 2)
+}
+
+fn first() -> ScanTarget {
+    ScanTarget::Ticket(ticket_id(1))
+}
+
+#[test]
+fn r_scan_02_a_usable_ticket_is_redeemed_with_rows_of_what_happened() {
+    let mut story = couple();
+    story.now = at(5_000);
+    assert_eq!(scanned(&mut story, scan(1, "r1", first())), [(1, redeemed(5_000, false))]);
+    assert_eq!(story.order.tickets()[0].status, TicketStatus::Used);
+    assert_eq!(story.order.tickets()[1].status, TicketStatus::Usable);
+    assert_eq!(story.order.status(), OrderStatus::Paid);
+
+    let redemptions = story.stored.rows().redemptions;
+    assert_eq!((redemptions.len(), &*redemptions[0].operator, redemptions[0].quantity), (1, "gate", 1));
+    let attempt = story.stored.attempts.last().unwrap();
+    assert_eq!(
+        (&*attempt.result, attempt.reason.as_deref(), attempt.location.as_deref()),
+        ("success", None, Some("PORT-0"))
+    );
+    let audit = story.stored.audit.last().unwrap();
+    assert_eq!((audit.prev_status.as_deref(), &*audit.new_status, &*audit.event), (Some("usable"), "used", "redeemed"));
+}
+
+#[test]
+fn r_scan_03_a_second_scan_is_refused_with_when_and_where() {
+    let mut story = couple();
+    story.now = at(100);
+    scanned(&mut story, scan(1, "r1", first()));
+    story.now = at(160);
+    assert_eq!(scanned(&mut story, scan(1, "r2", first())), [(1, already(100))]);
+    assert_eq!(
+        scanned(&mut story, scan(2, "r1", first())),
+        [(1, already(100))],
+        "another session's r1 is another request"
+    );
+    let reasons: Vec<_> = story.stored.attempts.iter().map(|attempt| attempt.reason.as_deref()).collect();
+    assert_eq!(reasons, [None, Some("ALREADY_REDEEMED"), Some("ALREADY_REDEEMED")], "R-SCAN-05");
+    assert_eq!(story.stored.rows().redemptions.len(), 1);
+}
+
+#[test]
+fn r_scan_03_the_same_request_again_is_answered_the_same_and_leaves_no_row() {
+    let mut story = couple();
+    story.now = at(100);
+    scanned(&mut story, scan(1, "r1", first()));
+    let (version, attempts) = (story.version, story.stored.attempts.len());
+    story.now = at(160);
+    assert_eq!(scanned(&mut story, scan(1, "r1", first())), [(1, redeemed(100, true))]);
+    story.restart();
+    assert_eq!(scanned(&mut story, scan(1, "r1", first())), [(1, redeemed(100, true))], "also after a restart");
+    assert_eq!((story.version, story.stored.attempts.len()), (version, attempts));
+}
+
+#[test]
+fn r_scan_01_an_order_code_redeems_all_that_this_gate_redeems_and_the_order_is_completed_with_the_last() {
+    let mut story = Story::paid_with(2, 2);
+    story.now = at(100);
+    let answers = scanned(&mut story, scan(1, "r1", ScanTarget::Order));
+    let wrong = || refused(ScanRejection::WrongLocation);
+    assert_eq!(answers, [(1, redeemed(100, false)), (2, redeemed(100, false)), (3, wrong()), (4, wrong())]);
+    assert_eq!(story.order.status(), OrderStatus::Paid);
+
+    let (version, attempts) = (story.version, story.stored.attempts.len());
+    let again = scanned(&mut story, scan(1, "r1", ScanTarget::Order));
+    assert_eq!(again, [(1, redeemed(100, true)), (2, redeemed(100, true)), (3, wrong()), (4, wrong())]);
+    assert_eq!((story.version, story.stored.attempts.len()), (version, attempts), "a partial answer is repeated too");
+
+    story.now = at(200);
+    let other_port = Gate { location: Some("PORT-1".parse().unwrap()), ..gate(2) };
+    let events = story.ok(&Command::Scan(Scan { gate: other_port, ..scan(2, "r9", ScanTarget::Order) }));
+    assert_eq!(events.last(), Some(&Event::Completed { at: at(200) }), "in the same record (R-TICKET-07)");
+    assert_eq!((story.order.status(), story.order.completed_at()), (OrderStatus::Completed, Some(at(200))));
+    assert_eq!(story.stored.rows().orders[0].status, "completed");
+}
+
+#[test]
+fn r_scan_03_what_a_request_redeemed_before_is_not_recorded_again_beside_what_it_redeems_now() {
+    let mut story = couple();
+    story.now = at(100);
+    scanned(&mut story, scan(1, "r1", first()));
+    story.now = at(110);
+    let answers = scanned(&mut story, scan(1, "r1", ScanTarget::Order));
+    assert_eq!(answers, [(1, redeemed(100, true)), (2, redeemed(110, false))]);
+    let attempted: Vec<_> = story.stored.attempts.iter().map(|attempt| &*attempt.ticket_id).collect();
+    assert_eq!(attempted, [ticket_id(1).to_string(), ticket_id(2).to_string()]);
+    assert_eq!(story.stored.rows().redemptions.len(), 2);
+}
+
+#[test]
+fn r_ticket_07_the_last_ticket_completes_the_order_in_the_same_decision() {
+    let mut story = couple();
+    scanned(&mut story, scan(1, "r1", first()));
+    let events = story.ok(&Command::Scan(scan(1, "r2", ScanTarget::Ticket(ticket_id(2)))));
+    assert!(matches!(events.as_slice(), [Event::Scanned(_), Event::Completed { .. }]));
+    assert_eq!(scanned(&mut story, scan(1, "r2", ScanTarget::Ticket(ticket_id(2)))), [(2, redeemed(0, true))]);
+    assert_eq!(scanned(&mut story, scan(1, "r3", ScanTarget::Ticket(ticket_id(2)))), [(2, already(0))]);
+    let completed_at = story.order.completed_at();
+    story.now = at(50);
+    assert_eq!(story.ok(&Command::Scan(scan(1, "r4", ScanTarget::Order))).len(), 1, "completed once");
+    assert_eq!(story.order.completed_at(), completed_at);
+}
+
+/// Spoils one thing about a scan.
+type Spoil = fn(&mut Scan);
+
+#[test]
+fn r_scan_04_the_first_reason_in_order_of_precedence_is_answered() {
+    let spoils: [(Spoil, ScanRejection); 4] = [
+        (|scan| scan.gate.merchant = Some("OTHER".parse().unwrap()), ScanRejection::NotYourMerchant),
+        (|scan| scan.gate.location = Some("ELSEWHERE".parse().unwrap()), ScanRejection::WrongLocation),
+        (
+            |scan| scan.entitlement = Some("LUNCH".parse().unwrap()),
+            ScanRejection::WrongEntitlement("BOARDING".parse().unwrap()),
+        ),
+        (|scan| scan.gate.departure = Some("SK-9.20251124".parse().unwrap()), ScanRejection::WrongDeparture),
+    ];
+    for first_spoiled in 0..spoils.len() {
+        for used in [false, true] {
+            let mut story = couple();
+            if used {
+                scanned(&mut story, scan(1, "r0", first()));
+            }
+            let mut bad = scan(1, "r1", first());
+            for (spoil, _) in &spoils[first_spoiled..] {
+                spoil(&mut bad);
+            }
+            let expected = refused(spoils[first_spoiled].1.clone());
+            assert_eq!(scanned(&mut story, bad), [(1, expected)]);
+            assert_eq!(story.order.tickets()[0].redemptions.len(), usize::from(used));
+        }
+    }
+}
+
+#[test]
+fn r_scan_04_a_gate_bound_to_nothing_and_one_bound_to_exactly_this_both_redeem() {
+    let any = Gate { merchant: None, location: None, departure: None, ..gate(1) };
+    let exact = Gate { departure: Some("SK-0.20251124".parse().unwrap()), ..gate(1) };
+    for gate in [any, exact] {
+        let mut story = couple();
+        let scan = Scan { gate, entitlement: Some("BOARDING".parse().unwrap()), ..scan(1, "r1", first()) };
+        assert_eq!(scanned(&mut story, scan), [(1, redeemed(0, false))]);
+    }
+}
+
+#[test]
+fn r_ticket_02_a_ticket_is_valid_from_its_payment_until_two_hours_after_departure() {
+    let mut story = couple();
+    story.order.tickets[0].valid_from = at(50);
+    for (seconds, answer) in [
+        (49, refused(ScanRejection::NotYetValid)),
+        (DEPARTS + 7_200, refused(ScanRejection::Expired)),
+        (DEPARTS + 7_199, redeemed(DEPARTS + 7_199, false)),
+    ] {
+        story.now = at(seconds);
+        assert_eq!(scanned(&mut story, scan(1, &seconds.to_string(), first())), [(1, answer)]);
+    }
+}
+
+#[test]
+fn r_scan_05_every_other_state_of_a_ticket_has_its_reason() {
+    for (status, reason) in [
+        (TicketStatus::PreGenerated, ScanRejection::NotActivated),
+        (TicketStatus::Refunded, ScanRejection::Refunded),
+        (TicketStatus::Changing, ScanRejection::Changed),
+        (TicketStatus::Changed, ScanRejection::Changed),
+        (TicketStatus::Cancelled, ScanRejection::Cancelled),
+        (TicketStatus::Expired, ScanRejection::Expired),
+    ] {
+        let mut story = couple();
+        story.order.tickets[0].status = status;
+        assert_eq!(scanned(&mut story, scan(1, "r1", first())), [(1, refused(reason))]);
+    }
+}
+
+#[test]
+fn a_refusal_takes_a_version_that_the_state_rows_tell() {
+    let mut story = couple();
+    let version = story.version;
+    let elsewhere = Gate { location: Some("ELSEWHERE".parse().unwrap()), ..gate(1) };
+    scanned(&mut story, Scan { gate: elsewhere, ..scan(1, "r1", first()) });
+    assert_eq!(story.version, version + 1);
+    assert_eq!(story.stored.rows().newest_version(), version + 1);
+}
+
+#[test]
+fn a_ticket_that_the_order_does_not_have_is_answered_with_nothing() {
+    let mut unpaid = Story::placed();
+    assert_eq!(scanned(&mut unpaid, scan(1, "r1", ScanTarget::Order)), []);
+    let mut story = couple();
+    let version = story.version;
+    assert_eq!(scanned(&mut story, scan(1, "r1", ScanTarget::Ticket(ticket_id(3)))), []);
+    assert_eq!(story.version, version, "the session logs the attempt");
+}

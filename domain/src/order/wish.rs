@@ -1,0 +1,195 @@
+//! What a traveller asks for, and the priced draft that it becomes on the catalogue of the moment.
+
+use std::collections::BTreeMap;
+
+use super::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
+use crate::catalogue::{Catalogue, Trip};
+use crate::departure::Stretch;
+use crate::fare::Quote;
+use crate::ids::{DepartureId, OrderId, SeatClassCode, TravellerId};
+use crate::money::Money;
+use crate::party::{Party, PassengerType};
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+/// Most journeys of one order: there and back, twice. Each is a hold on its own departure.
+pub const ITEMS_MAX: usize = 4;
+
+/// A journey as asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JourneyWish {
+    pub departure: DepartureId,
+    pub class: SeatClassCode,
+    /// `None`: the first stop.
+    pub board: Option<u8>,
+    /// `None`: the last stop.
+    pub alight: Option<u8>,
+    pub seats: SeatWish,
+}
+
+/// A request for an order, its fields parsed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wish {
+    pub traveller: TravellerId,
+    pub idempotency_key: Box<str>,
+    pub body_hash: [u8; 32],
+    pub locale: Box<str>,
+    pub contact: Contact,
+    pub passengers: Vec<Passenger>,
+    pub journeys: Vec<JourneyWish>,
+}
+
+impl Wish {
+    /// Checks the request against what is sold, and prices it. `lock_seconds` overrides the routes' locks.
+    /// Errors: field rejections that name the item; the departure's own refusals.
+    pub fn draft(
+        &self,
+        catalogue: &Catalogue,
+        id: OrderId,
+        now: Timestamp,
+        lock_seconds: Option<u32>,
+    ) -> Result<Draft, Rejection> {
+        let party = self.party()?;
+        if self.journeys.is_empty() || self.journeys.len() > ITEMS_MAX {
+            return Err(Rejection::field("items", format!("1 to {ITEMS_MAX} items")));
+        }
+        let mut priced = Vec::with_capacity(self.journeys.len());
+        for (index, journey) in self.journeys.iter().enumerate() {
+            self.check_seats(index, journey)?;
+            priced.push(price_item(catalogue, index, journey, party, now)?);
+        }
+        // Orders that meet take their seats in one order (rule 5).
+        priced.sort_by(|a, b| (&a.item.departure, a.item.stretch).cmp(&(&b.item.departure, b.item.stretch)));
+        let total = priced.iter().try_fold(Money::zero(catalogue.sale_currency()), |sum, item| {
+            sum.plus(item.quote.total).map_err(|error| Rejection::field("items", error.to_string()))
+        })?;
+        let lines = priced.iter().enumerate().flat_map(|(index, priced)| price_lines(index, priced)).collect();
+        let route_lock = priced.iter().map(|priced| priced.lock_seconds).min().unwrap_or(0);
+
+        Ok(Draft {
+            id,
+            traveller: self.traveller,
+            idempotency_key: self.idempotency_key.clone(),
+            body_hash: self.body_hash,
+            locale: self.locale.clone(),
+            contact: self.contact.clone(),
+            passengers: self.passengers.clone(),
+            items: priced.into_iter().map(|priced| priced.item).collect(),
+            price: Price { total, lines },
+            lock_seconds: lock_seconds.unwrap_or(route_lock),
+        })
+    }
+
+    fn party(&self) -> Result<Party, Rejection> {
+        let mut counts: BTreeMap<PassengerType, u16> = BTreeMap::new();
+        for passenger in &self.passengers {
+            let count = counts.entry(passenger.kind).or_default();
+            *count = count.saturating_add(1);
+        }
+        let of = |kind| counts.get(&kind).copied().unwrap_or(0);
+        Party::new(of(PassengerType::Adult), of(PassengerType::Child), of(PassengerType::Senior))
+            .ok_or_else(|| Rejection::field("passengers", "1 to 10 passengers"))
+    }
+
+    fn check_seats(&self, index: usize, journey: &JourneyWish) -> Result<(), Rejection> {
+        match &journey.seats {
+            SeatWish::Chosen(seats) if seats.len() != self.passengers.len() => {
+                Err(Rejection::field(format!("items[{index}].seatNumbers"), "one seat for every passenger"))
+            }
+            SeatWish::Chosen(_) | SeatWish::Any => Ok(()),
+        }
+    }
+}
+
+struct Priced {
+    item: Item,
+    quote: Quote,
+    lock_seconds: u32,
+}
+
+fn price_item(
+    catalogue: &Catalogue,
+    index: usize,
+    journey: &JourneyWish,
+    party: Party,
+    now: Timestamp,
+) -> Result<Priced, Rejection> {
+    let (_, route, _) = catalogue.departure(&journey.departure).ok_or(Rejection::DepartureNotFound)?;
+    let whole = route.whole();
+    let (board, alight) = (journey.board.unwrap_or(whole.board), journey.alight.unwrap_or(whole.alight));
+    let trip = Stretch::new(board, alight)
+        .and_then(|stretch| catalogue.trip(&journey.departure, stretch))
+        .ok_or_else(|| Rejection::field(format!("items[{index}].alightStop"), "a later stop of the departure"))?;
+    catalogue
+        .sellable(&trip, now)
+        .map_err(|unsellable| unsellable.rejection(&format!("items[{index}].departureId")))?;
+    let quote = catalogue.quote(&trip, &journey.class, party).map_err(|rejection| at_item(index, rejection))?;
+
+    let lock_seconds = 60 * u32::from(trip.route.seat_lock_minutes);
+    Ok(Priced { item: item_of(&trip, journey)?, quote, lock_seconds })
+}
+
+fn at_item(index: usize, rejection: Rejection) -> Rejection {
+    match rejection {
+        Rejection::Field { field, message } if field == "seatClass" => {
+            Rejection::field(format!("items[{index}].seatClass"), message)
+        }
+        other => other,
+    }
+}
+
+fn item_of(trip: &Trip<'_>, journey: &JourneyWish) -> Result<Item, Rejection> {
+    let port = |stop: u8| trip.route.stops.get(usize::from(stop)).map(|stop| stop.port.clone());
+    let missing = || Rejection::DepartureNotFound;
+    Ok(Item {
+        departure: journey.departure.clone(),
+        route: trip.route.code.clone(),
+        operator: trip.route.operator.clone(),
+        class: journey.class.clone(),
+        stretch: trip.stretch,
+        board_port: port(trip.stretch.board).ok_or_else(missing)?,
+        alight_port: port(trip.stretch.alight).ok_or_else(missing)?,
+        departs_at: trip.departs_at,
+        arrives_at: trip.arrives_at,
+        wish: journey.seats.clone(),
+        seats: Vec::new(),
+    })
+}
+
+fn price_lines(index: usize, priced: &Priced) -> impl Iterator<Item = PriceLine> {
+    let class = &priced.item.class;
+    priced.quote.lines.iter().map(move |line| PriceLine {
+        item: index as u16,
+        kind: line.passenger_type,
+        class: class.clone(),
+        count: line.count,
+        unit_minor: line.unit.minor,
+        discount_minor: line.discount.minor,
+        total_minor: line.total.minor,
+        explanation: explain(line).into(),
+    })
+}
+
+/// In words that a clerk can check against the fare table.
+fn explain(line: &crate::fare::PriceLine) -> String {
+    use std::fmt::Write as _;
+
+    let mut text = format!("fare {} of revision {}", line.fare.index, line.fare.revision);
+    // Writing into a string cannot fail.
+    if let Some(times) = line.fare.times {
+        let clock = |minutes: u16| (minutes / 60, minutes % 60);
+        let ((from_h, from_m), (until_h, until_m)) = (clock(times.from), clock(times.until));
+        let _ = write!(text, ", {from_h:02}:{from_m:02}–{until_h:02}:{until_m:02}");
+    }
+    let _ = write!(text, ", {}", line.fare.day_type.code());
+    if let Some(source) = line.fare.source_price {
+        let _ = write!(text, ", from {source}");
+    }
+    if line.fare.assumed {
+        text.push_str(", assumed");
+    }
+    if let Some(tier) = line.tier {
+        let _ = write!(text, ", {} % off from {} passengers", tier.discount_percent, tier.min_party);
+    }
+    text
+}

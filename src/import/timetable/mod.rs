@@ -1,0 +1,91 @@
+//! A timetable as a directory of CSV files (`config/demo/README.md` describes them): operators, ports, places,
+//! vehicles, holidays, routes, departures, headways and fares.
+//!
+//! What is malformed is an [`ImportError`] that names file, line and column. What is sound but not for us (another
+//! sales channel, an operator without a route) is [`Skipped`] and listed. Reading the same directory again gives the
+//! same commands, and those change nothing in a catalogue that has them.
+
+mod fares;
+mod network;
+mod routes;
+mod sheet;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::Path;
+
+use deeptravel_domain::catalogue::{Command, Zone};
+use deeptravel_domain::fare::DateRange;
+use deeptravel_domain::money::Currency;
+
+pub use sheet::ImportError;
+use sheet::{Line, Sheet};
+
+/// A line that was understood and left out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Skipped {
+    pub file: &'static str,
+    /// From 1, the header included.
+    pub line: u64,
+    pub why: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.why)
+    }
+}
+
+/// What a directory holds.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Timetable {
+    /// The currency of all prices: the catalogue must have the same.
+    pub sale_currency: Currency,
+    /// In an order in which nothing names what comes later.
+    pub commands: Vec<Command>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// `timetable.csv`: what holds for all files.
+struct Settings {
+    /// The service dates of all schedules.
+    period: DateRange,
+    time_zone: Zone,
+    sale_currency: Currency,
+}
+
+/// The lines left out so far.
+#[derive(Default)]
+struct SkipList(Vec<Skipped>);
+
+impl SkipList {
+    fn add(&mut self, line: &Line, why: impl Into<String>) {
+        self.0.push(Skipped { file: line.file(), line: line.number(), why: why.into() });
+    }
+}
+
+/// Reads a directory.
+pub fn read(dir: &Path) -> Result<Timetable, ImportError> {
+    let settings = settings(dir)?;
+    let mut skipped = SkipList::default();
+    let network = network::read(dir)?;
+    let routes = routes::read(dir, &settings, &network, &mut skipped)?;
+    let fares = fares::read(dir, &settings, &network, &routes, &mut skipped)?;
+
+    let mut commands = network.into_commands(&routes, &mut skipped);
+    commands.extend(routes.into_commands());
+    commands.extend(fares);
+    skipped.0.sort_by_key(|left_out| (left_out.file, left_out.line));
+    Ok(Timetable { sale_currency: settings.sale_currency, commands, skipped: skipped.0 })
+}
+
+fn settings(dir: &Path) -> Result<Settings, ImportError> {
+    let sheet = Sheet::required(dir, "timetable.csv", &["first_date", "last_date", "time_zone", "sale_currency"])?;
+    let [line] = &sheet.lines[..] else { return Err(sheet.error("has exactly one line below the header")) };
+    let period = DateRange::new(line.parse("first_date")?, line.parse("last_date")?)
+        .ok_or_else(|| line.error("last_date", "is before the first"))?;
+    let time_zone =
+        Zone::named(line.text("time_zone")?).map_err(|unknown| line.error("time_zone", unknown.to_string()))?;
+    Ok(Settings { period, time_zone, sale_currency: line.parse("sale_currency")? })
+}
