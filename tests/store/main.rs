@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
 
+mod outage;
+mod rates;
+mod start;
 mod support;
 
 use std::collections::BTreeMap;
