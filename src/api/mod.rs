@@ -7,14 +7,20 @@
 
 mod answer;
 pub mod auth;
+mod departure_view;
+mod departures;
 pub mod extract;
+mod login;
 mod middleware;
 mod openapi;
 mod ops;
+mod places;
 mod problem;
 pub mod query;
+mod search;
 mod seen;
 mod server;
+pub mod view;
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -106,5 +112,10 @@ impl Deref for Api {
 
 /// Every area of the interface.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.configure(ops::routes);
+    config
+        .configure(login::routes)
+        .configure(places::routes)
+        .configure(search::routes)
+        .configure(departures::routes)
+        .configure(ops::routes);
 }
