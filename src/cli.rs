@@ -88,7 +88,7 @@ pub async fn run() -> anyhow::Result<()> {
     let Cli { config: args, command } = Cli::parse();
     let command = command.unwrap_or(Command::Demo { timetable: None });
     if matches!(command, Command::Openapi) {
-        println!("{}", api::openapi_json()?);
+        println!("{}", api::document().to_pretty_json()?);
         return Ok(());
     }
     let demo = matches!(command, Command::Demo { .. });

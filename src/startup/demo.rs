@@ -15,7 +15,7 @@ use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Runn
 use deeptravel_wechat::{Client, Config as WechatConfig};
 
 use super::secrets::{DemoSecrets, demo_key};
-use super::serve::{Keys, bind, run, wechat_client};
+use super::serve::{Keys, Listening, wechat_client};
 use super::{Core, create_private};
 use crate::config::Config;
 use crate::gateway::WechatGateway;
@@ -50,8 +50,8 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
     };
     create_private(&config.data_dir)?;
     let secrets = DemoSecrets::load_or_make(&config.data_dir)?;
-    let listener = bind(config.server.listen)?;
-    config.server.listen = listener.local_addr()?;
+    let listening = Listening::start(&config)?;
+    config.server.listen = listening.address;
     let (wechat, simulator) = demo_wechat(&config, &secrets)?;
 
     let core = Core::start(&config, Arc::new(WechatGateway::new(wechat.clone()))).await?;
@@ -62,7 +62,7 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
         documents: DocumentKeys::new(demo_key(&secrets.document_key)?)?,
     };
     let greeting = greeting(&config, simulator.as_ref());
-    run(core, config, listener, wechat, keys, greeting).await
+    listening.serve(core, &config, wechat, keys, &greeting).await
     // The simulator stops when it is dropped, after the server.
 }
 

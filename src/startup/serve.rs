@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use actix_rt::task::JoinHandle;
+use actix_web::dev::ServerHandle;
 use anyhow::{Context, bail};
 use deeptravel_domain::code::CodeKeys;
 use deeptravel_domain::sealing::DocumentKeys;
@@ -12,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Core;
 use super::secrets::{DEMO_SECRETS, read_keys};
-use crate::api::{self, ApiParts, ApiSettings};
+use crate::api::{self, ApiParts, ApiSettings, Slot};
 use crate::config::Config;
 use crate::gateway::WechatGateway;
 use crate::postgres::Lists;
@@ -27,9 +29,9 @@ pub struct Keys {
 /// Production: everything from configuration.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (wechat, keys) = check(&config)?;
-    let listener = bind(config.server.listen)?;
+    let listening = Listening::start(&config)?;
     let core = Core::start(&config, Arc::new(WechatGateway::new(wechat.clone()))).await?;
-    run(core, config, listener, wechat, keys, String::new()).await
+    listening.serve(core, &config, wechat, keys, "").await
 }
 
 /// Whether everything that production needs is configured; errors name the key.
@@ -70,23 +72,59 @@ pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
     .map_err(|error| anyhow::anyhow!("wechat.{}: {}", error.field, error.problem))
 }
 
-/// Bound before anything else, so that a taken port costs nothing and port 0 is known early.
-pub fn bind(listen: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
-    std::net::TcpListener::bind(listen).with_context(|| format!("server.listen = {listen}"))
+/// A server that listens, live but not ready, until it is given a core.
+pub struct Listening {
+    server: JoinHandle<std::io::Result<()>>,
+    handle: ServerHandle,
+    slot: Slot,
+    pub address: SocketAddr,
 }
 
-/// Serves until told to stop. `greeting` is printed once the server answers.
-pub async fn run(
-    mut core: Core,
-    config: Config,
-    listener: std::net::TcpListener,
-    wechat: Client,
-    keys: Keys,
-    greeting: String,
-) -> anyhow::Result<()> {
-    let fatal = core.fatal();
-    let address = listener.local_addr()?;
-    let parts = ApiParts {
+impl Listening {
+    /// Before anything else, so that a taken port costs nothing and port 0 is known early.
+    pub fn start(config: &Config) -> anyhow::Result<Listening> {
+        let slot = Slot::default();
+        let listen = config.server.listen;
+        let (server, address) =
+            api::serve_slot(listen, &slot, config.workers()).with_context(|| format!("server.listen = {listen}"))?;
+        let handle = server.handle();
+        Ok(Listening { server: actix_rt::spawn(server), handle, slot, address })
+    }
+
+    /// Serves until told to stop. `greeting` is printed once the server answers.
+    pub async fn serve(
+        self,
+        mut core: Core,
+        config: &Config,
+        wechat: Client,
+        keys: Keys,
+        greeting: &str,
+    ) -> anyhow::Result<()> {
+        let fatal = core.fatal();
+        self.slot.fill(parts(&core, config, wechat, keys)?);
+        println!("listening on http://{}", self.address);
+        println!("{}", core.describe_database());
+        if !greeting.is_empty() {
+            println!("{greeting}");
+        }
+
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let outcome = tokio::select! {
+            error = fatal => Err(error),
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+        };
+        // After a fatal fault nothing more can be answered: do not wait for requests that wait for the journal.
+        self.handle.stop(outcome.is_ok()).await;
+        self.server.await.context("the HTTP server")??;
+        let stopped = core.stop().await;
+        outcome.and(stopped)
+    }
+}
+
+fn parts(core: &Core, config: &Config, wechat: Client, keys: Keys) -> anyhow::Result<ApiParts> {
+    Ok(ApiParts {
         engine: core.engine.clone(),
         lists: Arc::new(Lists::new(core.database.clone())),
         wechat,
@@ -97,31 +135,10 @@ pub async fn run(
         settings: ApiSettings {
             max_in_flight: config.server.max_in_flight,
             ops_allow: config.server.ops_allow.clone(),
-            traveller_session_seconds: 3600 * i64::from(config.session.traveller_hours),
-            staff_session_seconds: 3600 * i64::from(config.session.staff_hours),
-            validator_session_seconds: 3600 * i64::from(config.session.validator_hours),
-            code_seconds: i64::from(config.session.code_seconds),
+            traveller_session_seconds: 3600 * config.session.traveller_hours,
+            staff_session_seconds: 3600 * config.session.staff_hours,
+            validator_session_seconds: 3600 * config.session.validator_hours,
+            code_seconds: config.session.code_seconds,
         },
-    };
-    let server = api::serve(listener, parts, config.workers())?;
-    let handle = server.handle();
-    let serving = actix_rt::spawn(server);
-    println!("listening on http://{address}");
-    println!("{}", core.describe_database());
-    if !greeting.is_empty() {
-        println!("{greeting}");
-    }
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let outcome = tokio::select! {
-        error = fatal => Err(error),
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-    };
-    // After a fatal fault nothing more can be answered: do not wait for requests that wait for the journal.
-    handle.stop(outcome.is_ok()).await;
-    serving.await.context("the HTTP server")??;
-    let stopped = core.stop().await;
-    outcome.and(stopped)
+    })
 }

@@ -1,0 +1,66 @@
+//! From an owner's answer to a response: nothing is shown before it is durable (rule 9), and lists wait for what their
+//! session was shown (rule 13).
+
+use std::time::Duration;
+
+use deeptravel_actors::journal::Position;
+use deeptravel_actors::outage::{Answer, Reply};
+use deeptravel_actors::ports::StoreError;
+use deeptravel_domain::identity::SecretHash;
+
+use super::{Api, Problem};
+
+/// A list waits this long for the projector (rule 13).
+const LIST_WAIT: Duration = Duration::from_secs(2);
+
+impl Api {
+    /// An owner's answer, once it may be shown; refusals too.
+    pub async fn durable<T>(&self, answer: Answer<T>) -> Result<T, Problem> {
+        let Reply { outcome, position } = answer?;
+        self.engine.durable(position).await?;
+        Ok(outcome?)
+    }
+
+    /// As [`Api::durable`], and the session's next list will contain it.
+    pub async fn shown<T>(&self, token: &SecretHash, answer: Answer<T>) -> Result<T, Problem> {
+        let Reply { outcome, position } = answer?;
+        self.engine.durable(position).await?;
+        self.0.seen.note(token, position, self.projected());
+        Ok(outcome?)
+    }
+
+    /// Reads a list that contains everything this session was shown.
+    pub async fn list<T, F>(&self, token: &SecretHash, read: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let wanted = self.0.seen.of(token);
+        if self.projected() < wanted {
+            let mut projected = self.engine.services().projected.clone();
+            let follows = projected.wait_for(|position| *position >= wanted);
+            match tokio::time::timeout(LIST_WAIT, follows).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) | Err(_) => return Err(Problem::storage_unavailable()),
+            }
+        }
+        self.on_io(read).await.and_then(|read| read.map_err(Problem::from))
+    }
+
+    /// Runs what waits for the network on the I/O runtime. Not cancelled when the client leaves.
+    pub async fn on_io<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
+        self.io.spawn(work).await.map_err(|error| {
+            tracing::error!(%error, "A task on the I/O runtime did not end: {error}");
+            Problem::of_status(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR)
+        })
+    }
+
+    /// The session has ended: nothing is kept for it.
+    pub fn forget_session(&self, token: &SecretHash) {
+        self.0.seen.forget(token);
+    }
+
+    fn projected(&self) -> Position {
+        *self.engine.services().projected.borrow()
+    }
+}

@@ -1,0 +1,311 @@
+//! Every error on the wire: a problem document (RFC 9457) with a stable code. The middleware renders it, because only
+//! there the request's id is known.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use deeptravel_actors::outage::Outage;
+use deeptravel_actors::ports::StoreError;
+use deeptravel_domain::rejection::{Kind, Rejection};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Longest message about a field, in characters: a message may repeat what the client sent.
+const MESSAGE_CHARS_MAX: usize = 200;
+/// Content type of every error.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A field or parameter that is wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Path of the field in the request.
+    #[schema(value_type = String, example = "passengers[0].type")]
+    pub field: Cow<'static, str>,
+    #[schema(value_type = String)]
+    pub message: Cow<'static, str>,
+}
+
+/// An error document (RFC 9457).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// Always `about:blank`: `code` tells the errors apart.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    #[schema(example = 422)]
+    status: u16,
+    /// What is wrong, for people.
+    #[schema(value_type = String)]
+    detail: Cow<'static, str>,
+    /// Stable code, for programs.
+    #[schema(value_type = String, example = "VALIDATION_ERROR")]
+    code: Cow<'static, str>,
+    /// The fields at fault; empty when none is.
+    errors: Vec<FieldError>,
+    /// As in the `X-Request-Id` header; quote it when you ask for help.
+    request_id: String,
+    /// With `SOLD_OUT`: seats that are left of that class on that stretch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<u16>,
+}
+
+/// An error on its way out. Boxed: results carry it everywhere, and it is rare.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem(Box<Details>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Details {
+    status: StatusCode,
+    code: Cow<'static, str>,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    retry_after_seconds: Option<u32>,
+    /// Methods that the path has, when the one asked for is not among them.
+    allow: Option<HeaderValue>,
+    available: Option<u16>,
+}
+
+impl Problem {
+    pub fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Problem {
+        Problem(Box::new(Details {
+            status,
+            code: code.into(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_seconds: None,
+            allow: None,
+            available: None,
+        }))
+    }
+
+    /// Understood, but this field is not acceptable.
+    pub fn field(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Problem {
+        let code = "VALIDATION_ERROR";
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, "a value of the request is not acceptable")
+            .naming(field, message)
+    }
+
+    pub fn unauthenticated(detail: &'static str) -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", detail)
+    }
+
+    pub fn forbidden(detail: &'static str) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "FORBIDDEN", detail)
+    }
+
+    /// Load or outage: to be repeated after some seconds.
+    pub fn unavailable(code: &'static str, detail: &'static str, retry_after_seconds: u32) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(retry_after_seconds)
+    }
+
+    pub fn storage_unavailable() -> Problem {
+        Problem::unavailable("STORAGE_UNAVAILABLE", "the database is not available", 2)
+    }
+
+    pub fn payment_provider() -> Problem {
+        Problem::new(StatusCode::BAD_GATEWAY, "PAYMENT_PROVIDER", "the payment provider gives no answer; ask again")
+    }
+
+    pub fn method_not_allowed(allow: &str) -> Problem {
+        let detail = format!("this path has {allow}");
+        let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail);
+        problem.0.allow = HeaderValue::from_str(allow).ok();
+        problem
+    }
+
+    /// For a status that somebody else chose.
+    pub fn of_status(status: StatusCode) -> Problem {
+        let detail = status.canonical_reason().unwrap_or("error");
+        let code = match status {
+            StatusCode::NOT_FOUND => "NOT_FOUND",
+            StatusCode::METHOD_NOT_ALLOWED => "METHOD_NOT_ALLOWED",
+            StatusCode::PAYLOAD_TOO_LARGE => "PAYLOAD_TOO_LARGE",
+            status if status.is_client_error() => "BAD_REQUEST",
+            _ => "INTERNAL_ERROR",
+        };
+        Problem::new(status, code, detail)
+    }
+
+    /// Adds a field at fault.
+    #[must_use]
+    pub fn naming(mut self, field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Problem {
+        let mut message = message.into();
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
+            message.to_mut().truncate(end);
+        }
+        self.0.errors.push(FieldError { field: field.into(), message });
+        self
+    }
+
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Problem {
+        self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+
+    /// The response, complete.
+    pub fn render(self, request_id: &str) -> HttpResponse<BoxBody> {
+        let Details { status, code, detail, errors, retry_after_seconds, allow, available } = *self.0;
+        let mut response = HttpResponse::build(status);
+        response.insert_header((CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
+        if let Some(seconds) = retry_after_seconds {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        if let Some(allow) = allow {
+            response.insert_header((ALLOW, allow));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        }
+        let document = ProblemDocument {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("error"),
+            status: status.as_u16(),
+            detail,
+            code,
+            errors,
+            request_id: request_id.to_owned(),
+            available,
+        };
+        response.body(serde_json::to_vec(&document).expect("strings and integers always serialise"))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0.status.as_u16(), self.0.code)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// Carries the problem to the middleware, which renders it.
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::new(self.0.status);
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Problem {
+        let status = match rejection.kind() {
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::Conflict => StatusCode::CONFLICT,
+            Kind::Unacceptable => StatusCode::UNPROCESSABLE_ENTITY,
+            Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Kind::Forbidden => StatusCode::FORBIDDEN,
+        };
+        let mut problem = Problem::new(status, rejection.code(), rejection.to_string());
+        if let Rejection::SoldOut { available, .. } = &rejection {
+            problem.0.available = Some(*available);
+        }
+        match rejection {
+            Rejection::Field { field, message } => problem.naming(field, message),
+            _ => problem,
+        }
+    }
+}
+
+impl From<Outage> for Problem {
+    fn from(outage: Outage) -> Problem {
+        match outage {
+            Outage::Overloaded => Problem::unavailable("OVERLOADED", "too much is under way", 1),
+            Outage::Rebuilding => Problem::unavailable("REBUILDING", "this part is being rebuilt after a fault", 1),
+            Outage::SetAside => {
+                Problem::unavailable("SET_ASIDE", "this request was set aside because it caused a fault twice", 60)
+            }
+            Outage::Storage => Problem::storage_unavailable(),
+            Outage::Journal => Problem::unavailable("NOT_DURABLE", "nothing can be made durable now", 5),
+            Outage::JournalFull => Problem::unavailable("STORAGE_FULL", "there is no space for new sales", 30),
+            Outage::Provider => Problem::payment_provider().retry_after(2),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    /// Reported here, once.
+    fn from(error: StoreError) -> Problem {
+        match error {
+            StoreError::Unavailable(why) => {
+                tracing::warn!(%why, "A list cannot be read: {why}");
+                Problem::storage_unavailable()
+            }
+            StoreError::Data(why) | StoreError::Fenced(why) => {
+                tracing::error!(%why, "A list cannot be shown: {why}");
+                Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::MessageBody;
+
+    use super::*;
+
+    fn document(problem: Problem) -> serde_json::Value {
+        let body = problem.render("r1").into_body().try_into_bytes().unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[test]
+    fn a_field_rejection_names_its_field() {
+        let problem = Problem::from(Rejection::field("passengers[0].type", "is unknown"));
+        assert_eq!(problem.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let document = document(problem);
+        assert_eq!(document["code"], "VALIDATION_ERROR");
+        assert_eq!(document["errors"][0]["field"], "passengers[0].type");
+        assert_eq!(document["requestId"], "r1");
+    }
+
+    #[test]
+    fn r_hold_02_sold_out_says_what_is_left() {
+        let problem = Problem::from(Rejection::SoldOut { wanted: 3, available: 1 });
+        assert_eq!(problem.status(), StatusCode::CONFLICT);
+        assert_eq!(document(problem)["available"], 1);
+    }
+
+    #[test]
+    fn an_outage_asks_to_come_back() {
+        let response = Problem::from(Outage::JournalFull).render("r1");
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "30");
+        assert_eq!(Problem::from(Outage::Provider).status(), StatusCode::BAD_GATEWAY);
+    }
+
+    #[test]
+    fn a_long_message_is_cut() {
+        let problem = Problem::field("name", "港".repeat(1_000));
+        assert_eq!(problem.errors()[0].message.chars().count(), MESSAGE_CHARS_MAX);
+    }
+}
