@@ -207,7 +207,7 @@ CREATE TABLE scan_attempts (
     -- Empty when the code named no ticket.
     ticket_id text COLLATE "C",
     attempted_at timestamptz,
-    -- Of the order's key; without a ticket, of the validator session's.
+    -- Of the order's key; without a ticket, of the identities'.
     version bigint,
     operator_username text COLLATE "C",
     device_id text COLLATE "C",

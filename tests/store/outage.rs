@@ -3,7 +3,7 @@
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::{Store, migrate, read_position};
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::ports::{Store as _, StoreError};
+use deeptravel_actors::ports::{Lists as _, Store as _, StoreError};
 use deeptravel_domain::order::ScanTarget;
 
 use crate::support::*;

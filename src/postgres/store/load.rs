@@ -13,8 +13,8 @@ use deeptravel_domain::order::rows::{
     LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, RedemptionRow, TicketRow,
 };
 use futures_util::{TryStreamExt, pin_mut};
+use tokio_postgres::IsolationLevel;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{IsolationLevel, Row};
 
 use super::codec::{BigInt, Codec};
 use super::table::{Table, positions, sql};
@@ -35,26 +35,26 @@ pub(super) async fn rows<T: Table>(
     sql: &str,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<T>, StoreError> {
-    let rows = rows_and(client, sql, parameters, |_| Ok(())).await?;
-    Ok(rows.into_iter().map(|(row, ())| row).collect())
-}
-
-/// The rows that a statement answers, each with what else `beside` reads in its columns.
-pub(in crate::postgres) async fn rows_and<T: Table, U>(
-    client: &impl GenericClient,
-    sql: &str,
-    parameters: &[&(dyn ToSql + Sync)],
-    beside: impl Fn(&Row) -> Result<U, tokio_postgres::Error>,
-) -> Result<Vec<(T, U)>, StoreError> {
     let statement = client.prepare_cached(sql).await?;
     let positions = positions::<T>(statement.columns());
     let answer = client.query_raw(&statement, parameters.iter().copied()).await?;
     pin_mut!(answer);
     let mut rows = Vec::new();
     while let Some(row) = answer.try_next().await? {
-        rows.push((T::get(&row, &positions)?, beside(&row)?));
+        rows.push(T::get(&row, &positions)?);
     }
     Ok(rows)
+}
+
+/// The first column of the rows that a statement answers, such as ids.
+pub(in crate::postgres) async fn texts(
+    client: &impl GenericClient,
+    sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<String>, StoreError> {
+    let statement = client.prepare_cached(sql).await?;
+    let answer = client.query(&statement, parameters).await?;
+    Ok(answer.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
 pub(super) async fn departure(client: &impl GenericClient, id: &str) -> Result<Option<StoredDeparture>, StoreError> {
@@ -159,9 +159,7 @@ pub(super) async fn warm_orders(
     tickets_before: jiff::Timestamp,
     limit: i64,
 ) -> Result<Vec<OrderRows>, StoreError> {
-    let statement = client.prepare_cached(sql!("load/order_ids_warm.sql")).await?;
-    let answer = client.query(&statement, &[&tickets_before, &limit]).await?;
-    let ids = answer.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+    let ids = texts(client, sql!("load/order_ids_warm.sql"), &[&tickets_before, &limit]).await?;
     orders(client, &ids).await
 }
 
