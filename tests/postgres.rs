@@ -34,23 +34,6 @@ async fn until_back(store: &Database) {
 }
 
 #[test]
-fn every_query_file_fits_the_migrated_schema() {
-    let database = fresh_database().unwrap();
-    io_runtime().block_on(async {
-        let (client, connection) = database.config.connect(NoTls).await.unwrap();
-        tokio::spawn(connection);
-        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/queries")).unwrap();
-        for file in files {
-            let path = file.unwrap().path();
-            let sql = std::fs::read_to_string(&path).unwrap();
-            if let Err(error) = client.prepare(&sql).await {
-                panic!("{}: {error:?}", path.display());
-            }
-        }
-    });
-}
-
-#[test]
 fn processes_that_migrate_at_once_wait_for_each_other() {
     let database = fresh_database().unwrap();
     io_runtime().block_on(async {

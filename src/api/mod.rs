@@ -38,6 +38,7 @@ use deeptravel_actors::engine::Engine;
 use deeptravel_actors::ports::Lists;
 use deeptravel_domain::code::CodeKeys;
 use deeptravel_domain::sealing::DocumentKeys;
+use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use openapi::document;
@@ -57,6 +58,8 @@ pub struct ApiSettings {
     pub traveller_session_seconds: u32,
     /// A staff token is valid this long, in seconds: a shift.
     pub staff_session_seconds: u32,
+    /// A gate's session is valid this long, in seconds.
+    pub validator_session_seconds: u32,
     /// A shown code is valid this long, in seconds; the app asks for a fresh one before.
     pub code_seconds: u32,
 }
@@ -69,6 +72,7 @@ impl Default for ApiSettings {
             ops_allow: Vec::new(),
             traveller_session_seconds: 7 * 24 * 60 * 60,
             staff_session_seconds: 12 * 60 * 60,
+            validator_session_seconds: 16 * 60 * 60,
             code_seconds: 120,
         }
     }
@@ -84,6 +88,8 @@ pub struct ApiParts {
     pub document_keys: Arc<DocumentKeys>,
     /// Runs everything that waits for the network; not an HTTP worker's runtime.
     pub io: tokio::runtime::Handle,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
     pub settings: ApiSettings,
 }
 

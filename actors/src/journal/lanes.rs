@@ -8,6 +8,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -28,7 +29,6 @@ const LANES: usize = 64;
 pub(super) const LEADER_GRACE: Duration = Duration::from_millis(2);
 
 /// What the writer has achieved.
-#[derive(Debug)]
 pub(super) struct Progress {
     durable: AtomicU64,
     ended: OnceLock<JournalFailed>,
@@ -139,6 +139,15 @@ impl Progress {
         // Set after the last position was published: look again, lest a durable record is called failed.
         let ended = self.ended.get()?;
         Some(if self.durable() >= position { Ok(()) } else { Err(ended.clone()) })
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress")
+            .field("durable", &self.durable())
+            .field("ended", &self.ended())
+            .finish_non_exhaustive()
     }
 }
 

@@ -29,6 +29,7 @@ mod segments;
 mod space;
 mod writer;
 
+use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,6 @@ struct Running {
 }
 
 /// What the handle, the writer and the readers share.
-#[derive(Debug)]
 struct Shared {
     dir: PathBuf,
     options: JournalOptions,
@@ -246,6 +246,13 @@ impl Journal {
             Some(JournalFailed::Closed) | None => Ok(self.durable()),
             Some(failed) => Err(failed),
         }
+    }
+}
+
+/// Short, because it is printed with every actor that holds a journal.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("dir", &self.dir).field("progress", &self.progress).finish_non_exhaustive()
     }
 }
 

@@ -106,7 +106,7 @@ fn create(disk: &dyn Disk, dir: &Path, options: &JournalOptions) -> Result<Ident
     let header = SegmentHeader { journal: identity.journal, node: options.node, link, before_ms: NO_TIME_MS };
     let spare = dir.join(SPARE_FILE);
     let bytes = if options.preallocate { options.segment_bytes } else { 0 };
-    create_space(disk, &spare, bytes)
+    create_space(disk, &spare, bytes, &AtomicBool::new(false))
         .and_then(|file| begin(disk, dir, &*file, &header))
         .map_err(OpenError::io("create a segment in", dir))?;
     identity.write(disk, dir)?;

@@ -1,29 +1,34 @@
 //! Prepares the next segment's space on a thread of its own, so that rolling over does not stall the writer.
+//!
+//! A full disk is tried again, and meanwhile `append` takes only what fits into the segment at hand. Any other error
+//! is a failed write like every other: fatal when the space is needed (rule 10).
 
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::Shared;
 use super::disk::DiskFile;
 use super::segment::{SPARE_FILE, create_space};
-use super::{Shared, lock};
 
-/// After a failure (a full disk) the space is tried again this often.
+/// A full disk is tried again this often.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long the writer waits for space that cannot be prepared, before this counts as a failed write. By then
-/// `append` has been refusing for the length of a segment's reserve.
+/// How long the writer waits for a full disk to have space again, before this counts as a failed write. It comes to
+/// that only if a batch was taken before the disk was found to be full.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+type Space = io::Result<Box<dyn DiskFile>>;
 
 #[derive(Debug)]
 pub(super) struct Preparer {
     orders: Option<Sender<()>>,
-    ready: Receiver<Box<dyn DiskFile>>,
+    ready: Receiver<Space>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
-    last_error: Arc<Mutex<Option<io::Error>>>,
+    closing: Arc<AtomicBool>,
 }
 
 impl Preparer {
@@ -31,13 +36,12 @@ impl Preparer {
     pub(super) fn start(shared: &Arc<Shared>) -> io::Result<Self> {
         let (orders, ordered) = channel();
         let (deliver, ready) = channel();
-        let last_error = Arc::new(Mutex::new(None));
+        let closing = Arc::new(AtomicBool::new(false));
         let thread = std::thread::Builder::new().name("journal-prepare".into()).spawn({
-            let (shared, last_error) = (Arc::clone(shared), Arc::clone(&last_error));
-            move || prepare(&shared, &ordered, &deliver, &last_error)
+            let (shared, closing) = (Arc::clone(shared), Arc::clone(&closing));
+            move || prepare(&shared, &ordered, &deliver, &closing)
         })?;
-        let preparer =
-            Self { orders: Some(orders), ready, thread: Some(thread), shared: Arc::clone(shared), last_error };
+        let preparer = Self { orders: Some(orders), ready, thread: Some(thread), shared: Arc::clone(shared), closing };
         preparer.order();
         Ok(preparer)
     }
@@ -51,20 +55,18 @@ impl Preparer {
     }
 
     /// The prepared space, waiting while it is being made.
-    pub(super) fn take(&self) -> io::Result<Box<dyn DiskFile>> {
+    pub(super) fn take(&self) -> Space {
         let since = Instant::now();
         loop {
             match self.ready.recv_timeout(RETRY) {
-                Ok(space) => return Ok(space),
+                Ok(space) => return space,
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(io::Error::other("the thread that prepares segments has ended"));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let failing = self.shared.space.exhausted.load(Ordering::Relaxed);
-            if failing && since.elapsed() >= PATIENCE {
-                let error = lock(&self.last_error).take();
-                return Err(error.unwrap_or_else(|| io::ErrorKind::StorageFull.into()));
+            if self.shared.space.exhausted.load(Ordering::Relaxed) && since.elapsed() >= PATIENCE {
+                return Err(io::ErrorKind::StorageFull.into());
             }
         }
     }
@@ -73,43 +75,42 @@ impl Preparer {
 impl Drop for Preparer {
     fn drop(&mut self) {
         self.orders = None;
+        self.closing.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // Not needed until the next start, which would make a new one anyway.
+        let _ = self.shared.disk.remove(&self.shared.dir.join(SPARE_FILE));
     }
 }
 
-fn prepare(
-    shared: &Shared,
-    ordered: &Receiver<()>,
-    deliver: &Sender<Box<dyn DiskFile>>,
-    last_error: &Mutex<Option<io::Error>>,
-) {
+fn prepare(shared: &Shared, ordered: &Receiver<()>, deliver: &Sender<Space>, closing: &AtomicBool) {
     let path = shared.dir.join(SPARE_FILE);
     let bytes = if shared.options.preallocate { shared.options.segment_bytes } else { 0 };
     while ordered.recv().is_ok() {
         let space = loop {
-            match create_space(&*shared.disk, &path, bytes) {
-                Ok(space) => break space,
-                Err(error) => {
-                    let first = !shared.space.exhausted.swap(true, Ordering::Relaxed);
-                    if first {
-                        tracing::error!(%error, "Cannot prepare the journal's next segment; new records are refused when this one is full");
-                    }
-                    *lock(last_error) = Some(error);
-                    // What was written of it would keep the disk full. If it cannot be removed, the retry truncates it.
-                    let _ = shared.disk.remove(&path);
-                }
+            let error = match create_space(&*shared.disk, &path, bytes, closing) {
+                Err(error) if is_full(&error) => error,
+                space => break space,
+            };
+            if !shared.space.exhausted.swap(true, Ordering::Relaxed) {
+                tracing::error!(%error, "No space for the journal's next segment; records are refused when this one is full");
             }
+            // What was written of it would keep the disk full. If it cannot be removed, the retry empties it.
+            let _ = shared.disk.remove(&path);
             if ordered.recv_timeout(RETRY) == Err(RecvTimeoutError::Disconnected) {
                 return;
             }
         };
         if shared.space.exhausted.swap(false, Ordering::Relaxed) {
-            tracing::info!("The journal's next segment is prepared again");
+            tracing::info!("There is space for the journal's next segment again");
         }
         if deliver.send(space).is_err() {
             return;
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

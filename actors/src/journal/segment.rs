@@ -5,6 +5,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use uuid::Uuid;
 
@@ -142,12 +143,20 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<SegmentFile>> {
 /// segment of them.
 const ZERO_BYTES: usize = 1024 * 1024;
 
-/// Creates the space of a segment: `bytes` zeros, or an empty file.
-pub(super) fn create_space(disk: &dyn Disk, path: &Path, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
+/// Creates the space of a segment: `bytes` zeros, or an empty file. Ends early when it is no longer wanted.
+pub(super) fn create_space(
+    disk: &dyn Disk,
+    path: &Path,
+    bytes: u64,
+    unwanted: &AtomicBool,
+) -> io::Result<Box<dyn DiskFile>> {
     let file = disk.create(path)?;
     let zeros = vec![0; ZERO_BYTES.min(bytes as usize)];
     let mut offset = 0;
     while offset < bytes {
+        if unwanted.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let piece = &zeros[..zeros.len().min((bytes - offset) as usize)];
         file.write_all_at(piece, offset)?;
         file.sync()?;

@@ -66,7 +66,7 @@ impl Seed {
     }
 
     pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Seed, Outage> {
-        let version = rows.version();
+        let version = rows.newest_version();
         let order = Order::from_rows(rows, now).map_err(|error| {
             tracing::error!(%error, "Rows of an order cannot be read: {error}");
             Outage::Rebuilding

@@ -14,7 +14,9 @@ use deeptravel_domain::rejection::Rejection;
 use super::OrderActor;
 use crate::departure::Seats;
 use crate::outage::Reply;
+use crate::payment::{self, Quarantine};
 use crate::ports::GatewayError;
+use crate::rows::QuarantineRow;
 use crate::services::chance;
 
 impl OrderActor {
@@ -141,11 +143,32 @@ impl OrderActor {
             self.under_way = None;
         }
         match self.apply(command, ctx) {
-            Ok(Reply { outcome: Err(rejection), .. }) => {
-                tracing::error!(order.id = %self.order.id(), %rejection, "A payment of {} is refused: {rejection}", self.order.id());
-            }
+            Ok(Reply { outcome: Err(rejection), .. }) => self.distrust(command, &rejection, ctx),
             Ok(Reply { outcome: Ok(events), .. }) if events.is_empty() => self.go_on(ctx),
             Ok(_) | Err(_) => {}
         }
+    }
+    /// A query brought what cannot be this order's payment. It may be real money all the same: it is kept, and the
+    /// query is repeated later.
+    fn distrust(&mut self, command: &Command, rejection: &Rejection, ctx: &mut Context<OrderActor>) {
+        let Command::PaymentFact(PaymentFact { number, state }) = command else {
+            tracing::error!(order.id = %self.order.id(), %rejection, "A step of {} is refused: {rejection}", self.order.id());
+            return;
+        };
+        let notice = QuarantineRow {
+            notice_id: format!("query/{number}"),
+            out_trade_no: number.to_string(),
+            reason: rejection.to_string(),
+            notice: format!("{state:?}"),
+            ..QuarantineRow::default()
+        };
+        let services = Arc::clone(&self.services);
+        let keeping = async move {
+            // The supervisor reports what it cannot write; the repeated query brings it again.
+            let _ = services.payments.ask(&payment::KEY, Quarantine(notice)).await;
+        };
+        ctx.spawn(keeping.into_actor(self));
+        // The answer is for nobody.
+        let _ = self.apply(&Command::CallFailed { number: *number }, ctx);
     }
 }

@@ -22,6 +22,8 @@ pub enum Fault {
     Panic,
     /// Nothing can be written to a new file.
     Full,
+    /// No file can be renamed.
+    Rename,
     /// A sync does not return until there is another fault or none.
     Stall,
 }
@@ -69,6 +71,9 @@ impl Disk for FaultyDisk {
         Ok(self.wrap(LocalDisk.open(path)?, false))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.fault() == Fault::Rename {
+            return Err(io::Error::other("the disk is broken"));
+        }
         LocalDisk.rename(from, to)
     }
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -7,6 +7,8 @@
 
 mod checks;
 mod model;
+#[cfg(test)]
+mod random_tests;
 pub mod rows;
 mod search;
 #[cfg(test)]

@@ -6,7 +6,7 @@
 mod read;
 mod write;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use read::DamagedRow;
 
@@ -128,7 +128,7 @@ pub struct VehicleRow {
     pub marks: Vec<String>,
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct SeatClassPart {
     #[prost(string, tag = "1")]
     pub code: String,
@@ -136,7 +136,7 @@ pub struct SeatClassPart {
     pub name: String,
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct SeatPart {
     #[prost(string, tag = "1")]
     pub label: String,
@@ -203,7 +203,7 @@ pub struct RouteRow {
     pub marks: Vec<String>,
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct StopPart {
     #[prost(string, tag = "1")]
     pub port: String,
@@ -238,7 +238,7 @@ pub struct ScheduleRow {
     pub withdrawn: bool,
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct ExceptionPart {
     #[prost(string, tag = "1")]
     pub date: String,
@@ -265,7 +265,7 @@ pub struct RouteFaresRow {
     pub party_tiers: Vec<PartyTierPart>,
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct FarePart {
     #[prost(string, tag = "1")]
     pub passenger_type: String,
@@ -288,7 +288,7 @@ pub struct FarePart {
     pub assumed: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, Copy, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct StretchPart {
     #[prost(uint32, tag = "1")]
     pub board: u32,
@@ -296,7 +296,7 @@ pub struct StretchPart {
     pub alight: u32,
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct DatesPart {
     #[prost(string, tag = "1")]
     pub from: String,
@@ -305,7 +305,7 @@ pub struct DatesPart {
 }
 
 /// Minutes from midnight.
-#[derive(Clone, Copy, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, Copy, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct TimesPart {
     #[prost(uint32, tag = "1")]
     pub from: u32,
@@ -313,7 +313,7 @@ pub struct TimesPart {
     pub until: u32,
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct MoneyPart {
     #[prost(int64, tag = "1")]
     pub amount: i64,
@@ -321,7 +321,7 @@ pub struct MoneyPart {
     pub currency: String,
 }
 
-#[derive(Clone, Copy, PartialEq, prost::Message, Serialize)]
+#[derive(Clone, Copy, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct PartyTierPart {
     #[prost(uint32, tag = "1")]
     pub min_party: u32,

@@ -12,8 +12,11 @@ use crate::time::Timestamp;
 /// the end of payment is waited for.
 const POLL_AFTER_SECONDS: [i64; 7] = [5, 30, 60, 180, 300, 600, 1800];
 
-/// A create call that was given up can still reach WeChat for this long: twice the client's timeout and change.
-const CREATE_WINDOW_SECONDS: i64 = 60;
+/// The longest that a client may wait for WeChat.
+pub const CALL_TIMEOUT_SECONDS_MAX: i64 = 30;
+/// How long after the create call "not known" is no proof: the call may reach WeChat until its timeout, and the answer
+/// to a query made before that may be under way for another.
+const CREATE_WINDOW_SECONDS: i64 = 2 * CALL_TIMEOUT_SECONDS_MAX;
 
 /// First and longest pause before a failed step is repeated; it doubles in between.
 const RETRY_FIRST_MS: i64 = 500;

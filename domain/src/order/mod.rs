@@ -2,12 +2,16 @@
 //!
 //! The caller is the order's actor. It feeds [`Command`]s to [`Order::decide`], applies the events, and then does what
 //! [`Order::effect`] asks for, one step at a time, and feeds the answer back. What it may not forget is in durable
-//! events; progress between two of them (which item's hold is next, whether WeChat was asked) is kept in [`Stage`]
+//! events; progress between two of them (which item's hold is next, whether WeChat was asked) is kept in `Stage`
 //! only, because every step can be repeated harmlessly.
 //!
 //! The order of steps carries the guarantees: departures are told first, the order's own record is written last. So a
 //! paid order's seats are confirmed, a cancelled order's seats are free, and only pending orders have work left after
 //! a crash.
+//!
+//! What the machine relies on: [`Command::CreateCalled`] is told before each create call; a call to WeChat is given up
+//! after [`CALL_TIMEOUT_SECONDS_MAX`]; a departure gets an order's messages in the order in which they were sent, also
+//! those sent before and after the order's actor was rebuilt.
 //!
 //! Absent on purpose: refunds, changes, packages, promotions. Late money is recorded as a refund due; nothing is lost,
 //! but the seats are not sought again yet.
@@ -17,6 +21,7 @@ mod decide;
 mod evolve;
 mod redeem;
 pub mod rows;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod wish;
@@ -24,7 +29,9 @@ mod wish;
 use std::sync::Arc;
 
 pub use command::{CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
+pub use decide::CALL_TIMEOUT_SECONDS_MAX;
 pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome};
+pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
 use crate::departure::Stretch;
@@ -33,15 +40,11 @@ use crate::ids::{
 };
 use crate::money::{Currency, Money};
 use crate::party::PassengerType;
-use crate::rejection::Rejection;
 use crate::ticket::Ticket;
 use crate::time::Timestamp;
 
 /// Epoch of an order's first hold on an item. Seeking seats again after late money takes the next one.
 pub const FIRST_EPOCH: u32 = 1;
-
-/// Most attempts to pay one order. Only attempts that WeChat refused count, so nobody needs more; each leaves a row.
-pub const PAYMENT_ATTEMPTS_MAX: u16 = 9;
 
 /// The four states of an order (glossary). Everything else is derived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -251,7 +254,6 @@ pub struct Payment {
 pub struct Capture {
     pub transaction_id: Box<str>,
     pub amount: Money,
-    pub paid_at: Timestamp,
 }
 
 /// What WeChat says about a payment, whoever brought it: callback, query or bill (wechat.md R5).
@@ -304,27 +306,6 @@ pub struct LedgerEntry {
     pub payment: OutTradeNo,
     pub amount: Money,
     pub at: Timestamp,
-}
-
-/// The limits around payment, from configuration.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PaymentPolicy {
-    /// WeChat raises an earlier end of payment to this long after the create call, silently.
-    pub min_seconds: u32,
-    /// Seats are kept this much longer than the traveller can pay, so that the close can be confirmed.
-    pub grace_seconds: u32,
-    /// A traveller never holds seats longer than the first lock and this (R-HOLD-09).
-    pub cap_extra_seconds: u32,
-}
-
-/// Terms of the payment that would be begun now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PaymentTerms {
-    pub number: OutTradeNo,
-    pub total: Money,
-    pub time_expire: Timestamp,
-    /// Until when the departures are asked to keep the seats.
-    pub hold_expires_at: Timestamp,
 }
 
 /// What the order is doing. Between two durable events this is memory only: after a restart it is derived from the
@@ -515,48 +496,5 @@ impl Order {
     /// The payment with this number.
     pub fn payment(&self, number: OutTradeNo) -> Option<&Payment> {
         self.payments.iter().find(|payment| payment.number == number)
-    }
-
-    /// The terms on which a payment would begin now (wechat.md R2): it ends with the lock, but not before WeChat's
-    /// minimum, and the seats are kept for the grace after it, within the cap.
-    pub fn payment_terms(&self, policy: &PaymentPolicy, now: Timestamp) -> Result<PaymentTerms, Rejection> {
-        self.check_payable(now)?;
-        let earliest = now.plus_seconds(i64::from(policy.min_seconds));
-        let grace = i64::from(policy.grace_seconds);
-        let cap = self.first_lock_expires_at.plus_seconds(i64::from(policy.cap_extra_seconds));
-        let time_expire = self.lock_expires_at.max(earliest);
-        let hold_expires_at = time_expire.plus_seconds(grace).min(cap);
-        let time_expire = time_expire.min(hold_expires_at);
-        if time_expire < earliest {
-            return Err(Rejection::OrderNotPayable);
-        }
-        let terms = PaymentTerms { number: self.next_number(), total: self.total(), time_expire, hold_expires_at };
-        self.check_terms(&terms, now)?;
-
-        Ok(terms)
-    }
-
-    fn next_number(&self) -> OutTradeNo {
-        OutTradeNo { order: self.draft.id, attempt: (self.payments.len() as u16).saturating_add(1) }
-    }
-
-    /// What holds for the terms of any payment that begins now, whatever the policy.
-    fn check_terms(&self, terms: &PaymentTerms, now: Timestamp) -> Result<(), Rejection> {
-        let ours = terms.number == self.next_number() && terms.total == self.total();
-        let in_time = now < terms.time_expire && terms.time_expire <= terms.hold_expires_at;
-        // A lock is extended once: a later attempt has to fit into what the first one obtained (R-HOLD-09).
-        let fits = self.payments.is_empty() || terms.time_expire <= self.lock_expires_at;
-        let again = terms.number.attempt <= PAYMENT_ATTEMPTS_MAX;
-        if ours && in_time && fits && again { Ok(()) } else { Err(Rejection::OrderNotPayable) }
-    }
-
-    fn check_payable(&self, now: Timestamp) -> Result<(), Rejection> {
-        match self.status {
-            OrderStatus::Paid | OrderStatus::Completed => return Err(Rejection::OrderPaid),
-            OrderStatus::Cancelled => return Err(Rejection::OrderNotPayable),
-            OrderStatus::Pending => {}
-        }
-        let open = matches!(self.stage, Stage::Open) && now < self.lock_expires_at;
-        if open { Ok(()) } else { Err(Rejection::OrderNotPayable) }
     }
 }

@@ -12,6 +12,7 @@ mod sheet;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::Path;
 
 use deeptravel_domain::catalogue::{Command, Zone};
@@ -28,6 +29,12 @@ pub struct Skipped {
     /// From 1, the header included.
     pub line: u64,
     pub why: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.why)
+    }
 }
 
 /// What a directory holds.

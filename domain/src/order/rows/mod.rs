@@ -337,18 +337,6 @@ impl OrderRows {
     }
 }
 
-impl OrderRows {
-    /// The order's version: that of its newest row.
-    pub fn version(&self) -> u64 {
-        let orders = self.orders.iter().map(|row| row.version);
-        let payments = self.payments.iter().map(|row| row.version);
-        let tickets = self.tickets.iter().map(|row| row.version);
-        let ledger = self.ledger.iter().map(|row| row.version);
-        // Every other row is written together with one of these.
-        orders.chain(payments).chain(tickets).chain(ledger).max().unwrap_or(0)
-    }
-}
-
 /// Stored rows that no order can have. They are damage, not input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("order rows cannot be read: {0}")]

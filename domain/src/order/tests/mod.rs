@@ -1,10 +1,11 @@
 //! Stories of orders, with the clock in them; below them, random runs against a world and a naive model.
 
-mod machine;
 mod paying;
 mod placing;
+mod random;
 mod restart;
 mod scanning;
+mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use super::rows::{OrderRows, ScanAttemptRow, TicketAuditRow};
 use super::*;
 use crate::ids::{SessionId, Shard, TicketId};
-use crate::rejection::ScanRejection;
+use crate::rejection::{Rejection, ScanRejection};
 use crate::ticket::TicketStatus;
 
 /// Every story starts here.
@@ -348,7 +349,7 @@ fn paid(attempt: u16) -> Command {
 
 fn paid_amount(attempt: u16, amount: Money) -> Command {
     let transaction_id = format!("42000{attempt}").into();
-    fact(attempt, FactState::Paid(Capture { transaction_id, amount, paid_at: START }))
+    fact(attempt, FactState::Paid(Capture { transaction_id, amount }))
 }
 
 fn gate(session: u64) -> Gate {

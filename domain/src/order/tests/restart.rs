@@ -150,8 +150,20 @@ fn an_order_without_work_is_the_same_after_a_restart() {
     for mut story in [Story::placed_with(2, 3), refused, cancelled, Story::paid_with(3, 2), scanned] {
         let before = story.order.clone();
         story.restart();
-        assert_eq!(machine::without_volatile(story.order), machine::without_volatile(before));
+        assert_eq!(random::without_volatile(story.order), random::without_volatile(before));
     }
+}
+
+#[test]
+fn r_hold_06_chosen_seats_are_still_the_chosen_ones_after_a_restart() {
+    let mut wish = draft(1, 2, FARE);
+    wish.items[0].wish = SeatWish::Chosen(seats(0, 2));
+    let mut story = Story::drafted(1, 2, FARE);
+    story.order = Order::draft(wish, START);
+    story.holds_agree();
+    let before = story.order.clone();
+    story.restart();
+    assert_eq!(story.order, before);
 }
 
 /// Spoils one thing about stored rows.

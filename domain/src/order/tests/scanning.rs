@@ -100,6 +100,19 @@ fn r_scan_01_an_order_code_redeems_all_that_this_gate_redeems_and_the_order_is_c
 }
 
 #[test]
+fn r_scan_03_what_a_request_redeemed_before_is_not_recorded_again_beside_what_it_redeems_now() {
+    let mut story = couple();
+    story.now = at(100);
+    scanned(&mut story, scan(1, "r1", first()));
+    story.now = at(110);
+    let answers = scanned(&mut story, scan(1, "r1", ScanTarget::Order));
+    assert_eq!(answers, [(1, redeemed(100, true)), (2, redeemed(110, false))]);
+    let attempted: Vec<_> = story.stored.attempts.iter().map(|attempt| &*attempt.ticket_id).collect();
+    assert_eq!(attempted, [ticket_id(1).to_string(), ticket_id(2).to_string()]);
+    assert_eq!(story.stored.rows().redemptions.len(), 2);
+}
+
+#[test]
 fn r_ticket_07_the_last_ticket_completes_the_order_in_the_same_decision() {
     let mut story = couple();
     scanned(&mut story, scan(1, "r1", first()));
@@ -107,6 +120,10 @@ fn r_ticket_07_the_last_ticket_completes_the_order_in_the_same_decision() {
     assert!(matches!(events.as_slice(), [Event::Scanned(_), Event::Completed { .. }]));
     assert_eq!(scanned(&mut story, scan(1, "r2", ScanTarget::Ticket(ticket_id(2)))), [(2, redeemed(0, true))]);
     assert_eq!(scanned(&mut story, scan(1, "r3", ScanTarget::Ticket(ticket_id(2)))), [(2, already(0))]);
+    let completed_at = story.order.completed_at();
+    story.now = at(50);
+    assert_eq!(story.ok(&Command::Scan(scan(1, "r4", ScanTarget::Order))).len(), 1, "completed once");
+    assert_eq!(story.order.completed_at(), completed_at);
 }
 
 /// Spoils one thing about a scan.

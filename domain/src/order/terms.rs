@@ -1,0 +1,76 @@
+//! The terms on which a payment begins (R-HOLD-09; wechat.md R1, R2).
+
+use super::{Order, OrderStatus, Stage};
+use crate::ids::OutTradeNo;
+use crate::money::Money;
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+/// Most attempts to pay one order. Only attempts that WeChat refused count, so nobody needs more; each leaves a row.
+pub const PAYMENT_ATTEMPTS_MAX: u16 = 9;
+
+/// The limits around payment, from configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PaymentPolicy {
+    /// WeChat raises an earlier end of payment to this long after the create call, silently.
+    pub min_seconds: u32,
+    /// Seats are kept this much longer than the traveller can pay, so that the close can be confirmed.
+    pub grace_seconds: u32,
+    /// A traveller never holds seats longer than the first lock and this (R-HOLD-09).
+    pub cap_extra_seconds: u32,
+}
+
+/// Terms of the payment that would be begun now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PaymentTerms {
+    pub number: OutTradeNo,
+    pub total: Money,
+    pub time_expire: Timestamp,
+    /// Until when the departures are asked to keep the seats.
+    pub hold_expires_at: Timestamp,
+}
+
+impl Order {
+    /// The terms on which a payment would begin now (wechat.md R2): it ends with the lock, but not before WeChat's
+    /// minimum, and the seats are kept for the grace after it, within the cap.
+    pub fn payment_terms(&self, policy: &PaymentPolicy, now: Timestamp) -> Result<PaymentTerms, Rejection> {
+        self.check_payable(now)?;
+        let earliest = now.plus_seconds(i64::from(policy.min_seconds));
+        let grace = i64::from(policy.grace_seconds);
+        let cap = self.first_lock_expires_at.plus_seconds(i64::from(policy.cap_extra_seconds));
+        let time_expire = self.lock_expires_at.max(earliest);
+        let hold_expires_at = time_expire.plus_seconds(grace).min(cap);
+        let time_expire = time_expire.min(hold_expires_at);
+        if time_expire < earliest {
+            return Err(Rejection::OrderNotPayable);
+        }
+        let terms = PaymentTerms { number: self.next_number(), total: self.total(), time_expire, hold_expires_at };
+        self.check_terms(&terms, now)?;
+
+        Ok(terms)
+    }
+
+    fn next_number(&self) -> OutTradeNo {
+        OutTradeNo { order: self.draft.id, attempt: (self.payments.len() as u16).saturating_add(1) }
+    }
+
+    /// What holds for the terms of any payment that begins now, whatever the policy.
+    pub(super) fn check_terms(&self, terms: &PaymentTerms, now: Timestamp) -> Result<(), Rejection> {
+        let ours = terms.number == self.next_number() && terms.total == self.total();
+        let in_time = now < terms.time_expire && terms.time_expire <= terms.hold_expires_at;
+        // A lock is extended once: a later attempt has to fit into what the first one obtained (R-HOLD-09).
+        let fits = self.payments.is_empty() || terms.time_expire <= self.lock_expires_at;
+        let again = terms.number.attempt <= PAYMENT_ATTEMPTS_MAX;
+        if ours && in_time && fits && again { Ok(()) } else { Err(Rejection::OrderNotPayable) }
+    }
+
+    pub(super) fn check_payable(&self, now: Timestamp) -> Result<(), Rejection> {
+        match self.status {
+            OrderStatus::Paid | OrderStatus::Completed => return Err(Rejection::OrderPaid),
+            OrderStatus::Cancelled => return Err(Rejection::OrderNotPayable),
+            OrderStatus::Pending => {}
+        }
+        let open = matches!(self.stage, Stage::Open) && now < self.lock_expires_at;
+        if open { Ok(()) } else { Err(Rejection::OrderNotPayable) }
+    }
+}

@@ -1,0 +1,337 @@
+//! Anything in any order: stale, repeated and contradictory answers, jumps of time, restarts. A naive model that only
+//! notes what it was told says where the money and the status may stand, and when seats may be given back.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// The order as far as its rows tell it.
+pub(super) fn without_volatile(mut order: Order) -> Order {
+    order.stage = Stage::Done;
+    order.retry_at = None;
+    order.failures = 0;
+    order.create_called_at = None;
+    order.create_unsure = false;
+    order
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// The step that the order wants is done, one way or another.
+    Step(u8),
+    Begin,
+    /// Out of the blue.
+    Tell(Command),
+    Pass {
+        seconds: i64,
+    },
+    WakeWhenDue,
+    Restart,
+}
+
+fn any_fact() -> impl Strategy<Value = FactState> {
+    let paid = |amount| FactState::Paid(Capture { transaction_id: "42".into(), amount: cny(amount) });
+    prop_oneof![
+        3 => Just(FactState::NotPaid),
+        2 => Just(FactState::Closed),
+        2 => Just(FactState::NotFound),
+        3 => Just(paid(FARE)),
+        1 => Just(paid(FARE + 1)),
+    ]
+}
+
+fn any_hold_answer() -> impl Strategy<Value = HoldAnswer> {
+    let step = prop_oneof![
+        Just(HoldStep::Place),
+        Just(HoldStep::Release),
+        Just(HoldStep::BeginPaying),
+        Just(HoldStep::Confirm)
+    ];
+    let result = prop_oneof![
+        Just(Ok(vec![])),
+        Just(Err(StepFailure::Unavailable)),
+        Just(Err(StepFailure::Refused(Rejection::HoldExpired)))
+    ];
+    (0..3_usize, step, result).prop_map(|(item, step, result)| HoldAnswer { item, step, result })
+}
+
+fn any_scan() -> impl Strategy<Value = Scan> {
+    let target = prop_oneof![Just(ScanTarget::Order), (1..6_u16).prop_map(|n| ScanTarget::Ticket(ticket_id(n)))];
+    (1..3_u64, 1..4_u8, target, 0..3_u8).prop_map(|(session, request, target, port)| {
+        let mut scan = scan(session, &request.to_string(), target);
+        scan.gate.location = Some(format!("PORT-{port}").parse().unwrap()).filter(|_| port < 2);
+        scan
+    })
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let attempt = || 1..4_u16;
+    prop_oneof![
+        // A stale placing brings no seats: only the wanted one is answered with some.
+        3 => any_hold_answer()
+            .prop_filter("placing is answered by steps", |answer| answer.step != HoldStep::Place)
+            .prop_map(Command::HoldAnswered),
+        1 => Just(Command::CreateCalled),
+        1 => attempt().prop_map(created),
+        1 => (attempt(), any::<bool>()).prop_map(|(attempt, may_exist)| create_refused(attempt, may_exist)),
+        1 => attempt().prop_map(close_answered),
+        1 => attempt().prop_map(call_failed),
+        3 => (attempt(), any_fact()).prop_map(|(attempt, state)| fact(attempt, state)),
+        1 => Just(Command::Cancel),
+        2 => Just(Command::Wake),
+        3 => any_scan().prop_map(Command::Scan),
+    ]
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        12 => any::<u8>().prop_map(Op::Step),
+        3 => Just(Op::Begin),
+        5 => any_command().prop_map(Op::Tell),
+        2 => prop_oneof![4 => 0..40_i64, 1 => 0..900_i64].prop_map(|seconds| Op::Pass { seconds }),
+        3 => Just(Op::WakeWhenDue),
+        1 => Just(Op::Restart),
+    ]
+}
+
+/// What a person with a notebook knows.
+#[derive(Default)]
+struct Notebook {
+    /// Attempts for which WeChat reported the right money.
+    money: BTreeSet<u16>,
+    /// When the live attempt's create call was last made, and whether more than one was.
+    called: Option<(Timestamp, bool)>,
+    /// WeChat may let the traveller pay the live attempt.
+    payable: bool,
+}
+
+impl Notebook {
+    /// Before the order is told.
+    fn note(&mut self, story: &Story, command: &Command) {
+        let live = story.order.live_payment().map(|payment| payment.number);
+        match command {
+            Command::BeginPayment { .. } if live.is_none() => (self.called, self.payable) = (None, false),
+            // A caller makes the call only while it is wanted; saying so again later means nothing.
+            Command::CreateCalled if matches!(story.order.effect(), Some(Effect::CreatePayment { .. })) => {
+                self.called = Some((story.now, self.called.is_some()));
+                self.payable = true;
+            }
+            Command::CreateRefused { number, may_exist: false, .. }
+                if live == Some(*number) && self.called.is_none_or(|(_, again)| !again) =>
+            {
+                self.payable = false;
+            }
+            Command::PaymentFact(fact) if story.order.payment(fact.number).is_some() => match &fact.state {
+                FactState::Paid(capture) if capture.amount == cny(FARE) => {
+                    self.money.insert(fact.number.attempt);
+                }
+                FactState::Closed if live == Some(fact.number) => self.payable = false,
+                FactState::NotFound if live == Some(fact.number) => {
+                    let over = self.called.is_none_or(|(at, _)| story.now >= at.plus_seconds(60));
+                    self.payable &= !over;
+                }
+                FactState::Paid(_) | FactState::NotPaid | FactState::Closed | FactState::NotFound => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// Money that was not recorded yet is told again by WeChat; whether a create was made is not known any more.
+    fn restart(&mut self, story: &Story) {
+        let captured = captured(story, LedgerKind::Captured);
+        self.money.retain(|attempt| captured.contains(attempt));
+        self.payable = story.order.live_payment().is_some();
+        self.called = self.payable.then_some((story.now, true));
+    }
+
+    fn check(&self, story: &Story) {
+        let order = &story.order;
+        let captured = captured(story, LedgerKind::Captured);
+        let due = captured_once(story, LedgerKind::RefundDue);
+        assert_eq!(captured_once(story, LedgerKind::Captured), captured);
+        let in_state = |late: bool| -> BTreeSet<u16> {
+            let is = |payment: &&Payment| match payment.state {
+                PaymentState::Paid { .. } => !late,
+                PaymentState::PaidLate { .. } => late,
+                _ => false,
+            };
+            order.payments.iter().filter(is).map(|payment| payment.number.attempt).collect()
+        };
+
+        // Money: every report counts once; only what is being settled is not in the ledger yet.
+        assert!(captured.is_subset(&self.money));
+        let missing = self.money.difference(&captured).count();
+        assert!(missing <= usize::from(order.status == OrderStatus::Pending), "{:?} {captured:?}", self.money);
+        assert_eq!(due, in_state(true));
+        let kept: BTreeSet<u16> = captured.difference(&due).copied().collect();
+        assert_eq!(kept, in_state(false));
+
+        // Status: an order keeps money exactly when it has tickets, and then for one payment.
+        let paid = matches!(order.status, OrderStatus::Paid | OrderStatus::Completed);
+        assert_eq!(kept.len(), usize::from(paid && order.total().minor > 0));
+        let expected = if paid { order.items.len() * order.draft.passengers.len() } else { 0 };
+        assert_eq!(order.tickets.len(), expected);
+        let used_up = paid && order.tickets.iter().all(|ticket| ticket.status.is_final());
+        assert_eq!(order.status == OrderStatus::Completed, used_up);
+        assert_eq!(order.status == OrderStatus::Cancelled, order.cancelled.is_some());
+        for ticket in &order.tickets {
+            let used: u16 = ticket.redemptions.iter().map(|redemption| redemption.quantity).sum();
+            assert_eq!(used + ticket.remaining, ticket.total);
+        }
+
+        // Payments and seats.
+        assert!(order.payments.iter().filter(|payment| payment.state.is_alive()).count() <= 1 || paid);
+        if let (Stage::Releasing { capture: None, .. }, Some(_)) = (&order.stage, order.live_payment()) {
+            assert!(!self.payable, "seats are freed while the traveller can pay");
+        }
+        // Whatever happens, somebody is still at it.
+        let waiting = order.effect().is_some() || order.next_deadline().is_some();
+        assert!(waiting || order.is_settled() || order.refusal().is_some());
+    }
+}
+
+fn captured(story: &Story, kind: LedgerKind) -> BTreeSet<u16> {
+    story.ledger().into_iter().filter(|entry| entry.0 == kind).map(|entry| entry.1).collect()
+}
+
+/// The same, and each stands there once with the whole amount.
+fn captured_once(story: &Story, kind: LedgerKind) -> BTreeSet<u16> {
+    let entries: Vec<_> = story.ledger().into_iter().filter(|entry| entry.0 == kind).collect();
+    assert!(entries.iter().all(|entry| entry.2 == FARE));
+    let attempts: BTreeSet<u16> = entries.iter().map(|entry| entry.1).collect();
+    assert_eq!(attempts.len(), entries.len());
+    attempts
+}
+
+/// One way in which the wanted step may end; mostly well.
+fn answers(story: &Story, effect: &Effect, dice: u8) -> Vec<Command> {
+    let passengers = story.order.draft.passengers.len();
+    let hold = |ok: Vec<Box<str>>| {
+        let result = match dice {
+            0..=9 => Err(StepFailure::Refused(Rejection::HoldNotFound)),
+            10..=40 => Err(StepFailure::Unavailable),
+            _ => Ok(ok),
+        };
+        vec![Command::HoldAnswered(effect.hold_answer(result).unwrap())]
+    };
+    match effect {
+        Effect::PlaceHold { item, .. } => hold(seats(*item, passengers)),
+        Effect::ReleaseHold { .. } | Effect::BeginPaying { .. } | Effect::ConfirmHold { .. } => hold(vec![]),
+        Effect::CreatePayment { number, .. } => {
+            let attempt = number.attempt;
+            let answer = match dice {
+                0..=30 => create_refused(attempt, false),
+                31..=50 => create_refused(attempt, true),
+                51..=100 => call_failed(attempt),
+                _ => created(attempt),
+            };
+            vec![Command::CreateCalled, answer]
+        }
+        Effect::QueryPayment { number } => vec![match dice {
+            0..=30 => call_failed(number.attempt),
+            31..=60 => fact(number.attempt, FactState::NotFound),
+            61..=100 => fact(number.attempt, FactState::Closed),
+            101..=130 => paid(number.attempt),
+            _ => fact(number.attempt, FactState::NotPaid),
+        }],
+        Effect::ClosePayment { number } => {
+            vec![if dice < 60 { call_failed(number.attempt) } else { close_answered(number.attempt) }]
+        }
+    }
+}
+
+fn may_follow(before: OrderStatus, after: OrderStatus) -> bool {
+    use OrderStatus::{Cancelled, Completed, Paid, Pending};
+    before == after || matches!((before, after), (Pending, Paid | Cancelled) | (Paid, Completed))
+}
+
+fn tell(story: &mut Story, notebook: &mut Notebook, command: &Command) {
+    let before = story.order.clone();
+    notebook.note(story, command);
+    let told = story.tell(command);
+    if told.is_err() {
+        assert_eq!(story.order, before);
+    }
+    assert!(may_follow(before.status, story.order.status), "{:?} → {:?}", before.status, story.order.status);
+    assert!(story.order.ledger.starts_with(&before.ledger), "append-only");
+    for (old, new) in before.tickets.iter().zip(&story.order.tickets) {
+        assert!(old.status == new.status || old.status.may_become(new.status));
+    }
+    notebook.check(story);
+}
+
+fn run(mut story: Story, ops: &[Op], picks: &[usize]) -> Story {
+    let mut notebook = Notebook::default();
+    let mut told: Vec<Command> = Vec::new();
+    let mut picks = picks.iter();
+    for op in ops {
+        let commands = match op {
+            Op::Step(dice) => story.order.effect().map(|effect| answers(&story, &effect, *dice)).unwrap_or_default(),
+            Op::Begin => match story.order.payment_terms(&POLICY, story.now) {
+                Ok(terms) => vec![Command::BeginPayment { terms, body: body(terms.number.attempt) }],
+                Err(_) => vec![],
+            },
+            Op::Tell(command) => vec![command.clone()],
+            Op::Pass { seconds } => {
+                story.now = story.now.plus_seconds(*seconds);
+                vec![]
+            }
+            Op::WakeWhenDue => {
+                story.now = story.order.next_deadline().map_or(story.now, |due| due.max(story.now));
+                vec![Command::Wake]
+            }
+            Op::Restart if story.version > 0 => {
+                story.restart();
+                notebook.restart(&story);
+                vec![]
+            }
+            Op::Restart => vec![],
+        };
+        for command in &commands {
+            tell(&mut story, &mut notebook, command);
+        }
+        // Sometimes something said long ago arrives once more.
+        told.extend(commands);
+        if let (Op::Tell(_), Some(pick)) = (op, picks.next())
+            && !told.is_empty()
+        {
+            let stale = told[pick % told.len()].clone();
+            tell(&mut story, &mut notebook, &stale);
+        }
+        if story.version > 0 {
+            let rebuilt = Order::from_rows(story.stored.rows(), story.now).unwrap();
+            assert_eq!(without_volatile(rebuilt), without_volatile(story.order.clone()));
+        }
+    }
+    story
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_an_order_is_told_its_money_status_tickets_and_rows_agree(
+        items in 1..3_usize,
+        passengers in 1..4_usize,
+        free in proptest::bool::weighted(0.1),
+        ops in proptest::collection::vec(any_op(), 1..70),
+        picks in proptest::collection::vec(0..1_000_usize, 20),
+    ) {
+        let total = if free { 0 } else { FARE };
+        run(Story::drafted(items, passengers, total), &ops, &picks);
+    }
+
+    #[test]
+    fn the_same_holds_from_a_payment_that_the_traveller_can_pay(
+        items in 1..3_usize,
+        ops in proptest::collection::vec(any_op(), 1..50),
+        picks in proptest::collection::vec(0..1_000_usize, 20),
+    ) {
+        // As the notebook has not seen the beginning, it takes it up at a restart.
+        let mut ops = ops;
+        ops.insert(0, Op::Restart);
+        run(Story::payable_with(items, 2), &ops, &picks);
+    }
+}

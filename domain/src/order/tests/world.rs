@@ -1,0 +1,448 @@
+//! An order in a world that keeps its promises but loses, delays, repeats and re-orders messages: departures with one
+//! hold per item, and WeChat with a traveller who pays whenever it is possible. The order's actor is played by the
+//! book: one step under way at a time, a step without an answer is reported as failed, a crash forgets all but rows.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hold {
+    None,
+    Held { until: Timestamp },
+    Paying,
+    Confirmed,
+    Released,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum AtWechat {
+    Unknown,
+    Open { until: Timestamp },
+    Closed,
+    Paid,
+}
+
+struct Request {
+    effect: Effect,
+    sent_at: Timestamp,
+}
+
+#[derive(Clone)]
+struct Answer {
+    command: Command,
+    at: Timestamp,
+}
+
+struct World {
+    story: Story,
+    holds: Vec<Hold>,
+    wechat: BTreeMap<u16, AtWechat>,
+    requests: Vec<Request>,
+    answers: Vec<Answer>,
+    /// The step that the actor waits for.
+    outstanding: Option<Effect>,
+    crashed_before_it_was: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    /// The next step goes as it should.
+    Go,
+    /// The actor starts what the order wants.
+    Start,
+    /// A request arrives; it stays on the way to arrive again if `again`.
+    Arrive {
+        pick: usize,
+        again: bool,
+        refused: bool,
+    },
+    /// An answer arrives, and perhaps again later.
+    Answer {
+        pick: usize,
+        again: bool,
+    },
+    LoseRequest {
+        pick: usize,
+    },
+    LoseAnswer {
+        pick: usize,
+    },
+    /// The actor no longer waits.
+    GiveUp,
+    Begin,
+    Cancel,
+    /// The traveller pays; WeChat's callback is on its way.
+    Pay,
+    Pass {
+        seconds: i64,
+    },
+    WakeWhenDue,
+    Crash,
+}
+
+fn any_op() -> impl Strategy<Value = Op> {
+    let pick = || 0..100_usize;
+    let rarely = || proptest::bool::weighted(0.1);
+    prop_oneof![
+        30 => Just(Op::Go),
+        10 => Just(Op::Start),
+        10 => (pick(), rarely(), rarely()).prop_map(|(pick, again, refused)| Op::Arrive { pick, again, refused }),
+        10 => (pick(), rarely()).prop_map(|(pick, again)| Op::Answer { pick, again }),
+        1 => pick().prop_map(|pick| Op::LoseRequest { pick }),
+        1 => pick().prop_map(|pick| Op::LoseAnswer { pick }),
+        3 => Just(Op::GiveUp),
+        8 => Just(Op::Begin),
+        1 => Just(Op::Cancel),
+        3 => Just(Op::Pay),
+        3 => prop_oneof![4 => 0..20_i64, 1 => 0..400_i64].prop_map(|seconds| Op::Pass { seconds }),
+        3 => Just(Op::WakeWhenDue),
+        1 => Just(Op::Crash),
+    ]
+}
+
+impl World {
+    fn new(items: usize) -> World {
+        World {
+            story: Story::drafted(items, 1, FARE),
+            holds: vec![Hold::None; items],
+            wechat: BTreeMap::new(),
+            requests: Vec::new(),
+            answers: Vec::new(),
+            outstanding: None,
+            crashed_before_it_was: false,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.story.now
+    }
+
+    fn at_wechat(&self, attempt: u16) -> AtWechat {
+        self.wechat.get(&attempt).copied().unwrap_or(AtWechat::Unknown)
+    }
+
+    /// Seats that nobody else can have.
+    fn has_seat(&self, item: usize) -> bool {
+        match self.holds[item] {
+            Hold::Held { until } => self.now() < until,
+            Hold::Paying | Hold::Confirmed => true,
+            Hold::None | Hold::Released => false,
+        }
+    }
+
+    fn apply(&mut self, op: Op) {
+        match op {
+            Op::Go => {
+                self.start();
+                if !self.requests.is_empty() {
+                    self.arrive(self.requests.len() - 1, false, false);
+                }
+                if let Some(answer) = self.answers.pop() {
+                    self.tell(&answer.command);
+                }
+            }
+            Op::Start => self.start(),
+            Op::Arrive { pick, again, refused } => self.arrive(pick, again, refused),
+            Op::Answer { pick, again } if !self.answers.is_empty() => {
+                let pick = pick % self.answers.len();
+                let answer = if again { self.answers[pick].clone() } else { self.answers.swap_remove(pick) };
+                self.tell(&answer.command);
+            }
+            Op::LoseRequest { pick } if !self.requests.is_empty() => {
+                self.requests.swap_remove(pick % self.requests.len());
+            }
+            Op::LoseAnswer { pick } if !self.answers.is_empty() => {
+                self.answers.swap_remove(pick % self.answers.len());
+            }
+            Op::Answer { .. } | Op::LoseRequest { .. } | Op::LoseAnswer { .. } => {}
+            Op::GiveUp => self.give_up(),
+            Op::Begin => {
+                let _ = self.story.begin_payment();
+            }
+            Op::Cancel => {
+                let _ = self.story.tell(&Command::Cancel);
+            }
+            Op::Pay => self.pay(),
+            Op::Pass { seconds } => self.pass(self.now().plus_seconds(seconds)),
+            Op::WakeWhenDue => {
+                self.pass(self.story.order.next_deadline().unwrap_or(self.now()).max(self.now()));
+                self.story.ok(&Command::Wake);
+            }
+            Op::Crash => self.crash(),
+        }
+        self.check();
+    }
+
+    fn pass(&mut self, now: Timestamp) {
+        self.story.now = now;
+        // A client gives a call up: no older create reaches WeChat, no older answer the order.
+        let too_late = |request: &Request| {
+            matches!(request.effect, Effect::CreatePayment { .. })
+                && now >= request.sent_at.plus_seconds(CALL_TIMEOUT_SECONDS_MAX)
+        };
+        self.requests.retain(|request| !too_late(request));
+        let in_time = |answer: &Answer| match &answer.command {
+            Command::PaymentFact(PaymentFact { state: FactState::NotFound, .. }) => {
+                now < answer.at.plus_seconds(CALL_TIMEOUT_SECONDS_MAX)
+            }
+            _ => true,
+        };
+        self.answers.retain(in_time);
+    }
+
+    fn start(&mut self) {
+        let Some(effect) = self.story.order.effect() else { return };
+        // A step that is no longer wanted is not waited for; its request and answer may still be on their way.
+        if self.outstanding.as_ref() == Some(&effect) {
+            return;
+        }
+        if let Effect::CreatePayment { .. } = effect {
+            self.story.ok(&Command::CreateCalled);
+        }
+        self.requests.push(Request { effect: effect.clone(), sent_at: self.now() });
+        self.outstanding = Some(effect);
+    }
+
+    fn give_up(&mut self) {
+        let Some(effect) = self.outstanding.take() else { return };
+        let command = match &effect {
+            Effect::CreatePayment { number, .. }
+            | Effect::QueryPayment { number }
+            | Effect::ClosePayment { number } => Command::CallFailed { number: *number },
+            _ => Command::HoldAnswered(effect.hold_answer(Err(StepFailure::Unavailable)).unwrap()),
+        };
+        self.story.ok(&command);
+    }
+
+    fn tell(&mut self, command: &Command) {
+        if self.outstanding.as_ref().is_some_and(|effect| answers(effect, command)) {
+            self.outstanding = None;
+        }
+        // WeChat may speak of an attempt that a crash made us forget: none, since attempts are durable first.
+        self.story.tell(command).unwrap();
+    }
+
+    fn crash(&mut self) {
+        self.outstanding = None;
+        self.answers.clear();
+        // Departures live in the same process: what had not reached them is gone. WeChat can still be reached.
+        self.requests.retain(|request| request.effect.hold_answer(Ok(vec![])).is_none());
+        if self.story.version == 0 {
+            self.crashed_before_it_was = true;
+        } else {
+            self.story.restart();
+        }
+    }
+
+    fn pay(&mut self) {
+        let payable = self.wechat.iter().find_map(|(attempt, state)| match state {
+            AtWechat::Open { until } if self.now() < *until => Some(*attempt),
+            _ => None,
+        });
+        if let Some(attempt) = payable {
+            self.wechat.insert(attempt, AtWechat::Paid);
+            self.answer(paid(attempt));
+        }
+    }
+
+    fn arrive(&mut self, pick: usize, again: bool, refused: bool) {
+        if self.requests.is_empty() {
+            return;
+        }
+        let pick = pick % self.requests.len();
+        let effect = self.requests[pick].effect.clone();
+        // A connection delivers a call once; only the order repeats it.
+        if !again || matches!(effect, Effect::CreatePayment { .. }) {
+            self.requests.swap_remove(pick);
+        }
+        let answer = match &effect {
+            Effect::CreatePayment { number, .. } => self.create(number.attempt, refused),
+            Effect::QueryPayment { number } => fact(
+                number.attempt,
+                match self.at_wechat(number.attempt) {
+                    AtWechat::Unknown => FactState::NotFound,
+                    AtWechat::Open { .. } => FactState::NotPaid,
+                    AtWechat::Closed => FactState::Closed,
+                    AtWechat::Paid => {
+                        self.answer(paid(number.attempt));
+                        return;
+                    }
+                },
+            ),
+            Effect::ClosePayment { number } => {
+                let open = matches!(self.at_wechat(number.attempt), AtWechat::Open { .. });
+                // Sometimes WeChat says yes and does nothing (wechat.md R3).
+                if open && !refused {
+                    self.wechat.insert(number.attempt, AtWechat::Closed);
+                }
+                close_answered(number.attempt)
+            }
+            _ => Command::HoldAnswered(effect.hold_answer(self.at_departure(&effect, refused)).unwrap()),
+        };
+        self.answer(answer);
+    }
+
+    fn answer(&mut self, command: Command) {
+        self.answers.push(Answer { command, at: self.now() });
+    }
+
+    fn create(&mut self, attempt: u16, refused: bool) -> Command {
+        match self.at_wechat(attempt) {
+            AtWechat::Unknown if refused => create_refused(attempt, false),
+            AtWechat::Unknown => {
+                let asked = self.story.order.payment(number(attempt)).unwrap().time_expire;
+                // WeChat raises an earlier end silently (wechat.md R2).
+                let until = asked.max(self.now().plus_seconds(60));
+                self.wechat.insert(attempt, AtWechat::Open { until });
+                created(attempt)
+            }
+            // A repetition can be refused although the first was not.
+            AtWechat::Open { .. } if refused => create_refused(attempt, false),
+            AtWechat::Open { .. } => created(attempt),
+            AtWechat::Closed | AtWechat::Paid => create_refused(attempt, true),
+        }
+    }
+
+    fn at_departure(&mut self, effect: &Effect, refused: bool) -> Result<Vec<Box<str>>, StepFailure> {
+        let no = |rejection| Err(StepFailure::Refused(rejection));
+        let now = self.now();
+        let (Effect::PlaceHold { item, .. }
+        | Effect::ReleaseHold { item, .. }
+        | Effect::BeginPaying { item, .. }
+        | Effect::ConfirmHold { item, .. }) = effect
+        else {
+            unreachable!("{effect:?}")
+        };
+        let hold = self.holds[*item];
+        let lapsed = matches!(hold, Hold::Held { until } if now >= until);
+        let (next, answer) = match (effect, hold) {
+            (Effect::PlaceHold { .. }, Hold::None) if refused => (hold, no(Rejection::BookingClosed)),
+            (Effect::PlaceHold { expires_at, .. }, Hold::None) if now < *expires_at => {
+                (Hold::Held { until: *expires_at }, Ok(seats(*item, 1)))
+            }
+            (Effect::PlaceHold { .. }, Hold::Held { .. }) if !lapsed => (hold, Ok(seats(*item, 1))),
+            (Effect::PlaceHold { .. }, _) => (hold, no(Rejection::HoldExpired)),
+            (Effect::ReleaseHold { .. }, Hold::Confirmed) => (hold, no(Rejection::HoldAlreadyConfirmed)),
+            (Effect::ReleaseHold { .. }, Hold::Held { .. } | Hold::Paying) => (Hold::Released, Ok(vec![])),
+            (Effect::ReleaseHold { .. }, _) => (hold, Ok(vec![])),
+            (_, Hold::Held { .. }) if lapsed => (hold, no(Rejection::HoldExpired)),
+            (Effect::BeginPaying { .. }, Hold::Held { .. } | Hold::Paying) => (Hold::Paying, Ok(vec![])),
+            (Effect::BeginPaying { .. }, Hold::Confirmed) => (hold, no(Rejection::HoldAlreadyConfirmed)),
+            (_, Hold::None | Hold::Released) => (hold, no(Rejection::HoldNotFound)),
+            (_, Hold::Held { .. } | Hold::Paying | Hold::Confirmed) => (Hold::Confirmed, Ok(vec![])),
+        };
+        self.holds[*item] = next;
+        answer
+    }
+
+    fn check(&self) {
+        let order = &self.story.order;
+        let items = || 0..self.holds.len();
+        let can_pay = |state: &AtWechat| matches!(state, AtWechat::Open { until } if self.now() < *until);
+        // The metric `seats_resold_while_payable` stays 0 (R-PAY-04).
+        if self.wechat.values().any(can_pay) {
+            assert!(items().all(|item| matches!(self.holds[item], Hold::Paying | Hold::Confirmed)), "{:?}", self.holds);
+        }
+        assert!(self.wechat.values().filter(|state| can_pay(state)).count() <= 1, "two payments can be paid");
+        if matches!(order.status, OrderStatus::Paid) {
+            assert!(items().all(|item| self.holds[item] == Hold::Confirmed), "a ticket without a seat");
+        }
+        if order.status == OrderStatus::Cancelled {
+            assert!(!items().any(|item| self.has_seat(item)), "a cancelled order keeps no seat");
+        }
+    }
+
+    /// From here on every message arrives, once and in order, and the clock moves on.
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            if !self.answers.is_empty() {
+                let answer = self.answers.remove(0);
+                self.tell(&answer.command);
+            } else if !self.requests.is_empty() {
+                self.arrive(0, false, false);
+            } else if let Some(effect) = self.story.order.effect() {
+                if self.outstanding.as_ref() == Some(&effect) {
+                    self.give_up();
+                } else {
+                    self.start();
+                }
+            } else if let Some(due) = self.story.order.next_deadline() {
+                self.pass(due.max(self.now()));
+                self.story.ok(&Command::Wake);
+            } else {
+                return;
+            }
+            self.check();
+        }
+        panic!("it never ends: {:?}", self.story.order.stage);
+    }
+
+    fn audit(&self) {
+        let order = &self.story.order;
+        assert!(order.status != OrderStatus::Pending || order.refusal().is_some(), "{:?}", order.stage);
+        let open = |state: &AtWechat| matches!(state, AtWechat::Open { .. });
+        assert!(!self.wechat.values().any(open), "every payment was ended at WeChat");
+        let captured: Vec<u16> = order
+            .ledger
+            .iter()
+            .filter(|entry| entry.kind == LedgerKind::Captured)
+            .map(|entry| entry.payment.attempt)
+            .collect();
+        let paid = self.wechat.iter().filter(|(_, state)| **state == AtWechat::Paid).map(|(attempt, _)| *attempt);
+        assert!(paid.eq(captured), "every payment is in the ledger once");
+        // As long as the world keeps its promises, money always finds its seats.
+        assert!(order.ledger.iter().all(|entry| entry.kind == LedgerKind::Captured), "nothing is due to go back");
+        let rebuilt = Order::from_rows(self.story.stored.rows(), self.now());
+        if order.refusal().is_none() {
+            assert_eq!(random::without_volatile(rebuilt.unwrap()), random::without_volatile(order.clone()));
+        }
+    }
+}
+
+fn answers(effect: &Effect, command: &Command) -> bool {
+    match (effect, command) {
+        (Effect::CreatePayment { number, .. }, Command::PaymentCreated { number: of, .. })
+        | (Effect::CreatePayment { number, .. }, Command::CreateRefused { number: of, .. })
+        | (Effect::ClosePayment { number }, Command::CloseAnswered { number: of }) => number == of,
+        (Effect::QueryPayment { number }, Command::PaymentFact(fact)) => *number == fact.number,
+        (effect, Command::HoldAnswered(answer)) => effect.hold_answer(answer.result.clone()).as_ref() == Some(answer),
+        _ => false,
+    }
+}
+
+fn play(mut world: World, ops: &[Op]) {
+    for op in ops {
+        world.apply(*op);
+        if world.crashed_before_it_was {
+            return;
+        }
+    }
+    world.settle();
+    world.audit();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_seat_is_freed_while_it_can_be_paid_and_no_money_is_lost(
+        items in 1..3_usize,
+        ops in proptest::collection::vec(any_op(), 1..120),
+    ) {
+        play(World::new(items), &ops);
+    }
+
+    #[test]
+    fn the_same_holds_once_a_payment_has_begun(
+        items in 1..3_usize,
+        ops in proptest::collection::vec(any_op(), 1..120),
+    ) {
+        let mut world = World::new(items);
+        for _ in 0..items {
+            world.apply(Op::Go);
+        }
+        world.apply(Op::Begin);
+        play(world, &ops);
+    }
+}

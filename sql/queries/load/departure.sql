@@ -1,0 +1,8 @@
+-- $1 departure. The version is the newest of the departure's key, also that of holds that are not loaded.
+SELECT
+    d.departure_id,
+    GREATEST(d.version, (SELECT max(h.version) FROM holds AS h WHERE h.departure_id = d.departure_id)) AS version,
+    d.route_code, d.operator_code, d.departs_at, d.calls, d.booking_closes_minutes, d.classes, d.seats,
+    d.channels, d.seat_channels, d.status
+FROM departures AS d
+WHERE d.departure_id = $1

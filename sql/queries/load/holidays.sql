@@ -1,0 +1,3 @@
+SELECT
+    day, version, name, verified, removed
+FROM holidays

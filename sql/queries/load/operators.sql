@@ -1,0 +1,3 @@
+SELECT
+    operator_code, version, name_zh, name_en
+FROM operators

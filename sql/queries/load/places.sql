@@ -1,0 +1,3 @@
+SELECT
+    place_code, version, name_zh, name_en, aliases, ports, hot_weight
+FROM places

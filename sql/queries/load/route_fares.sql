@@ -1,0 +1,3 @@
+SELECT
+    route_code, revision, version, effective_from, fares, party_tiers
+FROM route_fares

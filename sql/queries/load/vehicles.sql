@@ -1,0 +1,3 @@
+SELECT
+    vehicle_code, version, name, classes, seats, marks
+FROM vehicles

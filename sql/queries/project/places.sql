@@ -1,0 +1,10 @@
+INSERT INTO places AS held (
+    place_code, version, name_zh, name_en, aliases, ports, hot_weight
+)
+SELECT * FROM unnest(
+    $1::text[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[], $7::integer[]
+)
+ON CONFLICT (place_code) DO UPDATE SET
+    version = excluded.version, name_zh = excluded.name_zh, name_en = excluded.name_en,
+    aliases = excluded.aliases, ports = excluded.ports, hot_weight = excluded.hot_weight
+WHERE held.version < excluded.version

@@ -1,0 +1,10 @@
+INSERT INTO route_fares AS held (
+    route_code, revision, version, effective_from, fares, party_tiers
+)
+SELECT * FROM unnest(
+    $1::text[], $2::integer[], $3::bigint[], $4::timestamptz[], $5::jsonb[], $6::jsonb[]
+)
+ON CONFLICT (route_code, revision) DO UPDATE SET
+    version = excluded.version, effective_from = excluded.effective_from, fares = excluded.fares,
+    party_tiers = excluded.party_tiers
+WHERE held.version < excluded.version

@@ -1,0 +1,190 @@
+//! The command line (api.md).
+
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use deeptravel_actors::journal::{Position, Record, inspect};
+use deeptravel_actors::rows::{KIND_ROWS, Rows};
+use deeptravel_domain::identity::{Account, Role};
+use prost::Message as _;
+
+use crate::config::{Config, ConfigArgs};
+use crate::gateway::NoGateway;
+use crate::startup::{self, Core};
+use crate::{api, postgres, telemetry};
+
+/// Reservation core for coaches, ferries and travel packages.
+#[derive(Debug, Parser)]
+#[command(name = "deeptravel", version)]
+pub struct Cli {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything on one machine: private Postgres, demo timetable, accounts and WeChat simulator (the default).
+    Demo {
+        /// Another timetable than the demo's.
+        #[arg(long, value_name = "DIR")]
+        timetable: Option<PathBuf>,
+    },
+    /// Production, from configuration.
+    Serve,
+    /// Brings timetables and fares in.
+    #[command(subcommand)]
+    Import(Import),
+    /// Accounts of staff.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// What is in the journal.
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Checks the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Prints the OpenAPI document.
+    Openapi,
+    /// Brings the database's schema up to date.
+    Migrate,
+}
+
+#[derive(Debug, Subcommand)]
+enum Import {
+    /// A directory of CSV files, as config/demo/README.md describes it.
+    Timetable { dir: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+enum Admin {
+    /// Makes an administrator; asks for the password on standard input.
+    Create { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+enum JournalCommand {
+    /// Segments, positions, sizes.
+    Inspect,
+    /// Every record as a line of JSON.
+    Dump {
+        /// Only records after this position.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    Check,
+}
+
+/// Runs the command line.
+pub async fn run() -> anyhow::Result<()> {
+    let Cli { config: args, command } = Cli::parse();
+    let command = command.unwrap_or(Command::Demo { timetable: None });
+    if matches!(command, Command::Openapi) {
+        println!("{}", api::document().to_pretty_json()?);
+        return Ok(());
+    }
+    let demo = matches!(command, Command::Demo { .. });
+    let config = Config::load(&args, demo)?;
+    telemetry::init_logs(&config.log)?;
+    match command {
+        Command::Demo { timetable } => startup::demo(config, timetable).await,
+        Command::Serve => startup::serve(config).await,
+        Command::Import(Import::Timetable { dir }) => import_timetable(&config, &dir).await,
+        Command::Admin(Admin::Create { name }) => create_admin(&config, &name).await,
+        Command::Journal(JournalCommand::Inspect) => {
+            let summary = inspect::summary(&config.journal_dir())?;
+            println!("{}", serde_json::to_string_pretty(&summary)?);
+            Ok(())
+        }
+        Command::Journal(JournalCommand::Dump { after }) => dump(&config.journal_dir(), Position(after)),
+        Command::Config(ConfigCommand::Check) => {
+            startup::check(&config)?;
+            println!("the configuration is complete");
+            Ok(())
+        }
+        Command::Migrate => migrate(&config).await,
+        Command::Openapi => Ok(()),
+    }
+}
+
+async fn import_timetable(config: &Config, dir: &Path) -> anyhow::Result<()> {
+    let timetable = crate::import::timetable::read(dir)?;
+    for skipped in &timetable.skipped {
+        println!("skipped: {skipped}");
+    }
+    let core = Core::start(config, Arc::new(NoGateway)).await?;
+    let changes = startup::apply_timetable(&core.engine, timetable, |done, of| {
+        eprint!("\r{done} of {of}");
+    })
+    .await;
+    eprintln!();
+    finish(core, changes).await.map(|changes| println!("{changes} changes"))
+}
+
+async fn create_admin(config: &Config, name: &str) -> anyhow::Result<()> {
+    eprint!("password for {name}: ");
+    let mut password = String::new();
+    std::io::stdin().read_line(&mut password)?;
+    let password = password.trim_end_matches(['\r', '\n']);
+    if password.chars().count() < startup::PASSWORD_CHARS_MIN {
+        bail!("a password has at least {} characters", startup::PASSWORD_CHARS_MIN);
+    }
+    let password_hash = startup::hash_password(password).await?;
+    let core = Core::start(config, Arc::new(NoGateway)).await?;
+    let account = Account {
+        username: name.into(),
+        password_hash: password_hash.into(),
+        roles: [Role::Admin].into(),
+        merchant: None,
+        disabled: false,
+    };
+    let made = startup::put_account(&core.engine, account).await;
+    finish(core, made).await
+}
+
+/// Waits for projection and stops the core, whatever came of the work.
+async fn finish<T>(core: Core, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
+    let drained = core.drained().await;
+    core.stop().await?;
+    let value = outcome?;
+    drained?;
+    Ok(value)
+}
+
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    let url = config.database_url().context("database.url: the private database migrates itself")?;
+    let report = postgres::migrate(&url.parse()?).await?;
+    println!("{} migrations applied", report.applied.len());
+    Ok(())
+}
+
+fn dump(dir: &Path, after: Position) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for found in inspect::records(dir, after)? {
+        let found = found?;
+        let payload = payload_of(&found.record)?;
+        serde_json::to_writer(&mut out, &found.to_json(&payload))?;
+        out.write_all(b"\n")?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Rows as JSON, without the tables that are empty.
+fn payload_of(record: &Record) -> anyhow::Result<serde_json::Value> {
+    if record.header.kind != KIND_ROWS {
+        bail!("a record of kind {} is not known to this release", record.header.kind);
+    }
+    let mut payload = serde_json::to_value(Rows::decode(record.payload.as_slice())?)?;
+    if let Some(tables) = payload.as_object_mut() {
+        tables.retain(|_, rows| rows.as_array().is_none_or(|rows| !rows.is_empty()));
+    }
+    Ok(payload)
+}

@@ -1,0 +1,205 @@
+//! How a field of a row stands in a column: one marker per column type, with both directions side by side.
+//!
+//! A batch goes to Postgres as one array per column. The arrays are written in the wire format at once, from borrowed
+//! rows, so that a batch of thousands allocates per column and not per value.
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use bytes::{BufMut, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_postgres::Row;
+use tokio_postgres::types::{FromSql, IsNull, Json, ToSql, Type, to_sql_checked};
+
+pub(super) type Failure = Box<dyn Error + Sync + Send>;
+
+/// A column type.
+pub(super) trait Column {
+    const TYPE: Type;
+    const ARRAY: Type;
+}
+
+/// A field of type `F` in such a column.
+pub(super) trait Codec<F>: Column {
+    /// Appends the value in the wire format.
+    fn put(value: &F, out: &mut BytesMut) -> Result<IsNull, Failure>;
+    fn get(row: &Row, index: usize) -> Result<F, tokio_postgres::Error>;
+}
+
+macro_rules! columns {
+    ($($(#[$doc:meta])* $name:ident: $scalar:ident, $array:ident;)+) => {
+        $(
+            $(#[$doc])*
+            pub(super) enum $name {}
+
+            impl Column for $name {
+                const TYPE: Type = Type::$scalar;
+                const ARRAY: Type = Type::$array;
+            }
+        )+
+    };
+}
+
+columns! {
+    Text: TEXT, TEXT_ARRAY;
+    BigInt: INT8, INT8_ARRAY;
+    Int: INT4, INT4_ARRAY;
+    Bool: BOOL, BOOL_ARRAY;
+    Bytea: BYTEA, BYTEA_ARRAY;
+    /// Milliseconds since the epoch in the rows.
+    TimestampTz: TIMESTAMPTZ, TIMESTAMPTZ_ARRAY;
+    /// `YYYY-MM-DD` in the rows.
+    Date: DATE, DATE_ARRAY;
+    Jsonb: JSONB, JSONB_ARRAY;
+}
+
+/// A field that is the column's own value.
+macro_rules! plain {
+    ($($column:ty => $field:ty;)+) => {
+        $(impl Codec<$field> for $column {
+            fn put(value: &$field, out: &mut BytesMut) -> Result<IsNull, Failure> {
+                value.to_sql(&Self::TYPE, out)
+            }
+
+            fn get(row: &Row, index: usize) -> Result<$field, tokio_postgres::Error> {
+                row.try_get(index)
+            }
+        })+
+    };
+}
+
+plain! {
+    Text => String;
+    Text => Option<String>;
+    BigInt => i64;
+    BigInt => Option<i64>;
+    Bool => bool;
+    Bytea => Vec<u8>;
+    Bytea => Option<Vec<u8>>;
+}
+
+/// A field that stands in the column in another form, with the way there and the way back. Both may fail: then the row
+/// cannot be stored, or what is stored cannot be a row.
+macro_rules! converted {
+    ($($column:ty => $field:ty as $stored:ty, $reader:ident: $value:ident -> $to:expr, $read:ident -> $from:expr;)+) => {
+        $(
+            struct $reader($field);
+
+            impl<'a> FromSql<'a> for $reader {
+                fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+                    let $read = <$stored>::from_sql(ty, raw)?;
+                    Ok($reader($from))
+                }
+
+                fn accepts(ty: &Type) -> bool {
+                    *ty == <$column as Column>::TYPE
+                }
+            }
+
+            impl Codec<$field> for $column {
+                fn put($value: &$field, out: &mut BytesMut) -> Result<IsNull, Failure> {
+                    let stored: $stored = $to;
+                    stored.to_sql(&Self::TYPE, out)
+                }
+
+                fn get(row: &Row, index: usize) -> Result<$field, tokio_postgres::Error> {
+                    row.try_get::<_, $reader>(index).map(|read| read.0)
+                }
+            }
+
+            impl Codec<Option<$field>> for $column {
+                fn put(value: &Option<$field>, out: &mut BytesMut) -> Result<IsNull, Failure> {
+                    value.as_ref().map_or(Ok(IsNull::Yes), |value| <$column as Codec<$field>>::put(value, out))
+                }
+
+                fn get(row: &Row, index: usize) -> Result<Option<$field>, tokio_postgres::Error> {
+                    row.try_get::<_, Option<$reader>>(index).map(|read| read.map(|read| read.0))
+                }
+            }
+        )+
+    };
+}
+
+converted! {
+    BigInt => u64 as i64, Unsigned: value -> i64::try_from(*value)?, read -> u64::try_from(read)?;
+    Int => u32 as i32, Small: value -> i32::try_from(*value)?, read -> u32::try_from(read)?;
+    TimestampTz => i64 as jiff::Timestamp, Instant:
+        value -> jiff::Timestamp::from_millisecond(*value)?, read -> read.as_millisecond();
+    Date => String as jiff::civil::Date, Day: value -> value.parse()?, read -> read.to_string();
+}
+
+impl<T: Serialize + DeserializeOwned + Debug> Codec<Vec<T>> for Jsonb {
+    fn put(value: &Vec<T>, out: &mut BytesMut) -> Result<IsNull, Failure> {
+        Json(value).to_sql(&Self::TYPE, out)
+    }
+
+    fn get(row: &Row, index: usize) -> Result<Vec<T>, tokio_postgres::Error> {
+        row.try_get::<_, Json<Vec<T>>>(index).map(|json| json.0)
+    }
+}
+
+/// One column of a batch, as the parameter of its statement.
+#[derive(Debug)]
+pub(super) struct Values {
+    array: Type,
+    element: Type,
+    count: i32,
+    has_null: bool,
+    /// The elements with their lengths, as they stand in an array on the wire.
+    elements: BytesMut,
+}
+
+impl Values {
+    pub(super) fn new<C: Column>() -> Self {
+        Self { array: C::ARRAY, element: C::TYPE, count: 0, has_null: false, elements: BytesMut::new() }
+    }
+
+    pub(super) fn push<F, C: Codec<F>>(&mut self, value: &F) -> Result<(), Failure> {
+        let start = self.elements.len();
+        self.elements.put_i32(NULL);
+        match C::put(value, &mut self.elements)? {
+            IsNull::Yes => {
+                self.has_null = true;
+                self.elements.truncate(start + LENGTH);
+            }
+            IsNull::No => {
+                let length = i32::try_from(self.elements.len() - start - LENGTH)?;
+                if let Some(slot) = self.elements.get_mut(start..start + LENGTH) {
+                    slot.copy_from_slice(&length.to_be_bytes());
+                }
+            }
+        }
+        self.count = self.count.checked_add(1).ok_or("too many rows for one array")?;
+        Ok(())
+    }
+}
+
+/// Bytes of an element's length.
+const LENGTH: usize = 4;
+/// The length that stands for NULL.
+const NULL: i32 = -1;
+const DIMENSIONS: i32 = 1;
+/// Arrays count from 1.
+const LOWER_BOUND: i32 = 1;
+
+impl ToSql for Values {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
+        if *ty != self.array {
+            return Err(format!("the statement takes {ty}, the rows hold {}", self.array).into());
+        }
+        out.put_i32(DIMENSIONS);
+        out.put_i32(i32::from(self.has_null));
+        out.put_u32(self.element.oid());
+        out.put_i32(self.count);
+        out.put_i32(LOWER_BOUND);
+        out.extend_from_slice(&self.elements);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_ty: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}

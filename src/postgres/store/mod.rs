@@ -1,0 +1,232 @@
+//! The projected tables behind the port [`Store`]: batches of rows in, the rows of keys that wake out.
+//!
+//! What a row looks like as a table is said once, in `tables`; statements are the files of `sql/queries`. No rule of the
+//! business is known here (rule 12).
+
+mod codec;
+pub(super) mod load;
+pub(super) mod table;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use deeptravel_actors::journal::Position;
+use deeptravel_actors::ports::{self, DeskEntry, StoreError, StoredDeparture};
+use deeptravel_actors::rows::Rows;
+use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
+use deeptravel_domain::identity::rows::IdentityRows;
+use deeptravel_domain::ids::{DepartureId, OrderId};
+use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::time::Timestamp;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use self::load::{DeskRow, snapshot};
+use self::tables::{Upsert, upserts};
+use super::position::{JournalPosition, PositionError, advance_position};
+use super::{Database, Lane, Session};
+
+/// The projected tables, for the process that holds `epoch`.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    journal_id: Uuid,
+    epoch: u64,
+    /// The projection's lane has one connection. It is shared with the loads of a start, which may take longer than a
+    /// waking key may; whoever comes second waits here rather than being told that it is busy.
+    turn: tokio::sync::Mutex<()>,
+    /// The position before a batch whose outcome nobody knows: Postgres went away and may have committed it.
+    in_doubt: Mutex<Option<Position>>,
+}
+
+impl Store {
+    /// `epoch` as [`claim_epoch`](super::claim_epoch) answered it for this journal.
+    pub fn new(database: Database, journal_id: Uuid, epoch: u64) -> Store {
+        Store { database, journal_id, epoch, turn: tokio::sync::Mutex::new(()), in_doubt: Mutex::new(None) }
+    }
+
+    /// Runs a load of a start, alone on the projection's lane.
+    async fn load<T, F, Fut>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(Session) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, super::StoreError>> + Send + 'static,
+    {
+        let _turn = self.turn.lock().await;
+        Ok(self.database.run(Lane::Projection, job).await?)
+    }
+
+    fn take_doubt(&self) -> Option<Position> {
+        self.in_doubt.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+
+    fn set_doubt(&self, before: Position) {
+        *self.in_doubt.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(before);
+    }
+
+    async fn try_project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), ProjectError> {
+        let upserts = upserts(rows)?;
+        let held = JournalPosition { journal_id: self.journal_id, position: from.0, epoch: self.epoch };
+        let job = move |session| async move { Ok(write(session, upserts, held, to).await) };
+        match self.database.run(Lane::Projection, job).await {
+            Ok(Err(PositionError::Store(error))) | Err(error) => Err(ProjectError::Other(error.into())),
+            Ok(result) => Ok(result?),
+        }
+    }
+}
+
+/// Why a batch was not projected.
+enum ProjectError {
+    /// With our epoch in place, the position is another one.
+    Moved {
+        found: Position,
+        why: PositionError,
+    },
+    Other(StoreError),
+}
+
+impl From<StoreError> for ProjectError {
+    fn from(error: StoreError) -> Self {
+        ProjectError::Other(error)
+    }
+}
+
+impl From<PositionError> for ProjectError {
+    fn from(error: PositionError) -> Self {
+        match error {
+            PositionError::Moved { found, .. } => ProjectError::Moved { found: Position(found), why: error },
+            PositionError::Store(error) => ProjectError::Other(error.into()),
+            PositionError::TooLarge(_) | PositionError::Negative(_) => {
+                ProjectError::Other(StoreError::Data(text(error)))
+            }
+            PositionError::OtherJournal { .. } | PositionError::EpochTaken { .. } | PositionError::Unclaimed => {
+                ProjectError::Other(StoreError::Fenced(text(error)))
+            }
+        }
+    }
+}
+
+/// One transaction: the rows, and the position.
+async fn write(
+    mut session: Session,
+    upserts: Vec<Upsert>,
+    held: JournalPosition,
+    to: Position,
+) -> Result<(), PositionError> {
+    let transaction = session.transaction().await?;
+    for Upsert { sql, columns } in &upserts {
+        let statement = transaction.prepare_cached(sql).await?;
+        let columns: Vec<_> = columns.iter().map(|column| column as &(dyn ToSql + Sync)).collect();
+        transaction.execute(&statement, &columns).await?;
+    }
+    advance_position(&transaction, held, to.0).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+#[async_trait]
+impl ports::Store for Store {
+    /// The departure row's version is the newest of its key, also that of holds that are left out.
+    async fn departure(&self, id: &DepartureId) -> Result<Option<StoredDeparture>, StoreError> {
+        let id = id.to_string();
+        let job = move |mut session| async move { load::departure(&snapshot(&mut session).await?, &id).await };
+        Ok(self.database.run(Lane::Wakes, job).await?)
+    }
+
+    /// Without scan attempts and audit: an order does not read them back, and each is written together with its ticket.
+    async fn order(&self, id: OrderId) -> Result<Option<OrderRows>, StoreError> {
+        let ids = [id.to_string()];
+        let job = move |mut session| async move { load::orders(&snapshot(&mut session).await?, &ids).await };
+        Ok(self.database.run(Lane::Wakes, job).await?.pop())
+    }
+
+    /// Holds that are expired, or released and past their `expires_at`, are left out; the departure row's version is the
+    /// newest of its key all the same.
+    async fn departures_after(&self, after: Timestamp) -> Result<Vec<StoredDeparture>, StoreError> {
+        let after = after.to_jiff();
+        let job = move |mut session| async move { load::departures_after(&snapshot(&mut session).await?, after).await };
+        self.load(job).await
+    }
+
+    /// Of the orders with tickets those whose tickets end first; tickets that have ended do not count.
+    async fn warm_orders(&self, tickets_before: Timestamp, limit: u32) -> Result<Vec<OrderRows>, StoreError> {
+        let (before, limit) = (tickets_before.to_jiff(), i64::from(limit));
+        let job =
+            move |mut session| async move { load::warm_orders(&snapshot(&mut session).await?, before, limit).await };
+        self.load(job).await
+    }
+
+    async fn desk_entries(&self, since: Timestamp) -> Result<Vec<DeskEntry>, StoreError> {
+        // Ids begin with 48 bits of milliseconds.
+        let lowest = OrderId::from_bits(u128::from(since.as_ms().max(0).unsigned_abs()) << 80).to_string();
+        let rows = self.load(move |session| async move { load::desk_entries(&*session, &lowest).await }).await?;
+        rows.into_iter().map(desk_entry).collect()
+    }
+
+    async fn catalogue(&self) -> Result<Vec<CatalogueRow>, StoreError> {
+        self.load(|mut session| async move { load::catalogue(&snapshot(&mut session).await?).await }).await
+    }
+
+    async fn identities(&self, now: Timestamp) -> Result<(IdentityRows, u64), StoreError> {
+        let now = now.to_jiff();
+        self.load(move |mut session| async move { load::identities(&snapshot(&mut session).await?, now).await }).await
+    }
+
+    async fn quarantine_version(&self) -> Result<u64, StoreError> {
+        self.load(|session| async move { load::quarantine_version(&*session).await }).await
+    }
+
+    /// After [`StoreError::Unavailable`] nobody knows whether the batch was committed. The next batch from the same
+    /// position, the same or a longer one, goes on from wherever this process has come; images are idempotent.
+    async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), StoreError> {
+        let _turn = self.turn.lock().await;
+        let doubtful = self.take_doubt() == Some(from);
+        let mut result = self.try_project(rows, from, to).await;
+        if let Err(ProjectError::Moved { found, .. }) = result
+            && doubtful
+            && from < found
+            && found <= to
+        {
+            // Our epoch is in place, so it was this process that came so far.
+            result = if found == to { Ok(()) } else { self.try_project(rows, found, to).await };
+        }
+        let error = match result {
+            Ok(()) => return Ok(()),
+            Err(ProjectError::Moved { why, .. }) => StoreError::Fenced(text(why)),
+            Err(ProjectError::Other(error)) => error,
+        };
+        if matches!(error, StoreError::Unavailable(_)) {
+            self.set_doubt(from);
+        }
+        Err(error)
+    }
+}
+
+fn desk_entry(row: DeskRow) -> Result<DeskEntry, StoreError> {
+    let DeskRow { order_id, traveller_id, idempotency_key, body_hash, status } = row;
+    let damaged = |what: &str| StoreError::Data(format!("the {what} of order {order_id} cannot be read"));
+    Ok(DeskEntry {
+        order: order_id.parse().map_err(|_| damaged("id"))?,
+        traveller: traveller_id.parse().map_err(|_| damaged("traveller"))?,
+        idempotency_key: idempotency_key.into(),
+        body_hash: body_hash.as_slice().try_into().map_err(|_| damaged("body hash"))?,
+        status: status.parse().map_err(|_| damaged("status"))?,
+    })
+}
+
+impl From<super::StoreError> for StoreError {
+    fn from(error: super::StoreError) -> StoreError {
+        match error {
+            super::StoreError::Unavailable(outage) => StoreError::Unavailable(text(outage)),
+            super::StoreError::Data(error) => StoreError::Data(text(error)),
+        }
+    }
+}
+
+/// An error and what is behind it: the port keeps the sentence only.
+fn text(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
+}

@@ -1,0 +1,182 @@
+//! Everything on one machine: the private Postgres, the demo's timetable and accounts, the WeChat simulator.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use argon2::Argon2;
+use argon2::password_hash::PasswordHasher;
+use deeptravel_actors::engine::Engine;
+use deeptravel_domain::code::CodeKeys;
+use deeptravel_domain::identity::{Account, Command, Role};
+use deeptravel_domain::sealing::DocumentKeys;
+use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Running, SimulatorConfig};
+use deeptravel_wechat::{Client, Config as WechatConfig};
+
+use super::secrets::{DemoSecrets, demo_key};
+use super::serve::{Keys, Listening, wechat_client};
+use super::{Core, create_private};
+use crate::config::Config;
+use crate::gateway::WechatGateway;
+use crate::import::timetable::{self, Timetable};
+
+/// The demo's timetable, when no other is named.
+const TIMETABLE: &str = "config/demo";
+
+const APPID: &str = "wx0000000000demo00";
+const MCHID: &str = "1900000001";
+/// Repetitions of a callback come a hundred times faster than WeChat's.
+const TIME_FACTOR: f64 = 0.01;
+
+struct DemoAccount {
+    username: &'static str,
+    password: &'static str,
+    role: Role,
+    merchant: Option<&'static str>,
+}
+
+const ACCOUNTS: [DemoAccount; 3] = [
+    DemoAccount { username: "admin", password: "demo-admin", role: Role::Admin, merchant: None },
+    DemoAccount { username: "gate", password: "demo-gate", role: Role::Operator, merchant: None },
+    DemoAccount { username: "museum", password: "demo-museum", role: Role::Operator, merchant: Some("museum") },
+];
+
+/// Runs the demo until it is told to stop.
+pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Result<()> {
+    let timetable = match timetable {
+        Some(dir) => dir,
+        None => find_timetable()?,
+    };
+    create_private(&config.data_dir)?;
+    let secrets = DemoSecrets::load_or_make(&config.data_dir)?;
+    let listening = Listening::start(&config)?;
+    config.server.listen = listening.address;
+    let (wechat, simulator) = demo_wechat(&config, &secrets)?;
+
+    let core = Core::start(&config, Arc::new(WechatGateway::new(wechat.clone()))).await?;
+    load_timetable(&core.engine, &timetable).await?;
+    make_accounts(&core.engine).await?;
+    let keys = Keys {
+        codes: CodeKeys::new(demo_key(&secrets.code_key)?)?,
+        documents: DocumentKeys::new(demo_key(&secrets.document_key)?)?,
+    };
+    let greeting = greeting(&config, simulator.as_ref());
+    listening.serve(core, &config, wechat, keys, &greeting).await
+    // The simulator stops when it is dropped, after the server.
+}
+
+fn find_timetable() -> anyhow::Result<PathBuf> {
+    let beside = PathBuf::from(TIMETABLE);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(TIMETABLE);
+    [beside, source].into_iter().find(|dir| dir.is_dir()).context("no demo timetable: name one with --timetable DIR")
+}
+
+/// The configured provider, or a simulator of our own on the port after the server's.
+fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client, Option<Running>)> {
+    if !config.wechat.base_url.is_empty() {
+        return Ok((wechat_client(config)?, None));
+    }
+    let listen = config.server.listen;
+    let port = listen.port().checked_add(1).context("server.listen: the simulator needs the port after it")?;
+    let simulator = simulator::start(SimulatorConfig {
+        listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
+        merchant: Merchant {
+            mchid: MCHID.to_owned(),
+            appid: APPID.to_owned(),
+            app_secret: secrets.app_secret.clone(),
+            serial: secrets.merchant_serial.clone(),
+            public_key_pem: secrets.merchant_public_key_pem.clone(),
+        },
+        api_v3_key: secrets.api_v3_key.clone(),
+        time_factor: TIME_FACTOR,
+        min_time_expire_seconds: MIN_TIME_EXPIRE_SECONDS.min(i64::from(config.order.payment_min_seconds)),
+    })
+    .with_context(|| format!("the WeChat simulator on port {port}"))?;
+    let client = Client::new(WechatConfig {
+        base_url: simulator.base_url(),
+        api_base_url: simulator.base_url(),
+        appid: APPID.to_owned(),
+        app_secret: secrets.app_secret.clone(),
+        mchid: MCHID.to_owned(),
+        merchant_serial: secrets.merchant_serial.clone(),
+        merchant_private_key_pem: secrets.merchant_private_key_pem.clone(),
+        api_v3_key: secrets.api_v3_key.clone(),
+        public_key_id: simulator.public_key_id.clone(),
+        public_key_pem: simulator.public_key_pem.clone(),
+        notify_url: format!("http://{listen}/payments/wechat/notify"),
+    })
+    .map_err(|error| anyhow::anyhow!("demo WeChat: {}: {}", error.field, error.problem))?;
+    Ok((client, Some(simulator)))
+}
+
+/// Applies a timetable; what is the same already changes nothing. Answers the number of changes.
+pub async fn apply_timetable(
+    engine: &Engine,
+    timetable: Timetable,
+    progress: impl Fn(usize, usize),
+) -> anyhow::Result<u32> {
+    let (count, mut changes) = (timetable.commands.len(), 0);
+    for (index, command) in timetable.commands.into_iter().enumerate() {
+        let reply = engine.configure(command).await?;
+        engine.durable(reply.position).await?;
+        changes += u32::from(reply.outcome?);
+        progress(index + 1, count);
+    }
+    Ok(changes)
+}
+
+async fn load_timetable(engine: &Engine, dir: &Path) -> anyhow::Result<()> {
+    let timetable = timetable::read(dir)?;
+    let skipped = timetable.skipped.len();
+    let changes = apply_timetable(engine, timetable, |_, _| {}).await?;
+    tracing::info!(changes, skipped, "Imported the timetable: {changes} changes, {skipped} lines skipped");
+    Ok(())
+}
+
+async fn make_accounts(engine: &Engine) -> anyhow::Result<()> {
+    for account in ACCOUNTS {
+        if engine.services().directory.account(account.username).is_some() {
+            continue;
+        }
+        let password_hash = hash_password(account.password).await?;
+        let account = Account {
+            username: account.username.into(),
+            password_hash: password_hash.into(),
+            roles: [account.role].into(),
+            merchant: account.merchant.map(str::parse).transpose()?,
+            disabled: false,
+        };
+        put_account(engine, account).await?;
+    }
+    Ok(())
+}
+
+/// Makes or changes an account; durable when it returns.
+pub async fn put_account(engine: &Engine, account: Account) -> anyhow::Result<()> {
+    let reply = engine.identify(Command::PutAccount(account)).await?;
+    engine.durable(reply.position).await?;
+    Ok(reply.outcome?)
+}
+
+/// A PHC string of argon2id. Slow on purpose, so not on this thread.
+pub async fn hash_password(password: &str) -> anyhow::Result<String> {
+    let password = password.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let hash = Argon2::default().hash_password(password.as_bytes());
+        hash.map(|hash| hash.to_string()).map_err(|error| anyhow::anyhow!("argon2: {error}"))
+    })
+    .await?
+}
+
+fn greeting(config: &Config, simulator: Option<&Running>) -> String {
+    let base = format!("http://{}", config.server.listen);
+    let simulator = simulator.map_or_else(|| config.wechat.base_url.clone(), Running::base_url);
+    format!(
+        "api documentation: {base}/docs/\n\
+         wechat simulator: {simulator}/_sim/\n\
+         accounts: admin/demo-admin, gate/demo-gate, museum/demo-museum; traveller login code demo-NAME\n\
+         data: {}",
+        config.data_dir.display()
+    )
+}

@@ -1,0 +1,286 @@
+//! Puts the process together. The only place that knows everyone.
+//!
+//! A [`Core`] is everything but the listeners: private Postgres, journal, projection, engine. `serve` and `demo` put
+//! HTTP in front of it; `import` and `admin create` use it without.
+
+mod demo;
+mod secrets;
+mod serve;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use deeptravel_actors::clock::Clock;
+use deeptravel_actors::engine::{Engine, Parts};
+use deeptravel_actors::journal::{Journal, Opened, Position, Retention};
+use deeptravel_actors::ports::PaymentGateway;
+use deeptravel_actors::projector::{ProjectionHalted, Projector};
+use deeptravel_domain::time::Timestamp;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use demo::{apply_timetable, demo, hash_password, put_account};
+pub use serve::{check, serve};
+
+use crate::config::Config;
+use crate::embedded::{self, Cluster};
+use crate::postgres::{self, Database, Lane, Store};
+
+/// Shortest password of an account of staff.
+pub const PASSWORD_CHARS_MIN: usize = 12;
+/// Threads for everything that waits for the network: Postgres, WeChat.
+const IO_THREADS: usize = 2;
+/// How long a stopping process waits for Postgres to have everything; the rest is projected at the next start.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+/// How long tasks that still wait for the network are waited for at the end.
+const IO_SHUTDOWN: Duration = Duration::from_secs(1);
+/// How often the private Postgres is looked after.
+const CLUSTER_CHECK: Duration = Duration::from_millis(500);
+/// How often projected segments are considered for deletion.
+const RETENTION_CHECK: Duration = Duration::from_mins(1);
+
+/// A running engine with all it needs, and no listener.
+pub struct Core {
+    pub engine: Engine,
+    pub database: Database,
+    pub projected: watch::Receiver<Position>,
+    journal: Journal,
+    /// `None` while projection is paused.
+    projection: Option<JoinHandle<Result<(), ProjectionHalted>>>,
+    cluster: Option<Arc<Cluster>>,
+    stopping: Arc<AtomicBool>,
+    io: Io,
+}
+
+impl Core {
+    /// Starts as rule 14 says. The gateway is made with the handle of the runtime that its calls run on.
+    pub async fn start(config: &Config, gateway: Arc<dyn PaymentGateway>) -> anyhow::Result<Core> {
+        let runtime = Io::start()?;
+        let io = runtime.handle();
+        let (cluster, database_config) = start_database(config)?;
+        let (journal, opened) = open_journal(config)?;
+        let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
+
+        let database = Database::new(io.clone(), &database_config);
+        let migrating = database_config.clone();
+        let schema = io.spawn(async move { postgres::migrate(&migrating).await }).await?.context("schema")?;
+        if !schema.applied.is_empty() {
+            tracing::info!(migrations = ?schema.applied, "Migrated the database");
+        }
+        let (store, seen) = take_over(&database, &journal).await?;
+        let store = Arc::new(store);
+        let (mut projector, projected) = Projector::new(&journal, store.clone(), seen)?;
+        let tail = io.spawn(async move {
+            projector.catch_up().await?;
+            Ok::<Projector, ProjectionHalted>(projector)
+        });
+        let projector = tail.await?.context("projecting what the journal has and the database has not")?;
+        let projection = (!config.projector.paused).then(|| io.spawn(projector.run()));
+
+        let engine = Engine::start(Parts {
+            journal: journal.clone(),
+            clock,
+            store,
+            gateway,
+            projected: projected.clone(),
+            io,
+            sales: config.sales_policy(),
+            arbiters: config.arbiters(),
+        })
+        .await?;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let core = Core { engine, database, projected, journal, projection, cluster, stopping, io: runtime };
+        core.look_after(config);
+        Ok(core)
+    }
+
+    pub fn io(&self) -> Handle {
+        self.io.handle()
+    }
+
+    /// The `postgres: …` line: how to connect.
+    pub fn describe_database(&self) -> String {
+        self.cluster.as_ref().map_or_else(|| "postgres: as configured".to_owned(), |cluster| cluster.describe())
+    }
+
+    /// Resolves when the process must not go on: the journal cannot write, or the database is another server's.
+    pub fn fatal(&mut self) -> impl Future<Output = anyhow::Error> + use<> {
+        let journal = self.journal.failed();
+        let projection = self.projection.take();
+        async move {
+            let projecting = async {
+                match projection {
+                    Some(task) => task.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::pin!(journal, projecting);
+            tokio::select! {
+                failed = &mut journal => anyhow::Error::new(failed),
+                halted = &mut projecting => match halted {
+                    Ok(Err(halted @ ProjectionHalted::Fenced(_))) => anyhow::Error::new(halted),
+                    Ok(Err(halted)) => {
+                        // Sales go on: everything is in the journal. Somebody has to look (rule 12).
+                        tracing::error!(%halted, "Projection has halted: {halted}");
+                        anyhow::Error::new(journal.await)
+                    }
+                    Ok(Ok(())) => anyhow::Error::new(journal.await),
+                    Err(panicked) => anyhow::Error::new(panicked).context("projection"),
+                },
+            }
+        }
+    }
+
+    fn look_after(&self, config: &Config) {
+        if let Some(cluster) = self.cluster.clone() {
+            let stopping = Arc::clone(&self.stopping);
+            self.io().spawn_blocking(move || watch_cluster(&cluster, &stopping));
+        }
+        let (bytes_max, hours) = (config.journal.retain_bytes, config.journal.retain_hours);
+        let (journal, projected, engine) = (self.journal.clone(), self.projected.clone(), self.engine.clone());
+        self.io().spawn(async move {
+            let mut tick = tokio::time::interval(RETENTION_CHECK);
+            while journal.failure().is_none() {
+                tick.tick().await;
+                let (journal, up_to) = (journal.clone(), *projected.borrow());
+                let since_ms = engine.now().plus_seconds(-3600 * i64::from(hours)).as_ms();
+                let retention = Retention { bytes_max, since_ms };
+                let released = tokio::task::spawn_blocking(move || journal.release(up_to, retention)).await;
+                if let Ok(Err(error)) = released {
+                    tracing::warn!(%error, "Old journal segments cannot be deleted: {error}");
+                }
+            }
+        });
+    }
+
+    /// Flushes the journal, lets Postgres catch up within a deadline, stops everything.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.engine.stop();
+        let journal = self.journal.clone();
+        let last = tokio::task::spawn_blocking(move || journal.close()).await?.context("closing the journal")?;
+        let mut projected = self.projected.clone();
+        let drained = tokio::time::timeout(DRAIN_DEADLINE, projected.wait_for(|position| *position >= last)).await;
+        if !matches!(drained, Ok(Ok(_))) {
+            tracing::warn!("The database is behind; the next start brings it up to date");
+        }
+        let (io, cluster) = (self.io, self.cluster);
+        // Both block.
+        tokio::task::spawn_blocking(move || {
+            io.shut_down();
+            cluster.map_or(Ok(()), |cluster| cluster.stop())
+        })
+        .await??;
+        Ok(())
+    }
+
+    /// Waits until Postgres has everything that was answered.
+    pub async fn drained(&self) -> anyhow::Result<()> {
+        let last = self.journal.appended();
+        self.projected.clone().wait_for(|position| *position >= last).await.context("projection has ended")?;
+        Ok(())
+    }
+}
+
+/// The runtime for everything that waits for the network. A runtime must not be dropped where it would block a task.
+struct Io(Option<Runtime>);
+
+impl Io {
+    fn start() -> anyhow::Result<Io> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(IO_THREADS)
+            .thread_name("io")
+            .enable_all()
+            .build()
+            .context("threads for input and output")?;
+        Ok(Io(Some(runtime)))
+    }
+
+    fn handle(&self) -> Handle {
+        self.0.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
+    }
+
+    /// Blocks, but not for long.
+    fn shut_down(mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(IO_SHUTDOWN);
+        }
+    }
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn watch_cluster(cluster: &Cluster, stopping: &AtomicBool) {
+    loop {
+        std::thread::sleep(CLUSTER_CHECK);
+        if stopping.load(Ordering::Relaxed) {
+            return;
+        }
+        if cluster.pid().is_none() {
+            tracing::error!("The private Postgres has ended and is started again");
+            if let Err(error) = cluster.start_again() {
+                tracing::error!(%error, "The private Postgres cannot be started: {error}");
+            }
+        }
+    }
+}
+
+fn start_database(config: &Config) -> anyhow::Result<(Option<Arc<Cluster>>, tokio_postgres::Config)> {
+    if let Some(url) = config.database_url() {
+        return Ok((None, url.parse().context("database.url")?));
+    }
+    let cluster = Cluster::start(&embedded::Options::new(config.data_dir.join("postgres")))?;
+    let connection = cluster.connection(embedded::DATABASE);
+    Ok((Some(Arc::new(cluster)), connection))
+}
+
+fn open_journal(config: &Config) -> anyhow::Result<(Journal, Opened)> {
+    let dir = config.journal_dir();
+    create_private(&dir)?;
+    let (journal, opened) =
+        Journal::open(&dir, config.journal_options()).with_context(|| format!("the journal in {}", dir.display()))?;
+    if let Some(repair) = &opened.repaired {
+        tracing::warn!(?repair, "The journal's torn tail was cut");
+    }
+    Ok((journal, opened))
+}
+
+/// Compares journal and database, and takes an epoch above both (rule 14).
+async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result<(Store, Position)> {
+    let stored =
+        database.run(Lane::Projection, |session| async move { Ok(postgres::read_position(&*session).await) }).await??;
+    let seen = match stored {
+        Some(stored) if stored.journal_id != journal.id() && stored.position > 0 => {
+            bail!("the database belongs to journal {}, this one is {}", stored.journal_id, journal.id());
+        }
+        Some(stored) => Position(stored.position),
+        None => Position::NOTHING,
+    };
+    journal.check_seen(seen)?;
+    let (id, at_least) = (journal.id(), journal.epoch() + 1);
+    let epoch = database
+        .run(Lane::Projection, move |session| async move { Ok(postgres::claim_epoch(&*session, id, at_least).await) })
+        .await??;
+    journal.set_epoch(epoch)?;
+    Ok((Store::new(database.clone(), id, epoch), seen))
+}
+
+/// A directory that only we can read.
+fn create_private(dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("creating {}", dir.display()))
+}

@@ -1,0 +1,128 @@
+//! Key files: read for production, made by the demo at its first start and kept in its data directory.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use deeptravel_wechat::keys::{MerchantKeys, generate_merchant};
+use serde::{Deserialize, Serialize};
+
+/// The demo's file in its data directory.
+pub const DEMO_SECRETS: &str = "demo-secrets.toml";
+
+/// Length of every symmetric key, in bytes.
+const KEY_LEN: usize = 32;
+
+/// A key file: one line per key, `<version> <64 hex digits>`; empty lines and lines that begin with # are skipped.
+pub fn read_keys(path: &Path, key: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LEN])>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{key} = {}", path.display()))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+    let mut keys = Vec::new();
+    for (index, line) in lines {
+        let parsed = parse_key(line);
+        keys.push(parsed.with_context(|| format!("{}:{}: <version> <64 hex digits>", path.display(), index + 1))?);
+    }
+    if keys.is_empty() {
+        bail!("{key}: {} has no key", path.display());
+    }
+    Ok(keys)
+}
+
+fn parse_key(line: &str) -> anyhow::Result<(u32, [u8; KEY_LEN])> {
+    let (version, digits) = line.trim().split_once(' ').context("no space")?;
+    let mut key = [0; KEY_LEN];
+    hex::decode_to_slice(digits.trim(), &mut key).context("not hex")?;
+    Ok((version.parse().context("not a version")?, key))
+}
+
+/// The demo's own secrets; they survive restarts, so that codes and documents stay readable.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DemoSecrets {
+    pub merchant_private_key_pem: String,
+    pub merchant_public_key_pem: String,
+    pub merchant_serial: String,
+    pub api_v3_key: String,
+    pub app_secret: String,
+    pub code_key: String,
+    pub document_key: String,
+}
+
+impl DemoSecrets {
+    /// Reads them, or makes them at the first start.
+    pub fn load_or_make(data_dir: &Path) -> anyhow::Result<DemoSecrets> {
+        let path = data_dir.join(DEMO_SECRETS);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).with_context(|| path.display().to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let secrets = DemoSecrets::make()?;
+                secrets.write(&path).with_context(|| path.display().to_string())?;
+                Ok(secrets)
+            }
+            Err(error) => Err(error).with_context(|| path.display().to_string()),
+        }
+    }
+
+    fn make() -> anyhow::Result<DemoSecrets> {
+        let MerchantKeys { private_key_pem, public_key_pem, serial } = generate_merchant()?;
+        Ok(DemoSecrets {
+            merchant_private_key_pem: private_key_pem,
+            merchant_public_key_pem: public_key_pem,
+            merchant_serial: serial,
+            api_v3_key: random_hex(KEY_LEN / 2)?,
+            app_secret: random_hex(KEY_LEN / 2)?,
+            code_key: random_hex(KEY_LEN)?,
+            document_key: random_hex(KEY_LEN)?,
+        })
+    }
+
+    /// Complete or not at all: the start may be cut off anywhere.
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let unfinished = path.with_extension("new");
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(toml::to_string(self)?.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)?;
+        Ok(())
+    }
+}
+
+/// One key of version 1 from hex digits.
+pub fn demo_key(digits: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LEN])>> {
+    let mut key = [0; KEY_LEN];
+    hex::decode_to_slice(digits, &mut key).context(DEMO_SECRETS)?;
+    Ok(vec![(1, key)])
+}
+
+fn random_hex(bytes: usize) -> anyhow::Result<String> {
+    let mut buffer = vec![0; bytes];
+    SystemRandom::new().fill(&mut buffer).map_err(|_| anyhow::anyhow!("no random numbers"))?;
+    Ok(hex::encode(buffer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_keeps_its_secrets_over_a_restart() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let made = DemoSecrets::load_or_make(dir.path())?;
+        let read = DemoSecrets::load_or_make(dir.path())?;
+        assert_eq!(made.code_key, read.code_key);
+        assert_eq!(made.api_v3_key.len(), 32, "WeChat's key is 32 characters");
+        assert_eq!(demo_key(&made.document_key)?.len(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_file_names_the_bad_line() -> anyhow::Result<()> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        writeln!(file, "# keys\n1 {}\n2 zz", "ab".repeat(32))?;
+        let error = read_keys(file.path(), "secrets.code_keys_file").unwrap_err();
+        assert!(format!("{error:#}").contains(":3:"), "{error:#}");
+        Ok(())
+    }
+}

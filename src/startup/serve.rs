@@ -1,0 +1,144 @@
+//! The process with listeners: HTTP in front of a core, until a signal or a fatal fault.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_rt::task::JoinHandle;
+use actix_web::dev::ServerHandle;
+use anyhow::{Context, bail};
+use deeptravel_domain::code::CodeKeys;
+use deeptravel_domain::sealing::DocumentKeys;
+use deeptravel_wechat::{Client, Config as WechatConfig};
+use secrecy::ExposeSecret;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Core;
+use super::secrets::{DEMO_SECRETS, read_keys};
+use crate::api::{self, ApiParts, ApiSettings, Slot};
+use crate::config::Config;
+use crate::gateway::WechatGateway;
+use crate::postgres::Lists;
+use crate::telemetry;
+
+/// What seals codes and documents.
+pub struct Keys {
+    pub codes: CodeKeys,
+    pub documents: DocumentKeys,
+}
+
+/// Production: everything from configuration.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let (wechat, keys) = check(&config)?;
+    let listening = Listening::start(&config)?;
+    let core = Core::start(&config, Arc::new(WechatGateway::new(wechat.clone()))).await?;
+    listening.serve(core, &config, wechat, keys, "").await
+}
+
+/// Whether everything that production needs is configured; errors name the key.
+pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
+    if config.data_dir.join(DEMO_SECRETS).exists() {
+        bail!("data_dir: {} belongs to a demo; its secrets must not be sold with", config.data_dir.display());
+    }
+    let keys = Keys {
+        codes: CodeKeys::new(read_keys(&config.secrets.code_keys_file, "secrets.code_keys_file")?)?,
+        documents: DocumentKeys::new(read_keys(&config.secrets.document_keys_file, "secrets.document_keys_file")?)?,
+    };
+    Ok((wechat_client(config)?, keys))
+}
+
+/// The client from configuration; errors name the key.
+pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
+    let wechat = &config.wechat;
+    let read = |path: &std::path::Path, key: &str| {
+        std::fs::read_to_string(path).with_context(|| format!("{key} = {}", path.display()))
+    };
+    let notify_base = match wechat.notify_base_url.as_str() {
+        "" => format!("http://{}", config.server.listen),
+        set => set.trim_end_matches('/').to_owned(),
+    };
+    Client::new(WechatConfig {
+        base_url: wechat.base_url.clone(),
+        api_base_url: wechat.api_base_url.clone(),
+        appid: wechat.appid.clone(),
+        app_secret: wechat.app_secret.expose_secret().to_owned(),
+        mchid: wechat.mchid.clone(),
+        merchant_serial: wechat.merchant_serial.clone(),
+        merchant_private_key_pem: read(&wechat.merchant_private_key_file, "wechat.merchant_private_key_file")?,
+        api_v3_key: wechat.api_v3_key.expose_secret().to_owned(),
+        public_key_id: wechat.public_key_id.clone(),
+        public_key_pem: read(&wechat.public_key_file, "wechat.public_key_file")?,
+        notify_url: format!("{notify_base}/payments/wechat/notify"),
+    })
+    .map_err(|error| anyhow::anyhow!("wechat.{}: {}", error.field, error.problem))
+}
+
+/// A server that listens, live but not ready, until it is given a core.
+pub struct Listening {
+    server: JoinHandle<std::io::Result<()>>,
+    handle: ServerHandle,
+    slot: Slot,
+    pub address: SocketAddr,
+}
+
+impl Listening {
+    /// Before anything else, so that a taken port costs nothing and port 0 is known early.
+    pub fn start(config: &Config) -> anyhow::Result<Listening> {
+        let slot = Slot::default();
+        let listen = config.server.listen;
+        let (server, address) =
+            api::serve_slot(listen, &slot, config.workers()).with_context(|| format!("server.listen = {listen}"))?;
+        let handle = server.handle();
+        Ok(Listening { server: actix_rt::spawn(server), handle, slot, address })
+    }
+
+    /// Serves until told to stop. `greeting` is printed once the server answers.
+    pub async fn serve(
+        self,
+        mut core: Core,
+        config: &Config,
+        wechat: Client,
+        keys: Keys,
+        greeting: &str,
+    ) -> anyhow::Result<()> {
+        let fatal = core.fatal();
+        self.slot.fill(parts(&core, config, wechat, keys)?);
+        println!("listening on http://{}", self.address);
+        println!("{}", core.describe_database());
+        if !greeting.is_empty() {
+            println!("{greeting}");
+        }
+
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let outcome = tokio::select! {
+            error = fatal => Err(error),
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+        };
+        // After a fatal fault nothing more can be answered: do not wait for requests that wait for the journal.
+        self.handle.stop(outcome.is_ok()).await;
+        self.server.await.context("the HTTP server")??;
+        let stopped = core.stop().await;
+        outcome.and(stopped)
+    }
+}
+
+fn parts(core: &Core, config: &Config, wechat: Client, keys: Keys) -> anyhow::Result<ApiParts> {
+    Ok(ApiParts {
+        engine: core.engine.clone(),
+        lists: Arc::new(Lists::new(core.database.clone())),
+        wechat,
+        code_keys: Arc::new(keys.codes),
+        document_keys: Arc::new(keys.documents),
+        io: core.io(),
+        metrics: telemetry::metrics()?,
+        settings: ApiSettings {
+            max_in_flight: config.server.max_in_flight,
+            ops_allow: config.server.ops_allow.clone(),
+            traveller_session_seconds: 3600 * config.session.traveller_hours,
+            staff_session_seconds: 3600 * config.session.staff_hours,
+            validator_session_seconds: 3600 * config.session.validator_hours,
+            code_seconds: config.session.code_seconds,
+        },
+    })
+}

@@ -1,0 +1,254 @@
+//! The projected tables: what goes in comes out, once, and only forward.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
+
+mod outage;
+mod rates;
+mod start;
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use deeptravel_actors::journal::Position;
+use deeptravel_actors::ports::{Lists as _, Store as _, StoreError};
+use deeptravel_actors::rows::Rows;
+use deeptravel_domain::ids::{OrderId, TicketId};
+use deeptravel_domain::inventory::{self, Inventory, key_version};
+use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::order::{Order, OrderStatus, ScanTarget};
+use deeptravel_domain::ticket::TicketStatus;
+use support::*;
+use tokio_postgres::NoTls;
+
+#[test]
+fn every_statement_file_fits_the_migrated_schema_and_is_used() {
+    let stand = Stand::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources: String = files(&root.join("src"), "rs").values().map(String::as_str).collect();
+    let config = stand.test_database.as_ref().unwrap().config.clone();
+    stand.runtime.block_on(async {
+        let (client, connection) = config.connect(NoTls).await.unwrap();
+        tokio::spawn(connection);
+        for (path, sql) in files(&root.join("sql/queries"), "sql") {
+            if let Err(error) = client.prepare(&sql).await {
+                panic!("{}: {error:?}", path.display());
+            }
+            let name = path.strip_prefix(root.join("sql/queries")).unwrap().to_str().unwrap();
+            let used = sources.contains(&format!("\"{name}\"")) || sources.contains(&format!("/{name}\""));
+            assert!(used, "{name} is not used");
+        }
+    });
+}
+
+/// The texts of all files below `directory` that end so.
+fn files(directory: &Path, extension: &str) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.append(&mut files(&path, extension));
+        } else if path.extension().is_some_and(|own| own == extension) {
+            found.insert(path.clone(), std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn an_order_comes_back_as_it_was_at_every_step_of_its_life() {
+    let stand = Stand::new();
+    let id = order_id(1);
+    let (mut buyer, rows) = Buyer::place(draft(id, traveller(1), "HKMO-0800.20261127"), NOW);
+    let back = |buyer: &Buyer, tables: [usize; 6]| {
+        let rows = stand.runtime.block_on(stand.store.order(id)).unwrap().unwrap();
+        let OrderRows { items, passengers, payments, tickets, redemptions, ledger, .. } = &rows;
+        let found = [items.len(), passengers.len(), payments.len(), tickets.len(), redemptions.len(), ledger.len()];
+        assert_eq!(found, tables);
+        assert_eq!(rows.newest_version(), buyer.version, "the key's version is found in the rows");
+        let machine = Order::from_rows(rows, NOW).unwrap();
+        assert_eq!(machine.status(), buyer.order.status());
+        let (found, expected) = (machine.details(), buyer.order.details());
+        assert_eq!((&found.passengers, &found.price), (&expected.passengers, &expected.price));
+        assert_eq!((&found.contact, &found.locale), (&expected.contact, &expected.locale));
+        assert_eq!(found.idempotency_key, expected.idempotency_key);
+        assert_eq!((found.body_hash, found.lock_seconds), (expected.body_hash, expected.lock_seconds));
+        assert_eq!(machine.items(), buyer.order.items());
+        assert_eq!(machine.payments(), buyer.order.payments());
+        assert_eq!(machine.tickets(), buyer.order.tickets());
+        assert_eq!(machine.ledger(), buyer.order.ledger());
+        assert_eq!(machine.lock_expires_at(), buyer.order.lock_expires_at());
+    };
+    assert!(stand.runtime.block_on(stand.store.order(id)).unwrap().is_none());
+
+    stand.project(&rows).unwrap();
+    back(&buyer, [1, 3, 0, 0, 0, 0]);
+
+    stand.project(&buyer.pay(NOW.plus_seconds(30))).unwrap();
+    back(&buyer, [1, 3, 1, 3, 0, 1]);
+
+    let ticket = ScanTarget::Ticket(buyer.order.tickets()[0].id);
+    stand.project(&buyer.scan("r1", ticket, NOW.plus_seconds(60))).unwrap();
+    stand.project(&buyer.scan("r2", ticket, NOW.plus_seconds(90))).unwrap();
+    back(&buyer, [1, 3, 1, 3, 1, 1]);
+    assert_eq!(stand.ask::<i64>("SELECT count(*) FROM scan_attempts"), 2, "accepted and refused (R-SCAN-05)");
+    let audit = "SELECT string_agg(concat_ws(' ', prev_status, new_status, event), ', ' ORDER BY created_at, id) \
+                 FROM ticket_status_audit WHERE ticket_id LIKE '%-1'";
+    assert_eq!(stand.ask::<String>(audit), "usable issued, usable used redeemed", "R-TICKET-06");
+
+    stand.project(&buyer.scan("r3", ScanTarget::Order, NOW.plus_seconds(95))).unwrap();
+    back(&buyer, [1, 3, 1, 3, 3, 1]);
+}
+
+#[test]
+fn a_departure_comes_back_with_its_live_holds_and_the_newest_version_of_its_key() {
+    let stand = Stand::new();
+    let id = "HKMO-0800.20261127";
+    let mut coach = Coach::new(id, 3);
+    let load = || {
+        let one = stand.runtime.block_on(stand.store.departure(&code(id))).unwrap().unwrap();
+        let all = stand.runtime.block_on(stand.store.departures_after(NOW)).unwrap();
+        let later = stand.runtime.block_on(stand.store.departures_after(DEPARTS_AT.plus_seconds(60))).unwrap();
+        assert_eq!((all.len(), later.len()), (1, 0));
+        (one, all.into_iter().next().unwrap())
+    };
+    assert!(stand.runtime.block_on(stand.store.departure(&code(id))).unwrap().is_none(), "unborn");
+
+    let mut rows = Rows::default();
+    for number in 0..5 {
+        merge(&mut rows, &coach.tell(&place(number, NOW), NOW));
+    }
+    stand.project(&rows).unwrap();
+    merge(&mut rows, &coach.tell(&confirm(0), NOW));
+    merge(&mut rows, &coach.tell(&allot("klook", 2), NOW));
+    merge(&mut rows, &coach.tell(&release(1), NOW));
+    merge(&mut rows, &coach.tell(&inventory::Command::Expire, NOW.plus_seconds(601)));
+    stand.project(&rows).unwrap();
+
+    let (one, bulk) = load();
+    for stored in [&one, &bulk] {
+        assert_eq!(key_version(&stored.departure, &stored.holds), coach.version);
+        let at = NOW.plus_seconds(601);
+        let machine = Inventory::from_rows(&stored.departure, &stored.holds, at).unwrap();
+        assert_eq!(machine.spec(), coach.machine.spec());
+        assert_eq!(machine.hold(hold(0)), coach.machine.hold(hold(0)));
+        assert_eq!(machine.holds().count(), 1);
+        let klook = coach.machine.allotment(&code("standard"), &"ota:klook".parse().unwrap());
+        assert_eq!(machine.allotment(&code("standard"), &"ota:klook".parse().unwrap()), klook);
+    }
+    assert_eq!(stand.ask::<i64>("SELECT count(*) FROM holds WHERE state = 'expired'"), 3);
+    // A hold given back before its time would be placed again by a late message, had it been forgotten.
+    assert!(bulk.holds.iter().any(|row| row.hold_id == hold(1).to_string() && row.state == "released"));
+    assert!(!bulk.holds.iter().any(|row| row.state == "expired"));
+}
+
+#[test]
+fn a_batch_is_projected_once_and_an_older_image_changes_nothing() {
+    let stand = Stand::new();
+    let (mut buyer, placed) = Buyer::place(draft(order_id(1), traveller(1), "HKMO-0800.20261127"), NOW);
+    let paid = buyer.pay(NOW.plus_seconds(30));
+    stand.project(&placed).unwrap();
+
+    // The same batch again: its position is past, and the newer rows it carries are not written.
+    let project =
+        |rows: &Rows, from, to| stand.runtime.block_on(stand.store.project(rows, Position(from), Position(to)));
+    let again = project(&paid, 0, 1);
+    assert!(matches!(again, Err(StoreError::Fenced(_))), "{again:?}");
+    assert_eq!(stand.ask::<String>("SELECT status FROM orders"), "pending");
+
+    // Both images in one batch, the newer one first: one row, the newer one.
+    let mut both = paid.clone();
+    merge(&mut both, &placed);
+    assert_eq!(both.orders.len(), 3, "payment begun, paid, and placed last");
+    project(&both, 1, 9).unwrap();
+    assert_eq!(stand.ask::<String>("SELECT status FROM orders"), "paid");
+
+    // The older one in a later batch.
+    project(&placed, 9, 10).unwrap();
+    assert_eq!(stand.ask::<String>("SELECT status FROM orders"), "paid");
+    assert_eq!(stand.ask::<i64>("SELECT position FROM journal_position"), 10);
+}
+
+#[test]
+fn a_server_whose_epoch_was_taken_writes_nothing_any_more() {
+    let stand = Stand::new();
+    let (mut buyer, placed) = Buyer::place(draft(order_id(1), traveller(1), "HKMO-0800.20261127"), NOW);
+    stand.project(&placed).unwrap();
+
+    let successor = stand.runtime.block_on(open(&stand.database, stand.journal_id));
+    let paid = buyer.pay(NOW.plus_seconds(30));
+    let late = stand.project(&paid);
+    assert!(matches!(late, Err(StoreError::Fenced(_))), "{late:?}");
+    assert_eq!(stand.ask::<i64>("SELECT count(*) FROM tickets"), 0);
+
+    stand.runtime.block_on(successor.project(&paid, Position(1), Position(2))).unwrap();
+    assert_eq!(stand.ask::<i64>("SELECT count(*) FROM tickets"), 3);
+}
+
+/// What is wrong, and how to make it so.
+type Spoilt = (&'static str, fn(&mut Rows));
+
+#[test]
+fn what_postgres_cannot_store_stops_the_projection_and_leaves_the_position() {
+    let stand = Stand::new();
+    let (_, placed) = Buyer::place(draft(order_id(1), traveller(1), "HKMO-0800.20261127"), NOW);
+    let spoilt: [Spoilt; 5] = [
+        ("NUL in a text", |rows| rows.orders[0].contact_name = "a\0b".to_owned()),
+        ("NUL in JSON", |rows| rows.orders[0].price_lines[0].explanation = "a\0b".to_owned()),
+        ("version", |rows| rows.order_items[0].version = u64::MAX),
+        ("number", |rows| rows.order_items[0].item = u32::MAX),
+        ("instant", |rows| rows.order_items[0].departs_at = i64::MAX),
+    ];
+    for (what, spoil) in spoilt {
+        let mut rows = placed.clone();
+        spoil(&mut rows);
+        let refused = stand.project(&rows);
+        assert!(matches!(refused, Err(StoreError::Data(_))), "{what}: {refused:?}");
+        assert!(!format!("{refused:?}").contains("+8529"), "no phone number in an error");
+    }
+    assert_eq!(stand.ask::<i64>("SELECT position FROM journal_position"), 0);
+    assert_eq!(stand.ask::<i64>("SELECT count(*) FROM orders"), 0);
+    stand.project(&placed).unwrap();
+}
+
+#[test]
+fn lists_show_a_travellers_own_newest_first_page_by_page() {
+    let stand = Stand::new();
+    let mut rows = Rows::default();
+    for number in 1..=5 {
+        let (mut buyer, placed) = Buyer::place(draft(order_id(number), traveller(1), "HKMO-0800.20261127"), NOW);
+        merge(&mut rows, &placed);
+        if number % 2 == 1 {
+            merge(&mut rows, &buyer.pay(NOW.plus_seconds(30)));
+        }
+    }
+    merge(&mut rows, &Buyer::place(draft(order_id(6), traveller(2), "HKMO-0800.20261127"), NOW).1);
+    stand.project(&rows).unwrap();
+
+    let orders = |status, before: Option<u64>, limit| {
+        let list = stand.lists.orders_of(traveller(1), status, before.map(order_id), limit);
+        let orders = stand.runtime.block_on(list).unwrap();
+        orders.iter().map(|order| order.orders[0].order_id.parse().unwrap()).collect::<Vec<OrderId>>()
+    };
+    assert_eq!(orders(None, None, 2), [order_id(5), order_id(4)]);
+    assert_eq!(orders(None, Some(4), 2), [order_id(3), order_id(2)]);
+    assert_eq!(orders(None, Some(2), 2), [order_id(1)]);
+    assert_eq!(orders(Some(OrderStatus::Pending), None, 9), [order_id(4), order_id(2)]);
+
+    let first = stand.runtime.block_on(stand.lists.orders_of(traveller(1), None, None, 1)).unwrap();
+    assert_eq!((first[0].items.len(), first[0].passengers.len(), first[0].tickets.len()), (1, 3, 3));
+    assert!(Order::from_rows(first[0].clone(), NOW).is_ok(), "enough for a view of the order");
+
+    let page = |of, status, before, limit| {
+        stand.runtime.block_on(stand.lists.tickets_of(traveller(of), status, before, limit)).unwrap()
+    };
+    let ticket = |order, number| TicketId { order: order_id(order), number };
+    let first = page(1, None, None, 4);
+    assert_eq!(first.tickets, [ticket(5, 1), ticket(5, 2), ticket(5, 3), ticket(3, 1)]);
+    assert_eq!(first.orders.iter().map(|rows| rows.tickets.len()).collect::<Vec<_>>(), [3, 3]);
+    assert_eq!(page(1, None, Some(ticket(3, 1)), 3).tickets, [ticket(3, 2), ticket(3, 3), ticket(1, 1)]);
+    let beyond = page(1, None, Some(ticket(1, 3)), 3);
+    assert_eq!((beyond.tickets.len(), beyond.orders.len()), (0, 0));
+    assert_eq!(page(1, Some(TicketStatus::Used), None, 3).tickets, []);
+    assert_eq!(page(2, None, None, 3).tickets, [], "R-TICKET-08: nobody else's");
+}

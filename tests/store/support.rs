@@ -1,0 +1,322 @@
+//! What the stories share: a database with its store, an order and a departure that are led through their lives.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use deeptravel::postgres::{Database, Lists, Store, claim_epoch};
+use deeptravel::testing::{TestDatabase, fresh_database};
+use deeptravel_actors::journal::Position;
+use deeptravel_actors::ports::{Store as _, StoreError};
+use deeptravel_actors::rows::Rows;
+use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
+use deeptravel_domain::ids::{HoldId, OrderId, SessionId, Shard, TravellerId};
+use deeptravel_domain::inventory::{self, Inventory};
+use deeptravel_domain::money::{Currency, Money};
+use deeptravel_domain::order::{
+    Capture, Command, Contact, Draft, Effect, Event, FactState, Gate, Item, Order, Passenger, PaymentFact,
+    PaymentPolicy, Price, PriceLine, Scan, ScanTarget, SealedDocument, SeatWish,
+};
+use deeptravel_domain::party::PassengerType;
+use deeptravel_domain::time::Timestamp;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+/// A week before the departure.
+pub const NOW: Timestamp = Timestamp::from_ms(1_795_147_200_123);
+pub const DEPARTS_AT: Timestamp = Timestamp::from_ms(1_795_147_200_000 + 7 * 24 * 3_600_000);
+
+pub fn io_runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+/// A migrated database and the process that projects into it.
+pub struct Stand {
+    pub runtime: Runtime,
+    pub database: Database,
+    pub journal_id: Uuid,
+    pub store: Store,
+    pub lists: Lists,
+    position: AtomicU64,
+    pub test_database: Option<TestDatabase>,
+}
+
+impl Stand {
+    pub fn new() -> Stand {
+        let test_database = fresh_database().unwrap();
+        let config = test_database.config.clone();
+        Stand { test_database: Some(test_database), ..Stand::on(&config) }
+    }
+
+    /// On a migrated database of somebody else.
+    pub fn on(config: &tokio_postgres::Config) -> Stand {
+        let runtime = io_runtime();
+        let database = Database::new(runtime.handle().clone(), config);
+        let journal_id = Uuid::now_v7();
+        let store = runtime.block_on(open(&database, journal_id));
+        let lists = Lists::new(database.clone());
+        Stand { runtime, database, journal_id, store, lists, position: AtomicU64::new(0), test_database: None }
+    }
+
+    /// Projects the rows as the next record.
+    pub fn project(&self, rows: &Rows) -> Result<(), StoreError> {
+        let from = self.position.load(Ordering::Relaxed);
+        self.runtime.block_on(self.store.project(rows, Position(from), Position(from + 1)))?;
+        self.position.store(from + 1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The first column of the first row of a statement.
+    pub fn ask<T: for<'a> tokio_postgres::types::FromSql<'a> + Send + 'static>(&self, sql: &'static str) -> T {
+        let job = move |session: deeptravel::postgres::Session| async move {
+            Ok(session.query_one(sql, &[]).await?.try_get(0)?)
+        };
+        self.runtime.block_on(self.database.run(deeptravel::postgres::Lane::Lists, job)).unwrap()
+    }
+}
+
+/// The store of a process that comes now.
+pub async fn open(database: &Database, journal_id: Uuid) -> Store {
+    let claim = move |session: deeptravel::postgres::Session| async move {
+        Ok(claim_epoch(&*session, journal_id, 1).await.unwrap())
+    };
+    let epoch = database.run(deeptravel::postgres::Lane::Projection, claim).await.unwrap();
+    Store::new(database.clone(), journal_id, epoch)
+}
+
+pub fn code<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+pub fn traveller(number: u16) -> TravellerId {
+    TravellerId::from_bits(u128::from(number) << 64 | 9)
+}
+
+/// The `number`-th order, made so many milliseconds after [`NOW`].
+pub fn order_id(number: u64) -> OrderId {
+    OrderId::compose(NOW.plus_ms(number as i64), Shard::of(number), number << 8)
+}
+
+/// A coach of three stops with two classes and as many rows of four seats as asked for.
+pub fn departure(id: &str, rows: u16) -> DepartureSpec {
+    let call = |hours: i64| Call {
+        arrives_at: DEPARTS_AT.plus_seconds(3600 * hours),
+        departs_at: DEPARTS_AT.plus_seconds(3600 * hours + 60),
+    };
+    let seat = |row: u16, column: u8| Seat {
+        label: format!("{:02}{}", row + 1, char::from(b'A' + column)),
+        class: u8::from(row == 0),
+        row,
+        column,
+    };
+    let classes = ["standard", "deluxe"].map(|name| SeatClass { code: code(name), name: format!("{name} 座") });
+    DepartureSpec {
+        id: code(id),
+        route: code("HKMO"),
+        operator: code("TJ"),
+        calls: (0..3).map(call).collect(),
+        booking_closes_minutes: 30,
+        seat_map: Arc::new(SeatMap {
+            classes: classes.to_vec(),
+            seats: (0..rows).flat_map(|row| (0..4).map(move |column| seat(row, column))).collect(),
+        }),
+    }
+}
+
+/// A machine with the versions its owner would give it.
+pub struct Coach {
+    pub machine: Inventory,
+    pub version: u64,
+}
+
+impl Coach {
+    pub fn new(id: &str, rows: u16) -> Coach {
+        Coach { machine: Inventory::unborn(departure(id, rows)).unwrap(), version: 0 }
+    }
+
+    /// Decides, changes, and answers the rows of the record.
+    pub fn tell(&mut self, command: &inventory::Command, now: Timestamp) -> Rows {
+        let events = self.machine.decide(command, now).unwrap();
+        for event in &events {
+            self.machine.evolve(event);
+        }
+        self.version += 1;
+        self.machine.changed_rows(&events, self.version).into_iter().collect()
+    }
+}
+
+pub fn hold(number: u64) -> HoldId {
+    HoldId { order: order_id(number), item: 0 }
+}
+
+/// One seat for ten minutes, first stop to last.
+pub fn place(number: u64, now: Timestamp) -> inventory::Command {
+    inventory::Command::PlaceHold(inventory::PlaceHold {
+        hold: hold(number),
+        epoch: 1,
+        channel: Channel::Direct,
+        class: code("standard"),
+        stretch: Stretch { board: 0, alight: 2 },
+        wanted: inventory::Wanted::Auto(1),
+        expires_at: now.plus_seconds(600),
+    })
+}
+
+pub fn confirm(number: u64) -> inventory::Command {
+    inventory::Command::ConfirmHold(inventory::HoldAt { hold: hold(number), epoch: 1 })
+}
+
+pub fn release(number: u64) -> inventory::Command {
+    inventory::Command::ReleaseHold(inventory::HoldAt { hold: hold(number), epoch: 1 })
+}
+
+pub fn allot(partner: &str, seats: u16) -> inventory::Command {
+    let channel = Channel::Ota(partner.into());
+    let allotments = vec![inventory::Allotment { channel, class: code("standard"), seats }];
+    inventory::Command::SetAllotments(inventory::SetAllotments { allotments })
+}
+
+/// A party of two and a child, one of them with a document, from the first stop to the last.
+pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
+    let passenger = |name: &str, kind, document| Passenger { name: name.into(), kind, document };
+    let document = SealedDocument {
+        kind: "passport".into(),
+        key_version: 3,
+        ciphertext: vec![0, 1, 254, 255].into(),
+        mask: "******78".into(),
+    };
+    Draft {
+        id,
+        traveller,
+        idempotency_key: format!("key-{id}").into(),
+        body_hash: [7; 32],
+        locale: "zh-HK".into(),
+        contact: Contact {
+            name: "陳大文".into(),
+            phone: "+85291234567".into(),
+            email: Some("chan@example.com".into()),
+        },
+        passengers: vec![
+            passenger("陳大文", PassengerType::Adult, Some(document)),
+            passenger("O'Neill \"X\" \\ {a,b}", PassengerType::Senior, None),
+            passenger("陳小明", PassengerType::Child, None),
+        ],
+        items: vec![Item {
+            departure: code(departure),
+            route: code("HKMO"),
+            operator: code("TJ"),
+            class: code("standard"),
+            stretch: Stretch { board: 0, alight: 2 },
+            board_port: code("HKA"),
+            alight_port: code("MOB"),
+            departs_at: DEPARTS_AT,
+            arrives_at: DEPARTS_AT.plus_seconds(7200),
+            wish: SeatWish::Any,
+            seats: vec![],
+        }],
+        price: Price {
+            total: Money::new(55_000, Currency::Cny),
+            lines: vec![PriceLine {
+                item: 0,
+                kind: PassengerType::Adult,
+                class: code("standard"),
+                count: 3,
+                unit_minor: 20_000,
+                discount_minor: 5_000,
+                total_minor: 55_000,
+                explanation: "平日 weekday, party of 3".into(),
+            }],
+        },
+        lock_seconds: 600,
+    }
+}
+
+pub const POLICY: PaymentPolicy = PaymentPolicy { min_seconds: 60, grace_seconds: 90, cap_extra_seconds: 300 };
+
+/// An order with the versions its owner would give it, in a world where every step succeeds.
+pub struct Buyer {
+    pub order: Order,
+    pub version: u64,
+}
+
+impl Buyer {
+    /// The order and the rows of its first record.
+    pub fn place(draft: Draft, now: Timestamp) -> (Buyer, Rows) {
+        let mut buyer = Buyer { order: Order::draft(draft, now), version: 0 };
+        let rows = buyer.run_steps(now);
+        (buyer, rows)
+    }
+
+    pub fn pay(&mut self, now: Timestamp) -> Rows {
+        let terms = self.order.payment_terms(&POLICY, now).unwrap();
+        let mut rows = self.tell(&Command::BeginPayment { terms, body: b"{\"total\":1}".as_slice().into() }, now);
+        merge(&mut rows, &self.run_steps(now));
+        let transaction_id = format!("42000{}", self.order.id()).into();
+        let capture = Capture { transaction_id, amount: self.order.total() };
+        let fact = PaymentFact { number: terms.number, state: FactState::Paid(capture) };
+        merge(&mut rows, &self.tell(&Command::PaymentFact(fact), now));
+        merge(&mut rows, &self.run_steps(now));
+        rows
+    }
+
+    pub fn scan(&mut self, request_id: &str, target: ScanTarget, now: Timestamp) -> Rows {
+        let gate = Gate {
+            session: SessionId::from_bits(77),
+            operator: "gate".into(),
+            device: "device-1".into(),
+            merchant: None,
+            location: Some(code("HKA")),
+            departure: None,
+        };
+        self.tell(&Command::Scan(Scan { gate, request_id: request_id.into(), target, entitlement: None }), now)
+    }
+
+    /// Decides, changes, and answers the rows of the record, if there is one.
+    pub fn tell(&mut self, command: &Command, now: Timestamp) -> Rows {
+        let events = self.order.decide(command, now).unwrap();
+        for event in &events {
+            self.order.evolve(event);
+        }
+        self.rows_of(&events)
+    }
+
+    fn rows_of(&mut self, events: &[Event]) -> Rows {
+        let rows = self.order.changed_rows(events, self.version + 1);
+        if !rows.is_empty() {
+            self.version += 1;
+        }
+        rows.into()
+    }
+
+    /// Does what the order wants done until it wants nothing more.
+    fn run_steps(&mut self, now: Timestamp) -> Rows {
+        let mut rows = Rows::default();
+        while let Some(effect) = self.order.effect() {
+            let seats = ["02A", "02B", "02C"].map(Into::into).to_vec();
+            let answer = effect.hold_answer(Ok(seats)).map(Command::HoldAnswered);
+            let answer = answer.unwrap_or_else(|| match effect {
+                Effect::PlaceHold { .. }
+                | Effect::ReleaseHold { .. }
+                | Effect::BeginPaying { .. }
+                | Effect::ConfirmHold { .. } => unreachable!("these are answered by a departure"),
+                Effect::CreatePayment { number, .. } => Command::PaymentCreated {
+                    number,
+                    prepay_id: "wx2611".into(),
+                    nonce: "n0nce".into(),
+                    signed_at_seconds: now.as_seconds(),
+                },
+                Effect::QueryPayment { number } => {
+                    Command::PaymentFact(PaymentFact { number, state: FactState::NotPaid })
+                }
+                Effect::ClosePayment { number } => Command::CloseAnswered { number },
+            });
+            merge(&mut rows, &self.tell(&answer, now));
+        }
+        rows
+    }
+}
+
+/// As the projector gathers records: every table one after the other.
+pub fn merge(rows: &mut Rows, more: &Rows) {
+    use prost::Message;
+    rows.merge(more.encode_to_vec().as_slice()).unwrap();
+}
