@@ -26,6 +26,8 @@ pub mod query;
 mod search;
 mod seen;
 mod server;
+#[cfg(test)]
+mod tests;
 mod ticket_view;
 mod tickets;
 pub mod view;

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, get, post, web};
-use deeptravel_actors::outage::Outage;
+use deeptravel_actors::outage::{Outage, Reply};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
 use deeptravel_domain::order::{Order, OrderStatus};
@@ -28,14 +28,14 @@ impl Api {
     /// The traveller's own order. Somebody else's is not there (R-TICKET-08).
     pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Box<Order>, Problem> {
         let id: OrderId = id.parse().map_err(|_| no_such_order())?;
-        let reply = self.engine.order(id).await?;
-        let traveller = auth.traveller;
-        let reply = reply.outcome.and_then(|order| {
-            let own = order.traveller() == traveller && order.is_placed();
-            if own { Ok((order, reply.position)) } else { Err(Rejection::OrderNotFound) }
-        });
-        let (order, position) = reply?;
-        self.shown(auth.token(), Ok(deeptravel_actors::outage::Reply::ok(order, position))).await
+        let Reply { outcome, position } = self.engine.order(id).await?;
+        match outcome {
+            Ok(order) if order.traveller() == auth.traveller && order.is_placed() => {
+                self.shown(auth.token(), Ok(Reply::ok(order, position))).await
+            }
+            Ok(_) | Err(Rejection::OrderNotFound) => Err(no_such_order()),
+            Err(rejection) => Err(rejection.into()),
+        }
     }
 
     fn order_view(&self, language: Language, order: &Order) -> OrderView {
