@@ -51,7 +51,8 @@ impl Shop {
         }
         assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "a 500 is a bug");
         let body = response.bytes().await?;
-        let value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("an answer is JSON") };
+        let value =
+            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("an answer is JSON") };
         Ok((status, value))
     }
 
@@ -97,7 +98,8 @@ impl Shop {
 
     /// The number under which the order can be paid.
     pub async fn open_payment(&self, token: &str, order: &str) -> Answered<Option<String>> {
-        let (status, answer) = self.send(self.post("/payments/wechat/session", token, &json!({ "orderId": order }))).await?;
+        let (status, answer) =
+            self.send(self.post("/payments/wechat/session", token, &json!({ "orderId": order }))).await?;
         Ok(answer["outTradeNo"].as_str().filter(|_| status.is_success()).map(str::to_owned))
     }
 
