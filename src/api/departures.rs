@@ -17,7 +17,7 @@ use super::query::Parameters;
 use super::{Api, Problem};
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(departure);
+    config.service(show_departure);
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -43,7 +43,7 @@ struct DepartureQuery {
     )
 )]
 #[get("/departures/{departureId}")]
-async fn departure(
+async fn show_departure(
     api: Api,
     language: Language,
     id: web::Path<String>,

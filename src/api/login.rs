@@ -21,7 +21,7 @@ const CODE_LEN_MAX: usize = 128;
 const OPENID_LEN_MAX: usize = 128;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(login).service(logout);
+    config.service(log_in).service(log_out);
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -61,7 +61,7 @@ struct TravellerView {
     )
 )]
 #[post("/auth/wechat/login")]
-async fn login(api: Api, Body(request): Body<Login>) -> Result<HttpResponse, Problem> {
+async fn log_in(api: Api, Body(request): Body<Login>) -> Result<HttpResponse, Problem> {
     let fits = (1..=CODE_LEN_MAX).contains(&request.code.len()) && request.code.bytes().all(|b| b.is_ascii_graphic());
     if !fits {
         return Err(Problem::field("code", "is not 1 to 128 visible ASCII characters"));
@@ -119,7 +119,7 @@ fn provider() -> Problem {
     responses((status = 204), (status = 401, body = ProblemDocument), (status = 503, body = ProblemDocument))
 )]
 #[post("/auth/logout")]
-async fn logout(api: Api, auth: TravellerAuth) -> Result<HttpResponse, Problem> {
+async fn log_out(api: Api, auth: TravellerAuth) -> Result<HttpResponse, Problem> {
     api.durable(api.engine.identify(Command::EndSession(*auth.token())).await).await?;
     api.forget_session(auth.token());
     Ok(HttpResponse::NoContent().finish())

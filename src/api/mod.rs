@@ -12,14 +12,22 @@ mod departures;
 pub mod extract;
 mod login;
 mod middleware;
+mod notify;
 mod openapi;
 mod ops;
+mod order_request;
+mod order_view;
+mod orders;
+mod payments;
 mod places;
 mod problem;
+mod qr;
 pub mod query;
 mod search;
 mod seen;
 mod server;
+mod ticket_view;
+mod tickets;
 pub mod view;
 
 use std::net::IpAddr;
@@ -117,5 +125,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .configure(places::routes)
         .configure(search::routes)
         .configure(departures::routes)
+        .configure(orders::routes)
+        .configure(payments::routes)
+        .configure(notify::routes)
+        .configure(tickets::routes)
         .configure(ops::routes);
 }

@@ -9,7 +9,7 @@ use super::problem::ProblemDocument;
 use super::{Api, Problem};
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(live).service(ready);
+    config.service(health_live).service(health_ready);
 }
 
 /// How the server is.
@@ -22,7 +22,7 @@ struct Health {
 /// The process runs.
 #[utoipa::path(tag = "operations", responses((status = 200, body = Health)))]
 #[get("/health/live")]
-async fn live() -> web::Json<Health> {
+async fn health_live() -> web::Json<Health> {
     web::Json(Health { status: "live" })
 }
 
@@ -32,7 +32,7 @@ async fn live() -> web::Json<Health> {
     responses((status = 200, body = Health), (status = 503, description = "Starting, or failing", body = ProblemDocument))
 )]
 #[get("/health/ready")]
-async fn ready(api: Api) -> Result<web::Json<Health>, Problem> {
+async fn health_ready(api: Api) -> Result<web::Json<Health>, Problem> {
     if api.engine.services().journal.failure().is_some() {
         return Err(deeptravel_actors::outage::Outage::Journal.into());
     }
