@@ -33,6 +33,7 @@ pub fn usage(server: Option<u32>) -> Usage {
 
 impl Usage {
     /// What was used since `before`.
+    #[must_use]
     pub fn since(&self, before: &Usage) -> Usage {
         let threads = self.server_threads.iter().map(|(name, seconds)| {
             let earlier = before.server_threads.get(name).copied().unwrap_or(0.0);

@@ -1,5 +1,7 @@
 //! Whole runs against a small server in this process: what is counted, and what the audit finds.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
+
 mod fake;
 
 use std::time::Duration;
