@@ -11,7 +11,6 @@ use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::ids::OutTradeNo;
 use deeptravel_domain::money::Money;
 use deeptravel_domain::order::{Capture, FactState, PaymentFact};
-use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::{Notification, NotificationError, NotificationHeaders, Resource, Transaction};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -102,7 +101,7 @@ async fn accept(api: &Api, notification: Notification) -> Result<(), Problem> {
         }
     };
     let merchant = Merchant { appid: api.wechat.appid(), mchid: api.wechat.mchid() };
-    let fact = match fact(&merchant, &transaction, api.engine.now()) {
+    let fact = match fact(&merchant, &transaction) {
         Ok(fact) => fact,
         Err(reason) => return quarantine(api, id, &transaction, reason.to_owned()).await,
     };
@@ -171,7 +170,7 @@ struct Merchant<'a> {
 }
 
 /// What the notice says about one of our payments, or why it cannot be about one.
-fn fact(merchant: &Merchant<'_>, transaction: &Transaction, now: Timestamp) -> Result<PaymentFact, &'static str> {
+fn fact(merchant: &Merchant<'_>, transaction: &Transaction) -> Result<PaymentFact, &'static str> {
     if transaction.mchid != merchant.mchid {
         return Err("another merchant");
     }
@@ -189,11 +188,7 @@ fn fact(merchant: &Merchant<'_>, transaction: &Transaction, now: Timestamp) -> R
     if !fits || !transaction_id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("a transaction id that is none");
     }
-    let capture = Capture {
-        transaction_id: transaction_id.into(),
-        amount: Money::new(amount.total, currency),
-        paid_at: transaction.success_time.map_or(now, Timestamp::from_jiff),
-    };
+    let capture = Capture { transaction_id: transaction_id.into(), amount: Money::new(amount.total, currency) };
     Ok(PaymentFact { number, state: FactState::Paid(capture) })
 }
 
@@ -201,6 +196,7 @@ fn fact(merchant: &Merchant<'_>, transaction: &Transaction, now: Timestamp) -> R
 mod tests {
     use deeptravel_domain::ids::{OrderId, Shard};
     use deeptravel_domain::money::Currency;
+    use deeptravel_domain::time::Timestamp;
     use deeptravel_wechat::TradeState;
 
     use super::*;
@@ -224,10 +220,10 @@ mod tests {
 
     #[test]
     fn a_success_is_a_fact_about_the_number_it_names() {
-        let fact = fact(&US, &transaction(), NOW).unwrap();
+        let fact = fact(&US, &transaction()).unwrap();
         let FactState::Paid(capture) = fact.state else { panic!("it is paid") };
         assert_eq!(capture.amount, Money::new(100, Currency::Cny));
-        assert_eq!(capture.paid_at.to_string(), "2026-11-20T02:00:00Z");
+        assert_eq!(&*capture.transaction_id, "4200000001");
     }
 
     #[test]
@@ -246,15 +242,8 @@ mod tests {
         for (reason, spoil) in spoils {
             let mut transaction = transaction();
             spoil(&mut transaction);
-            assert_eq!(fact(&US, &transaction, NOW), Err(reason));
+            assert_eq!(fact(&US, &transaction), Err(reason));
             assert!(!as_json(&transaction).to_string().contains("\\u0000"));
         }
-    }
-
-    #[test]
-    fn a_success_without_a_readable_time_was_paid_now() {
-        let transaction = Transaction { success_time: None, ..transaction() };
-        let FactState::Paid(capture) = fact(&US, &transaction, NOW).unwrap().state else { panic!("it is paid") };
-        assert_eq!(capture.paid_at, NOW);
     }
 }
