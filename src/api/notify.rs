@@ -16,7 +16,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::sha256;
 use super::extract::read_body;
-use super::problem::ProblemDocument;
 use super::{Api, Problem};
 
 /// The only event about payments (wechat.md 3).
@@ -36,9 +35,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     request_body(content_type = "application/json", description = "WeChat's envelope; signed by the `Wechatpay-*` headers", content = Object),
     responses(
         (status = 204, description = "Understood; also when it was put in quarantine"),
-        (status = 400, description = "Genuine and malformed", body = ProblemDocument),
-        (status = 401, description = "Bad signature, unknown serial or bad age", body = ProblemDocument),
-        (status = 503, description = "To be repeated", body = ProblemDocument),
+        (status = 400, description = "Genuine and malformed"),
+        (status = 401, description = "Bad signature, unknown serial or bad age"),
+        (status = 503, description = "To be repeated"),
     )
 )]
 #[post("/payments/wechat/notify")]

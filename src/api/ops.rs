@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::StaffAuth;
-use super::problem::ProblemDocument;
 use super::{Api, Problem};
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -35,7 +34,7 @@ async fn health_live() -> web::Json<Health> {
 /// Requests can be answered and their changes made durable.
 #[utoipa::path(
     tag = "operations",
-    responses((status = 200, body = Health), (status = 503, description = "Starting, or failing", body = ProblemDocument))
+    responses((status = 200, body = Health), (status = 503, description = "Starting, or failing"))
 )]
 #[get("/health/ready")]
 async fn health_ready(api: Api) -> Result<web::Json<Health>, Problem> {
@@ -51,8 +50,8 @@ async fn health_ready(api: Api) -> Result<web::Json<Health>, Problem> {
     security((), ("bearer" = [])),
     responses(
         (status = 200, content_type = "text/plain", body = String),
-        (status = 401, description = "Neither an allowed address nor a token", body = ProblemDocument),
-        (status = 403, description = "The account has not the role ops", body = ProblemDocument),
+        (status = 401, description = "Neither an allowed address nor a token"),
+        (status = 403, description = "The account has not the role ops"),
     )
 )]
 #[get("/metrics")]

@@ -13,7 +13,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::TravellerAuth;
 use super::extract::Body;
-use super::problem::ProblemDocument;
 use super::{Api, Problem, view};
 
 /// A traveller waits this long for WeChat. The order goes on by itself; asking again joins it.
@@ -59,12 +58,9 @@ struct PaymentSession {
     request_body = NewPaymentSession,
     responses(
         (status = 200, body = PaymentSession),
-        (status = 401, body = ProblemDocument),
-        (status = 404, description = "`ORDER_NOT_FOUND`", body = ProblemDocument),
-        (status = 409, description = "`ORDER_NOT_PAYABLE`: paid, cancelled or too late", body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-        (status = 502, description = "`PAYMENT_PROVIDER`: ask again", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 404, description = "`ORDER_NOT_FOUND`"),
+        (status = 409, description = "`ORDER_NOT_PAYABLE`: paid, cancelled or too late"),
+        (status = 502, description = "`PAYMENT_PROVIDER`: ask again"),
     )
 )]
 #[post("/payments/wechat/session")]
@@ -129,9 +125,7 @@ struct PaymentStatus {
     params(("orderId" = String, Path)),
     responses(
         (status = 200, body = PaymentStatus),
-        (status = 401, body = ProblemDocument),
-        (status = 404, description = "`ORDER_NOT_FOUND`", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 404, description = "`ORDER_NOT_FOUND`"),
     )
 )]
 #[get("/payments/{orderId}/status")]

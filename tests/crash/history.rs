@@ -114,7 +114,8 @@ impl Purchase {
         }
         if let Some(request) = &before.scanned {
             let code = patiently(|| shop.code(token, &before.tickets[0])).await.expect("a code");
-            let again = patiently(|| gate.scan(&code, &format!("{request}-again"))).await;
+            let request = format!("{request}-again");
+            let again = patiently(|| gate.scan(&code, &request)).await;
             assert_eq!(again["result"], "reject", "{again}");
             assert_eq!(again["reason"], "ALREADY_REDEEMED", "{again}");
         }

@@ -59,13 +59,13 @@ impl MemoryGateway {
     }
 
     /// The traveller pays; the notice that the provider then sends. `None`: it cannot be paid.
-    pub fn pay(&self, number: OutTradeNo, paid_at: deeptravel_domain::time::Timestamp) -> Option<PaymentFact> {
+    pub fn pay(&self, number: OutTradeNo) -> Option<PaymentFact> {
         let mut state = self.state();
         let known = state.payments.get_mut(&number)?;
         if known.state != FactState::NotPaid {
             return None;
         }
-        let capture = Capture { transaction_id: format!("T{number}").into(), amount: known.total, paid_at };
+        let capture = Capture { transaction_id: format!("T{number}").into(), amount: known.total };
         known.state = FactState::Paid(capture);
         Some(PaymentFact { number, state: known.state.clone() })
     }

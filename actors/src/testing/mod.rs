@@ -182,7 +182,7 @@ impl Running {
     pub async fn buy_and_pay(&self, world: &World, wish: Wish) -> Box<Order> {
         let order = self.buy(wish).await;
         let number = self.open_payment(order.id()).await;
-        let fact = world.gateway.pay(number, self.engine.now()).unwrap();
+        let fact = world.gateway.pay(number).unwrap();
         self.shown(self.engine.learn(fact)).await.unwrap().unwrap();
         self.order(order.id()).await
     }

@@ -14,7 +14,7 @@ async fn a_paid_order_has_its_tickets_once_however_often_the_notice_comes() {
     let (world, running) = World::with_seats(4).await;
     let order = running.buy(wish(traveller(1), "key", &coach(), 3)).await;
     let number = running.open_payment(order.id()).await;
-    let fact = world.gateway.pay(number, running.engine.now()).unwrap();
+    let fact = world.gateway.pay(number).unwrap();
 
     let at_once = join_all((0..5).map(|_| running.shown(running.engine.learn(fact.clone())))).await;
     let later = running.shown(running.engine.learn(fact)).await;
@@ -42,7 +42,7 @@ async fn a_notice_with_another_amount_changes_nothing() {
     let (world, running) = World::with_seats(4).await;
     let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
     let number = running.open_payment(order.id()).await;
-    let mut fact = world.gateway.pay(number, running.engine.now()).unwrap();
+    let mut fact = world.gateway.pay(number).unwrap();
     if let FactState::Paid(capture) = &mut fact.state {
         capture.amount = Money::new(1, capture.amount.currency);
     }
@@ -72,7 +72,7 @@ async fn a_lost_notice_is_made_up_for_by_a_query() {
     let (world, running) = World::with_seats(4).await;
     let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
     let number = running.open_payment(order.id()).await;
-    world.gateway.pay(number, running.engine.now()).unwrap();
+    world.gateway.pay(number).unwrap();
 
     world.clock.pass(6);
 
@@ -121,7 +121,7 @@ async fn money_that_beats_the_cancellation_wins() {
     let (world, running) = World::with_seats(4).await;
     let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
     let number = running.open_payment(order.id()).await;
-    world.gateway.pay(number, running.engine.now()).unwrap();
+    world.gateway.pay(number).unwrap();
 
     let answer = running.shown(running.engine.cancel(order.id())).await.unwrap();
 
@@ -165,7 +165,7 @@ async fn a_provider_that_does_not_answer_is_an_outage_and_the_order_goes_on_by_i
         world.clock.pass(1);
         let number = running.open_payment(order.id()).await;
         assert_eq!(number.attempt, 1, "one number, the same body again");
-        assert!(world.gateway.pay(number, running.engine.now()).is_some());
+        assert!(world.gateway.pay(number).is_some());
     }
 }
 

@@ -63,7 +63,7 @@ async fn a_pending_payment_is_queried_at_once_after_a_restart() {
     let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
     let number = running.open_payment(order.id()).await;
     running.stop().await.unwrap();
-    world.gateway.pay(number, world.clock.now()).unwrap();
+    world.gateway.pay(number).unwrap();
     let asked = world.gateway.calls(Call::Query);
 
     let running = world.start().await;
