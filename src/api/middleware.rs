@@ -47,16 +47,15 @@ fn is_sane(id: &[u8]) -> bool {
     (1..=REQUEST_ID_LEN_MAX).contains(&id.len()) && id.iter().all(allowed)
 }
 
-/// The outermost middleware. One for all workers: it counts what is in flight.
+/// The outermost middleware.
 #[derive(Clone, Debug)]
 pub struct Frame {
     slot: Slot,
-    in_flight: Arc<AtomicUsize>,
 }
 
 impl Frame {
     pub fn new(slot: Slot) -> Frame {
-        Frame { slot, in_flight: Arc::default() }
+        Frame { slot }
     }
 
     /// `None`: there are too many.
@@ -64,8 +63,8 @@ impl Frame {
         let counted = !UNCOUNTED.iter().any(|uncounted| path.starts_with(uncounted));
         // While the process starts there is nothing to protect.
         let Some(api) = self.slot.api().filter(|_| counted) else { return Some(InFlight(None)) };
-        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let place = InFlight(Some(Arc::clone(&self.in_flight)));
+        let before = api.in_flight().fetch_add(1, Ordering::Relaxed);
+        let place = InFlight(Some(Arc::clone(api.in_flight())));
         (before < api.settings.max_in_flight).then_some(place)
     }
 }

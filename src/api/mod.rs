@@ -8,17 +8,23 @@
 mod answer;
 pub mod auth;
 pub mod extract;
+mod gate;
+mod gauges;
 mod middleware;
 mod openapi;
 mod ops;
+mod passwords;
 mod problem;
 pub mod query;
 mod seen;
 mod server;
+mod staff_login;
+mod ticket_view;
 
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use deeptravel_actors::engine::Engine;
 use deeptravel_actors::ports::Lists;
@@ -31,6 +37,7 @@ pub use openapi::document;
 pub use problem::{FieldError, Problem};
 pub use server::{Slot, serve, serve_slot};
 
+use passwords::Passwords;
 use seen::Seen;
 
 /// Limits and times of the HTTP layer, from configuration.
@@ -88,11 +95,23 @@ pub struct Api(Arc<Shared>);
 pub struct Shared {
     pub parts: ApiParts,
     seen: Seen,
+    passwords: Passwords,
+    /// Requests being answered.
+    in_flight: Arc<AtomicUsize>,
 }
 
 impl Api {
     pub fn new(parts: ApiParts) -> Api {
-        Api(Arc::new(Shared { parts, seen: Seen::default() }))
+        let (seen, passwords, in_flight) = (Seen::default(), Passwords::default(), Arc::default());
+        Api(Arc::new(Shared { parts, seen, passwords, in_flight }))
+    }
+
+    fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    fn in_flight(&self) -> &Arc<AtomicUsize> {
+        &self.0.in_flight
     }
 }
 
@@ -106,5 +125,5 @@ impl Deref for Api {
 
 /// Every area of the interface.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.configure(ops::routes);
+    config.configure(staff_login::routes).configure(gate::routes).configure(ops::routes);
 }

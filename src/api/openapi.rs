@@ -24,6 +24,7 @@ use super::problem::ProblemDocument;
     tags(
         (name = "travellers", description = "Login, search, orders, payment, tickets"),
         (name = "gate", description = "Operators, validator sessions and scans"),
+        (name = "administration", description = "Logins of administrators and their kind"),
         (name = "operations", description = "Health and metrics"),
     )
 )]

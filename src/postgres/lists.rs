@@ -35,6 +35,11 @@ impl Lists {
         Lists { database }
     }
 
+    /// See [`Database::is_available`].
+    pub fn is_available(&self) -> bool {
+        self.database.is_available()
+    }
+
     /// A traveller's orders, newest first, with their items, passengers and tickets; the other tables are left empty.
     /// `before` is the last order of the page before.
     pub async fn orders_of(

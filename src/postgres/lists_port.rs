@@ -11,6 +11,10 @@ use super::Lists;
 
 #[async_trait]
 impl ports::Lists for Lists {
+    fn is_available(&self) -> bool {
+        Lists::is_available(self)
+    }
+
     async fn orders_of(
         &self,
         traveller: TravellerId,
