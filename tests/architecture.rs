@@ -1,6 +1,8 @@
 //! The arrows of the layout that Cargo cannot enforce: `src → actors → domain`, `src → wechat`, `src/api` and
 //! `src/postgres` never name each other, the load harness names nobody.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

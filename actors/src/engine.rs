@@ -58,7 +58,7 @@ pub enum StartError {
 /// A running engine. Clones are the same one. Dropping the last one does not stop the arbiters: call [`Engine::stop`].
 #[derive(Clone, Debug)]
 pub struct Engine {
-    services: Arc<Services>,
+    pub(crate) services: Arc<Services>,
     arbiters: Arc<Vec<ArbiterHandle>>,
 }
 

@@ -20,4 +20,8 @@ pub mod projector;
 mod registry;
 pub mod rows;
 pub mod services;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod timer;

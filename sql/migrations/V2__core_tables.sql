@@ -30,6 +30,8 @@ CREATE TABLE departures (
     PRIMARY KEY (departure_id)
 );
 CREATE INDEX departures_by_time ON departures (departs_at);
+COMMENT ON TABLE departures IS
+    'Dated departures that anybody has touched. One without a row is on sale as its schedule says, with all seats free.';
 
 CREATE TABLE holds (
     -- `<order>.<item>`
@@ -87,6 +89,7 @@ CREATE TABLE orders (
 CREATE INDEX orders_of_traveller ON orders (traveller_id, order_id DESC);
 -- Small: what a start looks for. An order is pending for minutes.
 CREATE INDEX orders_pending ON orders (order_id) WHERE status = 'pending';
+COMMENT ON COLUMN orders.price_lines IS 'The price as it was explained at the time of the order; it is never computed again.';
 
 CREATE TABLE order_items (
     order_id text COLLATE "C",
@@ -118,11 +121,13 @@ CREATE TABLE order_passengers (
     passenger_type text COLLATE "C",
     document_kind text COLLATE "C",
     document_key_version integer,
-    -- The number, encrypted with the key of this version; `document_mask` is what people may see.
+    -- Sealed with the key of this version; `document_mask` is what people may see.
     document_sealed bytea,
     document_mask text,
     PRIMARY KEY (order_id, passenger)
 );
+COMMENT ON COLUMN order_passengers.document_sealed IS
+    'The document''s number, encrypted with a key that is not in this database; removal overwrites it.';
 
 CREATE TABLE payments (
     -- `<order>P<attempt>`
@@ -175,6 +180,7 @@ CREATE TABLE tickets (
 );
 CREATE INDEX tickets_of_order ON tickets (order_id, status);
 CREATE INDEX tickets_of_traveller ON tickets (traveller_id, order_id DESC);
+COMMENT ON COLUMN tickets.valid_until IS 'Past it a ticket is worthless, whether or not its status says so already.';
 
 CREATE TABLE redemptions (
     ticket_id text COLLATE "C",
@@ -201,7 +207,7 @@ CREATE TABLE scan_attempts (
     -- Empty when the code named no ticket.
     ticket_id text COLLATE "C",
     attempted_at timestamptz,
-    -- Of the order's key; without a ticket, of the validator session's.
+    -- Of the order's key; without a ticket, of the identities'.
     version bigint,
     operator_username text COLLATE "C",
     device_id text COLLATE "C",

@@ -7,19 +7,32 @@
 
 mod answer;
 pub mod auth;
+mod departure_view;
+mod departures;
 pub mod extract;
 mod gate;
 mod gauges;
+mod login;
 mod middleware;
+mod notify;
 mod openapi;
 mod ops;
+mod order_request;
+mod order_view;
+mod orders;
 mod passwords;
+mod payments;
+mod places;
 mod problem;
+mod qr;
 pub mod query;
+mod search;
 mod seen;
 mod server;
 mod staff_login;
 mod ticket_view;
+mod tickets;
+pub mod view;
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -125,5 +138,16 @@ impl Deref for Api {
 
 /// Every area of the interface.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.configure(staff_login::routes).configure(gate::routes).configure(ops::routes);
+    config
+        .configure(login::routes)
+        .configure(places::routes)
+        .configure(search::routes)
+        .configure(departures::routes)
+        .configure(orders::routes)
+        .configure(payments::routes)
+        .configure(notify::routes)
+        .configure(tickets::routes)
+        .configure(staff_login::routes)
+        .configure(gate::routes)
+        .configure(ops::routes);
 }

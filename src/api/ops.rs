@@ -20,7 +20,7 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(live).service(ready).service(metrics);
+    config.service(health_live).service(health_ready).service(show_metrics);
 }
 
 /// How the server is.
@@ -49,7 +49,7 @@ struct Readiness {
 /// The process runs.
 #[utoipa::path(tag = "operations", responses((status = 200, body = Health)))]
 #[get("/health/live")]
-async fn live() -> web::Json<Health> {
+async fn health_live() -> web::Json<Health> {
     web::Json(Health { status: "live" })
 }
 
@@ -62,7 +62,7 @@ async fn live() -> web::Json<Health> {
     )
 )]
 #[get("/health/ready")]
-async fn ready(api: Api) -> Result<web::Json<Readiness>, Problem> {
+async fn health_ready(api: Api) -> Result<web::Json<Readiness>, Problem> {
     let services = api.engine.services();
     if services.journal.failure().is_some() {
         return Err(Outage::Journal.into());
@@ -89,7 +89,11 @@ async fn ready(api: Api) -> Result<web::Json<Readiness>, Problem> {
     )
 )]
 #[get("/metrics")]
-async fn metrics(api: Api, request: HttpRequest, auth: Result<StaffAuth, Problem>) -> Result<HttpResponse, Problem> {
+async fn show_metrics(
+    api: Api,
+    request: HttpRequest,
+    auth: Result<StaffAuth, Problem>,
+) -> Result<HttpResponse, Problem> {
     let peer = request.peer_addr().map(|peer| peer.ip());
     let forwarded = request.headers().contains_key(FORWARDED) || request.headers().contains_key(FORWARDED_FOR);
     if forwarded || !peer.is_some_and(|peer| may_look(peer, &api.settings.ops_allow)) {

@@ -16,14 +16,14 @@ const LIMIT_DEFAULT: u32 = 20;
 
 /// The parameters after the question mark.
 #[derive(Debug)]
-pub struct Query<T>(pub T);
+pub struct Parameters<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest for Query<T> {
+impl<T: DeserializeOwned> FromRequest for Parameters<T> {
     type Error = Problem;
-    type Future = Ready<Result<Query<T>, Problem>>;
+    type Future = Ready<Result<Parameters<T>, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse_query(request.query_string()).map(Query))
+        ready(parse_query(request.query_string()).map(Parameters))
     }
 }
 

@@ -15,8 +15,7 @@ use super::auth::new_secret;
 use super::extract::Body;
 use super::passwords::Origin;
 use super::problem::ProblemDocument;
-use super::ticket_view::At;
-use super::{Api, Problem};
+use super::{Api, Problem, view};
 
 /// Longest user name, in bytes: accounts have no longer ones.
 const USERNAME_LEN_MAX: usize = 64;
@@ -42,8 +41,8 @@ struct StaffLogin {
 struct OperatorLoggedIn {
     /// For `Authorization: Bearer …`.
     operator_token: String,
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: At,
+    #[schema(format = DateTime)]
+    expires_at: String,
     #[schema(example = json!(["operator"]))]
     roles: Vec<&'static str>,
     /// The only merchant whose tickets the operator redeems; null: every merchant's.
@@ -56,8 +55,8 @@ struct OperatorLoggedIn {
 struct StaffLoggedIn {
     /// For `Authorization: Bearer …`.
     token: String,
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: At,
+    #[schema(format = DateTime)]
+    expires_at: String,
     #[schema(example = json!(["admin"]))]
     roles: Vec<&'static str>,
 }
@@ -99,7 +98,7 @@ async fn operator_login(
         roles: done.roles(),
         merchant_id: done.account.merchant.as_ref().map(ToString::to_string),
         operator_token: done.token,
-        expires_at: At::sales(done.expires_at),
+        expires_at: view::time(done.expires_at),
     }))
 }
 
@@ -119,7 +118,7 @@ async fn operator_login(
 #[post("/admin/login")]
 async fn admin_login(api: Api, request: HttpRequest, Body(login): Body<StaffLogin>) -> Result<HttpResponse, Problem> {
     let done = log_in(&api, &request, login, &[Role::Admin, Role::Ops, Role::Finance, Role::Auditor]).await?;
-    Ok(never_cached(&StaffLoggedIn { roles: done.roles(), token: done.token, expires_at: At::sales(done.expires_at) }))
+    Ok(never_cached(&StaffLoggedIn { roles: done.roles(), token: done.token, expires_at: view::time(done.expires_at) }))
 }
 
 async fn log_in(api: &Api, request: &HttpRequest, login: StaffLogin, any_of: &[Role]) -> Result<LoggedIn, Problem> {

@@ -6,7 +6,6 @@
 mod backoff;
 mod error;
 mod lists;
-mod lists_port;
 mod migrations;
 mod pool;
 mod position;
@@ -14,7 +13,7 @@ mod store;
 
 pub use backoff::Backoff;
 pub use error::{Outage, StoreError};
-pub use lists::{ListedTicket, Lists};
+pub use lists::Lists;
 pub use migrations::{SchemaError, SchemaReport, check_server_version, migrate, migrations_digest};
 pub use pool::{CONNECTIONS, Database, JOB_TIMEOUT, Lane, PROJECTION_TIMEOUT, Session};
 pub use position::{JournalPosition, PositionError, advance_position, claim_epoch, read_position};

@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
 
+mod outage;
+mod rates;
+mod start;
 mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::ports::{Store as _, StoreError};
+use deeptravel_actors::ports::{Lists as _, Store as _, StoreError};
 use deeptravel_actors::rows::Rows;
 use deeptravel_domain::ids::{OrderId, TicketId};
 use deeptravel_domain::inventory::{self, Inventory, key_version};
@@ -62,7 +65,7 @@ fn an_order_comes_back_as_it_was_at_every_step_of_its_life() {
         let OrderRows { items, passengers, payments, tickets, redemptions, ledger, .. } = &rows;
         let found = [items.len(), passengers.len(), payments.len(), tickets.len(), redemptions.len(), ledger.len()];
         assert_eq!(found, tables);
-        assert_eq!(newest(&rows), buyer.version, "the key's version is found in the rows");
+        assert_eq!(rows.newest_version(), buyer.version, "the key's version is found in the rows");
         let machine = Order::from_rows(rows, NOW).unwrap();
         assert_eq!(machine.status(), buyer.order.status());
         let (found, expected) = (machine.details(), buyer.order.details());
@@ -236,27 +239,16 @@ fn lists_show_a_travellers_own_newest_first_page_by_page() {
     assert_eq!((first[0].items.len(), first[0].passengers.len(), first[0].tickets.len()), (1, 3, 3));
     assert!(Order::from_rows(first[0].clone(), NOW).is_ok(), "enough for a view of the order");
 
-    let tickets = |status, after, limit| {
-        let listed = stand.runtime.block_on(stand.lists.tickets_of(traveller(1), status, after, limit)).unwrap();
-        listed.into_iter().map(|listed| listed.ticket.ticket_id.parse().unwrap()).collect::<Vec<TicketId>>()
+    let page = |of, status, before, limit| {
+        stand.runtime.block_on(stand.lists.tickets_of(traveller(of), status, before, limit)).unwrap()
     };
     let ticket = |order, number| TicketId { order: order_id(order), number };
-    assert_eq!(tickets(None, None, 4), [ticket(5, 1), ticket(5, 2), ticket(5, 3), ticket(3, 1)]);
-    assert_eq!(tickets(None, Some(ticket(3, 1)), 3), [ticket(3, 2), ticket(3, 3), ticket(1, 1)]);
-    assert_eq!(tickets(None, Some(ticket(1, 3)), 3), []);
-    assert_eq!(tickets(Some(TicketStatus::Used), None, 3), []);
-    let of_nobody = stand.runtime.block_on(stand.lists.tickets_of(traveller(2), None, None, 3)).unwrap();
-    assert_eq!(of_nobody, []);
-    let child = &stand.runtime.block_on(stand.lists.tickets_of(traveller(1), None, None, 3)).unwrap()[2];
-    assert_eq!((child.passenger_name.as_str(), child.passenger_type.as_str()), ("陳小明", "child"));
-}
-
-fn newest(rows: &OrderRows) -> u64 {
-    let OrderRows { orders, items, passengers, payments, tickets, redemptions, attempts: _, audit: _, ledger } = rows;
-    let versions = orders.iter().map(|row| row.version).chain(items.iter().map(|row| row.version));
-    let versions = versions.chain(passengers.iter().map(|row| row.version));
-    let versions = versions.chain(payments.iter().map(|row| row.version));
-    let versions = versions.chain(tickets.iter().map(|row| row.version));
-    let versions = versions.chain(redemptions.iter().map(|row| row.version));
-    versions.chain(ledger.iter().map(|row| row.version)).max().unwrap()
+    let first = page(1, None, None, 4);
+    assert_eq!(first.tickets, [ticket(5, 1), ticket(5, 2), ticket(5, 3), ticket(3, 1)]);
+    assert_eq!(first.orders.iter().map(|rows| rows.tickets.len()).collect::<Vec<_>>(), [3, 3]);
+    assert_eq!(page(1, None, Some(ticket(3, 1)), 3).tickets, [ticket(3, 2), ticket(3, 3), ticket(1, 1)]);
+    let beyond = page(1, None, Some(ticket(1, 3)), 3);
+    assert_eq!((beyond.tickets.len(), beyond.orders.len()), (0, 0));
+    assert_eq!(page(1, Some(TicketStatus::Used), None, 3).tickets, []);
+    assert_eq!(page(2, None, None, 3).tickets, [], "R-TICKET-08: nobody else's");
 }

@@ -13,7 +13,7 @@ use deeptravel_domain::ids::{HoldId, OrderId, SessionId, Shard, TravellerId};
 use deeptravel_domain::inventory::{self, Inventory};
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{
-    Capture, Command, Contact, Draft, Effect, Event, FactState, Gate, HoldAnswer, Item, Order, Passenger, PaymentFact,
+    Capture, Command, Contact, Draft, Effect, Event, FactState, Gate, Item, Order, Passenger, PaymentFact,
     PaymentPolicy, Price, PriceLine, Scan, ScanTarget, SealedDocument, SeatWish,
 };
 use deeptravel_domain::party::PassengerType;
@@ -251,7 +251,7 @@ impl Buyer {
         let mut rows = self.tell(&Command::BeginPayment { terms, body: b"{\"total\":1}".as_slice().into() }, now);
         merge(&mut rows, &self.run_steps(now));
         let transaction_id = format!("42000{}", self.order.id()).into();
-        let capture = Capture { transaction_id, amount: self.order.total(), paid_at: now };
+        let capture = Capture { transaction_id, amount: self.order.total() };
         let fact = PaymentFact { number: terms.number, state: FactState::Paid(capture) };
         merge(&mut rows, &self.tell(&Command::PaymentFact(fact), now));
         merge(&mut rows, &self.run_steps(now));
@@ -291,14 +291,13 @@ impl Buyer {
     fn run_steps(&mut self, now: Timestamp) -> Rows {
         let mut rows = Rows::default();
         while let Some(effect) = self.order.effect() {
-            let answer = match effect {
-                Effect::PlaceHold { item, .. } => {
-                    let seats = ["02A", "02B", "02C"].map(Into::into).to_vec();
-                    Command::HoldAnswered(HoldAnswer { item, result: Ok(seats) })
-                }
-                Effect::ReleaseHold { item, .. }
-                | Effect::BeginPaying { item, .. }
-                | Effect::ConfirmHold { item, .. } => Command::HoldAnswered(HoldAnswer { item, result: Ok(vec![]) }),
+            let seats = ["02A", "02B", "02C"].map(Into::into).to_vec();
+            let answer = effect.hold_answer(Ok(seats)).map(Command::HoldAnswered);
+            let answer = answer.unwrap_or_else(|| match effect {
+                Effect::PlaceHold { .. }
+                | Effect::ReleaseHold { .. }
+                | Effect::BeginPaying { .. }
+                | Effect::ConfirmHold { .. } => unreachable!("these are answered by a departure"),
                 Effect::CreatePayment { number, .. } => Command::PaymentCreated {
                     number,
                     prepay_id: "wx2611".into(),
@@ -309,7 +308,7 @@ impl Buyer {
                     Command::PaymentFact(PaymentFact { number, state: FactState::NotPaid })
                 }
                 Effect::ClosePayment { number } => Command::CloseAnswered { number },
-            };
+            });
             merge(&mut rows, &self.tell(&answer, now));
         }
         rows

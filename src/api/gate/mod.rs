@@ -6,5 +6,5 @@ mod sessions;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(sessions::open).service(sessions::end).service(scan::scan);
+    config.service(sessions::open_validator_session).service(sessions::end_validator_session).service(scan::scan_code);
 }

@@ -16,8 +16,8 @@ use super::sessions::presented;
 use crate::api::auth::StaffAuth;
 use crate::api::extract::{Body, Language};
 use crate::api::problem::ProblemDocument;
-use crate::api::ticket_view::{At, TicketView, ticket};
-use crate::api::{Api, Problem};
+use crate::api::ticket_view::{TicketView, ticket};
+use crate::api::{Api, Problem, view};
 
 /// Longest request id, in characters (`api.md`).
 const REQUEST_ID_MAX: usize = 64;
@@ -55,7 +55,7 @@ struct ScanView<'a> {
     #[schema(example = "ALREADY_REDEEMED")]
     reason: Option<&'static str>,
     /// As it is now; null when the code stands for none, for several, or for another merchant's.
-    ticket: Option<TicketView<'a>>,
+    ticket: Option<TicketView>,
     /// With an order code: each ticket behind it that is not another merchant's.
     #[serde(skip_serializing_if = "Option::is_none")]
     tickets: Option<Vec<ScannedTicketView<'a>>>,
@@ -63,8 +63,8 @@ struct ScanView<'a> {
     remaining: u32,
     /// With `success` and `partial`: when. A repeated request gets the time of the first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    redeemed_at: Option<At>,
+    #[schema(format = DateTime)]
+    redeemed_at: Option<String>,
     /// With `ALREADY_REDEEMED`: the use before.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<PreviousView<'a>>,
@@ -76,15 +76,15 @@ struct ScanView<'a> {
 #[schema(as = ScannedTicket)]
 struct ScannedTicketView<'a> {
     #[serde(flatten)]
-    ticket: TicketView<'a>,
+    ticket: TicketView,
     /// `success` or `reject`.
     #[schema(example = "success")]
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    redeemed_at: Option<At>,
+    #[schema(format = DateTime)]
+    redeemed_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<PreviousView<'a>>,
 }
@@ -93,8 +93,8 @@ struct ScannedTicketView<'a> {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = PreviousUse)]
 struct PreviousView<'a> {
-    #[schema(value_type = String, format = DateTime)]
-    at: At,
+    #[schema(format = DateTime)]
+    at: String,
     /// Null: at a device without a location.
     location: Option<&'a str>,
 }
@@ -118,7 +118,7 @@ struct PreviousView<'a> {
     )
 )]
 #[post("/tickets/scan")]
-pub(super) async fn scan(
+pub(super) async fn scan_code(
     api: Api,
     auth: StaffAuth,
     http: HttpRequest,
@@ -213,7 +213,7 @@ fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -
         Some(Verdict::Rejected(reason)) => (REJECT, Some(reason.code())),
         None => (REJECT, Some(ScanRejection::InvalidCode.code())),
     };
-    let mut view = ScanView {
+    let mut answer = ScanView {
         result,
         reason,
         ticket: None,
@@ -225,27 +225,27 @@ fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -
     // Tenants never meet: of another merchant's ticket nothing is shown but the reason.
     let shown = || outcome.tickets.iter().filter(|(_, outcome)| !is_anothers(outcome));
     for (id, outcome) in shown() {
-        view.remaining += show(*id).map_or(0, |ticket| u32::from(ticket.remaining));
-        view.previous = view.previous.or_else(|| previous(outcome));
+        answer.remaining += show(*id).map_or(0, |ticket| u32::from(ticket.remaining));
+        answer.previous = answer.previous.or_else(|| previous(outcome));
     }
     if outcome.scan.target == ScanTarget::Order {
         let tickets = shown().filter_map(|(id, outcome)| {
             let ticket = ticket(&catalogue, language, order, show(*id)?);
             Some(scanned_ticket(ticket, outcome))
         });
-        view.tickets = Some(tickets.collect());
+        answer.tickets = Some(tickets.collect());
     }
     if outcome.tickets.len() == 1 {
         let only = shown().next().and_then(|(id, _)| show(*id));
-        view.ticket = only.map(|only| ticket(&catalogue, language, order, only));
+        answer.ticket = only.map(|only| ticket(&catalogue, language, order, only));
     }
     count(result, reason.unwrap_or(""));
-    HttpResponse::Ok().json(view)
+    HttpResponse::Ok().json(answer)
 }
 
-fn scanned_ticket<'a>(ticket: TicketView<'a>, outcome: &'a TicketOutcome) -> ScannedTicketView<'a> {
+fn scanned_ticket(ticket: TicketView, outcome: &TicketOutcome) -> ScannedTicketView<'_> {
     let (result, reason, redeemed_at) = match outcome {
-        TicketOutcome::Redeemed { at, .. } => (SUCCESS, None, Some(At::sales(*at))),
+        TicketOutcome::Redeemed { at, .. } => (SUCCESS, None, Some(view::time(*at))),
         TicketOutcome::Refused { reason, .. } => (REJECT, Some(reason.code()), None),
     };
     ScannedTicketView { ticket, result, reason, redeemed_at, previous: previous(outcome) }
@@ -256,18 +256,18 @@ fn is_anothers(outcome: &TicketOutcome) -> bool {
 }
 
 /// The latest, should a request have redeemed at two times.
-fn redeemed_at(outcome: &ScanOutcome) -> Option<At> {
+fn redeemed_at(outcome: &ScanOutcome) -> Option<String> {
     let times = outcome.tickets.iter().filter_map(|(_, outcome)| match outcome {
         TicketOutcome::Redeemed { at, .. } => Some(*at),
         TicketOutcome::Refused { .. } => None,
     });
-    times.max().map(At::sales)
+    times.max().map(view::time)
 }
 
 fn previous(outcome: &TicketOutcome) -> Option<PreviousView<'_>> {
     match outcome {
         TicketOutcome::Refused { previous: Some(previous), .. } => {
-            Some(PreviousView { at: At::sales(previous.at), location: previous.location.as_deref() })
+            Some(PreviousView { at: view::time(previous.at), location: previous.location.as_deref() })
         }
         TicketOutcome::Refused { previous: None, .. } | TicketOutcome::Redeemed { .. } => None,
     }

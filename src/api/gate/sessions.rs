@@ -17,8 +17,7 @@ use crate::api::auth::{StaffAuth, new_secret, sha256};
 use crate::api::extract::Body;
 use crate::api::problem::ProblemDocument;
 use crate::api::staff_login::never_cached;
-use crate::api::ticket_view::At;
-use crate::api::{Api, Problem};
+use crate::api::{Api, Problem, view};
 
 /// Carries the device secret of a session.
 const DEVICE_SECRET: &str = "X-Device-Secret";
@@ -50,8 +49,8 @@ struct SessionOpened {
     session_id: SessionId,
     /// For `X-Device-Secret`; it is shown only now.
     device_secret: String,
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: At,
+    #[schema(format = DateTime)]
+    expires_at: String,
 }
 
 /// Starts to work on a device.
@@ -68,7 +67,11 @@ struct SessionOpened {
     )
 )]
 #[post("/validators/sessions")]
-pub(super) async fn open(api: Api, auth: StaffAuth, Body(request): Body<OpenSession>) -> Result<HttpResponse, Problem> {
+pub(super) async fn open_validator_session(
+    api: Api,
+    auth: StaffAuth,
+    Body(request): Body<OpenSession>,
+) -> Result<HttpResponse, Problem> {
     auth.require(&[Role::Operator])?;
     let location = known_location(&api, request.location_id.as_deref())?;
     let departure = known_departure(&api, request.departure_id.as_deref())?;
@@ -89,7 +92,7 @@ pub(super) async fn open(api: Api, auth: StaffAuth, Body(request): Body<OpenSess
         ended_at: None,
     };
     api.durable(api.engine.identify(Command::OpenValidator(validator)).await).await?;
-    Ok(never_cached(&SessionOpened { session_id: id, device_secret, expires_at: At::sales(expires_at) }))
+    Ok(never_cached(&SessionOpened { session_id: id, device_secret, expires_at: view::time(expires_at) }))
 }
 
 /// Ports are the locations so far.
@@ -125,7 +128,11 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
     )
 )]
 #[delete("/validators/sessions/{sessionId}")]
-pub(super) async fn end(api: Api, auth: StaffAuth, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn end_validator_session(
+    api: Api,
+    auth: StaffAuth,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     auth.require(&[Role::Operator])?;
     let own = id.parse().ok().and_then(|id| own_session(&api, &auth, id)).ok_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "there is no such open session of yours")

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, Json, ToSql, Type, to_sql_checked};
 
-pub(in crate::postgres) type Failure = Box<dyn Error + Sync + Send>;
+pub(super) type Failure = Box<dyn Error + Sync + Send>;
 
 /// A column type.
 pub(super) trait Column {
@@ -141,7 +141,7 @@ impl<T: Serialize + DeserializeOwned + Debug> Codec<Vec<T>> for Jsonb {
 
 /// One column of a batch, as the parameter of its statement.
 #[derive(Debug)]
-pub(in crate::postgres) struct Values {
+pub(super) struct Values {
     array: Type,
     element: Type,
     count: i32,

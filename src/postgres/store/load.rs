@@ -13,8 +13,8 @@ use deeptravel_domain::order::rows::{
     LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, RedemptionRow, TicketRow,
 };
 use futures_util::{TryStreamExt, pin_mut};
+use tokio_postgres::IsolationLevel;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{IsolationLevel, Row};
 
 use super::codec::{BigInt, Codec};
 use super::table::{Table, positions, sql};
@@ -35,26 +35,26 @@ pub(super) async fn rows<T: Table>(
     sql: &str,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<T>, StoreError> {
-    let rows = rows_and(client, sql, parameters, |_| Ok(())).await?;
-    Ok(rows.into_iter().map(|(row, ())| row).collect())
-}
-
-/// The rows that a statement answers, each with what else `beside` reads in its columns.
-pub(in crate::postgres) async fn rows_and<T: Table, U>(
-    client: &impl GenericClient,
-    sql: &str,
-    parameters: &[&(dyn ToSql + Sync)],
-    beside: impl Fn(&Row) -> Result<U, tokio_postgres::Error>,
-) -> Result<Vec<(T, U)>, StoreError> {
     let statement = client.prepare_cached(sql).await?;
     let positions = positions::<T>(statement.columns());
     let answer = client.query_raw(&statement, parameters.iter().copied()).await?;
     pin_mut!(answer);
     let mut rows = Vec::new();
     while let Some(row) = answer.try_next().await? {
-        rows.push((T::get(&row, &positions)?, beside(&row)?));
+        rows.push(T::get(&row, &positions)?);
     }
     Ok(rows)
+}
+
+/// The first column of the rows that a statement answers, such as ids.
+pub(in crate::postgres) async fn texts(
+    client: &impl GenericClient,
+    sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<String>, StoreError> {
+    let statement = client.prepare_cached(sql).await?;
+    let answer = client.query(&statement, parameters).await?;
+    Ok(answer.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }
 
 pub(super) async fn departure(client: &impl GenericClient, id: &str) -> Result<Option<StoredDeparture>, StoreError> {
@@ -89,12 +89,15 @@ pub(super) async fn departures_after(
 pub(super) async fn orders(client: &impl GenericClient, ids: &[String]) -> Result<Vec<OrderRows>, StoreError> {
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(ORDERS_AT_ONCE) {
-        let mut orders = Orders::load(client, ids).await?;
-        let payments = rows(client, sql!("load/payments.sql"), &[&ids]).await?;
+        let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
+        let (mut orders, payments, redemptions, ledger) = tokio::try_join!(
+            Orders::load(client, ids),
+            rows(client, sql!("load/payments.sql"), &parameters),
+            rows(client, sql!("load/redemptions.sql"), &parameters),
+            rows(client, sql!("load/ledger_entries.sql"), &parameters),
+        )?;
         orders.add(payments, |row: &PaymentRow| &row.order_id, |order| &mut order.payments);
-        let redemptions = rows(client, sql!("load/redemptions.sql"), &[&ids]).await?;
         orders.add(redemptions, |row: &RedemptionRow| &row.order_id, |order| &mut order.redemptions);
-        let ledger = rows(client, sql!("load/ledger_entries.sql"), &[&ids]).await?;
         orders.add(ledger, |row: &LedgerRow| &row.order_id, |order| &mut order.ledger);
         found.append(&mut orders.found);
     }
@@ -117,17 +120,21 @@ struct Orders {
 
 impl Orders {
     async fn load(client: &impl GenericClient, ids: &[String]) -> Result<Orders, StoreError> {
-        let mut orders: Vec<OrderRow> = rows(client, sql!("load/orders.sql"), &[&ids]).await?;
+        let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
+        // All at once: the driver sends them one after the other and waits for none.
+        let (mut orders, items, passengers, tickets) = tokio::try_join!(
+            rows::<OrderRow>(client, sql!("load/orders.sql"), &parameters),
+            rows(client, sql!("load/order_items.sql"), &parameters),
+            rows(client, sql!("load/order_passengers.sql"), &parameters),
+            rows(client, sql!("load/tickets.sql"), &parameters),
+        )?;
         orders.sort_unstable_by(|a, b| a.order_id.cmp(&b.order_id));
         let places = orders.iter().enumerate().map(|(place, order)| (order.order_id.clone(), place)).collect();
         let found = orders.into_iter().map(|order| OrderRows { orders: vec![order], ..OrderRows::default() }).collect();
-        let mut orders = Orders { found, places };
 
-        let items = rows(client, sql!("load/order_items.sql"), &[&ids]).await?;
+        let mut orders = Orders { found, places };
         orders.add(items, |row: &OrderItemRow| &row.order_id, |order| &mut order.items);
-        let passengers = rows(client, sql!("load/order_passengers.sql"), &[&ids]).await?;
         orders.add(passengers, |row: &PassengerRow| &row.order_id, |order| &mut order.passengers);
-        let tickets = rows(client, sql!("load/tickets.sql"), &[&ids]).await?;
         orders.add(tickets, |row: &TicketRow| &row.order_id, |order| &mut order.tickets);
         Ok(orders)
     }
@@ -152,9 +159,7 @@ pub(super) async fn warm_orders(
     tickets_before: jiff::Timestamp,
     limit: i64,
 ) -> Result<Vec<OrderRows>, StoreError> {
-    let statement = client.prepare_cached(sql!("load/order_ids_warm.sql")).await?;
-    let answer = client.query(&statement, &[&tickets_before, &limit]).await?;
-    let ids = answer.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+    let ids = texts(client, sql!("load/order_ids_warm.sql"), &[&tickets_before, &limit]).await?;
     orders(client, &ids).await
 }
 

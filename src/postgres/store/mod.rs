@@ -7,6 +7,8 @@ mod codec;
 pub(super) mod load;
 pub(super) mod table;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Mutex;
 

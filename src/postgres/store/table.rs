@@ -8,7 +8,7 @@ use tokio_postgres::{Column, Row};
 use super::codec::{Failure, Values};
 
 /// A row type with a table of its own.
-pub(in crate::postgres) trait Table: Sized {
+pub(super) trait Table: Sized {
     /// The file under `sql/queries` that upserts rows, and what it says. It takes one array per column.
     const UPSERT: (&'static str, &'static str);
     /// Names of the columns, in the order of the statement's parameters.

@@ -1,0 +1,151 @@
+//! WeChat Pay in memory: knows payments by their number, and loses answers when a test says so.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use deeptravel_domain::ids::OutTradeNo;
+use deeptravel_domain::money::Money;
+use deeptravel_domain::order::{Capture, FactState, PaymentFact, PaymentTerms};
+
+use crate::ports::{GatewayError, PaymentGateway};
+
+/// How the provider answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Line {
+    #[default]
+    Good,
+    /// Calls do not arrive.
+    Dead,
+    /// Calls arrive and have their effect; the answers do not.
+    OneWay,
+    /// The create call is refused for good.
+    Refusing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Call {
+    Create,
+    Query,
+    Close,
+}
+
+#[derive(Debug, Default)]
+pub struct MemoryGateway {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    line: Line,
+    payments: BTreeMap<OutTradeNo, Known>,
+    calls: Vec<(Call, OutTradeNo)>,
+}
+
+#[derive(Debug)]
+struct Known {
+    body: Vec<u8>,
+    total: Money,
+    state: FactState,
+}
+
+impl MemoryGateway {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub fn set(&self, line: Line) {
+        self.state().line = line;
+    }
+
+    /// The traveller pays; the notice that the provider then sends. `None`: it cannot be paid.
+    pub fn pay(&self, number: OutTradeNo) -> Option<PaymentFact> {
+        let mut state = self.state();
+        let known = state.payments.get_mut(&number)?;
+        if known.state != FactState::NotPaid {
+            return None;
+        }
+        let capture = Capture { transaction_id: format!("T{number}").into(), amount: known.total };
+        known.state = FactState::Paid(capture);
+        Some(PaymentFact { number, state: known.state.clone() })
+    }
+
+    pub fn payment(&self, number: OutTradeNo) -> FactState {
+        self.state().payments.get(&number).map_or(FactState::NotFound, |known| known.state.clone())
+    }
+
+    pub fn calls(&self, kind: Call) -> usize {
+        self.state().calls.iter().filter(|(call, _)| *call == kind).count()
+    }
+}
+
+fn lost() -> GatewayError {
+    GatewayError::Unknown("the answer was lost".to_owned())
+}
+
+impl State {
+    /// Notes a call; an error if it does not even arrive.
+    fn arrives(&mut self, call: Call, number: OutTradeNo) -> Result<(), GatewayError> {
+        self.calls.push((call, number));
+        if self.line == Line::Dead { Err(lost()) } else { Ok(()) }
+    }
+
+    fn answers<T>(&self, answer: Result<T, GatewayError>) -> Result<T, GatewayError> {
+        if self.line == Line::OneWay { Err(lost()) } else { answer }
+    }
+
+    fn create(&mut self, number: OutTradeNo, total: Money, body: &[u8]) -> Result<String, GatewayError> {
+        let refused = |code: &str, may_exist| Err(GatewayError::Refused { code: code.to_owned(), may_exist });
+        if self.line == Line::Refusing {
+            return refused("NO_AUTH", false);
+        }
+        let new = || Known { body: body.to_vec(), total, state: FactState::NotPaid };
+        let known = self.payments.entry(number).or_insert_with(new);
+        if known.body != body {
+            return refused("OUT_TRADE_NO_USED", true);
+        }
+        match known.state {
+            FactState::NotPaid => Ok(format!("prepay-{number}")),
+            FactState::Paid(_) => refused("ORDER_PAID", true),
+            FactState::Closed | FactState::NotFound => refused("ORDER_CLOSED", true),
+        }
+    }
+}
+
+#[async_trait]
+impl PaymentGateway for MemoryGateway {
+    fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Vec<u8> {
+        let PaymentTerms { number, total, time_expire, .. } = terms;
+        format!("{number} {} {time_expire} {description} {openid}", total.minor).into_bytes()
+    }
+
+    async fn create(&self, body: &[u8]) -> Result<String, GatewayError> {
+        let text = std::str::from_utf8(body).unwrap();
+        let mut words = text.split(' ');
+        let number: OutTradeNo = words.next().unwrap().parse().unwrap();
+        let minor: i64 = words.next().unwrap().parse().unwrap();
+        let mut state = self.state();
+        state.arrives(Call::Create, number)?;
+        let total = Money::new(minor, crate::catalogue::SALE_CURRENCY);
+        let answer = state.create(number, total, body);
+        state.answers(answer)
+    }
+
+    async fn query(&self, number: OutTradeNo) -> Result<FactState, GatewayError> {
+        let mut state = self.state();
+        state.arrives(Call::Query, number)?;
+        let known = state.payments.get(&number).map_or(FactState::NotFound, |known| known.state.clone());
+        state.answers(Ok(known))
+    }
+
+    async fn close(&self, number: OutTradeNo) -> Result<(), GatewayError> {
+        let mut state = self.state();
+        state.arrives(Call::Close, number)?;
+        if let Some(known) = state.payments.get_mut(&number)
+            && known.state == FactState::NotPaid
+        {
+            known.state = FactState::Closed;
+        }
+        state.answers(Ok(()))
+    }
+}

@@ -1,0 +1,276 @@
+//! A whole engine in one process for tests: journal in a temporary directory, Postgres and WeChat in memory, a clock
+//! that is moved by hand.
+
+mod gateway;
+mod network;
+mod store;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, SessionId, TravellerId};
+use deeptravel_domain::order::{
+    Contact, Gate, JourneyWish, Order, Passenger, PaymentPolicy, Scan, ScanOutcome, ScanTarget, SeatWish,
+    TicketOutcome, Wish,
+};
+use deeptravel_domain::party::PassengerType;
+use deeptravel_domain::rejection::Rejection;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::engine::{Engine, Parts};
+use crate::journal::{Journal, JournalOptions, Position};
+use crate::outage::{Answer, Outage};
+use crate::projector::{ProjectionHalted, Projector};
+use crate::services::{SalesPolicy, Services};
+
+pub use gateway::{Call, Line, MemoryGateway};
+pub use network::{FARE, NOON, coach, code, ferry, network};
+pub use store::{MemoryStore, Postgres};
+
+/// Longer than anything here takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What outlives an engine: disk, Postgres, WeChat and the course of time.
+pub struct World {
+    dir: TempDir,
+    pub store: Arc<MemoryStore>,
+    pub gateway: Arc<MemoryGateway>,
+    pub clock: Clock,
+    pub sales: SalesPolicy,
+    pub journal_options: JournalOptions,
+    io: Option<tokio::runtime::Runtime>,
+}
+
+impl Default for World {
+    fn default() -> World {
+        let io = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let payment = PaymentPolicy { min_seconds: 60, grace_seconds: 90, cap_extra_seconds: 900 };
+        World {
+            dir: tempfile::tempdir().unwrap(),
+            store: Arc::default(),
+            gateway: Arc::default(),
+            clock: Clock::by_hand(NOON),
+            sales: SalesPolicy { lock_seconds: None, live_holds_max: 5, payment, warm_orders_max: 10_000 },
+            journal_options: JournalOptions { preallocate: false, ..JournalOptions::default() },
+            io: Some(io),
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(io) = self.io.take() {
+            io.shutdown_background();
+        }
+    }
+}
+
+/// A running engine with its journal and projector.
+pub struct Running {
+    pub engine: Engine,
+    pub journal: Journal,
+    pub projected: watch::Receiver<Position>,
+    projector: JoinHandle<Result<(), ProjectionHalted>>,
+}
+
+impl World {
+    /// A new world in which coach and ferry have so many seats.
+    pub async fn with_seats(seats: u16) -> (World, Running) {
+        let world = World::default();
+        let running = world.open_sale(seats).await;
+        (world, running)
+    }
+
+    /// Starts for the first time.
+    pub async fn open_sale(&self, seats: u16) -> Running {
+        let running = self.start().await;
+        for command in network(seats) {
+            let reply = running.engine.configure(command).await.unwrap();
+            reply.outcome.unwrap();
+            running.engine.durable(reply.position).await.unwrap();
+        }
+        let services = Arc::clone(&running.engine.services);
+        eventually("the catalogue is published", || services.catalogue.load().departure_spec(&ferry()).is_some()).await;
+        running
+    }
+
+    /// Starts as rule 14 says.
+    pub async fn start(&self) -> Running {
+        let (journal, _) = Journal::open(self.dir.path(), self.journal_options.clone()).unwrap();
+        journal.check_seen(self.store.position()).unwrap();
+        let store: Arc<dyn crate::ports::Store> = Arc::clone(&self.store) as _;
+        let (mut projector, projected) = Projector::new(&journal, Arc::clone(&store), self.store.position()).unwrap();
+        projector.catch_up().await.unwrap();
+        let io = self.io.as_ref().unwrap().handle().clone();
+        let projector = io.spawn(projector.run());
+        let parts = Parts {
+            journal: journal.clone(),
+            clock: self.clock,
+            store,
+            gateway: Arc::clone(&self.gateway) as _,
+            projected: projected.clone(),
+            io,
+            sales: self.sales,
+            arbiters: 2,
+        };
+        let engine = Engine::start(parts).await.unwrap();
+        Running { engine, journal, projected, projector }
+    }
+}
+
+impl Running {
+    pub fn services(&self) -> &Services {
+        self.engine.services()
+    }
+
+    /// Ends like a process that is asked to: the journal is closed, what is durable is projected.
+    pub async fn stop(self) -> Result<(), ProjectionHalted> {
+        let Running { engine, journal, projector, .. } = self;
+        engine.stop();
+        tokio::task::spawn_blocking(move || journal.close().unwrap()).await.unwrap();
+        projector.await.unwrap()
+    }
+
+    /// Ends like a process that is killed: Postgres stays where it is.
+    pub async fn kill(self) {
+        let Running { engine, journal, projector, .. } = self;
+        projector.abort();
+        engine.stop();
+        tokio::task::spawn_blocking(move || journal.close().unwrap()).await.unwrap();
+    }
+
+    /// Waits for the projector's end.
+    pub async fn halted(self) -> Result<(), ProjectionHalted> {
+        self.projector.await.unwrap()
+    }
+
+    /// Waits until everything appended so far has been projected.
+    pub async fn drained(&self) {
+        let to = self.journal.appended();
+        let mut projected = self.projected.clone();
+        within("projected", projected.wait_for(|position| *position >= to)).await.unwrap();
+    }
+
+    /// The answer as a client sees it: once it is durable.
+    pub async fn shown<T>(&self, answer: impl Future<Output = Answer<T>>) -> Result<Result<T, Rejection>, Outage> {
+        let reply = within("answered", answer).await?;
+        within("durable", self.engine.durable(reply.position)).await?;
+        Ok(reply.outcome)
+    }
+
+    /// Places an order that must succeed.
+    pub async fn buy(&self, wish: Wish) -> Box<Order> {
+        let (order, new) = self.shown(self.engine.place(wish)).await.unwrap().unwrap();
+        assert!(new, "this key had made an order before");
+        order
+    }
+
+    pub async fn order(&self, id: OrderId) -> Box<Order> {
+        self.shown(self.engine.order(id)).await.unwrap().unwrap()
+    }
+
+    /// Opens a payment that must succeed, and returns its number.
+    pub async fn open_payment(&self, id: OrderId) -> OutTradeNo {
+        let order = self.shown(self.engine.open_payment(id, "openid".into())).await.unwrap().unwrap();
+        order.live_payment().unwrap().number
+    }
+
+    /// Buys, pays, and has the notice delivered.
+    pub async fn buy_and_pay(&self, world: &World, wish: Wish) -> Box<Order> {
+        let order = self.buy(wish).await;
+        let number = self.open_payment(order.id()).await;
+        let fact = world.gateway.pay(number).unwrap();
+        self.shown(self.engine.learn(fact)).await.unwrap().unwrap();
+        self.order(order.id()).await
+    }
+
+    /// Free seats of a departure's whole way.
+    pub fn free_seats(&self, departure: &DepartureId) -> u16 {
+        let spec = self.services().catalogue.load().departure_spec(departure).unwrap();
+        let whole = deeptravel_domain::departure::Stretch::new(0, spec.calls.len() as u8 - 1).unwrap();
+        match self.services().board.get(departure) {
+            Some(occupancy) => occupancy.available(&code("standard"), whole),
+            None => spec.seat_map.seats.len() as u16,
+        }
+    }
+
+    pub async fn scan(&self, order: OrderId, gate: u64, request: &str) -> ScanOutcome {
+        let (outcome, _) = self.shown(self.engine.redeem(order, scan(gate, request))).await.unwrap().unwrap();
+        outcome
+    }
+}
+
+/// A gate scans a whole order.
+pub fn scan(gate: u64, request: &str) -> Scan {
+    let gate = Gate {
+        session: SessionId::from_bits(u128::from(gate)),
+        operator: "gate".into(),
+        device: "device".into(),
+        merchant: None,
+        location: None,
+        departure: None,
+    };
+    Scan { gate, request_id: request.into(), target: ScanTarget::Order, entitlement: None }
+}
+
+/// Tickets that a scan redeemed anew.
+pub fn redeemed(outcome: &ScanOutcome) -> usize {
+    let anew = |outcome: &TicketOutcome| matches!(outcome, TicketOutcome::Redeemed { repeated: false, .. });
+    outcome.tickets.iter().filter(|(_, outcome)| anew(outcome)).count()
+}
+
+/// A traveller; neighbours are on different desks.
+pub fn traveller(number: u64) -> TravellerId {
+    TravellerId::from_bits(u128::from(number) << 64 | u128::from(number))
+}
+
+/// A wish for so many seats on the whole way.
+pub fn wish(traveller: TravellerId, key: &str, departure: &DepartureId, party: u16) -> Wish {
+    let passenger = |number: u16| Passenger {
+        name: format!("Passenger {number}").into(),
+        kind: PassengerType::Adult,
+        document: None,
+    };
+    let journey = JourneyWish {
+        departure: departure.clone(),
+        class: code("standard"),
+        board: None,
+        alight: None,
+        seats: SeatWish::Any,
+    };
+    Wish {
+        traveller,
+        idempotency_key: key.into(),
+        body_hash: [party as u8; 32],
+        locale: "en".into(),
+        contact: Contact { name: "Chan".into(), phone: "+85290000000".into(), email: None },
+        passengers: (0..party).map(passenger).collect(),
+        journeys: vec![journey],
+    }
+}
+
+/// Waits until something is so. Looks often; fails when it never comes.
+pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// As [`eventually`], for something that has to be asked for.
+pub async fn eventually_so<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+    let since = Instant::now();
+    while !is_so().await {
+        assert!(since.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Nothing may hang.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("never: {what}"))
+}

@@ -1,0 +1,7 @@
+//! The engine as stories.
+
+mod paying;
+mod projecting;
+mod restarting;
+mod scanning;
+mod selling;

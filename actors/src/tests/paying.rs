@@ -1,0 +1,184 @@
+//! Payment: begun, paid, cancelled, and a provider that does not answer.
+
+use deeptravel_domain::money::Money;
+use deeptravel_domain::order::{CancelReason, FactState, OrderStatus};
+use deeptravel_domain::rejection::Rejection;
+use futures_util::future::join_all;
+
+use crate::outage::Outage;
+use crate::rows::QuarantineRow;
+use crate::testing::{Call, FARE, Line, World, coach, eventually, eventually_so, traveller, wish};
+
+#[actix::test]
+async fn a_paid_order_has_its_tickets_once_however_often_the_notice_comes() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 3)).await;
+    let number = running.open_payment(order.id()).await;
+    let fact = world.gateway.pay(number).unwrap();
+
+    let at_once = join_all((0..5).map(|_| running.shown(running.engine.learn(fact.clone())))).await;
+    let later = running.shown(running.engine.learn(fact)).await;
+
+    assert!(at_once.into_iter().chain([later]).all(|answer| answer == Ok(Ok(()))));
+    let order = running.order(order.id()).await;
+    assert_eq!(order.status(), OrderStatus::Paid);
+    assert_eq!(order.tickets().len(), 3);
+    assert_eq!(order.ledger().iter().map(|entry| entry.amount.minor).sum::<i64>(), 3 * FARE);
+}
+
+#[actix::test]
+async fn opening_a_payment_again_gives_the_same_payment() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+
+    let numbers = join_all((0..5).map(|_| running.open_payment(order.id()))).await;
+
+    assert!(numbers.iter().all(|number| *number == numbers[0]), "{numbers:?}");
+    assert_eq!(world.gateway.calls(Call::Create), 1);
+}
+
+#[actix::test]
+async fn a_notice_with_another_amount_changes_nothing() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    let number = running.open_payment(order.id()).await;
+    let mut fact = world.gateway.pay(number).unwrap();
+    if let FactState::Paid(capture) = &mut fact.state {
+        capture.amount = Money::new(1, capture.amount.currency);
+    }
+
+    let answer = running.shown(running.engine.learn(fact)).await.unwrap();
+
+    assert!(matches!(answer, Err(Rejection::PaymentMismatch(_))), "{answer:?}");
+    assert_eq!(running.order(order.id()).await.status(), OrderStatus::Pending);
+}
+
+#[actix::test]
+async fn r_pay_06_a_notice_that_fits_no_order_is_kept() {
+    let (world, running) = World::with_seats(4).await;
+    let notice =
+        QuarantineRow { notice_id: "EV-1".to_owned(), reason: "no such order".to_owned(), ..Default::default() };
+
+    running.shown(running.engine.quarantine(notice)).await.unwrap().unwrap();
+
+    running.drained().await;
+    let kept = world.store.quarantined();
+    assert_eq!((kept.len(), kept[0].version), (1, 1));
+    assert!(kept[0].received_at > 0);
+}
+
+#[actix::test]
+async fn a_lost_notice_is_made_up_for_by_a_query() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    let number = running.open_payment(order.id()).await;
+    world.gateway.pay(number).unwrap();
+
+    world.clock.pass(6);
+
+    eventually_so("it is paid", || async { running.order(order.id()).await.status() == OrderStatus::Paid }).await;
+}
+
+#[actix::test]
+async fn cancelling_without_a_payment_frees_the_seats_at_once() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 4)).await;
+
+    let cancelled = running.shown(running.engine.cancel(order.id())).await.unwrap().unwrap();
+    let again = running.shown(running.engine.cancel(order.id())).await.unwrap().unwrap();
+
+    assert_eq!(cancelled.status(), OrderStatus::Cancelled);
+    assert_eq!(again.cancelled(), cancelled.cancelled());
+    assert_eq!(running.free_seats(&coach()), 4);
+    assert_eq!(world.gateway.calls(Call::Close), 0);
+}
+
+#[actix::test]
+async fn cancelling_with_a_payment_closes_it_first() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 4)).await;
+    let number = running.open_payment(order.id()).await;
+
+    let cancelled = running.shown(running.engine.cancel(order.id())).await.unwrap().unwrap();
+
+    assert_eq!(cancelled.status(), OrderStatus::Cancelled);
+    assert_eq!(world.gateway.payment(number), FactState::Closed);
+    assert_eq!(running.free_seats(&coach()), 4);
+}
+
+#[actix::test]
+async fn a_paid_order_is_not_cancelled() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy_and_pay(&world, wish(traveller(1), "key", &coach(), 1)).await;
+
+    let answer = running.shown(running.engine.cancel(order.id())).await.unwrap();
+
+    assert_eq!(answer.unwrap_err(), Rejection::OrderPaid);
+}
+
+#[actix::test]
+async fn money_that_beats_the_cancellation_wins() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    let number = running.open_payment(order.id()).await;
+    world.gateway.pay(number).unwrap();
+
+    let answer = running.shown(running.engine.cancel(order.id())).await.unwrap();
+
+    assert_eq!(answer.unwrap_err(), Rejection::OrderPaid);
+    assert_eq!(running.order(order.id()).await.tickets().len(), 1);
+}
+
+#[actix::test]
+async fn r_hold_09_seats_with_a_payment_are_free_only_once_its_close_is_confirmed() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 4)).await;
+    let number = running.open_payment(order.id()).await;
+
+    world.gateway.set(Line::Dead);
+    world.clock.pass(60 * 60);
+    eventually("it asks in vain", || world.gateway.calls(Call::Query) >= 2).await;
+    assert_eq!(running.free_seats(&coach()), 0);
+    assert_eq!(running.order(order.id()).await.status(), OrderStatus::Pending);
+
+    world.gateway.set(Line::Good);
+    world.clock.pass(60);
+    eventually_so("it is cancelled", || async {
+        running.order(order.id()).await.cancelled().is_some_and(|(_, why)| why == CancelReason::Expired)
+    })
+    .await;
+    assert_eq!(world.gateway.payment(number), FactState::Closed);
+    assert_eq!(running.free_seats(&coach()), 4);
+}
+
+#[actix::test]
+async fn a_provider_that_does_not_answer_is_an_outage_and_the_order_goes_on_by_itself() {
+    for line in [Line::Dead, Line::OneWay] {
+        let (world, running) = World::with_seats(4).await;
+        let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+        world.gateway.set(line);
+
+        let answer = running.shown(running.engine.open_payment(order.id(), "openid".into())).await;
+        assert_eq!(answer.unwrap_err(), Outage::Provider);
+
+        world.gateway.set(Line::Good);
+        world.clock.pass(1);
+        let number = running.open_payment(order.id()).await;
+        assert_eq!(number.attempt, 1, "one number, the same body again");
+        assert!(world.gateway.pay(number).is_some());
+    }
+}
+
+#[actix::test]
+async fn a_refused_payment_is_an_outage_and_the_next_attempt_has_its_own_number() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    world.gateway.set(Line::Refusing);
+    let answer = running.shown(running.engine.open_payment(order.id(), "openid".into())).await;
+    assert_eq!(answer.unwrap_err(), Outage::Provider);
+
+    world.gateway.set(Line::Good);
+    let number = running.open_payment(order.id()).await;
+
+    assert_eq!(number.attempt, 2);
+}

@@ -1,0 +1,127 @@
+//! Postgres follows the journal: every record, in order, once; loudly not at all where something does not fit
+//! (rule 12).
+
+use crate::journal::{KeyText, Position, Record, RecordHeader};
+use crate::projector::ProjectionHalted;
+use crate::rows::{CODEC, KIND_ROWS};
+use crate::testing::{Postgres, World, coach, eventually, traveller, wish};
+
+#[actix::test]
+async fn many_records_are_one_transaction() {
+    let (world, running) = World::with_seats(200).await;
+    running.drained().await;
+    let (before, _) = world.store.batches();
+    world.store.set(Postgres::Behind);
+    for number in 1..=50 {
+        running.buy(wish(traveller(number), "key", &coach(), 1)).await;
+    }
+    world.store.set(Postgres::Up);
+
+    running.drained().await;
+
+    let (after, _) = world.store.batches();
+    assert_eq!(world.store.orders().len(), 50);
+    assert!(after - before <= 3, "{} transactions", after - before);
+}
+
+#[actix::test]
+async fn an_answer_lost_at_commit_is_made_up_for() {
+    let (world, running) = World::with_seats(4).await;
+    running.drained().await;
+    world.store.set(Postgres::LosesAnswer);
+
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    running.drained().await;
+    let second = running.buy(wish(traveller(2), "key", &coach(), 1)).await;
+    running.drained().await;
+
+    assert!(world.store.rows_of_order(order.id()).is_some());
+    assert!(world.store.rows_of_order(second.id()).is_some());
+}
+
+#[actix::test]
+async fn while_postgres_is_away_projection_pauses_and_then_catches_up() {
+    let (world, running) = World::with_seats(4).await;
+    running.drained().await;
+    world.store.set(Postgres::Away);
+    let (_, tried) = world.store.batches();
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    eventually("it tries more than once", || world.store.batches().1 >= tried + 2).await;
+
+    world.store.set(Postgres::Up);
+
+    running.drained().await;
+    assert!(world.store.rows_of_order(order.id()).is_some());
+}
+
+#[actix::test]
+async fn what_was_durable_at_the_close_is_projected() {
+    let (world, running) = World::with_seats(4).await;
+    running.drained().await;
+    world.store.set(Postgres::Behind);
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    assert!(world.store.rows_of_order(order.id()).is_none());
+    world.store.set(Postgres::Up);
+
+    running.stop().await.unwrap();
+
+    assert!(world.store.rows_of_order(order.id()).is_some());
+}
+
+#[actix::test]
+async fn a_batch_that_the_database_refuses_halts_projection() {
+    let (world, running) = World::with_seats(4).await;
+    running.drained().await;
+    let position = world.store.position();
+    world.store.set(Postgres::Refusing);
+    running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+
+    let halted = running.halted().await;
+
+    assert!(matches!(halted, Err(ProjectionHalted::Data { from, .. }) if from == position), "{halted:?}");
+    assert_eq!(world.store.position(), position);
+}
+
+#[actix::test]
+async fn a_position_that_moves_back_is_another_servers_doing() {
+    let (world, running) = World::with_seats(4).await;
+    running.drained().await;
+    world.store.set_position(Position(1));
+    running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+
+    let halted = running.halted().await;
+
+    assert!(matches!(halted, Err(ProjectionHalted::Fenced(_))), "{halted:?}");
+}
+
+#[actix::test]
+async fn a_record_of_an_unknown_kind_halts_projection() {
+    for (kind, codec) in [(KIND_ROWS + 1, CODEC), (KIND_ROWS, CODEC + 1)] {
+        let (world, running) = World::with_seats(4).await;
+        running.drained().await;
+        let position = world.store.position();
+        let key = KeyText::new("later/1").unwrap();
+        let header = RecordHeader { kind, codec, key, key_version: 1, at_ms: 0 };
+        running.journal.append(&Record { header, payload: vec![1] }).unwrap();
+
+        let halted = running.halted().await;
+
+        assert!(matches!(halted, Err(ProjectionHalted::Record { .. })), "{halted:?}");
+        assert_eq!(world.store.position(), position);
+    }
+}
+
+#[actix::test]
+async fn the_newest_image_of_a_row_wins() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy_and_pay(&world, wish(traveller(1), "key", &coach(), 1)).await;
+    running.drained().await;
+
+    let rows = world.store.rows_of_order(order.id()).unwrap();
+    let departure = world.store.rows_of_departure(&coach()).unwrap();
+
+    assert_eq!(rows.orders[0].status, "paid");
+    assert_eq!(rows.payments[0].state, "paid");
+    assert_eq!(departure.holds[0].state, "confirmed");
+    assert_eq!(departure.holds.len(), 1);
+}

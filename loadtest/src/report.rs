@@ -1,0 +1,387 @@
+//! The result of a run: JSON for machines, text for people. Rates are requests per second, latencies milliseconds.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::Findings;
+use crate::drive::{Driven, Plan};
+use crate::tally::{ms_at, per_second};
+use crate::usage::{self, Usage};
+use crate::watch::Watch;
+
+/// The result of a run.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub conditions: Conditions,
+    /// By name.
+    pub scenarios: BTreeMap<String, Scenario>,
+    /// Against yardsticks; empty until there are any.
+    pub ratios: BTreeMap<String, f64>,
+}
+
+/// Where and how the figures were taken.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conditions {
+    /// RFC 3339.
+    pub date: String,
+    pub command: String,
+    pub cores: usize,
+    pub processor: Option<String>,
+    /// The server's program, or the URL of a server that was running already.
+    pub server: String,
+    /// Of the server's data directory.
+    pub file_system: Option<String>,
+}
+
+/// What one scenario came to.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scenario {
+    /// Everything went as it must: audit passed, no failures but overload.
+    pub ok: bool,
+    /// `closed` or `open`.
+    pub mode: String,
+    pub connections: usize,
+    /// Of the generator.
+    pub threads: usize,
+    /// Of the measured part.
+    pub seconds: f64,
+    /// Requests that were due a second; in the closed loop those that were sent.
+    pub offered: f64,
+    /// Accepted answers a second.
+    pub achieved: f64,
+    /// How many answers were accepted.
+    pub accepted: u64,
+    /// Answers 4xx, and scans refused, by status and code.
+    pub refused: BTreeMap<String, u64>,
+    /// Answers 5xx, broken connections, answers that cannot be read.
+    pub errors: BTreeMap<String, u64>,
+    /// Due and never sent (open loop): the generator or the server was too slow.
+    pub unsent: u64,
+    /// From the scheduled time in the open loop, else from sending.
+    pub percentiles: Percentiles,
+    /// How late requests were sent (open loop).
+    pub send_lateness: Option<Percentiles>,
+    pub lag: Lag,
+    pub memory: Memory,
+    pub cpu: Cpu,
+    pub audit: Option<Findings>,
+    /// What went wrong besides.
+    pub problems: Vec<String>,
+}
+
+/// Milliseconds.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Percentiles {
+    pub p50: f64,
+    pub p90: f64,
+    pub p95: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+/// How far the database was behind.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lag {
+    /// Age of the newest order in the database, sampled once a second.
+    pub max_seconds: Option<f64>,
+    pub median_seconds: Option<f64>,
+    /// From the end of the load until everything acknowledged was there.
+    pub drain_seconds: Option<f64>,
+}
+
+/// Of the server's process, without Postgres.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Memory {
+    pub peak_rss_bytes: Option<u64>,
+    /// In the measured part.
+    pub growth_bytes: Option<i64>,
+}
+
+/// Processor seconds in the measured part.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cpu {
+    pub server_seconds: f64,
+    /// By group of threads.
+    pub server_threads: BTreeMap<String, f64>,
+    pub postgres_seconds: f64,
+    pub generator_seconds: f64,
+    /// All of the machine, others included.
+    pub machine_seconds: f64,
+}
+
+impl From<&Usage> for Cpu {
+    fn from(usage: &Usage) -> Cpu {
+        Cpu {
+            server_seconds: usage.server,
+            server_threads: usage.server_threads.clone(),
+            postgres_seconds: usage.postgres,
+            generator_seconds: usage.generator,
+            machine_seconds: usage.machine,
+        }
+    }
+}
+
+impl Percentiles {
+    fn of(histogram: &hdrhistogram::Histogram<u64>) -> Percentiles {
+        let at = |quantile| ms_at(histogram, quantile);
+        Percentiles { p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), p999: at(0.999), max: at(1.0) }
+    }
+}
+
+impl Conditions {
+    /// Of this machine and moment.
+    pub fn now(server: String, directory: Option<&Path>) -> Conditions {
+        Conditions {
+            date: jiff::Timestamp::now().to_string(),
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            processor: usage::processor(),
+            server,
+            file_system: directory.and_then(usage::file_system),
+        }
+    }
+}
+
+impl Scenario {
+    /// What a drive and its watch came to. The audit comes later.
+    pub fn new<A>(plan: &Plan, driven: &Driven<A>, watch: &Watch) -> Scenario {
+        let tally = &driven.tally;
+        let texts = |counts: &BTreeMap<std::borrow::Cow<'static, str>, u64>| {
+            counts.iter().map(|(kind, times)| (kind.to_string(), *times)).collect()
+        };
+        let mut lags = watch.lags.clone();
+        lags.sort_by(f64::total_cmp);
+        Scenario {
+            ok: false,
+            mode: if plan.rate.is_some() { "open" } else { "closed" }.to_owned(),
+            connections: plan.connections,
+            threads: plan.threads,
+            seconds: driven.elapsed.as_secs_f64(),
+            offered: plan.rate.unwrap_or_else(|| per_second(tally.total(), driven.elapsed)),
+            achieved: per_second(tally.accepted, driven.elapsed),
+            accepted: tally.accepted,
+            refused: texts(&tally.refused),
+            errors: texts(&tally.failed),
+            unsent: driven.unsent,
+            percentiles: Percentiles::of(&tally.latency),
+            send_lateness: plan.rate.map(|_| Percentiles::of(&tally.lateness)),
+            lag: Lag {
+                max_seconds: lags.last().copied(),
+                median_seconds: lags.get(lags.len() / 2).copied(),
+                drain_seconds: None,
+            },
+            memory: Memory {
+                peak_rss_bytes: watch.memory.map(|memory| memory.peak_bytes),
+                growth_bytes: watch.memory_growth,
+            },
+            cpu: Cpu::from(&watch.used),
+            audit: None,
+            problems: Vec::new(),
+        }
+    }
+
+    /// Adds the audit, and decides whether the run went as it must. Overload (503) is counted, and no fault.
+    pub fn conclude(&mut self, audit: Option<Findings>) {
+        self.lag.drain_seconds = audit.as_ref().and_then(|audit| audit.drain_seconds);
+        if self.accepted == 0 {
+            self.problems.push("no request was accepted".to_owned());
+        }
+        let faults: u64 = self.errors.iter().filter(|(kind, _)| !kind.starts_with("503")).map(|(_, times)| times).sum();
+        if faults > 0 {
+            self.problems.push(format!("{faults} requests failed otherwise than by overload"));
+        }
+        self.ok = self.problems.is_empty() && audit.as_ref().is_none_or(|audit| audit.ok);
+        self.audit = audit;
+    }
+}
+
+impl Report {
+    /// Whether every scenario went as it must.
+    pub fn ok(&self) -> bool {
+        self.scenarios.values().all(|scenario| scenario.ok)
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let about = &self.conditions;
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}, {} cores ({})", about.date, about.cores, about.processor.as_deref().unwrap_or("?"));
+        let _ = writeln!(out, "command  {}", about.command);
+        let _ = write!(out, "server   {}", about.server);
+        if let Some(kind) = &about.file_system {
+            let _ = write!(out, ", data on {kind}; server, Postgres and generator share the cores");
+        }
+        out.push('\n');
+        for (name, scenario) in &self.scenarios {
+            out.push('\n');
+            scenario.write(&mut out, name, about.cores);
+        }
+        for (name, ratio) in &self.ratios {
+            let _ = writeln!(out, "{name}  {ratio:.2}");
+        }
+        out
+    }
+}
+
+impl Scenario {
+    fn write(&self, out: &mut String, name: &str, cores: usize) {
+        let _ = writeln!(
+            out,
+            "{name}: {} loop, {} connections, {:.1} s{}",
+            self.mode,
+            self.connections,
+            self.seconds,
+            if self.ok { "" } else { "  FAILED" }
+        );
+        let mut line = |label: &str, text: String| {
+            let _ = writeln!(out, "  {label:<10}{text}");
+        };
+        line("offered", format!("{:.0} /s", self.offered));
+        line("achieved", format!("{:.0} /s ({} accepted)", self.achieved, self.accepted));
+        line("refused", counts(&self.refused));
+        line("errors", counts(&self.errors));
+        if self.mode == "open" {
+            line("unsent", self.unsent.to_string());
+        }
+        line("latency", self.percentiles.text());
+        if let Some(lateness) = &self.send_lateness {
+            line("sent late", lateness.text());
+        }
+        let seconds = |value: Option<f64>| value.map_or("?".to_owned(), |value| format!("{value:.2} s"));
+        let lag = &self.lag;
+        line(
+            "lag",
+            format!(
+                "median {}, max {}, drained after {}",
+                seconds(lag.median_seconds),
+                seconds(lag.max_seconds),
+                seconds(lag.drain_seconds)
+            ),
+        );
+        if let Some(peak) = self.memory.peak_rss_bytes {
+            let growth = self.memory.growth_bytes.unwrap_or(0);
+            let each = growth as f64 / self.accepted.max(1) as f64;
+            let mib = |bytes: f64| bytes / f64::from(1 << 20);
+            let (peak, grew) = (mib(peak as f64), mib(growth as f64));
+            line("memory", format!("server peak {peak:.0} MiB, grew {grew:.0} MiB, {each:.0} B each accepted"));
+        }
+        self.write_time(&mut line, cores);
+        if let Some(audit) = &self.audit {
+            line("audit", audit_text(audit));
+            for shown in &audit.shown {
+                line("", shown.clone());
+            }
+        }
+        for problem in &self.problems {
+            line("problem", problem.clone());
+        }
+    }
+
+    /// Where the time goes: processor time per accepted answer, of all there was.
+    fn write_time(&self, line: &mut impl FnMut(&str, String), cores: usize) {
+        let cpu = &self.cpu;
+        let available = self.seconds * cores as f64;
+        if available <= 0.0 || self.accepted == 0 {
+            return;
+        }
+        let share = |seconds: f64| {
+            let each = seconds * 1e6 / self.accepted as f64;
+            format!("{each:>7.1} µs each  {:>4.0} % of {cores} cores", 100.0 * seconds / available)
+        };
+        line("time goes", String::new());
+        line("  server", share(cpu.server_seconds));
+        let mut threads: Vec<(&String, &f64)> = cpu.server_threads.iter().filter(|(_, used)| **used > 0.0).collect();
+        threads.sort_by(|a, b| b.1.total_cmp(a.1));
+        for (name, seconds) in threads.into_iter().take(8) {
+            line("", format!("{}  {name}", share(*seconds)));
+        }
+        line("  postgres", share(cpu.postgres_seconds));
+        line("  generator", format!(" {}", share(cpu.generator_seconds).trim_start_matches(' ')));
+        let known = cpu.server_seconds + cpu.postgres_seconds + cpu.generator_seconds;
+        line("  others", share((cpu.machine_seconds - known).max(0.0)));
+        line("  idle", share((available - cpu.machine_seconds).max(0.0)));
+    }
+}
+
+impl Percentiles {
+    fn text(&self) -> String {
+        let Percentiles { p50, p90, p95, p99, p999, max } = self;
+        format!("ms p50 {p50:.2}  p90 {p90:.2}  p95 {p95:.2}  p99 {p99:.2}  p99.9 {p999:.2}  max {max:.2}")
+    }
+}
+
+fn counts(counts: &BTreeMap<String, u64>) -> String {
+    if counts.is_empty() {
+        return "0".to_owned();
+    }
+    let kinds: Vec<String> = counts.iter().map(|(kind, times)| format!("{times} × {kind}")).collect();
+    kinds.join(", ")
+}
+
+fn audit_text(audit: &Findings) -> String {
+    let Findings { acknowledged, through_api, in_database, violations, .. } = audit;
+    let verdict = if audit.ok { "passed".to_owned() } else { format!("{violations} VIOLATIONS") };
+    format!("{verdict}: {acknowledged} acknowledged, {through_api} read through the API, {in_database} in the database")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario() -> Scenario {
+        Scenario {
+            mode: "closed".into(),
+            connections: 64,
+            seconds: 10.0,
+            achieved: 1000.0,
+            accepted: 10_000,
+            cpu: Cpu { server_seconds: 5.0, generator_seconds: 1.0, machine_seconds: 8.0, ..Cpu::default() },
+            ..Scenario::default()
+        }
+    }
+
+    #[test]
+    fn a_report_survives_its_json() {
+        let mut report = Report { conditions: Conditions::now("x".into(), None), ..Report::default() };
+        let mut orders = scenario();
+        orders.conclude(Some(Findings { ok: true, ..Findings::default() }));
+        report.scenarios.insert("orders".into(), orders);
+        let json = serde_json::to_string(&report).unwrap();
+        for name in ["offered", "achieved", "refused", "errors", "percentiles", "lag", "memory", "ratios"] {
+            assert!(json.contains(&format!("\"{name}\":")), "{name}");
+        }
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+        assert!(report.ok());
+        let text = report.text();
+        assert!(text.contains("orders: closed loop, 64 connections, 10.0 s\n"), "{text}");
+        assert!(text.contains("500.0 µs each    25 % of"), "{text}");
+    }
+
+    #[test]
+    fn overload_is_no_fault_but_a_bug_a_violation_or_silence_is() {
+        let counted = |kind: &str| BTreeMap::from([(kind.to_owned(), 5)]);
+        let run = |change: &dyn Fn(&mut Scenario), audit_ok| {
+            let mut scenario = scenario();
+            change(&mut scenario);
+            scenario.conclude(Some(Findings { ok: audit_ok, ..Findings::default() }));
+            scenario.ok
+        };
+        assert!(run(&|_| {}, true));
+        assert!(run(&|scenario| scenario.errors = counted("503 OVERLOADED"), true));
+        assert!(run(&|scenario| scenario.refused = counted("409 SOLD_OUT"), true));
+        assert!(!run(&|scenario| scenario.errors = counted("500"), true));
+        assert!(!run(&|scenario| scenario.accepted = 0, true));
+        assert!(!run(&|_| {}, false));
+    }
+}

@@ -1,0 +1,194 @@
+//! `orders`: each request buys one seat, in turn on each departure of a day; when a day's seats are used up, on the
+//! next day's. Each has a fresh Idempotency-Key, and the travellers take turns.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+
+use serde::Deserialize;
+
+use super::setup::{Departure, run_number};
+use super::unexpected;
+use crate::drive::Load;
+use crate::http::{Head, RequestBuffer, Target};
+use crate::tally::Outcome;
+
+/// An acknowledged order: what must be there afterwards.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AckedOrder {
+    pub order: Box<str>,
+    pub departure: Box<str>,
+    pub seats: Box<[Box<str>]>,
+    /// Whose token sees it.
+    pub traveller: u32,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Orders {
+    target: Target,
+    tokens: Vec<String>,
+    days: Vec<Day>,
+    run: u64,
+}
+
+/// A day's departures take their share of orders before the next day's begin.
+#[derive(Debug)]
+struct Day {
+    /// The number of the day's first order.
+    first: u64,
+    /// The body of an order of each departure.
+    bodies: Vec<Vec<u8>>,
+}
+
+impl Orders {
+    /// `days` and `tokens` must not be empty.
+    pub fn new(target: Target, tokens: Vec<String>, days: &[Vec<Departure>]) -> Orders {
+        let mut first = 0;
+        let days = days.iter().filter(|departures| !departures.is_empty()).map(|departures| {
+            let least = departures.iter().map(|departure| departure.available).min().unwrap_or(0);
+            let day = Day { first, bodies: departures.iter().map(body).collect() };
+            first += least * departures.len() as u64;
+            day
+        });
+        Orders { target, tokens, days: days.collect(), run: run_number() }
+    }
+
+    /// The departure of the n-th order. The last day goes on for ever: then it is refused as sold out, visibly.
+    fn body(&self, n: u64) -> Option<&[u8]> {
+        let day = self.days.iter().rev().find(|day| day.first <= n)?;
+        let index = (n - day.first) % day.bodies.len() as u64;
+        day.bodies.get(index as usize).map(Vec::as_slice)
+    }
+
+    fn traveller(&self, n: u64) -> u32 {
+        (n % self.tokens.len() as u64) as u32
+    }
+}
+
+fn body(departure: &Departure) -> Vec<u8> {
+    let body = serde_json::json!({
+        "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.seat_class }],
+        "passengers": [{ "name": "Load Tester", "type": "adult" }],
+        "contact": { "name": "Load Tester", "phone": "+85251234567" },
+    });
+    body.to_string().into_bytes()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    #[serde(borrow)]
+    order_id: Cow<'a, str>,
+    #[serde(borrow)]
+    items: Vec<Item<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    #[serde(borrow)]
+    departure_id: Cow<'a, str>,
+    seat_numbers: Box<[Box<str>]>,
+}
+
+impl Load for Orders {
+    type Ack = AckedOrder;
+
+    fn request(&self, n: u64, request: &mut RequestBuffer) -> bool {
+        let (Some(body), Some(token)) = (self.body(n), self.tokens.get(self.traveller(n) as usize)) else {
+            return false;
+        };
+        request.body.clear();
+        request.body.extend_from_slice(body);
+        let mut key = [0; 34];
+        let length = {
+            let mut rest = &mut key[..];
+            // Two numbers of at most sixteen digits and a dash fit.
+            let _ = write!(rest, "{:x}-{n:x}", self.run);
+            34 - rest.len()
+        };
+        let key = std::str::from_utf8(key.get(..length).unwrap_or_default()).unwrap_or_default();
+        let headers = [("idempotency-key", key)];
+        let head = Head { method: "POST", path: "/orders", token: Some(token), headers: &headers };
+        request.finish(&self.target, &head);
+        true
+    }
+
+    fn judge(&self, n: u64, status: u16, body: &[u8], acks: &mut Vec<AckedOrder>) -> Outcome {
+        if status != 201 {
+            return unexpected(status, body);
+        }
+        let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else {
+            return Outcome::Failed("201 that cannot be read".into());
+        };
+        let [item] = &answer.items[..] else { return Outcome::Failed("201 without its one item".into()) };
+        if item.seat_numbers.len() != 1 {
+            return Outcome::Failed("201 without its one seat".into());
+        }
+        acks.push(AckedOrder {
+            order: answer.order_id.into(),
+            departure: item.departure_id.as_ref().into(),
+            seats: item.seat_numbers.clone(),
+            traveller: self.traveller(n),
+        });
+        Outcome::Accepted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn departures(names: &[&str], available: u64) -> Vec<Departure> {
+        let departure = |name: &&str| Departure { id: (*name).into(), seat_class: "standard".into(), available };
+        names.iter().map(departure).collect()
+    }
+
+    fn orders() -> Orders {
+        let target = Target::parse("http://127.0.0.1:1").unwrap();
+        let days = [departures(&["a", "b"], 2), departures(&["c"], 1)];
+        Orders::new(target, vec!["t0".into(), "t1".into(), "t2".into()], &days)
+    }
+
+    #[test]
+    fn orders_spread_over_a_day_and_then_go_to_the_next() {
+        let orders = orders();
+        let departure = |n| {
+            let body: serde_json::Value = serde_json::from_slice(orders.body(n).unwrap()).unwrap();
+            body["items"][0]["departureId"].as_str().unwrap().to_owned()
+        };
+        let bought: Vec<String> = (0..6).map(departure).collect();
+        assert_eq!(bought, ["a", "b", "a", "b", "c", "c"]);
+    }
+
+    #[test]
+    fn every_request_has_a_key_of_its_own() {
+        let orders = orders();
+        let mut request = RequestBuffer::default();
+        let mut keys = std::collections::BTreeSet::new();
+        for n in 0..100 {
+            assert!(orders.request(n, &mut request));
+            let text = String::from_utf8(request.bytes().to_vec()).unwrap();
+            let key = text.lines().find_map(|line| line.strip_prefix("idempotency-key: ")).unwrap().to_owned();
+            assert!((1..=64).contains(&key.len()));
+            keys.insert(key);
+        }
+        assert_eq!(keys.len(), 100);
+    }
+
+    #[test]
+    fn only_a_whole_answer_is_an_acknowledgement() {
+        let orders = orders();
+        let mut acks = Vec::new();
+        let good = br#"{"orderId":"o1","status":"pending","items":[{"kind":"journey","departureId":"a","seatNumbers":["01A"]}]}"#;
+        assert_eq!(orders.judge(4, 201, good, &mut acks), Outcome::Accepted);
+        let expected =
+            AckedOrder { order: "o1".into(), departure: "a".into(), seats: ["01A".into()].into(), traveller: 1 };
+        assert_eq!(acks, [expected]);
+        let seatless = br#"{"orderId":"o1","items":[{"departureId":"a","seatNumbers":[]}]}"#;
+        assert!(matches!(orders.judge(0, 201, seatless, &mut acks), Outcome::Failed(_)));
+        assert!(matches!(orders.judge(0, 201, b"{", &mut acks), Outcome::Failed(_)));
+        assert!(matches!(orders.judge(0, 409, b"{}", &mut acks), Outcome::Refused(_)));
+        assert_eq!(acks.len(), 1);
+    }
+}

@@ -1,0 +1,249 @@
+//! What scenarios need before the clock runs: travellers, departures, paid tickets with their codes, gates.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use jiff::ToSpan;
+use serde_json::{Value, json};
+
+use crate::api::{Api, Call, list, spread, text};
+use crate::http::Target;
+use crate::timetable::{DAYS, today};
+
+/// Calls of the set-up in flight.
+pub const WIDTH: usize = 16;
+/// Passengers of an order that is made for its tickets: the most there may be.
+pub const PARTY: usize = 10;
+/// From the payment at the provider until the order is paid.
+const PAID_TIME_MAX: Duration = Duration::from_mins(1);
+/// Between two looks whether an order is paid.
+const PAID_PAUSE: Duration = Duration::from_millis(20);
+
+/// Something to buy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Departure {
+    pub id: String,
+    pub seat_class: String,
+    pub available: u64,
+}
+
+/// A ticket to scan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PaidTicket {
+    pub ticket: String,
+    /// Whose token sees it.
+    pub traveller: usize,
+    /// As its QR symbol holds it.
+    pub code: String,
+}
+
+/// A validator session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Gate {
+    pub session: String,
+    pub device_secret: String,
+}
+
+/// The bearer tokens of so many travellers, who log in now.
+pub async fn travellers(target: &Target, number: usize) -> anyhow::Result<Vec<String>> {
+    spread(target, 0..number, WIDTH, async |api: &mut Api, index| {
+        let body = json!({ "code": format!("demo-load-{index}") });
+        let answer = api.expect(Call::post("/auth/wechat/login"), Some(&body)).await?;
+        Ok(text(&answer, "token")?.to_owned())
+    })
+    .await
+    .context("logging travellers in")
+}
+
+/// The departures of days that follow each other, all between the same two places: of the first day with any, and of so
+/// many days more that `seats` are on sale, if there are as many. Each day has at most `per_day` departures.
+pub async fn departures(target: &Target, seats: u64, per_day: usize) -> anyhow::Result<Vec<Vec<Departure>>> {
+    let mut api = Api::new(target.clone());
+    let cities = api.expect(Call::get("/travel/hot-cities"), None).await?;
+    let codes: Vec<&str> = list(&cities, "cities")?.iter().map(|city| text(city, "code")).collect::<Result<_, _>>()?;
+    let mut days: Vec<Vec<Departure>> = Vec::new();
+    let mut places = None;
+    let mut on_sale = 0;
+    for ahead in 1..DAYS {
+        let date = today().checked_add(ahead.days())?;
+        let mut best = Vec::new();
+        for (origin, destination) in pairs(&codes, places) {
+            let path = format!(
+                "/travel/search?origin={origin}&destination={destination}&travelDate={date}&adults=1&children=0&seniors=0"
+            );
+            // A pair that no route connects, or a date that is not sold, is no reason to give up.
+            let (status, answer) = api.call(Call::get(&path), None).await?;
+            let found = if status == 200 { sellable(&answer)? } else { Vec::new() };
+            if found.len() > best.len() {
+                best = found;
+                places = Some((origin, destination));
+            }
+        }
+        best.truncate(per_day);
+        on_sale += best.iter().map(|departure| departure.available).sum::<u64>();
+        if !best.is_empty() {
+            days.push(best);
+        }
+        if on_sale >= seats && !days.is_empty() {
+            break;
+        }
+    }
+    ensure!(!days.is_empty(), "the server has no departures on sale between any two of {codes:?}");
+    Ok(days)
+}
+
+/// All ordered pairs, or the one that was decided on.
+fn pairs<'a>(codes: &[&'a str], decided: Option<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    match decided {
+        Some(pair) => vec![pair],
+        None => codes.iter().flat_map(|a| codes.iter().filter(move |b| a != *b).map(move |b| (*a, *b))).collect(),
+    }
+}
+
+/// Of each departure the class with the most seats left.
+fn sellable(answer: &Value) -> anyhow::Result<Vec<Departure>> {
+    let mut found = Vec::new();
+    for departure in list(answer, "routes")? {
+        let classes = list(departure, "seatClasses")?;
+        let available = |class: &Value| class.get("available").and_then(Value::as_u64).unwrap_or(0);
+        let Some(class) = classes.iter().max_by_key(|class| available(class)) else { continue };
+        if available(class) > 0 {
+            found.push(Departure {
+                id: text(departure, "departureId")?.to_owned(),
+                seat_class: text(class, "code")?.to_owned(),
+                available: available(class),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Orders of ten, paid at the simulator, and the codes of their tickets: first the first tickets of all orders, then
+/// the second ones, so that scans in this order spread over the orders.
+pub async fn paid_tickets(
+    target: &Target,
+    simulator: &Target,
+    tokens: &[String],
+    departures: &[Departure],
+    number: usize,
+) -> anyhow::Result<Vec<PaidTicket>> {
+    let orders = number.div_ceil(PARTY);
+    ensure!(!departures.is_empty() && !tokens.is_empty(), "paid tickets need departures and travellers");
+    let placed = spread(target, 0..orders, WIDTH, async |api: &mut Api, index| {
+        let (traveller, departure) = (index % tokens.len(), &departures[index % departures.len()]);
+        place(api, &tokens[traveller], departure, index).await.map(|order| (order, traveller))
+    })
+    .await
+    .context("ordering for the tickets")?;
+
+    // The payment's answer is at the provider; each worker has a connection there as well as to the server.
+    let paid = spread(target, placed, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
+        let mut provider = Api::new(simulator.clone());
+        pay(api, &mut provider, &tokens[traveller], &order).await.with_context(|| format!("paying order {order}"))?;
+        let tickets = tickets_of(api, &tokens[traveller], &order).await?;
+        Ok((tickets, traveller))
+    })
+    .await?;
+
+    let seen = paid.iter().map(|(tickets, _)| tickets.len()).max().unwrap_or(0);
+    let interleaved = (0..seen)
+        .flat_map(|place| paid.iter().filter_map(move |(tickets, who)| Some((tickets.get(place)?.clone(), *who))))
+        .take(number);
+    spread(target, interleaved, WIDTH, async |api: &mut Api, (ticket, traveller): (String, usize)| {
+        let path = format!("/tickets/{ticket}/qr?format=json");
+        let answer = api.expect(Call::get(&path).token(&tokens[traveller]), None).await?;
+        Ok(PaidTicket { code: text(&answer, "code")?.to_owned(), ticket, traveller })
+    })
+    .await
+    .context("fetching the codes of tickets")
+}
+
+async fn place(api: &mut Api, token: &str, departure: &Departure, index: usize) -> anyhow::Result<String> {
+    let passengers: Vec<Value> =
+        (0..PARTY).map(|number| json!({ "name": format!("Gate Tester {number}"), "type": "adult" })).collect();
+    let body = json!({
+        "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.seat_class }],
+        "passengers": passengers,
+        "contact": { "name": "Load Test", "phone": "+85251234567" },
+    });
+    let key = format!("gate-{index}-{:x}", run_number());
+    let call = Call::post("/orders").token(token);
+    let answer = api.expect(call.headers(&[("idempotency-key", &key)]), Some(&body)).await?;
+    Ok(text(&answer, "orderId")?.to_owned())
+}
+
+async fn pay(api: &mut Api, provider: &mut Api, token: &str, order: &str) -> anyhow::Result<()> {
+    let call = Call::post("/payments/wechat/session").token(token);
+    let session = api.expect(call, Some(&json!({ "orderId": order }))).await?;
+    let path = format!("/_sim/transactions/{}/pay", text(&session, "outTradeNo")?);
+    provider.expect(Call::post(&path), Some(&json!({}))).await?;
+
+    let deadline = Instant::now() + PAID_TIME_MAX;
+    let path = format!("/payments/{order}/status");
+    while Instant::now() < deadline {
+        let answer = api.expect(Call::get(&path).token(token), None).await?;
+        match text(&answer, "status")? {
+            "pending" => tokio::time::sleep(PAID_PAUSE).await,
+            "paid" => return Ok(()),
+            status => bail!("it became {status}"),
+        }
+    }
+    bail!("it was not paid within {PAID_TIME_MAX:?}")
+}
+
+async fn tickets_of(api: &mut Api, token: &str, order: &str) -> anyhow::Result<Vec<String>> {
+    let path = format!("/orders/{order}");
+    let answer = api.expect(Call::get(&path).token(token), None).await?;
+    let tickets = list(&answer, "tickets")?;
+    ensure!(tickets.len() == PARTY, "order {order} of {PARTY} has {} tickets", tickets.len());
+    tickets.iter().map(|ticket| Ok(text(ticket, "ticketId")?.to_owned())).collect()
+}
+
+/// Logs the demo operator in and opens so many validator sessions; also the operator's token.
+pub async fn gates(target: &Target, number: usize) -> anyhow::Result<(String, Vec<Gate>)> {
+    let mut api = Api::new(target.clone());
+    let body = json!({ "username": "gate", "password": "demo-gate" });
+    let login = api.expect(Call::post("/operators/login"), Some(&body)).await.context("logging the operator in")?;
+    let token = text(&login, "operatorToken")?.to_owned();
+    let gates = spread(target, 0..number, WIDTH, async |api: &mut Api, index| {
+        let body = json!({ "deviceId": format!("load-gate-{index}") });
+        let session = api.expect(Call::post("/validators/sessions").token(&token), Some(&body)).await?;
+        let (session, secret) = (text(&session, "sessionId")?, text(&session, "deviceSecret")?);
+        Ok(Gate { session: session.to_owned(), device_secret: secret.to_owned() })
+    })
+    .await
+    .context("opening validator sessions")?;
+    Ok((token, gates))
+}
+
+/// A number that differs from run to run, for keys that must be fresh.
+pub fn run_number() -> u64 {
+    use std::sync::OnceLock;
+    use std::time::{SystemTime, UNIX_EPOCH};
+    static NUMBER: OnceLock<u64> = OnceLock::new();
+    *NUMBER.get_or_init(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        since.as_nanos() as u64 ^ u64::from(std::process::id()) << 48
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_with_the_most_seats_is_bought_and_full_departures_are_not() {
+        let answer = json!({ "routes": [
+            { "departureId": "a", "seatClasses": [{ "code": "x", "available": 1 }, { "code": "y", "available": 9 }] },
+            { "departureId": "b", "seatClasses": [{ "code": "x", "available": 0 }] },
+        ]});
+        let expected = Departure { id: "a".into(), seat_class: "y".into(), available: 9 };
+        assert_eq!(sellable(&answer).unwrap(), [expected]);
+    }
+
+    #[test]
+    fn every_pair_is_tried_until_one_is_decided_on() {
+        assert_eq!(pairs(&["a", "b"], None), [("a", "b"), ("b", "a")]);
+        assert_eq!(pairs(&["a", "b"], Some(("b", "a"))), [("b", "a")]);
+    }
+}

@@ -1,0 +1,110 @@
+//! Whole runs against a small server in this process: what is counted, and what the audit finds.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
+
+mod fake;
+
+use std::time::Duration;
+
+use clap::Parser;
+use deeptravel_loadtest::cli::{Options, run};
+use deeptravel_loadtest::report::Scenario as Outcome;
+use deeptravel_loadtest::scenario::Scenario;
+use deeptravel_loadtest::server::{Launch, Server};
+use fake::{Fake, Fault};
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    options: Options,
+}
+
+async fn run_one(scenario: Scenario, fake: &Fake, more: &[&str]) -> Outcome {
+    let url = fake.url();
+    let always = ["x", "--quiet", "--target", &url, "--simulator", &url, "--travellers", "7", "--connections", "4"];
+    let options = Line::parse_from(always.iter().chain(more)).options;
+    let mut report = run(&[scenario], &options).await.unwrap();
+    report.scenarios.remove(scenario.name()).unwrap()
+}
+
+const SHORT: [&str; 4] = ["--seconds", "0.3", "--warm-up", "0.1"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_made_counted_and_found_again() {
+    let fake = Fake::start(Fault::None).await;
+    let outcome = run_one(Scenario::Orders, &fake, &SHORT).await;
+    assert!(outcome.ok, "{outcome:?}");
+    let audit = outcome.audit.unwrap();
+    assert_eq!(audit.acknowledged as usize, fake.orders());
+    assert!(audit.through_api > 0 && audit.in_database == 0);
+    // The warm-up is audited and not counted.
+    assert!(outcome.accepted > 0 && outcome.accepted < audit.acknowledged);
+    assert!(outcome.errors.is_empty() && outcome.refused.is_empty());
+    assert!(outcome.percentiles.p50 > 0.0 && outcome.percentiles.max >= outcome.percentiles.p99);
+    assert_eq!(fake.logins(), 7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_hold_04_a_seat_sold_twice_fails_the_run() {
+    let fake = Fake::start(Fault::SeatTwice).await;
+    let outcome = run_one(Scenario::Orders, &fake, &["--rate", "1000", "--seconds", "0.5", "--warm-up", "0"]).await;
+    let audit = outcome.audit.unwrap();
+    assert!(!outcome.ok && audit.violations == audit.acknowledged / 100, "{audit:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_acknowledged_order_that_is_gone_fails_the_run() {
+    let fake = Fake::start(Fault::Forgets).await;
+    let outcome = run_one(Scenario::Orders, &fake, &SHORT).await;
+    let audit = outcome.audit.unwrap();
+    assert!(!outcome.ok && audit.violations == audit.through_api, "{audit:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_and_overload_are_counted_by_code_and_fail_nothing() {
+    let fake = Fake::start(Fault::Refuses).await;
+    let outcome = run_one(Scenario::Orders, &fake, &SHORT).await;
+    assert!(outcome.ok, "{outcome:?}");
+    assert!(outcome.refused["409 SOLD_OUT"] > 0 && outcome.errors["503 OVERLOADED"] > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_open_loop_charges_a_slow_server_from_the_scheduled_time() {
+    // Four connections that take 20 ms an answer carry 200 requests a second; 400 are due.
+    let fake = Fake::start(Fault::Slow(20)).await;
+    let outcome = run_one(Scenario::Orders, &fake, &["--rate", "400", "--seconds", "1", "--warm-up", "0"]).await;
+    assert_eq!(outcome.mode, "open");
+    assert!((outcome.offered - 400.0).abs() < 1e-9 && outcome.achieved < 250.0, "{outcome:?}");
+    assert!(outcome.unsent > 100, "{outcome:?}");
+    assert_eq!(outcome.unsent + outcome.accepted, 400);
+    // From sending it would be 20 ms throughout.
+    assert!(outcome.percentiles.p50 > 100.0 && outcome.percentiles.max > 400.0, "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_scan_03_tickets_are_bought_and_scanned_once() {
+    let fake = Fake::start(Fault::None).await;
+    let outcome = run_one(Scenario::Scans, &fake, &["--tickets", "600", "--seconds", "20", "--warm-up", "0"]).await;
+    assert!(outcome.ok, "{outcome:?}");
+    let audit = outcome.audit.unwrap();
+    assert_eq!((audit.acknowledged, fake.orders()), (600, 60));
+    // Every fiftieth is shown again; the run ends when there is nothing left to show.
+    assert_eq!((fake.scans(), outcome.accepted), (612, 612));
+    assert!(outcome.seconds < 10.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_scan_03_a_ticket_redeemed_twice_fails_the_run() {
+    let fake = Fake::start(Fault::RedeemsTwice).await;
+    let outcome = run_one(Scenario::Scans, &fake, &["--tickets", "600", "--seconds", "20", "--warm-up", "0"]).await;
+    assert!(!outcome.ok && outcome.audit.unwrap().violations == 6);
+}
+
+#[tokio::test]
+async fn a_server_that_ends_at_once_is_said_to_have_ended() {
+    let scratch = tempfile::tempdir().unwrap();
+    let launch = Launch { binary: "/bin/false".into(), scratch: scratch.path().into(), keep: false };
+    let error = tokio::time::timeout(Duration::from_secs(10), Server::start(&launch)).await.unwrap().unwrap_err();
+    assert!(format!("{error:#}").contains("it ended with exit status: 1"), "{error:#}");
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "its directory is removed");
+}

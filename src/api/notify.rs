@@ -1,0 +1,249 @@
+//! WeChat's callbacks (R-PAY-02, R-PAY-06): verified over the raw bytes, compared with what we expect, told to the
+//! order. What is genuine and fits nothing may be real money: it is put in quarantine and acknowledged, because
+//! repeating it cannot help. Whenever nothing could be made durable the answer is 503, so that WeChat repeats.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, post, web};
+use deeptravel_actors::outage::{Outage, Reply};
+use deeptravel_actors::rows::QuarantineRow;
+use deeptravel_domain::ids::OutTradeNo;
+use deeptravel_domain::money::Money;
+use deeptravel_domain::order::{Capture, FactState, PaymentFact};
+use deeptravel_wechat::{Notification, NotificationError, NotificationHeaders, Resource, Transaction};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::extract::read_body;
+use super::problem::ProblemDocument;
+use super::{Api, Problem};
+
+/// The only event about payments (wechat.md 3).
+const PAID: &str = "TRANSACTION.SUCCESS";
+/// WeChat waits 5 s; what takes longer is repeated by it.
+const ANSWER_WITHIN: Duration = Duration::from_millis(4_500);
+/// Longest transaction id that is looked at; WeChat's have at most 32 characters.
+const TRANSACTION_ID_LEN_MAX: usize = 64;
+
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(payment_notice);
+}
+
+/// WeChat says that something was paid.
+#[utoipa::path(
+    tag = "callbacks",
+    request_body(content_type = "application/json", description = "WeChat's envelope; signed by the `Wechatpay-*` headers", content = Object),
+    responses(
+        (status = 204, description = "Understood; also when it was put in quarantine"),
+        (status = 400, description = "Genuine and malformed", body = ProblemDocument),
+        (status = 401, description = "Bad signature, unknown serial or bad age", body = ProblemDocument),
+        (status = 503, description = "To be repeated", body = ProblemDocument),
+    )
+)]
+#[post("/payments/wechat/notify")]
+async fn payment_notice(api: Api, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+    let raw = read_body(&request, &mut body.into_inner()).await?;
+    let verified = api.wechat.verify_notification(&headers(&request), &raw, jiff::Timestamp::now());
+    let notification = verified.map_err(|error| refused(&error))?;
+    let outcome = tokio::time::timeout(ANSWER_WITHIN, accept(&api, notification)).await;
+    let outcome = outcome.unwrap_or_else(|_| {
+        counted("late");
+        Err(Problem::unavailable("OVERLOADED", "it could not be recorded in time", 1))
+    });
+    outcome.map(|()| HttpResponse::NoContent().finish())
+}
+
+fn headers(request: &HttpRequest) -> NotificationHeaders<'_> {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    NotificationHeaders {
+        timestamp: header("Wechatpay-Timestamp"),
+        nonce: header("Wechatpay-Nonce"),
+        signature: header("Wechatpay-Signature"),
+        serial: header("Wechatpay-Serial"),
+        signature_type: header("Wechatpay-Signature-Type"),
+    }
+}
+
+fn counted(result: &'static str) {
+    metrics::counter!("wechat_notifications_total", "result" => result).increment(1);
+}
+
+fn refused(error: &NotificationError) -> Problem {
+    match error {
+        NotificationError::Malformed(_) => {
+            counted("malformed");
+            tracing::error!(%error, "A genuine payment notice cannot be read: {error}");
+            Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_NOTIFICATION", error.to_string())
+        }
+        NotificationError::SignTest => {
+            counted("signtest");
+            Problem::new(StatusCode::UNAUTHORIZED, "INVALID_SIGNATURE", error.to_string())
+        }
+        NotificationError::Signature
+        | NotificationError::UnknownSerial
+        | NotificationError::Age
+        | NotificationError::MissingHeader(_)
+        | NotificationError::SignatureType => {
+            counted("unverified");
+            tracing::warn!(%error, "A payment notice is refused: {error}");
+            Problem::new(StatusCode::UNAUTHORIZED, "INVALID_SIGNATURE", error.to_string())
+        }
+    }
+}
+
+async fn accept(api: &Api, notification: Notification) -> Result<(), Problem> {
+    let Notification { id, event_type, resource } = notification;
+    let transaction = match resource {
+        Resource::Transaction(transaction) if event_type == PAID => transaction,
+        Resource::Transaction(_) | Resource::Other { .. } => {
+            counted("ignored");
+            return Ok(());
+        }
+    };
+    let merchant = Merchant { appid: api.wechat.appid(), mchid: api.wechat.mchid() };
+    let fact = match fact(&merchant, &transaction) {
+        Ok(fact) => fact,
+        Err(reason) => return quarantine(api, id, &transaction, reason.to_owned()).await,
+    };
+    let Reply { outcome, position } = api.engine.learn(fact).await.map_err(outage)?;
+    match outcome {
+        Ok(()) => {
+            api.engine.durable(position).await.map_err(outage)?;
+            counted("accepted");
+            Ok(())
+        }
+        Err(rejection) => quarantine(api, id, &transaction, rejection.to_string()).await,
+    }
+}
+
+fn outage(outage: Outage) -> Problem {
+    counted("outage");
+    match outage {
+        // Another status than 503 would say that the notice is at fault.
+        Outage::Provider => Outage::Rebuilding.into(),
+        other => other.into(),
+    }
+}
+
+async fn quarantine(api: &Api, notice: String, transaction: &Transaction, reason: String) -> Result<(), Problem> {
+    let row = QuarantineRow {
+        notice_id: storable(&notice),
+        version: 0,
+        out_trade_no: storable(&transaction.out_trade_no),
+        transaction_id: transaction.transaction_id.as_deref().map(storable),
+        reason,
+        notice: as_json(transaction).to_string(),
+        received_at: 0,
+    };
+    let Reply { outcome, position } = api.engine.quarantine(row).await.map_err(outage)?;
+    api.engine.durable(position).await.map_err(outage)?;
+    outcome?;
+    counted("quarantined");
+    Ok(())
+}
+
+/// Postgres cannot store NUL in a text.
+fn storable(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').collect()
+}
+
+fn as_json(transaction: &Transaction) -> serde_json::Value {
+    serde_json::json!({
+        "appid": storable(&transaction.appid),
+        "mchid": storable(&transaction.mchid),
+        "out_trade_no": storable(&transaction.out_trade_no),
+        "transaction_id": transaction.transaction_id.as_deref().map(storable),
+        "trade_state": storable(&format!("{:?}", transaction.trade_state)),
+        "success_time": transaction.success_time.map(|at| at.to_string()),
+        "amount": transaction.amount.as_ref().map(|amount| serde_json::json!({
+            "total": amount.total,
+            "currency": storable(&amount.currency),
+        })),
+        "payer_openid": transaction.payer.as_ref().map(|payer| storable(&payer.openid)),
+    })
+}
+
+/// Who we are at WeChat.
+struct Merchant<'a> {
+    appid: &'a str,
+    mchid: &'a str,
+}
+
+/// What the notice says about one of our payments, or why it cannot be about one.
+fn fact(merchant: &Merchant<'_>, transaction: &Transaction) -> Result<PaymentFact, &'static str> {
+    if transaction.mchid != merchant.mchid {
+        return Err("another merchant");
+    }
+    if transaction.appid != merchant.appid {
+        return Err("another appid");
+    }
+    if !transaction.trade_state.is_paid() {
+        return Err("a success that is not paid");
+    }
+    let number: OutTradeNo = transaction.out_trade_no.parse().map_err(|_| "a number that is not ours")?;
+    let amount = transaction.amount.as_ref().ok_or("no amount")?;
+    let currency = amount.currency.parse().map_err(|_| "an unknown currency")?;
+    let transaction_id = transaction.transaction_id.as_deref().ok_or("no transaction id")?;
+    let fits = (1..=TRANSACTION_ID_LEN_MAX).contains(&transaction_id.len());
+    if !fits || !transaction_id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a transaction id that is none");
+    }
+    let capture = Capture { transaction_id: transaction_id.into(), amount: Money::new(amount.total, currency) };
+    Ok(PaymentFact { number, state: FactState::Paid(capture) })
+}
+
+#[cfg(test)]
+mod tests {
+    use deeptravel_domain::ids::{OrderId, Shard};
+    use deeptravel_domain::money::Currency;
+    use deeptravel_domain::time::Timestamp;
+    use deeptravel_wechat::TradeState;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
+    const US: Merchant<'_> = Merchant { appid: "wx1", mchid: "1900000001" };
+
+    fn transaction() -> Transaction {
+        let order = OrderId::compose(NOW, Shard::of(1), 7);
+        serde_json::from_value(serde_json::json!({
+            "appid": "wx1",
+            "mchid": "1900000001",
+            "out_trade_no": OutTradeNo { order, attempt: 1 }.to_string(),
+            "transaction_id": "4200000001",
+            "trade_state": "SUCCESS",
+            "success_time": "2026-11-20T10:00:00+08:00",
+            "amount": {"total": 100, "currency": "CNY"},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_success_is_a_fact_about_the_number_it_names() {
+        let fact = fact(&US, &transaction()).unwrap();
+        let FactState::Paid(capture) = fact.state else { panic!("it is paid") };
+        assert_eq!(capture.amount, Money::new(100, Currency::Cny));
+        assert_eq!(&*capture.transaction_id, "4200000001");
+    }
+
+    #[test]
+    fn r_pay_06_what_is_not_about_our_money_is_no_fact() {
+        type Spoil = fn(&mut Transaction);
+        let spoils: [(&str, Spoil); 8] = [
+            ("another merchant", |t| t.mchid = "1900000002".into()),
+            ("another appid", |t| t.appid = "wx2".into()),
+            ("a success that is not paid", |t| t.trade_state = TradeState::NotPay),
+            ("a number that is not ours", |t| t.out_trade_no = "1217752501201407033233368018".into()),
+            ("no amount", |t| t.amount = None),
+            ("an unknown currency", |t| t.amount.as_mut().unwrap().currency = "USD".into()),
+            ("no transaction id", |t| t.transaction_id = None),
+            ("a transaction id that is none", |t| t.transaction_id = Some("\0".into())),
+        ];
+        for (reason, spoil) in spoils {
+            let mut transaction = transaction();
+            spoil(&mut transaction);
+            assert_eq!(fact(&US, &transaction), Err(reason));
+            assert!(!as_json(&transaction).to_string().contains("\\u0000"));
+        }
+    }
+}

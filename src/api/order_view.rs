@@ -1,0 +1,212 @@
+//! An order on the wire.
+
+use deeptravel_domain::catalogue::Catalogue;
+use deeptravel_domain::order::{Item, Order};
+use deeptravel_domain::ticket::BOARDING;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::extract::Language;
+use super::ticket_view::{self, TicketView, boarding};
+use super::view::{self, MoneyView, NamedView};
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Order)]
+pub struct OrderView {
+    pub order_id: String,
+    /// `pending`, `paid`, `completed` or `cancelled`.
+    #[schema(example = "pending")]
+    pub status: &'static str,
+    /// Until when the seats are held for payment.
+    #[schema(format = DateTime)]
+    pub lock_expire_at: String,
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub paid_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub completed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub cancelled_at: Option<String>,
+    /// `traveller`, `expired` or `seats_lost`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_reason: Option<&'static str>,
+    pub amount: MoneyView,
+    pub price_lines: Vec<PriceLineView>,
+    pub passengers: Vec<PassengerView>,
+    pub contact: ContactView,
+    pub items: Vec<ItemView>,
+    /// What was promised at the time of the order.
+    pub entitlements: Vec<PromiseView>,
+    /// Once paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tickets: Option<Vec<TicketView>>,
+}
+
+/// All passengers of one type on one item.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PriceLine)]
+pub struct PriceLineView {
+    /// Index of the item.
+    pub item: u16,
+    pub passenger_type: &'static str,
+    pub seat_class: String,
+    pub count: u16,
+    pub unit: MoneyView,
+    pub discount: MoneyView,
+    pub total: MoneyView,
+    /// Which fare and which tier applied.
+    pub explanation: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Passenger)]
+pub struct PassengerView {
+    pub name: String,
+    /// `adult`, `child` or `senior`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<DocumentView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Document)]
+pub struct DocumentView {
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The last characters; the rest is starred.
+    #[schema(example = "****4567")]
+    pub number: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Contact)]
+pub struct ContactView {
+    pub name: String,
+    pub phone: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+}
+
+/// A journey of the order.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = OrderItem)]
+pub struct ItemView {
+    /// Always `journey` so far.
+    pub kind: &'static str,
+    pub departure_id: String,
+    pub route_code: String,
+    pub operator: NamedView,
+    pub seat_class: String,
+    pub board_stop: u8,
+    pub alight_stop: u8,
+    pub origin: NamedView,
+    pub destination: NamedView,
+    #[schema(format = DateTime)]
+    pub departs_at: String,
+    #[schema(format = DateTime)]
+    pub arrives_at: String,
+    /// In the order of the passengers.
+    pub seat_numbers: Vec<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Promise)]
+pub struct PromiseView {
+    pub code: &'static str,
+    pub name: &'static str,
+    /// In all.
+    pub quantity: u32,
+    /// Used up together by the party.
+    pub shared: bool,
+}
+
+/// The order with the names of the catalogue as it is now.
+pub fn order(catalogue: &Catalogue, language: Language, order: &Order) -> OrderView {
+    let details = order.details();
+    let tickets = order.tickets();
+    let cancelled = order.cancelled();
+    OrderView {
+        order_id: order.id().to_string(),
+        status: order.status().code(),
+        lock_expire_at: view::time(order.lock_expires_at()),
+        created_at: view::time(order.created_at()),
+        paid_at: order.paid_at().map(view::time),
+        completed_at: order.completed_at().map(view::time),
+        cancelled_at: cancelled.map(|(at, _)| view::time(at)),
+        cancel_reason: cancelled.map(|(_, why)| why.code()),
+        amount: order.total().into(),
+        price_lines: price_lines(order),
+        passengers: passengers(order),
+        contact: ContactView {
+            name: details.contact.name.to_string(),
+            phone: details.contact.phone.to_string(),
+            email: details.contact.email.as_deref().map(str::to_owned),
+        },
+        items: order.items().iter().map(|item| self::item(catalogue, language, item)).collect(),
+        entitlements: vec![PromiseView {
+            code: BOARDING,
+            name: boarding(language),
+            quantity: (details.passengers.len() * order.items().len()) as u32,
+            shared: false,
+        }],
+        tickets: (!tickets.is_empty())
+            .then(|| tickets.iter().map(|ticket| ticket_view::ticket(catalogue, language, order, ticket)).collect()),
+    }
+}
+
+fn price_lines(order: &Order) -> Vec<PriceLineView> {
+    let money = |minor: i64| MoneyView::of(minor, order.currency());
+    let lines = order.details().price.lines.iter();
+    lines
+        .map(|line| PriceLineView {
+            item: line.item,
+            passenger_type: line.kind.code(),
+            seat_class: line.class.to_string(),
+            count: line.count,
+            unit: money(line.unit_minor),
+            discount: money(line.discount_minor),
+            total: money(line.total_minor),
+            explanation: line.explanation.to_string(),
+        })
+        .collect()
+}
+
+fn passengers(order: &Order) -> Vec<PassengerView> {
+    let passengers = order.details().passengers.iter();
+    passengers
+        .map(|passenger| PassengerView {
+            name: passenger.name.to_string(),
+            kind: passenger.kind.code(),
+            document: passenger
+                .document
+                .as_ref()
+                .map(|document| DocumentView { kind: document.kind.to_string(), number: document.mask.to_string() }),
+        })
+        .collect()
+}
+
+fn item(catalogue: &Catalogue, language: Language, item: &Item) -> ItemView {
+    let route = catalogue.route(item.route.as_str()).map(|route| &**route);
+    ItemView {
+        kind: "journey",
+        departure_id: item.departure.to_string(),
+        route_code: item.route.to_string(),
+        operator: view::operator(catalogue, language, &item.operator),
+        seat_class: item.class.to_string(),
+        board_stop: item.stretch.board,
+        alight_stop: item.stretch.alight,
+        origin: view::port(catalogue, language, &item.board_port),
+        destination: view::port(catalogue, language, &item.alight_port),
+        departs_at: view::route_time(route, item.departs_at),
+        arrives_at: view::route_time(route, item.arrives_at),
+        seat_numbers: item.seats.iter().map(ToString::to_string).collect(),
+    }
+}

@@ -1,0 +1,199 @@
+//! Orders of a traveller: place, look, list, cancel.
+
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpResponse, get, post, web};
+use deeptravel_actors::outage::Outage;
+use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::order::{Order, OrderStatus};
+use deeptravel_domain::rejection::Rejection;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::auth::TravellerAuth;
+use super::extract::{Body, IdempotencyKey, Language};
+use super::order_request::{Asker, NewOrder};
+use super::order_view::{self, OrderView};
+use super::payments::provider_answers;
+use super::problem::ProblemDocument;
+use super::query::{Parameters, page_limit, read_cursor, write_cursor};
+use super::{Api, Problem};
+
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(place_order).service(list_orders).service(show_order).service(cancel_order);
+}
+
+impl Api {
+    /// The traveller's own order. Somebody else's is not there (R-TICKET-08).
+    pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Box<Order>, Problem> {
+        let id: OrderId = id.parse().map_err(|_| no_such_order())?;
+        let reply = self.engine.order(id).await?;
+        let traveller = auth.traveller;
+        let reply = reply.outcome.and_then(|order| {
+            let own = order.traveller() == traveller && order.is_placed();
+            if own { Ok((order, reply.position)) } else { Err(Rejection::OrderNotFound) }
+        });
+        let (order, position) = reply?;
+        self.shown(auth.token(), Ok(deeptravel_actors::outage::Reply::ok(order, position))).await
+    }
+
+    fn order_view(&self, language: Language, order: &Order) -> OrderView {
+        order_view::order(&self.engine.services().catalogue.load(), language, order)
+    }
+}
+
+fn no_such_order() -> Problem {
+    Problem::from(Rejection::OrderNotFound).naming("orderId", "is no order of yours")
+}
+
+/// An order from stored rows. Rows that cannot be read are a fault of ours.
+pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
+    Order::from_rows(rows, api.engine.now()).map_err(|error| {
+        tracing::error!(%error, "Rows of a listed order cannot be read: {error}");
+        Problem::of_status(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR)
+    })
+}
+
+/// Holds the seats of every item and makes a pending order; all of them or none.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("Idempotency-Key" = String, Header, description = "1 to 64 visible ASCII characters; valid for 48 hours")),
+    request_body = NewOrder,
+    responses(
+        (status = 201, body = OrderView),
+        (status = 200, description = "Made before with the same key", body = OrderView),
+        (status = 400, description = "`IDEMPOTENCY_KEY_REQUIRED`, `MALFORMED_JSON`", body = ProblemDocument),
+        (status = 401, body = ProblemDocument),
+        (status = 404, description = "`DEPARTURE_NOT_FOUND`", body = ProblemDocument),
+        (status = 409, description = "`SOLD_OUT`, `SEAT_TAKEN`, `LOCK_LIMIT`, `BOOKING_CLOSED`, `BLACKOUT`", body = ProblemDocument),
+        (status = 422, description = "`VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`", body = ProblemDocument),
+        (status = 503, description = "To be repeated with the same key", body = ProblemDocument),
+    )
+)]
+#[post("/orders")]
+async fn place_order(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    key: IdempotencyKey,
+    Body(request): Body<NewOrder>,
+) -> Result<HttpResponse, Problem> {
+    let asker = Asker { traveller: auth.traveller, idempotency_key: key.0 };
+    let wish = request.into_wish(asker, &api.document_keys)?;
+    let (order, is_new) = api.shown(auth.token(), api.engine.place(wish).await).await?;
+    let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
+    Ok(response.insert_header((LOCATION, format!("/orders/{}", order.id()))).json(api.order_view(language, &order)))
+}
+
+/// An order of one's own.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("orderId" = String, Path)),
+    responses(
+        (status = 200, body = OrderView),
+        (status = 401, body = ProblemDocument),
+        (status = 404, description = "`ORDER_NOT_FOUND`: not there, or not yours", body = ProblemDocument),
+        (status = 503, body = ProblemDocument),
+    )
+)]
+#[get("/orders/{orderId}")]
+async fn show_order(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    id: web::Path<String>,
+) -> Result<web::Json<OrderView>, Problem> {
+    let order = api.own_order(&auth, &id).await?;
+    Ok(web::Json(api.order_view(language, &order)))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct OrdersQuery {
+    /// `pending`, `paid`, `completed` or `cancelled`.
+    status: Option<String>,
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OrderList {
+    /// The newest first.
+    orders: Vec<OrderView>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// One's own orders.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(OrdersQuery),
+    responses(
+        (status = 200, body = OrderList),
+        (status = 401, body = ProblemDocument),
+        (status = 422, body = ProblemDocument),
+        (status = 503, description = "`STORAGE_UNAVAILABLE`", body = ProblemDocument),
+    )
+)]
+#[get("/orders")]
+async fn list_orders(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    Parameters(query): Parameters<OrdersQuery>,
+) -> Result<web::Json<OrderList>, Problem> {
+    let limit = page_limit(query.limit)?;
+    let before: Option<OrderId> = read_cursor(query.cursor.as_deref())?;
+    let status: Option<OrderStatus> = query
+        .status
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| Problem::field("status", "is none of pending, paid, completed, cancelled"))?;
+    let (lists, traveller) = (api.lists.clone(), auth.traveller);
+    // One more than the page shows whether another page follows.
+    let read = async move { lists.orders_of(traveller, status, before, limit + 1).await };
+    let mut rows = api.list(auth.token(), read).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+    let next_cursor = orders.last().filter(|_| more).map(|last| write_cursor(last.id()));
+    let orders = orders.iter().map(|order| api.order_view(language, order)).collect();
+    Ok(web::Json(OrderList { orders, next_cursor }))
+}
+
+/// Gives an unpaid order up. With a begun payment the answer comes when WeChat has confirmed its end.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("orderId" = String, Path)),
+    responses(
+        (status = 200, body = OrderView),
+        (status = 401, body = ProblemDocument),
+        (status = 404, description = "`ORDER_NOT_FOUND`", body = ProblemDocument),
+        (status = 409, description = "`ORDER_PAID`", body = ProblemDocument),
+        (status = 502, description = "`PAYMENT_PROVIDER`: the end is not confirmed yet, the order stays pending", body = ProblemDocument),
+        (status = 503, body = ProblemDocument),
+    )
+)]
+#[post("/orders/{orderId}/cancel")]
+async fn cancel_order(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    id: web::Path<String>,
+) -> Result<web::Json<OrderView>, Problem> {
+    let id = api.own_order(&auth, &id).await?.id();
+    let answer = provider_answers(api.engine.cancel(id)).await.unwrap_or(Err(Outage::Provider));
+    let order = api.shown(auth.token(), answer).await?;
+    Ok(web::Json(api.order_view(language, &order)))
+}

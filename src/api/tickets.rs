@@ -1,0 +1,179 @@
+//! Tickets of a traveller, and the codes to show at the gate.
+
+use actix_web::{HttpResponse, get, web};
+use deeptravel_actors::ports::TicketPage;
+use deeptravel_domain::code::Subject;
+use deeptravel_domain::ids::{OrderId, TicketId};
+use deeptravel_domain::order::Order;
+use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::ticket::TicketStatus;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::auth::TravellerAuth;
+use super::extract::Language;
+use super::orders::stored;
+use super::problem::ProblemDocument;
+use super::qr::{self, CodeView, QrQuery};
+use super::query::{Parameters, page_limit, read_cursor, write_cursor};
+use super::ticket_view::{self, TicketView};
+use super::{Api, Problem};
+
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_tickets).service(show_ticket).service(show_ticket_code).service(show_order_code);
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct TicketsQuery {
+    /// `usable`, `used`, …
+    status: Option<String>,
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TicketList {
+    /// Those of the newest order first.
+    tickets: Vec<TicketView>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// One's own tickets.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(TicketsQuery),
+    responses(
+        (status = 200, body = TicketList),
+        (status = 401, body = ProblemDocument),
+        (status = 422, body = ProblemDocument),
+        (status = 503, description = "`STORAGE_UNAVAILABLE`", body = ProblemDocument),
+    )
+)]
+#[get("/my/tickets")]
+async fn list_tickets(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    Parameters(query): Parameters<TicketsQuery>,
+) -> Result<web::Json<TicketList>, Problem> {
+    let limit = page_limit(query.limit)?;
+    let before: Option<TicketId> = read_cursor(query.cursor.as_deref())?;
+    let status: Option<TicketStatus> = query
+        .status
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| Problem::field("status", "is no status of a ticket"))?;
+    let (lists, traveller) = (api.lists.clone(), auth.traveller);
+    // One more than the page shows whether another page follows.
+    let read = async move { lists.tickets_of(traveller, status, before, limit + 1).await };
+    let TicketPage { tickets: mut ids, orders } = api.list(auth.token(), read).await?;
+    let more = ids.len() > limit as usize;
+    ids.truncate(limit as usize);
+    let orders = orders.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+    let catalogue = api.engine.services().catalogue.load();
+    let tickets = ids.iter().filter_map(|id| {
+        let order = orders.iter().find(|order| order.id() == id.order)?;
+        let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
+        Some(ticket_view::ticket(&catalogue, language, order, ticket))
+    });
+    let next_cursor = ids.last().filter(|_| more).map(write_cursor);
+    Ok(web::Json(TicketList { tickets: tickets.collect(), next_cursor }))
+}
+
+impl Api {
+    /// The traveller's own ticket and its order. Somebody else's is not there (R-TICKET-08).
+    async fn own_ticket(&self, auth: &TravellerAuth, id: &str) -> Result<(Box<Order>, TicketId), Problem> {
+        let no_such = || Problem::from(Rejection::TicketNotFound).naming("ticketId", "is no ticket of yours");
+        let id: TicketId = id.parse().map_err(|_| no_such())?;
+        let order = self.own_order(auth, &id.order.to_string()).await.map_err(|problem| {
+            if problem.status() == actix_web::http::StatusCode::NOT_FOUND { no_such() } else { problem }
+        })?;
+        let known = order.tickets().iter().any(|ticket| ticket.id == id);
+        if known { Ok((order, id)) } else { Err(no_such()) }
+    }
+}
+
+/// A ticket of one's own.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("ticketId" = String, Path)),
+    responses(
+        (status = 200, body = TicketView),
+        (status = 401, body = ProblemDocument),
+        (status = 404, description = "`TICKET_NOT_FOUND`: not there, or not yours", body = ProblemDocument),
+        (status = 503, body = ProblemDocument),
+    )
+)]
+#[get("/tickets/{ticketId}")]
+async fn show_ticket(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    id: web::Path<String>,
+) -> Result<web::Json<TicketView>, Problem> {
+    let (order, id) = api.own_ticket(&auth, &id).await?;
+    let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
+    let catalogue = api.engine.services().catalogue.load();
+    Ok(web::Json(ticket_view::ticket(&catalogue, language, &order, ticket)))
+}
+
+/// The code of a ticket, valid for a short while (R-TICKET-04).
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("ticketId" = String, Path), QrQuery),
+    responses(
+        (status = 200, description = "As JSON, or as an image", body = CodeView),
+        (status = 401, body = ProblemDocument),
+        (status = 404, description = "`TICKET_NOT_FOUND`", body = ProblemDocument),
+        (status = 422, body = ProblemDocument),
+        (status = 503, body = ProblemDocument),
+    )
+)]
+#[get("/tickets/{ticketId}/qr")]
+async fn show_ticket_code(
+    api: Api,
+    auth: TravellerAuth,
+    id: web::Path<String>,
+    Parameters(query): Parameters<QrQuery>,
+) -> Result<HttpResponse, Problem> {
+    let format = query.format()?;
+    let (_, id) = api.own_ticket(&auth, &id).await?;
+    qr::code(&api, Subject::Ticket(id), format)
+}
+
+/// The code of all tickets of an order.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("orderId" = String, Path), QrQuery),
+    responses(
+        (status = 200, description = "As JSON, or as an image", body = CodeView),
+        (status = 401, body = ProblemDocument),
+        (status = 404, description = "`ORDER_NOT_FOUND`", body = ProblemDocument),
+        (status = 422, body = ProblemDocument),
+        (status = 503, body = ProblemDocument),
+    )
+)]
+#[get("/orders/{orderId}/qr")]
+async fn show_order_code(
+    api: Api,
+    auth: TravellerAuth,
+    id: web::Path<String>,
+    Parameters(query): Parameters<QrQuery>,
+) -> Result<HttpResponse, Problem> {
+    let format = query.format()?;
+    let id: OrderId = api.own_order(&auth, &id).await?.id();
+    qr::code(&api, Subject::Order(id), format)
+}

@@ -1,0 +1,150 @@
+//! What was answered, and whether it is still true.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::shop::{Answered, Gate, Shop, Unanswered};
+
+/// One traveller's purchase, as far as it was answered.
+#[derive(Clone, Debug, Default)]
+pub struct Purchase {
+    pub key: String,
+    pub departure: (String, String),
+    pub order: Option<String>,
+    pub seats: Vec<String>,
+    pub number: Option<String>,
+    /// The provider took the money.
+    pub paid: bool,
+    /// An answer said that the order is paid.
+    pub seen_paid: bool,
+    pub tickets: Vec<String>,
+    /// The scan that was answered with success.
+    pub scanned: Option<String>,
+}
+
+/// All purchases of a run.
+#[derive(Clone, Default)]
+pub struct History(Arc<Mutex<Vec<Purchase>>>);
+
+impl History {
+    pub fn add(&self, purchase: Purchase) {
+        self.0.lock().unwrap().push(purchase);
+    }
+
+    pub fn purchases(&self) -> Vec<Purchase> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub fn count(&self, what: impl Fn(&Purchase) -> bool) -> usize {
+        self.0.lock().unwrap().iter().filter(|purchase| what(purchase)).count()
+    }
+}
+
+impl Purchase {
+    /// Buys as far as the server answers: order, payment, ticket, scan. What was answered is noted at once.
+    pub async fn run(&mut self, shop: &Shop, token: &str, gate: &Gate) -> Answered<()> {
+        let (status, order) = shop.order(token, &self.key, &self.departure).await?;
+        if status == StatusCode::CONFLICT {
+            return Ok(()); // Sold out is an answer, too.
+        }
+        assert!(status.is_success(), "{status} {order}");
+        self.note_order(&order);
+        let Some(id) = self.order.clone() else { return Ok(()) };
+        self.number = shop.open_payment(token, &id).await?;
+        let Some(number) = self.number.clone() else { return Ok(()) };
+        if shop.pay(&number).await.is_ok() {
+            self.paid = true;
+        }
+        while !self.seen_paid {
+            let (_, order) = shop.order_of(token, &id).await?;
+            self.note_paid(&order);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let Some(code) = shop.code(token, &self.tickets[0]).await? else { panic!("a paid ticket has a code") };
+        let request = format!("scan-{}", self.key);
+        let scan = gate.scan(&code, &request).await?;
+        assert_eq!(scan["result"], "success", "{scan}");
+        self.scanned = Some(request);
+        Ok(())
+    }
+
+    fn note_order(&mut self, order: &Value) {
+        self.order = order["orderId"].as_str().map(str::to_owned);
+        self.seats = texts(&order["items"][0]["seatNumbers"]);
+        assert!(!self.seats.is_empty(), "an order names its seats: {order}");
+    }
+
+    fn note_paid(&mut self, order: &Value) {
+        if matches!(order["status"].as_str(), Some("paid" | "completed")) {
+            self.seen_paid = true;
+            let tickets = order["tickets"].as_array().into_iter().flatten();
+            self.tickets = tickets.filter_map(|ticket| ticket["ticketId"].as_str().map(str::to_owned)).collect();
+            assert_eq!(self.tickets.len(), self.seats.len(), "one ticket per seat: {order}");
+        }
+    }
+
+    /// Everything that was answered is still true, and what was not answered can be finished.
+    pub async fn check(&mut self, shop: &Shop, token: &str, gate: &Gate) {
+        let before = self.clone();
+        let (status, order) = patiently(|| shop.order(token, &self.key, &self.departure)).await;
+        if let Some(id) = &before.order {
+            assert_eq!(status, StatusCode::OK, "the key of an answered order gives it back: {order}");
+            assert_eq!(order["orderId"].as_str(), Some(id.as_str()));
+            assert_eq!(texts(&order["items"][0]["seatNumbers"]), before.seats, "it has its seats");
+        } else if status == StatusCode::CONFLICT {
+            return;
+        }
+        assert!(status.is_success(), "{status} {order}");
+        self.note_order(&order);
+        let id = self.order.clone().unwrap();
+        if before.paid {
+            while !self.seen_paid {
+                let (_, order) = patiently(|| shop.order_of(token, &id)).await;
+                assert_ne!(order["status"], "cancelled", "money was taken");
+                self.note_paid(&order);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        if before.seen_paid {
+            assert_eq!(self.tickets, before.tickets, "tickets are issued once");
+        }
+        if let Some(request) = &before.scanned {
+            let code = patiently(|| shop.code(token, &before.tickets[0])).await.expect("a code");
+            let request = format!("{request}-again");
+            let again = patiently(|| gate.scan(&code, &request)).await;
+            assert_eq!(again["result"], "reject", "{again}");
+            assert_eq!(again["reason"], "ALREADY_REDEEMED", "{again}");
+        }
+    }
+}
+
+/// Repeats until there is an answer.
+pub async fn patiently<T, F: Future<Output = Answered<T>>>(attempt: impl Fn() -> F) -> T {
+    for _ in 0..500 {
+        match attempt().await {
+            Ok(answer) => return answer,
+            Err(Unanswered) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+    panic!("no answer in ten seconds");
+}
+
+/// No seat of a departure was answered to two orders.
+pub fn assert_no_seat_twice(purchases: &[Purchase]) {
+    let mut owners: HashMap<(&str, &str), &str> = HashMap::new();
+    for purchase in purchases {
+        let Some(order) = &purchase.order else { continue };
+        for seat in &purchase.seats {
+            let earlier = owners.insert((&purchase.departure.0, seat), order);
+            assert!(earlier.is_none_or(|earlier| earlier == order), "seat {seat} of {} twice", purchase.departure.0);
+        }
+    }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+}

@@ -1,0 +1,156 @@
+//! One server process and the world around it.
+
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use deeptravel_wechat::keys::{MerchantKeys, generate_merchant};
+use deeptravel_wechat::simulator::{self, Merchant, Running, SimulatorConfig};
+use tempfile::TempDir;
+
+const APPID: &str = "wx0000000000crash0";
+const MCHID: &str = "1900000009";
+const API_V3_KEY: &str = "0123456789abcdef0123456789abcdef";
+const APP_SECRET: &str = "crash-app-secret";
+
+/// The longest start that a test waits for; what is promised is checked by the stories.
+const START_DEADLINE: Duration = Duration::from_mins(1);
+
+/// Everything that survives the server: its data, its configuration, the provider.
+pub struct World {
+    dir: TempDir,
+    config: PathBuf,
+    pub simulator: Running,
+    /// Fixed after the first start: the provider calls back there.
+    listen: SocketAddr,
+    database_url: Option<String>,
+}
+
+impl World {
+    /// `database_url`: another Postgres than the server's own.
+    pub fn new(database_url: Option<String>) -> anyhow::Result<World> {
+        let dir = tempfile::Builder::new().prefix("deeptravel-crash-").tempdir_in("/tmp")?;
+        let MerchantKeys { private_key_pem, public_key_pem, serial } = generate_merchant()?;
+        let simulator = simulator::start(SimulatorConfig {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            merchant: Merchant {
+                mchid: MCHID.to_owned(),
+                appid: APPID.to_owned(),
+                app_secret: APP_SECRET.to_owned(),
+                serial: serial.clone(),
+                public_key_pem,
+            },
+            api_v3_key: API_V3_KEY.to_owned(),
+            time_factor: 0.01,
+            min_time_expire_seconds: 1,
+        })?;
+        let listen = free_address()?;
+        let (merchant_key, public_key) = (dir.path().join("merchant.pem"), dir.path().join("wechat.pem"));
+        std::fs::write(&merchant_key, private_key_pem)?;
+        std::fs::write(&public_key, &simulator.public_key_pem)?;
+        let config = dir.path().join("crash.toml");
+        let base = simulator.base_url();
+        write!(
+            std::fs::File::create(&config)?,
+            r#"
+            [order]
+            max_live_holds_per_traveller = 1000000
+            [wechat]
+            base_url = "{base}"
+            api_base_url = "{base}"
+            appid = "{APPID}"
+            app_secret = "{APP_SECRET}"
+            mchid = "{MCHID}"
+            merchant_serial = "{serial}"
+            merchant_private_key_file = "{merchant_key}"
+            api_v3_key = "{API_V3_KEY}"
+            public_key_id = "{public_key_id}"
+            public_key_file = "{public_key}"
+            notify_base_url = "http://{listen}"
+            "#,
+            merchant_key = merchant_key.display(),
+            public_key = public_key.display(),
+            public_key_id = simulator.public_key_id,
+        )?;
+        Ok(World { dir, config, simulator, listen, database_url })
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+
+    /// Starts the server and waits until it is ready.
+    pub async fn start(&self) -> anyhow::Result<Server> {
+        let started = Instant::now();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deeptravel"));
+        command
+            .arg("demo")
+            .args(["--config".as_ref(), self.config.as_os_str()])
+            .args(["--data-dir".as_ref(), self.dir.path().join("data").as_os_str()])
+            .args(["--listen", &self.listen.to_string()])
+            .arg("--timetable")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo"))
+            .stdout(Stdio::piped());
+        match &self.database_url {
+            Some(url) => command.env("DATABASE_URL", url),
+            None => command.env_remove("DATABASE_URL"),
+        };
+        let mut child = command.spawn()?;
+        let output = child.stdout.take().context("standard output")?;
+        // Read to the end, so that the server never waits for us.
+        std::thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).for_each(drop));
+        let mut server = Server { child, ready_after: Duration::ZERO };
+
+        let client = reqwest::Client::new();
+        let ready = format!("{}/health/ready", self.base_url());
+        while started.elapsed() < START_DEADLINE {
+            if let Ok(response) = client.get(&ready).send().await
+                && response.status().is_success()
+            {
+                server.ready_after = started.elapsed();
+                return Ok(server);
+            }
+            if let Some(status) = server.child.try_wait()? {
+                bail!("the server has ended: {status}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("the server is not ready after {START_DEADLINE:?}");
+    }
+}
+
+/// A port that nobody has now.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// A running server. Dropping it kills it.
+pub struct Server {
+    child: Child,
+    pub ready_after: Duration,
+}
+
+impl Server {
+    /// `kill -9`.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already killed, or about to be.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How long a run puts load on the server.
+pub fn run_seconds(default: u64) -> u64 {
+    std::env::var("DEEPTRAVEL_CRASH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}

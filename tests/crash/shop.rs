@@ -1,0 +1,141 @@
+//! A client that knows only the HTTP contract.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+/// An answer, or none: then nobody knows whether the request happened.
+pub type Answered<T> = Result<T, Unanswered>;
+
+/// The connection broke, or the server said 503.
+#[derive(Debug)]
+pub struct Unanswered;
+
+impl From<reqwest::Error> for Unanswered {
+    fn from(_: reqwest::Error) -> Unanswered {
+        Unanswered
+    }
+}
+
+#[derive(Clone)]
+pub struct Shop {
+    client: Client,
+    base: String,
+    simulator: String,
+}
+
+/// A gate that scans.
+#[derive(Clone)]
+pub struct Gate {
+    shop: Shop,
+    token: Arc<str>,
+    session: Arc<str>,
+    secret: Arc<str>,
+}
+
+impl Shop {
+    pub fn new(base: String, simulator: String) -> anyhow::Result<Shop> {
+        let client = Client::builder().timeout(Duration::from_secs(20)).build()?;
+        Ok(Shop { client, base, simulator })
+    }
+
+    /// Sends, and reads the answer. A refusal is an answer; a 503 or 502 is none.
+    async fn send(&self, request: reqwest::RequestBuilder) -> Answered<(StatusCode, Value)> {
+        let response = request.send().await?;
+        let status = response.status();
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY) {
+            return Err(Unanswered);
+        }
+        assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "a 500 is a bug");
+        let body = response.bytes().await?;
+        let value =
+            if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("an answer is JSON") };
+        Ok((status, value))
+    }
+
+    fn post(&self, path: &str, token: &str, body: &Value) -> reqwest::RequestBuilder {
+        self.client.post(format!("{}{path}", self.base)).bearer_auth(token).json(body)
+    }
+
+    fn get(&self, path: &str, token: &str) -> reqwest::RequestBuilder {
+        self.client.get(format!("{}{path}", self.base)).bearer_auth(token)
+    }
+
+    pub async fn login(&self, name: &str) -> anyhow::Result<String> {
+        let body = json!({ "code": format!("demo-{name}") });
+        let request = self.client.post(format!("{}/auth/wechat/login", self.base)).json(&body);
+        let (status, answer) = self.send(request).await.ok().context("login")?;
+        Ok(answer["token"].as_str().with_context(|| format!("login: {status} {answer}"))?.to_owned())
+    }
+
+    /// Departures of a day that many people can board.
+    pub async fn departures(&self, day: jiff::civil::Date) -> anyhow::Result<Vec<(String, String)>> {
+        let url = format!("{}/travel/search?origin=HK&destination=MO&travelDate={day}&adults=1&mode=ferry", self.base);
+        let (status, answer) = self.send(self.client.get(url)).await.ok().context("search")?;
+        let routes = answer["routes"].as_array().with_context(|| format!("search: {status} {answer}"))?;
+        let departure = |route: &Value| {
+            let id = route["departureId"].as_str()?.to_owned();
+            Some((id, route["seatClasses"][0]["code"].as_str()?.to_owned()))
+        };
+        routes.iter().map(|route| departure(route).context("a departure has an id and a class")).collect()
+    }
+
+    pub async fn order(&self, token: &str, key: &str, departure: &(String, String)) -> Answered<(StatusCode, Value)> {
+        let body = json!({
+            "items": [{ "kind": "journey", "departureId": departure.0, "seatClass": departure.1 }],
+            "passengers": [{ "name": "Mei", "type": "adult" }],
+            "contact": { "name": "Mei", "phone": "+85291234567" },
+        });
+        self.send(self.post("/orders", token, &body).header("Idempotency-Key", key)).await
+    }
+
+    pub async fn order_of(&self, token: &str, id: &str) -> Answered<(StatusCode, Value)> {
+        self.send(self.get(&format!("/orders/{id}"), token)).await
+    }
+
+    /// The number under which the order can be paid.
+    pub async fn open_payment(&self, token: &str, order: &str) -> Answered<Option<String>> {
+        let (status, answer) =
+            self.send(self.post("/payments/wechat/session", token, &json!({ "orderId": order }))).await?;
+        Ok(answer["outTradeNo"].as_str().filter(|_| status.is_success()).map(str::to_owned))
+    }
+
+    /// The traveller's thumb.
+    pub async fn pay(&self, number: &str) -> anyhow::Result<()> {
+        let url = format!("{}/_sim/transactions/{number}/pay", self.simulator);
+        let response = self.client.post(url).send().await?;
+        if !response.status().is_success() {
+            bail!("the simulator refuses to pay {number}: {}", response.text().await?);
+        }
+        Ok(())
+    }
+
+    pub async fn code(&self, token: &str, ticket: &str) -> Answered<Option<String>> {
+        let (status, answer) = self.send(self.get(&format!("/tickets/{ticket}/qr?format=json"), token)).await?;
+        Ok(answer["code"].as_str().filter(|_| status.is_success()).map(str::to_owned))
+    }
+
+    pub async fn gate(&self, device: &str) -> anyhow::Result<Gate> {
+        let body = json!({ "username": "gate", "password": "demo-gate" });
+        let request = self.client.post(format!("{}/operators/login", self.base)).json(&body);
+        let (_, login) = self.send(request).await.ok().context("operator's login")?;
+        let token = login["operatorToken"].as_str().with_context(|| format!("{login}"))?;
+        let opened = self.send(self.post("/validators/sessions", token, &json!({ "deviceId": device }))).await;
+        let (_, opened) = opened.ok().context("validator session")?;
+        let text = |field: &str| opened[field].as_str().map(Arc::from).with_context(|| format!("{opened}"));
+        Ok(Gate { shop: self.clone(), token: token.into(), session: text("sessionId")?, secret: text("deviceSecret")? })
+    }
+}
+
+impl Gate {
+    pub async fn scan(&self, code: &str, request_id: &str) -> Answered<Value> {
+        let body = json!({ "code": code, "sessionId": &*self.session, "requestId": request_id });
+        let request = self.shop.post("/tickets/scan", &self.token, &body).header("X-Device-Secret", &*self.secret);
+        let (status, answer) = self.shop.send(request).await?;
+        assert_eq!(status, StatusCode::OK, "a scan is answered with 200, refused or not: {answer}");
+        Ok(answer)
+    }
+}

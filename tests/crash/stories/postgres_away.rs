@@ -1,0 +1,79 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use deeptravel::embedded::{Cluster, DATABASE, Options};
+
+use super::kill::buyers;
+use crate::history::{History, assert_no_seat_twice};
+use crate::server::{World, run_seconds};
+use crate::shop::Shop;
+
+const BUYERS: usize = 8;
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_payments_and_scans_go_on_while_postgres_is_away() -> anyhow::Result<()> {
+    let dir = tempfile::Builder::new().prefix("deeptravel-away-").tempdir_in("/tmp")?;
+    let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
+    let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
+    let world = World::new(Some(cluster.url(DATABASE)))?;
+    let _server = world.start().await?;
+    let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
+    let day = jiff::Zoned::now().date().tomorrow()?.tomorrow()?;
+    let departures = Arc::new(shop.departures(day).await?);
+    let mut tokens = Vec::new();
+    for number in 0..BUYERS {
+        tokens.push(shop.login(&format!("buyer{number}")).await?);
+    }
+    let gate = shop.gate("away-gate").await?;
+    let history = History::default();
+
+    let stopping = Arc::clone(&cluster);
+    tokio::task::spawn_blocking(move || stopping.stop()).await??;
+    let stop = Arc::new(AtomicBool::new(false));
+    let running = buyers(&shop, &gate, &tokens, &departures, &history, 0, &stop);
+    tokio::time::sleep(Duration::from_secs(run_seconds(3))).await;
+    stop.store(true, Ordering::Relaxed);
+    for buyer in running {
+        buyer.await?;
+    }
+    let purchases = history.purchases();
+    assert!(purchases.len() > BUYERS, "sales went on");
+    for purchase in &purchases {
+        assert!(purchase.scanned.is_some(), "every purchase went through to the gate: {purchase:?}");
+    }
+    assert_no_seat_twice(&purchases);
+
+    let starting = Arc::clone(&cluster);
+    tokio::task::spawn_blocking(move || starting.start_again()).await??;
+    let since = Instant::now();
+    let expected = purchases.len() as i64;
+    loop {
+        let counts = counts(&cluster).await?;
+        if counts == (expected, expected, expected) {
+            break;
+        }
+        assert!(since.elapsed() < CAUGHT_UP_WITHIN, "{counts:?} of {expected} orders, tickets used, redemptions");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    println!("{expected} purchases while Postgres was away; it caught up in {:?}", since.elapsed());
+    Ok(())
+}
+
+/// Completed orders, used tickets, redemptions.
+async fn counts(cluster: &Cluster) -> anyhow::Result<(i64, i64, i64)> {
+    let (client, connection) = cluster.connection(DATABASE).connect(tokio_postgres::NoTls).await?;
+    let driver = tokio::spawn(connection);
+    let row = client
+        .query_one(
+            "SELECT (SELECT count(*) FROM orders WHERE status = 'completed'),
+                    (SELECT count(*) FROM tickets WHERE status = 'used'),
+                    (SELECT count(*) FROM redemptions)",
+            &[],
+        )
+        .await?;
+    drop(client);
+    driver.await??;
+    Ok((row.get(0), row.get(1), row.get(2)))
+}

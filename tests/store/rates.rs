@@ -1,0 +1,125 @@
+//! Figures, not checks: how fast batches go in and a start reads them back, on a server of its own with fsync on.
+//!
+//! `cargo test --release --test store -- --ignored --nocapture rates`
+
+use std::time::{Duration, Instant};
+
+use deeptravel::embedded::{Cluster, DATABASE, Options};
+use deeptravel::postgres::migrate;
+use deeptravel_actors::ports::{Lists as _, Store as _};
+use deeptravel_actors::rows::Rows;
+use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
+use deeptravel_domain::time::Timestamp;
+
+use crate::support::*;
+
+/// Orders of one batch of the projector.
+const BATCH: u64 = 1_000;
+const BATCHES: u64 = 10;
+const DEPARTURES: usize = 1_000;
+const HOLDS_OF_EACH: usize = 50;
+
+#[test]
+#[ignore = "measures; takes a minute"]
+fn rates_of_projection_and_loads() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(&Options::new(directory.path().join("postgres"))).unwrap();
+    let config = cluster.connection(DATABASE);
+    io_runtime().block_on(migrate(&config)).unwrap();
+    let stand = Stand::on(&config);
+
+    let mut placed_batches = Vec::new();
+    let mut paid_batches = Vec::new();
+    for batch in 0..BATCHES {
+        let (mut placed, mut paid) = (Rows::default(), Rows::default());
+        for number in batch * BATCH..(batch + 1) * BATCH {
+            let who = traveller((number % 5_000) as u16);
+            let (mut buyer, rows) = Buyer::place(draft(order_id(number), who, "HKMO-0800.20261127"), NOW);
+            merge(&mut placed, &rows);
+            merge(&mut paid, &buyer.pay(NOW.plus_seconds(30)));
+        }
+        placed_batches.push(placed);
+        paid_batches.push(paid);
+    }
+    project(&stand, "orders placed (1 order, 1 item, 3 passengers each)", &placed_batches);
+    project(&stand, "orders paid (order, payment, 3 tickets, 3 audit rows, ledger each)", &paid_batches);
+
+    let departures = departures();
+    project(&stand, "departures with 50 holds each, first images", &departures);
+    let confirmed: Vec<_> = departures.into_iter().map(confirmed).collect();
+    project(&stand, "the same holds confirmed", &confirmed);
+
+    let load = |what: &str, work: &dyn Fn() -> usize| {
+        for round in ["first", "again"] {
+            let started = Instant::now();
+            let found = work();
+            println!("{what}, {round}: {found} in {:?}", started.elapsed());
+        }
+    };
+    load("departures after", &|| {
+        let found = stand.runtime.block_on(stand.store.departures_after(NOW)).unwrap();
+        found.iter().map(|stored| stored.holds.len()).sum()
+    });
+    load("warm orders", &|| {
+        stand.runtime.block_on(stand.store.warm_orders(NOW.plus_seconds(86_400), 100_000)).unwrap().len()
+    });
+    load("desk entries", &|| stand.runtime.block_on(stand.store.desk_entries(Timestamp::from_ms(0))).unwrap().len());
+    load("one departure", &|| {
+        stand.runtime.block_on(stand.store.departure(&code("D17.20261127"))).unwrap().unwrap().holds.len()
+    });
+    load("one order", &|| stand.runtime.block_on(stand.store.order(order_id(17))).unwrap().unwrap().tickets.len());
+    load("a page of orders", &|| {
+        stand.runtime.block_on(stand.lists.orders_of(traveller(17), None, None, 20)).unwrap().len()
+    });
+    load("a page of tickets", &|| {
+        stand.runtime.block_on(stand.lists.tickets_of(traveller(17), None, None, 20)).unwrap().tickets.len()
+    });
+}
+
+fn project(stand: &Stand, what: &str, batches: &[Rows]) {
+    let mut took = Duration::ZERO;
+    let mut rows = 0;
+    for batch in batches {
+        let started = Instant::now();
+        stand.project(batch).unwrap();
+        took += started.elapsed();
+        rows += count(batch);
+    }
+    let each = took / batches.len() as u32;
+    let rate = rows as u128 * 1_000 / took.as_millis();
+    println!("{what}: {rows} rows in {} batches, {each:?} each, {rate} rows/s", batches.len());
+}
+
+fn count(rows: &Rows) -> usize {
+    let Rows { departures, holds, orders, order_items, passengers, payments, tickets, ticket_audit, ledger, .. } = rows;
+    let of_orders = orders.len() + order_items.len() + passengers.len() + payments.len() + tickets.len();
+    departures.len() + holds.len() + of_orders + ticket_audit.len() + ledger.len()
+}
+
+/// In ten batches: coaches of 52 seats with 50 holds of one seat.
+fn departures() -> Vec<Rows> {
+    let mut one = Coach::new("D.20261127", 13).tell(&place(0, NOW), NOW);
+    let (departure, hold) = (one.departures.remove(0), one.holds.remove(0));
+    let of_one = |number: usize| {
+        let departure_id = format!("D{number}.20261127");
+        let hold_of = |nth: usize| HoldRow {
+            hold_id: format!("{}.0", order_id((number * HOLDS_OF_EACH + nth) as u64)),
+            departure_id: departure_id.clone(),
+            version: nth as u64 + 1,
+            ..hold.clone()
+        };
+        let holds = (0..HOLDS_OF_EACH).map(hold_of).collect::<Vec<_>>();
+        (DepartureRow { departure_id: departure_id.clone(), ..departure.clone() }, holds)
+    };
+    let numbers: Vec<usize> = (0..DEPARTURES).collect();
+    let batch = |numbers: &[usize]| {
+        let (departures, holds): (Vec<_>, Vec<_>) = numbers.iter().copied().map(of_one).unzip();
+        Rows { departures, holds: holds.into_iter().flatten().collect(), ..Rows::default() }
+    };
+    numbers.chunks(DEPARTURES / 10).map(batch).collect()
+}
+
+fn confirmed(batch: Rows) -> Rows {
+    let confirm = |hold: HoldRow| HoldRow { version: hold.version + 100, state: "confirmed".to_owned(), ..hold };
+    Rows { holds: batch.holds.into_iter().map(confirm).collect(), ..Rows::default() }
+}

@@ -1,0 +1,306 @@
+//! What a start loads (rule 14).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use deeptravel_actors::journal::Position;
+use deeptravel_actors::ports::{Store as _, StoreError};
+use deeptravel_actors::rows::{QuarantineRow, Rows};
+use deeptravel_domain::catalogue::{
+    self, Catalogue, Holiday, Marks, Mode, Names, Operator, Place, Port, Route, RouteStatus, Schedule, Stop, Vehicle,
+    Weekdays, Zone,
+};
+use deeptravel_domain::departure::Stretch;
+use deeptravel_domain::fare::{DateRange, DayType, Fare, PartyTier, TimeBand};
+use deeptravel_domain::identity::{self, Account, Identities, Principal, Role, Session, Validator};
+use deeptravel_domain::ids::{OrderId, SessionId};
+use deeptravel_domain::money::{Currency, Money};
+use deeptravel_domain::order::{Command, Order, OrderStatus, ScanTarget};
+use deeptravel_domain::party::PassengerType;
+use deeptravel_domain::time::Timestamp;
+use jiff::civil::date;
+
+use crate::support::*;
+
+fn catalogue_of_a_coach() -> Vec<catalogue::Command> {
+    let names = || Names::new("環島", "Round \"trip\"");
+    let stop = |port: &str, minutes| Stop { port: code(port), arrives_minutes: minutes, departs_minutes: minutes };
+    let schedule = |id: &str, exceptions: BTreeMap<_, _>| Schedule {
+        id: code(id),
+        route: code("HKMO"),
+        departs_minutes: 480,
+        weekdays: Weekdays::from_bits(0b001_1111).unwrap(),
+        first_date: date(2026, 11, 1),
+        last_date: date(2027, 2, 28),
+        exceptions,
+    };
+    let fare = |passenger_type, seat_class: Option<&str>| Fare {
+        passenger_type,
+        seat_class: seat_class.map(code),
+        stretch: Stretch::new(0, 1),
+        day_type: DayType::WeekendOrHoliday,
+        dates: DateRange::new(date(2026, 12, 1), date(2026, 12, 31)),
+        times: TimeBand::new(1_320, 360),
+        price: Money::new(16_000, Currency::Cny),
+        source_price: Some(Money::new(17_500, Currency::Hkd)),
+        assumed: true,
+    };
+    let plain =
+        Fare { stretch: None, dates: None, times: None, source_price: None, ..fare(PassengerType::Adult, None) };
+    let seat_map = departure("X.20261127", 3).seat_map;
+    vec![
+        catalogue::Command::PutOperator(Operator { code: code("TJ"), names: names() }),
+        catalogue::Command::PutPort(Port { code: code("HKA"), names: names() }),
+        catalogue::Command::PutPort(Port { code: code("MOB"), names: names() }),
+        catalogue::Command::PutPlace(Place {
+            code: code("hk"),
+            names: Names::new("香港", "Hong Kong"),
+            aliases: vec!["HK".to_owned(), "{a,\"b\"}".to_owned()],
+            ports: vec![code("HKA")],
+            hot_weight: 9,
+        }),
+        catalogue::Command::PutVehicle(Vehicle {
+            code: code("bus"),
+            name: "Bus".to_owned(),
+            seat_map: Arc::clone(&seat_map),
+            marks: Marks::from(["own_making".to_owned()]),
+        }),
+        catalogue::Command::PutHolidays(vec![
+            Holiday { date: date(2026, 12, 25), name: "聖誕節".to_owned(), verified: true },
+            Holiday { date: date(2026, 12, 26), name: "翌日".to_owned(), verified: false },
+        ]),
+        catalogue::Command::PutHolidays(vec![Holiday {
+            date: date(2026, 12, 25),
+            name: "聖誕節".to_owned(),
+            verified: true,
+        }]),
+        catalogue::Command::PutRoute(Box::new(Route {
+            code: code("HKMO"),
+            operator: code("TJ"),
+            mode: Mode::Coach,
+            names: names(),
+            time_zone: Zone::named("Asia/Hong_Kong").unwrap(),
+            stops: vec![stop("HKA", 0), stop("MOB", 45)],
+            vehicle: code("bus"),
+            seat_lock_minutes: 10,
+            booking_closes_minutes: 30,
+            sales_window_days: 30,
+            blackout: BTreeSet::from([date(2027, 2, 6), date(2027, 2, 7)]),
+            status: RouteStatus::OnSale,
+            marks: Marks::new(),
+        })),
+        catalogue::Command::PutSchedules {
+            route: code("HKMO"),
+            schedules: vec![
+                schedule("HKMO-0800", BTreeMap::from([(date(2026, 12, 24), true), (date(2026, 12, 28), false)])),
+                schedule("HKMO-0800-old", BTreeMap::new()),
+            ],
+        },
+        catalogue::Command::PutSchedules {
+            route: code("HKMO"),
+            schedules: vec![schedule("HKMO-0800", BTreeMap::from([(date(2026, 12, 24), true)]))],
+        },
+        catalogue::Command::PutFares {
+            route: code("HKMO"),
+            fares: vec![plain],
+            party_tiers: vec![PartyTier { min_party: 3, discount_percent: 5 }],
+        },
+        catalogue::Command::PutFares {
+            route: code("HKMO"),
+            fares: vec![fare(PassengerType::Adult, Some("standard")), fare(PassengerType::Child, None)],
+            party_tiers: vec![],
+        },
+    ]
+}
+
+#[test]
+fn the_catalogue_comes_back_with_its_marks_withdrawn_schedules_and_fare_revisions() {
+    let stand = Stand::new();
+    let mut catalogue = Catalogue::new(Currency::Cny);
+    for (version, command) in (1..).zip(catalogue_of_a_coach()) {
+        let events = catalogue.decide(command, NOW).unwrap();
+        for event in &events {
+            catalogue.evolve(event);
+        }
+        stand.project(&catalogue.changed_rows(&events, version).into_iter().collect()).unwrap();
+    }
+
+    let rows = stand.runtime.block_on(stand.store.catalogue()).unwrap();
+    assert_eq!(rows.iter().map(catalogue::rows::Row::version).max(), Some(12), "the key's version");
+    assert_eq!(Catalogue::from_rows(Currency::Cny, rows).unwrap(), catalogue);
+    assert_eq!(stand.ask::<i64>("SELECT count(*) FROM route_fares"), 2);
+    assert_eq!(stand.ask::<i64>("SELECT count(*) FROM schedules WHERE withdrawn"), 1);
+    assert_eq!(stand.ask::<i64>("SELECT count(*) FROM holidays WHERE removed"), 1);
+}
+
+#[test]
+fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
+    let stand = Stand::new();
+    let empty = stand.runtime.block_on(stand.store.identities(NOW)).unwrap();
+    assert_eq!(empty, (identity::rows::IdentityRows::default(), 0));
+
+    let account = Account {
+        username: "gate".into(),
+        password_hash: "$argon2id$v=19$…".into(),
+        roles: BTreeSet::from([Role::Operator, Role::Auditor]),
+        merchant: Some(code("TJ")),
+        disabled: false,
+    };
+    let session = |hash, principal| Session {
+        token_hash: [hash; 32],
+        principal,
+        opened_at: NOW,
+        expires_at: NOW.plus_seconds(3600),
+        ended_at: None,
+    };
+    let validator = |number, device: &str| Validator {
+        id: SessionId::from_bits(number),
+        username: "gate".into(),
+        device: device.into(),
+        location: Some(code("HKA")),
+        departure: None,
+        secret_hash: [4; 32],
+        opened_at: NOW,
+        expires_at: NOW.plus_seconds(3600),
+        ended_at: None,
+    };
+    let commands = [
+        identity::Command::PutAccount(account),
+        identity::Command::OpenSession(session(1, Principal::Staff { username: "gate".into() })),
+        identity::Command::OpenSession(session(2, Principal::Traveller { id: traveller(1), openid: "o-1".into() })),
+        identity::Command::OpenSession(session(3, Principal::Traveller { id: traveller(2), openid: "o-2".into() })),
+        identity::Command::OpenValidator(validator(1, "device-1")),
+        // The device's earlier session ends.
+        identity::Command::OpenValidator(validator(2, "device-1")),
+        identity::Command::EndSession([3; 32]),
+    ];
+    let mut identities = Identities::default();
+    for (version, command) in (1..).zip(commands) {
+        let events = identities.decide(command, NOW).unwrap();
+        let rows = {
+            // Ended sessions are imaged as they were.
+            let before = identities.clone();
+            for event in &events {
+                identities.evolve(event);
+            }
+            before.changed_rows(&events, version)
+        };
+        stand.project(&rows.into()).unwrap();
+    }
+
+    let (rows, version) = stand.runtime.block_on(stand.store.identities(NOW)).unwrap();
+    assert_eq!((rows.accounts.len(), rows.sessions.len(), rows.validators.len()), (1, 2, 1));
+    assert_eq!(version, 7);
+    assert_eq!(Identities::from_rows(rows, NOW).unwrap(), identities);
+
+    let later = NOW.plus_seconds(3600);
+    let (rows, version) = stand.runtime.block_on(stand.store.identities(later)).unwrap();
+    assert_eq!((rows.accounts.len(), rows.sessions.len(), rows.validators.len(), version), (1, 0, 0, 7));
+}
+
+#[test]
+fn warm_orders_are_the_pending_ones_and_those_whose_tickets_end_first() {
+    let stand = Stand::new();
+    let day = |number: i64| NOW.plus_seconds(number * 24 * 3600);
+    let mut rows = Rows::default();
+    let mut buyers = Vec::new();
+    for number in 1..=6 {
+        let mut wish = draft(order_id(number), traveller(1), "HKMO-0800.20261127");
+        // Tickets are valid until two hours after the departure: order 5 departs first, order 1 last, and the tickets of
+        // order 6 ended long ago, though nobody has marked them.
+        wish.items[0].departs_at = if number == 6 { Timestamp::from_seconds(0) } else { day(20 - number as i64) };
+        let (mut buyer, placed) = Buyer::place(wish, NOW);
+        merge(&mut rows, &placed);
+        if number > 1 {
+            merge(&mut rows, &buyer.pay(NOW.plus_seconds(30)));
+        }
+        buyers.push(buyer);
+    }
+    // Order 4 is used up.
+    merge(&mut rows, &buyers[3].scan("r1", ScanTarget::Order, NOW.plus_seconds(60)));
+    assert_eq!(buyers[3].order.status(), OrderStatus::Completed);
+    // Order 1 is pending, with a payment under way.
+    let terms = buyers[0].order.payment_terms(&POLICY, NOW).unwrap();
+    merge(&mut rows, &buyers[0].tell(&Command::BeginPayment { terms, body: b"{}".as_slice().into() }, NOW));
+    stand.project(&rows).unwrap();
+
+    let warm = |before, limit| {
+        let orders = stand.runtime.block_on(stand.store.warm_orders(before, limit)).unwrap();
+        orders.into_iter().map(|rows| Order::from_rows(rows, NOW).unwrap()).collect::<Vec<_>>()
+    };
+    let ids = |orders: &[Order]| orders.iter().map(Order::id).collect::<Vec<OrderId>>();
+    let all = warm(day(1), 10);
+    assert_eq!(ids(&all), [1, 2, 3, 5].map(order_id));
+    assert_eq!(ids(&warm(day(1), 2)), [1, 3, 5].map(order_id), "the limit does not count pending ones");
+    assert_eq!(ids(&warm(NOW, 10)), [order_id(1)], "tickets that are valid later do not count");
+    assert_eq!(all[0].payments(), buyers[0].order.payments());
+    assert_eq!(all[1].tickets(), buyers[1].order.tickets());
+    assert_eq!(all[3].ledger(), buyers[4].order.ledger());
+
+    let desk = stand.runtime.block_on(stand.store.desk_entries(order_id(4).made_at())).unwrap();
+    let desk: Vec<_> = desk.into_iter().filter(|entry| entry.order < order_id(6)).collect();
+    let mut known: Vec<_> = desk.iter().map(|entry| (entry.order, entry.status)).collect();
+    known.sort_unstable_by_key(|(order, _)| *order);
+    let expected = [(1, OrderStatus::Pending), (4, OrderStatus::Completed), (5, OrderStatus::Paid)];
+    assert_eq!(known, expected.map(|(number, status)| (order_id(number), status)), "since then, and pending ones");
+    let entry = desk.iter().find(|entry| entry.order == order_id(5)).unwrap();
+    assert_eq!((entry.traveller, entry.body_hash), (traveller(1), [7; 32]));
+    assert_eq!(*entry.idempotency_key, format!("key-{}", order_id(5)));
+}
+
+#[test]
+fn the_newest_version_of_the_quarantine_is_known() {
+    let stand = Stand::new();
+    assert_eq!(stand.runtime.block_on(stand.store.quarantine_version()).unwrap(), 0);
+    let notice = |number: u64| QuarantineRow {
+        notice_id: format!("EV-{number}"),
+        version: number,
+        out_trade_no: "unknown".to_owned(),
+        transaction_id: None,
+        reason: "unknown_order".to_owned(),
+        notice: "{\"amount\": {\"total\": 1}}".to_owned(),
+        received_at: NOW.as_ms(),
+    };
+    stand.project(&Rows { quarantine: (1..=3).map(notice).collect(), ..Rows::default() }).unwrap();
+    assert_eq!(stand.runtime.block_on(stand.store.quarantine_version()).unwrap(), 3);
+}
+
+#[test]
+fn loads_of_a_start_wait_for_each_other_on_their_one_connection() {
+    let stand = Stand::new();
+    let nothing = Rows::default();
+    let all = stand.runtime.block_on(async {
+        tokio::try_join!(
+            stand.store.departures_after(NOW),
+            stand.store.warm_orders(NOW, 10),
+            stand.store.desk_entries(Timestamp::from_ms(0)),
+            stand.store.catalogue(),
+            stand.store.project(&nothing, Position(0), Position(4)),
+        )
+    });
+    assert!(all.is_ok(), "{all:?}");
+}
+
+#[test]
+fn damaged_rows_are_a_data_error() {
+    let stand = Stand::new();
+    stand.project(&Buyer::place(draft(order_id(1), traveller(1), "HKMO-0800.20261127"), NOW).1).unwrap();
+    let damage = |sql: &'static str| {
+        let job = move |session: deeptravel::postgres::Session| async move { Ok(session.batch_execute(sql).await?) };
+        stand.runtime.block_on(stand.database.run(deeptravel::postgres::Lane::Lists, job)).unwrap();
+    };
+    let load = || stand.runtime.block_on(stand.store.order(order_id(1)));
+    for sql in [
+        "UPDATE orders SET price_lines = '[{\"item\": 1}]'",
+        "UPDATE orders SET price_lines = '[]', version = -1",
+        "UPDATE orders SET version = NULL",
+    ] {
+        damage(sql);
+        assert!(matches!(load(), Err(StoreError::Data(_))), "{sql}: {:?}", load());
+    }
+    damage("UPDATE orders SET version = 1");
+    assert!(load().is_ok());
+    damage("UPDATE orders SET body_hash = 'x'");
+    let desk = stand.runtime.block_on(stand.store.desk_entries(NOW));
+    assert!(matches!(desk, Err(StoreError::Data(_))), "{desk:?}");
+}
