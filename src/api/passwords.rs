@@ -29,7 +29,7 @@ const ORIGINS_MAX: usize = 16_384;
 
 /// What a password for an unknown name is compared with: a hash of the same cost that no password has.
 const NOBODYS_HASH: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCEhIQ$bm9ib2R5IGhhcyBhIHBhc3N3b3JkIHRoYXQgaGFzaGVzIHQ";
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCEhIQ$bm9ib2R5J3MgcGFzc3dvcmQgaGFzaGVzIHRvIHRoaXM";
 
 /// Whose password it is said to be, and who says so. Behind a proxy the address is the proxy's.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -43,7 +43,7 @@ pub struct Origin {
 pub struct Passwords {
     checks: Arc<Semaphore>,
     logins: Semaphore,
-    failures: Mutex<Failures>,
+    failures: Arc<Mutex<Failures>>,
 }
 
 impl Default for Passwords {
@@ -51,7 +51,7 @@ impl Default for Passwords {
         Passwords {
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
             logins: Semaphore::new(LOGINS_MAX),
-            failures: Mutex::default(),
+            failures: Arc::default(),
         }
     }
 }
@@ -75,38 +75,37 @@ impl Passwords {
         // Others with the same name may have failed while this one waited.
         self.refuse_if_blocked(&origin)?;
 
-        let known = account.clone();
+        let failures = Arc::clone(&self.failures);
         let checking = blocking.spawn_blocking(move || {
-            let hash = known.as_deref().map_or(NOBODYS_HASH, |account| &account.password_hash);
+            let hash = account.as_deref().map_or(NOBODYS_HASH, |account| &account.password_hash);
             let right = is_password(hash, &password);
-            // Until here: the client may have left, the core is still busy.
+            let accepted = account.filter(|account| right && !account.disabled);
+            // Here, although the client may have left: a failure counts before the next one is tried.
+            match &accepted {
+                Some(_) => lock(&failures).forget(&origin),
+                None => lock(&failures).note(origin, Instant::now()),
+            }
             drop(place);
-            right
+            accepted
         });
-        let right = checking.await.map_err(|error| {
+        let accepted = checking.await.map_err(|error| {
             tracing::error!(%error, "A password could not be checked: {error}");
             Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
         })?;
-
-        let Some(account) = account.filter(|account| right && !account.disabled) else {
-            self.failures().note(origin, Instant::now());
-            return Err(Problem::unauthenticated("the user name or the password is wrong"));
-        };
-        self.failures().forget(&origin);
-        Ok(account)
+        accepted.ok_or_else(|| Problem::unauthenticated("the user name or the password is wrong"))
     }
 
     fn refuse_if_blocked(&self, origin: &Origin) -> Result<(), Problem> {
-        let Some(left) = self.failures().blocked(origin, Instant::now()) else { return Ok(()) };
+        let Some(left) = lock(&self.failures).blocked(origin, Instant::now()) else { return Ok(()) };
         let seconds = u32::try_from(left.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
         let detail = "too many wrong passwords for this name from this address";
         Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail).retry_after(seconds))
     }
+}
 
-    fn failures(&self) -> MutexGuard<'_, Failures> {
-        // Held for a look-up only, and never left half-changed.
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Held for a look-up only, and never left half-changed.
+fn lock(failures: &Mutex<Failures>) -> MutexGuard<'_, Failures> {
+    failures.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_password(hash: &str, password: &str) -> bool {
