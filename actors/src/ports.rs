@@ -83,6 +83,9 @@ pub struct TicketPage {
 /// Lists for people, read from Postgres. The caller has waited until what it has shown before is projected (rule 13).
 #[async_trait]
 pub trait Lists: Send + Sync + Debug {
+    /// Whether the database answered when it was last asked. Asks nothing itself.
+    fn is_available(&self) -> bool;
+
     /// A traveller's orders, newest first, of those made before `before`.
     async fn orders_of(
         &self,

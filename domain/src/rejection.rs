@@ -159,7 +159,7 @@ impl Rejection {
 
 /// Why a scan or redemption is refused (R-SCAN-05), in order of precedence. A refused scan is an answer to the gate,
 /// not an HTTP error.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, thiserror::Error)]
 pub enum ScanRejection {
     #[error("the code is not one of ours or was altered")]
     InvalidCode,

@@ -47,23 +47,22 @@ fn is_sane(id: &[u8]) -> bool {
     (1..=REQUEST_ID_LEN_MAX).contains(&id.len()) && id.iter().all(allowed)
 }
 
-/// The outermost middleware. One for all workers: it counts what is in flight.
+/// The outermost middleware.
 #[derive(Clone, Debug)]
 pub struct Frame {
     slot: Slot,
-    in_flight: Arc<AtomicUsize>,
 }
 
 impl Frame {
     pub fn new(slot: Slot) -> Frame {
-        Frame { slot, in_flight: Arc::default() }
+        Frame { slot }
     }
 
     /// `None`: there are too many.
     fn enter(&self, path: &str) -> Option<InFlight> {
         let counted = !UNCOUNTED.iter().any(|uncounted| path.starts_with(uncounted));
         match self.slot.api().filter(|_| counted) {
-            Some(api) => InFlight::enter(&self.in_flight, api.settings.max_in_flight),
+            Some(api) => InFlight::enter(api.in_flight(), api.settings.max_in_flight),
             // While the process starts there is nothing to protect.
             None => Some(InFlight(None)),
         }

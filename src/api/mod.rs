@@ -10,6 +10,8 @@ pub mod auth;
 mod departure_view;
 mod departures;
 pub mod extract;
+mod gate;
+mod gauges;
 mod login;
 mod middleware;
 mod notify;
@@ -18,6 +20,7 @@ mod ops;
 mod order_request;
 mod order_view;
 mod orders;
+mod passwords;
 mod payments;
 mod places;
 mod problem;
@@ -26,6 +29,7 @@ pub mod query;
 mod search;
 mod seen;
 mod server;
+mod staff_login;
 #[cfg(test)]
 mod tests;
 mod ticket_view;
@@ -35,6 +39,7 @@ pub mod view;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use deeptravel_actors::engine::Engine;
 use deeptravel_actors::ports::Lists;
@@ -47,6 +52,7 @@ pub use openapi::document;
 pub use problem::{FieldError, Problem};
 pub use server::{Slot, serve, serve_slot};
 
+use passwords::Passwords;
 use seen::Seen;
 
 /// Limits and times of the HTTP layer, from configuration.
@@ -104,11 +110,23 @@ pub struct Api(Arc<Shared>);
 pub struct Shared {
     pub parts: ApiParts,
     seen: Seen,
+    passwords: Passwords,
+    /// Requests being answered.
+    in_flight: Arc<AtomicUsize>,
 }
 
 impl Api {
     pub fn new(parts: ApiParts) -> Api {
-        Api(Arc::new(Shared { parts, seen: Seen::default() }))
+        let (seen, passwords, in_flight) = (Seen::default(), Passwords::default(), Arc::default());
+        Api(Arc::new(Shared { parts, seen, passwords, in_flight }))
+    }
+
+    fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    fn in_flight(&self) -> &Arc<AtomicUsize> {
+        &self.0.in_flight
     }
 }
 
@@ -131,5 +149,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .configure(payments::routes)
         .configure(notify::routes)
         .configure(tickets::routes)
+        .configure(staff_login::routes)
+        .configure(gate::routes)
         .configure(ops::routes);
 }

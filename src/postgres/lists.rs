@@ -29,6 +29,10 @@ impl Lists {
 
 #[async_trait]
 impl ports::Lists for Lists {
+    fn is_available(&self) -> bool {
+        self.database.is_available()
+    }
+
     /// With items, passengers and tickets; the other tables are left empty. `before` is the last order of the page before.
     async fn orders_of(
         &self,

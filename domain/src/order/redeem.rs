@@ -60,6 +60,16 @@ pub enum TicketOutcome {
     },
 }
 
+/// The answer to a scan as a whole: green, yellow or red.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict<'a> {
+    /// Everything that was asked for is redeemed.
+    Success,
+    /// Some of it; the reason is a refused ticket's.
+    Partial(&'a ScanRejection),
+    Rejected(&'a ScanRejection),
+}
+
 /// The answer to a scan, ticket by ticket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ScanOutcome {
@@ -70,6 +80,25 @@ pub struct ScanOutcome {
 }
 
 impl ScanOutcome {
+    /// `None`: the target does not exist in this order. Of several tickets' reasons the last in precedence stands: that
+    /// ticket came nearest to being redeemed here.
+    pub fn verdict(&self) -> Option<Verdict<'_>> {
+        let mut redeemed = false;
+        let mut refused: Option<&ScanRejection> = None;
+        for (_, outcome) in &self.tickets {
+            match outcome {
+                TicketOutcome::Redeemed { .. } => redeemed = true,
+                TicketOutcome::Refused { reason, .. } => refused = refused.max(Some(reason)),
+            }
+        }
+        match (redeemed, refused) {
+            (true, None) => Some(Verdict::Success),
+            (true, Some(reason)) => Some(Verdict::Partial(reason)),
+            (false, Some(reason)) => Some(Verdict::Rejected(reason)),
+            (false, None) => None,
+        }
+    }
+
     /// Whether this is an answer given before, with nothing new to record: the request redeemed something the first
     /// time, and redeems nothing now.
     pub fn is_repeated(&self) -> bool {

@@ -217,3 +217,20 @@ fn a_ticket_that_the_order_does_not_have_is_answered_with_nothing() {
     assert_eq!(scanned(&mut story, scan(1, "r1", ScanTarget::Ticket(ticket_id(3)))), []);
     assert_eq!(story.version, version, "the session logs the attempt");
 }
+
+#[test]
+fn r_scan_02_a_scan_as_a_whole_is_a_success_partial_or_refused_for_the_reason_of_the_nearest_ticket() {
+    let id = ticket_id;
+    let outcome = |tickets: Vec<(TicketId, TicketOutcome)>| ScanOutcome {
+        scan: scan(1, "r1", ScanTarget::Order),
+        at: at(100),
+        tickets,
+    };
+    assert_eq!(outcome(vec![]).verdict(), None);
+    assert_eq!(outcome(vec![(id(1), redeemed(100, false))]).verdict(), Some(Verdict::Success));
+    assert_eq!(outcome(vec![(id(1), redeemed(100, true))]).verdict(), Some(Verdict::Success), "repeated");
+    let some = outcome(vec![(id(1), already(50)), (id(2), redeemed(100, false))]);
+    assert_eq!(some.verdict(), Some(Verdict::Partial(&ScanRejection::AlreadyRedeemed)));
+    let none = outcome(vec![(id(1), already(50)), (id(2), refused(ScanRejection::WrongLocation))]);
+    assert_eq!(none.verdict(), Some(Verdict::Rejected(&ScanRejection::AlreadyRedeemed)));
+}

@@ -1,0 +1,304 @@
+//! A scan at the gate: one request scans and redeems (R-SCAN-02). The hottest path there is: the session is read from
+//! memory, the code is opened without a look-up, and the order's owner is asked once.
+
+use actix_web::{HttpRequest, HttpResponse, post};
+use deeptravel_actors::outage::Reply;
+use deeptravel_domain::code::{self, Subject};
+use deeptravel_domain::identity::Validator;
+use deeptravel_domain::ids::{EntitlementCode, SessionId, TicketId};
+use deeptravel_domain::order::rows::ScanAttemptRow;
+use deeptravel_domain::order::{Gate, Order, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
+use deeptravel_domain::rejection::{Rejection, ScanRejection};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::sessions::presented;
+use crate::api::auth::StaffAuth;
+use crate::api::extract::{Body, Language};
+use crate::api::ticket_view::{TicketView, ticket};
+use crate::api::{Api, Problem, view};
+
+/// Longest request id, in characters (`api.md`).
+const REQUEST_ID_MAX: usize = 64;
+
+const SUCCESS: &str = "success";
+const PARTIAL: &str = "partial";
+const REJECT: &str = "reject";
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ScanRequest {
+    /// As scanned: a ticket's or an order's.
+    code: Box<str>,
+    #[schema(value_type = String)]
+    session_id: SessionId,
+    /// The gate's own id of this scan: sent again, it gets the same answer. 1 to 64 visible ASCII characters.
+    #[schema(min_length = 1, max_length = 64)]
+    request_id: Box<str>,
+    /// What this gate redeems; without it, whatever the ticket gives.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "BOARDING")]
+    entitlement_code: Option<EntitlementCode>,
+}
+
+/// The answer to a scan.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Scanned)]
+struct ScanView<'a> {
+    /// `success`; `partial`: some tickets of an order code were refused; `reject`.
+    #[schema(example = "success")]
+    result: &'static str,
+    /// Why not, or why not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ALREADY_REDEEMED")]
+    reason: Option<&'static str>,
+    /// As it is now; null when the code stands for none, for several, or for another merchant's.
+    ticket: Option<TicketView>,
+    /// With an order code: each ticket behind it that is not another merchant's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tickets: Option<Vec<ScannedTicketView<'a>>>,
+    /// Uses that are left on the shown tickets.
+    remaining: u32,
+    /// With `success` and `partial`: when. A repeated request gets the time of the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    redeemed_at: Option<String>,
+    /// With `ALREADY_REDEEMED`: the use before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<PreviousView<'a>>,
+}
+
+/// One ticket behind an order code.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ScannedTicket)]
+struct ScannedTicketView<'a> {
+    #[serde(flatten)]
+    ticket: TicketView,
+    /// `success` or `reject`.
+    #[schema(example = "success")]
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    redeemed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<PreviousView<'a>>,
+}
+
+/// When and where a ticket was used before.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = PreviousUse)]
+struct PreviousView<'a> {
+    #[schema(format = DateTime)]
+    at: String,
+    /// Null: at a device without a location.
+    location: Option<&'a str>,
+}
+
+/// Scans a code and redeems what this gate redeems. A refusal is an answer too, with a reason.
+///
+/// Reasons: `ALREADY_REDEEMED`, `NOT_YET_VALID`, `EXPIRED`, `REFUNDED`, `CHANGED`, `CANCELLED`, `REFUND_PENDING`,
+/// `NOT_ACTIVATED`, `NO_REMAINING`, `WRONG_ENTITLEMENT`, `WRONG_LOCATION`, `WRONG_DEPARTURE`, `DEPARTURE_CANCELLED`,
+/// `NOT_YOUR_MERCHANT`, `INVALID_CODE`, `CODE_EXPIRED`, `REPLAYED`.
+#[utoipa::path(
+    tag = "gate",
+    security(("bearer" = [])),
+    params(("X-Device-Secret" = String, Header, description = "The secret of the validator session")),
+    request_body = ScanRequest,
+    responses(
+        (status = 200, body = ScanView),
+        (status = 401, description = "Also `SESSION_ENDED`, `DEVICE_MISMATCH`"),
+        (status = 403, description = "Not an operator"),
+        (status = 503, description = "Nothing was redeemed that is not durable; repeat with the same `requestId`"),
+    )
+)]
+#[post("/tickets/scan")]
+pub(super) async fn scan_code(
+    api: Api,
+    auth: StaffAuth,
+    http: HttpRequest,
+    language: Language,
+    Body(request): Body<ScanRequest>,
+) -> Result<HttpResponse, Problem> {
+    let validator = presented(&api, &auth, request.session_id, http.headers())?;
+    check_request_id(&request.request_id)?;
+    let subject = match code::open(&api.code_keys, &request.code, api.engine.now()) {
+        Ok(payload) => payload.subject,
+        Err(reason) => return refuse_without_ticket(&api, &validator, request, &reason).await,
+    };
+
+    let scan = Scan {
+        gate: gate(&auth, &validator),
+        request_id: request.request_id.clone(),
+        target: match subject {
+            Subject::Order(_) => ScanTarget::Order,
+            Subject::Ticket(id) => ScanTarget::Ticket(id),
+        },
+        entitlement: request.entitlement_code.clone(),
+    };
+    let Reply { outcome, position } = api.engine.redeem(subject.order(), scan).await?;
+    api.engine.durable(position).await?;
+    match outcome {
+        Ok((outcome, order)) if outcome.verdict().is_some() => Ok(answer(&api, language, &outcome, &order)),
+        // We sealed the code, but there is no such ticket.
+        Ok(_) | Err(Rejection::OrderNotFound) => {
+            refuse_without_ticket(&api, &validator, request, &ScanRejection::InvalidCode).await
+        }
+        Err(rejection) => Err(rejection.into()),
+    }
+}
+
+fn check_request_id(id: &str) -> Result<(), Problem> {
+    if (1..=REQUEST_ID_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(Problem::field("requestId", "is not 1 to 64 visible ASCII characters"))
+}
+
+fn gate(auth: &StaffAuth, validator: &Validator) -> Gate {
+    Gate {
+        session: validator.id,
+        operator: validator.username.clone(),
+        device: validator.device.clone(),
+        merchant: auth.account.merchant.clone(),
+        location: validator.location.clone(),
+        departure: validator.departure.clone(),
+    }
+}
+
+/// There is no ticket whose order could write the attempt down: the session does (R-SCAN-05).
+async fn refuse_without_ticket(
+    api: &Api,
+    validator: &Validator,
+    request: ScanRequest,
+    reason: &ScanRejection,
+) -> Result<HttpResponse, Problem> {
+    let attempt = ScanAttemptRow {
+        session_id: validator.id.to_string(),
+        request_id: request.request_id.into(),
+        ticket_id: String::new(),
+        attempted_at: api.engine.now().as_ms(),
+        version: 0, // its owner's to give
+        operator: validator.username.to_string(),
+        device: validator.device.to_string(),
+        location: validator.location.as_ref().map(ToString::to_string),
+        entitlement: request.entitlement_code.map(|code| code.to_string()),
+        result: REJECT.to_owned(),
+        reason: Some(reason.code().to_owned()),
+    };
+    api.durable(api.engine.log_attempt(validator.id, attempt).await).await?;
+    count(REJECT, reason.code());
+    Ok(HttpResponse::Ok().json(ScanView {
+        result: REJECT,
+        reason: Some(reason.code()),
+        ticket: None,
+        tickets: None,
+        remaining: 0,
+        redeemed_at: None,
+        previous: None,
+    }))
+}
+
+fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -> HttpResponse {
+    let catalogue = api.engine.services().catalogue.load();
+    let show = |id: TicketId| order.tickets().iter().find(|ticket| ticket.id == id);
+    let (result, reason) = match outcome.verdict() {
+        Some(Verdict::Success) => (SUCCESS, None),
+        Some(Verdict::Partial(reason)) => (PARTIAL, Some(reason.code())),
+        Some(Verdict::Rejected(reason)) => (REJECT, Some(reason.code())),
+        None => (REJECT, Some(ScanRejection::InvalidCode.code())),
+    };
+    let mut answer = ScanView {
+        result,
+        reason,
+        ticket: None,
+        tickets: None,
+        remaining: 0,
+        redeemed_at: redeemed_at(outcome),
+        previous: None,
+    };
+    // Tenants never meet: of another merchant's ticket nothing is shown but the reason.
+    let shown = || outcome.tickets.iter().filter(|(_, outcome)| !is_anothers(outcome));
+    for (id, outcome) in shown() {
+        answer.remaining += show(*id).map_or(0, |ticket| u32::from(ticket.remaining));
+        answer.previous = answer.previous.or_else(|| previous(outcome));
+    }
+    if outcome.scan.target == ScanTarget::Order {
+        let tickets = shown().filter_map(|(id, outcome)| {
+            let ticket = ticket(&catalogue, language, order, show(*id)?);
+            Some(scanned_ticket(ticket, outcome))
+        });
+        answer.tickets = Some(tickets.collect());
+    }
+    if outcome.tickets.len() == 1 {
+        let only = shown().next().and_then(|(id, _)| show(*id));
+        answer.ticket = only.map(|only| ticket(&catalogue, language, order, only));
+    }
+    count(result, reason.unwrap_or(""));
+    HttpResponse::Ok().json(answer)
+}
+
+fn scanned_ticket(ticket: TicketView, outcome: &TicketOutcome) -> ScannedTicketView<'_> {
+    let (result, reason, redeemed_at) = match outcome {
+        TicketOutcome::Redeemed { at, .. } => (SUCCESS, None, Some(view::time(*at))),
+        TicketOutcome::Refused { reason, .. } => (REJECT, Some(reason.code()), None),
+    };
+    ScannedTicketView { ticket, result, reason, redeemed_at, previous: previous(outcome) }
+}
+
+fn is_anothers(outcome: &TicketOutcome) -> bool {
+    matches!(outcome, TicketOutcome::Refused { reason: ScanRejection::NotYourMerchant, .. })
+}
+
+/// The latest, should a request have redeemed at two times.
+fn redeemed_at(outcome: &ScanOutcome) -> Option<String> {
+    let times = outcome.tickets.iter().filter_map(|(_, outcome)| match outcome {
+        TicketOutcome::Redeemed { at, .. } => Some(*at),
+        TicketOutcome::Refused { .. } => None,
+    });
+    times.max().map(view::time)
+}
+
+fn previous(outcome: &TicketOutcome) -> Option<PreviousView<'_>> {
+    match outcome {
+        TicketOutcome::Refused { previous: Some(previous), .. } => {
+            Some(PreviousView { at: view::time(previous.at), location: previous.location.as_deref() })
+        }
+        TicketOutcome::Refused { previous: None, .. } | TicketOutcome::Redeemed { .. } => None,
+    }
+}
+
+/// `reason` is empty for a success.
+fn count(result: &'static str, reason: &'static str) {
+    metrics::counter!("scans_total", "result" => result, "reason" => reason).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_1_to_64_visible_characters() {
+        assert!(check_request_id("gate-07/000123").is_ok());
+        assert!(check_request_id(&"r".repeat(64)).is_ok());
+        for id in ["", "a b", "é", "\u{7f}", &"r".repeat(65)] {
+            assert!(check_request_id(id).is_err(), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_scan_request_takes_no_other_field_and_names_what_is_wrong() {
+        use crate::api::extract::parse_json;
+        let field = |body: &str| parse_json::<ScanRequest>(body.as_bytes()).unwrap_err().errors()[0].field.to_string();
+        let id = "01JAAAAAAAAAAAAAAAAAAAAAAA";
+        let body = |rest: &str| format!(r#"{{"code":"DT1X","sessionId":"{id}","requestId":"r1"{rest}}}"#);
+        assert!(parse_json::<ScanRequest>(body("").as_bytes()).is_ok());
+        assert!(parse_json::<ScanRequest>(body(r#","entitlementCode":null"#).as_bytes()).is_ok());
+        assert_eq!(field(&body(r#","entitlementCode":"a b""#)), "entitlementCode");
+        assert_eq!(field(&body(r#","device":"d""#)), "device");
+        assert_eq!(field(r#"{"code":"DT1X","sessionId":"none","requestId":"r1"}"#), "sessionId");
+    }
+}

@@ -1,0 +1,195 @@
+//! Validator sessions: an operator at work on a device, at a place, perhaps for one departure (R-SCAN-04).
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpResponse, delete, post, web};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use deeptravel_actors::services::chance;
+use deeptravel_domain::identity::{Command, Role, Validator};
+use deeptravel_domain::ids::{DepartureId, LocationCode, SessionId, Shard};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::auth::{StaffAuth, new_secret, sha256};
+use crate::api::extract::Body;
+use crate::api::staff_login::never_cached;
+use crate::api::{Api, Problem, view};
+
+/// Carries the device secret of a session.
+const DEVICE_SECRET: &str = "X-Device-Secret";
+/// Longest device secret that is hashed; ours have 43 characters.
+const DEVICE_SECRET_LEN_MAX: usize = 128;
+
+/// Validator sessions have one owner, so they are all in one shard.
+const SHARD: Shard = Shard::of(0);
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_field_names)] // the contract names them so
+pub(super) struct OpenSession {
+    /// The device's own name for itself; its earlier session ends.
+    #[schema(example = "gate-07", min_length = 1, max_length = 64)]
+    device_id: Box<str>,
+    /// Code of the port where the device stands; without it, it redeems anywhere.
+    #[schema(example = "HKSW")]
+    location_id: Option<Box<str>>,
+    /// The departure that boards there; without it, any.
+    departure_id: Option<Box<str>>,
+}
+
+/// A validator session.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SessionOpened {
+    #[schema(value_type = String)]
+    session_id: SessionId,
+    /// For `X-Device-Secret`; it is shown only now.
+    device_secret: String,
+    #[schema(format = DateTime)]
+    expires_at: String,
+}
+
+/// Starts to work on a device.
+#[utoipa::path(
+    tag = "gate",
+    security(("bearer" = [])),
+    request_body = OpenSession,
+    responses(
+        (status = 200, body = SessionOpened),
+        (status = 403, description = "Not an operator"),
+        (status = 422, description = "An unknown location or departure"),
+    )
+)]
+#[post("/validators/sessions")]
+pub(super) async fn open_validator_session(
+    api: Api,
+    auth: StaffAuth,
+    Body(request): Body<OpenSession>,
+) -> Result<HttpResponse, Problem> {
+    auth.require(&[Role::Operator])?;
+    let location = known_location(&api, request.location_id.as_deref())?;
+    let departure = known_departure(&api, request.departure_id.as_deref())?;
+
+    let (device_secret, secret_hash) = new_secret();
+    let opened_at = api.engine.now();
+    let expires_at = opened_at.plus_seconds(i64::from(api.settings.validator_session_seconds));
+    let id = SessionId::compose(opened_at, SHARD, chance());
+    let validator = Validator {
+        id,
+        username: auth.account.username.clone(),
+        device: request.device_id,
+        location,
+        departure,
+        secret_hash,
+        opened_at,
+        expires_at,
+        ended_at: None,
+    };
+    api.durable(api.engine.identify(Command::OpenValidator(validator)).await).await?;
+    Ok(never_cached(&SessionOpened { session_id: id, device_secret, expires_at: view::time(expires_at) }))
+}
+
+/// Ports are the locations so far.
+fn known_location(api: &Api, location: Option<&str>) -> Result<Option<LocationCode>, Problem> {
+    let Some(text) = location else { return Ok(None) };
+    let known = LocationCode::from_str(text).ok().filter(|code| {
+        let catalogue = api.engine.services().catalogue.load();
+        catalogue.port(code.as_str()).is_some()
+    });
+    known.map(Some).ok_or_else(|| Problem::field("locationId", "is no location"))
+}
+
+fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<DepartureId>, Problem> {
+    let Some(text) = departure else { return Ok(None) };
+    let known = DepartureId::from_str(text).ok().filter(|id| {
+        let catalogue = api.engine.services().catalogue.load();
+        catalogue.departure(id).is_some()
+    });
+    known.map(Some).ok_or_else(|| Problem::field("departureId", "is no departure"))
+}
+
+/// Ends an own session.
+#[utoipa::path(
+    tag = "gate",
+    security(("bearer" = [])),
+    params(("sessionId" = String, Path)),
+    responses(
+        (status = 204),
+        (status = 403, description = "Not an operator"),
+        (status = 404, description = "`SESSION_NOT_FOUND`: not open, or not yours"),
+    )
+)]
+#[delete("/validators/sessions/{sessionId}")]
+pub(super) async fn end_validator_session(
+    api: Api,
+    auth: StaffAuth,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    auth.require(&[Role::Operator])?;
+    let own = id.parse().ok().and_then(|id| own_session(&api, &auth, id)).ok_or_else(|| {
+        Problem::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "there is no such open session of yours")
+    })?;
+    let command = Command::EndValidator { id: own.id, username: own.username.clone() };
+    api.durable(api.engine.identify(command).await).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn own_session(api: &Api, auth: &StaffAuth, id: SessionId) -> Option<Arc<Validator>> {
+    let found = api.engine.services().directory.validator(id, api.engine.now());
+    found.filter(|validator| validator.username == auth.account.username)
+}
+
+/// The operator's open session, presented by its device: 401 `SESSION_ENDED`, 401 `DEVICE_MISMATCH`.
+pub(super) fn presented(
+    api: &Api,
+    auth: &StaffAuth,
+    id: SessionId,
+    headers: &HeaderMap,
+) -> Result<Arc<Validator>, Problem> {
+    auth.require(&[Role::Operator])?;
+    let validator = own_session(api, auth, id).ok_or_else(|| {
+        let detail = "the validator session is not open, or not yours";
+        Problem::new(StatusCode::UNAUTHORIZED, "SESSION_ENDED", detail)
+    })?;
+    let secret = headers.get(DEVICE_SECRET).map_or(&[][..], |secret| secret.as_bytes());
+    if is_secret_of(&validator, secret) {
+        return Ok(validator);
+    }
+    let detail = "X-Device-Secret is not the one of this session's device";
+    Err(Problem::new(StatusCode::UNAUTHORIZED, "DEVICE_MISMATCH", detail))
+}
+
+fn is_secret_of(validator: &Validator, secret: &[u8]) -> bool {
+    secret.len() <= DEVICE_SECRET_LEN_MAX && verify_slices_are_equal(&sha256(secret), &validator.secret_hash).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use deeptravel_domain::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn r_scan_04_only_the_secret_that_was_shown_is_the_devices() {
+        let (secret, secret_hash) = new_secret();
+        let now = Timestamp::from_seconds(1_764_000_000);
+        let validator = Validator {
+            id: SessionId::compose(now, SHARD, 1),
+            username: "gate".into(),
+            device: "gate-07".into(),
+            location: None,
+            departure: None,
+            secret_hash,
+            opened_at: now,
+            expires_at: now.plus_seconds(60),
+            ended_at: None,
+        };
+        assert!(is_secret_of(&validator, secret.as_bytes()));
+        for other in [new_secret().0.as_bytes(), b"", &secret.as_bytes()[1..], secret.repeat(3).as_bytes()] {
+            assert!(!is_secret_of(&validator, other));
+        }
+    }
+}

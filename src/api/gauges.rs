@@ -1,0 +1,83 @@
+//! Figures that are read when somebody looks, not when they change.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use deeptravel_actors::services::Services;
+use metrics::{counter, describe_counter, describe_gauge, gauge};
+
+use super::Api;
+
+/// Durable records that Postgres does not have yet.
+pub fn projection_lag(services: &Services) -> u64 {
+    services.journal.durable().0.saturating_sub(services.projected.borrow().0)
+}
+
+/// Brings every gauge up to date.
+pub fn set(api: &Api) {
+    let services = api.engine.services();
+    set_journal(services);
+    set_owners(services);
+    set_wechat(api.wechat.counters());
+    show("http_in_flight", "Requests being answered", api.in_flight().load(Ordering::Relaxed) as u64);
+    show("database_available", "1 while Postgres answers, as last seen", u64::from(api.lists.is_available()));
+}
+
+fn set_journal(services: &Services) {
+    let journal = &services.journal;
+    let space = journal.space();
+    show("journal_appended_position", "Position of the last record taken", journal.appended().0);
+    show("journal_durable_position", "Position up to which everything is durable", journal.durable().0);
+    show("journal_queued_bytes", "Bytes that wait for the journal's writer", journal.queued_bytes() as u64);
+    show("journal_used_bytes", "Bytes of the journal's segments", space.used);
+    show("journal_max_bytes", "Bytes that the journal's segments may take", space.max);
+    show("journal_rationed", "1 while new sales have stopped for want of space", u64::from(space.is_rationed()));
+    show("journal_failed", "1 when nothing can be made durable any more", u64::from(journal.failure().is_some()));
+    show("projected_position", "Position up to which Postgres has followed", services.projected.borrow().0);
+    show("projection_lag_records", "Durable records that Postgres does not have yet", projection_lag(services));
+}
+
+fn set_owners(services: &Services) {
+    describe_gauge!("owners_live", "Keys in memory");
+    describe_counter!("owner_restarts_total", "Owners rebuilt after a panic or a failed write");
+    set_keys("departure", services.departures.live(), services.departures.restarts());
+    set_keys("order", services.orders.live(), services.orders.restarts());
+    set_keys("desk", services.desks.live(), services.desks.restarts());
+    set_keys("catalogue", services.configuration.live(), services.configuration.restarts());
+    set_keys("identity", services.identities.live(), services.identities.restarts());
+    set_keys("payment supervisor", services.payments.live(), services.payments.restarts());
+}
+
+fn set_keys(kind: &'static str, live: usize, restarts: u64) {
+    gauge!("owners_live", "kind" => kind).set(figure(live as u64));
+    counter!("owner_restarts_total", "kind" => kind).absolute(restarts);
+}
+
+/// Probes (`SIGNTEST`) have series of their own: WeChat sends them on purpose, and they must raise no alarm (R-PAY-06).
+fn set_wechat(seen: &deeptravel_wechat::Counters) {
+    describe_counter!("wechat_calls_total", "Calls to WeChat by outcome");
+    describe_counter!("wechat_answers_rejected_total", "Answers of WeChat that failed verification");
+    describe_counter!("wechat_notifications_total", "Notifications by what came of them");
+    let total = |name: &'static str, outcome: &'static str, count: &AtomicU64| {
+        counter!(name, "outcome" => outcome).absolute(count.load(Ordering::Relaxed));
+    };
+    total("wechat_calls_total", "succeeded", &seen.calls_succeeded);
+    total("wechat_calls_total", "refused", &seen.calls_refused);
+    total("wechat_calls_total", "unknown", &seen.calls_unknown);
+    total("wechat_answers_rejected_total", "unverified", &seen.answers_unverified);
+    total("wechat_answers_rejected_total", "signtest", &seen.answers_signtest);
+    total("wechat_notifications_total", "accepted", &seen.notifications_accepted);
+    total("wechat_notifications_total", "unverified", &seen.notifications_unverified);
+    total("wechat_notifications_total", "signtest", &seen.notifications_signtest);
+    total("wechat_notifications_total", "malformed", &seen.notifications_malformed);
+}
+
+fn show(name: &'static str, what: &'static str, value: u64) {
+    describe_gauge!(name, what);
+    gauge!(name).set(figure(value));
+}
+
+/// Prometheus knows floating point only.
+#[allow(clippy::cast_precision_loss)] // beyond 2^53 nobody reads the last digit
+fn figure(value: u64) -> f64 {
+    value as f64
+}
