@@ -29,12 +29,15 @@ impl Api {
         Ok(outcome?)
     }
 
-    /// Reads a list that contains everything this session was shown.
+    /// Reads a list that contains everything this session was shown. While the database is away: 503 at once.
     pub async fn list<T, F>(&self, token: &SecretHash, read: F) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
+        if !self.lists.is_available() {
+            return Err(Problem::storage_unavailable());
+        }
         let wanted = self.0.seen.of(token);
         if self.projected() < wanted {
             let mut projected = self.engine.services().projected.clone();

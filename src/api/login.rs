@@ -27,7 +27,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[serde(deny_unknown_fields)]
 struct Login {
     /// What `wx.login` gave.
-    #[schema(example = "demo-alice", min_length = 1, max_length = 128)]
+    #[schema(example = "demo-alice", min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
     code: String,
 }
 

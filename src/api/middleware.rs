@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError};
 use futures_util::future::LocalBoxFuture;
@@ -154,7 +154,8 @@ where
     }
 }
 
-/// Turns every error into a problem document and adds the request's id.
+/// Turns every error into a problem document and adds the request's id. What was answered to a token stays out of
+/// caches.
 fn dress<B: MessageBody + 'static>(mut response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B>> {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
@@ -163,7 +164,13 @@ fn dress<B: MessageBody + 'static>(mut response: ServiceResponse<B>, id: &Reques
         let rendered = finish(problem.render(id.as_str()), id);
         return response.into_response(rendered.map_into_right_body());
     }
-    response.headers_mut().insert(REQUEST_ID, id.0.clone());
+    let is_personal = response.request().headers().contains_key(AUTHORIZATION);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id.0.clone());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_personal && !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     response.map_into_left_body()
 }
 

@@ -35,7 +35,7 @@ pub struct NewOrder {
     /// There are none yet.
     promotion_code: Option<String>,
     /// Language of messages: `zh-CN` (default), `zh-HK` or `en`.
-    #[schema(example = "zh-HK")]
+    #[schema(example = "zh-HK", pattern = "^(zh-CN|zh-HK|en)$")]
     locale: Option<String>,
 }
 
@@ -45,6 +45,7 @@ pub struct NewOrder {
 #[schema(example = json!({"kind": "journey", "departureId": "GZ-HKA-0830.20261224", "seatClass": "standard"}))]
 struct NewItem {
     /// `journey`.
+    #[schema(pattern = "^journey$")]
     kind: String,
     departure_id: Option<String>,
     seat_class: Option<String>,
@@ -72,6 +73,7 @@ struct NewPassenger {
     name: String,
     /// `adult`, `child` or `senior`.
     #[serde(rename = "type")]
+    #[schema(pattern = "^(adult|child|senior)$")]
     kind: String,
     document: Option<NewDocument>,
 }
@@ -92,8 +94,9 @@ struct NewDocument {
 struct NewContact {
     #[schema(min_length = 1, max_length = 64)]
     name: String,
-    #[schema(example = "+852 5555 0123")]
+    #[schema(example = "+852 5555 0123", max_length = 32, pattern = "^[-+() 0-9]+$")]
     phone: String,
+    #[schema(max_length = 254, pattern = "^[^@ ]+@[^@ ]+[.][^@ ]+$")]
     email: Option<String>,
 }
 

@@ -118,6 +118,7 @@ async fn show_order(
 #[into_params(parameter_in = Query)]
 struct OrdersQuery {
     /// `pending`, `paid`, `completed` or `cancelled`.
+    #[param(pattern = "^(pending|paid|completed|cancelled)$")]
     status: Option<String>,
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,

@@ -14,7 +14,7 @@ use deeptravel_domain::rejection::{Kind, Rejection};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Longest message about a field, in characters: a message may repeat what the client sent.
+/// Longest detail, and longest message about a field, in characters: both may repeat what the client sent.
 const MESSAGE_CHARS_MAX: usize = 200;
 /// Content type of every error.
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -81,7 +81,7 @@ impl Problem {
         Problem(Box::new(Details {
             status,
             code: code.into(),
-            detail: detail.into(),
+            detail: cut(detail.into()),
             errors: Vec::new(),
             retry_after_seconds: None,
             allow: None,
@@ -140,11 +140,7 @@ impl Problem {
     /// Adds a field at fault.
     #[must_use]
     pub fn naming(mut self, field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Problem {
-        let mut message = message.into();
-        if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
-            message.to_mut().truncate(end);
-        }
-        self.0.errors.push(FieldError { field: field.into(), message });
+        self.0.errors.push(FieldError { field: cut(field.into()), message: cut(message.into()) });
         self
     }
 
@@ -192,6 +188,13 @@ impl Problem {
         };
         response.body(serde_json::to_vec(&document).expect("strings and integers always serialise"))
     }
+}
+
+fn cut(mut text: Cow<'static, str>) -> Cow<'static, str> {
+    if let Some((end, _)) = text.char_indices().nth(MESSAGE_CHARS_MAX) {
+        text.to_mut().truncate(end);
+    }
+    text
 }
 
 impl fmt::Display for Problem {
@@ -305,7 +308,9 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut() {
-        let problem = Problem::field("name", "港".repeat(1_000));
+        let problem = Problem::from(Rejection::field("港".repeat(1_000), "港".repeat(1_000)));
         assert_eq!(problem.errors()[0].message.chars().count(), MESSAGE_CHARS_MAX);
+        assert_eq!(problem.errors()[0].field.chars().count(), MESSAGE_CHARS_MAX);
+        assert_eq!(problem.0.detail.chars().count(), MESSAGE_CHARS_MAX);
     }
 }

@@ -27,6 +27,7 @@ const EXPIRES_HEADER: HeaderName = HeaderName::from_static("x-code-expires-at");
 #[into_params(parameter_in = Query)]
 pub struct QrQuery {
     /// `json` (default), `svg` or `png`.
+    #[param(pattern = "^(json|svg|png)$")]
     format: Option<String>,
 }
 

@@ -26,13 +26,13 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 #[into_params(parameter_in = Query)]
 struct SearchQuery {
     /// Code or name of a place.
-    #[param(example = "guangzhou")]
+    #[param(example = "GZ")]
     origin: String,
     /// Code or name of a place.
-    #[param(example = "hongkong")]
+    #[param(example = "HK")]
     destination: String,
     /// Local date of boarding.
-    #[param(example = "2026-12-24", format = Date)]
+    #[param(example = "2026-12-24", format = Date, pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
     travel_date: String,
     #[param(maximum = 10)]
     adults: Option<u16>,
@@ -41,6 +41,7 @@ struct SearchQuery {
     #[param(maximum = 10)]
     seniors: Option<u16>,
     /// `coach` or `ferry`; both without it.
+    #[param(pattern = "^(coach|ferry)$")]
     mode: Option<String>,
 }
 
