@@ -210,3 +210,110 @@ fn item(catalogue: &Catalogue, language: Language, item: &Item) -> ItemView {
         seat_numbers: item.seats.iter().map(ToString::to_string).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use deeptravel_domain::departure::Stretch;
+    use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
+    use deeptravel_domain::money::{Currency, Money};
+    use deeptravel_domain::order::{Contact, Draft, Passenger, Price, PriceLine, SealedDocument, SeatWish};
+    use deeptravel_domain::party::PassengerType;
+    use deeptravel_domain::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
+
+    fn draft() -> Draft {
+        let document = SealedDocument {
+            kind: "passport".into(),
+            key_version: 1,
+            ciphertext: b"sealed".as_slice().into(),
+            mask: "****4567".into(),
+        };
+        Draft {
+            id: OrderId::compose(NOW, Shard::of(1), 7),
+            traveller: TravellerId::from_bits(1),
+            idempotency_key: "secret-key".into(),
+            body_hash: [0; 32],
+            locale: "en".into(),
+            contact: Contact { name: "Mei".into(), phone: "+852 5555 0123".into(), email: None },
+            passengers: vec![Passenger { name: "Mei".into(), kind: PassengerType::Adult, document: Some(document) }],
+            items: vec![Item {
+                departure: "R1-0800.20261224".parse().unwrap(),
+                route: "R1".parse().unwrap(),
+                operator: "op".parse().unwrap(),
+                class: "standard".parse().unwrap(),
+                stretch: Stretch { board: 0, alight: 2 },
+                board_port: "A".parse().unwrap(),
+                alight_port: "C".parse().unwrap(),
+                departs_at: NOW.plus_seconds(3_600),
+                arrives_at: NOW.plus_seconds(7_200),
+                wish: SeatWish::Any,
+                seats: vec!["07A".into()],
+            }],
+            price: Price {
+                total: Money::new(22_000, Currency::Cny),
+                lines: vec![PriceLine {
+                    item: 0,
+                    kind: PassengerType::Adult,
+                    class: "standard".parse().unwrap(),
+                    count: 1,
+                    unit_minor: 22_000,
+                    discount_minor: 0,
+                    total_minor: 22_000,
+                    explanation: "fare 0 of revision 1".into(),
+                }],
+            },
+            lock_seconds: 600,
+        }
+    }
+
+    #[test]
+    fn r_hold_01_a_pending_order_reads_as_the_contract_says_and_leaks_nothing() {
+        let catalogue = Catalogue::new(Currency::Cny);
+        let view = order(&catalogue, Language::English, &Order::draft(draft(), NOW));
+        let text = serde_json::to_string(&view).unwrap();
+        assert!(!text.contains("secret-key") && !text.contains("sealed"));
+        assert_eq!(
+            serde_json::to_value(view).unwrap(),
+            json!({
+                "orderId": draft().id,
+                "status": "pending",
+                "lockExpireAt": "2025-11-25T00:10:00+08:00",
+                "createdAt": "2025-11-25T00:00:00+08:00",
+                "amount": {"amount": 22_000, "currency": "CNY"},
+                "priceLines": [{
+                    "item": 0,
+                    "passengerType": "adult",
+                    "seatClass": "standard",
+                    "count": 1,
+                    "unit": {"amount": 22_000, "currency": "CNY"},
+                    "discount": {"amount": 0, "currency": "CNY"},
+                    "total": {"amount": 22_000, "currency": "CNY"},
+                    "explanation": "fare 0 of revision 1",
+                }],
+                "passengers": [
+                    {"name": "Mei", "type": "adult", "document": {"type": "passport", "number": "****4567"}},
+                ],
+                "contact": {"name": "Mei", "phone": "+852 5555 0123"},
+                "items": [{
+                    "kind": "journey",
+                    "departureId": "R1-0800.20261224",
+                    "routeCode": "R1",
+                    "operator": {"code": "op", "name": "op"},
+                    "seatClass": "standard",
+                    "boardStop": 0,
+                    "alightStop": 2,
+                    "origin": {"code": "A", "name": "A"},
+                    "destination": {"code": "C", "name": "C"},
+                    "departsAt": "2025-11-25T01:00:00+08:00",
+                    "arrivesAt": "2025-11-25T02:00:00+08:00",
+                    "seatNumbers": ["07A"],
+                }],
+                "entitlements": [{"code": "BOARDING", "name": "Boarding", "quantity": 1, "shared": false}],
+            })
+        );
+    }
+}
