@@ -140,12 +140,19 @@ impl OrderActor {
         if self.under_way.as_ref() == step {
             self.under_way = None;
         }
-        match self.apply(command, ctx) {
-            Ok(Reply { outcome: Err(rejection), .. }) => {
-                tracing::error!(order.id = %self.order.id(), %rejection, "A payment of {} is refused: {rejection}", self.order.id());
+        let answer = self.apply(command, ctx);
+        let Ok(Reply { outcome, .. }) = answer else { return };
+        if let Err(rejection) = outcome {
+            let id = self.order.id();
+            tracing::error!(order.id = %id, %rejection, "What WeChat says about {id} is refused: {rejection}");
+            if let Command::PaymentFact(fact) = command {
+                // It is asked again, with pauses.
+                let failed = self.apply(&Command::CallFailed { number: fact.number }, ctx);
+                if failed.is_err() {
+                    return;
+                }
             }
-            Ok(Reply { outcome: Ok(events), .. }) if events.is_empty() => self.go_on(ctx),
-            Ok(_) | Err(_) => {}
         }
+        self.go_on(ctx);
     }
 }
