@@ -12,7 +12,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::departure_view::{self, DepartureView, SeatClassView};
 use super::extract::Language;
-use super::problem::ProblemDocument;
 use super::query::Parameters;
 use super::{Api, Problem};
 
@@ -38,8 +37,7 @@ struct DepartureQuery {
     params(("departureId" = String, Path, description = "As found by the search"), DepartureQuery),
     responses(
         (status = 200, body = DepartureView),
-        (status = 404, description = "`DEPARTURE_NOT_FOUND`", body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
+        (status = 404, description = "`DEPARTURE_NOT_FOUND`"),
     )
 )]
 #[get("/departures/{departureId}")]

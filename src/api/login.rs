@@ -12,7 +12,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::{TravellerAuth, new_secret, sha256};
 use super::extract::Body;
-use super::problem::ProblemDocument;
 use super::{Api, Problem, view};
 
 /// Longest login code; WeChat's have 32 characters.
@@ -54,10 +53,8 @@ struct TravellerView {
     request_body = Login,
     responses(
         (status = 200, body = LoggedIn),
-        (status = 401, description = "`INVALID_LOGIN_CODE`", body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-        (status = 502, description = "`LOGIN_PROVIDER`: WeChat gives no answer", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 401, description = "`INVALID_LOGIN_CODE`"),
+        (status = 502, description = "`LOGIN_PROVIDER`: WeChat gives no answer"),
     )
 )]
 #[post("/auth/wechat/login")]
@@ -116,7 +113,7 @@ fn provider() -> Problem {
 #[utoipa::path(
     tag = "travellers",
     security(("bearer" = [])),
-    responses((status = 204), (status = 401, body = ProblemDocument), (status = 503, body = ProblemDocument))
+    responses((status = 204))
 )]
 #[post("/auth/logout")]
 async fn log_out(api: Api, auth: TravellerAuth) -> Result<HttpResponse, Problem> {

@@ -61,16 +61,25 @@ impl Frame {
     /// `None`: there are too many.
     fn enter(&self, path: &str) -> Option<InFlight> {
         let counted = !UNCOUNTED.iter().any(|uncounted| path.starts_with(uncounted));
-        // While the process starts there is nothing to protect.
-        let Some(api) = self.slot.api().filter(|_| counted) else { return Some(InFlight(None)) };
-        let before = api.in_flight().fetch_add(1, Ordering::Relaxed);
-        let place = InFlight(Some(Arc::clone(api.in_flight())));
-        (before < api.settings.max_in_flight).then_some(place)
+        match self.slot.api().filter(|_| counted) {
+            Some(api) => InFlight::enter(api.in_flight(), api.settings.max_in_flight),
+            // While the process starts there is nothing to protect.
+            None => Some(InFlight(None)),
+        }
     }
 }
 
 /// A place among the requests in flight.
 struct InFlight(Option<Arc<AtomicUsize>>);
+
+impl InFlight {
+    fn enter(count: &Arc<AtomicUsize>, max: usize) -> Option<InFlight> {
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        // Given back when it is dropped, also right here.
+        let place = InFlight(Some(Arc::clone(count)));
+        (before < max).then_some(place)
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
@@ -264,5 +273,16 @@ mod tests {
         for id in ["", "a b", "a\"b", "é", &"a".repeat(65)] {
             assert!(!is_sane(id.as_bytes()), "{id}");
         }
+    }
+
+    #[test]
+    fn there_are_only_so_many_places_and_each_is_given_back() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let places: Vec<_> = (0..3).map(|_| InFlight::enter(&count, 2).is_some()).collect();
+        assert_eq!(places, [true, true, true], "each was given back at once");
+        let held = (InFlight::enter(&count, 2), InFlight::enter(&count, 2), InFlight::enter(&count, 2));
+        assert!(held.0.is_some() && held.1.is_some() && held.2.is_none());
+        drop(held);
+        assert_eq!(count.load(Ordering::Relaxed), 0);
     }
 }

@@ -30,6 +30,8 @@ mod search;
 mod seen;
 mod server;
 mod staff_login;
+#[cfg(test)]
+mod tests;
 mod ticket_view;
 mod tickets;
 pub mod view;

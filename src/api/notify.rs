@@ -8,14 +8,14 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use deeptravel_actors::outage::{Outage, Reply};
 use deeptravel_actors::rows::QuarantineRow;
-use deeptravel_domain::ids::OutTradeNo;
+use deeptravel_domain::ids::{OutTradeNo, TravellerId};
 use deeptravel_domain::money::Money;
 use deeptravel_domain::order::{Capture, FactState, PaymentFact};
 use deeptravel_wechat::{Notification, NotificationError, NotificationHeaders, Resource, Transaction};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::auth::sha256;
 use super::extract::read_body;
-use super::problem::ProblemDocument;
 use super::{Api, Problem};
 
 /// The only event about payments (wechat.md 3).
@@ -35,9 +35,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     request_body(content_type = "application/json", description = "WeChat's envelope; signed by the `Wechatpay-*` headers", content = Object),
     responses(
         (status = 204, description = "Understood; also when it was put in quarantine"),
-        (status = 400, description = "Genuine and malformed", body = ProblemDocument),
-        (status = 401, description = "Bad signature, unknown serial or bad age", body = ProblemDocument),
-        (status = 503, description = "To be repeated", body = ProblemDocument),
+        (status = 400, description = "Genuine and malformed"),
+        (status = 401, description = "Bad signature, unknown serial or bad age"),
+        (status = 503, description = "To be repeated"),
     )
 )]
 #[post("/payments/wechat/notify")]
@@ -105,6 +105,10 @@ async fn accept(api: &Api, notification: Notification) -> Result<(), Problem> {
         Ok(fact) => fact,
         Err(reason) => return quarantine(api, id, &transaction, reason.to_owned()).await,
     };
+    let order = api.engine.order(fact.number.order).await.map_err(outage)?.outcome;
+    if order.is_ok_and(|order| !is_payer(&transaction, order.traveller())) {
+        return quarantine(api, id, &transaction, "another payer".to_owned()).await;
+    }
     let Reply { outcome, position } = api.engine.learn(fact).await.map_err(outage)?;
     match outcome {
         Ok(()) => {
@@ -163,6 +167,12 @@ fn as_json(transaction: &Transaction) -> serde_json::Value {
     })
 }
 
+/// Whether the traveller paid (wechat.md R6). WeChat may leave the payer out.
+fn is_payer(transaction: &Transaction, traveller: TravellerId) -> bool {
+    let payer = transaction.payer.as_ref();
+    payer.is_none_or(|payer| TravellerId::of_openid_digest(&sha256(payer.openid.as_bytes())) == traveller)
+}
+
 /// Who we are at WeChat.
 struct Merchant<'a> {
     appid: &'a str,
@@ -214,6 +224,7 @@ mod tests {
             "trade_state": "SUCCESS",
             "success_time": "2026-11-20T10:00:00+08:00",
             "amount": {"total": 100, "currency": "CNY"},
+            "payer": {"openid": "mei"},
         }))
         .unwrap()
     }
@@ -245,5 +256,13 @@ mod tests {
             assert_eq!(fact(&US, &transaction), Err(reason));
             assert!(!as_json(&transaction).to_string().contains("\\u0000"));
         }
+    }
+
+    #[test]
+    fn r_pay_06_only_the_traveller_pays() {
+        let mei = TravellerId::of_openid_digest(&sha256(b"mei"));
+        assert!(is_payer(&transaction(), mei));
+        assert!(!is_payer(&transaction(), TravellerId::of_openid_digest(&sha256(b"lok"))));
+        assert!(is_payer(&Transaction { payer: None, ..transaction() }, mei));
     }
 }

@@ -2,9 +2,10 @@
 
 use actix_web::App;
 use actix_web::dev::ResourceDef;
-use utoipa::openapi::OpenApi as Document;
-use utoipa::openapi::path::PathItem;
+use actix_web::http::StatusCode;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi};
 use utoipa_actix_web::AppExt as _;
 
@@ -47,7 +48,59 @@ pub(super) fn frame() -> Document {
 
 /// The whole document.
 pub fn document() -> Document {
-    App::new().into_utoipa_app().openapi(frame()).configure(super::routes).split_for_parts().1
+    complete(App::new().into_utoipa_app().openapi(frame()).configure(super::routes).split_for_parts().1)
+}
+
+/// Adds what every operation has in common: errors are problem documents, and what extractors and the frame can refuse
+/// is declared here, once.
+pub(super) fn complete(mut document: Document) -> Document {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            complete_operation(operation);
+        }
+    }
+    document
+}
+
+fn complete_operation(operation: &mut Operation) {
+    let parameters = operation.parameters.iter().flatten();
+    let has_query = parameters.clone().any(|parameter| is_in(parameter, &ParameterIn::Query));
+    let is_secured = operation.security.is_some();
+    let mut common = vec![StatusCode::SERVICE_UNAVAILABLE];
+    if operation.request_body.is_some() {
+        common.extend([
+            StatusCode::BAD_REQUEST,
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ]);
+    }
+    if has_query {
+        common.push(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    if is_secured {
+        common.extend([StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN]);
+    }
+    let responses = &mut operation.responses.responses;
+    for status in common {
+        responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(Response::new("")));
+    }
+    for (status, response) in responses {
+        let (Ok(status), RefOr::T(response)) = (StatusCode::from_bytes(status.as_bytes()), response) else { continue };
+        if response.description.is_empty() {
+            status.canonical_reason().unwrap_or_default().clone_into(&mut response.description);
+        }
+        if status.is_client_error() || status.is_server_error() {
+            let problem = Content::builder().schema(Some(Ref::from_schema_name("Problem"))).build();
+            response.content = [("application/problem+json".to_owned(), RefOr::T(problem))].into_iter().collect();
+        }
+    }
+}
+
+fn is_in(parameter: &RefOr<Parameter>, place: &ParameterIn) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place)
 }
 
 /// Paths with their methods, to tell a wrong method (405) from an unknown path (404).
@@ -91,6 +144,17 @@ mod tests {
         let paths = Paths::of(&document);
         assert_eq!(paths.allowed("/health/live"), Some("GET"));
         assert_eq!(paths.allowed("/nowhere"), None);
-        assert!(document.components.unwrap().schemas.contains_key("Problem"));
+        assert!(document.components.as_ref().unwrap().schemas.contains_key("Problem"));
+    }
+
+    #[test]
+    fn every_operation_declares_what_the_frame_can_refuse() {
+        let document = serde_json::to_value(document()).unwrap();
+        let responses = &document["paths"]["/orders"]["post"]["responses"];
+        for status in ["400", "401", "408", "409", "413", "415", "422", "503"] {
+            let content = responses[status]["content"].as_object().unwrap();
+            assert_eq!(content.keys().collect::<Vec<_>>(), ["application/problem+json"], "{status}");
+            assert!(!responses[status]["description"].as_str().unwrap().is_empty(), "{status}");
+        }
     }
 }

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::StaffAuth;
-use super::problem::ProblemDocument;
 use super::{Api, Problem, gauges};
 
 /// Content type of the Prometheus text format.
@@ -58,7 +57,7 @@ async fn health_live() -> web::Json<Health> {
     tag = "operations",
     responses(
         (status = 200, body = Readiness),
-        (status = 503, description = "`STARTING`, or `NOT_DURABLE` when the journal has failed", body = ProblemDocument),
+        (status = 503, description = "`STARTING`, or `NOT_DURABLE` when the journal has failed"),
     )
 )]
 #[get("/health/ready")]
@@ -83,9 +82,6 @@ async fn health_ready(api: Api) -> Result<web::Json<Readiness>, Problem> {
     security((), ("bearer" = [])),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
-        (status = 401, body = ProblemDocument),
-        (status = 403, body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
     )
 )]
 #[get("/metrics")]

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, get, post, web};
-use deeptravel_actors::outage::Outage;
+use deeptravel_actors::outage::{Outage, Reply};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
 use deeptravel_domain::order::{Order, OrderStatus};
@@ -16,7 +16,6 @@ use super::extract::{Body, IdempotencyKey, Language};
 use super::order_request::{Asker, NewOrder};
 use super::order_view::{self, OrderView};
 use super::payments::provider_answers;
-use super::problem::ProblemDocument;
 use super::query::{Parameters, page_limit, read_cursor, write_cursor};
 use super::{Api, Problem};
 
@@ -28,14 +27,14 @@ impl Api {
     /// The traveller's own order. Somebody else's is not there (R-TICKET-08).
     pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Box<Order>, Problem> {
         let id: OrderId = id.parse().map_err(|_| no_such_order())?;
-        let reply = self.engine.order(id).await?;
-        let traveller = auth.traveller;
-        let reply = reply.outcome.and_then(|order| {
-            let own = order.traveller() == traveller && order.is_placed();
-            if own { Ok((order, reply.position)) } else { Err(Rejection::OrderNotFound) }
-        });
-        let (order, position) = reply?;
-        self.shown(auth.token(), Ok(deeptravel_actors::outage::Reply::ok(order, position))).await
+        let Reply { outcome, position } = self.engine.order(id).await?;
+        match outcome {
+            Ok(order) if order.traveller() == auth.traveller && order.is_placed() => {
+                self.shown(auth.token(), Ok(Reply::ok(order, position))).await
+            }
+            Ok(_) | Err(Rejection::OrderNotFound) => Err(no_such_order()),
+            Err(rejection) => Err(rejection.into()),
+        }
     }
 
     fn order_view(&self, language: Language, order: &Order) -> OrderView {
@@ -59,17 +58,23 @@ pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
 #[utoipa::path(
     tag = "travellers",
     security(("bearer" = [])),
-    params(("Idempotency-Key" = String, Header, description = "1 to 64 visible ASCII characters; valid for 48 hours")),
+    params((
+        "Idempotency-Key" = String,
+        Header,
+        description = "Valid for 48 hours",
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[!-~]+$"
+    )),
     request_body = NewOrder,
     responses(
         (status = 201, body = OrderView),
         (status = 200, description = "Made before with the same key", body = OrderView),
-        (status = 400, description = "`IDEMPOTENCY_KEY_REQUIRED`, `MALFORMED_JSON`", body = ProblemDocument),
-        (status = 401, body = ProblemDocument),
-        (status = 404, description = "`DEPARTURE_NOT_FOUND`", body = ProblemDocument),
-        (status = 409, description = "`SOLD_OUT`, `SEAT_TAKEN`, `LOCK_LIMIT`, `BOOKING_CLOSED`, `BLACKOUT`", body = ProblemDocument),
-        (status = 422, description = "`VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`", body = ProblemDocument),
-        (status = 503, description = "To be repeated with the same key", body = ProblemDocument),
+        (status = 400, description = "`IDEMPOTENCY_KEY_REQUIRED`, `MALFORMED_JSON`"),
+        (status = 404, description = "`DEPARTURE_NOT_FOUND`"),
+        (status = 409, description = "`SOLD_OUT`, `SEAT_TAKEN`, `LOCK_LIMIT`, `BOOKING_CLOSED`, `BLACKOUT`"),
+        (status = 422, description = "`VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`"),
+        (status = 503, description = "To be repeated with the same key"),
     )
 )]
 #[post("/orders")]
@@ -94,9 +99,7 @@ async fn place_order(
     params(("orderId" = String, Path)),
     responses(
         (status = 200, body = OrderView),
-        (status = 401, body = ProblemDocument),
-        (status = 404, description = "`ORDER_NOT_FOUND`: not there, or not yours", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 404, description = "`ORDER_NOT_FOUND`: not there, or not yours"),
     )
 )]
 #[get("/orders/{orderId}")]
@@ -139,9 +142,7 @@ struct OrderList {
     params(OrdersQuery),
     responses(
         (status = 200, body = OrderList),
-        (status = 401, body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-        (status = 503, description = "`STORAGE_UNAVAILABLE`", body = ProblemDocument),
+        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
 #[get("/orders")]
@@ -178,11 +179,9 @@ async fn list_orders(
     params(("orderId" = String, Path)),
     responses(
         (status = 200, body = OrderView),
-        (status = 401, body = ProblemDocument),
-        (status = 404, description = "`ORDER_NOT_FOUND`", body = ProblemDocument),
-        (status = 409, description = "`ORDER_PAID`", body = ProblemDocument),
-        (status = 502, description = "`PAYMENT_PROVIDER`: the end is not confirmed yet, the order stays pending", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 404, description = "`ORDER_NOT_FOUND`"),
+        (status = 409, description = "`ORDER_PAID`"),
+        (status = 502, description = "`PAYMENT_PROVIDER`: the end is not confirmed yet, the order stays pending"),
     )
 )]
 #[post("/orders/{orderId}/cancel")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{get, post, web};
-use deeptravel_actors::outage::{Answer, Outage};
+use deeptravel_actors::outage::{Answer, Outage, Reply};
 use deeptravel_domain::order::{Order, PaymentState};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_wechat::PrepayId;
@@ -13,7 +13,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::TravellerAuth;
 use super::extract::Body;
-use super::problem::ProblemDocument;
 use super::{Api, Problem, view};
 
 /// A traveller waits this long for WeChat. The order goes on by itself; asking again joins it.
@@ -59,12 +58,9 @@ struct PaymentSession {
     request_body = NewPaymentSession,
     responses(
         (status = 200, body = PaymentSession),
-        (status = 401, body = ProblemDocument),
-        (status = 404, description = "`ORDER_NOT_FOUND`", body = ProblemDocument),
-        (status = 409, description = "`ORDER_NOT_PAYABLE`, `ORDER_PAID`", body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-        (status = 502, description = "`PAYMENT_PROVIDER`: ask again", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 404, description = "`ORDER_NOT_FOUND`"),
+        (status = 409, description = "`ORDER_NOT_PAYABLE`: paid, cancelled or too late"),
+        (status = 502, description = "`PAYMENT_PROVIDER`: ask again"),
     )
 )]
 #[post("/payments/wechat/session")]
@@ -75,7 +71,15 @@ async fn open_payment(
 ) -> Result<web::Json<PaymentSession>, Problem> {
     let id = api.own_order(&auth, &request.order_id).await?.id();
     let answer = provider_answers(api.engine.open_payment(id, auth.openid().into())).await;
-    let order = api.shown(auth.token(), answer.unwrap_or(Err(Outage::Provider))).await?;
+    let answer = answer.unwrap_or(Err(Outage::Provider)).map(|reply| Reply {
+        // The contract has one code for every order that cannot be paid now (`api.md`).
+        outcome: reply.outcome.map_err(|rejection| match rejection {
+            Rejection::OrderPaid => Rejection::OrderNotPayable,
+            other => other,
+        }),
+        position: reply.position,
+    });
+    let order = api.shown(auth.token(), answer).await?;
     parameters(&api, &order).map(web::Json)
 }
 
@@ -121,9 +125,7 @@ struct PaymentStatus {
     params(("orderId" = String, Path)),
     responses(
         (status = 200, body = PaymentStatus),
-        (status = 401, body = ProblemDocument),
-        (status = 404, description = "`ORDER_NOT_FOUND`", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 404, description = "`ORDER_NOT_FOUND`"),
     )
 )]
 #[get("/payments/{orderId}/status")]

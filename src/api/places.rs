@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::extract::Language;
-use super::problem::ProblemDocument;
 use super::query::Parameters;
 use super::{Api, Problem};
 
@@ -67,7 +66,7 @@ struct BlackoutDates {
 #[utoipa::path(
     tag = "travellers",
     params(BlackoutQuery),
-    responses((status = 200, body = BlackoutDates), (status = 422, body = ProblemDocument))
+    responses((status = 200, body = BlackoutDates))
 )]
 #[get("/travel/blackout-dates")]
 async fn blackout_dates(

@@ -12,7 +12,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::departure_view::{self, DepartureView, SeatClassView};
 use super::extract::Language;
-use super::problem::ProblemDocument;
 use super::query::Parameters;
 use super::view::parse_date;
 use super::{Api, Problem};
@@ -81,7 +80,7 @@ struct Wanted<'a> {
 #[utoipa::path(
     tag = "travellers",
     params(SearchQuery),
-    responses((status = 200, body = SearchAnswer), (status = 422, body = ProblemDocument))
+    responses((status = 200, body = SearchAnswer))
 )]
 #[get("/travel/search")]
 async fn search(

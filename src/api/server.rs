@@ -63,6 +63,7 @@ pub fn serve_slot(listen: impl ToSocketAddrs, slot: &Slot, workers: usize) -> st
             .openapi(openapi::frame())
             .configure(super::routes)
             .split_for_parts();
+        let document = openapi::complete(document);
         app.app_data(web::Data::new(Paths::of(&document)))
             .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document))
             .route("/docs", web::get().to(docs))

@@ -14,7 +14,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::auth::new_secret;
 use super::extract::Body;
 use super::passwords::Origin;
-use super::problem::ProblemDocument;
 use super::{Api, Problem, view};
 
 /// Longest user name, in bytes: accounts have no longer ones.
@@ -80,11 +79,9 @@ impl LoggedIn {
     request_body = StaffLogin,
     responses(
         (status = 200, body = OperatorLoggedIn),
-        (status = 401, description = "The user name or the password is wrong", body = ProblemDocument),
-        (status = 403, description = "The account is no operator's", body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 401, description = "The user name or the password is wrong"),
+        (status = 403, description = "The account is no operator's"),
+        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
     )
 )]
 #[post("/operators/login")]
@@ -108,11 +105,9 @@ async fn operator_login(
     request_body = StaffLogin,
     responses(
         (status = 200, body = StaffLoggedIn),
-        (status = 401, description = "The user name or the password is wrong", body = ProblemDocument),
-        (status = 403, description = "The account has no such role", body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 401, description = "The user name or the password is wrong"),
+        (status = 403, description = "The account has no such role"),
+        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
     )
 )]
 #[post("/admin/login")]

@@ -14,7 +14,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::auth::TravellerAuth;
 use super::extract::Language;
 use super::orders::stored;
-use super::problem::ProblemDocument;
 use super::qr::{self, CodeView, QrQuery};
 use super::query::{Parameters, page_limit, read_cursor, write_cursor};
 use super::ticket_view::{self, TicketView};
@@ -53,9 +52,7 @@ struct TicketList {
     params(TicketsQuery),
     responses(
         (status = 200, body = TicketList),
-        (status = 401, body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-        (status = 503, description = "`STORAGE_UNAVAILABLE`", body = ProblemDocument),
+        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
 #[get("/my/tickets")]
@@ -110,9 +107,7 @@ impl Api {
     params(("ticketId" = String, Path)),
     responses(
         (status = 200, body = TicketView),
-        (status = 401, body = ProblemDocument),
-        (status = 404, description = "`TICKET_NOT_FOUND`: not there, or not yours", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 404, description = "`TICKET_NOT_FOUND`: not there, or not yours"),
     )
 )]
 #[get("/tickets/{ticketId}")]
@@ -134,11 +129,12 @@ async fn show_ticket(
     security(("bearer" = [])),
     params(("ticketId" = String, Path), QrQuery),
     responses(
-        (status = 200, description = "As JSON, or as an image", body = CodeView),
-        (status = 401, body = ProblemDocument),
-        (status = 404, description = "`TICKET_NOT_FOUND`", body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (
+            status = 200,
+            description = "As JSON, or as an image",
+            content((CodeView = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
+        ),
+        (status = 404, description = "`TICKET_NOT_FOUND`"),
     )
 )]
 #[get("/tickets/{ticketId}/qr")]
@@ -159,11 +155,12 @@ async fn show_ticket_code(
     security(("bearer" = [])),
     params(("orderId" = String, Path), QrQuery),
     responses(
-        (status = 200, description = "As JSON, or as an image", body = CodeView),
-        (status = 401, body = ProblemDocument),
-        (status = 404, description = "`ORDER_NOT_FOUND`", body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (
+            status = 200,
+            description = "As JSON, or as an image",
+            content((CodeView = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
+        ),
+        (status = 404, description = "`ORDER_NOT_FOUND`"),
     )
 )]
 #[get("/orders/{orderId}/qr")]

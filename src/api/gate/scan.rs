@@ -15,7 +15,6 @@ use utoipa::ToSchema;
 use super::sessions::presented;
 use crate::api::auth::StaffAuth;
 use crate::api::extract::{Body, Language};
-use crate::api::problem::ProblemDocument;
 use crate::api::ticket_view::{TicketView, ticket};
 use crate::api::{Api, Problem, view};
 
@@ -111,10 +110,9 @@ struct PreviousView<'a> {
     request_body = ScanRequest,
     responses(
         (status = 200, body = ScanView),
-        (status = 401, description = "Also `SESSION_ENDED`, `DEVICE_MISMATCH`", body = ProblemDocument),
-        (status = 403, description = "Not an operator", body = ProblemDocument),
-        (status = 422, body = ProblemDocument),
-        (status = 503, description = "Nothing was redeemed that is not durable; repeat with the same `requestId`", body = ProblemDocument),
+        (status = 401, description = "Also `SESSION_ENDED`, `DEVICE_MISMATCH`"),
+        (status = 403, description = "Not an operator"),
+        (status = 503, description = "Nothing was redeemed that is not durable; repeat with the same `requestId`"),
     )
 )]
 #[post("/tickets/scan")]

@@ -15,7 +15,6 @@ use utoipa::ToSchema;
 
 use crate::api::auth::{StaffAuth, new_secret, sha256};
 use crate::api::extract::Body;
-use crate::api::problem::ProblemDocument;
 use crate::api::staff_login::never_cached;
 use crate::api::{Api, Problem, view};
 
@@ -60,10 +59,8 @@ struct SessionOpened {
     request_body = OpenSession,
     responses(
         (status = 200, body = SessionOpened),
-        (status = 401, body = ProblemDocument),
-        (status = 403, description = "Not an operator", body = ProblemDocument),
-        (status = 422, description = "An unknown location or departure", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 403, description = "Not an operator"),
+        (status = 422, description = "An unknown location or departure"),
     )
 )]
 #[post("/validators/sessions")]
@@ -121,10 +118,8 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
     params(("sessionId" = String, Path)),
     responses(
         (status = 204),
-        (status = 401, body = ProblemDocument),
-        (status = 403, description = "Not an operator", body = ProblemDocument),
-        (status = 404, description = "`SESSION_NOT_FOUND`: not open, or not yours", body = ProblemDocument),
-        (status = 503, body = ProblemDocument),
+        (status = 403, description = "Not an operator"),
+        (status = 404, description = "`SESSION_NOT_FOUND`: not open, or not yours"),
     )
 )]
 #[delete("/validators/sessions/{sessionId}")]
