@@ -61,7 +61,11 @@ fn start() -> Option<Server> {
         .spawn()
         .unwrap();
     let input = keeper.stdin.take().unwrap();
-    let (base, simulator) = greeting(keeper.stdout.take().unwrap())?;
+    let Some((base, simulator)) = greeting(keeper.stdout.take().unwrap()) else {
+        drop(input);
+        keeper.wait().unwrap();
+        return None;
+    };
     Some(Server { base, simulator, data_dir, _keeper: (keeper, input) })
 }
 
