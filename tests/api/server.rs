@@ -12,6 +12,7 @@ const STARTS_MAX: u32 = 5;
 /// stops the server, waits, and removes the directory. The shell gives standard output away, so that the server's end
 /// can be seen.
 const KEEPER: &str = r#"
+trap "" INT
 directory="$1"; shift
 "$@" & server=$!
 exec >&-

@@ -70,3 +70,14 @@ async fn what_is_wrong_in_a_login_is_named() {
         client.post("/admin/login", &body).await.names(field);
     }
 }
+
+#[tokio::test]
+async fn r_admin_07_after_logging_out_a_token_is_worth_nothing() {
+    let client = Client::new();
+    let gate = client.operator("gate").await;
+    let other = client.operator("gate").await;
+    assert_eq!(gate.post("/auth/logout", &json!({})).await.status, 204);
+    gate.post("/auth/logout", &json!({})).await.problem(401, "UNAUTHENTICATED");
+    gate.post("/validators/sessions", &json!({ "deviceId": "out" })).await.problem(401, "UNAUTHENTICATED");
+    other.gate(&json!({ "deviceId": "out" })).await;
+}
