@@ -43,6 +43,8 @@ pub struct CatalogueActor {
     catalogue: Catalogue,
     log: KeyLog,
     vitals: Arc<Vitals>,
+    /// Version of the snapshot that everybody reads.
+    published: u64,
 }
 
 /// The catalogue as it wakes.
@@ -91,7 +93,9 @@ impl Owner for CatalogueActor {
     ) -> Result<CatalogueActor, Outage> {
         let key = KeyText::new(KEY).expect("a constant that fits");
         let log = KeyLog::wake(services.journal.clone(), key, seed.version)?;
-        Ok(CatalogueActor { services, catalogue: seed.catalogue, log, vitals })
+        // Its rows are durable.
+        services.catalogue.store(Arc::new(seed.catalogue.clone()));
+        Ok(CatalogueActor { services, catalogue: seed.catalogue, log, vitals, published: seed.version })
     }
 }
 
@@ -120,13 +124,14 @@ impl Handler<Configure> for CatalogueActor {
             ctx.stop();
             Outage::Journal
         })?;
-        self.vitals.appended(position);
 
-        let snapshot = Arc::new(self.catalogue.clone());
+        let (snapshot, version) = (Arc::new(self.catalogue.clone()), self.log.version());
         let durable = self.services.journal.wait(position).into_actor(self);
         ctx.spawn(durable.map(move |durable, actor, _| {
-            // If it never became durable the journal has failed, and the process ends.
-            if durable.is_ok() {
+            // If it never became durable the journal has failed, and the process ends. actix does not keep the order
+            // of futures that are ready together.
+            if durable.is_ok() && version > actor.published {
+                actor.published = version;
                 actor.services.catalogue.store(snapshot);
             }
         }));

@@ -15,13 +15,16 @@ use crate::journal::KeyText;
 use crate::log::KeyLog;
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::StoreError;
-use crate::registry::{Fingerprint, Keys, Owner, Vitals};
+use crate::registry::{Fingerprint, Keys, Owner, Sleep, Vitals};
 use crate::rows::Rows;
 use crate::services::Services;
 use crate::timer::Timer;
+use crate::turn::Turn;
 
 /// How long after its arrival a departure stays in memory.
 const KEPT_AFTER_ARRIVAL_SECONDS: i64 = 3 * 60 * 60;
+/// A departure that may not sleep yet, because it is not projected, looks again after this long.
+const LOOKS_AGAIN_SECONDS: i64 = 60;
 
 /// Anything that changes seats. The answer has the labels of the hold's seats.
 #[derive(Clone, Debug)]
@@ -59,6 +62,8 @@ pub struct DepartureActor {
     vitals: Arc<Vitals>,
     occupancy: Arc<Occupancy>,
     timer: Timer,
+    turn: Turn,
+    sleeps_at: Timestamp,
 }
 
 /// A departure as it wakes: unborn, or from its rows.
@@ -109,8 +114,18 @@ impl Owner for DepartureActor {
     ) -> Result<DepartureActor, Outage> {
         let log = KeyLog::wake(services.journal.clone(), key_of(&id), seed.version)?;
         let occupancy = services.board.open(&seed.inventory);
-        let timer = Timer::default();
-        Ok(DepartureActor { services, id, inventory: seed.inventory, log, vitals, occupancy, timer })
+        let sleeps_at = over_at(&seed.inventory);
+        Ok(DepartureActor {
+            services,
+            id,
+            inventory: seed.inventory,
+            log,
+            vitals,
+            occupancy,
+            timer: Timer::default(),
+            turn: Turn::default(),
+            sleeps_at,
+        })
     }
 }
 
@@ -121,6 +136,12 @@ pub fn seed(departure: &DepartureRow, holds: &[HoldRow], now: Timestamp) -> Resu
         Outage::Rebuilding
     })?;
     Ok(Seed { inventory, version: key_version(departure, holds) })
+}
+
+/// When nobody has anything to do with a departure any more.
+fn over_at(inventory: &Inventory) -> Timestamp {
+    let arrival = inventory.spec().calls.last().map_or(Timestamp::MAX, |call| call.arrives_at);
+    arrival.plus_seconds(KEPT_AFTER_ARRIVAL_SECONDS)
 }
 
 fn storage(id: &DepartureId, error: &StoreError) -> Outage {
@@ -162,7 +183,8 @@ impl DepartureActor {
             ctx.stop();
             Outage::Journal
         })?;
-        self.vitals.appended(position);
+        #[cfg(test)]
+        self.services.faults.strike(&self.id, crate::testing::Fault::AfterAppend);
         self.occupancy.publish(&self.inventory, events.iter().flat_map(Event::touched_seats));
         self.arm(ctx);
         Ok(Reply::ok((), position))
@@ -170,30 +192,46 @@ impl DepartureActor {
 
     fn arm(&mut self, ctx: &mut Context<DepartureActor>) {
         let now = self.services.clock.now();
-        let deadline = self.inventory.next_deadline().or_else(|| self.sleeps_at());
-        self.timer.arm(ctx, now, deadline, DepartureActor::wake);
+        let deadline = self.inventory.next_deadline().unwrap_or(self.sleeps_at);
+        self.timer.arm(ctx, now, Some(deadline), DepartureActor::wake);
     }
 
-    fn sleeps_at(&self) -> Option<Timestamp> {
-        let arrival = self.inventory.spec().calls.last()?.arrives_at;
-        Some(arrival.plus_seconds(KEPT_AFTER_ARRIVAL_SECONDS))
+    fn may_sleep(&self) -> bool {
+        let over = self.inventory.next_deadline().is_none() && self.services.clock.now() >= over_at(&self.inventory);
+        over && *self.services.projected.borrow() >= self.log.last()
+    }
+
+    /// Until its first record a departure is what the catalogue says, also when that has changed since it woke (rule 4).
+    fn follow_catalogue(&mut self) {
+        if self.log.version() > 0 {
+            return;
+        }
+        let Some(spec) = self.services.catalogue.load().departure_spec(&self.id) else { return };
+        if spec == *self.inventory.spec() {
+            return;
+        }
+        if let Ok(inventory) = Inventory::unborn(spec) {
+            self.occupancy = self.services.board.open(&inventory);
+            self.sleeps_at = over_at(&inventory);
+            self.inventory = inventory;
+        }
     }
 
     fn wake(&mut self, ctx: &mut Context<DepartureActor>) {
         self.timer.fired();
-        // The answer is for nobody; a failure has been reported and ends the actor.
-        let _ = self.apply(&Command::Expire, ctx);
+        if self.apply(&Command::Expire, ctx).is_err() {
+            // It has been reported and ends the actor.
+            return;
+        }
         let now = self.services.clock.now();
         for hold in self.inventory.overdue(now) {
             tracing::error!(departure.id = %self.id, %hold, "Hold {hold} waits for a close long after its payment ended");
         }
-        let over = self.inventory.next_deadline().is_none() && self.sleeps_at().is_some_and(|at| at <= now);
-        if over && *self.services.projected.borrow() >= self.log.last() {
-            self.services.board.close(&self.id);
-            self.log.retire();
+        if self.may_sleep() {
             self.services.departures.retire(&self.id);
-            ctx.stop();
-            return;
+        }
+        if now >= self.sleeps_at {
+            self.sleeps_at = now.plus_seconds(LOOKS_AGAIN_SECONDS);
         }
         self.arm(ctx);
     }
@@ -209,9 +247,27 @@ impl Handler<Seats> for DepartureActor {
 
     fn handle(&mut self, message: Seats, ctx: &mut Context<DepartureActor>) -> Answer<Vec<Box<str>>> {
         self.vitals.handling(message.fingerprint());
+        #[cfg(test)]
+        self.services.faults.strike(&self.id, crate::testing::Fault::AtMessage);
+        self.follow_catalogue();
         let reply = self.apply(&message.0, ctx)?;
         self.vitals.handled();
+        self.turn.taken(ctx);
         let seats = hold_of(&message.0).map_or_else(Vec::new, |(hold, _)| self.seats_of(hold));
         Ok(reply.map(|()| seats))
+    }
+}
+
+impl Handler<Sleep> for DepartureActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Sleep, ctx: &mut Context<DepartureActor>) {
+        if self.may_sleep() {
+            self.services.board.close(&self.id);
+            self.log.retire();
+            ctx.stop();
+        } else {
+            self.services.departures.stay(&self.id);
+        }
     }
 }

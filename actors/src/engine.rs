@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use deeptravel_domain::catalogue::Command as CatalogueCommand;
 use deeptravel_domain::identity::Command as IdentityCommand;
 use deeptravel_domain::ids::OrderId;
@@ -20,14 +21,14 @@ use crate::desk::{Forget, KEYS_KEPT_SECONDS, Place, Placed};
 use crate::directory::Directory;
 use crate::identity::{Identify, LogAttempt};
 use crate::journal::{Journal, Position};
-use crate::order::{Cancel, Learn, OpenPayment, Pending, Redeem, View};
+use crate::order::{Cancel, Learn, OpenPayment, Pending, Placement, Redeem, View};
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::Quarantine;
 use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError};
 use crate::registry::Keys;
 use crate::rows::QuarantineRow;
 use crate::services::{DESKS, SalesPolicy, Services};
-use crate::{catalogue, departure, identity, order, payment};
+use crate::{catalogue, departure, desk, identity, order, payment};
 
 /// Orders with tickets for departures within this time are loaded at the start.
 const WARM_SECONDS: i64 = 24 * 60 * 60;
@@ -88,12 +89,15 @@ impl Engine {
             projected: parts.projected,
             io: parts.io,
             sales: parts.sales,
+            in_flight: DashMap::new(),
             departures: Keys::new(arbiters.clone(), services.clone()),
             orders: Keys::new(arbiters.clone(), services.clone()),
             desks: Keys::new(arbiters.clone(), services.clone()),
             configuration: Keys::new(arbiters.clone(), services.clone()),
             identities: Keys::new(arbiters.clone(), services.clone()),
             payments: Keys::new(arbiters.clone(), services.clone()),
+            #[cfg(test)]
+            faults: crate::testing::Faults::default(),
         });
 
         services.configuration.put(&catalogue::KEY, catalogue);
@@ -128,9 +132,6 @@ impl Engine {
 
     /// Makes an order or finds the one that the key made before. `true`: it was made now.
     pub async fn place(&self, wish: Wish) -> Answer<(Box<Order>, bool)> {
-        if self.services.journal.space().is_rationed() {
-            return Err(Outage::JournalFull);
-        }
         let services = &self.services;
         let desk = services.desk_of(wish.traveller);
         let (traveller, key) = (wish.traveller, wish.idempotency_key.clone());
@@ -140,9 +141,11 @@ impl Engine {
                 Placed::New(pending) => return Ok(wait(pending).await?.map(|order| (order, true))),
                 Placed::Joined(pending) => return Ok(wait(pending).await?.map(|order| (order, false))),
                 Placed::Refused(rejection) => return Ok(Reply::rejected(rejection, services.journal.appended())),
+                Placed::NoSpace => return Err(Outage::JournalFull),
                 Placed::Known(id) => {
-                    if let Some(answer) = services.orders.ask(&id, View).await? {
-                        return Ok(answer?.map(|order| (order, false)));
+                    // It may still be on its way, if its desk was rebuilt meanwhile.
+                    if let Some(pending) = services.orders.ask(&id, Placement).await? {
+                        return Ok(wait(pending).await?.map(|order| (order, false)));
                     }
                     let forget = Forget { traveller, idempotency_key: key.clone(), order: id };
                     services.desks.ask(&desk, forget).await?;
@@ -224,7 +227,7 @@ fn put_desks(services: &Services, entries: Vec<DeskEntry>) {
         }
     }
     for (shard, entries) in desks.into_iter().enumerate() {
-        services.desks.put(&shard, entries);
+        services.desks.put(&shard, desk::Seed { entries, in_flight: Vec::new() });
     }
 }
 

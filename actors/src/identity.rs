@@ -138,13 +138,12 @@ impl IdentityActor {
 
     fn append(&mut self, rows: &Rows, ctx: &mut Context<IdentityActor>) -> Result<(), Outage> {
         let now = self.services.clock.now();
-        let position = self.log.append(rows, now).map_err(|error| {
+        self.log.append(rows, now).map_err(|error| {
             tracing::error!(%error, "Identities cannot be written: {error}");
             self.vitals.fail();
             ctx.stop();
             Outage::Journal
         })?;
-        self.vitals.appended(position);
         Ok(())
     }
 

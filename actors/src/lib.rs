@@ -25,3 +25,4 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod turn;

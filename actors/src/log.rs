@@ -29,6 +29,11 @@ impl KeyLog {
         Ok(KeyLog { journal, key, version, last })
     }
 
+    /// The version of the last record; 0 before the first.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The version that the next record will have.
     pub fn next_version(&self) -> u64 {
         self.version + 1

@@ -93,7 +93,6 @@ impl Handler<Quarantine> for PaymentSupervisor {
             ctx.stop();
             Outage::Journal
         })?;
-        self.vitals.appended(position);
         Ok(Reply::ok((), position))
     }
 }

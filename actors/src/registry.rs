@@ -5,21 +5,20 @@
 //! mailbox is no bound. So an actor runs as a task that the registry watches; when the task has ended by a panic, a new
 //! actor is built from durable rows once they contain everything the old one had appended.
 
-use std::collections::HashMap;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::dev::{ToEnvelope, channel};
+use actix::prelude::Request;
 use actix::{Actor, Addr, Context, Handler, Message};
 use actix_rt::ArbiterHandle;
-use dashmap::{DashMap, DashSet, Entry};
+use dashmap::{DashMap, Entry};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::journal::Position;
 use crate::outage::Outage;
 use crate::services::Services;
 
@@ -27,14 +26,22 @@ use crate::services::Services;
 /// together (spec section 12), and small enough that their replies fit memory.
 const ASKS_MAX: usize = 32_768;
 
+/// Keys of one kind that may be read from Postgres at once; more would only queue for its connections (rule 13).
+const WAKES_MAX: usize = 1_024;
+
 /// Envelopes an actor's queue takes before senders are parked. The real bound is [`ASKS_MAX`].
 const MAILBOX: usize = 16;
 
 /// A command that ended its owner this often is set aside (rule 20).
 const DEATHS_MAX: u32 = 2;
 
-/// Pause between attempts to rebuild an owner while Postgres is away.
-const REBUILD_PAUSE: Duration = Duration::from_millis(500);
+/// Commands whose deaths are remembered. Each was a bug that was reported; beyond so many the server has other worries.
+const DEATHS_KEPT: usize = 4_096;
+
+/// First and longest pause between attempts to rebuild an owner; it doubles in between. An owner that lived shorter
+/// than the first is not rebuilt before it, so that one that breaks at once does not keep a core busy.
+const REBUILD_PAUSE: Duration = Duration::from_millis(250);
+const REBUILD_PAUSE_LONGEST: Duration = Duration::from_secs(15);
 
 /// Fingerprint of messages that are not set aside: they only read, or come from administrators who see the fault.
 pub const NOT_TOLD_APART: u64 = 0;
@@ -45,6 +52,14 @@ pub trait Fingerprint {
     fn fingerprint(&self) -> u64;
 }
 
+/// The last message of an owner that wants to sleep, see [`Keys::retire`].
+#[derive(Debug)]
+pub struct Sleep;
+
+impl Message for Sleep {
+    type Result = ();
+}
+
 /// The shell of one key's machine, as the registry needs it.
 pub trait Owner: Actor<Context = Context<Self>> {
     type Id: Clone + Eq + Hash + Debug + Display + Send + Sync + 'static;
@@ -52,9 +67,6 @@ pub trait Owner: Actor<Context = Context<Self>> {
     type Seed: Send + 'static;
 
     const KIND: &'static str;
-
-    /// Whether a successor reads rows that other owners wrote: it then waits until all of them are projected.
-    const READS_OTHERS: bool = false;
 
     fn keys(services: &Services) -> &Keys<Self>;
 
@@ -66,9 +78,9 @@ pub trait Owner: Actor<Context = Context<Self>> {
 }
 
 /// What the registry knows of a running actor without asking it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Vitals {
-    last_position: AtomicU64,
+    born: Instant,
     /// Fingerprint of the message being handled; 0 between messages.
     handling: AtomicU64,
     /// The machine is ahead of its log: the actor has stopped itself and must be rebuilt.
@@ -76,6 +88,10 @@ pub struct Vitals {
 }
 
 impl Vitals {
+    fn new() -> Vitals {
+        Vitals { born: Instant::now(), handling: AtomicU64::new(0), failed: AtomicBool::new(false) }
+    }
+
     pub fn handling(&self, fingerprint: u64) {
         self.handling.store(fingerprint, Ordering::Relaxed);
     }
@@ -88,16 +104,13 @@ impl Vitals {
         self.failed.store(true, Ordering::Release);
     }
 
-    pub fn appended(&self, position: Position) {
-        self.last_position.store(position.0, Ordering::Release);
-    }
-
-    pub fn last_position(&self) -> Position {
-        Position(self.last_position.load(Ordering::Acquire))
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 }
 
-type Waiting<A> = oneshot::Sender<Result<Option<Addr<A>>, Outage>>;
+/// Told `true` when the key has an owner again, `false` when there is no such key.
+type Waiting = oneshot::Sender<Result<bool, Outage>>;
 
 enum Slot<A: Owner> {
     Live {
@@ -105,13 +118,14 @@ enum Slot<A: Owner> {
         generation: u64,
     },
     /// Being read from Postgres; these wait.
-    Waking(Vec<Waiting<A>>),
+    Waking(Vec<Waiting>),
     /// On its way out of memory; these wait until it has ended and then wake it again.
     Retiring {
+        addr: Addr<A>,
         generation: u64,
-        waiting: Vec<Waiting<A>>,
+        waiting: Vec<Waiting>,
     },
-    /// Ended by a panic; answered 503 until it is back.
+    /// Ended by a fault; answered 503 until it is back.
     Rebuilding,
 }
 
@@ -121,9 +135,12 @@ pub struct Keys<A: Owner> {
     arbiters: Vec<ArbiterHandle>,
     services: Weak<Services>,
     asks: AtomicUsize,
+    wakes: AtomicUsize,
     generations: AtomicU64,
-    deaths: DashMap<A::Id, HashMap<u64, u32>>,
-    set_aside: DashSet<(A::Id, u64)>,
+    /// How often a command has ended its owner.
+    deaths: DashMap<(A::Id, u64), u32>,
+    /// How many commands are set aside: while there are none, asking need not look.
+    set_aside: AtomicUsize,
     restarts: AtomicU64,
 }
 
@@ -142,6 +159,19 @@ impl Drop for Ask<'_> {
     }
 }
 
+/// What becomes of a message.
+enum Way<A: Owner, M>
+where
+    A: Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    Sent(Request<A, M>),
+    /// The owner is not there yet.
+    Wait(M, oneshot::Receiver<Result<bool, Outage>>),
+}
+
 impl<A: Owner> Keys<A> {
     pub fn new(arbiters: Vec<ArbiterHandle>, services: Weak<Services>) -> Keys<A> {
         Keys {
@@ -149,9 +179,10 @@ impl<A: Owner> Keys<A> {
             arbiters,
             services,
             asks: AtomicUsize::new(0),
+            wakes: AtomicUsize::new(0),
             generations: AtomicU64::new(1),
             deaths: DashMap::new(),
-            set_aside: DashSet::new(),
+            set_aside: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
         }
     }
@@ -161,13 +192,15 @@ impl<A: Owner> Keys<A> {
         self.slots.len()
     }
 
-    /// Actors rebuilt after a panic since the start.
+    /// Actors rebuilt after a fault since the start.
     pub fn restarts(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)
     }
 
     /// Sends a message to a key's owner, waking it if it sleeps. `Ok(None)`: there is no such key.
-    pub async fn ask<M>(&self, id: &A::Id, message: M) -> Result<Option<M::Result>, Outage>
+    ///
+    /// After [`Outage::Rebuilding`] the message may have had its effect or not, as after a crash of the process.
+    pub async fn ask<M>(&self, id: &A::Id, mut message: M) -> Result<Option<M::Result>, Outage>
     where
         M: Message + Fingerprint + Send + 'static,
         M::Result: Send,
@@ -179,18 +212,36 @@ impl<A: Owner> Keys<A> {
             return Err(Outage::Overloaded);
         }
         let _ask = Ask(&self.asks);
-        if !self.set_aside.is_empty() && self.set_aside.contains(&(id.clone(), message.fingerprint())) {
+        if self.is_set_aside(id, message.fingerprint()) {
             return Err(Outage::SetAside);
         }
-        let Some(addr) = self.address(id).await? else { return Ok(None) };
-        // A closed mailbox: it panicked, or went to sleep between the look-up and the send. Nothing was decided.
-        addr.send(message).await.map(Some).map_err(|_| Outage::Rebuilding)
+        loop {
+            match self.send(id, message)? {
+                Way::Sent(request) => return request.await.map(Some).map_err(|_| Outage::Rebuilding),
+                Way::Wait(unsent, awake) => match awake.await {
+                    Ok(Ok(true)) => message = unsent,
+                    Ok(Ok(false)) => return Ok(None),
+                    Ok(Err(outage)) => return Err(outage),
+                    Err(_) => return Err(Outage::Rebuilding),
+                },
+            }
+        }
     }
 
-    async fn address(&self, id: &A::Id) -> Result<Option<Addr<A>>, Outage> {
+    /// Puts the message into the owner's mailbox while the key's slot is locked: an owner that wants to sleep has it
+    /// before [`Sleep`], or its sender finds the key retiring.
+    fn send<M>(&self, id: &A::Id, message: M) -> Result<Way<A, M>, Outage>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        // A fresh clone always has room for one message; the slot's own address might be parked.
+        let deliver = |addr: &Addr<A>, message| Ok(Way::Sent(addr.clone().send(message)));
         if let Some(slot) = self.slots.get(id) {
             match &*slot {
-                Slot::Live { addr, .. } => return Ok(Some(addr.clone())),
+                Slot::Live { addr, .. } => return deliver(addr, message),
                 Slot::Rebuilding => return Err(Outage::Rebuilding),
                 Slot::Waking(_) | Slot::Retiring { .. } => {}
             }
@@ -198,23 +249,29 @@ impl<A: Owner> Keys<A> {
         let (sender, receiver) = oneshot::channel();
         match self.slots.entry(id.clone()) {
             Entry::Occupied(mut entry) => match entry.get_mut() {
-                Slot::Live { addr, .. } => return Ok(Some(addr.clone())),
+                Slot::Live { addr, .. } => return deliver(addr, message),
                 Slot::Rebuilding => return Err(Outage::Rebuilding),
                 Slot::Waking(waiting) | Slot::Retiring { waiting, .. } => waiting.push(sender),
             },
             Entry::Vacant(entry) => {
+                if self.wakes.load(Ordering::Relaxed) >= WAKES_MAX {
+                    return Err(Outage::Overloaded);
+                }
                 entry.insert(Slot::Waking(vec![sender]));
                 self.wake(id.clone());
             }
         }
-        receiver.await.unwrap_or(Err(Outage::Rebuilding))
+        Ok(Way::Wait(message, receiver))
     }
 
     fn wake(&self, id: A::Id) {
         let Some(services) = self.services.upgrade() else { return };
+        self.wakes.fetch_add(1, Ordering::Relaxed);
         services.io.clone().spawn(async move {
-            let loaded = A::load(Arc::clone(&services), id.clone()).await;
-            A::keys(&services).woken(&id, loaded);
+            let loaded = load::<A>(&services, &id).await;
+            let keys = A::keys(&services);
+            keys.wakes.fetch_sub(1, Ordering::Relaxed);
+            keys.woken(&id, loaded);
         });
     }
 
@@ -224,43 +281,38 @@ impl<A: Owner> Keys<A> {
         let waiting = std::mem::take(waiting);
         let result = match loaded {
             Ok(Some(seed)) => {
-                let (slot, addr) = self.start(id, seed);
-                entry.insert(slot);
-                Ok(Some(addr))
+                entry.insert(self.start(id, seed));
+                drop(entry);
+                Ok(true)
             }
             Ok(None) => {
                 entry.remove();
-                Ok(None)
+                Ok(false)
             }
             Err(outage) => {
                 entry.remove();
                 Err(outage)
             }
         };
-        for sender in waiting {
-            // Whoever asked may have gone.
-            let _ = sender.send(result.clone());
-        }
+        tell(waiting, result);
     }
 
-    /// Starts an owner that is known not to exist yet, or whose rows have been read in bulk.
-    pub fn put(&self, id: &A::Id, seed: A::Seed) -> Option<Addr<A>> {
+    /// Starts an owner that is known not to exist yet, or whose rows have been read in bulk. `false`: it exists.
+    pub fn put(&self, id: &A::Id, seed: A::Seed) -> bool {
         match self.slots.entry(id.clone()) {
-            Entry::Occupied(_) => None,
+            Entry::Occupied(_) => false,
             Entry::Vacant(entry) => {
-                let (slot, addr) = self.start(id, seed);
-                entry.insert(slot);
-                Some(addr)
+                entry.insert(self.start(id, seed));
+                true
             }
         }
     }
 
-    fn start(&self, id: &A::Id, seed: A::Seed) -> (Slot<A>, Addr<A>) {
+    /// To be called while the key's slot is locked, so that an owner that ends at once finds itself in it.
+    fn start(&self, id: &A::Id, seed: A::Seed) -> Slot<A> {
         let (sender, receiver) = channel::channel(MAILBOX);
-        let addr = Addr::new(sender);
-        let vitals = Arc::new(Vitals::default());
+        let vitals = Arc::new(Vitals::new());
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        let slot = Slot::Live { addr: addr.clone(), generation };
         let (services, id) = (self.services.clone(), id.clone());
         self.arbiter(&id).spawn_fn(move || {
             let Some(services) = services.upgrade() else { return };
@@ -277,7 +329,7 @@ impl<A: Owner> Keys<A> {
                 A::keys(&services).ended(&id, generation, &vitals, ended);
             });
         });
-        (slot, addr)
+        Slot::Live { addr: Addr::new(sender), generation }
     }
 
     fn arbiter(&self, id: &A::Id) -> &ArbiterHandle {
@@ -294,91 +346,130 @@ impl<A: Owner> Keys<A> {
         ended: Result<Result<(), Outage>, tokio::task::JoinError>,
     ) {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
-        match entry.get_mut() {
-            Slot::Live { generation: current, .. } if *current == generation => {}
-            Slot::Retiring { generation: current, waiting } if *current == generation => {
+        let waiting = match entry.get_mut() {
+            Slot::Live { generation: current, .. } if *current == generation => Vec::new(),
+            Slot::Retiring { generation: current, waiting, .. } if *current == generation => std::mem::take(waiting),
+            // Its successor runs already.
+            Slot::Live { .. } | Slot::Retiring { .. } | Slot::Waking(_) | Slot::Rebuilding => return,
+        };
+        match ended {
+            Ok(Ok(())) if !vitals.has_failed() => {
                 if waiting.is_empty() {
                     entry.remove();
                 } else {
-                    let waiting = std::mem::take(waiting);
                     entry.insert(Slot::Waking(waiting));
-                    drop(entry);
                     self.wake(id.clone());
                 }
-                return;
-            }
-            // Its successor runs already.
-            Slot::Live { .. } | Slot::Retiring { .. } | Slot::Waking(_) | Slot::Rebuilding => return,
-        }
-        match ended {
-            Ok(Ok(())) if !vitals.failed.load(Ordering::Acquire) => {
-                entry.remove();
                 return;
             }
             Ok(Ok(())) => tracing::error!(kind = A::KIND, %id, "{} {id} could not write and is rebuilt", A::KIND),
             Ok(Err(outage)) => tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND),
             Err(error) => {
                 tracing::error!(kind = A::KIND, %id, %error, "{} {id} panicked and is rebuilt", A::KIND);
+                self.count_death(id, vitals.handling.load(Ordering::Relaxed));
             }
         }
         entry.insert(Slot::Rebuilding);
         drop(entry);
+        tell(waiting, Err(Outage::Rebuilding));
         self.restarts.fetch_add(1, Ordering::Relaxed);
-        self.count_death(id, vitals.handling.load(Ordering::Relaxed));
-        self.rebuild(id.clone(), vitals.last_position());
+        self.rebuild(id.clone(), REBUILD_PAUSE.saturating_sub(vitals.born.elapsed()));
     }
 
     fn count_death(&self, id: &A::Id, fingerprint: u64) {
-        if fingerprint == 0 {
+        if fingerprint == NOT_TOLD_APART || self.deaths.len() >= DEATHS_KEPT {
             return;
         }
-        let mut deaths = self.deaths.entry(id.clone()).or_default();
-        let count = deaths.entry(fingerprint).or_default();
+        let mut count = self.deaths.entry((id.clone(), fingerprint)).or_default();
         *count += 1;
-        if *count >= DEATHS_MAX {
+        if *count == DEATHS_MAX {
             tracing::error!(kind = A::KIND, %id, fingerprint, "A command that broke {id} twice is set aside");
-            self.set_aside.insert((id.clone(), fingerprint));
+            self.set_aside.fetch_add(1, Ordering::Release);
         }
     }
 
+    fn is_set_aside(&self, id: &A::Id, fingerprint: u64) -> bool {
+        if self.set_aside.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        self.deaths.get(&(id.clone(), fingerprint)).is_some_and(|count| *count >= DEATHS_MAX)
+    }
+
     /// A successor starts from rows that contain everything its predecessor appended.
-    fn rebuild(&self, id: A::Id, appended: Position) {
+    fn rebuild(&self, id: A::Id, mut pause: Duration) {
         let Some(services) = self.services.upgrade() else { return };
+        let appended = services.journal.appended();
         services.io.clone().spawn(async move {
             let keys = A::keys(&services);
-            let appended = if A::READS_OTHERS { services.journal.appended() } else { appended };
             let mut projected = services.projected.clone();
             if projected.wait_for(|position| *position >= appended).await.is_err() {
+                // Projection has halted, so the process ends.
                 return;
             }
             loop {
-                match A::load(Arc::clone(&services), id.clone()).await {
-                    Ok(Some(seed)) => {
-                        let (slot, _) = keys.start(&id, seed);
-                        keys.slots.insert(id, slot);
-                        return;
-                    }
-                    Ok(None) => {
-                        keys.slots.remove(&id);
-                        return;
-                    }
+                tokio::time::sleep(pause).await;
+                match load::<A>(&services, &id).await {
+                    Ok(seed) => return keys.rebuilt(&id, seed),
                     Err(outage) => {
                         tracing::warn!(kind = A::KIND, %id, %outage, "{} {id} cannot be rebuilt yet", A::KIND);
-                        tokio::time::sleep(REBUILD_PAUSE).await;
+                        pause = (pause * 2).clamp(REBUILD_PAUSE, REBUILD_PAUSE_LONGEST);
                     }
                 }
             }
         });
     }
 
-    /// Takes a key out of memory: its actor ends, and whoever asks meanwhile waits until it has. The caller, the actor
-    /// itself, has made sure that everything is projected and nothing is under way, and stops right after.
-    pub fn retire(&self, id: &A::Id) {
-        if let Some(mut slot) = self.slots.get_mut(id)
-            && let Slot::Live { generation, .. } = &*slot
-        {
-            let generation = *generation;
-            *slot = Slot::Retiring { generation, waiting: Vec::new() };
+    fn rebuilt(&self, id: &A::Id, seed: Option<A::Seed>) {
+        let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
+        match seed {
+            Some(seed) => {
+                entry.insert(self.start(id, seed));
+            }
+            None => {
+                entry.remove();
+            }
         }
+    }
+
+    /// An owner asks to leave memory: from here on whoever asks waits, and after the messages it has got already it
+    /// gets [`Sleep`]. Then it either stops, everything being projected and nothing under way, or [`Keys::stay`]s.
+    pub fn retire(&self, id: &A::Id)
+    where
+        A: Handler<Sleep>,
+    {
+        if let Some(mut slot) = self.slots.get_mut(id)
+            && let Slot::Live { addr, generation } = &*slot
+        {
+            let (addr, generation) = (addr.clone(), *generation);
+            // A fresh clone has room; the mailbox is open, because its owner is calling.
+            let _ = addr.clone().try_send(Sleep);
+            *slot = Slot::Retiring { addr, generation, waiting: Vec::new() };
+        }
+    }
+
+    /// The owner that asked to leave has something to do again.
+    pub fn stay(&self, id: &A::Id) {
+        let Some(mut slot) = self.slots.get_mut(id) else { return };
+        let Slot::Retiring { addr, generation, waiting } = &mut *slot else { return };
+        let waiting = std::mem::take(waiting);
+        *slot = Slot::Live { addr: addr.clone(), generation: *generation };
+        drop(slot);
+        tell(waiting, Ok(true));
+    }
+}
+
+/// Reads a key's rows. A panic in there is a fault of the key, not of those who wait for it.
+async fn load<A: Owner>(services: &Arc<Services>, id: &A::Id) -> Result<Option<A::Seed>, Outage> {
+    let loading = tokio::spawn(A::load(Arc::clone(services), id.clone()));
+    loading.await.unwrap_or_else(|error| {
+        tracing::error!(kind = A::KIND, %id, %error, "Reading {} {id} panicked", A::KIND);
+        Err(Outage::Rebuilding)
+    })
+}
+
+fn tell(waiting: Vec<Waiting>, result: Result<bool, Outage>) {
+    for sender in waiting {
+        // Whoever asked may have gone.
+        let _ = sender.send(result);
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
 use deeptravel_domain::order::PaymentPolicy;
@@ -18,7 +19,7 @@ use crate::identity::IdentityActor;
 use crate::journal::{Journal, Position};
 use crate::order::OrderActor;
 use crate::payment::PaymentSupervisor;
-use crate::ports::{PaymentGateway, Store};
+use crate::ports::{DeskEntry, PaymentGateway, Store};
 use crate::registry::Keys;
 
 /// Limits of selling, from configuration.
@@ -50,12 +51,16 @@ pub struct Services {
     /// Runs everything that waits for the network.
     pub io: tokio::runtime::Handle,
     pub sales: SalesPolicy,
+    /// Orders that are being made: no record tells of them yet. A desk that is rebuilt reads them here.
+    pub in_flight: DashMap<OrderId, DeskEntry>,
     pub departures: Keys<DepartureActor>,
     pub orders: Keys<OrderActor>,
     pub desks: Keys<Desk>,
     pub configuration: Keys<CatalogueActor>,
     pub identities: Keys<IdentityActor>,
     pub payments: Keys<PaymentSupervisor>,
+    #[cfg(test)]
+    pub faults: crate::testing::Faults,
 }
 
 /// Desks; enough that they spread over arbiters, few enough that each has work.

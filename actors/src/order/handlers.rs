@@ -13,11 +13,21 @@ use crate::registry::Fingerprint;
 /// What WeChat shows as the thing paid for; at most 127 characters.
 const DESCRIPTION: &str = "DeepTravel 车船票";
 
+impl OrderActor {
+    /// An order that is still being made does not exist for those who ask by its id.
+    fn unplaced<T>(&self) -> Reply<T> {
+        Reply::rejected(Rejection::OrderNotFound, self.log.last())
+    }
+}
+
 impl Handler<View> for OrderActor {
     type Result = Answer<Box<Order>>;
 
     fn handle(&mut self, _: View, _: &mut Context<OrderActor>) -> Answer<Box<Order>> {
         self.asked_at = self.services.clock.now();
+        if !self.order.is_placed() {
+            return Ok(self.unplaced());
+        }
         Ok(Reply::ok(Box::new(self.order.clone()), self.log.last()))
     }
 }
@@ -112,6 +122,9 @@ impl Handler<Redeem> for OrderActor {
     type Result = Answer<(ScanOutcome, Box<Order>)>;
 
     fn handle(&mut self, message: Redeem, ctx: &mut Context<OrderActor>) -> Answer<(ScanOutcome, Box<Order>)> {
+        if !self.order.is_placed() {
+            return Ok(self.unplaced());
+        }
         self.vitals.handling(message.fingerprint());
         let reply = self.apply(&Command::Scan(message.0), ctx)?;
         self.vitals.handled();

@@ -20,7 +20,7 @@ impl Message for View {
     type Result = Answer<Box<Order>>;
 }
 
-/// Seats held or not: the first answer of a new order.
+/// Seats held or not: the first answer of a new order, or the order itself when it has been given before.
 #[derive(Debug)]
 pub struct Placement;
 

@@ -6,8 +6,10 @@ mod messages;
 mod steps;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix::{Actor, ActorContext, AsyncContext, Context, WrapFuture};
+use actix::fut::ActorFutureExt;
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
 use deeptravel_domain::order::{Command, Draft, Effect, Event, Order, OrderStatus, PaymentState, StepFailure};
@@ -19,18 +21,20 @@ use tokio::sync::oneshot;
 
 pub use messages::{Cancel, Learn, OpenPayment, Pending, Placement, Redeem, View};
 
-use crate::desk::Settled;
+use crate::desk::{InFlight, Settled};
 use crate::journal::KeyText;
 use crate::log::KeyLog;
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::StoreError;
-use crate::registry::{Keys, Owner, Vitals};
+use crate::registry::{Keys, Owner, Sleep, Vitals};
 use crate::rows::Rows;
 use crate::services::Services;
 use crate::timer::Timer;
 
 /// A settled order is kept in memory this long after it was last asked for.
 const IDLE_SECONDS: i64 = 10 * 60;
+/// Pause before the desk is told again of what it could not be told.
+const TELL_AGAIN: Duration = Duration::from_millis(500);
 /// An order with a ticket for a departure within this time stays in memory (rule 6).
 const WARM_SECONDS: i64 = 24 * 60 * 60;
 
@@ -48,9 +52,21 @@ pub struct OrderActor {
     payments: Vec<oneshot::Sender<Answer<Box<Order>>>>,
     cancels: Vec<oneshot::Sender<Answer<Box<Order>>>>,
     facts: Vec<oneshot::Sender<Answer<()>>>,
-    /// The desk counts the order among those that hold unpaid seats.
-    counted: bool,
+    /// Noted while the order has no record and no refusal yet.
+    in_flight: Option<InFlight>,
+    desk: DeskCount,
     asked_at: Timestamp,
+}
+
+/// What the desk knows of the order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum DeskCount {
+    /// It counts it among those that hold unpaid seats.
+    Unpaid,
+    /// It is being told that it no longer is.
+    Telling,
+    /// It does not count it.
+    Settled,
 }
 
 /// An order as it wakes: as a draft, or from its rows.
@@ -58,11 +74,19 @@ pub struct OrderActor {
 pub struct Seed {
     order: Box<Order>,
     version: u64,
+    /// Of a draft: the note that it is being made, and who waits for it.
+    placing: Option<(InFlight, oneshot::Sender<Answer<Box<Order>>>)>,
 }
 
 impl Seed {
-    pub fn new(draft: Draft, now: Timestamp) -> Seed {
-        Seed { order: Box::new(Order::draft(draft, now)), version: 0 }
+    /// A new order. `sender` gets the answer of its placement.
+    pub fn draft(
+        draft: Draft,
+        now: Timestamp,
+        in_flight: InFlight,
+        sender: oneshot::Sender<Answer<Box<Order>>>,
+    ) -> Seed {
+        Seed { order: Box::new(Order::draft(draft, now)), version: 0, placing: Some((in_flight, sender)) }
     }
 
     pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Seed, Outage> {
@@ -71,7 +95,7 @@ impl Seed {
             tracing::error!(%error, "Rows of an order cannot be read: {error}");
             Outage::Rebuilding
         })?;
-        Ok(Seed { order: Box::new(order), version })
+        Ok(Seed { order: Box::new(order), version, placing: None })
     }
 
     pub fn id(&self) -> OrderId {
@@ -104,15 +128,18 @@ impl Owner for OrderActor {
         let key = KeyText::new(format!("order/{id}")).expect("an order id is short printable ASCII");
         let log = KeyLog::wake(services.journal.clone(), key, seed.version)?;
         let asked_at = services.clock.now();
+        let unpaid = seed.order.status() == OrderStatus::Pending;
+        let (in_flight, waiting) = seed.placing.unzip();
         Ok(OrderActor {
-            counted: seed.order.status() == OrderStatus::Pending,
+            desk: if unpaid { DeskCount::Unpaid } else { DeskCount::Settled },
+            in_flight,
             order: *seed.order,
             services,
             log,
             vitals,
             timer: Timer::default(),
             under_way: None,
-            placement: Vec::new(),
+            placement: waiting.into_iter().collect(),
             payments: Vec::new(),
             cancels: Vec::new(),
             facts: Vec::new(),
@@ -155,13 +182,12 @@ impl OrderActor {
 
     fn append(&mut self, rows: &Rows, ctx: &mut Context<OrderActor>) -> Result<(), Outage> {
         let now = self.services.clock.now();
-        let position = self.log.append(rows, now).map_err(|error| {
+        self.log.append(rows, now).map_err(|error| {
             tracing::error!(order.id = %self.order.id(), %error, "Order {} cannot write: {error}", self.order.id());
             self.vitals.fail();
             ctx.stop();
             Outage::Journal
         })?;
-        self.vitals.appended(position);
         Ok(())
     }
 
@@ -171,7 +197,6 @@ impl OrderActor {
         self.tell_desk(ctx);
         if self.order.refusal().is_some() {
             self.services.orders.retire(&self.order.id());
-            ctx.stop();
             return;
         }
         self.start_step(ctx);
@@ -186,23 +211,27 @@ impl OrderActor {
 
     fn wake(&mut self, ctx: &mut Context<OrderActor>) {
         self.timer.fired();
-        if self.order.is_settled() && self.may_sleep() {
-            self.log.retire();
+        if self.may_sleep() {
             self.services.orders.retire(&self.order.id());
-            ctx.stop();
             return;
         }
-        if self.order.is_settled() {
-            self.asked_at = self.services.clock.now();
+        let now = self.services.clock.now();
+        if self.order.is_settled() && now >= self.looks_again_at() {
+            self.asked_at = now;
         }
-        // The answer is for nobody; a failure has been reported and ends the actor.
-        let _ = self.apply(&Command::Wake, ctx);
+        if self.apply(&Command::Wake, ctx).is_err() {
+            // It has been reported and ends the actor.
+            return;
+        }
         self.go_on(ctx);
     }
 
     fn may_sleep(&self) -> bool {
         let now = self.services.clock.now();
-        let idle = now >= self.looks_again_at() && self.under_way.is_none();
+        let idle = self.order.is_settled()
+            && now >= self.looks_again_at()
+            && self.under_way.is_none()
+            && self.desk == DeskCount::Settled;
         let warm = self.order.tickets().iter().any(|ticket| {
             ticket.status == TicketStatus::Usable
                 && now < ticket.valid_until
@@ -213,17 +242,20 @@ impl OrderActor {
     }
 
     fn tell_desk(&mut self, ctx: &mut Context<OrderActor>) {
-        let over = self.order.status() != OrderStatus::Pending || self.order.refusal().is_some();
-        if !self.counted || !over {
+        // Of a refusal the desk learns from the placement's answer.
+        if self.desk != DeskCount::Unpaid || self.order.status() == OrderStatus::Pending {
             return;
         }
-        self.counted = false;
+        self.desk = DeskCount::Telling;
         let (services, traveller, order) = (Arc::clone(&self.services), self.order.traveller(), self.order.id());
         let telling = async move {
-            // A desk that is being rebuilt counts anew from rows.
-            let _ = services.desks.ask(&services.desk_of(traveller), Settled { traveller, order }).await;
+            let desk = services.desk_of(traveller);
+            // A desk that is being rebuilt may have read the rows of before.
+            while services.desks.ask(&desk, Settled { traveller, order }).await.is_err() {
+                tokio::time::sleep(TELL_AGAIN).await;
+            }
         };
-        ctx.spawn(telling.into_actor(self));
+        ctx.spawn(telling.into_actor(self).map(|(), actor, _| actor.desk = DeskCount::Settled));
     }
 
     fn answer_waiting(&mut self) {
@@ -233,8 +265,13 @@ impl OrderActor {
                 StepFailure::Refused(rejection) => Ok(Reply::rejected(rejection.clone(), position)),
                 StepFailure::Unavailable => Err(Outage::Rebuilding),
             };
+            self.in_flight = None;
             send_all(&mut self.placement, &answer);
             return;
+        }
+        if self.order.is_placed() {
+            // Its record has been taken by the journal.
+            self.in_flight = None;
         }
         if self.order.is_placed() && !self.placement.is_empty() {
             let answer = Ok(Reply::ok(Box::new(self.order.clone()), position));
@@ -261,6 +298,7 @@ impl OrderActor {
         match self.order.status() {
             OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
             OrderStatus::Cancelled => Some(Ok(Reply::rejected(Rejection::OrderNotPayable, position))),
+            OrderStatus::Pending if self.order.is_settling() => None,
             OrderStatus::Pending => match self.order.payments().last().map(|payment| &payment.state) {
                 Some(PaymentState::Created { .. }) => Some(Ok(Reply::ok(Box::new(self.order.clone()), position))),
                 Some(PaymentState::Refused { .. }) => Some(Err(Outage::Provider)),
@@ -284,6 +322,21 @@ impl OrderActor {
             send_all(&mut self.payments, &Err(Outage::Provider));
             send_all(&mut self.cancels, &Err(Outage::Provider));
             send_all(&mut self.facts, &Err(Outage::Rebuilding));
+        }
+    }
+}
+
+impl Handler<Sleep> for OrderActor {
+    type Result = ();
+
+    /// Whoever asked since has been answered, and may have given it something to do.
+    fn handle(&mut self, _: Sleep, ctx: &mut Context<OrderActor>) {
+        if self.order.refusal().is_some() || self.may_sleep() {
+            self.log.retire();
+            ctx.stop();
+        } else {
+            self.services.orders.stay(&self.order.id());
+            self.go_on(ctx);
         }
     }
 }

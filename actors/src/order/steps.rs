@@ -13,7 +13,7 @@ use deeptravel_domain::rejection::Rejection;
 
 use super::OrderActor;
 use crate::departure::Seats;
-use crate::outage::Reply;
+use crate::outage::{Outage, Reply};
 use crate::payment::{self, Quarantine};
 use crate::ports::GatewayError;
 use crate::rows::QuarantineRow;
@@ -142,19 +142,25 @@ impl OrderActor {
         if self.under_way.as_ref() == step {
             self.under_way = None;
         }
-        match self.apply(command, ctx) {
-            Ok(Reply { outcome: Err(rejection), .. }) => self.distrust(command, &rejection, ctx),
-            Ok(Reply { outcome: Ok(events), .. }) if events.is_empty() => self.go_on(ctx),
-            Ok(_) | Err(_) => {}
+        let Ok(Reply { outcome, .. }) = self.apply(command, ctx) else { return };
+        if let Err(rejection) = outcome
+            && self.distrust(command, &rejection, ctx).is_err()
+        {
+            return;
         }
+        self.go_on(ctx);
     }
     /// A query brought what cannot be this order's payment. It may be real money all the same: it is kept, and the
     /// query is repeated later.
-    fn distrust(&mut self, command: &Command, rejection: &Rejection, ctx: &mut Context<OrderActor>) {
-        let Command::PaymentFact(PaymentFact { number, state }) = command else {
-            tracing::error!(order.id = %self.order.id(), %rejection, "A step of {} is refused: {rejection}", self.order.id());
-            return;
-        };
+    fn distrust(
+        &mut self,
+        command: &Command,
+        rejection: &Rejection,
+        ctx: &mut Context<OrderActor>,
+    ) -> Result<(), Outage> {
+        let id = self.order.id();
+        tracing::error!(order.id = %id, %rejection, "What WeChat says about {id} is refused: {rejection}");
+        let Command::PaymentFact(PaymentFact { number, state }) = command else { return Ok(()) };
         let notice = QuarantineRow {
             notice_id: format!("query/{number}"),
             out_trade_no: number.to_string(),
@@ -168,7 +174,6 @@ impl OrderActor {
             let _ = services.payments.ask(&payment::KEY, Quarantine(notice)).await;
         };
         ctx.spawn(keeping.into_actor(self));
-        // The answer is for nobody.
-        let _ = self.apply(&Command::CallFailed { number: *number }, ctx);
+        self.apply(&Command::CallFailed { number: *number }, ctx).map(drop)
     }
 }

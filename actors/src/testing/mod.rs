@@ -1,6 +1,7 @@
 //! A whole engine in one process for tests: journal in a temporary directory, Postgres and WeChat in memory, a clock
 //! that is moved by hand.
 
+mod faults;
 mod gateway;
 mod network;
 mod store;
@@ -26,6 +27,7 @@ use crate::outage::{Answer, Outage};
 use crate::projector::{ProjectionHalted, Projector};
 use crate::services::{SalesPolicy, Services};
 
+pub use faults::{Fault, Faults};
 pub use gateway::{Call, Line, MemoryGateway};
 pub use network::{FARE, NOON, coach, code, ferry, network};
 pub use store::{MemoryStore, Postgres};

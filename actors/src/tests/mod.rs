@@ -1,7 +1,9 @@
 //! The engine as stories.
 
+mod breaking;
 mod paying;
 mod projecting;
 mod restarting;
 mod scanning;
 mod selling;
+mod sleeping;

@@ -1,0 +1,143 @@
+//! A fault ends one owner and nothing else; it comes back from its rows, never ahead of its log (rule 20).
+
+use deeptravel_domain::ids::{HoldId, OrderId, Shard};
+use deeptravel_domain::inventory::{Command, HoldAt};
+use deeptravel_domain::order::OrderStatus;
+use prost::Message;
+
+use crate::departure::Seats;
+use crate::journal::{KeyText, Record, RecordHeader};
+use crate::outage::Outage;
+use crate::rows::{CODEC, KIND_ROWS, Rows};
+use crate::testing::{
+    Fault, Postgres, Running, World, coach, eventually, eventually_so, ferry, traveller, wish, within,
+};
+
+async fn is_back(running: &Running) {
+    let release = || Seats(Command::ReleaseHold(HoldAt { hold: hold(9), epoch: 1 }));
+    eventually_so("the coach is back", || async {
+        running.services().departures.ask(&coach(), release()).await.is_ok()
+    })
+    .await;
+}
+
+fn hold(number: u64) -> HoldId {
+    HoldId { order: OrderId::compose(crate::testing::NOON, Shard::of(number), number), item: 0 }
+}
+
+#[actix::test]
+async fn a_departure_that_panics_is_rebuilt_and_right_and_others_are_unaffected() {
+    for fault in [Fault::AtMessage, Fault::AfterAppend] {
+        let (world, running) = World::with_seats(10).await;
+        let unpaid = running.buy(wish(traveller(1), "key", &coach(), 2)).await;
+        let paid = running.buy_and_pay(&world, wish(traveller(2), "key", &coach(), 3)).await;
+        running.drained().await;
+        world.store.set(Postgres::Behind);
+
+        running.services().faults.plant(&coach(), fault);
+        let broken = running.shown(running.engine.place(wish(traveller(3), "key", &coach(), 1))).await;
+        assert_eq!(broken.unwrap_err(), Outage::Rebuilding);
+
+        // Until everything it had appended is projected it stays away.
+        if fault == Fault::AfterAppend {
+            let meanwhile = running.shown(running.engine.place(wish(traveller(4), "key", &coach(), 1))).await;
+            assert_eq!(meanwhile.unwrap_err(), Outage::Rebuilding);
+        }
+        running.buy(wish(traveller(5), "key", &ferry(), 1)).await;
+        world.store.set(Postgres::Up);
+        is_back(&running).await;
+
+        assert_eq!(running.services().departures.restarts(), 1);
+        let next = running.buy(wish(traveller(6), "key", &coach(), 1)).await;
+        let seats: Vec<_> = [&unpaid, &paid, &next].iter().flat_map(|order| order.items()[0].seats.clone()).collect();
+        assert_eq!(
+            seats.iter().collect::<std::collections::BTreeSet<_>>().len(),
+            6,
+            "a seat was sold twice: {seats:?}"
+        );
+        // A hold whose order broke off ends with its lock, if nobody could give it back.
+        let lost = u16::from(fault == Fault::AfterAppend);
+        assert_eq!(running.free_seats(&coach()), 4 - lost);
+        world.clock.pass(601);
+        eventually("only what is paid is held", || running.free_seats(&coach()) == 7).await;
+        running.drained().await;
+        let stored = world.store.rows_of_departure(&coach()).unwrap();
+        let versions: Vec<_> = stored.holds.iter().map(|hold| hold.version).collect();
+        assert!(versions.iter().max().is_some_and(|newest| *newest >= 5), "{versions:?}");
+    }
+}
+
+#[actix::test]
+async fn a_departure_that_panics_before_it_is_born_starts_anew() {
+    let (_world, running) = World::with_seats(10).await;
+    running.services().faults.plant(&coach(), Fault::AtMessage);
+    let broken = running.shown(running.engine.place(wish(traveller(1), "key", &coach(), 1))).await;
+    assert_eq!(broken.unwrap_err(), Outage::Rebuilding);
+
+    is_back(&running).await;
+
+    running.buy(wish(traveller(1), "other key", &coach(), 10)).await;
+}
+
+#[actix::test]
+async fn a_key_whose_order_broke_off_makes_a_new_one() {
+    let (_world, running) = World::with_seats(10).await;
+    running.services().faults.plant(&coach(), Fault::AtMessage);
+    let wanted = wish(traveller(1), "key", &coach(), 1);
+    running.shown(running.engine.place(wanted.clone())).await.unwrap_err();
+
+    eventually_so("the same key makes an order", || async {
+        matches!(running.shown(running.engine.place(wanted.clone())).await, Ok(Ok(_)))
+    })
+    .await;
+
+    assert_eq!(running.free_seats(&coach()), 9);
+}
+
+#[actix::test]
+async fn a_command_that_kills_twice_is_set_aside_and_others_are_not() {
+    let (_world, running) = World::with_seats(10).await;
+    let departures = &running.services().departures;
+    let poison = || Seats(Command::ConfirmHold(HoldAt { hold: hold(1), epoch: 1 }));
+
+    for _ in 0..2 {
+        running.services().faults.plant(&coach(), Fault::AtMessage);
+        let died = within("answered", departures.ask(&coach(), poison())).await;
+        assert_eq!(died.unwrap_err(), Outage::Rebuilding);
+        is_back(&running).await;
+    }
+
+    assert_eq!(departures.ask(&coach(), poison()).await.unwrap_err(), Outage::SetAside);
+    running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+}
+
+/// A record of the departure's key by another hand: its owner's next append is refused.
+async fn steal_a_version(world: &World, running: &Running) {
+    running.drained().await;
+    let mut departure = world.store.rows_of_departure(&coach()).unwrap().departure;
+    let key = KeyText::new(format!("departure/{}", coach())).unwrap();
+    let key_version = running.journal.key_version(key.as_str()).unwrap() + 1;
+    departure.version = key_version;
+    let rows = Rows { departures: vec![departure], ..Rows::default() };
+    let header = RecordHeader { kind: KIND_ROWS, codec: CODEC, key, key_version, at_ms: running.engine.now().as_ms() };
+    running.journal.append(&Record { header, payload: rows.encode_to_vec() }).unwrap();
+}
+
+#[actix::test]
+async fn an_owner_whose_record_is_refused_ends_and_is_rebuilt_and_never_set_aside() {
+    let (world, running) = World::with_seats(4).await;
+    let first = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    // The same command of the order again and again: it never counts as a deadly one.
+    for _ in 0..3 {
+        steal_a_version(&world, &running).await;
+        let refused = running.shown(running.engine.cancel(first.id())).await;
+        assert!(refused.is_err(), "{refused:?}");
+        is_back(&running).await;
+    }
+
+    // What the departure could not write did not happen; the order went on and asked again.
+    world.clock.pass(60);
+    eventually_so("it is cancelled", || async { running.order(first.id()).await.status() == OrderStatus::Cancelled })
+        .await;
+    running.buy(wish(traveller(9), "key", &coach(), 4)).await;
+}
