@@ -60,6 +60,26 @@ fn bearer_token(header: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("Bearer") && (1..=TOKEN_LEN_MAX).contains(&token.len())).then_some(token)
 }
 
+/// Anybody who is logged in.
+#[derive(Clone, Debug)]
+pub struct AnyAuth(Arc<Session>);
+
+impl AnyAuth {
+    /// SHA-256 of the token.
+    pub fn token(&self) -> &SecretHash {
+        &self.0.token_hash
+    }
+}
+
+impl FromRequest for AnyAuth {
+    type Error = Problem;
+    type Future = Ready<Result<AnyAuth, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(session(request).map(|(_, session)| AnyAuth(session)))
+    }
+}
+
 /// A traveller who is logged in.
 #[derive(Clone, Debug)]
 pub struct TravellerAuth {

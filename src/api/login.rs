@@ -1,4 +1,4 @@
-//! A traveller's login through WeChat, and logout.
+//! A traveller's login through WeChat, and everybody's logout.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::auth::{TravellerAuth, new_secret, sha256};
+use super::auth::{AnyAuth, new_secret, sha256};
 use super::extract::Body;
 use super::{Api, Problem, view};
 
@@ -116,7 +116,7 @@ fn provider() -> Problem {
     responses((status = 204))
 )]
 #[post("/auth/logout")]
-async fn log_out(api: Api, auth: TravellerAuth) -> Result<HttpResponse, Problem> {
+async fn log_out(api: Api, auth: AnyAuth) -> Result<HttpResponse, Problem> {
     api.durable(api.engine.identify(Command::EndSession(*auth.token())).await).await?;
     api.forget_session(auth.token());
     Ok(HttpResponse::NoContent().finish())

@@ -11,6 +11,7 @@ mod server;
 mod shop;
 
 mod stories {
+    mod gate_away;
     mod kill;
     mod postgres_away;
 }

@@ -82,6 +82,10 @@ impl World {
         format!("http://{}", self.listen)
     }
 
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
     /// Starts the server and waits until it is ready.
     pub async fn start(&self) -> anyhow::Result<Server> {
         let started = Instant::now();
@@ -89,7 +93,7 @@ impl World {
         command
             .arg("demo")
             .args(["--config".as_ref(), self.config.as_os_str()])
-            .args(["--data-dir".as_ref(), self.dir.path().join("data").as_os_str()])
+            .args(["--data-dir".as_ref(), self.data_dir().as_os_str()])
             .args(["--listen", &self.listen.to_string()])
             .arg("--timetable")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo"))

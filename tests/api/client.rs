@@ -1,0 +1,257 @@
+//! A client that knows only the HTTP contract (and the simulator's, to pay).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::server::{Server, server};
+
+/// A payment's callback takes milliseconds; this is for a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    /// Null when it is empty or no JSON.
+    pub body: Value,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body of a 2xx.
+    #[track_caller]
+    pub fn ok(self) -> Value {
+        assert!((200..300).contains(&self.status), "{} {}", self.status, self.text);
+        self.body
+    }
+
+    /// Checks that it is a problem document with this status and code.
+    #[track_caller]
+    pub fn problem(self, status: u16, code: &str) -> Answer {
+        assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(self.headers["x-request-id"].to_str().ok(), self.body["requestId"].as_str());
+        self
+    }
+
+    /// Checks that it is a 422 that names this field.
+    #[track_caller]
+    pub fn names(self, field: &str) {
+        let answer = self.problem(422, "VALIDATION_ERROR");
+        assert_eq!(answer.body["errors"][0]["field"], field, "{}", answer.text);
+    }
+}
+
+/// Asks the shared server.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    pub server: &'static Server,
+}
+
+impl Client {
+    /// One per test: connections belong to the test's runtime.
+    pub fn new() -> Client {
+        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
+        Client { http, server: server() }
+    }
+
+    /// A request to be completed and given to [`Client::send`].
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.server.base))
+    }
+
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        assert_ne!(status, 500, "a 500 is a bug: {text}");
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, headers, body, text }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Logs a traveller in. Names are unique to their test.
+    pub async fn traveller(&self, name: &str) -> Person {
+        let body = json!({ "code": format!("demo-{name}") });
+        let login = self.post("/auth/wechat/login", &body).await.ok();
+        self.person(&login["token"])
+    }
+
+    pub async fn operator(&self, username: &str) -> Person {
+        let body = json!({ "username": username, "password": format!("demo-{username}") });
+        let login = self.post("/operators/login", &body).await.ok();
+        self.person(&login["operatorToken"])
+    }
+
+    pub async fn administrator(&self) -> Person {
+        let login = self.post("/admin/login", &json!({ "username": "admin", "password": "demo-admin" })).await.ok();
+        self.person(&login["token"])
+    }
+
+    fn person(&self, token: &Value) -> Person {
+        Person { client: self.clone(), token: token.as_str().unwrap().to_owned() }
+    }
+
+    /// A ferry in some days with seats for many, another one at every call.
+    pub async fn departure(&self) -> Departure {
+        static TAKEN: AtomicUsize = AtomicUsize::new(0);
+        let zone = jiff::tz::TimeZone::get("Asia/Hong_Kong").unwrap();
+        let day = jiff::Timestamp::now().to_zoned(zone).date().checked_add(jiff::Span::new().days(3)).unwrap();
+        let query = format!("origin=HK&destination=MO&travelDate={day}&adults=1&children=0&seniors=0&mode=ferry");
+        let found = self.get(&format!("/travel/search?{query}")).await.ok();
+        let routes = found["routes"].as_array().unwrap();
+        let route = &routes[TAKEN.fetch_add(1, Ordering::Relaxed) % routes.len()];
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Departure {
+            id: text(&route["departureId"]),
+            class: text(&route["seatClasses"][0]["code"]),
+            origin: text(&route["origin"]["code"]),
+            destination: text(&route["destination"]["code"]),
+        }
+    }
+}
+
+/// What the search found.
+#[derive(Debug, Clone)]
+pub struct Departure {
+    pub id: String,
+    pub class: String,
+    /// Code of the port where one boards.
+    pub origin: String,
+    pub destination: String,
+}
+
+/// Somebody who is logged in.
+#[derive(Clone)]
+pub struct Person {
+    pub client: Client,
+    pub token: String,
+}
+
+impl Person {
+    pub async fn get(&self, path: &str) -> Answer {
+        self.client.send(self.client.request(Method::GET, path).bearer_auth(&self.token)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.client.send(self.client.request(Method::POST, path).bearer_auth(&self.token).json(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.client.send(self.client.request(Method::DELETE, path).bearer_auth(&self.token)).await
+    }
+
+    /// An unpaid order of so many adults.
+    pub async fn order(&self, departure: &Departure, adults: usize) -> Value {
+        let passengers: Vec<Value> =
+            (1..=adults).map(|number| json!({ "name": format!("Mei {number}"), "type": "adult" })).collect();
+        let body = json!({
+            "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.class }],
+            "passengers": passengers,
+            "contact": { "name": "Mei", "phone": "+85291234567" },
+        });
+        let key = uuid::Uuid::new_v4().to_string();
+        let request = self.client.request(Method::POST, "/orders").header("Idempotency-Key", key);
+        self.client.send(request.bearer_auth(&self.token).json(&body)).await.ok()
+    }
+
+    /// Pays an order; resolves to it with its tickets.
+    pub async fn pay(&self, order: &Value) -> Value {
+        let id = order["orderId"].as_str().unwrap();
+        let session = self.post("/payments/wechat/session", &json!({ "orderId": id })).await.ok();
+        let number = session["outTradeNo"].as_str().unwrap();
+        let thumb = format!("{}/transactions/{number}/pay", self.client.server.simulator);
+        let paid = self.client.http.post(thumb).send().await.unwrap();
+        assert!(paid.status().is_success(), "the simulator pays: {}", paid.text().await.unwrap());
+        let since = Instant::now();
+        loop {
+            let order = self.get(&format!("/orders/{id}")).await.ok();
+            if order["status"] != "pending" {
+                assert_eq!(order["status"], "paid");
+                return order;
+            }
+            assert!(since.elapsed() < PATIENCE, "the callback comes: {order}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// An order that is bought and paid.
+    pub async fn buy(&self, departure: &Departure, adults: usize) -> Value {
+        let order = self.order(departure, adults).await;
+        self.pay(&order).await
+    }
+
+    /// The code of a ticket.
+    pub async fn ticket_code(&self, ticket: &Value) -> String {
+        self.code(&format!("/tickets/{}/qr?format=json", ticket["ticketId"].as_str().unwrap())).await
+    }
+
+    /// The code of an order.
+    pub async fn order_code(&self, order: &Value) -> String {
+        self.code(&format!("/orders/{}/qr?format=json", order["orderId"].as_str().unwrap())).await
+    }
+
+    async fn code(&self, path: &str) -> String {
+        self.get(path).await.ok()["code"].as_str().unwrap().to_owned()
+    }
+
+    /// One ticket, bought just now, and its code.
+    pub async fn ticket(&self, departure: &Departure) -> (Value, String) {
+        let order = self.buy(departure, 1).await;
+        let ticket = order["tickets"][0].clone();
+        let code = self.ticket_code(&ticket).await;
+        (ticket, code)
+    }
+
+    pub async fn ticket_status(&self, ticket: &Value) -> String {
+        let id = ticket["ticketId"].as_str().unwrap();
+        self.get(&format!("/tickets/{id}")).await.ok()["status"].as_str().unwrap().to_owned()
+    }
+
+    /// Opens a validator session, as an operator.
+    pub async fn gate(&self, session: &Value) -> Gate {
+        let opened = self.post("/validators/sessions", session).await.ok();
+        let text = |field: &str| opened[field].as_str().unwrap().to_owned();
+        Gate { operator: self.clone(), session: text("sessionId"), secret: text("deviceSecret") }
+    }
+}
+
+/// A device at work.
+#[derive(Clone)]
+pub struct Gate {
+    pub operator: Person,
+    pub session: String,
+    pub secret: String,
+}
+
+impl Gate {
+    /// Scans; the answer may be a problem.
+    pub async fn try_scan(&self, code: &str, request_id: &str) -> Answer {
+        self.send(&json!({ "code": code, "sessionId": self.session, "requestId": request_id })).await
+    }
+
+    /// Scans and gets an answer for the gate's lamp.
+    pub async fn scan(&self, code: &str, request_id: &str) -> Value {
+        let answer = self.try_scan(code, request_id).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.body
+    }
+
+    pub async fn send(&self, body: &Value) -> Answer {
+        let request = self.operator.client.request(Method::POST, "/tickets/scan").bearer_auth(&self.operator.token);
+        self.operator.client.send(request.header("X-Device-Secret", &self.secret).json(body)).await
+    }
+}

@@ -1,0 +1,82 @@
+//! The demo server that all tests of this process share.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+/// Starts that may fail because somebody else has the port after ours, which is the simulator's.
+const STARTS_MAX: u32 = 5;
+
+/// Runs the server until standard input ends, which is when the tests' process has ended, however it ended. Then it
+/// stops the server, waits, and removes the directory. The shell gives standard output away, so that the server's end
+/// can be seen.
+const KEEPER: &str = r#"
+trap "" INT
+directory="$1"; shift
+"$@" & server=$!
+exec >&-
+read -r _
+kill "$server"
+wait "$server"
+rm -rf "$directory"
+"#;
+
+/// A running demo.
+pub struct Server {
+    /// `http://127.0.0.1:…`
+    pub base: String,
+    /// `http://127.0.0.1:…/_sim`
+    pub simulator: String,
+    pub data_dir: PathBuf,
+    /// When it closes, the server is stopped.
+    _keeper: (Child, ChildStdin),
+}
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+
+/// The server; the first call starts it.
+pub fn server() -> &'static Server {
+    SERVER.get_or_init(|| {
+        let started = (0..STARTS_MAX).find_map(|_| start());
+        started.expect("the demo starts; its complaint stands above")
+    })
+}
+
+fn start() -> Option<Server> {
+    // Not below TMPDIR: the path of a socket is short.
+    let dir = tempfile::Builder::new().prefix("deeptravel-api-").tempdir_in("/tmp").unwrap().keep();
+    let data_dir = dir.join("data");
+    let mut keeper = Command::new("sh")
+        .args(["-c", KEEPER, "keeper"])
+        .arg(&dir)
+        .arg(env!("CARGO_BIN_EXE_deeptravel"))
+        .args(["demo", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(&data_dir)
+        .arg("--timetable")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo"))
+        .env_remove("DATABASE_URL")
+        .env("DEEPTRAVEL__LOG__FILTER", "warn")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = keeper.stdin.take().unwrap();
+    let Some((base, simulator)) = greeting(keeper.stdout.take().unwrap()) else {
+        drop(input);
+        keeper.wait().unwrap();
+        return None;
+    };
+    Some(Server { base, simulator, data_dir, _keeper: (keeper, input) })
+}
+
+/// What the server says once it answers; `None` if it ended before.
+fn greeting(output: ChildStdout) -> Option<(String, String)> {
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    let after = |line: &str, words: &str| line.strip_prefix(words).map(|rest| rest.trim_end_matches('/').to_owned());
+    let base = lines.find_map(|line| after(&line, "listening on "))?;
+    let simulator = lines.find_map(|line| after(&line, "wechat simulator: "))?;
+    // Read to the end, so that the server never waits for us.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some((base, simulator))
+}
