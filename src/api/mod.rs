@@ -81,7 +81,7 @@ impl Default for ApiSettings {
             traveller_session_seconds: 7 * 24 * 60 * 60,
             staff_session_seconds: 12 * 60 * 60,
             validator_session_seconds: 16 * 60 * 60,
-            code_seconds: 120,
+            code_seconds: 300,
         }
     }
 }
