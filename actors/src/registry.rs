@@ -6,7 +6,7 @@
 //! actor is built from durable rows once they contain everything the old one had appended.
 
 use std::fmt::{Debug, Display};
-use std::hash::Hash;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -314,7 +314,7 @@ impl<A: Owner> Keys<A> {
         let vitals = Arc::new(Vitals::new());
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let (services, id) = (self.services.clone(), id.clone());
-        self.arbiter(&id).spawn_fn(move || {
+        self.arbiters[self.place(&id)].spawn_fn(move || {
             let Some(services) = services.upgrade() else { return };
             let running = actix_rt::spawn({
                 let (services, id, vitals) = (Arc::clone(&services), id.clone(), Arc::clone(&vitals));
@@ -332,10 +332,10 @@ impl<A: Owner> Keys<A> {
         Slot::Live { addr: Addr::new(sender), generation }
     }
 
-    fn arbiter(&self, id: &A::Id) -> &ArbiterHandle {
-        use std::hash::BuildHasher;
-        let hash = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().hash_one(id);
-        &self.arbiters[(hash % self.arbiters.len() as u64) as usize]
+    /// Index of the key's arbiter.
+    fn place(&self, id: &A::Id) -> usize {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(id);
+        (hash % self.arbiters.len() as u64) as usize
     }
 
     fn ended(
@@ -455,6 +455,18 @@ impl<A: Owner> Keys<A> {
         *slot = Slot::Live { addr: addr.clone(), generation: *generation };
         drop(slot);
         tell(waiting, Ok(true));
+    }
+}
+
+#[cfg(test)]
+impl<A: Owner> Keys<A> {
+    pub fn is_live(&self, id: &A::Id) -> bool {
+        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live { .. }))
+    }
+
+    /// Whether two keys share a thread.
+    pub fn is_beside<B: Owner>(&self, id: &A::Id, others: &Keys<B>, other: &B::Id) -> bool {
+        self.place(id) == others.place(other)
     }
 }
 

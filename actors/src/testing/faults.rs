@@ -1,9 +1,16 @@
-//! Faults planted in a departure's handler.
+//! Faults planted in owners' handlers.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, MutexGuard};
 
+use actix::{Actor, Context, Handler, Message};
 use deeptravel_domain::ids::DepartureId;
+
+use crate::catalogue::CatalogueActor;
+use crate::desk::Desk;
+use crate::order::OrderActor;
+use crate::registry::{Fingerprint, NOT_TOLD_APART};
 
 /// Where a departure panics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,21 +24,81 @@ pub enum Fault {
 /// Each planted fault strikes once.
 #[derive(Debug, Default)]
 pub struct Faults {
-    planted: Mutex<BTreeMap<DepartureId, Vec<Fault>>>,
+    planted: Mutex<Planted>,
+}
+
+#[derive(Debug, Default)]
+struct Planted {
+    panics: BTreeMap<DepartureId, Fault>,
+    stalls: BTreeMap<DepartureId, Receiver<()>>,
 }
 
 impl Faults {
+    fn planted(&self) -> MutexGuard<'_, Planted> {
+        self.planted.lock().unwrap()
+    }
+
     pub fn plant(&self, departure: &DepartureId, fault: Fault) {
-        let mut planted = self.planted.lock().unwrap();
-        planted.entry(departure.clone()).or_default().push(fault);
+        self.planted().panics.insert(departure.clone(), fault);
+    }
+
+    /// The departure does nothing more, and blocks its thread, until the sender is dropped.
+    pub fn stall(&self, departure: &DepartureId) -> Sender<()> {
+        let (sender, receiver) = channel();
+        self.planted().stalls.insert(departure.clone(), receiver);
+        sender
+    }
+
+    /// Whether a fault has yet to strike.
+    pub fn is_planted(&self, departure: &DepartureId) -> bool {
+        let planted = self.planted();
+        planted.panics.contains_key(departure) || planted.stalls.contains_key(departure)
     }
 
     pub fn strike(&self, departure: &DepartureId, here: Fault) {
-        let mut planted = self.planted.lock().unwrap();
-        let Some(faults) = planted.get_mut(departure) else { return };
-        let Some(at) = faults.iter().position(|fault| *fault == here) else { return };
-        faults.remove(at);
-        drop(planted);
-        panic!("planted");
+        let mut planted = self.planted();
+        if let Some(until) = planted.stalls.remove(departure) {
+            drop(planted);
+            until.recv().unwrap_err();
+            return;
+        }
+        let strikes = planted.panics.get(departure) == Some(&here);
+        if strikes {
+            planted.panics.remove(departure);
+            drop(planted);
+            panic!("planted");
+        }
     }
 }
+
+/// Whoever handles it breaks.
+#[derive(Debug)]
+pub struct Break;
+
+impl Message for Break {
+    type Result = ();
+}
+
+impl Fingerprint for Break {
+    fn fingerprint(&self) -> u64 {
+        NOT_TOLD_APART
+    }
+}
+
+fn broken<A: Actor<Context = Context<A>>>(_: &mut A) {
+    panic!("planted");
+}
+
+macro_rules! breakable {
+    ($($owner:ty),*) => {
+        $(impl Handler<Break> for $owner {
+            type Result = ();
+
+            fn handle(&mut self, _: Break, _: &mut Context<$owner>) {
+                broken(self);
+            }
+        })*
+    };
+}
+
+breakable!(Desk, OrderActor, CatalogueActor);

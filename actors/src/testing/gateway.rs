@@ -21,6 +21,10 @@ pub enum Line {
     OneWay,
     /// The create call is refused for good.
     Refusing,
+    /// Calls arrive, and are answered when the line is another one.
+    Slow,
+    /// A query says that one fen was paid.
+    Misreporting,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +37,7 @@ pub enum Call {
 #[derive(Debug, Default)]
 pub struct MemoryGateway {
     state: Mutex<State>,
+    changed: tokio::sync::Notify,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +61,18 @@ impl MemoryGateway {
 
     pub fn set(&self, line: Line) {
         self.state().line = line;
+        self.changed.notify_waiters();
+    }
+
+    /// While the line is slow nothing is answered.
+    async fn wait(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.state().line != Line::Slow {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// The traveller pays; the notice that the provider then sends. `None`: it cannot be paid.
@@ -124,8 +141,9 @@ impl PaymentGateway for MemoryGateway {
         let mut words = text.split(' ');
         let number: OutTradeNo = words.next().unwrap().parse().unwrap();
         let minor: i64 = words.next().unwrap().parse().unwrap();
+        self.state().arrives(Call::Create, number)?;
+        self.wait().await;
         let mut state = self.state();
-        state.arrives(Call::Create, number)?;
         let total = Money::new(minor, crate::catalogue::SALE_CURRENCY);
         let answer = state.create(number, total, body);
         state.answers(answer)
@@ -134,7 +152,10 @@ impl PaymentGateway for MemoryGateway {
     async fn query(&self, number: OutTradeNo) -> Result<FactState, GatewayError> {
         let mut state = self.state();
         state.arrives(Call::Query, number)?;
-        let known = state.payments.get(&number).map_or(FactState::NotFound, |known| known.state.clone());
+        let mut known = state.payments.get(&number).map_or(FactState::NotFound, |known| known.state.clone());
+        if let (Line::Misreporting, FactState::Paid(capture)) = (state.line, &mut known) {
+            capture.amount.minor = 1;
+        }
         state.answers(Ok(known))
     }
 

@@ -27,7 +27,7 @@ use crate::outage::{Answer, Outage};
 use crate::projector::{ProjectionHalted, Projector};
 use crate::services::{SalesPolicy, Services};
 
-pub use faults::{Fault, Faults};
+pub use faults::{Break, Fault, Faults};
 pub use gateway::{Call, Line, MemoryGateway};
 pub use network::{FARE, NOON, coach, code, ferry, network};
 pub use store::{MemoryStore, Postgres};

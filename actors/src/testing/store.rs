@@ -32,6 +32,8 @@ pub enum Postgres {
     LosesAnswer,
     /// Batches are refused for what is in them.
     Refusing,
+    /// Whoever reads an order panics.
+    Broken,
 }
 
 #[derive(Debug, Default)]
@@ -158,7 +160,9 @@ impl MemoryStore {
         let state = self.state();
         match state.postgres {
             Postgres::Away => Err(StoreError::Unavailable("it is away".to_owned())),
-            Postgres::Up | Postgres::Behind | Postgres::LosesAnswer | Postgres::Refusing => Ok(state),
+            Postgres::Up | Postgres::Behind | Postgres::LosesAnswer | Postgres::Refusing | Postgres::Broken => {
+                Ok(state)
+            }
         }
     }
 
@@ -209,7 +213,12 @@ impl Store for MemoryStore {
     }
 
     async fn order(&self, id: OrderId) -> Result<Option<OrderRows>, StoreError> {
-        Ok(self.readable()?.tables.order(&id.to_string()))
+        let (found, postgres) = {
+            let state = self.readable()?;
+            (state.tables.order(&id.to_string()), state.postgres)
+        };
+        assert_ne!(postgres, Postgres::Broken, "planted");
+        Ok(found)
     }
 
     async fn departures_after(&self, after: Timestamp) -> Result<Vec<StoredDeparture>, StoreError> {
@@ -272,7 +281,7 @@ impl Store for MemoryStore {
         match state.postgres {
             Postgres::Away | Postgres::Behind => return Err(StoreError::Unavailable("it is away".to_owned())),
             Postgres::Refusing => return Err(StoreError::Data("a text has a NUL".to_owned())),
-            Postgres::Up | Postgres::LosesAnswer => {}
+            Postgres::Up | Postgres::LosesAnswer | Postgres::Broken => {}
         }
         if state.position == to {
             return Ok(());

@@ -3,6 +3,8 @@
 use deeptravel_domain::ids::{HoldId, OrderId, Shard};
 use deeptravel_domain::inventory::{Command, HoldAt};
 use deeptravel_domain::order::OrderStatus;
+use deeptravel_domain::rejection::Rejection;
+use futures_util::future::join_all;
 use prost::Message;
 
 use crate::departure::Seats;
@@ -10,7 +12,7 @@ use crate::journal::{KeyText, Record, RecordHeader};
 use crate::outage::Outage;
 use crate::rows::{CODEC, KIND_ROWS, Rows};
 use crate::testing::{
-    Fault, Postgres, Running, World, coach, eventually, eventually_so, ferry, traveller, wish, within,
+    Break, Fault, Line, Postgres, Running, World, coach, eventually, eventually_so, ferry, traveller, wish, within,
 };
 
 async fn is_back(running: &Running) {
@@ -140,4 +142,98 @@ async fn an_owner_whose_record_is_refused_ends_and_is_rebuilt_and_never_set_asid
     eventually_so("it is cancelled", || async { running.order(first.id()).await.status() == OrderStatus::Cancelled })
         .await;
     running.buy(wish(traveller(9), "key", &coach(), 4)).await;
+}
+
+#[actix::test]
+async fn a_desk_that_breaks_still_knows_the_orders_that_were_being_made() {
+    let (_world, running) = World::with_seats(10).await;
+    let services = running.services();
+    running.drained().await;
+    // The departure hangs, and with it its thread: a traveller whose desk is on another one.
+    let apart =
+        |number: &u64| !services.desks.is_beside(&services.desk_of(traveller(*number)), &services.departures, &coach());
+    let number = (1..100).find(apart).unwrap();
+    let wanted = wish(traveller(number), "key", &coach(), 1);
+    let release = services.faults.stall(&coach());
+    let placing = running.engine.place(wanted.clone());
+
+    let breaking = async {
+        eventually("the order is being made", || services.in_flight.len() == 1).await;
+        let desk = services.desk_of(traveller(number));
+        within("answered", services.desks.ask(&desk, Break)).await.unwrap_err();
+        eventually("the desk is back", || services.desks.restarts() == 1 && services.desks.is_live(&desk)).await;
+    };
+    let (broken_off, ()) = tokio::join!(placing, breaking);
+    assert_eq!(broken_off.unwrap_err(), Outage::Rebuilding);
+    let again = join_all((0..3).map(|_| running.shown(running.engine.place(wanted.clone()))));
+    let unblocking = async {
+        tokio::task::yield_now().await;
+        drop(release);
+    };
+    let (again, ()) = tokio::join!(again, unblocking);
+
+    let orders: Vec<_> = again.into_iter().map(|answer| answer.unwrap().unwrap().0.id()).collect();
+    assert!(orders.iter().all(|id| *id == orders[0]), "{orders:?}");
+    assert_eq!(running.free_seats(&coach()), 9, "the key made two orders");
+    eventually("nothing is in flight", || services.in_flight.is_empty()).await;
+}
+
+#[actix::test]
+async fn a_desk_that_breaks_learns_of_every_order_that_ended_meanwhile() {
+    let (_world, running) = World::with_seats(10).await;
+    let services = running.services();
+    let desk = services.desk_of(traveller(1));
+    let mut orders = Vec::new();
+    for number in 0..5 {
+        orders.push(running.buy(wish(traveller(1), &format!("key-{number}"), &coach(), 1)).await);
+    }
+
+    services.desks.ask(&desk, Break).await.unwrap_err();
+    for order in &orders {
+        running.shown(running.engine.cancel(order.id())).await.unwrap().unwrap();
+    }
+
+    eventually_so("none counts any more", || async {
+        let next = running.engine.place(wish(traveller(1), "next", &coach(), 1));
+        match running.shown(next).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(Rejection::LockLimit { .. })) | Err(Outage::Rebuilding) => false,
+            other => panic!("{other:?}"),
+        }
+    })
+    .await;
+}
+
+#[actix::test]
+async fn whoever_waits_for_an_order_that_breaks_is_told_and_the_order_goes_on() {
+    let (world, running) = World::with_seats(10).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    world.gateway.set(Line::Slow);
+
+    let opening = running.engine.open_payment(order.id(), "openid".into());
+    let breaking = async {
+        eventually("the call is made", || world.gateway.calls(crate::testing::Call::Create) == 1).await;
+        running.services().orders.ask(&order.id(), Break).await.unwrap_err();
+    };
+    let (told, ()) = tokio::join!(within("told", opening), breaking);
+    assert_eq!(told.unwrap_err(), Outage::Rebuilding);
+
+    world.gateway.set(Line::Good);
+    let orders = &running.services().orders;
+    eventually("it is back", || orders.restarts() == 1 && orders.is_live(&order.id())).await;
+    let number = running.open_payment(order.id()).await;
+    assert_eq!(number.attempt, 1);
+}
+
+#[actix::test]
+async fn whoever_waits_for_rows_that_cannot_even_be_read_is_told() {
+    let (world, running) = World::with_seats(10).await;
+    world.store.set(Postgres::Broken);
+    let id = OrderId::from_bits(7);
+
+    let asked = join_all((0..3).map(|_| running.engine.order(id))).await;
+    assert!(asked.into_iter().all(|answer| answer.unwrap_err() == Outage::Rebuilding));
+
+    world.store.set(Postgres::Up);
+    assert_eq!(running.shown(running.engine.order(id)).await.unwrap().unwrap_err(), Rejection::OrderNotFound);
 }

@@ -182,3 +182,52 @@ async fn a_refused_payment_is_an_outage_and_the_next_attempt_has_its_own_number(
 
     assert_eq!(number.attempt, 2);
 }
+
+#[actix::test]
+async fn a_query_that_does_not_fit_the_order_is_made_again() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    let number = running.open_payment(order.id()).await;
+    world.gateway.pay(number, running.engine.now()).unwrap();
+    world.gateway.set(Line::Misreporting);
+    world.clock.pass(6);
+    eventually("it has asked", || world.gateway.calls(Call::Query) >= 1).await;
+    assert_eq!(running.order(order.id()).await.status(), OrderStatus::Pending);
+
+    world.gateway.set(Line::Good);
+    world.clock.pass(1);
+
+    eventually_so("it is paid", || async { running.order(order.id()).await.status() == OrderStatus::Paid }).await;
+}
+
+#[actix::test]
+async fn an_order_whose_money_is_there_is_not_payable_again() {
+    let (world, running) = World::with_seats(40).await;
+    // The departure will hang, and with it its thread: an order on another one.
+    let mut order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    for number in 2.. {
+        let services = running.services();
+        if !services.orders.is_beside(&order.id(), &services.departures, &coach()) {
+            break;
+        }
+        order = running.buy(wish(traveller(number), "key", &coach(), 1)).await;
+    }
+    let number = running.open_payment(order.id()).await;
+    let fact = world.gateway.pay(number, running.engine.now()).unwrap();
+    let release = running.services().faults.stall(&coach());
+
+    let learning = running.engine.learn(fact);
+    let opening = async {
+        eventually_so("the seats are being confirmed", || async {
+            running.services().orders.ask(&order.id(), crate::order::View).await.unwrap().unwrap().unwrap();
+            !running.services().faults.is_planted(&coach())
+        })
+        .await;
+        let opening = running.engine.open_payment(order.id(), "openid".into());
+        tokio::join!(opening, async { drop(release) }).0
+    };
+    let (learned, opened) = tokio::join!(learning, opening);
+
+    learned.unwrap().outcome.unwrap();
+    assert_eq!(opened.unwrap().outcome.unwrap_err(), Rejection::OrderPaid);
+}

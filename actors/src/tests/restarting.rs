@@ -17,6 +17,8 @@ async fn every_answered_order_payment_and_redemption_is_there_after_a_restart() 
         let paid = running.buy_and_pay(&world, wish(traveller(1), "paid", &coach(), 3)).await;
         let used = running.buy_and_pay(&world, wish(traveller(2), "used", &coach(), 1)).await;
         assert_eq!(redeemed(&running.scan(used.id(), 1, "press").await), 1);
+        // The last record of this order is of a refused attempt.
+        assert_eq!(redeemed(&running.scan(used.id(), 2, "press").await), 0);
         let used = running.order(used.id()).await;
         if killed_with_postgres_behind {
             running.kill().await;
@@ -33,6 +35,8 @@ async fn every_answered_order_payment_and_redemption_is_there_after_a_restart() 
         assert_eq!(running.order(used.id()).await.tickets(), used.tickets());
         let again = running.scan(used.id(), 1, "press").await;
         assert!(matches!(again.tickets[0].1, TicketOutcome::Redeemed { repeated: true, .. }));
+        assert_eq!(redeemed(&running.scan(used.id(), 3, "press").await), 0);
+        assert_eq!(redeemed(&running.scan(paid.id(), 3, "press").await), 3);
         assert_eq!(running.free_seats(&coach()), 34);
     }
 }

@@ -6,7 +6,7 @@ use deeptravel_domain::order::{CancelReason, JourneyWish, OrderStatus, SeatWish,
 use deeptravel_domain::rejection::Rejection;
 use futures_util::future::join_all;
 
-use crate::testing::{World, coach, code, eventually_so, ferry, traveller, wish};
+use crate::testing::{World, coach, code, eventually, eventually_so, ferry, network, traveller, wish};
 
 #[actix::test]
 async fn r_hold_02_04_three_hundred_buyers_never_share_a_seat_and_no_party_is_split() {
@@ -170,4 +170,43 @@ async fn r_hold_06_chosen_seats_are_those_or_a_refusal() {
     assert_eq!(order.items()[0].seats, vec!["001B".into()]);
     assert_eq!(order.status(), OrderStatus::Pending);
     assert!(matches!(refused, Err(Rejection::SeatTaken { .. })), "{refused:?}");
+}
+
+#[actix::test]
+async fn many_changes_at_once_leave_the_newest_catalogue_for_everybody() {
+    let (_world, running) = World::with_seats(4).await;
+    for round in 0..20 {
+        let sizes = (1..=8).map(|seats| 10 * (round + 1) + seats);
+        let vehicles = sizes.clone().flat_map(|seats| network(seats).into_iter().filter(is_vehicle));
+        let answers = join_all(vehicles.map(|command| running.engine.configure(command))).await;
+        let last = answers.into_iter().map(|answer| answer.unwrap().position).max().unwrap();
+        running.engine.durable(last).await.unwrap();
+
+        let newest = usize::from(10 * (round + 1) + 8);
+        let seats = || running.services().catalogue.load().departure_spec(&coach()).unwrap().seat_map.seats.len();
+        eventually("the newest is published", || seats() == newest).await;
+        // Nothing older comes after it.
+        running.shown(running.engine.configure(network(4).remove(0))).await.unwrap().unwrap();
+        assert_eq!(seats(), newest);
+    }
+}
+
+fn is_vehicle(command: &deeptravel_domain::catalogue::Command) -> bool {
+    matches!(command, deeptravel_domain::catalogue::Command::PutVehicle(_))
+}
+
+#[actix::test]
+async fn a_departure_follows_the_catalogue_until_it_is_born() {
+    let (_world, running) = World::with_seats(2).await;
+    let refused = running.shown(running.engine.place(wish(traveller(1), "key", &coach(), 3))).await.unwrap();
+    assert!(matches!(refused, Err(Rejection::SoldOut { .. })), "{refused:?}");
+    let larger = network(5).into_iter().find(is_vehicle).unwrap();
+    running.shown(running.engine.configure(larger)).await.unwrap().unwrap();
+    let seats = || running.services().catalogue.load().departure_spec(&coach()).unwrap().seat_map.seats.len();
+    eventually("it is published", || seats() == 5).await;
+
+    let order = running.buy(wish(traveller(1), "key", &coach(), 3)).await;
+
+    assert_eq!(order.items()[0].seats.len(), 3);
+    assert_eq!(running.free_seats(&coach()), 2);
 }

@@ -1,11 +1,13 @@
 //! An idle order leaves memory only when it is projected, and comes back as it was (rules 6 and 13).
 
+use deeptravel_domain::inventory::{Command, HoldAt};
 use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::rejection::Rejection;
 use futures_util::future::join_all;
 
+use crate::departure::Seats;
 use crate::outage::Outage;
-use crate::testing::{Postgres, Running, World, coach, eventually, redeemed, traveller, wish};
+use crate::testing::{Postgres, Running, World, coach, code, eventually, eventually_so, redeemed, traveller, wish};
 
 /// Longer than a settled order stays in memory for nothing.
 const LONG: i64 = 11 * 60;
@@ -47,7 +49,11 @@ async fn an_order_that_is_not_projected_stays_in_memory() {
     }
     assert_eq!(running.services().orders.live(), 2);
     assert_eq!(running.order(id).await.status(), OrderStatus::Cancelled);
-    assert_eq!(running.order(other.id()).await.status(), OrderStatus::Cancelled);
+    // The departure frees the seats by itself; the order may follow a moment later.
+    eventually_so("the other one has expired", || async {
+        running.order(other.id()).await.status() == OrderStatus::Cancelled
+    })
+    .await;
 
     world.store.set(Postgres::Up);
     running.drained().await;
@@ -113,4 +119,31 @@ async fn rule_13_without_postgres_what_is_in_memory_goes_on_and_what_sleeps_is_a
     assert!(world.store.rows_of_order(sold.id()).is_some());
     let unknown = running.shown(running.engine.order(deeptravel_domain::ids::OrderId::from_bits(7))).await.unwrap();
     assert_eq!(unknown.unwrap_err(), Rejection::OrderNotFound);
+}
+
+#[actix::test]
+async fn a_departure_sleeps_long_after_its_arrival_once_it_is_projected_and_wakes_from_its_rows() {
+    let (world, running) = World::with_seats(4).await;
+    running.buy_and_pay(&world, wish(traveller(1), "key", &coach(), 1)).await;
+    running.drained().await;
+    world.store.set(Postgres::Behind);
+    let unpaid = running.buy(wish(traveller(2), "key", &coach(), 1)).await;
+    world.clock.pass(3 * 24 * 60 * 60);
+    eventually_so("the other one is over", || async {
+        running.order(unpaid.id()).await.status() == OrderStatus::Cancelled
+    })
+    .await;
+    assert!(running.services().departures.is_live(&coach()));
+
+    world.store.set(Postgres::Up);
+    running.drained().await;
+    world.clock.pass(61);
+    eventually("it sleeps", || running.services().departures.live() == 0).await;
+    assert!(running.services().board.get(&coach()).is_none());
+
+    let stored = world.store.rows_of_departure(&coach()).unwrap();
+    let confirmed = stored.holds.iter().find(|hold| hold.state == "confirmed").unwrap();
+    let confirm = Command::ConfirmHold(HoldAt { hold: code(&confirmed.hold_id), epoch: 1 });
+    let seats = running.services().departures.ask(&coach(), Seats(confirm)).await.unwrap().unwrap().unwrap();
+    assert_eq!(seats.outcome.unwrap().len(), 1);
 }
