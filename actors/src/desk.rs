@@ -2,7 +2,7 @@
 //! and counts the unpaid orders (R-HOLD-05, R-HOLD-08). It writes no records: an order's first record carries its key,
 //! and a desk that starts reads them back.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +100,20 @@ impl Fingerprint for Forget {
     }
 }
 
+/// A traveller's orders of the last 48 hours, newest first.
+#[derive(Debug)]
+pub struct Recent(pub TravellerId);
+
+impl Message for Recent {
+    type Result = Vec<OrderId>;
+}
+
+impl Fingerprint for Recent {
+    fn fingerprint(&self) -> u64 {
+        NOT_TOLD_APART
+    }
+}
+
 impl Fingerprint for Place {
     fn fingerprint(&self) -> u64 {
         NOT_TOLD_APART
@@ -123,7 +137,8 @@ enum Known {
 /// See the module's documentation.
 pub struct Desk {
     services: Arc<Services>,
-    keys: HashMap<Key, Known>,
+    /// Sorted, so that a traveller's keys are together.
+    keys: BTreeMap<Key, Known>,
     by_age: VecDeque<(Timestamp, Key)>,
     unpaid: HashMap<TravellerId, HashSet<OrderId>>,
     turn: Turn,
@@ -173,7 +188,7 @@ impl Owner for Desk {
 
     fn build(services: Arc<Services>, _: usize, seed: Seed, _: Arc<Vitals>) -> Result<Desk, Outage> {
         let Seed { mut entries, in_flight } = seed;
-        let (keys, by_age, unpaid) = (HashMap::new(), VecDeque::new(), HashMap::new());
+        let (keys, by_age, unpaid) = (BTreeMap::new(), VecDeque::new(), HashMap::new());
         let mut desk = Desk { services, keys, by_age, unpaid, turn: Turn::default() };
         entries.sort_by_key(|entry| entry.order);
         for entry in entries {
@@ -369,5 +384,22 @@ impl Handler<Forget> for Desk {
             self.keys.remove(&key);
             self.settled(message.traveller, message.order);
         }
+    }
+}
+
+impl Handler<Recent> for Desk {
+    type Result = MessageResult<Recent>;
+
+    fn handle(&mut self, Recent(traveller): Recent, _: &mut Context<Desk>) -> MessageResult<Recent> {
+        let first: Key = (traveller, Box::default());
+        let own = self.keys.range(first..).take_while(|((owner, _), _)| *owner == traveller);
+        let mut orders: Vec<OrderId> = own
+            .filter_map(|(_, known)| match known {
+                Known::Made { order, .. } => Some(*order),
+                Known::Placing { .. } => None,
+            })
+            .collect();
+        orders.sort_unstable_by(|a, b| b.cmp(a));
+        MessageResult(orders)
     }
 }

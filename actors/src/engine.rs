@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::Command as CatalogueCommand;
 use deeptravel_domain::identity::Command as IdentityCommand;
-use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::ids::{OrderId, TravellerId};
 use deeptravel_domain::order::rows::ScanAttemptRow;
 use deeptravel_domain::order::{Order, PaymentFact, Scan, ScanOutcome, Wish};
 use deeptravel_domain::rejection::Rejection;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::board::Board;
 use crate::catalogue::Configure;
 use crate::clock::Clock;
-use crate::desk::{Forget, KEYS_KEPT_SECONDS, Place, Placed};
+use crate::desk::{Forget, KEYS_KEPT_SECONDS, Place, Placed, Recent};
 use crate::directory::Directory;
 use crate::identity::{Identify, LogAttempt};
 use crate::journal::{Journal, Position};
@@ -157,6 +157,22 @@ impl Engine {
     pub async fn order(&self, id: OrderId) -> Answer<Box<Order>> {
         let answer = self.services.orders.ask(&id, View).await?;
         answer.unwrap_or_else(|| Ok(self.not_found()))
+    }
+
+    /// The newest of a traveller's recent orders that are in memory: what there is to show while Postgres is away
+    /// (rule 13).
+    pub async fn orders_in_memory(&self, traveller: TravellerId, limit: usize) -> Answer<Vec<Box<Order>>> {
+        let services = &self.services;
+        let desk = services.desk_of(traveller);
+        let recent = services.desks.ask(&desk, Recent(traveller)).await?.ok_or(Outage::Rebuilding)?;
+        let (mut orders, mut position) = (Vec::new(), Position::NOTHING);
+        for id in recent.into_iter().filter(|id| services.orders.is_awake(id)).take(limit) {
+            // One that falls asleep meanwhile would have to be read from Postgres: it is left out.
+            let Ok(Some(Ok(reply))) = services.orders.ask(&id, View).await else { continue };
+            position = position.max(reply.position);
+            orders.extend(reply.outcome.ok());
+        }
+        Ok(Reply::ok(orders, position))
     }
 
     /// The order with a payment that can be paid. `openid` is the traveller's.

@@ -197,6 +197,11 @@ impl<A: Owner> Keys<A> {
         self.restarts.load(Ordering::Relaxed)
     }
 
+    /// Whether the key's owner is in memory now.
+    pub fn is_awake(&self, id: &A::Id) -> bool {
+        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live { .. }))
+    }
+
     /// Sends a message to a key's owner, waking it if it sleeps. `Ok(None)`: there is no such key.
     ///
     /// After [`Outage::Rebuilding`] the message may have had its effect or not, as after a crash of the process.

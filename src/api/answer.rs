@@ -7,7 +7,11 @@ use deeptravel_actors::journal::Position;
 use deeptravel_actors::outage::{Answer, Reply};
 use deeptravel_actors::ports::StoreError;
 use deeptravel_domain::identity::SecretHash;
+use deeptravel_domain::order::Order;
 
+use super::auth::TravellerAuth;
+use super::problem::STORAGE_UNAVAILABLE;
+use super::query::LIMIT_MAX;
 use super::{Api, Problem};
 
 /// A list waits this long for the projector (rule 13).
@@ -48,6 +52,19 @@ impl Api {
             }
         }
         self.on_io(read).await.and_then(|read| read.map_err(Problem::from))
+    }
+
+    /// The traveller's newest orders that are in memory, for the first page of a list that Postgres cannot give
+    /// (rule 13).
+    pub async fn orders_in_memory(&self, auth: &TravellerAuth) -> Result<Vec<Box<Order>>, Problem> {
+        let mut orders = self.durable(self.engine.orders_in_memory(auth.traveller, LIMIT_MAX as usize).await).await?;
+        orders.retain(|order| order.is_placed());
+        Ok(orders)
+    }
+
+    /// Whether a list has failed because Postgres is away, and not because it is behind.
+    pub fn is_without_database(&self, problem: &Problem) -> bool {
+        problem.code() == STORAGE_UNAVAILABLE && !self.lists.is_available()
     }
 
     /// Runs what waits for the network on the I/O runtime. Not cancelled when the client leaves.

@@ -134,6 +134,8 @@ struct OrderList {
     /// Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
+    /// `false` while the database is away: the first page then shows what is in memory.
+    complete: bool,
 }
 
 /// One's own orders.
@@ -164,13 +166,21 @@ async fn list_orders(
     let (lists, traveller) = (api.lists.clone(), auth.traveller);
     // One more than the page shows whether another page follows.
     let read = async move { lists.orders_of(traveller, status, before, limit + 1).await };
-    let mut rows = api.list(auth.token(), read).await?;
+    let mut rows = match api.list(auth.token(), read).await {
+        Err(problem) if before.is_none() && api.is_without_database(&problem) => {
+            let orders = api.orders_in_memory(&auth).await?;
+            let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
+            let orders = wanted.take(limit as usize).map(|order| api.order_view(language, order)).collect();
+            return Ok(web::Json(OrderList { orders, next_cursor: None, complete: false }));
+        }
+        rows => rows?,
+    };
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
     let next_cursor = orders.last().filter(|_| more).map(|last| write_cursor(last.id()));
     let orders = orders.iter().map(|order| api.order_view(language, order)).collect();
-    Ok(web::Json(OrderList { orders, next_cursor }))
+    Ok(web::Json(OrderList { orders, next_cursor, complete: true }))
 }
 
 /// Gives an unpaid order up. With a begun payment the answer comes when WeChat has confirmed its end.

@@ -19,6 +19,9 @@ const MESSAGE_CHARS_MAX: usize = 200;
 /// Content type of every error.
 const PROBLEM_JSON: &str = "application/problem+json";
 
+/// A list or a sleeping key needs the database, and it is away.
+pub const STORAGE_UNAVAILABLE: &str = "STORAGE_UNAVAILABLE";
+
 /// A field or parameter that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct FieldError {
@@ -110,7 +113,7 @@ impl Problem {
     }
 
     pub fn storage_unavailable() -> Problem {
-        Problem::unavailable("STORAGE_UNAVAILABLE", "the database is not available", 2)
+        Problem::unavailable(STORAGE_UNAVAILABLE, "the database is not available", 2)
     }
 
     pub fn payment_provider() -> Problem {

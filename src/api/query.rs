@@ -10,7 +10,7 @@ use super::Problem;
 use super::extract::wrong_field;
 
 /// Most entries of a page (`api.md`).
-const LIMIT_MAX: u32 = 100;
+pub const LIMIT_MAX: u32 = 100;
 /// Entries of a page when nothing is said (`api.md`).
 const LIMIT_DEFAULT: u32 = 20;
 

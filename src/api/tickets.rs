@@ -43,6 +43,8 @@ struct TicketList {
     /// Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
+    /// `false` while the database is away: the first page then shows what is in memory.
+    complete: bool,
 }
 
 /// One's own tickets.
@@ -73,18 +75,31 @@ async fn list_tickets(
     let (lists, traveller) = (api.lists.clone(), auth.traveller);
     // One more than the page shows whether another page follows.
     let read = async move { lists.tickets_of(traveller, status, before, limit + 1).await };
-    let TicketPage { tickets: mut ids, orders } = api.list(auth.token(), read).await?;
+    let page = api.list(auth.token(), read).await;
+    let catalogue = api.engine.services().catalogue.load();
+    let TicketPage { tickets: mut ids, orders } = match page {
+        Err(problem) if before.is_none() && api.is_without_database(&problem) => {
+            let orders = api.orders_in_memory(&auth).await?;
+            let tickets = orders.iter().flat_map(|order| order.tickets().iter().map(move |ticket| (order, ticket)));
+            let tickets = tickets
+                .filter(|(_, ticket)| status.is_none_or(|status| ticket.status == status))
+                .take(limit as usize)
+                .map(|(order, ticket)| ticket_view::ticket(&catalogue, language, order, ticket))
+                .collect();
+            return Ok(web::Json(TicketList { tickets, next_cursor: None, complete: false }));
+        }
+        page => page?,
+    };
     let more = ids.len() > limit as usize;
     ids.truncate(limit as usize);
     let orders = orders.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
-    let catalogue = api.engine.services().catalogue.load();
     let tickets = ids.iter().filter_map(|id| {
         let order = orders.iter().find(|order| order.id() == id.order)?;
         let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
         Some(ticket_view::ticket(&catalogue, language, order, ticket))
     });
     let next_cursor = ids.last().filter(|_| more).map(write_cursor);
-    Ok(web::Json(TicketList { tickets: tickets.collect(), next_cursor }))
+    Ok(web::Json(TicketList { tickets: tickets.collect(), next_cursor, complete: true }))
 }
 
 impl Api {

@@ -28,7 +28,7 @@ pub use serve::{check, serve};
 
 use crate::config::Config;
 use crate::embedded::{self, Cluster};
-use crate::postgres::{self, Database, Lane, Store};
+use crate::postgres::{self, Backoff, Database, Lane, Store};
 
 /// Shortest password of an account of staff.
 pub const PASSWORD_CHARS_MIN: usize = 12;
@@ -66,11 +66,7 @@ impl Core {
         let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
 
         let database = Database::new(io.clone(), &database_config);
-        let migrating = database_config.clone();
-        let schema = io.spawn(async move { postgres::migrate(&migrating).await }).await?.context("schema")?;
-        if !schema.applied.is_empty() {
-            tracing::info!(migrations = ?schema.applied, "Migrated the database");
-        }
+        migrate(&io, &database_config).await?;
         let (store, seen) = take_over(&database, &journal).await?;
         let store = Arc::new(store);
         let (mut projector, projected) = Projector::new(&journal, store.clone(), seen)?;
@@ -253,6 +249,27 @@ fn open_journal(config: &Config) -> anyhow::Result<(Journal, Opened)> {
         tracing::warn!(?repair, "The journal's torn tail was cut");
     }
     Ok((journal, opened))
+}
+
+/// Brings the schema up to date. While Postgres is away it waits: live, not ready, nothing lost (rule 14).
+async fn migrate(io: &Handle, config: &tokio_postgres::Config) -> anyhow::Result<()> {
+    let mut backoff = Backoff::default();
+    loop {
+        let config = config.clone();
+        match io.spawn(async move { postgres::migrate(&config).await }).await? {
+            Ok(report) => {
+                if !report.applied.is_empty() {
+                    tracing::info!(migrations = ?report.applied, "Migrated the database");
+                }
+                return Ok(());
+            }
+            Err(error) if error.is_outage() => {
+                tracing::warn!(%error, "The start waits for the database: {error}");
+                backoff.pause().await;
+            }
+            Err(error) => return Err(error).context("schema"),
+        }
+    }
 }
 
 /// Compares journal and database, and takes an epoch above both (rule 14).

@@ -96,6 +96,17 @@ impl Shop {
         self.send(self.get(&format!("/orders/{id}"), token)).await
     }
 
+    /// The first page of a list of the traveller's own.
+    pub async fn list(&self, token: &str, path: &str) -> Answered<(StatusCode, Value)> {
+        self.send(self.get(path, token)).await
+    }
+
+    /// Whether the server says of itself that it is `live` or `ready`.
+    pub async fn health(&self, what: &str) -> Option<StatusCode> {
+        let response = self.client.get(format!("{}/health/{what}", self.base)).send().await;
+        response.ok().map(|response| response.status())
+    }
+
     /// The number under which the order can be paid.
     pub async fn open_payment(&self, token: &str, order: &str) -> Answered<Option<String>> {
         let (status, answer) =

@@ -188,7 +188,7 @@ async fn a_query_that_does_not_fit_the_order_is_made_again() {
     let (world, running) = World::with_seats(4).await;
     let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
     let number = running.open_payment(order.id()).await;
-    world.gateway.pay(number, running.engine.now()).unwrap();
+    world.gateway.pay(number).unwrap();
     world.gateway.set(Line::Misreporting);
     world.clock.pass(6);
     eventually("it has asked", || world.gateway.calls(Call::Query) >= 1).await;
@@ -213,7 +213,7 @@ async fn an_order_whose_money_is_there_is_not_payable_again() {
         order = running.buy(wish(traveller(number), "key", &coach(), 1)).await;
     }
     let number = running.open_payment(order.id()).await;
-    let fact = world.gateway.pay(number, running.engine.now()).unwrap();
+    let fact = world.gateway.pay(number).unwrap();
     let release = running.services().faults.stall(&coach());
 
     let learning = running.engine.learn(fact);

@@ -45,6 +45,13 @@ async fn orders_payments_and_scans_go_on_while_postgres_is_away() -> anyhow::Res
     }
     assert_no_seat_twice(&purchases);
 
+    // Lists show what is in memory, and say that it is not all (rule 13).
+    for (path, field) in [("/orders", "orders"), ("/my/tickets", "tickets")] {
+        let (status, list) = shop.list(&tokens[0], path).await.expect("an answer without Postgres");
+        assert_eq!((status.as_u16(), &list["complete"]), (200, &serde_json::Value::Bool(false)), "{list}");
+        assert!(list[field].as_array().is_some_and(|entries| !entries.is_empty()), "{list}");
+    }
+
     let starting = Arc::clone(&cluster);
     tokio::task::spawn_blocking(move || starting.start_again()).await??;
     let since = Instant::now();
@@ -58,6 +65,31 @@ async fn orders_payments_and_scans_go_on_while_postgres_is_away() -> anyhow::Res
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     println!("{expected} purchases while Postgres was away; it caught up in {:?}", since.elapsed());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_without_postgres_is_live_not_ready_and_goes_on_when_it_comes() -> anyhow::Result<()> {
+    let dir = tempfile::Builder::new().prefix("deeptravel-late-").tempdir_in("/tmp")?;
+    let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
+    let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
+    let stopping = Arc::clone(&cluster);
+    tokio::task::spawn_blocking(move || stopping.stop()).await??;
+
+    let world = World::new(Some(cluster.url(DATABASE)))?;
+    let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
+    let waiting = async {
+        while shop.health("live").await.is_none_or(|status| status != 200) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(shop.health("ready").await.map(|status| status.as_u16()), Some(503), "live, not ready");
+        let starting = Arc::clone(&cluster);
+        tokio::task::spawn_blocking(move || starting.start_again()).await?.map_err(anyhow::Error::from)
+    };
+    let (server, started) = tokio::join!(world.start(), waiting);
+    started?;
+    let _server = server?;
+    assert_eq!(shop.health("ready").await.map(|status| status.as_u16()), Some(200));
     Ok(())
 }
 
