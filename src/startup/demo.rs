@@ -48,8 +48,7 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
         Some(dir) => dir,
         None => find_timetable()?,
     };
-    create_private(&config.data_dir)?;
-    let secrets = DemoSecrets::load_or_make(&config.data_dir)?;
+    let secrets = demo_secrets(&config)?;
     let listening = Listening::start(&config)?;
     config.server.listen = listening.address;
     let (wechat, simulator) = demo_wechat(&config, &secrets)?;
@@ -64,6 +63,11 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
     let greeting = greeting(&config, simulator.as_ref());
     listening.serve(core, &config, wechat, keys, &greeting).await
     // The simulator stops when it is dropped, after the server.
+}
+
+fn demo_secrets(config: &Config) -> anyhow::Result<DemoSecrets> {
+    create_private(&config.data_dir)?;
+    DemoSecrets::load_or_make(&config.data_dir, &config.journal_dir())
 }
 
 fn find_timetable() -> anyhow::Result<PathBuf> {
