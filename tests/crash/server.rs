@@ -17,7 +17,7 @@ const MCHID: &str = "1900000009";
 const API_V3_KEY: &str = "0123456789abcdef0123456789abcdef";
 const APP_SECRET: &str = "crash-app-secret";
 
-/// The longest start that a test waits for; what is promised is checked by the stories.
+/// The longest start that a test waits for, on a machine that does other things, too. The stories print what it took.
 const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Everything that survives the server: its data, its configuration, the provider.

