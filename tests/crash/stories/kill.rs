@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::history::{History, Purchase, assert_no_seat_twice};
 use crate::server::{World, run_seconds};
-use crate::shop::{Gate, Shop};
+use crate::shop::{Gate, Shop, Unanswered};
 
 const BUYERS: usize = 16;
 const ROUNDS: usize = 3;
@@ -30,9 +30,10 @@ pub fn buyers(
                 let departure = departures[(number + n) % departures.len()].clone();
                 let mut purchase =
                     Purchase { key: format!("r{round}-b{number}-n{n}"), departure, ..Purchase::default() };
-                let answered = purchase.run(&shop, &token, &gate).await;
+                purchase.unanswered = purchase.run(&shop, &token, &gate).await.err().map(|Unanswered(why)| why);
+                let goes_on = purchase.unanswered.is_none();
                 history.add(purchase);
-                if answered.is_err() {
+                if !goes_on {
                     return;
                 }
             }
