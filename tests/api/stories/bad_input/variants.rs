@@ -57,7 +57,7 @@ impl Variant {
 /// An operation of the document with its good request.
 struct Operation<'a> {
     document: &'a Value,
-    operation: &'a Value,
+    said: &'a Value,
     method: Method,
     path: &'a str,
     example: &'a Example,
@@ -66,10 +66,10 @@ struct Operation<'a> {
 pub fn variants(document: &Value, examples: &Examples) -> Vec<Variant> {
     let mut variants = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
+        for (method, said) in item.as_object().unwrap() {
             let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
             let example = examples.of(&method, path);
-            let operation = Operation { document, operation, method, path, example };
+            let operation = Operation { document, said, method, path, example };
             operation.spoil_body(&mut variants);
             operation.spoil_parameters(&mut variants);
             operation.spoil_authorization(&mut variants);
@@ -98,7 +98,7 @@ impl Operation<'_> {
     }
 
     fn parameters(&self, place: &str) -> impl Iterator<Item = &Value> {
-        self.operation["parameters"].as_array().into_iter().flatten().filter(move |known| known["in"] == place)
+        self.said["parameters"].as_array().into_iter().flatten().filter(move |known| known["in"] == place)
     }
 
     fn names(&self, place: &str) -> impl Iterator<Item = &str> {
@@ -127,7 +127,7 @@ impl Operation<'_> {
             for bad in ["none", "7", "%00", "a%00b", "%FF%FE", "%20", "a%0Ab", "%E6%B7%B1", "..%2F..", &overlong] {
                 let wanted = Wanted { statuses: vec![404, 422], ..Wanted::field(name) };
                 let path = self.path_with(Some((name, bad)), &[]);
-                variants.push(Variant { path, ..self.variant(format!("{name} is {:.20}", bad), wanted) });
+                variants.push(Variant { path, ..self.variant(format!("{name} is {bad:.20}"), wanted) });
             }
             let path = self.path_with(Some((name, "")), &[]);
             variants.push(Variant { path, ..self.variant(format!("{name} is empty"), Wanted::status(&[404])) });
@@ -135,7 +135,7 @@ impl Operation<'_> {
         for parameter in self.parameters("query") {
             self.spoil_query(variants, parameter);
         }
-        let tag = self.operation["tags"][0].as_str().unwrap();
+        let tag = self.said["tags"][0].as_str().unwrap();
         if !LENIENT_TAGS.contains(&tag) {
             let path = self.path_with(None, &[("unknown", Some("1"))]);
             variants.push(Variant { path, ..self.variant("an unknown parameter", Wanted::field("unknown")) });
@@ -163,7 +163,7 @@ impl Operation<'_> {
         }
         for bad in bad {
             let path = self.path_with(None, &[(name, Some(bad))]);
-            variants.push(Variant { path, ..self.variant(format!("{name} is {:.20}", bad), Wanted::field(name)) });
+            variants.push(Variant { path, ..self.variant(format!("{name} is {bad:.20}"), Wanted::field(name)) });
         }
         let good = self.example.parameter(name);
         if parameter["required"] == true {
@@ -175,7 +175,7 @@ impl Operation<'_> {
     }
 
     fn spoil_authorization(&self, variants: &mut Vec<Variant>) {
-        let security = self.operation["security"].as_array();
+        let security = self.said["security"].as_array();
         if security.is_none_or(|schemes| schemes.iter().any(|scheme| scheme == &json!({}))) {
             return;
         }
@@ -191,7 +191,7 @@ impl Operation<'_> {
     }
 
     fn spoil_body(&self, variants: &mut Vec<Variant>) {
-        let Some(content) = self.operation["requestBody"]["content"].as_object() else { return };
+        let Some(content) = self.said["requestBody"]["content"].as_object() else { return };
         let schema = &content["application/json"]["schema"];
         assert!(self.example.body.is_object(), "{} needs an example of a body", self.path);
         let start = variants.len();
