@@ -72,7 +72,7 @@ pub fn fact_state(transaction: &Transaction) -> Result<FactState, &'static str> 
         TradeState::Success | TradeState::Refund => {
             let amount = transaction.amount.as_ref().ok_or("a paid transaction without an amount")?;
             let currency: Currency = amount.currency.parse().map_err(|_| "an unknown currency")?;
-            let transaction_id = transaction.transaction_id.as_deref().ok_or("a paid transaction without an id")?;
+            let transaction_id = transaction.sound_id().ok_or("a paid transaction without an id")?;
             Ok(FactState::Paid(Capture {
                 transaction_id: transaction_id.into(),
                 amount: Money::new(amount.total, currency),

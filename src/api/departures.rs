@@ -31,6 +31,10 @@ struct DepartureQuery {
     alight_stop: Option<u8>,
 }
 
+fn no_such_departure() -> Problem {
+    Problem::from(Rejection::DepartureNotFound).naming("departureId", "is no departure on sale")
+}
+
 /// A departure: stops, prices for one adult, and which seats are free.
 #[utoipa::path(
     tag = "travellers",
@@ -47,23 +51,23 @@ async fn show_departure(
     id: web::Path<String>,
     Parameters(query): Parameters<DepartureQuery>,
 ) -> Result<web::Json<DepartureView>, Problem> {
-    let id: DepartureId = id.parse().map_err(|_| Problem::from(Rejection::DepartureNotFound))?;
+    let id: DepartureId = id.parse().map_err(|_| no_such_departure())?;
     let channel = query.channel.as_deref().map(str::parse).transpose();
     if !matches!(channel, Ok(None | Some(Channel::Direct))) {
         return Err(Problem::field("channel", "is not direct"));
     }
     let services = api.engine.services();
     let catalogue = services.catalogue.load();
-    let (_, route, _) = catalogue.departure(&id).ok_or(Rejection::DepartureNotFound)?;
+    let (_, route, _) = catalogue.departure(&id).ok_or_else(no_such_departure)?;
     if route.status != RouteStatus::OnSale {
-        return Err(Rejection::DepartureNotFound.into());
+        return Err(no_such_departure());
     }
     let whole = route.whole();
     let (board, alight) = (query.board_stop.unwrap_or(whole.board), query.alight_stop.unwrap_or(whole.alight));
     let stretch = route.stretch(board, alight);
     let stretch = stretch.ok_or_else(|| Problem::field("alightStop", "is not a later stop of the departure"))?;
-    let trip = catalogue.trip(&id, stretch).ok_or(Rejection::DepartureNotFound)?;
-    let seat_map = &departure_view::vehicle(&catalogue, route).ok_or(Rejection::DepartureNotFound)?.seat_map;
+    let trip = catalogue.trip(&id, stretch).ok_or_else(no_such_departure)?;
+    let seat_map = &departure_view::vehicle(&catalogue, route).ok_or_else(no_such_departure)?.seat_map;
 
     let free = departure_view::availability(services, &trip, seat_map);
     let per_adult = |trip: &Trip<'_>, class| {

@@ -8,13 +8,15 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpRequest, web};
 use deeptravel_domain::catalogue::Names;
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 
+use super::openapi::Paths;
 use super::server::Slot;
+use super::strict::Strict;
 use super::{Api, Problem};
 
 /// Largest request body, in bytes (`api.md`): an order of ten passengers is below 4 KiB.
@@ -29,8 +31,19 @@ impl FromRequest for Api {
     type Future = Ready<Result<Api, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(of_request(request))
+        ready(refuse_stray_parameters(request).and_then(|()| of_request(request)))
     }
+}
+
+/// Unknown parameters are refused like unknown fields: [`super::query::Parameters`] does it where an operation has
+/// some, this where it has none.
+fn refuse_stray_parameters(request: &HttpRequest) -> Result<(), Problem> {
+    let Some((stray, _)) = form_urlencoded::parse(request.query_string().as_bytes()).next() else { return Ok(()) };
+    let paths = request.app_data::<web::Data<Paths>>();
+    let takes_none = paths
+        .zip(request.match_pattern())
+        .is_some_and(|(paths, pattern)| paths.takes_no_query(request.method().as_str(), &pattern));
+    if takes_none { Err(Problem::field(stray.into_owned(), "is no parameter of this operation")) } else { Ok(()) }
 }
 
 /// The parts behind a request; 503 while the process is still starting.
@@ -102,12 +115,12 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
 /// 400 when it is no JSON, 422 with the field when it is not what was asked for.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if body.trim_ascii_start().first() != Some(&b'{') {
-        // serde would take a list for an object.
+        // The path of the whole body is empty; its name has to be said.
         serde_json::from_slice::<serde::de::IgnoredAny>(body).map_err(|error| malformed(&error))?;
         return Err(Problem::field("body", "is not an object"));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut json)).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
         if error.is_data() { wrong_field(&path, &strip_place(&error.to_string())) } else { malformed(&error) }
@@ -152,6 +165,7 @@ impl FromRequest for IdempotencyKey {
         ready(key.map(|key| IdempotencyKey(key.into())).ok_or_else(|| {
             let detail = "the Idempotency-Key header is required: 1 to 64 visible ASCII characters";
             Problem::new(StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_REQUIRED", detail)
+                .naming("Idempotency-Key", "is not 1 to 64 visible ASCII characters")
         }))
     }
 }
@@ -227,6 +241,8 @@ mod tests {
         assert_eq!(refused(r#"{"name":"a","children":[{"name":"b"},{}]}"#), validation("children[1].name"));
         assert_eq!(refused(r#"{"name":"a","children":[{"name":"b","x":1}]}"#), validation("children[0].x"));
         assert_eq!(refused(r#"{"name":"a","name":"b"}"#).0, 422);
+        assert_eq!(refused(r#"{"name":"a","children":[["b",null]]}"#), validation("children[0]"));
+        assert_eq!(refused(r#"{"name":"a","children":[[]]}"#), validation("children[0]"));
         for body in ["[]", "[\"a\", null]", "null", "7"] {
             assert_eq!(refused(body), validation("body"));
         }

@@ -30,6 +30,7 @@ mod search;
 mod seen;
 mod server;
 mod staff_login;
+mod strict;
 #[cfg(test)]
 mod tests;
 mod ticket_view;

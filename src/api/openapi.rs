@@ -1,5 +1,7 @@
 //! The OpenAPI document: made from the mounted routes, so that none can be missing.
 
+use std::collections::HashSet;
+
 use actix_web::App;
 use actix_web::dev::ResourceDef;
 use actix_web::http::StatusCode;
@@ -103,35 +105,59 @@ fn is_in(parameter: &RefOr<Parameter>, place: &ParameterIn) -> bool {
     matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place)
 }
 
-/// Paths with their methods, to tell a wrong method (405) from an unknown path (404).
+/// Tags whose operations ignore parameters that they do not know: providers and probes may add their own (`api.md`).
+const LENIENT_TAGS: [&str; 2] = ["callbacks", "operations"];
+
+/// Paths with their methods, to tell a wrong method (405) from an unknown path (404), and what has no parameters.
 #[derive(Debug)]
-pub(super) struct Paths(Vec<(ResourceDef, String)>);
+pub(super) struct Paths {
+    methods: Vec<(ResourceDef, String)>,
+    /// Method and pattern, as `POST /auth/logout`.
+    without_query: HashSet<String>,
+}
 
 impl Paths {
     pub(super) fn of(document: &Document) -> Paths {
-        let mut paths: Vec<(ResourceDef, String)> =
-            document.paths.paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item))).collect();
-        paths.push((ResourceDef::new("/openapi.json"), "GET".to_owned()));
-        Paths(paths)
+        let mut known = Paths { methods: Vec::new(), without_query: HashSet::new() };
+        for (path, item) in &document.paths.paths {
+            known.methods.push((ResourceDef::new(path.as_str()), methods(item)));
+            let strict = operations(item).filter(|(_, operation)| takes_no_query(operation));
+            known.without_query.extend(strict.map(|(method, _)| format!("{method} {path}")));
+        }
+        known.methods.push((ResourceDef::new("/openapi.json"), "GET".to_owned()));
+        known
+    }
+
+    /// Whether an operation, named by its pattern, is known and takes no parameters in the query.
+    pub(super) fn takes_no_query(&self, method: &str, pattern: &str) -> bool {
+        self.without_query.contains(&format!("{method} {pattern}"))
     }
 
     /// The methods of a path, for the `Allow` header; `None` if there is no such path.
     pub(super) fn allowed(&self, path: &str) -> Option<&str> {
-        self.0.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, methods)| methods.as_str())
+        self.methods.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, methods)| methods.as_str())
     }
 }
 
-fn methods(item: &PathItem) -> String {
-    let methods = [
+fn takes_no_query(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    let lenient = operation.tags.iter().flatten().any(|tag| LENIENT_TAGS.contains(&tag.as_str()));
+    !lenient && !parameters.any(|parameter| is_in(parameter, &ParameterIn::Query))
+}
+
+fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+    let operations = [
         ("GET", &item.get),
         ("POST", &item.post),
         ("PUT", &item.put),
         ("PATCH", &item.patch),
         ("DELETE", &item.delete),
     ];
-    let present: Vec<&str> =
-        methods.iter().filter(|(_, operation)| operation.is_some()).map(|(name, _)| *name).collect();
-    present.join(", ")
+    operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
+fn methods(item: &PathItem) -> String {
+    operations(item).map(|(method, _)| method).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -144,6 +170,8 @@ mod tests {
         let paths = Paths::of(&document);
         assert_eq!(paths.allowed("/health/live"), Some("GET"));
         assert_eq!(paths.allowed("/nowhere"), None);
+        assert!(paths.takes_no_query("POST", "/auth/logout") && paths.takes_no_query("GET", "/orders/{orderId}"));
+        assert!(!paths.takes_no_query("GET", "/orders") && !paths.takes_no_query("GET", "/health/live"));
         assert!(document.components.as_ref().unwrap().schemas.contains_key("Problem"));
     }
 

@@ -153,7 +153,7 @@ fn journey(index: usize, item: &NewItem) -> Result<JourneyWish, Problem> {
         _ => return Err(Problem::field(field("kind"), "is neither journey nor package")),
     }
     if item.reservation_id.is_some() {
-        return Err(Problem::field(field("kind"), "journeys from reservations are not sold yet"));
+        return Err(Problem::field(field("reservationId"), "journeys from reservations are not sold yet"));
     }
     let package_only = [
         ("templateId", item.template_id.is_some()),
@@ -295,7 +295,7 @@ mod tests {
             ("/items", json!([]), "items"),
             ("/items/0/kind", json!("package"), "items[0].kind"),
             ("/items/0/kind", json!("rocket"), "items[0].kind"),
-            ("/items/0/reservationId", json!("r"), "items[0].kind"),
+            ("/items/0/reservationId", json!("r"), "items[0].reservationId"),
             ("/items/0/quantity", json!(1), "items[0].quantity"),
             ("/items/0/departureId", json!("a b"), "items[0].departureId"),
             ("/items/0/departureId", json!(null), "items[0].departureId"),

@@ -1,10 +1,10 @@
 //! Everything on one machine: the private Postgres, the demo's timetable and accounts, the WeChat simulator.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher;
 use deeptravel_actors::engine::Engine;
@@ -29,6 +29,9 @@ const MCHID: &str = "1900000001";
 /// Repetitions of a callback come a hundred times faster than WeChat's.
 const TIME_FACTOR: f64 = 0.01;
 
+/// Attempts to find two free ports side by side; nearly every one succeeds.
+const PAIR_TRIES: usize = 50;
+
 struct DemoAccount {
     username: &'static str,
     password: &'static str,
@@ -49,8 +52,10 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
         None => find_timetable()?,
     };
     let secrets = demo_secrets(&config)?;
+    if config.server.listen.port() == 0 {
+        config.server.listen.set_port(free_pair(config.server.listen.ip())?);
+    }
     let listening = Listening::start(&config)?;
-    config.server.listen = listening.address;
     let (wechat, simulator) = demo_wechat(&config, &secrets)?;
 
     let core = Core::start(&config, Arc::new(WechatGateway::new(wechat.clone()))).await?;
@@ -68,6 +73,18 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
 fn demo_secrets(config: &Config) -> anyhow::Result<DemoSecrets> {
     create_private(&config.data_dir)?;
     DemoSecrets::load_or_make(&config.data_dir, &config.journal_dir())
+}
+
+/// A free port whose successor is free for the simulator.
+fn free_pair(ip: IpAddr) -> anyhow::Result<u16> {
+    for _ in 0..PAIR_TRIES {
+        let server = TcpListener::bind((ip, 0))?;
+        let port = server.local_addr()?.port();
+        if port.checked_add(1).is_some_and(|next| TcpListener::bind((Ipv4Addr::LOCALHOST, next)).is_ok()) {
+            return Ok(port);
+        }
+    }
+    bail!("server.listen: no two free ports side by side");
 }
 
 fn find_timetable() -> anyhow::Result<PathBuf> {

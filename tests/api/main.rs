@@ -7,6 +7,7 @@ mod client;
 mod server;
 
 mod stories {
+    mod bad_input;
     mod gate;
     mod login;
     mod operations;

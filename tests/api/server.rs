@@ -9,12 +9,13 @@ use std::sync::OnceLock;
 const STARTS_MAX: u32 = 5;
 
 /// Runs the server until standard input ends, which is when the tests' process has ended, however it ended. Then it
-/// stops the server, waits, and removes the directory. The shell gives standard output away, so that the server's end
+/// stops the server, waits, and removes the directory. The shell says who the server is and gives standard output away, so that the server's end
 /// can be seen.
 const KEEPER: &str = r#"
 trap "" INT
 directory="$1"; shift
 "$@" & server=$!
+echo "server process: $server"
 exec >&-
 read -r _
 kill "$server"
@@ -29,6 +30,8 @@ pub struct Server {
     /// `http://127.0.0.1:…/_sim`
     pub simulator: String,
     pub data_dir: PathBuf,
+    /// Its process.
+    pub pid: u32,
     /// When it closes, the server is stopped.
     _keeper: (Child, ChildStdin),
 }
@@ -62,21 +65,28 @@ fn start() -> Option<Server> {
         .spawn()
         .unwrap();
     let input = keeper.stdin.take().unwrap();
-    let Some((base, simulator)) = greeting(keeper.stdout.take().unwrap()) else {
+    let Some(Greeting { pid, base, simulator }) = greeting(keeper.stdout.take().unwrap()) else {
         drop(input);
         keeper.wait().unwrap();
         return None;
     };
-    Some(Server { base, simulator, data_dir, _keeper: (keeper, input) })
+    Some(Server { base, simulator, data_dir, pid, _keeper: (keeper, input) })
+}
+
+struct Greeting {
+    pid: u32,
+    base: String,
+    simulator: String,
 }
 
 /// What the server says once it answers; `None` if it ended before.
-fn greeting(output: ChildStdout) -> Option<(String, String)> {
+fn greeting(output: ChildStdout) -> Option<Greeting> {
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
     let after = |line: &str, words: &str| line.strip_prefix(words).map(|rest| rest.trim_end_matches('/').to_owned());
+    let pid = lines.find_map(|line| line.strip_prefix("server process: ")?.parse().ok())?;
     let base = lines.find_map(|line| after(&line, "listening on "))?;
     let simulator = lines.find_map(|line| after(&line, "wechat simulator: "))?;
     // Read to the end, so that the server never waits for us.
     std::thread::spawn(move || lines.for_each(drop));
-    Some((base, simulator))
+    Some(Greeting { pid, base, simulator })
 }

@@ -24,6 +24,8 @@ pub struct Purchase {
     pub tickets: Vec<String>,
     /// The scan that was answered with success.
     pub scanned: Option<String>,
+    /// Why it went no further.
+    pub unanswered: Option<String>,
 }
 
 /// All purchases of a run.
@@ -127,7 +129,7 @@ pub async fn patiently<T, F: Future<Output = Answered<T>>>(attempt: impl Fn() ->
     for _ in 0..500 {
         match attempt().await {
             Ok(answer) => return answer,
-            Err(Unanswered) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(Unanswered(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
     panic!("no answer in ten seconds");

@@ -12,11 +12,11 @@ pub type Answered<T> = Result<T, Unanswered>;
 
 /// The connection broke, or the server said 503.
 #[derive(Debug)]
-pub struct Unanswered;
+pub struct Unanswered(pub String);
 
 impl From<reqwest::Error> for Unanswered {
-    fn from(_: reqwest::Error) -> Unanswered {
-        Unanswered
+    fn from(error: reqwest::Error) -> Unanswered {
+        Unanswered(format!("{error:?}"))
     }
 }
 
@@ -47,7 +47,7 @@ impl Shop {
         let response = request.send().await?;
         let status = response.status();
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY) {
-            return Err(Unanswered);
+            return Err(Unanswered(response.text().await.unwrap_or_else(|error| error.to_string())));
         }
         assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "a 500 is a bug");
         let body = response.bytes().await?;

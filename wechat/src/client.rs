@@ -16,7 +16,7 @@ use crate::crypto::{ApiV3Key, CryptoFailure, SigningKey, VerifyingKey, random_no
 use crate::error::{CallError, LoginError, UnknownReason, code, normalise_code, short_message};
 use crate::login::{self, Session};
 use crate::model::{
-    CreateAmount, CreateBody, CreatePayer, CreateRequest, PayParams, PrepayId, Transaction, clean_description,
+    CreateAmount, CreateBody, CreatePayer, CreateRequest, PayParams, PrepayId, Transaction, clean_description, is_word,
     rfc3339_china,
 };
 use crate::notification::{self, Notification, NotificationError};
@@ -35,6 +35,8 @@ pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 const AGENT: &str = concat!("deeptravel-wechat/", env!("CARGO_PKG_VERSION"));
 const JSON: &str = "application/json";
+/// Longest code of an error that is taken for one, in characters.
+const MAX_CODE: usize = 64;
 
 /// The WeChat client of one merchant and one mini program. Cheap to clone; calls run on the caller's tokio runtime,
 /// which must stay the same (idle connections belong to it).
@@ -349,7 +351,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> CallError {
 
     let unclear = status.is_server_error() || status.is_redirection();
     let retry = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
-    let error = serde_json::from_slice::<ErrorBody>(body).ok().filter(|error| !error.code.is_empty());
+    let error = serde_json::from_slice::<ErrorBody>(body).ok().filter(|error| is_word(&error.code, MAX_CODE));
     match error {
         Some(error) if !unclear && !retry => {
             let code = normalise_code(&error.code);
@@ -377,7 +379,7 @@ mod tests {
             let unknown = CallError::Unknown { reason: UnknownReason::Status(status) };
             assert_eq!(refusal(StatusCode::from_u16(status).unwrap(), paid), unknown);
         }
-        for body in [&b""[..], b"<html>", b"{}", br#"{"code":""}"#] {
+        for body in [&b""[..], b"<html>", b"{}", br#"{"code":""}"#, br#"{"code":"A\u0000"}"#] {
             assert_eq!(refusal(StatusCode::NOT_FOUND, body), UnknownReason::Status(404).into());
         }
     }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 const MAX_DESCRIPTION: usize = 127;
 /// WeChat's limit on `prepay_id`, in characters.
 const MAX_PREPAY_ID: usize = 64;
+/// Longest transaction id that is taken for one; WeChat's have at most 32 characters.
+const MAX_TRANSACTION_ID: usize = 64;
 /// WeChat writes and shows times in China's offset.
 pub(crate) const CHINA: Offset = Offset::constant(8);
 
@@ -65,6 +67,12 @@ pub(crate) fn clean_description(text: &str) -> String {
     text.chars().filter(|c| c.len_utf8() <= 3 && !c.is_control()).take(MAX_DESCRIPTION).collect()
 }
 
+/// Whether a text is 1 to `max` visible ASCII characters, as all ids and codes are. Others are not to be stored:
+/// databases refuse some of them.
+pub(crate) fn is_word(text: &str, max: usize) -> bool {
+    (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Identifies a transaction towards the payer's client for two hours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -73,8 +81,7 @@ pub struct PrepayId(String);
 impl PrepayId {
     /// `None` when the text cannot be one: empty, too long, or with characters that would break the signature's lines.
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=MAX_PREPAY_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        fits.then(|| Self(text.to_owned()))
+        is_word(text, MAX_PREPAY_ID).then(|| Self(text.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -153,6 +160,13 @@ pub struct Transaction {
     pub payer: Option<Payer>,
 }
 
+impl Transaction {
+    /// The transaction id, if it can be one.
+    pub fn sound_id(&self) -> Option<&str> {
+        self.transaction_id.as_deref().filter(|id| is_word(id, MAX_TRANSACTION_ID))
+    }
+}
+
 /// What a transaction is about. `payer_total` (after WeChat's coupons) is left out on purpose: compare `total`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Amount {
@@ -192,6 +206,20 @@ mod tests {
     fn a_description_keeps_what_wechat_accepts() {
         assert_eq!(clean_description("广州 → 香港 🚌\n2 张"), "广州 → 香港 2 张");
         assert_eq!(clean_description(&"港".repeat(200)).chars().count(), 127);
+    }
+
+    #[test]
+    fn a_transaction_id_is_a_word() {
+        let sound = |id: &str| {
+            let json = serde_json::json!({
+                "appid": "a", "mchid": "m", "out_trade_no": "n", "trade_state": "SUCCESS", "transaction_id": id,
+            });
+            serde_json::from_value::<Transaction>(json).unwrap().sound_id().is_some()
+        };
+        assert!(sound("4200000001202611204567890123"));
+        for bad in ["", "42\0", "42 1", "深", &"4".repeat(65)] {
+            assert!(!sound(bad), "{bad:?}");
+        }
     }
 
     #[test]

@@ -131,6 +131,7 @@ pub(super) async fn end_validator_session(
     auth.require(&[Role::Operator])?;
     let own = id.parse().ok().and_then(|id| own_session(&api, &auth, id)).ok_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "there is no such open session of yours")
+            .naming("sessionId", "is no open session of yours")
     })?;
     let command = Command::EndValidator { id: own.id, username: own.username.clone() };
     api.durable(api.engine.identify(command).await).await?;

@@ -1,0 +1,117 @@
+//! A good request for every operation, to be spoilt.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Client, Person};
+
+/// A good request.
+pub struct Example {
+    /// As `POST /orders`.
+    pub operation: &'static str,
+    /// Token of somebody who may; empty where nobody has to be known.
+    pub token: String,
+    /// Values of the parameters in the path, of the required ones in the query, and of headers.
+    pub parameters: Vec<(&'static str, String)>,
+    /// Every nested object is there, every field in it need not be.
+    pub body: Value,
+    /// Fields that take any text, each with the reason.
+    pub any_text: &'static [(&'static str, &'static str)],
+    /// Refused over the raw bytes, before anything in them is looked at.
+    pub is_signed: bool,
+}
+
+impl Example {
+    fn new(operation: &'static str, person: Option<&Person>) -> Example {
+        let token = person.map(|person| person.token.clone()).unwrap_or_default();
+        Example { operation, token, parameters: Vec::new(), body: Value::Null, any_text: &[], is_signed: false }
+    }
+
+    fn with(mut self, parameter: &'static str, value: impl Into<String>) -> Example {
+        self.parameters.push((parameter, value.into()));
+        self
+    }
+
+    fn body(mut self, body: Value) -> Example {
+        self.body = body;
+        self
+    }
+
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+pub struct Examples(Vec<Example>);
+
+impl Examples {
+    #[track_caller]
+    pub fn of(&self, method: &Method, path: &str) -> &Example {
+        let operation = format!("{method} {path}");
+        let found = self.0.iter().find(|example| example.operation == operation);
+        found.unwrap_or_else(|| panic!("{operation} has no example of a good request yet"))
+    }
+
+    pub async fn make(client: &Client, mei: &Person) -> Examples {
+        let departure = client.departure().await;
+        let paid = mei.buy(&departure, 1).await;
+        let pending = mei.order(&departure, 1).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let (pending, ticket) = (text(&pending["orderId"]), text(&paid["tickets"][0]["ticketId"]));
+        let code = mei.ticket_code(&paid["tickets"][0]).await;
+        let operator = client.operator("gate").await;
+        let gate = operator.gate(&json!({ "deviceId": "bad-input" })).await;
+        let admin = client.administrator().await;
+        let lok = client.traveller("bad-input-out").await;
+        let (mei, operator, admin) = (Some(mei), Some(&operator), Some(&admin));
+
+        let open = |operation| Example::new(operation, None);
+        let order = |operation| Example::new(operation, mei).with("orderId", &pending);
+        let ticket = |operation| Example::new(operation, mei).with("ticketId", &ticket);
+        Examples(vec![
+            open("POST /auth/wechat/login").body(json!({ "code": "demo-bad-input-2" })),
+            Example::new("POST /auth/logout", Some(&lok)),
+            open("GET /travel/hot-cities"),
+            open("GET /travel/blackout-dates").with("year", "2026"),
+            open("GET /travel/search").with("origin", "HK").with("destination", "MO").with("travelDate", "2026-12-24"),
+            open("GET /departures/{departureId}").with("departureId", &departure.id),
+            Example::new("POST /orders", mei).with("Idempotency-Key", "bad-input").body(json!({
+                "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.class }],
+                "passengers": [{
+                    "name": "Mei",
+                    "type": "adult",
+                    "document": { "type": "passport", "number": "K1234567" },
+                }],
+                "contact": { "name": "Mei", "phone": "+85291234567", "email": "mei@example.org" },
+                "locale": "en",
+            })),
+            Example::new("GET /orders", mei),
+            order("GET /orders/{orderId}"),
+            order("POST /orders/{orderId}/cancel"),
+            order("GET /orders/{orderId}/qr"),
+            Example::new("POST /payments/wechat/session", mei).body(json!({ "orderId": pending })),
+            order("GET /payments/{orderId}/status"),
+            Example {
+                body: json!({ "id": "1", "resource": {} }),
+                is_signed: true,
+                ..open("POST /payments/wechat/notify")
+            },
+            Example::new("GET /my/tickets", mei),
+            ticket("GET /tickets/{ticketId}"),
+            ticket("GET /tickets/{ticketId}/qr"),
+            open("POST /operators/login").body(json!({ "username": "gate", "password": "demo-gate" })),
+            open("POST /admin/login").body(json!({ "username": "admin", "password": "demo-admin" })),
+            Example::new("POST /validators/sessions", operator).body(json!({ "deviceId": "bad-input-2" })),
+            Example::new("DELETE /validators/sessions/{sessionId}", operator).with("sessionId", &gate.session),
+            Example {
+                any_text: &[("code", "a gate is shown whatever people have, and its lamp says no")],
+                ..Example::new("POST /tickets/scan", operator)
+                    .with("X-Device-Secret", &gate.secret)
+                    .body(json!({ "code": code, "sessionId": gate.session, "requestId": "r1" }))
+            },
+            open("GET /health/live"),
+            open("GET /health/ready"),
+            Example::new("GET /metrics", admin),
+        ])
+    }
+}
