@@ -29,7 +29,7 @@ impl Directory {
         self.validators.get(&id).map(|entry| Arc::clone(&entry)).filter(|validator| validator.is_open(now))
     }
 
-    /// Called by the identity actor only: with everything at its start, then with each of its events.
+    /// Called with everything at the start of the engine and of the identity actor, which then adds each of its events.
     pub(crate) fn load(&self, identities: &Identities) {
         for account in identities.accounts() {
             self.accounts.insert(account.username.clone(), Arc::clone(account));

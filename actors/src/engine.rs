@@ -100,12 +100,15 @@ impl Engine {
             faults: crate::testing::Faults::default(),
         });
 
+        // What is read without a message is there before the first request; the owners' actors start a little later.
+        services.directory.load(&identities.identities);
         services.configuration.put(&catalogue::KEY, catalogue);
         services.identities.put(&identity::KEY, identities);
         services.payments.put(&payment::KEY, quarantined);
         for stored in departures {
             let seed = departure::seed(&stored.departure, &stored.holds, now)?;
             let id = seed.inventory.spec().id.clone();
+            services.board.open(&seed.inventory);
             services.departures.put(&id, seed);
         }
         put_desks(&services, desk_entries);

@@ -1,5 +1,6 @@
 //! Everything answered survives, whatever ended and in which order it comes back (rules 14, 17, 22).
 
+use deeptravel_domain::identity::{Account, Command, Role};
 use deeptravel_domain::order::{OrderStatus, TicketOutcome};
 use deeptravel_domain::rejection::Rejection;
 
@@ -38,6 +39,26 @@ async fn every_answered_order_payment_and_redemption_is_there_after_a_restart() 
         assert_eq!(redeemed(&running.scan(used.id(), 3, "press").await), 0);
         assert_eq!(redeemed(&running.scan(paid.id(), 3, "press").await), 3);
         assert_eq!(running.free_seats(&coach()), 34);
+    }
+}
+
+#[actix::test]
+async fn who_has_a_login_and_which_seats_are_free_is_known_before_the_first_request() {
+    let (world, mut running) = World::with_seats(40).await;
+    running.buy(wish(traveller(1), "key", &coach(), 3)).await;
+    let account = Account {
+        username: "gate".into(),
+        password_hash: "$argon2id$".into(),
+        roles: [Role::Operator].into(),
+        merchant: None,
+        disabled: false,
+    };
+    running.shown(running.engine.identify(Command::PutAccount(account))).await.unwrap().unwrap();
+    for _ in 0..5 {
+        running.stop().await.unwrap();
+        running = world.start().await;
+        assert!(running.services().directory.account("gate").is_some());
+        assert_eq!(running.free_seats(&coach()), 37);
     }
 }
 
