@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 /// An answer, or none: then nobody knows whether the request happened.
 pub type Answered<T> = Result<T, Unanswered>;
 
-/// Why there is none.
+/// Why there is none. The texts are for whoever reads a failed assertion.
 #[derive(Debug)]
+#[allow(dead_code)]
 pub enum Unanswered {
     /// The server said 503 or 502.
     Refused(String),
