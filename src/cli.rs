@@ -177,7 +177,7 @@ fn dump(dir: &Path, after: Position) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Rows as JSON, without the tables that are empty.
+/// Rows as JSON, without the tables that are empty and what is nobody's business (see the rows).
 fn payload_of(record: &Record) -> anyhow::Result<serde_json::Value> {
     if record.header.kind != KIND_ROWS {
         bail!("a record of kind {} is not known to this release", record.header.kind);
@@ -187,4 +187,55 @@ fn payload_of(record: &Record) -> anyhow::Result<serde_json::Value> {
         tables.retain(|_, rows| rows.as_array().is_none_or(|rows| !rows.is_empty()));
     }
     Ok(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use deeptravel_actors::journal::{KeyText, RecordHeader};
+    use deeptravel_actors::rows::{CODEC, QuarantineRow};
+    use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
+    use deeptravel_domain::order::rows::{OrderRow, PassengerRow, PaymentRow};
+
+    use super::*;
+
+    /// Everything personal or secret holds this text.
+    const HUSH: &str = "hush";
+
+    fn personal_rows() -> Rows {
+        let hush = || HUSH.to_owned();
+        let order = OrderRow {
+            order_id: "O1".into(),
+            contact_name: hush(),
+            contact_phone: hush(),
+            contact_email: Some(hush()),
+            ..OrderRow::default()
+        };
+        let passenger = PassengerRow { name: hush(), document_sealed: Some(hush().into()), ..PassengerRow::default() };
+        Rows {
+            orders: vec![order],
+            passengers: vec![passenger],
+            payments: vec![PaymentRow { body: hush().into(), ..PaymentRow::default() }],
+            accounts: vec![AccountRow { password_hash: hush(), ..AccountRow::default() }],
+            sessions: vec![SessionRow { token_hash: hush().into(), openid: Some(hush()), ..SessionRow::default() }],
+            validator_sessions: vec![ValidatorSessionRow { secret_hash: hush().into(), ..Default::default() }],
+            quarantine: vec![QuarantineRow { notice: hush(), ..QuarantineRow::default() }],
+            ..Rows::default()
+        }
+    }
+
+    #[test]
+    fn r_admin_11_a_dumped_journal_names_nobody_and_tells_no_secret() {
+        let header = RecordHeader {
+            kind: KIND_ROWS,
+            codec: CODEC,
+            key: KeyText::new("order/O1").unwrap(),
+            key_version: 1,
+            at_ms: 0,
+        };
+        let record = Record { header, payload: personal_rows().encode_to_vec() };
+        let shown = payload_of(&record).unwrap().to_string();
+        assert!(shown.contains("\"order_id\":\"O1\""), "{shown}");
+        let as_bytes = serde_json::to_string(HUSH.as_bytes()).unwrap();
+        assert!(!shown.contains(HUSH) && !shown.contains(&as_bytes), "{shown}");
+    }
 }

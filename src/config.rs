@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use config::{Environment, File, FileFormat};
-use deeptravel_actors::journal::JournalOptions;
+use deeptravel_actors::journal::{JournalOptions, RATIONED_PERCENT};
 use deeptravel_actors::services::SalesPolicy;
 use deeptravel_domain::order::PaymentPolicy;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,6 +13,11 @@ use serde::Deserialize;
 
 const BASE: &str = include_str!("../config/base.toml");
 const DEMO: &str = include_str!("../config/demo.toml");
+
+/// A seat lock lasts an hour at most (R-HOLD-01).
+const LOCK_SECONDS_MAX: u32 = 60 * 60;
+/// A year; far below what overflows in seconds.
+const SESSION_HOURS_MAX: u32 = 366 * 24;
 
 /// Everything that can be configured; `config/base.toml` explains each key.
 #[derive(Debug, Clone, Deserialize)]
@@ -191,9 +196,39 @@ impl Config {
                 bail!("{key} must be above 0");
             }
         }
-        if self.order.cap_extra_seconds < self.order.payment_min_seconds + self.order.payment_grace_seconds {
+        let payment = self.order.payment_min_seconds.saturating_add(self.order.payment_grace_seconds);
+        if self.order.cap_extra_seconds < payment {
             bail!(
                 "order.cap_extra_seconds must leave room for order.payment_min_seconds and order.payment_grace_seconds"
+            );
+        }
+        self.check_ceilings()?;
+        self.check_retention()
+    }
+
+    fn check_ceilings(&self) -> anyhow::Result<()> {
+        let ceilings = [
+            ("order.lock_seconds", self.order.lock_seconds, LOCK_SECONDS_MAX),
+            ("session.traveller_hours", self.session.traveller_hours, SESSION_HOURS_MAX),
+            ("session.staff_hours", self.session.staff_hours, SESSION_HOURS_MAX),
+            ("session.validator_hours", self.session.validator_hours, SESSION_HOURS_MAX),
+        ];
+        for (key, value, ceiling) in ceilings {
+            if value > ceiling {
+                bail!("{key} must be at most {ceiling}");
+            }
+        }
+        Ok(())
+    }
+
+    /// What retention keeps must not use up the space that sales need.
+    fn check_retention(&self) -> anyhow::Result<()> {
+        let for_sales = self.journal.max_bytes / 100 * RATIONED_PERCENT;
+        let kept = self.journal.retain_bytes.saturating_add(self.journal.segment_bytes.saturating_mul(2));
+        if kept >= for_sales {
+            bail!(
+                "journal.retain_bytes and two segments of journal.segment_bytes must fit into {RATIONED_PERCENT} % of \
+                 journal.max_bytes, where new sales stop"
             );
         }
         Ok(())
@@ -291,6 +326,18 @@ mod tests {
     fn a_cap_without_room_for_a_payment_is_refused() {
         let error = load("[order]\ncap_extra_seconds = 10").map(drop).unwrap_err();
         assert!(error.to_string().contains("order.cap_extra_seconds"), "{error}");
+    }
+
+    #[test]
+    fn a_retention_that_would_stop_sales_for_good_is_refused() {
+        let error = load("[journal]\nretain_bytes = 28000000000").map(drop).unwrap_err();
+        assert!(error.to_string().contains("journal.retain_bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_session_without_an_end_in_sight_is_refused() {
+        let error = load("[session]\nstaff_hours = 4000000000").map(drop).unwrap_err();
+        assert!(error.to_string().contains("session.staff_hours"), "{error}");
     }
 
     #[test]

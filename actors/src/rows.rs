@@ -32,8 +32,9 @@ pub struct QuarantineRow {
     pub transaction_id: Option<String>,
     #[prost(string, tag = "5")]
     pub reason: String,
-    /// What the provider said, decrypted, as JSON.
+    /// What the provider said, decrypted, as JSON. It may name the payer, so `journal dump` leaves it out.
     #[prost(string, tag = "6")]
+    #[serde(skip)]
     pub notice: String,
     #[prost(int64, tag = "7")]
     pub received_at: i64,

@@ -5,7 +5,7 @@
 mod journal_support;
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -415,4 +415,17 @@ fn write_golden_files() {
     }
     journal.close().unwrap();
     fs::remove_file(golden.join("lock")).unwrap();
+}
+
+/// Records name people.
+#[test]
+fn nobody_else_may_read_what_the_journal_writes() {
+    let saved = saved(small(), 100, 100);
+    let open_to_others = fs::read_dir(saved.dir.path()).unwrap().filter_map(|entry| {
+        let path = entry.unwrap().path();
+        let shared = path.metadata().unwrap().permissions().mode() & 0o077 != 0;
+        let says_nothing = path.metadata().unwrap().len() == 0;
+        (shared && !says_nothing).then_some(path)
+    });
+    assert_eq!(open_to_others.collect::<Vec<_>>(), Vec::<PathBuf>::new());
 }

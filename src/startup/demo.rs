@@ -51,8 +51,7 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
         Some(dir) => dir,
         None => find_timetable()?,
     };
-    create_private(&config.data_dir)?;
-    let secrets = DemoSecrets::load_or_make(&config.data_dir)?;
+    let secrets = demo_secrets(&config)?;
     if config.server.listen.port() == 0 {
         config.server.listen.set_port(free_pair(config.server.listen.ip())?);
     }
@@ -81,6 +80,11 @@ fn free_pair(ip: IpAddr) -> anyhow::Result<u16> {
         }
     }
     bail!("server.listen: no two free ports side by side");
+}
+
+fn demo_secrets(config: &Config) -> anyhow::Result<DemoSecrets> {
+    create_private(&config.data_dir)?;
+    DemoSecrets::load_or_make(&config.data_dir, &config.journal_dir())
 }
 
 fn find_timetable() -> anyhow::Result<PathBuf> {

@@ -264,7 +264,8 @@ async fn migrate(io: &Handle, config: &tokio_postgres::Config) -> anyhow::Result
                 return Ok(());
             }
             Err(error) if error.is_outage() => {
-                tracing::warn!(%error, "The start waits for the database: {error}");
+                let error = anyhow::Error::new(error);
+                tracing::warn!("The start waits for the database: {error:#}");
                 backoff.pause().await;
             }
             Err(error) => return Err(error).context("schema"),

@@ -15,9 +15,17 @@ pub const DEMO_SECRETS: &str = "demo-secrets.toml";
 /// Length of every symmetric key, in bytes.
 const KEY_LEN: usize = 32;
 
+/// The file that a key of the configuration names.
+pub fn read_file(path: &Path, key: &str) -> anyhow::Result<String> {
+    if path.as_os_str().is_empty() {
+        bail!("{key} is not set");
+    }
+    std::fs::read_to_string(path).with_context(|| format!("{key} = {}", path.display()))
+}
+
 /// A key file: one line per key, `<version> <64 hex digits>`; empty lines and lines that begin with # are skipped.
 pub fn read_keys(path: &Path, key: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LEN])>> {
-    let text = read_text(path, key)?;
+    let text = read_file(path, key)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
     let mut keys = Vec::new();
     for (index, line) in lines {
@@ -28,14 +36,6 @@ pub fn read_keys(path: &Path, key: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LE
         bail!("{key}: {} has no key", path.display());
     }
     Ok(keys)
-}
-
-/// A file that a key of the configuration names.
-pub fn read_text(path: &Path, key: &str) -> anyhow::Result<String> {
-    if path.as_os_str().is_empty() {
-        bail!("{key} is not set");
-    }
-    std::fs::read_to_string(path).with_context(|| format!("{key} = {}", path.display()))
 }
 
 fn parse_key(line: &str) -> anyhow::Result<(u32, [u8; KEY_LEN])> {
@@ -58,12 +58,19 @@ pub struct DemoSecrets {
 }
 
 impl DemoSecrets {
-    /// Reads them, or makes them at the first start.
-    pub fn load_or_make(data_dir: &Path) -> anyhow::Result<DemoSecrets> {
+    /// Reads them, or makes them at the first start. Never in a directory that somebody else has begun: the demo's
+    /// accounts and its timetable must not come among real sales.
+    pub fn load_or_make(data_dir: &Path, journal_dir: &Path) -> anyhow::Result<DemoSecrets> {
         let path = data_dir.join(DEMO_SECRETS);
         match std::fs::read_to_string(&path) {
             Ok(text) => toml::from_str(&text).with_context(|| path.display().to_string()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if journal_dir.exists() {
+                    bail!(
+                        "data_dir: {} was not begun by a demo; give the demo a directory of its own",
+                        data_dir.display()
+                    );
+                }
                 let secrets = DemoSecrets::make()?;
                 secrets.write(&path).with_context(|| path.display().to_string())?;
                 Ok(secrets)
@@ -117,8 +124,10 @@ mod tests {
     #[test]
     fn the_demo_keeps_its_secrets_over_a_restart() -> anyhow::Result<()> {
         let dir = tempfile::tempdir()?;
-        let made = DemoSecrets::load_or_make(dir.path())?;
-        let read = DemoSecrets::load_or_make(dir.path())?;
+        let journal = dir.path().join("journal");
+        let made = DemoSecrets::load_or_make(dir.path(), &journal)?;
+        std::fs::create_dir(&journal)?;
+        let read = DemoSecrets::load_or_make(dir.path(), &journal)?;
         assert_eq!(made.code_key, read.code_key);
         assert_eq!(made.api_v3_key.len(), 32, "WeChat's key is 32 characters");
         assert_eq!(demo_key(&made.document_key)?.len(), 1);
@@ -129,6 +138,17 @@ mod tests {
     fn a_key_that_is_not_set_is_named() {
         let error = read_keys(Path::new(""), "secrets.code_keys_file").unwrap_err();
         assert_eq!(error.to_string(), "secrets.code_keys_file is not set");
+    }
+
+    #[test]
+    fn the_demo_does_not_begin_where_sales_were_begun() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let journal = dir.path().join("journal");
+        std::fs::create_dir(&journal)?;
+        let refused = DemoSecrets::load_or_make(dir.path(), &journal).map(drop).unwrap_err();
+        assert!(refused.to_string().contains("not begun by a demo"), "{refused}");
+        assert!(!dir.path().join(DEMO_SECRETS).exists(), "it would keep `serve` from starting");
+        Ok(())
     }
 
     #[test]

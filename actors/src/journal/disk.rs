@@ -4,12 +4,15 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+/// Records name people: only the owner reads them, whatever the directory above allows.
+const FILE_MODE: u32 = 0o600;
 
 /// A directory's worth of files that can be written durably.
 pub trait Disk: Send + Sync + fmt::Debug {
-    /// Creates a file for writing; one of that name is emptied.
+    /// Creates a file for writing that nobody else may read; one of that name is emptied.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Opens an existing file for writing.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
@@ -35,7 +38,9 @@ pub struct LocalDisk;
 
 impl Disk for LocalDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(LocalFile(OpenOptions::new().write(true).create(true).truncate(true).open(path)?)))
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(FILE_MODE);
+        Ok(Box::new(LocalFile(options.open(path)?)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {

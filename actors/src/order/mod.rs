@@ -298,6 +298,9 @@ impl OrderActor {
         match self.order.status() {
             OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
             OrderStatus::Cancelled => Some(Ok(Reply::rejected(Rejection::OrderNotPayable, position))),
+            OrderStatus::Pending if self.order.is_ending() => {
+                Some(Ok(Reply::rejected(Rejection::OrderNotPayable, position)))
+            }
             OrderStatus::Pending if self.order.is_settling() => None,
             OrderStatus::Pending => match self.order.payments().last().map(|payment| &payment.state) {
                 Some(PaymentState::Created { .. }) => Some(Ok(Reply::ok(Box::new(self.order.clone()), position))),

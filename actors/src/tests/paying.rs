@@ -130,6 +130,20 @@ async fn money_that_beats_the_cancellation_wins() {
 }
 
 #[actix::test]
+async fn an_order_that_is_being_given_up_is_not_payable() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    running.open_payment(order.id()).await;
+    world.gateway.set(Line::Dead);
+    let cancelled = running.engine.cancel(order.id()).await;
+    assert_eq!(cancelled.map(drop), Err(Outage::Provider), "nobody knows whether it can still be paid");
+
+    let answer = running.shown(running.engine.open_payment(order.id(), "openid".into())).await.unwrap();
+
+    assert_eq!(answer.unwrap_err(), Rejection::OrderNotPayable);
+}
+
+#[actix::test]
 async fn r_hold_09_seats_with_a_payment_are_free_only_once_its_close_is_confirmed() {
     let (world, running) = World::with_seats(4).await;
     let order = running.buy(wish(traveller(1), "key", &coach(), 4)).await;

@@ -1,4 +1,5 @@
-//! Rows of accounts and sessions. Tags are never reused; a new field is optional (rule 23).
+//! Rows of accounts and sessions. Tags are never reused; a new field is optional (rule 23). Serialised they are shown to
+//! people (`journal dump`): hashes and openids are left out.
 
 use std::sync::Arc;
 
@@ -30,12 +31,14 @@ pub struct AccountRow {
 pub struct SessionRow {
     /// SHA-256 of the token.
     #[prost(bytes = "vec", tag = "1")]
+    #[serde(skip)]
     pub token_hash: Vec<u8>,
     #[prost(uint64, tag = "2")]
     pub version: u64,
     #[prost(string, optional, tag = "3")]
     pub traveller_id: Option<String>,
     #[prost(string, optional, tag = "4")]
+    #[serde(skip)]
     pub openid: Option<String>,
     #[prost(string, optional, tag = "5")]
     pub username: Option<String>,
@@ -63,6 +66,7 @@ pub struct ValidatorSessionRow {
     pub departure_id: Option<String>,
     /// SHA-256 of the device secret.
     #[prost(bytes = "vec", tag = "7")]
+    #[serde(skip)]
     pub secret_hash: Vec<u8>,
     #[prost(int64, tag = "8")]
     pub opened_at: i64,

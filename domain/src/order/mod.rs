@@ -490,6 +490,11 @@ impl Order {
         matches!(self.stage, Stage::Settling { .. })
     }
 
+    /// The order is being given up: its payment is being ended at WeChat, or its seats are being given back.
+    pub fn is_ending(&self) -> bool {
+        matches!(self.stage, Stage::Closing { .. } | Stage::Releasing { .. })
+    }
+
     /// The payment that the traveller may still be able to pay.
     pub fn live_payment(&self) -> Option<&Payment> {
         self.payments.iter().find(|payment| payment.state.is_alive())

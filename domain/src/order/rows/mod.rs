@@ -2,6 +2,9 @@
 //!
 //! Tags are never reused; a new field is optional (rule 23). Instants are milliseconds since the epoch; states are the
 //! codes of the domain's types, so that a person can read them in SQL.
+//!
+//! Serialised they are shown to people (`journal dump`): names, contacts, documents and what identifies a traveller to
+//! WeChat are left out.
 
 mod read;
 mod write;
@@ -27,10 +30,13 @@ pub struct OrderRow {
     #[prost(string, tag = "7")]
     pub locale: String,
     #[prost(string, tag = "8")]
+    #[serde(skip)]
     pub contact_name: String,
     #[prost(string, tag = "9")]
+    #[serde(skip)]
     pub contact_phone: String,
     #[prost(string, optional, tag = "10")]
+    #[serde(skip)]
     pub contact_email: Option<String>,
     #[prost(string, tag = "11")]
     pub currency: String,
@@ -119,6 +125,7 @@ pub struct PassengerRow {
     #[prost(uint64, tag = "3")]
     pub version: u64,
     #[prost(string, tag = "4")]
+    #[serde(skip)]
     pub name: String,
     #[prost(string, tag = "5")]
     pub passenger_type: String,
@@ -127,6 +134,7 @@ pub struct PassengerRow {
     #[prost(uint32, optional, tag = "7")]
     pub document_key_version: Option<u32>,
     #[prost(bytes = "vec", optional, tag = "8")]
+    #[serde(skip)]
     pub document_sealed: Option<Vec<u8>>,
     #[prost(string, optional, tag = "9")]
     pub document_mask: Option<String>,
@@ -149,6 +157,7 @@ pub struct PaymentRow {
     pub currency: String,
     /// The exact bytes of the create call.
     #[prost(bytes = "vec", tag = "7")]
+    #[serde(skip)]
     pub body: Vec<u8>,
     #[prost(int64, tag = "8")]
     pub time_expire: i64,
