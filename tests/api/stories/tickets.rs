@@ -73,7 +73,6 @@ async fn r_ticket_04_a_code_comes_as_text_and_as_two_kinds_of_image() {
         let image = image::load_from_memory(&png.bytes().await.unwrap()).unwrap().to_luma8();
         assert_eq!(image.width(), image.height());
         assert!(image.width() >= 200);
-        // The finder in the corner: seven dark modules in a row behind the quiet zone.
         let dark = image.pixels().filter(|pixel| pixel.0[0] < 128).count();
         assert!((dark * 10) > image.pixels().len() * 2, "a symbol and no blank sheet");
         mei.get(&format!("{path}?format=gif")).await.names("format");
