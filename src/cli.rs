@@ -62,7 +62,7 @@ enum Import {
 
 #[derive(Debug, Subcommand)]
 enum Admin {
-    /// Makes an administrator; asks for the password on standard input.
+    /// Makes an administrator with a new name; asks for the password on standard input.
     Create { name: String },
 }
 
@@ -139,6 +139,9 @@ async fn create_admin(config: &Config, name: &str) -> anyhow::Result<()> {
     }
     let password_hash = startup::hash_password(password).await?;
     let core = Core::start(config, Arc::new(NoGateway)).await?;
+    if core.engine.services().directory.account(name).is_some() {
+        return finish(core, Err(anyhow::anyhow!("there is an account {name} already"))).await;
+    }
     let account = Account {
         username: name.into(),
         password_hash: password_hash.into(),

@@ -408,7 +408,7 @@ impl<A: Owner> Keys<A> {
             let keys = A::keys(&services);
             let mut projected = services.projected.clone();
             if projected.wait_for(|position| *position >= appended).await.is_err() {
-                // Projection has halted, so the process ends.
+                // Projection has halted: the rows will not get there, and the key stays 503 until somebody has looked.
                 return;
             }
             loop {

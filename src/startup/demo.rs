@@ -70,6 +70,11 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
     // The simulator stops when it is dropped, after the server.
 }
 
+fn demo_secrets(config: &Config) -> anyhow::Result<DemoSecrets> {
+    create_private(&config.data_dir)?;
+    DemoSecrets::load_or_make(&config.data_dir, &config.journal_dir())
+}
+
 /// A free port whose successor is free for the simulator.
 fn free_pair(ip: IpAddr) -> anyhow::Result<u16> {
     for _ in 0..PAIR_TRIES {
@@ -80,11 +85,6 @@ fn free_pair(ip: IpAddr) -> anyhow::Result<u16> {
         }
     }
     bail!("server.listen: no two free ports side by side");
-}
-
-fn demo_secrets(config: &Config) -> anyhow::Result<DemoSecrets> {
-    create_private(&config.data_dir)?;
-    DemoSecrets::load_or_make(&config.data_dir, &config.journal_dir())
 }
 
 fn find_timetable() -> anyhow::Result<PathBuf> {

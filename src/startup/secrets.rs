@@ -15,17 +15,9 @@ pub const DEMO_SECRETS: &str = "demo-secrets.toml";
 /// Length of every symmetric key, in bytes.
 const KEY_LEN: usize = 32;
 
-/// The file that a key of the configuration names.
-pub fn read_file(path: &Path, key: &str) -> anyhow::Result<String> {
-    if path.as_os_str().is_empty() {
-        bail!("{key} is not set");
-    }
-    std::fs::read_to_string(path).with_context(|| format!("{key} = {}", path.display()))
-}
-
 /// A key file: one line per key, `<version> <64 hex digits>`; empty lines and lines that begin with # are skipped.
 pub fn read_keys(path: &Path, key: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LEN])>> {
-    let text = read_file(path, key)?;
+    let text = read_text(path, key)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
     let mut keys = Vec::new();
     for (index, line) in lines {
@@ -36,6 +28,14 @@ pub fn read_keys(path: &Path, key: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LE
         bail!("{key}: {} has no key", path.display());
     }
     Ok(keys)
+}
+
+/// A file that a key of the configuration names.
+pub fn read_text(path: &Path, key: &str) -> anyhow::Result<String> {
+    if path.as_os_str().is_empty() {
+        bail!("{key} is not set");
+    }
+    std::fs::read_to_string(path).with_context(|| format!("{key} = {}", path.display()))
 }
 
 fn parse_key(line: &str) -> anyhow::Result<(u32, [u8; KEY_LEN])> {
@@ -135,12 +135,6 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_set_is_named() {
-        let error = read_keys(Path::new(""), "secrets.code_keys_file").unwrap_err();
-        assert_eq!(error.to_string(), "secrets.code_keys_file is not set");
-    }
-
-    #[test]
     fn the_demo_does_not_begin_where_sales_were_begun() -> anyhow::Result<()> {
         let dir = tempfile::tempdir()?;
         let journal = dir.path().join("journal");
@@ -149,6 +143,12 @@ mod tests {
         assert!(refused.to_string().contains("not begun by a demo"), "{refused}");
         assert!(!dir.path().join(DEMO_SECRETS).exists(), "it would keep `serve` from starting");
         Ok(())
+    }
+
+    #[test]
+    fn a_key_that_is_not_set_is_named() {
+        let error = read_keys(Path::new(""), "secrets.code_keys_file").unwrap_err();
+        assert_eq!(error.to_string(), "secrets.code_keys_file is not set");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Core;
-use super::secrets::{DEMO_SECRETS, read_file, read_keys};
+use super::secrets::{DEMO_SECRETS, read_keys, read_text};
 use crate::api::{self, ApiParts, ApiSettings, Slot};
 use crate::config::Config;
 use crate::gateway::WechatGateway;
@@ -63,10 +63,10 @@ pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
         app_secret: wechat.app_secret.expose_secret().to_owned(),
         mchid: wechat.mchid.clone(),
         merchant_serial: wechat.merchant_serial.clone(),
-        merchant_private_key_pem: read_file(&wechat.merchant_private_key_file, "wechat.merchant_private_key_file")?,
+        merchant_private_key_pem: read_text(&wechat.merchant_private_key_file, "wechat.merchant_private_key_file")?,
         api_v3_key: wechat.api_v3_key.expose_secret().to_owned(),
         public_key_id: wechat.public_key_id.clone(),
-        public_key_pem: read_file(&wechat.public_key_file, "wechat.public_key_file")?,
+        public_key_pem: read_text(&wechat.public_key_file, "wechat.public_key_file")?,
         notify_url: format!("{notify_base}/payments/wechat/notify"),
     })
     .map_err(|error| anyhow::anyhow!("wechat.{}: {}", error.field, error.problem))

@@ -175,6 +175,7 @@ impl OrderActor {
         if !rows.is_empty() {
             self.append(&rows.into(), ctx)?;
         }
+        self.report_late_money(&events);
         self.answer_failed_step(&events);
         self.go_on(ctx);
         Ok(Reply::ok(events, self.log.last()))
@@ -316,6 +317,21 @@ impl OrderActor {
             OrderStatus::Cancelled => Some(Ok(Reply::ok(Box::new(self.order.clone()), position))),
             OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
             OrderStatus::Pending => None,
+        }
+    }
+
+    /// Nothing gives it back by itself yet: somebody has to (R-PAY-04).
+    fn report_late_money(&self, events: &[Event]) {
+        for event in events {
+            let Event::LateMoney { number, capture, .. } = event else { continue };
+            let (id, minor) = (self.order.id(), capture.amount.minor);
+            metrics::counter!("refunds_due_total").increment(1);
+            tracing::error!(
+                order.id = %id,
+                payment = %number,
+                amount_minor = minor,
+                "Payment {number} came too late for order {id}: {minor} in minor units have to go back"
+            );
         }
     }
 

@@ -150,6 +150,7 @@ impl OrderActor {
         }
         self.go_on(ctx);
     }
+
     /// A query brought what cannot be this order's payment. It may be real money all the same: it is kept, and the
     /// query is repeated later.
     fn distrust(
