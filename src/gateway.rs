@@ -41,6 +41,8 @@ impl PaymentGateway for WechatGateway {
 
     async fn query(&self, number: OutTradeNo) -> Result<FactState, GatewayError> {
         match self.client.query(&number.to_string()).await {
+            Ok(transaction) if transaction.mchid != self.client.mchid() => Ok(FactState::Foreign("another merchant")),
+            Ok(transaction) if transaction.appid != self.client.appid() => Ok(FactState::Foreign("another appid")),
             Ok(transaction) => fact_state(&transaction).map_err(|why| GatewayError::Unknown(why.to_owned())),
             Err(CallError::NotFound) => Ok(FactState::NotFound),
             Err(error) => Err(failure(error)),

@@ -117,7 +117,8 @@ fn party(query: &SearchQuery) -> Result<Party, Problem> {
     let adults = if nobody { 1 } else { query.adults.unwrap_or(0) };
     let (children, seniors) = (query.children.unwrap_or(0), query.seniors.unwrap_or(0));
     Party::new(adults, children, seniors).ok_or_else(|| {
-        let counts = [("adults", adults), ("children", children), ("seniors", seniors)];
+        // The biggest; of equals the last here.
+        let counts = [("seniors", seniors), ("children", children), ("adults", adults)];
         let (field, _) = counts.into_iter().max_by_key(|(_, count)| *count).unwrap_or(("adults", 0));
         Problem::field(field, format!("a party has 1 to {PARTY_MAX} passengers"))
     })
@@ -193,6 +194,7 @@ mod tests {
         let field = |query: &str| parsed(&format!("{base}{query}")).unwrap_err().errors()[0].field.to_string();
         assert_eq!(field("&adults=1&children=10"), "children");
         assert_eq!(field("&adults=65535&children=1"), "adults");
+        assert_eq!(field("&adults=0"), "adults", "nobody");
         assert_eq!(field("&adults=70000"), "adults");
         assert_eq!(field("&infants=1"), "infants");
     }

@@ -7,10 +7,10 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::server::{Server, server};
+use crate::server::{Server, day, server};
 
 /// A payment's callback takes milliseconds; this is for a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -47,18 +47,23 @@ impl Answer {
     }
 }
 
-/// Asks the shared server.
+/// Asks a server; the shared one, mostly.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    pub http: reqwest::Client,
     pub server: &'static Server,
 }
 
 impl Client {
     /// One per test: connections belong to the test's runtime.
     pub fn new() -> Client {
+        Client::of(server())
+    }
+
+    /// Asks another server than the shared one.
+    pub fn of(server: &'static Server) -> Client {
         let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().unwrap();
-        Client { http, server: server() }
+        Client { http, server }
     }
 
     /// A request to be completed and given to [`Client::send`].
@@ -108,8 +113,7 @@ impl Client {
     /// A ferry in some days with seats for many, another one at every call.
     pub async fn departure(&self) -> Departure {
         static TAKEN: AtomicUsize = AtomicUsize::new(0);
-        let zone = jiff::tz::TimeZone::get("Asia/Hong_Kong").unwrap();
-        let day = jiff::Timestamp::now().to_zoned(zone).date().checked_add(jiff::Span::new().days(3)).unwrap();
+        let day = day(3);
         let query = format!("origin=HK&destination=MO&travelDate={day}&adults=1&children=0&seniors=0&mode=ferry");
         let found = self.get(&format!("/travel/search?{query}")).await.ok();
         let routes = found["routes"].as_array().unwrap();

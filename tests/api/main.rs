@@ -1,15 +1,25 @@
 //! Stories over HTTP with the built binary: what a client can see, and nothing else. All tests of this binary share one
-//! demo server; each has its own travellers, devices and departures, so they run at once.
+//! demo server, unless they need one of their own; each has its own travellers, devices and departures, so they run at once.
 
 #![allow(clippy::unwrap_used)]
 
 mod client;
 mod server;
+mod shop;
 
 mod stories {
+    mod access;
     mod bad_input;
+    mod callbacks;
+    mod cancelling;
+    mod expiry;
     mod gate;
     mod login;
     mod operations;
+    mod orders;
+    mod paying;
     mod scan_log;
+    mod search;
+    mod selling;
+    mod tickets;
 }

@@ -1,4 +1,5 @@
-//! The demo server that all tests of this process share.
+//! The demo server that all tests of this process share, and others for tests that need another configuration or faults
+//! of the provider.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,9 @@ use std::sync::OnceLock;
 
 /// Starts that may fail because somebody else has the port after ours, which is the simulator's.
 const STARTS_MAX: u32 = 5;
+
+/// The day on which the coach from Hong Kong to Guangzhou is not sold, counted from today.
+pub const BLACKOUT_IN_DAYS: i64 = 9;
 
 /// Runs the server until standard input ends, which is when the tests' process has ended, however it ended. Then it
 /// stops the server, waits, and removes the directory. The shell says who the server is and gives standard output away, so that the server's end
@@ -41,12 +45,38 @@ static SERVER: OnceLock<Server> = OnceLock::new();
 /// The server; the first call starts it.
 pub fn server() -> &'static Server {
     SERVER.get_or_init(|| {
-        let started = (0..STARTS_MAX).find_map(|_| start());
+        let started = (0..STARTS_MAX).find_map(|_| start(&[]));
         started.expect("the demo starts; its complaint stands above")
     })
 }
 
-fn start() -> Option<Server> {
+/// A server of one's own, with these keys in its environment.
+pub fn another(environment: &[(&str, &str)]) -> &'static Server {
+    let started = (0..STARTS_MAX).find_map(|_| start(environment));
+    // It ends with the process, as the shared one does.
+    Box::leak(Box::new(started.expect("the demo starts; its complaint stands above")))
+}
+
+/// Days from today, where the departures are.
+pub fn day(days: i64) -> jiff::civil::Date {
+    let zone = jiff::tz::TimeZone::get("Asia/Hong_Kong").unwrap();
+    jiff::Timestamp::now().to_zoned(zone).date().checked_add(jiff::Span::new().days(days)).unwrap()
+}
+
+/// The demo's timetable with a blackout date that is always within the sales window.
+fn timetable(dir: &Path) -> PathBuf {
+    let copy = dir.join("timetable");
+    std::fs::create_dir(&copy).unwrap();
+    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    let blackout = format!("route,date,source\ndtc-hk-gz,{},test\n", day(BLACKOUT_IN_DAYS));
+    std::fs::write(copy.join("blackout.csv"), blackout).unwrap();
+    copy
+}
+
+fn start(environment: &[(&str, &str)]) -> Option<Server> {
     // Not below TMPDIR: the path of a socket is short.
     let dir = tempfile::Builder::new().prefix("deeptravel-api-").tempdir_in("/tmp").unwrap().keep();
     let data_dir = dir.join("data");
@@ -57,9 +87,10 @@ fn start() -> Option<Server> {
         .args(["demo", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(&data_dir)
         .arg("--timetable")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo"))
+        .arg(timetable(&dir))
         .env_remove("DATABASE_URL")
         .env("DEEPTRAVEL__LOG__FILTER", "warn")
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -10,13 +10,19 @@ use serde_json::{Value, json};
 /// An answer, or none: then nobody knows whether the request happened.
 pub type Answered<T> = Result<T, Unanswered>;
 
-/// The connection broke, or the server said 503.
+/// Why there is none. The texts are for whoever reads a failed assertion.
 #[derive(Debug)]
-pub struct Unanswered(pub String);
+#[allow(dead_code)]
+pub enum Unanswered {
+    /// The server said 503 or 502.
+    Refused(String),
+    /// The connection broke: the server has gone, or has just closed an idle one.
+    Broken(String),
+}
 
 impl From<reqwest::Error> for Unanswered {
     fn from(error: reqwest::Error) -> Unanswered {
-        Unanswered(format!("{error:?}"))
+        Unanswered::Broken(format!("{error:?}"))
     }
 }
 
@@ -47,7 +53,7 @@ impl Shop {
         let response = request.send().await?;
         let status = response.status();
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY) {
-            return Err(Unanswered(response.text().await.unwrap_or_else(|error| error.to_string())));
+            return Err(Unanswered::Refused(response.text().await.unwrap_or_else(|error| error.to_string())));
         }
         assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "a 500 is a bug");
         let body = response.bytes().await?;

@@ -124,7 +124,7 @@ impl State {
         match known.state {
             FactState::NotPaid => Ok(format!("prepay-{number}")),
             FactState::Paid(_) => refused("ORDER_PAID", true),
-            FactState::Closed | FactState::NotFound => refused("ORDER_CLOSED", true),
+            FactState::Closed | FactState::NotFound | FactState::Foreign(_) => refused("ORDER_CLOSED", true),
         }
     }
 }

@@ -132,7 +132,7 @@ impl Order {
     fn place_answered(&self, answer: &HoldAnswer) -> Vec<Event> {
         let seats = match &answer.result {
             Ok(seats) => seats.clone(),
-            Err(failure) => return vec![Event::HoldRefused { failure: failure.clone() }],
+            Err(failure) => return vec![Event::HoldRefused { failure: of_item(answer.item, failure) }],
         };
         let mut events = vec![Event::HoldPlaced { item: answer.item, seats }];
         if self.is_last(answer.item) {
@@ -191,6 +191,7 @@ impl Order {
             FactState::NotPaid => Ok(self.seen_unpaid(fact.number, now)),
             FactState::Closed => Ok(self.seen_closed(fact.number)),
             FactState::NotFound => Ok(self.seen_missing(fact.number, now)),
+            FactState::Foreign(why) => Err(Rejection::PaymentMismatch(why)),
         }
     }
 
@@ -356,6 +357,16 @@ impl Order {
             }
         }
         tickets
+    }
+}
+
+/// A departure knows nothing of items: the field that it names is one of the item that asked.
+fn of_item(item: usize, failure: &StepFailure) -> StepFailure {
+    match failure {
+        StepFailure::Refused(Rejection::Field { field, message }) => {
+            StepFailure::Refused(Rejection::field(format!("items[{item}].{field}"), message.clone()))
+        }
+        other => other.clone(),
     }
 }
 

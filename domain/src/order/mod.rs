@@ -271,6 +271,8 @@ pub enum FactState {
     Closed,
     /// WeChat does not know the number.
     NotFound,
+    /// Under our number, and about somebody else's money: another merchant or appid (R-PAY-06). Says what differs.
+    Foreign(&'static str),
 }
 
 /// Kinds of money moves. The ledger is append-only; balances are sums over it (R-PAY-09).

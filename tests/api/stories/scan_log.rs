@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tokio_postgres::NoTls;
 
 use crate::client::Client;
 
@@ -15,10 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 type Attempt = (String, bool, Option<String>, Option<String>, String, Option<String>);
 
 async fn attempts(client: &Client, session: &str, count: usize) -> Vec<Attempt> {
-    let socket = client.server.data_dir.join("postgres/socket");
-    let config = format!("host={} user=deeptravel dbname=deeptravel", socket.display());
-    let (database, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
-    tokio::spawn(connection);
+    let database = client.database().await;
     let since = Instant::now();
     loop {
         let rows = database

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::history::{History, Purchase, assert_no_seat_twice};
 use crate::server::{World, run_seconds};
-use crate::shop::{Gate, Shop, Unanswered};
+use crate::shop::{Gate, Shop};
 
 const BUYERS: usize = 16;
 const ROUNDS: usize = 3;
@@ -30,7 +30,7 @@ pub fn buyers(
                 let departure = departures[(number + n) % departures.len()].clone();
                 let mut purchase =
                     Purchase { key: format!("r{round}-b{number}-n{n}"), departure, ..Purchase::default() };
-                purchase.unanswered = purchase.run(&shop, &token, &gate).await.err().map(|Unanswered(why)| why);
+                purchase.run_carefully(&shop, &token, &gate).await;
                 let goes_on = purchase.unanswered.is_none();
                 history.add(purchase);
                 if !goes_on {

@@ -236,6 +236,7 @@ fn r6_money_of_another_amount_or_currency_or_payment_never_pays_an_order() {
         paid_amount(1, Money::new(FARE, Currency::Hkd)),
         paid(2),
         fact(2, FactState::Closed),
+        fact(1, FactState::Foreign("another merchant")),
     ] {
         assert!(matches!(story.tell(&fact), Err(Rejection::PaymentMismatch(_))), "{fact:?}");
     }

@@ -48,6 +48,16 @@ fn r_hold_02_when_the_second_departure_refuses_the_first_ones_seats_are_given_ba
 }
 
 #[test]
+fn what_a_departure_finds_wrong_is_named_with_its_item() {
+    let mut story = Story::drafted(2, 1, FARE);
+    story.hold_answers(Ok(seats(0, 1)));
+    story.hold_refuses(Rejection::field("seatNumbers", "names a seat that this departure lacks"));
+    story.hold_answers(Ok(vec![]));
+    let named = Rejection::field("items[1].seatNumbers", "names a seat that this departure lacks");
+    assert_eq!(story.order.refusal(), Some(&StepFailure::Refused(named)));
+}
+
+#[test]
 fn r_hold_02_a_departure_that_gave_no_answer_may_hold_seats_and_is_told_to_give_them_back_too() {
     let mut story = Story::drafted(2, 1, FARE);
     story.hold_answers(Ok(seats(0, 1)));

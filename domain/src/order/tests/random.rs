@@ -37,6 +37,7 @@ fn any_fact() -> impl Strategy<Value = FactState> {
         3 => Just(FactState::NotPaid),
         2 => Just(FactState::Closed),
         2 => Just(FactState::NotFound),
+        1 => Just(FactState::Foreign("another merchant")),
         3 => Just(paid(FARE)),
         1 => Just(paid(FARE + 1)),
     ]
@@ -132,7 +133,11 @@ impl Notebook {
                     let over = self.called.is_none_or(|(at, _)| story.now >= at.plus_seconds(60));
                     self.payable &= !over;
                 }
-                FactState::Paid(_) | FactState::NotPaid | FactState::Closed | FactState::NotFound => {}
+                FactState::Paid(_)
+                | FactState::NotPaid
+                | FactState::Closed
+                | FactState::NotFound
+                | FactState::Foreign(_) => {}
             },
             _ => {}
         }

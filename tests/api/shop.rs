@@ -1,0 +1,168 @@
+//! What travellers do in these stories, and the two places besides HTTP where a story may look: the simulator's control
+//! plane and, as an auditor, the database.
+
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio_postgres::NoTls;
+
+use crate::client::{Answer, Client, PATIENCE, Person};
+use crate::server::day;
+
+/// Seats of a coach across the bridge.
+pub const COACH_SEATS: u64 = 35;
+
+/// Asks until there is an answer; fails with what was waited for.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(since.elapsed() < PATIENCE, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("a string, not {value}")).to_owned()
+}
+
+pub fn id(order: &Value) -> String {
+    text(&order["orderId"])
+}
+
+pub fn at(value: &Value) -> Timestamp {
+    text(value).parse().unwrap()
+}
+
+/// Seats of the first item.
+pub fn seats(order: &Value) -> Vec<String> {
+    order["items"][0]["seatNumbers"].as_array().unwrap().iter().map(text).collect()
+}
+
+/// A journey along all stops.
+pub fn journey(departure: &str) -> Value {
+    json!({ "kind": "journey", "departureId": departure, "seatClass": "standard" })
+}
+
+/// A journey on chosen seats.
+pub fn chosen(departure: &str, seats: &[&str]) -> Value {
+    json!({ "kind": "journey", "departureId": departure, "seatClass": "standard", "seatNumbers": seats })
+}
+
+/// The body of an order for so many adults.
+pub fn wish(items: &[Value], adults: usize) -> Value {
+    let passengers: Vec<Value> =
+        (1..=adults).map(|number| json!({ "name": format!("Mei {number}"), "type": "adult" })).collect();
+    json!({ "items": items, "passengers": passengers, "contact": { "name": "Mei", "phone": "+85291234567" } })
+}
+
+pub fn new_key() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+impl Client {
+    pub async fn search(&self, origin: &str, destination: &str, date: Date, more: &str) -> Answer {
+        let query = format!("origin={origin}&destination={destination}&travelDate={date}{more}");
+        self.get(&format!("/travel/search?{query}")).await
+    }
+
+    /// A coach of 35 seats across the bridge, another one at every call.
+    pub async fn coach(&self) -> String {
+        static TAKEN: AtomicUsize = AtomicUsize::new(0);
+        let found = self.search("HK", "ZH", day(4), "").await.ok();
+        text(&found["routes"][TAKEN.fetch_add(1, Ordering::Relaxed)]["departureId"])
+    }
+
+    /// A coach with five stops and 49 seats, another one at every call.
+    pub async fn five_stops(&self) -> String {
+        static DAYS: AtomicI64 = AtomicI64::new(10);
+        let found = self.search("HK", "GZ", day(DAYS.fetch_add(1, Ordering::Relaxed)), "").await.ok();
+        text(&found["routes"][0]["departureId"])
+    }
+
+    /// Seats of the first class that are free along all stops, or along `query`, now.
+    pub async fn available(&self, departure: &str, query: &str) -> u64 {
+        let shown = self.get(&format!("/departures/{departure}{query}")).await.ok();
+        shown["seatClasses"][0]["available"].as_u64().unwrap()
+    }
+
+    /// Tells the simulator something; the answer of a 2xx.
+    pub async fn tell_simulator(&self, path: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.server.simulator);
+        self.send(self.http.post(url).json(body)).await.ok()
+    }
+
+    pub async fn ask_simulator(&self, path: &str) -> Value {
+        self.send(self.http.get(format!("{}{path}", self.server.simulator))).await.ok()
+    }
+
+    pub async fn clear_faults(&self) {
+        self.send(self.http.delete(format!("{}/faults", self.server.simulator))).await.ok();
+    }
+
+    /// Callbacks about a payment that were attempted so far.
+    pub async fn deliveries(&self, number: &str) -> Vec<Value> {
+        self.ask_simulator(&format!("/deliveries?out_trade_no={number}")).await.as_array().unwrap().clone()
+    }
+
+    /// The database, for what HTTP does not show.
+    pub async fn database(&self) -> tokio_postgres::Client {
+        let socket = self.server.data_dir.join("postgres/socket");
+        let config = format!("host={} user=deeptravel dbname=deeptravel", socket.display());
+        let (database, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        database
+    }
+}
+
+impl Person {
+    pub async fn place_with(&self, key: &str, body: &Value) -> Answer {
+        let request = self.client.request(Method::POST, "/orders").header("Idempotency-Key", key);
+        self.client.send(request.bearer_auth(&self.token).json(body)).await
+    }
+
+    pub async fn place(&self, items: &[Value], adults: usize) -> Answer {
+        self.place_with(&new_key(), &wish(items, adults)).await
+    }
+
+    pub async fn shown(&self, order: &Value) -> Value {
+        self.get(&format!("/orders/{}", id(order))).await.ok()
+    }
+
+    pub async fn status(&self, order: &Value) -> String {
+        text(&self.shown(order).await["status"])
+    }
+
+    pub async fn cancel(&self, order: &Value) -> Answer {
+        self.post(&format!("/orders/{}/cancel", id(order)), &json!({})).await
+    }
+
+    pub async fn try_session(&self, order: &Value) -> Answer {
+        self.post("/payments/wechat/session", &json!({ "orderId": id(order) })).await
+    }
+
+    /// Begins a payment; resolves to its number.
+    pub async fn begin_payment(&self, order: &Value) -> String {
+        text(&self.try_session(order).await.ok()["outTradeNo"])
+    }
+
+    /// The thumb on the telephone; `how` as the simulator takes it.
+    pub async fn press(&self, number: &str, how: &Value) {
+        self.client.tell_simulator(&format!("/transactions/{number}/pay"), how).await;
+    }
+
+    /// Waits until the order has this status.
+    pub async fn becomes(&self, order: &Value, status: &str) -> Value {
+        eventually(&format!("{} becomes {status}", id(order)), async || {
+            let shown = self.shown(order).await;
+            (shown["status"] == status).then_some(shown)
+        })
+        .await
+    }
+}
