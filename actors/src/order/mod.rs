@@ -288,7 +288,7 @@ impl OrderActor {
         {
             send_all(&mut self.cancels, &answer);
         }
-        if !self.order.is_settling() {
+        if !self.order.has_unrecorded_money() {
             send_all(&mut self.facts, &Ok(Reply::ok((), position)));
         }
     }

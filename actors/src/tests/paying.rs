@@ -1,10 +1,12 @@
 //! Payment: begun, paid, cancelled, and a provider that does not answer.
 
+use deeptravel_domain::inventory::{Command as Seat, HoldAt};
 use deeptravel_domain::money::Money;
-use deeptravel_domain::order::{CancelReason, FactState, OrderStatus};
+use deeptravel_domain::order::{CancelReason, FIRST_EPOCH, FactState, OrderStatus};
 use deeptravel_domain::rejection::Rejection;
 use futures_util::future::join_all;
 
+use crate::departure::Seats;
 use crate::outage::Outage;
 use crate::rows::QuarantineRow;
 use crate::testing::{Call, FARE, Line, World, coach, eventually, eventually_so, traveller, wish};
@@ -127,6 +129,25 @@ async fn money_that_beats_the_cancellation_wins() {
 
     assert_eq!(answer.unwrap_err(), Rejection::OrderPaid);
     assert_eq!(running.order(order.id()).await.tickets().len(), 1);
+}
+
+#[actix::test]
+async fn money_without_seats_is_in_the_ledger_before_its_notice_is_acknowledged() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    let number = running.open_payment(order.id()).await;
+    let fact = world.gateway.pay(number).unwrap();
+    // Cannot happen while the rules hold: the seats are given back behind the order's back.
+    let release = Seats(Seat::ReleaseHold(HoldAt { hold: order.hold(0), epoch: FIRST_EPOCH }));
+    running.services().departures.ask(&coach(), release).await.unwrap().unwrap().unwrap().outcome.unwrap();
+
+    let acknowledged = running.engine.learn(fact).await.unwrap();
+
+    let order = running.engine.order(order.id()).await.unwrap();
+    assert!(order.position <= acknowledged.position, "the acknowledgement waits for the ledger");
+    let order = order.outcome.unwrap();
+    assert_eq!(order.status(), OrderStatus::Cancelled);
+    assert_eq!(order.ledger().len(), 2, "captured, and due to go back");
 }
 
 #[actix::test]

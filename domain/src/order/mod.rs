@@ -490,6 +490,11 @@ impl Order {
         matches!(self.stage, Stage::Settling { .. })
     }
 
+    /// Money has come that is not in the ledger yet.
+    pub fn has_unrecorded_money(&self) -> bool {
+        matches!(self.stage, Stage::Settling { capture: Some(_), .. } | Stage::Releasing { capture: Some(_), .. })
+    }
+
     /// The order is being given up: its payment is being ended at WeChat, or its seats are being given back.
     pub fn is_ending(&self) -> bool {
         matches!(self.stage, Stage::Closing { .. } | Stage::Releasing { .. })
