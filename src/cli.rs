@@ -10,6 +10,7 @@ use deeptravel_actors::journal::{Position, Record, inspect};
 use deeptravel_actors::rows::{KIND_ROWS, Rows};
 use deeptravel_domain::identity::{Account, Role};
 use prost::Message as _;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::config::{Config, ConfigArgs};
 use crate::gateway::NoGateway;
@@ -130,27 +131,48 @@ async fn import_timetable(config: &Config, dir: &Path) -> anyhow::Result<()> {
 }
 
 async fn create_admin(config: &Config, name: &str) -> anyhow::Result<()> {
+    // First, so that nobody types a password for a directory that is in use.
+    let core = Core::start(config, Arc::new(NoGateway)).await?;
+    let made = make_admin(&core, name).await;
+    finish(core, made).await
+}
+
+async fn make_admin(core: &Core, name: &str) -> anyhow::Result<()> {
+    if core.engine.services().directory.account(name).is_some() {
+        bail!("there is an account {name} already");
+    }
     eprint!("password for {name}: ");
-    let mut password = String::new();
-    std::io::stdin().read_line(&mut password)?;
-    let password = password.trim_end_matches(['\r', '\n']);
+    let password = tokio::task::spawn_blocking(read_password).await??;
     if password.chars().count() < startup::PASSWORD_CHARS_MIN {
         bail!("a password has at least {} characters", startup::PASSWORD_CHARS_MIN);
     }
-    let password_hash = startup::hash_password(password).await?;
-    let core = Core::start(config, Arc::new(NoGateway)).await?;
-    if core.engine.services().directory.account(name).is_some() {
-        return finish(core, Err(anyhow::anyhow!("there is an account {name} already"))).await;
-    }
     let account = Account {
         username: name.into(),
-        password_hash: password_hash.into(),
+        password_hash: startup::hash_password(&password).await?.into(),
         roles: [Role::Admin].into(),
         merchant: None,
         disabled: false,
     };
-    let made = startup::put_account(&core.engine, account).await;
-    finish(core, made).await
+    startup::put_account(&core.engine, account).await
+}
+
+/// A line of standard input; a terminal does not show what is typed.
+fn read_password() -> anyhow::Result<String> {
+    let stdin = std::io::stdin();
+    let shown = tcgetattr(&stdin).ok();
+    if let Some(shown) = &shown {
+        let mut hidden = shown.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
+    }
+    let mut line = String::new();
+    let read = stdin.read_line(&mut line);
+    if let Some(shown) = &shown {
+        tcsetattr(&stdin, OptionalActions::Flush, shown)?;
+        eprintln!();
+    }
+    read?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Waits for projection and stops the core, whatever came of the work.

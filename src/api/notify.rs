@@ -65,7 +65,7 @@ fn headers(request: &HttpRequest) -> NotificationHeaders<'_> {
 }
 
 fn counted(result: &'static str) {
-    metrics::counter!("wechat_notifications_total", "result" => result).increment(1);
+    metrics::counter!("payment_notices_total", "result" => result).increment(1);
 }
 
 fn refused(error: &NotificationError) -> Problem {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -148,6 +148,18 @@ pub struct Server {
 }
 
 impl Server {
+    /// How the server ended by itself; `None` if it has not within the deadline.
+    pub async fn ended(&mut self, deadline: Duration) -> anyhow::Result<Option<ExitStatus>> {
+        let since = Instant::now();
+        while since.elapsed() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Some(status));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(None)
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;

@@ -93,6 +93,24 @@ async fn a_start_without_postgres_is_live_not_ready_and_goes_on_when_it_comes() 
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_14_a_server_whose_database_another_has_taken_exits() -> anyhow::Result<()> {
+    let dir = tempfile::Builder::new().prefix("deeptravel-fence-").tempdir_in("/tmp")?;
+    let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
+    let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
+    let world = World::new(Some(cluster.url(DATABASE)))?;
+    let mut server = world.start().await?;
+
+    let (client, connection) = cluster.connection(DATABASE).connect(tokio_postgres::NoTls).await?;
+    let driver = tokio::spawn(connection);
+    client.execute("UPDATE journal_position SET epoch = epoch + 1", &[]).await?;
+    drop(client);
+    driver.await??;
+    let status = server.ended(Duration::from_secs(30)).await?;
+    assert_eq!(status.map(|status| status.success()), Some(false), "it does not go on beside the other");
+    Ok(())
+}
+
 /// Completed orders, used tickets, redemptions.
 async fn counts(cluster: &Cluster) -> anyhow::Result<(i64, i64, i64)> {
     let (client, connection) = cluster.connection(DATABASE).connect(tokio_postgres::NoTls).await?;
