@@ -17,6 +17,8 @@ const TRIES: usize = 3;
 pub struct Purchase {
     pub key: String,
     pub departure: (String, String),
+    /// The departure had no seat left: an answer, too.
+    pub sold_out: bool,
     pub order: Option<String>,
     pub seats: Vec<String>,
     pub number: Option<String>,
@@ -54,7 +56,9 @@ impl Purchase {
     pub async fn run(&mut self, shop: &Shop, token: &str, gate: &Gate) -> Answered<()> {
         let (status, order) = shop.order(token, &self.key, &self.departure).await?;
         if status == StatusCode::CONFLICT {
-            return Ok(()); // Sold out is an answer, too.
+            assert_eq!(order["code"], "SOLD_OUT", "{order}");
+            self.sold_out = true;
+            return Ok(());
         }
         assert!(status.is_success(), "{status} {order}");
         self.note_order(&order);

@@ -38,7 +38,8 @@ async fn orders_payments_and_scans_go_on_while_postgres_is_away() -> anyhow::Res
     for buyer in running {
         buyer.await?;
     }
-    let purchases = history.purchases();
+    let mut purchases = history.purchases();
+    purchases.retain(|purchase| !purchase.sold_out);
     assert!(purchases.len() > BUYERS, "sales went on");
     for purchase in &purchases {
         assert!(purchase.scanned.is_some(), "every purchase went through to the gate: {purchase:?}");
