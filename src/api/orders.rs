@@ -16,7 +16,7 @@ use super::extract::{Body, IdempotencyKey, Language};
 use super::order_request::{Asker, NewOrder};
 use super::order_view::{self, OrderView};
 use super::payments::provider_answers;
-use super::query::{Parameters, page_limit, read_cursor, write_cursor};
+use super::query::{Page, Parameters, write_cursor};
 use super::{Api, Problem};
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -155,28 +155,25 @@ async fn list_orders(
     language: Language,
     Parameters(query): Parameters<OrdersQuery>,
 ) -> Result<web::Json<OrderList>, Problem> {
-    let limit = page_limit(query.limit)?;
-    let before: Option<OrderId> = read_cursor(query.cursor.as_deref())?;
-    let status: Option<OrderStatus> = query
-        .status
-        .as_deref()
-        .map(str::parse)
-        .transpose()
-        .map_err(|_| Problem::field("status", "is none of pending, paid, completed, cancelled"))?;
+    let page: Page<OrderId, OrderStatus> = Page::of(
+        query.limit,
+        query.cursor.as_deref(),
+        query.status.as_deref(),
+        "is none of pending, paid, completed, cancelled",
+    )?;
     let (lists, traveller) = (api.lists.clone(), auth.traveller);
-    // One more than the page shows whether another page follows.
-    let read = async move { lists.orders_of(traveller, status, before, limit + 1).await };
+    let (status, before, count) = (page.status, page.before, page.to_read());
+    let read = async move { lists.orders_of(traveller, status, before, count).await };
     let mut rows = match api.list(auth.token(), read).await {
         Err(problem) if before.is_none() && api.is_without_database(&problem) => {
             let orders = api.orders_in_memory(&auth).await?;
             let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
-            let orders = wanted.take(limit as usize).map(|order| api.order_view(language, order)).collect();
+            let orders = wanted.take(page.limit).map(|order| api.order_view(language, order)).collect();
             return Ok(web::Json(OrderList { orders, next_cursor: None, complete: false }));
         }
         rows => rows?,
     };
-    let more = rows.len() > limit as usize;
-    rows.truncate(limit as usize);
+    let more = page.cut(&mut rows);
     let orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
     let next_cursor = orders.last().filter(|_| more).map(|last| write_cursor(last.id()));
     let orders = orders.iter().map(|order| api.order_view(language, order)).collect();

@@ -1,6 +1,7 @@
 //! Query strings, pages and cursors. Unknown parameters are refused like unknown fields.
 
 use std::future::{Ready, ready};
+use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
@@ -35,7 +36,7 @@ pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
 }
 
 /// How many entries a page has: `limit`, 1 to 100.
-pub fn page_limit(limit: Option<u32>) -> Result<u32, Problem> {
+fn page_limit(limit: Option<u32>) -> Result<u32, Problem> {
     match limit {
         None => Ok(LIMIT_DEFAULT),
         Some(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
@@ -44,7 +45,7 @@ pub fn page_limit(limit: Option<u32>) -> Result<u32, Problem> {
 }
 
 /// The position in a list that a cursor stands for. Clients must not look into it.
-pub fn read_cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, Problem> {
+fn read_cursor<T: FromStr>(cursor: Option<&str>) -> Result<Option<T>, Problem> {
     let unknown = || Problem::field("cursor", "is not one that a page has given");
     cursor.map(|cursor| decode_cursor(cursor).and_then(|text| text.parse().ok()).ok_or_else(unknown)).transpose()
 }
@@ -61,6 +62,43 @@ const CURSOR_PREFIX: &str = "1:";
 pub fn write_cursor(last: impl std::fmt::Display) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{CURSOR_PREFIX}{last}"))
+}
+
+/// Which page of a list is wanted: `limit`, `cursor` and `status`, parsed.
+#[derive(Debug)]
+pub struct Page<C, S> {
+    pub limit: usize,
+    /// The entry after which the page begins; `None`: the first page.
+    pub before: Option<C>,
+    pub status: Option<S>,
+}
+
+impl<C: FromStr, S: FromStr> Page<C, S> {
+    /// `no_status`: what is wrong with a status that is none. Errors name the parameter.
+    pub fn of(
+        limit: Option<u32>,
+        cursor: Option<&str>,
+        status: Option<&str>,
+        no_status: &'static str,
+    ) -> Result<Page<C, S>, Problem> {
+        Ok(Page {
+            limit: page_limit(limit)? as usize,
+            before: read_cursor(cursor)?,
+            status: status.map(str::parse).transpose().map_err(|_| Problem::field("status", no_status))?,
+        })
+    }
+
+    /// One entry more than the page shows: it tells whether another page follows.
+    pub fn to_read(&self) -> u32 {
+        self.limit as u32 + 1
+    }
+
+    /// Cuts what was read to the page; whether another one follows.
+    pub fn cut<T>(&self, entries: &mut Vec<T>) -> bool {
+        let more = entries.len() > self.limit;
+        entries.truncate(self.limit);
+        more
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::auth::TravellerAuth;
 use super::extract::Language;
 use super::orders::stored;
 use super::qr::{self, CodeView, QrQuery};
-use super::query::{Parameters, page_limit, read_cursor, write_cursor};
+use super::query::{Page, Parameters, write_cursor};
 use super::ticket_view::{self, TicketView};
 use super::{Api, Problem};
 
@@ -64,35 +64,28 @@ async fn list_tickets(
     language: Language,
     Parameters(query): Parameters<TicketsQuery>,
 ) -> Result<web::Json<TicketList>, Problem> {
-    let limit = page_limit(query.limit)?;
-    let before: Option<TicketId> = read_cursor(query.cursor.as_deref())?;
-    let status: Option<TicketStatus> = query
-        .status
-        .as_deref()
-        .map(str::parse)
-        .transpose()
-        .map_err(|_| Problem::field("status", "is no status of a ticket"))?;
+    let page: Page<TicketId, TicketStatus> =
+        Page::of(query.limit, query.cursor.as_deref(), query.status.as_deref(), "is no status of a ticket")?;
     let (lists, traveller) = (api.lists.clone(), auth.traveller);
-    // One more than the page shows whether another page follows.
-    let read = async move { lists.tickets_of(traveller, status, before, limit + 1).await };
-    let page = api.list(auth.token(), read).await;
-    let catalogue = api.engine.services().catalogue.load();
-    let TicketPage { tickets: mut ids, orders } = match page {
+    let (status, before, count) = (page.status, page.before, page.to_read());
+    let read = async move { lists.tickets_of(traveller, status, before, count).await };
+    let TicketPage { tickets: mut ids, orders } = match api.list(auth.token(), read).await {
         Err(problem) if before.is_none() && api.is_without_database(&problem) => {
             let orders = api.orders_in_memory(&auth).await?;
+            let catalogue = api.engine.services().catalogue.load();
             let tickets = orders.iter().flat_map(|order| order.tickets().iter().map(move |ticket| (order, ticket)));
             let tickets = tickets
                 .filter(|(_, ticket)| status.is_none_or(|status| ticket.status == status))
-                .take(limit as usize)
+                .take(page.limit)
                 .map(|(order, ticket)| ticket_view::ticket(&catalogue, language, order, ticket))
                 .collect();
             return Ok(web::Json(TicketList { tickets, next_cursor: None, complete: false }));
         }
-        page => page?,
+        read => read?,
     };
-    let more = ids.len() > limit as usize;
-    ids.truncate(limit as usize);
+    let more = page.cut(&mut ids);
     let orders = orders.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+    let catalogue = api.engine.services().catalogue.load();
     let tickets = ids.iter().filter_map(|id| {
         let order = orders.iter().find(|order| order.id() == id.order)?;
         let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
