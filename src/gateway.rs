@@ -5,7 +5,7 @@ use deeptravel_actors::ports::{GatewayError, PaymentGateway};
 use deeptravel_domain::ids::OutTradeNo;
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{Capture, FactState, PaymentTerms};
-use deeptravel_wechat::{CallError, Client, CreateRequest, TradeState, Transaction, code};
+use deeptravel_wechat::{Advice, CallError, Client, CreateRequest, TradeState, Transaction};
 
 /// The client as a [`PaymentGateway`].
 #[derive(Debug, Clone)]
@@ -56,11 +56,8 @@ impl PaymentGateway for WechatGateway {
 
 fn failure(error: CallError) -> GatewayError {
     match error {
-        CallError::Refused { code, .. } => {
-            // The number is known there, whatever became of it (wechat.md 2.5).
-            let in_use = [code::OUT_TRADE_NO_USED, code::ORDER_PAID, code::ORDER_CLOSED, code::INVALID_REQUEST];
-            let may_exist = in_use.contains(&code.as_str());
-            GatewayError::Refused { code, may_exist }
+        CallError::Refused { code, advice, .. } => {
+            GatewayError::Refused { code, may_exist: matches!(advice, Advice::Query | Advice::QueryPaid) }
         }
         CallError::NotFound => GatewayError::Refused { code: "NOT_FOUND".to_owned(), may_exist: false },
         CallError::Unknown { reason } => GatewayError::Unknown(reason.to_string()),

@@ -126,6 +126,7 @@ fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client
         public_key_id: simulator.public_key_id.clone(),
         public_key_pem: simulator.public_key_pem.clone(),
         notify_url: format!("http://{listen}/payments/wechat/notify"),
+        refund_notify_url: format!("http://{listen}/payments/wechat/refund-notify"),
     })
     .map_err(|error| anyhow::anyhow!("demo WeChat: {}: {}", error.field, error.problem))?;
     Ok((client, Some(simulator)))

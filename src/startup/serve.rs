@@ -68,6 +68,7 @@ pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
         public_key_id: wechat.public_key_id.clone(),
         public_key_pem: read_text(&wechat.public_key_file, "wechat.public_key_file")?,
         notify_url: format!("{notify_base}/payments/wechat/notify"),
+        refund_notify_url: format!("{notify_base}/payments/wechat/refund-notify"),
     })
     .map_err(|error| anyhow::anyhow!("wechat.{}: {}", error.field, error.problem))
 }

@@ -13,13 +13,14 @@ use serde::Deserialize;
 use crate::config::{Checked, Config, ConfigError};
 use crate::counters::Counters;
 use crate::crypto::{ApiV3Key, CryptoFailure, SigningKey, VerifyingKey, random_nonce};
-use crate::error::{CallError, LoginError, UnknownReason, code, normalise_code, short_message};
+use crate::error::{Advice, CallError, LoginError, Operation, UnknownReason};
 use crate::login::{self, Session};
 use crate::model::{
     CreateAmount, CreateBody, CreatePayer, CreateRequest, PayParams, PrepayId, Transaction, clean_description, is_word,
     rfc3339_china,
 };
 use crate::notification::{self, Notification, NotificationError};
+use crate::refund::{self, Refund, RefundRequest};
 use crate::verify::{self, KeyRing, NotificationHeaders, SIGNATURE_TYPE, VerifyError};
 
 /// A call takes this long at most, connecting included. WeChat answers within a second or two; a traveller waits for
@@ -63,6 +64,7 @@ struct Public {
     /// Tells WeChat which key to sign its answers with.
     key_id: String,
     notify_url: String,
+    refund_notify_url: String,
 }
 
 impl fmt::Debug for Client {
@@ -89,8 +91,15 @@ impl Client {
             http_client(timeout, simulated).map_err(|error| ConfigError::new("base_url", error.without_url()))?;
         let keys = KeyRing::default();
         keys.insert(config.public_key_id.clone(), public_key);
-        let Config { appid, app_secret, mchid, merchant_serial, public_key_id, notify_url, .. } = config;
-        let config = Public { appid, app_secret, mchid, merchant_serial, key_id: public_key_id, notify_url };
+        let config = Public {
+            appid: config.appid,
+            app_secret: config.app_secret,
+            mchid: config.mchid,
+            merchant_serial: config.merchant_serial,
+            key_id: config.public_key_id,
+            notify_url: config.notify_url,
+            refund_notify_url: config.refund_notify_url,
+        };
         let counters = Counters::default();
         Ok(Self(Arc::new(Inner { http, base, api_base, signing_key, api_v3_key, keys, counters, config })))
     }
@@ -135,7 +144,7 @@ impl Client {
     }
 
     /// Creates the transaction, or gets it again: the same bytes while unpaid give a prepay id, changed ones are
-    /// refused with [`code::OUT_TRADE_NO_USED`] or [`code::INVALID_REQUEST`].
+    /// refused with [`crate::code::OUT_TRADE_NO_USED`] or [`crate::code::INVALID_REQUEST`].
     pub async fn create_jsapi(&self, body: &[u8]) -> Result<PrepayId, CallError> {
         #[derive(Deserialize)]
         struct Created {
@@ -143,7 +152,7 @@ impl Client {
         }
 
         let url = self.0.url(&["v3", "pay", "transactions", "jsapi"]);
-        let answer = self.0.call(Method::POST, url, body.to_vec(), StatusCode::OK).await?;
+        let answer = self.0.call(Operation::Create, url, Some(body.to_vec())).await?;
         let created: Created = serde_json::from_slice(&answer).map_err(|_| UnknownReason::Malformed("no prepay_id"))?;
         let prepay_id = PrepayId::parse(&created.prepay_id).ok_or(UnknownReason::Malformed("prepay_id is not one"))?;
         Ok(prepay_id)
@@ -153,7 +162,7 @@ impl Client {
     pub async fn query(&self, out_trade_no: &str) -> Result<Transaction, CallError> {
         let mut url = self.0.url(&["v3", "pay", "transactions", "out-trade-no", out_trade_no]);
         url.query_pairs_mut().append_pair("mchid", &self.0.config.mchid);
-        let answer = self.0.call(Method::GET, url, Vec::new(), StatusCode::OK).await?;
+        let answer = self.0.call(Operation::Query, url, None).await?;
         let transaction: Transaction =
             serde_json::from_slice(&answer).map_err(|_| UnknownReason::Malformed("not a transaction"))?;
         if transaction.out_trade_no != out_trade_no {
@@ -167,8 +176,30 @@ impl Client {
     pub async fn close(&self, out_trade_no: &str) -> Result<(), CallError> {
         let url = self.0.url(&["v3", "pay", "transactions", "out-trade-no", out_trade_no, "close"]);
         let body = serde_json::json!({ "mchid": self.0.config.mchid }).to_string();
-        self.0.call(Method::POST, url, body.into_bytes(), StatusCode::NO_CONTENT).await?;
+        self.0.call(Operation::Close, url, Some(body.into_bytes())).await?;
         Ok(())
+    }
+
+    /// The exact bytes of a refund call. The same request gives the same bytes; journal them before calling
+    /// [`Client::refund`] and replay them unchanged (R9).
+    pub fn refund_body(&self, request: &RefundRequest) -> Vec<u8> {
+        request.body(&self.0.config.refund_notify_url)
+    }
+
+    /// Asks for a refund, or gets it again: the same bytes move money once. Success means accepted, not done; the
+    /// refund's status says how far it is. After an unknown outcome query, and repeat the same bytes when it is not
+    /// there.
+    pub async fn refund(&self, body: &[u8]) -> Result<Refund, CallError> {
+        let url = self.0.url(&["v3", "refund", "domestic", "refunds"]);
+        let answer = self.0.call(Operation::Refund, url, Some(body.to_vec())).await?;
+        read_refund(&answer, refund::number_of(body).as_deref())
+    }
+
+    /// The refund as WeChat sees it now; [`CallError::NotFound`] when it was never accepted.
+    pub async fn query_refund(&self, out_refund_no: &str) -> Result<Refund, CallError> {
+        let url = self.0.url(&["v3", "refund", "domestic", "refunds", out_refund_no]);
+        let answer = self.0.call(Operation::QueryRefund, url, None).await?;
+        read_refund(&answer, Some(out_refund_no))
     }
 
     /// Exchanges a mini program's login code for the openid.
@@ -214,6 +245,7 @@ impl Client {
             Ok(_) => &counters.notifications_accepted,
             Err(NotificationError::SignTest) => &counters.notifications_signtest,
             Err(NotificationError::Malformed(_)) => &counters.notifications_malformed,
+            Err(NotificationError::OldProtocol) => &counters.notifications_old_protocol,
             Err(_) => &counters.notifications_unverified,
         });
         result
@@ -230,14 +262,18 @@ impl Inner {
         url
     }
 
-    async fn call(&self, method: Method, url: Url, body: Vec<u8>, success: StatusCode) -> Result<Vec<u8>, CallError> {
-        let result = self.exchange(method, url, body, success).await;
+    /// Calls with GET, or with POST when there is a body. Answers the verified body of the operation's success.
+    async fn call(&self, operation: Operation, url: Url, body: Option<Vec<u8>>) -> Result<Vec<u8>, CallError> {
+        let result = self.exchange(operation, url, body).await;
         let counters = &self.counters;
         Counters::add(match &result {
             Ok(_) => &counters.calls_succeeded,
             Err(CallError::Refused { .. } | CallError::NotFound) => &counters.calls_refused,
             Err(CallError::Unknown { .. }) => &counters.calls_unknown,
         });
+        if result.as_ref().is_err_and(|error| error.advice() == Advice::Configuration) {
+            Counters::add(&counters.configuration_faults);
+        }
         match &result {
             Err(CallError::Unknown { reason: UnknownReason::Unverified(VerifyError::SignTest) }) => {
                 Counters::add(&counters.answers_signtest);
@@ -250,13 +286,9 @@ impl Inner {
         result
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        url: Url,
-        body: Vec<u8>,
-        success: StatusCode,
-    ) -> Result<Vec<u8>, CallError> {
+    async fn exchange(&self, operation: Operation, url: Url, body: Option<Vec<u8>>) -> Result<Vec<u8>, CallError> {
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let body = body.unwrap_or_default();
         let authorization = self.authorization(&method, &url, &body).map_err(|CryptoFailure| UnknownReason::Signing)?;
         let mut request = self
             .http
@@ -273,11 +305,11 @@ impl Inner {
         let headers = response.headers().clone();
         let body = read_body(response).await?;
         if !status.is_success() {
-            return Err(refusal(status, &body));
+            return Err(failure(operation, status, &body));
         }
         self.keys.verify(&signed_headers(&headers), &body, Timestamp::now()).map_err(UnknownReason::Unverified)?;
 
-        if status == success { Ok(body) } else { Err(refusal(status, &body)) }
+        if status == success(operation) { Ok(body) } else { Err(failure(operation, status, &body)) }
     }
 
     /// The `Authorization` header: method, target as sent, time, nonce and body, each ended by a line feed, signed.
@@ -339,29 +371,35 @@ fn signed_headers(headers: &HeaderMap) -> NotificationHeaders<'_> {
     }
 }
 
-/// What an answer means that is not the success of its operation. Only an error body with a code, below 500 and not a
-/// rate limit, is a definite word: a bare status may come from anything between us and WeChat.
-fn refusal(status: StatusCode, body: &[u8]) -> CallError {
-    #[derive(Deserialize)]
+fn success(operation: Operation) -> StatusCode {
+    match operation {
+        Operation::Close => StatusCode::NO_CONTENT,
+        Operation::Create | Operation::Query | Operation::Refund | Operation::QueryRefund | Operation::Certificates => {
+            StatusCode::OK
+        }
+    }
+}
+
+/// What an answer means that is not the success of its operation. Without a code in it, it is no word of WeChat's.
+fn failure(operation: Operation, status: StatusCode, body: &[u8]) -> CallError {
+    #[derive(Default, Deserialize)]
     struct ErrorBody {
         code: String,
         #[serde(default)]
         message: String,
     }
 
-    let unclear = status.is_server_error() || status.is_redirection();
-    let retry = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
     let error = serde_json::from_slice::<ErrorBody>(body).ok().filter(|error| is_word(&error.code, MAX_CODE));
-    match error {
-        Some(error) if !unclear && !retry => {
-            let code = normalise_code(&error.code);
-            if status == StatusCode::NOT_FOUND && code == code::ORDER_NOT_EXIST {
-                return CallError::NotFound;
-            }
-            CallError::Refused { status: status.as_u16(), code, message: short_message(&error.message) }
-        }
-        _ => UnknownReason::Status(status.as_u16()).into(),
+    let error = error.unwrap_or_default();
+    CallError::of_answer(operation, status.as_u16(), &error.code, &error.message)
+}
+
+fn read_refund(answer: &[u8], number: Option<&str>) -> Result<Refund, CallError> {
+    let refund: Refund = serde_json::from_slice(answer).map_err(|_| UnknownReason::Malformed("not a refund"))?;
+    if number.is_some_and(|number| refund.out_refund_no != number) {
+        return Err(UnknownReason::Malformed("another refund").into());
     }
+    Ok(refund)
 }
 
 #[cfg(test)]
@@ -371,16 +409,21 @@ mod tests {
     #[test]
     fn only_a_providers_word_is_a_refusal() {
         let paid = br#"{"code":"ORDER_PAID","message":"paid"}"#;
-        let refused = |status, code: &str| CallError::Refused { status, code: code.into(), message: "paid".into() };
+        let refused = |status| CallError::Refused {
+            status,
+            code: "ORDERPAID".into(),
+            message: "paid".into(),
+            advice: Advice::QueryPaid,
+        };
 
-        assert_eq!(refusal(StatusCode::BAD_REQUEST, paid), refused(400, code::ORDER_PAID));
-        assert_eq!(refusal(StatusCode::ACCEPTED, paid), refused(202, code::ORDER_PAID));
+        assert_eq!(failure(Operation::Close, StatusCode::BAD_REQUEST, paid), refused(400));
+        assert_eq!(failure(Operation::Close, StatusCode::ACCEPTED, paid), refused(202));
         for status in [302, 408, 429, 500, 502, 503] {
             let unknown = CallError::Unknown { reason: UnknownReason::Status(status) };
-            assert_eq!(refusal(StatusCode::from_u16(status).unwrap(), paid), unknown);
+            assert_eq!(failure(Operation::Close, StatusCode::from_u16(status).unwrap(), paid), unknown);
         }
         for body in [&b""[..], b"<html>", b"{}", br#"{"code":""}"#, br#"{"code":"A\u0000"}"#] {
-            assert_eq!(refusal(StatusCode::NOT_FOUND, body), UnknownReason::Status(404).into());
+            assert_eq!(failure(Operation::Close, StatusCode::NOT_FOUND, body), UnknownReason::Status(404).into());
         }
     }
 
@@ -388,8 +431,9 @@ mod tests {
     fn not_found_needs_both_the_status_and_the_code() {
         for code in ["ORDER_NOT_EXIST", "ORDERNOTEXIST"] {
             let body = format!(r#"{{"code":"{code}","message":""}}"#);
-            assert_eq!(refusal(StatusCode::NOT_FOUND, body.as_bytes()), CallError::NotFound);
-            assert!(matches!(refusal(StatusCode::BAD_REQUEST, body.as_bytes()), CallError::Refused { .. }));
+            assert_eq!(failure(Operation::Query, StatusCode::NOT_FOUND, body.as_bytes()), CallError::NotFound);
+            let elsewhere = failure(Operation::Query, StatusCode::BAD_REQUEST, body.as_bytes());
+            assert!(matches!(elsewhere, CallError::Refused { .. }));
         }
     }
 }

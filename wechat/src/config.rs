@@ -39,6 +39,8 @@ pub struct Config {
     pub public_key_pem: String,
     /// Full address for payment notifications: https, no query string. http is accepted together with a simulator.
     pub notify_url: String,
+    /// The same for refund notifications.
+    pub refund_notify_url: String,
 }
 
 impl fmt::Debug for Config {
@@ -51,6 +53,7 @@ impl fmt::Debug for Config {
             .field("merchant_serial", &self.merchant_serial)
             .field("public_key_id", &self.public_key_id)
             .field("notify_url", &self.notify_url)
+            .field("refund_notify_url", &self.refund_notify_url)
             .finish_non_exhaustive()
     }
 }
@@ -91,6 +94,7 @@ impl Config {
         text("merchant_serial", &self.merchant_serial, 1..=40, |c| c.is_ascii_hexdigit())?;
         text("public_key_id", &self.public_key_id, 1..=MAX_SERIAL, |c| c.is_ascii_alphanumeric() || c == '_')?;
         notify_url("notify_url", &self.notify_url, is_loopback(&base))?;
+        notify_url("refund_notify_url", &self.refund_notify_url, is_loopback(&base))?;
 
         let signing_key = SigningKey::from_pem(&self.merchant_private_key_pem)
             .map_err(|error: KeyError| ConfigError::new("merchant_private_key_pem", error))?;
@@ -181,6 +185,7 @@ mod tests {
             public_key_id: "PUB_KEY_ID_0119000000012026110100000000".into(),
             public_key_pem: merchant.public_key_pem,
             notify_url: "http://127.0.0.1:8080/payments/wechat/notify".into(),
+            refund_notify_url: "http://127.0.0.1:8080/payments/wechat/refund-notify".into(),
         }
     }
 
@@ -192,7 +197,7 @@ mod tests {
     #[test]
     fn each_bad_field_is_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 17] = [
+        let cases: [(&str, Spoil); 18] = [
             ("base_url", |c| c.base_url = "api.mch.weixin.qq.com".into()),
             ("base_url", |c| c.base_url = "http://pay.example.com".into()),
             ("base_url", |c| c.base_url = "https://pay.example.com/proxy".into()),
@@ -209,6 +214,7 @@ mod tests {
             ("public_key_id", |c| c.public_key_id = String::new()),
             ("public_key_pem", |c| c.public_key_pem = "PEM".into()),
             ("notify_url", |c| c.notify_url = "https://shop.example/notify?order=1".into()),
+            ("refund_notify_url", |c| c.refund_notify_url = "refund-notify".into()),
             ("notify_url", |c| {
                 c.base_url = "https://api.mch.weixin.qq.com".into();
                 c.notify_url = "http://shop.example/notify".into();

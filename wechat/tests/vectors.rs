@@ -25,6 +25,7 @@ fn client() -> Client {
         public_key_id: "PUB_KEY_ID_0000".into(),
         public_key_pem: PUBLIC_KEY.into(),
         notify_url: "https://shop.example/payments/wechat/notify".into(),
+        refund_notify_url: "https://shop.example/payments/wechat/refund-notify".into(),
     })
     .unwrap()
 }

@@ -71,6 +71,7 @@ impl World {
             public_key_id: simulator.public_key_id.clone(),
             public_key_pem: simulator.public_key_pem.clone(),
             notify_url: receiver.url.clone(),
+            refund_notify_url: receiver.url.replace("/notify", "/refund-notify"),
         };
         let client = Client::new(config.clone()).unwrap();
         Self { simulator, client, config, receiver, http: reqwest::Client::builder().no_proxy().build().unwrap() }
