@@ -116,6 +116,7 @@ fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client
     .with_context(|| format!("the WeChat simulator on port {port}"))?;
     let client = Client::new(WechatConfig {
         base_url: simulator.base_url(),
+        failover_base_url: None,
         api_base_url: simulator.base_url(),
         appid: APPID.to_owned(),
         app_secret: secrets.app_secret.clone(),

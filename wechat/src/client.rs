@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::header::{ACCEPT, USER_AGENT};
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
 use crate::config::{Checked, Config, ConfigError};
 use crate::counters::Counters;
-use crate::crypto::{ApiV3Key, CryptoFailure, SigningKey, VerifyingKey, random_nonce};
+use crate::crypto::{ApiV3Key, CryptoFailure, VerifyingKey};
 use crate::error::{Advice, CallError, LoginError, Operation, UnknownReason};
 use crate::login::{self, Session};
 use crate::model::{
@@ -21,21 +21,12 @@ use crate::model::{
 };
 use crate::notification::{self, Notification, NotificationError};
 use crate::refund::{self, Refund, RefundRequest};
-use crate::verify::{self, KeyRing, NotificationHeaders, SIGNATURE_TYPE, VerifyError};
+use crate::transport::{AGENT, Hosts, JSON, Signer, Target, Transport, http_client, read_body};
+use crate::verify::{KeyRing, NotificationHeaders, VerifyError};
 
-/// A call takes this long at most, connecting included. WeChat answers within a second or two; a traveller waits for
-/// the create call, and a longer wait would only delay the replay.
+/// A call takes this long at most, connecting and the second host included. WeChat answers within a second or two; a
+/// traveller waits for the create call, and a longer wait would only delay the replay.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connecting takes this long at most, so that a dead address leaves time for nothing else to be blamed.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Idle connections are dropped after this time: WeChat closes its end after about 8 s, and a request written into a
-/// closing connection has an unknown outcome.
-pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(7);
-/// Largest answer that is read, in bytes; a transaction with all its promotions is below 10 KiB.
-pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
-
-const AGENT: &str = concat!("deeptravel-wechat/", env!("CARGO_PKG_VERSION"));
-const JSON: &str = "application/json";
 /// Longest code of an error that is taken for one, in characters.
 const MAX_CODE: usize = 64;
 
@@ -45,13 +36,12 @@ const MAX_CODE: usize = 64;
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    http: reqwest::Client,
-    base: Url,
+    transport: Transport,
+    /// Of a whole call.
+    timeout: Duration,
     api_base: Url,
-    signing_key: SigningKey,
     api_v3_key: ApiV3Key,
     keys: KeyRing,
-    counters: Counters,
     config: Public,
 }
 
@@ -59,8 +49,6 @@ struct Inner {
 struct Public {
     appid: String,
     app_secret: String,
-    mchid: String,
-    merchant_serial: String,
     /// Tells WeChat which key to sign its answers with.
     key_id: String,
     notify_url: String,
@@ -70,8 +58,8 @@ struct Public {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("base", &self.0.base.as_str())
-            .field("mchid", &self.0.config.mchid)
+            .field("hosts", &self.0.transport.hosts)
+            .field("mchid", &self.mchid())
             .finish_non_exhaustive()
     }
 }
@@ -84,29 +72,32 @@ impl Client {
 
     /// Like [`Client::new`] with another limit on each call.
     pub fn with_timeout(config: Config, timeout: Duration) -> Result<Self, ConfigError> {
-        let Checked { base, api_base, signing_key, api_v3_key, public_key } = config.check()?;
+        let Checked { base, failover_base, api_base, signing_key, api_v3_key, public_key } = config.check()?;
         // Plain http is accepted on loopback only.
         let simulated = base.scheme() == "http" && api_base.scheme() == "http";
         let http =
             http_client(timeout, simulated).map_err(|error| ConfigError::new("base_url", error.without_url()))?;
         let keys = KeyRing::default();
         keys.insert(config.public_key_id.clone(), public_key);
+        let transport = Transport {
+            http,
+            hosts: Hosts::new(base, failover_base),
+            signer: Signer { key: signing_key, mchid: config.mchid, serial: config.merchant_serial },
+            counters: Counters::default(),
+        };
         let config = Public {
             appid: config.appid,
             app_secret: config.app_secret,
-            mchid: config.mchid,
-            merchant_serial: config.merchant_serial,
             key_id: config.public_key_id,
             notify_url: config.notify_url,
             refund_notify_url: config.refund_notify_url,
         };
-        let counters = Counters::default();
-        Ok(Self(Arc::new(Inner { http, base, api_base, signing_key, api_v3_key, keys, counters, config })))
+        Ok(Self(Arc::new(Inner { transport, timeout, api_base, api_v3_key, keys, config })))
     }
 
     /// What this client has seen so far.
     pub fn counters(&self) -> &Counters {
-        &self.0.counters
+        &self.0.transport.counters
     }
 
     pub fn appid(&self) -> &str {
@@ -114,7 +105,7 @@ impl Client {
     }
 
     pub fn mchid(&self) -> &str {
-        &self.0.config.mchid
+        &self.0.transport.signer.mchid
     }
 
     /// Accepts answers and notifications signed by one more key: during WeChat's switch from certificates to public
@@ -131,7 +122,7 @@ impl Client {
         let config = &self.0.config;
         let body = CreateBody {
             appid: &config.appid,
-            mchid: &config.mchid,
+            mchid: self.mchid(),
             description: clean_description(&request.description),
             out_trade_no: &request.out_trade_no,
             time_expire: rfc3339_china(request.time_expire),
@@ -151,8 +142,8 @@ impl Client {
             prepay_id: String,
         }
 
-        let url = self.0.url(&["v3", "pay", "transactions", "jsapi"]);
-        let answer = self.0.call(Operation::Create, url, Some(body.to_vec())).await?;
+        let target = Target { path: &["v3", "pay", "transactions", "jsapi"], query: None };
+        let answer = self.0.call(Operation::Create, target, Some(body)).await?;
         let created: Created = serde_json::from_slice(&answer).map_err(|_| UnknownReason::Malformed("no prepay_id"))?;
         let prepay_id = PrepayId::parse(&created.prepay_id).ok_or(UnknownReason::Malformed("prepay_id is not one"))?;
         Ok(prepay_id)
@@ -160,9 +151,9 @@ impl Client {
 
     /// The transaction as WeChat sees it now; [`CallError::NotFound`] when it was never created.
     pub async fn query(&self, out_trade_no: &str) -> Result<Transaction, CallError> {
-        let mut url = self.0.url(&["v3", "pay", "transactions", "out-trade-no", out_trade_no]);
-        url.query_pairs_mut().append_pair("mchid", &self.0.config.mchid);
-        let answer = self.0.call(Operation::Query, url, None).await?;
+        let path = &["v3", "pay", "transactions", "out-trade-no", out_trade_no];
+        let target = Target { path, query: Some(("mchid", self.mchid())) };
+        let answer = self.0.call(Operation::Query, target, None).await?;
         let transaction: Transaction =
             serde_json::from_slice(&answer).map_err(|_| UnknownReason::Malformed("not a transaction"))?;
         if transaction.out_trade_no != out_trade_no {
@@ -174,9 +165,9 @@ impl Client {
     /// Asks WeChat to close the transaction. Success is no proof that nothing was paid: query before freeing anything
     /// (R3). On any error, query too.
     pub async fn close(&self, out_trade_no: &str) -> Result<(), CallError> {
-        let url = self.0.url(&["v3", "pay", "transactions", "out-trade-no", out_trade_no, "close"]);
-        let body = serde_json::json!({ "mchid": self.0.config.mchid }).to_string();
-        self.0.call(Operation::Close, url, Some(body.into_bytes())).await?;
+        let path = &["v3", "pay", "transactions", "out-trade-no", out_trade_no, "close"];
+        let body = serde_json::json!({ "mchid": self.mchid() }).to_string();
+        self.0.call(Operation::Close, Target { path, query: None }, Some(body.as_bytes())).await?;
         Ok(())
     }
 
@@ -190,15 +181,15 @@ impl Client {
     /// refund's status says how far it is. After an unknown outcome query, and repeat the same bytes when it is not
     /// there.
     pub async fn refund(&self, body: &[u8]) -> Result<Refund, CallError> {
-        let url = self.0.url(&["v3", "refund", "domestic", "refunds"]);
-        let answer = self.0.call(Operation::Refund, url, Some(body.to_vec())).await?;
+        let target = Target { path: &["v3", "refund", "domestic", "refunds"], query: None };
+        let answer = self.0.call(Operation::Refund, target, Some(body)).await?;
         read_refund(&answer, refund::number_of(body).as_deref())
     }
 
     /// The refund as WeChat sees it now; [`CallError::NotFound`] when it was never accepted.
     pub async fn query_refund(&self, out_refund_no: &str) -> Result<Refund, CallError> {
-        let url = self.0.url(&["v3", "refund", "domestic", "refunds", out_refund_no]);
-        let answer = self.0.call(Operation::QueryRefund, url, None).await?;
+        let target = Target { path: &["v3", "refund", "domestic", "refunds", out_refund_no], query: None };
+        let answer = self.0.call(Operation::QueryRefund, target, None).await?;
         read_refund(&answer, Some(out_refund_no))
     }
 
@@ -212,7 +203,7 @@ impl Client {
             .append_pair("js_code", js_code)
             .append_pair("grant_type", "authorization_code");
         // The address holds the secret, so no error that could carry it leaves this function.
-        let request = self.0.http.get(url).header(USER_AGENT, AGENT).header(ACCEPT, JSON);
+        let request = self.0.transport.http.get(url).header(USER_AGENT, AGENT).header(ACCEPT, JSON);
         let response = request.send().await.map_err(|error| LoginError::Unavailable((&error).into()))?;
         let status = response.status();
         if status != StatusCode::OK {
@@ -223,12 +214,13 @@ impl Client {
     }
 
     /// The signed arguments of `wx.requestPayment`. Deterministic in its arguments; `timestamp` is Unix seconds, `nonce`
-    /// at most 32 characters ([`random_nonce`]). Signing again for a retry is cheap and welcome.
+    /// at most 32 characters ([`crate::random_nonce`]). Signing again for a retry is cheap and welcome.
     pub fn pay_params(&self, prepay_id: &PrepayId, timestamp: i64, nonce: &str) -> Result<PayParams, CryptoFailure> {
         let app_id = self.0.config.appid.clone();
         let time_stamp = timestamp.to_string();
         let package = format!("prepay_id={}", prepay_id.as_str());
-        let pay_sign = self.0.signing_key.sign(format!("{app_id}\n{time_stamp}\n{nonce}\n{package}\n").as_bytes())?;
+        let pay_sign =
+            self.0.transport.signer.key.sign(format!("{app_id}\n{time_stamp}\n{nonce}\n{package}\n").as_bytes())?;
         Ok(PayParams { app_id, time_stamp, nonce_str: nonce.to_owned(), package, sign_type: "RSA", pay_sign })
     }
 
@@ -240,7 +232,7 @@ impl Client {
         now: Timestamp,
     ) -> Result<Notification, NotificationError> {
         let result = notification::open(&self.0.keys, &self.0.api_v3_key, headers, raw, now);
-        let counters = &self.0.counters;
+        let counters = &self.0.transport.counters;
         Counters::add(match &result {
             Ok(_) => &counters.notifications_accepted,
             Err(NotificationError::SignTest) => &counters.notifications_signtest,
@@ -253,19 +245,11 @@ impl Client {
 }
 
 impl Inner {
-    /// The segments are percent-encoded, so an order number cannot change which address is called.
-    fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.clear().extend(segments);
-        }
-        url
-    }
-
-    /// Calls with GET, or with POST when there is a body. Answers the verified body of the operation's success.
-    async fn call(&self, operation: Operation, url: Url, body: Option<Vec<u8>>) -> Result<Vec<u8>, CallError> {
-        let result = self.exchange(operation, url, body).await;
-        let counters = &self.counters;
+    /// Answers the verified body of the operation's success.
+    async fn call(&self, operation: Operation, target: Target<'_>, body: Option<&[u8]>) -> Result<Vec<u8>, CallError> {
+        let exchange = tokio::time::timeout(self.timeout, self.exchange(operation, target, body));
+        let result = exchange.await.unwrap_or(Err(UnknownReason::Timeout.into()));
+        let counters = &self.transport.counters;
         Counters::add(match &result {
             Ok(_) => &counters.calls_succeeded,
             Err(CallError::Refused { .. } | CallError::NotFound) => &counters.calls_refused,
@@ -286,88 +270,24 @@ impl Inner {
         result
     }
 
-    async fn exchange(&self, operation: Operation, url: Url, body: Option<Vec<u8>>) -> Result<Vec<u8>, CallError> {
-        let method = if body.is_some() { Method::POST } else { Method::GET };
-        let body = body.unwrap_or_default();
-        let authorization = self.authorization(&method, &url, &body).map_err(|CryptoFailure| UnknownReason::Signing)?;
-        let mut request = self
-            .http
-            .request(method, url)
-            .header(AUTHORIZATION, authorization)
-            .header(ACCEPT, JSON)
-            .header(USER_AGENT, AGENT)
-            .header(verify::SERIAL, &self.config.key_id);
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, JSON).body(body);
+    async fn exchange(
+        &self,
+        operation: Operation,
+        target: Target<'_>,
+        body: Option<&[u8]>,
+    ) -> Result<Vec<u8>, CallError> {
+        let answer = self.transport.send(target, body, Some(&self.config.key_id)).await?;
+        if !answer.status.is_success() {
+            return Err(failure(operation, answer.status, &answer.body));
         }
-        let response = request.send().await.map_err(|error| UnknownReason::from(&error))?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        let body = read_body(response).await?;
-        if !status.is_success() {
-            return Err(failure(operation, status, &body));
+        let headers = answer.signed_headers();
+        self.keys.verify(&headers, &answer.body, Timestamp::now()).map_err(UnknownReason::Unverified)?;
+
+        if answer.status == success(operation) {
+            Ok(answer.body)
+        } else {
+            Err(failure(operation, answer.status, &answer.body))
         }
-        self.keys.verify(&signed_headers(&headers), &body, Timestamp::now()).map_err(UnknownReason::Unverified)?;
-
-        if status == success(operation) { Ok(body) } else { Err(failure(operation, status, &body)) }
-    }
-
-    /// The `Authorization` header: method, target as sent, time, nonce and body, each ended by a line feed, signed.
-    fn authorization(&self, method: &Method, url: &Url, body: &[u8]) -> Result<String, CryptoFailure> {
-        let timestamp = Timestamp::now().as_second();
-        let nonce = random_nonce();
-        let mut message = format!("{method}\n{}\n{timestamp}\n{nonce}\n", request_target(url)).into_bytes();
-        message.extend_from_slice(body);
-        message.push(b'\n');
-        let signature = self.signing_key.sign(&message)?;
-        Ok(format!(
-            "{SIGNATURE_TYPE} mchid=\"{}\",nonce_str=\"{nonce}\",signature=\"{signature}\",timestamp=\"{timestamp}\",\
-             serial_no=\"{}\"",
-            self.config.mchid, self.config.merchant_serial
-        ))
-    }
-}
-
-fn http_client(timeout: Duration, simulated: bool) -> reqwest::Result<reqwest::Client> {
-    let builder = reqwest::Client::builder()
-        .timeout(timeout)
-        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never());
-    // A proxy of the environment must not stand between us and a simulator on this machine, and plain http needs none of
-    // the system's certificates, which may not be installed.
-    if simulated { builder.no_proxy().tls_certs_only([]).build() } else { builder.build() }
-}
-
-/// Path and query in the percent-encoded form that goes over the wire.
-fn request_target(url: &Url) -> String {
-    match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    }
-}
-
-async fn read_body(mut response: Response) -> Result<Vec<u8>, UnknownReason> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| UnknownReason::from(&error))? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(UnknownReason::Malformed("answer too large"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// The headers an answer was signed with.
-fn signed_headers(headers: &HeaderMap) -> NotificationHeaders<'_> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    NotificationHeaders {
-        timestamp: text(verify::TIMESTAMP),
-        nonce: text(verify::NONCE),
-        signature: text(verify::SIGNATURE),
-        serial: text(verify::SERIAL),
-        signature_type: text(verify::TYPE),
     }
 }
 

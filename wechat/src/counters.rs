@@ -16,6 +16,8 @@ pub struct Counters {
     pub answers_unverified: AtomicU64,
     /// 2xx answers with a probe's signature.
     pub answers_signtest: AtomicU64,
+    /// Calls that went to the other host, because the one asked first was not reached.
+    pub failovers: AtomicU64,
     /// Answers that say that our key, clock, rights or account are wrong. Somebody has to look.
     pub configuration_faults: AtomicU64,
     /// Notifications that verified and decrypted.

@@ -240,10 +240,11 @@ impl From<UnknownReason> for CallError {
 
 impl From<&reqwest::Error> for UnknownReason {
     fn from(error: &reqwest::Error) -> Self {
-        if error.is_timeout() {
-            Self::Timeout
-        } else if error.is_connect() {
+        // A connect timeout is both.
+        if error.is_connect() {
             Self::Connect
+        } else if error.is_timeout() {
+            Self::Timeout
         } else {
             Self::Transport
         }

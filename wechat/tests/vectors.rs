@@ -15,6 +15,7 @@ const NOTIFICATION_SIGNATURE: &str = include_str!("vectors/notification-signatur
 fn client() -> Client {
     Client::new(Config {
         base_url: "https://api.mch.weixin.qq.com".into(),
+        failover_base_url: None,
         api_base_url: "https://api.weixin.qq.com".into(),
         appid: "wx2421b1c4370ec43b".into(),
         app_secret: "app-secret".into(),

@@ -61,6 +61,7 @@ impl World {
         let receiver = Receiver::start();
         let config = Config {
             base_url: simulator.base_url(),
+            failover_base_url: None,
             api_base_url: simulator.base_url(),
             appid: APPID.into(),
             app_secret: "app-secret".into(),

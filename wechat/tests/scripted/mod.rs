@@ -145,6 +145,7 @@ impl Drop for Provider {
 pub fn config(base_url: &str) -> Config {
     Config {
         base_url: base_url.to_owned(),
+        failover_base_url: None,
         api_base_url: base_url.to_owned(),
         appid: "wx0123456789abcdef".into(),
         app_secret: "app-secret".into(),
