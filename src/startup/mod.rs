@@ -68,6 +68,7 @@ impl Core {
         let (cluster, database_config) = start_database(config)?;
         let (journal, opened) = open_journal(config)?;
         let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
+        io.spawn(clock.clone().follow_wall_clock());
 
         let database = Database::new(io.clone(), &database_config);
         migrate(&io, &database_config).await?;
@@ -154,8 +155,7 @@ impl Core {
             while journal.failure().is_none() {
                 tick.tick().await;
                 let (journal, up_to) = (journal.clone(), *projected.borrow());
-                let since_ms = engine.now().plus_seconds(-3600 * i64::from(hours)).as_ms();
-                let retention = Retention { bytes_max, since_ms };
+                let retention = Retention { bytes_max, since_ms: kept_since(&engine.services().clock, hours).as_ms() };
                 let released = tokio::task::spawn_blocking(move || journal.release(up_to, retention)).await;
                 if let Ok(Err(error)) = released {
                     tracing::warn!(%error, "Old journal segments cannot be deleted: {error}");
@@ -225,6 +225,11 @@ impl Drop for Io {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Whatever is younger is kept. Nothing is old enough to be deleted while the clock cannot be trusted (rule 15).
+fn kept_since(clock: &Clock, hours: u32) -> Timestamp {
+    if clock.is_trusted() { clock.now().plus_seconds(-3600 * i64::from(hours)) } else { Timestamp::from_ms(i64::MIN) }
 }
 
 fn watch_cluster(cluster: &Cluster, stopping: &AtomicBool) {
@@ -344,4 +349,19 @@ fn create_private(dir: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("creating {}", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_15_nothing_is_old_enough_while_the_clocks_disagree() {
+        let clock = Clock::start(None);
+        let hours = clock.now().ms_since(kept_since(&clock, 48)) / 3_600_000;
+        assert!((48..=49).contains(&hours), "{hours} hours");
+
+        let an_hour_on = clock.now().plus_seconds(3600);
+        assert_eq!(kept_since(&Clock::start(Some(an_hour_on)), 48), Timestamp::from_ms(i64::MIN));
+    }
 }
