@@ -1,6 +1,8 @@
 //! One merchant, one simulator, one client and a receiver of notifications, on free ports.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod raw;
+
 use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, OnceLock};
