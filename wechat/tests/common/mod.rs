@@ -1,6 +1,8 @@
 //! One merchant, one simulator, one client and a receiver of notifications, on free ports.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod raw;
+
 use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -73,7 +75,7 @@ impl World {
             public_key_pem: simulator.public_key_pem.clone(),
             certificates: Certificates::Auto,
             notify_url: receiver.url.clone(),
-            refund_notify_url: receiver.url.replace("/notify", "/refund-notify"),
+            refund_notify_url: receiver.url.clone(),
         };
         let client = Client::new(config.clone()).unwrap();
         Self { simulator, client, config, receiver, http: reqwest::Client::builder().no_proxy().build().unwrap() }
