@@ -106,8 +106,11 @@ impl Client {
     pub async fn look_after_certificates(self) {
         let Some(downloads) = &self.0.downloads else { return };
         loop {
-            // What goes wrong has been counted and logged where it happened.
-            let next = if self.load_certificates().await.is_ok() { downloads.every } else { downloads.gap };
+            let next = match self.0.load_unless_just_tried(downloads).await {
+                Some(Ok(_)) => downloads.every,
+                // What went wrong has been counted and logged where it happened.
+                Some(Err(_)) | None => downloads.gap,
+            };
             tokio::time::sleep(downloads.gap).await;
             tokio::select! {
                 () = tokio::time::sleep(next.saturating_sub(downloads.gap)) => {}
@@ -129,20 +132,24 @@ impl Inner {
     pub(crate) async fn verify(&self, answer: &Answer) -> Result<(), VerifyError> {
         let headers = answer.signed_headers();
         let verified = self.keys.verify(&headers, &answer.body, Timestamp::now());
-        let Some(downloads) = self
-            .downloads
-            .as_ref()
-            .filter(|_| verified == Err(VerifyError::UnknownSerial) && names_certificate(headers.serial))
-        else {
-            return verified;
-        };
-        let mut last = downloads.last.lock().await;
-        if last.is_none_or(|at| at.elapsed() >= downloads.gap) {
-            // The answer stays unverified then, which is all that this caller needs to know.
-            let _ = self.load(&mut last).await;
+        match &self.downloads {
+            Some(downloads) if verified == Err(VerifyError::UnknownSerial) && names_certificate(headers.serial) => {
+                // Without the certificate the answer stays unverified, which is all that this caller needs to know.
+                let _ = self.load_unless_just_tried(downloads).await;
+                self.keys.verify(&headers, &answer.body, Timestamp::now())
+            }
+            _ => verified,
         }
-        drop(last);
-        self.keys.verify(&headers, &answer.body, Timestamp::now())
+    }
+
+    /// Waits for a download that is under way, and counts it as tried.
+    async fn load_unless_just_tried(
+        &self,
+        downloads: &Downloads,
+    ) -> Option<Result<CertificatesLoaded, CertificatesError>> {
+        let mut last = downloads.last.lock().await;
+        let due = last.is_none_or(|at| at.elapsed() >= downloads.gap);
+        if due { Some(self.load(&mut last).await) } else { None }
     }
 
     async fn load(&self, last: &mut Option<Instant>) -> Result<CertificatesLoaded, CertificatesError> {
