@@ -80,7 +80,17 @@ pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
         notify_url: format!("{notify_base}/payments/wechat/notify"),
         refund_notify_url: format!("{notify_base}/payments/wechat/refund-notify"),
     })
-    .map_err(|error| anyhow::anyhow!("wechat.{}: {}", error.field, error.problem))
+    .map_err(|error| anyhow::anyhow!("wechat.{}: {}", key_of(error.field), error.problem))
+}
+
+/// The key of the configuration behind a field of the client's.
+fn key_of(field: &'static str) -> &'static str {
+    match field {
+        "merchant_private_key_pem" => "merchant_private_key_file",
+        "public_key_pem" => "public_key_file",
+        "notify_url" | "refund_notify_url" => "notify_base_url",
+        same => same,
+    }
 }
 
 /// A server that listens, live but not ready, until it is given a core.
@@ -198,7 +208,7 @@ mod tests {
         let error = client("certificates = \"off\"").map(drop).unwrap_err();
         assert!(error.to_string().contains("wechat.public_key_id"), "{error}");
         let error = client("public_key_id = \"PUB_KEY_ID_1\"").map(drop).unwrap_err();
-        assert!(error.to_string().contains("wechat.public_key_pem"), "{error}");
+        assert!(error.to_string().contains("wechat.public_key_file"), "{error}");
         let error = client("certificates = \"sometimes\"").map(drop).unwrap_err();
         assert!(format!("{error:#}").contains("certificates"), "{error:#}");
         Ok(())
