@@ -33,7 +33,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
     request_body(content_type = "application/json", description = "WeChat's envelope; signed by the `Wechatpay-*` headers", content = Object),
     responses(
         (status = 204, description = "Understood; also when it was put in quarantine"),
-        (status = 400, description = "Genuine and malformed"),
+        (status = 400, description = "Genuine and malformed, or the XML of API v2"),
         (status = 401, description = "Bad signature, unknown serial or bad age"),
         (status = 503, description = "To be repeated"),
     )
