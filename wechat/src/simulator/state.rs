@@ -129,6 +129,10 @@ impl State {
             order,
         };
         let prepay_id = transaction.prepay_id.clone();
+        let nth = self.transactions.len() as u64;
+        if let Some((at, force)) = settings.payer.plan(settings.seed, nth, now, transaction.time_expire) {
+            self.jobs.push(at, Job::Pay { out_trade_no: transaction.order.out_trade_no.clone(), force });
+        }
         self.transactions.insert(transaction.order.out_trade_no.clone(), transaction);
         Ok(prepay_id)
     }
