@@ -77,9 +77,12 @@ impl Simulator {
             }
         }
         let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = header
-            .and_then(Authorization::parse)
-            .ok_or_else(|| sign_error("Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"))?;
+        let malformed = if request.path().starts_with("/v3/pay/transactions/") {
+            "签名信息错误，验签失败"
+        } else {
+            "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"
+        };
+        let given = header.and_then(Authorization::parse).ok_or_else(|| sign_error(malformed))?;
 
         let timestamp: i64 =
             given.timestamp.parse().map_err(|_| sign_error("Http头Authorization中的timestamp不是秒级时间戳"))?;

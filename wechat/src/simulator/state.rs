@@ -15,8 +15,8 @@ use super::wire::{china_digits, rfc3339};
 
 /// More transactions than this are refused with a rate limit, so that a long load run cannot eat the machine.
 const MAX_TRANSACTIONS: usize = 500_000;
-/// Only the newest delivery attempts are kept.
-const MAX_ATTEMPTS: usize = 5_000;
+/// Only the newest delivery attempts are kept: about 50 MB, and enough for a run of ten thousand orders.
+const MAX_ATTEMPTS: usize = 20_000;
 /// How long a prepay id can be paid with.
 const PREPAY_LIFE: SignedDuration = SignedDuration::from_hours(2);
 /// Unpaid transactions close by themselves after this time; it is also the default deadline.
