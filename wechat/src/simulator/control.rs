@@ -36,7 +36,7 @@ use serde_json::{Map, Value, json};
 
 use super::faults::NewFaults;
 use super::refunds::{RefundStatus, SettleRefusal};
-use super::state::{PayRefusal, Reported};
+use super::transaction::{PayRefusal, Reported};
 use super::{Simulator, control_keys};
 
 /// Most seconds that the clock may be ahead: ten years.

@@ -13,7 +13,7 @@ use super::faults::{Endpoint, Fault};
 use super::jobs::Job;
 use super::server::{self, Answer, ApiError, Call};
 use super::settings::duration;
-use super::state::{Order, later};
+use super::transaction::{Order, later};
 use super::wire::rfc3339;
 use crate::config::is_loopback;
 use crate::crypto::CryptoFailure;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Simulator;
 use super::faults::Endpoint;
 use super::server;
-use super::state::later;
+use super::transaction::later;
 use crate::crypto::random_nonce;
 
 /// How long a token is good for.

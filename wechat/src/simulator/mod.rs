@@ -30,6 +30,7 @@ mod server;
 mod settings;
 mod signing;
 mod state;
+mod transaction;
 mod wire;
 
 use std::collections::{HashMap, VecDeque};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chance;
 use super::settings::duration;
-use super::state::later;
+use super::transaction::later;
 
 /// Longest time a setting may say, in seconds: thirty days.
 const MAX_SECONDS: f64 = 30.0 * 86_400.0;

@@ -11,7 +11,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_RSA_SHA2
 use super::chance;
 use super::faults::Fault;
 use super::settings::{AnswerKey, Settings};
-use super::state::random_digits;
+use super::transaction::random_digits;
 use crate::crypto::{CryptoFailure, SigningKey};
 
 /// A certificate is valid for this many years, as WeChat's are.
@@ -27,6 +27,7 @@ pub(super) struct Certificate {
     /// 40 upper-case hexadecimal digits.
     pub(super) serial: String,
     pub(super) pem: String,
+    pub(super) public_key_pem: String,
     pub(super) effective: Timestamp,
     pub(super) expires: Timestamp,
     key: SigningKey,
@@ -163,6 +164,7 @@ impl Certificate {
         Ok(Self {
             serial: hex::encode_upper(bytes),
             pem: certificate.pem(),
+            public_key_pem: key.public_pem().map_err(io::Error::other)?,
             effective: start_of(from)?,
             expires: start_of(to)?,
             key,
