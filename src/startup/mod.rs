@@ -29,7 +29,7 @@ pub use serve::{check, serve};
 
 use crate::config::{self, Config};
 use crate::embedded::{self, Cluster};
-use crate::postgres::{self, Backoff, Database, Lane, Session, Store, StoreError};
+use crate::postgres::{self, Backoff, Database, Lane, Session, Store, StoreError, outages_outside};
 
 /// Shortest password of an account of staff.
 pub const PASSWORD_CHARS_MIN: usize = 12;
@@ -302,7 +302,9 @@ async fn migrate(io: &Handle, config: &tokio_postgres::Config) -> anyhow::Result
 
 /// Compares journal and database, and takes an epoch above both (rule 14).
 async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result<(Store, Position, u64)> {
-    let stored = patiently(database, |session| async move { Ok(postgres::read_position(&*session).await) }).await??;
+    let stored =
+        patiently(database, |session| async move { outages_outside(postgres::read_position(&*session).await) })
+            .await??;
     let seen = match stored {
         Some(stored) if stored.journal_id != journal.id() && stored.position > 0 => {
             bail!("the database belongs to journal {}, this one is {}", stored.journal_id, journal.id());
@@ -312,7 +314,8 @@ async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result<(St
     };
     journal.check_seen(seen)?;
     let (id, at_least) = (journal.id(), journal.epoch() + 1);
-    let claim = move |session: Session| async move { Ok(postgres::claim_epoch(&*session, id, at_least).await) };
+    let claim =
+        move |session: Session| async move { outages_outside(postgres::claim_epoch(&*session, id, at_least).await) };
     let epoch = patiently(database, claim).await??;
     journal.set_epoch(epoch)?;
     Ok((Store::new(database.clone(), id, epoch), seen, epoch))
@@ -342,8 +345,9 @@ async fn fenced(database: &Database, epoch: u64) -> anyhow::Error {
     let mut tick = tokio::time::interval(FENCE_CHECK);
     loop {
         tick.tick().await;
-        let read =
-            database.run(Lane::Wakes, |session| async move { Ok(postgres::read_position(&*session).await) }).await;
+        let read = database
+            .run(Lane::Wakes, |session| async move { outages_outside(postgres::read_position(&*session).await) })
+            .await;
         if let Ok(Ok(Some(found))) = read
             && found.epoch != epoch
         {

@@ -81,6 +81,14 @@ impl Purchase {
         Ok(())
     }
 
+    /// Only the order, not paid for.
+    pub async fn order_only(&mut self, shop: &Shop, token: &str) -> Answered<()> {
+        let (status, order) = shop.order(token, &self.key, &self.departure).await?;
+        assert!(status.is_success(), "{status} {order}");
+        self.note_order(&order);
+        Ok(())
+    }
+
     fn note_order(&mut self, order: &Value) {
         self.order = order["orderId"].as_str().map(str::to_owned);
         self.seats = texts(&order["items"][0]["seatNumbers"]);

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use self::load::{DeskRow, snapshot};
 use self::tables::{Upsert, upserts};
-use super::position::{JournalPosition, PositionError, advance_position};
+use super::position::{JournalPosition, PositionError, advance_position, outages_outside};
 use super::{Database, Lane, Session};
 
 /// The projected tables, for the process that holds `epoch`.
@@ -70,10 +70,10 @@ impl Store {
     async fn try_project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), ProjectError> {
         let upserts = upserts(rows)?;
         let held = JournalPosition { journal_id: self.journal_id, position: from.0, epoch: self.epoch };
-        let job = move |session| async move { Ok(write(session, upserts, held, to).await) };
+        let job = move |session| async move { outages_outside(write(session, upserts, held, to).await) };
         match self.database.run(Lane::Projection, job).await {
-            Ok(Err(PositionError::Store(error))) | Err(error) => Err(ProjectError::Other(error.into())),
             Ok(result) => Ok(result?),
+            Err(error) => Err(ProjectError::Other(error.into())),
         }
     }
 }
