@@ -42,7 +42,8 @@ const IO_SHUTDOWN: Duration = Duration::from_secs(1);
 /// How often the private Postgres is looked after.
 const CLUSTER_CHECK: Duration = Duration::from_millis(500);
 /// How often a server looks whether it still has the database: what it answers in between, after another took it over
-/// from a copy of its data directory, only its own journal knows.
+/// from a copy of its data directory, only its own journal knows. By the same question it learns that the database has
+/// gone or hangs, also when nobody else asks.
 const FENCE_CHECK: Duration = Duration::from_secs(1);
 /// How often projected segments are considered for deletion: when space is short, sales wait for it.
 const RETENTION_CHECK: Duration = Duration::from_secs(1);

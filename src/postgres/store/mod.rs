@@ -180,7 +180,7 @@ impl ports::Store for Store {
     }
 
     /// After [`StoreError::Unavailable`] nobody knows whether the batch was committed. The next batch from the same
-    /// position, the same or a longer one, goes on from wherever this process has come; images are idempotent.
+    /// position, shorter or longer, goes on from wherever this process has come; images are idempotent.
     async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         let doubtful = self.take_doubt() == Some(from);
@@ -188,10 +188,13 @@ impl ports::Store for Store {
         if let Err(ProjectError::Moved { found, .. }) = result
             && doubtful
             && from < found
-            && found <= to
         {
             // Our epoch is in place, so it was this process that came so far.
-            result = if found == to { Ok(()) } else { self.try_project(rows, found, to).await };
+            result = if found >= to { Ok(()) } else { self.try_project(rows, found, to).await };
+            if found > to {
+                // This batch is shorter than the one that was committed: the next one meets the same.
+                self.set_doubt(to);
+            }
         }
         let error = match result {
             Ok(()) => return Ok(()),

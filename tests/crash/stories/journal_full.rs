@@ -5,12 +5,12 @@ use crate::postgres::Postgres;
 use crate::shop::Unanswered;
 use crate::trial::Trial;
 
-/// A journal of some thousand orders; retention would keep half of it.
+/// A journal of some hundred orders; retention would keep half of it.
 const SMALL_JOURNAL: &str = "
     [journal]
-    segment_bytes = 262144
-    max_bytes = 3145728
-    retain_bytes = 1572864
+    segment_bytes = 131072
+    max_bytes = 1310720
+    retain_bytes = 655360
 ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -18,7 +18,7 @@ async fn rule_11_new_orders_stop_when_the_journal_fills_and_what_was_sold_goes_o
     let postgres = Postgres::start().await?;
     let trial = Trial::begin(Some(postgres.url()), SMALL_JOURNAL).await?;
     let token = &trial.tokens[0];
-    let mut unpaid = Purchase { key: "r9-b0-n0".into(), departure: trial.departures[0].clone(), ..Purchase::default() };
+    let mut unpaid = Purchase { key: "unpaid".into(), departure: trial.departures[0].clone(), ..Purchase::default() };
     unpaid.order_only(&trial.shop, token).await.expect("an order");
     postgres.stop().await?;
 
@@ -28,7 +28,7 @@ async fn rule_11_new_orders_stop_when_the_journal_fills_and_what_was_sold_goes_o
         trial.buy(round, Duration::from_millis(500)).await?;
         round += 1;
     }
-    let new = trial.shop.order(token, "r9-b0-n1", &trial.departures[0]).await;
+    let new = trial.shop.order(token, "one-more", &trial.departures[0]).await;
     let Err(Unanswered::Refused(text)) = new else { panic!("no new order: {new:?}") };
     assert!(text.contains("STORAGE_FULL") && text.contains("Retry-After: "), "{text}");
     let sold = trial.orders();
@@ -59,7 +59,7 @@ async fn rule_11_at_the_end_of_the_space_everything_waits_and_nothing_is_lost() 
     let postgres = Postgres::start().await?;
     let trial = Trial::begin(Some(postgres.url()), SMALL_JOURNAL).await?;
     let token = &trial.tokens[0];
-    let mut unpaid = Purchase { key: "r9-b0-n0".into(), departure: trial.departures[0].clone(), ..Purchase::default() };
+    let mut unpaid = Purchase { key: "unpaid".into(), departure: trial.departures[0].clone(), ..Purchase::default() };
     unpaid.order_only(&trial.shop, token).await.expect("an order");
     postgres.stop().await?;
 
