@@ -5,6 +5,7 @@
 //! `DEEPTRAVEL_CRASH_SECONDS=30` they are as long as one likes. `DEEPTRAVEL_BINARY` names another build of the server.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::cast_precision_loss, reason = "rates for people to read")]
 
 mod history;
 mod postgres;
