@@ -7,10 +7,13 @@ use deeptravel_actors::journal::{Journal, Position};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::postgres::{self, Backoff, Database, JournalPosition, Lane, PositionError, Session, StoreError};
+use crate::postgres::{
+    self, Backoff, Database, JournalPosition, Lane, PositionError, Session, StoreError, outages_outside,
+};
 
 /// How often a server looks whether it still has the database: what it answers in between, after another took it over
-/// from a copy of its data directory, only its own journal knows.
+/// from a copy of its data directory, only its own journal knows. By the same question it learns that the database has
+/// gone or hangs, also when nobody else asks.
 const FENCE_CHECK: Duration = Duration::from_secs(1);
 
 /// A database that this process has taken over.
@@ -29,7 +32,8 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
     loop {
         let seen = find_out(database, journal).await?;
         let wanted = JournalPosition { journal_id, position: seen.0, epoch: journal.epoch() + 1 };
-        let claim = move |session: Session| async move { Ok(postgres::claim_epoch(&*session, wanted).await) };
+        let claim =
+            move |session: Session| async move { outages_outside(postgres::claim_epoch(&*session, wanted).await) };
         match patiently(database, claim).await? {
             Ok(epoch) => {
                 journal.set_epoch(epoch)?;
@@ -45,7 +49,9 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
 
 /// How far the database has followed the journal; refuses a pair that does not fit.
 async fn find_out(database: &Database, journal: &Journal) -> anyhow::Result<Position> {
-    let stored = patiently(database, |session| async move { Ok(postgres::read_position(&*session).await) }).await??;
+    let stored =
+        patiently(database, |session| async move { outages_outside(postgres::read_position(&*session).await) })
+            .await??;
     let seen = match stored {
         Some(stored) if stored.journal_id != journal.id() => bail!(
             "the database follows journal {}, but the one in this data directory is {}: start on the data directory \
@@ -87,8 +93,9 @@ pub async fn fenced(database: &Database, held: Held, projected: &watch::Receiver
         tick.tick().await;
         // Read before the database is: it cannot be behind this.
         let at_least = *projected.borrow();
-        let read =
-            database.run(Lane::Wakes, |session| async move { Ok(postgres::read_position(&*session).await) }).await;
+        let read = database
+            .run(Lane::Wakes, |session| async move { outages_outside(postgres::read_position(&*session).await) })
+            .await;
         if let Ok(Ok(found)) = read
             && let Err(error) = still_ours(held, at_least, found)
         {
