@@ -75,10 +75,16 @@ fn set_wechat(seen: &deeptravel_wechat::Counters) {
     total("wechat_calls_total", "unknown", &seen.calls_unknown);
     total("wechat_answers_rejected_total", "unverified", &seen.answers_unverified);
     total("wechat_answers_rejected_total", "signtest", &seen.answers_signtest);
+    describe_counter!(
+        "wechat_configuration_faults_total",
+        "Answers saying that our key, clock, rights or account are wrong"
+    );
+    counter!("wechat_configuration_faults_total").absolute(seen.configuration_faults.load(Ordering::Relaxed));
     total("wechat_notifications_total", "accepted", &seen.notifications_accepted);
     total("wechat_notifications_total", "unverified", &seen.notifications_unverified);
     total("wechat_notifications_total", "signtest", &seen.notifications_signtest);
     total("wechat_notifications_total", "malformed", &seen.notifications_malformed);
+    total("wechat_notifications_total", "old protocol", &seen.notifications_old_protocol);
 }
 
 fn show(name: &'static str, what: &'static str, value: u64) {

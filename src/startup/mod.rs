@@ -23,11 +23,12 @@ use deeptravel_domain::time::Timestamp;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 pub use demo::{apply_timetable, demo, hash_password, put_account};
 pub use serve::{check, serve};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::embedded::{self, Cluster};
 use crate::postgres::{self, Backoff, Database, Store};
 use takeover::{Held, fenced, take_over};
@@ -42,8 +43,8 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 const IO_SHUTDOWN: Duration = Duration::from_secs(1);
 /// How often the private Postgres is looked after.
 const CLUSTER_CHECK: Duration = Duration::from_millis(500);
-/// How often projected segments are considered for deletion.
-const RETENTION_CHECK: Duration = Duration::from_mins(1);
+/// How often projected segments are considered for deletion: when space is short, sales wait for it.
+const RETENTION_CHECK: Duration = Duration::from_secs(1);
 
 /// A running engine with all it needs, and no listener.
 pub struct Core {
@@ -147,20 +148,8 @@ impl Core {
             let stopping = Arc::clone(&self.stopping);
             self.io().spawn_blocking(move || watch_cluster(&cluster, &stopping));
         }
-        let (bytes_max, hours) = (config.journal.retain_bytes, config.journal.retain_hours);
         let (journal, projected, engine) = (self.journal.clone(), self.projected.clone(), self.engine.clone());
-        self.io().spawn(async move {
-            let mut tick = tokio::time::interval(RETENTION_CHECK);
-            while journal.failure().is_none() {
-                tick.tick().await;
-                let (journal, up_to) = (journal.clone(), *projected.borrow());
-                let retention = Retention { bytes_max, since_ms: kept_since(&engine.services().clock, hours).as_ms() };
-                let released = tokio::task::spawn_blocking(move || journal.release(up_to, retention)).await;
-                if let Ok(Err(error)) = released {
-                    tracing::warn!(%error, "Old journal segments cannot be deleted: {error}");
-                }
-            }
-        });
+        self.io().spawn(release_segments(journal, projected, engine, config.journal.clone()));
     }
 
     /// Flushes the journal, lets Postgres catch up within a deadline, stops everything.
@@ -229,6 +218,34 @@ impl Drop for Io {
 /// Whatever is younger is kept. Nothing is old enough to be deleted while the clock cannot be trusted (rule 15).
 fn kept_since(clock: &Clock, hours: u32) -> Timestamp {
     if clock.is_trusted() { clock.now().plus_seconds(-3600 * i64::from(hours)) } else { Timestamp::from_ms(i64::MIN) }
+}
+
+/// Deletes projected segments that nobody wants any more; without space for sales also such as retention would keep.
+async fn release_segments(
+    journal: Journal,
+    projected: watch::Receiver<Position>,
+    engine: Engine,
+    config: config::Journal,
+) {
+    let mut tick = tokio::time::interval(RETENTION_CHECK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while journal.failure().is_none() {
+        tick.tick().await;
+        let (journal, up_to) = (journal.clone(), *projected.borrow());
+        let since_ms = kept_since(&engine.services().clock, config.retain_hours).as_ms();
+        let retention = Retention { bytes_max: config.retain_bytes, since_ms };
+        let was_rationed = journal.space().is_rationed();
+        let releasing = tokio::task::spawn_blocking(move || journal.release(up_to, retention)).await;
+        match releasing {
+            Ok(Ok(released)) if was_rationed && released.segments > 0 => tracing::warn!(
+                segments = released.segments,
+                "{} projected segments are deleted early: the journal has no space for new sales",
+                released.segments
+            ),
+            Ok(Err(error)) => tracing::warn!(%error, "Old journal segments cannot be deleted: {error}"),
+            Ok(Ok(_)) | Err(_) => {}
+        }
+    }
 }
 
 fn watch_cluster(cluster: &Cluster, stopping: &AtomicBool) {
