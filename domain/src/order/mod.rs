@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 pub use command::{CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
 pub use decide::CALL_TIMEOUT_SECONDS_MAX;
-pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
+pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
 pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
