@@ -21,6 +21,8 @@ pub use keys::{CodeKey, CodeKeys, CodeKeysError, PUBLIC_KEY_LEN, PublicKeys};
 pub use layout::{ORDER_CODE_TEXT_LEN, TICKET_CODE_TEXT_LEN};
 pub use pass::{Pass, Reference, Scope, verify};
 
+use serde::{Deserialize, Serialize};
+
 use crate::departure::Channel;
 use crate::ids::{OrderId, TicketId};
 use crate::rejection::ScanRejection;
@@ -141,7 +143,8 @@ impl Code {
 }
 
 /// Tells a one-time code from every other: part of its nonce.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct CodeToken(u64);
 
 impl CodeToken {

@@ -182,8 +182,8 @@ impl Order {
     /// What the shown one-time code has redeemed by another request.
     fn use_by_another_request(&self, scan: &Scan) -> Option<(&Ticket, &Redemption)> {
         let token = scan.one_time()?;
-        let uses = self.tickets.iter().flat_map(|ticket| ticket.redemptions.iter().map(move |use_| (ticket, use_)));
-        uses.into_iter().find(|(_, redemption)| redemption.code == Some(token) && !scan.made(redemption))
+        let by_another = |redemption: &&Redemption| redemption.code == Some(token) && !scan.made(redemption);
+        self.tickets.iter().find_map(|ticket| Some((ticket, ticket.redemptions.iter().find(by_another)?)))
     }
 
     /// A print code that says to be older than the tickets is nobody's but a forger's: with a key that has been replaced
