@@ -15,6 +15,7 @@ use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
+use crate::log::admit_sale;
 use crate::order::{Pending, Placement, Seed as OrderSeed};
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::DeskEntry;
@@ -45,8 +46,8 @@ pub enum Placed {
     /// The same request is under way already; its answer comes here too.
     Joined(Pending<Box<Order>>),
     Refused(Rejection),
-    /// The journal's space is rationed (rule 11).
-    NoSpace,
+    /// No new sale begins now: the journal's space is rationed (rule 11), or its disk is behind.
+    Unavailable(Outage),
 }
 
 /// Notes that an order is being made, until it has a record or a refusal: it outlives the desk. Held by the order's
@@ -249,8 +250,8 @@ impl Desk {
             }
             None => {}
         }
-        if self.services.journal.space().is_rationed() {
-            return Placed::NoSpace;
+        if let Err(outage) = admit_sale(&self.services.journal) {
+            return Placed::Unavailable(outage);
         }
         let limit = self.services.sales.live_holds_max;
         if self.unpaid.get(&wish.traveller).is_some_and(|orders| orders.len() >= limit as usize) {
