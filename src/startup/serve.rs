@@ -132,18 +132,11 @@ impl Listening {
 
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let reloads = async {
-            while hangup.recv().await.is_some() {
-                reload(config, &engine, &code_keys);
-            }
-            std::future::pending::<()>().await;
-        };
         let outcome = tokio::select! {
             error = fatal => Err(error),
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
-            () = reloads => Ok(()),
+            error = reload_on_hangup(config, &engine, &code_keys) => Err(error),
         };
         // After a fatal fault nothing more can be answered: do not wait for requests that wait for the journal.
         self.handle.stop(outcome.is_ok()).await;
@@ -168,16 +161,24 @@ fn prepare(keys: Vec<CodeKey>, engine: &Engine) -> anyhow::Result<CodeKeys> {
     Ok(keys)
 }
 
-/// Reads the keys of codes again (SIGHUP). A file that cannot be used changes nothing.
-fn reload(config: &Config, engine: &Engine, code_keys: &ArcSwap<CodeKeys>) {
-    match code_keys_again(config, engine) {
-        Ok(keys) => code_keys.store(Arc::new(keys)),
-        Err(error) => tracing::error!("The code keys stay as they are: {error:#}"),
+/// Reads the keys of codes again at every SIGHUP. A file that cannot be used changes nothing. Without a file, as in the
+/// demo, the signal does what it always does: a closed terminal ends the server.
+async fn reload_on_hangup(config: &Config, engine: &Engine, code_keys: &ArcSwap<CodeKeys>) -> anyhow::Error {
+    let path = &config.secrets.code_keys_file;
+    if path.as_os_str().is_empty() {
+        return std::future::pending().await;
     }
-}
-
-fn code_keys_again(config: &Config, engine: &Engine) -> anyhow::Result<CodeKeys> {
-    prepare(read_code_keys(&config.secrets.code_keys_file)?, engine)
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return anyhow::Error::new(error).context("SIGHUP"),
+    };
+    while hangup.recv().await.is_some() {
+        match read_code_keys(path).and_then(|keys| prepare(keys, engine)) {
+            Ok(keys) => code_keys.store(Arc::new(keys)),
+            Err(error) => tracing::error!("The code keys stay as they are: {error:#}"),
+        }
+    }
+    anyhow::anyhow!("SIGHUP: no more signals come")
 }
 
 fn parts(

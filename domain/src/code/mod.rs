@@ -41,6 +41,10 @@ pub const CODE_TEXT_LEN_MAX: usize = 221;
 /// departure that is delayed for days still boards.
 pub const PRINT_GRACE_SECONDS: i64 = 7 * 24 * 60 * 60;
 
+/// A scan that is repeated because its answer was lost gets the same answer so long after its code has expired (R-SCAN-03):
+/// an outage, and a gate that tries again.
+pub const REPEAT_SECONDS: i64 = 60 * 60;
+
 const CODE_DOMAIN: &[u8] = b"deeptravel/code";
 
 type PublicKey = [u8; PUBLIC_KEY_LEN];
@@ -133,8 +137,8 @@ impl Code {
         Some(Code { kind: CodeKind::Print, subject, issued_at: now, from, until })
     }
 
-    /// The first instant at which the server does not open it any more.
-    fn closes_at(&self) -> Timestamp {
+    /// From then on it redeems nothing.
+    pub fn closes_at(&self) -> Timestamp {
         match self.kind {
             CodeKind::OneTime => self.until,
             CodeKind::Print => self.until.plus_seconds(PRINT_GRACE_SECONDS),
@@ -211,8 +215,18 @@ pub fn seal(keys: &CodeKeys, code: &Code, nonce: [u8; NONCE_LEN]) -> Sealed {
 /// What a code stands for. [`ScanRejection::InvalidCode`] for anything that we did not seal exactly so, or with a key
 /// whose time it was not; [`ScanRejection::CodeExpired`] when its time is over.
 pub fn open(keys: &CodeKeys, text: &str, now: Timestamp) -> Result<Opened, ScanRejection> {
+    open_within(keys, text, now, 0)
+}
+
+/// As [`open`], but also a code that has expired not long ago: the order knows whether the request is repeated, and
+/// redeems nothing with it otherwise.
+pub fn open_for_scan(keys: &CodeKeys, text: &str, now: Timestamp) -> Result<Opened, ScanRejection> {
+    open_within(keys, text, now, REPEAT_SECONDS)
+}
+
+fn open_within(keys: &CodeKeys, text: &str, now: Timestamp, seconds: i64) -> Result<Opened, ScanRejection> {
     let opened = authenticate(keys, text, now).ok_or(ScanRejection::InvalidCode)?;
-    if now >= opened.code.closes_at() {
+    if now >= opened.code.closes_at().plus_seconds(seconds) {
         return Err(ScanRejection::CodeExpired);
     }
     Ok(opened)

@@ -67,6 +67,9 @@ fn r_ticket_04_a_one_time_code_says_what_it_stands_for_until_the_instant_it_expi
             assert_eq!(open(&keys(&[1]), &sealed.text, now).map(|opened| opened.code), Ok(code));
         }
         assert_eq!(open(&keys(&[1]), &sealed.text, at(60)), Err(ScanRejection::CodeExpired));
+        let repeated = |now| open_for_scan(&keys(&[1]), &sealed.text, now).map(|opened| opened.code);
+        assert_eq!(repeated(at(60 + REPEAT_SECONDS - 1)), Ok(code));
+        assert_eq!(repeated(at(60 + REPEAT_SECONDS)), Err(ScanRejection::CodeExpired));
     }
 }
 

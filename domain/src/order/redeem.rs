@@ -40,11 +40,14 @@ pub struct ShownCode {
     pub kind: CodeKind,
     pub token: CodeToken,
     pub issued_at: Timestamp,
+    /// From then on it redeems nothing; what it has redeemed is still answered to the request that did.
+    pub closes_at: Timestamp,
 }
 
 impl From<&Opened> for ShownCode {
     fn from(opened: &Opened) -> ShownCode {
-        ShownCode { kind: opened.code.kind, token: opened.token, issued_at: opened.code.issued_at }
+        let Opened { code, token } = opened;
+        ShownCode { kind: code.kind, token: *token, issued_at: code.issued_at, closes_at: code.closes_at() }
     }
 }
 
@@ -63,6 +66,10 @@ pub struct Scan {
 impl Scan {
     fn one_time(&self) -> Option<CodeToken> {
         self.code.filter(|code| code.kind == CodeKind::OneTime).map(|code| code.token)
+    }
+
+    fn is_late(&self, now: Timestamp) -> bool {
+        self.code.is_some_and(|code| now >= code.closes_at)
     }
 
     fn made(&self, redemption: &Redemption) -> bool {
@@ -112,12 +119,12 @@ pub enum Verdict<'a> {
 pub struct ScanOutcome {
     pub scan: Scan,
     pub at: Timestamp,
-    /// Empty when the target does not exist in this order.
+    /// Empty when the target does not exist in this order, or the code is not good for any of it.
     pub tickets: Vec<(TicketId, TicketOutcome)>,
 }
 
 impl ScanOutcome {
-    /// `None`: the target does not exist in this order. Of several tickets' reasons the last in precedence stands: that
+    /// `None`: there is no ticket. Of several tickets' reasons the last in precedence stands: that
     /// ticket came nearest to being redeemed here.
     pub fn verdict(&self) -> Option<Verdict<'_>> {
         let mut redeemed = false;
@@ -158,13 +165,13 @@ impl Order {
     /// Always an answer, also for a refusal: every attempt is logged.
     pub(super) fn scan(&self, scan: &Scan, now: Timestamp) -> Vec<Event> {
         let used = self.use_by_another_request(scan);
-        let back_dated = self.is_back_dated(scan);
+        let is_good = !self.is_back_dated(scan) && (!scan.is_late(now) || self.is_repetition(scan));
         let tickets = self
             .tickets
             .iter()
             .filter(|ticket| match scan.target {
-                ScanTarget::Order => !back_dated,
-                ScanTarget::Ticket(id) => ticket.id == id && !back_dated,
+                ScanTarget::Order => is_good,
+                ScanTarget::Ticket(id) => ticket.id == id && is_good,
             })
             .map(|ticket| (ticket.id, judge(ticket, scan, used, now)))
             .collect();
@@ -184,6 +191,10 @@ impl Order {
         let token = scan.one_time()?;
         let by_another = |redemption: &&Redemption| redemption.code == Some(token) && !scan.made(redemption);
         self.tickets.iter().find_map(|ticket| Some((ticket, ticket.redemptions.iter().find(by_another)?)))
+    }
+
+    fn is_repetition(&self, scan: &Scan) -> bool {
+        self.tickets.iter().any(|ticket| ticket.redemptions.iter().any(|redemption| scan.made(redemption)))
     }
 
     /// A print code that says to be older than the tickets is nobody's but a forger's: with a key that has been replaced
@@ -266,6 +277,8 @@ fn refusal(
         TicketStatus::Usable if now < ticket.valid_from => Some(ScanRejection::NotYetValid),
         TicketStatus::Usable if now >= ticket.valid_until => Some(ScanRejection::Expired),
         TicketStatus::Usable if ticket.remaining == 0 => Some(ScanRejection::NoRemaining),
+        // A request that is repeated too late to redeem what it could not redeem the first time.
+        TicketStatus::Usable if scan.is_late(now) => Some(ScanRejection::CodeExpired),
         TicketStatus::Usable => None,
     }
 }

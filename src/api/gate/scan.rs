@@ -125,7 +125,7 @@ pub(super) async fn scan_code(
 ) -> Result<HttpResponse, Problem> {
     let validator = presented(&api, &auth, request.session_id, http.headers())?;
     check_request_id(&request.request_id)?;
-    let opened = match code::open(&api.code_keys.load(), &request.code, api.engine.now()) {
+    let opened = match code::open_for_scan(&api.code_keys.load(), &request.code, api.engine.now()) {
         Ok(opened) => opened,
         Err(reason) => return refuse_without_ticket(&api, &validator, request, &reason).await,
     };
@@ -144,9 +144,11 @@ pub(super) async fn scan_code(
     api.engine.durable(position).await?;
     match outcome {
         Ok((outcome, order)) if outcome.verdict().is_some() => Ok(answer(&api, language, &outcome, &order)),
-        // It was sealed with a key of ours, but there is no such ticket, or it says to be older than its ticket.
+        // It was sealed with a key of ours, but it is over, there is no such ticket, or it says to be older than that.
         Ok(_) | Err(Rejection::OrderNotFound) => {
-            refuse_without_ticket(&api, &validator, request, &ScanRejection::InvalidCode).await
+            let late = api.engine.now() >= opened.code.closes_at();
+            let reason = if late { ScanRejection::CodeExpired } else { ScanRejection::InvalidCode };
+            refuse_without_ticket(&api, &validator, request, &reason).await
         }
         Err(rejection) => Err(rejection.into()),
     }

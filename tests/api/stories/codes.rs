@@ -37,6 +37,30 @@ async fn r_ticket_04_a_screenshot_is_refused_at_a_second_gate_and_the_same_reque
 }
 
 #[tokio::test]
+async fn r_scan_03_a_request_repeated_after_its_code_has_expired_gets_the_same_answer() {
+    let client = Client::of(another(&[("DEEPTRAVEL__SESSION__CODE_SECONDS", "5")]));
+    let (mei, first, second) = people(&client, "late").await;
+    let order = mei.buy(&client.departure().await, 2).await;
+    let code = mei.ticket_code(&order["tickets"][0]).await;
+    let accepted = first.scan(&code, "r1").await;
+    assert_eq!(accepted["result"], "success");
+
+    let since = std::time::Instant::now();
+    let late = loop {
+        let late = second.scan(&code, "r1").await;
+        if late["reason"] == "CODE_EXPIRED" {
+            break late;
+        }
+        refused(&late, "REPLAYED");
+        assert!(since.elapsed() < PATIENCE, "it expires");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    };
+    assert_eq!((&late["ticket"], late.get("previous")), (&Value::Null, None));
+    assert_eq!(first.scan(&code, "r1").await, accepted);
+    refused(&first.scan(&code, "r2").await, "CODE_EXPIRED");
+}
+
+#[tokio::test]
 async fn r_ticket_04_an_orders_code_is_used_up_by_the_first_gate_and_a_fresh_one_opens_the_second() {
     let client = Client::new();
     let (mei, _, _) = people(&client, "there-and-back").await;

@@ -239,11 +239,11 @@ fn r_scan_02_a_scan_as_a_whole_is_a_success_partial_or_refused_for_the_reason_of
 
 /// A one-time code; `token` tells it from the others.
 fn one_time(token: u64) -> ShownCode {
-    ShownCode { kind: CodeKind::OneTime, token: CodeToken::from_bits(token), issued_at: at(90) }
+    ShownCode { kind: CodeKind::OneTime, token: CodeToken::from_bits(token), issued_at: at(90), closes_at: at(150) }
 }
 
 fn printed(seconds: i64) -> ShownCode {
-    ShownCode { kind: CodeKind::Print, token: CodeToken::from_bits(1), issued_at: at(seconds) }
+    ShownCode { kind: CodeKind::Print, token: CodeToken::from_bits(1), issued_at: at(seconds), closes_at: at(9_000) }
 }
 
 /// Refused as a copy of what was used then, at the first port.
@@ -295,6 +295,30 @@ fn r_ticket_04_an_orders_code_that_redeemed_one_ticket_redeems_no_other_and_a_fr
     let same_gate = scanned(&mut story, shown(there(), 7, "r2"));
     assert_eq!(same_gate, [(1, already(100)), (2, replayed(100))], "nor there");
     assert_eq!(scanned(&mut story, shown(back(), 8, "r2"))[1], (2, redeemed(110, false)));
+}
+
+#[test]
+fn r_scan_03_a_request_repeated_after_its_code_has_expired_is_answered_the_same_and_redeems_nothing_more() {
+    let mut story = Story::paid_with(2, 1);
+    let shown = |session, request, target| Scan { code: Some(one_time(7)), ..scan(session, request, target) };
+    let wrong = || refused(ScanRejection::WrongLocation);
+    let answer = |repeated| [(1, redeemed(100, repeated)), (2, wrong())];
+    story.now = at(100);
+    assert_eq!(scanned(&mut story, shown(1, "r1", ScanTarget::Order)), answer(false));
+    for restarted in [false, true] {
+        if restarted {
+            story.restart();
+        }
+        story.now = at(200);
+        assert_eq!(scanned(&mut story, shown(1, "r1", ScanTarget::Order)), answer(true));
+        let version = story.version;
+        assert_eq!(scanned(&mut story, shown(1, "r2", ScanTarget::Order)), []);
+        assert_eq!(scanned(&mut story, shown(2, "r1", first())), []);
+        assert_eq!(story.version, version, "the session logs the attempt");
+    }
+    let anywhere = Gate { location: None, ..gate(1) };
+    let answers = scanned(&mut story, Scan { gate: anywhere, ..shown(1, "r1", ScanTarget::Order) });
+    assert_eq!(answers, [(1, redeemed(100, true)), (2, refused(ScanRejection::CodeExpired))]);
 }
 
 #[test]
