@@ -114,13 +114,14 @@ macro_rules! time_ordered_id {
             }
         }
 
-        text_traits!($name);
+        text_traits!($name, Bytes, |id| id.0.to_be_bytes(), |bytes| $name(u128::from_be_bytes(bytes)));
     };
 }
 
-/// Debug and serde through the text form.
+/// Debug through the text form; serde through it too where people read, and through `$packed` where only we do.
+/// `$pack` and `$unpack` lead there and back.
 macro_rules! text_traits {
-    ($name:ident) => {
+    ($name:ident, $packed:ty, $pack:expr, $unpack:expr) => {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(self, f)
@@ -129,18 +130,29 @@ macro_rules! text_traits {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                if serializer.is_human_readable() {
+                    return serializer.collect_str(self);
+                }
+                let pack: fn(&$name) -> $packed = $pack;
+                pack(self).serialize(serializer)
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                if deserializer.is_human_readable() {
+                    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                    return text.parse().map_err(serde::de::Error::custom);
+                }
+                let unpack: fn($packed) -> $name = $unpack;
+                <$packed>::deserialize(deserializer).map(unpack)
             }
         }
     };
 }
+
+/// A 128-bit id where only we read it: its bytes, because a number of varying length would be longer.
+type Bytes = [u8; 16];
 
 time_ordered_id!(
     /// An order. Its shard is its traveller's.
@@ -180,7 +192,7 @@ impl FromStr for TicketId {
     }
 }
 
-text_traits!(TicketId);
+text_traits!(TicketId, (OrderId, u16), |id| (id.order, id.number), |(order, number)| TicketId { order, number });
 
 /// A hold on seats: the order and the number of its item, from 0. Text: `<order>.<item>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -204,7 +216,7 @@ impl FromStr for HoldId {
     }
 }
 
-text_traits!(HoldId);
+text_traits!(HoldId, (OrderId, u16), |id| (id.order, id.item), |(order, item)| HoldId { order, item });
 
 /// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 28 characters at
 /// most for the first 9 attempts, within WeChat's 32. Text: `<order>P<attempt>`.
@@ -230,7 +242,7 @@ impl FromStr for OutTradeNo {
     }
 }
 
-text_traits!(OutTradeNo);
+text_traits!(OutTradeNo, (OrderId, u16), |id| (id.order, id.attempt), |(order, attempt)| OutTradeNo { order, attempt });
 
 /// `<order><separator><number>` with the number in canonical form, so that an id has exactly one text.
 fn split_number(text: &str, separator: char) -> Option<(OrderId, u16)> {
@@ -285,7 +297,7 @@ macro_rules! code {
             }
         }
 
-        text_traits!($name);
+        text_traits!($name, Arc<str>, |code| Arc::clone(&code.0), $name);
     };
 }
 

@@ -1,5 +1,7 @@
 //! The only place where an order changes. Cannot fail.
 
+use std::sync::Arc;
+
 use super::command::{CloseNext, Event, StepFailure};
 use super::{CloseStep, LedgerEntry, LedgerKind, Order, OrderStatus, Payment, PaymentState, Stage};
 use crate::ids::OutTradeNo;
@@ -124,7 +126,7 @@ impl Order {
             }
             Event::Cancelled { at, why } => {
                 for payment in self.payments.iter_mut().filter(|payment| payment.state.is_alive()) {
-                    payment.state = PaymentState::Closed;
+                    payment.reach(PaymentState::Closed);
                 }
                 self.status = OrderStatus::Cancelled;
                 self.cancelled = Some((*at, *why));
@@ -174,7 +176,15 @@ impl Order {
 
     fn set_payment(&mut self, number: OutTradeNo, state: PaymentState) {
         if let Some(payment) = self.payments.iter_mut().find(|payment| payment.number == number) {
-            payment.state = state;
+            payment.reach(state);
         }
+    }
+}
+
+impl Payment {
+    /// Whatever follows on the beginning, the create call is not made again: nobody needs its body, here or in the row.
+    fn reach(&mut self, state: PaymentState) {
+        self.state = state;
+        self.body = Arc::default();
     }
 }

@@ -28,6 +28,8 @@ mod wish;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use command::{CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
 pub use decide::CALL_TIMEOUT_SECONDS_MAX;
 pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
@@ -47,7 +49,7 @@ use crate::time::Timestamp;
 pub const FIRST_EPOCH: u32 = 1;
 
 /// The four states of an order (glossary). Everything else is derived.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum OrderStatus {
     Pending,
     Paid,
@@ -78,7 +80,7 @@ impl std::str::FromStr for OrderStatus {
 }
 
 /// Why an order was cancelled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum CancelReason {
     /// The traveller asked.
     Traveller,
@@ -109,7 +111,7 @@ impl std::str::FromStr for CancelReason {
 }
 
 /// Who to reach about the order.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Contact {
     pub name: Box<str>,
     pub phone: Box<str>,
@@ -117,7 +119,7 @@ pub struct Contact {
 }
 
 /// A travel document, sealed before it came here: nothing behind this point ever sees the number (rule 8).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SealedDocument {
     pub kind: Box<str>,
     pub key_version: u32,
@@ -126,7 +128,7 @@ pub struct SealedDocument {
     pub mask: Box<str>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Passenger {
     pub name: Box<str>,
     pub kind: PassengerType,
@@ -134,7 +136,7 @@ pub struct Passenger {
 }
 
 /// Seats as the traveller asked for them.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum SeatWish {
     /// Any seats, together where possible; as many as there are passengers.
     Any,
@@ -143,7 +145,7 @@ pub enum SeatWish {
 }
 
 /// A journey of the order. Every journey seats every passenger.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Item {
     pub departure: DepartureId,
     pub route: RouteCode,
@@ -162,7 +164,7 @@ pub struct Item {
 }
 
 /// One explained line of the price (R-PRICE-01).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PriceLine {
     /// Index of the item.
     pub item: u16,
@@ -177,14 +179,14 @@ pub struct PriceLine {
 }
 
 /// The price at the time of the order; never computed again.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Price {
     pub total: Money,
     pub lines: Vec<PriceLine>,
 }
 
 /// A wish for an order, checked and priced, with its id. The machine starts from it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Draft {
     pub id: OrderId,
     pub traveller: TravellerId,
@@ -194,7 +196,8 @@ pub struct Draft {
     pub locale: Box<str>,
     pub contact: Contact,
     pub passengers: Vec<Passenger>,
-    /// Sorted by departure, so that orders that meet take their seats in one order (rule 5).
+    /// Sorted by departure, so that orders that meet take their seats in one order (rule 5). They become the order's
+    /// own: of an order's details they are not there any more.
     pub items: Vec<Item>,
     pub price: Price,
     /// How long the seats are held for payment.
@@ -202,7 +205,7 @@ pub struct Draft {
 }
 
 /// Where a payment at WeChat stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum PaymentState {
     /// Recorded with its exact body; seats are being kept longer, or the call is under way or will be repeated.
     Begun,
@@ -235,11 +238,11 @@ impl PaymentState {
 }
 
 /// One attempt to be paid. At most one is alive (wechat.md R1).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Payment {
     pub number: OutTradeNo,
     pub total: Money,
-    /// The exact body of the create call; a repetition sends the same bytes.
+    /// The exact body of the create call; a repetition sends the same bytes. Empty once there is nothing to repeat.
     pub body: Arc<[u8]>,
     /// The last moment at which WeChat lets the traveller pay.
     pub time_expire: Timestamp,
@@ -250,7 +253,7 @@ pub struct Payment {
 }
 
 /// Money that WeChat says it has captured.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Capture {
     pub transaction_id: Box<str>,
     pub amount: Money,
@@ -276,7 +279,7 @@ pub enum FactState {
 }
 
 /// Kinds of money moves. The ledger is append-only; balances are sums over it (R-PAY-09).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LedgerKind {
     Captured,
     RefundDue,
@@ -302,7 +305,7 @@ impl std::str::FromStr for LedgerKind {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LedgerEntry {
     pub kind: LedgerKind,
     pub payment: OutTradeNo,
@@ -312,14 +315,10 @@ pub struct LedgerEntry {
 
 /// What the order is doing. Between two durable events this is memory only: after a restart it is derived from the
 /// rows, and every step that was under way is done again.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Stage {
     /// Asking departures for seats; `next` is the item to ask for. No record exists yet.
     Placing { next: usize },
-    /// A departure refused: giving back the seats of the items before it.
-    Undoing { left: usize, failure: StepFailure },
-    /// Refused, and nothing is held. The order never existed.
-    Refused { failure: StepFailure },
     /// Waiting for the traveller.
     Open,
     /// A payment has begun: departures are told to keep the seats.
@@ -336,17 +335,26 @@ pub(crate) enum Stage {
     Settling { capture: Option<(OutTradeNo, Capture)>, next: usize },
     /// Paid, completed or cancelled.
     Done,
+    // Never laid aside, so that a refusal need not be readable. They stand last, because serde counts skipped variants
+    // when it writes and not when it reads.
+    /// A departure refused: giving back the seats of the items before it.
+    #[serde(skip)]
+    Undoing { left: usize, failure: StepFailure },
+    /// Refused, and nothing is held. The order never existed.
+    #[serde(skip)]
+    Refused { failure: StepFailure },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum CloseStep {
     QueryFirst,
     Close,
     QueryAgain,
 }
 
-/// One order. See the module's documentation.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One order. See the module's documentation. Serialised it is a short-lived image of the whole machine, for its owner to
+/// lay aside; what is stored are its [`rows`]. An order that is being refused has no such image.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Order {
     pub(crate) draft: Arc<Draft>,
     pub(crate) items: Vec<Item>,
@@ -373,10 +381,10 @@ pub struct Order {
 
 impl Order {
     /// An order that has asked for nothing yet. Its first effect asks the first departure for seats.
-    pub fn draft(draft: Draft, now: Timestamp) -> Order {
+    pub fn draft(mut draft: Draft, now: Timestamp) -> Order {
         let lock_expires_at = now.plus_seconds(i64::from(draft.lock_seconds));
         Order {
-            items: draft.items.clone(),
+            items: std::mem::take(&mut draft.items),
             draft: Arc::new(draft),
             status: OrderStatus::Pending,
             created_at: now,
