@@ -17,7 +17,7 @@ use crate::services::Services;
 
 /// An order rests this long after it was last asked for: whoever has ordered often pays at once. Tests want to see the
 /// change from one to the other as often as possible.
-const RESTS_AFTER_MS: i64 = if cfg!(test) { 5 } else { 1_000 };
+const RESTS_AFTER_MS: i64 = if cfg!(test) { 5 } else { 200 };
 /// A settled order that nobody has asked for since is not kept in memory for nothing.
 const IDLE_SECONDS: i64 = 10 * 60;
 /// An order with a ticket for a departure within this time stays in memory (rule 6).
