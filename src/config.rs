@@ -92,6 +92,7 @@ pub struct Projector {
 #[serde(deny_unknown_fields)]
 pub struct Wechat {
     pub base_url: String,
+    pub failover_base_url: String,
     pub api_base_url: String,
     pub appid: String,
     pub app_secret: SecretString,

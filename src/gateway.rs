@@ -4,8 +4,11 @@ use async_trait::async_trait;
 use deeptravel_actors::ports::{GatewayError, PaymentGateway};
 use deeptravel_domain::ids::OutTradeNo;
 use deeptravel_domain::money::{Currency, Money};
-use deeptravel_domain::order::{Capture, FactState, PaymentTerms};
-use deeptravel_wechat::{CallError, Client, CreateRequest, TradeState, Transaction, code};
+use deeptravel_domain::order::{CALL_TIMEOUT_SECONDS_MAX, Capture, FactState, PaymentTerms};
+use deeptravel_wechat::{Advice, CallError, Client, CreateRequest, REQUEST_TIMEOUT, TradeState, Transaction};
+
+/// The orders take a call for over after this time.
+const _: () = assert!(REQUEST_TIMEOUT.as_secs() <= CALL_TIMEOUT_SECONDS_MAX as u64);
 
 /// The client as a [`PaymentGateway`].
 #[derive(Debug, Clone)]
@@ -56,11 +59,8 @@ impl PaymentGateway for WechatGateway {
 
 fn failure(error: CallError) -> GatewayError {
     match error {
-        CallError::Refused { code, .. } => {
-            // The number is known there, whatever became of it (wechat.md 2.5).
-            let in_use = [code::OUT_TRADE_NO_USED, code::ORDER_PAID, code::ORDER_CLOSED, code::INVALID_REQUEST];
-            let may_exist = in_use.contains(&code.as_str());
-            GatewayError::Refused { code, may_exist }
+        CallError::Refused { code, advice, .. } => {
+            GatewayError::Refused { code, may_exist: matches!(advice, Advice::Query | Advice::QueryPaid) }
         }
         CallError::NotFound => GatewayError::Refused { code: "NOT_FOUND".to_owned(), may_exist: false },
         CallError::Unknown { reason } => GatewayError::Unknown(reason.to_string()),
@@ -112,4 +112,41 @@ impl PaymentGateway for NoGateway {
 
 fn no_provider() -> GatewayError {
     GatewayError::Unknown("this command does not call WeChat".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use deeptravel_wechat::UnknownReason;
+
+    use super::*;
+
+    fn refused(advice: Advice) -> CallError {
+        CallError::Refused { status: 403, code: "CODE".into(), message: String::new(), advice }
+    }
+
+    #[test]
+    fn a_refusal_says_whether_the_number_may_exist() {
+        for (advice, expected) in [
+            (Advice::Refused, false),
+            (Advice::Configuration, false),
+            (Advice::TopUp, false),
+            (Advice::Query, true),
+            (Advice::QueryPaid, true),
+        ] {
+            let failure = failure(refused(advice));
+            assert!(matches!(failure, GatewayError::Refused { may_exist, .. } if may_exist == expected), "{advice:?}");
+        }
+    }
+
+    #[test]
+    fn r11_what_is_not_known_is_never_a_refusal() {
+        for reason in [
+            UnknownReason::Timeout,
+            UnknownReason::Status(429),
+            UnknownReason::Status(503),
+            UnknownReason::NotAccepted("SIGN_ERROR".into()),
+        ] {
+            assert!(matches!(failure(reason.into()), GatewayError::Unknown(_)));
+        }
+    }
 }

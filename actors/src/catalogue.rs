@@ -114,11 +114,16 @@ impl Handler<Configure> for CatalogueActor {
             Err(rejection) => return Ok(Reply::rejected(rejection, self.log.last())),
         };
 
+        // Changed aside: its rows say how much room it needs, and the snapshot needs a copy anyway.
+        let mut changed = self.catalogue.clone();
         for event in &events {
-            self.catalogue.evolve(event);
+            changed.evolve(event);
         }
-        let rows: Rows = self.catalogue.changed_rows(&events, self.log.next_version()).into_iter().collect();
-        let position = self.log.append(&rows, now).map_err(|error| {
+        let rows: Rows = changed.changed_rows(&events, self.log.next_version()).into_iter().collect();
+        let admission = self.log.admit_rows(&rows)?;
+
+        self.catalogue = changed;
+        let position = self.log.append(admission, &rows, now).map_err(|error| {
             tracing::error!(%error, "The catalogue cannot be written: {error}");
             self.vitals.fail();
             ctx.stop();

@@ -26,6 +26,9 @@ const KEPT_AFTER_ARRIVAL_SECONDS: i64 = 3 * 60 * 60;
 /// A departure that may not sleep yet, because it is not projected, looks again after this long.
 const LOOKS_AGAIN_SECONDS: i64 = 60;
 
+/// What cannot be written now, for want of space, is tried again after this long.
+const PUT_OFF_MS: i64 = 1_000;
+
 /// Anything that changes seats. The answer has the labels of the hold's seats.
 #[derive(Clone, Debug)]
 pub struct Seats(pub Command);
@@ -162,7 +165,8 @@ impl Actor for DepartureActor {
 }
 
 impl DepartureActor {
-    /// Decides, changes, writes, shows. After an error the machine is ahead of its log: the actor ends and is rebuilt.
+    /// Decides, changes, writes, shows. An outage is found before anything changes; if the journal refuses all the same,
+    /// the machine is ahead of its log: the actor ends and is rebuilt.
     fn apply(&mut self, command: &Command, ctx: &mut Context<DepartureActor>) -> Answer<()> {
         let now = self.services.clock.now();
         let events = match self.inventory.decide(command, now) {
@@ -172,12 +176,13 @@ impl DepartureActor {
         if events.is_empty() {
             return Ok(Reply::ok((), self.log.last()));
         }
+        let admission = self.log.admit(events.len())?;
 
         for event in &events {
             self.inventory.evolve(event);
         }
         let rows: Rows = self.inventory.changed_rows(&events, self.log.next_version()).into_iter().collect();
-        let position = self.log.append(&rows, now).map_err(|error| {
+        let position = self.log.append(admission, &rows, now).map_err(|error| {
             tracing::error!(departure.id = %self.id, %error, "Departure {} cannot write: {error}", self.id);
             self.vitals.fail();
             ctx.stop();
@@ -219,11 +224,14 @@ impl DepartureActor {
 
     fn wake(&mut self, ctx: &mut Context<DepartureActor>) {
         self.timer.fired();
-        if self.apply(&Command::Expire, ctx).is_err() {
-            // It has been reported and ends the actor.
+        let expired = self.apply(&Command::Expire, ctx);
+        let now = self.services.clock.now();
+        if expired.is_err() {
+            if !self.vitals.has_failed() {
+                self.timer.arm(ctx, now, Some(now.plus_ms(PUT_OFF_MS)), DepartureActor::wake);
+            }
             return;
         }
-        let now = self.services.clock.now();
         for hold in self.inventory.overdue(now) {
             tracing::error!(departure.id = %self.id, %hold, "Hold {hold} waits for a close long after its payment ended");
         }
@@ -250,8 +258,9 @@ impl Handler<Seats> for DepartureActor {
         #[cfg(test)]
         self.services.faults.strike(&self.id, crate::testing::Fault::AtMessage);
         self.follow_catalogue();
-        let reply = self.apply(&message.0, ctx)?;
+        let reply = self.apply(&message.0, ctx);
         self.vitals.handled();
+        let reply = reply?;
         self.turn.taken(ctx);
         let seats = hold_of(&message.0).map_or_else(Vec::new, |(hold, _)| self.seats_of(hold));
         Ok(reply.map(|()| seats))

@@ -17,6 +17,7 @@ use futures_util::future::BoxFuture;
 use keys::{Made, MadeKeys};
 use tokio::sync::oneshot;
 
+use crate::log::admit_sale;
 use crate::order::{Pending, Placement, Seed as OrderSeed};
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::DeskEntry;
@@ -47,8 +48,8 @@ pub enum Placed {
     /// The same request is under way already; its answer comes here too.
     Joined(Pending<Box<Order>>),
     Refused(Rejection),
-    /// The journal's space is rationed (rule 11).
-    NoSpace,
+    /// No new sale begins now: the journal's space is rationed (rule 11), or its disk is behind.
+    Unavailable(Outage),
 }
 
 /// Notes that an order is being made, until it has a record or a refusal: it outlives the desk. Held by the order's
@@ -239,8 +240,8 @@ impl Desk {
             Some(Made { same_request: true, order }) => return Placed::Known(order),
             None => {}
         }
-        if self.services.journal.space().is_rationed() {
-            return Placed::NoSpace;
+        if let Err(outage) = admit_sale(&self.services.journal) {
+            return Placed::Unavailable(outage);
         }
         let limit = self.services.sales.live_holds_max;
         if self.unpaid_of(wish.traveller) >= limit as usize {

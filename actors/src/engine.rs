@@ -145,7 +145,7 @@ impl Engine {
                 Placed::New(pending) => return Ok(wait(pending).await?.map(|order| (order, true))),
                 Placed::Joined(pending) => return Ok(wait(pending).await?.map(|order| (order, false))),
                 Placed::Refused(rejection) => return Ok(Reply::rejected(rejection, services.journal.appended())),
-                Placed::NoSpace => return Err(Outage::JournalFull),
+                Placed::Unavailable(outage) => return Err(outage),
                 Placed::Known(id) => {
                     // It may still be on its way, if its desk was rebuilt meanwhile.
                     if let Some(pending) = services.orders.ask(&id, Placement).await? {

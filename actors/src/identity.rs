@@ -11,7 +11,7 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 
-use crate::journal::KeyText;
+use crate::journal::{Admission, KeyText};
 use crate::log::KeyLog;
 use crate::outage::{Answer, Outage, Reply};
 use crate::registry::{Fingerprint, Keys, NOT_TOLD_APART, Owner, Vitals};
@@ -123,11 +123,14 @@ impl IdentityActor {
         };
 
         let rows = self.identities.changed_rows(&events, self.log.next_version());
+        let writing = (!rows.is_empty()).then(|| Rows::from(rows));
+        let admission = writing.as_ref().map(|rows| self.log.admit_rows(rows)).transpose()?;
+
         for event in &events {
             self.identities.evolve(event);
         }
-        if !rows.is_empty() {
-            self.append(&rows.into(), ctx)?;
+        if let Some((admission, rows)) = admission.zip(writing) {
+            self.append(admission, &rows, ctx)?;
         }
         for event in &events {
             self.services.directory.apply(event);
@@ -136,9 +139,9 @@ impl IdentityActor {
         Ok(Reply::ok((), self.log.last()))
     }
 
-    fn append(&mut self, rows: &Rows, ctx: &mut Context<IdentityActor>) -> Result<(), Outage> {
+    fn append(&mut self, admission: Admission, rows: &Rows, ctx: &mut Context<IdentityActor>) -> Result<(), Outage> {
         let now = self.services.clock.now();
-        self.log.append(rows, now).map_err(|error| {
+        self.log.append(admission, rows, now).map_err(|error| {
             tracing::error!(%error, "Identities cannot be written: {error}");
             self.vitals.fail();
             ctx.stop();
@@ -185,7 +188,8 @@ impl Handler<LogAttempt> for IdentityActor {
         };
         let attempt = ScanAttemptRow { version, ..message.attempt };
         let rows = Rows { scan_attempts: vec![attempt], validator_sessions: vec![session], ..Rows::default() };
-        self.append(&rows, ctx)?;
+        let admission = self.log.admit_rows(&rows)?;
+        self.append(admission, &rows, ctx)?;
         Ok(Reply::ok((), self.log.last()))
     }
 }

@@ -3,9 +3,17 @@
 use deeptravel_domain::time::Timestamp;
 use prost::Message;
 
-use crate::journal::{AppendError, Journal, KeyText, Position, Record, RecordHeader};
+use crate::journal::{Admission, AppendError, Journal, KEY_BYTES_MAX, KeyText, Position, Record, RecordHeader, Share};
 use crate::outage::Outage;
 use crate::rows::{CODEC, KIND_ROWS, Rows};
+
+/// What is asked for one decision before its rows are known: the first record of the largest order that can be wished
+/// for, or the opening of a departure with a thousand seats, is smaller.
+const DECISION_BYTES: usize = 64 * 1024;
+/// And for each of its events: the image of a hold or a ticket with what belongs to it is smaller.
+const EVENT_BYTES: usize = 512;
+/// A record without its payload is smaller.
+const ENVELOPE_BYTES: usize = 64 + KEY_BYTES_MAX;
 
 /// One owner's way to write: its key and the version of its last record.
 #[derive(Debug)]
@@ -54,8 +62,20 @@ impl KeyLog {
         self.last = self.last.max(position);
     }
 
-    /// Appends one decision. After an error the owner is ahead of its log and must end.
-    pub fn append(&mut self, rows: &Rows, at: Timestamp) -> Result<Position, AppendError> {
+    /// Room for a decision of so many events whose rows are not known yet. To be asked for before anything changes:
+    /// without it nothing has happened (rule 8).
+    pub fn admit(&self, events: usize) -> Result<Admission, Outage> {
+        let bytes = DECISION_BYTES + events * EVENT_BYTES;
+        Ok(self.journal.admit(Share::Whole, bytes.min(self.journal.record_bytes_max()))?)
+    }
+
+    /// As [`KeyLog::admit`], for rows that are known.
+    pub fn admit_rows(&self, rows: &Rows) -> Result<Admission, Outage> {
+        Ok(self.journal.admit(Share::Whole, ENVELOPE_BYTES + rows.encoded_len())?)
+    }
+
+    /// Appends one decision that was admitted. After an error the owner is ahead of its log and must end.
+    pub fn append(&mut self, admission: Admission, rows: &Rows, at: Timestamp) -> Result<Position, AppendError> {
         let header = RecordHeader {
             kind: KIND_ROWS,
             codec: CODEC,
@@ -63,10 +83,29 @@ impl KeyLog {
             key_version: self.next_version(),
             at_ms: at.as_ms(),
         };
-        let position = self.journal.append(&Record { header, payload: rows.encode_to_vec() })?;
+        let position = admission.append(&Record { header, payload: rows.encode_to_vec() })?;
         self.version += 1;
         self.last = self.last.max(position);
         Ok(position)
+    }
+}
+
+/// Whether a new sale may begin: its holds and its order follow as records of their own.
+pub fn admit_sale(journal: &Journal) -> Result<(), Outage> {
+    Ok(journal.admit(Share::Sales, DECISION_BYTES.min(journal.record_bytes_max())).map(drop)?)
+}
+
+impl From<AppendError> for Outage {
+    fn from(error: AppendError) -> Outage {
+        match error {
+            AppendError::QueueFull { .. } => Outage::Overloaded,
+            AppendError::NoSpace | AppendError::Rationed => Outage::JournalFull,
+            AppendError::Stopped => Outage::Journal,
+            AppendError::WrongVersion { .. } | AppendError::TooLarge { .. } => {
+                tracing::error!(%error, "A record cannot be written: {error}");
+                Outage::Journal
+            }
+        }
     }
 }
 

@@ -17,7 +17,8 @@ pub enum Outage {
     Storage,
     #[error("nothing can be made durable now")]
     Journal,
-    #[error("there is no space for new sales")]
+    /// New sales meet this first, everything else when the last of the space is used (rule 11).
+    #[error("the journal has no space for this")]
     JournalFull,
     #[error("the payment provider gives no answer")]
     Provider,

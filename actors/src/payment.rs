@@ -87,7 +87,8 @@ impl Handler<Quarantine> for PaymentSupervisor {
             row.reason
         );
         let rows = Rows { quarantine: vec![row], ..Rows::default() };
-        let position = self.log.append(&rows, now).map_err(|error| {
+        let admission = self.log.admit_rows(&rows)?;
+        let position = self.log.append(admission, &rows, now).map_err(|error| {
             tracing::error!(%error, "The quarantine cannot be written: {error}");
             self.vitals.fail();
             ctx.stop();

@@ -75,6 +75,11 @@ fn refused(error: &NotificationError) -> Problem {
             tracing::error!(%error, "A genuine payment notice cannot be read: {error}");
             Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_NOTIFICATION", error.to_string())
         }
+        NotificationError::OldProtocol => {
+            counted("old protocol");
+            tracing::warn!(%error, "A notice is refused: {error}");
+            Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_NOTIFICATION", error.to_string())
+        }
         NotificationError::SignTest => {
             counted("signtest");
             Problem::new(StatusCode::UNAUTHORIZED, "INVALID_SIGNATURE", error.to_string())
@@ -95,7 +100,7 @@ async fn accept(api: &Api, notification: Notification) -> Result<(), Problem> {
     let Notification { id, event_type, resource } = notification;
     let transaction = match resource {
         Resource::Transaction(transaction) if event_type == PAID => transaction,
-        Resource::Transaction(_) | Resource::Other { .. } => {
+        Resource::Transaction(_) | Resource::Refund(_) | Resource::Other { .. } => {
             counted("ignored");
             return Ok(());
         }

@@ -251,7 +251,7 @@ impl From<Outage> for Problem {
             }
             Outage::Storage => Problem::storage_unavailable(),
             Outage::Journal => Problem::unavailable("NOT_DURABLE", "nothing can be made durable now", 5),
-            Outage::JournalFull => Problem::unavailable("STORAGE_FULL", "there is no space for new sales", 30),
+            Outage::JournalFull => Problem::unavailable("STORAGE_FULL", "there is no space to write this down now", 30),
             Outage::Provider => Problem::payment_provider().retry_after(2),
         }
     }

@@ -6,13 +6,14 @@
 mod demo;
 mod secrets;
 mod serve;
+mod takeover;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use deeptravel_actors::clock::Clock;
 use deeptravel_actors::engine::{Engine, Parts};
 use deeptravel_actors::journal::{Journal, Opened, Position, Retention};
@@ -22,13 +23,15 @@ use deeptravel_domain::time::Timestamp;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 pub use demo::{apply_timetable, demo, hash_password, put_account};
 pub use serve::{check, serve};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::embedded::{self, Cluster};
-use crate::postgres::{self, Backoff, Database, Lane, Session, Store, StoreError};
+use crate::postgres::{self, Backoff, Database, Store};
+use takeover::{Held, fenced, take_over};
 
 /// Shortest password of an account of staff.
 pub const PASSWORD_CHARS_MIN: usize = 12;
@@ -40,11 +43,8 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 const IO_SHUTDOWN: Duration = Duration::from_secs(1);
 /// How often the private Postgres is looked after.
 const CLUSTER_CHECK: Duration = Duration::from_millis(500);
-/// How often a server looks whether it still has the database: what it answers in between, after another took it over
-/// from a copy of its data directory, only its own journal knows.
-const FENCE_CHECK: Duration = Duration::from_secs(1);
-/// How often projected segments are considered for deletion.
-const RETENTION_CHECK: Duration = Duration::from_mins(1);
+/// How often projected segments are considered for deletion: when space is short, sales wait for it.
+const RETENTION_CHECK: Duration = Duration::from_secs(1);
 
 /// A running engine with all it needs, and no listener.
 pub struct Core {
@@ -56,7 +56,7 @@ pub struct Core {
     projection: Option<JoinHandle<Result<(), ProjectionHalted>>>,
     cluster: Option<Arc<Cluster>>,
     stopping: Arc<AtomicBool>,
-    epoch: u64,
+    held: Held,
     io: Io,
 }
 
@@ -68,12 +68,13 @@ impl Core {
         let (cluster, database_config) = start_database(config)?;
         let (journal, opened) = open_journal(config)?;
         let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
+        io.spawn(clock.clone().follow_wall_clock());
 
         let database = Database::new(io.clone(), &database_config);
         migrate(&io, &database_config).await?;
-        let (store, seen, epoch) = take_over(&database, &journal).await?;
-        let store = Arc::new(store);
-        let (mut projector, projected) = Projector::new(&journal, store.clone(), seen)?;
+        let held = take_over(&database, &journal).await?;
+        let store = Arc::new(Store::new(database.clone(), held.journal_id, held.epoch));
+        let (mut projector, projected) = Projector::new(&journal, store.clone(), held.seen)?;
         let tail = io.spawn(async move {
             projector.catch_up().await?;
             Ok::<Projector, ProjectionHalted>(projector)
@@ -93,7 +94,7 @@ impl Core {
         })
         .await?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let core = Core { engine, database, projected, journal, projection, cluster, stopping, epoch, io: runtime };
+        let core = Core { engine, database, projected, journal, projection, cluster, stopping, held, io: runtime };
         core.look_after(config);
         Ok(core)
     }
@@ -111,9 +112,9 @@ impl Core {
     pub fn fatal(&mut self) -> impl Future<Output = anyhow::Error> + use<> {
         let journal = self.journal.failed();
         let projection = self.projection.take();
-        let (database, epoch) = (self.database.clone(), self.epoch);
+        let (database, held, projected) = (self.database.clone(), self.held, self.projected.clone());
         async move {
-            let fenced = fenced(&database, epoch);
+            let fenced = fenced(&database, held, &projected);
             let projecting = async {
                 match projection {
                     Some(task) => task.await,
@@ -147,21 +148,8 @@ impl Core {
             let stopping = Arc::clone(&self.stopping);
             self.io().spawn_blocking(move || watch_cluster(&cluster, &stopping));
         }
-        let (bytes_max, hours) = (config.journal.retain_bytes, config.journal.retain_hours);
         let (journal, projected, engine) = (self.journal.clone(), self.projected.clone(), self.engine.clone());
-        self.io().spawn(async move {
-            let mut tick = tokio::time::interval(RETENTION_CHECK);
-            while journal.failure().is_none() {
-                tick.tick().await;
-                let (journal, up_to) = (journal.clone(), *projected.borrow());
-                let since_ms = engine.now().plus_seconds(-3600 * i64::from(hours)).as_ms();
-                let retention = Retention { bytes_max, since_ms };
-                let released = tokio::task::spawn_blocking(move || journal.release(up_to, retention)).await;
-                if let Ok(Err(error)) = released {
-                    tracing::warn!(%error, "Old journal segments cannot be deleted: {error}");
-                }
-            }
-        });
+        self.io().spawn(release_segments(journal, projected, engine, config.journal.clone()));
     }
 
     /// Flushes the journal, lets Postgres catch up within a deadline, stops everything.
@@ -227,6 +215,39 @@ impl Drop for Io {
     }
 }
 
+/// Whatever is younger is kept. Nothing is old enough to be deleted while the clock cannot be trusted (rule 15).
+fn kept_since(clock: &Clock, hours: u32) -> Timestamp {
+    if clock.is_trusted() { clock.now().plus_seconds(-3600 * i64::from(hours)) } else { Timestamp::from_ms(i64::MIN) }
+}
+
+/// Deletes projected segments that nobody wants any more; without space for sales also such as retention would keep.
+async fn release_segments(
+    journal: Journal,
+    projected: watch::Receiver<Position>,
+    engine: Engine,
+    config: config::Journal,
+) {
+    let mut tick = tokio::time::interval(RETENTION_CHECK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while journal.failure().is_none() {
+        tick.tick().await;
+        let (journal, up_to) = (journal.clone(), *projected.borrow());
+        let since_ms = kept_since(&engine.services().clock, config.retain_hours).as_ms();
+        let retention = Retention { bytes_max: config.retain_bytes, since_ms };
+        let was_rationed = journal.space().is_rationed();
+        let releasing = tokio::task::spawn_blocking(move || journal.release(up_to, retention)).await;
+        match releasing {
+            Ok(Ok(released)) if was_rationed && released.segments > 0 => tracing::warn!(
+                segments = released.segments,
+                "{} projected segments are deleted early: the journal has no space for new sales",
+                released.segments
+            ),
+            Ok(Err(error)) => tracing::warn!(%error, "Old journal segments cannot be deleted: {error}"),
+            Ok(Ok(_)) | Err(_) => {}
+        }
+    }
+}
+
 fn watch_cluster(cluster: &Cluster, stopping: &AtomicBool) {
     loop {
         std::thread::sleep(CLUSTER_CHECK);
@@ -284,58 +305,6 @@ async fn migrate(io: &Handle, config: &tokio_postgres::Config) -> anyhow::Result
     }
 }
 
-/// Compares journal and database, and takes an epoch above both (rule 14).
-async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result<(Store, Position, u64)> {
-    let stored = patiently(database, |session| async move { Ok(postgres::read_position(&*session).await) }).await??;
-    let seen = match stored {
-        Some(stored) if stored.journal_id != journal.id() && stored.position > 0 => {
-            bail!("the database belongs to journal {}, this one is {}", stored.journal_id, journal.id());
-        }
-        Some(stored) => Position(stored.position),
-        None => Position::NOTHING,
-    };
-    journal.check_seen(seen)?;
-    let (id, at_least) = (journal.id(), journal.epoch() + 1);
-    let claim = move |session: Session| async move { Ok(postgres::claim_epoch(&*session, id, at_least).await) };
-    let epoch = patiently(database, claim).await??;
-    journal.set_epoch(epoch)?;
-    Ok((Store::new(database.clone(), id, epoch), seen, epoch))
-}
-
-/// Asks Postgres, and waits for it while it is away.
-async fn patiently<T, F, Fut>(database: &Database, job: F) -> anyhow::Result<T>
-where
-    T: Send + 'static,
-    F: Fn(Session) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
-{
-    let mut backoff = Backoff::default();
-    loop {
-        match database.run(Lane::Projection, job.clone()).await {
-            Err(StoreError::Unavailable(why)) => {
-                tracing::warn!(%why, "The start waits for the database: {why}");
-                backoff.pause().await;
-            }
-            answered => return Ok(answered?),
-        }
-    }
-}
-
-/// Resolves when the database says that another server has taken it over. While Postgres is away nobody can.
-async fn fenced(database: &Database, epoch: u64) -> anyhow::Error {
-    let mut tick = tokio::time::interval(FENCE_CHECK);
-    loop {
-        tick.tick().await;
-        let read =
-            database.run(Lane::Wakes, |session| async move { Ok(postgres::read_position(&*session).await) }).await;
-        if let Ok(Ok(Some(found))) = read
-            && found.epoch != epoch
-        {
-            return anyhow::anyhow!("another server has taken the database over: epoch {} after {epoch}", found.epoch);
-        }
-    }
-}
-
 /// A directory that only we can read.
 fn create_private(dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
@@ -344,4 +313,19 @@ fn create_private(dir: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("creating {}", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_15_nothing_is_old_enough_while_the_clocks_disagree() {
+        let clock = Clock::start(None);
+        let hours = clock.now().ms_since(kept_since(&clock, 48)) / 3_600_000;
+        assert!((48..=49).contains(&hours), "{hours} hours");
+
+        let an_hour_on = clock.now().plus_seconds(3600);
+        assert_eq!(kept_since(&Clock::start(Some(an_hour_on)), 48), Timestamp::from_ms(i64::MIN));
+    }
 }

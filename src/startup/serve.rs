@@ -8,7 +8,7 @@ use actix_web::dev::ServerHandle;
 use anyhow::{Context, bail};
 use deeptravel_domain::code::CodeKeys;
 use deeptravel_domain::sealing::DocumentKeys;
-use deeptravel_wechat::{Client, Config as WechatConfig};
+use deeptravel_wechat::{Client, Config as WechatConfig, official_failover};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -56,8 +56,14 @@ pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
         "" => format!("http://{}", config.server.listen),
         set => set.trim_end_matches('/').to_owned(),
     };
+    let failover_base_url = match wechat.failover_base_url.as_str() {
+        "" => official_failover(&wechat.base_url).map(str::to_owned),
+        "off" => None,
+        set => Some(set.to_owned()),
+    };
     Client::new(WechatConfig {
         base_url: wechat.base_url.clone(),
+        failover_base_url,
         api_base_url: wechat.api_base_url.clone(),
         appid: wechat.appid.clone(),
         app_secret: wechat.app_secret.expose_secret().to_owned(),
@@ -68,6 +74,7 @@ pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
         public_key_id: wechat.public_key_id.clone(),
         public_key_pem: read_text(&wechat.public_key_file, "wechat.public_key_file")?,
         notify_url: format!("{notify_base}/payments/wechat/notify"),
+        refund_notify_url: format!("{notify_base}/payments/wechat/refund-notify"),
     })
     .map_err(|error| anyhow::anyhow!("wechat.{}: {}", error.field, error.problem))
 }

@@ -9,8 +9,10 @@
 mod history;
 mod server;
 mod shop;
+mod wall;
 
 mod stories {
+    mod clock;
     mod gate_away;
     mod kill;
     mod postgres_away;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use deeptravel::postgres::{Database, Lists, Store, claim_epoch};
+use deeptravel::postgres::{Database, JournalPosition, Lists, Store, claim_epoch, read_position};
 use deeptravel::testing::{TestDatabase, fresh_database};
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::ports::{Store as _, StoreError};
@@ -77,7 +77,9 @@ impl Stand {
 /// The store of a process that comes now.
 pub async fn open(database: &Database, journal_id: Uuid) -> Store {
     let claim = move |session: deeptravel::postgres::Session| async move {
-        Ok(claim_epoch(&*session, journal_id, 1).await.unwrap())
+        let found = read_position(&*session).await.unwrap();
+        let position = found.map_or(0, |found| found.position);
+        Ok(claim_epoch(&*session, JournalPosition { journal_id, position, epoch: 1 }).await.unwrap())
     };
     let epoch = database.run(deeptravel::postgres::Lane::Projection, claim).await.unwrap();
     Store::new(database.clone(), journal_id, epoch)

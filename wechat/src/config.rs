@@ -20,6 +20,8 @@ const MAX_SERIAL: usize = 64;
 pub struct Config {
     /// Origin of the payment API: `https://api.mch.weixin.qq.com`, or a simulator on loopback over http.
     pub base_url: String,
+    /// A second origin of the payment API for when the first cannot be reached; [`official_failover`] knows WeChat's.
+    pub failover_base_url: Option<String>,
     /// Origin of the mini-program server API: `https://api.weixin.qq.com`, or a simulator on loopback over http.
     pub api_base_url: String,
     pub appid: String,
@@ -39,18 +41,22 @@ pub struct Config {
     pub public_key_pem: String,
     /// Full address for payment notifications: https, no query string. http is accepted together with a simulator.
     pub notify_url: String,
+    /// The same for refund notifications.
+    pub refund_notify_url: String,
 }
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("base_url", &self.base_url)
+            .field("failover_base_url", &self.failover_base_url)
             .field("api_base_url", &self.api_base_url)
             .field("appid", &self.appid)
             .field("mchid", &self.mchid)
             .field("merchant_serial", &self.merchant_serial)
             .field("public_key_id", &self.public_key_id)
             .field("notify_url", &self.notify_url)
+            .field("refund_notify_url", &self.refund_notify_url)
             .finish_non_exhaustive()
     }
 }
@@ -75,6 +81,7 @@ impl ConfigError {
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) base: Url,
+    pub(crate) failover_base: Option<Url>,
     pub(crate) api_base: Url,
     pub(crate) signing_key: SigningKey,
     pub(crate) api_v3_key: ApiV3Key,
@@ -84,6 +91,11 @@ pub(crate) struct Checked {
 impl Config {
     pub(crate) fn check(&self) -> Result<Checked, ConfigError> {
         let base = origin("base_url", &self.base_url)?;
+        let failover_base =
+            self.failover_base_url.as_deref().map(|url| origin("failover_base_url", url)).transpose()?;
+        if failover_base.as_ref().is_some_and(|other| other.scheme() != base.scheme()) {
+            return Err(ConfigError::new("failover_base_url", "must have the same scheme as base_url"));
+        }
         let api_base = origin("api_base_url", &self.api_base_url)?;
         text("appid", &self.appid, 1..=MAX_APPID, |c| c.is_ascii_alphanumeric())?;
         text("app_secret", &self.app_secret, 1..=128, |c| c.is_ascii_graphic())?;
@@ -91,13 +103,23 @@ impl Config {
         text("merchant_serial", &self.merchant_serial, 1..=40, |c| c.is_ascii_hexdigit())?;
         text("public_key_id", &self.public_key_id, 1..=MAX_SERIAL, |c| c.is_ascii_alphanumeric() || c == '_')?;
         notify_url("notify_url", &self.notify_url, is_loopback(&base))?;
+        notify_url("refund_notify_url", &self.refund_notify_url, is_loopback(&base))?;
 
         let signing_key = SigningKey::from_pem(&self.merchant_private_key_pem)
             .map_err(|error: KeyError| ConfigError::new("merchant_private_key_pem", error))?;
         let public_key =
             VerifyingKey::from_pem(&self.public_key_pem).map_err(|error| ConfigError::new("public_key_pem", error))?;
         let api_v3_key = api_v3_key("api_v3_key", &self.api_v3_key)?;
-        Ok(Checked { base, api_base, signing_key, api_v3_key, public_key })
+        Ok(Checked { base, failover_base, api_base, signing_key, api_v3_key, public_key })
+    }
+}
+
+/// The failover origin of one of WeChat's own origins.
+pub fn official_failover(base_url: &str) -> Option<&'static str> {
+    match base_url.trim_end_matches('/') {
+        "https://api.mch.weixin.qq.com" => Some("https://api2.mch.weixin.qq.com"),
+        "https://api.wechatpay.cn" => Some("https://api2.wechatpay.cn"),
+        _ => None,
     }
 }
 
@@ -171,6 +193,7 @@ mod tests {
         let merchant = generate_merchant().unwrap();
         Config {
             base_url: "http://127.0.0.1:9000".into(),
+            failover_base_url: Some("http://127.0.0.1:9001".into()),
             api_base_url: "https://api.weixin.qq.com".into(),
             appid: "wx0123456789abcdef".into(),
             app_secret: "the-app-secret".into(),
@@ -181,6 +204,7 @@ mod tests {
             public_key_id: "PUB_KEY_ID_0119000000012026110100000000".into(),
             public_key_pem: merchant.public_key_pem,
             notify_url: "http://127.0.0.1:8080/payments/wechat/notify".into(),
+            refund_notify_url: "http://127.0.0.1:8080/payments/wechat/refund-notify".into(),
         }
     }
 
@@ -192,10 +216,12 @@ mod tests {
     #[test]
     fn each_bad_field_is_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 17] = [
+        let cases: [(&str, Spoil); 20] = [
             ("base_url", |c| c.base_url = "api.mch.weixin.qq.com".into()),
             ("base_url", |c| c.base_url = "http://pay.example.com".into()),
             ("base_url", |c| c.base_url = "https://pay.example.com/proxy".into()),
+            ("failover_base_url", |c| c.failover_base_url = Some("https://api2.mch.weixin.qq.com".into())),
+            ("failover_base_url", |c| c.failover_base_url = Some(String::new())),
             ("api_base_url", |c| c.api_base_url = String::new()),
             ("appid", |c| c.appid = String::new()),
             ("appid", |c| c.appid = "wx 1".into()),
@@ -209,7 +235,9 @@ mod tests {
             ("public_key_id", |c| c.public_key_id = String::new()),
             ("public_key_pem", |c| c.public_key_pem = "PEM".into()),
             ("notify_url", |c| c.notify_url = "https://shop.example/notify?order=1".into()),
+            ("refund_notify_url", |c| c.refund_notify_url = "refund-notify".into()),
             ("notify_url", |c| {
+                c.failover_base_url = None;
                 c.base_url = "https://api.mch.weixin.qq.com".into();
                 c.notify_url = "http://shop.example/notify".into();
             }),
@@ -220,6 +248,13 @@ mod tests {
             spoil(&mut bad);
             assert_eq!(bad.check().unwrap_err().field, field);
         }
+    }
+
+    #[test]
+    fn wechats_own_hosts_have_a_second_one() {
+        assert_eq!(official_failover("https://api.mch.weixin.qq.com/"), Some("https://api2.mch.weixin.qq.com"));
+        assert_eq!(official_failover("https://api.wechatpay.cn"), Some("https://api2.wechatpay.cn"));
+        assert_eq!(official_failover("http://127.0.0.1:9000"), None);
     }
 
     #[test]

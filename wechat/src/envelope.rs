@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const RESOURCE_TYPE: &str = "encrypt-resource";
 pub(crate) const ALGORITHM: &str = "AEAD_AES_256_GCM";
 pub(crate) const ORIGINAL_TRANSACTION: &str = "transaction";
+pub(crate) const ORIGINAL_REFUND: &str = "refund";
 
 /// A notification's body.
 #[derive(Debug, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ const NOTIFICATION_SIGNATURE: &str = include_str!("vectors/notification-signatur
 fn client() -> Client {
     Client::new(Config {
         base_url: "https://api.mch.weixin.qq.com".into(),
+        failover_base_url: None,
         api_base_url: "https://api.weixin.qq.com".into(),
         appid: "wx2421b1c4370ec43b".into(),
         app_secret: "app-secret".into(),
@@ -25,6 +26,7 @@ fn client() -> Client {
         public_key_id: "PUB_KEY_ID_0000".into(),
         public_key_pem: PUBLIC_KEY.into(),
         notify_url: "https://shop.example/payments/wechat/notify".into(),
+        refund_notify_url: "https://shop.example/payments/wechat/refund-notify".into(),
     })
     .unwrap()
 }

@@ -131,7 +131,7 @@ pub enum AppendError {
         /// The version of the refused record.
         got: u64,
     },
-    /// Larger than a record may be; to be checked before `evolve` (rule 8).
+    /// Larger than a record may be.
     #[error("a record of {bytes} bytes is above the limit of {max}")]
     TooLarge {
         /// Encoded size of the refused record.
@@ -148,6 +148,9 @@ pub enum AppendError {
     /// The journal's space or the disk is full.
     #[error("the journal has no space left")]
     NoSpace,
+    /// What space is left is not for new sales (rule 11).
+    #[error("the journal has no space left for new sales")]
+    Rationed,
     /// The journal failed or was closed.
     #[error("the journal has stopped")]
     Stopped,

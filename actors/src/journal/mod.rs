@@ -1,7 +1,7 @@
 //! The journal: one ordered log of records in checksummed, chained segment files (rules 7 to 11, 14, 23).
 //!
-//! Actors [`append`](Journal::append) a record, which gives it its position at once, and release their answer when
-//! [`wait`](Journal::wait) for that position resolves. One thread writes what has gathered, syncs once and publishes
+//! Actors are [admitted](Journal::admit) before they change anything, [append](Admission::append) a record, which gives
+//! it its position at once, and release their answer when [`wait`](Journal::wait) for that position resolves. One thread writes what has gathered, syncs once and publishes
 //! how far the log is durable. The projector follows with a [`Reader`]. Start repairs a torn tail and refuses anything
 //! worse.
 //!
@@ -50,13 +50,13 @@ pub use reader::Reader;
 pub use record::{KEY_BYTES_MAX, KeyText, KeyTextError, Position, Record, RecordHeader};
 pub use recover::Repair;
 pub use segments::{Released, Retention};
-pub use space::{RATIONED_PERCENT, Space};
+pub use space::{RATIONED_PERCENT, Share, Space};
 
 use frame::Seed;
 use identity::Identity;
 use lanes::Progress;
 use queue::Queue;
-use segments::Segments;
+use segments::{Needs, Segments};
 use space::SpaceGauge;
 
 /// A running journal. Clones are the same journal; it is closed by [`Journal::close`] or with its last clone.
@@ -76,6 +76,32 @@ struct Running {
     writer: JoinHandle<()>,
     /// Unlocked when it is closed.
     lock: File,
+}
+
+/// Room for one record in the queue and in the journal's space. Dropped unused, it is given back.
+#[derive(Debug)]
+#[must_use = "room is kept until this is dropped"]
+pub struct Admission {
+    shared: Arc<Shared>,
+    bytes: usize,
+}
+
+impl Admission {
+    /// Takes a record: checks that its version is the next one of its key, gives it the next position and hands it
+    /// to the writer. Never waits for the disk. Records of one thread keep their order; an unregistered key starts
+    /// with version 1. The record is durable when [`Journal::wait`] for its position resolves.
+    ///
+    /// Refused only if the version is wrong, if the journal has ended, or if the record is larger than any may be: a
+    /// record somewhat larger than what was asked for is taken.
+    pub fn append(self, record: &Record) -> Result<Position, AppendError> {
+        self.shared.queue.append(record)
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.shared.queue.dismiss(self.bytes);
+    }
 }
 
 /// What the handle, the writer and the readers share.
@@ -130,11 +156,21 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes a record: checks that its version is the next one of its key, gives it the next position and hands it
-    /// to the writer. Never waits for the disk. Records of one thread keep their order; an unregistered key starts
-    /// with version 1. The record is durable when [`Journal::wait`] for its position resolves.
+    /// Keeps room for one record of at most so many bytes, before its owner changes anything (rule 8). Never waits.
+    pub fn admit(&self, share: Share, bytes: usize) -> Result<Admission, AppendError> {
+        let shared = &self.handle.shared;
+        shared.queue.admit(share, bytes, &shared.space)?;
+        Ok(Admission { shared: Arc::clone(shared), bytes })
+    }
+
+    /// [`Journal::admit`] and [`Admission::append`] in one, for whoever has the record already.
     pub fn append(&self, record: &Record) -> Result<Position, AppendError> {
-        self.handle.shared.queue.append(record, &self.handle.shared.space)
+        self.admit(Share::Whole, record.encoded_bytes())?.append(record)
+    }
+
+    /// The largest record that is taken, in bytes.
+    pub fn record_bytes_max(&self) -> usize {
+        self.handle.shared.queue.record_bytes_max()
     }
 
     /// Tells the journal a key's version when its owner wakes. Refused if the journal has handed out another one: the
@@ -196,11 +232,12 @@ impl Journal {
     }
 
     /// Deletes whole segments whose records are all at or before `up_to` (the projected position) and that the
-    /// retention does not keep; never the active one. Blocks on the disk. The retention's bytes have to stay well
-    /// below the rationed share of [`JournalOptions::max_bytes`].
+    /// retention does not keep; never the active one. Retention gives way where sales would stop for want of space
+    /// (rule 11). Blocks on the disk.
     pub fn release(&self, up_to: Position, retention: Retention) -> std::io::Result<Released> {
         let shared = &self.handle.shared;
-        let released = shared.segments.release(&*shared.disk, &shared.dir, up_to, retention)?;
+        let needs = Needs { space: self.space(), segment_bytes: shared.options.segment_bytes };
+        let released = shared.segments.release(&*shared.disk, &shared.dir, up_to, retention, needs)?;
         shared.space.sealed.fetch_sub(released.bytes, std::sync::atomic::Ordering::Relaxed);
         Ok(released)
     }

@@ -13,7 +13,7 @@ use super::lock;
 use super::options::JournalOptions;
 use super::record::{KeyText, Position, Record};
 use super::segment::NO_TIME_MS;
-use super::space::SpaceGauge;
+use super::space::{Share, SpaceGauge};
 
 /// Emptied buffers kept for the next batches: one is written while one gathers.
 const BUFFERS_KEPT: usize = 4;
@@ -36,6 +36,8 @@ struct State {
     appended: Position,
     /// Bytes not yet written, those in the writer's hands included.
     queued_bytes: usize,
+    /// Bytes kept free for records that were admitted and have not come yet.
+    admitted_bytes: usize,
     versions: HashMap<KeyText, u64>,
     writer_sleeps: bool,
     stopped: bool,
@@ -68,6 +70,7 @@ impl Queue {
             buffers: Vec::new(),
             appended: last,
             queued_bytes: 0,
+            admitted_bytes: 0,
             versions: HashMap::new(),
             writer_sleeps: false,
             stopped: false,
@@ -81,7 +84,37 @@ impl Queue {
         }
     }
 
-    pub(super) fn append(&self, record: &Record, space: &SpaceGauge) -> Result<Position, AppendError> {
+    /// Keeps room for a record of so many bytes, or says why there is none.
+    pub(super) fn admit(&self, share: Share, bytes: usize, space: &SpaceGauge) -> Result<(), AppendError> {
+        if bytes > self.record_bytes_max {
+            return Err(AppendError::TooLarge { bytes, max: self.record_bytes_max });
+        }
+        let mut state = lock(&self.state);
+        if state.stopped {
+            return Err(AppendError::Stopped);
+        }
+        let waiting = state.queued_bytes + state.admitted_bytes;
+        if waiting + bytes > share.of(self.backlog_bytes_max) && waiting > 0 {
+            return Err(AppendError::QueueFull { queued: waiting });
+        }
+        if !space.has_room((waiting + bytes + FRAME_HEADER_BYTES) as u64) {
+            return Err(AppendError::NoSpace);
+        }
+        if share == Share::Sales && space.read().is_rationed() {
+            return Err(AppendError::Rationed);
+        }
+
+        state.admitted_bytes += bytes;
+        Ok(())
+    }
+
+    /// Gives back the room that was kept.
+    pub(super) fn dismiss(&self, bytes: usize) {
+        lock(&self.state).admitted_bytes -= bytes;
+    }
+
+    /// Takes a record for which room was kept.
+    pub(super) fn append(&self, record: &Record) -> Result<Position, AppendError> {
         let header = &record.header;
         let bytes = record.encoded_bytes();
         if bytes > self.record_bytes_max {
@@ -90,12 +123,6 @@ impl Queue {
         let mut state = lock(&self.state);
         if state.stopped {
             return Err(AppendError::Stopped);
-        }
-        if state.queued_bytes + bytes > self.backlog_bytes_max && state.queued_bytes > 0 {
-            return Err(AppendError::QueueFull { queued: state.queued_bytes });
-        }
-        if !space.has_room((state.queued_bytes + bytes + FRAME_HEADER_BYTES) as u64) {
-            return Err(AppendError::NoSpace);
         }
         let expected = state.versions.get(header.key.as_str()).map_or(1, |version| version + 1);
         if header.key_version != expected {
@@ -140,6 +167,10 @@ impl Queue {
 
     pub(super) fn appended(&self) -> Position {
         lock(&self.state).appended
+    }
+
+    pub(super) fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max
     }
 
     pub(super) fn queued_bytes(&self) -> usize {

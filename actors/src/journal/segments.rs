@@ -8,8 +8,9 @@ use std::sync::Mutex;
 use super::disk::Disk;
 use super::lock;
 use super::record::Position;
+use super::space::Space;
 
-/// Which released segments are kept all the same (rule 11): those within both limits.
+/// Which released segments are kept all the same (rule 11): those within both limits, as long as there is space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Keep at most this many bytes of segments that could go.
@@ -21,6 +22,24 @@ pub struct Retention {
 impl Retention {
     /// Keep nothing.
     pub const NONE: Self = Self { bytes_max: 0, since_ms: i64::MAX };
+}
+
+/// What selling needs before retention may have anything.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs {
+    pub space: Space,
+    pub segment_bytes: u64,
+}
+
+impl Needs {
+    /// What retention may keep of `releasable` bytes: so much that a whole segment fits below the share of new sales.
+    /// On a full disk one segment less than there is: the next one can then be prepared.
+    fn left_for_retention(&self, releasable: u64) -> u64 {
+        let Space { used, exhausted, .. } = self.space;
+        let needed = used.saturating_sub(releasable) + self.segment_bytes;
+        let left = self.space.for_sales().saturating_sub(needed);
+        if exhausted { left.min(releasable.saturating_sub(1)) } else { left }
+    }
 }
 
 /// What [`super::Journal::release`] deleted.
@@ -75,13 +94,15 @@ impl Segments {
         dir: &Path,
         up_to: Position,
         retention: Retention,
+        needs: Needs,
     ) -> io::Result<Released> {
         let mut entries = lock(&self.0);
         let starts = || entries.iter().zip(entries.iter().skip(1));
         let mut kept: u64 = starts().filter(|(_, next)| next.first <= up_to.next()).map(|(entry, _)| entry.bytes).sum();
+        let bytes_max = retention.bytes_max.min(needs.left_for_retention(kept));
         let mut released = Released::default();
         for (entry, next) in starts().take_while(|(_, next)| next.first <= up_to.next()) {
-            if kept <= retention.bytes_max && next.before_ms >= retention.since_ms {
+            if kept <= bytes_max && next.before_ms >= retention.since_ms {
                 break;
             }
             kept -= entry.bytes;

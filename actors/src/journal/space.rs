@@ -5,6 +5,25 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Above this share new sales stop; what is left is for payments, scans, releases and refunds (rule 11).
 pub const RATIONED_PERCENT: u64 = 80;
 
+/// How much of the space and of the queue a record may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// New sales: [`RATIONED_PERCENT`], and nothing once the disk has no space for the next segment.
+    Sales,
+    /// Everything that follows from a sale, and what keeps the house: payments, scans, releases, refunds, logins,
+    /// revocations, configuration.
+    Whole,
+}
+
+impl Share {
+    pub(super) fn of(self, bytes: usize) -> usize {
+        match self {
+            Share::Sales => (bytes as u64 * RATIONED_PERCENT / 100) as usize,
+            Share::Whole => bytes,
+        }
+    }
+}
+
 /// A reading of the journal's space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Space {
@@ -20,7 +39,12 @@ pub struct Space {
 impl Space {
     /// Whether new sales must stop (rule 11).
     pub fn is_rationed(&self) -> bool {
-        self.exhausted || self.used.saturating_mul(100) >= self.max.saturating_mul(RATIONED_PERCENT)
+        self.exhausted || self.used >= self.for_sales()
+    }
+
+    /// Bytes in use at which new sales stop.
+    pub fn for_sales(&self) -> u64 {
+        self.max / 100 * RATIONED_PERCENT + self.max % 100 * RATIONED_PERCENT / 100
     }
 }
 

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 pub use messages::{Cancel, Learn, OpenPayment, Pending, Placement, Redeem, View};
 
 use crate::desk::{InFlight, Settled};
-use crate::journal::KeyText;
+use crate::journal::{Admission, KeyText};
 use crate::log::KeyLog;
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::StoreError;
@@ -33,6 +33,8 @@ use crate::timer::Timer;
 
 /// Pause before the desk is told again of what it could not be told.
 const TELL_AGAIN: Duration = Duration::from_millis(500);
+/// What cannot be written now, for want of space, is tried again after this long.
+const PUT_OFF_MS: i64 = 1_000;
 
 /// See the module's documentation.
 pub struct OrderActor {
@@ -53,6 +55,8 @@ pub struct OrderActor {
     /// Noted while the order has no record and no refusal yet.
     in_flight: Option<InFlight>,
     desk: DeskCount,
+    /// Why the last step with a departure was not possible.
+    unavailable: Outage,
     asked_at: Timestamp,
     /// Its state is in the registry already: nothing may change any more.
     has_left: bool,
@@ -159,6 +163,7 @@ impl Owner for OrderActor {
             payments: Vec::new(),
             cancels: Vec::new(),
             facts: Vec::new(),
+            unavailable: Outage::Rebuilding,
             asked_at,
         })
     }
@@ -173,7 +178,8 @@ impl Actor for OrderActor {
 }
 
 impl OrderActor {
-    /// Decides, changes, writes, and goes on with what follows.
+    /// Decides, changes, writes, and goes on with what follows. An outage is found before anything changes, unless the
+    /// actor has failed by it.
     fn apply(&mut self, command: &Command, ctx: &mut Context<OrderActor>) -> Answer<Vec<Event>> {
         let now = self.services.clock.now();
         let events = match self.order.decide(command, now) {
@@ -183,13 +189,16 @@ impl OrderActor {
         if events.is_empty() {
             return Ok(Reply::ok(events, self.log.last()));
         }
+        // A draft remembers only; its first record is its placement.
+        let writes = self.order.is_placed() || events.contains(&Event::Placed);
+        let admission = writes.then(|| self.log.admit(events.len())).transpose()?;
 
         for event in &events {
             self.order.evolve(event);
         }
         let rows = self.order.changed_rows(&events, self.log.next_version());
-        if !rows.is_empty() {
-            self.append(&rows.into(), ctx)?;
+        if let Some(admission) = admission.filter(|_| !rows.is_empty()) {
+            self.append(admission, &rows.into(), ctx)?;
         }
         self.report_late_money(&events);
         self.answer_failed_step(&events);
@@ -197,9 +206,9 @@ impl OrderActor {
         Ok(Reply::ok(events, self.log.last()))
     }
 
-    fn append(&mut self, rows: &Rows, ctx: &mut Context<OrderActor>) -> Result<(), Outage> {
+    fn append(&mut self, admission: Admission, rows: &Rows, ctx: &mut Context<OrderActor>) -> Result<(), Outage> {
         let now = self.services.clock.now();
-        self.log.append(rows, now).map_err(|error| {
+        self.log.append(admission, rows, now).map_err(|error| {
             tracing::error!(order.id = %self.order.id(), %error, "Order {} cannot write: {error}", self.order.id());
             self.vitals.fail();
             ctx.stop();
@@ -222,6 +231,18 @@ impl OrderActor {
         self.timer.arm(ctx, now, deadline, OrderActor::wake);
     }
 
+    /// What is to happen cannot be written now: whoever waits is told, and the order tries again by itself.
+    fn put_off(&mut self, outage: Outage, ctx: &mut Context<OrderActor>) {
+        if self.vitals.has_failed() {
+            return;
+        }
+        send_all(&mut self.payments, &Err(outage));
+        send_all(&mut self.cancels, &Err(outage));
+        send_all(&mut self.facts, &Err(outage));
+        let now = self.services.clock.now();
+        self.timer.arm(ctx, now, Some(now.plus_ms(PUT_OFF_MS)), OrderActor::wake);
+    }
+
     fn wake(&mut self, ctx: &mut Context<OrderActor>) {
         self.timer.fired();
         if self.has_left {
@@ -231,11 +252,10 @@ impl OrderActor {
             self.services.orders.retire(&self.order.id());
             return;
         }
-        if self.apply(&Command::Wake, ctx).is_err() {
-            // It has been reported and ends the actor.
-            return;
+        match self.apply(&Command::Wake, ctx) {
+            Ok(_) => self.go_on(ctx),
+            Err(outage) => self.put_off(outage, ctx),
         }
-        self.go_on(ctx);
     }
 
     fn may_rest(&self) -> bool {
@@ -277,7 +297,7 @@ impl OrderActor {
         if let Some(failure) = self.order.refusal() {
             let answer = match failure {
                 StepFailure::Refused(rejection) => Ok(Reply::rejected(rejection.clone(), position)),
-                StepFailure::Unavailable => Err(Outage::Rebuilding),
+                StepFailure::Unavailable => Err(self.unavailable),
             };
             self.in_flight = None;
             send_all(&mut self.placement, &answer);

@@ -8,7 +8,7 @@ use actix::{AsyncContext, Context, WrapFuture};
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::OutTradeNo;
 use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, HoldAt, PlaceHold, Wanted};
-use deeptravel_domain::order::{Command, Effect, PaymentFact, SeatWish, StepFailure};
+use deeptravel_domain::order::{Command, Effect, HoldAnswer, PaymentFact, SeatWish, StepFailure};
 use deeptravel_domain::rejection::Rejection;
 
 use super::OrderActor;
@@ -87,7 +87,10 @@ impl OrderActor {
                     reply.outcome.map_err(StepFailure::Refused)
                 }
                 Ok(None) => Err(StepFailure::Refused(Rejection::DepartureNotFound)),
-                Ok(Some(Err(_))) | Err(_) => Err(StepFailure::Unavailable),
+                Ok(Some(Err(outage))) | Err(outage) => {
+                    actor.unavailable = outage;
+                    Err(StepFailure::Unavailable)
+                }
             };
             if let Some(answer) = step.hold_answer(result) {
                 actor.finish_step(Some(&step), &Command::HoldAnswered(answer), ctx);
@@ -146,13 +149,30 @@ impl OrderActor {
         if self.under_way.as_ref() == step {
             self.under_way = None;
         }
-        let Ok(Reply { outcome, .. }) = self.apply(command, ctx) else { return };
+        let outcome = match self.apply(command, ctx) {
+            Ok(Reply { outcome, .. }) => outcome,
+            Err(outage) => return self.step_put_off(outage, command, ctx),
+        };
         if let Err(rejection) = outcome
-            && self.distrust(command, &rejection, ctx).is_err()
+            && let Err(outage) = self.distrust(command, &rejection, ctx)
         {
-            return;
+            return self.put_off(outage, ctx);
         }
         self.go_on(ctx);
+    }
+
+    /// The answer to a step cannot be written. An order that has no record yet gives its seats back and is not made;
+    /// otherwise the step is done again.
+    fn step_put_off(&mut self, outage: Outage, command: &Command, ctx: &mut Context<OrderActor>) {
+        if let Command::HoldAnswered(answer) = command
+            && !self.order.is_placed()
+            && answer.result.is_ok()
+        {
+            self.unavailable = outage;
+            let given_up = HoldAnswer { result: Err(StepFailure::Unavailable), ..answer.clone() };
+            return self.finish_step(None, &Command::HoldAnswered(given_up), ctx);
+        }
+        self.put_off(outage, ctx);
     }
 
     /// A query brought what cannot be this order's payment. It may be real money all the same: it is kept, and the

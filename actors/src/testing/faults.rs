@@ -12,7 +12,7 @@ use crate::desk::Desk;
 use crate::order::OrderActor;
 use crate::registry::{Fingerprint, NOT_TOLD_APART};
 
-/// Where a departure panics.
+/// Where a departure panics or stalls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// A message has come; nothing is decided yet.
@@ -30,7 +30,7 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct Planted {
     panics: BTreeMap<DepartureId, Fault>,
-    stalls: BTreeMap<DepartureId, Receiver<()>>,
+    stalls: BTreeMap<DepartureId, (Fault, Receiver<()>)>,
 }
 
 impl Faults {
@@ -44,8 +44,13 @@ impl Faults {
 
     /// The departure does nothing more, and blocks its thread, until the sender is dropped.
     pub fn stall(&self, departure: &DepartureId) -> Sender<()> {
+        self.stall_at(departure, Fault::AtMessage)
+    }
+
+    /// As [`Faults::stall`], at a certain place.
+    pub fn stall_at(&self, departure: &DepartureId, here: Fault) -> Sender<()> {
         let (sender, receiver) = channel();
-        self.planted().stalls.insert(departure.clone(), receiver);
+        self.planted().stalls.insert(departure.clone(), (here, receiver));
         sender
     }
 
@@ -57,7 +62,9 @@ impl Faults {
 
     pub fn strike(&self, departure: &DepartureId, here: Fault) {
         let mut planted = self.planted();
-        if let Some(until) = planted.stalls.remove(departure) {
+        if planted.stalls.get(departure).is_some_and(|(at, _)| *at == here)
+            && let Some((_, until)) = planted.stalls.remove(departure)
+        {
             drop(planted);
             until.recv().unwrap_err();
             return;

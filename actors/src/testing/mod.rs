@@ -9,6 +9,7 @@ mod store;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use deeptravel_domain::identity::{Account, Role};
 use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, SessionId, TravellerId};
 use deeptravel_domain::order::{
     Contact, Gate, JourneyWish, Order, Passenger, PaymentPolicy, Scan, ScanOutcome, ScanTarget, SeatWish,
@@ -116,7 +117,7 @@ impl World {
         let projector = io.spawn(projector.run());
         let parts = Parts {
             journal: journal.clone(),
-            clock: self.clock,
+            clock: self.clock.clone(),
             store,
             gateway: Arc::clone(&self.gateway) as _,
             projected: projected.clone(),
@@ -208,6 +209,17 @@ impl Running {
     pub async fn scan(&self, order: OrderId, gate: u64, request: &str) -> ScanOutcome {
         let (outcome, _) = self.shown(self.engine.redeem(order, scan(gate, request))).await.unwrap().unwrap();
         outcome
+    }
+}
+
+/// An account of somebody at a gate.
+pub fn account(username: &str) -> Account {
+    Account {
+        username: username.into(),
+        password_hash: "$argon2id$".into(),
+        roles: [Role::Operator].into(),
+        merchant: None,
+        disabled: false,
     }
 }
 

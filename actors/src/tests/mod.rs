@@ -7,3 +7,4 @@ mod restarting;
 mod scanning;
 mod selling;
 mod sleeping;
+mod space;

@@ -9,18 +9,25 @@
 //! when a notification is repeated) on the wall clock plus the offset that `/_sim/clock/advance` adds. So a test can
 //! jump past a deadline without every signature becoming stale.
 
+mod chance;
+mod compose;
 mod control;
 mod endpoints;
 mod faults;
+mod jobs;
 mod notify;
+mod refund_endpoints;
+mod refunds;
 mod server;
+mod settings;
 mod signing;
 mod state;
+mod wire;
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
@@ -29,7 +36,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config;
 use crate::crypto::{ApiV3Key, SigningKey, VerifyingKey};
-use faults::Faults;
+use faults::{Endpoint, Fault, Faults};
+use settings::Settings;
 use state::State;
 
 /// Least distance of `time_expire` from the order's time, in seconds, as WeChat has it.
@@ -138,23 +146,18 @@ struct Simulator {
     api_v3_key: ApiV3Key,
     /// Seconds by which business time is ahead of the wall clock.
     offset_seconds: AtomicI64,
-    /// An `f64` as bits.
-    time_factor: AtomicU64,
-    min_time_expire_seconds: AtomicI64,
+    settings: Mutex<Settings>,
     state: Mutex<State>,
     faults: Mutex<Faults>,
     /// Wakes the notification worker when something became due or the clock moved.
     wake: tokio::sync::Notify,
+    /// Tells that a notification was tried.
+    attempted: tokio::sync::Notify,
 }
 
 impl Simulator {
     fn new(config: SimulatorConfig) -> io::Result<Self> {
-        if !(config.time_factor.is_finite() && config.time_factor > 0.0) {
-            return Err(invalid("time_factor must be a positive number"));
-        }
-        if config.min_time_expire_seconds < 0 {
-            return Err(invalid("min_time_expire_seconds must not be negative"));
-        }
+        let settings = Settings::new(config.time_factor, config.min_time_expire_seconds).map_err(invalid)?;
         let merchant_key = VerifyingKey::from_pem(&config.merchant.public_key_pem)
             .map_err(|error| invalid(format!("merchant.public_key_pem: {error}")))?;
         let api_v3_key = config::api_v3_key("api_v3_key", &config.api_v3_key).map_err(invalid)?;
@@ -168,11 +171,11 @@ impl Simulator {
             key_pem,
             api_v3_key,
             offset_seconds: AtomicI64::new(0),
-            time_factor: AtomicU64::new(config.time_factor.to_bits()),
-            min_time_expire_seconds: AtomicI64::new(config.min_time_expire_seconds),
+            settings: Mutex::new(settings),
             state: Mutex::new(State::default()),
             faults: Mutex::new(Faults::default()),
             wake: tokio::sync::Notify::new(),
+            attempted: tokio::sync::Notify::new(),
         })
     }
 
@@ -182,8 +185,14 @@ impl Simulator {
         Timestamp::now().saturating_add(offset).unwrap_or(Timestamp::MAX)
     }
 
-    fn time_factor(&self) -> f64 {
-        f64::from_bits(self.time_factor.load(Ordering::Relaxed))
+    fn settings(&self) -> Settings {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The fault that applies to this call about `numbers`.
+    fn fault(&self, endpoint: Endpoint, numbers: &[&str]) -> Fault {
+        let seed = self.settings().seed;
+        self.faults().take(endpoint, numbers, seed)
     }
 
     /// Never held across an await.

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::Simulator;
 use super::faults::{Fault, SignTest};
 use super::server::ApiError;
+use super::wire::{NONCE, SERIAL, SIGNATURE, SIGNATURE_TYPE, SIGNTEST_PREFIX, TIMESTAMP, TYPE};
 use crate::crypto::{CryptoFailure, random_nonce};
-use crate::verify::{NONCE, SERIAL, SIGNATURE, SIGNATURE_TYPE, SIGNTEST_PREFIX, TIMESTAMP, TYPE};
 
 /// A request whose clock differs by more than this many seconds is refused before its signature is looked at.
 const WINDOW_SECONDS: u64 = 300;
@@ -110,6 +110,15 @@ impl Simulator {
                 "sign_message_length": message.len(),
             },
         })))
+    }
+
+    /// The headers of a notification.
+    pub(super) fn sign_notification(
+        &self,
+        body: &[u8],
+        fault: &Fault,
+    ) -> Result<Vec<(&'static str, String)>, CryptoFailure> {
+        self.sign(body, fault)
     }
 
     /// The five headers that make `body` ours, spoilt as `fault` says. Freshly made for every answer and attempt.

@@ -1,6 +1,8 @@
 //! One merchant, one simulator, one client and a receiver of notifications, on free ports.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod raw;
+
 use std::collections::VecDeque;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -61,6 +63,7 @@ impl World {
         let receiver = Receiver::start();
         let config = Config {
             base_url: simulator.base_url(),
+            failover_base_url: None,
             api_base_url: simulator.base_url(),
             appid: APPID.into(),
             app_secret: "app-secret".into(),
@@ -71,6 +74,7 @@ impl World {
             public_key_id: simulator.public_key_id.clone(),
             public_key_pem: simulator.public_key_pem.clone(),
             notify_url: receiver.url.clone(),
+            refund_notify_url: receiver.url.replace("/notify", "/refund-notify"),
         };
         let client = Client::new(config.clone()).unwrap();
         Self { simulator, client, config, receiver, http: reqwest::Client::builder().no_proxy().build().unwrap() }
