@@ -70,39 +70,44 @@ fn compose(at: Timestamp, shard: Shard, chance: u64) -> u128 {
     ms << 80 | 0x7 << 76 | u128::from(shard.0) << 64 | 0x2 << 62 | u128::from(chance >> 2)
 }
 
+/// 128 bits, the higher half first so that ids sort as their bits do. There are ids by the million inside of other
+/// things, and a `u128` would be aligned to 16 bytes.
+type Halves = [u64; 2];
+
 macro_rules! time_ordered_id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(u128);
+        pub struct $name(Halves);
 
         impl $name {
             /// A new id. `chance` must be fresh for every call with the same instant and shard.
             pub fn compose(at: Timestamp, shard: Shard, chance: u64) -> $name {
-                $name(compose(at, shard, chance))
+                $name::from_bits(compose(at, shard, chance))
             }
 
             pub const fn from_bits(bits: u128) -> $name {
-                $name(bits)
+                $name([(bits >> 64) as u64, bits as u64])
             }
 
             pub const fn bits(self) -> u128 {
-                self.0
+                let [high, low] = self.0;
+                (high as u128) << 64 | low as u128
             }
 
             pub fn shard(self) -> Shard {
-                Shard(((self.0 >> 64) & 0xFFF) as u16)
+                Shard((self.bits() >> 64 & 0xFFF) as u16)
             }
 
             /// When the id was made, to the millisecond.
             pub fn made_at(self) -> Timestamp {
-                Timestamp::from_ms((self.0 >> 80) as i64)
+                Timestamp::from_ms((self.bits() >> 80) as i64)
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_text(f, self.0)
+                write_text(f, self.bits())
             }
         }
 
@@ -110,11 +115,11 @@ macro_rules! time_ordered_id {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<$name, InvalidId> {
-                decode(text).map($name).ok_or(InvalidId($what))
+                decode(text).map($name::from_bits).ok_or(InvalidId($what))
             }
         }
 
-        text_traits!($name, Bytes, |id| id.0.to_be_bytes(), |bytes| $name(u128::from_be_bytes(bytes)));
+        text_traits!($name, Bytes, |id| id.bits().to_be_bytes(), |bytes| $name::from_bits(u128::from_be_bytes(bytes)));
     };
 }
 
@@ -361,7 +366,7 @@ impl TravellerId {
     /// The traveller behind a WeChat openid: derived from its SHA-256, so that a login has nothing to look up.
     pub fn of_openid_digest(digest: &[u8; 32]) -> TravellerId {
         let (head, _) = digest.split_at(16);
-        TravellerId(head.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+        TravellerId::from_bits(head.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
     }
 }
 

@@ -15,20 +15,18 @@ use super::KEYS_KEPT_SECONDS;
 /// Entries that are looked at for each order that is made: old ones go sooner than new ones come.
 const SWEPT: usize = 4;
 
-/// A number of 128 bits without the gaps that its alignment would leave.
-type Halves = [u64; 2];
-
 /// Sorted by traveller, so that a traveller's keys are together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Mark {
-    traveller: Halves,
+    traveller: TravellerId,
     key: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    order: Halves,
-    request: Halves,
+    order: OrderId,
+    /// Half of the SHA-256 of the request.
+    request: [u8; 16],
 }
 
 /// An order that a key has made.
@@ -50,21 +48,21 @@ pub struct MadeKeys {
 impl MadeKeys {
     pub fn get(&self, traveller: TravellerId, key: &str, body_hash: &[u8; 32], now: Timestamp) -> Option<Made> {
         let entry = self.entries.get(&mark(traveller, key))?;
-        let order = order_of(entry);
+        let order = entry.order;
         let made = Made { order, same_request: entry.request == request(body_hash) };
         (!is_old(order, now)).then_some(made)
     }
 
     /// A newer order of the same key takes the older one's place.
     pub fn insert(&mut self, traveller: TravellerId, key: &str, body_hash: &[u8; 32], order: OrderId) {
-        let entry = Entry { order: halves(order.bits()), request: request(body_hash) };
+        let entry = Entry { order, request: request(body_hash) };
         self.entries.insert(mark(traveller, key), entry);
     }
 
     /// Forgets the key if it is this order's. Whether it was.
     pub fn remove(&mut self, traveller: TravellerId, key: &str, order: OrderId) -> bool {
         let mark = mark(traveller, key);
-        let is_its = self.entries.get(&mark).is_some_and(|entry| order_of(entry) == order);
+        let is_its = self.entries.get(&mark).is_some_and(|entry| entry.order == order);
         if is_its {
             self.entries.remove(&mark);
         }
@@ -73,9 +71,8 @@ impl MadeKeys {
 
     /// A traveller's orders, newest first.
     pub fn recent(&self, traveller: TravellerId, now: Timestamp) -> Vec<OrderId> {
-        let traveller = halves(traveller.bits());
         let own = self.entries.range(Mark { traveller, key: 0 }..=Mark { traveller, key: u64::MAX });
-        let mut orders: Vec<OrderId> = own.map(|(_, entry)| order_of(entry)).collect();
+        let mut orders: Vec<OrderId> = own.map(|(_, entry)| entry.order).collect();
         orders.retain(|order| !is_old(*order, now));
         orders.sort_unstable_by(|a, b| b.cmp(a));
         orders
@@ -83,12 +80,12 @@ impl MadeKeys {
 
     /// Drops a few of the entries that are too old. Called for each order that is made.
     pub fn sweep(&mut self, now: Timestamp) {
-        let start = self.swept.unwrap_or(Mark { traveller: [0; 2], key: 0 });
+        let start = self.swept.unwrap_or(Mark { traveller: TravellerId::from_bits(0), key: 0 });
         let looked_at: Vec<(Mark, bool)> = self
             .entries
             .range(start..)
             .take(SWEPT + 1)
-            .map(|(mark, entry)| (*mark, is_old(order_of(entry), now)))
+            .map(|(mark, entry)| (*mark, is_old(entry.order, now)))
             .collect();
         self.swept = looked_at.get(SWEPT).map(|(next, _)| *next);
         for (mark, _) in looked_at.iter().take(SWEPT).filter(|(_, is_old)| *is_old) {
@@ -100,26 +97,17 @@ impl MadeKeys {
 fn mark(traveller: TravellerId, key: &str) -> Mark {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
-    Mark { traveller: halves(traveller.bits()), key: hasher.finish() }
+    Mark { traveller, key: hasher.finish() }
 }
 
-/// The first half of a SHA-256 tells requests apart as well.
-fn request(body_hash: &[u8; 32]) -> Halves {
-    let (first, _) = body_hash.split_at(16);
-    halves(first.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+fn request(body_hash: &[u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(body_hash.split_at(16).0);
+    half
 }
 
 fn is_old(order: OrderId, now: Timestamp) -> bool {
     order.made_at() < now.plus_seconds(-KEYS_KEPT_SECONDS)
-}
-
-fn order_of(entry: &Entry) -> OrderId {
-    let [high, low] = entry.order;
-    OrderId::from_bits(u128::from(high) << 64 | u128::from(low))
-}
-
-fn halves(bits: u128) -> Halves {
-    [(bits >> 64) as u64, bits as u64]
 }
 
 #[cfg(test)]

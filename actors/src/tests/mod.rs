@@ -4,6 +4,7 @@ mod breaking;
 mod paying;
 mod projecting;
 mod restarting;
+mod resting;
 mod scanning;
 mod selling;
 mod sleeping;
