@@ -87,7 +87,7 @@ impl std::str::FromStr for TicketStatus {
 }
 
 /// The journey that a ticket carries its passenger on.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Journey {
     pub departure: DepartureId,
     pub stretch: Stretch,
@@ -98,7 +98,7 @@ pub struct Journey {
 }
 
 /// One use of a ticket, kept as long as the ticket: it answers a repeated request, and "already redeemed".
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Redemption {
     pub session: SessionId,
     pub request_id: Box<str>,
@@ -110,7 +110,7 @@ pub struct Redemption {
 }
 
 /// What one passenger may use, once paid.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ticket {
     pub id: TicketId,
     /// Index into the order's passengers.
