@@ -80,6 +80,10 @@ pub enum Rejection {
     OrderCancelled,
     #[error("the payment does not match the order: {0}")]
     PaymentMismatch(&'static str),
+    #[error("no such refund")]
+    RefundNotFound,
+    #[error("the refund does not wait for anybody")]
+    RefundNotStuck,
 
     // Redemption.
     #[error(transparent)]
@@ -117,6 +121,8 @@ impl Rejection {
             Rejection::OrderPaid => "ORDER_PAID",
             Rejection::OrderCancelled => "ORDER_CANCELLED",
             Rejection::PaymentMismatch(_) => "PAYMENT_MISMATCH",
+            Rejection::RefundNotFound => "REFUND_NOT_FOUND",
+            Rejection::RefundNotStuck => "REFUND_NOT_STUCK",
             Rejection::Scan(scan) => scan.code(),
         }
     }
@@ -125,6 +131,7 @@ impl Rejection {
         match self {
             Rejection::Field { .. } | Rejection::IdempotencyMismatch => Kind::Unacceptable,
             Rejection::OrderNotFound
+            | Rejection::RefundNotFound
             | Rejection::TicketNotFound
             | Rejection::DepartureNotFound
             | Rejection::HoldNotFound => Kind::NotFound,
@@ -145,6 +152,7 @@ impl Rejection {
             | Rejection::OrderNotPayable
             | Rejection::OrderPaid
             | Rejection::OrderCancelled
+            | Rejection::RefundNotStuck
             | Rejection::PaymentMismatch(_) => Kind::Conflict,
         }
     }
