@@ -69,8 +69,9 @@ pub trait Store: Send + Sync + Debug {
     async fn quarantine_version(&self) -> Result<u64, StoreError>;
 
     /// Upserts the newest images and moves the position from `from` to `to`, in one transaction (rule 12).
-    /// A position that is at `to` already is a success: the answer of an earlier attempt was lost at its commit. Any
-    /// other position than `from` is [`StoreError::Fenced`].
+    /// A position that is beyond `from` is a success after an attempt whose outcome nobody knows: it was committed, and
+    /// its answer was lost; the next batch from there may be a shorter or a longer one. Any other position than `from`
+    /// is [`StoreError::Fenced`].
     async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), StoreError>;
 }
 

@@ -80,8 +80,9 @@ impl Stand {
 pub async fn open(database: &Database, journal_id: Uuid) -> Store {
     let claim = move |session: deeptravel::postgres::Session| async move {
         let found = read_position(&*session).await.unwrap();
-        let position = found.map_or(0, |found| found.position);
-        Ok(claim_epoch(&*session, JournalPosition { journal_id, position, epoch: 1 }).await.unwrap())
+        let (position, epoch) = found.map_or((0, 1), |found| (found.position, found.epoch + 1));
+        claim_epoch(&*session, JournalPosition { journal_id, position, epoch }).await.unwrap();
+        Ok(epoch)
     };
     let epoch = database.run(deeptravel::postgres::Lane::Projection, claim).await.unwrap();
     Store::new(database.clone(), journal_id, epoch)

@@ -30,11 +30,16 @@ pub enum Postgres {
     Behind,
     /// The next batch is committed, but the answer gets lost; then it is up.
     LosesAnswer,
+    /// More than [`SLOW_RECORDS`] records at once take too long.
+    Slow,
     /// Batches are refused for what is in them.
     Refusing,
     /// Whoever reads an order panics.
     Broken,
 }
+
+/// What a slow Postgres manages in the time that it is given.
+const SLOW_RECORDS: u64 = 50;
 
 #[derive(Debug, Default)]
 pub struct MemoryStore {
@@ -47,6 +52,8 @@ struct State {
     position: Position,
     batches: usize,
     attempts: usize,
+    /// A batch was committed and its answer got lost.
+    in_doubt: bool,
     tables: Tables,
 }
 
@@ -163,9 +170,12 @@ impl MemoryStore {
         let state = self.state();
         match state.postgres {
             Postgres::Away => Err(StoreError::Unavailable("it is away".to_owned())),
-            Postgres::Up | Postgres::Behind | Postgres::LosesAnswer | Postgres::Refusing | Postgres::Broken => {
-                Ok(state)
-            }
+            Postgres::Up
+            | Postgres::Behind
+            | Postgres::LosesAnswer
+            | Postgres::Slow
+            | Postgres::Refusing
+            | Postgres::Broken => Ok(state),
         }
     }
 
@@ -284,20 +294,25 @@ impl Store for MemoryStore {
         match state.postgres {
             Postgres::Away | Postgres::Behind => return Err(StoreError::Unavailable("it is away".to_owned())),
             Postgres::Refusing => return Err(StoreError::Data("a text has a NUL".to_owned())),
-            Postgres::Up | Postgres::LosesAnswer | Postgres::Broken => {}
+            Postgres::Slow if to.0 - from.0 > SLOW_RECORDS => {
+                return Err(StoreError::Unavailable("no answer in time".to_owned()));
+            }
+            Postgres::Up | Postgres::LosesAnswer | Postgres::Broken | Postgres::Slow => {}
         }
-        if state.position == to {
+        if state.position == to || (state.in_doubt && state.position > to) {
             return Ok(());
         }
-        if state.position != from {
+        if state.position != from && !state.in_doubt {
             return Err(StoreError::Fenced(format!("it is at {}, not at {from}", state.position)));
         }
 
         state.tables.apply(rows);
         state.position = to;
         state.batches += 1;
+        state.in_doubt = false;
         if state.postgres == Postgres::LosesAnswer {
             state.postgres = Postgres::Up;
+            state.in_doubt = true;
             return Err(StoreError::Unavailable("the connection broke at commit".to_owned()));
         }
         Ok(())
