@@ -60,8 +60,8 @@ fn an_epoch_is_above_every_earlier_one_and_shuts_the_older_process_out() {
         assert_eq!(read_position(&*client).await.unwrap(), None);
 
         // The first process: the journal's epoch is the higher one. It projects up to 10.
-        assert_eq!(claim_epoch(&*client, journal_id, 7).await.unwrap(), 7);
         let first = JournalPosition { journal_id, position: 0, epoch: 7 };
+        assert_eq!(claim_epoch(&*client, first).await.unwrap(), 7);
         advance_position(&*client, first, 10).await.unwrap();
         let first = JournalPosition { position: 10, ..first };
         assert_eq!(read_position(&*client).await.unwrap(), Some(first));
@@ -70,14 +70,20 @@ fn an_epoch_is_above_every_earlier_one_and_shuts_the_older_process_out() {
         let repeated = advance_position(&*client, JournalPosition { position: 0, ..first }, 10).await;
         assert!(matches!(repeated, Err(PositionError::Moved { expected: 0, found: 10 })), "{repeated:?}");
 
-        // The second process comes with a lower one from its journal and still gets a higher one; the first is out.
-        assert_eq!(claim_epoch(&*client, journal_id, 3).await.unwrap(), 8);
+        // The second process has looked, and the first goes on before it comes: it has to look again.
+        let second = JournalPosition { epoch: 3, ..first };
+        let early = claim_epoch(&*client, JournalPosition { position: 9, ..second }).await;
+        assert!(matches!(early, Err(PositionError::Moved { expected: 9, found: 10 })), "{early:?}");
+        assert_eq!(read_position(&*client).await.unwrap(), Some(first), "nothing has changed");
+
+        // It comes with a lower epoch from its journal and still gets a higher one; the first is out.
+        assert_eq!(claim_epoch(&*client, second).await.unwrap(), 8);
         let late = advance_position(&*client, first, 11).await;
         assert!(matches!(late, Err(PositionError::EpochTaken { ours: 7, found: 8 })), "{late:?}");
 
         // Another journal gets nothing.
         let ours = Uuid::now_v7();
-        let foreign = claim_epoch(&*client, ours, 100).await;
+        let foreign = claim_epoch(&*client, JournalPosition { journal_id: ours, epoch: 100, ..first }).await;
         assert!(
             matches!(foreign, Err(PositionError::OtherJournal { found, .. }) if found == journal_id),
             "{foreign:?}"

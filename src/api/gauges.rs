@@ -16,8 +16,10 @@ pub fn projection_lag(services: &Services) -> u64 {
 pub fn set(api: &Api) {
     let services = api.engine.services();
     set_journal(services);
+    set_clock(services);
     set_owners(services);
     set_wechat(api.wechat.counters());
+    show("wechat_certificates", "Platform certificates that verify now", api.wechat.certificates_in_use() as u64);
     show("http_in_flight", "Requests being answered", api.in_flight().load(Ordering::Relaxed) as u64);
     show("database_available", "1 while Postgres answers, as last seen", u64::from(api.lists.is_available()));
 }
@@ -34,6 +36,15 @@ fn set_journal(services: &Services) {
     show("journal_failed", "1 when nothing can be made durable any more", u64::from(journal.failure().is_some()));
     show("projected_position", "Position up to which Postgres has followed", services.projected.borrow().0);
     show("projection_lag_records", "Durable records that Postgres does not have yet", projection_lag(services));
+}
+
+/// Beyond 60 s either way the wall clock is not followed: that is the alarm of rule 15.
+#[allow(clippy::cast_precision_loss)] // a difference of 300,000 years
+fn set_clock(services: &Services) {
+    describe_gauge!("clock_offset_seconds", "By how much the wall clock is ahead of engine time");
+    gauge!("clock_offset_seconds").set(services.clock.offset_ms() as f64 / 1000.0);
+    let trusted = u64::from(services.clock.is_trusted());
+    show("clock_trusted", "0 while nothing is deleted for its age, because the clocks disagree", trusted);
 }
 
 fn set_owners(services: &Services) {
@@ -65,10 +76,16 @@ fn set_wechat(seen: &deeptravel_wechat::Counters) {
     total("wechat_calls_total", "unknown", &seen.calls_unknown);
     total("wechat_answers_rejected_total", "unverified", &seen.answers_unverified);
     total("wechat_answers_rejected_total", "signtest", &seen.answers_signtest);
+    describe_counter!(
+        "wechat_configuration_faults_total",
+        "Answers saying that our key, clock, rights or account are wrong"
+    );
+    counter!("wechat_configuration_faults_total").absolute(seen.configuration_faults.load(Ordering::Relaxed));
     total("wechat_notifications_total", "accepted", &seen.notifications_accepted);
     total("wechat_notifications_total", "unverified", &seen.notifications_unverified);
     total("wechat_notifications_total", "signtest", &seen.notifications_signtest);
     total("wechat_notifications_total", "malformed", &seen.notifications_malformed);
+    total("wechat_notifications_total", "old protocol", &seen.notifications_old_protocol);
 }
 
 fn show(name: &'static str, what: &'static str, value: u64) {

@@ -65,19 +65,24 @@ pub async fn read_position(client: &impl GenericClient) -> Result<Option<Journal
     Ok(Some(position))
 }
 
-/// Takes an epoch above the database's and not below `at_least` (the journal's own plus one), and answers it. From now
-/// on [`advance_position`] refuses every process with a lower epoch. Two processes never get the same one.
+/// Takes an epoch above the database's and not below `found.epoch` (the journal's own plus one), if the tables still hold
+/// `found.journal_id` up to `found.position`, and answers it. From now on [`advance_position`] refuses every process with
+/// a lower epoch. Two processes never get the same one.
 ///
 /// # Errors
-/// [`PositionError::OtherJournal`] when the projected tables belong to another journal; nothing is changed then.
-pub async fn claim_epoch(client: &impl GenericClient, journal_id: Uuid, at_least: u64) -> Result<u64, PositionError> {
+/// [`PositionError::OtherJournal`] when the projected tables belong to another journal, [`PositionError::Moved`] when
+/// somebody still projects into them; nothing is changed then.
+pub async fn claim_epoch(client: &impl GenericClient, found: JournalPosition) -> Result<u64, PositionError> {
     let statement = client.prepare_cached(CLAIM_EPOCH).await?;
-    let least = to_sql(at_least)?;
-    match client.query_opt(&statement, &[&journal_id, &least]).await? {
+    let (position, least) = (to_sql(found.position)?, to_sql(found.epoch)?);
+    match client.query_opt(&statement, &[&found.journal_id, &position, &least]).await? {
         Some(row) => from_sql(row.try_get("epoch")?),
         None => Err(match read_position(client).await? {
-            Some(held) => PositionError::OtherJournal { ours: journal_id, found: held.journal_id },
             None => PositionError::Unclaimed,
+            Some(held) if held.journal_id != found.journal_id => {
+                PositionError::OtherJournal { ours: found.journal_id, found: held.journal_id }
+            }
+            Some(held) => PositionError::Moved { expected: found.position, found: held.position },
         }),
     }
 }

@@ -116,6 +116,7 @@ fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client
     .with_context(|| format!("the WeChat simulator on port {port}"))?;
     let client = Client::new(WechatConfig {
         base_url: simulator.base_url(),
+        failover_base_url: None,
         api_base_url: simulator.base_url(),
         appid: APPID.to_owned(),
         app_secret: secrets.app_secret.clone(),
@@ -125,7 +126,9 @@ fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client
         api_v3_key: secrets.api_v3_key.clone(),
         public_key_id: simulator.public_key_id.clone(),
         public_key_pem: simulator.public_key_pem.clone(),
+        certificates: config.wechat.certificates,
         notify_url: format!("http://{listen}/payments/wechat/notify"),
+        refund_notify_url: format!("http://{listen}/payments/wechat/refund-notify"),
     })
     .map_err(|error| anyhow::anyhow!("demo WeChat: {}: {}", error.field, error.problem))?;
     Ok((client, Some(simulator)))

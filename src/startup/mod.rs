@@ -6,13 +6,14 @@
 mod demo;
 mod secrets;
 mod serve;
+mod takeover;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use deeptravel_actors::clock::Clock;
 use deeptravel_actors::engine::{Engine, Parts};
 use deeptravel_actors::journal::{Journal, Opened, Position, Retention};
@@ -29,7 +30,8 @@ pub use serve::{check, serve};
 
 use crate::config::{self, Config};
 use crate::embedded::{self, Cluster};
-use crate::postgres::{self, Backoff, Database, Lane, Session, Store, StoreError, outages_outside};
+use crate::postgres::{self, Backoff, Database, Store};
+use takeover::{Held, fenced, take_over};
 
 /// Shortest password of an account of staff.
 pub const PASSWORD_CHARS_MIN: usize = 12;
@@ -41,10 +43,6 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 const IO_SHUTDOWN: Duration = Duration::from_secs(1);
 /// How often the private Postgres is looked after.
 const CLUSTER_CHECK: Duration = Duration::from_millis(500);
-/// How often a server looks whether it still has the database: what it answers in between, after another took it over
-/// from a copy of its data directory, only its own journal knows. By the same question it learns that the database has
-/// gone or hangs, also when nobody else asks.
-const FENCE_CHECK: Duration = Duration::from_secs(1);
 /// How often projected segments are considered for deletion: when space is short, sales wait for it.
 const RETENTION_CHECK: Duration = Duration::from_secs(1);
 
@@ -58,7 +56,7 @@ pub struct Core {
     projection: Option<JoinHandle<Result<(), ProjectionHalted>>>,
     cluster: Option<Arc<Cluster>>,
     stopping: Arc<AtomicBool>,
-    epoch: u64,
+    held: Held,
     io: Io,
 }
 
@@ -70,12 +68,13 @@ impl Core {
         let (cluster, database_config) = start_database(config)?;
         let (journal, opened) = open_journal(config)?;
         let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
+        io.spawn(clock.clone().follow_wall_clock());
 
         let database = Database::new(io.clone(), &database_config);
         migrate(&io, &database_config).await?;
-        let (store, seen, epoch) = take_over(&database, &journal).await?;
-        let store = Arc::new(store);
-        let (mut projector, projected) = Projector::new(&journal, store.clone(), seen)?;
+        let held = take_over(&database, &journal).await?;
+        let store = Arc::new(Store::new(database.clone(), held.journal_id, held.epoch));
+        let (mut projector, projected) = Projector::new(&journal, store.clone(), held.seen)?;
         let tail = io.spawn(async move {
             projector.catch_up().await?;
             Ok::<Projector, ProjectionHalted>(projector)
@@ -95,7 +94,7 @@ impl Core {
         })
         .await?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let core = Core { engine, database, projected, journal, projection, cluster, stopping, epoch, io: runtime };
+        let core = Core { engine, database, projected, journal, projection, cluster, stopping, held, io: runtime };
         core.look_after(config);
         Ok(core)
     }
@@ -113,9 +112,9 @@ impl Core {
     pub fn fatal(&mut self) -> impl Future<Output = anyhow::Error> + use<> {
         let journal = self.journal.failed();
         let projection = self.projection.take();
-        let (database, epoch) = (self.database.clone(), self.epoch);
+        let (database, held, projected) = (self.database.clone(), self.held, self.projected.clone());
         async move {
-            let fenced = fenced(&database, epoch);
+            let fenced = fenced(&database, held, &projected);
             let projecting = async {
                 match projection {
                     Some(task) => task.await,
@@ -216,6 +215,11 @@ impl Drop for Io {
     }
 }
 
+/// Whatever is younger is kept. Nothing is old enough to be deleted while the clock cannot be trusted (rule 15).
+fn kept_since(clock: &Clock, hours: u32) -> Timestamp {
+    if clock.is_trusted() { clock.now().plus_seconds(-3600 * i64::from(hours)) } else { Timestamp::from_ms(i64::MIN) }
+}
+
 /// Deletes projected segments that nobody wants any more; without space for sales also such as retention would keep.
 async fn release_segments(
     journal: Journal,
@@ -228,7 +232,7 @@ async fn release_segments(
     while journal.failure().is_none() {
         tick.tick().await;
         let (journal, up_to) = (journal.clone(), *projected.borrow());
-        let since_ms = engine.now().plus_seconds(-3600 * i64::from(config.retain_hours)).as_ms();
+        let since_ms = kept_since(&engine.services().clock, config.retain_hours).as_ms();
         let retention = Retention { bytes_max: config.retain_bytes, since_ms };
         let was_rationed = journal.space().is_rationed();
         let releasing = tokio::task::spawn_blocking(move || journal.release(up_to, retention)).await;
@@ -301,62 +305,6 @@ async fn migrate(io: &Handle, config: &tokio_postgres::Config) -> anyhow::Result
     }
 }
 
-/// Compares journal and database, and takes an epoch above both (rule 14).
-async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result<(Store, Position, u64)> {
-    let stored =
-        patiently(database, |session| async move { outages_outside(postgres::read_position(&*session).await) })
-            .await??;
-    let seen = match stored {
-        Some(stored) if stored.journal_id != journal.id() && stored.position > 0 => {
-            bail!("the database belongs to journal {}, this one is {}", stored.journal_id, journal.id());
-        }
-        Some(stored) => Position(stored.position),
-        None => Position::NOTHING,
-    };
-    journal.check_seen(seen)?;
-    let (id, at_least) = (journal.id(), journal.epoch() + 1);
-    let claim =
-        move |session: Session| async move { outages_outside(postgres::claim_epoch(&*session, id, at_least).await) };
-    let epoch = patiently(database, claim).await??;
-    journal.set_epoch(epoch)?;
-    Ok((Store::new(database.clone(), id, epoch), seen, epoch))
-}
-
-/// Asks Postgres, and waits for it while it is away.
-async fn patiently<T, F, Fut>(database: &Database, job: F) -> anyhow::Result<T>
-where
-    T: Send + 'static,
-    F: Fn(Session) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
-{
-    let mut backoff = Backoff::default();
-    loop {
-        match database.run(Lane::Projection, job.clone()).await {
-            Err(StoreError::Unavailable(why)) => {
-                tracing::warn!(%why, "The start waits for the database: {why}");
-                backoff.pause().await;
-            }
-            answered => return Ok(answered?),
-        }
-    }
-}
-
-/// Resolves when the database says that another server has taken it over. While Postgres is away nobody can.
-async fn fenced(database: &Database, epoch: u64) -> anyhow::Error {
-    let mut tick = tokio::time::interval(FENCE_CHECK);
-    loop {
-        tick.tick().await;
-        let read = database
-            .run(Lane::Wakes, |session| async move { outages_outside(postgres::read_position(&*session).await) })
-            .await;
-        if let Ok(Ok(Some(found))) = read
-            && found.epoch != epoch
-        {
-            return anyhow::anyhow!("another server has taken the database over: epoch {} after {epoch}", found.epoch);
-        }
-    }
-}
-
 /// A directory that only we can read.
 fn create_private(dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
@@ -365,4 +313,19 @@ fn create_private(dir: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("creating {}", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_15_nothing_is_old_enough_while_the_clocks_disagree() {
+        let clock = Clock::start(None);
+        let hours = clock.now().ms_since(kept_since(&clock, 48)) / 3_600_000;
+        assert!((48..=49).contains(&hours), "{hours} hours");
+
+        let an_hour_on = clock.now().plus_seconds(3600);
+        assert_eq!(kept_since(&Clock::start(Some(an_hour_on)), 48), Timestamp::from_ms(i64::MIN));
+    }
 }

@@ -13,8 +13,10 @@ mod rows;
 mod server;
 mod shop;
 mod trial;
+mod wall;
 
 mod stories {
+    mod clock;
     mod gate_away;
     mod journal_full;
     pub mod kill;

@@ -1,10 +1,12 @@
 //! One server process and the world around it.
 
-use std::io::{BufRead, BufReader, Write as _};
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -96,44 +98,93 @@ impl World {
         self.dir.path().join("data")
     }
 
+    /// How the server is started; to be changed before it is.
+    pub fn launch(&self) -> Launch {
+        Launch {
+            config: self.config.clone(),
+            data_dir: self.data_dir(),
+            listen: self.listen,
+            database_url: self.database_url.clone(),
+            environment: Vec::new(),
+        }
+    }
+
     /// Starts the server and waits until it is ready.
     pub async fn start(&self) -> anyhow::Result<Server> {
-        let started = Instant::now();
+        self.launch().start().await
+    }
+}
+
+/// A server that is about to be started.
+#[derive(Clone)]
+pub struct Launch {
+    config: PathBuf,
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub database_url: Option<String>,
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+impl Launch {
+    pub fn with(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Launch {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub async fn start(&self) -> anyhow::Result<Server> {
+        let mut server = self.spawn()?;
+        server.until_ready().await?;
+        Ok(server)
+    }
+
+    /// Starts the process.
+    pub fn spawn(&self) -> anyhow::Result<Server> {
         let binary = std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_deeptravel").into());
         let mut command = Command::new(binary);
         command
             .arg("demo")
             .args(["--config".as_ref(), self.config.as_os_str()])
-            .args(["--data-dir".as_ref(), self.data_dir().as_os_str()])
+            .args(["--data-dir".as_ref(), self.data_dir.as_os_str()])
             .args(["--listen", &self.listen.to_string()])
             .arg("--timetable")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo"))
-            .stdout(Stdio::piped());
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         match &self.database_url {
             Some(url) => command.env("DATABASE_URL", url),
             None => command.env_remove("DATABASE_URL"),
         };
+        let started = Instant::now();
         let mut child = command.spawn()?;
-        let output = child.stdout.take().context("standard output")?;
-        // Read to the end, so that the server never waits for us.
-        std::thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).for_each(drop));
-        let mut server = Server { child, ready_after: Duration::ZERO };
+        let log = Log::default();
+        log.follow(child.stdout.take().context("standard output")?);
+        log.follow(child.stderr.take().context("standard error")?);
+        Ok(Server { child, started, base_url: format!("http://{}", self.listen), log, ready_after: Duration::ZERO })
+    }
+}
 
-        let client = reqwest::Client::new();
-        let ready = format!("{}/health/ready", self.base_url());
-        while started.elapsed() < START_DEADLINE {
-            if let Ok(response) = client.get(&ready).send().await
-                && response.status().is_success()
-            {
-                server.ready_after = started.elapsed();
-                return Ok(server);
+/// What a server has written.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    /// Read to the end, so that the server never waits for us; shown when the test fails.
+    fn follow(&self, output: impl Read + Send + 'static) {
+        let Log(text) = self.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                let mut text = text.lock().unwrap();
+                text.push_str(&line);
+                text.push('\n');
             }
-            if let Some(status) = server.child.try_wait()? {
-                bail!("the server has ended: {status}");
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        bail!("the server is not ready after {START_DEADLINE:?}");
+        });
+    }
+
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
     }
 }
 
@@ -154,10 +205,32 @@ fn free_address() -> anyhow::Result<SocketAddr> {
 /// A running server. Dropping it kills it.
 pub struct Server {
     child: Child,
+    started: Instant,
+    base_url: String,
+    pub log: Log,
     pub ready_after: Duration,
 }
 
 impl Server {
+    /// Waits until the server is ready.
+    pub async fn until_ready(&mut self) -> anyhow::Result<()> {
+        let client = reqwest::Client::new();
+        let ready = format!("{}/health/ready", self.base_url);
+        while self.started.elapsed() < START_DEADLINE {
+            if let Ok(response) = client.get(&ready).send().await
+                && response.status().is_success()
+            {
+                self.ready_after = self.started.elapsed();
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server has ended: {status}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        bail!("the server is not ready after {START_DEADLINE:?}");
+    }
+
     /// How the server ended by itself; `None` if it has not within the deadline.
     pub async fn ended(&mut self, deadline: Duration) -> anyhow::Result<Option<ExitStatus>> {
         let since = Instant::now();

@@ -133,6 +133,13 @@ impl Shop {
         response.ok().map(|response| response.status())
     }
 
+    /// A figure of `/metrics`, without labels.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let response = self.client.get(format!("{}/metrics", self.base)).send().await.ok()?;
+        let text = response.text().await.ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.parse().ok()
+    }
+
     /// The number under which the order can be paid.
     pub async fn open_payment(&self, token: &str, order: &str) -> Answered<Option<String>> {
         let (status, answer) =

@@ -6,70 +6,80 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::header::{ACCEPT, USER_AGENT};
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
-use crate::config::{Checked, Config, ConfigError};
+use crate::certificates::{CERTIFICATES_EVERY, CERTIFICATES_GAP, Downloads};
+use crate::config::{Certificates, Checked, Config, ConfigError};
 use crate::counters::Counters;
-use crate::crypto::{ApiV3Key, CryptoFailure, SigningKey, VerifyingKey, random_nonce};
-use crate::error::{CallError, LoginError, UnknownReason, code, normalise_code, short_message};
+use crate::crypto::{ApiV3Key, CryptoFailure, VerifyingKey};
+use crate::error::{Advice, CallError, LoginError, Operation, UnknownReason};
 use crate::login::{self, Session};
 use crate::model::{
     CreateAmount, CreateBody, CreatePayer, CreateRequest, PayParams, PrepayId, Transaction, clean_description, is_word,
     rfc3339_china,
 };
 use crate::notification::{self, Notification, NotificationError};
-use crate::verify::{self, KeyRing, NotificationHeaders, SIGNATURE_TYPE, VerifyError};
+use crate::refund::{self, Refund, RefundRequest};
+use crate::transport::{AGENT, Hosts, JSON, Signer, Target, Transport, http_client, read_body};
+use crate::verify::{KeyRing, NotificationHeaders, VerifyError};
 
-/// A call takes this long at most, connecting included. WeChat answers within a second or two; a traveller waits for
-/// the create call, and a longer wait would only delay the replay.
+/// A call takes this long at most, connecting and the second host included. WeChat answers within a second or two; a
+/// traveller waits for the create call, and a longer wait would only delay the replay.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connecting takes this long at most, so that a dead address leaves time for nothing else to be blamed.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Idle connections are dropped after this time: WeChat closes its end after about 8 s, and a request written into a
-/// closing connection has an unknown outcome.
-pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(7);
-/// Largest answer that is read, in bytes; a transaction with all its promotions is below 10 KiB.
-pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
-
-const AGENT: &str = concat!("deeptravel-wechat/", env!("CARGO_PKG_VERSION"));
-const JSON: &str = "application/json";
 /// Longest code of an error that is taken for one, in characters.
 const MAX_CODE: usize = 64;
 
 /// The WeChat client of one merchant and one mini program. Cheap to clone; calls run on the caller's tokio runtime,
 /// which must stay the same (idle connections belong to it).
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(pub(crate) Arc<Inner>);
 
-struct Inner {
-    http: reqwest::Client,
-    base: Url,
+/// How long and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Of a call, everything included.
+    pub timeout: Duration,
+    /// From one download of certificates to the next.
+    pub certificates_every: Duration,
+    /// Least time between two downloads, whatever happens.
+    pub certificates_gap: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { timeout: REQUEST_TIMEOUT, certificates_every: CERTIFICATES_EVERY, certificates_gap: CERTIFICATES_GAP }
+    }
+}
+
+pub(crate) struct Inner {
+    pub(crate) transport: Transport,
+    /// Of a whole call.
+    pub(crate) timeout: Duration,
     api_base: Url,
-    signing_key: SigningKey,
-    api_v3_key: ApiV3Key,
-    keys: KeyRing,
-    counters: Counters,
-    config: Public,
+    pub(crate) api_v3_key: ApiV3Key,
+    pub(crate) keys: KeyRing,
+    /// `None` when no certificates are to be used.
+    pub(crate) downloads: Option<Downloads>,
+    pub(crate) config: Public,
 }
 
 /// What of the configuration is needed after the check, and is no key.
-struct Public {
+pub(crate) struct Public {
     appid: String,
     app_secret: String,
-    mchid: String,
-    merchant_serial: String,
-    /// Tells WeChat which key to sign its answers with.
-    key_id: String,
+    /// Of the public key, if there is one.
+    pub(crate) key_id: Option<String>,
     notify_url: String,
+    refund_notify_url: String,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("base", &self.0.base.as_str())
-            .field("mchid", &self.0.config.mchid)
+            .field("hosts", &self.0.transport.hosts)
+            .field("mchid", &self.mchid())
             .finish_non_exhaustive()
     }
 }
@@ -82,22 +92,45 @@ impl Client {
 
     /// Like [`Client::new`] with another limit on each call.
     pub fn with_timeout(config: Config, timeout: Duration) -> Result<Self, ConfigError> {
-        let Checked { base, api_base, signing_key, api_v3_key, public_key } = config.check()?;
+        Self::with_pace(config, Pace { timeout, ..Pace::default() })
+    }
+
+    /// Like [`Client::new`] at another pace.
+    pub fn with_pace(config: Config, pace: Pace) -> Result<Self, ConfigError> {
+        let Pace { timeout, certificates_every, certificates_gap } = pace;
+        let Checked { base, failover_base, api_base, signing_key, api_v3_key, public_key } = config.check()?;
         // Plain http is accepted on loopback only.
         let simulated = base.scheme() == "http" && api_base.scheme() == "http";
         let http =
             http_client(timeout, simulated).map_err(|error| ConfigError::new("base_url", error.without_url()))?;
         let keys = KeyRing::default();
-        keys.insert(config.public_key_id.clone(), public_key);
-        let Config { appid, app_secret, mchid, merchant_serial, public_key_id, notify_url, .. } = config;
-        let config = Public { appid, app_secret, mchid, merchant_serial, key_id: public_key_id, notify_url };
-        let counters = Counters::default();
-        Ok(Self(Arc::new(Inner { http, base, api_base, signing_key, api_v3_key, keys, counters, config })))
+        let key_id = public_key.map(|(id, key)| {
+            keys.insert(id.clone(), key);
+            id
+        });
+        let downloads = match config.certificates {
+            Certificates::Auto => Some(Downloads::new(certificates_every, certificates_gap)),
+            Certificates::Off => None,
+        };
+        let transport = Transport {
+            http,
+            hosts: Hosts::new(base, failover_base),
+            signer: Signer { key: signing_key, mchid: config.mchid, serial: config.merchant_serial },
+            counters: Counters::default(),
+        };
+        let config = Public {
+            appid: config.appid,
+            app_secret: config.app_secret,
+            key_id,
+            notify_url: config.notify_url,
+            refund_notify_url: config.refund_notify_url,
+        };
+        Ok(Self(Arc::new(Inner { transport, timeout, api_base, api_v3_key, keys, downloads, config })))
     }
 
     /// What this client has seen so far.
     pub fn counters(&self) -> &Counters {
-        &self.0.counters
+        &self.0.transport.counters
     }
 
     pub fn appid(&self) -> &str {
@@ -105,11 +138,10 @@ impl Client {
     }
 
     pub fn mchid(&self) -> &str {
-        &self.0.config.mchid
+        &self.0.transport.signer.mchid
     }
 
-    /// Accepts answers and notifications signed by one more key: during WeChat's switch from certificates to public
-    /// keys both arrive side by side.
+    /// Accepts answers and notifications signed by one more key, for good: a public key that will replace ours.
     pub fn add_verification_key(&self, serial: &str, public_key_pem: &str) -> Result<(), ConfigError> {
         let key = VerifyingKey::from_pem(public_key_pem).map_err(|error| ConfigError::new("public_key_pem", error))?;
         self.0.keys.insert(serial.to_owned(), key);
@@ -122,7 +154,7 @@ impl Client {
         let config = &self.0.config;
         let body = CreateBody {
             appid: &config.appid,
-            mchid: &config.mchid,
+            mchid: self.mchid(),
             description: clean_description(&request.description),
             out_trade_no: &request.out_trade_no,
             time_expire: rfc3339_china(request.time_expire),
@@ -135,15 +167,15 @@ impl Client {
     }
 
     /// Creates the transaction, or gets it again: the same bytes while unpaid give a prepay id, changed ones are
-    /// refused with [`code::OUT_TRADE_NO_USED`] or [`code::INVALID_REQUEST`].
+    /// refused with [`crate::code::OUT_TRADE_NO_USED`] or [`crate::code::INVALID_REQUEST`].
     pub async fn create_jsapi(&self, body: &[u8]) -> Result<PrepayId, CallError> {
         #[derive(Deserialize)]
         struct Created {
             prepay_id: String,
         }
 
-        let url = self.0.url(&["v3", "pay", "transactions", "jsapi"]);
-        let answer = self.0.call(Method::POST, url, body.to_vec(), StatusCode::OK).await?;
+        let target = Target { path: &["v3", "pay", "transactions", "jsapi"], query: None };
+        let answer = self.0.call(Operation::Create, target, Some(body)).await?;
         let created: Created = serde_json::from_slice(&answer).map_err(|_| UnknownReason::Malformed("no prepay_id"))?;
         let prepay_id = PrepayId::parse(&created.prepay_id).ok_or(UnknownReason::Malformed("prepay_id is not one"))?;
         Ok(prepay_id)
@@ -151,9 +183,9 @@ impl Client {
 
     /// The transaction as WeChat sees it now; [`CallError::NotFound`] when it was never created.
     pub async fn query(&self, out_trade_no: &str) -> Result<Transaction, CallError> {
-        let mut url = self.0.url(&["v3", "pay", "transactions", "out-trade-no", out_trade_no]);
-        url.query_pairs_mut().append_pair("mchid", &self.0.config.mchid);
-        let answer = self.0.call(Method::GET, url, Vec::new(), StatusCode::OK).await?;
+        let path = &["v3", "pay", "transactions", "out-trade-no", out_trade_no];
+        let target = Target { path, query: Some(("mchid", self.mchid())) };
+        let answer = self.0.call(Operation::Query, target, None).await?;
         let transaction: Transaction =
             serde_json::from_slice(&answer).map_err(|_| UnknownReason::Malformed("not a transaction"))?;
         if transaction.out_trade_no != out_trade_no {
@@ -165,10 +197,32 @@ impl Client {
     /// Asks WeChat to close the transaction. Success is no proof that nothing was paid: query before freeing anything
     /// (R3). On any error, query too.
     pub async fn close(&self, out_trade_no: &str) -> Result<(), CallError> {
-        let url = self.0.url(&["v3", "pay", "transactions", "out-trade-no", out_trade_no, "close"]);
-        let body = serde_json::json!({ "mchid": self.0.config.mchid }).to_string();
-        self.0.call(Method::POST, url, body.into_bytes(), StatusCode::NO_CONTENT).await?;
+        let path = &["v3", "pay", "transactions", "out-trade-no", out_trade_no, "close"];
+        let body = serde_json::json!({ "mchid": self.mchid() }).to_string();
+        self.0.call(Operation::Close, Target { path, query: None }, Some(body.as_bytes())).await?;
         Ok(())
+    }
+
+    /// The exact bytes of a refund call. The same request gives the same bytes; journal them before calling
+    /// [`Client::refund`] and replay them unchanged (R9).
+    pub fn refund_body(&self, request: &RefundRequest) -> Vec<u8> {
+        request.body(&self.0.config.refund_notify_url)
+    }
+
+    /// Asks for a refund, or gets it again: the same bytes move money once. Success means accepted, not done; the
+    /// refund's status says how far it is. After an unknown outcome query, and repeat the same bytes when it is not
+    /// there.
+    pub async fn refund(&self, body: &[u8]) -> Result<Refund, CallError> {
+        let target = Target { path: &["v3", "refund", "domestic", "refunds"], query: None };
+        let answer = self.0.call(Operation::Refund, target, Some(body)).await?;
+        read_refund(&answer, refund::number_of(body).as_deref())
+    }
+
+    /// The refund as WeChat sees it now; [`CallError::NotFound`] when it was never accepted.
+    pub async fn query_refund(&self, out_refund_no: &str) -> Result<Refund, CallError> {
+        let target = Target { path: &["v3", "refund", "domestic", "refunds", out_refund_no], query: None };
+        let answer = self.0.call(Operation::QueryRefund, target, None).await?;
+        read_refund(&answer, Some(out_refund_no))
     }
 
     /// Exchanges a mini program's login code for the openid.
@@ -181,7 +235,7 @@ impl Client {
             .append_pair("js_code", js_code)
             .append_pair("grant_type", "authorization_code");
         // The address holds the secret, so no error that could carry it leaves this function.
-        let request = self.0.http.get(url).header(USER_AGENT, AGENT).header(ACCEPT, JSON);
+        let request = self.0.transport.http.get(url).header(USER_AGENT, AGENT).header(ACCEPT, JSON);
         let response = request.send().await.map_err(|error| LoginError::Unavailable((&error).into()))?;
         let status = response.status();
         if status != StatusCode::OK {
@@ -192,16 +246,18 @@ impl Client {
     }
 
     /// The signed arguments of `wx.requestPayment`. Deterministic in its arguments; `timestamp` is Unix seconds, `nonce`
-    /// at most 32 characters ([`random_nonce`]). Signing again for a retry is cheap and welcome.
+    /// at most 32 characters ([`crate::random_nonce`]). Signing again for a retry is cheap and welcome.
     pub fn pay_params(&self, prepay_id: &PrepayId, timestamp: i64, nonce: &str) -> Result<PayParams, CryptoFailure> {
         let app_id = self.0.config.appid.clone();
         let time_stamp = timestamp.to_string();
         let package = format!("prepay_id={}", prepay_id.as_str());
-        let pay_sign = self.0.signing_key.sign(format!("{app_id}\n{time_stamp}\n{nonce}\n{package}\n").as_bytes())?;
+        let pay_sign =
+            self.0.transport.signer.key.sign(format!("{app_id}\n{time_stamp}\n{nonce}\n{package}\n").as_bytes())?;
         Ok(PayParams { app_id, time_stamp, nonce_str: nonce.to_owned(), package, sign_type: "RSA", pay_sign })
     }
 
-    /// Verifies and decrypts a callback. `raw` must be the bytes as received (R-PAY-06).
+    /// Verifies and decrypts a callback. `raw` must be the bytes as received (R-PAY-06). A certificate that we do not
+    /// have is downloaded in the background; WeChat repeats the callback meanwhile.
     pub fn verify_notification(
         &self,
         headers: &NotificationHeaders<'_>,
@@ -209,11 +265,15 @@ impl Client {
         now: Timestamp,
     ) -> Result<Notification, NotificationError> {
         let result = notification::open(&self.0.keys, &self.0.api_v3_key, headers, raw, now);
-        let counters = &self.0.counters;
+        if result == Err(NotificationError::UnknownSerial) {
+            self.0.miss_certificate(headers.serial);
+        }
+        let counters = &self.0.transport.counters;
         Counters::add(match &result {
             Ok(_) => &counters.notifications_accepted,
             Err(NotificationError::SignTest) => &counters.notifications_signtest,
             Err(NotificationError::Malformed(_)) => &counters.notifications_malformed,
+            Err(NotificationError::OldProtocol) => &counters.notifications_old_protocol,
             Err(_) => &counters.notifications_unverified,
         });
         result
@@ -221,147 +281,87 @@ impl Client {
 }
 
 impl Inner {
-    /// The segments are percent-encoded, so an order number cannot change which address is called.
-    fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.clear().extend(segments);
-        }
-        url
-    }
-
-    async fn call(&self, method: Method, url: Url, body: Vec<u8>, success: StatusCode) -> Result<Vec<u8>, CallError> {
-        let result = self.exchange(method, url, body, success).await;
-        let counters = &self.counters;
+    /// Answers the verified body of the operation's success.
+    async fn call(&self, operation: Operation, target: Target<'_>, body: Option<&[u8]>) -> Result<Vec<u8>, CallError> {
+        let exchange = tokio::time::timeout(self.timeout, self.exchange(operation, target, body));
+        let result = exchange.await.unwrap_or(Err(UnknownReason::Timeout.into()));
+        let counters = &self.transport.counters;
         Counters::add(match &result {
             Ok(_) => &counters.calls_succeeded,
             Err(CallError::Refused { .. } | CallError::NotFound) => &counters.calls_refused,
             Err(CallError::Unknown { .. }) => &counters.calls_unknown,
         });
-        match &result {
-            Err(CallError::Unknown { reason: UnknownReason::Unverified(VerifyError::SignTest) }) => {
-                Counters::add(&counters.answers_signtest);
-            }
-            Err(CallError::Unknown { reason: UnknownReason::Unverified(_) }) => {
-                Counters::add(&counters.answers_unverified);
-            }
-            _ => {}
+        if result.as_ref().is_err_and(|error| error.advice() == Advice::Configuration) {
+            Counters::add(&counters.configuration_faults);
+        }
+        if let Err(CallError::Unknown { reason: UnknownReason::Unverified(error) }) = &result {
+            self.count_unverified(*error);
         }
         result
     }
 
+    pub(crate) fn count_unverified(&self, error: VerifyError) {
+        let counters = &self.transport.counters;
+        Counters::add(match error {
+            VerifyError::SignTest => &counters.answers_signtest,
+            _ => &counters.answers_unverified,
+        });
+    }
+
+    /// Tells WeChat which key to sign its answer with; it may still use another.
+    pub(crate) fn answer_serial(&self) -> Option<String> {
+        self.config.key_id.clone().or_else(|| self.keys.newest_certificate(Timestamp::now()))
+    }
+
     async fn exchange(
         &self,
-        method: Method,
-        url: Url,
-        body: Vec<u8>,
-        success: StatusCode,
+        operation: Operation,
+        target: Target<'_>,
+        body: Option<&[u8]>,
     ) -> Result<Vec<u8>, CallError> {
-        let authorization = self.authorization(&method, &url, &body).map_err(|CryptoFailure| UnknownReason::Signing)?;
-        let mut request = self
-            .http
-            .request(method, url)
-            .header(AUTHORIZATION, authorization)
-            .header(ACCEPT, JSON)
-            .header(USER_AGENT, AGENT)
-            .header(verify::SERIAL, &self.config.key_id);
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, JSON).body(body);
+        let answer = self.transport.send(target, body, self.answer_serial().as_deref()).await?;
+        if !answer.status.is_success() {
+            return Err(failure(operation, answer.status, &answer.body));
         }
-        let response = request.send().await.map_err(|error| UnknownReason::from(&error))?;
-        let status = response.status();
-        let headers = response.headers().clone();
-        let body = read_body(response).await?;
-        if !status.is_success() {
-            return Err(refusal(status, &body));
+        self.verify(&answer).await.map_err(UnknownReason::Unverified)?;
+
+        if answer.status == success(operation) {
+            Ok(answer.body)
+        } else {
+            Err(failure(operation, answer.status, &answer.body))
         }
-        self.keys.verify(&signed_headers(&headers), &body, Timestamp::now()).map_err(UnknownReason::Unverified)?;
-
-        if status == success { Ok(body) } else { Err(refusal(status, &body)) }
-    }
-
-    /// The `Authorization` header: method, target as sent, time, nonce and body, each ended by a line feed, signed.
-    fn authorization(&self, method: &Method, url: &Url, body: &[u8]) -> Result<String, CryptoFailure> {
-        let timestamp = Timestamp::now().as_second();
-        let nonce = random_nonce();
-        let mut message = format!("{method}\n{}\n{timestamp}\n{nonce}\n", request_target(url)).into_bytes();
-        message.extend_from_slice(body);
-        message.push(b'\n');
-        let signature = self.signing_key.sign(&message)?;
-        Ok(format!(
-            "{SIGNATURE_TYPE} mchid=\"{}\",nonce_str=\"{nonce}\",signature=\"{signature}\",timestamp=\"{timestamp}\",\
-             serial_no=\"{}\"",
-            self.config.mchid, self.config.merchant_serial
-        ))
     }
 }
 
-fn http_client(timeout: Duration, simulated: bool) -> reqwest::Result<reqwest::Client> {
-    let builder = reqwest::Client::builder()
-        .timeout(timeout)
-        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never());
-    // A proxy of the environment must not stand between us and a simulator on this machine, and plain http needs none of
-    // the system's certificates, which may not be installed.
-    if simulated { builder.no_proxy().tls_certs_only([]).build() } else { builder.build() }
-}
-
-/// Path and query in the percent-encoded form that goes over the wire.
-fn request_target(url: &Url) -> String {
-    match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    }
-}
-
-async fn read_body(mut response: Response) -> Result<Vec<u8>, UnknownReason> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| UnknownReason::from(&error))? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(UnknownReason::Malformed("answer too large"));
+fn success(operation: Operation) -> StatusCode {
+    match operation {
+        Operation::Close => StatusCode::NO_CONTENT,
+        Operation::Create | Operation::Query | Operation::Refund | Operation::QueryRefund | Operation::Certificates => {
+            StatusCode::OK
         }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// The headers an answer was signed with.
-fn signed_headers(headers: &HeaderMap) -> NotificationHeaders<'_> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    NotificationHeaders {
-        timestamp: text(verify::TIMESTAMP),
-        nonce: text(verify::NONCE),
-        signature: text(verify::SIGNATURE),
-        serial: text(verify::SERIAL),
-        signature_type: text(verify::TYPE),
     }
 }
 
-/// What an answer means that is not the success of its operation. Only an error body with a code, below 500 and not a
-/// rate limit, is a definite word: a bare status may come from anything between us and WeChat.
-fn refusal(status: StatusCode, body: &[u8]) -> CallError {
-    #[derive(Deserialize)]
+/// What an answer means that is not the success of its operation. Without a code in it, it is no word of WeChat's.
+pub(crate) fn failure(operation: Operation, status: StatusCode, body: &[u8]) -> CallError {
+    #[derive(Default, Deserialize)]
     struct ErrorBody {
         code: String,
         #[serde(default)]
         message: String,
     }
 
-    let unclear = status.is_server_error() || status.is_redirection();
-    let retry = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
     let error = serde_json::from_slice::<ErrorBody>(body).ok().filter(|error| is_word(&error.code, MAX_CODE));
-    match error {
-        Some(error) if !unclear && !retry => {
-            let code = normalise_code(&error.code);
-            if status == StatusCode::NOT_FOUND && code == code::ORDER_NOT_EXIST {
-                return CallError::NotFound;
-            }
-            CallError::Refused { status: status.as_u16(), code, message: short_message(&error.message) }
-        }
-        _ => UnknownReason::Status(status.as_u16()).into(),
+    let error = error.unwrap_or_default();
+    CallError::of_answer(operation, status.as_u16(), &error.code, &error.message)
+}
+
+fn read_refund(answer: &[u8], number: Option<&str>) -> Result<Refund, CallError> {
+    let refund: Refund = serde_json::from_slice(answer).map_err(|_| UnknownReason::Malformed("not a refund"))?;
+    if number.is_some_and(|number| refund.out_refund_no != number) {
+        return Err(UnknownReason::Malformed("another refund").into());
     }
+    Ok(refund)
 }
 
 #[cfg(test)]
@@ -371,16 +371,21 @@ mod tests {
     #[test]
     fn only_a_providers_word_is_a_refusal() {
         let paid = br#"{"code":"ORDER_PAID","message":"paid"}"#;
-        let refused = |status, code: &str| CallError::Refused { status, code: code.into(), message: "paid".into() };
+        let refused = |status| CallError::Refused {
+            status,
+            code: "ORDERPAID".into(),
+            message: "paid".into(),
+            advice: Advice::QueryPaid,
+        };
 
-        assert_eq!(refusal(StatusCode::BAD_REQUEST, paid), refused(400, code::ORDER_PAID));
-        assert_eq!(refusal(StatusCode::ACCEPTED, paid), refused(202, code::ORDER_PAID));
+        assert_eq!(failure(Operation::Close, StatusCode::BAD_REQUEST, paid), refused(400));
+        assert_eq!(failure(Operation::Close, StatusCode::ACCEPTED, paid), refused(202));
         for status in [302, 408, 429, 500, 502, 503] {
             let unknown = CallError::Unknown { reason: UnknownReason::Status(status) };
-            assert_eq!(refusal(StatusCode::from_u16(status).unwrap(), paid), unknown);
+            assert_eq!(failure(Operation::Close, StatusCode::from_u16(status).unwrap(), paid), unknown);
         }
         for body in [&b""[..], b"<html>", b"{}", br#"{"code":""}"#, br#"{"code":"A\u0000"}"#] {
-            assert_eq!(refusal(StatusCode::NOT_FOUND, body), UnknownReason::Status(404).into());
+            assert_eq!(failure(Operation::Close, StatusCode::NOT_FOUND, body), UnknownReason::Status(404).into());
         }
     }
 
@@ -388,8 +393,9 @@ mod tests {
     fn not_found_needs_both_the_status_and_the_code() {
         for code in ["ORDER_NOT_EXIST", "ORDERNOTEXIST"] {
             let body = format!(r#"{{"code":"{code}","message":""}}"#);
-            assert_eq!(refusal(StatusCode::NOT_FOUND, body.as_bytes()), CallError::NotFound);
-            assert!(matches!(refusal(StatusCode::BAD_REQUEST, body.as_bytes()), CallError::Refused { .. }));
+            assert_eq!(failure(Operation::Query, StatusCode::NOT_FOUND, body.as_bytes()), CallError::NotFound);
+            let elsewhere = failure(Operation::Query, StatusCode::BAD_REQUEST, body.as_bytes());
+            assert!(matches!(elsewhere, CallError::Refused { .. }));
         }
     }
 }

@@ -4,9 +4,10 @@
 //! answer is worth and no more: a refusal, "no such order", or *unknown*. What follows from it (replay, query, close)
 //! is decided by the caller, who journals the create body before it is sent and repeats exactly those bytes.
 //!
-//! Deliberately absent: failover to the second host, refunds, bills, platform certificates (the key ring is ready for
-//! them: [`Client::add_verification_key`]), subscribe messages.
+//! Deliberately absent: bills, the refund of a dead card (`apply-abnormal-refund`, done in the merchant's console),
+//! encrypted fields, subscribe messages.
 
+mod certificates;
 mod client;
 mod config;
 mod counters;
@@ -17,15 +18,20 @@ pub mod keys;
 mod login;
 mod model;
 mod notification;
+mod refund;
 pub mod simulator;
+mod transport;
 mod verify;
 
-pub use client::{CONNECT_TIMEOUT, Client, MAX_ANSWER_BYTES, POOL_IDLE_TIMEOUT, REQUEST_TIMEOUT};
-pub use config::{Config, ConfigError};
+pub use certificates::{CERTIFICATES_EVERY, CERTIFICATES_GAP, CertificatesError, CertificatesLoaded};
+pub use client::{Client, Pace, REQUEST_TIMEOUT};
+pub use config::{Certificates, Config, ConfigError, official_failover};
 pub use counters::Counters;
 pub use crypto::{CryptoFailure, random_nonce};
-pub use error::{CallError, LoginError, UnknownReason, code};
+pub use error::{Advice, CallError, LoginError, Operation, UnknownReason, advise, code};
 pub use login::Session;
 pub use model::{Amount, CreateRequest, PayParams, Payer, PrepayId, TradeState, Transaction};
 pub use notification::{MAX_NOTIFICATION_BYTES, Notification, NotificationError, Resource};
+pub use refund::{Refund, RefundAmount, RefundNotice, RefundRequest, RefundStatus};
+pub use transport::{CONNECT_TIMEOUT, FAILOVER_STAYS, MAX_ANSWER_BYTES, POOL_IDLE_TIMEOUT};
 pub use verify::{MAX_CLOCK_SKEW_SECONDS, NotificationHeaders, VerifyError};

@@ -62,9 +62,13 @@ pub(crate) fn rfc3339_china(time: Timestamp) -> String {
     seconds.display_with_offset(CHINA).to_string()
 }
 
-/// WeChat takes characters of the basic plane only, and a line of text has no control characters.
 pub(crate) fn clean_description(text: &str) -> String {
-    text.chars().filter(|c| c.len_utf8() <= 3 && !c.is_control()).take(MAX_DESCRIPTION).collect()
+    clean_text(text, MAX_DESCRIPTION)
+}
+
+/// WeChat takes characters of the basic plane only, and a line of text has no control characters.
+pub(crate) fn clean_text(text: &str, max: usize) -> String {
+    text.chars().filter(|c| c.len_utf8() <= 3 && !c.is_control()).take(max).collect()
 }
 
 /// Whether a text is 1 to `max` visible ASCII characters, as all ids and codes are. Others are not to be stored:
@@ -183,11 +187,11 @@ pub struct Payer {
     pub openid: String,
 }
 
-fn cny() -> String {
+pub(crate) fn cny() -> String {
     "CNY".to_owned()
 }
 
-fn lenient_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+pub(crate) fn lenient_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let text: Option<String> = Option::deserialize(deserializer)?;
     Ok(text.and_then(|text| text.parse().ok()))
 }

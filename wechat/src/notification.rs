@@ -5,9 +5,10 @@
 use jiff::Timestamp;
 
 use crate::crypto::ApiV3Key;
-use crate::envelope::{ALGORITHM, Envelope, ORIGINAL_TRANSACTION, RESOURCE_TYPE};
+use crate::envelope::{ALGORITHM, Envelope, ORIGINAL_REFUND, ORIGINAL_TRANSACTION, RESOURCE_TYPE};
 use crate::error::JsonFault;
 use crate::model::Transaction;
+use crate::refund::{RefundNotice, RefundStatus};
 use crate::verify::{KeyRing, NotificationHeaders, VerifyError};
 
 /// Largest callback body an endpoint should read, in bytes; WeChat's are below 4 KiB.
@@ -27,13 +28,15 @@ pub struct Notification {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
     Transaction(Transaction),
+    /// `REFUND.SUCCESS`, `REFUND.ABNORMAL` or `REFUND.CLOSED`, and the refund says the same of itself.
+    Refund(RefundNotice),
     /// Genuine, but of a kind that this client does not read; acknowledge it so that WeChat stops repeating it.
     Other {
         original_type: String,
     },
 }
 
-/// Why a callback is not accepted. All but `Malformed` are answered 401, `Malformed` 400.
+/// Why a callback is not accepted. `Malformed` and `OldProtocol` are answered 400, all others 401.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotificationError {
     #[error("the signature is wrong")]
@@ -49,6 +52,10 @@ pub enum NotificationError {
     /// One of WeChat's own probes with a deliberately wrong signature; the real one follows.
     #[error("a SIGNTEST probe")]
     SignTest,
+    /// The unsigned XML of API v2, which WeChat posts when a refund was made in the merchant's console. Nothing in it is
+    /// believed; the refund shows by its query and in the bill.
+    #[error("an unsigned XML notification of API v2")]
+    OldProtocol,
     /// The signature was right and the content still makes no sense. The text repeats no value.
     #[error("malformed: {0}")]
     Malformed(String),
@@ -74,6 +81,9 @@ pub(crate) fn open(
     raw: &[u8],
     now: Timestamp,
 ) -> Result<Notification, NotificationError> {
+    if headers.signature.is_none() && raw.trim_ascii_start().starts_with(b"<") {
+        return Err(NotificationError::OldProtocol);
+    }
     keys.verify(headers, raw, now)?;
 
     let envelope: Envelope = serde_json::from_slice(raw).map_err(|error| malformed(JsonFault("body", &error)))?;
@@ -86,13 +96,31 @@ pub(crate) fn open(
     }
     let associated_data = sealed.associated_data.as_deref().unwrap_or_default();
     let plaintext = api_v3_key.open(&sealed.nonce, associated_data, &sealed.ciphertext).map_err(malformed)?;
-    let resource = if sealed.original_type == ORIGINAL_TRANSACTION {
-        let transaction = serde_json::from_slice(&plaintext);
-        Resource::Transaction(transaction.map_err(|error| malformed(JsonFault("transaction", &error)))?)
-    } else {
-        Resource::Other { original_type: envelope.resource.original_type }
+    let resource = match sealed.original_type.as_str() {
+        ORIGINAL_TRANSACTION => {
+            let transaction = serde_json::from_slice(&plaintext);
+            Resource::Transaction(transaction.map_err(|error| malformed(JsonFault("transaction", &error)))?)
+        }
+        ORIGINAL_REFUND => refund(&envelope.event_type, &plaintext)?,
+        other => Resource::Other { original_type: other.to_owned() },
     };
     Ok(Notification { id: envelope.id, event_type: envelope.event_type, resource })
+}
+
+fn refund(event_type: &str, plaintext: &[u8]) -> Result<Resource, NotificationError> {
+    let said = match event_type {
+        "REFUND.SUCCESS" => RefundStatus::Success,
+        "REFUND.ABNORMAL" => RefundStatus::Abnormal,
+        "REFUND.CLOSED" => RefundStatus::Closed,
+        _ => return Ok(Resource::Other { original_type: ORIGINAL_REFUND.to_owned() }),
+    };
+    let notice: RefundNotice =
+        serde_json::from_slice(plaintext).map_err(|error| malformed(JsonFault("refund", &error)))?;
+    // Which of the two is true, a query tells.
+    if notice.refund.status != said {
+        return Err(malformed("the event and the refund disagree"));
+    }
+    Ok(Resource::Refund(notice))
 }
 
 fn malformed(reason: impl std::fmt::Display) -> NotificationError {
@@ -228,14 +256,72 @@ mod tests {
         assert!(!reason(sender.open(body.to_string().as_bytes())).contains("secret-openid"));
     }
 
+    fn refund_body(sender: &Sender, event_type: &str, status: &str) -> Value {
+        let plaintext = json!({
+            "mchid": "m", "transaction_id": "42", "out_trade_no": "n", "refund_id": "50", "out_refund_no": "R-1",
+            "refund_status": status, "success_time": "2027-01-15T16:00:00+08:00", "user_received_account": "零钱",
+            "amount": {"total": 100, "refund": 5, "payer_total": 100, "payer_refund": 5},
+        });
+        let mut body = sender.good();
+        body["event_type"] = event_type.into();
+        body["resource"]["original_type"] = "refund".into();
+        body["resource"]["associated_data"] = "refund".into();
+        body["resource"]["ciphertext"] = sender.seal("refund", &plaintext.to_string()).into();
+        body
+    }
+
+    #[test]
+    fn r9_a_refunds_notification_says_what_became_of_it() {
+        let sender = Sender::new();
+        for (event_type, status, expected) in [
+            ("REFUND.SUCCESS", "SUCCESS", RefundStatus::Success),
+            ("REFUND.ABNORMAL", "ABNORMAL", RefundStatus::Abnormal),
+            ("REFUND.CLOSED", "CLOSED", RefundStatus::Closed),
+        ] {
+            let notification = sender.open(refund_body(&sender, event_type, status).to_string().as_bytes()).unwrap();
+            let Resource::Refund(notice) = notification.resource else { panic!("not a refund") };
+            assert_eq!((notice.mchid.as_str(), notice.refund.out_refund_no.as_str()), ("m", "R-1"));
+            assert_eq!((notice.refund.status, notice.refund.amount.refund), (expected, 5));
+            assert_eq!(notice.refund.success_time, Some("2027-01-15T08:00:00Z".parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn r9_an_event_that_contradicts_its_refund_is_not_believed() {
+        let sender = Sender::new();
+        for (event_type, status) in
+            [("REFUND.SUCCESS", "CLOSED"), ("REFUND.CLOSED", "SUCCESS"), ("REFUND.SUCCESS", "PROCESSING")]
+        {
+            let body = refund_body(&sender, event_type, status).to_string();
+            assert_eq!(reason(sender.open(body.as_bytes())), "the event and the refund disagree");
+        }
+        let mut body = refund_body(&sender, "REFUND.SUCCESS", "SUCCESS");
+        body["resource"]["ciphertext"] = sender.seal("refund", r#"{"status":"SUCCESS"}"#).into();
+        assert!(reason(sender.open(body.to_string().as_bytes())).starts_with("refund: Data"));
+    }
+
     #[test]
     fn a_genuine_notification_of_another_kind_is_no_error() {
         let sender = Sender::new();
-        let mut body = sender.good();
-        body["event_type"] = "REFUND.SUCCESS".into();
-        body["resource"]["original_type"] = "refund".into();
-        let notification = sender.open(body.to_string().as_bytes()).unwrap();
-        assert_eq!(notification.resource, Resource::Other { original_type: "refund".into() });
+        for (event_type, original_type) in [("COUPON.USE", "coupon"), ("REFUND.LATER", "refund")] {
+            let mut body = sender.good();
+            body["event_type"] = event_type.into();
+            body["resource"]["original_type"] = original_type.into();
+            let notification = sender.open(body.to_string().as_bytes()).unwrap();
+            assert_eq!(notification.resource, Resource::Other { original_type: original_type.into() });
+        }
+    }
+
+    #[test]
+    fn the_xml_of_the_old_protocol_is_recognised_and_not_believed() {
+        let sender = Sender::new();
+        let now = Timestamp::from_second(NOW.parse().unwrap()).unwrap();
+        for body in ["<xml><return_code>SUCCESS</return_code></xml>", "\n  <?xml version=\"1.0\"?><xml/>"] {
+            let opened = open(&sender.ring, &sender.api_v3_key, &NotificationHeaders::default(), body.as_bytes(), now);
+            assert_eq!(opened, Err(NotificationError::OldProtocol));
+        }
+        let unsigned = open(&sender.ring, &sender.api_v3_key, &NotificationHeaders::default(), b"{}", now);
+        assert_eq!(unsigned, Err(NotificationError::MissingHeader("Wechatpay-Timestamp")));
     }
 
     #[test]

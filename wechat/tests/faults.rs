@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use common::World;
-use deeptravel_wechat::{CallError, Client, TradeState, UnknownReason, VerifyError};
+use deeptravel_wechat::{Advice, CallError, Client, TradeState, UnknownReason, VerifyError};
 use serde_json::{Value, json};
 
 fn unknown(error: CallError) -> UnknownReason {
@@ -194,7 +194,7 @@ async fn a_key_we_do_not_know_verifies_nothing_until_it_joins() {
 }
 
 #[tokio::test]
-async fn our_own_wrong_key_or_serial_is_a_definite_refusal() {
+async fn our_own_wrong_key_or_serial_says_nothing_about_the_transaction_and_raises_an_alarm() {
     let world = World::start();
     let other = deeptravel_wechat::keys::generate_merchant().unwrap();
     let mut wrong_key = world.config.clone();
@@ -205,6 +205,8 @@ async fn our_own_wrong_key_or_serial_is_a_definite_refusal() {
     for config in [wrong_key, wrong_serial] {
         let client = Client::new(config).unwrap();
         let error = client.create_jsapi(&world.body("T-our-fault")).await.unwrap_err();
-        assert!(matches!(&error, CallError::Refused { status: 401, code, .. } if code == "SIGNERROR"), "{error}");
+        assert_eq!(error.advice(), Advice::Configuration);
+        assert!(matches!(unknown(error), UnknownReason::NotAccepted(_)));
+        assert_eq!(client.counters().configuration_faults.load(Relaxed), 1);
     }
 }

@@ -18,7 +18,7 @@ fn verify(world: &World, callback: &Callback) -> Result<Notification, Notificati
 fn transaction(notification: Notification) -> Transaction {
     match notification.resource {
         Resource::Transaction(transaction) => transaction,
-        Resource::Other { original_type } => panic!("a notification of {original_type}"),
+        other => panic!("not about a payment: {other:?}"),
     }
 }
 

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use deeptravel_wechat::{Client, Config, NotificationError, NotificationHeaders, PrepayId, Resource, TradeState};
+use deeptravel_wechat::{
+    Certificates, Client, Config, NotificationError, NotificationHeaders, PrepayId, Resource, TradeState,
+};
 use jiff::Timestamp;
 
 const PRIVATE_KEY: &str = include_str!("vectors/test-key.pem");
@@ -15,6 +17,7 @@ const NOTIFICATION_SIGNATURE: &str = include_str!("vectors/notification-signatur
 fn client() -> Client {
     Client::new(Config {
         base_url: "https://api.mch.weixin.qq.com".into(),
+        failover_base_url: None,
         api_base_url: "https://api.weixin.qq.com".into(),
         appid: "wx2421b1c4370ec43b".into(),
         app_secret: "app-secret".into(),
@@ -24,7 +27,9 @@ fn client() -> Client {
         api_v3_key: "0123456789abcdef0123456789abcdef".into(),
         public_key_id: "PUB_KEY_ID_0000".into(),
         public_key_pem: PUBLIC_KEY.into(),
+        certificates: Certificates::Auto,
         notify_url: "https://shop.example/payments/wechat/notify".into(),
+        refund_notify_url: "https://shop.example/payments/wechat/refund-notify".into(),
     })
     .unwrap()
 }

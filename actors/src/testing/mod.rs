@@ -111,7 +111,7 @@ impl World {
         let projector = io.spawn(projector.run());
         let parts = Parts {
             journal: journal.clone(),
-            clock: self.clock,
+            clock: self.clock.clone(),
             store,
             gateway: Arc::clone(&self.gateway) as _,
             projected: projected.clone(),

@@ -10,7 +10,7 @@ use deeptravel_domain::ids::{DepartureId, OrderId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::order::rows::{
-    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, RedemptionRow, ScanAttemptRow,
+    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
     TicketAuditRow, TicketRow,
 };
 use deeptravel_domain::time::Timestamp;
@@ -67,6 +67,7 @@ struct Tables {
     items: Table<OrderItemRow>,
     passengers: Table<PassengerRow>,
     payments: Table<PaymentRow>,
+    refunds: Table<RefundRow>,
     tickets: Table<TicketRow>,
     redemptions: Table<RedemptionRow>,
     scan_attempts: Table<ScanAttemptRow>,
@@ -100,6 +101,7 @@ impl Tables {
         upsert!(self.items, rows.order_items, row => format!("{}.{}", row.order_id, row.item));
         upsert!(self.passengers, rows.passengers, row => format!("{}.{}", row.order_id, row.passenger));
         upsert!(self.payments, rows.payments, row => row.out_trade_no.clone());
+        upsert!(self.refunds, rows.refunds, row => row.out_refund_no.clone());
         upsert!(self.tickets, rows.tickets, row => row.ticket_id.clone());
         upsert!(self.redemptions, rows.redemptions, row => format!("{}.{}", row.ticket_id, row.number));
         upsert!(self.scan_attempts, rows.scan_attempts, row =>
@@ -142,6 +144,7 @@ impl Tables {
             items: of(&self.items, |row| row.order_id == id),
             passengers: of(&self.passengers, |row| row.order_id == id),
             payments: of(&self.payments, |row| row.order_id == id),
+            refunds: of(&self.refunds, |row| row.order_id == id),
             tickets: of(&self.tickets, |row| row.order_id == id),
             redemptions: of(&self.redemptions, |row| row.order_id == id),
             // Log rows are not kept in memory (rule 4).
@@ -240,7 +243,7 @@ impl Store for MemoryStore {
     async fn warm_orders(&self, tickets_before: Timestamp, limit: u32) -> Result<Vec<OrderRows>, StoreError> {
         let state = self.readable()?;
         let tables = &state.tables;
-        let pending = |row: &&OrderRow| row.status == OrderStatus::Pending.code();
+        let pending = |row: &&OrderRow| row.status == OrderStatus::Pending.code() || row.outstanding;
         let usable = |row: &&OrderRow| {
             let soon = |ticket: &TicketRow| ticket.status == "usable" && ticket.departs_at < tickets_before.as_ms();
             tables.tickets.values().any(|ticket| ticket.order_id == row.order_id && soon(ticket))

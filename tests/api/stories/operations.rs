@@ -33,6 +33,8 @@ async fn r_ops_02_metrics_tell_what_happens_inside() {
     assert!(value("scans_total{result=\"reject\",reason=\"INVALID_CODE\"}") >= 1.0);
     assert!(value("wechat_notifications_total{outcome=\"signtest\"}") >= 0.0);
     for series in [
+        "clock_offset_seconds",
+        "clock_trusted",
         "projected_position",
         "projection_lag_records",
         "journal_rationed",

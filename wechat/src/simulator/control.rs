@@ -6,13 +6,24 @@
 //! | `GET transactions` | all of them, oldest first, with `prepay_id`, `time_expire`, `create_time` |
 //! | `POST transactions/{outTradeNo}/pay` | pays: 200 the transaction, 404, 409 `CLOSED`, `EXPIRED`, `PREPAY_EXPIRED`, `PAID`; body: [`PayBody`] |
 //! | `POST transactions/{outTradeNo}/notify` | sends the notification of a paid transaction again, under its old id |
-//! | `POST`, `GET`, `DELETE faults` | adds, lists, clears; body: `{"create": {…}, "query": {…}, "close": {…}, "login": {…}, "notify": {…}}`, each a [`super::faults::Fault`] |
+//! | `POST refunds/{outRefundNo}/settle` | `{"status": "SUCCESS"}`, `ABNORMAL` or `CLOSED`: ends a refund now; 200 the refund, 404, 409 `FINAL` |
+//! | `POST refunds/{outRefundNo}/notify` | sends the notification of an ended refund again, under its old id |
+//! | `GET money` | what was really paid and refunded: sums, and every paid transaction with its refunds |
+//! | `POST`, `GET`, `DELETE faults` | adds, lists, clears; body: `{"create": {…}}` with `create`, `query`, `close`, `refund`, `refund_query`, `certificates`, `login`, `token`, `message`, `notify`, `refund_notify`, each a [`super::faults::Fault`] |
 //! | `GET deliveries[?out_trade_no=…]` | every attempt: status, latency, headers and body as sent |
 //! | `POST clock/advance` | `{"seconds": n}`: business time moves forward |
-//! | `POST settings` | `{"min_time_expire_seconds": n, "time_factor": x}`, both optional |
-//! | `GET key` | `public_key_id` and `public_key_pem` of the simulator |
+//! | `POST`, `GET settings` | [`super::settings::Settings`], every field optional |
+//! | `GET requests` | the last 2,000 signed requests as they came: method, target, timestamp, nonce, body, signature |
+//! | `GET messages` | the subscribe messages that were accepted, oldest first |
+//! | `POST tokens/invalidate` | access tokens given out so far are worth nothing any more |
+//! | `GET key` | `public_key_id` and `public_key_pem` of the simulator, and its certificates |
+//! | `POST certificates` | `{"signs": true}`: one more certificate, which signs from now on if it is to |
+//! | `POST certificates/{serial}/sign` | that certificate signs from now on |
+//! | `DELETE certificates/{serial}` | no longer listed, unless it signs |
+//! | `POST merchant-keys` | `{"serial": …, "public_key_pem": …}`: accepts requests signed with one more key of the merchant |
 
 use std::borrow::Cow;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use actix_web::body::BoxBody;
@@ -23,10 +34,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::Simulator;
 use super::faults::NewFaults;
-use super::notify::Pending;
-use super::state::{PayRefusal, Reported};
+use super::refunds::{RefundStatus, SettleRefusal};
+use super::transaction::{PayRefusal, Reported};
+use super::{Simulator, control_keys};
 
 /// Most seconds that the clock may be ahead: ten years.
 const MAX_OFFSET_SECONDS: i64 = 10 * 365 * 86_400;
@@ -36,6 +47,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .route("/transactions", web::get().to(transactions))
         .route("/transactions/{number}/pay", web::post().to(pay))
         .route("/transactions/{number}/notify", web::post().to(notify))
+        .route("/refunds/{number}/settle", web::post().to(settle))
+        .route("/refunds/{number}/notify", web::post().to(notify_refund))
+        .route("/money", web::get().to(money))
         .service(
             web::resource("/faults")
                 .route(web::post().to(add_faults))
@@ -44,8 +58,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         )
         .route("/deliveries", web::get().to(deliveries))
         .route("/clock/advance", web::post().to(advance))
-        .route("/settings", web::post().to(settings))
-        .route("/key", web::get().to(key));
+        .service(web::resource("/settings").route(web::post().to(settings)).route(web::get().to(show_settings)))
+        .route("/requests", web::get().to(requests))
+        .route("/messages", web::get().to(messages))
+        .route("/tokens/invalidate", web::post().to(invalidate_tokens))
+        .configure(control_keys::routes);
 }
 
 async fn transactions(simulator: Data<Simulator>) -> HttpResponse {
@@ -70,44 +87,67 @@ struct PayBody {
 async fn pay(simulator: Data<Simulator>, number: Path<String>, body: Bytes) -> Result<HttpResponse, Refusal> {
     let given: PayBody = read(&body)?;
     let now = simulator.now();
-    let paid = simulator.state().pay(&number, given.force, now, |order| Reported {
-        appid: given.appid.unwrap_or_else(|| order.appid.clone()),
-        mchid: given.mchid.unwrap_or_else(|| order.mchid.clone()),
-        openid: given.openid.unwrap_or_else(|| order.openid.clone()),
-        total: given.total.unwrap_or(order.total),
-        currency: given.currency.unwrap_or_else(|| "CNY".to_owned()),
+    let paid = simulator.state().pay(&number, given.force, now, |order| {
+        let honest = Reported::honest(order);
+        Reported {
+            appid: given.appid.unwrap_or(honest.appid),
+            mchid: given.mchid.unwrap_or(honest.mchid),
+            openid: given.openid.unwrap_or(honest.openid),
+            total: given.total.unwrap_or(honest.total),
+            currency: given.currency.unwrap_or(honest.currency),
+        }
     });
-    let refused = |code, message: &'static str| Refusal { status: StatusCode::CONFLICT, code, message: message.into() };
+    simulator.wake.notify_one();
     let transaction = paid.map_err(|refusal| match refusal {
         PayRefusal::Unknown => unknown("no such transaction"),
-        PayRefusal::Closed => refused("CLOSED", "the transaction is closed"),
-        PayRefusal::Paid => refused("PAID", "the transaction is paid already"),
-        PayRefusal::Expired => refused("EXPIRED", "time_expire has passed"),
-        PayRefusal::PrepayExpired => refused("PREPAY_EXPIRED", "the prepay id is older than two hours"),
+        PayRefusal::Closed => conflict("CLOSED", "the transaction is closed"),
+        PayRefusal::Paid => conflict("PAID", "the transaction is paid already"),
+        PayRefusal::Expired => conflict("EXPIRED", "time_expire has passed"),
+        PayRefusal::PrepayExpired => conflict("PREPAY_EXPIRED", "the prepay id is older than two hours"),
     })?;
-    schedule(&simulator, &number);
     Ok(HttpResponse::Ok().json(transaction))
 }
 
 /// Sends a paid transaction's notification again, as if WeChat had not heard that it was accepted.
 async fn notify(simulator: Data<Simulator>, number: Path<String>) -> Result<HttpResponse, Refusal> {
-    if !schedule(&simulator, &number) {
+    if !simulator.state().notify_payment(&number, simulator.now()) {
         return Err(unknown("no such transaction, or it is not paid"));
     }
+    simulator.wake.notify_one();
     Ok(HttpResponse::Accepted().finish())
 }
 
-/// Puts the notification of a paid transaction in line, due at once.
-fn schedule(simulator: &Simulator, out_trade_no: &str) -> bool {
-    let now = simulator.now();
-    let mut state = simulator.state();
-    let Some(id) = state.notification_id(out_trade_no) else {
-        return false;
-    };
-    state.queue.push(now, Pending { id, out_trade_no: out_trade_no.to_owned(), made: 0 });
-    drop(state);
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settle {
+    status: RefundStatus,
+}
+
+/// Ends a refund: 200 with it, 404, 409. The notification follows if it changed.
+async fn settle(simulator: Data<Simulator>, number: Path<String>, body: Bytes) -> Result<HttpResponse, Refusal> {
+    let Settle { status } = read(&body)?;
+    let settled = simulator.state().settle_by_hand(&number, status, simulator.now());
+    let refund = settled.map_err(|refusal| match refusal {
+        SettleRefusal::Unknown => unknown("no such refund"),
+        SettleRefusal::Final => conflict("FINAL", "the refund has ended otherwise"),
+    })?;
     simulator.wake.notify_one();
-    true
+    Ok(HttpResponse::Ok().json(refund))
+}
+
+/// Sends an ended refund's notification again.
+async fn notify_refund(simulator: Data<Simulator>, number: Path<String>) -> Result<HttpResponse, Refusal> {
+    if !simulator.state().notify_refund(&number, simulator.now()) {
+        return Err(unknown("no such refund, or it has not ended, or it has no notify_url"));
+    }
+    simulator.wake.notify_one();
+    Ok(HttpResponse::Accepted().finish())
+}
+
+/// For an auditor: what really happened to money, whatever was reported.
+async fn money(simulator: Data<Simulator>) -> HttpResponse {
+    let money = simulator.state().money();
+    HttpResponse::Ok().json(money)
 }
 
 async fn add_faults(simulator: Data<Simulator>, body: Bytes) -> Result<HttpResponse, Refusal> {
@@ -133,10 +173,7 @@ struct DeliveryFilter {
 
 /// Every attempt, oldest first; with `?out_trade_no=…` those of one transaction.
 async fn deliveries(simulator: Data<Simulator>, filter: Query<DeliveryFilter>) -> HttpResponse {
-    let mut attempts = simulator.state().attempts();
-    if let Some(number) = &filter.out_trade_no {
-        attempts.retain(|attempt| attempt.out_trade_no == *number);
-    }
+    let attempts = simulator.state().attempts(filter.out_trade_no.as_deref());
     HttpResponse::Ok().json(attempts)
 }
 
@@ -154,46 +191,39 @@ async fn advance(simulator: Data<Simulator>, body: Bytes) -> Result<HttpResponse
         return Err(bad_request("seconds must not be negative, nor the clock more than ten years ahead"));
     }
     let before = simulator.offset_seconds.fetch_add(seconds, Ordering::Relaxed);
+    // At once, so that whoever asks next sees what the time has brought.
+    simulator.state().run_due(simulator.now());
     simulator.wake.notify_one();
     Ok(HttpResponse::Ok().json(json!({ "now": simulator.now(), "offset_seconds": before + seconds })))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    min_time_expire_seconds: Option<i64>,
-    time_factor: Option<f64>,
-}
-
-/// Changes what the simulator was started with. Holds for later creates and later gaps.
+/// Changes settings; answers all of them.
 async fn settings(simulator: Data<Simulator>, body: Bytes) -> Result<HttpResponse, Refusal> {
-    let new: Settings = read(&body)?;
-    if new.min_time_expire_seconds.is_some_and(|seconds| seconds < 0) {
-        return Err(bad_request("min_time_expire_seconds must not be negative"));
-    }
-    if new.time_factor.is_some_and(|factor| !(factor.is_finite() && factor > 0.0)) {
-        return Err(bad_request("time_factor must be a positive number"));
-    }
-
-    if let Some(seconds) = new.min_time_expire_seconds {
-        simulator.min_time_expire_seconds.store(seconds, Ordering::Relaxed);
-    }
-    if let Some(factor) = new.time_factor {
-        simulator.time_factor.store(factor.to_bits(), Ordering::Relaxed);
-    }
-    Ok(HttpResponse::Ok().json(json!({
-        "min_time_expire_seconds": simulator.min_time_expire_seconds.load(Ordering::Relaxed),
-        "time_factor": simulator.time_factor(),
-    })))
+    let changes = read(&body)?;
+    let mut settings = simulator.settings.lock().unwrap_or_else(PoisonError::into_inner);
+    *settings = settings.with(changes).map_err(bad_request)?;
+    Ok(HttpResponse::Ok().json(*settings))
 }
 
-/// The simulator's public key, for whoever configures a client by hand.
-async fn key(simulator: Data<Simulator>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "public_key_id": simulator.key_id, "public_key_pem": simulator.key_pem }))
+async fn show_settings(simulator: Data<Simulator>) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.settings())
+}
+
+async fn requests(simulator: Data<Simulator>) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.last_requests())
+}
+
+async fn messages(simulator: Data<Simulator>) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.mini().messages())
+}
+
+async fn invalidate_tokens(simulator: Data<Simulator>) -> HttpResponse {
+    simulator.mini().invalidate();
+    HttpResponse::NoContent().finish()
 }
 
 /// Reads a JSON object; an empty body is `{}`. Objects only: serde would take an empty array for one, too.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     let body = if body.is_empty() { b"{}" } else { body };
     let object: Map<String, Value> = serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))?;
     T::deserialize(Value::Object(object)).map_err(|error| bad_request(error.to_string()))
@@ -202,17 +232,21 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 /// What the control plane does not do: `{"code", "message"}`.
 #[derive(Debug, thiserror::Error)]
 #[error("{code}: {message}")]
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: Cow<'static, str>,
 }
 
-fn bad_request(message: impl Into<Cow<'static, str>>) -> Refusal {
+pub(super) fn bad_request(message: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal { status: StatusCode::BAD_REQUEST, code: "BAD_REQUEST", message: message.into() }
 }
 
-fn unknown(message: &'static str) -> Refusal {
+fn conflict(code: &'static str, message: &'static str) -> Refusal {
+    Refusal { status: StatusCode::CONFLICT, code, message: message.into() }
+}
+
+pub(super) fn unknown(message: &'static str) -> Refusal {
     Refusal { status: StatusCode::NOT_FOUND, code: "UNKNOWN", message: message.into() }
 }
 

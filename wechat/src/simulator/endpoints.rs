@@ -1,4 +1,4 @@
-//! WeChat's own addresses: create, query, close, and the mini program's login.
+//! WeChat's own addresses: create, query, close, and its certificates.
 
 use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -8,11 +8,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Simulator;
-use super::faults::Endpoint;
-use super::server::{self, Answer, ApiError};
-use super::state::Order;
+use super::compose::{apply, seal};
+use super::faults::{Endpoint, Fault};
+use super::jobs::Job;
+use super::server::{self, Answer, ApiError, Call};
+use super::settings::duration;
+use super::transaction::{Order, later};
+use super::wire::rfc3339;
 use crate::config::is_loopback;
-use crate::crypto::random_nonce;
+use crate::crypto::CryptoFailure;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     // Resources, not bare routes: a wrong method is 405 and not 404.
@@ -22,14 +26,25 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(web::resource(by_number).route(web::get().to(query)))
         .service(web::resource("/v3/pay/transactions/id/{number}").route(web::get().to(query_by_id)))
         .service(web::resource(format!("{by_number}/close")).route(web::post().to(close)))
-        .service(web::resource("/sns/jscode2session").route(web::get().to(login)));
+        .service(web::resource("/v3/certificates").route(web::get().to(certificates)));
 }
 
 async fn create(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
-    server::serve(&simulator, Endpoint::Create, &request, &body, || {
-        let order = read_order(&simulator, &body)?;
-        let least = simulator.min_time_expire_seconds.load(std::sync::atomic::Ordering::Relaxed);
-        let prepay_id = simulator.state().create(order, least, simulator.now())?;
+    let parsed: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let number = parsed["out_trade_no"].as_str().unwrap_or_default().to_owned();
+    let call = Call { endpoint: Endpoint::Create, request: &request, body: &body, numbers: &[&number] };
+    server::serve(&simulator, call, |fault| {
+        let order = read_order(&simulator, parsed)?;
+        let now = simulator.now();
+        let mut state = simulator.state();
+        let settings = simulator.settings();
+        let prepay_id = state.create(order, &settings, now)?;
+        if settings.payer.is_on() {
+            simulator.wake.notify_one();
+        }
+        if fault.pay_first && state.pay_honestly(&number, false, now).is_ok() {
+            simulator.wake.notify_one();
+        }
         Ok(Answer::Json(json!({ "prepay_id": prepay_id })))
     })
     .await
@@ -47,87 +62,111 @@ async fn query(
     merchant: Query<MerchantQuery>,
     body: Bytes,
 ) -> HttpResponse {
-    server::serve(&simulator, Endpoint::Query, &request, &body, || {
-        check_mchid(&simulator, merchant.mchid.as_deref(), "mchid", "query")?;
-        simulator.state().query(&number, simulator.now()).map(Answer::Json)
-    })
-    .await
+    answer_query(&simulator, &request, &body, &number, merchant.mchid.as_deref()).await
 }
 
 async fn query_by_id(
     simulator: Data<Simulator>,
     request: HttpRequest,
-    number: Path<String>,
+    id: Path<String>,
     merchant: Query<MerchantQuery>,
     body: Bytes,
 ) -> HttpResponse {
-    server::serve(&simulator, Endpoint::Query, &request, &body, || {
-        check_mchid(&simulator, merchant.mchid.as_deref(), "mchid", "query")?;
-        simulator.state().query_by_id(&number, simulator.now()).map(Answer::Json)
+    // Of an unknown id nothing is known under the id itself either: they are not alike.
+    let number = simulator.state().number_of(&id).unwrap_or_else(|_| id.into_inner());
+    answer_query(&simulator, &request, &body, &number, merchant.mchid.as_deref()).await
+}
+
+async fn answer_query(
+    simulator: &Simulator,
+    request: &HttpRequest,
+    body: &Bytes,
+    number: &str,
+    mchid: Option<&str>,
+) -> HttpResponse {
+    let call = Call { endpoint: Endpoint::Query, request, body, numbers: &[number] };
+    server::serve(simulator, call, |fault| {
+        check_mchid(simulator, mchid, "mchid", "query")?;
+        let mut answer = simulator.state().query(number, fault.lag_seconds, simulator.now())?;
+        if let Some(tamper) = &fault.tamper {
+            apply(tamper, &mut answer);
+        }
+        Ok(Answer::Json(answer))
     })
     .await
 }
 
 async fn close(simulator: Data<Simulator>, request: HttpRequest, number: Path<String>, body: Bytes) -> HttpResponse {
-    server::serve(&simulator, Endpoint::Close, &request, &body, || {
+    let call = Call { endpoint: Endpoint::Close, request: &request, body: &body, numbers: &[&number] };
+    server::serve(&simulator, call, |fault| {
         let body = read_json(&body)?;
         check_mchid(&simulator, body["mchid"].as_str(), "/body/mchid", "body")?;
-        simulator.state().close(&number, simulator.now())?;
+        close_under(&simulator, &number, fault)?;
         Ok(Answer::NoContent)
     })
     .await
 }
 
-#[derive(Deserialize)]
-struct LoginQuery {
-    #[serde(default)]
-    appid: String,
-    #[serde(default)]
-    secret: String,
-    #[serde(default)]
-    js_code: String,
-    #[serde(default)]
-    grant_type: String,
+/// Closes, while the payer does what the fault says.
+fn close_under(simulator: &Simulator, number: &str, fault: &Fault) -> Result<(), ApiError> {
+    let now = simulator.now();
+    let mut state = simulator.state();
+    if fault.pay_during
+        && let Err(refusal) = state.pay_honestly(number, false, now)
+    {
+        tracing::debug!(wechat.out_trade_no = number, ?refusal, "The payer could not pay during the close");
+    }
+    // Whatever the close is answered, there may be something to send or to wait for.
+    simulator.wake.notify_one();
+    if !fault.no_effect {
+        state.close(number, &simulator.settings(), now)?;
+    }
+    if let Some(seconds) = fault.paid_later_seconds {
+        let job = Job::Pay { out_trade_no: number.to_owned(), force: true };
+        state.jobs.push(later(now, duration(seconds)), job);
+    }
+    Ok(())
 }
 
-/// Always 200 and `text/plain`, as the mini-program server API is. The code `demo-NAME` is openid `NAME`, as often as it
-/// is used.
-async fn login(simulator: Data<Simulator>, query: Query<LoginQuery>) -> HttpResponse {
-    let fault = simulator.faults().take(Endpoint::Login);
-    if let Some(response) = server::before(&fault).await {
-        return response;
-    }
-    let name = query.js_code.strip_prefix("demo-").filter(|name| is_openid(name));
-    let refused = match name {
-        _ if fault.errcode.is_some() => fault.errcode.map(|code| (code, "a fault")),
-        _ if query.appid != simulator.merchant.appid => Some((40013, "invalid appid")),
-        _ if query.secret != simulator.merchant.app_secret => Some((40125, "invalid appsecret")),
-        _ if query.grant_type != "authorization_code" => Some((40002, "invalid grant_type")),
-        None => Some((40029, "invalid code")),
-        Some(_) => None,
-    };
-    let body = match (refused, name) {
-        (None, Some(name)) => json!({ "openid": name, "session_key": random_nonce() }),
-        (refused, _) => {
-            let (code, message) = refused.unwrap_or((-1, "system error"));
-            json!({ "errcode": code, "errmsg": format!("{message}, rid: {}", random_nonce()) })
+/// The certificates that verify what we sign, encrypted under the API v3 key.
+async fn certificates(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    let call = Call { endpoint: Endpoint::Certificates, request: &request, body: &body, numbers: &[] };
+    server::serve(&simulator, call, |fault| {
+        if !simulator.settings().certificates {
+            return Err(ApiError::new(
+                404,
+                "RESOURCE_NOT_EXISTS",
+                "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥",
+            ));
         }
-    };
-    if let Some(response) = server::after(&fault).await {
-        return response;
-    }
-    HttpResponse::Ok().content_type("text/plain").body(body.to_string())
+        let (all, _) = simulator.platform.certificates();
+        let data: Result<Vec<Value>, CryptoFailure> = all
+            .iter()
+            .map(|certificate| {
+                Ok(json!({
+                    "serial_no": certificate.serial,
+                    "effective_time": rfc3339(certificate.effective),
+                    "expire_time": rfc3339(certificate.expires),
+                    "encrypt_certificate": seal(&simulator, "certificate", certificate.pem.as_bytes(), fault)?,
+                }))
+            })
+            .collect();
+        let data = data.map_err(|_| ApiError::new(500, "SYSTEM_ERROR", "系统异常，请稍后重试"))?;
+        Ok(Answer::Json(json!({ "data": data })))
+    })
+    .await
 }
 
-fn is_openid(name: &str) -> bool {
-    (1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+pub(super) fn read_json(body: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(body).ok().ok_or_else(not_json).and_then(object)
 }
 
-fn read_json(body: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(body)
-        .ok()
-        .filter(Value::is_object)
-        .ok_or_else(|| ApiError::new(400, "PARAM_ERROR", "请求内容不是合法的JSON对象"))
+pub(super) fn object(body: Value) -> Result<Value, ApiError> {
+    if body.is_object() { Ok(body) } else { Err(not_json()) }
+}
+
+fn not_json() -> ApiError {
+    ApiError::new(400, "PARAM_ERROR", "请求内容不是合法的JSON对象")
 }
 
 /// The merchant must be named where the operation wants it and be the one that signed.
@@ -143,15 +182,15 @@ fn check_mchid(
     Err(param_error(field, location, &given.into(), "商户号与签名商户号不一致"))
 }
 
-fn param_error(field: &str, location: &str, value: &Value, issue: &str) -> ApiError {
+pub(super) fn param_error(field: &str, location: &str, value: &Value, issue: &str) -> ApiError {
     let message = format!("输入源“{field}”规则校验失败，{issue}");
     ApiError::new(400, "PARAM_ERROR", message)
         .with_detail(json!({ "field": field, "value": value, "issue": issue, "location": location }))
 }
 
 /// The create body with every rule of WeChat's table that we know.
-fn read_order(simulator: &Simulator, raw: &[u8]) -> Result<Order, ApiError> {
-    let body = read_json(raw)?;
+fn read_order(simulator: &Simulator, body: Value) -> Result<Order, ApiError> {
+    let body = object(body)?;
     let fields = Fields(&body);
     let appid = fields.required("/appid", 32)?;
     let mchid = fields.required("/mchid", 32)?;
@@ -191,7 +230,7 @@ fn read_order(simulator: &Simulator, raw: &[u8]) -> Result<Order, ApiError> {
 }
 
 /// https, or http on this machine; a full path and no query string.
-fn acceptable_notify_url(text: &str) -> bool {
+pub(super) fn acceptable_notify_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| {
         let scheme = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
         scheme && url.query().is_none() && url.fragment().is_none()
@@ -199,15 +238,15 @@ fn acceptable_notify_url(text: &str) -> bool {
 }
 
 /// Reads text fields by JSON pointer; errors name the field as WeChat does.
-struct Fields<'a>(&'a Value);
+pub(super) struct Fields<'a>(pub(super) &'a Value);
 
 impl Fields<'_> {
-    fn required(&self, pointer: &str, most: usize) -> Result<String, ApiError> {
+    pub(super) fn required(&self, pointer: &str, most: usize) -> Result<String, ApiError> {
         self.optional(pointer, most)?.ok_or_else(|| self.error(pointer, "必填"))
     }
 
     /// At most `most` characters, none of them outside the basic plane.
-    fn optional(&self, pointer: &str, most: usize) -> Result<Option<String>, ApiError> {
+    pub(super) fn optional(&self, pointer: &str, most: usize) -> Result<Option<String>, ApiError> {
         let Some(value) = self.0.pointer(pointer) else {
             return Ok(None);
         };
@@ -219,7 +258,7 @@ impl Fields<'_> {
         Ok(Some(text.to_owned()))
     }
 
-    fn error(&self, pointer: &str, issue: &str) -> ApiError {
+    pub(super) fn error(&self, pointer: &str, issue: &str) -> ApiError {
         let value = self.0.pointer(pointer).unwrap_or(&Value::Null);
         param_error(&format!("/body{pointer}"), "body", value, issue)
     }

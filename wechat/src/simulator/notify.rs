@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::Simulator;
-use super::faults::{Endpoint, Fault, Tamper};
-use super::server::alter;
-use super::state::later;
-use crate::crypto::{CryptoFailure, GCM_NONCE_BYTES, random_nonce};
-use crate::envelope::{ALGORITHM, Envelope, ORIGINAL_TRANSACTION, RESOURCE_TYPE, Sealed};
-use crate::model::rfc3339_china;
+use super::compose::{self, Message};
+use super::faults::{Endpoint, Fault};
+use super::refunds::RefundStatus;
+use super::settings::duration;
+use super::transaction::later;
 
 /// Gaps between one attempt and the next, in seconds. WeChat's pages leave open whether its "15 times" counts the first
 /// attempt; here it does not.
@@ -25,42 +24,54 @@ const GAPS_SECONDS: [u32; 15] =
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Attempts under way at once; the rest waits its turn.
 const MAX_CONCURRENT: usize = 64;
-/// How long the worker sleeps when nothing is due; it is woken when something becomes due earlier.
-const IDLE: Duration = Duration::from_hours(1);
 /// How much of a receiver's answer is kept, in characters.
 const MAX_ANSWER_CHARS: usize = 500;
+
+/// What a notification is about.
+#[derive(Clone, Debug)]
+pub(super) enum Subject {
+    /// Its content is made when it is sent: what is reported does not change.
+    Payment { out_trade_no: String },
+    /// As the refund was when it came to this status: it may go on from there.
+    Refund { out_trade_no: String, out_refund_no: String, status: RefundStatus, url: String, content: Value },
+}
+
+impl Subject {
+    fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Payment { .. } => Endpoint::Notify,
+            Self::Refund { .. } => Endpoint::RefundNotify,
+        }
+    }
+
+    fn out_trade_no(&self) -> &str {
+        match self {
+            Self::Payment { out_trade_no } | Self::Refund { out_trade_no, .. } => out_trade_no,
+        }
+    }
+
+    fn out_refund_no(&self) -> Option<&str> {
+        match self {
+            Self::Payment { .. } => None,
+            Self::Refund { out_refund_no, .. } => Some(out_refund_no),
+        }
+    }
+}
 
 /// A notification that waits for its next attempt.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
-    pub(super) id: String,
-    pub(super) out_trade_no: String,
+    id: String,
+    subject: Subject,
     /// Attempts made so far.
-    pub(super) made: usize,
+    made: usize,
+    /// A fault that was drawn already, when the attempt was put off by it.
+    drawn: Option<Fault>,
 }
 
-/// Pending notifications by due time (business time), then in order of arrival.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
-    waiting: BTreeMap<(Timestamp, u64), Pending>,
-    arrivals: u64,
-}
-
-impl Queue {
-    pub(super) fn push(&mut self, due: Timestamp, pending: Pending) {
-        self.arrivals += 1;
-        self.waiting.insert((due, self.arrivals), pending);
-    }
-
-    /// What is due now, and how long until the next.
-    fn take_due(&mut self, now: Timestamp) -> (Vec<Pending>, Duration) {
-        let rest = self.waiting.split_off(&(now, u64::MAX));
-        let due = std::mem::replace(&mut self.waiting, rest).into_values().collect();
-        let next = self.waiting.keys().next().map_or(IDLE, |(due, _)| {
-            let wait = due.duration_since(now);
-            Duration::try_from(wait).unwrap_or_default().min(IDLE)
-        });
-        (due, next)
+impl Pending {
+    pub(super) fn new(id: String, subject: Subject) -> Self {
+        Self { id, subject, made: 0, drawn: None }
     }
 }
 
@@ -70,6 +81,9 @@ pub(super) struct Attempt {
     /// The notification's id, the same over all attempts.
     id: String,
     pub(super) out_trade_no: String,
+    /// Absent when it is about a payment.
+    out_refund_no: Option<String>,
+    event_type: &'static str,
     /// 1 for the first.
     #[serde(rename = "attempt")]
     number: usize,
@@ -91,7 +105,7 @@ pub(super) struct Attempt {
     answer: String,
 }
 
-/// Sends what is due, for as long as the simulator runs.
+/// Does and sends what is due, for as long as the simulator runs.
 pub(super) async fn work(simulator: Arc<Simulator>) {
     let client = reqwest::Client::builder()
         .timeout(ATTEMPT_TIMEOUT)
@@ -108,7 +122,7 @@ pub(super) async fn work(simulator: Arc<Simulator>) {
     };
     let slots = Arc::new(Semaphore::new(MAX_CONCURRENT));
     loop {
-        let (due, next) = simulator.state().queue.take_due(simulator.now());
+        let (due, next) = take_due(&simulator);
         for pending in due {
             actix_web::rt::spawn(deliver(Arc::clone(&simulator), http.clone(), Arc::clone(&slots), pending));
         }
@@ -119,104 +133,156 @@ pub(super) async fn work(simulator: Arc<Simulator>) {
     }
 }
 
-async fn deliver(simulator: Arc<Simulator>, http: reqwest::Client, slots: Arc<Semaphore>, mut pending: Pending) {
-    let fault = simulator.faults().take(Endpoint::Notify);
+/// Lets happen what has come due; answers the notifications to send and how long until something comes due again.
+fn take_due(simulator: &Simulator) -> (Vec<Pending>, Duration) {
+    let now = simulator.now();
+    let mut state = simulator.state();
+    state.run_due(now);
+    let due = std::iter::from_fn(|| state.queue.pop_due(now)).map(|(_, pending)| pending).collect();
+    (due, state.queue.wait(now).min(state.jobs.wait(now)))
+}
+
+async fn deliver(simulator: Arc<Simulator>, http: reqwest::Client, slots: Arc<Semaphore>, pending: Pending) {
+    let Some((mut pending, fault)) = may_go(&simulator, pending) else {
+        return;
+    };
     tokio::time::sleep(fault.delay_before()).await;
-    let content = simulator.state().notification(&pending.out_trade_no);
-    let Some((url, plaintext)) = content else {
+    let message = {
+        let state = simulator.state();
+        match &pending.subject {
+            Subject::Payment { out_trade_no } => state.payment_notice(out_trade_no).map(Message::payment),
+            Subject::Refund { status, url, content, .. } => Some(Message::refund(*status, url, content)),
+        }
+    };
+    let Some(message) = message else {
         return;
     };
     pending.made += 1;
 
-    let copies = (0..=fault.duplicate_notify).map(|_| {
-        let send = attempt(
-            Arc::clone(&simulator),
-            http.clone(),
-            Arc::clone(&slots),
-            fault.clone(),
-            pending.clone(),
-            url.clone(),
-            plaintext.clone(),
-        );
-        actix_web::rt::spawn(send)
-    });
+    let attempt = Arc::new(Sending { simulator: Arc::clone(&simulator), http, slots, fault, message });
+    let copies = (0..=attempt.fault.duplicate_notify)
+        .map(|_| actix_web::rt::spawn(Arc::clone(&attempt).send(pending.clone())))
+        .collect::<Vec<_>>();
     let mut accepted = false;
-    for copy in copies.collect::<Vec<_>>() {
+    for copy in copies {
         accepted |= copy.await.unwrap_or(false);
+    }
+    match &pending.subject {
+        Subject::Payment { out_trade_no } => simulator.state().payment_told(out_trade_no),
+        Subject::Refund { out_trade_no, .. } => simulator.state().refund_told(out_trade_no, simulator.now()),
     }
     let gap = GAPS_SECONDS.get(pending.made - 1);
     if let Some(gap) = gap.filter(|_| !accepted) {
-        let seconds = f64::from(*gap) * simulator.time_factor();
-        let gap = SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::MAX);
+        let gap = duration(f64::from(*gap) * simulator.settings().time_factor);
         simulator.state().queue.push(later(simulator.now(), gap), pending);
-        simulator.wake.notify_one();
     }
+    simulator.wake.notify_one();
+    simulator.attempted.notify_waiters();
 }
 
-/// One attempt, recorded; whether it was accepted.
-async fn attempt(
+/// The fault of this attempt; `None` if the attempt was put off by it.
+fn may_go(simulator: &Simulator, mut pending: Pending) -> Option<(Pending, Fault)> {
+    if let Some(fault) = pending.drawn.take() {
+        return Some((pending, fault));
+    }
+    let subject = &pending.subject;
+    let numbers = [Some(subject.out_trade_no()), subject.out_refund_no()];
+    let numbers: Vec<&str> = numbers.into_iter().flatten().collect();
+    let fault = simulator.fault(subject.endpoint(), &numbers);
+    if fault.notify_later_seconds > 0.0 {
+        let due = later(simulator.now(), duration(fault.notify_later_seconds));
+        pending.drawn = Some(fault);
+        simulator.state().queue.push(due, pending);
+        simulator.wake.notify_one();
+        return None;
+    }
+    if fault.after_refund
+        && let Subject::Payment { out_trade_no } = subject
+    {
+        let number = out_trade_no.clone();
+        pending.drawn = Some(fault.clone());
+        return simulator.state().hold_until_refund(&number, pending).map(|pending| (pending, fault));
+    }
+    Some((pending, fault))
+}
+
+/// One attempt of a notification, or several copies of it.
+struct Sending {
     simulator: Arc<Simulator>,
     http: reqwest::Client,
     slots: Arc<Semaphore>,
     fault: Fault,
-    pending: Pending,
-    url: String,
-    plaintext: Value,
-) -> bool {
-    let Ok(_slot) = slots.acquire().await else {
-        return false;
-    };
-    let Ok((headers, body)) = compose(&simulator, &pending, plaintext, &fault) else {
-        tracing::error!("The WeChat simulator could not sign a notification");
-        return false;
-    };
-    let mut record = Attempt {
-        id: pending.id,
-        out_trade_no: pending.out_trade_no,
-        number: pending.made,
-        url: url.clone(),
-        sent_at: Timestamp::now(),
-        status: None,
-        accepted: false,
-        latency_ms: 0,
-        error: None,
-        headers: headers.iter().cloned().collect(),
-        body: String::from_utf8_lossy(&body).into_owned(),
-        answer: String::new(),
-    };
-    let started = Instant::now();
-    if fault.lose_notify {
-        record.error = Some("lost");
-    } else {
-        let mut request = http.post(url).header("Content-Type", "application/json").body(body);
+    message: Message,
+}
+
+impl Sending {
+    /// Sends and records; whether it was accepted.
+    async fn send(self: Arc<Self>, pending: Pending) -> bool {
+        let Ok(_slot) = self.slots.acquire().await else {
+            return false;
+        };
+        let Ok((headers, body)) = compose::compose(&self.simulator, &pending.id, &self.message, &self.fault) else {
+            tracing::error!("The WeChat simulator could not sign a notification");
+            return false;
+        };
+        let mut record = Attempt {
+            out_trade_no: pending.subject.out_trade_no().to_owned(),
+            out_refund_no: pending.subject.out_refund_no().map(str::to_owned),
+            event_type: self.message.event_type,
+            id: pending.id,
+            number: pending.made,
+            url: self.message.url.clone(),
+            sent_at: Timestamp::now(),
+            status: None,
+            accepted: false,
+            latency_ms: 0,
+            error: None,
+            headers: headers.iter().cloned().collect(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            answer: String::new(),
+        };
+        let started = Instant::now();
+        if self.fault.lose_notify {
+            record.error = Some("lost");
+        } else {
+            match receive(self.request(headers, body)).await {
+                Ok((status, answer)) => {
+                    record.status = Some(status);
+                    record.accepted = status == 200 || status == 204;
+                    record.answer = answer;
+                }
+                Err(error) => {
+                    record.error = Some(match &error {
+                        error if error.is_timeout() => "timeout",
+                        error if error.is_connect() => "connect",
+                        _ => "transport",
+                    });
+                }
+            }
+        }
+        record.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let accepted = record.accepted;
+        tracing::debug!(
+            wechat.out_trade_no = record.out_trade_no,
+            attempt = record.number,
+            status = record.status,
+            "Notification sent by the WeChat simulator"
+        );
+        self.simulator.state().record(record);
+        accepted
+    }
+
+    fn request(&self, headers: compose::Headers, body: Vec<u8>) -> reqwest::RequestBuilder {
+        let body = match self.fault.slow_body_ms {
+            None => body.into(),
+            Some(gap) => compose::dribble(body, Duration::from_millis(gap)),
+        };
+        let mut request = self.http.post(&self.message.url).header("Content-Type", "application/json").body(body);
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        match receive(request).await {
-            Ok((status, answer)) => {
-                record.status = Some(status);
-                record.accepted = status == 200 || status == 204;
-                record.answer = answer;
-            }
-            Err(error) => {
-                record.error = Some(match &error {
-                    error if error.is_timeout() => "timeout",
-                    error if error.is_connect() => "connect",
-                    _ => "transport",
-                });
-            }
-        }
+        request
     }
-    record.latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let accepted = record.accepted;
-    tracing::debug!(
-        wechat.out_trade_no = record.out_trade_no,
-        attempt = record.number,
-        status = record.status,
-        "Notification sent by the WeChat simulator"
-    );
-    simulator.state().record(record);
-    accepted
 }
 
 async fn receive(request: reqwest::RequestBuilder) -> reqwest::Result<(u16, String)> {
@@ -226,92 +292,25 @@ async fn receive(request: reqwest::RequestBuilder) -> reqwest::Result<(u16, Stri
     Ok((status, answer))
 }
 
-type Headers = Vec<(&'static str, String)>;
-
-/// The envelope around the encrypted transaction, and its signature.
-fn compose(
-    simulator: &Simulator,
-    pending: &Pending,
-    mut plaintext: Value,
-    fault: &Fault,
-) -> Result<(Headers, Vec<u8>), CryptoFailure> {
-    if let Some(tamper) = &fault.tamper_notify {
-        apply(tamper, &mut plaintext);
-    }
-    let nonce: String = random_nonce().chars().take(GCM_NONCE_BYTES).collect();
-    let ciphertext = simulator.api_v3_key.seal(&nonce, ORIGINAL_TRANSACTION, plaintext.to_string().as_bytes())?;
-    let envelope = Envelope {
-        id: pending.id.clone(),
-        create_time: Some(rfc3339_china(simulator.now())),
-        event_type: "TRANSACTION.SUCCESS".into(),
-        resource_type: RESOURCE_TYPE.into(),
-        summary: Some("支付成功".into()),
-        resource: Sealed {
-            original_type: ORIGINAL_TRANSACTION.into(),
-            algorithm: ALGORITHM.into(),
-            ciphertext,
-            associated_data: Some(ORIGINAL_TRANSACTION.into()),
-            nonce,
-        },
-    };
-    let mut body = serde_json::to_vec(&envelope).map_err(|_| CryptoFailure)?;
-    let headers = simulator.sign(&body, fault)?;
-    if fault.alter_body {
-        alter(&mut body);
-    }
-    Ok((headers, body))
-}
-
-fn apply(tamper: &Tamper, plaintext: &mut Value) {
-    let texts = [
-        ("appid", &tamper.appid),
-        ("mchid", &tamper.mchid),
-        ("out_trade_no", &tamper.out_trade_no),
-        ("transaction_id", &tamper.transaction_id),
-        ("trade_state", &tamper.trade_state),
-    ];
-    for (field, value) in texts {
-        if let Some(value) = value {
-            plaintext[field] = json!(value);
+/// Waits until a payment's first notification was tried, for as long as an attempt may take.
+pub(super) async fn until_told(simulator: &Simulator, out_trade_no: &str) {
+    let told = async {
+        loop {
+            let attempted = simulator.attempted.notified();
+            if simulator.state().payment(out_trade_no).is_none_or(|payment| payment.told) {
+                return;
+            }
+            attempted.await;
         }
-    }
-    if let Some(openid) = &tamper.openid {
-        plaintext["payer"]["openid"] = json!(openid);
-    }
-    if let Some(total) = tamper.total {
-        plaintext["amount"]["total"] = json!(total);
-    }
-    if let Some(currency) = &tamper.currency {
-        plaintext["amount"]["currency"] = json!(currency);
+    };
+    if tokio::time::timeout(ATTEMPT_TIMEOUT, told).await.is_err() {
+        tracing::debug!(wechat.out_trade_no = out_trade_no, "The notification was not tried in time");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn pending(id: &str) -> Pending {
-        Pending { id: id.into(), out_trade_no: "order-1".into(), made: 0 }
-    }
-
-    #[test]
-    fn what_is_due_comes_in_order_and_the_rest_says_when() {
-        let mut queue = Queue::default();
-        queue.push(at(30), pending("later"));
-        queue.push(at(10), pending("first"));
-        queue.push(at(10), pending("second"));
-
-        let (due, next) = queue.take_due(at(10));
-        assert_eq!(due.iter().map(|p| p.id.as_str()).collect::<Vec<_>>(), ["first", "second"]);
-        assert_eq!(next, Duration::from_secs(20));
-        assert_eq!(queue.take_due(at(29)).0.len(), 0);
-        assert_eq!(queue.take_due(at(31)).0.len(), 1);
-        assert_eq!(queue.take_due(at(31)).1, IDLE);
-    }
 
     #[test]
     fn the_schedule_ends_after_a_day_and_four_minutes() {

@@ -1,143 +1,91 @@
-//! The transactions: what may follow what, without HTTP. Time comes in as an argument.
+//! All transactions, what is to be sent and what happens by itself, without HTTP. Time comes in as an argument. What may
+//! follow what is in [`super::transaction`] and [`super::refunds`].
 
 use std::collections::{HashMap, VecDeque};
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde_json::Value;
 
-use super::notify::{Attempt, Queue};
+use super::jobs::{Job, Queue};
+use super::notify::{Attempt, Pending, Subject};
+use super::refunds::Refund;
 use super::server::ApiError;
-use crate::model::{CHINA, rfc3339_china};
+use super::settings::{Settings, duration};
+use super::transaction::{Order, PayRefusal, Payment, Reported, Stage, Transaction};
+use super::wire::rfc3339;
 
 /// More transactions than this are refused with a rate limit, so that a long load run cannot eat the machine.
 const MAX_TRANSACTIONS: usize = 500_000;
-/// Only the newest delivery attempts are kept.
-const MAX_ATTEMPTS: usize = 5_000;
-/// How long a prepay id can be paid with.
-const PREPAY_LIFE: SignedDuration = SignedDuration::from_hours(2);
-/// Unpaid transactions close by themselves after this time; it is also the default deadline.
-const AUTO_CLOSE: SignedDuration = SignedDuration::from_hours(7 * 24);
-
-/// A create call's content after validation.
-#[derive(Clone, Debug)]
-pub(super) struct Order {
-    pub(super) appid: String,
-    pub(super) mchid: String,
-    pub(super) out_trade_no: String,
-    pub(super) notify_url: String,
-    pub(super) attach: Option<String>,
-    pub(super) total: i64,
-    pub(super) openid: String,
-    pub(super) time_expire: Option<Timestamp>,
-    /// The whole body: re-entry compares it, whatever the order of its fields.
-    pub(super) body: Value,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Transaction {
-    pub(super) order: Order,
-    prepay_id: String,
-    prepay_until: Timestamp,
-    pub(super) time_expire: Timestamp,
-    created: Timestamp,
-    stage: Stage,
-}
-
-#[derive(Clone, Debug)]
-enum Stage {
-    NotPay,
-    Closed,
-    Paid(Payment),
-}
-
-#[derive(Clone, Debug)]
-struct Payment {
-    transaction_id: String,
-    notification_id: String,
-    at: Timestamp,
-    reported: Reported,
-}
-
-/// What a paid transaction says of itself. Differs from its order only when a test wants it to.
-#[derive(Clone, Debug)]
-pub(super) struct Reported {
-    pub(super) appid: String,
-    pub(super) mchid: String,
-    pub(super) openid: String,
-    pub(super) total: i64,
-    pub(super) currency: String,
-}
-
-/// Why a payment is not possible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PayRefusal {
-    Unknown,
-    Closed,
-    Paid,
-    /// After `time_expire`.
-    Expired,
-    /// The prepay id is older than two hours; create again with the same body.
-    PrepayExpired,
-}
+/// Only the newest delivery attempts are kept: about 50 MB, and enough for a run of ten thousand orders.
+const MAX_ATTEMPTS: usize = 20_000;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     transactions: HashMap<String, Transaction>,
     by_transaction_id: HashMap<String, String>,
+    /// By `out_refund_no`.
+    pub(super) refunds: HashMap<String, Refund>,
+    /// `out_refund_no` by `refund_id`.
+    pub(super) by_refund_id: HashMap<String, String>,
     attempts: VecDeque<Attempt>,
     /// Notifications to send.
-    pub(super) queue: Queue,
+    pub(super) queue: Queue<Pending>,
+    /// What happens by itself.
+    pub(super) jobs: Queue<Job>,
 }
 
 impl State {
     /// Creates, or answers a repeated create: the prepay id.
-    pub(super) fn create(&mut self, order: Order, least_seconds: i64, now: Timestamp) -> Result<String, ApiError> {
+    pub(super) fn create(&mut self, order: Order, settings: &Settings, now: Timestamp) -> Result<String, ApiError> {
         if let Some(known) = self.find(&order.out_trade_no, now) {
-            return known.create_again(&order, now);
+            return known.create_again(&order, settings.reentry_code, now);
         }
         if self.transactions.len() >= MAX_TRANSACTIONS {
             return Err(ApiError::new(429, "FREQUENCY_LIMITED", "频率超限"));
         }
 
-        let earliest = later(now, SignedDuration::from_secs(least_seconds));
-        let default = later(now, AUTO_CLOSE);
-        let transaction = Transaction {
-            prepay_id: new_prepay_id(now),
-            prepay_until: later(now, PREPAY_LIFE),
-            time_expire: order.time_expire.unwrap_or(default).max(earliest),
-            created: now,
-            stage: Stage::NotPay,
-            order,
-        };
+        let transaction = Transaction::new(order, settings.min_time_expire_seconds, now);
         let prepay_id = transaction.prepay_id.clone();
+        let nth = self.transactions.len() as u64;
+        if let Some((at, force)) = settings.payer.plan(settings.seed, nth, now, transaction.time_expire) {
+            self.jobs.push(at, Job::Pay { out_trade_no: transaction.order.out_trade_no.clone(), force });
+        }
         self.transactions.insert(transaction.order.out_trade_no.clone(), transaction);
         Ok(prepay_id)
     }
 
-    pub(super) fn query(&mut self, out_trade_no: &str, now: Timestamp) -> Result<Value, ApiError> {
-        self.find(out_trade_no, now).map(|known| known.to_json()).ok_or_else(not_exist)
+    /// What a query says that sees payments only `lag_seconds` after they were made.
+    pub(super) fn query(&mut self, out_trade_no: &str, lag_seconds: f64, now: Timestamp) -> Result<Value, ApiError> {
+        let seen = now.saturating_sub(duration(lag_seconds)).unwrap_or(Timestamp::MIN);
+        self.find(out_trade_no, now).map(|known| known.to_json(seen)).ok_or_else(not_exist)
     }
 
-    pub(super) fn query_by_id(&mut self, transaction_id: &str, now: Timestamp) -> Result<Value, ApiError> {
-        let out_trade_no = self.by_transaction_id.get(transaction_id).cloned().ok_or_else(not_exist)?;
-        self.query(&out_trade_no, now)
+    /// The number of the transaction that has this `transaction_id`.
+    pub(super) fn number_of(&self, transaction_id: &str) -> Result<String, ApiError> {
+        self.by_transaction_id.get(transaction_id).cloned().ok_or_else(not_exist)
     }
 
-    /// Closes. Closed already and unknown numbers are no error, as reported of the real service.
-    pub(super) fn close(&mut self, out_trade_no: &str, now: Timestamp) -> Result<(), ApiError> {
-        let Some(known) = self.find(out_trade_no, now) else {
-            return Ok(());
-        };
-        match known.stage {
-            Stage::NotPay | Stage::Closed => {
-                known.stage = Stage::Closed;
-                Ok(())
-            }
-            Stage::Paid(_) => Err(ApiError::new(400, "ORDERPAID", "订单已支付")),
+    /// Closes. Closed already is no error, and neither is an unknown number, as reported of the real service.
+    pub(super) fn close(&mut self, out_trade_no: &str, settings: &Settings, now: Timestamp) -> Result<(), ApiError> {
+        match self.find(out_trade_no, now) {
+            Some(known) => known.close(settings),
+            None if settings.close_unknown_is_done => Ok(()),
+            None => Err(not_exist()),
         }
     }
 
+    /// The payer pays what was asked; the notification follows.
+    pub(super) fn pay_honestly(
+        &mut self,
+        out_trade_no: &str,
+        force: bool,
+        now: Timestamp,
+    ) -> Result<Value, PayRefusal> {
+        self.pay(out_trade_no, force, now, Reported::honest)
+    }
+
     /// The payer pays. What is reported may differ from the order for tests; `force` pays what is closed or expired.
+    /// The notification follows.
     pub(super) fn pay(
         &mut self,
         out_trade_no: &str,
@@ -146,37 +94,99 @@ impl State {
         report: impl FnOnce(&Order) -> Reported,
     ) -> Result<Value, PayRefusal> {
         let known = self.find(out_trade_no, now).ok_or(PayRefusal::Unknown)?;
-        match known.stage {
-            Stage::Paid(_) => return Err(PayRefusal::Paid),
-            Stage::NotPay | Stage::Closed if force => {}
-            Stage::Closed => return Err(PayRefusal::Closed),
-            Stage::NotPay if now > known.time_expire => return Err(PayRefusal::Expired),
-            Stage::NotPay if now > known.prepay_until => return Err(PayRefusal::PrepayExpired),
-            Stage::NotPay => {}
-        }
-
-        let transaction_id = new_transaction_id(now);
-        let reported = report(&known.order);
-        let notification_id = uuid::Uuid::new_v4().to_string();
-        known.stage =
-            Stage::Paid(Payment { transaction_id: transaction_id.clone(), notification_id, at: now, reported });
-        let json = known.to_json();
+        let transaction_id = known.pay(force, now, report)?;
+        let json = known.to_json(now);
         self.by_transaction_id.insert(transaction_id, out_trade_no.to_owned());
+        self.notify_payment(out_trade_no, now);
         Ok(json)
     }
 
-    /// The id of a paid transaction's notification.
-    pub(super) fn notification_id(&self, out_trade_no: &str) -> Option<String> {
+    /// Does what has come due, each at its own time, oldest first.
+    pub(super) fn run_due(&mut self, now: Timestamp) {
+        while let Some((due, job)) = self.jobs.pop_due(now) {
+            match job {
+                Job::Pay { out_trade_no, force } => {
+                    if let Err(refusal) = self.pay_honestly(&out_trade_no, force, due) {
+                        tracing::debug!(wechat.out_trade_no = out_trade_no, ?refusal, "The payer could not pay");
+                    }
+                }
+                Job::SettleRefund { out_refund_no } => self.settle_refund(&out_refund_no, due),
+            }
+        }
+    }
+
+    /// Puts the notification of a paid transaction in line, due at once, always under the same id.
+    pub(super) fn notify_payment(&mut self, out_trade_no: &str, now: Timestamp) -> bool {
+        let Some(payment) = self.payment(out_trade_no) else {
+            return false;
+        };
+        let id = payment.notification_id.clone();
+        let out_trade_no = out_trade_no.to_owned();
+        self.queue.push(now, Pending::new(id, Subject::Payment { out_trade_no }));
+        true
+    }
+
+    /// Where a notification of this payment goes, and what it says.
+    pub(super) fn payment_notice(&self, out_trade_no: &str) -> Option<(String, Value)> {
+        let known = self.transactions.get(out_trade_no)?;
+        let mut content = known.to_json(Timestamp::MAX);
+        content["trade_state"] = "SUCCESS".into();
+        content["trade_state_desc"] = "支付成功".into();
+        Some((known.order.notify_url.clone(), content))
+    }
+
+    /// Keeps a payment's notification back until one of a refund was sent; gives it back if that has happened.
+    pub(super) fn hold_until_refund(&mut self, out_trade_no: &str, pending: Pending) -> Option<Pending> {
+        match self.payment_mut(out_trade_no) {
+            Some(payment) if !payment.refund_told => {
+                payment.held = Some(pending);
+                None
+            }
+            _ => Some(pending),
+        }
+    }
+
+    pub(super) fn payment_told(&mut self, out_trade_no: &str) {
+        if let Some(payment) = self.payment_mut(out_trade_no) {
+            payment.told = true;
+        }
+    }
+
+    /// A refund's notification was sent: the payment's may follow.
+    pub(super) fn refund_told(&mut self, out_trade_no: &str, now: Timestamp) {
+        if let Some(payment) = self.payment_mut(out_trade_no) {
+            payment.refund_told = true;
+            if let Some(held) = payment.held.take() {
+                self.queue.push(now, held);
+            }
+        }
+    }
+
+    pub(super) fn payment(&self, out_trade_no: &str) -> Option<&Payment> {
         match &self.transactions.get(out_trade_no)?.stage {
-            Stage::Paid(payment) => Some(payment.notification_id.clone()),
+            Stage::Paid(payment) => Some(payment),
             Stage::NotPay | Stage::Closed => None,
         }
     }
 
-    /// Where a notification of this transaction goes, and what it says now.
-    pub(super) fn notification(&self, out_trade_no: &str) -> Option<(String, Value)> {
-        let known = self.transactions.get(out_trade_no)?;
-        Some((known.order.notify_url.clone(), known.to_json()))
+    pub(super) fn payment_mut(&mut self, out_trade_no: &str) -> Option<&mut Payment> {
+        match &mut self.transactions.get_mut(out_trade_no)?.stage {
+            Stage::Paid(payment) => Some(payment),
+            Stage::NotPay | Stage::Closed => None,
+        }
+    }
+
+    /// What the payer was asked for, and paid if there is a payment. What a payment reports may differ for tests.
+    pub(super) fn total(&self, out_trade_no: &str) -> Option<i64> {
+        self.transactions.get(out_trade_no).map(|known| known.order.total)
+    }
+
+    /// What really happened to money: `(out_trade_no, paid, payment)` of every paid transaction.
+    pub(super) fn paid(&self) -> impl Iterator<Item = (&str, i64, &Payment)> {
+        self.transactions.iter().filter_map(|(number, known)| match &known.stage {
+            Stage::Paid(payment) => Some((number.as_str(), known.order.total, &**payment)),
+            Stage::NotPay | Stage::Closed => None,
+        })
     }
 
     /// All transactions, oldest first.
@@ -186,10 +196,10 @@ impl State {
         all.into_iter()
             .map(|known| {
                 known.close_when_old(now);
-                let mut json = known.to_json();
+                let mut json = known.to_json(now);
                 json["prepay_id"] = known.prepay_id.clone().into();
-                json["time_expire"] = rfc3339_china(known.time_expire).into();
-                json["create_time"] = rfc3339_china(known.created).into();
+                json["time_expire"] = rfc3339(known.time_expire).into();
+                json["create_time"] = rfc3339(known.created).into();
                 json
             })
             .collect()
@@ -202,9 +212,10 @@ impl State {
         self.attempts.push_back(attempt);
     }
 
-    /// Delivery attempts, oldest first.
-    pub(super) fn attempts(&self) -> Vec<Attempt> {
-        self.attempts.iter().cloned().collect()
+    /// Delivery attempts, oldest first; with a number, those about it.
+    pub(super) fn attempts(&self, out_trade_no: Option<&str>) -> Vec<Attempt> {
+        let about = |attempt: &&Attempt| out_trade_no.is_none_or(|number| attempt.out_trade_no == number);
+        self.attempts.iter().filter(about).cloned().collect()
     }
 
     fn find(&mut self, out_trade_no: &str, now: Timestamp) -> Option<&mut Transaction> {
@@ -214,99 +225,19 @@ impl State {
     }
 }
 
-impl Transaction {
-    fn create_again(&mut self, order: &Order, now: Timestamp) -> Result<String, ApiError> {
-        let unpaid = matches!(self.stage, Stage::NotPay);
-        if !unpaid || self.order.body != order.body {
-            return Err(ApiError::new(403, "OUT_TRADE_NO_USED", "商户订单号重复"));
-        }
-
-        if now > self.prepay_until {
-            self.prepay_id = new_prepay_id(now);
-            self.prepay_until = later(now, PREPAY_LIFE);
-        }
-        Ok(self.prepay_id.clone())
-    }
-
-    fn close_when_old(&mut self, now: Timestamp) {
-        if matches!(self.stage, Stage::NotPay) && now >= later(self.created, AUTO_CLOSE) {
-            self.stage = Stage::Closed;
-        }
-    }
-
-    /// The object of query answers and notifications.
-    fn to_json(&self) -> Value {
-        let order = &self.order;
-        let mut json = json!({
-            "appid": order.appid,
-            "mchid": order.mchid,
-            "out_trade_no": order.out_trade_no,
-            "payer": { "openid": order.openid },
-            "amount": { "total": order.total, "currency": "CNY" },
-        });
-        if let Some(attach) = &order.attach {
-            json["attach"] = attach.clone().into();
-        }
-        let (state, description) = match &self.stage {
-            Stage::NotPay => ("NOTPAY", "订单未支付"),
-            Stage::Closed => ("CLOSED", "订单已关闭"),
-            Stage::Paid(payment) => {
-                let reported = &payment.reported;
-                json["appid"] = reported.appid.clone().into();
-                json["mchid"] = reported.mchid.clone().into();
-                json["payer"]["openid"] = reported.openid.clone().into();
-                json["amount"] = json!({
-                    "total": reported.total,
-                    "payer_total": reported.total,
-                    "currency": reported.currency,
-                    "payer_currency": reported.currency,
-                });
-                json["transaction_id"] = payment.transaction_id.clone().into();
-                json["trade_type"] = "JSAPI".into();
-                json["bank_type"] = "OTHERS".into();
-                json["success_time"] = rfc3339_china(payment.at).into();
-                ("SUCCESS", "支付成功")
-            }
-        };
-        json["trade_state"] = state.into();
-        json["trade_state_desc"] = description.into();
-        json
-    }
-}
-
 fn not_exist() -> ApiError {
     ApiError::new(404, "ORDER_NOT_EXIST", "订单不存在")
 }
 
-/// The far end of time stands for anything beyond it.
-pub(super) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
-    time.saturating_add(by).unwrap_or(Timestamp::MAX)
-}
-
-/// `wx`, date and time, and hexadecimal digits: 36 characters.
-fn new_prepay_id(now: Timestamp) -> String {
-    let random = uuid::Uuid::new_v4().simple().to_string();
-    let (tail, _) = random.split_at(20);
-    format!("wx{}{tail}", china_digits(now, "%Y%m%d%H%M%S"))
-}
-
-/// 28 digits that begin with 42.
-fn new_transaction_id(now: Timestamp) -> String {
-    format!("4200{}{:016}", china_digits(now, "%Y%m%d"), random_digits(16))
-}
-
-fn china_digits(time: Timestamp, format: &str) -> String {
-    CHINA.to_datetime(time).strftime(format).to_string()
-}
-
-/// A random number of at most `digits` decimal digits (38 at most).
-pub(super) fn random_digits(digits: u32) -> u128 {
-    uuid::Uuid::new_v4().as_u128() % 10_u128.pow(digits)
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn settings() -> Settings {
+        Settings::new(1.0, 60).unwrap()
+    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -326,76 +257,66 @@ mod tests {
         }
     }
 
-    fn honest(order: &Order) -> Reported {
-        Reported {
-            appid: order.appid.clone(),
-            mchid: order.mchid.clone(),
-            openid: order.openid.clone(),
-            total: order.total,
-            currency: "CNY".into(),
-        }
-    }
-
     #[test]
     fn the_same_create_gives_the_same_prepay_id_and_after_two_hours_a_new_one() {
         let mut state = State::default();
-        let first = state.create(order(100), 60, at(0)).unwrap();
+        let first = state.create(order(100), &settings(), at(0)).unwrap();
 
-        assert_eq!(state.create(order(100), 60, at(5)).unwrap(), first);
-        assert_eq!(state.create(order(101), 60, at(5)).unwrap_err().code, "OUT_TRADE_NO_USED");
-        assert_ne!(state.create(order(100), 60, at(2 * 3600 + 1)).unwrap(), first);
+        assert_eq!(state.create(order(100), &settings(), at(5)).unwrap(), first);
+        assert_eq!(state.create(order(101), &settings(), at(5)).unwrap_err().code, "OUT_TRADE_NO_USED");
+        assert_ne!(state.create(order(100), &settings(), at(2 * 3600 + 1)).unwrap(), first);
     }
 
     #[test]
     fn a_number_that_was_paid_or_closed_is_used_up() {
         let mut state = State::default();
-        state.create(order(100), 60, at(0)).unwrap();
-        state.close("order-1", at(1)).unwrap();
+        state.create(order(100), &settings(), at(0)).unwrap();
+        state.close("order-1", &settings(), at(1)).unwrap();
 
-        assert_eq!(state.create(order(100), 60, at(2)).unwrap_err().code, "OUT_TRADE_NO_USED");
-        assert_eq!(state.pay("order-1", false, at(2), honest).unwrap_err(), PayRefusal::Closed);
+        assert_eq!(state.create(order(100), &settings(), at(2)).unwrap_err().code, "OUT_TRADE_NO_USED");
+        assert_eq!(state.pay_honestly("order-1", false, at(2)).unwrap_err(), PayRefusal::Closed);
     }
 
     #[test]
     fn a_deadline_below_the_minimum_is_silently_raised_and_then_kept() {
         let mut state = State::default();
-        state.create(Order { time_expire: Some(at(3)), ..order(100) }, 60, at(0)).unwrap();
+        state.create(Order { time_expire: Some(at(3)), ..order(100) }, &settings(), at(0)).unwrap();
 
-        assert!(state.pay("order-1", false, at(61), honest).is_err());
-        assert!(state.pay("order-1", false, at(60), honest).is_ok());
+        assert!(state.pay_honestly("order-1", false, at(61)).is_err());
+        assert!(state.pay_honestly("order-1", false, at(60)).is_ok());
     }
 
     #[test]
     fn an_expired_transaction_cannot_be_paid_but_stays_notpay_for_a_week() {
         let mut state = State::default();
-        state.create(order(100), 60, at(0)).unwrap();
+        state.create(order(100), &settings(), at(0)).unwrap();
 
-        assert_eq!(state.pay("order-1", false, at(601), honest).unwrap_err(), PayRefusal::Expired);
-        assert_eq!(state.query("order-1", at(601)).unwrap()["trade_state"], "NOTPAY");
-        assert_eq!(state.query("order-1", at(7 * 86_400)).unwrap()["trade_state"], "CLOSED");
+        assert_eq!(state.pay_honestly("order-1", false, at(601)).unwrap_err(), PayRefusal::Expired);
+        assert_eq!(state.query("order-1", 0.0, at(601)).unwrap()["trade_state"], "NOTPAY");
+        assert_eq!(state.query("order-1", 0.0, at(7 * 86_400)).unwrap()["trade_state"], "CLOSED");
     }
 
     #[test]
     fn paid_once_it_cannot_be_paid_or_closed_and_is_found_by_both_numbers() {
         let mut state = State::default();
-        state.create(order(100), 60, at(0)).unwrap();
-        let paid = state.pay("order-1", false, at(10), honest).unwrap();
+        state.create(order(100), &settings(), at(0)).unwrap();
+        let paid = state.pay_honestly("order-1", false, at(10)).unwrap();
         let id = paid["transaction_id"].as_str().unwrap();
 
         assert_eq!((id.len(), &id[..2]), (28, "42"));
-        assert_eq!(state.pay("order-1", false, at(11), honest).unwrap_err(), PayRefusal::Paid);
-        assert_eq!(state.close("order-1", at(11)).unwrap_err().code, "ORDERPAID");
-        assert_eq!(state.query_by_id(id, at(11)).unwrap(), state.query("order-1", at(11)).unwrap());
+        assert_eq!(state.pay_honestly("order-1", false, at(11)).unwrap_err(), PayRefusal::Paid);
+        assert_eq!(state.close("order-1", &settings(), at(11)).unwrap_err().code, "ORDERPAID");
+        assert_eq!(state.number_of(id).unwrap(), "order-1");
     }
 
     #[test]
     fn closing_is_re_entrant_and_silent_about_unknown_numbers() {
         let mut state = State::default();
-        state.create(order(100), 60, at(0)).unwrap();
+        state.create(order(100), &settings(), at(0)).unwrap();
 
         for number in ["order-1", "order-1", "never-created"] {
-            assert!(state.close(number, at(1)).is_ok());
+            assert!(state.close(number, &settings(), at(1)).is_ok());
         }
-        assert_eq!(state.query("never-created", at(1)).unwrap_err().code, "ORDER_NOT_EXIST");
+        assert_eq!(state.query("never-created", 0.0, at(1)).unwrap_err().code, "ORDER_NOT_EXIST");
     }
 }

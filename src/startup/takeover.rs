@@ -1,0 +1,144 @@
+//! Whose the database is: taking it over at the start, and noticing while running that it is ours no more (rule 14).
+
+use std::time::Duration;
+
+use anyhow::bail;
+use deeptravel_actors::journal::{Journal, Position};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::postgres::{
+    self, Backoff, Database, JournalPosition, Lane, PositionError, Session, StoreError, outages_outside,
+};
+
+/// How often a server looks whether it still has the database: what it answers in between, after another took it over
+/// from a copy of its data directory, only its own journal knows. By the same question it learns that the database has
+/// gone or hangs, also when nobody else asks.
+const FENCE_CHECK: Duration = Duration::from_secs(1);
+
+/// A database that this process has taken over.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    pub journal_id: Uuid,
+    pub epoch: u64,
+    /// What it had projected before.
+    pub seen: Position,
+}
+
+/// Compares journal and database, and takes an epoch above both. A server that still runs on this database is not
+/// disturbed by one that has to refuse.
+pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result<Held> {
+    let journal_id = journal.id();
+    loop {
+        let seen = find_out(database, journal).await?;
+        let wanted = JournalPosition { journal_id, position: seen.0, epoch: journal.epoch() + 1 };
+        let claim =
+            move |session: Session| async move { outages_outside(postgres::claim_epoch(&*session, wanted).await) };
+        match patiently(database, claim).await? {
+            Ok(epoch) => {
+                journal.set_epoch(epoch)?;
+                return Ok(Held { journal_id, epoch, seen });
+            }
+            // Somebody has projected since we looked: a commit of the killed process before us, or another server. Our
+            // journal may lack what it has.
+            Err(PositionError::Moved { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// How far the database has followed the journal; refuses a pair that does not fit.
+async fn find_out(database: &Database, journal: &Journal) -> anyhow::Result<Position> {
+    let stored =
+        patiently(database, |session| async move { outages_outside(postgres::read_position(&*session).await) })
+            .await??;
+    let seen = match stored {
+        Some(stored) if stored.journal_id != journal.id() => bail!(
+            "the database follows journal {}, but the one in this data directory is {}: start on the data directory \
+             that belongs to this database, or on an empty database",
+            stored.journal_id,
+            journal.id()
+        ),
+        Some(stored) => Position(stored.position),
+        None => Position::NOTHING,
+    };
+    journal.check_seen(seen)?;
+    Ok(seen)
+}
+
+/// Asks Postgres, and waits for it while it is away.
+async fn patiently<T, F, Fut>(database: &Database, job: F) -> anyhow::Result<T>
+where
+    T: Send + 'static,
+    F: Fn(Session) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
+{
+    let mut backoff = Backoff::default();
+    loop {
+        match database.run(Lane::Projection, job.clone()).await {
+            Err(StoreError::Unavailable(why)) => {
+                tracing::warn!(%why, "The start waits for the database: {why}");
+                backoff.pause().await;
+            }
+            answered => return Ok(answered?),
+        }
+    }
+}
+
+/// Resolves when the database is ours no more: another server has taken it over, or an older state of it was restored
+/// under us. While Postgres is away neither can be.
+pub async fn fenced(database: &Database, held: Held, projected: &watch::Receiver<Position>) -> anyhow::Error {
+    let mut tick = tokio::time::interval(FENCE_CHECK);
+    loop {
+        tick.tick().await;
+        // Read before the database is: it cannot be behind this.
+        let at_least = *projected.borrow();
+        let read = database
+            .run(Lane::Wakes, |session| async move { outages_outside(postgres::read_position(&*session).await) })
+            .await;
+        if let Ok(Ok(found)) = read
+            && let Err(error) = still_ours(held, at_least, found)
+        {
+            return error;
+        }
+    }
+}
+
+fn still_ours(held: Held, at_least: Position, found: Option<JournalPosition>) -> anyhow::Result<()> {
+    match found {
+        None => bail!("the database has been emptied under this server"),
+        Some(found) if found.journal_id != held.journal_id => {
+            bail!("the database has been replaced by that of journal {}", found.journal_id)
+        }
+        Some(found) if found.position < at_least.0 => bail!(
+            "an older state of the database was restored under this server, position {} after {at_least}; its next \
+             start brings it up to date",
+            found.position
+        ),
+        Some(found) if found.epoch != held.epoch => {
+            bail!("another server has taken the database over: epoch {} after {}", found.epoch, held.epoch)
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_14_a_server_notices_every_way_in_which_its_database_is_no_longer_its_own() {
+        let held = Held { journal_id: Uuid::from_u128(1), epoch: 5, seen: Position(10) };
+        let ours = JournalPosition { journal_id: held.journal_id, position: 20, epoch: 5 };
+        let says = |found: Option<JournalPosition>| {
+            still_ours(held, Position(20), found).map_or_else(|error| error.to_string(), |()| String::new())
+        };
+        assert_eq!(says(Some(ours)), "");
+        assert_eq!(says(Some(JournalPosition { position: 21, ..ours })), "", "projected meanwhile");
+        assert!(says(Some(JournalPosition { position: 19, ..ours })).contains("position 19 after 20"));
+        assert!(says(Some(JournalPosition { position: 19, epoch: 4, ..ours })).contains("older state"));
+        assert!(says(Some(JournalPosition { epoch: 6, ..ours })).contains("epoch 6 after 5"));
+        assert!(says(Some(JournalPosition { journal_id: Uuid::nil(), ..ours })).contains("replaced"));
+        assert!(says(None).contains("emptied"));
+    }
+}

@@ -1,0 +1,48 @@
+//! A wall clock that a test sets under a running server: libfaketime, for that one process. Its monotonic clock, Postgres
+//! and the test keep the right time.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::server::Launch;
+
+/// The wall clock of one server.
+pub struct Wall {
+    /// libfaketime reads the difference here.
+    file: PathBuf,
+}
+
+impl Wall {
+    /// Right, until it is set.
+    pub fn new(dir: &Path) -> anyhow::Result<Wall> {
+        let wall = Wall { file: dir.join("wall") };
+        wall.set_wrong_by(0)?;
+        Ok(wall)
+    }
+
+    /// From now on the server's wall clock is this many seconds ahead.
+    pub fn set_wrong_by(&self, seconds: i32) -> anyhow::Result<()> {
+        let unfinished = self.file.with_extension("new");
+        std::fs::write(&unfinished, format!("{seconds:+}\n"))?;
+        std::fs::rename(&unfinished, &self.file)?;
+        Ok(())
+    }
+
+    /// The server that is started reads this clock.
+    pub fn rule(&self, launch: Launch) -> anyhow::Result<Launch> {
+        Ok(launch
+            .with("LD_PRELOAD", library()?)
+            .with("FAKETIME_TIMESTAMP_FILE", &self.file)
+            .with("FAKETIME_NO_CACHE", "1")
+            .with("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+            .with("NO_FAKE_STAT", "1"))
+    }
+}
+
+fn library() -> anyhow::Result<PathBuf> {
+    let by_architecture = std::fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
+    let dirs = by_architecture.map(|entry| entry.path()).chain([PathBuf::from("/usr/lib"), "/usr/local/lib".into()]);
+    let found = dirs.map(|dir| dir.join("faketime/libfaketimeMT.so.1")).find(|path| path.exists());
+    found.context("libfaketime is missing: install it, on Debian with 'apt-get install libfaketime' as root")
+}
