@@ -123,9 +123,9 @@ impl Handler<LearnRefund> for OrderActor {
 
     fn handle(&mut self, message: LearnRefund, ctx: &mut Context<OrderActor>) -> Answer<()> {
         self.vitals.handling(message.fingerprint());
-        let reply = self.apply(&Command::RefundFact(message.0), ctx)?;
+        let answer = self.apply(&Command::RefundFact(message.0), ctx);
         self.vitals.handled();
-        Ok(reply.map(drop))
+        Ok(answer?.map(drop))
     }
 }
 
@@ -145,8 +145,9 @@ impl Handler<Redeem> for OrderActor {
             return Ok(self.unplaced());
         }
         self.vitals.handling(message.fingerprint());
-        let reply = self.apply(&Command::Scan(message.0), ctx)?;
+        let answer = self.apply(&Command::Scan(message.0), ctx);
         self.vitals.handled();
+        let reply = answer?;
         self.asked_at = self.services.clock.now();
         let order = &self.order;
         let position = reply.position;
