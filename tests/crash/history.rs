@@ -71,14 +71,7 @@ impl Purchase {
 
     /// The same without the scan.
     pub async fn buy(&mut self, shop: &Shop, token: &str) -> Answered<()> {
-        let (status, order) = shop.order(token, &self.key, &self.departure).await?;
-        if status == StatusCode::CONFLICT {
-            assert_eq!(order["code"], "SOLD_OUT", "{order}");
-            self.sold_out = true;
-            return Ok(());
-        }
-        assert!(status.is_success(), "{status} {order}");
-        self.note_order(&order);
+        self.place(shop, token).await?;
         let Some(id) = self.order.clone() else { return Ok(()) };
         self.number = shop.open_payment(token, &id).await?;
         let Some(number) = self.number.clone() else { return Ok(()) };
@@ -95,9 +88,14 @@ impl Purchase {
         Ok(())
     }
 
-    /// Only the order, not paid for.
-    pub async fn order_only(&mut self, shop: &Shop, token: &str) -> Answered<()> {
+    /// Only the order.
+    pub async fn place(&mut self, shop: &Shop, token: &str) -> Answered<()> {
         let (status, order) = shop.order(token, &self.key, &self.departure).await?;
+        if status == StatusCode::CONFLICT {
+            assert_eq!(order["code"], "SOLD_OUT", "{order}");
+            self.sold_out = true;
+            return Ok(());
+        }
         assert!(status.is_success(), "{status} {order}");
         self.note_order(&order);
         Ok(())

@@ -43,7 +43,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// `epoch` as [`claim_epoch`](super::claim_epoch) answered it for this journal.
+    /// `epoch` as [`claim_epoch`](super::claim_epoch) has taken it for this journal.
     pub fn new(database: Database, journal_id: Uuid, epoch: u64) -> Store {
         Store { database, journal_id, epoch, turn: tokio::sync::Mutex::new(()), in_doubt: Mutex::new(None) }
     }

@@ -19,7 +19,7 @@ async fn rule_11_new_orders_stop_when_the_journal_fills_and_what_was_sold_goes_o
     let trial = Trial::begin(Some(postgres.url()), SMALL_JOURNAL).await?;
     let token = &trial.tokens[0];
     let mut unpaid = Purchase { key: "unpaid".into(), departure: trial.departures[0].clone(), ..Purchase::default() };
-    unpaid.order_only(&trial.shop, token).await.expect("an order");
+    unpaid.place(&trial.shop, token).await.expect("an order");
     postgres.stop().await?;
 
     // Until every buyer was refused.
@@ -60,7 +60,7 @@ async fn rule_11_at_the_end_of_the_space_everything_waits_and_nothing_is_lost() 
     let trial = Trial::begin(Some(postgres.url()), SMALL_JOURNAL).await?;
     let token = &trial.tokens[0];
     let mut unpaid = Purchase { key: "unpaid".into(), departure: trial.departures[0].clone(), ..Purchase::default() };
-    unpaid.order_only(&trial.shop, token).await.expect("an order");
+    unpaid.place(&trial.shop, token).await.expect("an order");
     postgres.stop().await?;
 
     let mut round = 0;
