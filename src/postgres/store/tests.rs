@@ -124,7 +124,6 @@ fn every_row_comes_back_as_it_was_and_an_older_image_never_overwrites() {
             check::<OrderItemRow>(session).await,
             check::<PassengerRow>(session).await,
             check::<PaymentRow>(session).await,
-            check::<RefundRow>(session).await,
             check::<TicketRow>(session).await,
             check::<RedemptionRow>(session).await,
             check::<RefundRow>(session).await,
