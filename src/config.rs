@@ -60,7 +60,7 @@ pub struct Order {
     pub payment_grace_seconds: u32,
     pub cap_extra_seconds: u32,
     pub payment_min_seconds: u32,
-    pub warm_orders_max: u32,
+    pub warm_load_bytes_max: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -261,7 +261,7 @@ impl Config {
                 grace_seconds: self.order.payment_grace_seconds,
                 cap_extra_seconds: self.order.cap_extra_seconds,
             },
-            warm_orders_max: self.order.warm_orders_max,
+            warm_load_bytes_max: self.order.warm_load_bytes_max,
         }
     }
 

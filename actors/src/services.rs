@@ -30,8 +30,9 @@ pub struct SalesPolicy {
     /// Unpaid orders of one traveller that hold seats at once (R-HOLD-08).
     pub live_holds_max: u32,
     pub payment: PaymentPolicy,
-    /// Orders with usable tickets that are kept in memory although nothing is under way.
-    pub warm_orders_max: u32,
+    /// Memory for orders that are kept, and loaded at the start, although nothing is under way: see
+    /// [`Warm`](crate::ports::Warm).
+    pub warm_load_bytes_max: u64,
 }
 
 /// Shared by all owners; one per engine.

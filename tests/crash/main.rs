@@ -22,4 +22,5 @@ pub mod stories {
     mod postgres_away;
     mod restore;
     mod two_servers;
+    mod warm;
 }

@@ -77,6 +77,11 @@ impl Shop {
         Ok(answer["token"].as_str().with_context(|| format!("login: {status} {answer}"))?.to_owned())
     }
 
+    /// Ends a login.
+    pub async fn logout(&self, token: &str) -> Answered<StatusCode> {
+        Ok(self.send(self.post("/auth/logout", token, &Value::Null)).await?.0)
+    }
+
     /// Departures of a day that many people can board.
     pub async fn departures(&self, day: jiff::civil::Date) -> anyhow::Result<Vec<(String, String)>> {
         let url = format!("{}/travel/search?origin=HK&destination=MO&travelDate={day}&adults=1&mode=ferry", self.base);
@@ -161,5 +166,18 @@ impl Gate {
         let (status, answer) = self.shop.send(request).await?;
         assert_eq!(status, StatusCode::OK, "a scan is answered with 200, refused or not: {answer}");
         Ok(answer)
+    }
+
+    /// Ends the session; the status of the answer.
+    pub async fn close(&self) -> Answered<StatusCode> {
+        let url = format!("{}/validators/sessions/{}", self.shop.base, self.session);
+        Ok(self.shop.send(self.shop.client.delete(url).bearer_auth(&*self.token)).await?.0)
+    }
+
+    /// Whether its session is open, as a scan of nonsense tells.
+    pub async fn is_open(&self) -> Answered<bool> {
+        let body = json!({ "code": "DT1", "sessionId": &*self.session, "requestId": "open?" });
+        let request = self.shop.post("/tickets/scan", &self.token, &body).header("X-Device-Secret", &*self.secret);
+        Ok(self.shop.send(request).await?.0 == StatusCode::OK)
     }
 }

@@ -25,7 +25,7 @@ use crate::desk::{InFlight, Settled};
 use crate::journal::{Admission, KeyText};
 use crate::log::KeyLog;
 use crate::outage::{Answer, Outage, Reply};
-use crate::ports::StoreError;
+use crate::ports::{StoreError, Warm};
 use crate::registry::{Keys, Owner, Sleep, Vitals};
 use crate::rows::Rows;
 use crate::services::Services;
@@ -258,7 +258,7 @@ impl OrderActor {
                 && now < ticket.valid_until
                 && ticket.journey.departs_at < now.plus_seconds(WARM_SECONDS)
         });
-        let crowded = self.services.orders.live() > self.services.sales.warm_orders_max as usize;
+        let crowded = self.services.orders.live() as u64 > self.services.sales.warm_load_bytes_max / Warm::bytes_of(1);
         idle && (!warm || crowded) && *self.services.projected.borrow() >= self.log.last()
     }
 

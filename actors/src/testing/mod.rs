@@ -56,7 +56,7 @@ impl Default for World {
             store: Arc::default(),
             gateway: Arc::default(),
             clock: Clock::by_hand(NOON),
-            sales: SalesPolicy { lock_seconds: None, live_holds_max: 5, payment, warm_orders_max: 10_000 },
+            sales: SalesPolicy { lock_seconds: None, live_holds_max: 5, payment, warm_load_bytes_max: 1 << 30 },
             journal_options: JournalOptions { preallocate: false, ..JournalOptions::default() },
             io: Some(io),
         }
