@@ -165,6 +165,39 @@ fn a_statement_that_takes_too_long_is_given_up_and_the_connection_stays() {
     assert!(store.is_available(), "a slow statement is no outage");
 }
 
+/// What becomes of a statement that Postgres refuses with this state: `broken`, `later` or `data`.
+fn outcome_of(runtime: &Runtime, store: &Database, state: &str) -> &'static str {
+    let statement = format!("DO $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '{state}'; END $$");
+    let refused = runtime.block_on(store.run(Lane::Lists, move |client| async move {
+        client.batch_execute(&statement).await?;
+        Ok(())
+    }));
+    match refused {
+        Err(StoreError::Unavailable(Outage::Broken(_))) => "broken",
+        Err(StoreError::Unavailable(Outage::GaveUp(_))) => "later",
+        Err(StoreError::Data(_)) => "data",
+        other => panic!("{state}: {other:?}"),
+    }
+}
+
+#[test]
+fn rule_12_only_what_speaks_of_our_data_halts_projection() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let expected = [
+        ("broken", "08000 08003 08006 08P01 57P01 57P02 57P03 57P04 57P05 25P03 25P04 28000 28P01 3D000 26000"),
+        ("later", "53000 53100 53200 53400 58000 58030 58P01 57014 55P03 40001 40P01 40003 25006 XX000 XX001 XX002"),
+        ("data", "22001 22003 22021 22P05 23502 23505 23514 42501 42703 42P01 42804 54000 40002 P0001"),
+    ];
+    for (outcome, states) in expected {
+        for state in states.split(' ') {
+            assert_eq!(outcome_of(&runtime, &store, state), outcome, "{state}");
+            runtime.block_on(until_back(&store));
+        }
+    }
+}
+
 #[test]
 fn a_connection_that_postgres_ends_is_replaced() {
     let database = fresh_database().unwrap();

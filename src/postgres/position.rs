@@ -45,6 +45,14 @@ impl From<tokio_postgres::Error> for PositionError {
     }
 }
 
+/// A job's result in two layers: an outage belongs into the outer one, where the lane notices it.
+pub fn outages_outside<T>(result: Result<T, PositionError>) -> Result<Result<T, PositionError>, StoreError> {
+    match result {
+        Err(PositionError::Store(error)) => Err(error),
+        other => Ok(other),
+    }
+}
+
 /// Where the projection stands, `None` before any process has claimed an epoch.
 pub async fn read_position(client: &impl GenericClient) -> Result<Option<JournalPosition>, PositionError> {
     let statement = client.prepare_cached(READ).await?;

@@ -7,10 +7,13 @@ use deeptravel_actors::journal::{Journal, Position};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::postgres::{self, Backoff, Database, JournalPosition, Lane, PositionError, Session, StoreError};
+use crate::postgres::{
+    self, Backoff, Database, JournalPosition, Lane, PositionError, Session, StoreError, outages_outside,
+};
 
 /// How often a server looks whether it still has the database: what it answers in between, after another took it over
-/// from a copy of its data directory, only its own journal knows.
+/// from a copy of its data directory, only its own journal knows. By the same question it learns that the database has
+/// gone or hangs, also when nobody else asks.
 const FENCE_CHECK: Duration = Duration::from_secs(1);
 
 /// A database that this process has taken over.
@@ -32,7 +35,8 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
         let epoch = journal.epoch() + 1;
         journal.set_epoch(epoch)?;
         let wanted = JournalPosition { journal_id, position: seen.0, epoch };
-        let claim = move |session: Session| async move { Ok(postgres::claim_epoch(&*session, wanted).await) };
+        let claim =
+            move |session: Session| async move { outages_outside(postgres::claim_epoch(&*session, wanted).await) };
         match patiently(database, claim).await? {
             Ok(()) => return Ok(Held { journal_id, epoch, seen }),
             // Somebody has come since we looked: a commit of the killed process before us, or another server, or our own
@@ -45,7 +49,9 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
 
 /// How far the database has followed the journal; refuses a pair that does not fit.
 async fn find_out(database: &Database, journal: &Journal) -> anyhow::Result<Position> {
-    let stored = patiently(database, |session| async move { Ok(postgres::read_position(&*session).await) }).await??;
+    let stored =
+        patiently(database, |session| async move { outages_outside(postgres::read_position(&*session).await) })
+            .await??;
     let ours = JournalPosition { journal_id: journal.id(), position: 0, epoch: journal.epoch() };
     let seen = fits(ours, stored)?;
     journal.check_seen(seen)?;
@@ -100,8 +106,9 @@ pub async fn fenced(database: &Database, held: Held, projected: &watch::Receiver
         tick.tick().await;
         // Read before the database is: it cannot be behind this.
         let at_least = *projected.borrow();
-        let read =
-            database.run(Lane::Wakes, |session| async move { Ok(postgres::read_position(&*session).await) }).await;
+        let read = database
+            .run(Lane::Wakes, |session| async move { outages_outside(postgres::read_position(&*session).await) })
+            .await;
         if let Ok(Ok(found)) = read
             && let Err(error) = still_ours(held, at_least, found)
         {

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::shop::{Answered, Gate, Shop, Unanswered};
 
+/// The longest pause of a buyer who waits for the payment to arrive.
+const LOOKS_AGAIN_MAX: Duration = Duration::from_millis(200);
+
 /// How often a purchase is tried when connections break.
 const TRIES: usize = 3;
 
@@ -75,10 +78,12 @@ impl Purchase {
         if shop.pay(&number).await.is_ok() {
             self.paid = true;
         }
+        let mut pause = Duration::from_millis(5);
         while !self.seen_paid {
             let (_, order) = shop.order_of(token, &id).await?;
             self.note_paid(&order);
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOKS_AGAIN_MAX);
         }
         Ok(())
     }

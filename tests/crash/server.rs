@@ -19,6 +19,9 @@ const MCHID: &str = "1900000009";
 const API_V3_KEY: &str = "0123456789abcdef0123456789abcdef";
 const APP_SECRET: &str = "crash-app-secret";
 
+/// Names another build of the server to run, for figures: a release.
+const BINARY: &str = "DEEPTRAVEL_BINARY";
+
 /// The longest start that a test waits for, on a machine that does other things, too. The stories print what it took.
 const START_DEADLINE: Duration = Duration::from_mins(1);
 
@@ -38,6 +41,11 @@ pub struct World {
 impl World {
     /// `database_url`: another Postgres than the server's own.
     pub fn new(database_url: Option<String>) -> anyhow::Result<World> {
+        World::with_settings(database_url, "")
+    }
+
+    /// `settings`: more of the configuration, as TOML.
+    pub fn with_settings(database_url: Option<String>, settings: &str) -> anyhow::Result<World> {
         let dir = tempfile::Builder::new().prefix("deeptravel-crash-").tempdir_in("/tmp")?;
         let MerchantKeys { private_key_pem, public_key_pem, serial } = generate_merchant()?;
         let simulator = simulator::start(SimulatorConfig {
@@ -76,6 +84,7 @@ impl World {
             public_key_id = "{public_key_id}"
             public_key_file = "{public_key}"
             notify_base_url = "http://{listen}"
+            {settings}
             "#,
             merchant_key = merchant_key.display(),
             public_key = public_key.display(),
@@ -134,7 +143,8 @@ impl Launch {
 
     /// Starts the process.
     pub fn spawn(&self) -> anyhow::Result<Server> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_deeptravel"));
+        let binary = std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_deeptravel").into());
+        let mut command = Command::new(binary);
         command
             .arg("demo")
             .args(["--config".as_ref(), self.config.as_os_str()])
@@ -246,6 +256,14 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(None)
+    }
+
+    /// What the process has in memory now, in bytes.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib * 1024)
     }
 
     /// As an administrator stops it.

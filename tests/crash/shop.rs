@@ -53,7 +53,10 @@ impl Shop {
         let response = request.send().await?;
         let status = response.status();
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY) {
-            return Err(Unanswered::Refused(response.text().await.unwrap_or_else(|error| error.to_string())));
+            let retry_after = response.headers().get("Retry-After").and_then(|value| value.to_str().ok());
+            let retry_after = retry_after.map_or_else(String::new, |seconds| format!("Retry-After: {seconds} "));
+            let text = response.text().await.unwrap_or_else(|error| error.to_string());
+            return Err(Unanswered::Refused(retry_after + &text));
         }
         assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "a 500 is a bug");
         let body = response.bytes().await?;
@@ -80,6 +83,11 @@ impl Shop {
     /// Ends a login.
     pub async fn logout(&self, token: &str) -> Answered<StatusCode> {
         Ok(self.send(self.post("/auth/logout", token, &Value::Null)).await?.0)
+    }
+
+    /// What the server says of itself when it is ready.
+    pub async fn readiness(&self) -> Option<Value> {
+        self.client.get(format!("{}/health/ready", self.base)).send().await.ok()?.json().await.ok()
     }
 
     /// Departures of a day that many people can board.
@@ -118,11 +126,16 @@ impl Shop {
         response.ok().map(|response| response.status())
     }
 
-    /// A figure of `/metrics`, without labels.
+    /// A figure of `/metrics`.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let response = self.client.get(format!("{}/metrics", self.base)).send().await.ok()?;
         let text = response.text().await.ok()?;
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.parse().ok()
+    }
+
+    /// A figure of `/metrics` that counts something.
+    pub async fn figure(&self, name: &str) -> anyhow::Result<u64> {
+        Ok(self.metric(name).await.with_context(|| format!("no {name}"))? as u64)
     }
 
     /// The number under which the order can be paid.
@@ -160,14 +173,6 @@ impl Shop {
 }
 
 impl Gate {
-    pub async fn scan(&self, code: &str, request_id: &str) -> Answered<Value> {
-        let body = json!({ "code": code, "sessionId": &*self.session, "requestId": request_id });
-        let request = self.shop.post("/tickets/scan", &self.token, &body).header("X-Device-Secret", &*self.secret);
-        let (status, answer) = self.shop.send(request).await?;
-        assert_eq!(status, StatusCode::OK, "a scan is answered with 200, refused or not: {answer}");
-        Ok(answer)
-    }
-
     /// Ends the session; the status of the answer.
     pub async fn close(&self) -> Answered<StatusCode> {
         let url = format!("{}/validators/sessions/{}", self.shop.base, self.session);
@@ -179,5 +184,13 @@ impl Gate {
         let body = json!({ "code": "DT1", "sessionId": &*self.session, "requestId": "open?" });
         let request = self.shop.post("/tickets/scan", &self.token, &body).header("X-Device-Secret", &*self.secret);
         Ok(self.shop.send(request).await?.0 == StatusCode::OK)
+    }
+
+    pub async fn scan(&self, code: &str, request_id: &str) -> Answered<Value> {
+        let body = json!({ "code": code, "sessionId": &*self.session, "requestId": request_id });
+        let request = self.shop.post("/tickets/scan", &self.token, &body).header("X-Device-Secret", &*self.secret);
+        let (status, answer) = self.shop.send(request).await?;
+        assert_eq!(status, StatusCode::OK, "a scan is answered with 200, refused or not: {answer}");
+        Ok(answer)
     }
 }

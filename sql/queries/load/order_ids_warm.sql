@@ -3,6 +3,8 @@
 -- though nobody may have marked them yet.
 SELECT order_id FROM orders WHERE status = 'pending'
 UNION
+SELECT order_id FROM orders WHERE outstanding
+UNION
 SELECT order_id
 FROM (
     SELECT order_id, sum($4::bigint + $5::bigint * count(*)) OVER (ORDER BY min(departs_at), order_id) AS bytes

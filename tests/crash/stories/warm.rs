@@ -54,12 +54,12 @@ async fn rule_14_after_a_start_tickets_of_the_next_24_hours_can_be_scanned_witho
     server.stop().await?;
 
     let server = stand.world.start().await?;
-    stand.database.stop().await?;
+    stand.postgres.stop().await?;
     let scan = stand.gate.scan(&soon, "soon").await.expect("it is in memory");
     assert_eq!(scan["result"], "success", "{scan}");
     assert_storage_unavailable(stand.gate.scan(&later, "later").await);
 
-    stand.database.start_again().await?;
+    stand.postgres.start_again().await?;
     let scan = patiently(|| stand.gate.scan(&later, "later")).await;
     assert_eq!(scan["result"], "success", "{scan}");
     server.stop().await?;
@@ -68,7 +68,7 @@ async fn rule_14_after_a_start_tickets_of_the_next_24_hours_can_be_scanned_witho
     let unused = bought_again(&stand).await?;
     let launch = stand.world.launch().with("DEEPTRAVEL__ORDER__WARM_LOAD_BYTES_MAX", "0");
     let _server = launch.start().await?;
-    stand.database.stop().await?;
+    stand.postgres.stop().await?;
     assert_storage_unavailable(stand.gate.scan(&unused, "unused").await);
     Ok(())
 }
@@ -88,7 +88,7 @@ async fn rule_4_logins_and_revocations_need_no_postgres_and_survive_a_restart_wi
     let leaving = stand.shop.login("leaving").await?;
     let old_gate = stand.shop.gate("device").await?;
     stand.drained().await?;
-    stand.database.stop().await?;
+    stand.postgres.stop().await?;
 
     // Travellers and operators come and go.
     let coming = stand.shop.login("coming").await?;
@@ -119,10 +119,10 @@ async fn rule_4_logins_and_revocations_need_no_postgres_and_survive_a_restart_wi
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(stand.shop.health("ready").await.map(|status| status.as_u16()), Some(503));
-    stand.database.start_again().await?;
+    stand.postgres.start_again().await?;
     server.until_ready().await?;
     known().await;
-    stand.database.stop().await?;
+    stand.postgres.stop().await?;
     known().await;
     Ok(())
 }
