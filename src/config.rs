@@ -62,6 +62,7 @@ pub struct Order {
     pub cap_extra_seconds: u32,
     pub payment_min_seconds: u32,
     pub warm_load_bytes_max: u64,
+    pub warm_bytes_max: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -264,6 +265,7 @@ impl Config {
                 cap_extra_seconds: self.order.cap_extra_seconds,
             },
             warm_load_bytes_max: self.order.warm_load_bytes_max,
+            warm_bytes_max: self.order.warm_bytes_max,
         }
     }
 

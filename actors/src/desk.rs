@@ -2,7 +2,9 @@
 //! and counts the unpaid orders (R-HOLD-05, R-HOLD-08). It writes no records: an order's first record carries its key,
 //! and a desk that starts reads them back.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+mod keys;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +13,8 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, WrapF
 use deeptravel_domain::ids::{OrderId, TravellerId};
 use deeptravel_domain::order::{Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
+use keys::{Made, MadeKeys};
 use tokio::sync::oneshot;
 
 use crate::log::admit_sale;
@@ -129,19 +131,21 @@ impl Fingerprint for Settled {
 
 type Key = (TravellerId, Box<str>);
 
+/// An order that is being made, and who waits for it.
 #[derive(Debug)]
-enum Known {
-    Placing { body_hash: [u8; 32], order: OrderId, waiting: Vec<oneshot::Sender<Answer<Box<Order>>>> },
-    Made { body_hash: [u8; 32], order: OrderId },
+struct Placing {
+    body_hash: [u8; 32],
+    order: OrderId,
+    waiting: Vec<oneshot::Sender<Answer<Box<Order>>>>,
 }
 
 /// See the module's documentation.
 pub struct Desk {
     services: Arc<Services>,
-    /// Sorted, so that a traveller's keys are together.
-    keys: BTreeMap<Key, Known>,
-    by_age: VecDeque<(Timestamp, Key)>,
-    unpaid: HashMap<TravellerId, HashSet<OrderId>>,
+    placing: HashMap<Key, Placing>,
+    made: MadeKeys,
+    /// Sorted, so that a traveller's orders are together.
+    unpaid: BTreeSet<(TravellerId, OrderId)>,
     turn: Turn,
 }
 
@@ -189,21 +193,19 @@ impl Owner for Desk {
 
     fn build(services: Arc<Services>, _: usize, seed: Seed, _: Arc<Vitals>) -> Result<Desk, Outage> {
         let Seed { mut entries, in_flight } = seed;
-        let (keys, by_age, unpaid) = (BTreeMap::new(), VecDeque::new(), HashMap::new());
-        let mut desk = Desk { services, keys, by_age, unpaid, turn: Turn::default() };
+        let (placing, made, unpaid) = (HashMap::new(), MadeKeys::default(), BTreeSet::new());
+        let mut desk = Desk { services, placing, made, unpaid, turn: Turn::default() };
         entries.sort_by_key(|entry| entry.order);
         for entry in entries {
-            let key = (entry.traveller, entry.idempotency_key);
-            desk.by_age.push_back((entry.order.made_at(), key.clone()));
-            desk.keys.insert(key, Known::Made { body_hash: entry.body_hash, order: entry.order });
+            desk.made.insert(entry.traveller, &entry.idempotency_key, &entry.body_hash, entry.order);
             if entry.status == OrderStatus::Pending {
-                desk.unpaid.entry(entry.traveller).or_default().insert(entry.order);
+                desk.unpaid.insert((entry.traveller, entry.order));
             }
         }
         for entry in in_flight {
-            desk.unpaid.entry(entry.traveller).or_default().insert(entry.order);
-            let placing = Known::Placing { body_hash: entry.body_hash, order: entry.order, waiting: Vec::new() };
-            desk.keys.insert((entry.traveller, entry.idempotency_key), placing);
+            desk.unpaid.insert((entry.traveller, entry.order));
+            let placing = Placing { body_hash: entry.body_hash, order: entry.order, waiting: Vec::new() };
+            desk.placing.insert((entry.traveller, entry.idempotency_key), placing);
         }
         Ok(desk)
     }
@@ -213,10 +215,7 @@ impl Actor for Desk {
     type Context = Context<Desk>;
 
     fn started(&mut self, ctx: &mut Context<Desk>) {
-        let placing = self.keys.iter().filter_map(|(key, known)| match known {
-            Known::Placing { order, .. } => Some((key.clone(), *order)),
-            Known::Made { .. } => None,
-        });
+        let placing = self.placing.iter().map(|(key, placing)| (key.clone(), placing.order));
         for (key, order) in placing.collect::<Vec<_>>() {
             self.look(key, order, Duration::ZERO, ctx);
         }
@@ -224,37 +223,28 @@ impl Actor for Desk {
 }
 
 impl Desk {
-    fn forget_old_keys(&mut self, now: Timestamp) {
-        let oldest = now.plus_seconds(-KEYS_KEPT_SECONDS);
-        while self.by_age.front().is_some_and(|(at, _)| *at < oldest) {
-            let Some((_, key)) = self.by_age.pop_front() else { return };
-            if matches!(self.keys.get(&key), Some(Known::Made { order, .. }) if order.made_at() < oldest) {
-                self.keys.remove(&key);
-            }
-        }
-    }
-
     fn place(&mut self, wish: &Wish, ctx: &mut Context<Desk>) -> Placed {
         let now = self.services.clock.now();
-        self.forget_old_keys(now);
+        self.made.sweep(now);
         let key: Key = (wish.traveller, wish.idempotency_key.clone());
-        match self.keys.get_mut(&key) {
-            Some(Known::Placing { body_hash, .. } | Known::Made { body_hash, .. }) if *body_hash != wish.body_hash => {
+        if let Some(placing) = self.placing.get_mut(&key) {
+            if placing.body_hash != wish.body_hash {
                 return Placed::Refused(Rejection::IdempotencyMismatch);
             }
-            Some(Known::Made { order, .. }) => return Placed::Known(*order),
-            Some(Known::Placing { waiting, .. }) => {
-                let (sender, receiver) = oneshot::channel();
-                waiting.push(sender);
-                return Placed::Joined(receiver);
-            }
+            let (sender, receiver) = oneshot::channel();
+            placing.waiting.push(sender);
+            return Placed::Joined(receiver);
+        }
+        match self.made.get(wish.traveller, &wish.idempotency_key, &wish.body_hash, now) {
+            Some(Made { same_request: false, .. }) => return Placed::Refused(Rejection::IdempotencyMismatch),
+            Some(Made { same_request: true, order }) => return Placed::Known(order),
             None => {}
         }
         if let Err(outage) = admit_sale(&self.services.journal) {
             return Placed::Unavailable(outage);
         }
         let limit = self.services.sales.live_holds_max;
-        if self.unpaid.get(&wish.traveller).is_some_and(|orders| orders.len() >= limit as usize) {
+        if self.unpaid_of(wish.traveller) >= limit as usize {
             return Placed::Refused(Rejection::LockLimit { limit });
         }
         let id = self.services.new_order_id(wish.traveller);
@@ -266,8 +256,8 @@ impl Desk {
 
         let (sender, receiver) = oneshot::channel();
         let waiting = vec![sender];
-        self.keys.insert(key.clone(), Known::Placing { body_hash: wish.body_hash, order: id, waiting });
-        self.unpaid.entry(wish.traveller).or_default().insert(id);
+        self.placing.insert(key.clone(), Placing { body_hash: wish.body_hash, order: id, waiting });
+        self.unpaid.insert((wish.traveller, id));
         let in_flight = InFlight::note(&self.services, entry_of(wish, id));
         let (placed, placement) = oneshot::channel();
         self.services.orders.put(&id, OrderSeed::draft(draft, now, in_flight, placed));
@@ -278,14 +268,13 @@ impl Desk {
     }
 
     fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Box<Order>>, ctx: &mut Context<Desk>) {
-        let Some(Known::Placing { body_hash, waiting, .. }) = self.keys.remove(&key) else { return };
+        let Some(Placing { body_hash, waiting, .. }) = self.placing.remove(&key) else { return };
         match answer {
             // Refusals are not remembered: the same key may try again.
             Ok(Reply { outcome: Err(_), .. }) => self.settled(key.0, id),
             // After an outage it may have been placed: whoever asks again looks, and so does the desk.
             Ok(Reply { outcome: Ok(_), .. }) | Err(_) => {
-                self.by_age.push_back((id.made_at(), key.clone()));
-                self.keys.insert(key.clone(), Known::Made { body_hash, order: id });
+                self.made.insert(key.0, &key.1, &body_hash, id);
                 if answer.is_err() {
                     self.look(key, id, LOOKS_AGAIN, ctx);
                 }
@@ -327,25 +316,22 @@ impl Desk {
         if order.is_none_or(|order| order.status() != OrderStatus::Pending) {
             self.settled(key.0, id);
         }
-        match self.keys.get(&key) {
-            Some(Known::Placing { order, .. }) if *order == id => {
-                let answer = answer.and_then(|reply| reply.ok_or(Outage::Rebuilding));
-                self.placed(key, id, &answer, ctx);
-            }
-            Some(Known::Made { order, .. }) if *order == id && !made => {
-                self.keys.remove(&key);
-            }
-            Some(Known::Placing { .. } | Known::Made { .. }) | None => {}
+        if self.placing.get(&key).is_some_and(|placing| placing.order == id) {
+            let answer = answer.and_then(|reply| reply.ok_or(Outage::Rebuilding));
+            self.placed(key, id, &answer, ctx);
+        } else if !made {
+            self.made.remove(key.0, &key.1, id);
         }
     }
 
     fn settled(&mut self, traveller: TravellerId, order: OrderId) {
-        if let Some(orders) = self.unpaid.get_mut(&traveller) {
-            orders.remove(&order);
-            if orders.is_empty() {
-                self.unpaid.remove(&traveller);
-            }
-        }
+        self.unpaid.remove(&(traveller, order));
+    }
+
+    /// How many of a traveller's orders hold unpaid seats.
+    fn unpaid_of(&self, traveller: TravellerId) -> usize {
+        let (first, last) = (OrderId::from_bits(0), OrderId::from_bits(u128::MAX));
+        self.unpaid.range((traveller, first)..=(traveller, last)).count()
     }
 }
 
@@ -380,9 +366,7 @@ impl Handler<Forget> for Desk {
     type Result = ();
 
     fn handle(&mut self, message: Forget, _: &mut Context<Desk>) {
-        let key = (message.traveller, message.idempotency_key);
-        if matches!(self.keys.get(&key), Some(Known::Made { order, .. }) if *order == message.order) {
-            self.keys.remove(&key);
+        if self.made.remove(message.traveller, &message.idempotency_key, message.order) {
             self.settled(message.traveller, message.order);
         }
     }
@@ -392,15 +376,6 @@ impl Handler<Recent> for Desk {
     type Result = MessageResult<Recent>;
 
     fn handle(&mut self, Recent(traveller): Recent, _: &mut Context<Desk>) -> MessageResult<Recent> {
-        let first: Key = (traveller, Box::default());
-        let own = self.keys.range(first..).take_while(|((owner, _), _)| *owner == traveller);
-        let mut orders: Vec<OrderId> = own
-            .filter_map(|(_, known)| match known {
-                Known::Made { order, .. } => Some(*order),
-                Known::Placing { .. } => None,
-            })
-            .collect();
-        orders.sort_unstable_by(|a, b| b.cmp(a));
-        MessageResult(orders)
+        MessageResult(self.made.recent(traveller, self.services.clock.now()))
     }
 }

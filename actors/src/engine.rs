@@ -120,6 +120,7 @@ impl Engine {
             let seed = order::Seed::from_rows(rows, now)?;
             services.orders.put(&seed.id(), seed);
         }
+        services.orders.tend_dormant();
         Ok(Engine { services, arbiters: Arc::new(arbiters) })
     }
 
@@ -172,7 +173,7 @@ impl Engine {
         let desk = services.desk_of(traveller);
         let recent = services.desks.ask(&desk, Recent(traveller)).await?.ok_or(Outage::Rebuilding)?;
         let (mut orders, mut position) = (Vec::new(), Position::NOTHING);
-        for id in recent.into_iter().filter(|id| services.orders.is_awake(id)).take(limit) {
+        for id in recent.into_iter().filter(|id| services.orders.is_in_memory(id)).take(limit) {
             // One that falls asleep meanwhile would have to be read from Postgres: it is left out.
             let Ok(Some(Ok(reply))) = services.orders.ask(&id, View).await else { continue };
             position = position.max(reply.position);

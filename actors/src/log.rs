@@ -52,6 +52,11 @@ impl KeyLog {
         self.last
     }
 
+    /// For an owner that comes back as it was: what it answered rested on this position only.
+    pub fn rested_on(&mut self, last: Position) {
+        self.last = last;
+    }
+
     /// What was learned from another owner rests on its position.
     pub fn rests_on(&mut self, position: Position) {
         self.last = self.last.max(position);
@@ -105,7 +110,8 @@ impl From<AppendError> for Outage {
 }
 
 impl KeyLog {
-    /// The owner goes to sleep; everything is projected. After a fault the key stays known instead, so that its
+    /// The owner goes to sleep, everything being projected, or it becomes dormant, its version being kept with its state.
+    /// After a fault the key stays known instead, so that its
     /// successor must reach the same version (rule 20).
     pub fn retire(&self) {
         self.journal.forget(&self.key);

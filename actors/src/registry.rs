@@ -5,6 +5,8 @@
 //! mailbox is no bound. So an actor runs as a task that the registry watches; when the task has ended by a panic, a new
 //! actor is built from durable rows once they contain everything the old one had appended.
 
+mod dormant;
+
 use std::fmt::{Debug, Display};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,8 +18,12 @@ use actix::prelude::Request;
 use actix::{Actor, Addr, Context, Handler, Message};
 use actix_rt::ArbiterHandle;
 use dashmap::{DashMap, Entry};
+use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
+
+use dormant::{Deadlines, Gauge};
+pub use dormant::{Look, Rest};
 
 use crate::outage::Outage;
 use crate::services::Services;
@@ -73,8 +79,24 @@ pub trait Owner: Actor<Context = Context<Self>> {
     /// `None`: there is no such key.
     fn load(services: Arc<Services>, id: Self::Id) -> BoxFuture<'static, Result<Option<Self::Seed>, Outage>>;
 
+    /// A seed from what [`Keys::rest`] was given. Runs on the actor's arbiter. Owners that never rest have none.
+    fn unpack(_packed: &[u8]) -> Option<Self::Seed> {
+        None
+    }
+
+    /// What becomes of a dormant key whose time has come. Called while the key's slot is locked.
+    fn look(_services: &Services, _packed: &[u8], _now: Timestamp) -> Look {
+        Look::Act
+    }
+
     /// Runs on the actor's arbiter.
     fn build(services: Arc<Services>, id: Self::Id, seed: Self::Seed, vitals: Arc<Vitals>) -> Result<Self, Outage>;
+}
+
+/// What an actor starts from.
+enum Origin<A: Owner> {
+    Seed(A::Seed),
+    Packed(Box<[u8]>),
 }
 
 /// What the registry knows of a running actor without asking it.
@@ -112,21 +134,36 @@ impl Vitals {
 /// Told `true` when the key has an owner again, `false` when there is no such key.
 type Waiting = oneshot::Sender<Result<bool, Outage>>;
 
+struct Live<A: Owner> {
+    addr: Addr<A>,
+    generation: u64,
+}
+
+/// An actor that ends; these wait until it has ended and then wake it again.
+struct Retiring<A: Owner> {
+    addr: Addr<A>,
+    generation: u64,
+    waiting: Vec<Waiting>,
+    /// The owner becomes dormant; otherwise it sleeps.
+    rest: Option<Rest>,
+}
+
+/// Most slots are dormant ones: what others need stands in boxes of its own.
 enum Slot<A: Owner> {
-    Live {
-        addr: Addr<A>,
-        generation: u64,
-    },
+    Live(Box<Live<A>>),
+    /// No actor; its whole state is here.
+    Dormant(Rest),
     /// Being read from Postgres; these wait.
     Waking(Vec<Waiting>),
-    /// On its way out of memory; these wait until it has ended and then wake it again.
-    Retiring {
-        addr: Addr<A>,
-        generation: u64,
-        waiting: Vec<Waiting>,
-    },
+    Retiring(Box<Retiring<A>>),
     /// Ended by a fault; answered 503 until it is back.
     Rebuilding,
+}
+
+impl<A: Owner> Slot<A> {
+    fn live(live: Live<A>) -> Slot<A> {
+        Slot::Live(Box::new(live))
+    }
 }
 
 /// All keys of one kind.
@@ -142,6 +179,9 @@ pub struct Keys<A: Owner> {
     /// How many commands are set aside: while there are none, asking need not look.
     set_aside: AtomicUsize,
     restarts: AtomicU64,
+    dormant: Gauge,
+    /// Of dormant keys, per arbiter.
+    deadlines: Vec<Deadlines<A::Id>>,
 }
 
 impl<A: Owner> Debug for Keys<A> {
@@ -176,6 +216,7 @@ impl<A: Owner> Keys<A> {
     pub fn new(arbiters: Vec<ArbiterHandle>, services: Weak<Services>) -> Keys<A> {
         Keys {
             slots: DashMap::new(),
+            deadlines: arbiters.iter().map(|_| Deadlines::default()).collect(),
             arbiters,
             services,
             asks: AtomicUsize::new(0),
@@ -184,12 +225,23 @@ impl<A: Owner> Keys<A> {
             deaths: DashMap::new(),
             set_aside: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
+            dormant: Gauge::default(),
         }
     }
 
-    /// Keys that are in memory.
-    pub fn live(&self) -> usize {
+    /// Keys that are in memory, dormant ones included.
+    pub fn in_memory(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Keys that have an actor, or are about to.
+    pub fn live(&self) -> usize {
+        self.slots.len().saturating_sub(self.dormant.keys())
+    }
+
+    /// How many keys are dormant, and what they take.
+    pub fn dormant(&self) -> &Gauge {
+        &self.dormant
     }
 
     /// Actors rebuilt after a fault since the start.
@@ -197,12 +249,12 @@ impl<A: Owner> Keys<A> {
         self.restarts.load(Ordering::Relaxed)
     }
 
-    /// Whether the key's owner is in memory now.
-    pub fn is_awake(&self, id: &A::Id) -> bool {
-        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live { .. }))
+    /// Whether the key can answer now without Postgres.
+    pub fn is_in_memory(&self, id: &A::Id) -> bool {
+        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live(_) | Slot::Dormant(_)))
     }
 
-    /// Sends a message to a key's owner, waking it if it sleeps. `Ok(None)`: there is no such key.
+    /// Sends a message to a key's owner, waking it if it is dormant or sleeps. `Ok(None)`: there is no such key.
     ///
     /// After [`Outage::Rebuilding`] the message may have had its effect or not, as after a crash of the process.
     pub async fn ask<M>(&self, id: &A::Id, mut message: M) -> Result<Option<M::Result>, Outage>
@@ -246,17 +298,24 @@ impl<A: Owner> Keys<A> {
         let deliver = |addr: &Addr<A>, message| Ok(Way::Sent(addr.clone().send(message)));
         if let Some(slot) = self.slots.get(id) {
             match &*slot {
-                Slot::Live { addr, .. } => return deliver(addr, message),
+                Slot::Live(live) => return deliver(&live.addr, message),
                 Slot::Rebuilding => return Err(Outage::Rebuilding),
-                Slot::Waking(_) | Slot::Retiring { .. } => {}
+                Slot::Dormant(_) | Slot::Waking(_) | Slot::Retiring(_) => {}
             }
         }
         let (sender, receiver) = oneshot::channel();
         match self.slots.entry(id.clone()) {
             Entry::Occupied(mut entry) => match entry.get_mut() {
-                Slot::Live { addr, .. } => return deliver(addr, message),
+                Slot::Live(live) => return deliver(&live.addr, message),
                 Slot::Rebuilding => return Err(Outage::Rebuilding),
-                Slot::Waking(waiting) | Slot::Retiring { waiting, .. } => waiting.push(sender),
+                Slot::Dormant(rest) => {
+                    let live = self.rouse(id, rest);
+                    let sent = deliver(&live.addr, message);
+                    entry.insert(Slot::live(live));
+                    return sent;
+                }
+                Slot::Waking(waiting) => waiting.push(sender),
+                Slot::Retiring(retiring) => retiring.waiting.push(sender),
             },
             Entry::Vacant(entry) => {
                 if self.wakes.load(Ordering::Relaxed) >= WAKES_MAX {
@@ -286,7 +345,7 @@ impl<A: Owner> Keys<A> {
         let waiting = std::mem::take(waiting);
         let result = match loaded {
             Ok(Some(seed)) => {
-                entry.insert(self.start(id, seed));
+                entry.insert(Slot::live(self.start(id, Origin::Seed(seed))));
                 drop(entry);
                 Ok(true)
             }
@@ -307,14 +366,14 @@ impl<A: Owner> Keys<A> {
         match self.slots.entry(id.clone()) {
             Entry::Occupied(_) => false,
             Entry::Vacant(entry) => {
-                entry.insert(self.start(id, seed));
+                entry.insert(Slot::live(self.start(id, Origin::Seed(seed))));
                 true
             }
         }
     }
 
     /// To be called while the key's slot is locked, so that an owner that ends at once finds itself in it.
-    fn start(&self, id: &A::Id, seed: A::Seed) -> Slot<A> {
+    fn start(&self, id: &A::Id, origin: Origin<A>) -> Live<A> {
         let (sender, receiver) = channel::channel(MAILBOX);
         let vitals = Arc::new(Vitals::new());
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
@@ -324,6 +383,11 @@ impl<A: Owner> Keys<A> {
             let running = actix_rt::spawn({
                 let (services, id, vitals) = (Arc::clone(&services), id.clone(), Arc::clone(&vitals));
                 async move {
+                    let seed = match origin {
+                        Origin::Seed(seed) => seed,
+                        // It was packed in this process: what cannot be unpacked is a fault, and the rows have it, too.
+                        Origin::Packed(packed) => A::unpack(&packed).ok_or(Outage::Rebuilding)?,
+                    };
                     let actor = A::build(services, id, seed, vitals)?;
                     Context::with_receiver(receiver).into_future(actor).await;
                     Ok::<(), Outage>(())
@@ -334,7 +398,7 @@ impl<A: Owner> Keys<A> {
                 A::keys(&services).ended(&id, generation, &vitals, ended);
             });
         });
-        Slot::Live { addr: Addr::new(sender), generation }
+        Live { addr: Addr::new(sender), generation }
     }
 
     /// Index of the key's arbiter.
@@ -351,19 +415,34 @@ impl<A: Owner> Keys<A> {
         ended: Result<Result<(), Outage>, tokio::task::JoinError>,
     ) {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
-        let waiting = match entry.get_mut() {
-            Slot::Live { generation: current, .. } if *current == generation => Vec::new(),
-            Slot::Retiring { generation: current, waiting, .. } if *current == generation => std::mem::take(waiting),
+        let (waiting, rest) = match entry.get_mut() {
+            Slot::Live(live) if live.generation == generation => (Vec::new(), None),
+            Slot::Retiring(retiring) if retiring.generation == generation => {
+                (std::mem::take(&mut retiring.waiting), retiring.rest.take())
+            }
             // Its successor runs already.
-            Slot::Live { .. } | Slot::Retiring { .. } | Slot::Waking(_) | Slot::Rebuilding => return,
+            Slot::Live(_) | Slot::Retiring(_) | Slot::Dormant(_) | Slot::Waking(_) | Slot::Rebuilding => return,
         };
         match ended {
             Ok(Ok(())) if !vitals.has_failed() => {
-                if waiting.is_empty() {
-                    entry.remove();
-                } else {
-                    entry.insert(Slot::Waking(waiting));
-                    self.wake(id.clone());
+                match (rest, waiting.is_empty()) {
+                    (Some(rest), true) => {
+                        self.dormant.add(&rest.packed);
+                        self.deadlines_of(id).note(rest.due, id.clone());
+                        entry.insert(Slot::Dormant(rest));
+                    }
+                    (Some(rest), false) => {
+                        entry.insert(Slot::live(self.start(id, Origin::Packed(rest.packed))));
+                        drop(entry);
+                        tell(waiting, Ok(true));
+                    }
+                    (None, true) => {
+                        entry.remove();
+                    }
+                    (None, false) => {
+                        entry.insert(Slot::Waking(waiting));
+                        self.wake(id.clone());
+                    }
                 }
                 return;
             }
@@ -428,7 +507,7 @@ impl<A: Owner> Keys<A> {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
         match seed {
             Some(seed) => {
-                entry.insert(self.start(id, seed));
+                entry.insert(Slot::live(self.start(id, Origin::Seed(seed))));
             }
             None => {
                 entry.remove();
@@ -437,27 +516,30 @@ impl<A: Owner> Keys<A> {
     }
 
     /// An owner asks to leave memory: from here on whoever asks waits, and after the messages it has got already it
-    /// gets [`Sleep`]. Then it either stops, everything being projected and nothing under way, or [`Keys::stay`]s.
+    /// gets [`Sleep`]. Then it either stops, everything being projected and nothing under way, or [`Keys::rest`]s, or
+    /// [`Keys::stay`]s.
     pub fn retire(&self, id: &A::Id)
     where
         A: Handler<Sleep>,
     {
         if let Some(mut slot) = self.slots.get_mut(id)
-            && let Slot::Live { addr, generation } = &*slot
+            && let Slot::Live(live) = &*slot
         {
+            let Live { addr, generation } = &**live;
             let (addr, generation) = (addr.clone(), *generation);
             // A fresh clone has room; the mailbox is open, because its owner is calling.
             let _ = addr.clone().try_send(Sleep);
-            *slot = Slot::Retiring { addr, generation, waiting: Vec::new() };
+            *slot = Slot::Retiring(Box::new(Retiring { addr, generation, waiting: Vec::new(), rest: None }));
         }
     }
 
     /// The owner that asked to leave has something to do again.
     pub fn stay(&self, id: &A::Id) {
         let Some(mut slot) = self.slots.get_mut(id) else { return };
-        let Slot::Retiring { addr, generation, waiting } = &mut *slot else { return };
-        let waiting = std::mem::take(waiting);
-        *slot = Slot::Live { addr: addr.clone(), generation: *generation };
+        let Slot::Retiring(retiring) = &mut *slot else { return };
+        let waiting = std::mem::take(&mut retiring.waiting);
+        let (addr, generation) = (retiring.addr.clone(), retiring.generation);
+        *slot = Slot::live(Live { addr, generation });
         drop(slot);
         tell(waiting, Ok(true));
     }
@@ -466,7 +548,7 @@ impl<A: Owner> Keys<A> {
 #[cfg(test)]
 impl<A: Owner> Keys<A> {
     pub fn is_live(&self, id: &A::Id) -> bool {
-        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live { .. }))
+        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live(_)))
     }
 
     /// Whether two keys share a thread.

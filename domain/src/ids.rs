@@ -70,39 +70,44 @@ fn compose(at: Timestamp, shard: Shard, chance: u64) -> u128 {
     ms << 80 | 0x7 << 76 | u128::from(shard.0) << 64 | 0x2 << 62 | u128::from(chance >> 2)
 }
 
+/// 128 bits, the higher half first so that ids sort as their bits do. There are ids by the million inside of other
+/// things, and a `u128` would be aligned to 16 bytes.
+type Halves = [u64; 2];
+
 macro_rules! time_ordered_id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(u128);
+        pub struct $name(Halves);
 
         impl $name {
             /// A new id. `chance` must be fresh for every call with the same instant and shard.
             pub fn compose(at: Timestamp, shard: Shard, chance: u64) -> $name {
-                $name(compose(at, shard, chance))
+                $name::from_bits(compose(at, shard, chance))
             }
 
             pub const fn from_bits(bits: u128) -> $name {
-                $name(bits)
+                $name([(bits >> 64) as u64, bits as u64])
             }
 
             pub const fn bits(self) -> u128 {
-                self.0
+                let [high, low] = self.0;
+                (high as u128) << 64 | low as u128
             }
 
             pub fn shard(self) -> Shard {
-                Shard(((self.0 >> 64) & 0xFFF) as u16)
+                Shard((self.bits() >> 64 & 0xFFF) as u16)
             }
 
             /// When the id was made, to the millisecond.
             pub fn made_at(self) -> Timestamp {
-                Timestamp::from_ms((self.0 >> 80) as i64)
+                Timestamp::from_ms((self.bits() >> 80) as i64)
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write_text(f, self.0)
+                write_text(f, self.bits())
             }
         }
 
@@ -110,17 +115,18 @@ macro_rules! time_ordered_id {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<$name, InvalidId> {
-                decode(text).map($name).ok_or(InvalidId($what))
+                decode(text).map($name::from_bits).ok_or(InvalidId($what))
             }
         }
 
-        text_traits!($name);
+        text_traits!($name, Bytes, |id| id.bits().to_be_bytes(), |bytes| $name::from_bits(u128::from_be_bytes(bytes)));
     };
 }
 
-/// Debug and serde through the text form.
+/// Debug through the text form; serde through it too where people read, and through `$packed` where only we do.
+/// `$pack` and `$unpack` lead there and back.
 macro_rules! text_traits {
-    ($name:ident) => {
+    ($name:ident, $packed:ty, $pack:expr, $unpack:expr) => {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(self, f)
@@ -129,18 +135,29 @@ macro_rules! text_traits {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                if serializer.is_human_readable() {
+                    return serializer.collect_str(self);
+                }
+                let pack: fn(&$name) -> $packed = $pack;
+                pack(self).serialize(serializer)
             }
         }
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                if deserializer.is_human_readable() {
+                    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                    return text.parse().map_err(serde::de::Error::custom);
+                }
+                let unpack: fn($packed) -> $name = $unpack;
+                <$packed>::deserialize(deserializer).map(unpack)
             }
         }
     };
 }
+
+/// A 128-bit id where only we read it: its bytes, because a number of varying length would be longer.
+type Bytes = [u8; 16];
 
 time_ordered_id!(
     /// An order. Its shard is its traveller's.
@@ -180,7 +197,7 @@ impl FromStr for TicketId {
     }
 }
 
-text_traits!(TicketId);
+text_traits!(TicketId, (OrderId, u16), |id| (id.order, id.number), |(order, number)| TicketId { order, number });
 
 /// A hold on seats: the order and the number of its item, from 0. Text: `<order>.<item>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -204,7 +221,7 @@ impl FromStr for HoldId {
     }
 }
 
-text_traits!(HoldId);
+text_traits!(HoldId, (OrderId, u16), |id| (id.order, id.item), |(order, item)| HoldId { order, item });
 
 /// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 28 characters at
 /// most for the first 9 attempts, within WeChat's 32. Text: `<order>P<attempt>`.
@@ -230,7 +247,7 @@ impl FromStr for OutTradeNo {
     }
 }
 
-text_traits!(OutTradeNo);
+text_traits!(OutTradeNo, (OrderId, u16), |id| (id.order, id.attempt), |(order, attempt)| OutTradeNo { order, attempt });
 
 /// A refund, as WeChat knows it: the order and the number of the refund, from 1. Text: `<order>R<number>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -254,7 +271,7 @@ impl FromStr for OutRefundNo {
     }
 }
 
-text_traits!(OutRefundNo);
+text_traits!(OutRefundNo, (OrderId, u16), |id| (id.order, id.number), |(order, number)| OutRefundNo { order, number });
 
 /// `<order><separator><number>` with the number in canonical form, so that an id has exactly one text.
 fn split_number(text: &str, separator: char) -> Option<(OrderId, u16)> {
@@ -309,7 +326,7 @@ macro_rules! code {
             }
         }
 
-        text_traits!($name);
+        text_traits!($name, Arc<str>, |code| Arc::clone(&code.0), $name);
     };
 }
 
@@ -373,7 +390,7 @@ impl TravellerId {
     /// The traveller behind a WeChat openid: derived from its SHA-256, so that a login has nothing to look up.
     pub fn of_openid_digest(digest: &[u8; 32]) -> TravellerId {
         let (head, _) = digest.split_at(16);
-        TravellerId(head.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+        TravellerId::from_bits(head.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
     }
 }
 

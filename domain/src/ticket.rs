@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::code::CodeToken;
 use crate::departure::Stretch;
 use crate::ids::{DepartureId, EntitlementCode, MerchantCode, PortCode, SessionId, TicketId};
 use crate::time::Timestamp;
@@ -86,7 +87,7 @@ impl std::str::FromStr for TicketStatus {
 }
 
 /// The journey that a ticket carries its passenger on.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Journey {
     pub departure: DepartureId,
     pub stretch: Stretch,
@@ -97,17 +98,19 @@ pub struct Journey {
 }
 
 /// One use of a ticket, kept as long as the ticket: it answers a repeated request, and "already redeemed".
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Redemption {
     pub session: SessionId,
     pub request_id: Box<str>,
     pub location: Option<Box<str>>,
     pub quantity: u16,
     pub at: Timestamp,
+    /// Of the one-time code that was shown: it redeems nothing more.
+    pub code: Option<CodeToken>,
 }
 
 /// What one passenger may use, once paid.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ticket {
     pub id: TicketId,
     /// Index into the order's passengers.

@@ -48,7 +48,9 @@ fn set_clock(services: &Services) {
 }
 
 fn set_owners(services: &Services) {
-    describe_gauge!("owners_live", "Keys in memory");
+    describe_gauge!("owners_live", "Keys with an actor");
+    show("orders_dormant", "Orders in memory without an actor", services.orders.dormant().keys() as u64);
+    show("orders_dormant_bytes", "What dormant orders take, about", services.orders.dormant().bytes() as u64);
     describe_counter!("owner_restarts_total", "Owners rebuilt after a panic or a failed write");
     set_keys("departure", services.departures.live(), services.departures.restarts());
     set_keys("order", services.orders.live(), services.orders.restarts());

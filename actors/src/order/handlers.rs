@@ -24,7 +24,7 @@ impl Handler<View> for OrderActor {
     type Result = Answer<Box<Order>>;
 
     fn handle(&mut self, _: View, _: &mut Context<OrderActor>) -> Answer<Box<Order>> {
-        self.asked_at = self.services.clock.now();
+        self.asked();
         if !self.order.is_placed() {
             return Ok(self.unplaced());
         }
@@ -36,6 +36,7 @@ impl Handler<Placement> for OrderActor {
     type Result = MessageResult<Placement>;
 
     fn handle(&mut self, _: Placement, _: &mut Context<OrderActor>) -> MessageResult<Placement> {
+        self.asked();
         let (sender, receiver) = oneshot::channel();
         self.placement.push(sender);
         self.answer_waiting();
@@ -47,6 +48,7 @@ impl Handler<OpenPayment> for OrderActor {
     type Result = MessageResult<OpenPayment>;
 
     fn handle(&mut self, message: OpenPayment, ctx: &mut Context<OrderActor>) -> MessageResult<OpenPayment> {
+        self.asked();
         let (sender, receiver) = oneshot::channel();
         if self.order.live_payment().is_some() || self.order.status() != OrderStatus::Pending {
             self.payments.push(sender);
@@ -81,6 +83,7 @@ impl Handler<Cancel> for OrderActor {
     type Result = MessageResult<Cancel>;
 
     fn handle(&mut self, _: Cancel, ctx: &mut Context<OrderActor>) -> MessageResult<Cancel> {
+        self.asked();
         let (sender, receiver) = oneshot::channel();
         self.cancels.push(sender);
         match self.apply(&Command::Cancel, ctx) {
@@ -99,6 +102,7 @@ impl Handler<Learn> for OrderActor {
 
     fn handle(&mut self, message: Learn, ctx: &mut Context<OrderActor>) -> MessageResult<Learn> {
         self.vitals.handling(message.fingerprint());
+        self.asked();
         let (sender, receiver) = oneshot::channel();
         match self.apply(&Command::PaymentFact(message.0), ctx) {
             Ok(Reply { outcome: Err(rejection), position }) => {
@@ -145,9 +149,9 @@ impl Handler<Redeem> for OrderActor {
             return Ok(self.unplaced());
         }
         self.vitals.handling(message.fingerprint());
+        self.asked();
         let reply = self.apply(&Command::Scan(message.0), ctx)?;
         self.vitals.handled();
-        self.asked_at = self.services.clock.now();
         let order = &self.order;
         let position = reply.position;
         let outcome = reply.outcome.and_then(|events| {

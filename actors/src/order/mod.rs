@@ -4,6 +4,7 @@
 mod handlers;
 mod messages;
 mod report;
+mod rest;
 mod steps;
 
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
 use deeptravel_domain::order::{Command, Draft, Effect, Event, Order, OrderStatus, PaymentState, StepFailure};
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -27,20 +27,16 @@ use crate::desk::{InFlight, Settled};
 use crate::journal::{Admission, KeyText};
 use crate::log::KeyLog;
 use crate::outage::{Answer, Outage, Reply};
-use crate::ports::{StoreError, Warm};
-use crate::registry::{Keys, Owner, Sleep, Vitals};
+use crate::ports::StoreError;
+use crate::registry::{Keys, Look, Owner, Sleep, Vitals};
 use crate::rows::Rows;
 use crate::services::Services;
 use crate::timer::Timer;
 
-/// A settled order is kept in memory this long after it was last asked for.
-const IDLE_SECONDS: i64 = 10 * 60;
 /// Pause before the desk is told again of what it could not be told.
 const TELL_AGAIN: Duration = Duration::from_millis(500);
 /// What cannot be written now, for want of space, is tried again after this long.
 const PUT_OFF_MS: i64 = 1_000;
-/// An order with a ticket for a departure within this time stays in memory (rule 6).
-const WARM_SECONDS: i64 = 24 * 60 * 60;
 
 /// See the module's documentation.
 pub struct OrderActor {
@@ -52,6 +48,8 @@ pub struct OrderActor {
     /// The step under way. A later stage of the machine may want another one: then this one's answer comes too late
     /// and changes nothing.
     under_way: Option<Effect>,
+    /// Steps that were begun and have not been answered, also those whose answer nobody waits for any more.
+    outstanding: u32,
     placement: Vec<oneshot::Sender<Answer<Box<Order>>>>,
     payments: Vec<oneshot::Sender<Answer<Box<Order>>>>,
     cancels: Vec<oneshot::Sender<Answer<Box<Order>>>>,
@@ -62,6 +60,8 @@ pub struct OrderActor {
     /// Why the last step with a departure was not possible.
     unavailable: Outage,
     asked_at: Timestamp,
+    /// Its state is in the registry already: nothing may change any more.
+    has_left: bool,
 }
 
 /// What the desk knows of the order.
@@ -82,6 +82,8 @@ pub struct Seed {
     version: u64,
     /// Of a draft: the note that it is being made, and who waits for it.
     placing: Option<(InFlight, oneshot::Sender<Answer<Box<Order>>>)>,
+    /// Of a dormant order: what its owner knew.
+    rested: Option<rest::Rested>,
 }
 
 impl Seed {
@@ -92,7 +94,8 @@ impl Seed {
         in_flight: InFlight,
         sender: oneshot::Sender<Answer<Box<Order>>>,
     ) -> Seed {
-        Seed { order: Box::new(Order::draft(draft, now)), version: 0, placing: Some((in_flight, sender)) }
+        let order = Box::new(Order::draft(draft, now));
+        Seed { order, version: 0, placing: Some((in_flight, sender)), rested: None }
     }
 
     pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Seed, Outage> {
@@ -101,7 +104,7 @@ impl Seed {
             tracing::error!(%error, "Rows of an order cannot be read: {error}");
             Outage::Rebuilding
         })?;
-        Ok(Seed { order: Box::new(order), version, placing: None })
+        Ok(Seed { order: Box::new(order), version, placing: None, rested: None })
     }
 
     pub fn id(&self) -> OrderId {
@@ -130,10 +133,21 @@ impl Owner for OrderActor {
         })
     }
 
+    fn unpack(packed: &[u8]) -> Option<Seed> {
+        rest::unpack(packed)
+    }
+
+    fn look(services: &Services, packed: &[u8], now: Timestamp) -> Look {
+        rest::look(services, packed, now)
+    }
+
     fn build(services: Arc<Services>, id: OrderId, seed: Seed, vitals: Arc<Vitals>) -> Result<OrderActor, Outage> {
         let key = KeyText::new(format!("order/{id}")).expect("an order id is short printable ASCII");
-        let log = KeyLog::wake(services.journal.clone(), key, seed.version)?;
-        let asked_at = services.clock.now();
+        let mut log = KeyLog::wake(services.journal.clone(), key, seed.version)?;
+        let asked_at = seed.rested.map_or_else(|| services.clock.now(), |rested| rested.asked_at);
+        if let Some(rested) = seed.rested {
+            log.rested_on(rested.last);
+        }
         let unpaid = seed.order.status() == OrderStatus::Pending;
         let (in_flight, waiting) = seed.placing.unzip();
         Ok(OrderActor {
@@ -145,6 +159,8 @@ impl Owner for OrderActor {
             vitals,
             timer: Timer::default(),
             under_way: None,
+            outstanding: 0,
+            has_left: false,
             placement: waiting.into_iter().collect(),
             payments: Vec::new(),
             cancels: Vec::new(),
@@ -213,7 +229,7 @@ impl OrderActor {
         }
         self.start_step(ctx);
         let now = self.services.clock.now();
-        let deadline = self.order.next_deadline().or_else(|| self.order.is_settled().then(|| self.looks_again_at()));
+        let deadline = self.order.next_deadline().into_iter().chain(self.rests_at(now)).min();
         self.timer.arm(ctx, now, deadline, OrderActor::wake);
     }
 
@@ -229,19 +245,14 @@ impl OrderActor {
         self.timer.arm(ctx, now, Some(now.plus_ms(PUT_OFF_MS)), OrderActor::wake);
     }
 
-    fn looks_again_at(&self) -> Timestamp {
-        self.asked_at.plus_seconds(IDLE_SECONDS)
-    }
-
     fn wake(&mut self, ctx: &mut Context<OrderActor>) {
         self.timer.fired();
-        if self.may_sleep() {
-            self.services.orders.retire(&self.order.id());
+        if self.has_left {
             return;
         }
-        let now = self.services.clock.now();
-        if self.order.is_settled() && now >= self.looks_again_at() {
-            self.asked_at = now;
+        if self.may_rest() {
+            self.services.orders.retire(&self.order.id());
+            return;
         }
         match self.apply(&Command::Wake, ctx) {
             Ok(_) => self.go_on(ctx),
@@ -249,19 +260,18 @@ impl OrderActor {
         }
     }
 
-    fn may_sleep(&self) -> bool {
+    fn may_rest(&self) -> bool {
         let now = self.services.clock.now();
-        let idle = self.order.is_settled()
-            && now >= self.looks_again_at()
-            && self.under_way.is_none()
-            && self.desk == DeskCount::Settled;
-        let warm = self.order.tickets().iter().any(|ticket| {
-            ticket.status == TicketStatus::Usable
-                && now < ticket.valid_until
-                && ticket.journey.departs_at < now.plus_seconds(WARM_SECONDS)
-        });
-        let crowded = self.services.orders.live() as u64 > self.services.sales.warm_load_bytes_max / Warm::bytes_of(1);
-        idle && (!warm || crowded) && *self.services.projected.borrow() >= self.log.last()
+        self.rests_at(now).is_some_and(|at| now >= at)
+    }
+
+    fn is_waited_for(&self) -> bool {
+        !(self.placement.is_empty() && self.payments.is_empty() && self.cancels.is_empty() && self.facts.is_empty())
+    }
+
+    /// Somebody wants something of the order: they may want more soon.
+    fn asked(&mut self) {
+        self.asked_at = self.services.clock.now();
     }
 
     fn tell_desk(&mut self, ctx: &mut Context<OrderActor>) {
@@ -278,7 +288,10 @@ impl OrderActor {
                 tokio::time::sleep(TELL_AGAIN).await;
             }
         };
-        ctx.spawn(telling.into_actor(self).map(|(), actor, _| actor.desk = DeskCount::Settled));
+        ctx.spawn(telling.into_actor(self).map(|(), actor, ctx| {
+            actor.desk = DeskCount::Settled;
+            actor.go_on(ctx);
+        }));
     }
 
     fn answer_waiting(&mut self) {
@@ -357,13 +370,25 @@ impl Handler<Sleep> for OrderActor {
 
     /// Whoever asked since has been answered, and may have given it something to do.
     fn handle(&mut self, _: Sleep, ctx: &mut Context<OrderActor>) {
-        if self.order.refusal().is_some() || self.may_sleep() {
-            self.log.retire();
-            ctx.stop();
-        } else {
-            self.services.orders.stay(&self.order.id());
-            self.go_on(ctx);
+        let id = self.order.id();
+        let rest = self.may_rest().then(|| self.pack());
+        match rest {
+            Some(Some(rest)) => self.services.orders.rest(&id, rest),
+            _ if self.order.refusal().is_some() => {}
+            _ => {
+                if rest.is_some() {
+                    tracing::error!(order.id = %id, "Order {id} cannot be packed and stays as it is");
+                    self.asked();
+                }
+                self.services.orders.stay(&id);
+                self.go_on(ctx);
+                return;
+            }
         }
+        // Whatever the journal has to check of the key from here on, its next actor brings along.
+        self.has_left = true;
+        self.log.retire();
+        ctx.stop();
     }
 }
 

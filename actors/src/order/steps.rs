@@ -124,7 +124,9 @@ impl OrderActor {
         let Some(departure) = self.order.items().get(item).map(|item| item.departure.clone()) else { return };
         let services = Arc::clone(&self.services);
         let asking = async move { services.departures.ask(&departure, Seats(command)).await };
+        self.outstanding += 1;
         ctx.spawn(asking.into_actor(self).map(move |answer, actor, ctx| {
+            actor.outstanding -= 1;
             let result = match answer {
                 Ok(Some(Ok(reply))) => {
                     actor.log.rests_on(reply.position);
@@ -177,7 +179,9 @@ impl OrderActor {
             call.await
         });
         let step = self.under_way.clone();
+        self.outstanding += 1;
         ctx.spawn(calling.into_actor(self).map(move |result, actor, ctx| {
+            actor.outstanding -= 1;
             let result = result.unwrap_or_else(|error| Err(GatewayError::Unknown(error.to_string())));
             if let Err(error) = &result {
                 let id = actor.order.id();
@@ -252,7 +256,8 @@ impl OrderActor {
             // The supervisor reports what it cannot write; the repeated query brings it again.
             let _ = services.payments.ask(&payment::KEY, Quarantine(notice)).await;
         };
-        ctx.spawn(keeping.into_actor(self));
+        // Not the actor's own: the notice must be kept, whatever becomes of that.
+        self.services.io.spawn(keeping);
         self.apply(&again, ctx).map(drop)
     }
 }

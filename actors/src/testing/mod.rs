@@ -56,7 +56,13 @@ impl Default for World {
             store: Arc::default(),
             gateway: Arc::default(),
             clock: Clock::by_hand(NOON),
-            sales: SalesPolicy { lock_seconds: None, live_holds_max: 5, payment, warm_load_bytes_max: 1 << 30 },
+            sales: SalesPolicy {
+                lock_seconds: None,
+                live_holds_max: 5,
+                payment,
+                warm_load_bytes_max: 1 << 30,
+                warm_bytes_max: 10_000_000,
+            },
             journal_options: JournalOptions { preallocate: false, ..JournalOptions::default() },
             io: Some(io),
         }
@@ -227,7 +233,7 @@ pub fn scan(gate: u64, request: &str) -> Scan {
         location: None,
         departure: None,
     };
-    Scan { gate, request_id: request.into(), target: ScanTarget::Order, entitlement: None }
+    Scan { gate, request_id: request.into(), target: ScanTarget::Order, entitlement: None, code: None }
 }
 
 /// Tickets that a scan redeemed anew.

@@ -5,6 +5,7 @@ mod late;
 mod paying;
 mod projecting;
 mod restarting;
+mod resting;
 mod scanning;
 mod selling;
 mod sleeping;

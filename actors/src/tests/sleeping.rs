@@ -24,13 +24,13 @@ async fn an_idle_order_sleeps_once_it_is_projected_and_wakes_with_the_right_vers
     let order = running.buy_and_pay(&world, wish(traveller(1), "key", &coach(), 2)).await;
     running.drained().await;
     world.clock.pass(LONG);
-    eventually("it sleeps", || running.services().orders.live() == 0).await;
+    eventually("it sleeps", || running.services().orders.in_memory() == 0).await;
 
     // Its next record has the next version, or the journal would refuse it.
     assert_eq!(redeemed(&running.scan(order.id(), 1, "press").await), 2);
     running.drained().await;
     world.clock.pass(LONG);
-    eventually("it sleeps again", || running.services().orders.live() == 0).await;
+    eventually("it sleeps again", || running.services().orders.in_memory() == 0).await;
 
     assert_eq!(running.order(order.id()).await.status(), OrderStatus::Completed);
 }
@@ -47,7 +47,7 @@ async fn an_order_that_is_not_projected_stays_in_memory() {
         // Everything has looked at the clock once the other order has expired.
         eventually("time has passed", || running.free_seats(&coach()) == 4).await;
     }
-    assert_eq!(running.services().orders.live(), 2);
+    assert_eq!(running.services().orders.in_memory(), 2);
     assert_eq!(running.order(id).await.status(), OrderStatus::Cancelled);
     // The departure frees the seats by itself; the order may follow a moment later.
     eventually_so("the other one has expired", || async {
@@ -58,7 +58,7 @@ async fn an_order_that_is_not_projected_stays_in_memory() {
     world.store.set(Postgres::Up);
     running.drained().await;
     world.clock.pass(LONG);
-    eventually("both sleep", || running.services().orders.live() == 0).await;
+    eventually("both sleep", || running.services().orders.in_memory() == 0).await;
 }
 
 #[actix::test]
@@ -72,7 +72,7 @@ async fn an_order_with_tickets_for_today_stays_in_memory() {
     running.drained().await;
 
     world.clock.pass(LONG);
-    eventually("the other one sleeps", || running.services().orders.live() == 1).await;
+    eventually("the other one sleeps", || running.services().orders.in_memory() == 1).await;
 
     world.store.set(Postgres::Away);
     assert_eq!(redeemed(&running.scan(soon.id(), 1, "press").await), 1);
@@ -94,7 +94,7 @@ async fn whoever_asks_while_an_order_goes_to_sleep_gets_its_answer() {
         for answer in asked.await {
             assert_eq!(answer.unwrap().unwrap().id(), order.id());
         }
-        eventually("it sleeps or is awake", || running.services().orders.live() <= 1).await;
+        eventually("it sleeps or is awake", || running.services().orders.in_memory() <= 1).await;
     }
     assert_eq!(running.services().orders.restarts(), 0);
 }
@@ -105,7 +105,7 @@ async fn rule_13_without_postgres_what_is_in_memory_goes_on_and_what_sleeps_is_a
     let asleep = cancelled_order(&running).await;
     running.drained().await;
     world.clock.pass(LONG);
-    eventually("it sleeps", || running.services().orders.live() == 0).await;
+    eventually("it sleeps", || running.services().orders.in_memory() == 0).await;
     world.store.set(Postgres::Away);
 
     let sold = running.buy_and_pay(&world, wish(traveller(2), "key", &coach(), 2)).await;
@@ -138,7 +138,7 @@ async fn a_departure_sleeps_long_after_its_arrival_once_it_is_projected_and_wake
     world.store.set(Postgres::Up);
     running.drained().await;
     world.clock.pass(61);
-    eventually("it sleeps", || running.services().departures.live() == 0).await;
+    eventually("it sleeps", || running.services().departures.in_memory() == 0).await;
     assert!(running.services().board.get(&coach()).is_none());
 
     let stored = world.store.rows_of_departure(&coach()).unwrap();

@@ -1,5 +1,7 @@
 //! What an order is made of before it exists: people, journeys and the price, checked and frozen.
 
+use serde::{Deserialize, Serialize};
+
 use crate::departure::Stretch;
 use crate::ids::{DepartureId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId};
 use crate::money::Money;
@@ -7,7 +9,7 @@ use crate::party::PassengerType;
 use crate::time::Timestamp;
 
 /// Who to reach about the order.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Contact {
     pub name: Box<str>,
     pub phone: Box<str>,
@@ -15,7 +17,7 @@ pub struct Contact {
 }
 
 /// A travel document, sealed before it came here: nothing behind this point ever sees the number (rule 8).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SealedDocument {
     pub kind: Box<str>,
     pub key_version: u32,
@@ -24,7 +26,7 @@ pub struct SealedDocument {
     pub mask: Box<str>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Passenger {
     pub name: Box<str>,
     pub kind: PassengerType,
@@ -32,7 +34,7 @@ pub struct Passenger {
 }
 
 /// Seats as the traveller asked for them.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum SeatWish {
     /// Any seats, together where possible; as many as there are passengers.
     Any,
@@ -41,7 +43,7 @@ pub enum SeatWish {
 }
 
 /// A journey of the order. Every journey seats every passenger.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Item {
     pub departure: DepartureId,
     pub route: RouteCode,
@@ -60,7 +62,7 @@ pub struct Item {
 }
 
 /// One explained line of the price (R-PRICE-01).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PriceLine {
     /// Index of the item.
     pub item: u16,
@@ -75,14 +77,14 @@ pub struct PriceLine {
 }
 
 /// The price at the time of the order; never computed again.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Price {
     pub total: Money,
     pub lines: Vec<PriceLine>,
 }
 
 /// A wish for an order, checked and priced, with its id. The machine starts from it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Draft {
     pub id: OrderId,
     pub traveller: TravellerId,

@@ -1,10 +1,12 @@
 //! The order's ledger: money moves, append-only. Every balance is a sum over it (R-PAY-09).
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{InvalidId, OutRefundNo, OutTradeNo};
 use crate::money::Money;
 use crate::time::Timestamp;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum LedgerKind {
     /// The provider has taken money from the traveller.
     Captured,
@@ -34,7 +36,7 @@ impl std::str::FromStr for LedgerKind {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LedgerEntry {
     pub kind: LedgerKind,
     pub payment: OutTradeNo,

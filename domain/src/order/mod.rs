@@ -35,12 +35,14 @@ mod wish;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use command::{CallFailure, CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
 pub use decide::CALL_TIMEOUT_SECONDS_MAX;
 pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SealedDocument, SeatWish};
 pub use ledger::{Balance, LedgerEntry, LedgerKind};
 pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState};
-pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
+pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
 pub use refund::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundReason, RefundState, RefundStatus, RefundStep,
     RefundTerms,
@@ -57,7 +59,7 @@ use crate::time::Timestamp;
 pub const FIRST_EPOCH: u32 = 1;
 
 /// The four states of an order (glossary). Everything else is derived.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum OrderStatus {
     Pending,
     Paid,
@@ -88,7 +90,7 @@ impl std::str::FromStr for OrderStatus {
 }
 
 /// Why an order was cancelled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum CancelReason {
     /// The traveller asked.
     Traveller,
@@ -120,14 +122,10 @@ impl std::str::FromStr for CancelReason {
 
 /// What the order is doing. Between two durable events this is memory only: after a restart it is derived from the
 /// rows, and every step that was under way is done again.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Stage {
     /// Asking departures for seats; `next` is the item to ask for. No record exists yet.
     Placing { next: usize },
-    /// A departure refused: giving back the seats of the items before it.
-    Undoing { left: usize, failure: StepFailure },
-    /// Refused, and nothing is held. The order never existed.
-    Refused { failure: StepFailure },
     /// Waiting for the traveller.
     Open,
     /// A payment has begun: departures are told to keep the seats.
@@ -155,13 +153,21 @@ pub(crate) enum Stage {
     Refunding { number: OutRefundNo, step: RefundStep },
     /// Paid, completed or cancelled.
     Done,
+    // Never laid aside, so that a refusal need not be readable. They stand last, because serde counts skipped variants
+    // when it writes and not when it reads.
+    /// A departure refused: giving back the seats of the items before it.
+    #[serde(skip)]
+    Undoing { left: usize, failure: StepFailure },
+    /// Refused, and nothing is held. The order never existed.
+    #[serde(skip)]
+    Refused { failure: StepFailure },
 }
 
 /// Labels of an item's seats, in the order of the passengers.
 pub(crate) type Seats = Vec<Box<str>>;
 
 /// What ending a payment at WeChat is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum AfterClose {
     /// The order ends with it.
     Cancel(CancelReason),
@@ -169,15 +175,16 @@ pub enum AfterClose {
     Stay,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum CloseStep {
     QueryFirst,
     Close,
     QueryAgain,
 }
 
-/// One order. See the module's documentation.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One order. See the module's documentation. Serialised it is a short-lived image of the whole machine, for its owner to
+/// lay aside; what is stored are its [`rows`]. An order that is being refused has no such image.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Order {
     pub(crate) draft: Arc<Draft>,
     pub(crate) items: Vec<Item>,
@@ -207,10 +214,10 @@ pub struct Order {
 
 impl Order {
     /// An order that has asked for nothing yet. Its first effect asks the first departure for seats.
-    pub fn draft(draft: Draft, now: Timestamp) -> Order {
+    pub fn draft(mut draft: Draft, now: Timestamp) -> Order {
         let lock_expires_at = now.plus_seconds(i64::from(draft.lock_seconds));
         Order {
-            items: draft.items.clone(),
+            items: std::mem::take(&mut draft.items),
             draft: Arc::new(draft),
             status: OrderStatus::Pending,
             created_at: now,

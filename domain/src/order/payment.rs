@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{OutTradeNo, TravellerId};
 use crate::money::Money;
 use crate::time::Timestamp;
 
 /// Where a payment at WeChat stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum PaymentState {
     /// Recorded with its exact body; seats are being kept longer, or the call is under way or will be repeated.
     Begun,
@@ -42,7 +44,7 @@ impl PaymentState {
 }
 
 /// One attempt to be paid. At most one is alive (wechat.md R1).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Payment {
     pub number: OutTradeNo,
     pub total: Money,
@@ -59,7 +61,7 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// The body is needed for as long as the call may have to be repeated.
+    /// Whatever follows on the beginning, the create call is not made again: nobody needs its body, here or in the row.
     pub(super) fn set(&mut self, state: PaymentState) {
         if state != PaymentState::Begun {
             self.body = Arc::default();
@@ -69,7 +71,7 @@ impl Payment {
 }
 
 /// Money that WeChat says it has captured.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Capture {
     pub transaction_id: Box<str>,
     pub amount: Money,

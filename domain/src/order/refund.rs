@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::command::{CallFailure, Event};
 use super::payment::PaymentState;
 use super::{Order, Stage};
@@ -26,7 +28,7 @@ const STUCK_SECONDS: i64 = 30 * 60;
 pub const REFUNDS_MAX: usize = 40;
 
 /// Why money goes back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RefundReason {
     /// It came after the order was cancelled, and the seats were gone (R-PAY-04).
     Late,
@@ -54,7 +56,7 @@ impl std::str::FromStr for RefundReason {
 }
 
 /// Where a refund stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RefundState {
     /// Money is to go back; WeChat has not been asked.
     Due,
@@ -107,7 +109,7 @@ impl RefundState {
 }
 
 /// Money on its way back to the traveller.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Refund {
     pub number: OutRefundNo,
     pub payment: OutTradeNo,
@@ -168,7 +170,7 @@ pub enum RefundStatus {
 }
 
 /// What is being done about a refund.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RefundStep {
     /// Its body is being made and recorded.
     Begin,

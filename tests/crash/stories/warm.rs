@@ -6,12 +6,18 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::history::{Purchase, patiently};
+use crate::server::Launch;
 use crate::shop::{Answered, Unanswered};
 use crate::stand::Stand;
 
 /// No order has this id, nor ever will.
 const NO_ORDER: &str = "not-an-order";
 const LIVE_WITHIN: Duration = Duration::from_secs(30);
+
+/// A code is shown before a restart and scanned after it.
+fn codes_that_last(launch: Launch) -> Launch {
+    launch.with("DEEPTRAVEL__SESSION__CODE_SECONDS", "600")
+}
 
 /// A paid ticket for a departure that `wanted` accepts, and its code.
 async fn bought(
@@ -48,12 +54,12 @@ fn assert_storage_unavailable<T: std::fmt::Debug>(answer: Answered<T>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_14_after_a_start_tickets_of_the_next_24_hours_can_be_scanned_without_postgres() -> anyhow::Result<()> {
-    let (stand, server) = Stand::new(|launch| launch).await?;
+    let (stand, server) = Stand::new(codes_that_last).await?;
     let soon = bought(&stand, "soon", &[0, 1], |away| away < SignedDuration::from_hours(23)).await?;
     let later = bought(&stand, "later", &[3], |away| away > SignedDuration::from_hours(25)).await?;
     server.stop().await?;
 
-    let server = stand.world.start().await?;
+    let server = codes_that_last(stand.world.launch()).start().await?;
     stand.postgres.stop().await?;
     let scan = stand.gate.scan(&soon, "soon").await.expect("it is in memory");
     assert_eq!(scan["result"], "success", "{scan}");
@@ -66,7 +72,7 @@ async fn rule_14_after_a_start_tickets_of_the_next_24_hours_can_be_scanned_witho
 
     // Without room for them they sleep, too, and nothing is said of them while Postgres is away.
     let unused = bought_again(&stand).await?;
-    let launch = stand.world.launch().with("DEEPTRAVEL__ORDER__WARM_LOAD_BYTES_MAX", "0");
+    let launch = codes_that_last(stand.world.launch()).with("DEEPTRAVEL__ORDER__WARM_LOAD_BYTES_MAX", "0");
     let _server = launch.start().await?;
     stand.postgres.stop().await?;
     assert_storage_unavailable(stand.gate.scan(&unused, "unused").await);
@@ -75,7 +81,7 @@ async fn rule_14_after_a_start_tickets_of_the_next_24_hours_can_be_scanned_witho
 
 /// Another ticket for soon, bought in a run of its own.
 async fn bought_again(stand: &Stand) -> anyhow::Result<String> {
-    let server = stand.world.start().await?;
+    let server = codes_that_last(stand.world.launch()).start().await?;
     let code = bought(stand, "again", &[0, 1], |away| away < SignedDuration::from_hours(23)).await?;
     server.stop().await?;
     Ok(code)
@@ -83,7 +89,7 @@ async fn bought_again(stand: &Stand) -> anyhow::Result<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_4_logins_and_revocations_need_no_postgres_and_survive_a_restart_without_it() -> anyhow::Result<()> {
-    let (stand, server) = Stand::new(|launch| launch).await?;
+    let (stand, server) = Stand::new(codes_that_last).await?;
     let code = bought(&stand, "ticket", &[0, 1], |away| away < SignedDuration::from_hours(23)).await?;
     let leaving = stand.shop.login("leaving").await?;
     let old_gate = stand.shop.gate("device").await?;
@@ -112,7 +118,7 @@ async fn rule_4_logins_and_revocations_need_no_postgres_and_survive_a_restart_wi
 
     // The server dies before Postgres knows any of it, and comes up before Postgres does.
     server.kill()?;
-    let mut server = stand.world.launch().spawn()?;
+    let mut server = codes_that_last(stand.world.launch()).spawn()?;
     let since = Instant::now();
     while stand.shop.health("live").await.is_none_or(|status| status != 200) {
         assert!(since.elapsed() < LIVE_WITHIN, "it listens at once");

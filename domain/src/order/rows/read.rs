@@ -6,6 +6,7 @@ use super::{
     LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, PriceLineRow, RedemptionRow, RefundRow,
     RowsError, TicketRow,
 };
+use crate::code::CodeToken;
 use crate::departure::Stretch;
 use crate::ids::TicketId;
 use crate::money::Money;
@@ -23,7 +24,7 @@ impl Order {
         let OrderRows { orders, items, passengers, payments, refunds, tickets, redemptions, ledger, .. } = rows;
         let row = single(orders)?;
         let items = items_of(items)?;
-        let draft = draft_of(&row, &items, passengers)?;
+        let draft = draft_of(&row, passengers)?;
         let mut payments = payments.into_iter().map(payment_of).collect::<Result<Vec<_>, _>>()?;
         payments.sort_by_key(|payment| payment.number);
         let mut refunds = refunds.into_iter().map(refund_of).collect::<Result<Vec<_>, _>>()?;
@@ -110,7 +111,7 @@ fn stretch_of(board: u32, alight: u32) -> Result<Stretch, RowsError> {
     Stretch::new(narrow(board)?, narrow(alight)?).ok_or_else(|| RowsError(format!("stretch {board}–{alight}")))
 }
 
-fn draft_of(row: &OrderRow, items: &[Item], mut passengers: Vec<PassengerRow>) -> Result<Draft, RowsError> {
+fn draft_of(row: &OrderRow, mut passengers: Vec<PassengerRow>) -> Result<Draft, RowsError> {
     passengers.sort_by_key(|passenger| passenger.passenger);
     let lock_ms = row.first_lock_expires_at.saturating_sub(row.created_at);
     Ok(Draft {
@@ -125,7 +126,7 @@ fn draft_of(row: &OrderRow, items: &[Item], mut passengers: Vec<PassengerRow>) -
             email: row.contact_email.as_deref().map(Into::into),
         },
         passengers: passengers.into_iter().map(passenger_of).collect::<Result<_, _>>()?,
-        items: items.iter().map(|item| Item { seats: Vec::new(), ..item.clone() }).collect(),
+        items: Vec::new(),
         price: Price {
             total: money(row.total_minor, &row.currency)?,
             lines: row.price_lines.iter().map(price_line_of).collect::<Result<_, _>>()?,
@@ -277,6 +278,7 @@ fn add_redemptions(tickets: &mut [Ticket], mut rows: Vec<RedemptionRow>) -> Resu
             location: row.location.map(Into::into),
             quantity: narrow(row.quantity)?,
             at: Timestamp::from_ms(row.redeemed_at),
+            code: row.code_token.map(|bits| CodeToken::from_bits(bits.cast_unsigned())),
         });
     }
     Ok(())

@@ -23,6 +23,15 @@ pub(super) fn without_volatile(mut order: Order) -> Order {
     order
 }
 
+/// An order laid aside comes back as it was, progress included. One that is being refused cannot be laid aside.
+fn check_laid_aside(order: &Order) {
+    let being_refused = matches!(order.stage, Stage::Undoing { .. } | Stage::Refused { .. });
+    match postcard::to_allocvec(order) {
+        Ok(packed) => assert_eq!(postcard::from_bytes::<Order>(&packed).as_ref(), Ok(order)),
+        Err(error) => assert!(being_refused, "{error}"),
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     /// The step that the order wants is done, one way or another.
@@ -347,6 +356,7 @@ fn run(mut story: Story, ops: &[Op], picks: &[usize]) -> Story {
         };
         for command in &commands {
             tell(&mut story, &mut notebook, command);
+            check_laid_aside(&story.order);
         }
         // Sometimes something said long ago arrives once more.
         told.extend(commands);

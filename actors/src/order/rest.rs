@@ -1,0 +1,110 @@
+//! An order that nobody asks for becomes dormant: its actor ends, and the whole of its state stays in the registry, packed
+//! (rule 6). It needs no projection for that, so an outage of Postgres costs little memory. Once it has been projected
+//! and nobody wants it soon, it leaves memory.
+//!
+//! Packed it never leaves the process, so the encoding is of no concern to anybody else and need not be able to evolve.
+//! An order repeats its own id and the codes of its departures; the compression finds that.
+
+use deeptravel_domain::order::{Order, OrderStatus};
+use deeptravel_domain::ticket::TicketStatus;
+use deeptravel_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{DeskCount, OrderActor, Seed};
+use crate::journal::Position;
+use crate::registry::{Look, Rest};
+use crate::services::Services;
+
+/// An order rests this long after it was last asked for: whoever has ordered often pays at once. Tests want to see the
+/// change from one to the other as often as possible.
+const RESTS_AFTER_MS: i64 = if cfg!(test) { 5 } else { 200 };
+/// A settled order that nobody has asked for since is not kept in memory for nothing.
+const IDLE_SECONDS: i64 = 10 * 60;
+/// An order with a ticket for a departure within this time stays in memory (rule 6).
+const WARM_SECONDS: i64 = 24 * 60 * 60;
+
+/// What an order's owner knows besides the order, and what can be read without unpacking that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Rested {
+    pub version: u64,
+    pub last: Position,
+    pub asked_at: Timestamp,
+    /// Nothing is to be done any more: it may leave memory.
+    settled: bool,
+    /// Bytes of the order before compression.
+    order_bytes: u32,
+}
+
+impl OrderActor {
+    /// When the order may rest. `None` while anything is under way or about to be.
+    pub(super) fn rests_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let at_work = self.outstanding > 0
+            || self.vitals.has_failed()
+            || self.under_way.is_some()
+            || self.in_flight.is_some()
+            || self.desk == DeskCount::Telling
+            || self.is_waited_for()
+            || !self.order.is_placed()
+            || self.order.effect().is_some();
+        let soon = |deadline: Timestamp| deadline < now.plus_ms(RESTS_AFTER_MS);
+        let deadline = self.order.next_deadline();
+        let may = !at_work && deadline.map_or(self.order.is_settled(), |deadline| !soon(deadline));
+        may.then(|| self.asked_at.plus_ms(RESTS_AFTER_MS))
+    }
+
+    /// The order as the registry keeps it. `None`: it cannot be packed, which is a fault.
+    pub(super) fn pack(&self) -> Option<Rest> {
+        let deadline = self.order.next_deadline();
+        let order = postcard::to_allocvec(&self.order).ok()?;
+        let rested = Rested {
+            version: self.log.version(),
+            last: self.log.last(),
+            asked_at: self.asked_at,
+            settled: deadline.is_none(),
+            order_bytes: u32::try_from(order.len()).ok()?,
+        };
+        let mut packed = postcard::to_allocvec(&rested).ok()?;
+        packed.extend_from_slice(&lz4_flex::block::compress(&order));
+        let due = deadline.unwrap_or_else(|| self.asked_at.plus_seconds(IDLE_SECONDS));
+        Some(Rest { due, packed: packed.into_boxed_slice() })
+    }
+}
+
+/// The way back.
+pub(super) fn unpack(packed: &[u8]) -> Option<Seed> {
+    let (rested, order) = postcard::take_from_bytes::<Rested>(packed).ok()?;
+    let order = Box::new(order_of(rested, order)?);
+    Some(Seed { order, version: rested.version, placing: None, rested: Some(rested) })
+}
+
+fn order_of(rested: Rested, packed: &[u8]) -> Option<Order> {
+    let order = lz4_flex::block::decompress(packed, rested.order_bytes as usize).ok()?;
+    postcard::from_bytes(&order).ok()
+}
+
+/// What becomes of a dormant order whose time has come.
+pub(super) fn look(services: &Services, packed: &[u8], now: Timestamp) -> Look {
+    let Ok((rested, order)) = postcard::take_from_bytes::<Rested>(packed) else { return Look::Act };
+    if !rested.settled {
+        return Look::Act;
+    }
+    let later = Look::Stay(now.plus_seconds(IDLE_SECONDS));
+    if rested.last > *services.projected.borrow() {
+        return later;
+    }
+    let crowded = services.orders.dormant().bytes() > services.sales.warm_bytes_max;
+    match order_of(rested, order) {
+        Some(order) if is_warm(&order, now) && !crowded => later,
+        Some(_) => Look::Sleep,
+        None => Look::Act,
+    }
+}
+
+fn is_warm(order: &Order, now: Timestamp) -> bool {
+    order.status() == OrderStatus::Paid
+        && order.tickets().iter().any(|ticket| {
+            ticket.status == TicketStatus::Usable
+                && now < ticket.valid_until
+                && ticket.journey.departs_at < now.plus_seconds(WARM_SECONDS)
+        })
+}
