@@ -8,7 +8,6 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::cast_precision_loss, reason = "rates for people to read")]
 
-mod database;
 mod history;
 mod postgres;
 mod rows;
@@ -32,4 +31,5 @@ pub mod stories {
     mod postgres_slow;
     mod restore;
     mod two_servers;
+    mod warm;
 }

@@ -85,13 +85,6 @@ impl Shop {
         Ok(self.send(self.post("/auth/logout", token, &Value::Null)).await?.0)
     }
 
-    /// A figure of `/metrics`.
-    pub async fn figure(&self, name: &str) -> anyhow::Result<u64> {
-        let text = self.client.get(format!("{}/metrics", self.base)).send().await?.text().await?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(line.with_context(|| format!("no {name}"))?.parse::<f64>()? as u64)
-    }
-
     /// What the server says of itself when it is ready.
     pub async fn readiness(&self) -> Option<Value> {
         self.client.get(format!("{}/health/ready", self.base)).send().await.ok()?.json().await.ok()
@@ -133,11 +126,16 @@ impl Shop {
         response.ok().map(|response| response.status())
     }
 
-    /// A figure of `/metrics`, without labels.
+    /// A figure of `/metrics`.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let response = self.client.get(format!("{}/metrics", self.base)).send().await.ok()?;
         let text = response.text().await.ok()?;
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.parse().ok()
+    }
+
+    /// A figure of `/metrics` that counts something.
+    pub async fn figure(&self, name: &str) -> anyhow::Result<u64> {
+        Ok(self.metric(name).await.with_context(|| format!("no {name}"))? as u64)
     }
 
     /// The number under which the order can be paid.

@@ -60,7 +60,7 @@ impl Default for World {
                 lock_seconds: None,
                 live_holds_max: 5,
                 payment,
-                warm_orders_max: 10_000,
+                warm_load_bytes_max: 1 << 30,
                 warm_bytes_max: 10_000_000,
             },
             journal_options: JournalOptions { preallocate: false, ..JournalOptions::default() },
