@@ -8,6 +8,7 @@ use config::{Environment, File, FileFormat};
 use deeptravel_actors::journal::{JournalOptions, RATIONED_PERCENT};
 use deeptravel_actors::services::SalesPolicy;
 use deeptravel_domain::order::PaymentPolicy;
+use deeptravel_wechat::Certificates;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -104,6 +105,7 @@ pub struct Wechat {
     pub api_v3_key_file: PathBuf,
     pub public_key_id: String,
     pub public_key_file: PathBuf,
+    pub certificates: Certificates,
     pub notify_base_url: String,
 }
 

@@ -1,11 +1,18 @@
 //! WeChat Pay behind the orders' port.
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{SHA256, digest};
 use deeptravel_actors::ports::{GatewayError, PaymentGateway};
-use deeptravel_domain::ids::OutTradeNo;
+use deeptravel_domain::ids::{OutRefundNo, OutTradeNo, TravellerId};
 use deeptravel_domain::money::{Currency, Money};
-use deeptravel_domain::order::{CALL_TIMEOUT_SECONDS_MAX, Capture, FactState, PaymentTerms};
-use deeptravel_wechat::{Advice, CallError, Client, CreateRequest, REQUEST_TIMEOUT, TradeState, Transaction};
+use deeptravel_domain::order::{
+    CALL_TIMEOUT_SECONDS_MAX, Capture, FactState, KnownRefund, PaymentTerms, RefundFactState, RefundReason,
+    RefundStatus, RefundTerms,
+};
+use deeptravel_domain::time::Timestamp;
+use deeptravel_wechat::{
+    Advice, CallError, Client, CreateRequest, REQUEST_TIMEOUT, Refund, RefundRequest, TradeState, Transaction,
+};
 
 /// The orders take a call for over after this time.
 const _: () = assert!(REQUEST_TIMEOUT.as_secs() <= CALL_TIMEOUT_SECONDS_MAX as u64);
@@ -55,6 +62,34 @@ impl PaymentGateway for WechatGateway {
     async fn close(&self, number: OutTradeNo) -> Result<(), GatewayError> {
         self.client.close(&number.to_string()).await.map_err(failure)
     }
+
+    fn refund_body(&self, terms: &RefundTerms) -> Vec<u8> {
+        let reason = match terms.reason {
+            RefundReason::Late => "订单已取消，座位已售",
+            RefundReason::Duplicate => "重复付款",
+        };
+        self.client.refund_body(&RefundRequest {
+            transaction_id: terms.transaction_id.to_string(),
+            out_trade_no: Some(terms.payment.to_string()),
+            out_refund_no: terms.number.to_string(),
+            reason: Some(reason.to_owned()),
+            refund_minor: terms.amount.minor,
+            total_minor: terms.total.minor,
+        })
+    }
+
+    async fn refund(&self, body: &[u8]) -> Result<RefundFactState, GatewayError> {
+        let refund = self.client.refund(body).await.map_err(failure)?;
+        refund_state(&refund).map_err(|why| GatewayError::Unknown(why.to_owned()))
+    }
+
+    async fn query_refund(&self, number: OutRefundNo) -> Result<RefundFactState, GatewayError> {
+        match self.client.query_refund(&number.to_string()).await {
+            Ok(refund) => refund_state(&refund).map_err(|why| GatewayError::Unknown(why.to_owned())),
+            Err(CallError::NotFound) => Ok(RefundFactState::NotFound),
+            Err(error) => Err(failure(error)),
+        }
+    }
 }
 
 fn failure(error: CallError) -> GatewayError {
@@ -78,12 +113,40 @@ pub fn fact_state(transaction: &Transaction) -> Result<FactState, &'static str> 
             Ok(FactState::Paid(Capture {
                 transaction_id: transaction_id.into(),
                 amount: Money::new(amount.total, currency),
+                payer: transaction.payer.as_ref().map(|payer| traveller_of(&payer.openid)),
+                paid_at: transaction.success_time.map(Timestamp::from_jiff),
             }))
         }
         TradeState::NotPay => Ok(FactState::NotPaid),
         TradeState::Closed => Ok(FactState::Closed),
         TradeState::Unknown(_) => Err("an unknown trade state"),
     }
+}
+
+/// The traveller behind an openid.
+pub fn traveller_of(openid: &str) -> TravellerId {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, openid.as_bytes()).as_ref());
+    TravellerId::of_openid_digest(&hash)
+}
+
+/// What WeChat says about a refund. Errors: a state or a field that a refund of ours cannot have.
+pub fn refund_state(refund: &Refund) -> Result<RefundFactState, &'static str> {
+    let currency: Currency = refund.amount.currency.parse().map_err(|_| "an unknown currency")?;
+    let status = match &refund.status {
+        deeptravel_wechat::RefundStatus::Success => RefundStatus::Success,
+        deeptravel_wechat::RefundStatus::Processing => RefundStatus::Processing,
+        deeptravel_wechat::RefundStatus::Closed => RefundStatus::Closed,
+        deeptravel_wechat::RefundStatus::Abnormal => RefundStatus::Abnormal,
+        deeptravel_wechat::RefundStatus::Unknown(_) => return Err("an unknown refund status"),
+    };
+    // Not one of ours, or not one of these: the order compares it with what it asked for.
+    let Ok(payment) = refund.out_trade_no.parse() else {
+        return Ok(RefundFactState::Foreign("a refund of another payment"));
+    };
+    let refund_id = refund.sound_id().ok_or("a refund without an id")?;
+    let amount = Money::new(refund.amount.refund, currency);
+    Ok(RefundFactState::Known(KnownRefund { payment, refund_id: refund_id.into(), amount, status }))
 }
 
 /// For commands that start the engine without the world: every call ends unknown, so an order that has something
@@ -106,6 +169,18 @@ impl PaymentGateway for NoGateway {
     }
 
     async fn close(&self, _: OutTradeNo) -> Result<(), GatewayError> {
+        Err(no_provider())
+    }
+
+    fn refund_body(&self, _: &RefundTerms) -> Vec<u8> {
+        Vec::new()
+    }
+
+    async fn refund(&self, _: &[u8]) -> Result<RefundFactState, GatewayError> {
+        Err(no_provider())
+    }
+
+    async fn query_refund(&self, _: OutRefundNo) -> Result<RefundFactState, GatewayError> {
         Err(no_provider())
     }
 }

@@ -61,7 +61,7 @@ fn an_epoch_is_above_every_earlier_one_and_shuts_the_older_process_out() {
 
         // The first process: the journal's epoch is the higher one. It projects up to 10.
         let first = JournalPosition { journal_id, position: 0, epoch: 7 };
-        assert_eq!(claim_epoch(&*client, first).await.unwrap(), 7);
+        claim_epoch(&*client, first).await.unwrap();
         advance_position(&*client, first, 10).await.unwrap();
         let first = JournalPosition { position: 10, ..first };
         assert_eq!(read_position(&*client).await.unwrap(), Some(first));
@@ -70,14 +70,17 @@ fn an_epoch_is_above_every_earlier_one_and_shuts_the_older_process_out() {
         let repeated = advance_position(&*client, JournalPosition { position: 0, ..first }, 10).await;
         assert!(matches!(repeated, Err(PositionError::Moved { expected: 0, found: 10 })), "{repeated:?}");
 
-        // The second process has looked, and the first goes on before it comes: it has to look again.
-        let second = JournalPosition { epoch: 3, ..first };
+        // The second process has looked, and the first goes on before it comes: it has to look again. Nor does it get
+        // an epoch that somebody has.
+        let second = JournalPosition { epoch: 8, ..first };
         let early = claim_epoch(&*client, JournalPosition { position: 9, ..second }).await;
         assert!(matches!(early, Err(PositionError::Moved { expected: 9, found: 10 })), "{early:?}");
+        let same = claim_epoch(&*client, first).await;
+        assert!(matches!(same, Err(PositionError::EpochTaken { ours: 7, found: 7 })), "{same:?}");
         assert_eq!(read_position(&*client).await.unwrap(), Some(first), "nothing has changed");
 
-        // It comes with a lower epoch from its journal and still gets a higher one; the first is out.
-        assert_eq!(claim_epoch(&*client, second).await.unwrap(), 8);
+        // It gets a higher one; the first is out.
+        claim_epoch(&*client, second).await.unwrap();
         let late = advance_position(&*client, first, 11).await;
         assert!(matches!(late, Err(PositionError::EpochTaken { ours: 7, found: 8 })), "{late:?}");
 
@@ -160,6 +163,39 @@ fn a_statement_that_takes_too_long_is_given_up_and_the_connection_stays() {
     }));
     assert!(matches!(slow, Err(StoreError::Unavailable(Outage::GaveUp(_)))), "{slow:?}");
     assert!(store.is_available(), "a slow statement is no outage");
+}
+
+/// What becomes of a statement that Postgres refuses with this state: `broken`, `later` or `data`.
+fn outcome_of(runtime: &Runtime, store: &Database, state: &str) -> &'static str {
+    let statement = format!("DO $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '{state}'; END $$");
+    let refused = runtime.block_on(store.run(Lane::Lists, move |client| async move {
+        client.batch_execute(&statement).await?;
+        Ok(())
+    }));
+    match refused {
+        Err(StoreError::Unavailable(Outage::Broken(_))) => "broken",
+        Err(StoreError::Unavailable(Outage::GaveUp(_))) => "later",
+        Err(StoreError::Data(_)) => "data",
+        other => panic!("{state}: {other:?}"),
+    }
+}
+
+#[test]
+fn rule_12_only_what_speaks_of_our_data_halts_projection() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let expected = [
+        ("broken", "08000 08003 08006 08P01 57P01 57P02 57P03 57P04 57P05 25P03 25P04 28000 28P01 3D000 26000"),
+        ("later", "53000 53100 53200 53400 58000 58030 58P01 57014 55P03 40001 40P01 40003 25006 XX000 XX001 XX002"),
+        ("data", "22001 22003 22021 22P05 23502 23505 23514 42501 42703 42P01 42804 54000 40002 P0001"),
+    ];
+    for (outcome, states) in expected {
+        for state in states.split(' ') {
+            assert_eq!(outcome_of(&runtime, &store, state), outcome, "{state}");
+            runtime.block_on(until_back(&store));
+        }
+    }
 }
 
 #[test]

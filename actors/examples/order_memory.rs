@@ -28,12 +28,12 @@ use deeptravel_domain::catalogue::{
 use deeptravel_domain::departure::{Seat, SeatClass, SeatMap};
 use deeptravel_domain::fare::{DayType, Fare};
 use deeptravel_domain::identity::rows::IdentityRows;
-use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, SessionId, TravellerId};
+use deeptravel_domain::ids::{DepartureId, OrderId, OutRefundNo, OutTradeNo, SessionId, TravellerId};
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::rows::OrderRows;
 use deeptravel_domain::order::{
-    Capture, Contact, FactState, Gate, JourneyWish, Passenger, PaymentFact, PaymentPolicy, PaymentTerms, Scan,
-    ScanTarget, SeatWish, Wish,
+    Capture, Contact, FactState, Gate, JourneyWish, Passenger, PaymentFact, PaymentPolicy, PaymentTerms,
+    RefundFactState, RefundTerms, Scan, ScanTarget, SeatWish, Wish,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::time::Timestamp;
@@ -151,9 +151,10 @@ async fn open_payment(engine: &Engine, id: OrderId) -> OutTradeNo {
 }
 
 async fn pay(engine: &Engine, number: OutTradeNo) {
-    let amount = engine.order(number.order).await.expect("no outage").outcome.expect("the order").total();
+    let order = engine.order(number.order).await.expect("no outage").outcome.expect("the order");
+    let (amount, payer, paid_at) = (order.total(), Some(order.traveller()), Some(engine.now()));
     let transaction_id = format!("42000017{:020}", number.order.bits() % 100_000_000_000).into();
-    let fact = PaymentFact { number, state: FactState::Paid(Capture { transaction_id, amount }) };
+    let fact = PaymentFact { number, state: FactState::Paid(Capture { transaction_id, amount, payer, paid_at }) };
     let reply = engine.learn(fact).await.expect("no outage");
     engine.durable(reply.position).await.expect("durable");
     reply.outcome.expect("money for the order");
@@ -389,5 +390,18 @@ impl PaymentGateway for WeChat {
 
     async fn close(&self, _: OutTradeNo) -> Result<(), GatewayError> {
         Ok(())
+    }
+
+    // Nobody gives anything back here.
+    fn refund_body(&self, _: &RefundTerms) -> Vec<u8> {
+        Vec::new()
+    }
+
+    async fn refund(&self, _: &[u8]) -> Result<RefundFactState, GatewayError> {
+        Ok(RefundFactState::NotFound)
+    }
+
+    async fn query_refund(&self, _: OutRefundNo) -> Result<RefundFactState, GatewayError> {
+        Ok(RefundFactState::NotFound)
     }
 }

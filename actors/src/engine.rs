@@ -7,9 +7,9 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::Command as CatalogueCommand;
 use deeptravel_domain::identity::Command as IdentityCommand;
-use deeptravel_domain::ids::{OrderId, TravellerId};
+use deeptravel_domain::ids::{OrderId, OutRefundNo, TravellerId};
 use deeptravel_domain::order::rows::ScanAttemptRow;
-use deeptravel_domain::order::{Order, PaymentFact, Scan, ScanOutcome, Wish};
+use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome, Wish};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use tokio::sync::watch;
@@ -21,7 +21,7 @@ use crate::desk::{Forget, KEYS_KEPT_SECONDS, Place, Placed, Recent};
 use crate::directory::Directory;
 use crate::identity::{Identify, LogAttempt};
 use crate::journal::{Journal, Position};
-use crate::order::{Cancel, Learn, OpenPayment, Pending, Placement, Redeem, View};
+use crate::order::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View};
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::Quarantine;
 use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError};
@@ -76,6 +76,7 @@ impl Engine {
         let orders = store.warm_orders(now.plus_seconds(WARM_SECONDS), parts.sales.warm_orders_max).await?;
         let quarantined = store.quarantine_version().await?;
 
+        order::register();
         let arbiters: Vec<ArbiterHandle> = (0..parts.arbiters.max(1)).map(|_| Arbiter::new().handle()).collect();
         let snapshot = Arc::new(catalogue.catalogue.clone());
         let services = Arc::new_cyclic(|services| Services {
@@ -200,6 +201,18 @@ impl Engine {
             Some(pending) => wait(pending).await,
             None => Ok(self.not_found()),
         }
+    }
+
+    /// Tells an order what WeChat says about one of its refunds.
+    pub async fn learn_refund(&self, fact: RefundFact) -> Answer<()> {
+        let answer = self.services.orders.ask(&fact.number.order.clone(), LearnRefund(fact)).await?;
+        answer.unwrap_or_else(|| Ok(self.not_found()))
+    }
+
+    /// Tries a refund that is stuck again, now.
+    pub async fn retry_refund(&self, number: OutRefundNo) -> Answer<()> {
+        let answer = self.services.orders.ask(&number.order, RetryRefund(number)).await?;
+        answer.unwrap_or_else(|| Ok(self.not_found()))
     }
 
     pub async fn quarantine(&self, notice: QuarantineRow) -> Answer<()> {

@@ -6,10 +6,10 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
 use deeptravel_domain::identity::rows::IdentityRows;
-use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, TicketId, TravellerId};
+use deeptravel_domain::ids::{DepartureId, OrderId, OutRefundNo, OutTradeNo, TicketId, TravellerId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::order::rows::OrderRows;
-use deeptravel_domain::order::{FactState, OrderStatus, PaymentTerms};
+use deeptravel_domain::order::{FactState, OrderStatus, PaymentTerms, RefundFactState, RefundTerms};
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 
@@ -56,7 +56,7 @@ pub trait Store: Send + Sync + Debug {
 
     /// Every born departure that leaves its first stop after `after`.
     async fn departures_after(&self, after: Timestamp) -> Result<Vec<StoredDeparture>, StoreError>;
-    /// Every pending order, and every order with usable tickets that are valid before `tickets_before`, at most
+    /// Every order that is pending or has something outstanding, and every order with usable tickets that are valid before `tickets_before`, at most
     /// `limit` of the latter.
     async fn warm_orders(&self, tickets_before: Timestamp, limit: u32) -> Result<Vec<OrderRows>, StoreError>;
     /// Every order made since, and every pending one.
@@ -69,8 +69,9 @@ pub trait Store: Send + Sync + Debug {
     async fn quarantine_version(&self) -> Result<u64, StoreError>;
 
     /// Upserts the newest images and moves the position from `from` to `to`, in one transaction (rule 12).
-    /// A position that is at `to` already is a success: the answer of an earlier attempt was lost at its commit. Any
-    /// other position than `from` is [`StoreError::Fenced`].
+    /// A position that is beyond `from` is a success after an attempt whose outcome nobody knows: it was committed, and
+    /// its answer was lost; the next batch from there may be a shorter or a longer one. Any other position than `from`
+    /// is [`StoreError::Fenced`].
     async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), StoreError>;
 }
 
@@ -131,4 +132,10 @@ pub trait PaymentGateway: Send + Sync + Debug {
     async fn create(&self, body: &[u8]) -> Result<String, GatewayError>;
     async fn query(&self, number: OutTradeNo) -> Result<FactState, GatewayError>;
     async fn close(&self, number: OutTradeNo) -> Result<(), GatewayError>;
+
+    /// The exact body of the call of a refund; it is recorded before the call is made.
+    fn refund_body(&self, terms: &RefundTerms) -> Vec<u8>;
+    /// What became of the refund. Never [`RefundFactState::NotFound`].
+    async fn refund(&self, body: &[u8]) -> Result<RefundFactState, GatewayError>;
+    async fn query_refund(&self, number: OutRefundNo) -> Result<RefundFactState, GatewayError>;
 }

@@ -2,22 +2,25 @@
 //! (rule 12). It knows no business rule, and no request ever waits for it except lists.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use tokio::sync::watch;
 
-use crate::journal::{Journal, Position, ReadError, Reader};
+use crate::journal::{Journal, Position, ReadError, Reader, Record};
 use crate::ports::{Store, StoreError};
 use crate::rows::{CODEC, KIND_ROWS, Rows};
 
 /// Records of one transaction: enough that its costs are shared, few enough that lists do not wait long for it.
 const BATCH_RECORDS: usize = 4_096;
+/// However slow the database is: a few rows in the time that a transaction may take.
+const BATCH_RECORDS_MIN: usize = 32;
 /// Bytes of one transaction's records.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// Pause after a failure, doubled up to the longest.
+/// Pause after a failure, doubled up to the longest. Asking a database that is known to be away costs nothing, and every
+/// list waits for the end of the pause.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
-const PAUSE_LONGEST: Duration = Duration::from_secs(2);
+const PAUSE_LONGEST: Duration = Duration::from_millis(500);
 
 /// Why the projector ended. The process must not go on as if nothing had happened.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,9 @@ pub struct Projector {
     reader: Reader,
     store: Arc<dyn Store>,
     projected: watch::Sender<Position>,
+    /// Records of the next transaction, at most.
+    batch_records: usize,
+    waiting: Option<Waiting>,
 }
 
 impl std::fmt::Debug for Projector {
@@ -56,7 +62,8 @@ impl Projector {
     ) -> Result<(Projector, watch::Receiver<Position>), ProjectionHalted> {
         let reader = journal.reader(from)?;
         let (projected, receiver) = watch::channel(from);
-        Ok((Projector { reader, store, projected }, receiver))
+        let projector = Projector { reader, store, projected, batch_records: BATCH_RECORDS, waiting: None };
+        Ok((projector, receiver))
     }
 
     /// Projects everything that is durable now, and returns.
@@ -77,39 +84,83 @@ impl Projector {
         }
     }
 
-    /// One batch. `false`: nothing is left.
+    /// Some batches. `false`: nothing is left.
     async fn step(&mut self) -> Result<bool, ProjectionHalted> {
         let records = self.reader.next_batch(BATCH_RECORDS, BATCH_BYTES)?;
-        let Some((to, _)) = records.last() else { return Ok(false) };
-        let (from, to) = (*self.projected.borrow(), *to);
-        let mut rows = Rows::default();
-        for (position, record) in &records {
-            decode(&mut rows, *position, record)?;
+        let mut rest = records.as_slice();
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(rest.len().min(self.batch_records));
+            if self.project(batch).await? {
+                self.batch_records = (self.batch_records * 2).min(BATCH_RECORDS);
+                rest = later;
+            } else {
+                // It may have taken too long: a database that is slow gets on with less at once.
+                self.batch_records = (batch.len() / 2).max(BATCH_RECORDS_MIN);
+            }
         }
-        self.project(&rows, from, to).await?;
-        self.projected.send_replace(to);
-        Ok(true)
+        Ok(!records.is_empty())
     }
 
-    async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), ProjectionHalted> {
-        let mut pause = PAUSE_FIRST;
-        loop {
-            match self.store.project(rows, from, to).await {
-                Ok(()) => return Ok(()),
-                Err(StoreError::Unavailable(why)) => {
-                    tracing::warn!(%from, %to, %why, "Projection waits for the database: {why}");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE_LONGEST);
-                }
-                Err(StoreError::Data(why)) => return Err(ProjectionHalted::Data { from, to, why }),
-                Err(StoreError::Fenced(why)) => return Err(ProjectionHalted::Fenced(why)),
+    /// One transaction. `false`: the database could not now; a pause has been made.
+    async fn project(&mut self, batch: &[(Position, Record)]) -> Result<bool, ProjectionHalted> {
+        let Some((to, _)) = batch.last() else { return Ok(true) };
+        let (from, to) = (*self.projected.borrow(), *to);
+        let mut rows = Rows::default();
+        for (position, record) in batch {
+            decode(&mut rows, *position, record)?;
+        }
+        match self.store.project(&rows, from, to).await {
+            Ok(()) => {
+                self.projected.send_replace(to);
+                self.waiting.take().inspect(Waiting::is_over);
+                Ok(true)
             }
+            Err(StoreError::Unavailable(why)) => {
+                let pause = self.waiting.get_or_insert_with(Waiting::default).again(from, to, why);
+                tokio::time::sleep(pause).await;
+                Ok(false)
+            }
+            Err(StoreError::Data(why)) => Err(ProjectionHalted::Data { from, to, why }),
+            Err(StoreError::Fenced(why)) => Err(ProjectionHalted::Fenced(why)),
         }
     }
 }
 
+/// An outage, as the projector meets it.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    pause: Duration,
+    /// The reason last reported.
+    why: String,
+}
+
+impl Default for Waiting {
+    fn default() -> Waiting {
+        Waiting { since: Instant::now(), pause: PAUSE_FIRST, why: String::new() }
+    }
+}
+
+impl Waiting {
+    /// How long to pause now. Reports each reason once: the outage may take hours.
+    fn again(&mut self, from: Position, to: Position, why: String) -> Duration {
+        if self.why != why {
+            tracing::warn!(%from, %to, %why, "Projection waits for the database: {why}");
+            self.why = why;
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(PAUSE_LONGEST);
+        pause
+    }
+
+    fn is_over(&self) {
+        let waited_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(waited_ms, "Projection goes on after {waited_ms} ms");
+    }
+}
+
 /// Adds a record's rows to a batch.
-fn decode(rows: &mut Rows, position: Position, record: &crate::journal::Record) -> Result<(), ProjectionHalted> {
+fn decode(rows: &mut Rows, position: Position, record: &Record) -> Result<(), ProjectionHalted> {
     let header = &record.header;
     if header.kind != KIND_ROWS || header.codec != CODEC {
         let why = format!("kind {} with encoding {} is not known to this release", header.kind, header.codec);

@@ -7,7 +7,7 @@ use deeptravel_domain::catalogue::rows as catalogue;
 use deeptravel_domain::identity::rows::{AccountRow, IdentityRows, SessionRow, ValidatorSessionRow};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow, InventoryRow};
 use deeptravel_domain::order::rows::{
-    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, RedemptionRow, ScanAttemptRow,
+    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
     TicketAuditRow, TicketRow,
 };
 use prost::Message;
@@ -88,16 +88,20 @@ pub struct Rows {
     pub schedules: Vec<catalogue::ScheduleRow>,
     #[prost(message, repeated, tag = "23")]
     pub route_fares: Vec<catalogue::RouteFaresRow>,
+    #[prost(message, repeated, tag = "24")]
+    pub refunds: Vec<RefundRow>,
 }
 
 impl From<OrderRows> for Rows {
     fn from(rows: OrderRows) -> Rows {
-        let OrderRows { orders, items, passengers, payments, tickets, redemptions, attempts, audit, ledger } = rows;
+        let OrderRows { orders, items, passengers, payments, refunds, tickets, redemptions, attempts, audit, ledger } =
+            rows;
         Rows {
             orders,
             order_items: items,
             passengers,
             payments,
+            refunds,
             tickets,
             redemptions,
             scan_attempts: attempts,

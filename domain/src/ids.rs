@@ -249,6 +249,30 @@ impl FromStr for OutTradeNo {
 
 text_traits!(OutTradeNo, (OrderId, u16), |id| (id.order, id.attempt), |(order, attempt)| OutTradeNo { order, attempt });
 
+/// A refund, as WeChat knows it: the order and the number of the refund, from 1. Text: `<order>R<number>`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutRefundNo {
+    pub order: OrderId,
+    pub number: u16,
+}
+
+impl fmt::Display for OutRefundNo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}R{}", self.order, self.number)
+    }
+}
+
+impl FromStr for OutRefundNo {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<OutRefundNo, InvalidId> {
+        let (order, number) = split_number(text, 'R').ok_or(InvalidId("outRefundNo"))?;
+        Ok(OutRefundNo { order, number })
+    }
+}
+
+text_traits!(OutRefundNo, (OrderId, u16), |id| (id.order, id.number), |(order, number)| OutRefundNo { order, number });
+
 /// `<order><separator><number>` with the number in canonical form, so that an id has exactly one text.
 fn split_number(text: &str, separator: char) -> Option<(OrderId, u16)> {
     let order = text.get(..TEXT_LEN)?.parse().ok()?;
@@ -406,6 +430,8 @@ mod tests {
         let payment = OutTradeNo { order, attempt: 1 };
         assert_eq!(payment.to_string().parse(), Ok(payment));
         assert!(payment.to_string().len() <= 32, "WeChat's limit");
+        let refund = OutRefundNo { order, number: 12 };
+        assert_eq!(refund.to_string().parse(), Ok(refund));
         assert_eq!(format!("{order}-03").parse::<TicketId>(), Err(InvalidId("ticket id")));
         assert_eq!(format!("{order}-+3").parse::<TicketId>(), Err(InvalidId("ticket id")));
     }

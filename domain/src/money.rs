@@ -77,6 +77,12 @@ impl Money {
         Money { minor: 0, currency }
     }
 
+    /// The same amount the other way.
+    #[must_use]
+    pub const fn negated(self) -> Money {
+        Money { minor: self.minor.saturating_neg(), ..self }
+    }
+
     pub fn plus(self, other: Money) -> Result<Money, MoneyError> {
         if self.currency != other.currency {
             return Err(MoneyError::Currencies(self.currency, other.currency));

@@ -78,6 +78,10 @@ pub enum Rejection {
     OrderCancelled,
     #[error("the payment does not match the order: {0}")]
     PaymentMismatch(&'static str),
+    #[error("no such refund")]
+    RefundNotFound,
+    #[error("the refund does not wait for anybody")]
+    RefundNotStuck,
 
     // Redemption.
     #[error(transparent)]
@@ -114,6 +118,8 @@ impl Rejection {
             Rejection::OrderPaid => "ORDER_PAID",
             Rejection::OrderCancelled => "ORDER_CANCELLED",
             Rejection::PaymentMismatch(_) => "PAYMENT_MISMATCH",
+            Rejection::RefundNotFound => "REFUND_NOT_FOUND",
+            Rejection::RefundNotStuck => "REFUND_NOT_STUCK",
             Rejection::Scan(scan) => scan.code(),
         }
     }
@@ -122,6 +128,7 @@ impl Rejection {
         match self {
             Rejection::Field { .. } | Rejection::IdempotencyMismatch => Kind::Unacceptable,
             Rejection::OrderNotFound
+            | Rejection::RefundNotFound
             | Rejection::TicketNotFound
             | Rejection::DepartureNotFound
             | Rejection::HoldNotFound => Kind::NotFound,
@@ -141,6 +148,7 @@ impl Rejection {
             | Rejection::OrderNotPayable
             | Rejection::OrderPaid
             | Rejection::OrderCancelled
+            | Rejection::RefundNotStuck
             | Rejection::PaymentMismatch(_) => Kind::Conflict,
         }
     }

@@ -4,15 +4,15 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpResponse, post};
 use deeptravel_domain::identity::{Command, Principal, Session};
-use deeptravel_domain::ids::TravellerId;
 use deeptravel_wechat::LoginError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::auth::{AnyAuth, new_secret, sha256};
+use super::auth::{AnyAuth, new_secret};
 use super::extract::Body;
 use super::{Api, Problem, view};
+use crate::gateway::traveller_of;
 
 /// Longest login code; WeChat's have 32 characters.
 const CODE_LEN_MAX: usize = 128;
@@ -70,7 +70,7 @@ async fn log_in(api: Api, Body(request): Body<Login>) -> Result<HttpResponse, Pr
         return Err(provider());
     }
 
-    let traveller = TravellerId::of_openid_digest(&sha256(openid.as_bytes()));
+    let traveller = traveller_of(&openid);
     let (token, token_hash) = new_secret();
     let opened_at = api.engine.now();
     let expires_at = opened_at.plus_seconds(i64::from(api.settings.traveller_session_seconds));

@@ -115,6 +115,11 @@ impl Cluster {
         format!("postgres: psql -h {host} -p {} -U {SUPERUSER} -d {DATABASE}", settings::PORT)
     }
 
+    /// A client program that belongs to this server's version, for instance `pg_dump`.
+    pub fn client_program(&self, name: &str) -> PathBuf {
+        self.launch.programs.directory.join(name)
+    }
+
     /// The directory that `psql -h` wants.
     pub fn socket_dir(&self) -> &Path {
         &self.launch.socket_dir

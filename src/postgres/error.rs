@@ -40,7 +40,12 @@ pub enum Outage {
 impl StoreError {
     /// Whether the failure says that Postgres as a whole is away, rather than busy with this one statement.
     pub(super) fn means_away(&self) -> bool {
-        matches!(self, Self::Unavailable(Outage::Silent { .. } | Outage::Connect(_) | Outage::Broken(_)))
+        match self {
+            // Those who have a connection go on.
+            Self::Unavailable(Outage::Connect(error)) => error.code() != Some(&SqlState::TOO_MANY_CONNECTIONS),
+            Self::Unavailable(outage) => matches!(outage, Outage::Silent { .. } | Outage::Broken(_)),
+            Self::Data(_) => false,
+        }
     }
 
     /// The failure of an attempt to connect: whatever the reason, Postgres is of no use now.
@@ -61,7 +66,9 @@ impl StoreError {
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.code() {
-            Some(state) if may_succeed_later(state) => Self::Unavailable(Outage::GaveUp(error)),
+            Some(state) if may_succeed_later(state) && !ends_the_connection(state) => {
+                Self::Unavailable(Outage::GaveUp(error))
+            }
             _ if is_outage(&error) => Self::Unavailable(Outage::Broken(error)),
             _ => Self::Data(error),
         }
@@ -93,9 +100,10 @@ impl StoreError {
     }
 }
 
-/// States with which Postgres says goodbye, or that it sends instead of letting us in.
+/// States with which Postgres says goodbye, that it sends instead of letting us in, or after which a connection is of no
+/// more use.
 fn ends_the_connection(state: &SqlState) -> bool {
-    const GOODBYES: [SqlState; 10] = [
+    const GOODBYES: [SqlState; 11] = [
         SqlState::ADMIN_SHUTDOWN,
         SqlState::CRASH_SHUTDOWN,
         SqlState::CANNOT_CONNECT_NOW,
@@ -106,25 +114,35 @@ fn ends_the_connection(state: &SqlState) -> bool {
         SqlState::INVALID_CATALOG_NAME,
         SqlState::INVALID_PASSWORD,
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        // A prepared statement is unknown: something between us and Postgres has changed the server's side.
+        SqlState::INVALID_SQL_STATEMENT_NAME,
     ];
-    GOODBYES.contains(state) || state.code().starts_with(CONNECTION_EXCEPTION)
+    GOODBYES.contains(state) || state.code() == TRANSACTION_TIMEOUT || state.code().starts_with(CONNECTION_EXCEPTION)
 }
 
 /// States that speak of the server's condition and not of what we sent: time limits, locks, memory, disk, failover.
 fn may_succeed_later(state: &SqlState) -> bool {
-    const CONDITIONS: [SqlState; 5] = [
+    const CONDITIONS: [SqlState; 6] = [
         SqlState::QUERY_CANCELED,
         SqlState::LOCK_NOT_AVAILABLE,
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
         SqlState::READ_ONLY_SQL_TRANSACTION,
     ];
-    CONDITIONS.contains(state) || [RESOURCES, SYSTEM].iter().any(|class| state.code().starts_with(class))
+    let conditions = [RESOURCES, SYSTEM, INTERNAL];
+    CONDITIONS.contains(state) || conditions.iter().any(|class| state.code().starts_with(class))
 }
+
+/// Of PostgreSQL 17 and newer; the driver has no name for it yet.
+const TRANSACTION_TIMEOUT: &str = "25P04";
 
 const CONNECTION_EXCEPTION: &str = "08";
 const RESOURCES: &str = "53";
 const SYSTEM: &str = "58";
+/// What Postgres did not expect of itself, such as a page that does not read. No statement of ours causes it; it goes on
+/// once somebody has repaired the server.
+const INTERNAL: &str = "XX";
 
 fn caused_by_io(error: &tokio_postgres::Error) -> bool {
     error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>)

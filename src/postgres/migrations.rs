@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::error::{StoreError, is_outage};
+use super::error::{Outage, StoreError, is_outage};
+use super::pool::TCP_SILENCE_MAX;
 
 /// The oldest server whose SQL we stay within.
 const OLDEST_SERVER: u32 = 15;
@@ -71,7 +72,11 @@ pub struct SchemaReport {
 pub async fn migrate(config: &Config) -> Result<SchemaReport, SchemaError> {
     let mut config = config.clone();
     config.connect_timeout(CONNECT_TIMEOUT).application_name("deeptravel migrate");
-    let (mut client, connection) = config.connect(NoTls).await.map_err(StoreError::connect)?;
+    config.tcp_user_timeout(TCP_SILENCE_MAX);
+    // The driver's own limit ends with the connection's first byte; a stopped server accepts, and says nothing.
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
+    let silent = |_| StoreError::Unavailable(Outage::Silent { limit: CONNECT_TIMEOUT });
+    let (mut client, connection) = connecting.map_err(silent)?.map_err(StoreError::connect)?;
     let work = async move {
         check_server_version(&client).await?;
         take_lock(&client).await?;

@@ -16,5 +16,5 @@ pub use error::{Outage, StoreError};
 pub use lists::Lists;
 pub use migrations::{SchemaError, SchemaReport, check_server_version, migrate, migrations_digest};
 pub use pool::{CONNECTIONS, Database, JOB_TIMEOUT, Lane, PROJECTION_TIMEOUT, Session};
-pub use position::{JournalPosition, PositionError, advance_position, claim_epoch, read_position};
+pub use position::{JournalPosition, PositionError, advance_position, claim_epoch, outages_outside, read_position};
 pub use store::Store;

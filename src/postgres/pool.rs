@@ -55,7 +55,7 @@ pub const PROJECTION_TIMEOUT: Duration = Duration::from_secs(30);
 const PROJECTION_STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A TCP peer that acknowledges nothing for this long is gone, whatever it promised.
-const TCP_SILENCE_MAX: Duration = Duration::from_secs(10);
+pub(super) const TCP_SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// What a job is for; each lane has its own connections, so that none can starve another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -45,6 +45,14 @@ impl From<tokio_postgres::Error> for PositionError {
     }
 }
 
+/// A job's result in two layers: an outage belongs into the outer one, where the lane notices it.
+pub fn outages_outside<T>(result: Result<T, PositionError>) -> Result<Result<T, PositionError>, StoreError> {
+    match result {
+        Err(PositionError::Store(error)) => Err(error),
+        other => Ok(other),
+    }
+}
+
 /// Where the projection stands, `None` before any process has claimed an epoch.
 pub async fn read_position(client: &impl GenericClient) -> Result<Option<JournalPosition>, PositionError> {
     let statement = client.prepare_cached(READ).await?;
@@ -57,26 +65,27 @@ pub async fn read_position(client: &impl GenericClient) -> Result<Option<Journal
     Ok(Some(position))
 }
 
-/// Takes an epoch above the database's and not below `found.epoch` (the journal's own plus one), if the tables still hold
-/// `found.journal_id` up to `found.position`, and answers it. From now on [`advance_position`] refuses every process with
-/// a lower epoch. Two processes never get the same one.
+/// Takes `wanted.epoch`, if it is above the database's and the tables still hold `wanted.journal_id` up to
+/// `wanted.position`. From now on [`advance_position`] refuses every process with a lower epoch. Two processes never get
+/// the same one.
 ///
 /// # Errors
-/// [`PositionError::OtherJournal`] when the projected tables belong to another journal, [`PositionError::Moved`] when
-/// somebody still projects into them; nothing is changed then.
-pub async fn claim_epoch(client: &impl GenericClient, found: JournalPosition) -> Result<u64, PositionError> {
+/// [`PositionError::OtherJournal`] when the projected tables belong to another journal, [`PositionError::EpochTaken`] and
+/// [`PositionError::Moved`] when somebody has come in between; nothing is changed then.
+pub async fn claim_epoch(client: &impl GenericClient, wanted: JournalPosition) -> Result<(), PositionError> {
     let statement = client.prepare_cached(CLAIM_EPOCH).await?;
-    let (position, least) = (to_sql(found.position)?, to_sql(found.epoch)?);
-    match client.query_opt(&statement, &[&found.journal_id, &position, &least]).await? {
-        Some(row) => from_sql(row.try_get("epoch")?),
-        None => Err(match read_position(client).await? {
-            None => PositionError::Unclaimed,
-            Some(held) if held.journal_id != found.journal_id => {
-                PositionError::OtherJournal { ours: found.journal_id, found: held.journal_id }
-            }
-            Some(held) => PositionError::Moved { expected: found.position, found: held.position },
-        }),
+    let (position, epoch) = (to_sql(wanted.position)?, to_sql(wanted.epoch)?);
+    if client.execute(&statement, &[&wanted.journal_id, &position, &epoch]).await? == 1 {
+        return Ok(());
     }
+    Err(match read_position(client).await? {
+        None => PositionError::Unclaimed,
+        Some(held) if held.journal_id != wanted.journal_id => {
+            PositionError::OtherJournal { ours: wanted.journal_id, found: held.journal_id }
+        }
+        Some(held) if held.epoch >= wanted.epoch => PositionError::EpochTaken { ours: wanted.epoch, found: held.epoch },
+        Some(held) => PositionError::Moved { expected: wanted.position, found: held.position },
+    })
 }
 
 /// Moves the position from `held.position` to `to`, if nobody else has moved it or taken the epoch. Belongs into the

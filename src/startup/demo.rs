@@ -126,6 +126,7 @@ fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client
         api_v3_key: secrets.api_v3_key.clone(),
         public_key_id: simulator.public_key_id.clone(),
         public_key_pem: simulator.public_key_pem.clone(),
+        certificates: config.wechat.certificates,
         notify_url: format!("http://{listen}/payments/wechat/notify"),
         refund_notify_url: format!("http://{listen}/payments/wechat/refund-notify"),
     })

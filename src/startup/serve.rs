@@ -72,11 +72,25 @@ pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
         merchant_private_key_pem: read_text(&wechat.merchant_private_key_file, "wechat.merchant_private_key_file")?,
         api_v3_key: wechat.api_v3_key.expose_secret().to_owned(),
         public_key_id: wechat.public_key_id.clone(),
-        public_key_pem: read_text(&wechat.public_key_file, "wechat.public_key_file")?,
+        public_key_pem: match wechat.public_key_file.as_os_str() {
+            unset if unset.is_empty() => String::new(),
+            _ => read_text(&wechat.public_key_file, "wechat.public_key_file")?,
+        },
+        certificates: wechat.certificates,
         notify_url: format!("{notify_base}/payments/wechat/notify"),
         refund_notify_url: format!("{notify_base}/payments/wechat/refund-notify"),
     })
-    .map_err(|error| anyhow::anyhow!("wechat.{}: {}", error.field, error.problem))
+    .map_err(|error| anyhow::anyhow!("wechat.{}: {}", key_of(error.field), error.problem))
+}
+
+/// The key of the configuration behind a field of the client's.
+fn key_of(field: &'static str) -> &'static str {
+    match field {
+        "merchant_private_key_pem" => "merchant_private_key_file",
+        "public_key_pem" => "public_key_file",
+        "notify_url" | "refund_notify_url" => "notify_base_url",
+        same => same,
+    }
 }
 
 /// A server that listens, live but not ready, until it is given a core.
@@ -108,6 +122,7 @@ impl Listening {
         greeting: &str,
     ) -> anyhow::Result<()> {
         let fatal = core.fatal();
+        core.io().spawn(wechat.clone().look_after_certificates());
         self.slot.fill(parts(&core, config, wechat, keys)?);
         println!("listening on http://{}", self.address);
         println!("{}", core.describe_database());
@@ -148,4 +163,67 @@ fn parts(core: &Core, config: &Config, wechat: Client, keys: Keys) -> anyhow::Re
             code_seconds: config.session.code_seconds,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use deeptravel_wechat::keys::generate_merchant;
+
+    use super::*;
+    use crate::config::ConfigArgs;
+
+    /// The client of a merchant whose `[wechat]` has these lines, too.
+    fn client(lines: &str) -> anyhow::Result<Client> {
+        let merchant = generate_merchant()?;
+        let mut key = tempfile::NamedTempFile::new()?;
+        key.write_all(merchant.private_key_pem.as_bytes())?;
+        let mut file = tempfile::NamedTempFile::new()?;
+        write!(
+            file,
+            r#"
+            [wechat]
+            base_url = "https://api.mch.weixin.qq.com"
+            api_base_url = "https://api.weixin.qq.com"
+            appid = "wx0123456789abcdef"
+            app_secret = "secret"
+            mchid = "1900000001"
+            merchant_serial = "{}"
+            merchant_private_key_file = "{}"
+            api_v3_key = "0123456789abcdef0123456789abcdef"
+            notify_base_url = "https://shop.example"
+            {lines}
+            "#,
+            merchant.serial,
+            key.path().display(),
+        )?;
+        let args = ConfigArgs { files: vec![file.path().to_owned()], ..ConfigArgs::default() };
+        wechat_client(&Config::load(&args, false)?)
+    }
+
+    #[test]
+    fn a_merchant_has_a_public_key_or_certificates_or_both() -> anyhow::Result<()> {
+        client("")?;
+        let error = client("certificates = \"off\"").map(drop).unwrap_err();
+        assert!(error.to_string().contains("wechat.public_key_id"), "{error}");
+        let error = client("public_key_id = \"PUB_KEY_ID_1\"").map(drop).unwrap_err();
+        assert!(error.to_string().contains("wechat.public_key_file"), "{error}");
+        let error = client("certificates = \"sometimes\"").map(drop).unwrap_err();
+        assert!(format!("{error:#}").contains("certificates"), "{error:#}");
+        Ok(())
+    }
+
+    #[test]
+    fn wechats_own_host_gets_its_second_one_unless_that_is_off() -> anyhow::Result<()> {
+        for (lines, expected) in [
+            ("", true),
+            ("failover_base_url = \"off\"", false),
+            ("failover_base_url = \"https://api2.mch.weixin.qq.com\"", true),
+        ] {
+            let shown = format!("{:?}", client(lines)?);
+            assert_eq!(shown.contains("api2.mch.weixin.qq.com"), expected, "{lines}");
+        }
+        Ok(())
+    }
 }

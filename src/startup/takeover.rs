@@ -7,10 +7,13 @@ use deeptravel_actors::journal::{Journal, Position};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::postgres::{self, Backoff, Database, JournalPosition, Lane, PositionError, Session, StoreError};
+use crate::postgres::{
+    self, Backoff, Database, JournalPosition, Lane, PositionError, Session, StoreError, outages_outside,
+};
 
 /// How often a server looks whether it still has the database: what it answers in between, after another took it over
-/// from a copy of its data directory, only its own journal knows.
+/// from a copy of its data directory, only its own journal knows. By the same question it learns that the database has
+/// gone or hangs, also when nobody else asks.
 const FENCE_CHECK: Duration = Duration::from_secs(1);
 
 /// A database that this process has taken over.
@@ -28,16 +31,17 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
     let journal_id = journal.id();
     loop {
         let seen = find_out(database, journal).await?;
-        let wanted = JournalPosition { journal_id, position: seen.0, epoch: journal.epoch() + 1 };
-        let claim = move |session: Session| async move { Ok(postgres::claim_epoch(&*session, wanted).await) };
+        // The journal first: so it knows every epoch under which its records were projected.
+        let epoch = journal.epoch() + 1;
+        journal.set_epoch(epoch)?;
+        let wanted = JournalPosition { journal_id, position: seen.0, epoch };
+        let claim =
+            move |session: Session| async move { outages_outside(postgres::claim_epoch(&*session, wanted).await) };
         match patiently(database, claim).await? {
-            Ok(epoch) => {
-                journal.set_epoch(epoch)?;
-                return Ok(Held { journal_id, epoch, seen });
-            }
-            // Somebody has projected since we looked: a commit of the killed process before us, or another server. Our
-            // journal may lack what it has.
-            Err(PositionError::Moved { .. }) => {}
+            Ok(()) => return Ok(Held { journal_id, epoch, seen }),
+            // Somebody has come since we looked: a commit of the killed process before us, or another server, or our own
+            // claim whose answer was lost. Our journal may lack what is there now.
+            Err(PositionError::Moved { .. } | PositionError::EpochTaken { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -45,19 +49,34 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
 
 /// How far the database has followed the journal; refuses a pair that does not fit.
 async fn find_out(database: &Database, journal: &Journal) -> anyhow::Result<Position> {
-    let stored = patiently(database, |session| async move { Ok(postgres::read_position(&*session).await) }).await??;
-    let seen = match stored {
-        Some(stored) if stored.journal_id != journal.id() => bail!(
+    let stored =
+        patiently(database, |session| async move { outages_outside(postgres::read_position(&*session).await) })
+            .await??;
+    let ours = JournalPosition { journal_id: journal.id(), position: 0, epoch: journal.epoch() };
+    let seen = fits(ours, stored)?;
+    journal.check_seen(seen)?;
+    Ok(seen)
+}
+
+/// Positions of two journals with the same id can be compared only while one of them has written. The database's epoch
+/// is above the journal's when it was last filled from a copy of this directory.
+fn fits(ours: JournalPosition, stored: Option<JournalPosition>) -> anyhow::Result<Position> {
+    match stored {
+        None => Ok(Position::NOTHING),
+        Some(stored) if stored.journal_id != ours.journal_id => bail!(
             "the database follows journal {}, but the one in this data directory is {}: start on the data directory \
              that belongs to this database, or on an empty database",
             stored.journal_id,
-            journal.id()
+            ours.journal_id
         ),
-        Some(stored) => Position(stored.position),
-        None => Position::NOTHING,
-    };
-    journal.check_seen(seen)?;
-    Ok(seen)
+        Some(stored) if stored.epoch > ours.epoch => bail!(
+            "the database was last held under epoch {}, of which the journal in this data directory knows nothing \
+             (epoch {}): another server has sold from a copy of it, go on with that one's data directory",
+            stored.epoch,
+            ours.epoch
+        ),
+        Some(stored) => Ok(Position(stored.position)),
+    }
 }
 
 /// Asks Postgres, and waits for it while it is away.
@@ -87,8 +106,9 @@ pub async fn fenced(database: &Database, held: Held, projected: &watch::Receiver
         tick.tick().await;
         // Read before the database is: it cannot be behind this.
         let at_least = *projected.borrow();
-        let read =
-            database.run(Lane::Wakes, |session| async move { Ok(postgres::read_position(&*session).await) }).await;
+        let read = database
+            .run(Lane::Wakes, |session| async move { outages_outside(postgres::read_position(&*session).await) })
+            .await;
         if let Ok(Ok(found)) = read
             && let Err(error) = still_ours(held, at_least, found)
         {
@@ -118,6 +138,22 @@ fn still_ours(held: Held, at_least: Position, found: Option<JournalPosition>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rule_14_only_the_journal_that_filled_a_database_last_goes_on_with_it() {
+        let ours = JournalPosition { journal_id: Uuid::from_u128(1), position: 0, epoch: 5 };
+        let stored = JournalPosition { position: 20, ..ours };
+        let says = |stored| fits(ours, Some(stored)).map_err(|error| error.to_string());
+        assert_eq!(fits(ours, None).unwrap(), Position::NOTHING);
+        assert_eq!(says(stored), Ok(Position(20)));
+        assert_eq!(
+            says(JournalPosition { epoch: 4, ..stored }),
+            Ok(Position(20)),
+            "an older backup, or a claim cut off"
+        );
+        assert!(says(JournalPosition { epoch: 6, ..stored }).unwrap_err().contains("a copy of it"));
+        assert!(says(JournalPosition { journal_id: Uuid::nil(), ..stored }).unwrap_err().contains("follows journal"));
+    }
 
     #[test]
     fn rule_14_a_server_notices_every_way_in_which_its_database_is_no_longer_its_own() {

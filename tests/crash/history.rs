@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::shop::{Answered, Gate, Shop, Unanswered};
 
+/// The longest pause of a buyer who waits for the payment to arrive.
+const LOOKS_AGAIN_MAX: Duration = Duration::from_millis(200);
+
 /// How often a purchase is tried when connections break.
 const TRIES: usize = 3;
 
@@ -68,6 +71,25 @@ impl Purchase {
 
     /// The same without the scan.
     pub async fn buy(&mut self, shop: &Shop, token: &str) -> Answered<()> {
+        self.place(shop, token).await?;
+        let Some(id) = self.order.clone() else { return Ok(()) };
+        self.number = shop.open_payment(token, &id).await?;
+        let Some(number) = self.number.clone() else { return Ok(()) };
+        if shop.pay(&number).await.is_ok() {
+            self.paid = true;
+        }
+        let mut pause = Duration::from_millis(5);
+        while !self.seen_paid {
+            let (_, order) = shop.order_of(token, &id).await?;
+            self.note_paid(&order);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOKS_AGAIN_MAX);
+        }
+        Ok(())
+    }
+
+    /// Only the order.
+    pub async fn place(&mut self, shop: &Shop, token: &str) -> Answered<()> {
         let (status, order) = shop.order(token, &self.key, &self.departure).await?;
         if status == StatusCode::CONFLICT {
             assert_eq!(order["code"], "SOLD_OUT", "{order}");
@@ -76,17 +98,6 @@ impl Purchase {
         }
         assert!(status.is_success(), "{status} {order}");
         self.note_order(&order);
-        let Some(id) = self.order.clone() else { return Ok(()) };
-        self.number = shop.open_payment(token, &id).await?;
-        let Some(number) = self.number.clone() else { return Ok(()) };
-        if shop.pay(&number).await.is_ok() {
-            self.paid = true;
-        }
-        while !self.seen_paid {
-            let (_, order) = shop.order_of(token, &id).await?;
-            self.note_paid(&order);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
         Ok(())
     }
 

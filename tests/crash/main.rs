@@ -2,18 +2,34 @@
 //! knows only the HTTP contract.
 //!
 //! The provider is a simulator in this process, so that it outlives the server. Runs are short here; with
-//! `DEEPTRAVEL_CRASH_SECONDS=30` they are as long as one likes.
+//! `DEEPTRAVEL_CRASH_SECONDS=30` they are as long as one likes, and `DEEPTRAVEL_RESTORE_SECONDS=1800` is how long sales go
+//! on between a backup and its restore. `DEEPTRAVEL_BINARY` names another build of the server.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::cast_precision_loss, reason = "rates for people to read")]
 
+mod database;
 mod history;
+mod postgres;
+mod rows;
 mod server;
 mod shop;
+mod stand;
+mod trial;
 mod wall;
 
-mod stories {
+pub mod stories {
+    mod both_down;
     mod clock;
     mod gate_away;
-    mod kill;
+    mod journal_full;
+    pub mod kill;
+    mod long_outage;
     mod postgres_away;
+    mod postgres_full;
+    mod postgres_hung;
+    mod postgres_killed;
+    mod postgres_slow;
+    mod restore;
+    mod two_servers;
 }

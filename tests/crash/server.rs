@@ -19,8 +19,14 @@ const MCHID: &str = "1900000009";
 const API_V3_KEY: &str = "0123456789abcdef0123456789abcdef";
 const APP_SECRET: &str = "crash-app-secret";
 
+/// Names another build of the server to run, for figures: a release.
+const BINARY: &str = "DEEPTRAVEL_BINARY";
+
 /// The longest start that a test waits for, on a machine that does other things, too. The stories print what it took.
 const START_DEADLINE: Duration = Duration::from_mins(1);
+
+/// Draining may take its ten seconds.
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Everything that survives the server: its data, its configuration, the provider.
 pub struct World {
@@ -35,6 +41,11 @@ pub struct World {
 impl World {
     /// `database_url`: another Postgres than the server's own.
     pub fn new(database_url: Option<String>) -> anyhow::Result<World> {
+        World::with_settings(database_url, "")
+    }
+
+    /// `settings`: more of the configuration, as TOML.
+    pub fn with_settings(database_url: Option<String>, settings: &str) -> anyhow::Result<World> {
         let dir = tempfile::Builder::new().prefix("deeptravel-crash-").tempdir_in("/tmp")?;
         let MerchantKeys { private_key_pem, public_key_pem, serial } = generate_merchant()?;
         let simulator = simulator::start(SimulatorConfig {
@@ -73,6 +84,7 @@ impl World {
             public_key_id = "{public_key_id}"
             public_key_file = "{public_key}"
             notify_base_url = "http://{listen}"
+            {settings}
             "#,
             merchant_key = merchant_key.display(),
             public_key = public_key.display(),
@@ -109,7 +121,7 @@ impl World {
 /// A server that is about to be started.
 #[derive(Clone)]
 pub struct Launch {
-    config: PathBuf,
+    pub config: PathBuf,
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
     pub database_url: Option<String>,
@@ -131,7 +143,8 @@ impl Launch {
 
     /// Starts the process.
     pub fn spawn(&self) -> anyhow::Result<Server> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_deeptravel"));
+        let binary = std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_deeptravel").into());
+        let mut command = Command::new(binary);
         command
             .arg("demo")
             .args(["--config".as_ref(), self.config.as_os_str()])
@@ -173,6 +186,18 @@ impl Log {
         });
     }
 
+    /// The lines come a little later than the process ends.
+    pub async fn says(&self, sentence: &str) -> anyhow::Result<()> {
+        let since = Instant::now();
+        while !self.text().contains(sentence) {
+            if since.elapsed() > Duration::from_secs(5) {
+                bail!("the log does not say \"{sentence}\"");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
     pub fn text(&self) -> String {
         self.0.lock().unwrap().clone()
     }
@@ -180,7 +205,7 @@ impl Log {
 
 /// A port that nobody has now, below those that the system gives to outgoing connections: a client must not get it
 /// while the server is down.
-fn free_address() -> anyhow::Result<SocketAddr> {
+pub fn free_address() -> anyhow::Result<SocketAddr> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     for _ in 0..1000 {
         let offset = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() as u16) % 10_000;
@@ -231,6 +256,34 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(None)
+    }
+
+    /// What the process has in memory now, in bytes.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib * 1024)
+    }
+
+    /// As an administrator stops it.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id())?).context("a process id")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let status = self.ended(STOP_DEADLINE).await?.context("the server does not stop")?;
+        if !status.success() {
+            bail!("the server was stopped and says {status}");
+        }
+        Ok(())
+    }
+
+    /// The server ends by itself, with a failure that its log explains.
+    pub async fn refuses(&mut self, within: Duration, why: &str) -> anyhow::Result<()> {
+        let status = self.ended(within).await?.with_context(|| format!("it goes on, though: {why}"))?;
+        if status.success() {
+            bail!("it ended as if all were well, though: {why}");
+        }
+        self.log.says(why).await
     }
 
     /// `kill -9`.

@@ -53,7 +53,10 @@ impl Shop {
         let response = request.send().await?;
         let status = response.status();
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY) {
-            return Err(Unanswered::Refused(response.text().await.unwrap_or_else(|error| error.to_string())));
+            let retry_after = response.headers().get("Retry-After").and_then(|value| value.to_str().ok());
+            let retry_after = retry_after.map_or_else(String::new, |seconds| format!("Retry-After: {seconds} "));
+            let text = response.text().await.unwrap_or_else(|error| error.to_string());
+            return Err(Unanswered::Refused(retry_after + &text));
         }
         assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "a 500 is a bug");
         let body = response.bytes().await?;
@@ -75,6 +78,23 @@ impl Shop {
         let request = self.client.post(format!("{}/auth/wechat/login", self.base)).json(&body);
         let (status, answer) = self.send(request).await.ok().context("login")?;
         Ok(answer["token"].as_str().with_context(|| format!("login: {status} {answer}"))?.to_owned())
+    }
+
+    /// Ends a login.
+    pub async fn logout(&self, token: &str) -> Answered<StatusCode> {
+        Ok(self.send(self.post("/auth/logout", token, &Value::Null)).await?.0)
+    }
+
+    /// A figure of `/metrics`.
+    pub async fn figure(&self, name: &str) -> anyhow::Result<u64> {
+        let text = self.client.get(format!("{}/metrics", self.base)).send().await?.text().await?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(line.with_context(|| format!("no {name}"))?.parse::<f64>()? as u64)
+    }
+
+    /// What the server says of itself when it is ready.
+    pub async fn readiness(&self) -> Option<Value> {
+        self.client.get(format!("{}/health/ready", self.base)).send().await.ok()?.json().await.ok()
     }
 
     /// Departures of a day that many people can board.
@@ -155,6 +175,19 @@ impl Shop {
 }
 
 impl Gate {
+    /// Ends the session; the status of the answer.
+    pub async fn close(&self) -> Answered<StatusCode> {
+        let url = format!("{}/validators/sessions/{}", self.shop.base, self.session);
+        Ok(self.shop.send(self.shop.client.delete(url).bearer_auth(&*self.token)).await?.0)
+    }
+
+    /// Whether its session is open, as a scan of nonsense tells.
+    pub async fn is_open(&self) -> Answered<bool> {
+        let body = json!({ "code": "DT1", "sessionId": &*self.session, "requestId": "open?" });
+        let request = self.shop.post("/tickets/scan", &self.token, &body).header("X-Device-Secret", &*self.secret);
+        Ok(self.shop.send(request).await?.0 == StatusCode::OK)
+    }
+
     pub async fn scan(&self, code: &str, request_id: &str) -> Answered<Value> {
         let body = json!({ "code": code, "sessionId": &*self.session, "requestId": request_id });
         let request = self.shop.post("/tickets/scan", &self.token, &body).header("X-Device-Secret", &*self.secret);

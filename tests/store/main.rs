@@ -16,7 +16,7 @@ use deeptravel_actors::rows::Rows;
 use deeptravel_domain::ids::{OrderId, TicketId};
 use deeptravel_domain::inventory::{self, Inventory, key_version};
 use deeptravel_domain::order::rows::OrderRows;
-use deeptravel_domain::order::{Order, OrderStatus, ScanTarget};
+use deeptravel_domain::order::{Command, Order, OrderStatus, RefundStatus, ScanTarget};
 use deeptravel_domain::ticket::TicketStatus;
 use support::*;
 use tokio_postgres::NoTls;
@@ -98,6 +98,46 @@ fn an_order_comes_back_as_it_was_at_every_step_of_its_life() {
 
     stand.project(&buyer.scan("r3", ScanTarget::Order, NOW.plus_seconds(95))).unwrap();
     back(&buyer, [1, 3, 1, 3, 3, 1]);
+}
+
+#[test]
+fn r_pay_09_money_on_its_way_back_comes_back_as_it_was() {
+    let stand = Stand::new();
+    let id = order_id(1);
+    let (mut buyer, rows) = Buyer::place(draft(id, traveller(1), "HKMO-0800.20261127"), NOW);
+    stand.project(&rows).unwrap();
+    let warm = || stand.runtime.block_on(stand.store.warm_orders(NOW, 10)).unwrap().len();
+    let back = |buyer: &Buyer| {
+        let rows = stand.runtime.block_on(stand.store.order(id)).unwrap().unwrap();
+        let machine = Order::from_rows(rows, NOW).unwrap();
+        assert_eq!(machine.payments(), buyer.order.payments());
+        assert_eq!(machine.ledger(), buyer.order.ledger());
+        let refunds = machine.refunds().iter().zip(buyer.order.refunds());
+        for (found, expected) in refunds {
+            assert_eq!((&found.state, &found.body), (&expected.state, &expected.body));
+            assert_eq!((found.due_at, found.begun_at), (expected.due_at, expected.begun_at));
+        }
+        assert_eq!(machine.balance(), buyer.order.balance());
+        (machine.refunds().len(), machine.status())
+    };
+
+    stand.project(&buyer.pay_too_late(NOW.plus_seconds(30))).unwrap();
+    assert_eq!(back(&buyer), (1, OrderStatus::Cancelled));
+    assert_eq!(warm(), 1, "money is on its way: whoever starts an engine has to load it");
+
+    let now = DEPARTS_AT.plus_seconds(60);
+    buyer.tell(&Command::Wake, now);
+    let number = buyer.order.refunds()[0].number;
+    stand.project(&buyer.tell(&Command::BeginRefund { number, body: b"{}".as_slice().into() }, now)).unwrap();
+    back(&buyer);
+    let refused = Command::RefundRefused { number, code: "NOT_ENOUGH".into() };
+    stand.project(&buyer.tell(&refused, now)).unwrap();
+    back(&buyer);
+    stand.project(&buyer.refund_is(RefundStatus::Closed, now)).unwrap();
+    assert_eq!(back(&buyer).0, 2, "it goes on under another number");
+    let total = "SELECT string_agg(concat_ws(' ', out_refund_no LIKE '%R1', state, amount_minor), ', ' \
+                 ORDER BY out_refund_no) FROM refunds";
+    assert_eq!(stand.ask::<String>(total), "t closed 55000, f due 55000");
 }
 
 #[test]

@@ -82,8 +82,16 @@ fn a_batch_that_postgres_missed_is_projected_when_it_is_back_whether_it_was_comm
     assert_eq!(stand.ask::<i64>("SELECT position FROM journal_position"), 5);
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM tickets WHERE status = 'used'"), 3);
 
+    // The same, and meanwhile the batch is shorter: the next one meets what the longer one brought.
+    missed(5, 8, &scans[2]);
+    project(&behind_its_back, &scans[2], 5, 8).unwrap();
+    project(&stand.store, &scans[2], 5, 6).unwrap();
+    project(&stand.store, &scans[2], 6, 7).unwrap();
+    project(&stand.store, &scans[2], 7, 9).unwrap();
+    assert_eq!(stand.ask::<i64>("SELECT position FROM journal_position"), 9);
+
     // Without an outage before it, a position that has moved is somebody else's work.
-    project(&behind_its_back, &scans[2], 5, 6).unwrap();
-    let fenced = project(&stand.store, &scans[2], 5, 6);
+    project(&behind_its_back, &scans[2], 9, 10).unwrap();
+    let fenced = project(&stand.store, &scans[2], 9, 10);
     assert!(matches!(fenced, Err(StoreError::Fenced(_))), "{fenced:?}");
 }

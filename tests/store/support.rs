@@ -9,12 +9,13 @@ use deeptravel_actors::journal::Position;
 use deeptravel_actors::ports::{Store as _, StoreError};
 use deeptravel_actors::rows::Rows;
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
-use deeptravel_domain::ids::{HoldId, OrderId, SessionId, Shard, TravellerId};
+use deeptravel_domain::ids::{HoldId, OrderId, OutTradeNo, SessionId, Shard, TravellerId};
 use deeptravel_domain::inventory::{self, Inventory};
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{
-    Capture, Command, Contact, Draft, Effect, Event, FactState, Gate, Item, Order, Passenger, PaymentFact,
-    PaymentPolicy, Price, PriceLine, Scan, ScanTarget, SealedDocument, SeatWish,
+    Capture, Command, Contact, Draft, Effect, Event, FactState, Gate, Item, KnownRefund, Order, Passenger, PaymentFact,
+    PaymentPolicy, Price, PriceLine, RefundFact, RefundFactState, RefundStatus, Scan, ScanTarget, SealedDocument,
+    SeatWish,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::time::Timestamp;
@@ -78,8 +79,9 @@ impl Stand {
 pub async fn open(database: &Database, journal_id: Uuid) -> Store {
     let claim = move |session: deeptravel::postgres::Session| async move {
         let found = read_position(&*session).await.unwrap();
-        let position = found.map_or(0, |found| found.position);
-        Ok(claim_epoch(&*session, JournalPosition { journal_id, position, epoch: 1 }).await.unwrap())
+        let (position, epoch) = found.map_or((0, 1), |found| (found.position, found.epoch + 1));
+        claim_epoch(&*session, JournalPosition { journal_id, position, epoch }).await.unwrap();
+        Ok(epoch)
     };
     let epoch = database.run(deeptravel::postgres::Lane::Projection, claim).await.unwrap();
     Store::new(database.clone(), journal_id, epoch)
@@ -252,12 +254,33 @@ impl Buyer {
         let terms = self.order.payment_terms(&POLICY, now).unwrap();
         let mut rows = self.tell(&Command::BeginPayment { terms, body: b"{\"total\":1}".as_slice().into() }, now);
         merge(&mut rows, &self.run_steps(now));
-        let transaction_id = format!("42000{}", self.order.id()).into();
-        let capture = Capture { transaction_id, amount: self.order.total() };
-        let fact = PaymentFact { number: terms.number, state: FactState::Paid(capture) };
-        merge(&mut rows, &self.tell(&Command::PaymentFact(fact), now));
+        merge(&mut rows, &self.tell(&self.money(terms.number, now), now));
         merge(&mut rows, &self.run_steps(now));
         rows
+    }
+
+    /// Gives up with a payment begun, and pays it all the same, after the departure: the money has to go back.
+    pub fn pay_too_late(&mut self, now: Timestamp) -> Rows {
+        let terms = self.order.payment_terms(&POLICY, now).unwrap();
+        let mut rows = self.tell(&Command::BeginPayment { terms, body: b"{\"total\":1}".as_slice().into() }, now);
+        merge(&mut rows, &self.tell(&Command::Cancel, now));
+        merge(&mut rows, &self.run_steps(now));
+        merge(&mut rows, &self.tell(&self.money(terms.number, now), DEPARTS_AT));
+        rows
+    }
+
+    fn money(&self, number: OutTradeNo, now: Timestamp) -> Command {
+        let transaction_id = format!("42000{}", self.order.id()).into();
+        let capture = Capture { transaction_id, amount: self.order.total(), payer: None, paid_at: Some(now) };
+        Command::PaymentFact(PaymentFact { number, state: FactState::Paid(capture) })
+    }
+
+    /// What WeChat says about the order's first refund.
+    pub fn refund_is(&mut self, status: RefundStatus, now: Timestamp) -> Rows {
+        let refund = &self.order.refunds()[0];
+        let (number, payment, amount) = (refund.number, refund.payment, refund.amount);
+        let known = KnownRefund { payment, refund_id: "50000".into(), amount, status };
+        self.tell(&Command::RefundFact(RefundFact { number, state: RefundFactState::Known(known) }), now)
     }
 
     pub fn scan(&mut self, request_id: &str, target: ScanTarget, now: Timestamp) -> Rows {
@@ -299,7 +322,8 @@ impl Buyer {
                 Effect::PlaceHold { .. }
                 | Effect::ReleaseHold { .. }
                 | Effect::BeginPaying { .. }
-                | Effect::ConfirmHold { .. } => unreachable!("these are answered by a departure"),
+                | Effect::ConfirmHold { .. }
+                | Effect::FreeSeats { .. } => unreachable!("these are answered by a departure"),
                 Effect::CreatePayment { number, .. } => Command::PaymentCreated {
                     number,
                     prepay_id: "wx2611".into(),
@@ -310,6 +334,9 @@ impl Buyer {
                     Command::PaymentFact(PaymentFact { number, state: FactState::NotPaid })
                 }
                 Effect::ClosePayment { number } => Command::CloseAnswered { number },
+                Effect::BeginRefund { .. } | Effect::CallRefund { .. } | Effect::QueryRefund { .. } => {
+                    unreachable!("refunds are told by hand")
+                }
             });
             merge(&mut rows, &self.tell(&answer, now));
         }

@@ -10,7 +10,8 @@ use reqwest::header::{ACCEPT, USER_AGENT};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
-use crate::config::{Checked, Config, ConfigError};
+use crate::certificates::{CERTIFICATES_EVERY, CERTIFICATES_GAP, Downloads};
+use crate::config::{Certificates, Checked, Config, ConfigError};
 use crate::counters::Counters;
 use crate::crypto::{ApiV3Key, CryptoFailure, VerifyingKey};
 use crate::error::{Advice, CallError, LoginError, Operation, UnknownReason};
@@ -33,24 +34,43 @@ const MAX_CODE: usize = 64;
 /// The WeChat client of one merchant and one mini program. Cheap to clone; calls run on the caller's tokio runtime,
 /// which must stay the same (idle connections belong to it).
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(pub(crate) Arc<Inner>);
 
-struct Inner {
-    transport: Transport,
+/// How long and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Of a call, everything included.
+    pub timeout: Duration,
+    /// From one download of certificates to the next.
+    pub certificates_every: Duration,
+    /// Least time between two downloads, whatever happens.
+    pub certificates_gap: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { timeout: REQUEST_TIMEOUT, certificates_every: CERTIFICATES_EVERY, certificates_gap: CERTIFICATES_GAP }
+    }
+}
+
+pub(crate) struct Inner {
+    pub(crate) transport: Transport,
     /// Of a whole call.
-    timeout: Duration,
+    pub(crate) timeout: Duration,
     api_base: Url,
-    api_v3_key: ApiV3Key,
-    keys: KeyRing,
-    config: Public,
+    pub(crate) api_v3_key: ApiV3Key,
+    pub(crate) keys: KeyRing,
+    /// `None` when no certificates are to be used.
+    pub(crate) downloads: Option<Downloads>,
+    pub(crate) config: Public,
 }
 
 /// What of the configuration is needed after the check, and is no key.
-struct Public {
+pub(crate) struct Public {
     appid: String,
     app_secret: String,
-    /// Tells WeChat which key to sign its answers with.
-    key_id: String,
+    /// Of the public key, if there is one.
+    pub(crate) key_id: Option<String>,
     notify_url: String,
     refund_notify_url: String,
 }
@@ -72,13 +92,26 @@ impl Client {
 
     /// Like [`Client::new`] with another limit on each call.
     pub fn with_timeout(config: Config, timeout: Duration) -> Result<Self, ConfigError> {
+        Self::with_pace(config, Pace { timeout, ..Pace::default() })
+    }
+
+    /// Like [`Client::new`] at another pace.
+    pub fn with_pace(config: Config, pace: Pace) -> Result<Self, ConfigError> {
+        let Pace { timeout, certificates_every, certificates_gap } = pace;
         let Checked { base, failover_base, api_base, signing_key, api_v3_key, public_key } = config.check()?;
         // Plain http is accepted on loopback only.
         let simulated = base.scheme() == "http" && api_base.scheme() == "http";
         let http =
             http_client(timeout, simulated).map_err(|error| ConfigError::new("base_url", error.without_url()))?;
         let keys = KeyRing::default();
-        keys.insert(config.public_key_id.clone(), public_key);
+        let key_id = public_key.map(|(id, key)| {
+            keys.insert(id.clone(), key);
+            id
+        });
+        let downloads = match config.certificates {
+            Certificates::Auto => Some(Downloads::new(certificates_every, certificates_gap)),
+            Certificates::Off => None,
+        };
         let transport = Transport {
             http,
             hosts: Hosts::new(base, failover_base),
@@ -88,11 +121,11 @@ impl Client {
         let config = Public {
             appid: config.appid,
             app_secret: config.app_secret,
-            key_id: config.public_key_id,
+            key_id,
             notify_url: config.notify_url,
             refund_notify_url: config.refund_notify_url,
         };
-        Ok(Self(Arc::new(Inner { transport, timeout, api_base, api_v3_key, keys, config })))
+        Ok(Self(Arc::new(Inner { transport, timeout, api_base, api_v3_key, keys, downloads, config })))
     }
 
     /// What this client has seen so far.
@@ -108,8 +141,7 @@ impl Client {
         &self.0.transport.signer.mchid
     }
 
-    /// Accepts answers and notifications signed by one more key: during WeChat's switch from certificates to public
-    /// keys both arrive side by side.
+    /// Accepts answers and notifications signed by one more key, for good: a public key that will replace ours.
     pub fn add_verification_key(&self, serial: &str, public_key_pem: &str) -> Result<(), ConfigError> {
         let key = VerifyingKey::from_pem(public_key_pem).map_err(|error| ConfigError::new("public_key_pem", error))?;
         self.0.keys.insert(serial.to_owned(), key);
@@ -224,7 +256,8 @@ impl Client {
         Ok(PayParams { app_id, time_stamp, nonce_str: nonce.to_owned(), package, sign_type: "RSA", pay_sign })
     }
 
-    /// Verifies and decrypts a callback. `raw` must be the bytes as received (R-PAY-06).
+    /// Verifies and decrypts a callback. `raw` must be the bytes as received (R-PAY-06). A certificate that we do not
+    /// have is downloaded in the background; WeChat repeats the callback meanwhile.
     pub fn verify_notification(
         &self,
         headers: &NotificationHeaders<'_>,
@@ -232,6 +265,9 @@ impl Client {
         now: Timestamp,
     ) -> Result<Notification, NotificationError> {
         let result = notification::open(&self.0.keys, &self.0.api_v3_key, headers, raw, now);
+        if result == Err(NotificationError::UnknownSerial) {
+            self.0.miss_certificate(headers.serial);
+        }
         let counters = &self.0.transport.counters;
         Counters::add(match &result {
             Ok(_) => &counters.notifications_accepted,
@@ -258,16 +294,23 @@ impl Inner {
         if result.as_ref().is_err_and(|error| error.advice() == Advice::Configuration) {
             Counters::add(&counters.configuration_faults);
         }
-        match &result {
-            Err(CallError::Unknown { reason: UnknownReason::Unverified(VerifyError::SignTest) }) => {
-                Counters::add(&counters.answers_signtest);
-            }
-            Err(CallError::Unknown { reason: UnknownReason::Unverified(_) }) => {
-                Counters::add(&counters.answers_unverified);
-            }
-            _ => {}
+        if let Err(CallError::Unknown { reason: UnknownReason::Unverified(error) }) = &result {
+            self.count_unverified(*error);
         }
         result
+    }
+
+    pub(crate) fn count_unverified(&self, error: VerifyError) {
+        let counters = &self.transport.counters;
+        Counters::add(match error {
+            VerifyError::SignTest => &counters.answers_signtest,
+            _ => &counters.answers_unverified,
+        });
+    }
+
+    /// Tells WeChat which key to sign its answer with; it may still use another.
+    pub(crate) fn answer_serial(&self) -> Option<String> {
+        self.config.key_id.clone().or_else(|| self.keys.newest_certificate(Timestamp::now()))
     }
 
     async fn exchange(
@@ -276,12 +319,11 @@ impl Inner {
         target: Target<'_>,
         body: Option<&[u8]>,
     ) -> Result<Vec<u8>, CallError> {
-        let answer = self.transport.send(target, body, Some(&self.config.key_id)).await?;
+        let answer = self.transport.send(target, body, self.answer_serial().as_deref()).await?;
         if !answer.status.is_success() {
             return Err(failure(operation, answer.status, &answer.body));
         }
-        let headers = answer.signed_headers();
-        self.keys.verify(&headers, &answer.body, Timestamp::now()).map_err(UnknownReason::Unverified)?;
+        self.verify(&answer).await.map_err(UnknownReason::Unverified)?;
 
         if answer.status == success(operation) {
             Ok(answer.body)
@@ -301,7 +343,7 @@ fn success(operation: Operation) -> StatusCode {
 }
 
 /// What an answer means that is not the success of its operation. Without a code in it, it is no word of WeChat's.
-fn failure(operation: Operation, status: StatusCode, body: &[u8]) -> CallError {
+pub(crate) fn failure(operation: Operation, status: StatusCode, body: &[u8]) -> CallError {
     #[derive(Default, Deserialize)]
     struct ErrorBody {
         code: String,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use reqwest::Url;
+use serde::Deserialize;
 
 use crate::crypto::{ApiV3Key, KeyError, SigningKey, VerifyingKey};
 
@@ -35,14 +36,25 @@ pub struct Config {
     pub merchant_private_key_pem: String,
     /// Exactly 32 ASCII characters, used as they are.
     pub api_v3_key: String,
-    /// `PUB_KEY_ID_…`, the id of `public_key_pem`.
+    /// `PUB_KEY_ID_…`, the id of `public_key_pem`. Both are empty for a merchant that has certificates only.
     pub public_key_id: String,
     /// WeChat Pay's public key, SubjectPublicKeyInfo PEM.
     pub public_key_pem: String,
+    pub certificates: Certificates,
     /// Full address for payment notifications: https, no query string. http is accepted together with a simulator.
     pub notify_url: String,
     /// The same for refund notifications.
     pub refund_notify_url: String,
+}
+
+/// What to do about WeChat's platform certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Certificates {
+    /// They verify beside the public key, or instead of it, and are downloaded.
+    Auto,
+    /// Only the public key verifies.
+    Off,
 }
 
 impl fmt::Debug for Config {
@@ -55,6 +67,7 @@ impl fmt::Debug for Config {
             .field("mchid", &self.mchid)
             .field("merchant_serial", &self.merchant_serial)
             .field("public_key_id", &self.public_key_id)
+            .field("certificates", &self.certificates)
             .field("notify_url", &self.notify_url)
             .field("refund_notify_url", &self.refund_notify_url)
             .finish_non_exhaustive()
@@ -85,7 +98,8 @@ pub(crate) struct Checked {
     pub(crate) api_base: Url,
     pub(crate) signing_key: SigningKey,
     pub(crate) api_v3_key: ApiV3Key,
-    pub(crate) public_key: VerifyingKey,
+    /// With its id.
+    pub(crate) public_key: Option<(String, VerifyingKey)>,
 }
 
 impl Config {
@@ -101,16 +115,27 @@ impl Config {
         text("app_secret", &self.app_secret, 1..=128, |c| c.is_ascii_graphic())?;
         text("mchid", &self.mchid, 8..=10, |c| c.is_ascii_digit())?;
         text("merchant_serial", &self.merchant_serial, 1..=40, |c| c.is_ascii_hexdigit())?;
-        text("public_key_id", &self.public_key_id, 1..=MAX_SERIAL, |c| c.is_ascii_alphanumeric() || c == '_')?;
         notify_url("notify_url", &self.notify_url, is_loopback(&base))?;
         notify_url("refund_notify_url", &self.refund_notify_url, is_loopback(&base))?;
 
         let signing_key = SigningKey::from_pem(&self.merchant_private_key_pem)
             .map_err(|error: KeyError| ConfigError::new("merchant_private_key_pem", error))?;
-        let public_key =
-            VerifyingKey::from_pem(&self.public_key_pem).map_err(|error| ConfigError::new("public_key_pem", error))?;
+        let public_key = self.check_public_key()?;
         let api_v3_key = api_v3_key("api_v3_key", &self.api_v3_key)?;
         Ok(Checked { base, failover_base, api_base, signing_key, api_v3_key, public_key })
+    }
+}
+
+impl Config {
+    /// Something must verify: the public key, certificates, or both.
+    fn check_public_key(&self) -> Result<Option<(String, VerifyingKey)>, ConfigError> {
+        if self.public_key_id.is_empty() && self.public_key_pem.is_empty() && self.certificates == Certificates::Auto {
+            return Ok(None);
+        }
+        text("public_key_id", &self.public_key_id, 1..=MAX_SERIAL, |c| c.is_ascii_alphanumeric() || c == '_')?;
+        let key =
+            VerifyingKey::from_pem(&self.public_key_pem).map_err(|error| ConfigError::new("public_key_pem", error))?;
+        Ok(Some((self.public_key_id.clone(), key)))
     }
 }
 
@@ -203,6 +228,7 @@ mod tests {
             api_v3_key: "0123456789abcdef0123456789abcdef".into(),
             public_key_id: "PUB_KEY_ID_0119000000012026110100000000".into(),
             public_key_pem: merchant.public_key_pem,
+            certificates: Certificates::Auto,
             notify_url: "http://127.0.0.1:8080/payments/wechat/notify".into(),
             refund_notify_url: "http://127.0.0.1:8080/payments/wechat/refund-notify".into(),
         }
@@ -210,13 +236,18 @@ mod tests {
 
     #[test]
     fn a_complete_configuration_is_accepted() {
-        assert!(config().check().is_ok());
+        let config = config();
+        assert!(config.check().unwrap().public_key.is_some());
+        assert!(Config { certificates: Certificates::Off, ..config.clone() }.check().is_ok());
+
+        let old_merchant = Config { public_key_id: String::new(), public_key_pem: String::new(), ..config };
+        assert!(old_merchant.check().unwrap().public_key.is_none());
     }
 
     #[test]
     fn each_bad_field_is_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 20] = [
+        let cases: [(&str, Spoil); 22] = [
             ("base_url", |c| c.base_url = "api.mch.weixin.qq.com".into()),
             ("base_url", |c| c.base_url = "http://pay.example.com".into()),
             ("base_url", |c| c.base_url = "https://pay.example.com/proxy".into()),
@@ -234,6 +265,12 @@ mod tests {
             ("api_v3_key", |c| c.api_v3_key = "é".repeat(16)),
             ("public_key_id", |c| c.public_key_id = String::new()),
             ("public_key_pem", |c| c.public_key_pem = "PEM".into()),
+            ("public_key_pem", |c| c.public_key_pem = String::new()),
+            ("public_key_id", |c| {
+                c.public_key_id = String::new();
+                c.public_key_pem = String::new();
+                c.certificates = Certificates::Off;
+            }),
             ("notify_url", |c| c.notify_url = "https://shop.example/notify?order=1".into()),
             ("refund_notify_url", |c| c.refund_notify_url = "refund-notify".into()),
             ("notify_url", |c| {

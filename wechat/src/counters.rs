@@ -16,6 +16,10 @@ pub struct Counters {
     pub answers_unverified: AtomicU64,
     /// 2xx answers with a probe's signature.
     pub answers_signtest: AtomicU64,
+    /// Downloads that brought platform certificates.
+    pub certificates_loaded: AtomicU64,
+    /// Downloads that should have brought some and did not.
+    pub certificates_failed: AtomicU64,
     /// Calls that went to the other host, because the one asked first was not reached.
     pub failovers: AtomicU64,
     /// Answers that say that our key, clock, rights or account are wrong. Somebody has to look.

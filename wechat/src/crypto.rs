@@ -86,9 +86,12 @@ pub(crate) struct VerifyingKey(ParsedPublicKey);
 impl VerifyingKey {
     /// Reads an X.509 SubjectPublicKeyInfo PEM (`BEGIN PUBLIC KEY`).
     pub(crate) fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let der = decode_pem(pem, PUBLIC)?;
-        let key = ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).map_err(|_| KeyError::NotRsa)?;
-        Ok(Self(key))
+        Self::from_der(&decode_pem(pem, PUBLIC)?)
+    }
+
+    /// Reads an X.509 SubjectPublicKeyInfo.
+    pub(crate) fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, der).map(Self).map_err(|_| KeyError::NotRsa)
     }
 
     /// Whether `signature` (base64, canonical) is this key's signature of `message`.
@@ -159,7 +162,8 @@ pub fn random_nonce() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
-fn decode_pem(pem: &str, label: &'static str) -> Result<Vec<u8>, KeyError> {
+/// The bytes of the first block with this label.
+pub(crate) fn decode_pem(pem: &str, label: &'static str) -> Result<Vec<u8>, KeyError> {
     let begin = format!("-----BEGIN {label}-----");
     let end = format!("-----END {label}-----");
     let (_, rest) = pem.split_once(&begin).ok_or(KeyError::NotPem(label))?;

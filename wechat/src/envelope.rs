@@ -1,6 +1,6 @@
 //! The encrypted envelope of a notification, as it stands on the wire.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub(crate) const RESOURCE_TYPE: &str = "encrypt-resource";
 pub(crate) const ALGORITHM: &str = "AEAD_AES_256_GCM";
@@ -8,20 +8,16 @@ pub(crate) const ORIGINAL_TRANSACTION: &str = "transaction";
 pub(crate) const ORIGINAL_REFUND: &str = "refund";
 
 /// A notification's body.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct Envelope {
     pub(crate) id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) create_time: Option<String>,
     pub(crate) event_type: String,
     pub(crate) resource_type: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) summary: Option<String>,
     pub(crate) resource: Sealed,
 }
 
 /// The encrypted part.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct Sealed {
     pub(crate) original_type: String,
     pub(crate) algorithm: String,

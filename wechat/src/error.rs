@@ -185,6 +185,11 @@ impl CallError {
         }
     }
 
+    /// One of WeChat's own probes; they are not repeated.
+    pub(crate) fn is_probe(&self) -> bool {
+        matches!(self, Self::Unknown { reason: UnknownReason::Unverified(VerifyError::SignTest) })
+    }
+
     /// The meaning of an answer that is not the operation's success.
     pub(crate) fn of_answer(operation: Operation, status: u16, code: &str, message: &str) -> Self {
         let code = normalise_code(code);

@@ -4,10 +4,10 @@
 //! answer is worth and no more: a refusal, "no such order", or *unknown*. What follows from it (replay, query, close)
 //! is decided by the caller, who journals the create body before it is sent and repeats exactly those bytes.
 //!
-//! Deliberately absent: bills, platform certificates (the key ring is ready for them:
-//! [`Client::add_verification_key`]), the refund of a dead card (`apply-abnormal-refund`, done in the merchant's console),
-//! subscribe messages.
+//! Deliberately absent: bills, the refund of a dead card (`apply-abnormal-refund`, done in the merchant's console),
+//! encrypted fields, subscribe messages.
 
+mod certificates;
 mod client;
 mod config;
 mod counters;
@@ -23,8 +23,9 @@ pub mod simulator;
 mod transport;
 mod verify;
 
-pub use client::{Client, REQUEST_TIMEOUT};
-pub use config::{Config, ConfigError, official_failover};
+pub use certificates::{CERTIFICATES_EVERY, CERTIFICATES_GAP, CertificatesError, CertificatesLoaded};
+pub use client::{Client, Pace, REQUEST_TIMEOUT};
+pub use config::{Certificates, Config, ConfigError, official_failover};
 pub use counters::Counters;
 pub use crypto::{CryptoFailure, random_nonce};
 pub use error::{Advice, CallError, LoginError, Operation, UnknownReason, advise, code};

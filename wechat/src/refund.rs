@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{clean_text, cny, lenient_time};
+use crate::model::{clean_text, cny, is_word, lenient_time};
 
 /// WeChat's limit on `reason`, in characters.
 const MAX_REASON: usize = 80;
+/// WeChat's refund numbers have at most so many characters.
+const MAX_REFUND_ID: usize = 32;
 
 /// What a refund is to be. [`crate::Client::refund_body`] turns it into the bytes to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +116,13 @@ pub struct Refund {
     /// With [`RefundStatus::Success`]; absent when WeChat's text is not a time.
     #[serde(default, deserialize_with = "lenient_time")]
     pub success_time: Option<Timestamp>,
+}
+
+impl Refund {
+    /// WeChat's number of the refund, if it can be one.
+    pub fn sound_id(&self) -> Option<&str> {
+        Some(self.refund_id.as_str()).filter(|id| is_word(id, MAX_REFUND_ID))
+    }
 }
 
 /// What a refund is about. What the payer gets after WeChat's coupons (`payer_refund`) is left out on purpose.

@@ -79,10 +79,14 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// The `Authorization` header: method, target as sent, time, nonce and body, each ended by a line feed, signed.
-    fn authorization(&self, method: &Method, url: &Url, body: &[u8]) -> Result<String, CryptoFailure> {
-        let timestamp = Timestamp::now().as_second();
-        let nonce = random_nonce();
+    /// The `Authorization` header: method, target as sent, Unix seconds, nonce and body, each ended by a line feed,
+    /// signed.
+    fn authorization(
+        &self,
+        (method, url, body): (&Method, &Url, &[u8]),
+        timestamp: i64,
+        nonce: &str,
+    ) -> Result<String, CryptoFailure> {
         let mut message = format!("{method}\n{}\n{timestamp}\n{nonce}\n", request_target(url)).into_bytes();
         message.extend_from_slice(body);
         message.push(b'\n');
@@ -117,7 +121,8 @@ impl Transport {
         let method = if body.is_some() { Method::POST } else { Method::GET };
         let (first, other) = self.hosts.order(Instant::now());
         let url = target.on(self.hosts.origin(first));
-        let authorization = self.signer.authorization(&method, &url, body.unwrap_or_default());
+        let signed = (&method, &url, body.unwrap_or_default());
+        let authorization = self.signer.authorization(signed, Timestamp::now().as_second(), &random_nonce());
         let authorization = authorization.map_err(|CryptoFailure| UnknownReason::Signing)?;
         let request = |url: Url| {
             let mut request = self
@@ -262,6 +267,38 @@ mod tests {
         hosts.prefer(Host::First, now);
         assert_eq!(hosts.order(now), a_first);
         assert_eq!(Hosts::new(url("https://a.example"), None).order(now), (Host::First, None));
+    }
+
+    #[test]
+    fn a_request_is_signed_as_openssl_signs_it() {
+        let signer = Signer {
+            key: SigningKey::from_pem(include_str!("../tests/vectors/test-key.pem")).unwrap(),
+            mchid: "1230000109".into(),
+            serial: "1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C".into(),
+        };
+        let origin = url("https://api.mch.weixin.qq.com");
+        let number = "1217752501201407033233368018";
+        let create = Target { path: &["v3", "pay", "transactions", "jsapi"], query: None };
+        let query = Target {
+            path: &["v3", "pay", "transactions", "out-trade-no", number],
+            query: Some(("mchid", "1230000109")),
+        };
+        let query_refund = Target { path: &["v3", "refund", "domestic", "refunds", "123123123123"], query: None };
+        let body = include_bytes!("../tests/vectors/create-body.json");
+        for (method, target, body, signature) in [
+            (Method::POST, create, &body[..], include_str!("../tests/vectors/sign-post.txt")),
+            (Method::GET, query, b"", include_str!("../tests/vectors/sign-get-query.txt")),
+            (Method::GET, query_refund, b"", include_str!("../tests/vectors/sign-get.txt")),
+        ] {
+            let signed = (&method, &target.on(&origin), body);
+            let header = signer.authorization(signed, 1_554_208_460, "593BEC0C930BF1AFEB40B4A08C8FB242").unwrap();
+            let expected = format!(
+                "WECHATPAY2-SHA256-RSA2048 mchid=\"1230000109\",nonce_str=\"593BEC0C930BF1AFEB40B4A08C8FB242\",\
+                 signature=\"{signature}\",timestamp=\"1554208460\",\
+                 serial_no=\"1DDE55AD98ED71D6EDD4A4A16996DE7B47773A8C\""
+            );
+            assert_eq!(header, expected);
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Is this really from WeChat? Answers and notifications carry the same five headers and are checked by the same code.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 
+use crate::certificates::PlatformCertificate;
 use crate::crypto::VerifyingKey;
 
 /// A message this many seconds away from our clock, in either direction, is refused. WeChat's own SDKs use the same.
@@ -54,17 +55,48 @@ pub enum VerifyError {
     Signature,
 }
 
-/// Verification keys by serial, compared as exact strings.
+/// Verification keys by serial, compared as exact strings: public keys for good, certificates for their time.
 #[derive(Debug, Default)]
-pub(crate) struct KeyRing(RwLock<HashMap<String, VerifyingKey>>);
+pub(crate) struct KeyRing(RwLock<Keys>);
+
+#[derive(Debug, Default)]
+struct Keys {
+    public: HashMap<String, VerifyingKey>,
+    certificates: HashMap<String, PlatformCertificate>,
+}
 
 impl KeyRing {
+    /// A key that stays.
     pub(crate) fn insert(&self, serial: String, key: VerifyingKey) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(serial, key);
+        self.0.write().unwrap_or_else(PoisonError::into_inner).public.insert(serial, key);
     }
 
-    fn get(&self, serial: &str) -> Option<VerifyingKey> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(serial).cloned()
+    /// These certificates are the ones in use from now on; what is no longer listed has been withdrawn.
+    pub(crate) fn replace_certificates(&self, certificates: Vec<PlatformCertificate>) {
+        let certificates = certificates.into_iter().map(|certificate| (certificate.serial.clone(), certificate));
+        self.0.write().unwrap_or_else(PoisonError::into_inner).certificates = certificates.collect();
+    }
+
+    /// How many certificates are valid.
+    pub(crate) fn certificates(&self, now: Timestamp) -> usize {
+        self.keys().certificates.values().filter(|certificate| certificate.is_valid(now)).count()
+    }
+
+    /// The serial of the valid certificate that was issued last.
+    pub(crate) fn newest_certificate(&self, now: Timestamp) -> Option<String> {
+        let keys = self.keys();
+        let valid = keys.certificates.values().filter(|certificate| certificate.is_valid(now));
+        valid.max_by_key(|certificate| certificate.not_before).map(|certificate| certificate.serial.clone())
+    }
+
+    fn get(&self, serial: &str, now: Timestamp) -> Option<VerifyingKey> {
+        let keys = self.keys();
+        let certificate = keys.certificates.get(serial).filter(|certificate| certificate.is_valid(now));
+        keys.public.get(serial).or(certificate.map(|certificate| &certificate.key)).cloned()
+    }
+
+    fn keys(&self) -> RwLockReadGuard<'_, Keys> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks headers, age, serial and signature, in this order. `raw` are the bytes as received.
@@ -82,7 +114,7 @@ impl KeyRing {
             return Err(VerifyError::SignatureType);
         }
         check_age(timestamp, now)?;
-        let key = self.get(serial).ok_or(VerifyError::UnknownSerial)?;
+        let key = self.get(serial, now).ok_or(VerifyError::UnknownSerial)?;
 
         if key.verifies(&signed_message(timestamp, nonce, raw), signature) {
             Ok(())

@@ -1,12 +1,15 @@
-//! The refund calls against a provider that answers what the story needs.
+//! The refund calls against a provider that answers what the story needs, and against the simulator.
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+mod common;
 mod scripted;
 
+use common::World;
 use deeptravel_wechat::{
-    Advice, CallError, Refund, RefundAmount, RefundRequest, RefundStatus, UnknownReason, VerifyError,
+    Advice, CallError, Refund, RefundAmount, RefundRequest, RefundStatus, Resource, UnknownReason, VerifyError,
 };
+use jiff::Timestamp;
 use scripted::{Provider, Reply, Request, error, signed};
 use serde_json::{Value, json};
 
@@ -131,4 +134,36 @@ async fn r11_an_unsigned_acceptance_of_a_refund_is_unknown_and_neither_done_nor_
     assert_eq!(reason, UnknownReason::Unverified(VerifyError::MissingHeader("Wechatpay-Timestamp")));
     let reason = unknown(client.query_refund("R-1").await.unwrap_err());
     assert_eq!(reason, UnknownReason::Unverified(VerifyError::MissingHeader("Wechatpay-Timestamp")));
+}
+
+#[tokio::test]
+async fn r9_a_lost_answer_is_replayed_and_moves_the_money_once() {
+    let world = World::start();
+    world.created("T-refunded").await;
+    let paid = world.pay("T-refunded").await;
+    world.receiver.next().await;
+    let body = world.client.refund_body(&RefundRequest {
+        transaction_id: paid["transaction_id"].as_str().unwrap().to_owned(),
+        out_trade_no: Some("T-refunded".into()),
+        out_refund_no: "R-refunded".into(),
+        reason: None,
+        refund_minor: 2_850,
+        total_minor: 12_850,
+    });
+    assert_eq!(world.client.query_refund("R-refunded").await, Err(CallError::NotFound));
+
+    world.faults(json!({"refund": {"drop_after": true, "times": 1}})).await;
+    unknown(world.client.refund(&body).await.unwrap_err());
+    let there = world.client.query_refund("R-refunded").await.unwrap();
+    let again = world.client.refund(&body).await.unwrap();
+    assert_eq!((again.refund_id, again.amount.refund), (there.refund_id.clone(), 2_850));
+    assert_eq!(world.look("money").await["refund_count"], json!(1));
+
+    world.control("clock/advance", json!({"seconds": 120})).await;
+    let callback = world.receiver.next().await;
+    let told = world.client.verify_notification(&callback.headers(), &callback.body, Timestamp::now()).unwrap();
+    let Resource::Refund(notice) = told.resource else { panic!("not about a refund") };
+    assert_eq!((told.event_type.as_str(), notice.mchid.as_str()), ("REFUND.SUCCESS", common::MCHID));
+    assert_eq!(notice.refund, world.client.query_refund("R-refunded").await.unwrap());
+    assert_eq!(notice.refund.status, RefundStatus::Success);
 }

@@ -113,3 +113,14 @@ async fn what_the_pages_leave_open_can_be_set() {
     let again = signed(&world, "POST", "/v3/pay/transactions/jsapi", &body).await;
     assert_eq!((again.status, again.code().as_str()), (400, "INVALID_REQUEST"));
 }
+
+#[tokio::test]
+async fn a_notification_can_come_as_the_unsigned_xml_of_another_api() {
+    let world = World::start();
+    world.faults(json!({"notify": {"v2_xml": true, "times": 1}})).await;
+    world.created("T-as-xml").await;
+    world.pay("T-as-xml").await;
+
+    let callback = world.receiver.next().await;
+    assert!(callback.body.starts_with(b"<xml>") && callback.signature.is_none());
+}

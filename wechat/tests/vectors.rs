@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use deeptravel_wechat::{Client, Config, NotificationError, NotificationHeaders, PrepayId, Resource, TradeState};
+use deeptravel_wechat::{
+    Certificates, Client, Config, NotificationError, NotificationHeaders, PrepayId, Resource, TradeState,
+};
 use jiff::Timestamp;
 
 const PRIVATE_KEY: &str = include_str!("vectors/test-key.pem");
@@ -25,6 +27,7 @@ fn client() -> Client {
         api_v3_key: "0123456789abcdef0123456789abcdef".into(),
         public_key_id: "PUB_KEY_ID_0000".into(),
         public_key_pem: PUBLIC_KEY.into(),
+        certificates: Certificates::Auto,
         notify_url: "https://shop.example/payments/wechat/notify".into(),
         refund_notify_url: "https://shop.example/payments/wechat/refund-notify".into(),
     })

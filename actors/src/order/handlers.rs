@@ -5,7 +5,7 @@ use deeptravel_domain::order::{Command, Event, Order, OrderStatus, ScanOutcome};
 use deeptravel_domain::rejection::Rejection;
 use tokio::sync::oneshot;
 
-use super::messages::{Cancel, Learn, OpenPayment, Placement, Redeem, View};
+use super::messages::{Cancel, Learn, LearnRefund, OpenPayment, Placement, Redeem, RetryRefund, View};
 use super::{OrderActor, send_all};
 use crate::outage::{Answer, Reply};
 use crate::registry::Fingerprint;
@@ -119,6 +119,25 @@ impl Handler<Learn> for OrderActor {
         }
         self.vitals.handled();
         MessageResult(receiver)
+    }
+}
+
+impl Handler<LearnRefund> for OrderActor {
+    type Result = Answer<()>;
+
+    fn handle(&mut self, message: LearnRefund, ctx: &mut Context<OrderActor>) -> Answer<()> {
+        self.vitals.handling(message.fingerprint());
+        let reply = self.apply(&Command::RefundFact(message.0), ctx)?;
+        self.vitals.handled();
+        Ok(reply.map(drop))
+    }
+}
+
+impl Handler<RetryRefund> for OrderActor {
+    type Result = Answer<()>;
+
+    fn handle(&mut self, message: RetryRefund, ctx: &mut Context<OrderActor>) -> Answer<()> {
+        Ok(self.apply(&Command::RetryRefund { number: message.0 }, ctx)?.map(drop))
     }
 }
 

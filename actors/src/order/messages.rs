@@ -3,7 +3,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use actix::Message;
-use deeptravel_domain::order::{Order, PaymentFact, Scan, ScanOutcome};
+use deeptravel_domain::ids::OutRefundNo;
+use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome};
 use tokio::sync::oneshot;
 
 use crate::outage::Answer;
@@ -53,6 +54,22 @@ impl Message for Learn {
     type Result = Pending<()>;
 }
 
+/// What WeChat says about a refund.
+#[derive(Debug)]
+pub struct LearnRefund(pub RefundFact);
+
+impl Message for LearnRefund {
+    type Result = Answer<()>;
+}
+
+/// A person wants a stuck refund to be tried again now.
+#[derive(Debug)]
+pub struct RetryRefund(pub OutRefundNo);
+
+impl Message for RetryRefund {
+    type Result = Answer<()>;
+}
+
 #[derive(Debug)]
 pub struct Redeem(pub Scan);
 
@@ -71,9 +88,18 @@ macro_rules! not_told_apart {
     };
 }
 
-not_told_apart!(View, Placement, OpenPayment, Cancel);
+not_told_apart!(View, Placement, OpenPayment, Cancel, RetryRefund);
 
 impl Fingerprint for Learn {
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.0.number.hash(&mut hasher);
+        std::mem::discriminant(&self.0.state).hash(&mut hasher);
+        hasher.finish().max(1)
+    }
+}
+
+impl Fingerprint for LearnRefund {
     fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.0.number.hash(&mut hasher);

@@ -3,6 +3,7 @@
 
 mod handlers;
 mod messages;
+mod report;
 mod rest;
 mod steps;
 
@@ -19,7 +20,8 @@ use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-pub use messages::{Cancel, Learn, OpenPayment, Pending, Placement, Redeem, View};
+pub use messages::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View};
+pub use report::register;
 
 use crate::desk::{InFlight, Settled};
 use crate::journal::{Admission, KeyText};
@@ -200,7 +202,7 @@ impl OrderActor {
         if let Some(admission) = admission.filter(|_| !rows.is_empty()) {
             self.append(admission, &rows.into(), ctx)?;
         }
-        self.report_late_money(&events);
+        report::report(&self.order, &events);
         self.answer_failed_step(&events);
         self.go_on(ctx);
         Ok(Reply::ok(events, self.log.last()))
@@ -350,21 +352,6 @@ impl OrderActor {
             OrderStatus::Cancelled => Some(Ok(Reply::ok(Box::new(self.order.clone()), position))),
             OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
             OrderStatus::Pending => None,
-        }
-    }
-
-    /// Nothing gives it back by itself yet: somebody has to (R-PAY-04).
-    fn report_late_money(&self, events: &[Event]) {
-        for event in events {
-            let Event::LateMoney { number, capture, .. } = event else { continue };
-            let (id, minor) = (self.order.id(), capture.amount.minor);
-            metrics::counter!("refunds_due_total").increment(1);
-            tracing::error!(
-                order.id = %id,
-                payment = %number,
-                amount_minor = minor,
-                "Payment {number} came too late for order {id}: {minor} in minor units have to go back"
-            );
         }
     }
 

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use actix::fut::ActorFutureExt;
 use actix::{AsyncContext, Context, WrapFuture};
 use deeptravel_domain::departure::Channel;
-use deeptravel_domain::ids::OutTradeNo;
-use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, HoldAt, PlaceHold, Wanted};
-use deeptravel_domain::order::{Command, Effect, HoldAnswer, PaymentFact, SeatWish, StepFailure};
+use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
+use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeats, HoldAt, PlaceHold, Wanted};
+use deeptravel_domain::order::{
+    CallFailure, Command, Effect, HoldAnswer, PaymentFact, RefundFact, SeatWish, StepFailure,
+};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::time::Timestamp;
 
 use super::OrderActor;
 use crate::departure::Seats;
@@ -26,51 +29,94 @@ impl OrderActor {
             return;
         }
         self.under_way.clone_from(&effect);
+        let Some(effect) = effect else { return };
         match effect {
-            Some(Effect::PlaceHold { item, hold, epoch, expires_at }) => {
-                let Some(journey) = self.order.items().get(item) else { return };
-                let wanted = match &journey.wish {
-                    SeatWish::Any => Wanted::Auto(self.order.details().passengers.len() as u16),
-                    SeatWish::Chosen(labels) => Wanted::Chosen(labels.iter().map(ToString::to_string).collect()),
-                };
-                let place = PlaceHold {
-                    hold,
-                    epoch,
-                    channel: Channel::Direct,
-                    class: journey.class.clone(),
-                    stretch: journey.stretch,
-                    wanted,
-                    expires_at,
-                };
-                self.ask_departure(item, SeatCommand::PlaceHold(place), ctx);
+            Effect::PlaceHold { item, hold, epoch, wish, expires_at } => {
+                self.place_hold(item, HoldAt { hold, epoch }, &wish, expires_at, ctx);
             }
-            Some(Effect::BeginPaying { item, hold, epoch, expires_at }) => {
+            Effect::BeginPaying { item, hold, epoch, expires_at } => {
                 self.ask_departure(item, SeatCommand::BeginPaying(BeginPaying { hold, epoch, expires_at }), ctx);
             }
-            Some(Effect::ConfirmHold { item, hold, epoch }) => {
+            Effect::ConfirmHold { item, hold, epoch } => {
                 self.ask_departure(item, SeatCommand::ConfirmHold(HoldAt { hold, epoch }), ctx);
             }
-            Some(Effect::ReleaseHold { item, hold, epoch }) => {
+            Effect::ReleaseHold { item, hold, epoch } => {
                 self.ask_departure(item, SeatCommand::ReleaseHold(HoldAt { hold, epoch }), ctx);
             }
-            Some(Effect::CreatePayment { number, body }) => self.create_payment(number, body, ctx),
-            Some(Effect::QueryPayment { number }) => {
+            Effect::FreeSeats { item, hold, epoch, seats } => {
+                let seats = seats.into_iter().map(String::from).collect();
+                self.ask_departure(item, SeatCommand::FreeSeats(FreeSeats { hold, epoch, seats }), ctx);
+            }
+            Effect::CreatePayment { number, body } => self.create_payment(number, body, ctx),
+            Effect::QueryPayment { number } => {
                 let gateway = Arc::clone(&self.services.gateway);
-                self.call(number, async move { gateway.query(number).await }, ctx, move |result| match result {
+                self.call(async move { gateway.query(number).await }, ctx, move |result| match result {
                     Ok(state) => Command::PaymentFact(PaymentFact { number, state }),
-                    Err(_) => Command::CallFailed { number },
+                    Err(_) => Command::CallFailed { number, why: CallFailure::NoAnswer },
                 });
             }
-            Some(Effect::ClosePayment { number }) => {
+            Effect::ClosePayment { number } => {
                 let gateway = Arc::clone(&self.services.gateway);
-                self.call(number, async move { gateway.close(number).await }, ctx, move |result| match result {
+                self.call(async move { gateway.close(number).await }, ctx, move |result| match result {
                     // Also a refusal: whatever it says, the query that follows decides (wechat.md 2.4).
                     Ok(()) | Err(GatewayError::Refused { .. }) => Command::CloseAnswered { number },
-                    Err(GatewayError::Unknown(_)) => Command::CallFailed { number },
+                    Err(GatewayError::Unknown(_)) => Command::CallFailed { number, why: CallFailure::NoAnswer },
                 });
             }
-            None => {}
+            Effect::BeginRefund { number } => self.begin_refund(number, ctx),
+            Effect::CallRefund { number, body } => {
+                let gateway = Arc::clone(&self.services.gateway);
+                self.call(async move { gateway.refund(&body).await }, ctx, move |result| match result {
+                    Ok(state) => Command::RefundFact(RefundFact { number, state }),
+                    Err(GatewayError::Refused { code, may_exist: false }) => {
+                        Command::RefundRefused { number, code: code.into() }
+                    }
+                    Err(GatewayError::Refused { may_exist: true, .. } | GatewayError::Unknown(_)) => {
+                        Command::RefundCallFailed { number, why: CallFailure::NoAnswer }
+                    }
+                });
+            }
+            Effect::QueryRefund { number } => {
+                let gateway = Arc::clone(&self.services.gateway);
+                self.call(async move { gateway.query_refund(number).await }, ctx, move |result| match result {
+                    Ok(state) => Command::RefundFact(RefundFact { number, state }),
+                    Err(_) => Command::RefundCallFailed { number, why: CallFailure::NoAnswer },
+                });
+            }
         }
+    }
+
+    fn place_hold(
+        &mut self,
+        item: usize,
+        at: HoldAt,
+        wish: &SeatWish,
+        expires_at: Timestamp,
+        ctx: &mut Context<OrderActor>,
+    ) {
+        let Some(journey) = self.order.items().get(item) else { return };
+        let wanted = match wish {
+            SeatWish::Any => Wanted::Auto(self.order.details().passengers.len() as u16),
+            SeatWish::Chosen(labels) => Wanted::Chosen(labels.iter().map(ToString::to_string).collect()),
+        };
+        let place = PlaceHold {
+            hold: at.hold,
+            epoch: at.epoch,
+            channel: Channel::Direct,
+            class: journey.class.clone(),
+            stretch: journey.stretch,
+            wanted,
+            expires_at,
+        };
+        self.ask_departure(item, SeatCommand::PlaceHold(place), ctx);
+    }
+
+    /// The body is made here and recorded before the call.
+    fn begin_refund(&mut self, number: OutRefundNo, ctx: &mut Context<OrderActor>) {
+        let Some(terms) = self.order.refund_terms(number) else { return };
+        let body = self.services.gateway.refund_body(&terms).into();
+        let step = self.under_way.clone();
+        self.finish_step(step.as_ref(), &Command::BeginRefund { number, body }, ctx);
     }
 
     fn ask_departure(&mut self, item: usize, command: SeatCommand, ctx: &mut Context<OrderActor>) {
@@ -106,7 +152,7 @@ impl OrderActor {
             }
         }
         let gateway = Arc::clone(&self.services.gateway);
-        self.call(number, async move { gateway.create(&body).await }, ctx, move |result| match result {
+        self.call(async move { gateway.create(&body).await }, ctx, move |result| match result {
             Ok(prepay_id) => Command::PaymentCreated {
                 number,
                 prepay_id: prepay_id.into(),
@@ -116,14 +162,13 @@ impl OrderActor {
             Err(GatewayError::Refused { code, may_exist }) => {
                 Command::CreateRefused { number, code: code.into(), may_exist }
             }
-            Err(GatewayError::Unknown(_)) => Command::CallFailed { number },
+            Err(GatewayError::Unknown(_)) => Command::CallFailed { number, why: CallFailure::NoAnswer },
         });
     }
 
     /// A call to WeChat on the I/O runtime, once everything that the order rests on is durable (rule 16).
     fn call<T: Send + 'static>(
         &mut self,
-        number: OutTradeNo,
         call: impl Future<Output = Result<T, GatewayError>> + Send + 'static,
         ctx: &mut Context<OrderActor>,
         answer: impl FnOnce(Result<T, GatewayError>) -> Command + 'static,
@@ -139,7 +184,8 @@ impl OrderActor {
             actor.outstanding -= 1;
             let result = result.unwrap_or_else(|error| Err(GatewayError::Unknown(error.to_string())));
             if let Err(error) = &result {
-                tracing::warn!(payment = %number, %error, "Calling WeChat about {number} failed: {error}");
+                let id = actor.order.id();
+                tracing::warn!(order.id = %id, %error, "Calling WeChat about order {id} failed: {error}");
             }
             actor.finish_step(step.as_ref(), &answer(result), ctx);
         }));
@@ -175,8 +221,8 @@ impl OrderActor {
         self.put_off(outage, ctx);
     }
 
-    /// A query brought what cannot be this order's payment. It may be real money all the same: it is kept, and the
-    /// query is repeated later.
+    /// A call brought what cannot be this order's payment or refund. It may be real money all the same: it is kept, and
+    /// asked about later.
     fn distrust(
         &mut self,
         command: &Command,
@@ -185,12 +231,24 @@ impl OrderActor {
     ) -> Result<(), Outage> {
         let id = self.order.id();
         tracing::error!(order.id = %id, %rejection, "What WeChat says about {id} is refused: {rejection}");
-        let Command::PaymentFact(PaymentFact { number, state }) = command else { return Ok(()) };
+        let (about, said, again) = match command {
+            Command::PaymentFact(PaymentFact { number, state }) => (
+                number.to_string(),
+                format!("{state:?}"),
+                Command::CallFailed { number: *number, why: CallFailure::Distrusted },
+            ),
+            Command::RefundFact(RefundFact { number, state }) => (
+                number.to_string(),
+                format!("{state:?}"),
+                Command::RefundCallFailed { number: *number, why: CallFailure::Distrusted },
+            ),
+            _ => return Ok(()),
+        };
         let notice = QuarantineRow {
-            notice_id: format!("query/{number}"),
-            out_trade_no: number.to_string(),
+            notice_id: format!("query/{about}"),
+            out_trade_no: about,
             reason: rejection.to_string(),
-            notice: format!("{state:?}"),
+            notice: said,
             ..QuarantineRow::default()
         };
         let services = Arc::clone(&self.services);
@@ -200,6 +258,6 @@ impl OrderActor {
         };
         // Not the actor's own: the notice must be kept, whatever becomes of that.
         self.services.io.spawn(keeping);
-        self.apply(&Command::CallFailed { number: *number }, ctx).map(drop)
+        self.apply(&again, ctx).map(drop)
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use deeptravel_domain::ids::OutTradeNo;
+use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
 use deeptravel_domain::money::Money;
-use deeptravel_domain::order::{Capture, FactState, PaymentFact, PaymentTerms};
+use deeptravel_domain::order::{
+    Capture, FactState, KnownRefund, PaymentFact, PaymentTerms, RefundFact, RefundFactState, RefundStatus, RefundTerms,
+};
 
 use crate::ports::{GatewayError, PaymentGateway};
 
@@ -32,6 +34,8 @@ pub enum Call {
     Create,
     Query,
     Close,
+    Refund,
+    QueryRefund,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +48,8 @@ pub struct MemoryGateway {
 struct State {
     line: Line,
     payments: BTreeMap<OutTradeNo, Known>,
-    calls: Vec<(Call, OutTradeNo)>,
+    refunds: BTreeMap<OutRefundNo, KnownRefund>,
+    calls: Vec<(Call, String)>,
 }
 
 #[derive(Debug)]
@@ -77,14 +82,29 @@ impl MemoryGateway {
 
     /// The traveller pays; the notice that the provider then sends. `None`: it cannot be paid.
     pub fn pay(&self, number: OutTradeNo) -> Option<PaymentFact> {
+        let open = self.state().payments.get(&number).is_some_and(|known| known.state == FactState::NotPaid);
+        if open { self.pay_after_all(number) } else { None }
+    }
+
+    /// The same, although the provider may have closed it.
+    pub fn pay_after_all(&self, number: OutTradeNo) -> Option<PaymentFact> {
         let mut state = self.state();
         let known = state.payments.get_mut(&number)?;
-        if known.state != FactState::NotPaid {
-            return None;
-        }
-        let capture = Capture { transaction_id: format!("T{number}").into(), amount: known.total };
-        known.state = FactState::Paid(capture);
+        let transaction_id = format!("T{number}").into();
+        known.state = FactState::Paid(Capture { transaction_id, amount: known.total, payer: None, paid_at: None });
         Some(PaymentFact { number, state: known.state.clone() })
+    }
+
+    /// A refund that was accepted goes on; the notice that the provider then sends.
+    pub fn refund_moves(&self, number: OutRefundNo, status: RefundStatus) -> Option<RefundFact> {
+        let mut state = self.state();
+        let known = state.refunds.get_mut(&number)?;
+        known.status = status;
+        Some(RefundFact { number, state: RefundFactState::Known(known.clone()) })
+    }
+
+    pub fn refunds(&self) -> Vec<(OutRefundNo, KnownRefund)> {
+        self.state().refunds.iter().map(|(number, known)| (*number, known.clone())).collect()
     }
 
     pub fn payment(&self, number: OutTradeNo) -> FactState {
@@ -102,8 +122,8 @@ fn lost() -> GatewayError {
 
 impl State {
     /// Notes a call; an error if it does not even arrive.
-    fn arrives(&mut self, call: Call, number: OutTradeNo) -> Result<(), GatewayError> {
-        self.calls.push((call, number));
+    fn arrives(&mut self, call: Call, number: &impl ToString) -> Result<(), GatewayError> {
+        self.calls.push((call, number.to_string()));
         if self.line == Line::Dead { Err(lost()) } else { Ok(()) }
     }
 
@@ -141,7 +161,7 @@ impl PaymentGateway for MemoryGateway {
         let mut words = text.split(' ');
         let number: OutTradeNo = words.next().unwrap().parse().unwrap();
         let minor: i64 = words.next().unwrap().parse().unwrap();
-        self.state().arrives(Call::Create, number)?;
+        self.state().arrives(Call::Create, &number)?;
         self.wait().await;
         let mut state = self.state();
         let total = Money::new(minor, crate::catalogue::SALE_CURRENCY);
@@ -151,7 +171,7 @@ impl PaymentGateway for MemoryGateway {
 
     async fn query(&self, number: OutTradeNo) -> Result<FactState, GatewayError> {
         let mut state = self.state();
-        state.arrives(Call::Query, number)?;
+        state.arrives(Call::Query, &number)?;
         let mut known = state.payments.get(&number).map_or(FactState::NotFound, |known| known.state.clone());
         if let (Line::Misreporting, FactState::Paid(capture)) = (state.line, &mut known) {
             capture.amount.minor = 1;
@@ -161,12 +181,41 @@ impl PaymentGateway for MemoryGateway {
 
     async fn close(&self, number: OutTradeNo) -> Result<(), GatewayError> {
         let mut state = self.state();
-        state.arrives(Call::Close, number)?;
+        state.arrives(Call::Close, &number)?;
         if let Some(known) = state.payments.get_mut(&number)
             && known.state == FactState::NotPaid
         {
             known.state = FactState::Closed;
         }
         state.answers(Ok(()))
+    }
+
+    fn refund_body(&self, terms: &RefundTerms) -> Vec<u8> {
+        let RefundTerms { number, payment, amount, .. } = terms;
+        format!("{number} {payment} {}", amount.minor).into_bytes()
+    }
+
+    async fn refund(&self, body: &[u8]) -> Result<RefundFactState, GatewayError> {
+        let text = std::str::from_utf8(body).unwrap();
+        let words: Vec<&str> = text.split(' ').collect();
+        let number: OutRefundNo = words[0].parse().unwrap();
+        let amount = Money::new(words[2].parse().unwrap(), crate::catalogue::SALE_CURRENCY);
+        let mut state = self.state();
+        state.arrives(Call::Refund, &number)?;
+        if state.line == Line::Refusing {
+            return Err(GatewayError::Refused { code: "NOT_ENOUGH".to_owned(), may_exist: false });
+        }
+        let payment = words[1].parse().unwrap();
+        let refund_id = format!("B{number}").into();
+        let new = KnownRefund { payment, refund_id, amount, status: RefundStatus::Processing };
+        let known = state.refunds.entry(number).or_insert(new).clone();
+        state.answers(Ok(RefundFactState::Known(known)))
+    }
+
+    async fn query_refund(&self, number: OutRefundNo) -> Result<RefundFactState, GatewayError> {
+        let mut state = self.state();
+        state.arrives(Call::QueryRefund, &number)?;
+        let known = state.refunds.get(&number).cloned();
+        state.answers(Ok(known.map_or(RefundFactState::NotFound, RefundFactState::Known)))
     }
 }

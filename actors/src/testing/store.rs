@@ -10,7 +10,7 @@ use deeptravel_domain::ids::{DepartureId, OrderId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::order::rows::{
-    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, RedemptionRow, ScanAttemptRow,
+    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
     TicketAuditRow, TicketRow,
 };
 use deeptravel_domain::time::Timestamp;
@@ -30,11 +30,16 @@ pub enum Postgres {
     Behind,
     /// The next batch is committed, but the answer gets lost; then it is up.
     LosesAnswer,
+    /// More than [`SLOW_RECORDS`] records at once take too long.
+    Slow,
     /// Batches are refused for what is in them.
     Refusing,
     /// Whoever reads an order panics.
     Broken,
 }
+
+/// What a slow Postgres manages in the time that it is given.
+const SLOW_RECORDS: u64 = 50;
 
 #[derive(Debug, Default)]
 pub struct MemoryStore {
@@ -47,6 +52,8 @@ struct State {
     position: Position,
     batches: usize,
     attempts: usize,
+    /// A batch was committed and its answer got lost.
+    in_doubt: bool,
     tables: Tables,
 }
 
@@ -60,6 +67,7 @@ struct Tables {
     items: Table<OrderItemRow>,
     passengers: Table<PassengerRow>,
     payments: Table<PaymentRow>,
+    refunds: Table<RefundRow>,
     tickets: Table<TicketRow>,
     redemptions: Table<RedemptionRow>,
     scan_attempts: Table<ScanAttemptRow>,
@@ -93,6 +101,7 @@ impl Tables {
         upsert!(self.items, rows.order_items, row => format!("{}.{}", row.order_id, row.item));
         upsert!(self.passengers, rows.passengers, row => format!("{}.{}", row.order_id, row.passenger));
         upsert!(self.payments, rows.payments, row => row.out_trade_no.clone());
+        upsert!(self.refunds, rows.refunds, row => row.out_refund_no.clone());
         upsert!(self.tickets, rows.tickets, row => row.ticket_id.clone());
         upsert!(self.redemptions, rows.redemptions, row => format!("{}.{}", row.ticket_id, row.number));
         upsert!(self.scan_attempts, rows.scan_attempts, row =>
@@ -135,6 +144,7 @@ impl Tables {
             items: of(&self.items, |row| row.order_id == id),
             passengers: of(&self.passengers, |row| row.order_id == id),
             payments: of(&self.payments, |row| row.order_id == id),
+            refunds: of(&self.refunds, |row| row.order_id == id),
             tickets: of(&self.tickets, |row| row.order_id == id),
             redemptions: of(&self.redemptions, |row| row.order_id == id),
             // Log rows are not kept in memory (rule 4).
@@ -160,9 +170,12 @@ impl MemoryStore {
         let state = self.state();
         match state.postgres {
             Postgres::Away => Err(StoreError::Unavailable("it is away".to_owned())),
-            Postgres::Up | Postgres::Behind | Postgres::LosesAnswer | Postgres::Refusing | Postgres::Broken => {
-                Ok(state)
-            }
+            Postgres::Up
+            | Postgres::Behind
+            | Postgres::LosesAnswer
+            | Postgres::Slow
+            | Postgres::Refusing
+            | Postgres::Broken => Ok(state),
         }
     }
 
@@ -230,7 +243,7 @@ impl Store for MemoryStore {
     async fn warm_orders(&self, tickets_before: Timestamp, limit: u32) -> Result<Vec<OrderRows>, StoreError> {
         let state = self.readable()?;
         let tables = &state.tables;
-        let pending = |row: &&OrderRow| row.status == OrderStatus::Pending.code();
+        let pending = |row: &&OrderRow| row.status == OrderStatus::Pending.code() || row.outstanding;
         let usable = |row: &&OrderRow| {
             let soon = |ticket: &TicketRow| ticket.status == "usable" && ticket.departs_at < tickets_before.as_ms();
             tables.tickets.values().any(|ticket| ticket.order_id == row.order_id && soon(ticket))
@@ -281,20 +294,25 @@ impl Store for MemoryStore {
         match state.postgres {
             Postgres::Away | Postgres::Behind => return Err(StoreError::Unavailable("it is away".to_owned())),
             Postgres::Refusing => return Err(StoreError::Data("a text has a NUL".to_owned())),
-            Postgres::Up | Postgres::LosesAnswer | Postgres::Broken => {}
+            Postgres::Slow if to.0 - from.0 > SLOW_RECORDS => {
+                return Err(StoreError::Unavailable("no answer in time".to_owned()));
+            }
+            Postgres::Up | Postgres::LosesAnswer | Postgres::Broken | Postgres::Slow => {}
         }
-        if state.position == to {
+        if state.position == to || (state.in_doubt && state.position > to) {
             return Ok(());
         }
-        if state.position != from {
+        if state.position != from && !state.in_doubt {
             return Err(StoreError::Fenced(format!("it is at {}, not at {from}", state.position)));
         }
 
         state.tables.apply(rows);
         state.position = to;
         state.batches += 1;
+        state.in_doubt = false;
         if state.postgres == Postgres::LosesAnswer {
             state.postgres = Postgres::Up;
+            state.in_doubt = true;
             return Err(StoreError::Unavailable("the connection broke at commit".to_owned()));
         }
         Ok(())

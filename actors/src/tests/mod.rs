@@ -1,6 +1,7 @@
 //! The engine as stories.
 
 mod breaking;
+mod late;
 mod paying;
 mod projecting;
 mod restarting;

@@ -230,7 +230,7 @@ async fn a_query_that_does_not_fit_the_order_is_made_again() {
     assert_eq!(running.order(order.id()).await.status(), OrderStatus::Pending);
 
     world.gateway.set(Line::Good);
-    world.clock.pass(1);
+    world.clock.pass(600);
 
     eventually_so("it is paid", || async { running.order(order.id()).await.status() == OrderStatus::Paid }).await;
 }

@@ -55,6 +55,21 @@ async fn while_postgres_is_away_projection_pauses_and_then_catches_up() {
 }
 
 #[actix::test]
+async fn a_database_that_is_too_slow_for_a_whole_batch_gets_on_with_parts_of_it() {
+    let (world, running) = World::with_seats(200).await;
+    running.drained().await;
+    world.store.set(Postgres::Behind);
+    for number in 1..=100 {
+        running.buy(wish(traveller(number), "key", &coach(), 1)).await;
+    }
+    world.store.set(Postgres::Slow);
+
+    running.drained().await;
+
+    assert_eq!(world.store.orders().len(), 100);
+}
+
+#[actix::test]
 async fn what_was_durable_at_the_close_is_projected() {
     let (world, running) = World::with_seats(4).await;
     running.drained().await;

@@ -37,7 +37,9 @@ impl Inventory {
     fn place(&self, place: &PlaceHold, now: Timestamp) -> Result<Vec<Event>, Rejection> {
         let live = self.holds.get(&place.hold).filter(|hold| !hold.is_due(now));
         if let Some(hold) = live.filter(|hold| hold.epoch == place.epoch) {
-            return if self.is_repeat(place, hold) {
+            return if hold.is_given_back() {
+                Err(Rejection::HoldAlreadyReleased)
+            } else if self.is_repeat(place, hold) {
                 Ok(Vec::new())
             } else {
                 Err(Rejection::field("epoch", "names a hold that was placed with other content"))
@@ -93,8 +95,10 @@ impl Inventory {
     }
 
     fn confirm(&self, at: HoldAt, now: Timestamp) -> Result<Vec<Event>, Rejection> {
-        Ok(match self.known(at, now)?.state {
+        let hold = self.known(at, now)?;
+        Ok(match hold.state {
             HoldState::Held | HoldState::Paying => vec![Event::HoldConfirmed { id: at.hold }],
+            HoldState::Confirmed if hold.is_given_back() => return Err(Rejection::HoldAlreadyReleased),
             HoldState::Confirmed => Vec::new(),
         })
     }

@@ -104,6 +104,11 @@ impl Hold {
         self.split_seats(true)
     }
 
+    /// Confirmed once, and all its seats are back on sale since.
+    pub fn is_given_back(&self) -> bool {
+        self.state == HoldState::Confirmed && self.live_seats().next().is_none()
+    }
+
     fn split_seats(&self, freed: bool) -> impl Iterator<Item = u16> + '_ {
         let is_freed = move |at: usize| self.freed & (1 << at) != 0;
         self.seats.iter().enumerate().filter(move |(at, _)| is_freed(*at) == freed).map(|(_, seat)| seat)

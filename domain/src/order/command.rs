@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::redeem::{Scan, ScanOutcome};
-use super::{CancelReason, Capture, Order, PaymentFact, PaymentTerms, Stage};
-use super::{CloseStep, FIRST_EPOCH};
-use crate::ids::{HoldId, OutTradeNo};
+use super::{
+    AfterClose, CancelReason, Capture, CloseStep, Order, PaymentFact, PaymentTerms, Refund, RefundFact, RefundState,
+    RefundStep, SeatWish, Seats, Stage,
+};
+use crate::ids::{HoldId, OutRefundNo, OutTradeNo};
 use crate::rejection::Rejection;
 use crate::ticket::Ticket;
 use crate::time::Timestamp;
@@ -18,6 +20,15 @@ pub enum StepFailure {
     Unavailable,
 }
 
+/// Why a call to WeChat brought no answer that can be used. Either way nobody knows what became of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallFailure {
+    /// No answer, or none that verifies.
+    NoAnswer,
+    /// The answer is about something else than the order: a person has to look, and asking again soon is of no use.
+    Distrusted,
+}
+
 /// What a departure was asked to do with a hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HoldStep {
@@ -25,6 +36,8 @@ pub enum HoldStep {
     Release,
     BeginPaying,
     Confirm,
+    /// Seats that are confirmed go back on sale.
+    Free,
 }
 
 /// A departure's answer about an item's hold. It names the step, so that the late answer to one is never taken for
@@ -66,13 +79,35 @@ pub enum Command {
     CloseAnswered {
         number: OutTradeNo,
     },
-    /// A call to WeChat ended without an answer that can be trusted.
+    /// A call about a payment ended without an answer that the order can use.
     CallFailed {
         number: OutTradeNo,
+        why: CallFailure,
     },
     /// What WeChat says. A fact that does not match the order is rejected and changes nothing; if a query of ours
     /// brought it, the caller reports [`Command::CallFailed`] as well, so that the query is repeated with pauses.
     PaymentFact(PaymentFact),
+    /// The exact body of a refund that is due, made when [`Effect::BeginRefund`] asks for it.
+    BeginRefund {
+        number: OutRefundNo,
+        body: Arc<[u8]>,
+    },
+    /// WeChat refused the refund's call: nothing has moved.
+    RefundRefused {
+        number: OutRefundNo,
+        code: Box<str>,
+    },
+    /// A call about a refund ended without an answer that the order can use.
+    RefundCallFailed {
+        number: OutRefundNo,
+        why: CallFailure,
+    },
+    /// What WeChat says about a refund. Rejected as a [`Command::PaymentFact`] is.
+    RefundFact(RefundFact),
+    /// A person wants a refund that is stuck to be tried again now.
+    RetryRefund {
+        number: OutRefundNo,
+    },
     /// The traveller gives the order up.
     Cancel,
     /// A deadline may have passed.
@@ -123,15 +158,21 @@ pub enum Event {
     PollEnded,
     /// Memory.
     ClosingBegun {
-        why: CancelReason,
+        then: AfterClose,
     },
     /// Memory.
     CloseStepped {
         step: CloseNext,
     },
-    /// Memory.
+    /// Of a paid order: nobody can pay this other attempt any more.
+    PaymentEnded {
+        number: OutTradeNo,
+        at: Timestamp,
+    },
+    /// Memory, but for `at`, which the order's end records: from then on nobody could pay.
     ReleaseBegun {
         why: CancelReason,
+        at: Timestamp,
     },
     /// Memory.
     HoldReleased,
@@ -150,11 +191,64 @@ pub enum Event {
         at: Timestamp,
         why: CancelReason,
     },
-    /// Money came for an order that cannot use it: it is to go back.
+    /// Money came for an order that cannot simply use it: it is to go back, unless it finds seats again.
     LateMoney {
         number: OutTradeNo,
         capture: Capture,
         at: Timestamp,
+    },
+    /// The order's seats are sought again, as holds of a new epoch. `payable`: see [`Event::EqualSought`].
+    SeekingBegun {
+        number: OutTradeNo,
+        expires_at: Timestamp,
+        payable: bool,
+    },
+    /// Memory.
+    SeatsFound {
+        seats: Seats,
+    },
+    /// Memory: the seats that the order had are gone. `resold`: to somebody else, although the traveller had paid
+    /// while WeChat still let him. Never, while the rules hold (`seats_resold_while_payable`).
+    EqualSought {
+        resold: bool,
+    },
+    /// Memory.
+    GivingBackBegun {
+        confirmed: usize,
+    },
+    /// Memory: no seats, the money goes back.
+    SeekingEnded,
+    /// The cancelled order is paid after all (R-PAY-04).
+    Revived {
+        number: OutTradeNo,
+        seats: Vec<Seats>,
+        tickets: Vec<Ticket>,
+        at: Timestamp,
+    },
+    /// Money is to go back. The ledger says so already.
+    RefundDue {
+        refund: Refund,
+    },
+    /// Memory.
+    RefundStepBegun {
+        number: OutRefundNo,
+        step: RefundStep,
+        at: Timestamp,
+    },
+    RefundBegun {
+        number: OutRefundNo,
+        body: Arc<[u8]>,
+        at: Timestamp,
+    },
+    /// Memory: the call never reached WeChat and is repeated.
+    RefundUnknown {
+        number: OutRefundNo,
+    },
+    /// Memory: there was no news.
+    RefundStepEnded,
+    RefundMoved {
+        number: OutRefundNo,
+        state: RefundState,
     },
     /// Memory: the step under way is repeated later.
     StepFailed {
@@ -180,13 +274,57 @@ pub enum CloseNext {
 /// One step that the order wants done now. Repeating a step is harmless.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Effect {
-    PlaceHold { item: usize, hold: HoldId, epoch: u32, expires_at: Timestamp },
-    ReleaseHold { item: usize, hold: HoldId, epoch: u32 },
-    BeginPaying { item: usize, hold: HoldId, epoch: u32, expires_at: Timestamp },
-    ConfirmHold { item: usize, hold: HoldId, epoch: u32 },
-    CreatePayment { number: OutTradeNo, body: Arc<[u8]> },
-    QueryPayment { number: OutTradeNo },
-    ClosePayment { number: OutTradeNo },
+    PlaceHold {
+        item: usize,
+        hold: HoldId,
+        epoch: u32,
+        wish: SeatWish,
+        expires_at: Timestamp,
+    },
+    ReleaseHold {
+        item: usize,
+        hold: HoldId,
+        epoch: u32,
+    },
+    /// Puts the seats of a confirmed hold back on sale.
+    FreeSeats {
+        item: usize,
+        hold: HoldId,
+        epoch: u32,
+        seats: Vec<Box<str>>,
+    },
+    BeginPaying {
+        item: usize,
+        hold: HoldId,
+        epoch: u32,
+        expires_at: Timestamp,
+    },
+    ConfirmHold {
+        item: usize,
+        hold: HoldId,
+        epoch: u32,
+    },
+    CreatePayment {
+        number: OutTradeNo,
+        body: Arc<[u8]>,
+    },
+    QueryPayment {
+        number: OutTradeNo,
+    },
+    ClosePayment {
+        number: OutTradeNo,
+    },
+    /// Make the exact body of [`Order::refund_terms`], and answer with [`Command::BeginRefund`].
+    BeginRefund {
+        number: OutRefundNo,
+    },
+    CallRefund {
+        number: OutRefundNo,
+        body: Arc<[u8]>,
+    },
+    QueryRefund {
+        number: OutRefundNo,
+    },
 }
 
 impl Effect {
@@ -197,7 +335,13 @@ impl Effect {
             Effect::ReleaseHold { item, .. } => (*item, HoldStep::Release),
             Effect::BeginPaying { item, .. } => (*item, HoldStep::BeginPaying),
             Effect::ConfirmHold { item, .. } => (*item, HoldStep::Confirm),
-            Effect::CreatePayment { .. } | Effect::QueryPayment { .. } | Effect::ClosePayment { .. } => return None,
+            Effect::FreeSeats { item, .. } => (*item, HoldStep::Free),
+            Effect::CreatePayment { .. }
+            | Effect::QueryPayment { .. }
+            | Effect::ClosePayment { .. }
+            | Effect::BeginRefund { .. }
+            | Effect::CallRefund { .. }
+            | Effect::QueryRefund { .. } => return None,
         };
         Some(HoldAnswer { item, step, result })
     }
@@ -209,19 +353,15 @@ impl Order {
         if self.retry_at.is_some() {
             return None;
         }
-        let epoch = FIRST_EPOCH;
         match &self.stage {
             Stage::Placing { next } => {
-                let expires_at = self.lock_expires_at;
-                Some(Effect::PlaceHold { item: *next, hold: self.hold(*next), epoch, expires_at })
+                Some(self.place(*next, self.items.get(*next)?.wish.clone(), self.lock_expires_at))
             }
-            Stage::Undoing { left, .. } => {
-                let item = left.checked_sub(1)?;
-                Some(Effect::ReleaseHold { item, hold: self.hold(item), epoch })
-            }
+            Stage::Undoing { left, .. } => Some(self.release(left.checked_sub(1)?)),
             Stage::Extending { next } => {
                 let expires_at = self.live_payment()?.hold_expires_at;
-                Some(Effect::BeginPaying { item: *next, hold: self.hold(*next), epoch, expires_at })
+                let (hold, epoch) = (self.hold(*next), self.seat_epoch);
+                Some(Effect::BeginPaying { item: *next, hold, epoch, expires_at })
             }
             Stage::Creating => {
                 let payment = self.live_payment()?;
@@ -235,9 +375,41 @@ impl Order {
                     CloseStep::Close => Effect::ClosePayment { number },
                 })
             }
-            Stage::Releasing { next, .. } => Some(Effect::ReleaseHold { item: *next, hold: self.hold(*next), epoch }),
-            Stage::Settling { next, .. } => Some(Effect::ConfirmHold { item: *next, hold: self.hold(*next), epoch }),
+            Stage::Releasing { next, confirmed, .. } | Stage::GivingBack { next, confirmed, .. } => {
+                if next < confirmed { self.free(*next) } else { Some(self.release(*next)) }
+            }
+            Stage::Settling { next, .. } | Stage::Reviving { next, .. } => {
+                Some(Effect::ConfirmHold { item: *next, hold: self.hold(*next), epoch: self.seat_epoch })
+            }
+            Stage::Seeking { found, equal, expires_at, .. } => {
+                let item = found.len();
+                let had = self.items.get(item)?.seats.clone();
+                Some(self.place(item, if *equal { SeatWish::Any } else { SeatWish::Chosen(had) }, *expires_at))
+            }
+            Stage::Refunding { number, step } => Some(match step {
+                RefundStep::Begin => Effect::BeginRefund { number: *number },
+                RefundStep::Call => {
+                    Effect::CallRefund { number: *number, body: Arc::clone(&self.refund(*number)?.body) }
+                }
+                RefundStep::Ask => Effect::QueryRefund { number: *number },
+            }),
             Stage::Payable { polling: false, .. } | Stage::Refused { .. } | Stage::Open | Stage::Done => None,
         }
+    }
+
+    fn place(&self, item: usize, wish: SeatWish, expires_at: Timestamp) -> Effect {
+        Effect::PlaceHold { item, hold: self.hold(item), epoch: self.seat_epoch, wish, expires_at }
+    }
+
+    fn release(&self, item: usize) -> Effect {
+        Effect::ReleaseHold { item, hold: self.hold(item), epoch: self.seat_epoch }
+    }
+
+    fn free(&self, item: usize) -> Option<Effect> {
+        let seats = match &self.stage {
+            Stage::GivingBack { found, .. } => found.get(item)?.clone(),
+            _ => self.items.get(item)?.seats.clone(),
+        };
+        Some(Effect::FreeSeats { item, hold: self.hold(item), epoch: self.seat_epoch, seats })
     }
 }

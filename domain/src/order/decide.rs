@@ -1,7 +1,9 @@
 //! All checks of an order. Nothing is changed here.
 
-use super::command::{CloseNext, Command, Event, HoldAnswer, HoldStep, StepFailure};
-use super::{CancelReason, Capture, CloseStep, FactState, Order, OrderStatus, PaymentFact, PaymentState, Stage};
+use super::command::{CallFailure, CloseNext, Command, Event, HoldAnswer, HoldStep, StepFailure};
+use super::{
+    AfterClose, CancelReason, Capture, CloseStep, FactState, Order, OrderStatus, PaymentFact, PaymentState, Stage,
+};
 use crate::departure::Stretch;
 use crate::ids::{EntitlementCode, MerchantCode, OutTradeNo, TicketId};
 use crate::rejection::Rejection;
@@ -21,6 +23,8 @@ const CREATE_WINDOW_SECONDS: i64 = 2 * CALL_TIMEOUT_SECONDS_MAX;
 /// First and longest pause before a failed step is repeated; it doubles in between.
 const RETRY_FIRST_MS: i64 = 500;
 const RETRY_LONGEST_MS: i64 = 30_000;
+/// Pause after an answer about something else than the order: somebody has to look first.
+const DISTRUST_PAUSE_SECONDS: i64 = 10 * 60;
 
 impl Order {
     /// What follows from `command` at `now`. No events: it is already so, or no longer matters.
@@ -50,15 +54,20 @@ impl Order {
                 let waiting = matches!(self.stage, Stage::Closing { step: CloseStep::Close, .. });
                 Ok(only_if(waiting && self.is_live(*number), Event::CloseStepped { step: CloseNext::QueryAgain }))
             }
-            Command::CallFailed { number } => {
+            Command::CallFailed { number, why } => {
                 let calling = matches!(
                     self.stage,
                     Stage::Creating | Stage::Payable { polling: true, .. } | Stage::Closing { .. }
                 );
-                Ok(if calling && self.is_live(*number) { vec![self.step_failed(now)] } else { vec![] })
+                Ok(if calling && self.is_live(*number) { vec![self.call_failed(*why, now)] } else { vec![] })
             }
             Command::PaymentFact(fact) => self.payment_fact(fact, now),
-            Command::Cancel => self.cancel(),
+            Command::BeginRefund { number, body } => Ok(self.begin_refund(*number, body, now)),
+            Command::RefundRefused { number, code } => Ok(self.refund_refused(*number, code)),
+            Command::RefundCallFailed { number, why } => Ok(self.refund_call_failed(*number, *why, now)),
+            Command::RefundFact(fact) => self.refund_fact(fact, now),
+            Command::RetryRefund { number } => self.retry_refund(*number, now),
+            Command::Cancel => self.cancel(now),
             Command::Wake => Ok(self.wake(now)),
             Command::Scan(scan) => Ok(self.scan(scan, now)),
         }
@@ -66,16 +75,23 @@ impl Order {
 
     /// When to send [`Command::Wake`]. Nothing depends on its being punctual.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        if let Some(retry_at) = self.retry_at {
-            return Some(retry_at);
+        // However the step under way goes, and however long its repetition is put off: a payment's end is its end.
+        match (self.retry_at, &self.stage) {
+            (Some(retry_at), Stage::Extending { .. } | Stage::Creating | Stage::Payable { .. }) => {
+                Some(self.live_payment().map_or(retry_at, |payment| retry_at.min(payment.time_expire)))
+            }
+            (Some(retry_at), _) => Some(retry_at),
+            (None, _) => self.step_deadline(),
         }
+    }
+
+    fn step_deadline(&self) -> Option<Timestamp> {
         match &self.stage {
             Stage::Open => Some(self.lock_expires_at),
             Stage::Payable { polls, polling: false } => {
                 let payment = self.live_payment()?;
                 Some(poll_at(payment.begun_at, *polls).map_or(payment.time_expire, |at| at.min(payment.time_expire)))
             }
-            // However the step under way goes: at its end the payment is ended.
             Stage::Extending { .. } | Stage::Creating | Stage::Payable { polling: true, .. } => {
                 self.live_payment().map(|payment| payment.time_expire)
             }
@@ -85,7 +101,11 @@ impl Order {
             | Stage::Closing { .. }
             | Stage::Releasing { .. }
             | Stage::Settling { .. }
-            | Stage::Done => None,
+            | Stage::Seeking { .. }
+            | Stage::Reviving { .. }
+            | Stage::GivingBack { .. }
+            | Stage::Refunding { .. } => None,
+            Stage::Done => self.refund_plan().map(|(at, ..)| at),
         }
     }
 
@@ -96,21 +116,32 @@ impl Order {
             (Stage::Undoing { left, .. }, HoldStep::Release) if *left == answer.item + 1 => vec![Event::HoldUndone],
             (Stage::Extending { next }, HoldStep::BeginPaying) if *next == answer.item => match &answer.result {
                 Ok(_) => vec![Event::HoldPaying],
-                Err(StepFailure::Refused(_)) => vec![self.end_payment(CancelReason::SeatsLost)],
+                Err(StepFailure::Refused(_)) => vec![self.end_payment(CancelReason::SeatsLost, now)],
                 Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
             },
-            (Stage::Releasing { next, .. }, HoldStep::Release) if *next == answer.item => match &answer.result {
-                // A refusal says that there is nothing to give back.
-                Ok(_) | Err(StepFailure::Refused(_)) => self.released(*next, now),
-                Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
-            },
+            (Stage::Releasing { next, .. }, HoldStep::Release | HoldStep::Free) if *next == answer.item => {
+                match &answer.result {
+                    // A refusal says that there is nothing to give back.
+                    Ok(_) | Err(StepFailure::Refused(_)) => self.released(*next, now),
+                    Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
+                }
+            }
             (Stage::Settling { next, .. }, HoldStep::Confirm) if *next == answer.item => match &answer.result {
                 Ok(_) => self.confirmed(*next, now),
                 // The seats are gone although money came. What is left of them is given back, then the order ends
                 // and the money is to go back too.
-                Err(StepFailure::Refused(_)) => vec![Event::ReleaseBegun { why: CancelReason::SeatsLost }],
+                Err(StepFailure::Refused(_)) => vec![Event::ReleaseBegun { why: CancelReason::SeatsLost, at: now }],
                 Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
             },
+            (Stage::Seeking { found, .. }, HoldStep::Place) if found.len() == answer.item => {
+                self.seek_answered(answer, now)
+            }
+            (Stage::Reviving { next, .. }, HoldStep::Confirm) if *next == answer.item => {
+                self.seek_answered(answer, now)
+            }
+            (Stage::GivingBack { next, .. }, HoldStep::Release | HoldStep::Free) if *next == answer.item => {
+                self.seek_answered(answer, now)
+            }
             // An answer to a step that is no longer wanted.
             (
                 Stage::Placing { .. }
@@ -118,6 +149,10 @@ impl Order {
                 | Stage::Extending { .. }
                 | Stage::Releasing { .. }
                 | Stage::Settling { .. }
+                | Stage::Seeking { .. }
+                | Stage::Reviving { .. }
+                | Stage::GivingBack { .. }
+                | Stage::Refunding { .. }
                 | Stage::Refused { .. }
                 | Stage::Open
                 | Stage::Creating
@@ -149,7 +184,7 @@ impl Order {
         if let (true, Stage::Releasing { why, capture, .. }) = (self.is_last(item), &self.stage) {
             events.push(Event::Cancelled { at: now, why: *why });
             if let Some((number, capture)) = capture {
-                events.push(Event::LateMoney { number: *number, capture: capture.clone(), at: now });
+                events.extend(self.late_money(*number, capture, OrderStatus::Cancelled, now));
             }
         }
         events
@@ -158,12 +193,13 @@ impl Order {
     fn confirmed(&self, item: usize, now: Timestamp) -> Vec<Event> {
         let mut events = vec![Event::HoldConfirmed];
         if let (true, Stage::Settling { capture, .. }) = (self.is_last(item), &self.stage) {
-            events.push(Event::Paid { at: now, capture: capture.clone(), tickets: self.issue(now) });
+            let tickets = self.issue(self.items.iter().map(|item| item.seats.as_slice()), now);
+            events.push(Event::Paid { at: now, capture: capture.clone(), tickets });
         }
         events
     }
 
-    fn is_last(&self, item: usize) -> bool {
+    pub(super) fn is_last(&self, item: usize) -> bool {
         item + 1 == self.items.len()
     }
 
@@ -174,7 +210,7 @@ impl Order {
         if may_exist || self.create_unsure {
             // The number may be in use, by this call or an earlier one: only a query can tell what became of it.
             // Beginning anew could make two payments that the traveller can pay (wechat.md R1).
-            return vec![Event::ClosingBegun { why: CancelReason::Expired }];
+            return vec![Event::ClosingBegun { then: AfterClose::Cancel(CancelReason::Expired) }];
         }
         vec![Event::PaymentRefused { number, code: code.into() }]
     }
@@ -186,10 +222,13 @@ impl Order {
                 if capture.amount != payment.total {
                     return Err(Rejection::PaymentMismatch("amount or currency"));
                 }
+                if capture.payer.is_some_and(|payer| payer != self.draft.traveller) {
+                    return Err(Rejection::PaymentMismatch("another payer"));
+                }
                 Ok(self.money_came(fact.number, &payment.state, capture, now))
             }
             FactState::NotPaid => Ok(self.seen_unpaid(fact.number, now)),
-            FactState::Closed => Ok(self.seen_closed(fact.number)),
+            FactState::Closed => self.seen_closed(fact.number, &payment.state, now),
             FactState::NotFound => Ok(self.seen_missing(fact.number, now)),
             FactState::Foreign(why) => Err(Rejection::PaymentMismatch(why)),
         }
@@ -207,14 +246,14 @@ impl Order {
             ) if *first == number => vec![],
             // Another attempt was paid as well, while the first money is being settled.
             (OrderStatus::Pending, Stage::Settling { .. } | Stage::Releasing { capture: Some(_), .. }) => {
-                vec![Event::LateMoney { number, capture: capture.clone(), at: now }]
+                self.late_money(number, capture, self.status, now)
             }
             (OrderStatus::Pending, _) => {
                 vec![Event::SettlingBegun { capture: Some((number, capture.clone())) }]
             }
-            // Money after the cancellation, or a second time: kept in the ledger as due to go back.
+            // Money after the cancellation, or a second time.
             (OrderStatus::Cancelled | OrderStatus::Paid | OrderStatus::Completed, _) => {
-                vec![Event::LateMoney { number, capture: capture.clone(), at: now }]
+                self.late_money(number, capture, self.status, now)
             }
         }
     }
@@ -234,15 +273,22 @@ impl Order {
         }
     }
 
-    fn seen_closed(&self, number: OutTradeNo) -> Vec<Event> {
-        if !self.is_live(number) {
-            return vec![];
+    fn seen_closed(&self, number: OutTradeNo, state: &PaymentState, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        match state {
+            PaymentState::Begun | PaymentState::Created { .. } => {}
+            PaymentState::Refused { .. } | PaymentState::Closed => return Ok(vec![]),
+            // WeChat never closes what is paid: one of the two facts is wrong, and a person has to look.
+            PaymentState::Paid { .. } | PaymentState::PaidLate { .. } => {
+                return Err(Rejection::PaymentMismatch("closed, and it was paid"));
+            }
         }
-        match &self.stage {
-            Stage::Closing { why, .. } => vec![Event::ReleaseBegun { why: *why }],
-            Stage::Payable { .. } | Stage::Creating => vec![Event::ReleaseBegun { why: CancelReason::Expired }],
+        Ok(match &self.stage {
+            Stage::Closing { then, .. } => vec![payment_over(*then, number, now)],
+            Stage::Payable { .. } | Stage::Creating => {
+                vec![Event::ReleaseBegun { why: CancelReason::Expired, at: now }]
+            }
             _ => vec![],
-        }
+        })
     }
 
     /// WeChat does not know the number. That frees the seats only once no create call can arrive any more.
@@ -252,7 +298,9 @@ impl Order {
         }
         match &self.stage {
             Stage::Payable { polling: true, .. } => vec![Event::PollEnded],
-            Stage::Closing { why, .. } if self.create_window_is_over(now) => vec![Event::ReleaseBegun { why: *why }],
+            Stage::Closing { then, .. } if self.create_window_is_over(now) => {
+                vec![payment_over(*then, number, now)]
+            }
             Stage::Closing { .. } => vec![self.step_failed(now)],
             _ => vec![],
         }
@@ -262,28 +310,39 @@ impl Order {
         self.create_called_at.is_none_or(|at| now >= at.plus_seconds(CREATE_WINDOW_SECONDS))
     }
 
-    fn cancel(&self) -> Result<Vec<Event>, Rejection> {
+    fn cancel(&self, now: Timestamp) -> Result<Vec<Event>, Rejection> {
         let why = CancelReason::Traveller;
         match (&self.status, &self.stage) {
             (OrderStatus::Paid | OrderStatus::Completed, _) | (OrderStatus::Pending, Stage::Settling { .. }) => {
                 Err(Rejection::OrderPaid)
             }
             (OrderStatus::Cancelled, _) => Ok(vec![]),
-            (OrderStatus::Pending, Stage::Open) => Ok(vec![Event::ReleaseBegun { why }]),
+            (OrderStatus::Pending, Stage::Open) => Ok(vec![Event::ReleaseBegun { why, at: now }]),
             (OrderStatus::Pending, Stage::Extending { .. } | Stage::Creating | Stage::Payable { .. }) => {
-                Ok(vec![self.end_payment(why)])
+                Ok(vec![self.end_payment(why, now)])
             }
             (OrderStatus::Pending, Stage::Closing { .. } | Stage::Releasing { .. }) => Ok(vec![]),
             (
                 OrderStatus::Pending,
-                Stage::Placing { .. } | Stage::Undoing { .. } | Stage::Refused { .. } | Stage::Done,
+                Stage::Placing { .. }
+                | Stage::Undoing { .. }
+                | Stage::Refused { .. }
+                | Stage::Seeking { .. }
+                | Stage::Reviving { .. }
+                | Stage::GivingBack { .. }
+                | Stage::Refunding { .. }
+                | Stage::Done,
             ) => Err(Rejection::OrderNotFound),
         }
     }
 
     /// Ends the live payment: at WeChat, if it can have heard of it, else here.
-    fn end_payment(&self, why: CancelReason) -> Event {
-        if self.create_called_at.is_some() { Event::ClosingBegun { why } } else { Event::ReleaseBegun { why } }
+    fn end_payment(&self, why: CancelReason, now: Timestamp) -> Event {
+        if self.create_called_at.is_some() {
+            Event::ClosingBegun { then: AfterClose::Cancel(why) }
+        } else {
+            Event::ReleaseBegun { why, at: now }
+        }
     }
 
     fn wake(&self, now: Timestamp) -> Vec<Event> {
@@ -298,17 +357,21 @@ impl Order {
                 if self.payments.is_empty() {
                     events.push(Event::Cancelled { at: now, why: CancelReason::Expired });
                 } else {
-                    events.push(Event::ReleaseBegun { why: CancelReason::Expired });
+                    events.push(Event::ReleaseBegun { why: CancelReason::Expired, at: now });
                 }
             }
             Stage::Extending { .. } | Stage::Creating | Stage::Payable { .. } if self.payment_is_over(now) => {
-                events.push(self.end_payment(CancelReason::Expired));
+                events.push(self.end_payment(CancelReason::Expired, now));
             }
             Stage::Payable { polls, polling: false } if !waiting => {
                 let due = self.live_payment().and_then(|payment| poll_at(payment.begun_at, *polls));
                 if due.is_some_and(|at| now >= at) {
                     events.push(Event::PollBegun);
                 }
+            }
+            Stage::Done => {
+                let due = self.refund_plan().filter(|(at, ..)| now >= *at);
+                events.extend(due.map(|(_, number, step)| Event::RefundStepBegun { number, step, at: now }));
             }
             _ => {}
         }
@@ -323,17 +386,24 @@ impl Order {
         self.payment(number).is_some_and(|payment| payment.state.is_alive())
     }
 
-    fn step_failed(&self, now: Timestamp) -> Event {
+    pub(super) fn call_failed(&self, why: CallFailure, now: Timestamp) -> Event {
+        match why {
+            CallFailure::NoAnswer => self.step_failed(now),
+            CallFailure::Distrusted => Event::StepFailed { retry_at: now.plus_seconds(DISTRUST_PAUSE_SECONDS) },
+        }
+    }
+
+    pub(super) fn step_failed(&self, now: Timestamp) -> Event {
         let pause = RETRY_FIRST_MS << self.failures.min(6);
         Event::StepFailed { retry_at: now.plus_ms(pause.min(RETRY_LONGEST_MS)) }
     }
 
-    /// One ticket per passenger and journey (R-TICKET-01).
-    fn issue(&self, now: Timestamp) -> Vec<Ticket> {
+    /// One ticket per passenger and journey (R-TICKET-01). `seats` are those of each item.
+    pub(super) fn issue<'a>(&self, seats: impl Iterator<Item = &'a [Box<str>]>, now: Timestamp) -> Vec<Ticket> {
         let mut tickets = Vec::with_capacity(self.items.len() * self.draft.passengers.len());
-        for item in &self.items {
+        for (item, seats) in self.items.iter().zip(seats) {
             let Stretch { board, alight } = item.stretch;
-            for (passenger, seat) in item.seats.iter().enumerate() {
+            for (passenger, seat) in seats.iter().enumerate() {
                 let number = tickets.len() as u16 + 1;
                 tickets.push(Ticket {
                     id: TicketId { order: self.id(), number },
@@ -367,6 +437,14 @@ fn of_item(item: usize, failure: &StepFailure) -> StepFailure {
             StepFailure::Refused(Rejection::field(format!("items[{item}].{field}"), message.clone()))
         }
         other => other.clone(),
+    }
+}
+
+/// Nobody can pay it any more.
+fn payment_over(then: AfterClose, number: OutTradeNo, now: Timestamp) -> Event {
+    match then {
+        AfterClose::Cancel(why) => Event::ReleaseBegun { why, at: now },
+        AfterClose::Stay => Event::PaymentEnded { number, at: now },
     }
 }
 

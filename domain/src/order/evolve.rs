@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use super::command::{CloseNext, Event, StepFailure};
-use super::{CloseStep, LedgerEntry, LedgerKind, Order, OrderStatus, Payment, PaymentState, Stage};
-use crate::ids::OutTradeNo;
+use super::{
+    AfterClose, CloseStep, LedgerEntry, LedgerKind, Order, OrderStatus, Payment, PaymentState, Refund, RefundState,
+    RefundStep, SeatWish, Seats, Stage,
+};
+use crate::ids::{OutRefundNo, OutTradeNo};
+use crate::money::Money;
+use crate::time::Timestamp;
 
 impl Order {
     pub fn evolve(&mut self, event: &Event) {
@@ -31,6 +36,7 @@ impl Order {
                     time_expire: terms.time_expire,
                     hold_expires_at: terms.hold_expires_at,
                     begun_at: *at,
+                    ended_at: None,
                     state: PaymentState::Begun,
                 });
                 self.lock_expires_at = terms.time_expire;
@@ -74,74 +80,136 @@ impl Order {
                     self.advance_to(Stage::Payable { polls, polling: false });
                 }
             }
-            Event::ClosingBegun { why } => {
-                self.advance_to(Stage::Closing { why: *why, step: CloseStep::QueryFirst });
+            Event::ClosingBegun { then } => {
+                self.advance_to(Stage::Closing { then: *then, step: CloseStep::QueryFirst });
             }
             Event::CloseStepped { step } => {
-                if let Stage::Closing { why, .. } = self.stage {
+                if let Stage::Closing { then, .. } = self.stage {
                     let step = match step {
                         CloseNext::Close | CloseNext::Restart => CloseStep::Close,
                         CloseNext::QueryAgain => CloseStep::QueryAgain,
                     };
-                    self.stage = Stage::Closing { why, step };
+                    self.stage = Stage::Closing { then, step };
                 }
             }
-            Event::ReleaseBegun { why } => {
-                let capture = match &self.stage {
-                    Stage::Settling { capture, .. } => capture.clone(),
-                    _ => None,
+            Event::PaymentEnded { number, at } => {
+                self.end_payments(*at);
+                self.set_payment(*number, PaymentState::Closed);
+                self.finish();
+            }
+            Event::ReleaseBegun { why, at } => {
+                let (capture, confirmed) = match &self.stage {
+                    Stage::Settling { capture, next } => (capture.clone(), *next),
+                    _ => (None, 0),
                 };
-                self.advance_to(Stage::Releasing { why: *why, next: 0, capture });
-            }
-            Event::HoldReleased => {
-                if let Stage::Releasing { why, next, capture } = &self.stage {
-                    let (why, next, capture) = (*why, next + 1, capture.clone());
-                    self.advance_to(Stage::Releasing { why, next, capture });
+                if capture.is_none() {
+                    self.end_payments(*at);
                 }
+                self.advance_to(Stage::Releasing { why: *why, next: 0, confirmed, capture });
             }
+            Event::HoldReleased => self.hold_released(),
             Event::SettlingBegun { capture } => {
                 self.advance_to(Stage::Settling { capture: capture.clone(), next: 0 });
             }
             Event::HoldConfirmed => {
-                if let Stage::Settling { capture, next } = &self.stage {
-                    let (capture, next) = (capture.clone(), next + 1);
-                    self.advance_to(Stage::Settling { capture, next });
-                }
+                let next = match &self.stage {
+                    Stage::Settling { capture, next } => Stage::Settling { capture: capture.clone(), next: next + 1 },
+                    Stage::Reviving { number, found, next } => {
+                        Stage::Reviving { number: *number, found: found.clone(), next: next + 1 }
+                    }
+                    _ => return,
+                };
+                self.advance_to(next);
             }
             Event::Paid { at, capture, tickets } => {
                 if let Some((number, capture)) = capture {
                     let transaction_id = capture.transaction_id.clone();
                     self.set_payment(*number, PaymentState::Paid { transaction_id });
-                    self.ledger.push(LedgerEntry {
-                        kind: LedgerKind::Captured,
-                        payment: *number,
-                        amount: capture.amount,
-                        at: *at,
-                    });
+                    self.book(LedgerKind::Captured, *number, None, capture.amount, *at);
                 }
                 self.tickets.clone_from(tickets);
                 self.status = OrderStatus::Paid;
                 self.paid_at = Some(*at);
-                self.advance_to(Stage::Done);
+                self.finish();
             }
             Event::Cancelled { at, why } => {
                 for payment in self.payments.iter_mut().filter(|payment| payment.state.is_alive()) {
-                    payment.reach(PaymentState::Closed);
+                    payment.set(PaymentState::Closed);
                 }
                 self.status = OrderStatus::Cancelled;
                 self.cancelled = Some((*at, *why));
-                self.advance_to(Stage::Done);
+                self.finish();
             }
             Event::LateMoney { number, capture, at } => {
                 let transaction_id = capture.transaction_id.clone();
-                self.set_payment(*number, PaymentState::PaidLate { transaction_id });
-                for kind in [LedgerKind::Captured, LedgerKind::RefundDue] {
-                    self.ledger.push(LedgerEntry { kind, payment: *number, amount: capture.amount, at: *at });
+                self.set_payment(*number, PaymentState::PaidLate { transaction_id, paid_at: capture.paid_at });
+                self.book(LedgerKind::Captured, *number, None, capture.amount, *at);
+                self.book(LedgerKind::RefundDue, *number, None, capture.amount, *at);
+                // The payment that was being ended at WeChat has been paid.
+                if matches!(self.stage, Stage::Closing { then: AfterClose::Stay, .. }) {
+                    self.finish();
                 }
             }
+            Event::SeekingBegun { number, expires_at, payable } => {
+                self.seat_epoch += 1;
+                let (number, expires_at, payable) = (*number, *expires_at, *payable);
+                self.advance_to(Stage::Seeking { number, found: Vec::new(), equal: false, expires_at, payable });
+            }
+            Event::SeatsFound { seats } => self.seats_found(seats),
+            Event::EqualSought { .. } => {
+                if let Stage::Seeking { equal, .. } = &mut self.stage {
+                    *equal = true;
+                }
+            }
+            Event::GivingBackBegun { confirmed } => {
+                if let Stage::Seeking { found, .. } | Stage::Reviving { found, .. } = &mut self.stage {
+                    let found = std::mem::take(found);
+                    self.advance_to(Stage::GivingBack { next: 0, found, confirmed: *confirmed });
+                }
+            }
+            Event::SeekingEnded => self.finish(),
+            Event::Revived { number, seats, tickets, at } => {
+                for (item, seats) in self.items.iter_mut().zip(seats) {
+                    item.seats.clone_from(seats);
+                    if let SeatWish::Chosen(chosen) = &mut item.wish {
+                        chosen.clone_from(seats);
+                    }
+                }
+                self.revive_payment(*number, *at);
+                self.tickets.clone_from(tickets);
+                self.status = OrderStatus::Paid;
+                self.paid_at = Some(*at);
+                self.cancelled = None;
+                self.finish();
+            }
+            Event::RefundDue { refund } => self.refunds.push(refund.clone()),
+            Event::RefundStepBegun { number, step, at } => {
+                if let (RefundStep::Ask, Some(refund)) = (step, self.refund_mut(*number)) {
+                    refund.asked_at = Some(*at);
+                }
+                self.advance_to(Stage::Refunding { number: *number, step: *step });
+            }
+            Event::RefundBegun { number, body, at } => {
+                if let Some(refund) = self.refund_mut(*number) {
+                    refund.body = body.clone();
+                    refund.begun_at = Some(*at);
+                    refund.asked_at = Some(*at);
+                    refund.state = RefundState::Begun;
+                }
+                self.advance_to(Stage::Refunding { number: *number, step: RefundStep::Call });
+            }
+            Event::RefundUnknown { number } => {
+                self.advance_to(Stage::Refunding { number: *number, step: RefundStep::Call });
+            }
+            Event::RefundStepEnded => self.finish(),
+            Event::RefundMoved { number, state } => self.refund_moved(*number, state),
             Event::StepFailed { retry_at } => {
                 self.retry_at = Some(*retry_at);
                 self.failures = self.failures.saturating_add(1);
+                // Nobody knows whether the call arrived: it is asked about before it is repeated (wechat.md R9).
+                if let Stage::Refunding { step: step @ RefundStep::Call, .. } = &mut self.stage {
+                    *step = RefundStep::Ask;
+                }
             }
             Event::RetryDue => self.retry_at = None,
             Event::Scanned(outcome) => self.apply_scan(outcome),
@@ -157,6 +225,86 @@ impl Order {
         self.stage = stage;
         self.retry_at = None;
         self.failures = 0;
+    }
+
+    /// Nothing is left to be done, but that no other payment may be made of a paid order.
+    fn finish(&mut self) {
+        let other = self.status != OrderStatus::Pending && self.live_payment().is_some();
+        let closing = Stage::Closing { then: AfterClose::Stay, step: CloseStep::QueryFirst };
+        self.advance_to(if other { closing } else { Stage::Done });
+    }
+
+    fn hold_released(&mut self) {
+        let after = match &self.stage {
+            Stage::Releasing { why, next, confirmed, capture } => {
+                Stage::Releasing { why: *why, next: next + 1, confirmed: *confirmed, capture: capture.clone() }
+            }
+            Stage::GivingBack { next, found, confirmed } => {
+                Stage::GivingBack { next: next + 1, found: found.clone(), confirmed: *confirmed }
+            }
+            _ => return,
+        };
+        self.advance_to(after);
+    }
+
+    fn seats_found(&mut self, seats: &Seats) {
+        let Stage::Seeking { number, found, expires_at, payable, .. } = &mut self.stage else { return };
+        let (number, expires_at, payable, mut found) = (*number, *expires_at, *payable, std::mem::take(found));
+        found.push(seats.clone());
+        let all = found.len() == self.items.len();
+        self.advance_to(if all {
+            Stage::Reviving { number, found, next: 0 }
+        } else {
+            Stage::Seeking { number, found, equal: false, expires_at, payable }
+        });
+    }
+
+    fn revive_payment(&mut self, number: OutTradeNo, at: Timestamp) {
+        let Some(payment) = self.payments.iter_mut().find(|payment| payment.number == number) else { return };
+        if let PaymentState::PaidLate { transaction_id, .. } = &payment.state {
+            let (transaction_id, total) = (transaction_id.clone(), payment.total);
+            payment.set(PaymentState::Paid { transaction_id });
+            self.book(LedgerKind::RefundDue, number, None, total.negated(), at);
+        }
+    }
+
+    fn refund_moved(&mut self, number: OutRefundNo, state: &RefundState) {
+        let Some(refund) = self.refund_mut(number) else { return };
+        refund.state = state.clone();
+        // Only what WeChat refused may be called again.
+        if !matches!(state, RefundState::Refused { .. }) {
+            refund.body = Arc::default();
+        }
+        let (payment, amount) = (refund.payment, refund.amount);
+        if let RefundState::Succeeded { at, .. } = state {
+            self.book(LedgerKind::RefundDue, payment, Some(number), amount.negated(), *at);
+            self.book(LedgerKind::Refunded, payment, Some(number), amount, *at);
+        }
+        if matches!(&self.stage, Stage::Refunding { number: current, .. } if *current == number) {
+            self.finish();
+        }
+    }
+
+    fn book(
+        &mut self,
+        kind: LedgerKind,
+        payment: OutTradeNo,
+        refund: Option<OutRefundNo>,
+        amount: Money,
+        at: Timestamp,
+    ) {
+        self.ledger.push(LedgerEntry { kind, payment, refund, amount, at });
+    }
+
+    /// From `at` on nobody can pay any more.
+    fn end_payments(&mut self, at: Timestamp) {
+        for payment in self.payments.iter_mut().filter(|payment| payment.state.is_alive()) {
+            payment.ended_at = Some(at);
+        }
+    }
+
+    fn refund_mut(&mut self, number: OutRefundNo) -> Option<&mut Refund> {
+        self.refunds.iter_mut().find(|refund| refund.number == number)
     }
 
     fn undo(&mut self, failure: StepFailure) {
@@ -176,15 +324,7 @@ impl Order {
 
     fn set_payment(&mut self, number: OutTradeNo, state: PaymentState) {
         if let Some(payment) = self.payments.iter_mut().find(|payment| payment.number == number) {
-            payment.reach(state);
+            payment.set(state);
         }
-    }
-}
-
-impl Payment {
-    /// Whatever follows on the beginning, the create call is not made again: nobody needs its body, here or in the row.
-    fn reach(&mut self, state: PaymentState) {
-        self.state = state;
-        self.body = Arc::default();
     }
 }

@@ -13,13 +13,20 @@
 //! after [`CALL_TIMEOUT_SECONDS_MAX`]; a departure gets an order's messages in the order in which they were sent, also
 //! those sent before and after the order's actor was rebuilt.
 //!
-//! Absent on purpose: refunds, changes, packages, promotions. Late money is recorded as a refund due; nothing is lost,
-//! but the seats are not sought again yet.
+//! The parts: [`command`] what can be told and what then happened; `decide` the checks; `late` money that comes after
+//! the end; `refund` money that goes back; `redeem` scans; `evolve` the only mutation; [`rows`] how it is stored.
+//!
+//! Absent on purpose: refunds that a traveller asks for, changes, packages, promotions.
 
 mod command;
 mod decide;
+mod draft;
 mod evolve;
+mod late;
+mod ledger;
+mod payment;
 mod redeem;
+mod refund;
 pub mod rows;
 mod terms;
 #[cfg(test)]
@@ -30,18 +37,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use command::{CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
+pub use command::{CallFailure, CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
 pub use decide::CALL_TIMEOUT_SECONDS_MAX;
+pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SealedDocument, SeatWish};
+pub use ledger::{Balance, LedgerEntry, LedgerKind};
+pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState};
 pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
+pub use refund::{
+    KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundReason, RefundState, RefundStatus, RefundStep,
+    RefundTerms,
+};
 pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
-use crate::departure::Stretch;
-use crate::ids::{
-    DepartureId, HoldId, OperatorCode, OrderId, OutTradeNo, PortCode, RouteCode, SeatClassCode, TravellerId,
-};
+use crate::ids::{HoldId, OrderId, OutRefundNo, OutTradeNo, TravellerId};
 use crate::money::{Currency, Money};
-use crate::party::PassengerType;
 use crate::ticket::Ticket;
 use crate::time::Timestamp;
 
@@ -110,209 +120,6 @@ impl std::str::FromStr for CancelReason {
     }
 }
 
-/// Who to reach about the order.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Contact {
-    pub name: Box<str>,
-    pub phone: Box<str>,
-    pub email: Option<Box<str>>,
-}
-
-/// A travel document, sealed before it came here: nothing behind this point ever sees the number (rule 8).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SealedDocument {
-    pub kind: Box<str>,
-    pub key_version: u32,
-    pub ciphertext: Box<[u8]>,
-    /// Last characters in clear, the rest starred.
-    pub mask: Box<str>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Passenger {
-    pub name: Box<str>,
-    pub kind: PassengerType,
-    pub document: Option<SealedDocument>,
-}
-
-/// Seats as the traveller asked for them.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum SeatWish {
-    /// Any seats, together where possible; as many as there are passengers.
-    Any,
-    /// These, by their labels.
-    Chosen(Vec<Box<str>>),
-}
-
-/// A journey of the order. Every journey seats every passenger.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Item {
-    pub departure: DepartureId,
-    pub route: RouteCode,
-    pub operator: OperatorCode,
-    pub class: SeatClassCode,
-    pub stretch: Stretch,
-    pub board_port: PortCode,
-    pub alight_port: PortCode,
-    /// From the stop where the party boards.
-    pub departs_at: Timestamp,
-    /// At the stop where the party leaves.
-    pub arrives_at: Timestamp,
-    pub wish: SeatWish,
-    /// Labels of the held seats, in the order of the passengers; empty until the departure has answered.
-    pub seats: Vec<Box<str>>,
-}
-
-/// One explained line of the price (R-PRICE-01).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PriceLine {
-    /// Index of the item.
-    pub item: u16,
-    pub kind: PassengerType,
-    pub class: SeatClassCode,
-    pub count: u16,
-    pub unit_minor: i64,
-    pub discount_minor: i64,
-    pub total_minor: i64,
-    /// Which fare and tier applied.
-    pub explanation: Box<str>,
-}
-
-/// The price at the time of the order; never computed again.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Price {
-    pub total: Money,
-    pub lines: Vec<PriceLine>,
-}
-
-/// A wish for an order, checked and priced, with its id. The machine starts from it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Draft {
-    pub id: OrderId,
-    pub traveller: TravellerId,
-    pub idempotency_key: Box<str>,
-    /// SHA-256 of the request, to tell a repetition from another request with the same key.
-    pub body_hash: [u8; 32],
-    pub locale: Box<str>,
-    pub contact: Contact,
-    pub passengers: Vec<Passenger>,
-    /// Sorted by departure, so that orders that meet take their seats in one order (rule 5). They become the order's
-    /// own: of an order's details they are not there any more.
-    pub items: Vec<Item>,
-    pub price: Price,
-    /// How long the seats are held for payment.
-    pub lock_seconds: u32,
-}
-
-/// Where a payment at WeChat stands.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum PaymentState {
-    /// Recorded with its exact body; seats are being kept longer, or the call is under way or will be repeated.
-    Begun,
-    /// WeChat knows it; the traveller can pay.
-    Created {
-        prepay_id: Box<str>,
-        nonce: Box<str>,
-        signed_at_seconds: i64,
-    },
-    /// WeChat refused to create it.
-    Refused {
-        code: Box<str>,
-    },
-    /// Closed at WeChat, confirmed by a query.
-    Closed,
-    Paid {
-        transaction_id: Box<str>,
-    },
-    /// Paid after the order was cancelled, or a second time: the money is to go back.
-    PaidLate {
-        transaction_id: Box<str>,
-    },
-}
-
-impl PaymentState {
-    /// Whether the traveller may still be able to pay it.
-    pub fn is_alive(&self) -> bool {
-        matches!(self, PaymentState::Begun | PaymentState::Created { .. })
-    }
-}
-
-/// One attempt to be paid. At most one is alive (wechat.md R1).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Payment {
-    pub number: OutTradeNo,
-    pub total: Money,
-    /// The exact body of the create call; a repetition sends the same bytes. Empty once there is nothing to repeat.
-    pub body: Arc<[u8]>,
-    /// The last moment at which WeChat lets the traveller pay.
-    pub time_expire: Timestamp,
-    /// Until when the departures keep the seats; past it, an unconfirmed close is an alarm.
-    pub hold_expires_at: Timestamp,
-    pub begun_at: Timestamp,
-    pub state: PaymentState,
-}
-
-/// Money that WeChat says it has captured.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Capture {
-    pub transaction_id: Box<str>,
-    pub amount: Money,
-}
-
-/// What WeChat says about a payment, whoever brought it: callback, query or bill (wechat.md R5).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PaymentFact {
-    pub number: OutTradeNo,
-    pub state: FactState,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum FactState {
-    /// Paid; also when part of it has been refunded since.
-    Paid(Capture),
-    NotPaid,
-    Closed,
-    /// WeChat does not know the number.
-    NotFound,
-    /// Under our number, and about somebody else's money: another merchant or appid (R-PAY-06). Says what differs.
-    Foreign(&'static str),
-}
-
-/// Kinds of money moves. The ledger is append-only; balances are sums over it (R-PAY-09).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum LedgerKind {
-    Captured,
-    RefundDue,
-}
-
-impl LedgerKind {
-    pub const fn code(self) -> &'static str {
-        match self {
-            LedgerKind::Captured => "captured",
-            LedgerKind::RefundDue => "refund_due",
-        }
-    }
-}
-
-impl std::str::FromStr for LedgerKind {
-    type Err = crate::ids::InvalidId;
-
-    fn from_str(text: &str) -> Result<LedgerKind, Self::Err> {
-        [LedgerKind::Captured, LedgerKind::RefundDue]
-            .into_iter()
-            .find(|kind| kind.code() == text)
-            .ok_or(crate::ids::InvalidId("ledger kind"))
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LedgerEntry {
-    pub kind: LedgerKind,
-    pub payment: OutTradeNo,
-    pub amount: Money,
-    pub at: Timestamp,
-}
-
 /// What the order is doing. Between two durable events this is memory only: after a restart it is derived from the
 /// rows, and every step that was under way is done again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -328,11 +135,22 @@ pub(crate) enum Stage {
     /// The traveller can pay. `polls` have been made; `polling` while one is under way.
     Payable { polls: u32, polling: bool },
     /// Ending the payment at WeChat before the seats are freed: query, close, query (wechat.md R3).
-    Closing { why: CancelReason, step: CloseStep },
-    /// No payment is alive: giving the seats back. With a `capture`, money came but a departure refused the seats.
-    Releasing { why: CancelReason, next: usize, capture: Option<(OutTradeNo, Capture)> },
+    Closing { then: AfterClose, step: CloseStep },
+    /// No payment is alive: giving the seats back. With a `capture`, money came but a departure refused the seats
+    /// after others had confirmed the first `confirmed`.
+    Releasing { why: CancelReason, next: usize, confirmed: usize, capture: Option<(OutTradeNo, Capture)> },
     /// Money is there, or none is needed: departures confirm the seats.
     Settling { capture: Option<(OutTradeNo, Capture)>, next: usize },
+    /// Late money seeks seats: those that the order had, or with `equal` any like them. `found` are those of the items
+    /// before the one being asked for.
+    Seeking { number: OutTradeNo, found: Vec<Seats>, equal: bool, expires_at: Timestamp, payable: bool },
+    /// Late money has found seats for all items: departures confirm them.
+    Reviving { number: OutTradeNo, found: Vec<Seats>, next: usize },
+    /// Late money has not found seats for all items: what was found is given back, of which the first
+    /// `confirmed` items are sold already.
+    GivingBack { next: usize, found: Vec<Seats>, confirmed: usize },
+    /// Paid, completed or cancelled, and money is on its way back.
+    Refunding { number: OutRefundNo, step: RefundStep },
     /// Paid, completed or cancelled.
     Done,
     // Never laid aside, so that a refusal need not be readable. They stand last, because serde counts skipped variants
@@ -343,6 +161,18 @@ pub(crate) enum Stage {
     /// Refused, and nothing is held. The order never existed.
     #[serde(skip)]
     Refused { failure: StepFailure },
+}
+
+/// Labels of an item's seats, in the order of the passengers.
+pub(crate) type Seats = Vec<Box<str>>;
+
+/// What ending a payment at WeChat is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum AfterClose {
+    /// The order ends with it.
+    Cancel(CancelReason),
+    /// The order has been paid by another attempt: nobody shall pay this one too.
+    Stay,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -363,7 +193,10 @@ pub struct Order {
     /// The end of the first lock; the cap counts from it.
     pub(crate) first_lock_expires_at: Timestamp,
     pub(crate) lock_expires_at: Timestamp,
+    /// Epoch of the order's holds: it counts how often the order has sought its seats.
+    pub(crate) seat_epoch: u32,
     pub(crate) payments: Vec<Payment>,
+    pub(crate) refunds: Vec<Refund>,
     pub(crate) tickets: Vec<Ticket>,
     pub(crate) ledger: Vec<LedgerEntry>,
     pub(crate) paid_at: Option<Timestamp>,
@@ -390,7 +223,9 @@ impl Order {
             created_at: now,
             first_lock_expires_at: lock_expires_at,
             lock_expires_at,
+            seat_epoch: FIRST_EPOCH,
             payments: Vec::new(),
+            refunds: Vec::new(),
             tickets: Vec::new(),
             ledger: Vec::new(),
             paid_at: None,
@@ -453,8 +288,17 @@ impl Order {
         &self.tickets
     }
 
+    pub fn refunds(&self) -> &[Refund] {
+        &self.refunds
+    }
+
     pub fn ledger(&self) -> &[LedgerEntry] {
         &self.ledger
+    }
+
+    /// What the ledger adds up to.
+    pub fn balance(&self) -> Balance {
+        Balance::of(&self.ledger)
     }
 
     pub fn total(&self) -> Money {
@@ -490,7 +334,14 @@ impl Order {
 
     /// Whether the actor may sleep as far as the order is concerned: no step is under way and no deadline is near.
     pub fn is_settled(&self) -> bool {
-        matches!(self.stage, Stage::Done)
+        matches!(self.stage, Stage::Done) && !self.refunds.iter().any(|refund| refund.state.is_outstanding())
+    }
+
+    /// Not pending any more, and something is left to be done: whoever starts an engine has to load it (rule 14).
+    pub(crate) fn is_outstanding(&self) -> bool {
+        let refunding = self.refunds.iter().any(|refund| refund.state.is_outstanding());
+        let due = self.is_seeking() || refunding || self.live_payment().is_some();
+        self.status != OrderStatus::Pending && due
     }
 
     /// Money has come and the departures are confirming the seats.
@@ -505,7 +356,7 @@ impl Order {
 
     /// The order is being given up: its payment is being ended at WeChat, or its seats are being given back.
     pub fn is_ending(&self) -> bool {
-        matches!(self.stage, Stage::Closing { .. } | Stage::Releasing { .. })
+        matches!(self.stage, Stage::Closing { then: AfterClose::Cancel(_), .. } | Stage::Releasing { .. })
     }
 
     /// The payment that the traveller may still be able to pay.

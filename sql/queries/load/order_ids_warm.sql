@@ -2,6 +2,8 @@
 -- Tickets that have ended are of no use, though nobody may have marked them yet.
 SELECT order_id FROM orders WHERE status = 'pending'
 UNION
+SELECT order_id FROM orders WHERE outstanding
+UNION
 (
     SELECT order_id
     FROM tickets

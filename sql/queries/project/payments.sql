@@ -1,10 +1,11 @@
 INSERT INTO payments AS held (
     out_trade_no, order_id, version, state, total_minor, currency, request_body, time_expire, hold_expires_at,
-    begun_at, prepay_id, nonce, signed_at_seconds, refusal, transaction_id
+    begun_at, prepay_id, nonce, signed_at_seconds, refusal, transaction_id, paid_at, ended_at
 )
 SELECT * FROM unnest(
     $1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bytea[], $8::timestamptz[],
-    $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::text[]
+    $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::text[],
+    $16::timestamptz[], $17::timestamptz[]
 )
 ON CONFLICT (out_trade_no) DO UPDATE SET
     order_id = excluded.order_id, version = excluded.version, state = excluded.state,
@@ -12,5 +13,5 @@ ON CONFLICT (out_trade_no) DO UPDATE SET
     time_expire = excluded.time_expire, hold_expires_at = excluded.hold_expires_at,
     begun_at = excluded.begun_at, prepay_id = excluded.prepay_id, nonce = excluded.nonce,
     signed_at_seconds = excluded.signed_at_seconds, refusal = excluded.refusal,
-    transaction_id = excluded.transaction_id
+    transaction_id = excluded.transaction_id, paid_at = excluded.paid_at, ended_at = excluded.ended_at
 WHERE held.version < excluded.version

@@ -10,7 +10,7 @@ use deeptravel_domain::catalogue::rows::{
 use deeptravel_domain::identity::rows::IdentityRows;
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::order::rows::{
-    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, RedemptionRow, TicketRow,
+    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow,
 };
 use futures_util::{TryStreamExt, pin_mut};
 use tokio_postgres::IsolationLevel;
@@ -90,13 +90,15 @@ pub(super) async fn orders(client: &impl GenericClient, ids: &[String]) -> Resul
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(ORDERS_AT_ONCE) {
         let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
-        let (mut orders, payments, redemptions, ledger) = tokio::try_join!(
+        let (mut orders, payments, refunds, redemptions, ledger) = tokio::try_join!(
             Orders::load(client, ids),
             rows(client, sql!("load/payments.sql"), &parameters),
+            rows(client, sql!("load/refunds.sql"), &parameters),
             rows(client, sql!("load/redemptions.sql"), &parameters),
             rows(client, sql!("load/ledger_entries.sql"), &parameters),
         )?;
         orders.add(payments, |row: &PaymentRow| &row.order_id, |order| &mut order.payments);
+        orders.add(refunds, |row: &RefundRow| &row.order_id, |order| &mut order.refunds);
         orders.add(redemptions, |row: &RedemptionRow| &row.order_id, |order| &mut order.redemptions);
         orders.add(ledger, |row: &LedgerRow| &row.order_id, |order| &mut order.ledger);
         found.append(&mut orders.found);

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use self::load::{DeskRow, snapshot};
 use self::tables::{Upsert, upserts};
-use super::position::{JournalPosition, PositionError, advance_position};
+use super::position::{JournalPosition, PositionError, advance_position, outages_outside};
 use super::{Database, Lane, Session};
 
 /// The projected tables, for the process that holds `epoch`.
@@ -43,7 +43,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// `epoch` as [`claim_epoch`](super::claim_epoch) answered it for this journal.
+    /// `epoch` as [`claim_epoch`](super::claim_epoch) has taken it for this journal.
     pub fn new(database: Database, journal_id: Uuid, epoch: u64) -> Store {
         Store { database, journal_id, epoch, turn: tokio::sync::Mutex::new(()), in_doubt: Mutex::new(None) }
     }
@@ -70,10 +70,10 @@ impl Store {
     async fn try_project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), ProjectError> {
         let upserts = upserts(rows)?;
         let held = JournalPosition { journal_id: self.journal_id, position: from.0, epoch: self.epoch };
-        let job = move |session| async move { Ok(write(session, upserts, held, to).await) };
+        let job = move |session| async move { outages_outside(write(session, upserts, held, to).await) };
         match self.database.run(Lane::Projection, job).await {
-            Ok(Err(PositionError::Store(error))) | Err(error) => Err(ProjectError::Other(error.into())),
             Ok(result) => Ok(result?),
+            Err(error) => Err(ProjectError::Other(error.into())),
         }
     }
 }
@@ -180,7 +180,7 @@ impl ports::Store for Store {
     }
 
     /// After [`StoreError::Unavailable`] nobody knows whether the batch was committed. The next batch from the same
-    /// position, the same or a longer one, goes on from wherever this process has come; images are idempotent.
+    /// position, shorter or longer, goes on from wherever this process has come; images are idempotent.
     async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         let doubtful = self.take_doubt() == Some(from);
@@ -188,10 +188,13 @@ impl ports::Store for Store {
         if let Err(ProjectError::Moved { found, .. }) = result
             && doubtful
             && from < found
-            && found <= to
         {
             // Our epoch is in place, so it was this process that came so far.
-            result = if found == to { Ok(()) } else { self.try_project(rows, found, to).await };
+            result = if found >= to { Ok(()) } else { self.try_project(rows, found, to).await };
+            if found > to {
+                // This batch is shorter than the one that was committed: the next one meets the same.
+                self.set_doubt(to);
+            }
         }
         let error = match result {
             Ok(()) => return Ok(()),

@@ -1,12 +1,11 @@
 //! Rule 15: the server's wall clock jumps while it sells.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use deeptravel::embedded::{Cluster, DATABASE, Options};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::database::Database;
 use crate::history::{Purchase, patiently};
 use crate::server::{Server, World, run_seconds};
 use crate::shop::{Gate, Shop};
@@ -21,8 +20,7 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 const SELLERS: usize = 4;
 
 struct Stand {
-    _dir: tempfile::TempDir,
-    cluster: Arc<Cluster>,
+    database: Database,
     world: World,
     wall: Wall,
     shop: Shop,
@@ -31,13 +29,11 @@ struct Stand {
 
 impl Stand {
     async fn new() -> anyhow::Result<(Stand, Server)> {
-        let dir = tempfile::Builder::new().prefix("deeptravel-clock-").tempdir_in("/tmp")?;
-        let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
-        let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
-        let world = World::new(Some(cluster.url(DATABASE)))?;
-        let wall = Wall::new(dir.path())?;
+        let database = Database::start().await?;
+        let world = World::new(Some(database.url()))?;
+        let wall = Wall::new(database.dir.path())?;
         let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
-        let mut stand = Stand { _dir: dir, cluster, world, wall, shop, departures: Vec::new() };
+        let mut stand = Stand { database, world, wall, shop, departures: Vec::new() };
         let server = stand.start().await?;
         let day = jiff::Zoned::now().date().tomorrow()?.tomorrow()?;
         stand.departures = stand.shop.departures(day).await?;
@@ -91,14 +87,11 @@ impl Stand {
 
     /// Every hold that has ended, ended after its time, by engine time, and not much after.
     async fn assert_holds_ended_in_time(&self) -> anyhow::Result<()> {
-        let (client, connection) = self.cluster.connection(DATABASE).connect(tokio_postgres::NoTls).await?;
-        let driver = tokio::spawn(connection);
+        let client = self.database.connect().await?;
         let sql = "SELECT count(*), count(*) FILTER (WHERE ended_at < expires_at
                                                        OR ended_at > expires_at + $1 * interval '1 second')
                    FROM holds WHERE state IN ('expired', 'released')";
         let row = client.query_one(sql, &[&(f64::from(KEPT_SECONDS_MAX))]).await?;
-        drop(client);
-        driver.await??;
         let (ended, wrong): (i64, i64) = (row.get(0), row.get(1));
         assert!(ended > 0 && wrong == 0, "{wrong} of {ended} holds ended early or late");
         Ok(())

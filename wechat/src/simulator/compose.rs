@@ -45,6 +45,10 @@ impl Message {
     }
 }
 
+/// What API v2 posts about a refund; its `req_info` would be encrypted.
+const V2_XML: &str = "<xml><return_code>SUCCESS</return_code><appid><![CDATA[wx0]]></appid>\
+    <req_info><![CDATA[T87GAHG17TGAHG1TGHAHAHA1Y1CIOA9UGJH1GAHV871HAGAGQYQQPOOJMXNBCXBVNMNMAJAA]]></req_info></xml>";
+
 /// The signed headers and the body of one attempt, spoilt as `fault` says.
 pub(super) fn compose(
     simulator: &Simulator,
@@ -52,6 +56,9 @@ pub(super) fn compose(
     message: &Message,
     fault: &Fault,
 ) -> Result<(Headers, Vec<u8>), CryptoFailure> {
+    if fault.v2_xml {
+        return Ok((Vec::new(), V2_XML.into()));
+    }
     let mut content = message.content.clone();
     if let Some(tamper) = &fault.tamper {
         apply(tamper, &mut content);

@@ -13,7 +13,14 @@
 //! | `GET deliveries[?out_trade_no=…]` | every attempt: status, latency, headers and body as sent |
 //! | `POST clock/advance` | `{"seconds": n}`: business time moves forward |
 //! | `POST`, `GET settings` | [`super::settings::Settings`], every field optional |
-//! | `GET key` | `public_key_id` and `public_key_pem` of the simulator |
+//! | `GET requests` | the last 2,000 signed requests as they came: method, target, timestamp, nonce, body, signature |
+//! | `GET messages` | the subscribe messages that were accepted, oldest first |
+//! | `POST tokens/invalidate` | access tokens given out so far are worth nothing any more |
+//! | `GET key` | `public_key_id` and `public_key_pem` of the simulator, and its certificates |
+//! | `POST certificates` | `{"signs": true}`: one more certificate, which signs from now on if it is to |
+//! | `POST certificates/{serial}/sign` | that certificate signs from now on |
+//! | `DELETE certificates/{serial}` | no longer listed, unless it signs |
+//! | `POST merchant-keys` | `{"serial": …, "public_key_pem": …}`: accepts requests signed with one more key of the merchant |
 
 use std::borrow::Cow;
 use std::sync::PoisonError;
@@ -27,10 +34,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::Simulator;
 use super::faults::NewFaults;
 use super::refunds::{RefundStatus, SettleRefusal};
-use super::state::{PayRefusal, Reported};
+use super::transaction::{PayRefusal, Reported};
+use super::{Simulator, control_keys};
 
 /// Most seconds that the clock may be ahead: ten years.
 const MAX_OFFSET_SECONDS: i64 = 10 * 365 * 86_400;
@@ -52,7 +59,10 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .route("/deliveries", web::get().to(deliveries))
         .route("/clock/advance", web::post().to(advance))
         .service(web::resource("/settings").route(web::post().to(settings)).route(web::get().to(show_settings)))
-        .route("/key", web::get().to(key));
+        .route("/requests", web::get().to(requests))
+        .route("/messages", web::get().to(messages))
+        .route("/tokens/invalidate", web::post().to(invalidate_tokens))
+        .configure(control_keys::routes);
 }
 
 async fn transactions(simulator: Data<Simulator>) -> HttpResponse {
@@ -199,13 +209,21 @@ async fn show_settings(simulator: Data<Simulator>) -> HttpResponse {
     HttpResponse::Ok().json(simulator.settings())
 }
 
-/// The simulator's public key, for whoever configures a client by hand.
-async fn key(simulator: Data<Simulator>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "public_key_id": simulator.key_id, "public_key_pem": simulator.key_pem }))
+async fn requests(simulator: Data<Simulator>) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.last_requests())
+}
+
+async fn messages(simulator: Data<Simulator>) -> HttpResponse {
+    HttpResponse::Ok().json(simulator.mini().messages())
+}
+
+async fn invalidate_tokens(simulator: Data<Simulator>) -> HttpResponse {
+    simulator.mini().invalidate();
+    HttpResponse::NoContent().finish()
 }
 
 /// Reads a JSON object; an empty body is `{}`. Objects only: serde would take an empty array for one, too.
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     let body = if body.is_empty() { b"{}" } else { body };
     let object: Map<String, Value> = serde_json::from_slice(body).map_err(|error| bad_request(error.to_string()))?;
     T::deserialize(Value::Object(object)).map_err(|error| bad_request(error.to_string()))
@@ -214,13 +232,13 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 /// What the control plane does not do: `{"code", "message"}`.
 #[derive(Debug, thiserror::Error)]
 #[error("{code}: {message}")]
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     code: &'static str,
     message: Cow<'static, str>,
 }
 
-fn bad_request(message: impl Into<Cow<'static, str>>) -> Refusal {
+pub(super) fn bad_request(message: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal { status: StatusCode::BAD_REQUEST, code: "BAD_REQUEST", message: message.into() }
 }
 
@@ -228,7 +246,7 @@ fn conflict(code: &'static str, message: &'static str) -> Refusal {
     Refusal { status: StatusCode::CONFLICT, code, message: message.into() }
 }
 
-fn unknown(message: &'static str) -> Refusal {
+pub(super) fn unknown(message: &'static str) -> Refusal {
     Refusal { status: StatusCode::NOT_FOUND, code: "UNKNOWN", message: message.into() }
 }
 

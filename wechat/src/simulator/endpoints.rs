@@ -1,4 +1,4 @@
-//! WeChat's own addresses: create, query, close, and the mini program's login.
+//! WeChat's own addresses: create, query, close, and its certificates.
 
 use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -8,14 +8,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Simulator;
-use super::compose::apply;
+use super::compose::{apply, seal};
 use super::faults::{Endpoint, Fault};
 use super::jobs::Job;
 use super::server::{self, Answer, ApiError, Call};
 use super::settings::duration;
-use super::state::{Order, later};
+use super::transaction::{Order, later};
+use super::wire::rfc3339;
 use crate::config::is_loopback;
-use crate::crypto::random_nonce;
+use crate::crypto::CryptoFailure;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     // Resources, not bare routes: a wrong method is 405 and not 404.
@@ -25,7 +26,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(web::resource(by_number).route(web::get().to(query)))
         .service(web::resource("/v3/pay/transactions/id/{number}").route(web::get().to(query_by_id)))
         .service(web::resource(format!("{by_number}/close")).route(web::post().to(close)))
-        .service(web::resource("/sns/jscode2session").route(web::get().to(login)));
+        .service(web::resource("/v3/certificates").route(web::get().to(certificates)));
 }
 
 async fn create(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
@@ -36,7 +37,11 @@ async fn create(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -
         let order = read_order(&simulator, parsed)?;
         let now = simulator.now();
         let mut state = simulator.state();
-        let prepay_id = state.create(order, &simulator.settings(), now)?;
+        let settings = simulator.settings();
+        let prepay_id = state.create(order, &settings, now)?;
+        if settings.payer.is_on() {
+            simulator.wake.notify_one();
+        }
         if fault.pay_first && state.pay_honestly(&number, false, now).is_ok() {
             simulator.wake.notify_one();
         }
@@ -123,49 +128,33 @@ fn close_under(simulator: &Simulator, number: &str, fault: &Fault) -> Result<(),
     Ok(())
 }
 
-#[derive(Deserialize)]
-struct LoginQuery {
-    #[serde(default)]
-    appid: String,
-    #[serde(default)]
-    secret: String,
-    #[serde(default)]
-    js_code: String,
-    #[serde(default)]
-    grant_type: String,
-}
-
-/// Always 200 and `text/plain`, as the mini-program server API is. The code `demo-NAME` is openid `NAME`, as often as it
-/// is used.
-async fn login(simulator: Data<Simulator>, query: Query<LoginQuery>) -> HttpResponse {
-    let fault = simulator.fault(Endpoint::Login, &[]);
-    if let Some(response) = server::before(&fault).await {
-        return response;
-    }
-    let name = query.js_code.strip_prefix("demo-").filter(|name| is_openid(name));
-    let refused = match name {
-        _ if fault.errcode.is_some() => fault.errcode.map(|code| (code, "a fault")),
-        _ if query.appid != simulator.merchant.appid => Some((40013, "invalid appid")),
-        _ if query.secret != simulator.merchant.app_secret => Some((40125, "invalid appsecret")),
-        _ if query.grant_type != "authorization_code" => Some((40002, "invalid grant_type")),
-        None => Some((40029, "invalid code")),
-        Some(_) => None,
-    };
-    let body = match (refused, name) {
-        (None, Some(name)) => json!({ "openid": name, "session_key": random_nonce() }),
-        (refused, _) => {
-            let (code, message) = refused.unwrap_or((-1, "system error"));
-            json!({ "errcode": code, "errmsg": format!("{message}, rid: {}", random_nonce()) })
+/// The certificates that verify what we sign, encrypted under the API v3 key.
+async fn certificates(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    let call = Call { endpoint: Endpoint::Certificates, request: &request, body: &body, numbers: &[] };
+    server::serve(&simulator, call, |fault| {
+        if !simulator.settings().certificates {
+            return Err(ApiError::new(
+                404,
+                "RESOURCE_NOT_EXISTS",
+                "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥",
+            ));
         }
-    };
-    if let Some(response) = server::after(&fault).await {
-        return response;
-    }
-    HttpResponse::Ok().content_type("text/plain").body(body.to_string())
-}
-
-fn is_openid(name: &str) -> bool {
-    (1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        let (all, _) = simulator.platform.certificates();
+        let data: Result<Vec<Value>, CryptoFailure> = all
+            .iter()
+            .map(|certificate| {
+                Ok(json!({
+                    "serial_no": certificate.serial,
+                    "effective_time": rfc3339(certificate.effective),
+                    "expire_time": rfc3339(certificate.expires),
+                    "encrypt_certificate": seal(&simulator, "certificate", certificate.pem.as_bytes(), fault)?,
+                }))
+            })
+            .collect();
+        let data = data.map_err(|_| ApiError::new(500, "SYSTEM_ERROR", "系统异常，请稍后重试"))?;
+        Ok(Answer::Json(json!({ "data": data })))
+    })
+    .await
 }
 
 pub(super) fn read_json(body: &[u8]) -> Result<Value, ApiError> {

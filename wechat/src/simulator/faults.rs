@@ -161,6 +161,9 @@ pub(super) struct Fault {
     /// Notifications: the body comes a byte at a time with this gap, until the five seconds are over.
     pub(super) slow_body_ms: Option<u64>,
 
+    /// Notifications: the unsigned XML of API v2 instead, as for a refund that was made in the merchant's console.
+    pub(super) v2_xml: bool,
+
     /// Login, token and message: answer with this error number.
     pub(super) errcode: Option<i64>,
 }

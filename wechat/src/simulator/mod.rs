@@ -2,8 +2,11 @@
 //! key, sends encrypted notifications and repeats them, and misbehaves when told to.
 //!
 //! For development and tests, never under `serve`; it listens on loopback only. All state is in memory: to us it is the
-//! outside world. One merchant, JSAPI payments (create, query, close) and code2Session; refunds, bills and platform
-//! certificates come later.
+//! outside world. One merchant; JSAPI payments (create, query, close), refunds, platform certificates; of the
+//! mini-program server API code2Session, access tokens and subscribe messages. Bills come later.
+//!
+//! It shares the primitives of `crypto` with the client and nothing of the wire: what is signed, how it is written and
+//! what is read is here a second time, and `tests/independent.rs` holds both against a third implementation.
 //!
 //! Two clocks: signatures and their five-minute windows live on the wall clock, business (deadlines of transactions,
 //! when a notification is repeated) on the wall clock plus the offset that `/_sim/clock/advance` adds. So a test can
@@ -12,31 +15,41 @@
 mod chance;
 mod compose;
 mod control;
+mod control_keys;
 mod endpoints;
 mod faults;
 mod jobs;
+mod mini;
 mod notify;
+mod payer;
+mod platform;
 mod refund_endpoints;
 mod refunds;
+mod requests;
 mod server;
 mod settings;
 mod signing;
 mod state;
+mod transaction;
 mod wire;
 
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 
 use actix_web::dev::ServerHandle;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config;
-use crate::crypto::{ApiV3Key, SigningKey, VerifyingKey};
+use crate::crypto::{ApiV3Key, VerifyingKey};
 use faults::{Endpoint, Fault, Faults};
+use mini::Mini;
+use platform::Platform;
+use requests::Request;
 use settings::Settings;
 use state::State;
 
@@ -85,6 +98,10 @@ pub struct Running {
     pub public_key_id: String,
     /// Its public key, for the client's configuration.
     pub public_key_pem: String,
+    /// Serial of the platform certificate that it starts with.
+    pub certificate_serial: String,
+    /// That certificate, X.509 PEM.
+    pub certificate_pem: String,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -126,29 +143,42 @@ pub fn start(config: SimulatorConfig) -> io::Result<Running> {
     let listener = TcpListener::bind(config.listen)?;
     let addr = listener.local_addr()?;
     let simulator = Arc::new(Simulator::new(config)?);
-    let (public_key_id, public_key_pem) = (simulator.key_id.clone(), simulator.key_pem.clone());
+    let (public_key_id, public_key_pem) = (simulator.platform.key_id.clone(), simulator.platform.key_pem.clone());
+
+    let (certificates, certificate_serial) = simulator.platform.certificates();
+    let certificate_pem = certificates.first().map(|first| first.pem.clone()).unwrap_or_default();
 
     let (started, ready) = mpsc::channel();
     let thread = std::thread::Builder::new()
         .name("wechat-simulator".into())
         .spawn(move || server::run(simulator, listener, &started))?;
     let handle = ready.recv().map_err(|_| io::Error::other("the simulator's thread ended at once"))??;
-    Ok(Running { addr, public_key_id, public_key_pem, handle, thread: Some(thread) })
+    Ok(Running {
+        addr,
+        public_key_id,
+        public_key_pem,
+        certificate_serial,
+        certificate_pem,
+        handle,
+        thread: Some(thread),
+    })
 }
 
 /// What all handlers share.
 struct Simulator {
     merchant: Merchant,
-    merchant_key: VerifyingKey,
-    key: SigningKey,
-    key_id: String,
-    key_pem: String,
+    /// Verification keys of the merchant by certificate serial, in upper case.
+    merchant_keys: RwLock<HashMap<String, VerifyingKey>>,
+    platform: Platform,
     api_v3_key: ApiV3Key,
     /// Seconds by which business time is ahead of the wall clock.
     offset_seconds: AtomicI64,
     settings: Mutex<Settings>,
     state: Mutex<State>,
     faults: Mutex<Faults>,
+    /// The last signed requests.
+    requests: Mutex<VecDeque<Request>>,
+    mini: Mutex<Mini>,
     /// Wakes the notification worker when something became due or the clock moved.
     wake: tokio::sync::Notify,
     /// Tells that a notification was tried.
@@ -161,19 +191,18 @@ impl Simulator {
         let merchant_key = VerifyingKey::from_pem(&config.merchant.public_key_pem)
             .map_err(|error| invalid(format!("merchant.public_key_pem: {error}")))?;
         let api_v3_key = config::api_v3_key("api_v3_key", &config.api_v3_key).map_err(invalid)?;
-        let key = SigningKey::generate().map_err(io::Error::other)?;
-        let key_pem = key.public_pem().map_err(io::Error::other)?;
+        let serial = config.merchant.serial.to_ascii_uppercase();
         Ok(Self {
-            key_id: format!("PUB_KEY_ID_01{}{:016}", config.merchant.mchid, state::random_digits(16)),
+            platform: Platform::generate(&config.merchant.mchid)?,
             merchant: config.merchant,
-            merchant_key,
-            key,
-            key_pem,
+            merchant_keys: RwLock::new(HashMap::from([(serial, merchant_key)])),
             api_v3_key,
             offset_seconds: AtomicI64::new(0),
             settings: Mutex::new(settings),
             state: Mutex::new(State::default()),
             faults: Mutex::new(Faults::default()),
+            requests: Mutex::default(),
+            mini: Mutex::default(),
             wake: tokio::sync::Notify::new(),
             attempted: tokio::sync::Notify::new(),
         })
@@ -195,9 +224,18 @@ impl Simulator {
         self.faults().take(endpoint, numbers, seed)
     }
 
+    fn merchant_key(&self, serial: &str) -> Option<VerifyingKey> {
+        let keys = self.merchant_keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(&serial.to_ascii_uppercase()).cloned()
+    }
+
     /// Never held across an await.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mini(&self) -> MutexGuard<'_, Mini> {
+        self.mini.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {

@@ -14,7 +14,7 @@ use super::compose::{self, Message};
 use super::faults::{Endpoint, Fault};
 use super::refunds::RefundStatus;
 use super::settings::duration;
-use super::state::later;
+use super::transaction::later;
 
 /// Gaps between one attempt and the next, in seconds. WeChat's pages leave open whether its "15 times" counts the first
 /// attempt; here it does not.

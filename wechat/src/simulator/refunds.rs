@@ -8,7 +8,8 @@ use super::jobs::Job;
 use super::notify::{Pending, Subject};
 use super::server::ApiError;
 use super::settings::{Settings, duration};
-use super::state::{State, later, random_digits};
+use super::state::State;
+use super::transaction::{later, random_digits};
 use super::wire::{china_digits, rfc3339};
 
 /// Most refunds of one transaction.

@@ -16,7 +16,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use serde_json::{Value, json};
 
 use super::faults::{Endpoint, Fault};
-use super::{Simulator, control, endpoints, notify, refund_endpoints};
+use super::{Simulator, control, endpoints, mini, notify, refund_endpoints};
 
 /// WeChat closes idle connections after about this time.
 const KEEP_ALIVE: Duration = Duration::from_secs(8);
@@ -35,6 +35,7 @@ pub(super) fn run(simulator: Arc<Simulator>, listener: TcpListener, started: &mp
                 .app_data(PayloadConfig::new(MAX_BODY))
                 .configure(endpoints::routes)
                 .configure(refund_endpoints::routes)
+                .configure(mini::routes)
                 .service(web::scope("/_sim").configure(control::routes))
         })
         .workers(WORKERS)
@@ -140,7 +141,7 @@ pub(super) async fn serve(
     if let Some(response) = after(&fault).await {
         return response;
     }
-    outcome.and_then(|answer| signed(simulator, &answer, &fault)).unwrap_or_else(ApiError::response)
+    outcome.and_then(|answer| signed(simulator, call.request, &answer, &fault)).unwrap_or_else(ApiError::response)
 }
 
 /// The part of a fault that strikes before the effect; an answer ends the call.
@@ -166,12 +167,17 @@ fn strike(fault: &Fault, drop: bool, status: Option<u16>) -> Option<HttpResponse
     Some(error.response())
 }
 
-fn signed(simulator: &Simulator, answer: &Answer, fault: &Fault) -> Result<HttpResponse, ApiError> {
+fn signed(
+    simulator: &Simulator,
+    request: &HttpRequest,
+    answer: &Answer,
+    fault: &Fault,
+) -> Result<HttpResponse, ApiError> {
     let (status, mut body) = match answer {
         Answer::Json(value) => (StatusCode::OK, value.to_string().into_bytes()),
         Answer::NoContent => (StatusCode::NO_CONTENT, Vec::new()),
     };
-    let headers = simulator.sign(&body, fault).map_err(|_| ApiError::of_status(500))?;
+    let headers = simulator.sign_answer(request, &body, fault).map_err(|_| ApiError::of_status(500))?;
     spoil(&mut body, fault);
     let mut response = HttpResponse::build(status);
     for (name, value) in headers {

@@ -5,6 +5,8 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::payer::Payer;
+
 /// Longest time a setting may say, in seconds: ten years.
 const MAX_SECONDS: f64 = 10.0 * 365.0 * 86_400.0;
 
@@ -34,6 +36,8 @@ pub(super) struct Settings {
     pub(super) certificates: bool,
     /// What chance depends on.
     pub(super) seed: u64,
+    /// Pays by itself, for load runs.
+    pub(super) payer: Payer,
 }
 
 /// Codes seen for closing what is paid.
@@ -83,6 +87,7 @@ impl Settings {
             notifications_by_certificate: 0.0,
             certificates: true,
             seed: 0,
+            payer: Payer::default(),
         };
         settings.check()?;
         Ok(settings)
@@ -110,7 +115,7 @@ impl Settings {
         } else if !(0.0..=1.0).contains(&self.notifications_by_certificate) {
             Err("notifications_by_certificate must be between 0 and 1")
         } else {
-            Ok(())
+            self.payer.check()
         }
     }
 }

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::Simulator;
+use super::compose::Headers;
 use super::faults::{Fault, SignTest};
+use super::platform::Signer;
+use super::requests::Request;
 use super::server::ApiError;
 use super::wire::{NONCE, SERIAL, SIGNATURE, SIGNATURE_TYPE, SIGNTEST_PREFIX, TIMESTAMP, TYPE};
 use crate::crypto::{CryptoFailure, random_nonce};
@@ -74,18 +77,20 @@ impl Simulator {
             }
         }
         let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = header
-            .and_then(Authorization::parse)
-            .ok_or_else(|| sign_error("Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"))?;
+        let malformed = if request.path().starts_with("/v3/pay/transactions/") {
+            "签名信息错误，验签失败"
+        } else {
+            "Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》"
+        };
+        let given = header.and_then(Authorization::parse).ok_or_else(|| sign_error(malformed))?;
 
         let timestamp: i64 =
             given.timestamp.parse().map_err(|_| sign_error("Http头Authorization中的timestamp不是秒级时间戳"))?;
         if Timestamp::now().as_second().abs_diff(timestamp) > WINDOW_SECONDS {
             return Err(sign_error("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟"));
         }
-        if given.mchid != self.merchant.mchid || !given.serial_no.eq_ignore_ascii_case(&self.merchant.serial) {
-            return Err(sign_error("商户证书序列号有误，请使用签名私钥匹配的证书序列号"));
-        }
+        let key = self.merchant_key(&given.serial_no).filter(|_| given.mchid == self.merchant.mchid);
+        let key = key.ok_or_else(|| sign_error("商户证书序列号有误，请使用签名私钥匹配的证书序列号"))?;
 
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         let mut message = Vec::with_capacity(body.len() + 256);
@@ -95,7 +100,19 @@ impl Simulator {
         }
         message.extend_from_slice(body);
         message.push(b'\n');
-        if self.merchant_key.verifies(&message, &given.signature) {
+        let verified = key.verifies(&message, &given.signature);
+        self.note(Request {
+            method: request.method().to_string(),
+            target: target.to_owned(),
+            timestamp: given.timestamp,
+            nonce: given.nonce_str,
+            body: String::from_utf8_lossy(body).into_owned(),
+            signature: given.signature,
+            mchid: given.mchid,
+            serial: given.serial_no,
+            verified,
+        });
+        if verified {
             return Ok(());
         }
         let shown: String = String::from_utf8_lossy(&message).split_inclusive('\n').take(SHOWN_LINES).collect();
@@ -112,27 +129,34 @@ impl Simulator {
         })))
     }
 
-    /// The headers of a notification.
-    pub(super) fn sign_notification(
+    /// The headers of an answer to `request`, freshly made, spoilt as `fault` says.
+    pub(super) fn sign_answer(
         &self,
+        request: &HttpRequest,
         body: &[u8],
         fault: &Fault,
-    ) -> Result<Vec<(&'static str, String)>, CryptoFailure> {
-        self.sign(body, fault)
+    ) -> Result<Headers, CryptoFailure> {
+        let requested = request.headers().get(SERIAL).and_then(|value| value.to_str().ok());
+        self.sign(&self.platform.answers(requested, &self.settings(), fault), body, fault)
     }
 
-    /// The five headers that make `body` ours, spoilt as `fault` says. Freshly made for every answer and attempt.
-    pub(super) fn sign(&self, body: &[u8], fault: &Fault) -> Result<Vec<(&'static str, String)>, CryptoFailure> {
+    /// The headers of one attempt of a notification, freshly made, spoilt as `fault` says.
+    pub(super) fn sign_notification(&self, body: &[u8], fault: &Fault) -> Result<Headers, CryptoFailure> {
+        self.sign(&self.platform.notifies(&self.settings(), fault), body, fault)
+    }
+
+    /// The five headers that make `body` ours.
+    fn sign(&self, signer: &Signer, body: &[u8], fault: &Fault) -> Result<Headers, CryptoFailure> {
         let timestamp = Timestamp::now().as_second().saturating_sub(fault.stale_seconds).to_string();
         let nonce = random_nonce();
         let message = [timestamp.as_bytes(), nonce.as_bytes(), body, b""].join(&b'\n');
-        let right = self.key.sign(&message)?;
+        let (right_serial, right) = self.platform.sign(signer, &message)?;
         let signature = match fault.signtest {
             None => right,
             Some(SignTest::Decodable) => format!("{SIGNTEST_PREFIX}{}", right.split_at(SIGNTEST_PREFIX.len()).1),
             Some(SignTest::Undecodable) => format!("{SIGNTEST_PREFIX}{nonce}!"),
         };
-        let serial = if fault.wrong_serial { format!("{}9", self.key_id) } else { self.key_id.clone() };
+        let serial = if fault.wrong_serial { other_serial(&right_serial) } else { right_serial };
         let mut headers = vec![
             (TIMESTAMP, timestamp),
             (NONCE, nonce),
@@ -145,6 +169,14 @@ impl Simulator {
         }
         Ok(headers)
     }
+}
+
+/// A serial of the same shape that nobody has: its last character is another.
+fn other_serial(serial: &str) -> String {
+    let mut other = serial.to_owned();
+    let last = other.pop();
+    other.push(if last == Some('9') { '8' } else { '9' });
+    other
 }
 
 fn sign_error(message: &str) -> ApiError {

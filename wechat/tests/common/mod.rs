@@ -13,7 +13,7 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use deeptravel_wechat::keys::{MerchantKeys, generate_merchant};
 use deeptravel_wechat::simulator::{self, Merchant, Running, SimulatorConfig};
-use deeptravel_wechat::{Client, Config, CreateRequest, NotificationHeaders, TradeState};
+use deeptravel_wechat::{Certificates, Client, Config, CreateRequest, NotificationHeaders, TradeState};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -73,8 +73,9 @@ impl World {
             api_v3_key: API_V3_KEY.into(),
             public_key_id: simulator.public_key_id.clone(),
             public_key_pem: simulator.public_key_pem.clone(),
+            certificates: Certificates::Auto,
             notify_url: receiver.url.clone(),
-            refund_notify_url: receiver.url.replace("/notify", "/refund-notify"),
+            refund_notify_url: receiver.url.clone(),
         };
         let client = Client::new(config.clone()).unwrap();
         Self { simulator, client, config, receiver, http: reqwest::Client::builder().no_proxy().build().unwrap() }

@@ -10,7 +10,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use deeptravel_wechat::{Client, Config};
+use deeptravel_wechat::{Certificates, Client, Config};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -155,6 +155,7 @@ pub fn config(base_url: &str) -> Config {
         api_v3_key: API_V3_KEY.into(),
         public_key_id: PUBLIC_KEY_ID.into(),
         public_key_pem: PUBLIC_KEY.into(),
+        certificates: Certificates::Auto,
         notify_url: "http://127.0.0.1:8080/payments/wechat/notify".into(),
         refund_notify_url: "http://127.0.0.1:8080/payments/wechat/refund-notify".into(),
     }

@@ -31,6 +31,11 @@ impl NaiveHold {
         self.life == Life::Held && self.expires_at <= now
     }
 
+    /// Confirmed, and all its seats are back on sale since.
+    fn is_given_back(&self) -> bool {
+        self.life == Life::Confirmed && self.freed.len() == self.seats.len()
+    }
+
     fn takes(&self, label: &str, way: u8) -> bool {
         self.life != Life::Released
             && self.seats.iter().any(|seat| seat == label)
@@ -112,6 +117,7 @@ impl Naive {
                 }
             }
             Command::ConfirmHold(at) => match self.exactly(at.hold, at.epoch, now) {
+                Ok(hold) if hold.is_given_back() => Refused(Rejection::HoldAlreadyReleased),
                 Ok(hold) if hold.life == Life::Confirmed => AlreadySo,
                 Ok(_) => Done,
                 Err(refused) => Refused(refused),
@@ -157,6 +163,9 @@ impl Naive {
         let known = self.known(request.hold, now);
         let same = known.filter(|hold| hold.epoch == request.epoch);
         if let Some(hold) = same.filter(|hold| hold.life != Life::Released && !hold.is_due(now)) {
+            if hold.is_given_back() {
+                return Refused(Rejection::HoldAlreadyReleased);
+            }
             let same_seats = match &request.wanted {
                 Wanted::Auto(count) => usize::from(*count) == hold.seats.len(),
                 Wanted::Chosen(labels) => *labels == hold.seats,

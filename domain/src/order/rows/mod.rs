@@ -58,6 +58,12 @@ pub struct OrderRow {
     pub cancelled_at: Option<i64>,
     #[prost(string, optional, tag = "20")]
     pub cancel_reason: Option<String>,
+    /// Of the order's holds. Absent: they are the first.
+    #[prost(uint32, optional, tag = "21")]
+    pub seat_epoch: Option<u32>,
+    /// Not pending, and something is left to be done all the same: money is on its way, or may still come.
+    #[prost(bool, tag = "22")]
+    pub outstanding: bool,
 }
 
 /// Nested in [`OrderRow`].
@@ -155,7 +161,7 @@ pub struct PaymentRow {
     pub total_minor: i64,
     #[prost(string, tag = "6")]
     pub currency: String,
-    /// The exact bytes of the create call.
+    /// The exact bytes of the create call, while it may have to be repeated.
     #[prost(bytes = "vec", tag = "7")]
     #[serde(skip)]
     pub body: Vec<u8>,
@@ -175,6 +181,51 @@ pub struct PaymentRow {
     pub refusal: Option<String>,
     #[prost(string, optional, tag = "15")]
     pub transaction_id: Option<String>,
+    /// When the traveller paid, by WeChat's clock; of late money.
+    #[prost(int64, optional, tag = "16")]
+    pub paid_at: Option<i64>,
+    /// When nobody could pay it any more.
+    #[prost(int64, optional, tag = "17")]
+    pub ended_at: Option<i64>,
+}
+
+/// Money on its way back.
+#[derive(Clone, PartialEq, Message, Serialize)]
+pub struct RefundRow {
+    #[prost(string, tag = "1")]
+    pub out_refund_no: String,
+    #[prost(string, tag = "2")]
+    pub order_id: String,
+    #[prost(uint64, tag = "3")]
+    pub version: u64,
+    #[prost(string, tag = "4")]
+    pub out_trade_no: String,
+    /// `due`, `begun`, `refused`, `processing`, `abnormal`, `succeeded`, `closed`.
+    #[prost(string, tag = "5")]
+    pub state: String,
+    #[prost(int64, tag = "6")]
+    pub amount_minor: i64,
+    #[prost(string, tag = "7")]
+    pub currency: String,
+    /// `late`, `duplicate`.
+    #[prost(string, tag = "8")]
+    pub reason: String,
+    #[prost(int64, tag = "9")]
+    pub due_at: i64,
+    #[prost(int64, optional, tag = "10")]
+    pub begun_at: Option<i64>,
+    /// The exact bytes of the call, while it may have to be repeated.
+    #[prost(bytes = "vec", tag = "11")]
+    #[serde(skip)]
+    pub body: Vec<u8>,
+    /// WeChat's.
+    #[prost(string, optional, tag = "12")]
+    pub refund_id: Option<String>,
+    /// WeChat's code.
+    #[prost(string, optional, tag = "13")]
+    pub refusal: Option<String>,
+    #[prost(int64, optional, tag = "14")]
+    pub succeeded_at: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -314,6 +365,8 @@ pub struct LedgerRow {
     pub currency: String,
     #[prost(int64, tag = "8")]
     pub at: i64,
+    #[prost(string, optional, tag = "9")]
+    pub out_refund_no: Option<String>,
 }
 
 /// All rows of one order, or the changed ones of one decision.
@@ -323,6 +376,7 @@ pub struct OrderRows {
     pub items: Vec<OrderItemRow>,
     pub passengers: Vec<PassengerRow>,
     pub payments: Vec<PaymentRow>,
+    pub refunds: Vec<RefundRow>,
     pub tickets: Vec<TicketRow>,
     pub redemptions: Vec<RedemptionRow>,
     pub attempts: Vec<ScanAttemptRow>,
@@ -340,9 +394,10 @@ impl OrderRows {
     pub fn newest_version(&self) -> u64 {
         let orders = self.orders.iter().map(|row| row.version);
         let payments = self.payments.iter().map(|row| row.version);
+        let refunds = self.refunds.iter().map(|row| row.version);
         let tickets = self.tickets.iter().map(|row| row.version);
         let ledger = self.ledger.iter().map(|row| row.version);
-        orders.chain(payments).chain(tickets).chain(ledger).max().unwrap_or(0)
+        orders.chain(payments).chain(refunds).chain(tickets).chain(ledger).max().unwrap_or(0)
     }
 }
 

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use super::{
-    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, PriceLineRow, RedemptionRow, RowsError,
-    TicketRow,
+    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, PriceLineRow, RedemptionRow, RefundRow,
+    RowsError, TicketRow,
 };
 use crate::departure::Stretch;
 use crate::ids::TicketId;
 use crate::money::Money;
 use crate::order::decide::polls_until;
 use crate::order::{
-    CancelReason, CloseStep, Contact, Draft, Item, LedgerEntry, Order, OrderStatus, Passenger, Payment, PaymentState,
-    Price, PriceLine, SealedDocument, SeatWish, Stage,
+    AfterClose, CancelReason, CloseStep, Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, Order, OrderStatus, Passenger,
+    Payment, PaymentState, Price, PriceLine, Refund, RefundState, SealedDocument, SeatWish, Stage,
 };
 use crate::ticket::{Journey, Redemption, Ticket};
 use crate::time::Timestamp;
@@ -20,12 +20,14 @@ use crate::time::Timestamp;
 impl Order {
     /// The order as its rows say. What was under way is derived: a live payment is asked about at once.
     pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Order, RowsError> {
-        let OrderRows { orders, items, passengers, payments, tickets, redemptions, ledger, .. } = rows;
+        let OrderRows { orders, items, passengers, payments, refunds, tickets, redemptions, ledger, .. } = rows;
         let row = single(orders)?;
         let items = items_of(items)?;
         let draft = draft_of(&row, passengers)?;
         let mut payments = payments.into_iter().map(payment_of).collect::<Result<Vec<_>, _>>()?;
         payments.sort_by_key(|payment| payment.number);
+        let mut refunds = refunds.into_iter().map(refund_of).collect::<Result<Vec<_>, _>>()?;
+        refunds.sort_by_key(|refund| refund.number);
         let mut tickets = tickets.into_iter().map(ticket_of).collect::<Result<Vec<_>, _>>()?;
         tickets.sort_by_key(|ticket| ticket.id);
         add_redemptions(&mut tickets, redemptions)?;
@@ -39,43 +41,48 @@ impl Order {
         };
         // Whether a create call was under way is not known any more: take it that one was, just now.
         let create_called_at = payments.iter().any(|payment| payment.state.is_alive()).then_some(now);
-        let free_of_charge = draft.price.total.minor == 0;
-        let stage = stage_of(status, free_of_charge, &payments, now);
-        Ok(Order {
+        let mut order = Order {
             items,
             draft: Arc::new(draft),
             status,
             created_at: Timestamp::from_ms(row.created_at),
             first_lock_expires_at: Timestamp::from_ms(row.first_lock_expires_at),
             lock_expires_at: Timestamp::from_ms(row.lock_expires_at),
+            seat_epoch: row.seat_epoch.unwrap_or(FIRST_EPOCH),
             payments,
+            refunds,
             tickets,
             ledger: ledger.into_iter().map(|(_, entry)| entry).collect(),
             paid_at: row.paid_at.map(Timestamp::from_ms),
             completed_at: row.completed_at.map(Timestamp::from_ms),
             cancelled,
-            stage,
+            stage: Stage::Done,
             retry_at: None,
             failures: 0,
             create_called_at,
             create_unsure: create_called_at.is_some(),
-        })
+        };
+        order.stage = order.stage_at_waking(now);
+        Ok(order)
     }
-}
 
-fn stage_of(status: OrderStatus, free_of_charge: bool, payments: &[Payment], now: Timestamp) -> Stage {
-    if status != OrderStatus::Pending {
-        return Stage::Done;
-    }
-    let Some(payment) = payments.iter().find(|payment| payment.state.is_alive()) else {
-        return if free_of_charge { Stage::Settling { capture: None, next: 0 } } else { Stage::Open };
-    };
-    if now >= payment.time_expire {
-        return Stage::Closing { why: CancelReason::Expired, step: CloseStep::QueryFirst };
-    }
-    match payment.state {
-        PaymentState::Created { .. } => Stage::Payable { polls: polls_until(payment.begun_at, now), polling: true },
-        _ => Stage::Extending { next: 0 },
+    fn stage_at_waking(&self, now: Timestamp) -> Stage {
+        let closing = |then| Stage::Closing { then, step: CloseStep::QueryFirst };
+        let live = self.live_payment();
+        if self.status != OrderStatus::Pending {
+            let seeking = self.seeking_again(now);
+            return seeking.unwrap_or_else(|| live.map_or(Stage::Done, |_| closing(AfterClose::Stay)));
+        }
+        let Some(payment) = live else {
+            return if self.is_free_of_charge() { Stage::Settling { capture: None, next: 0 } } else { Stage::Open };
+        };
+        if now >= payment.time_expire {
+            return closing(AfterClose::Cancel(CancelReason::Expired));
+        }
+        match payment.state {
+            PaymentState::Created { .. } => Stage::Payable { polls: polls_until(payment.begun_at, now), polling: true },
+            _ => Stage::Extending { next: 0 },
+        }
     }
 }
 
@@ -188,7 +195,7 @@ fn payment_of(row: PaymentRow) -> Result<Payment, RowsError> {
             if row.state == "paid" {
                 PaymentState::Paid { transaction_id }
             } else {
-                PaymentState::PaidLate { transaction_id }
+                PaymentState::PaidLate { transaction_id, paid_at: row.paid_at.map(Timestamp::from_ms) }
             }
         }
         other => return Err(RowsError(format!("payment state {other:?}"))),
@@ -200,7 +207,37 @@ fn payment_of(row: PaymentRow) -> Result<Payment, RowsError> {
         time_expire: Timestamp::from_ms(row.time_expire),
         hold_expires_at: Timestamp::from_ms(row.hold_expires_at),
         begun_at: Timestamp::from_ms(row.begun_at),
+        ended_at: row.ended_at.map(Timestamp::from_ms),
         state,
+    })
+}
+
+fn refund_of(row: RefundRow) -> Result<Refund, RowsError> {
+    let missing = |what: &str| RowsError(format!("refund {} has no {what}", row.out_refund_no));
+    let refund_id = || row.refund_id.as_deref().map(Box::from).ok_or_else(|| missing("refund id"));
+    let state = match row.state.as_str() {
+        "due" => RefundState::Due,
+        "begun" => RefundState::Begun,
+        "refused" => RefundState::Refused { code: row.refusal.as_deref().ok_or_else(|| missing("refusal"))?.into() },
+        "processing" => RefundState::Processing { refund_id: refund_id()? },
+        "abnormal" => RefundState::Abnormal { refund_id: refund_id()? },
+        "closed" => RefundState::Closed { refund_id: refund_id()? },
+        "succeeded" => RefundState::Succeeded {
+            refund_id: refund_id()?,
+            at: Timestamp::from_ms(row.succeeded_at.ok_or_else(|| missing("time"))?),
+        },
+        other => return Err(RowsError(format!("refund state {other:?}"))),
+    };
+    Ok(Refund {
+        number: parse(&row.out_refund_no)?,
+        payment: parse(&row.out_trade_no)?,
+        amount: money(row.amount_minor, &row.currency)?,
+        reason: parse(&row.reason)?,
+        due_at: Timestamp::from_ms(row.due_at),
+        begun_at: row.begun_at.map(Timestamp::from_ms),
+        body: row.body.into(),
+        state,
+        asked_at: None,
     })
 }
 
@@ -249,6 +286,7 @@ fn ledger_of(row: &LedgerRow) -> Result<(u32, LedgerEntry), RowsError> {
     let entry = LedgerEntry {
         kind: parse(&row.kind)?,
         payment: parse(&row.out_trade_no)?,
+        refund: row.out_refund_no.as_deref().map(parse).transpose()?,
         amount: money(row.amount_minor, &row.currency)?,
         at: Timestamp::from_ms(row.at),
     };

@@ -1,13 +1,15 @@
 //! From the machine to its rows.
 
 use super::{
-    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, PriceLineRow, RedemptionRow,
+    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, PriceLineRow, RedemptionRow, RefundRow,
     ScanAttemptRow, TicketAuditRow, TicketRow,
 };
-use crate::ids::TicketId;
+use crate::ids::{OutRefundNo, TicketId};
 use crate::order::command::Event;
 use crate::order::redeem::{ScanOutcome, TicketOutcome};
-use crate::order::{Item, LedgerEntry, Order, Passenger, Payment, PaymentState, PriceLine, SeatWish};
+use crate::order::{
+    FIRST_EPOCH, Item, LedgerEntry, Order, Passenger, Payment, PaymentState, PriceLine, Refund, RefundState, SeatWish,
+};
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
 
@@ -27,6 +29,10 @@ impl Order {
                     order_changed = true;
                     rows.payments.extend(self.payment_rows(version, |payment| payment.number == terms.number));
                 }
+                Event::PaymentEnded { number, .. } => {
+                    order_changed = true;
+                    rows.payments.extend(self.payment_rows(version, |payment| payment.number == *number));
+                }
                 Event::PaymentCreated { number, .. } | Event::PaymentRefused { number, .. } => {
                     rows.payments.extend(self.payment_rows(version, |payment| payment.number == *number));
                 }
@@ -35,13 +41,16 @@ impl Order {
                     rows.payments = self.payment_rows(version, |payment| {
                         capture.as_ref().is_some_and(|(number, _)| payment.number == *number)
                     });
-                    rows.tickets = self.tickets.iter().map(|ticket| self.ticket_row(ticket, version)).collect();
                     let event_id = capture.as_ref().map_or_else(|| self.id().to_string(), |(n, _)| n.to_string());
-                    rows.audit = self
-                        .tickets
-                        .iter()
-                        .map(|ticket| audit_row(ticket.id, None, ticket.status, "issued", &event_id, *at, version))
-                        .collect();
+                    self.issue_rows(&event_id, *at, version, &mut rows);
+                    rows.ledger = self.ledger_rows(version);
+                }
+                Event::Revived { number, at, .. } => {
+                    order_changed = true;
+                    // Equal seats may be other ones.
+                    rows.items = self.item_rows(version);
+                    rows.payments = self.payment_rows(version, |payment| payment.number == *number);
+                    self.issue_rows(&number.to_string(), *at, version, &mut rows);
                     rows.ledger = self.ledger_rows(version);
                 }
                 Event::Cancelled { .. } => {
@@ -49,8 +58,22 @@ impl Order {
                     rows.payments = self.payment_rows(version, |_| true);
                 }
                 Event::LateMoney { .. } => {
+                    order_changed = true;
                     rows.payments = self.payment_rows(version, |_| true);
                     rows.ledger = self.ledger_rows(version);
+                }
+                Event::SeekingBegun { .. } => order_changed = true,
+                Event::RefundDue { refund } => {
+                    order_changed = true;
+                    self.refund_row(refund.number, version, &mut rows);
+                }
+                Event::RefundBegun { number, .. } => self.refund_row(*number, version, &mut rows),
+                Event::RefundMoved { number, state } => {
+                    order_changed = true;
+                    self.refund_row(*number, version, &mut rows);
+                    if matches!(state, RefundState::Succeeded { .. }) {
+                        rows.ledger = self.ledger_rows(version);
+                    }
                 }
                 Event::Scanned(outcome) if !outcome.is_repeated() => self.scan_rows(outcome, version, &mut rows),
                 Event::Completed { .. } => order_changed = true,
@@ -67,6 +90,13 @@ impl Order {
                 | Event::HoldReleased
                 | Event::SettlingBegun { .. }
                 | Event::HoldConfirmed
+                | Event::SeatsFound { .. }
+                | Event::EqualSought { .. }
+                | Event::GivingBackBegun { .. }
+                | Event::SeekingEnded
+                | Event::RefundStepBegun { .. }
+                | Event::RefundUnknown { .. }
+                | Event::RefundStepEnded
                 | Event::StepFailed { .. }
                 | Event::RetryDue
                 | Event::Scanned(_) => {}
@@ -101,6 +131,8 @@ impl Order {
             completed_at: self.completed_at.map(Timestamp::as_ms),
             cancelled_at: self.cancelled.map(|(at, _)| at.as_ms()),
             cancel_reason: self.cancelled.map(|(_, why)| why.code().to_owned()),
+            outstanding: self.is_outstanding(),
+            seat_epoch: (self.seat_epoch != FIRST_EPOCH).then_some(self.seat_epoch),
         }
     }
 
@@ -160,8 +192,23 @@ impl Order {
             amount_minor: entry.amount.minor,
             currency: entry.amount.currency.code().to_owned(),
             at: entry.at.as_ms(),
+            out_refund_no: entry.refund.map(|refund| refund.to_string()),
         };
         self.ledger.iter().enumerate().map(row).collect()
+    }
+
+    fn issue_rows(&self, event_id: &str, at: Timestamp, version: u64, rows: &mut OrderRows) {
+        rows.tickets = self.tickets.iter().map(|ticket| self.ticket_row(ticket, version)).collect();
+        let issued = |ticket: &Ticket| audit_row(ticket.id, None, ticket.status, "issued", event_id, at, version);
+        rows.audit = self.tickets.iter().map(issued).collect();
+    }
+
+    /// One image a row, whatever a decision does to it.
+    fn refund_row(&self, number: OutRefundNo, version: u64, rows: &mut OrderRows) {
+        let Some(refund) = self.refund(number) else { return };
+        let row = refund_row(refund, version);
+        rows.refunds.retain(|other| other.out_refund_no != row.out_refund_no);
+        rows.refunds.push(row);
     }
 
     fn ticket_row(&self, ticket: &Ticket, version: u64) -> TicketRow {
@@ -244,6 +291,8 @@ fn payment_row(payment: &Payment, version: u64) -> PaymentRow {
         signed_at_seconds: None,
         refusal: None,
         transaction_id: None,
+        paid_at: None,
+        ended_at: payment.ended_at.map(Timestamp::as_ms),
     };
     let state = match &payment.state {
         PaymentState::Begun => "begun",
@@ -262,12 +311,44 @@ fn payment_row(payment: &Payment, version: u64) -> PaymentRow {
             row.transaction_id = Some(transaction_id.to_string());
             "paid"
         }
-        PaymentState::PaidLate { transaction_id } => {
+        PaymentState::PaidLate { transaction_id, paid_at } => {
             row.transaction_id = Some(transaction_id.to_string());
+            row.paid_at = paid_at.map(Timestamp::as_ms);
             "paid_late"
         }
     };
     state.clone_into(&mut row.state);
+    row
+}
+
+fn refund_row(refund: &Refund, version: u64) -> RefundRow {
+    let mut row = RefundRow {
+        out_refund_no: refund.number.to_string(),
+        order_id: refund.number.order.to_string(),
+        version,
+        out_trade_no: refund.payment.to_string(),
+        state: refund.state.code().to_owned(),
+        amount_minor: refund.amount.minor,
+        currency: refund.amount.currency.code().to_owned(),
+        reason: refund.reason.code().to_owned(),
+        due_at: refund.due_at.as_ms(),
+        begun_at: refund.begun_at.map(Timestamp::as_ms),
+        body: refund.body.to_vec(),
+        refund_id: None,
+        refusal: None,
+        succeeded_at: None,
+    };
+    match &refund.state {
+        RefundState::Due | RefundState::Begun => {}
+        RefundState::Refused { code } => row.refusal = Some(code.to_string()),
+        RefundState::Processing { refund_id }
+        | RefundState::Abnormal { refund_id }
+        | RefundState::Closed { refund_id } => row.refund_id = Some(refund_id.to_string()),
+        RefundState::Succeeded { refund_id, at } => {
+            row.refund_id = Some(refund_id.to_string());
+            row.succeeded_at = Some(at.as_ms());
+        }
+    }
     row
 }
 

@@ -1,8 +1,11 @@
 //! Stories of orders, with the clock in them; below them, random runs against a world and a naive model.
 
+mod late;
+mod matrix;
 mod paying;
 mod placing;
 mod random;
+mod refunds;
 mod restart;
 mod scanning;
 mod world;
@@ -12,7 +15,9 @@ use std::sync::Arc;
 
 use super::rows::{OrderRows, ScanAttemptRow, TicketAuditRow};
 use super::*;
+use crate::departure::Stretch;
 use crate::ids::{SessionId, Shard, TicketId};
+use crate::party::PassengerType;
 use crate::rejection::{Rejection, ScanRejection};
 use crate::ticket::TicketStatus;
 
@@ -125,6 +130,9 @@ impl Stored {
         for row in rows.payments {
             self.keep("payment", &row.out_trade_no.clone(), OrderRows { payments: vec![row], ..none() });
         }
+        for row in rows.refunds {
+            self.keep("refund", &row.out_refund_no.clone(), OrderRows { refunds: vec![row], ..none() });
+        }
         for row in rows.tickets {
             self.keep("ticket", &row.ticket_id.clone(), OrderRows { tickets: vec![row], ..none() });
         }
@@ -152,6 +160,7 @@ impl Stored {
             all.items.extend(row.items);
             all.passengers.extend(row.passengers);
             all.payments.extend(row.payments);
+            all.refunds.extend(row.refunds);
             all.tickets.extend(row.tickets);
             all.redemptions.extend(row.redemptions);
             all.ledger.extend(row.ledger);
@@ -221,6 +230,9 @@ impl Story {
         if !rows.is_empty() {
             self.version += 1;
             assert_eq!(rows.newest_version(), self.version, "state rows tell the key's version");
+            let mut refunds: Vec<_> = rows.refunds.iter().map(|row| &row.out_refund_no).collect();
+            refunds.dedup();
+            assert_eq!(refunds.len(), rows.refunds.len(), "one image a row");
             self.stored.save(rows);
         }
         Ok(events)
@@ -303,6 +315,43 @@ impl Story {
         self.order.ledger.iter().map(|entry| (entry.kind, entry.payment.attempt, entry.amount.minor)).collect()
     }
 
+    fn refund_state(&self, number: u16) -> &RefundState {
+        &self.order.refund(refund_number(number)).unwrap().state
+    }
+
+    /// Unpaid at its end, and closed at WeChat.
+    fn cancelled_with(items: usize, passengers: usize) -> Story {
+        let mut story = Story::payable_with(items, passengers);
+        story.wake_at(600);
+        story.ok(&fact(1, FactState::NotPaid));
+        story.ok(&close_answered(1));
+        story.ok(&fact(1, FactState::Closed));
+        story.holds_agree();
+        assert_eq!(story.cancelled_why(), CancelReason::Expired);
+        story
+    }
+
+    /// Cancelled, paid late, and the seats are gone: a refund is due.
+    fn refund_due() -> Story {
+        let mut story = Story::cancelled_with(1, 1);
+        story.now = at(700);
+        story.ok(&paid(1));
+        story.hold_refuses(Rejection::SeatTaken { seat: "0A".to_owned() });
+        story.hold_refuses(Rejection::SoldOut { wanted: 1, available: 0 });
+        assert_eq!(story.refund_state(1), &RefundState::Due);
+        story
+    }
+
+    /// Its call has been made, and not answered.
+    fn refund_called() -> Story {
+        let mut story = Story::refund_due();
+        story.wake_when_due();
+        assert_eq!(story.effect(), Effect::BeginRefund { number: refund_number(1) });
+        story.ok(&Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
+        assert_eq!(story.effect(), Effect::CallRefund { number: refund_number(1), body: refund_body(1) });
+        story
+    }
+
     fn payment_state(&self, attempt: u16) -> &PaymentState {
         &self.order.payment(number(attempt)).unwrap().state
     }
@@ -332,7 +381,7 @@ fn create_refused(attempt: u16, may_exist: bool) -> Command {
 }
 
 fn call_failed(attempt: u16) -> Command {
-    Command::CallFailed { number: number(attempt) }
+    Command::CallFailed { number: number(attempt), why: CallFailure::NoAnswer }
 }
 
 fn close_answered(attempt: u16) -> Command {
@@ -348,8 +397,32 @@ fn paid(attempt: u16) -> Command {
 }
 
 fn paid_amount(attempt: u16, amount: Money) -> Command {
+    fact(attempt, FactState::Paid(Capture { amount, ..capture(attempt) }))
+}
+
+fn capture(attempt: u16) -> Capture {
     let transaction_id = format!("42000{attempt}").into();
-    fact(attempt, FactState::Paid(Capture { transaction_id, amount }))
+    Capture { transaction_id, amount: cny(FARE), payer: None, paid_at: None }
+}
+
+fn refund_number(number: u16) -> OutRefundNo {
+    OutRefundNo { order: order_id(), number }
+}
+
+fn refund_body(number: u16) -> Arc<[u8]> {
+    format!("the exact body of refund {number}").into_bytes().into()
+}
+
+fn refund_fact(number: u16, status: RefundStatus) -> Command {
+    refund_says(number, RefundFactState::Known(known_refund(number, status)))
+}
+
+fn known_refund(refund: u16, status: RefundStatus) -> KnownRefund {
+    KnownRefund { payment: number(1), refund_id: format!("50000{refund}").into(), amount: cny(FARE), status }
+}
+
+fn refund_says(number: u16, state: RefundFactState) -> Command {
+    Command::RefundFact(RefundFact { number: refund_number(number), state })
 }
 
 fn gate(session: u64) -> Gate {

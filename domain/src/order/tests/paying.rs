@@ -219,12 +219,22 @@ fn r5_the_same_fact_again_changes_nothing_while_settling_and_after() {
     story.ignores(&paid(1));
     story.holds_agree();
     let before = story.order.clone();
-    for fact in [paid(1), fact(1, FactState::NotPaid), fact(1, FactState::Closed), fact(1, FactState::NotFound)] {
+    for fact in [paid(1), fact(1, FactState::NotPaid), fact(1, FactState::NotFound)] {
         story.ignores(&fact);
     }
     assert_eq!(story.order, before);
     assert_eq!(story.tell(&Command::Cancel), Err(Rejection::OrderPaid));
     assert_eq!(story.begin_payment(), Err(Rejection::OrderPaid));
+}
+
+#[test]
+fn r_hold_09_an_answer_that_is_not_trusted_puts_no_end_off() {
+    let mut story = Story::payable();
+    story.wake_at(30);
+    story.ok(&Command::CallFailed { number: number(1), why: CallFailure::Distrusted });
+    assert_eq!(story.order.next_deadline(), Some(at(600)));
+    story.wake_at(600);
+    assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
 }
 
 #[test]
@@ -263,7 +273,7 @@ fn r8_a_second_payment_is_due_to_go_back_also_while_the_first_is_settled() {
         story.ignores(&paid(1));
         story.holds_agree();
         assert_eq!(story.order.status(), OrderStatus::Paid);
-        assert_eq!(story.payment_state(1), &PaymentState::PaidLate { transaction_id: "420001".into() });
+        assert_eq!(story.payment_state(1), &PaymentState::PaidLate { transaction_id: "420001".into(), paid_at: None });
         let mut ledger = story.ledger();
         ledger.sort_by_key(|(_, attempt, _)| *attempt);
         let expected =

@@ -6,7 +6,10 @@ use super::*;
 fn r_hold_01_an_order_is_placed_once_its_departure_holds_the_seats() {
     let mut story = Story::drafted(1, 2, FARE);
     let (hold, expires_at) = (story.order.hold(0), at(600));
-    assert_eq!(story.effect(), Effect::PlaceHold { item: 0, hold, epoch: FIRST_EPOCH, expires_at });
+    assert_eq!(
+        story.effect(),
+        Effect::PlaceHold { item: 0, hold, epoch: FIRST_EPOCH, wish: SeatWish::Any, expires_at }
+    );
     assert!(!story.order.is_placed());
 
     let events = story.hold_answers(Ok(seats(0, 2)));

@@ -14,6 +14,12 @@ pub(super) fn without_volatile(mut order: Order) -> Order {
     order.failures = 0;
     order.create_called_at = None;
     order.create_unsure = false;
+    for payment in order.payments.iter_mut().filter(|payment| payment.state.is_alive()) {
+        payment.ended_at = None;
+    }
+    for refund in &mut order.refunds {
+        refund.asked_at = None;
+    }
     order
 }
 
@@ -41,7 +47,7 @@ enum Op {
 }
 
 fn any_fact() -> impl Strategy<Value = FactState> {
-    let paid = |amount| FactState::Paid(Capture { transaction_id: "42".into(), amount: cny(amount) });
+    let paid = |amount| FactState::Paid(Capture { amount: cny(amount), ..capture(1) });
     prop_oneof![
         3 => Just(FactState::NotPaid),
         2 => Just(FactState::Closed),
@@ -57,7 +63,8 @@ fn any_hold_answer() -> impl Strategy<Value = HoldAnswer> {
         Just(HoldStep::Place),
         Just(HoldStep::Release),
         Just(HoldStep::BeginPaying),
-        Just(HoldStep::Confirm)
+        Just(HoldStep::Confirm),
+        Just(HoldStep::Free)
     ];
     let result = prop_oneof![
         Just(Ok(vec![])),
@@ -65,6 +72,21 @@ fn any_hold_answer() -> impl Strategy<Value = HoldAnswer> {
         Just(Err(StepFailure::Refused(Rejection::HoldExpired)))
     ];
     (0..3_usize, step, result).prop_map(|(item, step, result)| HoldAnswer { item, step, result })
+}
+
+fn any_refund_status() -> impl Strategy<Value = RefundStatus> {
+    use RefundStatus::{Abnormal, Closed, Processing, Success};
+    prop_oneof![3 => Just(Success), 3 => Just(Processing), 1 => Just(Closed), 1 => Just(Abnormal)]
+}
+
+fn any_refund_command() -> impl Strategy<Value = Command> {
+    let number = || 1..4_u16;
+    prop_oneof![
+        3 => (number(), any_refund_status()).prop_map(|(refund, status)| refund_fact(refund, status)),
+        1 => number().prop_map(|refund| refund_says(refund, RefundFactState::NotFound)),
+        1 => number().prop_map(|number| Command::RefundCallFailed { number: refund_number(number), why: CallFailure::NoAnswer }),
+        1 => number().prop_map(|number| Command::RetryRefund { number: refund_number(number) }),
+    ]
 }
 
 fn any_scan() -> impl Strategy<Value = Scan> {
@@ -89,6 +111,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         1 => attempt().prop_map(close_answered),
         1 => attempt().prop_map(call_failed),
         3 => (attempt(), any_fact()).prop_map(|(attempt, state)| fact(attempt, state)),
+        2 => any_refund_command(),
         1 => Just(Command::Cancel),
         2 => Just(Command::Wake),
         3 => any_scan().prop_map(Command::Scan),
@@ -154,7 +177,7 @@ impl Notebook {
 
     /// Money that was not recorded yet is told again by WeChat; whether a create was made is not known any more.
     fn restart(&mut self, story: &Story) {
-        let captured = captured(story, LedgerKind::Captured);
+        let captured = captured(story);
         self.money.retain(|attempt| captured.contains(attempt));
         self.payable = story.order.live_payment().is_some();
         self.called = self.payable.then_some((story.now, true));
@@ -162,29 +185,32 @@ impl Notebook {
 
     fn check(&self, story: &Story) {
         let order = &story.order;
-        let captured = captured(story, LedgerKind::Captured);
-        let due = captured_once(story, LedgerKind::RefundDue);
-        assert_eq!(captured_once(story, LedgerKind::Captured), captured);
-        let in_state = |late: bool| -> BTreeSet<u16> {
-            let is = |payment: &&Payment| match payment.state {
-                PaymentState::Paid { .. } => !late,
-                PaymentState::PaidLate { .. } => late,
-                _ => false,
-            };
-            order.payments.iter().filter(is).map(|payment| payment.number.attempt).collect()
-        };
+        let captured = captured(story);
 
         // Money: every report counts once; only what is being settled is not in the ledger yet.
         assert!(captured.is_subset(&self.money));
         let missing = self.money.difference(&captured).count();
         assert!(missing <= usize::from(order.status == OrderStatus::Pending), "{:?} {captured:?}", self.money);
-        assert_eq!(due, in_state(true));
-        let kept: BTreeSet<u16> = captured.difference(&due).copied().collect();
-        assert_eq!(kept, in_state(false));
+        let balance = order.balance();
+        assert_eq!(balance.captured, captured.len() as i64 * FARE);
 
-        // Status: an order keeps money exactly when it has tickets, and then for one payment.
+        // Status: an order keeps money exactly when it has tickets, and then for one payment; all else goes back, each
+        // payment by one refund at a time.
         let paid = matches!(order.status, OrderStatus::Paid | OrderStatus::Completed);
-        assert_eq!(kept.len(), usize::from(paid && order.total().minor > 0));
+        assert_eq!(balance.kept(), if paid { order.total().minor } else { 0 });
+        let settled = |payment: &&Payment| matches!(payment.state, PaymentState::Paid { .. });
+        assert_eq!(order.payments.iter().filter(settled).count(), usize::from(balance.kept() > 0));
+        for payment in &order.payments {
+            let late = matches!(payment.state, PaymentState::PaidLate { .. });
+            let of_it = || order.refunds.iter().filter(|refund| refund.payment == payment.number);
+            let outstanding = of_it().filter(|refund| refund.state.is_outstanding()).count();
+            let returned = of_it().filter(|refund| matches!(refund.state, RefundState::Succeeded { .. })).count();
+            assert!(outstanding + returned <= usize::from(late), "{:?}", order.refunds);
+            let decided = outstanding + returned == 1 || order.refunds.len() >= REFUNDS_MAX;
+            assert!(!late || decided || order.is_seeking(), "{:?}", order.stage);
+        }
+        let returned = order.refunds.iter().filter(|refund| matches!(refund.state, RefundState::Succeeded { .. }));
+        assert_eq!(balance.refunded, returned.count() as i64 * FARE);
         let expected = if paid { order.items.len() * order.draft.passengers.len() } else { 0 };
         assert_eq!(order.tickets.len(), expected);
         let used_up = paid && order.tickets.iter().all(|ticket| ticket.status.is_final());
@@ -206,16 +232,14 @@ impl Notebook {
     }
 }
 
-fn captured(story: &Story, kind: LedgerKind) -> BTreeSet<u16> {
-    story.ledger().into_iter().filter(|entry| entry.0 == kind).map(|entry| entry.1).collect()
-}
-
-/// The same, and each stands there once with the whole amount.
-fn captured_once(story: &Story, kind: LedgerKind) -> BTreeSet<u16> {
-    let entries: Vec<_> = story.ledger().into_iter().filter(|entry| entry.0 == kind).collect();
-    assert!(entries.iter().all(|entry| entry.2 == FARE));
-    let attempts: BTreeSet<u16> = entries.iter().map(|entry| entry.1).collect();
-    assert_eq!(attempts.len(), entries.len());
+/// The attempts whose money is in the ledger, each once and whole.
+fn captured(story: &Story) -> BTreeSet<u16> {
+    let entries = story.order.ledger.iter().filter(|entry| entry.kind == LedgerKind::Captured);
+    let mut attempts = BTreeSet::new();
+    for entry in entries {
+        assert_eq!(entry.amount, cny(FARE));
+        assert!(attempts.insert(entry.payment.attempt), "{entry:?} twice");
+    }
     attempts
 }
 
@@ -232,7 +256,10 @@ fn answers(story: &Story, effect: &Effect, dice: u8) -> Vec<Command> {
     };
     match effect {
         Effect::PlaceHold { item, .. } => hold(seats(*item, passengers)),
-        Effect::ReleaseHold { .. } | Effect::BeginPaying { .. } | Effect::ConfirmHold { .. } => hold(vec![]),
+        Effect::ReleaseHold { .. }
+        | Effect::BeginPaying { .. }
+        | Effect::ConfirmHold { .. }
+        | Effect::FreeSeats { .. } => hold(vec![]),
         Effect::CreatePayment { number, .. } => {
             let attempt = number.attempt;
             let answer = match dice {
@@ -253,12 +280,36 @@ fn answers(story: &Story, effect: &Effect, dice: u8) -> Vec<Command> {
         Effect::ClosePayment { number } => {
             vec![if dice < 60 { call_failed(number.attempt) } else { close_answered(number.attempt) }]
         }
+        Effect::BeginRefund { number } => {
+            vec![Command::BeginRefund { number: *number, body: refund_body(number.number) }]
+        }
+        Effect::CallRefund { number, .. } | Effect::QueryRefund { number } => {
+            vec![refund_answer(story, effect, *number, dice)]
+        }
+    }
+}
+
+fn refund_answer(story: &Story, effect: &Effect, number: OutRefundNo, dice: u8) -> Command {
+    let payment = story.order.refund(number).unwrap().payment;
+    let says = |status| {
+        let known = KnownRefund { payment, ..known_refund(number.number, status) };
+        refund_says(number.number, RefundFactState::Known(known))
+    };
+    let calls = matches!(effect, Effect::CallRefund { .. });
+    match dice {
+        0..=50 => Command::RefundCallFailed { number, why: CallFailure::NoAnswer },
+        51..=90 if calls => Command::RefundRefused { number, code: "NOT_ENOUGH".into() },
+        51..=90 => refund_says(number.number, RefundFactState::NotFound),
+        91..=120 => says(RefundStatus::Processing),
+        121..=140 => says(RefundStatus::Closed),
+        141..=150 => says(RefundStatus::Abnormal),
+        _ => says(RefundStatus::Success),
     }
 }
 
 fn may_follow(before: OrderStatus, after: OrderStatus) -> bool {
     use OrderStatus::{Cancelled, Completed, Paid, Pending};
-    before == after || matches!((before, after), (Pending, Paid | Cancelled) | (Paid, Completed))
+    before == after || matches!((before, after), (Pending, Paid | Cancelled) | (Paid, Completed) | (Cancelled, Paid))
 }
 
 fn tell(story: &mut Story, notebook: &mut Notebook, command: &Command) {

@@ -1,6 +1,7 @@
-//! An order in a world that keeps its promises but loses, delays, repeats and re-orders messages: departures with one
-//! hold per item, and WeChat with a traveller who pays whenever it is possible. The order's actor is played by the
-//! book: one step under way at a time, a step without an answer is reported as failed, a crash forgets all but rows.
+//! An order in a world that loses, delays, repeats and re-orders messages: departures with one hold per item and other
+//! buyers for its seats, and WeChat with a traveller who pays whenever it is possible, now and then also when it no
+//! longer should be. The order's actor is played by the book: one step under way at a time, a step without an answer is
+//! reported as failed, a crash forgets all but rows.
 
 use proptest::prelude::*;
 
@@ -9,10 +10,22 @@ use super::*;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Hold {
     None,
-    Held { until: Timestamp },
+    Held {
+        until: Timestamp,
+    },
     Paying,
     Confirmed,
     Released,
+    /// Confirmed once, and back on sale.
+    Freed,
+}
+
+/// A refund at WeChat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Back {
+    Processing,
+    Success,
+    Closed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +50,14 @@ struct Answer {
 struct World {
     story: Story,
     holds: Vec<Hold>,
+    /// Of the hold of each item.
+    epochs: Vec<u32>,
+    /// Seats of items that somebody else has bought meanwhile.
+    resold: Vec<bool>,
     wechat: BTreeMap<u16, AtWechat>,
+    refunds: BTreeMap<u16, Back>,
+    /// WeChat has let the traveller pay after it had said closed.
+    broke_its_word: bool,
     requests: Vec<Request>,
     answers: Vec<Answer>,
     /// The step that the actor waits for.
@@ -74,6 +94,17 @@ enum Op {
     Cancel,
     /// The traveller pays; WeChat's callback is on its way.
     Pay,
+    /// The same, although WeChat has closed it: somebody was in the middle of it.
+    PayAfterAll,
+    /// Free seats of an item go to somebody else.
+    Resell {
+        pick: usize,
+    },
+    /// WeChat's refund of a number goes on.
+    Refund {
+        pick: usize,
+        closed: bool,
+    },
     Pass {
         seconds: i64,
     },
@@ -95,6 +126,9 @@ fn any_op() -> impl Strategy<Value = Op> {
         8 => Just(Op::Begin),
         1 => Just(Op::Cancel),
         3 => Just(Op::Pay),
+        1 => Just(Op::PayAfterAll),
+        1 => pick().prop_map(|pick| Op::Resell { pick }),
+        2 => (pick(), rarely()).prop_map(|(pick, closed)| Op::Refund { pick, closed }),
         3 => prop_oneof![4 => 0..20_i64, 1 => 0..400_i64].prop_map(|seconds| Op::Pass { seconds }),
         3 => Just(Op::WakeWhenDue),
         1 => Just(Op::Crash),
@@ -106,7 +140,11 @@ impl World {
         World {
             story: Story::drafted(items, 1, FARE),
             holds: vec![Hold::None; items],
+            epochs: vec![0; items],
+            resold: vec![false; items],
             wechat: BTreeMap::new(),
+            refunds: BTreeMap::new(),
+            broke_its_word: false,
             requests: Vec::new(),
             answers: Vec::new(),
             outstanding: None,
@@ -127,7 +165,7 @@ impl World {
         match self.holds[item] {
             Hold::Held { until } => self.now() < until,
             Hold::Paying | Hold::Confirmed => true,
-            Hold::None | Hold::Released => false,
+            Hold::None | Hold::Released | Hold::Freed => false,
         }
     }
 
@@ -163,7 +201,13 @@ impl World {
             Op::Cancel => {
                 let _ = self.story.tell(&Command::Cancel);
             }
-            Op::Pay => self.pay(),
+            Op::Pay => self.pay(false),
+            Op::PayAfterAll => self.pay(true),
+            Op::Resell { pick } => {
+                let item = pick % self.holds.len();
+                self.resold[item] |= !self.has_seat(item);
+            }
+            Op::Refund { pick, closed } => self.refund_goes_on(pick, closed),
             Op::Pass { seconds } => self.pass(self.now().plus_seconds(seconds)),
             Op::WakeWhenDue => {
                 self.pass(self.story.order.next_deadline().unwrap_or(self.now()).max(self.now()));
@@ -200,6 +244,10 @@ impl World {
         if let Effect::CreatePayment { .. } = effect {
             self.story.ok(&Command::CreateCalled);
         }
+        if let Effect::BeginRefund { number } = effect {
+            self.story.ok(&Command::BeginRefund { number, body: refund_body(number.number) });
+            return;
+        }
         self.requests.push(Request { effect: effect.clone(), sent_at: self.now() });
         self.outstanding = Some(effect);
     }
@@ -209,7 +257,12 @@ impl World {
         let command = match &effect {
             Effect::CreatePayment { number, .. }
             | Effect::QueryPayment { number }
-            | Effect::ClosePayment { number } => Command::CallFailed { number: *number },
+            | Effect::ClosePayment { number } => Command::CallFailed { number: *number, why: CallFailure::NoAnswer },
+            Effect::CallRefund { number, .. } | Effect::QueryRefund { number } => {
+                Command::RefundCallFailed { number: *number, why: CallFailure::NoAnswer }
+            }
+            // It is made at once, without the world.
+            Effect::BeginRefund { .. } => return,
             _ => Command::HoldAnswered(effect.hold_answer(Err(StepFailure::Unavailable)).unwrap()),
         };
         self.story.ok(&command);
@@ -219,8 +272,11 @@ impl World {
         if self.outstanding.as_ref().is_some_and(|effect| answers(effect, command)) {
             self.outstanding = None;
         }
-        // WeChat may speak of an attempt that a crash made us forget: none, since attempts are durable first.
-        self.story.tell(command).unwrap();
+        // WeChat may speak of an attempt that a crash made us forget: none, since attempts are durable first. It never
+        // contradicts itself, but for an answer from before it broke its word.
+        if let Err(rejection) = self.story.tell(command) {
+            assert!(self.broke_its_word, "{command:?}: {rejection}");
+        }
     }
 
     fn crash(&mut self) {
@@ -235,15 +291,37 @@ impl World {
         }
     }
 
-    fn pay(&mut self) {
+    fn pay(&mut self, after_all: bool) {
         let payable = self.wechat.iter().find_map(|(attempt, state)| match state {
             AtWechat::Open { until } if self.now() < *until => Some(*attempt),
+            AtWechat::Closed if after_all => Some(*attempt),
             _ => None,
         });
         if let Some(attempt) = payable {
+            self.broke_its_word |= self.at_wechat(attempt) == AtWechat::Closed;
             self.wechat.insert(attempt, AtWechat::Paid);
             self.answer(paid(attempt));
         }
+    }
+
+    fn refund_goes_on(&mut self, pick: usize, closed: bool) {
+        let under_way: Vec<u16> =
+            self.refunds.iter().filter(|(_, state)| **state == Back::Processing).map(|(number, _)| *number).collect();
+        if let Some(number) = under_way.get(pick % under_way.len().max(1)) {
+            self.refunds.insert(*number, if closed { Back::Closed } else { Back::Success });
+            self.answer(self.says_of_refund(*number));
+        }
+    }
+
+    fn says_of_refund(&self, refund: u16) -> Command {
+        let Some(state) = self.refunds.get(&refund) else { return refund_says(refund, RefundFactState::NotFound) };
+        let status = match state {
+            Back::Processing => RefundStatus::Processing,
+            Back::Success => RefundStatus::Success,
+            Back::Closed => RefundStatus::Closed,
+        };
+        let payment = self.story.order.refund(refund_number(refund)).unwrap().payment;
+        refund_says(refund, RefundFactState::Known(KnownRefund { payment, ..known_refund(refund, status) }))
     }
 
     fn arrive(&mut self, pick: usize, again: bool, refused: bool) {
@@ -278,6 +356,14 @@ impl World {
                 }
                 close_answered(number.attempt)
             }
+            Effect::CallRefund { number, .. } if refused && !self.refunds.contains_key(&number.number) => {
+                Command::RefundRefused { number: *number, code: "NOT_ENOUGH".into() }
+            }
+            Effect::CallRefund { number, .. } => {
+                self.refunds.entry(number.number).or_insert(Back::Processing);
+                self.says_of_refund(number.number)
+            }
+            Effect::QueryRefund { number } => self.says_of_refund(number.number),
             _ => Command::HoldAnswered(effect.hold_answer(self.at_departure(&effect, refused)).unwrap()),
         };
         self.answer(answer);
@@ -307,22 +393,35 @@ impl World {
     fn at_departure(&mut self, effect: &Effect, refused: bool) -> Result<Vec<Box<str>>, StepFailure> {
         let no = |rejection| Err(StepFailure::Refused(rejection));
         let now = self.now();
-        let (Effect::PlaceHold { item, .. }
-        | Effect::ReleaseHold { item, .. }
-        | Effect::BeginPaying { item, .. }
-        | Effect::ConfirmHold { item, .. }) = effect
+        let (Effect::PlaceHold { item, epoch, .. }
+        | Effect::ReleaseHold { item, epoch, .. }
+        | Effect::BeginPaying { item, epoch, .. }
+        | Effect::ConfirmHold { item, epoch, .. }
+        | Effect::FreeSeats { item, epoch, .. }) = effect
         else {
             unreachable!("{effect:?}")
         };
+        if *epoch < self.epochs[*item] {
+            return no(Rejection::HoldEpochStale);
+        }
+        let lapsed = matches!(self.holds[*item], Hold::Held { until } if now >= until);
+        // A hold placed under a new epoch starts afresh, unless the old one still has its seats.
+        if let (Effect::PlaceHold { .. }, true, false) = (effect, *epoch > self.epochs[*item], self.has_seat(*item)) {
+            (self.holds[*item], self.epochs[*item]) = (Hold::None, *epoch);
+        }
         let hold = self.holds[*item];
-        let lapsed = matches!(hold, Hold::Held { until } if now >= until);
+        let taken = || Rejection::SeatTaken { seat: "0A".to_owned() };
         let (next, answer) = match (effect, hold) {
             (Effect::PlaceHold { .. }, Hold::None) if refused => (hold, no(Rejection::BookingClosed)),
+            (Effect::PlaceHold { .. }, Hold::None) if self.resold[*item] => (hold, no(taken())),
             (Effect::PlaceHold { expires_at, .. }, Hold::None) if now < *expires_at => {
                 (Hold::Held { until: *expires_at }, Ok(seats(*item, 1)))
             }
             (Effect::PlaceHold { .. }, Hold::Held { .. }) if !lapsed => (hold, Ok(seats(*item, 1))),
+            (Effect::PlaceHold { .. }, Hold::Confirmed) if *epoch == self.epochs[*item] => (hold, Ok(seats(*item, 1))),
             (Effect::PlaceHold { .. }, _) => (hold, no(Rejection::HoldExpired)),
+            (Effect::FreeSeats { .. }, Hold::Confirmed | Hold::Freed) => (Hold::Freed, Ok(vec![])),
+            (_, Hold::Freed) => (hold, no(Rejection::HoldAlreadyReleased)),
             (Effect::ReleaseHold { .. }, Hold::Confirmed) => (hold, no(Rejection::HoldAlreadyConfirmed)),
             (Effect::ReleaseHold { .. }, Hold::Held { .. } | Hold::Paying) => (Hold::Released, Ok(vec![])),
             (Effect::ReleaseHold { .. }, _) => (hold, Ok(vec![])),
@@ -348,9 +447,20 @@ impl World {
         if matches!(order.status, OrderStatus::Paid) {
             assert!(items().all(|item| self.holds[item] == Hold::Confirmed), "a ticket without a seat");
         }
-        if order.status == OrderStatus::Cancelled {
+        if order.status == OrderStatus::Cancelled && !order.is_seeking() {
             assert!(!items().any(|item| self.has_seat(item)), "a cancelled order keeps no seat");
         }
+        assert!(!items().any(|item| self.resold[item] && self.has_seat(item)), "sold twice");
+        let balance = order.balance();
+        let keeps = if order.status == OrderStatus::Paid { FARE } else { 0 };
+        assert_eq!(balance.kept(), keeps, "{balance:?}");
+    }
+
+    /// A payment that the order's ledger does not show.
+    fn unheard(&self) -> Option<u16> {
+        let known = |attempt: u16| self.story.order.ledger.iter().any(|entry| entry.payment.attempt == attempt);
+        let paid = self.wechat.iter().filter(|(_, state)| **state == AtWechat::Paid);
+        paid.map(|(attempt, _)| *attempt).find(|attempt| !known(*attempt))
     }
 
     /// From here on every message arrives, once and in order, and the clock moves on.
@@ -367,9 +477,14 @@ impl World {
                 } else {
                     self.start();
                 }
+            } else if self.refunds.values().any(|state| *state == Back::Processing) {
+                self.refund_goes_on(0, false);
             } else if let Some(due) = self.story.order.next_deadline() {
                 self.pass(due.max(self.now()));
                 self.story.ok(&Command::Wake);
+            } else if let Some(attempt) = self.unheard() {
+                // WeChat repeats its notices until they are acknowledged.
+                self.answer(paid(attempt));
             } else {
                 return;
             }
@@ -383,16 +498,17 @@ impl World {
         assert!(order.status != OrderStatus::Pending || order.refusal().is_some(), "{:?}", order.stage);
         let open = |state: &AtWechat| matches!(state, AtWechat::Open { .. });
         assert!(!self.wechat.values().any(open), "every payment was ended at WeChat");
-        let captured: Vec<u16> = order
-            .ledger
-            .iter()
-            .filter(|entry| entry.kind == LedgerKind::Captured)
-            .map(|entry| entry.payment.attempt)
-            .collect();
-        let paid = self.wechat.iter().filter(|(_, state)| **state == AtWechat::Paid).map(|(attempt, _)| *attempt);
-        assert!(paid.eq(captured), "every payment is in the ledger once");
-        // As long as the world keeps its promises, money always finds its seats.
-        assert!(order.ledger.iter().all(|entry| entry.kind == LedgerKind::Captured), "nothing is due to go back");
+        assert_eq!(self.unheard(), None, "every payment is in the ledger");
+        let paid = self.wechat.values().filter(|state| **state == AtWechat::Paid).count() as i64;
+        assert_eq!(order.balance().captured, paid * FARE, "and is there once");
+        let balance = order.balance();
+        assert_eq!(balance.refund_due, 0, "all money that was due is back");
+        let back = self.refunds.values().filter(|state| **state == Back::Success).count() as i64 * FARE;
+        assert_eq!(balance.refunded, back, "and went back once");
+        if !self.broke_its_word {
+            // As long as WeChat keeps its word, money always finds its seats.
+            assert_eq!(balance.refunded, 0);
+        }
         let rebuilt = Order::from_rows(self.story.stored.rows(), self.now());
         if order.refusal().is_none() {
             assert_eq!(random::without_volatile(rebuilt.unwrap()), random::without_volatile(order.clone()));
@@ -406,6 +522,10 @@ fn answers(effect: &Effect, command: &Command) -> bool {
         | (Effect::CreatePayment { number, .. }, Command::CreateRefused { number: of, .. })
         | (Effect::ClosePayment { number }, Command::CloseAnswered { number: of }) => number == of,
         (Effect::QueryPayment { number }, Command::PaymentFact(fact)) => *number == fact.number,
+        (Effect::CallRefund { number, .. }, Command::RefundRefused { number: of, .. }) => number == of,
+        (Effect::CallRefund { number, .. } | Effect::QueryRefund { number }, Command::RefundFact(fact)) => {
+            *number == fact.number
+        }
         (effect, Command::HoldAnswered(answer)) => effect.hold_answer(answer.result.clone()).as_ref() == Some(answer),
         _ => false,
     }

@@ -1,8 +1,8 @@
 //! Orders and what belongs to them.
 
 use deeptravel_domain::order::rows::{
-    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, ScanAttemptRow, TicketAuditRow,
-    TicketRow,
+    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
+    TicketAuditRow, TicketRow,
 };
 
 use super::super::codec::{BigInt, Bool, Bytea, Int, Jsonb, Text, TimestampTz};
@@ -30,6 +30,8 @@ table! {
         completed_at: TimestampTz,
         cancelled_at: TimestampTz,
         cancel_reason: Text,
+        seat_epoch: Int,
+        outstanding: Bool,
     }
 }
 
@@ -84,6 +86,27 @@ table! {
         signed_at_seconds: BigInt,
         refusal: Text,
         transaction_id: Text,
+        paid_at: TimestampTz,
+        ended_at: TimestampTz,
+    }
+}
+
+table! {
+    RefundRow: "project/refunds.sql", key (out_refund_no: str) {
+        out_refund_no: Text,
+        order_id: Text,
+        version: BigInt,
+        out_trade_no: Text,
+        state: Text,
+        amount_minor: BigInt,
+        currency: Text,
+        reason: Text,
+        due_at: TimestampTz,
+        begun_at: TimestampTz,
+        body as "request_body": Bytea,
+        refund_id: Text,
+        refusal: Text,
+        succeeded_at: TimestampTz,
     }
 }
 
@@ -166,5 +189,6 @@ table! {
         amount_minor: BigInt,
         currency: Text,
         at as "booked_at": TimestampTz,
+        out_refund_no: Text,
     }
 }

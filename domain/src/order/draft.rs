@@ -1,0 +1,103 @@
+//! What an order is made of before it exists: people, journeys and the price, checked and frozen.
+
+use serde::{Deserialize, Serialize};
+
+use crate::departure::Stretch;
+use crate::ids::{DepartureId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId};
+use crate::money::Money;
+use crate::party::PassengerType;
+use crate::time::Timestamp;
+
+/// Who to reach about the order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Contact {
+    pub name: Box<str>,
+    pub phone: Box<str>,
+    pub email: Option<Box<str>>,
+}
+
+/// A travel document, sealed before it came here: nothing behind this point ever sees the number (rule 8).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SealedDocument {
+    pub kind: Box<str>,
+    pub key_version: u32,
+    pub ciphertext: Box<[u8]>,
+    /// Last characters in clear, the rest starred.
+    pub mask: Box<str>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Passenger {
+    pub name: Box<str>,
+    pub kind: PassengerType,
+    pub document: Option<SealedDocument>,
+}
+
+/// Seats as the traveller asked for them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum SeatWish {
+    /// Any seats, together where possible; as many as there are passengers.
+    Any,
+    /// These, by their labels.
+    Chosen(Vec<Box<str>>),
+}
+
+/// A journey of the order. Every journey seats every passenger.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Item {
+    pub departure: DepartureId,
+    pub route: RouteCode,
+    pub operator: OperatorCode,
+    pub class: SeatClassCode,
+    pub stretch: Stretch,
+    pub board_port: PortCode,
+    pub alight_port: PortCode,
+    /// From the stop where the party boards.
+    pub departs_at: Timestamp,
+    /// At the stop where the party leaves.
+    pub arrives_at: Timestamp,
+    pub wish: SeatWish,
+    /// Labels of the held seats, in the order of the passengers; empty until the departure has answered.
+    pub seats: Vec<Box<str>>,
+}
+
+/// One explained line of the price (R-PRICE-01).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PriceLine {
+    /// Index of the item.
+    pub item: u16,
+    pub kind: PassengerType,
+    pub class: SeatClassCode,
+    pub count: u16,
+    pub unit_minor: i64,
+    pub discount_minor: i64,
+    pub total_minor: i64,
+    /// Which fare and tier applied.
+    pub explanation: Box<str>,
+}
+
+/// The price at the time of the order; never computed again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Price {
+    pub total: Money,
+    pub lines: Vec<PriceLine>,
+}
+
+/// A wish for an order, checked and priced, with its id. The machine starts from it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Draft {
+    pub id: OrderId,
+    pub traveller: TravellerId,
+    pub idempotency_key: Box<str>,
+    /// SHA-256 of the request, to tell a repetition from another request with the same key.
+    pub body_hash: [u8; 32],
+    pub locale: Box<str>,
+    pub contact: Contact,
+    pub passengers: Vec<Passenger>,
+    /// Sorted by departure, so that orders that meet take their seats in one order (rule 5). They become the order's
+    /// own: of an order's details they are not there any more.
+    pub items: Vec<Item>,
+    pub price: Price,
+    /// How long the seats are held for payment.
+    pub lock_seconds: u32,
+}

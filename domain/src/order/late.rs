@@ -1,0 +1,134 @@
+//! Late money (R-PAY-04): a success that the order has no seats for any more is written down, and then climbs a
+//! ladder: the same seats, equal seats on the same departure, the money back. All journeys of the order find seats,
+//! or none is kept.
+//!
+//! The money's record comes first, so that the notice can be acknowledged; what is left to do follows from it: a
+//! cancelled order with a late payment and no refund of it is still seeking.
+
+use super::command::{Event, HoldAnswer, HoldStep, StepFailure};
+use super::payment::{Capture, Payment, PaymentState};
+use super::refund::RefundReason;
+use super::{Order, OrderStatus, Seats, Stage};
+use crate::ids::OutTradeNo;
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+/// Found seats are held this long for the order to confirm them; it does so at once, unless the process ends between.
+const FOUND_FOR_SECONDS: i64 = 60 * 60;
+
+impl Order {
+    /// What follows from money that the order, which then is in `status`, cannot simply take.
+    pub(super) fn late_money(
+        &self,
+        number: OutTradeNo,
+        capture: &Capture,
+        status: OrderStatus,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let mut events = vec![Event::LateMoney { number, capture: capture.clone(), at: now }];
+        let refund = |reason| Event::RefundDue { refund: self.refund_of(number, capture.amount, reason, now, 0) };
+        match status {
+            OrderStatus::Cancelled if self.is_seeking() => {}
+            OrderStatus::Cancelled if self.leaves_after(now) => events.push(Event::SeekingBegun {
+                number,
+                expires_at: now.plus_seconds(FOUND_FOR_SECONDS),
+                payable: self.was_payable(number, capture.paid_at),
+            }),
+            OrderStatus::Cancelled => events.push(refund(RefundReason::Late)),
+            OrderStatus::Pending | OrderStatus::Paid | OrderStatus::Completed => {
+                events.push(refund(RefundReason::Duplicate));
+            }
+        }
+        events
+    }
+
+    pub(super) fn is_seeking(&self) -> bool {
+        matches!(self.stage, Stage::Seeking { .. } | Stage::Reviving { .. } | Stage::GivingBack { .. })
+    }
+
+    fn leaves_after(&self, now: Timestamp) -> bool {
+        self.items.iter().all(|item| now < item.departs_at)
+    }
+
+    /// The traveller paid before WeChat had said that nobody can any more. Never, while the rules hold: it is what the
+    /// metric `seats_resold_while_payable` is about. WeChat tells the second only.
+    pub(super) fn was_payable(&self, number: OutTradeNo, paid_at: Option<Timestamp>) -> bool {
+        let ended_at = self.payment(number).and_then(|payment| payment.ended_at);
+        matches!((paid_at, ended_at), (Some(paid_at), Some(ended_at)) if paid_at.plus_seconds(1) < ended_at)
+    }
+
+    /// Payments that came late and have neither seats nor a refund.
+    fn undecided(&self) -> impl Iterator<Item = &Payment> {
+        self.payments.iter().filter(|payment| {
+            let late = matches!(payment.state, PaymentState::PaidLate { .. });
+            late && !self.refunds.iter().any(|refund| refund.payment == payment.number)
+        })
+    }
+
+    /// The stage of a cancelled order whose late money is undecided, as its rows tell it.
+    pub(super) fn seeking_again(&self, now: Timestamp) -> Option<Stage> {
+        let payment = self.undecided().next().filter(|_| self.status == OrderStatus::Cancelled)?;
+        let PaymentState::PaidLate { paid_at, .. } = payment.state else { return None };
+        Some(Stage::Seeking {
+            number: payment.number,
+            found: Vec::new(),
+            equal: false,
+            expires_at: now.plus_seconds(FOUND_FOR_SECONDS),
+            payable: self.was_payable(payment.number, paid_at),
+        })
+    }
+
+    pub(super) fn seek_answered(&self, answer: &HoldAnswer, now: Timestamp) -> Vec<Event> {
+        match (&self.stage, answer.step, &answer.result) {
+            (_, _, Err(StepFailure::Unavailable)) => vec![self.step_failed(now)],
+            (Stage::Seeking { .. }, HoldStep::Place, Ok(seats)) => vec![Event::SeatsFound { seats: seats.clone() }],
+            (Stage::Seeking { equal: false, payable, .. }, HoldStep::Place, Err(StepFailure::Refused(why))) => {
+                let taken = matches!(why, Rejection::SeatTaken { .. } | Rejection::SoldOut { .. });
+                vec![Event::EqualSought { resold: *payable && taken }]
+            }
+            (Stage::Seeking { found, .. }, HoldStep::Place, Err(StepFailure::Refused(_))) => {
+                self.give_back(found, 0, now)
+            }
+            (Stage::Reviving { number, found, next }, HoldStep::Confirm, Ok(_)) => {
+                let mut events = vec![Event::HoldConfirmed];
+                if self.is_last(*next) {
+                    events.extend(self.revive(*number, found, now));
+                }
+                events
+            }
+            (Stage::Reviving { found, next, .. }, HoldStep::Confirm, Err(StepFailure::Refused(_))) => {
+                self.give_back(found, *next, now)
+            }
+            // A refusal says that there is nothing to give back.
+            (Stage::GivingBack { next, found, .. }, HoldStep::Release | HoldStep::Free, _) => {
+                let mut events = vec![Event::HoldReleased];
+                if next + 1 == found.len() {
+                    events.extend(self.return_all(now));
+                }
+                events
+            }
+            _ => vec![],
+        }
+    }
+
+    fn give_back(&self, found: &[Seats], confirmed: usize, now: Timestamp) -> Vec<Event> {
+        if found.is_empty() { self.return_all(now) } else { vec![Event::GivingBackBegun { confirmed }] }
+    }
+
+    fn revive(&self, number: OutTradeNo, found: &[Seats], now: Timestamp) -> Vec<Event> {
+        let tickets = self.issue(found.iter().map(Vec::as_slice), now);
+        let mut events = vec![Event::Revived { number, seats: found.to_vec(), tickets, at: now }];
+        let others = self.undecided().filter(|payment| payment.number != number);
+        events.extend(others.enumerate().map(|(after, payment)| Event::RefundDue {
+            refund: self.refund_of(payment.number, payment.total, RefundReason::Duplicate, now, after),
+        }));
+        events
+    }
+
+    fn return_all(&self, now: Timestamp) -> Vec<Event> {
+        let refunds = self.undecided().enumerate().map(|(after, payment)| Event::RefundDue {
+            refund: self.refund_of(payment.number, payment.total, RefundReason::Late, now, after),
+        });
+        refunds.chain([Event::SeekingEnded]).collect()
+    }
+}

@@ -1,0 +1,72 @@
+//! The order's ledger: money moves, append-only. Every balance is a sum over it (R-PAY-09).
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{InvalidId, OutRefundNo, OutTradeNo};
+use crate::money::Money;
+use crate::time::Timestamp;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LedgerKind {
+    /// The provider has taken money from the traveller.
+    Captured,
+    /// Money that is to go back; negative once it has gone back, or when the order can use it after all.
+    RefundDue,
+    /// The provider has given money back.
+    Refunded,
+}
+
+impl LedgerKind {
+    pub const ALL: [LedgerKind; 3] = [LedgerKind::Captured, LedgerKind::RefundDue, LedgerKind::Refunded];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            LedgerKind::Captured => "captured",
+            LedgerKind::RefundDue => "refund_due",
+            LedgerKind::Refunded => "refunded",
+        }
+    }
+}
+
+impl std::str::FromStr for LedgerKind {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<LedgerKind, InvalidId> {
+        LedgerKind::ALL.into_iter().find(|kind| kind.code() == text).ok_or(InvalidId("ledger kind"))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    pub kind: LedgerKind,
+    pub payment: OutTradeNo,
+    /// The refund that moved it, of entries that one caused.
+    pub refund: Option<OutRefundNo>,
+    pub amount: Money,
+    pub at: Timestamp,
+}
+
+/// What the ledger adds up to, in minor units. `captured` = what the order keeps + `refund_due` + `refunded`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Balance {
+    pub captured: i64,
+    pub refund_due: i64,
+    pub refunded: i64,
+}
+
+impl Balance {
+    pub fn of(entries: &[LedgerEntry]) -> Balance {
+        let sum =
+            |kind: LedgerKind| entries.iter().filter(|entry| entry.kind == kind).map(|entry| entry.amount.minor).sum();
+        Balance {
+            captured: sum(LedgerKind::Captured),
+            refund_due: sum(LedgerKind::RefundDue),
+            refunded: sum(LedgerKind::Refunded),
+        }
+    }
+
+    /// What the order keeps of the money that came.
+    pub const fn kept(self) -> i64 {
+        self.captured - self.refund_due - self.refunded
+    }
+}

@@ -1,0 +1,380 @@
+//! Refunds of an order: money that goes back through WeChat, one call at a time, each under a number that never
+//! changes (wechat.md R8 to R10, section 4; R-PAY-09).
+//!
+//! A refund is due from the moment a record says so. Its exact body is recorded before the call; a call without an
+//! answer is asked about before it is repeated, and is repeated with the same bytes; only a refund that WeChat has
+//! closed without paying gets a successor under a new number.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{CallFailure, Event};
+use super::payment::PaymentState;
+use super::{Order, Stage};
+use crate::ids::{InvalidId, OutRefundNo, OutTradeNo};
+use crate::money::Money;
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+/// WeChat wants refunds of one transaction to be this far apart.
+const SPACING_SECONDS: i64 = 60;
+/// An accepted refund is asked about this long after it was begun; after the last, in pauses of the last.
+const ASK_AFTER_SECONDS: [i64; 8] = [60, 120, 180, 240, 300, 600, 1_200, 1_800];
+/// A refund that needs a person is asked about this often: somebody may have mended it at WeChat.
+const STUCK_SECONDS: i64 = 30 * 60;
+/// Most refunds of one order, those included that WeChat closed; WeChat allows 50 of one transaction. What is due
+/// beyond them stays in the ledger as due, and a person has to look.
+pub const REFUNDS_MAX: usize = 40;
+
+/// Why money goes back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RefundReason {
+    /// It came after the order was cancelled, and the seats were gone (R-PAY-04).
+    Late,
+    /// The order had been paid already (wechat.md R8).
+    Duplicate,
+}
+
+impl RefundReason {
+    pub const ALL: [RefundReason; 2] = [RefundReason::Late, RefundReason::Duplicate];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            RefundReason::Late => "late",
+            RefundReason::Duplicate => "duplicate",
+        }
+    }
+}
+
+impl std::str::FromStr for RefundReason {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<RefundReason, InvalidId> {
+        RefundReason::ALL.into_iter().find(|reason| reason.code() == text).ok_or(InvalidId("refund reason"))
+    }
+}
+
+/// Where a refund stands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RefundState {
+    /// Money is to go back; WeChat has not been asked.
+    Due,
+    /// Recorded with its exact body: the call is under way, or nobody knows how it ended.
+    Begun,
+    /// WeChat refused, nothing moved. A person has to look; the same call is repeated now and then.
+    Refused {
+        code: Box<str>,
+    },
+    /// WeChat has accepted it.
+    Processing {
+        refund_id: Box<str>,
+    },
+    /// The traveller's account cannot take it. A person has to look; it may still succeed.
+    Abnormal {
+        refund_id: Box<str>,
+    },
+    Succeeded {
+        refund_id: Box<str>,
+        at: Timestamp,
+    },
+    /// WeChat gave up without paying: the refund after it takes its place.
+    Closed {
+        refund_id: Box<str>,
+    },
+}
+
+impl RefundState {
+    pub const fn code(&self) -> &'static str {
+        match self {
+            RefundState::Due => "due",
+            RefundState::Begun => "begun",
+            RefundState::Refused { .. } => "refused",
+            RefundState::Processing { .. } => "processing",
+            RefundState::Abnormal { .. } => "abnormal",
+            RefundState::Succeeded { .. } => "succeeded",
+            RefundState::Closed { .. } => "closed",
+        }
+    }
+
+    /// Whether something is left to be done.
+    pub fn is_outstanding(&self) -> bool {
+        !matches!(self, RefundState::Succeeded { .. } | RefundState::Closed { .. })
+    }
+
+    /// Whether it waits for a person.
+    pub fn is_stuck(&self) -> bool {
+        matches!(self, RefundState::Refused { .. } | RefundState::Abnormal { .. })
+    }
+}
+
+/// Money on its way back to the traveller.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refund {
+    pub number: OutRefundNo,
+    pub payment: OutTradeNo,
+    pub amount: Money,
+    pub reason: RefundReason,
+    pub due_at: Timestamp,
+    pub begun_at: Option<Timestamp>,
+    /// The exact body of the call, from when it is begun until WeChat has accepted it.
+    pub body: Arc<[u8]>,
+    pub state: RefundState,
+    /// When WeChat last heard of it. Memory: after a restart it is asked at once.
+    pub(crate) asked_at: Option<Timestamp>,
+}
+
+/// What the call of a refund is made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefundTerms {
+    pub number: OutRefundNo,
+    pub payment: OutTradeNo,
+    pub transaction_id: Box<str>,
+    pub amount: Money,
+    /// What the payment came to.
+    pub total: Money,
+    pub reason: RefundReason,
+}
+
+/// What WeChat says about a refund, whoever brought it: answer, query, notice or bill.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefundFact {
+    pub number: OutRefundNo,
+    pub state: RefundFactState,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RefundFactState {
+    Known(KnownRefund),
+    /// WeChat does not know the number: the call never reached it.
+    NotFound,
+    /// Under our number, and about somebody else's money. Says what differs.
+    Foreign(&'static str),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KnownRefund {
+    pub payment: OutTradeNo,
+    pub refund_id: Box<str>,
+    pub amount: Money,
+    pub status: RefundStatus,
+}
+
+/// A refund's state at WeChat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefundStatus {
+    Processing,
+    Success,
+    Closed,
+    Abnormal,
+}
+
+/// What is being done about a refund.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RefundStep {
+    /// Its body is being made and recorded.
+    Begin,
+    Call,
+    Ask,
+}
+
+impl Order {
+    pub fn refund(&self, number: OutRefundNo) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| refund.number == number)
+    }
+
+    /// A new refund of all money of a payment; `after` others that are decided with it.
+    pub(super) fn refund_of(
+        &self,
+        payment: OutTradeNo,
+        amount: Money,
+        reason: RefundReason,
+        now: Timestamp,
+        after: usize,
+    ) -> Refund {
+        let number = (self.refunds.len() + after + 1) as u16;
+        Refund {
+            number: OutRefundNo { order: self.draft.id, number },
+            payment,
+            amount,
+            reason,
+            due_at: now,
+            begun_at: None,
+            body: Arc::default(),
+            state: RefundState::Due,
+            asked_at: None,
+        }
+    }
+
+    /// The terms of a refund that is due.
+    pub fn refund_terms(&self, number: OutRefundNo) -> Option<RefundTerms> {
+        let refund = self.refund(number)?;
+        let payment = self.payment(refund.payment)?;
+        let (PaymentState::Paid { transaction_id } | PaymentState::PaidLate { transaction_id, .. }) = &payment.state
+        else {
+            return None;
+        };
+        Some(RefundTerms {
+            number,
+            payment: refund.payment,
+            transaction_id: transaction_id.clone(),
+            amount: refund.amount,
+            total: payment.total,
+            reason: refund.reason,
+        })
+    }
+
+    /// When something is to be done about a refund next, and what: one at a time, in the order of their numbers when
+    /// several are due.
+    pub(super) fn refund_plan(&self) -> Option<(Timestamp, OutRefundNo, RefundStep)> {
+        let last_begun = self.refunds.iter().filter_map(|refund| refund.begun_at).max();
+        let outstanding = self.refunds.iter().filter(|refund| refund.state.is_outstanding());
+        let plans = outstanding.map(|refund| {
+            let begun_at = refund.begun_at.unwrap_or(refund.due_at);
+            let again = |seconds| refund.asked_at.map_or(begun_at, |at| at.plus_seconds(seconds));
+            let (at, step) = match &refund.state {
+                RefundState::Due => {
+                    let spaced = last_begun.map_or(refund.due_at, |at| at.plus_seconds(SPACING_SECONDS));
+                    (spaced.max(refund.due_at), RefundStep::Begin)
+                }
+                // Its call was interrupted.
+                RefundState::Begun => (again(SPACING_SECONDS), RefundStep::Ask),
+                RefundState::Processing { .. } => {
+                    (refund.asked_at.map_or(begun_at, |at| next_ask(begun_at, at)), RefundStep::Ask)
+                }
+                RefundState::Refused { .. } | RefundState::Abnormal { .. } => (again(STUCK_SECONDS), RefundStep::Ask),
+                RefundState::Succeeded { .. } | RefundState::Closed { .. } => (Timestamp::MAX, RefundStep::Ask),
+            };
+            (at, refund.number, step)
+        });
+        plans.min_by_key(|(at, number, _)| (*at, *number))
+    }
+
+    pub(super) fn begin_refund(&self, number: OutRefundNo, body: &Arc<[u8]>, now: Timestamp) -> Vec<Event> {
+        let wanted = self.stage == Stage::Refunding { number, step: RefundStep::Begin };
+        let due = self.refund(number).is_some_and(|refund| refund.state == RefundState::Due);
+        if wanted && due { vec![Event::RefundBegun { number, body: Arc::clone(body), at: now }] } else { vec![] }
+    }
+
+    /// WeChat refused the call: nothing has moved.
+    pub(super) fn refund_refused(&self, number: OutRefundNo, code: &str) -> Vec<Event> {
+        if self.stage != (Stage::Refunding { number, step: RefundStep::Call }) {
+            return vec![];
+        }
+        vec![Event::RefundMoved { number, state: RefundState::Refused { code: code.into() } }]
+    }
+
+    pub(super) fn refund_call_failed(&self, number: OutRefundNo, why: CallFailure, now: Timestamp) -> Vec<Event> {
+        let calling = matches!(&self.stage, Stage::Refunding { number: current, .. } if *current == number);
+        if calling { vec![self.call_failed(why, now)] } else { vec![] }
+    }
+
+    /// A person wants a stuck refund to be tried again now.
+    pub(super) fn retry_refund(&self, number: OutRefundNo, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        let refund = self.refund(number).ok_or(Rejection::RefundNotFound)?;
+        if !refund.state.is_stuck() {
+            return Err(Rejection::RefundNotStuck);
+        }
+        let free = matches!(self.stage, Stage::Done);
+        Ok(if free { vec![Event::RefundStepBegun { number, step: RefundStep::Ask, at: now }] } else { vec![] })
+    }
+
+    /// One function for every source of facts (wechat.md R9).
+    pub(super) fn refund_fact(&self, fact: &RefundFact, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        let number = fact.number;
+        let refund = self.refund(number).ok_or(Rejection::PaymentMismatch("no such refund of this order"))?;
+        let known = match &fact.state {
+            RefundFactState::Known(known) => known,
+            RefundFactState::NotFound => return self.refund_missing(refund),
+            RefundFactState::Foreign(why) => return Err(Rejection::PaymentMismatch(why)),
+        };
+        if known.payment != refund.payment {
+            return Err(Rejection::PaymentMismatch("a refund of another payment"));
+        }
+        if known.amount != refund.amount {
+            return Err(Rejection::PaymentMismatch("the refund's amount or currency"));
+        }
+        let refund_id = known.refund_id.clone();
+        let moved = |state| Ok(vec![Event::RefundMoved { number, state }]);
+        match (&refund.state, known.status) {
+            (RefundState::Due | RefundState::Begun | RefundState::Refused { .. }, RefundStatus::Processing) => {
+                moved(RefundState::Processing { refund_id })
+            }
+            // It had to be mended at WeChat, and is under way again.
+            (RefundState::Processing { .. } | RefundState::Abnormal { .. }, RefundStatus::Processing)
+            | (RefundState::Abnormal { .. }, RefundStatus::Abnormal) => Ok(self.refund_asked(number)),
+            (
+                RefundState::Due
+                | RefundState::Begun
+                | RefundState::Refused { .. }
+                | RefundState::Processing { .. }
+                | RefundState::Abnormal { .. },
+                RefundStatus::Success,
+            ) => moved(RefundState::Succeeded { refund_id, at: now }),
+            (
+                RefundState::Due | RefundState::Begun | RefundState::Refused { .. } | RefundState::Processing { .. },
+                RefundStatus::Abnormal,
+            ) => moved(RefundState::Abnormal { refund_id }),
+            (
+                RefundState::Due
+                | RefundState::Begun
+                | RefundState::Refused { .. }
+                | RefundState::Processing { .. }
+                | RefundState::Abnormal { .. },
+                RefundStatus::Closed,
+            ) => Ok(self.refund_closed(refund, refund_id, now)),
+            // Old news: a terminal state is never overwritten.
+            (RefundState::Succeeded { .. }, RefundStatus::Processing | RefundStatus::Success)
+            | (RefundState::Closed { .. }, RefundStatus::Processing | RefundStatus::Abnormal | RefundStatus::Closed) => {
+                Ok(vec![])
+            }
+            (RefundState::Succeeded { .. }, RefundStatus::Closed | RefundStatus::Abnormal) => {
+                Err(Rejection::PaymentMismatch("a refund that had succeeded has not"))
+            }
+            // Its successor may have paid too: a person has to look.
+            (RefundState::Closed { .. }, RefundStatus::Success) => {
+                Err(Rejection::PaymentMismatch("a refund that was closed has succeeded"))
+            }
+        }
+    }
+
+    /// WeChat closed it without paying: the same money goes back under a new number.
+    fn refund_closed(&self, refund: &Refund, refund_id: Box<str>, now: Timestamp) -> Vec<Event> {
+        let mut events = vec![Event::RefundMoved { number: refund.number, state: RefundState::Closed { refund_id } }];
+        if self.refunds.len() < REFUNDS_MAX {
+            let next = self.refund_of(refund.payment, refund.amount, refund.reason, now, 0);
+            events.push(Event::RefundDue { refund: next });
+        }
+        events
+    }
+
+    fn refund_missing(&self, refund: &Refund) -> Result<Vec<Event>, Rejection> {
+        let number = refund.number;
+        match refund.state {
+            RefundState::Begun | RefundState::Refused { .. } => {
+                let asking = self.stage == Stage::Refunding { number, step: RefundStep::Ask };
+                Ok(if asking { vec![Event::RefundUnknown { number }] } else { vec![] })
+            }
+            RefundState::Due => Ok(vec![]),
+            RefundState::Processing { .. }
+            | RefundState::Abnormal { .. }
+            | RefundState::Succeeded { .. }
+            | RefundState::Closed { .. } => {
+                Err(Rejection::PaymentMismatch("a refund that WeChat had accepted is not known there"))
+            }
+        }
+    }
+
+    /// Nothing new: the step is over all the same.
+    fn refund_asked(&self, number: OutRefundNo) -> Vec<Event> {
+        let asking = matches!(&self.stage, Stage::Refunding { number: current, .. } if *current == number);
+        if asking { vec![Event::RefundStepEnded] } else { vec![] }
+    }
+}
+
+/// The first instant of the schedule after `asked_at`.
+fn next_ask(begun_at: Timestamp, asked_at: Timestamp) -> Timestamp {
+    let planned = ASK_AFTER_SECONDS.iter().map(|seconds| begun_at.plus_seconds(*seconds));
+    let longest = ASK_AFTER_SECONDS.last().copied().unwrap_or(STUCK_SECONDS);
+    planned.into_iter().find(|at| *at > asked_at).unwrap_or_else(|| asked_at.plus_seconds(longest))
+}

@@ -1,0 +1,259 @@
+//! Money on its way back (wechat.md R9, section 4; R-PAY-09).
+
+use super::*;
+
+const SUCCESS: RefundStatus = RefundStatus::Success;
+const PROCESSING: RefundStatus = RefundStatus::Processing;
+
+fn call_failed(number: u16) -> Command {
+    Command::RefundCallFailed { number: refund_number(number), why: CallFailure::NoAnswer }
+}
+
+fn ask(number: u16) -> Effect {
+    Effect::QueryRefund { number: refund_number(number) }
+}
+
+fn call(number: u16) -> Effect {
+    Effect::CallRefund { number: refund_number(number), body: refund_body(number) }
+}
+
+fn not_found(number: u16) -> Command {
+    refund_says(number, RefundFactState::NotFound)
+}
+
+#[test]
+fn r9_a_refunds_exact_body_is_recorded_before_the_call() {
+    let mut story = Story::refund_due();
+    assert!(!story.order.is_settled());
+    story.wake_when_due();
+    let terms = story.order.refund_terms(refund_number(1)).unwrap();
+    assert_eq!((terms.payment, &*terms.transaction_id), (number(1), "420001"));
+    assert_eq!((terms.amount, terms.total, terms.reason), (cny(FARE), cny(FARE), RefundReason::Late));
+    story.ok(&Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
+    let row = story.stored.rows().refunds.remove(0);
+    assert_eq!((row.state.as_str(), row.body), ("begun", refund_body(1).to_vec()));
+    assert_eq!(story.effect(), call(1));
+}
+
+#[test]
+fn an_accepted_refund_is_asked_about_on_schedule_until_it_has_succeeded() {
+    let mut story = Story::refund_called();
+    let begun = story.now;
+    story.ok(&refund_fact(1, PROCESSING));
+    assert_eq!(story.refund_state(1), &RefundState::Processing { refund_id: "500001".into() });
+    let mut asked = Vec::new();
+    for _ in 0..6 {
+        story.wake_when_due();
+        asked.push(story.now.ms_since(begun) / 1_000);
+        assert_eq!(story.effect(), ask(1));
+        story.ok(&refund_fact(1, PROCESSING));
+    }
+    assert_eq!(asked, [60, 120, 180, 240, 300, 600]);
+    story.wake_when_due();
+    story.ok(&refund_fact(1, SUCCESS));
+    assert!(story.order.is_settled());
+    assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: 0, refunded: FARE });
+    let entries: Vec<_> = story.order.ledger().iter().skip(2).map(|entry| (entry.kind, entry.refund)).collect();
+    let by = Some(refund_number(1));
+    assert_eq!(entries, [(LedgerKind::RefundDue, by), (LedgerKind::Refunded, by)]);
+    story.ignores(&refund_fact(1, SUCCESS));
+    story.ignores(&refund_fact(1, PROCESSING));
+}
+
+#[test]
+fn r9_a_call_without_an_answer_is_asked_about_before_it_is_repeated_with_the_same_bytes() {
+    let mut story = Story::refund_called();
+    story.ok(&call_failed(1));
+    story.wake_when_due();
+    assert_eq!(story.effect(), ask(1));
+    story.ok(&not_found(1));
+    assert_eq!(story.effect(), call(1), "it never arrived");
+    story.ok(&call_failed(1));
+    story.wake_when_due();
+    story.ok(&call_failed(1));
+    story.wake_when_due();
+    assert_eq!(story.effect(), ask(1), "asking is repeated as well");
+    story.ok(&refund_fact(1, SUCCESS));
+    assert_eq!(story.order.balance().refunded, FARE);
+}
+
+#[test]
+fn rule_16_a_crash_at_any_step_repeats_no_number_and_no_other_body() {
+    let due = Story::refund_due();
+    let called = Story::refund_called();
+    let mut processing = called.clone();
+    processing.ok(&refund_fact(1, PROCESSING));
+    for (mut story, next) in
+        [(due, Effect::BeginRefund { number: refund_number(1) }), (called, ask(1)), (processing, ask(1))]
+    {
+        story.restart();
+        assert!(!story.order.is_settled());
+        story.wake_when_due();
+        assert_eq!(story.effect(), next);
+        if next == ask(1) && story.refund_state(1) == &RefundState::Begun {
+            story.ok(&not_found(1));
+            assert_eq!(story.effect(), call(1));
+        }
+    }
+}
+
+#[test]
+fn r9_a_refund_that_wechat_closed_goes_on_under_a_new_number() {
+    let mut story = Story::refund_called();
+    story.ok(&refund_fact(1, RefundStatus::Closed));
+    assert_eq!(story.refund_state(1), &RefundState::Closed { refund_id: "500001".into() });
+    assert_eq!(story.refund_state(2), &RefundState::Due);
+    assert_eq!(story.order.balance().refund_due, FARE, "due once");
+    let due = story.order.next_deadline().unwrap();
+    assert_eq!(due.ms_since(story.now), 60_000, "refunds of a transaction are a minute apart");
+    story.wake_when_due();
+    story.ok(&Command::BeginRefund { number: refund_number(2), body: refund_body(2) });
+    story.ok(&refund_fact(2, SUCCESS));
+    assert!(story.order.is_settled());
+    assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: 0, refunded: FARE });
+}
+
+#[test]
+fn refunds_are_bounded_and_what_is_left_stays_due() {
+    let mut story = Story::refund_called();
+    for refund in 1..=REFUNDS_MAX as u16 {
+        if refund > 1 {
+            story.wake_when_due();
+            story.ok(&Command::BeginRefund { number: refund_number(refund), body: refund_body(refund) });
+        }
+        story.ok(&refund_fact(refund, RefundStatus::Closed));
+    }
+    assert_eq!(story.order.refunds().len(), REFUNDS_MAX);
+    assert_eq!(story.order.balance().refund_due, FARE);
+}
+
+#[test]
+fn a_refused_refund_waits_for_a_person_and_is_tried_again_with_the_same_number() {
+    let mut story = Story::refund_called();
+    story.ok(&Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
+    assert!(story.order.refunds()[0].state.is_stuck());
+    assert_eq!(story.order.effect(), None);
+    story.wake_when_due();
+    story.ok(&not_found(1));
+    assert_eq!(story.effect(), call(1));
+    story.ok(&Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
+    assert_eq!(story.order.next_deadline().unwrap().ms_since(story.now), 30 * 60_000, "now and then");
+    story.restart();
+    story.ok(&Command::RetryRefund { number: refund_number(1) });
+    assert_eq!(story.effect(), ask(1));
+    story.ok(&not_found(1));
+    story.ok(&refund_fact(1, SUCCESS));
+    assert!(story.order.is_settled());
+    assert_eq!(story.tell(&Command::RetryRefund { number: refund_number(1) }), Err(Rejection::RefundNotStuck));
+    assert_eq!(story.tell(&Command::RetryRefund { number: refund_number(9) }), Err(Rejection::RefundNotFound));
+}
+
+#[test]
+fn two_refunds_go_one_after_the_other_and_a_minute_apart() {
+    let mut story = Story::placed();
+    for attempt in [1, 2] {
+        story.begin_payment().unwrap();
+        story.holds_agree();
+        story.ok(&Command::CreateCalled);
+        story.ok(&create_refused(attempt, false));
+    }
+    story.begin_payment().unwrap();
+    story.holds_agree();
+    story.create_succeeds();
+    for attempt in [3, 1, 2] {
+        story.ok(&paid(attempt));
+        story.holds_agree();
+    }
+    assert_eq!(story.order.refunds().iter().map(|refund| refund.payment.attempt).collect::<Vec<_>>(), [1, 2]);
+    story.wake_when_due();
+    story.ok(&Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
+    let first = story.now;
+    assert_eq!(story.effect(), call(1), "one at a time");
+    story.ok(&refund_fact(1, SUCCESS));
+    story.wake_when_due();
+    assert_eq!(story.now.ms_since(first), 60_000);
+    assert_eq!(story.effect(), Effect::BeginRefund { number: refund_number(2) });
+}
+
+#[test]
+fn r10_a_notice_may_come_before_the_answer_of_the_call_or_while_the_order_does_something_else() {
+    let mut story = Story::refund_called();
+    story.ok(&refund_fact(1, SUCCESS));
+    story.ignores(&call_failed(1));
+    story.ignores(&refund_fact(1, PROCESSING));
+    assert!(story.order.is_settled());
+
+    let mut story = Story::refund_called();
+    story.ok(&call_failed(1));
+    story.ok(&refund_fact(1, SUCCESS));
+    assert!(story.order.is_settled());
+    assert_eq!(story.order.next_deadline(), None);
+}
+
+#[test]
+fn r6_what_does_not_match_the_refund_is_refused() {
+    let mut story = Story::refund_called();
+    let known = known_refund(1, SUCCESS);
+    let wrong = [
+        refund_says(1, RefundFactState::Known(KnownRefund { amount: cny(FARE + 1), ..known.clone() })),
+        refund_says(1, RefundFactState::Known(KnownRefund { payment: number(2), ..known })),
+        refund_says(1, RefundFactState::Foreign("another merchant")),
+        refund_fact(7, SUCCESS),
+    ];
+    let before = story.order.clone();
+    for command in wrong {
+        assert!(matches!(story.tell(&command), Err(Rejection::PaymentMismatch(_))), "{command:?}");
+    }
+    assert_eq!(story.order, before);
+}
+
+/// Every state of a refund, with a story that stands in it.
+fn in_every_state() -> Vec<(&'static str, Story)> {
+    let after = |command: &Command| {
+        let mut story = Story::refund_called();
+        story.ok(command);
+        story
+    };
+    vec![
+        ("due", Story::refund_due()),
+        ("begun", Story::refund_called()),
+        ("refused", after(&Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() })),
+        ("processing", after(&refund_fact(1, PROCESSING))),
+        ("abnormal", after(&refund_fact(1, RefundStatus::Abnormal))),
+        ("succeeded", after(&refund_fact(1, SUCCESS))),
+        ("closed", after(&refund_fact(1, RefundStatus::Closed))),
+    ]
+}
+
+#[test]
+fn r9_every_state_meets_every_fact_and_only_moves_forward() {
+    use RefundStatus::{Abnormal, Closed, Processing, Success};
+    // What the state is afterwards; `!` is refused, for a person to look at.
+    let table = [
+        ("due", [(Processing, "processing"), (Success, "succeeded"), (Closed, "closed"), (Abnormal, "abnormal")]),
+        ("begun", [(Processing, "processing"), (Success, "succeeded"), (Closed, "closed"), (Abnormal, "abnormal")]),
+        ("refused", [(Processing, "processing"), (Success, "succeeded"), (Closed, "closed"), (Abnormal, "abnormal")]),
+        (
+            "processing",
+            [(Processing, "processing"), (Success, "succeeded"), (Closed, "closed"), (Abnormal, "abnormal")],
+        ),
+        ("abnormal", [(Processing, "abnormal"), (Success, "succeeded"), (Closed, "closed"), (Abnormal, "abnormal")]),
+        ("succeeded", [(Processing, "succeeded"), (Success, "succeeded"), (Closed, "!"), (Abnormal, "!")]),
+        ("closed", [(Processing, "closed"), (Success, "!"), (Closed, "closed"), (Abnormal, "closed")]),
+    ];
+    let stories = in_every_state();
+    for (from, row) in table {
+        let story = &stories.iter().find(|(name, _)| *name == from).unwrap().1;
+        assert_eq!(story.refund_state(1).code(), from);
+        for (status, to) in row {
+            let mut story = story.clone();
+            let told = story.tell(&refund_fact(1, status));
+            let after = if told.is_err() { "!" } else { story.refund_state(1).code() };
+            assert_eq!(after, to, "{from} × {status:?}");
+            let balance = story.order.balance();
+            assert_eq!((balance.captured, balance.kept()), (FARE, 0), "{from} × {status:?}");
+            let rebuilt = Order::from_rows(story.stored.rows(), story.now).unwrap();
+            assert_eq!(random::without_volatile(rebuilt), random::without_volatile(story.order));
+        }
+    }
+}
