@@ -151,10 +151,10 @@ async fn open_payment(engine: &Engine, id: OrderId) -> OutTradeNo {
 }
 
 async fn pay(engine: &Engine, number: OutTradeNo) {
-    let order = engine.order(number.order).await.expect("no outage").outcome.expect("the order");
-    let (amount, payer, paid_at) = (order.total(), Some(order.traveller()), Some(engine.now()));
+    let amount = engine.order(number.order).await.expect("no outage").outcome.expect("the order").total();
     let transaction_id = format!("42000017{:020}", number.order.bits() % 100_000_000_000).into();
-    let fact = PaymentFact { number, state: FactState::Paid(Capture { transaction_id, amount, payer, paid_at }) };
+    let fact =
+        PaymentFact { number, state: FactState::Paid(Capture { transaction_id, amount, payer: None, paid_at: None }) };
     let reply = engine.learn(fact).await.expect("no outage");
     engine.durable(reply.position).await.expect("durable");
     reply.outcome.expect("money for the order");
@@ -169,7 +169,7 @@ async fn redeem(engine: &Engine, number: usize, id: OrderId) {
         location: None,
         departure: None,
     };
-    let scan = Scan { gate, request_id: uuid(number), target: ScanTarget::Order, entitlement: None };
+    let scan = Scan { gate, request_id: uuid(number), target: ScanTarget::Order, entitlement: None, code: None };
     let reply = engine.redeem(id, scan).await.expect("no outage");
     engine.durable(reply.position).await.expect("durable");
     let (outcome, _) = reply.outcome.expect("tickets");
@@ -392,16 +392,19 @@ impl PaymentGateway for WeChat {
         Ok(())
     }
 
-    // Nobody gives anything back here.
     fn refund_body(&self, _: &RefundTerms) -> Vec<u8> {
         Vec::new()
     }
 
     async fn refund(&self, _: &[u8]) -> Result<RefundFactState, GatewayError> {
-        Ok(RefundFactState::NotFound)
+        Err(no_refunds())
     }
 
     async fn query_refund(&self, _: OutRefundNo) -> Result<RefundFactState, GatewayError> {
-        Ok(RefundFactState::NotFound)
+        Err(no_refunds())
     }
+}
+
+fn no_refunds() -> GatewayError {
+    GatewayError::Unknown("nobody pays late here".to_owned())
 }

@@ -32,6 +32,8 @@ pub enum Rejection {
     OrderNotFound,
     #[error("there is no such ticket")]
     TicketNotFound,
+    #[error("the order has no tickets yet")]
+    TicketsNotIssued,
     #[error("there is no such departure")]
     DepartureNotFound,
     #[error("the Idempotency-Key was used with another request")]
@@ -99,6 +101,7 @@ impl Rejection {
             Rejection::Field { .. } => "VALIDATION_ERROR",
             Rejection::OrderNotFound => "ORDER_NOT_FOUND",
             Rejection::TicketNotFound => "TICKET_NOT_FOUND",
+            Rejection::TicketsNotIssued => "TICKETS_NOT_ISSUED",
             Rejection::DepartureNotFound => "DEPARTURE_NOT_FOUND",
             Rejection::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
             Rejection::LockLimit { .. } => "LOCK_LIMIT",
@@ -134,7 +137,8 @@ impl Rejection {
             | Rejection::HoldNotFound => Kind::NotFound,
             Rejection::SessionEnded => Kind::Unauthenticated,
             Rejection::Scan(_) => Kind::Forbidden,
-            Rejection::LockLimit { .. }
+            Rejection::TicketsNotIssued
+            | Rejection::LockLimit { .. }
             | Rejection::DepartureCancelled
             | Rejection::BookingClosed
             | Rejection::Blackout
@@ -173,10 +177,10 @@ pub enum ScanRejection {
     InvalidCode,
     #[error("the code has expired; ask for a fresh one")]
     CodeExpired,
-    #[error("the code was used before")]
-    Replayed,
     #[error("the ticket is another merchant's")]
     NotYourMerchant,
+    #[error("the code was used before; ask for a fresh one")]
+    Replayed,
     #[error("the ticket is not redeemed at this location")]
     WrongLocation,
     #[error("this device does not redeem {0}")]

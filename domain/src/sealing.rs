@@ -1,8 +1,8 @@
 //! Encryption with versioned keys, and documents sealed with it (rule 8, R-ADMIN-11).
 //!
 //! AES-256-GCM: what was altered does not open. The nonce is an argument; with chance for nonces a key must seal
-//! fewer than 2³² times, so keys are rotated long before. The newest key seals and every key opens, so rotation
-//! breaks nothing that is out. Codes ([`crate::code`]) and documents have rings of their own and, should somebody
+//! fewer than 2³² times, so keys are rotated long before. The newest document key seals and every one opens, so rotation
+//! breaks nothing that is stored. Codes ([`crate::code`]) have keys of their own, with times, and, should somebody
 //! configure the same key twice, different associated data: one never opens as the other.
 
 use std::fmt;
@@ -81,7 +81,7 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-fn prepare(key: &[u8; KEY_LEN]) -> LessSafeKey {
+pub(crate) fn prepare(key: &[u8; KEY_LEN]) -> LessSafeKey {
     let Ok(key) = UnboundKey::new(&AES_256_GCM, key) else { unreachable!("AES-256 takes every key of 32 bytes") };
     LessSafeKey::new(key)
 }

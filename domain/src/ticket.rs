@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::code::CodeToken;
 use crate::departure::Stretch;
 use crate::ids::{DepartureId, EntitlementCode, MerchantCode, PortCode, SessionId, TicketId};
 use crate::time::Timestamp;
@@ -104,6 +105,8 @@ pub struct Redemption {
     pub location: Option<Box<str>>,
     pub quantity: u16,
     pub at: Timestamp,
+    /// Of the one-time code that was shown: it redeems nothing more.
+    pub code: Option<CodeToken>,
 }
 
 /// What one passenger may use, once paid.

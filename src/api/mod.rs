@@ -42,6 +42,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use arc_swap::ArcSwap;
 use deeptravel_actors::engine::Engine;
 use deeptravel_actors::ports::Lists;
 use deeptravel_domain::code::CodeKeys;
@@ -82,7 +83,7 @@ impl Default for ApiSettings {
             traveller_session_seconds: 7 * 24 * 60 * 60,
             staff_session_seconds: 12 * 60 * 60,
             validator_session_seconds: 16 * 60 * 60,
-            code_seconds: 300,
+            code_seconds: 60,
         }
     }
 }
@@ -93,7 +94,8 @@ pub struct ApiParts {
     pub engine: Engine,
     pub lists: Arc<dyn Lists>,
     pub wechat: deeptravel_wechat::Client,
-    pub code_keys: Arc<CodeKeys>,
+    /// Exchanged when the key file is read again.
+    pub code_keys: Arc<ArcSwap<CodeKeys>>,
     pub document_keys: Arc<DocumentKeys>,
     /// Runs everything that waits for the network; not an HTTP worker's runtime.
     pub io: tokio::runtime::Handle,

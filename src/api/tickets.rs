@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, get, web};
 use deeptravel_actors::ports::TicketPage;
 use deeptravel_domain::code::Subject;
-use deeptravel_domain::ids::{OrderId, TicketId};
+use deeptravel_domain::ids::TicketId;
 use deeptravel_domain::order::Order;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::ticket::TicketStatus;
@@ -131,7 +131,7 @@ async fn show_ticket(
     Ok(web::Json(ticket_view::ticket(&catalogue, language, &order, ticket)))
 }
 
-/// The code of a ticket, valid for a short while (R-TICKET-04).
+/// The code of a ticket: a fresh one for the app at every request, or one to be printed (R-TICKET-04).
 #[utoipa::path(
     tag = "travellers",
     security(("bearer" = [])),
@@ -152,12 +152,13 @@ async fn show_ticket_code(
     id: web::Path<String>,
     Parameters(query): Parameters<QrQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let format = query.format()?;
-    let (_, id) = api.own_ticket(&auth, &id).await?;
-    qr::code(&api, Subject::Ticket(id), format)
+    let wanted = query.wanted()?;
+    let (order, id) = api.own_ticket(&auth, &id).await?;
+    let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
+    qr::code(&api, Subject::of_ticket(ticket), std::slice::from_ref(ticket), wanted)
 }
 
-/// The code of all tickets of an order.
+/// The code of all tickets of an order, likewise.
 #[utoipa::path(
     tag = "travellers",
     security(("bearer" = [])),
@@ -169,6 +170,7 @@ async fn show_ticket_code(
             content((CodeView = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
         ),
         (status = 404, description = "`ORDER_NOT_FOUND`"),
+        (status = 409, description = "`TICKETS_NOT_ISSUED`: to be printed, and not paid yet"),
     )
 )]
 #[get("/orders/{orderId}/qr")]
@@ -178,7 +180,7 @@ async fn show_order_code(
     id: web::Path<String>,
     Parameters(query): Parameters<QrQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let format = query.format()?;
-    let id: OrderId = api.own_order(&auth, &id).await?.id();
-    qr::code(&api, Subject::Order(id), format)
+    let wanted = query.wanted()?;
+    let order = api.own_order(&auth, &id).await?;
+    qr::code(&api, Subject::Order(order.id()), order.tickets(), wanted)
 }

@@ -8,14 +8,14 @@ use anyhow::{Context, bail};
 use argon2::Argon2;
 use argon2::password_hash::PasswordHasher;
 use deeptravel_actors::engine::Engine;
-use deeptravel_domain::code::CodeKeys;
+use deeptravel_domain::code::CodeKey;
 use deeptravel_domain::identity::{Account, Command, Role};
 use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Running, SimulatorConfig};
 use deeptravel_wechat::{Client, Config as WechatConfig};
 
 use super::secrets::{DemoSecrets, demo_key};
-use super::serve::{Keys, Listening, wechat_client};
+use super::serve::{Keys, Listening, code_keys, wechat_client};
 use super::{Core, create_private};
 use crate::config::Config;
 use crate::gateway::WechatGateway;
@@ -62,12 +62,20 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
     load_timetable(&core.engine, &timetable).await?;
     make_accounts(&core.engine).await?;
     let keys = Keys {
-        codes: CodeKeys::new(demo_key(&secrets.code_key)?)?,
+        codes: demo_code_keys(&config, &secrets)?,
         documents: DocumentKeys::new(demo_key(&secrets.document_key)?)?,
     };
     let greeting = greeting(&config, simulator.as_ref());
     listening.serve(core, &config, wechat, keys, &greeting).await
     // The simulator stops when it is dropped, after the server.
+}
+
+/// The configured ones, or its own.
+fn demo_code_keys(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<Vec<CodeKey>> {
+    if !config.secrets.code_keys_file.as_os_str().is_empty() {
+        return code_keys(config);
+    }
+    Ok(demo_key(&secrets.code_key)?.into_iter().map(|(version, secret)| CodeKey::new(version, secret)).collect())
 }
 
 fn demo_secrets(config: &Config) -> anyhow::Result<DemoSecrets> {

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use deeptravel_domain::code::CodeKey;
+use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::keys::{MerchantKeys, generate_merchant};
 use serde::{Deserialize, Serialize};
 
@@ -17,17 +19,53 @@ const KEY_LEN: usize = 32;
 
 /// A key file: one line per key, `<version> <64 hex digits>`; empty lines and lines that begin with # are skipped.
 pub fn read_keys(path: &Path, key: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LEN])>> {
+    read_lines(path, key, "<version> <64 hex digits>", parse_key)
+}
+
+/// The key file of codes: as [`read_keys`], with times after the key, in any order:
+/// `seals_from=2026-12-01T00:00:00+08:00` and `opens_until=…`.
+pub fn read_code_keys(path: &Path) -> anyhow::Result<Vec<CodeKey>> {
+    let form = "<version> <64 hex digits> [seals_from=<time>] [opens_until=<time>]";
+    read_lines(path, "secrets.code_keys_file", form, parse_code_key)
+}
+
+/// `form` is how a line should look.
+fn read_lines<K>(
+    path: &Path,
+    key: &str,
+    form: &str,
+    parse: impl Fn(&str) -> anyhow::Result<K>,
+) -> anyhow::Result<Vec<K>> {
     let text = read_text(path, key)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
     let mut keys = Vec::new();
     for (index, line) in lines {
-        let parsed = parse_key(line);
-        keys.push(parsed.with_context(|| format!("{}:{}: <version> <64 hex digits>", path.display(), index + 1))?);
+        keys.push(parse(line).with_context(|| format!("{}:{}: {form}", path.display(), index + 1))?);
     }
     if keys.is_empty() {
         bail!("{key}: {} has no key", path.display());
     }
     Ok(keys)
+}
+
+fn parse_code_key(line: &str) -> anyhow::Result<CodeKey> {
+    let mut words = line.split_whitespace();
+    let (version, digits) = words.next().zip(words.next()).context("no key")?;
+    let (version, secret) = parse_key(&format!("{version} {digits}"))?;
+    let mut key = CodeKey::new(version, secret);
+    for word in words {
+        let (name, time) = word.split_once('=').with_context(|| format!("{word}: no ="))?;
+        let time: jiff::Timestamp = time.parse().with_context(|| format!("{word}: no RFC 3339 time"))?;
+        let slot = match name {
+            "seals_from" => &mut key.seals_from,
+            "opens_until" => &mut key.opens_until,
+            _ => bail!("{name} is neither seals_from nor opens_until"),
+        };
+        if slot.replace(Timestamp::from_jiff(time)).is_some() {
+            bail!("{name} stands there twice");
+        }
+    }
+    Ok(key)
 }
 
 /// A file that a key of the configuration names.
@@ -158,5 +196,39 @@ mod tests {
         let error = read_keys(file.path(), "secrets.code_keys_file").unwrap_err();
         assert!(format!("{error:#}").contains(":3:"), "{error:#}");
         Ok(())
+    }
+
+    fn code_keys(text: &str) -> anyhow::Result<Vec<CodeKey>> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(text.as_bytes())?;
+        read_code_keys(file.path())
+    }
+
+    #[test]
+    fn r_ticket_04_a_code_key_may_say_when_it_seals_and_opens() -> anyhow::Result<()> {
+        let digits = "ab".repeat(32);
+        let keys = code_keys(&format!(
+            "# codes\n1 {digits}\n2  {digits}  opens_until=2027-06-01T00:00:00Z seals_from=2026-12-01T08:00:00+08:00\n"
+        ))?;
+        let seconds = |at: Option<Timestamp>| at.map(Timestamp::as_seconds);
+        assert_eq!((keys[0].version, seconds(keys[0].seals_from), seconds(keys[0].opens_until)), (1, None, None));
+        let times = (seconds(keys[1].seals_from), seconds(keys[1].opens_until));
+        assert_eq!((keys[1].version, times), (2, (Some(1_796_083_200), Some(1_811_808_000))));
+        assert_eq!(keys[1].secret, [0xab; KEY_LEN]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_word_after_a_code_key_that_says_nothing_is_an_error() {
+        let digits = "ab".repeat(32);
+        for (word, complaint) in [
+            ("seals_from", "no ="),
+            ("seals_from=tomorrow", "no RFC 3339 time"),
+            ("seals_form=2026-12-01T00:00:00Z", "neither seals_from nor opens_until"),
+            ("opens_until=2026-12-01T00:00:00Z opens_until=2026-12-02T00:00:00Z", "twice"),
+        ] {
+            let error = code_keys(&format!("1 {digits} {word}")).unwrap_err();
+            assert!(format!("{error:#}").contains(complaint), "{error:#}");
+        }
     }
 }

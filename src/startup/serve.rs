@@ -6,14 +6,17 @@ use std::sync::Arc;
 use actix_rt::task::JoinHandle;
 use actix_web::dev::ServerHandle;
 use anyhow::{Context, bail};
-use deeptravel_domain::code::CodeKeys;
+use arc_swap::ArcSwap;
+use deeptravel_actors::engine::Engine;
+use deeptravel_domain::code::{CodeKey, CodeKeys};
 use deeptravel_domain::sealing::DocumentKeys;
+use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::{Client, Config as WechatConfig, official_failover};
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Core;
-use super::secrets::{DEMO_SECRETS, read_keys, read_text};
+use super::secrets::{DEMO_SECRETS, read_code_keys, read_keys, read_text};
 use crate::api::{self, ApiParts, ApiSettings, Slot};
 use crate::config::Config;
 use crate::gateway::WechatGateway;
@@ -22,7 +25,8 @@ use crate::telemetry;
 
 /// What seals codes and documents.
 pub struct Keys {
-    pub codes: CodeKeys,
+    /// They are prepared when the engine runs: its time says which of them seals.
+    pub codes: Vec<CodeKey>,
     pub documents: DocumentKeys,
 }
 
@@ -40,13 +44,22 @@ pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
         bail!("data_dir: {} belongs to a demo; its secrets must not be sold with", config.data_dir.display());
     }
     let keys = Keys {
-        codes: CodeKeys::new(read_keys(&config.secrets.code_keys_file, "secrets.code_keys_file")?)?,
+        codes: code_keys(config)?,
         documents: DocumentKeys::new(read_keys(&config.secrets.document_keys_file, "secrets.document_keys_file")?)?,
     };
     if config.wechat.notify_base_url.is_empty() {
         bail!("wechat.notify_base_url is not set: WeChat does not reach {}", config.server.listen);
     }
     Ok((wechat_client(config)?, keys))
+}
+
+/// The configured keys of codes, checked as of now.
+pub fn code_keys(config: &Config) -> anyhow::Result<Vec<CodeKey>> {
+    let path = &config.secrets.code_keys_file;
+    let keys = read_code_keys(path)?;
+    let now = Timestamp::from_jiff(jiff::Timestamp::now());
+    CodeKeys::new(keys.clone(), now).with_context(|| format!("secrets.code_keys_file = {}", path.display()))?;
+    Ok(keys)
 }
 
 /// The client from configuration; errors name the key.
@@ -123,7 +136,9 @@ impl Listening {
     ) -> anyhow::Result<()> {
         let fatal = core.fatal();
         core.io().spawn(wechat.clone().look_after_certificates());
-        self.slot.fill(parts(&core, config, wechat, keys)?);
+        let engine = core.engine.clone();
+        let code_keys = Arc::new(ArcSwap::from_pointee(prepare(keys.codes, &engine)?));
+        self.slot.fill(parts(&core, config, wechat, &code_keys, keys.documents)?);
         println!("listening on http://{}", self.address);
         println!("{}", core.describe_database());
         if !greeting.is_empty() {
@@ -136,6 +151,7 @@ impl Listening {
             error = fatal => Err(error),
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
+            error = reload_on_hangup(config, &engine, &code_keys) => Err(error),
         };
         // After a fatal fault nothing more can be answered: do not wait for requests that wait for the journal.
         self.handle.stop(outcome.is_ok()).await;
@@ -145,13 +161,54 @@ impl Listening {
     }
 }
 
-fn parts(core: &Core, config: &Config, wechat: Client, keys: Keys) -> anyhow::Result<ApiParts> {
+fn prepare(keys: Vec<CodeKey>, engine: &Engine) -> anyhow::Result<CodeKeys> {
+    let now = engine.now();
+    let keys = CodeKeys::new(keys, now).context("secrets.code_keys_file")?;
+    let version = keys.sealing_version(now);
+    tracing::info!(code_key.version = version, "Codes are sealed with the key of version {version}");
+    for version in keys.undated() {
+        tracing::warn!(
+            code_key.version = version,
+            "The code key of version {version} has no seals_from: until it has, whoever holds an older key can forge codes \
+             that say to be issued before this start"
+        );
+    }
+    Ok(keys)
+}
+
+/// Reads the keys of codes again at every SIGHUP. A file that cannot be used changes nothing. Without a file, as in the
+/// demo, the signal does what it always does: a closed terminal ends the server.
+async fn reload_on_hangup(config: &Config, engine: &Engine, code_keys: &ArcSwap<CodeKeys>) -> anyhow::Error {
+    let path = &config.secrets.code_keys_file;
+    if path.as_os_str().is_empty() {
+        return std::future::pending().await;
+    }
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return anyhow::Error::new(error).context("SIGHUP"),
+    };
+    while hangup.recv().await.is_some() {
+        match read_code_keys(path).and_then(|keys| prepare(keys, engine)) {
+            Ok(keys) => code_keys.store(Arc::new(keys)),
+            Err(error) => tracing::error!("The code keys stay as they are: {error:#}"),
+        }
+    }
+    anyhow::anyhow!("SIGHUP: no more signals come")
+}
+
+fn parts(
+    core: &Core,
+    config: &Config,
+    wechat: Client,
+    code_keys: &Arc<ArcSwap<CodeKeys>>,
+    document_keys: DocumentKeys,
+) -> anyhow::Result<ApiParts> {
     Ok(ApiParts {
         engine: core.engine.clone(),
         lists: Arc::new(Lists::new(core.database.clone())),
         wechat,
-        code_keys: Arc::new(keys.codes),
-        document_keys: Arc::new(keys.documents),
+        code_keys: Arc::clone(code_keys),
+        document_keys: Arc::new(document_keys),
         io: core.io(),
         metrics: telemetry::metrics()?,
         settings: ApiSettings {

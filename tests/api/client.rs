@@ -208,6 +208,11 @@ impl Person {
         self.code(&format!("/orders/{}/qr?format=json", order["orderId"].as_str().unwrap())).await
     }
 
+    /// The code of a ticket on paper.
+    pub async fn printed_code(&self, ticket: &Value) -> String {
+        self.code(&format!("/tickets/{}/qr?use=print", ticket["ticketId"].as_str().unwrap())).await
+    }
+
     async fn code(&self, path: &str) -> String {
         self.get(path).await.ok()["code"].as_str().unwrap().to_owned()
     }

@@ -12,6 +12,7 @@ mod stories {
     mod bad_input;
     mod callbacks;
     mod cancelling;
+    mod codes;
     mod expiry;
     mod gate;
     mod login;

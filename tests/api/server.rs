@@ -1,19 +1,22 @@
 //! The demo server that all tests of this process share, and others for tests that need another configuration or faults
 //! of the provider.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// Starts that may fail because somebody else has the port after ours, which is the simulator's.
 const STARTS_MAX: u32 = 5;
+
+/// Of a server's timetable, beside its data.
+const TIMETABLE: &str = "timetable";
 
 /// The day on which the coach from Hong Kong to Guangzhou is not sold, counted from today.
 pub const BLACKOUT_IN_DAYS: i64 = 9;
 
 /// Runs the server until standard input ends, which is when the tests' process has ended, however it ended. Then it
-/// stops the server, waits, and removes the directory. The shell says who the server is and gives standard output away, so that the server's end
+/// stops the server, waits, and removes the directory; told to keep it, it does not. The shell says who the server is and gives standard output away, so that the server's end
 /// can be seen.
 const KEEPER: &str = r#"
 trap "" INT
@@ -21,10 +24,10 @@ directory="$1"; shift
 "$@" & server=$!
 echo "server process: $server"
 exec >&-
-read -r _
+read -r word
 kill "$server"
 wait "$server"
-rm -rf "$directory"
+[ "$word" = keep ] || rm -rf "$directory"
 "#;
 
 /// A running demo.
@@ -36,8 +39,21 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// Its process.
     pub pid: u32,
+    keeper: Mutex<Child>,
     /// When it closes, the server is stopped.
-    _keeper: (Child, ChildStdin),
+    input: ChildStdin,
+}
+
+impl Server {
+    /// Stops it and starts it again on its data, at another address, with these keys in its environment. The provider has
+    /// forgotten everything.
+    pub fn restart(&self, environment: &[(&str, &str)]) -> &'static Server {
+        (&self.input).write_all(b"keep\n").unwrap();
+        self.keeper.lock().unwrap().wait().unwrap();
+        let dir = self.data_dir.parent().unwrap();
+        let started = (0..STARTS_MAX).find_map(|_| launch(dir, environment, true));
+        Box::leak(Box::new(started.expect("the demo starts; its complaint stands above")))
+    }
 }
 
 static SERVER: OnceLock<Server> = OnceLock::new();
@@ -64,8 +80,8 @@ pub fn day(days: i64) -> jiff::civil::Date {
 }
 
 /// The demo's timetable with a blackout date that is always within the sales window.
-fn timetable(dir: &Path) -> PathBuf {
-    let copy = dir.join("timetable");
+fn timetable(dir: &Path) {
+    let copy = dir.join(TIMETABLE);
     std::fs::create_dir(&copy).unwrap();
     for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo")).unwrap() {
         let file = file.unwrap();
@@ -73,21 +89,26 @@ fn timetable(dir: &Path) -> PathBuf {
     }
     let blackout = format!("route,date,source\ndtc-hk-gz,{},test\n", day(BLACKOUT_IN_DAYS));
     std::fs::write(copy.join("blackout.csv"), blackout).unwrap();
-    copy
 }
 
 fn start(environment: &[(&str, &str)]) -> Option<Server> {
     // Not below TMPDIR: the path of a socket is short.
     let dir = tempfile::Builder::new().prefix("deeptravel-api-").tempdir_in("/tmp").unwrap().keep();
+    timetable(&dir);
+    launch(&dir, environment, false)
+}
+
+/// `keep`: also when it does not start.
+fn launch(dir: &Path, environment: &[(&str, &str)], keep: bool) -> Option<Server> {
     let data_dir = dir.join("data");
     let mut keeper = Command::new("sh")
         .args(["-c", KEEPER, "keeper"])
-        .arg(&dir)
+        .arg(dir)
         .arg(env!("CARGO_BIN_EXE_deeptravel"))
         .args(["demo", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(&data_dir)
         .arg("--timetable")
-        .arg(timetable(&dir))
+        .arg(dir.join(TIMETABLE))
         .env_remove("DATABASE_URL")
         .env("DEEPTRAVEL__LOG__FILTER", "warn")
         .envs(environment.iter().copied())
@@ -95,13 +116,16 @@ fn start(environment: &[(&str, &str)]) -> Option<Server> {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let input = keeper.stdin.take().unwrap();
+    let mut input = keeper.stdin.take().unwrap();
     let Some(Greeting { pid, base, simulator }) = greeting(keeper.stdout.take().unwrap()) else {
+        if keep {
+            input.write_all(b"keep\n").unwrap();
+        }
         drop(input);
         keeper.wait().unwrap();
         return None;
     };
-    Some(Server { base, simulator, data_dir, pid, _keeper: (keeper, input) })
+    Some(Server { base, simulator, data_dir, pid, keeper: Mutex::new(keeper), input })
 }
 
 struct Greeting {

@@ -157,8 +157,10 @@ impl Shop {
         Ok(())
     }
 
+    /// A code that outlives the outage which the story makes.
     pub async fn code(&self, token: &str, ticket: &str) -> Answered<Option<String>> {
-        let (status, answer) = self.send(self.get(&format!("/tickets/{ticket}/qr?format=json"), token)).await?;
+        let (status, answer) =
+            self.send(self.get(&format!("/tickets/{ticket}/qr?format=json&use=print"), token)).await?;
         Ok(answer["code"].as_str().filter(|_| status.is_success()).map(str::to_owned))
     }
 

@@ -8,6 +8,7 @@ use deeptravel::testing::{TestDatabase, fresh_database};
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::ports::{Store as _, StoreError};
 use deeptravel_actors::rows::Rows;
+use deeptravel_domain::code::{CodeKind, CodeToken};
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::ids::{HoldId, OrderId, OutTradeNo, SessionId, Shard, TravellerId};
 use deeptravel_domain::inventory::{self, Inventory};
@@ -15,7 +16,7 @@ use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{
     Capture, Command, Contact, Draft, Effect, Event, FactState, Gate, Item, KnownRefund, Order, Passenger, PaymentFact,
     PaymentPolicy, Price, PriceLine, RefundFact, RefundFactState, RefundStatus, Scan, ScanTarget, SealedDocument,
-    SeatWish,
+    SeatWish, ShownCode,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::time::Timestamp;
@@ -292,7 +293,10 @@ impl Buyer {
             location: Some(code("HKA")),
             departure: None,
         };
-        self.tell(&Command::Scan(Scan { gate, request_id: request_id.into(), target, entitlement: None }), now)
+        // A code of its own for each request; the highest bits, too, come back.
+        let token = CodeToken::from_bits(u64::MAX - u64::from(request_id.as_bytes()[request_id.len() - 1]));
+        let code = Some(ShownCode { kind: CodeKind::OneTime, token, issued_at: now, closes_at: now.plus_seconds(60) });
+        self.tell(&Command::Scan(Scan { gate, request_id: request_id.into(), target, entitlement: None, code }), now)
     }
 
     /// Decides, changes, and answers the rows of the record, if there is one.

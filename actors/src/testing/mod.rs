@@ -240,7 +240,7 @@ pub fn scan(gate: u64, request: &str) -> Scan {
         location: None,
         departure: None,
     };
-    Scan { gate, request_id: request.into(), target: ScanTarget::Order, entitlement: None }
+    Scan { gate, request_id: request.into(), target: ScanTarget::Order, entitlement: None, code: None }
 }
 
 /// Tickets that a scan redeemed anew.

@@ -42,7 +42,7 @@ pub use decide::CALL_TIMEOUT_SECONDS_MAX;
 pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SealedDocument, SeatWish};
 pub use ledger::{Balance, LedgerEntry, LedgerKind};
 pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState};
-pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
+pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
 pub use refund::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundReason, RefundState, RefundStatus, RefundStep,
     RefundTerms,

@@ -61,7 +61,7 @@ pub struct Payment {
 }
 
 impl Payment {
-    /// The body is needed for as long as the call may have to be repeated.
+    /// Whatever follows on the beginning, the create call is not made again: nobody needs its body, here or in the row.
     pub(super) fn set(&mut self, state: PaymentState) {
         if state != PaymentState::Begun {
             self.body = Arc::default();

@@ -1,7 +1,12 @@
 //! Scans: what a gate may redeem of an order's tickets, exactly once (R-SCAN-02 to R-SCAN-05).
+//!
+//! A one-time code redeems by one request only (R-TICKET-04). What it redeemed says so: every redemption keeps the
+//! code's token, and there are never more redemptions than uses. A refused scan leaves no redemption, so a code that was
+//! shown at the wrong gate is still good at the right one; and of two codes that two phones fetched at once, both are.
 
 use super::command::Event;
 use super::{Order, OrderStatus};
+use crate::code::{CodeKind, CodeToken, Opened};
 use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, SessionId, TicketId};
 use crate::rejection::ScanRejection;
 use crate::ticket::{Redemption, Ticket, TicketStatus};
@@ -29,6 +34,23 @@ pub enum ScanTarget {
     Ticket(TicketId),
 }
 
+/// The code that was shown, as far as an order minds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShownCode {
+    pub kind: CodeKind,
+    pub token: CodeToken,
+    pub issued_at: Timestamp,
+    /// From then on it redeems nothing; what it has redeemed is still answered to the request that did.
+    pub closes_at: Timestamp,
+}
+
+impl From<&Opened> for ShownCode {
+    fn from(opened: &Opened) -> ShownCode {
+        let Opened { code, token } = opened;
+        ShownCode { kind: code.kind, token: *token, issued_at: code.issued_at, closes_at: code.closes_at() }
+    }
+}
+
 /// One press of the scanner.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scan {
@@ -37,13 +59,35 @@ pub struct Scan {
     pub target: ScanTarget,
     /// What the gate redeems; `None`: whatever the ticket gives.
     pub entitlement: Option<EntitlementCode>,
+    /// `None`: the operator chose the tickets by hand.
+    pub code: Option<ShownCode>,
 }
 
-/// When and where a ticket was used before.
+impl Scan {
+    fn one_time(&self) -> Option<CodeToken> {
+        self.code.filter(|code| code.kind == CodeKind::OneTime).map(|code| code.token)
+    }
+
+    fn is_late(&self, now: Timestamp) -> bool {
+        self.code.is_some_and(|code| now >= code.closes_at)
+    }
+
+    fn made(&self, redemption: &Redemption) -> bool {
+        redemption.session == self.gate.session && redemption.request_id == self.request_id
+    }
+}
+
+/// When and where a ticket, or its code, was used before.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Previous {
     pub at: Timestamp,
     pub location: Option<Box<str>>,
+}
+
+impl Previous {
+    fn of(redemption: &Redemption) -> Previous {
+        Previous { at: redemption.at, location: redemption.location.clone() }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,12 +119,12 @@ pub enum Verdict<'a> {
 pub struct ScanOutcome {
     pub scan: Scan,
     pub at: Timestamp,
-    /// Empty when the target does not exist in this order.
+    /// Empty when the target does not exist in this order, or the code is not good for any of it.
     pub tickets: Vec<(TicketId, TicketOutcome)>,
 }
 
 impl ScanOutcome {
-    /// `None`: the target does not exist in this order. Of several tickets' reasons the last in precedence stands: that
+    /// `None`: there is no ticket. Of several tickets' reasons the last in precedence stands: that
     /// ticket came nearest to being redeemed here.
     pub fn verdict(&self) -> Option<Verdict<'_>> {
         let mut redeemed = false;
@@ -120,14 +164,16 @@ impl ScanOutcome {
 impl Order {
     /// Always an answer, also for a refusal: every attempt is logged.
     pub(super) fn scan(&self, scan: &Scan, now: Timestamp) -> Vec<Event> {
+        let used = self.use_by_another_request(scan);
+        let is_good = !self.is_back_dated(scan) && (!scan.is_late(now) || self.is_repetition(scan));
         let tickets = self
             .tickets
             .iter()
             .filter(|ticket| match scan.target {
-                ScanTarget::Order => true,
-                ScanTarget::Ticket(id) => ticket.id == id,
+                ScanTarget::Order => is_good,
+                ScanTarget::Ticket(id) => ticket.id == id && is_good,
             })
-            .map(|ticket| (ticket.id, judge(ticket, scan, now)))
+            .map(|ticket| (ticket.id, judge(ticket, scan, used, now)))
             .collect();
         let outcome = ScanOutcome { scan: scan.clone(), at: now, tickets };
 
@@ -138,6 +184,24 @@ impl Order {
             events.push(Event::Completed { at: now });
         }
         events
+    }
+
+    /// What the shown one-time code has redeemed by another request.
+    fn use_by_another_request(&self, scan: &Scan) -> Option<(&Ticket, &Redemption)> {
+        let token = scan.one_time()?;
+        let by_another = |redemption: &&Redemption| redemption.code == Some(token) && !scan.made(redemption);
+        self.tickets.iter().find_map(|ticket| Some((ticket, ticket.redemptions.iter().find(by_another)?)))
+    }
+
+    fn is_repetition(&self, scan: &Scan) -> bool {
+        self.tickets.iter().any(|ticket| ticket.redemptions.iter().any(|redemption| scan.made(redemption)))
+    }
+
+    /// A print code that says to be older than the tickets is nobody's but a forger's: with a key that has been replaced
+    /// since, and that he can only use for the time before (one-time codes of that time have expired anyway).
+    fn is_back_dated(&self, scan: &Scan) -> bool {
+        let printed = scan.code.filter(|code| code.kind == CodeKind::Print);
+        printed.zip(self.paid_at).is_some_and(|(code, paid_at)| code.issued_at.as_seconds() < paid_at.as_seconds())
     }
 
     pub(super) fn apply_scan(&mut self, outcome: &ScanOutcome) {
@@ -154,33 +218,45 @@ impl Order {
                 location: outcome.scan.gate.location.as_ref().map(|location| location.as_str().into()),
                 quantity,
                 at: outcome.at,
+                code: outcome.scan.one_time(),
             });
         }
     }
 }
 
-fn judge(ticket: &Ticket, scan: &Scan, now: Timestamp) -> TicketOutcome {
-    let by_this_request = ticket
-        .redemptions
-        .iter()
-        .find(|redemption| redemption.session == scan.gate.session && redemption.request_id == scan.request_id);
-    if let Some(redemption) = by_this_request {
+/// `used`: what the shown one-time code has redeemed by another request.
+fn judge(ticket: &Ticket, scan: &Scan, used: Option<(&Ticket, &Redemption)>, now: Timestamp) -> TicketOutcome {
+    if let Some(redemption) = ticket.redemptions.iter().find(|redemption| scan.made(redemption)) {
         return TicketOutcome::Redeemed { at: redemption.at, remaining: ticket.remaining, repeated: true };
     }
-    match refusal(ticket, scan, now) {
-        Some(reason) => {
-            let previous = (reason == ScanRejection::AlreadyRedeemed).then(|| last_use(ticket)).flatten();
-            TicketOutcome::Refused { reason, previous }
-        }
-        None => TicketOutcome::Redeemed { at: now, remaining: 0, repeated: false },
-    }
+    let Some(reason) = refusal(ticket, scan, used, now) else {
+        return TicketOutcome::Redeemed { at: now, remaining: 0, repeated: false };
+    };
+    let previous = match reason {
+        ScanRejection::AlreadyRedeemed => ticket.redemptions.last(),
+        // Tenants never meet, nor do their gates learn of each other.
+        ScanRejection::Replayed => used.filter(|(other, _)| other.merchant == ticket.merchant).map(|(_, used)| used),
+        _ => None,
+    };
+    TicketOutcome::Refused { reason, previous: previous.map(Previous::of) }
 }
 
 /// The first reason that applies, in the order of precedence of [`ScanRejection`].
-fn refusal(ticket: &Ticket, scan: &Scan, now: Timestamp) -> Option<ScanRejection> {
+fn refusal(
+    ticket: &Ticket,
+    scan: &Scan,
+    used: Option<(&Ticket, &Redemption)>,
+    now: Timestamp,
+) -> Option<ScanRejection> {
     let gate = &scan.gate;
     if gate.merchant.as_ref().is_some_and(|merchant| *merchant != ticket.merchant) {
         return Some(ScanRejection::NotYourMerchant);
+    }
+    if let Some((_, used)) = used {
+        // At the very gate that took the code, a ticket with nothing left was scanned twice: that is the better answer
+        // to its operator. Anywhere else the code is a copy.
+        let twice = used.session == gate.session && ticket.status == TicketStatus::Used;
+        return Some(if twice { ScanRejection::AlreadyRedeemed } else { ScanRejection::Replayed });
     }
     if gate.location.as_ref().is_some_and(|location| location.as_str() != ticket.journey.board_port.as_str()) {
         return Some(ScanRejection::WrongLocation);
@@ -201,10 +277,8 @@ fn refusal(ticket: &Ticket, scan: &Scan, now: Timestamp) -> Option<ScanRejection
         TicketStatus::Usable if now < ticket.valid_from => Some(ScanRejection::NotYetValid),
         TicketStatus::Usable if now >= ticket.valid_until => Some(ScanRejection::Expired),
         TicketStatus::Usable if ticket.remaining == 0 => Some(ScanRejection::NoRemaining),
+        // A request that is repeated too late to redeem what it could not redeem the first time.
+        TicketStatus::Usable if scan.is_late(now) => Some(ScanRejection::CodeExpired),
         TicketStatus::Usable => None,
     }
-}
-
-fn last_use(ticket: &Ticket) -> Option<Previous> {
-    ticket.redemptions.last().map(|redemption| Previous { at: redemption.at, location: redemption.location.clone() })
 }

@@ -150,7 +150,8 @@ pub async fn paid_tickets(
         .flat_map(|place| paid.iter().filter_map(move |(tickets, who)| Some((tickets.get(place)?.clone(), *who))))
         .take(number);
     spread(target, interleaved, WIDTH, async |api: &mut Api, (ticket, traveller): (String, usize)| {
-        let path = format!("/tickets/{ticket}/qr?format=json");
+        // To be printed: it is scanned once, and perhaps long after.
+        let path = format!("/tickets/{ticket}/qr?format=json&use=print");
         let answer = api.expect(Call::get(&path).token(&tokens[traveller]), None).await?;
         Ok(PaidTicket { code: text(&answer, "code")?.to_owned(), ticket, traveller })
     })

@@ -7,7 +7,7 @@ use deeptravel_domain::code::{self, Subject};
 use deeptravel_domain::identity::Validator;
 use deeptravel_domain::ids::{EntitlementCode, SessionId, TicketId};
 use deeptravel_domain::order::rows::ScanAttemptRow;
-use deeptravel_domain::order::{Gate, Order, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
+use deeptravel_domain::order::{Gate, Order, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -64,7 +64,7 @@ struct ScanView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     redeemed_at: Option<String>,
-    /// With `ALREADY_REDEEMED`: the use before.
+    /// With `ALREADY_REDEEMED` and `REPLAYED`: the use before.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<PreviousView<'a>>,
 }
@@ -125,27 +125,30 @@ pub(super) async fn scan_code(
 ) -> Result<HttpResponse, Problem> {
     let validator = presented(&api, &auth, request.session_id, http.headers())?;
     check_request_id(&request.request_id)?;
-    let subject = match code::open(&api.code_keys, &request.code, api.engine.now()) {
-        Ok(payload) => payload.subject,
+    let opened = match code::open_for_scan(&api.code_keys.load(), &request.code, api.engine.now()) {
+        Ok(opened) => opened,
         Err(reason) => return refuse_without_ticket(&api, &validator, request, &reason).await,
     };
 
     let scan = Scan {
         gate: gate(&auth, &validator),
         request_id: request.request_id.clone(),
-        target: match subject {
+        target: match opened.code.subject {
             Subject::Order(_) => ScanTarget::Order,
-            Subject::Ticket(id) => ScanTarget::Ticket(id),
+            Subject::Ticket { id, .. } => ScanTarget::Ticket(id),
         },
         entitlement: request.entitlement_code.clone(),
+        code: Some(ShownCode::from(&opened)),
     };
-    let Reply { outcome, position } = api.engine.redeem(subject.order(), scan).await?;
+    let Reply { outcome, position } = api.engine.redeem(opened.code.subject.order(), scan).await?;
     api.engine.durable(position).await?;
     match outcome {
         Ok((outcome, order)) if outcome.verdict().is_some() => Ok(answer(&api, language, &outcome, &order)),
-        // We sealed the code, but there is no such ticket.
+        // It was sealed with a key of ours, but it is over, there is no such ticket, or it says to be older than that.
         Ok(_) | Err(Rejection::OrderNotFound) => {
-            refuse_without_ticket(&api, &validator, request, &ScanRejection::InvalidCode).await
+            let late = api.engine.now() >= opened.code.closes_at();
+            let reason = if late { ScanRejection::CodeExpired } else { ScanRejection::InvalidCode };
+            refuse_without_ticket(&api, &validator, request, &reason).await
         }
         Err(rejection) => Err(rejection.into()),
     }

@@ -50,6 +50,8 @@ async fn r_scan_05_every_attempt_is_in_the_log_with_or_without_a_ticket() {
     gate.scan(&code, "r3").await;
     gate.scan(&code, "r3").await; // repeated: nothing happened
     gate.scan(&code, "r4").await;
+    let other = client.operator("gate").await.gate(&json!({ "deviceId": "log-other" })).await;
+    other.scan(&code, "r1").await;
 
     let attempt = |request: &str, ticket: bool, entitlement: Option<&str>, result: &str, reason: Option<&str>| {
         let text = |text: &str| text.to_owned();
@@ -65,4 +67,6 @@ async fn r_scan_05_every_attempt_is_in_the_log_with_or_without_a_ticket() {
             attempt("r4", true, None, "reject", Some("ALREADY_REDEEMED")),
         ]
     );
+    let copied = ("r1".to_owned(), true, None, None, "reject".to_owned(), Some("REPLAYED".to_owned()));
+    assert_eq!(attempts(&client, &other.session, 1).await, [copied]);
 }

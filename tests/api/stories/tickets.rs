@@ -61,7 +61,8 @@ async fn r_ticket_04_a_code_comes_as_text_and_as_two_kinds_of_image() {
         assert!(text(&first["code"]).starts_with("DT1"));
         assert_ne!(first["code"], again["code"], "a fresh one every time");
         let left = crate::shop::at(&first["expiresAt"]).duration_since(jiff::Timestamp::now()).as_secs();
-        assert!((200..=300).contains(&left), "{left}");
+        assert!((40..=60).contains(&left), "{left}");
+        assert_eq!(first["oneTime"], true);
 
         let svg = mei.get(&format!("{path}?format=svg")).await;
         assert_eq!((svg.status, svg.headers["content-type"].to_str().unwrap()), (200, "image/svg+xml"));
@@ -76,6 +77,11 @@ async fn r_ticket_04_a_code_comes_as_text_and_as_two_kinds_of_image() {
         let dark = image.pixels().filter(|pixel| pixel.0[0] < 128).count();
         assert!((dark * 10) > image.pixels().len() * 2, "a symbol and no blank sheet");
         mei.get(&format!("{path}?format=gif")).await.names("format");
+
+        let printed = mei.get(&format!("{path}?use=print")).await.ok();
+        assert_eq!((&printed["oneTime"], &printed["expiresAt"]), (&json!(false), &paid["tickets"][0]["validUntil"]));
+        assert_eq!(mei.get(&format!("{path}?use=app")).await.ok()["oneTime"], true);
+        mei.get(&format!("{path}?use=tattoo")).await.names("use");
     }
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
-use deeptravel_domain::code::{CodeKeys, CodePayload, Subject, seal};
+use deeptravel_domain::code::{Code, CodeKey, CodeKeys, Subject, seal};
 use deeptravel_domain::ids::{OrderId, Shard};
 use deeptravel_domain::time::Timestamp;
 
@@ -18,8 +18,8 @@ fn code_of_nothing(world: &World) -> anyhow::Result<String> {
     hex::decode_to_slice(secrets["code_key"].as_str().unwrap_or_default(), &mut key)?;
     let now = Timestamp::from_jiff(jiff::Timestamp::now());
     let subject = Subject::Order(OrderId::compose(now, Shard::of(1), 1));
-    let payload = CodePayload { subject, issued_at: now, expires_at: now.plus_seconds(600) };
-    Ok(seal(&CodeKeys::new([(1, key)])?, &payload, [7; 12]))
+    let code = Code::one_time(subject, now, 600);
+    Ok(seal(&CodeKeys::new([CodeKey::new(1, key)], now)?, &code, [7; 12]).text)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -297,6 +297,9 @@ pub struct RedemptionRow {
     pub quantity: u32,
     #[prost(int64, tag = "13")]
     pub redeemed_at: i64,
+    /// Of the one-time code that was shown, as the bits of a [`crate::code::CodeToken`].
+    #[prost(int64, optional, tag = "14")]
+    pub code_token: Option<i64>,
 }
 
 /// One attempt at one ticket, accepted or refused; attempts without a ticket have an empty ticket id (R-SCAN-05).

@@ -6,6 +6,7 @@ use super::{
     LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, PriceLineRow, RedemptionRow, RefundRow,
     RowsError, TicketRow,
 };
+use crate::code::CodeToken;
 use crate::departure::Stretch;
 use crate::ids::TicketId;
 use crate::money::Money;
@@ -277,6 +278,7 @@ fn add_redemptions(tickets: &mut [Ticket], mut rows: Vec<RedemptionRow>) -> Resu
             location: row.location.map(Into::into),
             quantity: narrow(row.quantity)?,
             at: Timestamp::from_ms(row.redeemed_at),
+            code: row.code_token.map(|bits| CodeToken::from_bits(bits.cast_unsigned())),
         });
     }
     Ok(())

@@ -388,6 +388,7 @@ fn redemption_row(ticket: &Ticket, redemption: &Redemption, outcome: &ScanOutcom
         entitlement: ticket.entitlement.to_string(),
         quantity: u32::from(redemption.quantity),
         redeemed_at: redemption.at.as_ms(),
+        code_token: redemption.code.map(|token| token.bits().cast_signed()),
     }
 }
 

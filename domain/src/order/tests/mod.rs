@@ -437,7 +437,7 @@ fn gate(session: u64) -> Gate {
 }
 
 fn scan(session: u64, request: &str, target: ScanTarget) -> Scan {
-    Scan { gate: gate(session), request_id: request.into(), target, entitlement: None }
+    Scan { gate: gate(session), request_id: request.into(), target, entitlement: None, code: None }
 }
 
 fn refused(reason: ScanRejection) -> TicketOutcome {

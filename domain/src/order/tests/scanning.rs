@@ -1,6 +1,8 @@
 //! Scans at the gate (R-SCAN-02 to R-SCAN-06, R-TICKET-07).
 
 use super::*;
+use crate::code::{CodeKind, CodeToken};
+use crate::order::ShownCode;
 
 /// The gate's answer, ticket by ticket.
 fn scanned(story: &mut Story, scan: Scan) -> Vec<(u16, TicketOutcome)> {
@@ -233,4 +235,152 @@ fn r_scan_02_a_scan_as_a_whole_is_a_success_partial_or_refused_for_the_reason_of
     assert_eq!(some.verdict(), Some(Verdict::Partial(&ScanRejection::AlreadyRedeemed)));
     let none = outcome(vec![(id(1), already(50)), (id(2), refused(ScanRejection::WrongLocation))]);
     assert_eq!(none.verdict(), Some(Verdict::Rejected(&ScanRejection::AlreadyRedeemed)));
+}
+
+/// A one-time code; `token` tells it from the others.
+fn one_time(token: u64) -> ShownCode {
+    ShownCode { kind: CodeKind::OneTime, token: CodeToken::from_bits(token), issued_at: at(90), closes_at: at(150) }
+}
+
+fn printed(seconds: i64) -> ShownCode {
+    ShownCode { kind: CodeKind::Print, token: CodeToken::from_bits(1), issued_at: at(seconds), closes_at: at(9_000) }
+}
+
+/// Refused as a copy of what was used then, at the first port.
+fn replayed(seconds: i64) -> TicketOutcome {
+    let previous = Previous { at: at(seconds), location: Some("PORT-0".into()) };
+    TicketOutcome::Refused { reason: ScanRejection::Replayed, previous: Some(previous) }
+}
+
+#[test]
+fn r_ticket_04_a_screenshot_of_a_used_one_time_code_is_refused_at_a_second_gate_also_after_a_restart() {
+    let mut story = couple();
+    story.now = at(100);
+    let shown = |session, request| Scan { code: Some(one_time(7)), ..scan(session, request, first()) };
+    assert_eq!(scanned(&mut story, shown(1, "r1")), [(1, redeemed(100, false))]);
+    for restarted in [false, true] {
+        if restarted {
+            story.restart();
+        }
+        story.now = at(110);
+        assert_eq!(scanned(&mut story, shown(2, "r1")), [(1, replayed(100))]);
+        assert_eq!(scanned(&mut story, shown(1, "r1")), [(1, redeemed(100, true))], "R-SCAN-03: the same request");
+        assert_eq!(scanned(&mut story, shown(1, "r2")), [(1, already(100))], "scanned twice at the gate that took it");
+        let fresh = Scan { code: Some(one_time(8)), ..scan(2, "r2", first()) };
+        assert_eq!(scanned(&mut story, fresh), [(1, already(100))]);
+    }
+    let reasons: Vec<_> = story.stored.attempts.iter().filter_map(|attempt| attempt.reason.as_deref()).collect();
+    assert_eq!(reasons[..3], ["REPLAYED", "ALREADY_REDEEMED", "ALREADY_REDEEMED"], "R-SCAN-05");
+}
+
+#[test]
+fn r_ticket_04_an_orders_code_that_redeemed_one_ticket_redeems_no_other_and_a_fresh_one_does() {
+    let mut story = Story::paid_with(2, 1);
+    story.now = at(100);
+    let shown =
+        |gate, token, request| Scan { gate, code: Some(one_time(token)), ..scan(1, request, ScanTarget::Order) };
+    let there = || gate(1);
+    let back = || Gate { location: Some("PORT-1".parse().unwrap()), ..gate(2) };
+    let wrong = || refused(ScanRejection::WrongLocation);
+    assert_eq!(scanned(&mut story, shown(there(), 7, "r1")), [(1, redeemed(100, false)), (2, wrong())]);
+    assert_eq!(
+        scanned(&mut story, shown(there(), 7, "r1")),
+        [(1, redeemed(100, true)), (2, wrong())],
+        "the same again"
+    );
+
+    story.now = at(110);
+    let both = scanned(&mut story, shown(back(), 7, "r1"));
+    assert!(both.iter().all(|(_, outcome)| *outcome == replayed(100)), "{both:?}");
+    let same_gate = scanned(&mut story, shown(there(), 7, "r2"));
+    assert_eq!(same_gate, [(1, already(100)), (2, replayed(100))], "nor there");
+    assert_eq!(scanned(&mut story, shown(back(), 8, "r2"))[1], (2, redeemed(110, false)));
+}
+
+#[test]
+fn r_scan_03_a_request_repeated_after_its_code_has_expired_is_answered_the_same_and_redeems_nothing_more() {
+    let mut story = Story::paid_with(2, 1);
+    let shown = |session, request, target| Scan { code: Some(one_time(7)), ..scan(session, request, target) };
+    let wrong = || refused(ScanRejection::WrongLocation);
+    let answer = |repeated| [(1, redeemed(100, repeated)), (2, wrong())];
+    story.now = at(100);
+    assert_eq!(scanned(&mut story, shown(1, "r1", ScanTarget::Order)), answer(false));
+    for restarted in [false, true] {
+        if restarted {
+            story.restart();
+        }
+        story.now = at(200);
+        assert_eq!(scanned(&mut story, shown(1, "r1", ScanTarget::Order)), answer(true));
+        let version = story.version;
+        assert_eq!(scanned(&mut story, shown(1, "r2", ScanTarget::Order)), []);
+        assert_eq!(scanned(&mut story, shown(2, "r1", first())), []);
+        assert_eq!(story.version, version, "the session logs the attempt");
+    }
+    let anywhere = Gate { location: None, ..gate(1) };
+    let answers = scanned(&mut story, Scan { gate: anywhere, ..shown(1, "r1", ScanTarget::Order) });
+    assert_eq!(answers, [(1, redeemed(100, true)), (2, refused(ScanRejection::CodeExpired))]);
+}
+
+#[test]
+fn r_ticket_04_a_code_that_was_refused_is_still_good_at_the_right_gate() {
+    let mut story = couple();
+    story.now = at(100);
+    let elsewhere = Gate { location: Some("ELSEWHERE".parse().unwrap()), ..gate(2) };
+    let shown = |gate, request| Scan { gate, code: Some(one_time(7)), ..scan(1, request, first()) };
+    assert_eq!(scanned(&mut story, shown(elsewhere, "r1")), [(1, refused(ScanRejection::WrongLocation))]);
+    assert_eq!(scanned(&mut story, shown(gate(1), "r1")), [(1, redeemed(100, false))]);
+}
+
+#[test]
+fn r_ticket_04_of_codes_that_two_phones_fetched_at_once_both_redeem_in_either_order() {
+    for [sooner, later] in [[7, 8], [8, 7]] {
+        let mut story = couple();
+        story.now = at(100);
+        let shown = |token, request, ticket| Scan {
+            code: Some(one_time(token)),
+            ..scan(token, request, ScanTarget::Ticket(ticket_id(ticket)))
+        };
+        assert_eq!(scanned(&mut story, shown(sooner, "r1", 1)), [(1, redeemed(100, false))]);
+        assert_eq!(scanned(&mut story, shown(later, "r1", 2)), [(2, redeemed(100, false))]);
+    }
+}
+
+#[test]
+fn r_ticket_04_a_print_code_and_a_choice_by_hand_are_not_one_time() {
+    for code in [Some(printed(100)), None] {
+        let mut story = couple();
+        story.now = at(100);
+        let shown = |session, ticket| Scan { code, ..scan(session, "r1", ScanTarget::Ticket(ticket_id(ticket))) };
+        assert_eq!(scanned(&mut story, shown(1, 1)), [(1, redeemed(100, false))]);
+        assert_eq!(scanned(&mut story, shown(2, 1)), [(1, already(100))]);
+        assert_eq!(scanned(&mut story, shown(2, 2)), [(2, redeemed(100, false))]);
+        assert!(story.stored.rows().redemptions.iter().all(|row| row.code_token.is_none()));
+    }
+}
+
+#[test]
+fn r_ticket_04_a_print_code_from_before_the_payment_is_a_forgery() {
+    let mut story = couple();
+    let paid_at = story.order.paid_at().unwrap();
+    story.order.paid_at = Some(paid_at.plus_seconds(500));
+    story.now = at(1_000);
+    let version = story.version;
+    let shown = |seconds| Scan {
+        code: Some(ShownCode { issued_at: paid_at.plus_seconds(seconds), ..printed(0) }),
+        ..scan(1, "r1", ScanTarget::Order)
+    };
+    assert_eq!(scanned(&mut story, shown(499)), []);
+    assert_eq!(story.version, version, "the session logs the attempt");
+    assert_eq!(scanned(&mut story, shown(500)).len(), 2);
+}
+
+#[test]
+fn r_scan_04_another_merchants_gate_does_not_learn_that_a_code_was_used() {
+    let mut story = couple();
+    story.now = at(100);
+    let shown = |gate, request| Scan { gate, code: Some(one_time(7)), ..scan(1, request, ScanTarget::Order) };
+    scanned(&mut story, shown(gate(1), "r1"));
+    let museum = Gate { merchant: Some("OTHER".parse().unwrap()), location: None, ..gate(2) };
+    let answers = scanned(&mut story, shown(museum, "r2"));
+    assert!(answers.iter().all(|(_, outcome)| *outcome == refused(ScanRejection::NotYourMerchant)), "{answers:?}");
 }

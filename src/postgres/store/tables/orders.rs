@@ -148,6 +148,7 @@ table! {
         entitlement as "entitlement_code": Text,
         quantity: Int,
         redeemed_at: TimestampTz,
+        code_token: BigInt,
     }
 }
 
