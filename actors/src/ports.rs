@@ -1,14 +1,15 @@
 //! What the owners need from the world outside, as the composition root plugs it in: Postgres and the payment
 //! provider. No SQL and no HTTP in here.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::str::FromStr;
 
 use async_trait::async_trait;
 use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
 use deeptravel_domain::identity::rows::IdentityRows;
 use deeptravel_domain::ids::{DepartureId, OrderId, OutRefundNo, OutTradeNo, TicketId, TravellerId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
-use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::order::rows::{OrderRows, RefundRow};
 use deeptravel_domain::order::{FactState, OrderStatus, PaymentTerms, RefundFactState, RefundTerms};
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
@@ -105,6 +106,38 @@ pub struct TicketPage {
     pub orders: Vec<OrderRows>,
 }
 
+/// The last entry of a page of a list that shows the newest first: when it was made, and its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListCursor {
+    pub at_ms: i64,
+    pub id: String,
+}
+
+/// Longest id in a cursor, in bytes: of a notice, 128 characters.
+const CURSOR_ID_MAX: usize = 512;
+
+impl fmt::Display for ListCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.at_ms, self.id)
+    }
+}
+
+/// The text is no cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidCursor;
+
+impl FromStr for ListCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<ListCursor, InvalidCursor> {
+        let (at, id) = text.split_once('.').ok_or(InvalidCursor)?;
+        let fits = (1..=CURSOR_ID_MAX).contains(&id.len()) && !id.contains('\0');
+        let at_ms = at.parse().map_err(|_| InvalidCursor)?;
+        // Postgres has no instants of long before.
+        if fits && at_ms >= 0 { Ok(ListCursor { at_ms, id: id.to_owned() }) } else { Err(InvalidCursor) }
+    }
+}
+
 /// Lists for people, read from Postgres. The caller has waited until what it has shown before is projected (rule 13).
 #[async_trait]
 pub trait Lists: Send + Sync + Debug {
@@ -128,6 +161,14 @@ pub trait Lists: Send + Sync + Debug {
         before: Option<TicketId>,
         limit: u32,
     ) -> Result<TicketPage, StoreError>;
+
+    /// What comes back to a traveller, the newest first, without what another refund has replaced.
+    async fn refunds_of(
+        &self,
+        traveller: TravellerId,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<RefundRow>, StoreError>;
 }
 
 /// A call to the payment provider that did not succeed.

@@ -26,6 +26,8 @@ mod places;
 mod problem;
 mod qr;
 pub mod query;
+mod refund_view;
+mod refunds;
 mod search;
 mod seen;
 mod server;
@@ -152,6 +154,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .configure(payments::routes)
         .configure(notify::routes)
         .configure(tickets::routes)
+        .configure(refunds::routes)
         .configure(staff_login::routes)
         .configure(gate::routes)
         .configure(ops::routes);

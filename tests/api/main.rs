@@ -19,6 +19,7 @@ mod stories {
     mod operations;
     mod orders;
     mod paying;
+    mod refunds;
     mod scan_log;
     mod search;
     mod selling;

@@ -38,6 +38,7 @@ async fn every_endpoint_behind_a_login_refuses_everybody_else() {
         (Role::Traveller, Method::POST, "/payments/wechat/session".into(), json!({ "orderId": pending })),
         (Role::Traveller, Method::GET, format!("/payments/{order}/status"), none.clone()),
         (Role::Traveller, Method::GET, "/my/tickets".into(), none.clone()),
+        (Role::Traveller, Method::GET, "/my/refunds".into(), none.clone()),
         (Role::Traveller, Method::GET, format!("/tickets/{ticket}"), none.clone()),
         (Role::Traveller, Method::GET, format!("/tickets/{ticket}/qr"), none.clone()),
         (Role::Operator, Method::POST, "/validators/sessions".into(), session),

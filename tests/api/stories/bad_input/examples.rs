@@ -96,7 +96,13 @@ impl Examples {
                 is_signed: true,
                 ..open("POST /payments/wechat/notify")
             },
+            Example {
+                body: json!({ "id": "1", "resource": {} }),
+                is_signed: true,
+                ..open("POST /payments/wechat/refund-notify")
+            },
             Example::new("GET /my/tickets", mei),
+            Example::new("GET /my/refunds", mei),
             ticket("GET /tickets/{ticketId}"),
             ticket("GET /tickets/{ticketId}/qr"),
             open("POST /operators/login").body(json!({ "username": "gate", "password": "demo-gate" })),
