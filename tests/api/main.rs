@@ -16,6 +16,7 @@ mod stories {
     mod expiry;
     mod gate;
     mod login;
+    mod money_desk;
     mod operations;
     mod orders;
     mod paying;
