@@ -61,7 +61,7 @@ pub struct Order {
     pub payment_grace_seconds: u32,
     pub cap_extra_seconds: u32,
     pub payment_min_seconds: u32,
-    pub warm_orders_max: u32,
+    pub warm_load_bytes_max: u64,
     pub warm_bytes_max: usize,
 }
 
@@ -264,7 +264,7 @@ impl Config {
                 grace_seconds: self.order.payment_grace_seconds,
                 cap_extra_seconds: self.order.cap_extra_seconds,
             },
-            warm_orders_max: self.order.warm_orders_max,
+            warm_load_bytes_max: self.order.warm_load_bytes_max,
             warm_bytes_max: self.order.warm_bytes_max,
         }
     }

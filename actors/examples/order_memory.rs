@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use deeptravel_actors::clock::Clock;
 use deeptravel_actors::engine::{Engine, Parts};
 use deeptravel_actors::journal::{Journal, JournalOptions, Position};
-use deeptravel_actors::ports::{DeskEntry, GatewayError, PaymentGateway, Store, StoreError, StoredDeparture};
+use deeptravel_actors::ports::{DeskEntry, GatewayError, PaymentGateway, Store, StoreError, StoredDeparture, Warm};
 use deeptravel_actors::projector::Projector;
 use deeptravel_actors::rows::{QuarantineRow, Rows};
 use deeptravel_actors::services::SalesPolicy;
@@ -79,7 +79,7 @@ async fn run(count: usize, passengers: usize) {
             lock_seconds: None,
             live_holds_max: 5,
             payment,
-            warm_orders_max: 50_000,
+            warm_load_bytes_max: 1 << 30,
             warm_bytes_max: 1 << 30,
         },
         arbiters: 1,
@@ -342,7 +342,7 @@ impl Store for Away {
         Ok(Vec::new())
     }
 
-    async fn warm_orders(&self, _: Timestamp, _: u32) -> Result<Vec<OrderRows>, StoreError> {
+    async fn warm_orders(&self, _: Warm) -> Result<Vec<OrderRows>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -25,7 +25,7 @@ use crate::journal::{Journal, Position};
 use crate::order::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View};
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::{Quarantine, Resolution, Resolve};
-use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError};
+use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError, Warm};
 use crate::registry::Keys;
 use crate::rows::QuarantineRow;
 use crate::services::{DESKS, SalesPolicy, Services};
@@ -74,7 +74,9 @@ impl Engine {
         let identities = identity::seed(identity_rows, identity_version, now)?;
         let desk_entries = store.desk_entries(now.plus_seconds(-KEYS_KEPT_SECONDS)).await?;
         let departures = store.departures_after(now.plus_seconds(-WARM_SECONDS)).await?;
-        let orders = store.warm_orders(now.plus_seconds(WARM_SECONDS), parts.sales.warm_orders_max).await?;
+        let departs_before = now.plus_seconds(WARM_SECONDS);
+        let orders =
+            store.warm_orders(Warm { now, departs_before, bytes_max: parts.sales.warm_load_bytes_max }).await?;
         let (notices, newest_version) = store.quarantine(payment::NOTICES_KEPT_MAX).await?;
 
         order::register();

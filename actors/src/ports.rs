@@ -48,6 +48,28 @@ pub struct DeskEntry {
     pub status: OrderStatus,
 }
 
+/// What a start loads although nothing is under way (rule 14), so that scans go on if Postgres goes away soon after.
+#[derive(Debug, Clone, Copy)]
+pub struct Warm {
+    pub now: Timestamp,
+    /// Orders with usable tickets for departures before this.
+    pub departs_before: Timestamp,
+    /// As many of them as take so much memory, the earliest departures first. See [`Warm::bytes_of`].
+    pub bytes_max: u64,
+}
+
+impl Warm {
+    /// What an order with one passenger takes as an actor, without its tickets.
+    pub const ORDER_BYTES: u64 = 4_000;
+    /// What each ticket adds, with its passenger.
+    pub const TICKET_BYTES: u64 = 500;
+
+    /// The estimate by which orders are counted, whatever they really take.
+    pub const fn bytes_of(tickets: u64) -> u64 {
+        Warm::ORDER_BYTES + Warm::TICKET_BYTES * tickets
+    }
+}
+
 /// Postgres, as the owners see it: rows of a key when it wakes, and batches of new rows. Every method may be called
 /// from any thread.
 #[async_trait]
@@ -57,9 +79,9 @@ pub trait Store: Send + Sync + Debug {
 
     /// Every born departure that leaves its first stop after `after`.
     async fn departures_after(&self, after: Timestamp) -> Result<Vec<StoredDeparture>, StoreError>;
-    /// Every order that is pending or has something outstanding, and every order with usable tickets that are valid before `tickets_before`, at most
-    /// `limit` of the latter.
-    async fn warm_orders(&self, tickets_before: Timestamp, limit: u32) -> Result<Vec<OrderRows>, StoreError>;
+    /// Every order that is pending or has something outstanding, and of those with tickets that will soon be shown at a
+    /// gate as many as there is room for.
+    async fn warm_orders(&self, warm: Warm) -> Result<Vec<OrderRows>, StoreError>;
     /// Every order made since, and every pending one.
     async fn desk_entries(&self, since: Timestamp) -> Result<Vec<DeskEntry>, StoreError>;
     /// Every row of the catalogue's tables.

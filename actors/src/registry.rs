@@ -6,12 +6,12 @@
 //! actor is built from durable rows once they contain everything the old one had appended.
 
 mod dormant;
+mod rebuild;
 
 use std::fmt::{Debug, Display};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
 
 use actix::dev::{ToEnvelope, channel};
 use actix::prelude::Request;
@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 
 use dormant::{Deadlines, Gauge};
 pub use dormant::{Look, Rest};
+pub use rebuild::Vitals;
 
 use crate::outage::Outage;
 use crate::services::Services;
@@ -37,17 +38,6 @@ const WAKES_MAX: usize = 1_024;
 
 /// Envelopes an actor's queue takes before senders are parked. The real bound is [`ASKS_MAX`].
 const MAILBOX: usize = 16;
-
-/// A command that ended its owner this often is set aside (rule 20).
-const DEATHS_MAX: u32 = 2;
-
-/// Commands whose deaths are remembered. Each was a bug that was reported; beyond so many the server has other worries.
-const DEATHS_KEPT: usize = 4_096;
-
-/// First and longest pause between attempts to rebuild an owner; it doubles in between. An owner that lived shorter
-/// than the first is not rebuilt before it, so that one that breaks at once does not keep a core busy.
-const REBUILD_PAUSE: Duration = Duration::from_millis(250);
-const REBUILD_PAUSE_LONGEST: Duration = Duration::from_secs(15);
 
 /// Fingerprint of messages that are not set aside: they only read, or come from administrators who see the fault.
 pub const NOT_TOLD_APART: u64 = 0;
@@ -97,38 +87,6 @@ pub trait Owner: Actor<Context = Context<Self>> {
 enum Origin<A: Owner> {
     Seed(A::Seed),
     Packed(Box<[u8]>),
-}
-
-/// What the registry knows of a running actor without asking it.
-#[derive(Debug)]
-pub struct Vitals {
-    born: Instant,
-    /// Fingerprint of the message being handled; 0 between messages.
-    handling: AtomicU64,
-    /// The machine is ahead of its log: the actor has stopped itself and must be rebuilt.
-    failed: AtomicBool,
-}
-
-impl Vitals {
-    fn new() -> Vitals {
-        Vitals { born: Instant::now(), handling: AtomicU64::new(0), failed: AtomicBool::new(false) }
-    }
-
-    pub fn handling(&self, fingerprint: u64) {
-        self.handling.store(fingerprint, Ordering::Relaxed);
-    }
-
-    pub fn handled(&self) {
-        self.handling.store(0, Ordering::Relaxed);
-    }
-
-    pub fn fail(&self) {
-        self.failed.store(true, Ordering::Release);
-    }
-
-    pub fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
-    }
 }
 
 /// Told `true` when the key has an owner again, `false` when there is no such key.
@@ -450,69 +408,14 @@ impl<A: Owner> Keys<A> {
             Ok(Err(outage)) => tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND),
             Err(error) => {
                 tracing::error!(kind = A::KIND, %id, %error, "{} {id} panicked and is rebuilt", A::KIND);
-                self.count_death(id, vitals.handling.load(Ordering::Relaxed));
+                self.count_death(id, vitals.handled_last());
             }
         }
         entry.insert(Slot::Rebuilding);
         drop(entry);
         tell(waiting, Err(Outage::Rebuilding));
         self.restarts.fetch_add(1, Ordering::Relaxed);
-        self.rebuild(id.clone(), REBUILD_PAUSE.saturating_sub(vitals.born.elapsed()));
-    }
-
-    fn count_death(&self, id: &A::Id, fingerprint: u64) {
-        if fingerprint == NOT_TOLD_APART || self.deaths.len() >= DEATHS_KEPT {
-            return;
-        }
-        let mut count = self.deaths.entry((id.clone(), fingerprint)).or_default();
-        *count += 1;
-        if *count == DEATHS_MAX {
-            tracing::error!(kind = A::KIND, %id, fingerprint, "A command that broke {id} twice is set aside");
-            self.set_aside.fetch_add(1, Ordering::Release);
-        }
-    }
-
-    fn is_set_aside(&self, id: &A::Id, fingerprint: u64) -> bool {
-        if self.set_aside.load(Ordering::Acquire) == 0 {
-            return false;
-        }
-        self.deaths.get(&(id.clone(), fingerprint)).is_some_and(|count| *count >= DEATHS_MAX)
-    }
-
-    /// A successor starts from rows that contain everything its predecessor appended.
-    fn rebuild(&self, id: A::Id, mut pause: Duration) {
-        let Some(services) = self.services.upgrade() else { return };
-        let appended = services.journal.appended();
-        services.io.clone().spawn(async move {
-            let keys = A::keys(&services);
-            let mut projected = services.projected.clone();
-            if projected.wait_for(|position| *position >= appended).await.is_err() {
-                // Projection has halted: the rows will not get there, and the key stays 503 until somebody has looked.
-                return;
-            }
-            loop {
-                tokio::time::sleep(pause).await;
-                match load::<A>(&services, &id).await {
-                    Ok(seed) => return keys.rebuilt(&id, seed),
-                    Err(outage) => {
-                        tracing::warn!(kind = A::KIND, %id, %outage, "{} {id} cannot be rebuilt yet", A::KIND);
-                        pause = (pause * 2).clamp(REBUILD_PAUSE, REBUILD_PAUSE_LONGEST);
-                    }
-                }
-            }
-        });
-    }
-
-    fn rebuilt(&self, id: &A::Id, seed: Option<A::Seed>) {
-        let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
-        match seed {
-            Some(seed) => {
-                entry.insert(Slot::live(self.start(id, Origin::Seed(seed))));
-            }
-            None => {
-                entry.remove();
-            }
-        }
+        self.rebuild(id.clone(), vitals.pause_before_rebuilding());
     }
 
     /// An owner asks to leave memory: from here on whoever asks waits, and after the messages it has got already it

@@ -31,8 +31,9 @@ pub struct SalesPolicy {
     /// Unpaid orders of one traveller that hold seats at once (R-HOLD-08).
     pub live_holds_max: u32,
     pub payment: PaymentPolicy,
-    /// Orders with tickets for the next 24 hours that are loaded at the start.
-    pub warm_orders_max: u32,
+    /// Memory for orders that are loaded at the start although nothing is under way, because of their tickets for the next
+    /// 24 hours: see [`Warm`](crate::ports::Warm).
+    pub warm_load_bytes_max: u64,
     /// Above so many bytes of dormant orders, those leave memory for which nothing is to be done, also when they have
     /// tickets for the next 24 hours.
     pub warm_bytes_max: usize,

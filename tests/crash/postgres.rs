@@ -1,9 +1,11 @@
 //! A Postgres that is nobody's child but ours, and everything that can happen to one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -54,9 +56,33 @@ impl Postgres {
         self.signal_all(Signal::CONT)
     }
 
-    /// `kill -9` of the postmaster.
-    pub fn kill(&self) -> anyhow::Result<()> {
-        Ok(kill_process(self.postmaster()?, Signal::KILL)?)
+    /// `kill -9` of the postmaster; its other processes go with it.
+    pub async fn kill(&self) -> anyhow::Result<()> {
+        kill_process(self.postmaster()?, Signal::KILL)?;
+        while self.cluster.pid().is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// As an administrator backs it up, while the server runs.
+    pub async fn back_up(&self, file: &Path) -> anyhow::Result<()> {
+        self.tool("pg_dump", &["--format=custom", "--file", &file.to_string_lossy()]).await
+    }
+
+    pub async fn restore(&self, backup: &Path) -> anyhow::Result<()> {
+        let arguments = ["--clean", "--if-exists", "--single-transaction", &backup.to_string_lossy()];
+        self.tool("pg_restore", &arguments).await
+    }
+
+    async fn tool(&self, name: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        let mut command = Command::new(self.cluster.client_program(name));
+        command.args(["--dbname", &self.url()]).args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        if !output.status.success() {
+            bail!("{name}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
     }
 
     /// `kill -9` of the processes that serve connections: Postgres then ends all others, too, and recovers.

@@ -85,13 +85,6 @@ impl Shop {
         Ok(self.send(self.post("/auth/logout", token, &Value::Null)).await?.0)
     }
 
-    /// A figure of `/metrics`.
-    pub async fn figure(&self, name: &str) -> anyhow::Result<u64> {
-        let text = self.client.get(format!("{}/metrics", self.base)).send().await?.text().await?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(line.with_context(|| format!("no {name}"))?.parse::<f64>()? as u64)
-    }
-
     /// What the server says of itself when it is ready.
     pub async fn readiness(&self) -> Option<Value> {
         self.client.get(format!("{}/health/ready", self.base)).send().await.ok()?.json().await.ok()
@@ -99,7 +92,18 @@ impl Shop {
 
     /// Departures of a day that many people can board.
     pub async fn departures(&self, day: jiff::civil::Date) -> anyhow::Result<Vec<(String, String)>> {
-        let url = format!("{}/travel/search?origin=HK&destination=MO&travelDate={day}&adults=1&mode=ferry", self.base);
+        self.departures_between("HK", "MO", day).await
+    }
+
+    /// Ferries of a day, each with its first class.
+    pub async fn departures_between(
+        &self,
+        origin: &str,
+        destination: &str,
+        day: jiff::civil::Date,
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let query = format!("origin={origin}&destination={destination}&travelDate={day}&adults=1&mode=ferry");
+        let url = format!("{}/travel/search?{query}", self.base);
         let (status, answer) = self.send(self.client.get(url)).await.ok().context("search")?;
         let routes = answer["routes"].as_array().with_context(|| format!("search: {status} {answer}"))?;
         let departure = |route: &Value| {
@@ -110,12 +114,30 @@ impl Shop {
     }
 
     pub async fn order(&self, token: &str, key: &str, departure: &(String, String)) -> Answered<(StatusCode, Value)> {
+        self.order_for(token, key, &[departure], 1).await
+    }
+
+    /// An order for so many adults along several departures.
+    pub async fn order_for(
+        &self,
+        token: &str,
+        key: &str,
+        departures: &[&(String, String)],
+        adults: usize,
+    ) -> Answered<(StatusCode, Value)> {
+        let item =
+            |(id, class): &&(String, String)| json!({ "kind": "journey", "departureId": id, "seatClass": class });
         let body = json!({
-            "items": [{ "kind": "journey", "departureId": departure.0, "seatClass": departure.1 }],
-            "passengers": [{ "name": "Mei", "type": "adult" }],
+            "items": departures.iter().map(item).collect::<Vec<_>>(),
+            "passengers": vec![json!({ "name": "Mei", "type": "adult" }); adults],
             "contact": { "name": "Mei", "phone": "+85291234567" },
         });
         self.send(self.post("/orders", token, &body).header("Idempotency-Key", key)).await
+    }
+
+    /// The traveller gives the order up.
+    pub async fn cancel(&self, token: &str, order: &str) -> Answered<StatusCode> {
+        Ok(self.send(self.post(&format!("/orders/{order}/cancel"), token, &json!({}))).await?.0)
     }
 
     pub async fn order_of(&self, token: &str, id: &str) -> Answered<(StatusCode, Value)> {
@@ -133,11 +155,16 @@ impl Shop {
         response.ok().map(|response| response.status())
     }
 
-    /// A figure of `/metrics`, without labels.
+    /// A figure of `/metrics`.
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let response = self.client.get(format!("{}/metrics", self.base)).send().await.ok()?;
         let text = response.text().await.ok()?;
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.parse().ok()
+    }
+
+    /// A figure of `/metrics` that counts something.
+    pub async fn figure(&self, name: &str) -> anyhow::Result<u64> {
+        Ok(self.metric(name).await.with_context(|| format!("no {name}"))? as u64)
     }
 
     /// The number under which the order can be paid.

@@ -1,13 +1,16 @@
 //! A world with a Postgres of its own, buyers, and the history of what they were answered.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::database::{Database, Tables};
 use crate::history::{History, assert_no_seat_twice};
+use crate::postgres::Postgres;
+use crate::rows::{Tables, tables};
 use crate::server::{Launch, Server, World};
 use crate::shop::{Gate, Shop};
 use crate::stories::kill::buyers;
@@ -16,7 +19,9 @@ const BUYERS: usize = 8;
 const DRAINED_WITHIN: Duration = Duration::from_mins(1);
 
 pub struct Stand {
-    pub database: Database,
+    /// For backups and copies; removed with it.
+    pub dir: TempDir,
+    pub postgres: Postgres,
     pub world: World,
     pub shop: Shop,
     pub gate: Gate,
@@ -45,8 +50,9 @@ impl Load {
 impl Stand {
     /// With a server that runs as `configure` says.
     pub async fn new(configure: impl FnOnce(Launch) -> Launch) -> anyhow::Result<(Stand, Server)> {
-        let database = Database::start().await?;
-        let world = World::new(Some(database.url()))?;
+        let dir = tempfile::Builder::new().prefix("deeptravel-stand-").tempdir_in("/tmp")?;
+        let postgres = Postgres::start().await?;
+        let world = World::new(Some(postgres.url()))?;
         let server = configure(world.launch()).start().await?;
         let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
         let day = jiff::Zoned::now().date().tomorrow()?.tomorrow()?;
@@ -56,7 +62,7 @@ impl Stand {
             tokens.push(shop.login(&format!("buyer{number}")).await?);
         }
         let gate = shop.gate("gate").await?;
-        Ok((Stand { database, world, shop, gate, tokens, departures, history: History::default() }, server))
+        Ok((Stand { dir, postgres, world, shop, gate, tokens, departures, history: History::default() }, server))
     }
 
     /// Buyers begin. Every round has keys of its own.
@@ -83,10 +89,17 @@ impl Stand {
         Ok(())
     }
 
-    /// What Postgres has, once that is everything.
+    /// A new backup of Postgres.
+    pub async fn back_up(&self) -> anyhow::Result<PathBuf> {
+        let number = std::fs::read_dir(self.dir.path())?.count();
+        let file = self.dir.path().join(format!("backup-{number}"));
+        self.postgres.back_up(&file).await?;
+        Ok(file)
+    }
+
+    /// What Postgres has now.
     pub async fn tables(&self) -> anyhow::Result<Tables> {
-        self.drained().await?;
-        self.database.tables().await
+        tables(&self.postgres.connect().await?).await
     }
 
     /// Everything that was answered is still true.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::ports::{Lists as _, Store as _, StoreError};
+use deeptravel_actors::ports::{Lists as _, Store as _, StoreError, Warm};
 use deeptravel_actors::rows::Rows;
 use deeptravel_domain::ids::{OrderId, TicketId};
 use deeptravel_domain::inventory::{self, Inventory, key_version};
@@ -106,7 +106,8 @@ fn r_pay_09_money_on_its_way_back_comes_back_as_it_was() {
     let id = order_id(1);
     let (mut buyer, rows) = Buyer::place(draft(id, traveller(1), "HKMO-0800.20261127"), NOW);
     stand.project(&rows).unwrap();
-    let warm = || stand.runtime.block_on(stand.store.warm_orders(NOW, 10)).unwrap().len();
+    let nothing_but_outstanding = Warm { now: NOW, departs_before: NOW, bytes_max: 0 };
+    let warm = || stand.runtime.block_on(stand.store.warm_orders(nothing_but_outstanding)).unwrap().len();
     let back = |buyer: &Buyer| {
         let rows = stand.runtime.block_on(stand.store.order(id)).unwrap().unwrap();
         let machine = Order::from_rows(rows, NOW).unwrap();

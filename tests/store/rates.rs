@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::migrate;
-use deeptravel_actors::ports::{Lists as _, Store as _};
+use deeptravel_actors::ports::{Lists as _, Store as _, Warm};
 use deeptravel_actors::rows::Rows;
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::time::Timestamp;
@@ -61,7 +61,11 @@ fn rates_of_projection_and_loads() {
         found.iter().map(|stored| stored.holds.len()).sum()
     });
     load("warm orders", &|| {
-        stand.runtime.block_on(stand.store.warm_orders(NOW.plus_seconds(86_400), 100_000)).unwrap().len()
+        stand
+            .runtime
+            .block_on(stand.store.warm_orders(Warm { now: NOW, departs_before: Timestamp::MAX, bytes_max: u64::MAX }))
+            .unwrap()
+            .len()
     });
     load("desk entries", &|| stand.runtime.block_on(stand.store.desk_entries(Timestamp::from_ms(0))).unwrap().len());
     load("one departure", &|| {

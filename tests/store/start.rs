@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::ports::{Store as _, StoreError};
+use deeptravel_actors::ports::{Store as _, StoreError, Warm};
 use deeptravel_actors::rows::{QuarantineRow, Rows};
 use deeptravel_domain::catalogue::{
     self, Catalogue, Holiday, Marks, Mode, Names, Operator, Place, Port, Route, RouteStatus, Schedule, Stop, Vehicle,
@@ -199,7 +199,7 @@ fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
 }
 
 #[test]
-fn warm_orders_are_the_pending_ones_and_those_whose_tickets_end_first() {
+fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
     let stand = Stand::new();
     let day = |number: i64| NOW.plus_seconds(number * 24 * 3600);
     let mut rows = Rows::default();
@@ -224,15 +224,18 @@ fn warm_orders_are_the_pending_ones_and_those_whose_tickets_end_first() {
     merge(&mut rows, &buyers[0].tell(&Command::BeginPayment { terms, body: b"{}".as_slice().into() }, NOW));
     stand.project(&rows).unwrap();
 
-    let warm = |before, limit| {
-        let orders = stand.runtime.block_on(stand.store.warm_orders(before, limit)).unwrap();
+    // Three tickets each.
+    let warm = |departs_before, orders: u64| {
+        let warm = Warm { now: NOW.plus_seconds(60), departs_before, bytes_max: orders * Warm::bytes_of(3) };
+        let orders = stand.runtime.block_on(stand.store.warm_orders(warm)).unwrap();
         orders.into_iter().map(|rows| Order::from_rows(rows, NOW).unwrap()).collect::<Vec<_>>()
     };
     let ids = |orders: &[Order]| orders.iter().map(Order::id).collect::<Vec<OrderId>>();
-    let all = warm(day(1), 10);
+    let all = warm(day(20), 10);
     assert_eq!(ids(&all), [1, 2, 3, 5].map(order_id));
-    assert_eq!(ids(&warm(day(1), 2)), [1, 3, 5].map(order_id), "the limit does not count pending ones");
-    assert_eq!(ids(&warm(NOW, 10)), [order_id(1)], "tickets that are valid later do not count");
+    assert_eq!(ids(&warm(day(20), 2)), [1, 3, 5].map(order_id), "the limit does not count pending ones");
+    assert_eq!(ids(&warm(day(16), 10)), [1, 5].map(order_id), "departures later than asked for do not count");
+    assert_eq!(ids(&warm(day(20), 0)), [order_id(1)], "no room but for pending ones");
     assert_eq!(all[0].payments(), buyers[0].order.payments());
     assert_eq!(all[1].tickets(), buyers[1].order.tickets());
     assert_eq!(all[3].ledger(), buyers[4].order.ledger());
@@ -279,7 +282,7 @@ fn loads_of_a_start_wait_for_each_other_on_their_one_connection() {
     let all = stand.runtime.block_on(async {
         tokio::try_join!(
             stand.store.departures_after(NOW),
-            stand.store.warm_orders(NOW, 10),
+            stand.store.warm_orders(Warm { now: NOW, departs_before: NOW, bytes_max: 1 }),
             stand.store.desk_entries(Timestamp::from_ms(0)),
             stand.store.catalogue(),
             stand.store.project(&nothing, Position(0), Position(4)),

@@ -4,8 +4,8 @@
 //! answer is worth and no more: a refusal, "no such order", or *unknown*. What follows from it (replay, query, close)
 //! is decided by the caller, who journals the create body before it is sent and repeats exactly those bytes.
 //!
-//! Deliberately absent: bills, the refund of a dead card (`apply-abnormal-refund`, done in the merchant's console),
-//! encrypted fields, subscribe messages.
+//! Deliberately absent from the client: bills, the refund of a dead card (`apply-abnormal-refund`, done in the
+//! merchant's console), encrypted fields, subscribe messages.
 
 mod certificates;
 mod client;

@@ -221,17 +221,10 @@ fn verify(world: &World, callback: &Callback) -> Option<Notification> {
     world.client.verify_notification(&callback.headers(), &callback.body, Timestamp::now()).ok()
 }
 
-/// Lets our client accept the simulator's certificate, as WeChat's switch of keys wants it.
-async fn know_the_certificate(world: &World) {
-    let certificate = world.look("key").await["certificates"][0].clone();
-    let text = |field: &str| certificate[field].as_str().unwrap();
-    world.client.add_verification_key(text("serial_no"), text("public_key_pem")).unwrap();
-}
-
 #[tokio::test]
 async fn the_simulators_callbacks_are_decoded_by_a_foreign_library_as_by_us() {
     let world = World::start();
-    know_the_certificate(&world).await;
+    world.client.load_certificates().await.unwrap();
     for by_certificate in [false, true] {
         let sent = callbacks(&world, by_certificate).await;
         let serial = if by_certificate { &world.simulator.certificate_serial } else { &world.simulator.public_key_id };
@@ -258,7 +251,7 @@ async fn the_simulators_callbacks_are_decoded_by_a_foreign_library_as_by_us() {
 #[tokio::test]
 async fn r_pay_06_an_altered_callback_is_refused_by_a_foreign_library_and_by_us() {
     let world = World::start();
-    know_the_certificate(&world).await;
+    world.client.load_certificates().await.unwrap();
     for by_certificate in [false, true] {
         let sent = callbacks(&world, by_certificate).await;
         assert!(sent.iter().all(|good| verify(&world, good).is_some()));

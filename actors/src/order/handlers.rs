@@ -127,9 +127,9 @@ impl Handler<LearnRefund> for OrderActor {
 
     fn handle(&mut self, message: LearnRefund, ctx: &mut Context<OrderActor>) -> Answer<()> {
         self.vitals.handling(message.fingerprint());
-        let reply = self.apply(&Command::RefundFact(message.0), ctx)?;
+        let answer = self.apply(&Command::RefundFact(message.0), ctx);
         self.vitals.handled();
-        Ok(reply.map(drop))
+        Ok(answer?.map(drop))
     }
 }
 
@@ -150,8 +150,9 @@ impl Handler<Redeem> for OrderActor {
         }
         self.vitals.handling(message.fingerprint());
         self.asked();
-        let reply = self.apply(&Command::Scan(message.0), ctx)?;
+        let answer = self.apply(&Command::Scan(message.0), ctx);
         self.vitals.handled();
+        let reply = answer?;
         let order = &self.order;
         let position = reply.position;
         let outcome = reply.outcome.and_then(|events| {

@@ -5,9 +5,12 @@
 //! Packed it never leaves the process, so the encoding is of no concern to anybody else and need not be able to evolve.
 //! An order repeats its own id and the codes of its departures; the compression finds that.
 
+use std::cell::RefCell;
+
 use deeptravel_domain::order::{Order, OrderStatus};
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
+use lz4_flex::block::{CompressTable, compress_into_with_table, decompress, get_maximum_output_size};
 use serde::{Deserialize, Serialize};
 
 use super::{DeskCount, OrderActor, Seed};
@@ -55,18 +58,43 @@ impl OrderActor {
     /// The order as the registry keeps it. `None`: it cannot be packed, which is a fault.
     pub(super) fn pack(&self) -> Option<Rest> {
         let deadline = self.order.next_deadline();
-        let order = postcard::to_allocvec(&self.order).ok()?;
         let rested = Rested {
             version: self.log.version(),
             last: self.log.last(),
             asked_at: self.asked_at,
             settled: deadline.is_none(),
-            order_bytes: u32::try_from(order.len()).ok()?,
+            order_bytes: 0,
         };
-        let mut packed = postcard::to_allocvec(&rested).ok()?;
-        packed.extend_from_slice(&lz4_flex::block::compress(&order));
         let due = deadline.unwrap_or_else(|| self.asked_at.plus_seconds(IDLE_SECONDS));
-        Some(Rest { due, packed: packed.into_boxed_slice() })
+        let packed = SCRATCH.with_borrow_mut(|scratch| scratch.pack(rested, &self.order))?;
+        Some(Rest { due, packed })
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Room to pack in, used again by every order of an arbiter.
+#[derive(Default)]
+struct Scratch {
+    order: Vec<u8>,
+    packed: Vec<u8>,
+    table: CompressTable,
+}
+
+impl Scratch {
+    fn pack(&mut self, rested: Rested, order: &Order) -> Option<Box<[u8]>> {
+        self.order.clear();
+        self.order = postcard::to_extend(order, std::mem::take(&mut self.order)).ok()?;
+        let rested = Rested { order_bytes: u32::try_from(self.order.len()).ok()?, ..rested };
+        self.packed.clear();
+        self.packed = postcard::to_extend(&rested, std::mem::take(&mut self.packed)).ok()?;
+        let head = self.packed.len();
+        self.packed.resize(head + get_maximum_output_size(self.order.len()), 0);
+        let (_, body) = self.packed.split_at_mut(head);
+        let bytes = compress_into_with_table(&self.order, body, &mut self.table).ok()?;
+        self.packed.get(..head + bytes).map(Box::from)
     }
 }
 
@@ -78,7 +106,7 @@ pub(super) fn unpack(packed: &[u8]) -> Option<Seed> {
 }
 
 fn order_of(rested: Rested, packed: &[u8]) -> Option<Order> {
-    let order = lz4_flex::block::decompress(packed, rested.order_bytes as usize).ok()?;
+    let order = decompress(packed, rested.order_bytes as usize).ok()?;
     postcard::from_bytes(&order).ok()
 }
 

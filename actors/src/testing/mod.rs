@@ -9,13 +9,14 @@ mod store;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::identity::{Account, Role};
 use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, SessionId, TravellerId};
 use deeptravel_domain::order::{
     Contact, Gate, JourneyWish, Order, Passenger, PaymentPolicy, Scan, ScanOutcome, ScanTarget, SeatWish,
     TicketOutcome, Wish,
 };
-use deeptravel_domain::party::PassengerType;
+use deeptravel_domain::party::{Party, PassengerType};
 use deeptravel_domain::rejection::Rejection;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -60,7 +61,7 @@ impl Default for World {
                 lock_seconds: None,
                 live_holds_max: 5,
                 payment,
-                warm_orders_max: 10_000,
+                warm_load_bytes_max: 1 << 30,
                 warm_bytes_max: 10_000_000,
             },
             journal_options: JournalOptions { preallocate: false, ..JournalOptions::default() },
@@ -102,7 +103,13 @@ impl World {
             running.engine.durable(reply.position).await.unwrap();
         }
         let services = Arc::clone(&running.engine.services);
-        eventually("the catalogue is published", || services.catalogue.load().departure_spec(&ferry()).is_some()).await;
+        let has_fares = || {
+            let catalogue = services.catalogue.load();
+            let (whole, one) = (Stretch::new(0, 1).unwrap(), Party::new(1, 0, 0).unwrap());
+            let trip = catalogue.trip(&ferry(), whole);
+            trip.is_some_and(|trip| catalogue.quote(&trip, &code("standard"), one).is_ok())
+        };
+        eventually("the catalogue is published, the ferry's fares last", has_fares).await;
         running
     }
 
@@ -199,7 +206,7 @@ impl Running {
     /// Free seats of a departure's whole way.
     pub fn free_seats(&self, departure: &DepartureId) -> u16 {
         let spec = self.services().catalogue.load().departure_spec(departure).unwrap();
-        let whole = deeptravel_domain::departure::Stretch::new(0, spec.calls.len() as u8 - 1).unwrap();
+        let whole = Stretch::new(0, spec.calls.len() as u8 - 1).unwrap();
         match self.services().board.get(departure) {
             Some(occupancy) => occupancy.available(&code("standard"), whole),
             None => spec.seat_map.seats.len() as u16,

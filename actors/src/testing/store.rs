@@ -16,7 +16,7 @@ use deeptravel_domain::order::rows::{
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::Position;
-use crate::ports::{DeskEntry, Store, StoreError, StoredDeparture};
+use crate::ports::{DeskEntry, Store, StoreError, StoredDeparture, Warm};
 use crate::rows::{QuarantineRow, Rows};
 
 /// What Postgres does.
@@ -240,16 +240,22 @@ impl Store for MemoryStore {
         Ok(later.filter_map(|row| state.tables.departure(&row.departure_id)).collect())
     }
 
-    async fn warm_orders(&self, tickets_before: Timestamp, limit: u32) -> Result<Vec<OrderRows>, StoreError> {
+    async fn warm_orders(&self, warm: Warm) -> Result<Vec<OrderRows>, StoreError> {
         let state = self.readable()?;
         let tables = &state.tables;
         let pending = |row: &&OrderRow| row.status == OrderStatus::Pending.code() || row.outstanding;
         let usable = |row: &&OrderRow| {
-            let soon = |ticket: &TicketRow| ticket.status == "usable" && ticket.departs_at < tickets_before.as_ms();
+            let soon = |ticket: &TicketRow| {
+                ticket.status == "usable"
+                    && ticket.departs_at < warm.departs_before.as_ms()
+                    && ticket.valid_until > warm.now.as_ms()
+            };
             tables.tickets.values().any(|ticket| ticket.order_id == row.order_id && soon(ticket))
         };
+        // Every order here has one ticket or two, so that their number does for their bytes.
+        let limit = (warm.bytes_max / Warm::bytes_of(1)) as usize;
         let pending_ids = tables.orders.values().filter(pending);
-        let usable_ids = tables.orders.values().filter(|row| !pending(row)).filter(usable).take(limit as usize);
+        let usable_ids = tables.orders.values().filter(|row| !pending(row)).filter(usable).take(limit);
         Ok(pending_ids.chain(usable_ids).filter_map(|row| tables.order(&row.order_id)).collect())
     }
 

@@ -111,6 +111,18 @@ fn a_code_fits_the_alphanumeric_mode_of_a_small_symbol() {
     }
 }
 
+/// Printed by an earlier release: what is out has to open after an upgrade, and at gates that were built by the page.
+const PRINTED: &str = "DT15H00001006H06H06H06H06H06H06DD*DG3DD.2S1EDTY1:5FY%J-5C37021IB5U:QS%I29JRA2RH+PISCXL89BN4RUQUQPYCDOA-5L/UMXX7+PN2\
+    /QE57:F85J0QM9A9W7V3 JD1NU0CBQ09SDON9NQJK4C80BBIQ2MSM5RV+LKZ/2G19R 5X5T4 PIS4%CNT62YSTN32/-5X%FAFK5BPXXG";
+
+#[test]
+fn r_ticket_04_a_code_printed_by_an_earlier_release_is_what_we_seal_and_opens() {
+    let keys = keys(&[1]);
+    assert_eq!(text(&keys, &print(NOW)), PRINTED);
+    assert_eq!(open(&keys, PRINTED, at(DAY)).map(|opened| opened.code), Ok(print(NOW)));
+    assert!(verify(&keys.public(), PRINTED, at(DAY)).is_ok());
+}
+
 #[test]
 fn r_ticket_04_nothing_that_names_the_order_is_in_clear() {
     let bytes = from_text(&text(&keys(&[1]), &one_time())).unwrap();

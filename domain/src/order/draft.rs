@@ -94,7 +94,8 @@ pub struct Draft {
     pub locale: Box<str>,
     pub contact: Contact,
     pub passengers: Vec<Passenger>,
-    /// Sorted by departure, so that orders that meet take their seats in one order (rule 5).
+    /// Sorted by departure, so that orders that meet take their seats in one order (rule 5). They become the order's
+    /// own: of an order's details they are not there any more.
     pub items: Vec<Item>,
     pub price: Price,
     /// How long the seats are held for payment.

@@ -4,122 +4,57 @@ use std::sync::Arc;
 
 use super::command::{CloseNext, Event, StepFailure};
 use super::{
-    AfterClose, CloseStep, LedgerEntry, LedgerKind, Order, OrderStatus, Payment, PaymentState, Refund, RefundState,
-    RefundStep, SeatWish, Seats, Stage,
+    AfterClose, CancelReason, Capture, CloseStep, LedgerEntry, LedgerKind, Order, OrderStatus, Payment, PaymentState,
+    PaymentTerms, Refund, RefundState, RefundStep, SeatWish, Seats, Stage,
 };
 use crate::ids::{OutRefundNo, OutTradeNo};
 use crate::money::Money;
+use crate::ticket::Ticket;
 use crate::time::Timestamp;
 
 impl Order {
     pub fn evolve(&mut self, event: &Event) {
         match event {
-            Event::HoldPlaced { item, seats } => {
-                if let Some(held) = self.items.get_mut(*item) {
-                    held.seats.clone_from(seats);
-                }
-                self.advance_to(Stage::Placing { next: item + 1 });
-            }
+            // Seats.
+            Event::HoldPlaced { item, seats } => self.hold_placed(*item, seats),
             Event::HoldRefused { failure } => self.undo(failure.clone()),
-            Event::HoldUndone => {
-                if let Stage::Undoing { left, failure } = &self.stage {
-                    let (left, failure) = (left.saturating_sub(1), failure.clone());
-                    self.set_undoing(left, failure);
-                }
-            }
+            Event::HoldUndone => self.hold_undone(),
             Event::Placed => self.advance_to(Stage::Open),
-            Event::PaymentBegun { terms, body, at } => {
-                self.payments.push(Payment {
-                    number: terms.number,
-                    total: terms.total,
-                    body: body.clone(),
-                    time_expire: terms.time_expire,
-                    hold_expires_at: terms.hold_expires_at,
-                    begun_at: *at,
-                    ended_at: None,
-                    state: PaymentState::Begun,
-                });
-                self.lock_expires_at = terms.time_expire;
-                self.create_called_at = None;
-                self.create_unsure = false;
-                self.advance_to(Stage::Extending { next: 0 });
-            }
-            Event::HoldPaying => {
-                if let Stage::Extending { next } = self.stage {
-                    let next = next + 1;
-                    let all = next == self.items.len();
-                    self.advance_to(if all { Stage::Creating } else { Stage::Extending { next } });
-                }
-            }
+            Event::HoldPaying => self.hold_paying(),
+            Event::HoldReleased => self.hold_released(),
+            Event::HoldConfirmed => self.hold_confirmed(),
+
+            // A payment and its end.
+            Event::PaymentBegun { terms, body, at } => self.payment_begun(terms, body, *at),
             Event::CreateCalled { at } => {
                 self.create_unsure = self.create_called_at.is_some();
                 self.create_called_at = Some(*at);
             }
             Event::PaymentCreated { number, prepay_id, nonce, signed_at_seconds } => {
-                self.set_payment(
-                    *number,
-                    PaymentState::Created {
-                        prepay_id: prepay_id.clone(),
-                        nonce: nonce.clone(),
-                        signed_at_seconds: *signed_at_seconds,
-                    },
-                );
+                let (prepay_id, nonce, signed_at_seconds) = (prepay_id.clone(), nonce.clone(), *signed_at_seconds);
+                self.set_payment(*number, PaymentState::Created { prepay_id, nonce, signed_at_seconds });
                 self.advance_to(Stage::Payable { polls: 0, polling: false });
             }
             Event::PaymentRefused { number, code } => {
                 self.set_payment(*number, PaymentState::Refused { code: code.clone() });
                 self.advance_to(Stage::Open);
             }
-            Event::PollBegun => {
-                if let Stage::Payable { polls, .. } = self.stage {
-                    self.stage = Stage::Payable { polls: polls + 1, polling: true };
-                }
-            }
-            Event::PollEnded => {
-                if let Stage::Payable { polls, .. } = self.stage {
-                    self.advance_to(Stage::Payable { polls, polling: false });
-                }
-            }
+            Event::PollBegun => self.poll_begun(),
+            Event::PollEnded => self.poll_ended(),
             Event::ClosingBegun { then } => {
                 self.advance_to(Stage::Closing { then: *then, step: CloseStep::QueryFirst });
             }
-            Event::CloseStepped { step } => {
-                if let Stage::Closing { then, .. } = self.stage {
-                    let step = match step {
-                        CloseNext::Close | CloseNext::Restart => CloseStep::Close,
-                        CloseNext::QueryAgain => CloseStep::QueryAgain,
-                    };
-                    self.stage = Stage::Closing { then, step };
-                }
-            }
+            Event::CloseStepped { step } => self.close_stepped(*step),
             Event::PaymentEnded { number, at } => {
                 self.end_payments(*at);
                 self.set_payment(*number, PaymentState::Closed);
                 self.finish();
             }
-            Event::ReleaseBegun { why, at } => {
-                let (capture, confirmed) = match &self.stage {
-                    Stage::Settling { capture, next } => (capture.clone(), *next),
-                    _ => (None, 0),
-                };
-                if capture.is_none() {
-                    self.end_payments(*at);
-                }
-                self.advance_to(Stage::Releasing { why: *why, next: 0, confirmed, capture });
-            }
-            Event::HoldReleased => self.hold_released(),
+
+            // The order's way.
+            Event::ReleaseBegun { why, at } => self.release_begun(*why, *at),
             Event::SettlingBegun { capture } => {
                 self.advance_to(Stage::Settling { capture: capture.clone(), next: 0 });
-            }
-            Event::HoldConfirmed => {
-                let next = match &self.stage {
-                    Stage::Settling { capture, next } => Stage::Settling { capture: capture.clone(), next: next + 1 },
-                    Stage::Reviving { number, found, next } => {
-                        Stage::Reviving { number: *number, found: found.clone(), next: next + 1 }
-                    }
-                    _ => return,
-                };
-                self.advance_to(next);
             }
             Event::Paid { at, capture, tickets } => {
                 if let Some((number, capture)) = capture {
@@ -127,29 +62,17 @@ impl Order {
                     self.set_payment(*number, PaymentState::Paid { transaction_id });
                     self.book(LedgerKind::Captured, *number, None, capture.amount, *at);
                 }
-                self.tickets.clone_from(tickets);
-                self.status = OrderStatus::Paid;
-                self.paid_at = Some(*at);
-                self.finish();
+                self.paid_with(tickets, *at);
             }
-            Event::Cancelled { at, why } => {
-                for payment in self.payments.iter_mut().filter(|payment| payment.state.is_alive()) {
-                    payment.set(PaymentState::Closed);
-                }
-                self.status = OrderStatus::Cancelled;
-                self.cancelled = Some((*at, *why));
-                self.finish();
+            Event::Cancelled { at, why } => self.cancelled_at(*at, *why),
+            Event::Scanned(outcome) => self.apply_scan(outcome),
+            Event::Completed { at } => {
+                self.status = OrderStatus::Completed;
+                self.completed_at = Some(*at);
             }
-            Event::LateMoney { number, capture, at } => {
-                let transaction_id = capture.transaction_id.clone();
-                self.set_payment(*number, PaymentState::PaidLate { transaction_id, paid_at: capture.paid_at });
-                self.book(LedgerKind::Captured, *number, None, capture.amount, *at);
-                self.book(LedgerKind::RefundDue, *number, None, capture.amount, *at);
-                // The payment that was being ended at WeChat has been paid.
-                if matches!(self.stage, Stage::Closing { then: AfterClose::Stay, .. }) {
-                    self.finish();
-                }
-            }
+
+            // Late money.
+            Event::LateMoney { number, capture, at } => self.late_money_came(*number, capture, *at),
             Event::SeekingBegun { number, expires_at, payable } => {
                 self.seat_epoch += 1;
                 let (number, expires_at, payable) = (*number, *expires_at, *payable);
@@ -161,68 +84,193 @@ impl Order {
                     *equal = true;
                 }
             }
-            Event::GivingBackBegun { confirmed } => {
-                if let Stage::Seeking { found, .. } | Stage::Reviving { found, .. } = &mut self.stage {
-                    let found = std::mem::take(found);
-                    self.advance_to(Stage::GivingBack { next: 0, found, confirmed: *confirmed });
-                }
-            }
-            Event::SeekingEnded => self.finish(),
+            Event::GivingBackBegun { confirmed } => self.giving_back_begun(*confirmed),
+            Event::SeekingEnded | Event::RefundStepEnded => self.finish(),
             Event::Revived { number, seats, tickets, at } => {
-                for (item, seats) in self.items.iter_mut().zip(seats) {
-                    item.seats.clone_from(seats);
-                    if let SeatWish::Chosen(chosen) = &mut item.wish {
-                        chosen.clone_from(seats);
-                    }
-                }
+                self.take_seats(seats);
                 self.revive_payment(*number, *at);
-                self.tickets.clone_from(tickets);
-                self.status = OrderStatus::Paid;
-                self.paid_at = Some(*at);
                 self.cancelled = None;
-                self.finish();
+                self.paid_with(tickets, *at);
             }
+
+            // Money on its way back.
             Event::RefundDue { refund } => self.refunds.push(refund.clone()),
-            Event::RefundStepBegun { number, step, at } => {
-                if let (RefundStep::Ask, Some(refund)) = (step, self.refund_mut(*number)) {
-                    refund.asked_at = Some(*at);
-                }
-                self.advance_to(Stage::Refunding { number: *number, step: *step });
-            }
-            Event::RefundBegun { number, body, at } => {
-                if let Some(refund) = self.refund_mut(*number) {
-                    refund.body = body.clone();
-                    refund.begun_at = Some(*at);
-                    refund.asked_at = Some(*at);
-                    refund.state = RefundState::Begun;
-                }
-                self.advance_to(Stage::Refunding { number: *number, step: RefundStep::Call });
-            }
+            Event::RefundStepBegun { number, step, at } => self.refund_step_begun(*number, *step, *at),
+            Event::RefundBegun { number, body, at } => self.refund_begun(*number, body, *at),
             Event::RefundUnknown { number } => {
                 self.advance_to(Stage::Refunding { number: *number, step: RefundStep::Call });
             }
-            Event::RefundStepEnded => self.finish(),
             Event::RefundMoved { number, state } => self.refund_moved(*number, state),
-            Event::StepFailed { retry_at } => {
-                self.retry_at = Some(*retry_at);
-                self.failures = self.failures.saturating_add(1);
-                // Nobody knows whether the call arrived: it is asked about before it is repeated (wechat.md R9).
-                if let Stage::Refunding { step: step @ RefundStep::Call, .. } = &mut self.stage {
-                    *step = RefundStep::Ask;
-                }
-            }
+
+            // Whatever the step is.
+            Event::StepFailed { retry_at } => self.step_failed_until(*retry_at),
             Event::RetryDue => self.retry_at = None,
-            Event::Scanned(outcome) => self.apply_scan(outcome),
-            Event::Completed { at } => {
-                self.status = OrderStatus::Completed;
-                self.completed_at = Some(*at);
+        }
+    }
+
+    fn hold_placed(&mut self, item: usize, seats: &Seats) {
+        if let Some(held) = self.items.get_mut(item) {
+            held.seats.clone_from(seats);
+        }
+        self.advance_to(Stage::Placing { next: item + 1 });
+    }
+
+    fn hold_undone(&mut self) {
+        if let Stage::Undoing { left, failure } = &self.stage {
+            let (left, failure) = (left.saturating_sub(1), failure.clone());
+            self.set_undoing(left, failure);
+        }
+    }
+
+    fn hold_paying(&mut self) {
+        if let Stage::Extending { next } = self.stage {
+            let next = next + 1;
+            let all = next == self.items.len();
+            self.advance_to(if all { Stage::Creating } else { Stage::Extending { next } });
+        }
+    }
+
+    fn hold_confirmed(&mut self) {
+        match &mut self.stage {
+            Stage::Settling { next, .. } | Stage::Reviving { next, .. } => *next += 1,
+            _ => return,
+        }
+        self.start_afresh();
+    }
+
+    fn hold_released(&mut self) {
+        match &mut self.stage {
+            Stage::Releasing { next, .. } | Stage::GivingBack { next, .. } => *next += 1,
+            _ => return,
+        }
+        self.start_afresh();
+    }
+
+    fn payment_begun(&mut self, terms: &PaymentTerms, body: &Arc<[u8]>, at: Timestamp) {
+        self.payments.push(Payment {
+            number: terms.number,
+            total: terms.total,
+            body: Arc::clone(body),
+            time_expire: terms.time_expire,
+            hold_expires_at: terms.hold_expires_at,
+            begun_at: at,
+            ended_at: None,
+            state: PaymentState::Begun,
+        });
+        self.lock_expires_at = terms.time_expire;
+        self.create_called_at = None;
+        self.create_unsure = false;
+        self.advance_to(Stage::Extending { next: 0 });
+    }
+
+    fn poll_begun(&mut self) {
+        if let Stage::Payable { polls, .. } = self.stage {
+            self.stage = Stage::Payable { polls: polls + 1, polling: true };
+        }
+    }
+
+    fn poll_ended(&mut self) {
+        if let Stage::Payable { polls, .. } = self.stage {
+            self.advance_to(Stage::Payable { polls, polling: false });
+        }
+    }
+
+    fn close_stepped(&mut self, next: CloseNext) {
+        if let Stage::Closing { step, .. } = &mut self.stage {
+            *step = match next {
+                CloseNext::Close | CloseNext::Restart => CloseStep::Close,
+                CloseNext::QueryAgain => CloseStep::QueryAgain,
+            };
+        }
+    }
+
+    fn release_begun(&mut self, why: CancelReason, at: Timestamp) {
+        let (capture, confirmed) = match &self.stage {
+            Stage::Settling { capture, next } => (capture.clone(), *next),
+            _ => (None, 0),
+        };
+        if capture.is_none() {
+            self.end_payments(at);
+        }
+        self.advance_to(Stage::Releasing { why, next: 0, confirmed, capture });
+    }
+
+    fn paid_with(&mut self, tickets: &[Ticket], at: Timestamp) {
+        self.tickets = tickets.to_vec();
+        self.status = OrderStatus::Paid;
+        self.paid_at = Some(at);
+        self.finish();
+    }
+
+    fn cancelled_at(&mut self, at: Timestamp, why: CancelReason) {
+        for payment in self.payments.iter_mut().filter(|payment| payment.state.is_alive()) {
+            payment.set(PaymentState::Closed);
+        }
+        self.status = OrderStatus::Cancelled;
+        self.cancelled = Some((at, why));
+        self.finish();
+    }
+
+    fn late_money_came(&mut self, number: OutTradeNo, capture: &Capture, at: Timestamp) {
+        let transaction_id = capture.transaction_id.clone();
+        self.set_payment(number, PaymentState::PaidLate { transaction_id, paid_at: capture.paid_at });
+        self.book(LedgerKind::Captured, number, None, capture.amount, at);
+        self.book(LedgerKind::RefundDue, number, None, capture.amount, at);
+        // The payment that was being ended at WeChat has been paid.
+        if matches!(self.stage, Stage::Closing { then: AfterClose::Stay, .. }) {
+            self.finish();
+        }
+    }
+
+    fn giving_back_begun(&mut self, confirmed: usize) {
+        if let Stage::Seeking { found, .. } | Stage::Reviving { found, .. } = &mut self.stage {
+            let found = std::mem::take(found);
+            self.advance_to(Stage::GivingBack { next: 0, found, confirmed });
+        }
+    }
+
+    fn take_seats(&mut self, seats: &[Seats]) {
+        for (item, seats) in self.items.iter_mut().zip(seats) {
+            item.seats.clone_from(seats);
+            if let SeatWish::Chosen(chosen) = &mut item.wish {
+                chosen.clone_from(seats);
             }
+        }
+    }
+
+    fn refund_step_begun(&mut self, number: OutRefundNo, step: RefundStep, at: Timestamp) {
+        if let (RefundStep::Ask, Some(refund)) = (step, self.refund_mut(number)) {
+            refund.asked_at = Some(at);
+        }
+        self.advance_to(Stage::Refunding { number, step });
+    }
+
+    fn refund_begun(&mut self, number: OutRefundNo, body: &Arc<[u8]>, at: Timestamp) {
+        if let Some(refund) = self.refund_mut(number) {
+            refund.body = Arc::clone(body);
+            refund.begun_at = Some(at);
+            refund.asked_at = Some(at);
+            refund.state = RefundState::Begun;
+        }
+        self.advance_to(Stage::Refunding { number, step: RefundStep::Call });
+    }
+
+    fn step_failed_until(&mut self, retry_at: Timestamp) {
+        self.retry_at = Some(retry_at);
+        self.failures = self.failures.saturating_add(1);
+        // Nobody knows whether the call arrived: it is asked about before it is repeated (wechat.md R9).
+        if let Stage::Refunding { step: step @ RefundStep::Call, .. } = &mut self.stage {
+            *step = RefundStep::Ask;
         }
     }
 
     /// A new stage starts afresh: nothing of it has failed yet.
     fn advance_to(&mut self, stage: Stage) {
         self.stage = stage;
+        self.start_afresh();
+    }
+
+    fn start_afresh(&mut self) {
         self.retry_at = None;
         self.failures = 0;
     }
@@ -232,19 +280,6 @@ impl Order {
         let other = self.status != OrderStatus::Pending && self.live_payment().is_some();
         let closing = Stage::Closing { then: AfterClose::Stay, step: CloseStep::QueryFirst };
         self.advance_to(if other { closing } else { Stage::Done });
-    }
-
-    fn hold_released(&mut self) {
-        let after = match &self.stage {
-            Stage::Releasing { why, next, confirmed, capture } => {
-                Stage::Releasing { why: *why, next: next + 1, confirmed: *confirmed, capture: capture.clone() }
-            }
-            Stage::GivingBack { next, found, confirmed } => {
-                Stage::GivingBack { next: next + 1, found: found.clone(), confirmed: *confirmed }
-            }
-            _ => return,
-        };
-        self.advance_to(after);
     }
 
     fn seats_found(&mut self, seats: &Seats) {

@@ -1,15 +1,16 @@
--- $1 instant before which tickets are valid, $2 most orders because of their tickets: those whose tickets end first.
--- Tickets that have ended are of no use, though nobody may have marked them yet.
+-- $1 now, $2 instant before which departures count, $3 most bytes of the orders that are there because of their tickets,
+-- $4 bytes of an order, $5 bytes of a ticket. Whoever departs first comes first. Tickets that have ended are of no use,
+-- though nobody may have marked them yet.
 SELECT order_id FROM orders WHERE status = 'pending'
 UNION
 SELECT order_id FROM orders WHERE outstanding
 UNION
-(
-    SELECT order_id
+SELECT order_id
+FROM (
+    SELECT order_id, sum($4::bigint + $5::bigint * count(*)) OVER (ORDER BY min(departs_at), order_id) AS bytes
     FROM tickets
-    WHERE status = 'usable' AND valid_from < $1 AND valid_until > LEAST($1, now() - interval '5 minutes')
+    WHERE status = 'usable' AND departs_at < $2 AND valid_until > $1
     GROUP BY order_id
-    ORDER BY min(valid_until), order_id
-    LIMIT $2
-)
+) AS soon
+WHERE bytes <= $3::bigint
 ORDER BY order_id

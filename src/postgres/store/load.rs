@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use deadpool_postgres::{GenericClient, Transaction};
-use deeptravel_actors::ports::StoredDeparture;
+use deeptravel_actors::ports::{StoredDeparture, Warm};
 use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::catalogue::rows::{
     HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, Row as CatalogueRow, ScheduleRow, VehicleRow,
@@ -175,12 +175,11 @@ impl Orders {
     }
 }
 
-pub(super) async fn warm_orders(
-    client: &impl GenericClient,
-    tickets_before: jiff::Timestamp,
-    limit: i64,
-) -> Result<Vec<OrderRows>, StoreError> {
-    let ids = texts(client, sql!("load/order_ids_warm.sql"), &[&tickets_before, &limit]).await?;
+pub(super) async fn warm_orders(client: &impl GenericClient, warm: Warm) -> Result<Vec<OrderRows>, StoreError> {
+    let (now, before) = (warm.now.to_jiff(), warm.departs_before.to_jiff());
+    let bytes = [warm.bytes_max, Warm::ORDER_BYTES, Warm::TICKET_BYTES];
+    let [most, order, ticket] = bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    let ids = texts(client, sql!("load/order_ids_warm.sql"), &[&now, &before, &most, &order, &ticket]).await?;
     orders(client, &ids).await
 }
 

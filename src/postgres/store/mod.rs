@@ -14,7 +14,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::ports::{self, DeskEntry, StoreError, StoredDeparture};
+use deeptravel_actors::ports::{self, DeskEntry, StoreError, StoredDeparture, Warm};
 use deeptravel_actors::rows::{QuarantineRow, Rows};
 use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
 use deeptravel_domain::identity::rows::IdentityRows;
@@ -151,12 +151,9 @@ impl ports::Store for Store {
         self.load(job).await
     }
 
-    /// Of the orders with tickets those whose tickets end first; tickets that have ended do not count.
-    async fn warm_orders(&self, tickets_before: Timestamp, limit: u32) -> Result<Vec<OrderRows>, StoreError> {
-        let (before, limit) = (tickets_before.to_jiff(), i64::from(limit));
-        let job =
-            move |mut session| async move { load::warm_orders(&snapshot(&mut session).await?, before, limit).await };
-        self.load(job).await
+    /// Tickets that have ended do not count, whether or not they are marked.
+    async fn warm_orders(&self, warm: Warm) -> Result<Vec<OrderRows>, StoreError> {
+        self.load(move |mut session| async move { load::warm_orders(&snapshot(&mut session).await?, warm).await }).await
     }
 
     async fn desk_entries(&self, since: Timestamp) -> Result<Vec<DeskEntry>, StoreError> {

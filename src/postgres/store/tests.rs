@@ -126,6 +126,7 @@ fn every_row_comes_back_as_it_was_and_an_older_image_never_overwrites() {
             check::<PaymentRow>(session).await,
             check::<TicketRow>(session).await,
             check::<RedemptionRow>(session).await,
+            check::<RefundRow>(session).await,
             check::<ScanAttemptRow>(session).await,
             check::<TicketAuditRow>(session).await,
             check::<LedgerRow>(session).await,

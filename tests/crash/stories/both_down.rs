@@ -42,28 +42,28 @@ async fn rule_22_both_processes_may_go_down_and_up_in_any_order() -> anyhow::Res
 
         // Postgres dies, the server sells on; Postgres comes back.
         let load = under_load(&stand, round + 1, pause).await;
-        stand.database.kill().await?;
+        stand.postgres.kill().await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        stand.database.start_again().await?;
+        stand.postgres.start_again().await?;
         load.end().await?;
         stand.drained().await?;
 
         // Postgres dies, then the server; the server comes up first and waits.
         let load = under_load(&stand, round + 2, pause).await;
-        stand.database.kill().await?;
+        stand.postgres.kill().await?;
         tokio::time::sleep(Duration::from_millis(500 + pause)).await;
         server.kill()?;
         load.end().await?;
         server = waits_for_postgres(&stand).await?;
-        stand.database.start_again().await?;
+        stand.postgres.start_again().await?;
         server.until_ready().await?;
 
         // The server dies, then Postgres; Postgres comes up first.
         let load = under_load(&stand, round + 3, pause).await;
         server.kill()?;
-        stand.database.kill().await?;
+        stand.postgres.kill().await?;
         load.end().await?;
-        stand.database.start_again().await?;
+        stand.postgres.start_again().await?;
         server = stand.world.start().await?;
         stand.check_history().await;
     }
@@ -75,14 +75,14 @@ async fn rule_14_a_crash_while_the_tail_is_projected_is_nothing_special() -> any
     let (stand, server) = Stand::new(|launch| launch).await?;
     stand.sell(0, Duration::from_millis(500)).await?;
     stand.drained().await?;
-    stand.database.stop().await?;
+    stand.postgres.stop().await?;
     let load = under_load(&stand, 1, 1000).await;
     server.kill()?;
     load.end().await?;
 
     // Somebody holds the position's row, so that the first batch of the tail waits; the server dies over it.
-    stand.database.start_again().await?;
-    let blocking = stand.database.connect().await?;
+    stand.postgres.start_again().await?;
+    let blocking = stand.postgres.connect().await?;
     let position = "SELECT position FROM journal_position";
     let before: i64 = blocking.query_one(position, &[]).await?.get(0);
     blocking.batch_execute("BEGIN; LOCK TABLE tickets IN SHARE MODE").await?;
@@ -98,7 +98,7 @@ async fn rule_14_a_crash_while_the_tail_is_projected_is_nothing_special() -> any
     drop(blocking);
 
     // And by Postgres dying instead, over a server that lives.
-    let blocking = stand.database.connect().await?;
+    let blocking = stand.postgres.connect().await?;
     blocking.batch_execute("BEGIN; LOCK TABLE tickets IN SHARE MODE").await?;
     let mut server = stand.world.launch().spawn()?;
     let since = Instant::now();
@@ -106,11 +106,11 @@ async fn rule_14_a_crash_while_the_tail_is_projected_is_nothing_special() -> any
         assert!(since.elapsed() < ENDED_WITHIN, "the tail is projected");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    stand.database.kill().await?;
-    stand.database.start_again().await?;
+    stand.postgres.kill().await?;
+    stand.postgres.start_again().await?;
     server.until_ready().await?;
     stand.drained().await?;
-    let after: i64 = stand.database.connect().await?.query_one(position, &[]).await?.get(0);
+    let after: i64 = stand.postgres.connect().await?.query_one(position, &[]).await?.get(0);
     assert!(after > before, "there was a tail: {before} to {after}");
     stand.check_history().await;
     assert_exact(&stand, server).await
@@ -119,12 +119,12 @@ async fn rule_14_a_crash_while_the_tail_is_projected_is_nothing_special() -> any
 /// Postgres has what the journal says: filled again from the journal alone it has the same rows.
 async fn assert_exact(stand: &Stand, server: Server) -> anyhow::Result<()> {
     server.stop().await?;
-    let tables = stand.database.tables().await?;
-    let client = stand.database.connect().await?;
+    let tables = stand.tables().await?;
+    let client = stand.postgres.connect().await?;
     client.batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await?;
     drop(client);
     stand.world.start().await?.stop().await?;
-    assert_eq!(stand.database.tables().await?, tables);
+    assert_eq!(stand.tables().await?, tables);
     println!("{} orders, {} tickets", tables["orders"].0, tables["tickets"].0);
     Ok(())
 }

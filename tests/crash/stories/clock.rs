@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::database::Database;
 use crate::history::{Purchase, patiently};
+use crate::postgres::Postgres;
 use crate::server::{Server, World, run_seconds};
 use crate::shop::{Gate, Shop};
 use crate::wall::Wall;
@@ -20,7 +20,8 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 const SELLERS: usize = 4;
 
 struct Stand {
-    database: Database,
+    _dir: tempfile::TempDir,
+    postgres: Postgres,
     world: World,
     wall: Wall,
     shop: Shop,
@@ -29,11 +30,12 @@ struct Stand {
 
 impl Stand {
     async fn new() -> anyhow::Result<(Stand, Server)> {
-        let database = Database::start().await?;
-        let world = World::new(Some(database.url()))?;
-        let wall = Wall::new(database.dir.path())?;
+        let dir = tempfile::Builder::new().prefix("deeptravel-clock-").tempdir_in("/tmp")?;
+        let postgres = Postgres::start().await?;
+        let world = World::new(Some(postgres.url()))?;
+        let wall = Wall::new(dir.path())?;
         let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
-        let mut stand = Stand { database, world, wall, shop, departures: Vec::new() };
+        let mut stand = Stand { _dir: dir, postgres, world, wall, shop, departures: Vec::new() };
         let server = stand.start().await?;
         let day = jiff::Zoned::now().date().tomorrow()?.tomorrow()?;
         stand.departures = stand.shop.departures(day).await?;
@@ -87,7 +89,7 @@ impl Stand {
 
     /// Every hold that has ended, ended after its time, by engine time, and not much after.
     async fn assert_holds_ended_in_time(&self) -> anyhow::Result<()> {
-        let client = self.database.connect().await?;
+        let client = self.postgres.connect().await?;
         let sql = "SELECT count(*), count(*) FILTER (WHERE ended_at < expires_at
                                                        OR ended_at > expires_at + $1 * interval '1 second')
                    FROM holds WHERE state IN ('expired', 'released')";

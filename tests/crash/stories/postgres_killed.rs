@@ -11,7 +11,7 @@ async fn rule_13_a_killed_postgres_stops_no_sale() -> anyhow::Result<()> {
     trial.buy(0, Duration::from_millis(500)).await?;
 
     let before = trial.orders();
-    postgres.kill()?;
+    postgres.kill().await?;
     trial.buy(1, Duration::from_secs(run_seconds(2))).await?;
     trial.assert_sales_went_on(before);
     trial.assert_away().await?;

@@ -58,7 +58,7 @@ async fn rule_14_a_second_server_on_the_same_private_postgres_is_refused_too() -
 async fn rule_14_another_directory_on_the_same_database_is_refused_and_the_first_unharmed() -> anyhow::Result<()> {
     let (stand, mut first) = Stand::new(|launch| launch).await?;
     let load = stand.load(0);
-    let elsewhere = stand.database.dir.path().join("elsewhere");
+    let elsewhere = stand.dir.path().join("elsewhere");
     let mut refusing = Launch { data_dir: elsewhere, ..second(&stand.world)? }.spawn()?;
     refusing.refuses(REFUSED_WITHIN, "the database follows journal").await?;
     load.end().await?;
@@ -67,7 +67,7 @@ async fn rule_14_another_directory_on_the_same_database_is_refused_and_the_first
     // The same directory, whose journal has been lost: an empty one must not begin where others have sold.
     first.stop().await?;
     let journal = stand.world.data_dir().join("journal");
-    let kept = stand.database.dir.path().join("journal");
+    let kept = stand.dir.path().join("journal");
     std::fs::rename(&journal, &kept)?;
     stand.world.launch().spawn()?.refuses(REFUSED_WITHIN, "start on the data directory that belongs").await?;
     std::fs::remove_dir_all(&journal)?;
@@ -80,7 +80,7 @@ async fn rule_14_another_directory_on_the_same_database_is_refused_and_the_first
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_14_a_journal_that_is_older_than_the_database_is_refused() -> anyhow::Result<()> {
     let (stand, first) = Stand::new(|launch| launch).await?;
-    let copied = stand.database.dir.path().join("copied");
+    let copied = stand.dir.path().join("copied");
     copy(&stand.world.data_dir(), &copied)?;
     stand.sell(0, Duration::from_secs(1)).await?;
 
@@ -105,7 +105,7 @@ async fn rule_14_a_server_on_a_copied_directory_takes_the_database_over_and_the_
     let (stand, mut first) = Stand::new(|launch| launch).await?;
     stand.sell(0, Duration::from_secs(1)).await?;
     stand.drained().await?;
-    let copied = stand.database.dir.path().join("copied");
+    let copied = stand.dir.path().join("copied");
     copy(&stand.world.data_dir(), &copied)?;
     let launch = Launch { data_dir: copied, ..second(&stand.world)? };
     let epoch = epoch(&stand).await?;
@@ -160,12 +160,12 @@ async fn rule_14_a_server_on_a_copied_directory_takes_the_database_over_and_the_
 }
 
 async fn epoch(stand: &Stand) -> anyhow::Result<i64> {
-    Ok(stand.database.connect().await?.query_one("SELECT epoch FROM journal_position", &[]).await?.get(0))
+    Ok(stand.postgres.connect().await?.query_one("SELECT epoch FROM journal_position", &[]).await?.get(0))
 }
 
 /// Seats with more than one live hold on overlapping stretches, as Postgres has them.
 async fn seats_sold_twice(stand: &Stand) -> anyhow::Result<i64> {
-    let client = stand.database.connect().await?;
+    let client = stand.postgres.connect().await?;
     let sql =
         "WITH taken AS (SELECT departure_id, hold_id, board_stop, alight_stop, jsonb_array_elements_text(seats) AS seat
                               FROM holds WHERE state IN ('held', 'paying', 'confirmed'))

@@ -12,7 +12,7 @@ use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Simu
 /// Speaks WeChat Pay's protocol (v3, JSAPI) and the mini-program login on loopback, with keys of its own made at start.
 ///
 /// The merchant's public key and serial come from --merchant-public-key-file and --merchant-serial, or are made new in
-/// --keys-dir. The simulator's public key is written there too and answered by GET /_sim/key.
+/// --keys-dir. The simulator's public key and certificate are written there too and answered by GET /_sim/key.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -70,9 +70,11 @@ fn main() -> anyhow::Result<()> {
     .with_context(|| format!("cannot start the simulator on {}", arguments.listen))?;
     if let Some(directory) = &arguments.keys_dir {
         write(&directory.join("wechat-public-key.pem"), &running.public_key_pem)?;
+        write(&directory.join("wechat-certificate.pem"), &running.certificate_pem)?;
     }
     println!("listening on http://{}", running.addr);
     println!("public key id: {}", running.public_key_id);
+    println!("certificate serial: {}", running.certificate_serial);
     println!("merchant serial: {serial}");
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start tokio")?;

@@ -38,7 +38,6 @@ fn describe(certificate: &Certificate, signs: bool) -> Value {
     json!({
         "serial_no": certificate.serial,
         "pem": certificate.pem,
-        "public_key_pem": certificate.public_key_pem,
         "effective_time": rfc3339(certificate.effective),
         "expire_time": rfc3339(certificate.expires),
         "signs": signs,

@@ -27,7 +27,6 @@ pub(super) struct Certificate {
     /// 40 upper-case hexadecimal digits.
     pub(super) serial: String,
     pub(super) pem: String,
-    pub(super) public_key_pem: String,
     pub(super) effective: Timestamp,
     pub(super) expires: Timestamp,
     key: SigningKey,
@@ -164,7 +163,6 @@ impl Certificate {
         Ok(Self {
             serial: hex::encode_upper(bytes),
             pem: certificate.pem(),
-            public_key_pem: key.public_pem().map_err(io::Error::other)?,
             effective: start_of(from)?,
             expires: start_of(to)?,
             key,

@@ -1,0 +1,119 @@
+//! After a fault: a key answers 503 until a successor has been built from its durable rows, and a command that breaks
+//! its owner twice is set aside (rule 20).
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use dashmap::Entry;
+
+use super::{Keys, NOT_TOLD_APART, Origin, Owner, Slot, load};
+
+/// A command that ended its owner this often is set aside (rule 20).
+const DEATHS_MAX: u32 = 2;
+
+/// Commands whose deaths are remembered. Each was a bug that was reported; beyond so many the server has other worries.
+const DEATHS_KEPT: usize = 4_096;
+
+/// First and longest pause between attempts to rebuild an owner; it doubles in between. An owner that lived shorter
+/// than the first is not rebuilt before it.
+const REBUILD_PAUSE: Duration = Duration::from_millis(250);
+const REBUILD_PAUSE_LONGEST: Duration = Duration::from_secs(15);
+
+/// What the registry knows of a running actor without asking it.
+#[derive(Debug)]
+pub struct Vitals {
+    born: Instant,
+    /// Fingerprint of the message being handled; 0 between messages.
+    handling: AtomicU64,
+    /// The machine is ahead of its log: the actor has stopped itself and must be rebuilt.
+    failed: AtomicBool,
+}
+
+impl Vitals {
+    pub(super) fn new() -> Vitals {
+        Vitals { born: Instant::now(), handling: AtomicU64::new(0), failed: AtomicBool::new(false) }
+    }
+
+    pub fn handling(&self, fingerprint: u64) {
+        self.handling.store(fingerprint, Ordering::Relaxed);
+    }
+
+    pub fn handled(&self) {
+        self.handling.store(0, Ordering::Relaxed);
+    }
+
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
+    /// The command that ended it, if one did.
+    pub(super) fn handled_last(&self) -> u64 {
+        self.handling.load(Ordering::Relaxed)
+    }
+
+    /// One that breaks at once does not keep a core busy.
+    pub(super) fn pause_before_rebuilding(&self) -> Duration {
+        REBUILD_PAUSE.saturating_sub(self.born.elapsed())
+    }
+
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+}
+
+impl<A: Owner> Keys<A> {
+    pub(super) fn count_death(&self, id: &A::Id, fingerprint: u64) {
+        if fingerprint == NOT_TOLD_APART || self.deaths.len() >= DEATHS_KEPT {
+            return;
+        }
+        let mut count = self.deaths.entry((id.clone(), fingerprint)).or_default();
+        *count += 1;
+        if *count == DEATHS_MAX {
+            tracing::error!(kind = A::KIND, %id, fingerprint, "A command that broke {id} twice is set aside");
+            self.set_aside.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    pub(super) fn is_set_aside(&self, id: &A::Id, fingerprint: u64) -> bool {
+        if self.set_aside.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        self.deaths.get(&(id.clone(), fingerprint)).is_some_and(|count| *count >= DEATHS_MAX)
+    }
+
+    /// A successor starts from rows that contain everything its predecessor appended.
+    pub(super) fn rebuild(&self, id: A::Id, mut pause: Duration) {
+        let Some(services) = self.services.upgrade() else { return };
+        let appended = services.journal.appended();
+        services.io.clone().spawn(async move {
+            let keys = A::keys(&services);
+            let mut projected = services.projected.clone();
+            if projected.wait_for(|position| *position >= appended).await.is_err() {
+                // Projection has halted: the rows will not get there, and the key stays 503 until somebody has looked.
+                return;
+            }
+            loop {
+                tokio::time::sleep(pause).await;
+                match load::<A>(&services, &id).await {
+                    Ok(seed) => return keys.rebuilt(&id, seed),
+                    Err(outage) => {
+                        tracing::warn!(kind = A::KIND, %id, %outage, "{} {id} cannot be rebuilt yet", A::KIND);
+                        pause = (pause * 2).clamp(REBUILD_PAUSE, REBUILD_PAUSE_LONGEST);
+                    }
+                }
+            }
+        });
+    }
+
+    fn rebuilt(&self, id: &A::Id, seed: Option<A::Seed>) {
+        let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
+        match seed {
+            Some(seed) => {
+                entry.insert(Slot::live(self.start(id, Origin::Seed(seed))));
+            }
+            None => {
+                entry.remove();
+            }
+        }
+    }
+}
