@@ -12,6 +12,7 @@ use deeptravel_domain::code::{CodeKey, CodeKeys};
 use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::{Client, Config as WechatConfig, official_failover};
+use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -122,18 +123,21 @@ pub struct Listening {
     server: JoinHandle<std::io::Result<()>>,
     handle: ServerHandle,
     slot: Slot,
+    metrics: PrometheusHandle,
     pub address: SocketAddr,
 }
 
 impl Listening {
-    /// Before anything else, so that a taken port costs nothing and port 0 is known early.
+    /// Before anything else, so that a taken port costs nothing, port 0 is known early, and whatever the start counts is
+    /// counted.
     pub fn start(config: &Config) -> anyhow::Result<Listening> {
+        let metrics = telemetry::metrics()?;
         let slot = Slot::default();
         let listen = config.server.listen;
         let (server, address) =
             api::serve_slot(listen, &slot, config.workers()).with_context(|| format!("server.listen = {listen}"))?;
         let handle = server.handle();
-        Ok(Listening { server: actix_rt::spawn(server), handle, slot, address })
+        Ok(Listening { server: actix_rt::spawn(server), handle, slot, metrics, address })
     }
 
     /// Serves until told to stop. `greeting` is printed once the server answers.
@@ -149,7 +153,8 @@ impl Listening {
         core.io().spawn(wechat.clone().look_after_certificates());
         let engine = core.engine.clone();
         let code_keys = Arc::new(ArcSwap::from_pointee(prepare(keys.codes, &engine)?));
-        self.slot.fill(parts(&core, config, wechat, &code_keys, keys.documents)?);
+        let metrics = self.metrics.clone();
+        self.slot.fill(parts(&core, config, wechat, &code_keys, keys.documents, metrics));
         println!("listening on http://{}", self.address);
         println!("{}", core.describe_database());
         if !greeting.is_empty() {
@@ -213,15 +218,16 @@ fn parts(
     wechat: Client,
     code_keys: &Arc<ArcSwap<CodeKeys>>,
     document_keys: DocumentKeys,
-) -> anyhow::Result<ApiParts> {
-    Ok(ApiParts {
+    metrics: PrometheusHandle,
+) -> ApiParts {
+    ApiParts {
         engine: core.engine.clone(),
         lists: Arc::new(Lists::new(core.database.clone())),
         wechat,
         code_keys: Arc::clone(code_keys),
         document_keys: Arc::new(document_keys),
         io: core.io(),
-        metrics: telemetry::metrics()?,
+        metrics,
         settings: ApiSettings {
             max_in_flight: config.server.max_in_flight,
             ops_allow: config.server.ops_allow.clone(),
@@ -230,7 +236,7 @@ fn parts(
             validator_session_seconds: 3600 * config.session.validator_hours,
             code_seconds: config.session.code_seconds,
         },
-    })
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use super::Simulator;
+use super::compose::apply;
 use super::endpoints::{Fields, acceptable_notify_url, object, read_json};
 use super::faults::Endpoint;
 use super::refunds::{RefundOrder, RefundStatus, no_resource};
@@ -38,7 +39,14 @@ async fn create(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -
 
 async fn query(simulator: Data<Simulator>, request: HttpRequest, number: Path<String>, body: Bytes) -> HttpResponse {
     let call = Call { endpoint: Endpoint::RefundQuery, request: &request, body: &body, numbers: &[&number] };
-    server::serve(&simulator, call, |_| simulator.state().query_refund(&number).map(Answer::Json)).await
+    server::serve(&simulator, call, |fault| {
+        let mut answer = simulator.state().query_refund(&number)?;
+        if let Some(tamper) = &fault.tamper {
+            apply(tamper, &mut answer);
+        }
+        Ok(Answer::Json(answer))
+    })
+    .await
 }
 
 async fn apply_abnormal(
