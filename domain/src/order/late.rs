@@ -91,18 +91,22 @@ impl Order {
             }
             (Stage::Reviving { number, found, next }, HoldStep::Confirm, Ok(_)) => {
                 let mut events = vec![Event::HoldConfirmed];
-                if self.is_last(*next) {
+                if self.is_last(*next) && self.leaves_after(now) {
                     events.extend(self.revive(*number, found, now));
+                } else if self.is_last(*next) {
+                    // A departure has left without the traveller while nobody could go on here.
+                    events.push(Event::GivingBackBegun { confirmed: found.len() });
                 }
                 events
             }
             (Stage::Reviving { found, next, .. }, HoldStep::Confirm, Err(StepFailure::Refused(_))) => {
                 self.give_back(found, *next, now)
             }
+            (Stage::GivingBack { .. }, _, _) if answer.found_confirmed() => vec![Event::HoldFoundConfirmed],
             // A refusal says that there is nothing to give back.
-            (Stage::GivingBack { next, found, .. }, HoldStep::Release | HoldStep::Free, _) => {
+            (Stage::GivingBack { found, .. }, HoldStep::Release | HoldStep::Free, _) => {
                 let mut events = vec![Event::HoldReleased];
-                if next + 1 == found.len() {
+                if found.len() == 1 {
                     events.extend(self.return_all(now));
                 }
                 events
