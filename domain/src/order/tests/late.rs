@@ -322,6 +322,21 @@ fn r_pay_04_seats_resold_while_payable_are_told_from_seats_resold_after_the_clos
 }
 
 #[test]
+fn r_pay_04_seats_lost_while_the_payment_was_being_settled_were_resold_while_payable() {
+    for restarted in [false, true] {
+        let mut story = Story::payable();
+        story.ok(&paid_then(1, 0));
+        story.hold_refuses(Rejection::HoldNotFound);
+        story.hold_answers(Ok(vec![]));
+        assert_eq!(story.order.status(), OrderStatus::Cancelled);
+        if restarted {
+            story.restart();
+        }
+        assert_eq!(story.hold_refuses(seat_taken()), [Event::EqualSought { resold: true }]);
+    }
+}
+
+#[test]
 fn the_revived_orders_seats_are_of_its_new_epoch_also_after_a_restart() {
     let mut story = Story::cancelled_with(1, 1);
     story.now = at(700);
