@@ -227,10 +227,11 @@ impl OrderActor {
             self.services.orders.retire(&self.order.id());
             return;
         }
-        self.start_step(ctx);
         let now = self.services.clock.now();
         let deadline = self.order.next_deadline().into_iter().chain(self.rests_at(now)).min();
         self.timer.arm(ctx, now, deadline, OrderActor::wake);
+        // Last: a step that ends at once may have been put off, and arms the timer for that.
+        self.start_step(ctx);
     }
 
     /// What is to happen cannot be written now: whoever waits is told, and the order tries again by itself.
