@@ -157,6 +157,7 @@ impl Actor for DepartureActor {
     type Context = Context<DepartureActor>;
 
     fn started(&mut self, ctx: &mut Context<DepartureActor>) {
+        self.services.attention.set_holds(&self.inventory);
         self.arm(ctx);
     }
 }
@@ -188,6 +189,7 @@ impl DepartureActor {
         #[cfg(test)]
         self.services.faults.strike(&self.id, crate::testing::Fault::AfterAppend);
         self.occupancy.publish(&self.inventory, events.iter().flat_map(Event::touched_seats));
+        self.services.attention.follow_holds(&events);
         self.arm(ctx);
         Ok(Reply::ok((), position))
     }

@@ -1,20 +1,21 @@
 //! What the owners need from the world outside, as the composition root plugs it in: Postgres and the payment
 //! provider. No SQL and no HTTP in here.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::str::FromStr;
 
 use async_trait::async_trait;
 use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
 use deeptravel_domain::identity::rows::IdentityRows;
 use deeptravel_domain::ids::{DepartureId, OrderId, OutRefundNo, OutTradeNo, TicketId, TravellerId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
-use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::order::rows::{OrderRows, RefundRow};
 use deeptravel_domain::order::{FactState, OrderStatus, PaymentTerms, RefundFactState, RefundTerms};
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::Position;
-use crate::rows::Rows;
+use crate::rows::{QuarantineRow, Rows};
 
 /// The database did not answer, or answered with something that cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -87,8 +88,11 @@ pub trait Store: Send + Sync + Debug {
     async fn catalogue(&self) -> Result<Vec<CatalogueRow>, StoreError>;
     /// All accounts, and the sessions that are open at `now`. The highest version of any identity row comes with it.
     async fn identities(&self, now: Timestamp) -> Result<(IdentityRows, u64), StoreError>;
-    /// The highest version of the quarantine's rows.
-    async fn quarantine_version(&self) -> Result<u64, StoreError>;
+    /// At most `limit` notices in quarantine: open ones first, of these and of the others the newest. The highest version
+    /// of any comes with it.
+    async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantineRow>, u64), StoreError>;
+    /// One notice in quarantine.
+    async fn quarantined_notice(&self, id: String) -> Result<Option<QuarantineRow>, StoreError>;
 
     /// Upserts the newest images and moves the position from `from` to `to`, in one transaction (rule 12).
     /// A position that is beyond `from` is a success after an attempt whose outcome nobody knows: it was committed, and
@@ -103,6 +107,38 @@ pub struct TicketPage {
     /// Newest first.
     pub tickets: Vec<TicketId>,
     pub orders: Vec<OrderRows>,
+}
+
+/// The last entry of a page of a list that shows the newest first: when it was made, and its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListCursor {
+    pub at_ms: i64,
+    pub id: String,
+}
+
+/// Longest id in a cursor, in bytes: of a notice, 128 characters.
+const CURSOR_ID_MAX: usize = 512;
+
+impl fmt::Display for ListCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.at_ms, self.id)
+    }
+}
+
+/// The text is no cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidCursor;
+
+impl FromStr for ListCursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<ListCursor, InvalidCursor> {
+        let (at, id) = text.split_once('.').ok_or(InvalidCursor)?;
+        let fits = (1..=CURSOR_ID_MAX).contains(&id.len()) && !id.contains('\0');
+        let at_ms = at.parse().map_err(|_| InvalidCursor)?;
+        // Postgres has no instants of long before.
+        if fits && at_ms >= 0 { Ok(ListCursor { at_ms, id: id.to_owned() }) } else { Err(InvalidCursor) }
+    }
 }
 
 /// Lists for people, read from Postgres. The caller has waited until what it has shown before is projected (rule 13).
@@ -128,6 +164,30 @@ pub trait Lists: Send + Sync + Debug {
         before: Option<TicketId>,
         limit: u32,
     ) -> Result<TicketPage, StoreError>;
+
+    /// What comes back to a traveller, the newest first, without what another refund has replaced.
+    async fn refunds_of(
+        &self,
+        traveller: TravellerId,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<RefundRow>, StoreError>;
+
+    /// Everybody's refunds in these states, the newest first.
+    async fn refunds(
+        &self,
+        states: Option<Vec<&'static str>>,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<RefundRow>, StoreError>;
+
+    /// Notices in quarantine, the newest first.
+    async fn quarantine(
+        &self,
+        resolved: Option<bool>,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<QuarantineRow>, StoreError>;
 }
 
 /// A call to the payment provider that did not succeed.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::extract::Language;
+use super::refund_view::{self, RefundView};
 use super::ticket_view::{self, TicketView, boarding};
 use super::view::{self, MoneyView, NamedView};
 
@@ -45,6 +46,9 @@ pub struct OrderView {
     /// Once paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tickets: Option<Vec<TicketView>>,
+    /// Money that goes back, once there is some. Their amounts add up to all of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refunds: Vec<RefundView>,
 }
 
 /// All passengers of one type on one item.
@@ -159,6 +163,7 @@ pub fn order(catalogue: &Catalogue, language: Language, order: &Order) -> OrderV
         }],
         tickets: (!tickets.is_empty())
             .then(|| tickets.iter().map(|ticket| ticket_view::ticket(catalogue, language, order, ticket)).collect()),
+        refunds: order.shown_refunds().map(refund_view::refund).collect(),
     }
 }
 

@@ -64,6 +64,18 @@ pub fn write_cursor(last: impl std::fmt::Display) -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{CURSOR_PREFIX}{last}"))
 }
 
+/// Of lists that are not filtered by a status.
+#[derive(Debug)]
+pub enum NoStatus {}
+
+impl FromStr for NoStatus {
+    type Err = ();
+
+    fn from_str(_: &str) -> Result<NoStatus, ()> {
+        Err(())
+    }
+}
+
 /// Which page of a list is wanted: `limit`, `cursor` and `status`, parsed.
 #[derive(Debug)]
 pub struct Page<C, S> {

@@ -1,16 +1,18 @@
-//! Lists that travellers page through. They wait for nobody and starve nobody: a lane of their own, the newest page
+//! Lists that people page through. They wait for nobody and starve nobody: a lane of their own, the newest page
 //! first, and a cursor that stays right while rows are added.
 
 use async_trait::async_trait;
-use deeptravel_actors::ports::{self, StoreError, TicketPage};
+use deeptravel_actors::ports::{self, ListCursor, StoreError, TicketPage};
+use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::ids::{OrderId, TicketId, TravellerId};
 use deeptravel_domain::order::OrderStatus;
-use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::order::rows::{OrderRows, RefundRow};
 use deeptravel_domain::ticket::TicketStatus;
+use deeptravel_domain::time::Timestamp;
 
-use super::store::load::{order_summaries, snapshot, texts};
+use super::store::load::{notices, order_summaries, refunds, snapshot, texts};
 use super::store::table::sql;
-use super::{Database, Lane};
+use super::{Database, Lane, Session};
 
 /// Above every id of an order: their first character is at most a 7.
 const ABOVE_ALL_ORDERS: &str = "8";
@@ -33,7 +35,7 @@ impl ports::Lists for Lists {
         self.database.is_available()
     }
 
-    /// With items, passengers and tickets; the other tables are left empty. `before` is the last order of the page before.
+    /// With items, passengers, tickets and refunds; the other tables are left empty. `before` is the last order of the page before.
     async fn orders_of(
         &self,
         traveller: TravellerId,
@@ -84,4 +86,54 @@ impl ports::Lists for Lists {
         let parsed = |id: &String| id.parse().map_err(|error| StoreError::Data(format!("{id}: {error}")));
         Ok(TicketPage { tickets: tickets.iter().map(parsed).collect::<Result<_, _>>()?, orders })
     }
+    async fn refunds_of(
+        &self,
+        traveller: TravellerId,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<RefundRow>, StoreError> {
+        let traveller = traveller.to_string();
+        let (at, id) = place(before);
+        let limit = i64::from(limit);
+        let job = move |session: Session| async move {
+            let parameters = [&traveller as _, &at as _, &id as _, &limit as _];
+            refunds(&*session, sql!("list/refunds_of_traveller.sql"), &parameters).await
+        };
+        Ok(self.database.run(Lane::Lists, job).await?)
+    }
+
+    async fn refunds(
+        &self,
+        states: Option<Vec<&'static str>>,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<RefundRow>, StoreError> {
+        let (at, id) = place(before);
+        let limit = i64::from(limit);
+        let job = move |session: Session| async move {
+            let parameters = [&states as _, &at as _, &id as _, &limit as _];
+            refunds(&*session, sql!("list/refunds.sql"), &parameters).await
+        };
+        Ok(self.database.run(Lane::Lists, job).await?)
+    }
+
+    async fn quarantine(
+        &self,
+        resolved: Option<bool>,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<QuarantineRow>, StoreError> {
+        let (at, id) = place(before);
+        let limit = i64::from(limit);
+        let job = move |session: Session| async move {
+            let parameters = [&resolved as _, &at as _, &id as _, &limit as _];
+            notices(&*session, sql!("list/quarantine.sql"), &parameters).await
+        };
+        Ok(self.database.run(Lane::Lists, job).await?)
+    }
+}
+
+/// A cursor as parameters; nulls for the first page.
+fn place(cursor: Option<ListCursor>) -> (Option<jiff::Timestamp>, Option<String>) {
+    cursor.map(|cursor| (Timestamp::from_ms(cursor.at_ms).to_jiff(), cursor.id)).unzip()
 }

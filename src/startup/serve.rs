@@ -1,6 +1,6 @@
 //! The process with listeners: HTTP in front of a core, until a signal or a fatal fault.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use actix_rt::task::JoinHandle;
@@ -12,6 +12,7 @@ use deeptravel_domain::code::{CodeKey, CodeKeys};
 use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::{Client, Config as WechatConfig, official_failover};
+use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -65,10 +66,7 @@ pub fn code_keys(config: &Config) -> anyhow::Result<Vec<CodeKey>> {
 /// The client from configuration; errors name the key.
 pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
     let wechat = &config.wechat;
-    let notify_base = match wechat.notify_base_url.as_str() {
-        "" => format!("http://{}", config.server.listen),
-        set => set.trim_end_matches('/').to_owned(),
-    };
+    let notify_base = notify_base(config);
     let failover_base_url = match wechat.failover_base_url.as_str() {
         "" => official_failover(&wechat.base_url).map(str::to_owned),
         "off" => None,
@@ -96,6 +94,20 @@ pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
     .map_err(|error| anyhow::anyhow!("wechat.{}: {}", key_of(error.field), error.problem))
 }
 
+/// Where the provider calls back: as configured, otherwise this server's own address, for a provider on this machine. Who
+/// listens on every address is reached on loopback.
+pub fn notify_base(config: &Config) -> String {
+    let set = config.wechat.notify_base_url.trim_end_matches('/');
+    if !set.is_empty() {
+        return set.to_owned();
+    }
+    let mut listen = config.server.listen;
+    if listen.ip().is_unspecified() {
+        listen.set_ip(if listen.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    format!("http://{listen}")
+}
+
 /// The key of the configuration behind a field of the client's.
 fn key_of(field: &'static str) -> &'static str {
     match field {
@@ -111,18 +123,21 @@ pub struct Listening {
     server: JoinHandle<std::io::Result<()>>,
     handle: ServerHandle,
     slot: Slot,
+    metrics: PrometheusHandle,
     pub address: SocketAddr,
 }
 
 impl Listening {
-    /// Before anything else, so that a taken port costs nothing and port 0 is known early.
+    /// Before anything else, so that a taken port costs nothing, port 0 is known early, and whatever the start counts is
+    /// counted.
     pub fn start(config: &Config) -> anyhow::Result<Listening> {
+        let metrics = telemetry::metrics()?;
         let slot = Slot::default();
         let listen = config.server.listen;
         let (server, address) =
             api::serve_slot(listen, &slot, config.workers()).with_context(|| format!("server.listen = {listen}"))?;
         let handle = server.handle();
-        Ok(Listening { server: actix_rt::spawn(server), handle, slot, address })
+        Ok(Listening { server: actix_rt::spawn(server), handle, slot, metrics, address })
     }
 
     /// Serves until told to stop. `greeting` is printed once the server answers.
@@ -138,7 +153,8 @@ impl Listening {
         core.io().spawn(wechat.clone().look_after_certificates());
         let engine = core.engine.clone();
         let code_keys = Arc::new(ArcSwap::from_pointee(prepare(keys.codes, &engine)?));
-        self.slot.fill(parts(&core, config, wechat, &code_keys, keys.documents)?);
+        let metrics = self.metrics.clone();
+        self.slot.fill(parts(&core, config, wechat, &code_keys, keys.documents, metrics));
         println!("listening on http://{}", self.address);
         println!("{}", core.describe_database());
         if !greeting.is_empty() {
@@ -202,15 +218,16 @@ fn parts(
     wechat: Client,
     code_keys: &Arc<ArcSwap<CodeKeys>>,
     document_keys: DocumentKeys,
-) -> anyhow::Result<ApiParts> {
-    Ok(ApiParts {
+    metrics: PrometheusHandle,
+) -> ApiParts {
+    ApiParts {
         engine: core.engine.clone(),
         lists: Arc::new(Lists::new(core.database.clone())),
         wechat,
         code_keys: Arc::clone(code_keys),
         document_keys: Arc::new(document_keys),
         io: core.io(),
-        metrics: telemetry::metrics()?,
+        metrics,
         settings: ApiSettings {
             max_in_flight: config.server.max_in_flight,
             ops_allow: config.server.ops_allow.clone(),
@@ -219,7 +236,7 @@ fn parts(
             validator_session_seconds: 3600 * config.session.validator_hours,
             code_seconds: config.session.code_seconds,
         },
-    })
+    }
 }
 
 #[cfg(test)]
@@ -268,6 +285,23 @@ mod tests {
         assert!(error.to_string().contains("wechat.public_key_file"), "{error}");
         let error = client("certificates = \"sometimes\"").map(drop).unwrap_err();
         assert!(format!("{error:#}").contains("certificates"), "{error:#}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_provider_on_this_machine_calls_back_to_an_address_that_it_can_reach() -> anyhow::Result<()> {
+        let mut config = Config::load(&ConfigArgs::default(), true)?;
+        for (listen, base) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+            ("[::]:8080", "http://[::1]:8080"),
+            ("192.0.2.1:8080", "http://192.0.2.1:8080"),
+        ] {
+            config.server.listen = listen.parse()?;
+            assert_eq!(notify_base(&config), base);
+        }
+        config.wechat.notify_base_url = "https://shop.example/".to_owned();
+        assert_eq!(notify_base(&config), "https://shop.example");
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod notice;
 mod server;
 mod shop;
 
@@ -15,10 +16,14 @@ mod stories {
     mod codes;
     mod expiry;
     mod gate;
+    mod late_money;
     mod login;
+    mod money_desk;
     mod operations;
     mod orders;
     mod paying;
+    mod refund_notices;
+    mod refunds;
     mod scan_log;
     mod search;
     mod selling;

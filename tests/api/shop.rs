@@ -16,6 +16,14 @@ use crate::server::day;
 /// Seats of a coach across the bridge.
 pub const COACH_SEATS: u64 = 35;
 
+/// What the ledger of an order adds up to, in fen.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Money {
+    pub captured: i64,
+    pub due: i64,
+    pub refunded: i64,
+}
+
 /// Asks until there is an answer; fails with what was waited for.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let since = Instant::now();
@@ -109,6 +117,33 @@ impl Client {
     /// Callbacks about a payment that were attempted so far.
     pub async fn deliveries(&self, number: &str) -> Vec<Value> {
         self.ask_simulator(&format!("/deliveries?out_trade_no={number}")).await.as_array().unwrap().clone()
+    }
+
+    /// What the provider has given back of a payment.
+    pub async fn refunds(&self, number: &str) -> Vec<Value> {
+        let money = self.ask_simulator("/money").await;
+        let all = money["transactions"].as_array().unwrap();
+        let paid = all.iter().find(|transaction| transaction["out_trade_no"] == number);
+        paid.map(|paid| paid["refunds"].as_array().unwrap().clone()).unwrap_or_default()
+    }
+
+    /// Waits until the ledger of an order adds up to this.
+    pub async fn money_becomes(&self, order: &Value, money: Money) {
+        let database = self.database().await;
+        let sql = "SELECT kind, sum(amount_minor)::bigint FROM ledger_entries WHERE order_id = $1 GROUP BY kind";
+        eventually(&format!("{money:?}"), async || {
+            let mut sums = Money::default();
+            for row in database.query(sql, &[&id(order)]).await.unwrap() {
+                match row.get(0) {
+                    "captured" => sums.captured = row.get(1),
+                    "refund_due" => sums.due = row.get(1),
+                    "refunded" => sums.refunded = row.get(1),
+                    other => panic!("an entry of kind {other}"),
+                }
+            }
+            (sums == money).then_some(())
+        })
+        .await;
     }
 
     /// The database, for what HTTP does not show.

@@ -2,14 +2,17 @@
 //! knows only the HTTP contract.
 //!
 //! The provider is a simulator in this process, so that it outlives the server. Runs are short here; with
-//! `DEEPTRAVEL_CRASH_SECONDS=30` they are as long as one likes, and `DEEPTRAVEL_RESTORE_SECONDS=1800` is how long sales go
-//! on between a backup and its restore. `DEEPTRAVEL_BINARY` names another build of the server.
+//! `DEEPTRAVEL_CRASH_SECONDS=30` they are as long as one likes, `DEEPTRAVEL_RESTORE_SECONDS=1800` is how long sales go on
+//! between a backup and its restore, and `DEEPTRAVEL_RACE_ORDERS=10000` how many orders race for money and seats.
+//! `DEEPTRAVEL_BINARY` names another build of the server.
 
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::cast_precision_loss, reason = "rates for people to read")]
 
+mod audit;
 mod history;
 mod postgres;
+mod provider;
 mod rows;
 mod server;
 mod shop;
@@ -29,6 +32,7 @@ pub mod stories {
     mod postgres_hung;
     mod postgres_killed;
     mod postgres_slow;
+    mod races;
     mod restore;
     mod two_servers;
     mod warm;

@@ -108,6 +108,7 @@ impl World {
             data_dir: self.data_dir(),
             listen: self.listen,
             database_url: self.database_url.clone(),
+            timetable: demo_timetable(),
             environment: Vec::new(),
         }
     }
@@ -125,6 +126,7 @@ pub struct Launch {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
     pub database_url: Option<String>,
+    pub timetable: PathBuf,
     pub environment: Vec<(OsString, OsString)>,
 }
 
@@ -151,7 +153,7 @@ impl Launch {
             .args(["--data-dir".as_ref(), self.data_dir.as_os_str()])
             .args(["--listen", &self.listen.to_string()])
             .arg("--timetable")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo"))
+            .arg(&self.timetable)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -201,6 +203,11 @@ impl Log {
     pub fn text(&self) -> String {
         self.0.lock().unwrap().clone()
     }
+}
+
+/// The timetable of the demo.
+pub fn demo_timetable() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo")
 }
 
 /// A port that nobody has now, below those that the system gives to outgoing connections: a client must not get it

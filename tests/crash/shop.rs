@@ -92,7 +92,18 @@ impl Shop {
 
     /// Departures of a day that many people can board.
     pub async fn departures(&self, day: jiff::civil::Date) -> anyhow::Result<Vec<(String, String)>> {
-        let url = format!("{}/travel/search?origin=HK&destination=MO&travelDate={day}&adults=1&mode=ferry", self.base);
+        self.departures_between("HK", "MO", day).await
+    }
+
+    /// Ferries of a day, each with its first class.
+    pub async fn departures_between(
+        &self,
+        origin: &str,
+        destination: &str,
+        day: jiff::civil::Date,
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let query = format!("origin={origin}&destination={destination}&travelDate={day}&adults=1&mode=ferry");
+        let url = format!("{}/travel/search?{query}", self.base);
         let (status, answer) = self.send(self.client.get(url)).await.ok().context("search")?;
         let routes = answer["routes"].as_array().with_context(|| format!("search: {status} {answer}"))?;
         let departure = |route: &Value| {
@@ -103,12 +114,30 @@ impl Shop {
     }
 
     pub async fn order(&self, token: &str, key: &str, departure: &(String, String)) -> Answered<(StatusCode, Value)> {
+        self.order_for(token, key, &[departure], 1).await
+    }
+
+    /// An order for so many adults along several departures.
+    pub async fn order_for(
+        &self,
+        token: &str,
+        key: &str,
+        departures: &[&(String, String)],
+        adults: usize,
+    ) -> Answered<(StatusCode, Value)> {
+        let item =
+            |(id, class): &&(String, String)| json!({ "kind": "journey", "departureId": id, "seatClass": class });
         let body = json!({
-            "items": [{ "kind": "journey", "departureId": departure.0, "seatClass": departure.1 }],
-            "passengers": [{ "name": "Mei", "type": "adult" }],
+            "items": departures.iter().map(item).collect::<Vec<_>>(),
+            "passengers": vec![json!({ "name": "Mei", "type": "adult" }); adults],
             "contact": { "name": "Mei", "phone": "+85291234567" },
         });
         self.send(self.post("/orders", token, &body).header("Idempotency-Key", key)).await
+    }
+
+    /// The traveller gives the order up.
+    pub async fn cancel(&self, token: &str, order: &str) -> Answered<StatusCode> {
+        Ok(self.send(self.post(&format!("/orders/{order}/cancel"), token, &json!({}))).await?.0)
     }
 
     pub async fn order_of(&self, token: &str, id: &str) -> Answered<(StatusCode, Value)> {

@@ -174,6 +174,9 @@ impl Actor for OrderActor {
     type Context = Context<OrderActor>;
 
     fn started(&mut self, ctx: &mut Context<OrderActor>) {
+        if !self.order.refunds().is_empty() {
+            self.services.attention.set_refunds(&self.order);
+        }
         self.go_on(ctx);
     }
 }
@@ -201,7 +204,7 @@ impl OrderActor {
         if let Some(admission) = admission.filter(|_| !rows.is_empty()) {
             self.append(admission, &rows.into(), ctx)?;
         }
-        report::report(&self.order, &events);
+        report::report(&self.services.attention, &self.order, &events);
         self.answer_failed_step(&events);
         self.go_on(ctx);
         Ok(Reply::ok(events, self.log.last()))

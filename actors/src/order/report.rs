@@ -2,6 +2,8 @@
 
 use deeptravel_domain::order::{CancelReason, Event, Order, RefundState};
 
+use crate::attention::Attention;
+
 /// Counted when the seats of a traveller who had paid in time went to somebody else. Stays 0.
 const RESOLD: &str = "seats_resold_while_payable";
 
@@ -11,8 +13,11 @@ pub fn register() {
 }
 
 /// After `events` have happened to `order`.
-pub(super) fn report(order: &Order, events: &[Event]) {
+pub(super) fn report(attention: &Attention, order: &Order, events: &[Event]) {
     let id = order.id();
+    if events.iter().any(|event| matches!(event, Event::RefundDue { .. } | Event::RefundMoved { .. })) {
+        attention.set_refunds(order);
+    }
     for event in events {
         match event {
             Event::LateMoney { number, capture, .. } => {

@@ -5,6 +5,9 @@ use deeptravel_domain::order::{Balance, OrderStatus, RefundState, RefundStatus};
 
 use crate::testing::{Call, FARE, Line, Running, World, coach, eventually, eventually_so, redeemed, traveller, wish};
 
+/// The coach leaves in 44 hours.
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
 /// An order for so many seats that was cancelled with a payment, which the provider says is closed.
 async fn cancelled(running: &Running, party: u16) -> (OrderId, OutTradeNo) {
     let order = running.buy(wish(traveller(1), "key", &coach(), party)).await;
@@ -49,6 +52,57 @@ async fn r_pay_04_late_money_takes_equal_seats_when_its_own_are_sold() {
     let (ours, theirs) = (running.order(order).await, running.order(next.id()).await);
     assert_ne!(ours.items()[0].seats, theirs.items()[0].seats);
     assert_eq!(next.items()[0].seats, theirs.items()[0].seats, "the next buyer's seats are untouched");
+}
+
+#[actix::test]
+async fn r_pay_04_money_a_day_late_finds_its_free_seats_once() {
+    let (world, running) = World::with_seats(4).await;
+    let (order, number) = cancelled(&running, 4).await;
+    running.drained().await;
+    world.clock.pass(DAY_SECONDS);
+    eventually("the order sleeps", || running.services().orders.in_memory() == 0).await;
+
+    for _ in 0..3 {
+        pay_after_all(&world, &running, number).await;
+        eventually_so("it is paid", || async { running.order(order).await.status() == OrderStatus::Paid }).await;
+    }
+
+    assert_eq!(balance(&running, order).await, Balance { captured: 4 * FARE, refund_due: 0, refunded: 0 });
+    assert_eq!(running.order(order).await.tickets().len(), 4);
+    assert_eq!(redeemed(&running.scan(order, 1, "r1").await), 4);
+}
+
+#[actix::test]
+async fn r_pay_04_money_a_day_late_goes_back_once_and_the_next_buyer_boards() {
+    let (world, running) = World::with_seats(4).await;
+    let (order, number) = cancelled(&running, 4).await;
+    let next = running.buy_and_pay(&world, wish(traveller(2), "key", &coach(), 4)).await;
+    running.drained().await;
+    world.clock.pass(DAY_SECONDS);
+
+    for _ in 0..3 {
+        pay_after_all(&world, &running, number).await;
+        eventually("the refund is accepted", || world.gateway.refunds().len() == 1).await;
+    }
+    let (refund, known) = world.gateway.refunds().remove(0);
+    assert_eq!((known.payment, known.amount.minor), (number, 4 * FARE));
+    let fact = world.gateway.refund_moves(refund, RefundStatus::Success).unwrap();
+    running.shown(running.engine.learn_refund(fact)).await.unwrap().unwrap();
+
+    assert_eq!(balance(&running, order).await, Balance { captured: 4 * FARE, refund_due: 0, refunded: 4 * FARE });
+    assert_eq!(world.gateway.calls(Call::Refund), 1);
+    assert_eq!(redeemed(&running.scan(next.id(), 1, "r1").await), 4);
+}
+
+#[actix::test]
+async fn r_pay_04_money_that_comes_when_the_coach_has_left_goes_back_though_its_seats_are_free() {
+    let (world, running) = World::with_seats(4).await;
+    let (order, number) = cancelled(&running, 2).await;
+    world.clock.pass(2 * DAY_SECONDS);
+    pay_after_all(&world, &running, number).await;
+    eventually("the refund is accepted", || world.gateway.refunds().len() == 1).await;
+    assert_eq!(balance(&running, order).await, Balance { captured: 2 * FARE, refund_due: 2 * FARE, refunded: 0 });
+    assert_eq!(running.order(order).await.status(), OrderStatus::Cancelled);
 }
 
 #[actix::test]

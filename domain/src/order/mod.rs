@@ -44,8 +44,8 @@ pub use ledger::{Balance, LedgerEntry, LedgerKind};
 pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState};
 pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
 pub use refund::{
-    KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundReason, RefundState, RefundStatus, RefundStep,
-    RefundTerms,
+    KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
+    RefundStatus, RefundStep, RefundTerms,
 };
 pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};

@@ -97,6 +97,17 @@ impl RefundState {
         }
     }
 
+    /// For the traveller. A closed refund that has a successor is not shown: see [`Order::shown_refunds`].
+    pub const fn progress(&self) -> RefundProgress {
+        match self {
+            RefundState::Due | RefundState::Begun => RefundProgress::Due,
+            RefundState::Processing { .. } => RefundProgress::Processing,
+            RefundState::Refused { .. } | RefundState::Abnormal { .. } => RefundProgress::Delayed,
+            RefundState::Succeeded { .. } => RefundProgress::Succeeded,
+            RefundState::Closed { .. } => RefundProgress::Failed,
+        }
+    }
+
     /// Whether something is left to be done.
     pub fn is_outstanding(&self) -> bool {
         !matches!(self, RefundState::Succeeded { .. } | RefundState::Closed { .. })
@@ -105,6 +116,32 @@ impl RefundState {
     /// Whether it waits for a person.
     pub fn is_stuck(&self) -> bool {
         matches!(self, RefundState::Refused { .. } | RefundState::Abnormal { .. })
+    }
+}
+
+/// Where a refund stands for whoever waits for the money. Words that stay, whatever happens between us and WeChat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefundProgress {
+    /// The money is to go back; WeChat has not accepted that yet.
+    Due,
+    /// WeChat has accepted it.
+    Processing,
+    /// We are seeing to it, and the traveller need not do anything.
+    Delayed,
+    Succeeded,
+    /// Nothing happens by itself any more.
+    Failed,
+}
+
+impl RefundProgress {
+    pub const fn code(self) -> &'static str {
+        match self {
+            RefundProgress::Due => "due",
+            RefundProgress::Processing => "processing",
+            RefundProgress::Delayed => "delayed",
+            RefundProgress::Succeeded => "succeeded",
+            RefundProgress::Failed => "failed",
+        }
     }
 }
 
@@ -181,6 +218,15 @@ pub enum RefundStep {
 impl Order {
     pub fn refund(&self, number: OutRefundNo) -> Option<&Refund> {
         self.refunds.iter().find(|refund| refund.number == number)
+    }
+
+    /// The refunds that count, in the order of their numbers: without those that WeChat closed and another one replaced,
+    /// so that their amounts add up to what goes back.
+    pub fn shown_refunds(&self) -> impl Iterator<Item = &Refund> {
+        self.refunds.iter().filter(|refund| {
+            let replaced = |other: &Refund| other.payment == refund.payment && other.number > refund.number;
+            !(matches!(refund.state, RefundState::Closed { .. }) && self.refunds.iter().any(replaced))
+        })
     }
 
     /// A new refund of all money of a payment; `after` others that are decided with it.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use deadpool_postgres::{GenericClient, Transaction};
 use deeptravel_actors::ports::{StoredDeparture, Warm};
+use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::catalogue::rows::{
     HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, Row as CatalogueRow, ScheduleRow, VehicleRow,
 };
@@ -90,15 +91,13 @@ pub(super) async fn orders(client: &impl GenericClient, ids: &[String]) -> Resul
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(ORDERS_AT_ONCE) {
         let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
-        let (mut orders, payments, refunds, redemptions, ledger) = tokio::try_join!(
+        let (mut orders, payments, redemptions, ledger) = tokio::try_join!(
             Orders::load(client, ids),
             rows(client, sql!("load/payments.sql"), &parameters),
-            rows(client, sql!("load/refunds.sql"), &parameters),
             rows(client, sql!("load/redemptions.sql"), &parameters),
             rows(client, sql!("load/ledger_entries.sql"), &parameters),
         )?;
         orders.add(payments, |row: &PaymentRow| &row.order_id, |order| &mut order.payments);
-        orders.add(refunds, |row: &RefundRow| &row.order_id, |order| &mut order.refunds);
         orders.add(redemptions, |row: &RedemptionRow| &row.order_id, |order| &mut order.redemptions);
         orders.add(ledger, |row: &LedgerRow| &row.order_id, |order| &mut order.ledger);
         found.append(&mut orders.found);
@@ -106,12 +105,30 @@ pub(super) async fn orders(client: &impl GenericClient, ids: &[String]) -> Resul
     Ok(found)
 }
 
-/// What a list shows of the orders among `ids` that exist: orders, items, passengers and tickets.
+/// What a list shows of the orders among `ids` that exist: orders, items, passengers, tickets and refunds.
 pub(in crate::postgres) async fn order_summaries(
     client: &impl GenericClient,
     ids: &[String],
 ) -> Result<Vec<OrderRows>, StoreError> {
     Ok(Orders::load(client, ids).await?.found)
+}
+
+/// The refunds that a list's statement answers.
+pub(in crate::postgres) async fn refunds(
+    client: &impl GenericClient,
+    sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<RefundRow>, StoreError> {
+    rows(client, sql, parameters).await
+}
+
+/// The notices that a list's statement answers.
+pub(in crate::postgres) async fn notices(
+    client: &impl GenericClient,
+    sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<QuarantineRow>, StoreError> {
+    rows(client, sql, parameters).await
 }
 
 /// Orders to which the rows of further tables are added.
@@ -124,11 +141,12 @@ impl Orders {
     async fn load(client: &impl GenericClient, ids: &[String]) -> Result<Orders, StoreError> {
         let parameters: [&(dyn ToSql + Sync); 1] = [&ids];
         // All at once: the driver sends them one after the other and waits for none.
-        let (mut orders, items, passengers, tickets) = tokio::try_join!(
+        let (mut orders, items, passengers, tickets, refunds) = tokio::try_join!(
             rows::<OrderRow>(client, sql!("load/orders.sql"), &parameters),
             rows(client, sql!("load/order_items.sql"), &parameters),
             rows(client, sql!("load/order_passengers.sql"), &parameters),
             rows(client, sql!("load/tickets.sql"), &parameters),
+            rows(client, sql!("load/refunds.sql"), &parameters),
         )?;
         orders.sort_unstable_by(|a, b| a.order_id.cmp(&b.order_id));
         let places = orders.iter().enumerate().map(|(place, order)| (order.order_id.clone(), place)).collect();
@@ -138,6 +156,7 @@ impl Orders {
         orders.add(items, |row: &OrderItemRow| &row.order_id, |order| &mut order.items);
         orders.add(passengers, |row: &PassengerRow| &row.order_id, |order| &mut order.passengers);
         orders.add(tickets, |row: &TicketRow| &row.order_id, |order| &mut order.tickets);
+        orders.add(refunds, |row: &RefundRow| &row.order_id, |order| &mut order.refunds);
         Ok(orders)
     }
 
@@ -223,7 +242,24 @@ pub(super) async fn identities(
     Ok((IdentityRows { accounts, sessions, validators }, newest))
 }
 
-pub(super) async fn quarantine_version(client: &impl GenericClient) -> Result<u64, StoreError> {
+/// With the newest version of any notice, also of those that are not loaded.
+pub(super) async fn quarantine(
+    client: &impl GenericClient,
+    limit: i64,
+) -> Result<(Vec<QuarantineRow>, u64), StoreError> {
+    let notices = rows(client, sql!("load/quarantine.sql"), &[&limit]).await?;
+    Ok((notices, quarantine_version(client).await?))
+}
+
+pub(super) async fn quarantined_notice(
+    client: &impl GenericClient,
+    id: &str,
+) -> Result<Option<QuarantineRow>, StoreError> {
+    let notices: Vec<QuarantineRow> = rows(client, sql!("load/quarantined_notice.sql"), &[&id]).await?;
+    Ok(notices.into_iter().next())
+}
+
+async fn quarantine_version(client: &impl GenericClient) -> Result<u64, StoreError> {
     version(client, sql!("load/quarantine_version.sql")).await
 }
 

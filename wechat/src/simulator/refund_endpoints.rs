@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use super::Simulator;
+use super::compose::apply;
 use super::endpoints::{Fields, acceptable_notify_url, object, read_json};
 use super::faults::Endpoint;
 use super::refunds::{RefundOrder, RefundStatus, no_resource};
@@ -38,7 +39,14 @@ async fn create(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -
 
 async fn query(simulator: Data<Simulator>, request: HttpRequest, number: Path<String>, body: Bytes) -> HttpResponse {
     let call = Call { endpoint: Endpoint::RefundQuery, request: &request, body: &body, numbers: &[&number] };
-    server::serve(&simulator, call, |_| simulator.state().query_refund(&number).map(Answer::Json)).await
+    server::serve(&simulator, call, |fault| {
+        let mut answer = simulator.state().query_refund(&number)?;
+        if let Some(tamper) = &fault.tamper {
+            apply(tamper, &mut answer);
+        }
+        Ok(Answer::Json(answer))
+    })
+    .await
 }
 
 async fn apply_abnormal(
@@ -82,7 +90,7 @@ fn read_refund(simulator: &Simulator, body: Value) -> Result<RefundOrder, ApiErr
     fields.optional("/reason", 80)?;
     let notify_url = fields.optional("/notify_url", 256)?;
     if notify_url.as_deref().is_some_and(|url| !acceptable_notify_url(url)) {
-        return Err(fields.error("/notify_url", "须为不带参数的https地址（本机可用http）"));
+        return Err(fields.error("/notify_url", "须为不带参数的https地址（IP地址可用http）"));
     }
     let amount = |pointer: &str| {
         let value = body.pointer(pointer).and_then(Value::as_i64).filter(|amount| *amount >= 1);

@@ -27,7 +27,7 @@ impl Order {
         let draft = draft_of(&row, passengers)?;
         let mut payments = payments.into_iter().map(payment_of).collect::<Result<Vec<_>, _>>()?;
         payments.sort_by_key(|payment| payment.number);
-        let mut refunds = refunds.into_iter().map(refund_of).collect::<Result<Vec<_>, _>>()?;
+        let mut refunds = refunds.into_iter().map(Refund::from_row).collect::<Result<Vec<_>, _>>()?;
         refunds.sort_by_key(|refund| refund.number);
         let mut tickets = tickets.into_iter().map(ticket_of).collect::<Result<Vec<_>, _>>()?;
         tickets.sort_by_key(|ticket| ticket.id);
@@ -213,33 +213,38 @@ fn payment_of(row: PaymentRow) -> Result<Payment, RowsError> {
     })
 }
 
-fn refund_of(row: RefundRow) -> Result<Refund, RowsError> {
-    let missing = |what: &str| RowsError(format!("refund {} has no {what}", row.out_refund_no));
-    let refund_id = || row.refund_id.as_deref().map(Box::from).ok_or_else(|| missing("refund id"));
-    let state = match row.state.as_str() {
-        "due" => RefundState::Due,
-        "begun" => RefundState::Begun,
-        "refused" => RefundState::Refused { code: row.refusal.as_deref().ok_or_else(|| missing("refusal"))?.into() },
-        "processing" => RefundState::Processing { refund_id: refund_id()? },
-        "abnormal" => RefundState::Abnormal { refund_id: refund_id()? },
-        "closed" => RefundState::Closed { refund_id: refund_id()? },
-        "succeeded" => RefundState::Succeeded {
-            refund_id: refund_id()?,
-            at: Timestamp::from_ms(row.succeeded_at.ok_or_else(|| missing("time"))?),
-        },
-        other => return Err(RowsError(format!("refund state {other:?}"))),
-    };
-    Ok(Refund {
-        number: parse(&row.out_refund_no)?,
-        payment: parse(&row.out_trade_no)?,
-        amount: money(row.amount_minor, &row.currency)?,
-        reason: parse(&row.reason)?,
-        due_at: Timestamp::from_ms(row.due_at),
-        begun_at: row.begun_at.map(Timestamp::from_ms),
-        body: row.body.into(),
-        state,
-        asked_at: None,
-    })
+impl Refund {
+    /// A refund as its row says.
+    pub fn from_row(row: RefundRow) -> Result<Refund, RowsError> {
+        let missing = |what: &str| RowsError(format!("refund {} has no {what}", row.out_refund_no));
+        let refund_id = || row.refund_id.as_deref().map(Box::from).ok_or_else(|| missing("refund id"));
+        let state = match row.state.as_str() {
+            "due" => RefundState::Due,
+            "begun" => RefundState::Begun,
+            "refused" => {
+                RefundState::Refused { code: row.refusal.as_deref().ok_or_else(|| missing("refusal"))?.into() }
+            }
+            "processing" => RefundState::Processing { refund_id: refund_id()? },
+            "abnormal" => RefundState::Abnormal { refund_id: refund_id()? },
+            "closed" => RefundState::Closed { refund_id: refund_id()? },
+            "succeeded" => RefundState::Succeeded {
+                refund_id: refund_id()?,
+                at: Timestamp::from_ms(row.succeeded_at.ok_or_else(|| missing("time"))?),
+            },
+            other => return Err(RowsError(format!("refund state {other:?}"))),
+        };
+        Ok(Refund {
+            number: parse(&row.out_refund_no)?,
+            payment: parse(&row.out_trade_no)?,
+            amount: money(row.amount_minor, &row.currency)?,
+            reason: parse(&row.reason)?,
+            due_at: Timestamp::from_ms(row.due_at),
+            begun_at: row.begun_at.map(Timestamp::from_ms),
+            body: row.body.into(),
+            state,
+            asked_at: None,
+        })
+    }
 }
 
 fn ticket_of(row: TicketRow) -> Result<Ticket, RowsError> {

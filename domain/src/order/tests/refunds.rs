@@ -114,6 +114,26 @@ fn r9_a_refund_that_wechat_closed_goes_on_under_a_new_number() {
 }
 
 #[test]
+fn a_traveller_sees_one_refund_of_a_payment_whatever_wechat_closes() {
+    let mut story = Story::refund_called();
+    let shown = |story: &Story| {
+        let shown = story.order.shown_refunds();
+        shown.map(|refund| (refund.number.number, refund.state.progress().code())).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&story), [(1, "due")], "the call is our business");
+    story.ok(&Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
+    assert_eq!(shown(&story), [(1, "delayed")]);
+    story.ok(&refund_fact(1, PROCESSING));
+    assert_eq!(shown(&story), [(1, "processing")]);
+    story.ok(&refund_fact(1, RefundStatus::Closed));
+    assert_eq!(shown(&story), [(2, "due")]);
+    story.wake_when_due();
+    story.ok(&Command::BeginRefund { number: refund_number(2), body: refund_body(2) });
+    story.ok(&refund_fact(2, SUCCESS));
+    assert_eq!(shown(&story), [(2, "succeeded")]);
+}
+
+#[test]
 fn refunds_are_bounded_and_what_is_left_stays_due() {
     let mut story = Story::refund_called();
     for refund in 1..=REFUNDS_MAX as u16 {
@@ -124,6 +144,8 @@ fn refunds_are_bounded_and_what_is_left_stays_due() {
         story.ok(&refund_fact(refund, RefundStatus::Closed));
     }
     assert_eq!(story.order.refunds().len(), REFUNDS_MAX);
+    let shown: Vec<_> = story.order.shown_refunds().map(|refund| refund.state.progress()).collect();
+    assert_eq!(shown, [RefundProgress::Failed]);
     assert_eq!(story.order.balance().refund_due, FARE);
 }
 

@@ -96,7 +96,13 @@ impl Examples {
                 is_signed: true,
                 ..open("POST /payments/wechat/notify")
             },
+            Example {
+                body: json!({ "id": "1", "resource": {} }),
+                is_signed: true,
+                ..open("POST /payments/wechat/refund-notify")
+            },
             Example::new("GET /my/tickets", mei),
+            Example::new("GET /my/refunds", mei),
             ticket("GET /tickets/{ticketId}"),
             ticket("GET /tickets/{ticketId}/qr"),
             open("POST /operators/login").body(json!({ "username": "gate", "password": "demo-gate" })),
@@ -109,6 +115,15 @@ impl Examples {
                     .with("X-Device-Secret", &gate.secret)
                     .body(json!({ "code": code, "sessionId": gate.session, "requestId": "r1" }))
             },
+            Example::new("GET /admin/quarantine", admin),
+            Example {
+                any_text: &[("note", "a line break is no fault of a note")],
+                ..Example::new("POST /admin/quarantine/{noticeId}/resolve", admin)
+                    .with("noticeId", "bad-input")
+                    .body(json!({ "note": "given back by hand" }))
+            },
+            Example::new("GET /admin/refunds", admin),
+            Example::new("POST /admin/refunds/{refundId}/retry", admin).with("refundId", format!("{pending}R1")),
             open("GET /health/live"),
             open("GET /health/ready"),
             Example::new("GET /metrics", admin),

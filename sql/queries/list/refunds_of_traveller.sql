@@ -1,0 +1,22 @@
+-- $1 traveller, $2 instant and $3 refund of the cursor or NULL, $4 most rows. The newest first; not those that were closed
+-- and that another one of the same payment has replaced.
+SELECT
+    refunds.out_refund_no, order_id, refunds.version, refunds.out_trade_no, refunds.state, refunds.amount_minor,
+    refunds.currency, refunds.reason, refunds.due_at, refunds.begun_at, refunds.request_body, refunds.refund_id,
+    refunds.refusal, refunds.succeeded_at
+FROM orders
+JOIN refunds USING (order_id)
+WHERE orders.traveller_id = $1
+    AND ($2::timestamptz IS NULL OR (refunds.due_at, refunds.out_refund_no) < ($2, $3))
+    AND NOT (
+        refunds.state = 'closed'
+        AND EXISTS (
+            SELECT FROM refunds AS later
+            WHERE later.order_id = orders.order_id
+                AND later.out_trade_no = refunds.out_trade_no
+                AND (length(later.out_refund_no), later.out_refund_no)
+                    > (length(refunds.out_refund_no), refunds.out_refund_no)
+        )
+    )
+ORDER BY refunds.due_at DESC, refunds.out_refund_no DESC
+LIMIT $4

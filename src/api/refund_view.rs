@@ -1,0 +1,48 @@
+//! A refund on the wire.
+
+use deeptravel_domain::order::{Refund, RefundState};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::view::{self, MoneyView};
+
+/// Money on its way back to the traveller, to where it came from.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Refund)]
+pub struct RefundView {
+    /// When WeChat gives a refund up, the money goes back under a new id, and the old one is no longer shown.
+    pub refund_id: String,
+    pub order_id: String,
+    pub amount: MoneyView,
+    /// `due`: not accepted by WeChat yet; `processing`: accepted; `delayed`: we are seeing to it; `succeeded`: the money
+    /// is back; `failed`: to be settled in another way.
+    #[schema(example = "processing", pattern = "^(due|processing|delayed|succeeded|failed)$")]
+    pub status: &'static str,
+    /// `late`: paid after the order had ended, and its seats were gone; `duplicate`: paid more than once.
+    #[schema(example = "late")]
+    pub reason: &'static str,
+    /// Since when the money is to go back.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// When it had gone back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub completed_at: Option<String>,
+}
+
+/// A refund as its traveller sees it.
+pub fn refund(refund: &Refund) -> RefundView {
+    RefundView {
+        refund_id: refund.number.to_string(),
+        order_id: refund.number.order.to_string(),
+        amount: refund.amount.into(),
+        status: refund.state.progress().code(),
+        reason: refund.reason.code(),
+        created_at: view::time(refund.due_at),
+        completed_at: match &refund.state {
+            RefundState::Succeeded { at, .. } => Some(view::time(*at)),
+            _ => None,
+        },
+    }
+}

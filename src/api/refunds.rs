@@ -1,0 +1,91 @@
+//! Refunds of a traveller.
+
+use actix_web::{get, web};
+use deeptravel_actors::ports::ListCursor;
+use deeptravel_domain::order::Refund;
+use deeptravel_domain::order::rows::RefundRow;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::auth::TravellerAuth;
+use super::query::{NoStatus, Page, Parameters, write_cursor};
+use super::refund_view::{self, RefundView};
+use super::{Api, Problem};
+
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_refunds);
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RefundsQuery {
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RefundList {
+    /// The newest first.
+    refunds: Vec<RefundView>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// `false` while the database is away: the first page then shows what is in memory.
+    complete: bool,
+}
+
+/// What comes back to oneself.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(RefundsQuery),
+    responses(
+        (status = 200, body = RefundList),
+        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
+    )
+)]
+#[get("/my/refunds")]
+async fn list_refunds(
+    api: Api,
+    auth: TravellerAuth,
+    Parameters(query): Parameters<RefundsQuery>,
+) -> Result<web::Json<RefundList>, Problem> {
+    let page: Page<ListCursor, NoStatus> = Page::of(query.limit, query.cursor.as_deref(), None, "")?;
+    let is_first = page.before.is_none();
+    let (lists, traveller, count) = (api.lists.clone(), auth.traveller, page.to_read());
+    let before = page.before.clone();
+    let read = async move { lists.refunds_of(traveller, before, count).await };
+    let mut rows = match api.list(auth.token(), read).await {
+        Err(problem) if is_first && api.is_without_database(&problem) => {
+            let orders = api.orders_in_memory(&auth).await?;
+            let mut refunds: Vec<&Refund> = orders.iter().flat_map(|order| order.shown_refunds()).collect();
+            refunds.sort_by_key(|refund| std::cmp::Reverse((refund.due_at, refund.number)));
+            let refunds = refunds.into_iter().take(page.limit).map(refund_view::refund).collect();
+            return Ok(web::Json(RefundList { refunds, next_cursor: None, complete: false }));
+        }
+        rows => rows?,
+    };
+    let more = page.cut(&mut rows);
+    let next_cursor = rows.last().filter(|_| more).map(|last| write_cursor(cursor(last)));
+    let refunds = rows.into_iter().map(stored).collect::<Result<Vec<Refund>, Problem>>()?;
+    let refunds = refunds.iter().map(refund_view::refund).collect();
+    Ok(web::Json(RefundList { refunds, next_cursor, complete: true }))
+}
+
+/// The place of a refund in a list.
+pub fn cursor(row: &RefundRow) -> ListCursor {
+    ListCursor { at_ms: row.due_at, id: row.out_refund_no.clone() }
+}
+
+/// A refund from its stored row. A row that cannot be read is a fault of ours.
+pub fn stored(row: RefundRow) -> Result<Refund, Problem> {
+    Refund::from_row(row).map_err(|error| {
+        tracing::error!(%error, "The row of a listed refund cannot be read: {error}");
+        Problem::of_status(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR)
+    })
+}
