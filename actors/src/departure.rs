@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 
 use crate::board::Occupancy;
 use crate::journal::KeyText;
-use crate::log::KeyLog;
+use crate::log::{KeyLog, PUT_OFF_MS};
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::StoreError;
 use crate::registry::{Fingerprint, Keys, Owner, Sleep, Vitals};
@@ -25,9 +25,6 @@ use crate::turn::Turn;
 const KEPT_AFTER_ARRIVAL_SECONDS: i64 = 3 * 60 * 60;
 /// A departure that may not sleep yet, because it is not projected, looks again after this long.
 const LOOKS_AGAIN_SECONDS: i64 = 60;
-
-/// What cannot be written now, for want of space, is tried again after this long.
-const PUT_OFF_MS: i64 = 1_000;
 
 /// Anything that changes seats. The answer has the labels of the hold's seats.
 #[derive(Clone, Debug)]

@@ -22,7 +22,9 @@ use crate::desk::{Forget, KEYS_KEPT_SECONDS, Place, Placed, Recent};
 use crate::directory::Directory;
 use crate::identity::{Identify, LogAttempt};
 use crate::journal::{Journal, Position};
-use crate::order::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View};
+use crate::order::{
+    Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View, WARM_SECONDS,
+};
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::{Quarantine, Resolution, Resolve};
 use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError, Warm};
@@ -30,9 +32,6 @@ use crate::registry::Keys;
 use crate::rows::QuarantineRow;
 use crate::services::{DESKS, SalesPolicy, Services};
 use crate::{catalogue, departure, desk, identity, order, payment};
-
-/// Orders with tickets for departures within this time are loaded at the start.
-const WARM_SECONDS: i64 = 24 * 60 * 60;
 
 /// What the process plugs in.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What people are told of an order's money: counted, and logged once where somebody may have to act (R-PAY-04).
 
-use deeptravel_domain::order::{Event, Order, RefundState};
+use deeptravel_domain::order::{CancelReason, Event, Order, RefundState};
 
 use crate::attention::Attention;
 
@@ -33,6 +33,9 @@ pub(super) fn report(attention: &Attention, order: &Order, events: &[Event]) {
             Event::EqualSought { resold: true } => {
                 metrics::counter!(RESOLD).increment(1);
                 tracing::error!(order.id = %id, "Seats of order {id} were sold again although it had been paid in time");
+            }
+            Event::Cancelled { why: CancelReason::SeatsLost, .. } => {
+                tracing::error!(order.id = %id, "Order {id} is cancelled: a departure no longer had its seats");
             }
             Event::Revived { number, .. } => {
                 metrics::counter!("orders_revived_total").increment(1);
