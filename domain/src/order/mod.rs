@@ -13,7 +13,7 @@
 //! after [`CALL_TIMEOUT_SECONDS_MAX`]; a departure gets an order's messages in the order in which they were sent, also
 //! those sent before and after the order's actor was rebuilt.
 //!
-//! The parts: [`command`] what can be told and what then happened; `decide` the checks; `late` money that comes after
+//! The parts: `command` what can be told and what then happened; `decide` the checks; `late` money that comes after
 //! the end; `refund` money that goes back; `redeem` scans; `evolve` the only mutation; [`rows`] how it is stored.
 //!
 //! Absent on purpose: refunds that a traveller asks for, changes, packages, promotions.
