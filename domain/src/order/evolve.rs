@@ -39,6 +39,7 @@ impl Order {
                 self.set_payment(*number, PaymentState::Refused { code: code.clone() });
                 self.advance_to(Stage::Open);
             }
+            Event::QueryCalled { at } => self.query_called_at = Some(*at),
             Event::PollBegun => self.poll_begun(),
             Event::PollEnded => self.poll_ended(),
             Event::ClosingBegun { then } => {
@@ -159,6 +160,7 @@ impl Order {
         });
         self.lock_expires_at = terms.time_expire;
         self.create_called_at = None;
+        self.query_called_at = None;
         self.create_unsure = false;
         self.advance_to(Stage::Extending { next: 0 });
     }

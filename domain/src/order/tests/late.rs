@@ -234,6 +234,26 @@ fn r_pay_04_seats_resold_while_payable_are_told_from_seats_resold_after_the_clos
 }
 
 #[test]
+fn r_pay_04_what_was_paid_while_the_answer_closed_was_under_way_was_not_payable_any_more() {
+    // Asked at 600, and answered two seconds later; WeChat tells the second in which it was paid.
+    for (paid_at, resold) in [(598, true), (600, false), (601, false)] {
+        let mut story = Story::payable();
+        story.ok(&Command::Cancel);
+        story.ok(&fact(1, FactState::NotPaid));
+        story.ok(&close_answered(1));
+        story.now = at(600);
+        story.ok(&Command::QueryCalled);
+        story.now = at(602);
+        story.ok(&fact(1, FactState::Closed));
+        story.holds_agree();
+        story.now = at(700);
+        story.ok(&paid_then(1, paid_at));
+        let events = story.hold_refuses(seat_taken());
+        assert_eq!(events, [Event::EqualSought { resold }], "paid at {paid_at}");
+    }
+}
+
+#[test]
 fn the_revived_orders_seats_are_of_its_new_epoch_also_after_a_restart() {
     let mut story = Story::cancelled_with(1, 1);
     story.now = at(700);
