@@ -89,6 +89,14 @@ fn the_domain_is_pure() {
     );
 }
 
+/// Money that the simulator takes is nobody's, so production cannot have one.
+#[test]
+fn only_the_demo_starts_the_simulator() {
+    let naming = |(path, code): (PathBuf, String)| code.contains("simulator").then_some(path);
+    let found: Vec<PathBuf> = sources("src").into_iter().filter_map(naming).collect();
+    assert_eq!(found, [root().join("src/startup/demo.rs")]);
+}
+
 #[test]
 fn the_owners_know_neither_http_nor_sql() {
     let outside = ["actix-web", "tokio-postgres", "deadpool-postgres", "reqwest"];

@@ -261,11 +261,11 @@ fn a_stopped_postgres_answers_unavailable_and_is_found_again_when_it_is_back() {
     let asked = Instant::now();
     let first = ask();
     assert!(matches!(first, Err(StoreError::Unavailable(_))), "{first:?}");
-    assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     let asked = Instant::now();
     let second = ask();
     assert!(matches!(second, Err(StoreError::Unavailable(Outage::Away))), "{second:?}");
-    assert!(asked.elapsed() < Duration::from_millis(50), "refused at once, not after {:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_millis(500), "refused at once, not after {:?}", asked.elapsed());
 
     cluster.start_again().unwrap();
     runtime.block_on(until_back(&store));
@@ -287,7 +287,7 @@ fn a_silent_postgres_answers_unavailable_within_the_time_limit_and_is_found_agai
     let asked = Instant::now();
     let first = ask();
     assert!(matches!(first, Err(StoreError::Unavailable(Outage::Silent { .. }))), "{first:?}");
-    assert!(asked.elapsed() < Duration::from_millis(2_500), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     assert!(matches!(ask(), Err(StoreError::Unavailable(Outage::Away))));
 
     for pid in sleeping {

@@ -18,7 +18,7 @@ use deeptravel_actors::engine::{Engine, Parts};
 use deeptravel_actors::journal::{Journal, JournalOptions, Position};
 use deeptravel_actors::ports::{DeskEntry, GatewayError, PaymentGateway, Store, StoreError, StoredDeparture, Warm};
 use deeptravel_actors::projector::Projector;
-use deeptravel_actors::rows::Rows;
+use deeptravel_actors::rows::{QuarantineRow, Rows};
 use deeptravel_actors::services::SalesPolicy;
 use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
 use deeptravel_domain::catalogue::{
@@ -358,8 +358,12 @@ impl Store for Away {
         Ok((IdentityRows::default(), 0))
     }
 
-    async fn quarantine_version(&self) -> Result<u64, StoreError> {
-        Ok(0)
+    async fn quarantine(&self, _: u32) -> Result<(Vec<QuarantineRow>, u64), StoreError> {
+        Ok((Vec::new(), 0))
+    }
+
+    async fn quarantined_notice(&self, _: String) -> Result<Option<QuarantineRow>, StoreError> {
+        away()
     }
 
     async fn project(&self, _: &Rows, _: Position, _: Position) -> Result<(), StoreError> {

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 
 use crate::board::Occupancy;
 use crate::journal::KeyText;
-use crate::log::KeyLog;
+use crate::log::{KeyLog, PUT_OFF_MS};
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::StoreError;
 use crate::registry::{Fingerprint, Keys, Owner, Sleep, Vitals};
@@ -25,9 +25,6 @@ use crate::turn::Turn;
 const KEPT_AFTER_ARRIVAL_SECONDS: i64 = 3 * 60 * 60;
 /// A departure that may not sleep yet, because it is not projected, looks again after this long.
 const LOOKS_AGAIN_SECONDS: i64 = 60;
-
-/// What cannot be written now, for want of space, is tried again after this long.
-const PUT_OFF_MS: i64 = 1_000;
 
 /// Anything that changes seats. The answer has the labels of the hold's seats.
 #[derive(Clone, Debug)]
@@ -160,6 +157,7 @@ impl Actor for DepartureActor {
     type Context = Context<DepartureActor>;
 
     fn started(&mut self, ctx: &mut Context<DepartureActor>) {
+        self.services.attention.set_holds(&self.inventory);
         self.arm(ctx);
     }
 }
@@ -191,6 +189,7 @@ impl DepartureActor {
         #[cfg(test)]
         self.services.faults.strike(&self.id, crate::testing::Fault::AfterAppend);
         self.occupancy.publish(&self.inventory, events.iter().flat_map(Event::touched_seats));
+        self.services.attention.follow_holds(&events);
         self.arm(ctx);
         Ok(Reply::ok((), position))
     }

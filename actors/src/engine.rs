@@ -14,6 +14,7 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use tokio::sync::watch;
 
+use crate::attention::Attention;
 use crate::board::Board;
 use crate::catalogue::Configure;
 use crate::clock::Clock;
@@ -21,17 +22,16 @@ use crate::desk::{Forget, KEYS_KEPT_SECONDS, Place, Placed, Recent};
 use crate::directory::Directory;
 use crate::identity::{Identify, LogAttempt};
 use crate::journal::{Journal, Position};
-use crate::order::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View};
+use crate::order::{
+    Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View, WARM_SECONDS,
+};
 use crate::outage::{Answer, Outage, Reply};
-use crate::payment::Quarantine;
+use crate::payment::{Quarantine, Resolution, Resolve};
 use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError, Warm};
 use crate::registry::Keys;
 use crate::rows::QuarantineRow;
 use crate::services::{DESKS, SalesPolicy, Services};
 use crate::{catalogue, departure, desk, identity, order, payment};
-
-/// Orders with tickets for departures within this time are loaded at the start.
-const WARM_SECONDS: i64 = 24 * 60 * 60;
 
 /// What the process plugs in.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Engine {
         let departs_before = now.plus_seconds(WARM_SECONDS);
         let orders =
             store.warm_orders(Warm { now, departs_before, bytes_max: parts.sales.warm_load_bytes_max }).await?;
-        let quarantined = store.quarantine_version().await?;
+        let (notices, newest_version) = store.quarantine(payment::NOTICES_KEPT_MAX).await?;
 
         order::register();
         let arbiters: Vec<ArbiterHandle> = (0..parts.arbiters.max(1)).map(|_| Arbiter::new().handle()).collect();
@@ -86,6 +86,7 @@ impl Engine {
             journal: parts.journal,
             catalogue: ArcSwap::new(snapshot),
             board: Board::default(),
+            attention: Attention::default(),
             directory: Directory::default(),
             store: parts.store,
             gateway: parts.gateway,
@@ -107,7 +108,7 @@ impl Engine {
         services.directory.load(&identities.identities);
         services.configuration.put(&catalogue::KEY, catalogue);
         services.identities.put(&identity::KEY, identities);
-        services.payments.put(&payment::KEY, quarantined);
+        services.payments.put(&payment::KEY, payment::Seed { notices, newest_version });
         for stored in departures {
             let seed = departure::seed(&stored.departure, &stored.holds, now)?;
             let id = seed.inventory.spec().id.clone();
@@ -219,6 +220,29 @@ impl Engine {
 
     pub async fn quarantine(&self, notice: QuarantineRow) -> Answer<()> {
         self.services.payments.ask(&payment::KEY, Quarantine(notice)).await?.unwrap_or(Err(Outage::Rebuilding))
+    }
+
+    /// Somebody has seen to a notice in quarantine. Who did so first is kept. `None`: there is no such notice.
+    pub async fn resolve_notice(&self, resolution: Resolution) -> Answer<Option<QuarantineRow>> {
+        let answer = self.ask_payments(Resolve { resolution: resolution.clone(), stored: None }).await?;
+        if !matches!(answer.outcome, Ok(None)) {
+            return Ok(answer);
+        }
+        // Not in memory: of older ones Postgres has what there is to know, and only the owner changes it.
+        let (services, id) = (Arc::clone(&self.services), resolution.notice.clone());
+        let reading = self.services.io.spawn(async move { services.store.quarantined_notice(id).await });
+        let stored = reading.await.map_err(|_| Outage::Storage)?.map_err(|error| {
+            tracing::warn!(%error, "The quarantine cannot be read: {error}");
+            Outage::Storage
+        })?;
+        match stored {
+            Some(stored) => self.ask_payments(Resolve { resolution, stored: Some(stored) }).await,
+            None => Ok(answer),
+        }
+    }
+
+    async fn ask_payments(&self, message: Resolve) -> Answer<Option<QuarantineRow>> {
+        self.services.payments.ask(&payment::KEY, message).await?.unwrap_or(Err(Outage::Rebuilding))
     }
 
     /// Redeems what a gate scanned of an order.

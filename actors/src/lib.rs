@@ -2,6 +2,7 @@
 //!
 //! Absent on purpose: HTTP and SQL. Postgres and the payment provider are [ports] that the process plugs in.
 
+pub mod attention;
 mod board;
 mod catalogue;
 pub mod clock;
@@ -14,7 +15,7 @@ pub mod journal;
 mod log;
 mod order;
 pub mod outage;
-mod payment;
+pub mod payment;
 pub mod ports;
 pub mod projector;
 mod registry;

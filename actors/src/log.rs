@@ -15,6 +15,9 @@ const EVENT_BYTES: usize = 512;
 /// A record without its payload is smaller.
 const ENVELOPE_BYTES: usize = 64 + KEY_BYTES_MAX;
 
+/// What cannot be written now, for want of space, is tried again by its owner after this long.
+pub const PUT_OFF_MS: i64 = 1_000;
+
 /// One owner's way to write: its key and the version of its last record.
 #[derive(Debug)]
 pub struct KeyLog {
@@ -88,6 +91,12 @@ impl KeyLog {
         self.last = self.last.max(position);
         Ok(position)
     }
+
+    /// The owner goes to sleep, everything being projected, or it becomes dormant, its version being kept with its
+    /// state. After a fault the key stays known instead, so that its successor must reach the same version (rule 20).
+    pub fn retire(&self) {
+        self.journal.forget(&self.key);
+    }
 }
 
 /// Whether a new sale may begin: its holds and its order follow as records of their own.
@@ -106,14 +115,5 @@ impl From<AppendError> for Outage {
                 Outage::Journal
             }
         }
-    }
-}
-
-impl KeyLog {
-    /// The owner goes to sleep, everything being projected, or it becomes dormant, its version being kept with its state.
-    /// After a fault the key stays known instead, so that its
-    /// successor must reach the same version (rule 20).
-    pub fn retire(&self) {
-        self.journal.forget(&self.key);
     }
 }

@@ -1,9 +1,11 @@
 //! The payment supervisor: keeps what the provider says and no order can use. It may be real money, so it is written
-//! down and reported, and nothing else happens by itself (R-PAY-06).
+//! down and reported, and nothing else happens by itself (R-PAY-06): a person sees to it and says so.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, Message};
+use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 
 use crate::journal::KeyText;
@@ -15,6 +17,10 @@ use crate::services::Services;
 
 /// There is one payment supervisor.
 pub const KEY: &str = "payments";
+
+/// Notices that are kept in memory, at about a KiB each. So many wait only when something is wrong with all of them; what
+/// is left out is in Postgres.
+pub const NOTICES_KEPT_MAX: u32 = 10_000;
 
 /// A validly signed notice that fits no order. Its version and instant are set here.
 #[derive(Debug)]
@@ -30,17 +36,54 @@ impl Fingerprint for Quarantine {
     }
 }
 
+/// That somebody has seen to a notice.
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    /// Id of the notice.
+    pub notice: String,
+    /// User name of the account.
+    pub by: String,
+    /// What was done.
+    pub note: String,
+}
+
+/// A notice has been seen to. Answers it as it is then; `None`: it is not in memory, and to be `stored`, as Postgres has it.
+#[derive(Debug)]
+pub struct Resolve {
+    pub resolution: Resolution,
+    pub stored: Option<QuarantineRow>,
+}
+
+impl Message for Resolve {
+    type Result = Answer<Option<QuarantineRow>>;
+}
+
+impl Fingerprint for Resolve {
+    fn fingerprint(&self) -> u64 {
+        NOT_TOLD_APART
+    }
+}
+
+/// The quarantine as it wakes.
+#[derive(Debug)]
+pub struct Seed {
+    /// At most [`NOTICES_KEPT_MAX`].
+    pub notices: Vec<QuarantineRow>,
+    /// Of all rows.
+    pub newest_version: u64,
+}
+
 /// See the module's documentation.
 pub struct PaymentSupervisor {
     services: Arc<Services>,
+    notices: HashMap<String, QuarantineRow>,
     log: KeyLog,
     vitals: Arc<Vitals>,
 }
 
 impl Owner for PaymentSupervisor {
     type Id = &'static str;
-    /// The version of the newest row.
-    type Seed = u64;
+    type Seed = Seed;
 
     const KIND: &'static str = "payment supervisor";
 
@@ -48,24 +91,28 @@ impl Owner for PaymentSupervisor {
         &services.payments
     }
 
-    fn load(services: Arc<Services>, _: &'static str) -> BoxFuture<'static, Result<Option<u64>, Outage>> {
+    fn load(services: Arc<Services>, _: &'static str) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
         Box::pin(async move {
-            services.store.quarantine_version().await.map(Some).map_err(|error| {
+            let (notices, newest_version) = services.store.quarantine(NOTICES_KEPT_MAX).await.map_err(|error| {
                 tracing::warn!(%error, "The quarantine cannot be read: {error}");
                 Outage::Storage
-            })
+            })?;
+            Ok(Some(Seed { notices, newest_version }))
         })
     }
 
     fn build(
         services: Arc<Services>,
         _: &'static str,
-        version: u64,
+        seed: Seed,
         vitals: Arc<Vitals>,
     ) -> Result<PaymentSupervisor, Outage> {
         let key = KeyText::new(KEY).expect("a constant that fits");
-        let log = KeyLog::wake(services.journal.clone(), key, version)?;
-        Ok(PaymentSupervisor { services, log, vitals })
+        let log = KeyLog::wake(services.journal.clone(), key, seed.newest_version)?;
+        let notices = seed.notices.into_iter().map(|notice| (notice.notice_id.clone(), notice)).collect();
+        let supervisor = PaymentSupervisor { services, notices, log, vitals };
+        supervisor.report();
+        Ok(supervisor)
     }
 }
 
@@ -73,27 +120,75 @@ impl Actor for PaymentSupervisor {
     type Context = Context<PaymentSupervisor>;
 }
 
-impl Handler<Quarantine> for PaymentSupervisor {
-    type Result = Answer<()>;
-
-    fn handle(&mut self, Quarantine(notice): Quarantine, ctx: &mut Context<PaymentSupervisor>) -> Answer<()> {
+impl PaymentSupervisor {
+    /// Writes a notice as it is from now on.
+    fn keep(&mut self, notice: QuarantineRow, ctx: &mut Context<PaymentSupervisor>) -> Answer<QuarantineRow> {
         let now = self.services.clock.now();
-        let row = QuarantineRow { version: self.log.next_version(), received_at: now.as_ms(), ..notice };
-        tracing::error!(
-            payment = %row.out_trade_no,
-            reason = %row.reason,
-            "A payment notice for {} is put in quarantine: {}",
-            row.out_trade_no,
-            row.reason
-        );
-        let rows = Rows { quarantine: vec![row], ..Rows::default() };
+        let row = QuarantineRow { version: self.log.next_version(), ..notice };
+        let rows = Rows { quarantine: vec![row.clone()], ..Rows::default() };
         let admission = self.log.admit_rows(&rows)?;
+
         let position = self.log.append(admission, &rows, now).map_err(|error| {
             tracing::error!(%error, "The quarantine cannot be written: {error}");
             self.vitals.fail();
             ctx.stop();
             Outage::Journal
         })?;
-        Ok(Reply::ok((), position))
+        self.notices.insert(row.notice_id.clone(), row.clone());
+        self.forget_one();
+        self.report();
+        Ok(Reply::ok(row, position))
+    }
+
+    /// Keeps the number bounded: the oldest goes, one that was seen to before others.
+    fn forget_one(&mut self) {
+        if self.notices.len() <= NOTICES_KEPT_MAX as usize {
+            return;
+        }
+        let oldest = self.notices.values().min_by_key(|row| (row.resolved_at.is_none(), row.received_at));
+        if let Some(id) = oldest.map(|row| row.notice_id.clone()) {
+            self.notices.remove(&id);
+        }
+    }
+
+    fn report(&self) {
+        let open = self.notices.values().filter(|row| row.resolved_at.is_none());
+        self.services.attention.set_quarantine(open.map(|row| Timestamp::from_ms(row.received_at)).collect());
+    }
+}
+
+impl Handler<Quarantine> for PaymentSupervisor {
+    type Result = Answer<()>;
+
+    /// WeChat repeats notices, and queries repeat what they found: the same again is nothing new, also when somebody has
+    /// seen to it.
+    fn handle(&mut self, Quarantine(notice): Quarantine, ctx: &mut Context<PaymentSupervisor>) -> Answer<()> {
+        let same = |known: &QuarantineRow| known.reason == notice.reason && known.notice == notice.notice;
+        if self.notices.get(&notice.notice_id).is_some_and(same) {
+            return Ok(Reply::ok((), self.log.last()));
+        }
+        let number = notice.out_trade_no.clone();
+        let reason = notice.reason.clone();
+        let received_at = self.services.clock.now().as_ms();
+        let kept = self.keep(QuarantineRow { received_at, ..notice }, ctx)?;
+        tracing::error!(payment = %number, %reason, "A notice about {number} is put in quarantine: {reason}");
+        Ok(kept.map(drop))
+    }
+}
+
+impl Handler<Resolve> for PaymentSupervisor {
+    type Result = Answer<Option<QuarantineRow>>;
+
+    fn handle(&mut self, message: Resolve, ctx: &mut Context<PaymentSupervisor>) -> Answer<Option<QuarantineRow>> {
+        let Resolve { resolution: Resolution { notice, by, note }, stored } = message;
+        let Some(row) = self.notices.get(&notice).cloned().or(stored) else {
+            return Ok(Reply::ok(None, self.log.last()));
+        };
+        if row.resolved_at.is_some() {
+            return Ok(Reply::ok(Some(row), self.log.last()));
+        }
+        let resolved_at = Some(self.services.clock.now().as_ms());
+        let row = QuarantineRow { resolved_at, resolved_by: Some(by), note: Some(note), ..row };
+        Ok(self.keep(row, ctx)?.map(Some))
     }
 }

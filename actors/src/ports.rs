@@ -15,7 +15,7 @@ use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::Position;
-use crate::rows::Rows;
+use crate::rows::{QuarantineRow, Rows};
 
 /// The database did not answer, or answered with something that cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -88,8 +88,11 @@ pub trait Store: Send + Sync + Debug {
     async fn catalogue(&self) -> Result<Vec<CatalogueRow>, StoreError>;
     /// All accounts, and the sessions that are open at `now`. The highest version of any identity row comes with it.
     async fn identities(&self, now: Timestamp) -> Result<(IdentityRows, u64), StoreError>;
-    /// The highest version of the quarantine's rows.
-    async fn quarantine_version(&self) -> Result<u64, StoreError>;
+    /// At most `limit` notices in quarantine: open ones first, of these and of the others the newest. The highest version
+    /// of any comes with it.
+    async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantineRow>, u64), StoreError>;
+    /// One notice in quarantine.
+    async fn quarantined_notice(&self, id: String) -> Result<Option<QuarantineRow>, StoreError>;
 
     /// Upserts the newest images and moves the position from `from` to `to`, in one transaction (rule 12).
     /// A position that is beyond `from` is a success after an attempt whose outcome nobody knows: it was committed, and
@@ -169,6 +172,22 @@ pub trait Lists: Send + Sync + Debug {
         before: Option<ListCursor>,
         limit: u32,
     ) -> Result<Vec<RefundRow>, StoreError>;
+
+    /// Everybody's refunds in these states, the newest first.
+    async fn refunds(
+        &self,
+        states: Option<Vec<&'static str>>,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<RefundRow>, StoreError>;
+
+    /// Notices in quarantine, the newest first.
+    async fn quarantine(
+        &self,
+        resolved: Option<bool>,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<QuarantineRow>, StoreError>;
 }
 
 /// A call to the payment provider that did not succeed.

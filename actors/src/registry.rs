@@ -207,9 +207,10 @@ impl<A: Owner> Keys<A> {
         self.restarts.load(Ordering::Relaxed)
     }
 
-    /// Whether the key can answer now without Postgres.
+    /// Whether the key can answer without Postgres. One that retires can, but for those that are about to sleep.
     pub fn is_in_memory(&self, id: &A::Id) -> bool {
-        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live(_) | Slot::Dormant(_)))
+        let found = self.slots.get(id);
+        found.is_some_and(|slot| matches!(&*slot, Slot::Live(_) | Slot::Dormant(_) | Slot::Retiring(_)))
     }
 
     /// Sends a message to a key's owner, waking it if it is dormant or sleeps. `Ok(None)`: there is no such key.

@@ -38,6 +38,16 @@ pub struct QuarantineRow {
     pub notice: String,
     #[prost(int64, tag = "7")]
     pub received_at: i64,
+    /// When somebody had seen to it.
+    #[prost(int64, optional, tag = "8")]
+    pub resolved_at: Option<i64>,
+    /// The account that did.
+    #[prost(string, optional, tag = "9")]
+    pub resolved_by: Option<String>,
+    /// What was done, in a person's words: `journal dump` leaves it out.
+    #[prost(string, optional, tag = "10")]
+    #[serde(skip)]
+    pub note: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]

@@ -9,6 +9,7 @@ use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
 use deeptravel_domain::order::PaymentPolicy;
 use tokio::sync::watch;
 
+use crate::attention::Attention;
 use crate::board::Board;
 use crate::catalogue::CatalogueActor;
 use crate::clock::Clock;
@@ -46,6 +47,7 @@ pub struct Services {
     /// What is sold, as of its newest durable version.
     pub catalogue: ArcSwap<Catalogue>,
     pub board: Board,
+    pub attention: Attention,
     /// Who is logged in.
     pub directory: Directory,
     pub store: Arc<dyn Store>,

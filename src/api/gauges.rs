@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use deeptravel_actors::attention::Waiting;
 use deeptravel_actors::services::Services;
+use deeptravel_domain::time::Timestamp;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
 use super::Api;
@@ -18,6 +20,7 @@ pub fn set(api: &Api) {
     set_journal(services);
     set_clock(services);
     set_owners(services);
+    set_attention(services);
     set_wechat(api.wechat.counters());
     show("wechat_certificates", "Platform certificates that verify now", api.wechat.certificates_in_use() as u64);
     show("http_in_flight", "Requests being answered", api.in_flight().load(Ordering::Relaxed) as u64);
@@ -63,6 +66,36 @@ fn set_owners(services: &Services) {
 fn set_keys(kind: &'static str, live: usize, restarts: u64) {
     gauge!("owners_live", "kind" => kind).set(figure(live as u64));
     counter!("owner_restarts_total", "kind" => kind).absolute(restarts);
+}
+
+/// What waits for a person or for WeChat. Its owners count it as it changes; nobody is asked here.
+fn set_attention(services: &Services) {
+    let now = services.clock.now();
+    let quarantine = services.attention.quarantine();
+    let refunds = services.attention.refunds();
+    let overdue = services.attention.overdue_holds(now);
+    show("payment_quarantine_open", "Notices in quarantine that nobody has seen to", quarantine.count);
+    show("payment_quarantine_oldest_seconds", "For how long the oldest of them has waited", age(quarantine, now));
+    show("refunds_outstanding", "Refunds that have not ended", refunds.outstanding.count);
+    show(
+        "refunds_outstanding_oldest_seconds",
+        "For how long the oldest of them has been due",
+        age(refunds.outstanding, now),
+    );
+    show("refunds_stuck", "Refunds that wait for a person", refunds.stuck.count);
+    show("refunds_stuck_oldest_seconds", "For how long the oldest of them has been due", age(refunds.stuck, now));
+    show(
+        "paying_holds_overdue",
+        "Holds kept past their payment's end, because its close is not confirmed",
+        overdue.count,
+    );
+    show("paying_holds_overdue_oldest_seconds", "For how long the first of them has been over", age(overdue, now));
+}
+
+/// Since the oldest began to wait, in seconds; 0 when nothing waits.
+fn age(waiting: Waiting, now: Timestamp) -> u64 {
+    let ms = waiting.oldest.map_or(0, |oldest| now.ms_since(oldest));
+    u64::try_from(ms / 1_000).unwrap_or(0)
 }
 
 /// Probes (`SIGNTEST`) have series of their own: WeChat sends them on purpose, and they must raise no alarm (R-PAY-06).

@@ -5,6 +5,7 @@
 //! also in `/openapi.json`. Absent on purpose: SQL (lists come through a port), the metrics recorder (installed by the
 //! process), CORS (the pages come from the same origin).
 
+mod admin_money;
 mod answer;
 pub mod auth;
 mod departure_view;
@@ -156,6 +157,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .configure(tickets::routes)
         .configure(refunds::routes)
         .configure(staff_login::routes)
+        .configure(admin_money::routes)
         .configure(gate::routes)
         .configure(ops::routes);
 }

@@ -165,12 +165,11 @@ fn outage(outage: Outage) -> Problem {
 async fn quarantine(api: &Api, said: Said, reason: String) -> Result<(), Problem> {
     let row = QuarantineRow {
         notice_id: storable(&said.notice),
-        version: 0,
         out_trade_no: storable(&said.out_trade_no),
         transaction_id: said.transaction_id.as_deref().map(storable),
         reason,
         notice: said.json.to_string(),
-        received_at: 0,
+        ..QuarantineRow::default()
     };
     let Reply { outcome, position } = api.engine.quarantine(row).await.map_err(outage)?;
     api.engine.durable(position).await.map_err(outage)?;

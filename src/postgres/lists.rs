@@ -1,15 +1,16 @@
-//! Lists that travellers page through. They wait for nobody and starve nobody: a lane of their own, the newest page
+//! Lists that people page through. They wait for nobody and starve nobody: a lane of their own, the newest page
 //! first, and a cursor that stays right while rows are added.
 
 use async_trait::async_trait;
 use deeptravel_actors::ports::{self, ListCursor, StoreError, TicketPage};
+use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::ids::{OrderId, TicketId, TravellerId};
 use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::order::rows::{OrderRows, RefundRow};
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 
-use super::store::load::{order_summaries, refunds, snapshot, texts};
+use super::store::load::{notices, order_summaries, refunds, snapshot, texts};
 use super::store::table::sql;
 use super::{Database, Lane, Session};
 
@@ -97,6 +98,36 @@ impl ports::Lists for Lists {
         let job = move |session: Session| async move {
             let parameters = [&traveller as _, &at as _, &id as _, &limit as _];
             refunds(&*session, sql!("list/refunds_of_traveller.sql"), &parameters).await
+        };
+        Ok(self.database.run(Lane::Lists, job).await?)
+    }
+
+    async fn refunds(
+        &self,
+        states: Option<Vec<&'static str>>,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<RefundRow>, StoreError> {
+        let (at, id) = place(before);
+        let limit = i64::from(limit);
+        let job = move |session: Session| async move {
+            let parameters = [&states as _, &at as _, &id as _, &limit as _];
+            refunds(&*session, sql!("list/refunds.sql"), &parameters).await
+        };
+        Ok(self.database.run(Lane::Lists, job).await?)
+    }
+
+    async fn quarantine(
+        &self,
+        resolved: Option<bool>,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<QuarantineRow>, StoreError> {
+        let (at, id) = place(before);
+        let limit = i64::from(limit);
+        let job = move |session: Session| async move {
+            let parameters = [&resolved as _, &at as _, &id as _, &limit as _];
+            notices(&*session, sql!("list/quarantine.sql"), &parameters).await
         };
         Ok(self.database.run(Lane::Lists, job).await?)
     }

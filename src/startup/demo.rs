@@ -15,7 +15,7 @@ use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Runn
 use deeptravel_wechat::{Client, Config as WechatConfig};
 
 use super::secrets::{DemoSecrets, demo_key};
-use super::serve::{Keys, Listening, code_keys, wechat_client};
+use super::serve::{Keys, Listening, code_keys, notify_base, wechat_client};
 use super::{Core, create_private};
 use crate::config::Config;
 use crate::gateway::WechatGateway;
@@ -39,8 +39,10 @@ struct DemoAccount {
     merchant: Option<&'static str>,
 }
 
-const ACCOUNTS: [DemoAccount; 3] = [
+const ACCOUNTS: [DemoAccount; 5] = [
     DemoAccount { username: "admin", password: "demo-admin", role: Role::Admin, merchant: None },
+    DemoAccount { username: "finance", password: "demo-finance", role: Role::Finance, merchant: None },
+    DemoAccount { username: "auditor", password: "demo-auditor", role: Role::Auditor, merchant: None },
     DemoAccount { username: "gate", password: "demo-gate", role: Role::Operator, merchant: None },
     DemoAccount { username: "museum", password: "demo-museum", role: Role::Operator, merchant: Some("museum") },
 ];
@@ -106,8 +108,9 @@ fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client
     if !config.wechat.base_url.is_empty() {
         return Ok((wechat_client(config)?, None));
     }
-    let listen = config.server.listen;
-    let port = listen.port().checked_add(1).context("server.listen: the simulator needs the port after it")?;
+    let notify_base = notify_base(config);
+    let port =
+        config.server.listen.port().checked_add(1).context("server.listen: the simulator needs the port after it")?;
     let simulator = simulator::start(SimulatorConfig {
         listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
         merchant: Merchant {
@@ -135,8 +138,8 @@ fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client
         public_key_id: simulator.public_key_id.clone(),
         public_key_pem: simulator.public_key_pem.clone(),
         certificates: config.wechat.certificates,
-        notify_url: format!("http://{listen}/payments/wechat/notify"),
-        refund_notify_url: format!("http://{listen}/payments/wechat/refund-notify"),
+        notify_url: format!("{notify_base}/payments/wechat/notify"),
+        refund_notify_url: format!("{notify_base}/payments/wechat/refund-notify"),
     })
     .map_err(|error| anyhow::anyhow!("demo WeChat: {}: {}", error.field, error.problem))?;
     Ok((client, Some(simulator)))
@@ -207,7 +210,8 @@ fn greeting(config: &Config, simulator: Option<&Running>) -> String {
     format!(
         "api documentation: {base}/docs/\n\
          wechat simulator: {simulator}/_sim/\n\
-         accounts: admin/demo-admin, gate/demo-gate, museum/demo-museum; traveller login code demo-NAME\n\
+         accounts: admin/demo-admin, finance/demo-finance, auditor/demo-auditor, gate/demo-gate, museum/demo-museum; \
+         traveller login code demo-NAME\n\
          data: {}",
         config.data_dir.display()
     )

@@ -1,6 +1,6 @@
 //! The process with listeners: HTTP in front of a core, until a signal or a fatal fault.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use actix_rt::task::JoinHandle;
@@ -66,10 +66,7 @@ pub fn code_keys(config: &Config) -> anyhow::Result<Vec<CodeKey>> {
 /// The client from configuration; errors name the key.
 pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
     let wechat = &config.wechat;
-    let notify_base = match wechat.notify_base_url.as_str() {
-        "" => format!("http://{}", config.server.listen),
-        set => set.trim_end_matches('/').to_owned(),
-    };
+    let notify_base = notify_base(config);
     let failover_base_url = match wechat.failover_base_url.as_str() {
         "" => official_failover(&wechat.base_url).map(str::to_owned),
         "off" => None,
@@ -95,6 +92,20 @@ pub fn wechat_client(config: &Config) -> anyhow::Result<Client> {
         refund_notify_url: format!("{notify_base}/payments/wechat/refund-notify"),
     })
     .map_err(|error| anyhow::anyhow!("wechat.{}: {}", key_of(error.field), error.problem))
+}
+
+/// Where the provider calls back: as configured, otherwise this server's own address, for a provider on this machine. Who
+/// listens on every address is reached on loopback.
+pub fn notify_base(config: &Config) -> String {
+    let set = config.wechat.notify_base_url.trim_end_matches('/');
+    if !set.is_empty() {
+        return set.to_owned();
+    }
+    let mut listen = config.server.listen;
+    if listen.ip().is_unspecified() {
+        listen.set_ip(if listen.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    format!("http://{listen}")
 }
 
 /// The key of the configuration behind a field of the client's.
@@ -274,6 +285,23 @@ mod tests {
         assert!(error.to_string().contains("wechat.public_key_file"), "{error}");
         let error = client("certificates = \"sometimes\"").map(drop).unwrap_err();
         assert!(format!("{error:#}").contains("certificates"), "{error:#}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_provider_on_this_machine_calls_back_to_an_address_that_it_can_reach() -> anyhow::Result<()> {
+        let mut config = Config::load(&ConfigArgs::default(), true)?;
+        for (listen, base) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+            ("[::]:8080", "http://[::1]:8080"),
+            ("192.0.2.1:8080", "http://192.0.2.1:8080"),
+        ] {
+            config.server.listen = listen.parse()?;
+            assert_eq!(notify_base(&config), base);
+        }
+        config.wechat.notify_base_url = "https://shop.example/".to_owned();
+        assert_eq!(notify_base(&config), "https://shop.example");
         Ok(())
     }
 

@@ -102,7 +102,13 @@ impl Client {
     }
 
     pub async fn administrator(&self) -> Person {
-        let login = self.post("/admin/login", &json!({ "username": "admin", "password": "demo-admin" })).await.ok();
+        self.staff("admin").await
+    }
+
+    /// Somebody at a desk.
+    pub async fn staff(&self, username: &str) -> Person {
+        let body = json!({ "username": username, "password": format!("demo-{username}") });
+        let login = self.post("/admin/login", &body).await.ok();
         self.person(&login["token"])
     }
 

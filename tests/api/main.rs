@@ -18,6 +18,7 @@ mod stories {
     mod gate;
     mod late_money;
     mod login;
+    mod money_desk;
     mod operations;
     mod orders;
     mod paying;

@@ -16,8 +16,8 @@ const TIMETABLE: &str = "timetable";
 pub const BLACKOUT_IN_DAYS: i64 = 9;
 
 /// Runs the server until standard input ends, which is when the tests' process has ended, however it ended. Then it
-/// stops the server, waits, and removes the directory; told to keep it, it does not. The shell says who the server is and gives standard output away, so that the server's end
-/// can be seen.
+/// stops the server, waits, and removes the directory, unless it was told to keep it. The shell says who the server is
+/// and gives standard output away, so that the server's end can be seen.
 const KEEPER: &str = r#"
 trap "" INT
 directory="$1"; shift

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -11,6 +11,9 @@ use crate::shop::{Answered, Gate, Shop, Unanswered};
 
 /// The longest pause of a buyer who waits for the payment to arrive.
 const LOOKS_AGAIN_MAX: Duration = Duration::from_millis(200);
+
+/// Money that was taken makes tickets within this time, on a machine that does other things, too.
+const PAID_WITHIN: Duration = Duration::from_mins(1);
 
 /// How often a purchase is tried when connections break.
 const TRIES: usize = 3;
@@ -78,8 +81,9 @@ impl Purchase {
         if shop.pay(&number).await.is_ok() {
             self.paid = true;
         }
-        let mut pause = Duration::from_millis(5);
+        let (since, mut pause) = (Instant::now(), Duration::from_millis(5));
         while !self.seen_paid {
+            assert!(!self.paid || since.elapsed() < PAID_WITHIN, "paid, and no ticket: {self:?}");
             let (_, order) = shop.order_of(token, &id).await?;
             self.note_paid(&order);
             tokio::time::sleep(pause).await;
@@ -141,7 +145,9 @@ impl Purchase {
         self.note_order(&order);
         let id = self.order.clone().unwrap();
         if before.paid {
+            let since = Instant::now();
             while !self.seen_paid {
+                assert!(since.elapsed() < PAID_WITHIN, "paid, and no ticket: {self:?}");
                 let (_, order) = patiently(|| shop.order_of(token, &id)).await;
                 assert_ne!(order["status"], "cancelled", "money was taken");
                 self.note_paid(&order);

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
+
+/// The postmaster is gone at once; its other processes look every now and then.
+const KILLED_WITHIN: Duration = Duration::from_secs(30);
 
 pub struct Postgres {
     cluster: Arc<Cluster>,
@@ -59,7 +62,11 @@ impl Postgres {
     /// `kill -9` of the postmaster; its other processes go with it.
     pub async fn kill(&self) -> anyhow::Result<()> {
         kill_process(self.postmaster()?, Signal::KILL)?;
+        let since = Instant::now();
         while self.cluster.pid().is_some() {
+            if since.elapsed() > KILLED_WITHIN {
+                bail!("Postgres survives");
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(())

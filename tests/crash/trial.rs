@@ -17,14 +17,18 @@ use crate::stories::kill::buyers;
 const BUYERS: usize = 8;
 /// Within this the server knows that its database is away: it looks every second, for two seconds at most.
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
-/// What is known to be away is refused from memory. Generous, because the machine does other things, too.
-const REFUSED_WITHIN: Duration = Duration::from_millis(500);
+/// What is known to be away is refused from memory, and not after the two seconds that a statement may take. Generous,
+/// because the machine does other things, too.
+const REFUSED_WITHIN: Duration = Duration::from_millis(1_500);
 /// At least; a long run has more to catch up with, and has to be made up for in less than it took.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_mins(1);
+/// A journal of a few hundred orders fills within this.
+const FULL_WITHIN: Duration = Duration::from_mins(2);
 
 pub struct Trial {
-    pub world: World,
+    /// Ends before its directory is removed.
     pub server: Server,
+    pub world: World,
     pub shop: Shop,
     pub departures: Arc<Vec<(String, String)>>,
     pub tokens: Vec<String>,
@@ -120,6 +124,28 @@ impl Trial {
             assert!(since.elapsed() < within, "it catches up: {ready:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Waits until new orders are taken again.
+    pub async fn sales_open(&self) {
+        let since = Instant::now();
+        while self.shop.readiness().await.is_none_or(|ready| ready["sales"] != "open") {
+            assert!(since.elapsed() < CAUGHT_UP_WITHIN, "sales open again");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sells until the journal has no space for new orders; how many rounds that took.
+    pub async fn sell_out_of_space(&self) -> anyhow::Result<usize> {
+        let since = Instant::now();
+        for round in 0.. {
+            if self.shop.readiness().await.is_some_and(|ready| ready["sales"] != "open") {
+                return Ok(round);
+            }
+            assert!(since.elapsed() < FULL_WITHIN, "the journal fills");
+            self.buy(round, Duration::from_millis(500)).await?;
+        }
+        unreachable!("the rounds do not end")
     }
 
     /// Postgres has followed, and its rows are those that were answered.

@@ -252,9 +252,9 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
 }
 
 #[test]
-fn the_newest_version_of_the_quarantine_is_known() {
+fn the_quarantine_is_read_with_what_is_open_first_and_its_newest_version() {
     let stand = Stand::new();
-    assert_eq!(stand.runtime.block_on(stand.store.quarantine_version()).unwrap(), 0);
+    assert_eq!(stand.runtime.block_on(stand.store.quarantine(10)).unwrap(), (vec![], 0));
     let notice = |number: u64| QuarantineRow {
         notice_id: format!("EV-{number}"),
         version: number,
@@ -262,10 +262,17 @@ fn the_newest_version_of_the_quarantine_is_known() {
         transaction_id: None,
         reason: "unknown_order".to_owned(),
         notice: "{\"amount\": {\"total\": 1}}".to_owned(),
-        received_at: NOW.as_ms(),
+        received_at: NOW.as_ms() + number as i64,
+        resolved_at: (number == 3).then_some(NOW.as_ms()),
+        resolved_by: (number == 3).then(|| "finance".to_owned()),
+        note: (number == 3).then(|| "given back by hand".to_owned()),
     };
     stand.project(&Rows { quarantine: (1..=3).map(notice).collect(), ..Rows::default() }).unwrap();
-    assert_eq!(stand.runtime.block_on(stand.store.quarantine_version()).unwrap(), 3);
+    let read = |limit| stand.runtime.block_on(stand.store.quarantine(limit)).unwrap();
+    assert_eq!(read(10), (vec![notice(2), notice(1), notice(3)], 3));
+    assert_eq!(read(1), (vec![notice(2)], 3), "the version also counts what is not loaded");
+    let one = |id: &str| stand.runtime.block_on(stand.store.quarantined_notice(id.to_owned())).unwrap();
+    assert_eq!((one("EV-3"), one("EV-4")), (Some(notice(3)), None));
 }
 
 #[test]

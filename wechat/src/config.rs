@@ -179,7 +179,8 @@ fn text(
 /// Scheme, host and port only: the signature covers the path as sent, so a prefix would have to be part of it.
 fn origin(field: &'static str, value: &str) -> Result<Url, ConfigError> {
     let url = Url::parse(value).map_err(|error| ConfigError::new(field, error))?;
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+    let login = !url.username().is_empty() || url.password().is_some();
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || login {
         return Err(ConfigError::new(field, "must be a scheme, host and port and nothing else"));
     }
     match url.scheme() {
@@ -247,10 +248,11 @@ mod tests {
     #[test]
     fn each_bad_field_is_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 22] = [
+        let cases: [(&str, Spoil); 23] = [
             ("base_url", |c| c.base_url = "api.mch.weixin.qq.com".into()),
             ("base_url", |c| c.base_url = "http://pay.example.com".into()),
             ("base_url", |c| c.base_url = "https://pay.example.com/proxy".into()),
+            ("base_url", |c| c.base_url = "https://:secret@pay.example.com".into()),
             ("failover_base_url", |c| c.failover_base_url = Some("https://api2.mch.weixin.qq.com".into())),
             ("failover_base_url", |c| c.failover_base_url = Some(String::new())),
             ("api_base_url", |c| c.api_base_url = String::new()),

@@ -51,11 +51,14 @@ async fn misbehave(world: &World) {
 
 /// Creates with the same bytes until it is answered, then asks until it is paid.
 async fn buy(world: &World, number: &str) {
-    let body = world.body(number);
-    while world.client.create_jsapi(&body).await.is_err_and(|error| !is_used(&error)) {}
-    while world.client.query(number).await.map(|seen| seen.trade_state) != Ok(TradeState::Success) {
-        tokio::task::yield_now().await;
-    }
+    let bought = async {
+        let body = world.body(number);
+        while world.client.create_jsapi(&body).await.is_err_and(|error| !is_used(&error)) {}
+        while world.client.query(number).await.map(|seen| seen.trade_state) != Ok(TradeState::Success) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(common::DEADLINE, bought).await.unwrap_or_else(|_| panic!("{number} is not paid"));
 }
 
 /// Paid before a replay of the create was answered.

@@ -22,10 +22,11 @@ use tokio::sync::oneshot;
 
 pub use messages::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View};
 pub use report::register;
+pub use rest::WARM_SECONDS;
 
 use crate::desk::{InFlight, Settled};
 use crate::journal::{Admission, KeyText};
-use crate::log::KeyLog;
+use crate::log::{KeyLog, PUT_OFF_MS};
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::StoreError;
 use crate::registry::{Keys, Look, Owner, Sleep, Vitals};
@@ -35,8 +36,6 @@ use crate::timer::Timer;
 
 /// Pause before the desk is told again of what it could not be told.
 const TELL_AGAIN: Duration = Duration::from_millis(500);
-/// What cannot be written now, for want of space, is tried again after this long.
-const PUT_OFF_MS: i64 = 1_000;
 
 /// See the module's documentation.
 pub struct OrderActor {
@@ -175,6 +174,9 @@ impl Actor for OrderActor {
     type Context = Context<OrderActor>;
 
     fn started(&mut self, ctx: &mut Context<OrderActor>) {
+        if !self.order.refunds().is_empty() {
+            self.services.attention.set_refunds(&self.order);
+        }
         self.go_on(ctx);
     }
 }
@@ -202,7 +204,7 @@ impl OrderActor {
         if let Some(admission) = admission.filter(|_| !rows.is_empty()) {
             self.append(admission, &rows.into(), ctx)?;
         }
-        report::report(&self.order, &events);
+        report::report(&self.services.attention, &self.order, &events);
         self.answer_failed_step(&events);
         self.go_on(ctx);
         Ok(Reply::ok(events, self.log.last()))
@@ -219,7 +221,7 @@ impl OrderActor {
         Ok(())
     }
 
-    /// After every change: answers those whose wait is over, starts the next step, arms the timer.
+    /// After every change: answers those whose wait is over, arms the timer, starts the next step.
     fn go_on(&mut self, ctx: &mut Context<OrderActor>) {
         self.answer_waiting();
         self.tell_desk(ctx);
@@ -227,10 +229,11 @@ impl OrderActor {
             self.services.orders.retire(&self.order.id());
             return;
         }
-        self.start_step(ctx);
         let now = self.services.clock.now();
         let deadline = self.order.next_deadline().into_iter().chain(self.rests_at(now)).min();
         self.timer.arm(ctx, now, deadline, OrderActor::wake);
+        // Last: a step that ends at once may have been put off, and arms the timer for that.
+        self.start_step(ctx);
     }
 
     /// What is to happen cannot be written now: whoever waits is told, and the order tries again by itself.

@@ -1,6 +1,8 @@
 //! What people are told of an order's money: counted, and logged once where somebody may have to act (R-PAY-04).
 
-use deeptravel_domain::order::{Event, Order, RefundState};
+use deeptravel_domain::order::{CancelReason, Event, Order, RefundState};
+
+use crate::attention::Attention;
 
 /// Counted when the seats of a traveller who had paid in time went to somebody else. Stays 0.
 const RESOLD: &str = "seats_resold_while_payable";
@@ -11,8 +13,11 @@ pub fn register() {
 }
 
 /// After `events` have happened to `order`.
-pub(super) fn report(order: &Order, events: &[Event]) {
+pub(super) fn report(attention: &Attention, order: &Order, events: &[Event]) {
     let id = order.id();
+    if events.iter().any(|event| matches!(event, Event::RefundDue { .. } | Event::RefundMoved { .. })) {
+        attention.set_refunds(order);
+    }
     for event in events {
         match event {
             Event::LateMoney { number, capture, .. } => {
@@ -28,6 +33,9 @@ pub(super) fn report(order: &Order, events: &[Event]) {
             Event::EqualSought { resold: true } => {
                 metrics::counter!(RESOLD).increment(1);
                 tracing::error!(order.id = %id, "Seats of order {id} were sold again although it had been paid in time");
+            }
+            Event::Cancelled { why: CancelReason::SeatsLost, .. } => {
+                tracing::error!(order.id = %id, "Order {id} is cancelled: a departure no longer had its seats");
             }
             Event::Revived { number, .. } => {
                 metrics::counter!("orders_revived_total").increment(1);

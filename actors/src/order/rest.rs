@@ -23,8 +23,8 @@ use crate::services::Services;
 const RESTS_AFTER_MS: i64 = if cfg!(test) { 5 } else { 200 };
 /// A settled order that nobody has asked for since is not kept in memory for nothing.
 const IDLE_SECONDS: i64 = 10 * 60;
-/// An order with a ticket for a departure within this time stays in memory (rule 6).
-const WARM_SECONDS: i64 = 24 * 60 * 60;
+/// An order with a ticket for a departure within this time is loaded at the start and stays in memory (rules 6 and 14).
+pub const WARM_SECONDS: i64 = 24 * 60 * 60;
 
 /// What an order's owner knows besides the order, and what can be read without unpacking that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -52,9 +52,30 @@ impl<I> Deadlines<I> {
         if *first.key() <= now { first.remove() } else { Vec::new() }
     }
 
+    /// As [`Deadlines::take_due`]; what is not looked at is due again.
+    fn due(&self, now: Timestamp) -> Due<'_, I> {
+        Due { deadlines: self, now, ids: self.take_due(now) }
+    }
+
     /// Nothing between taking the lock and giving it back can panic half-way.
     fn buckets(&self) -> MutexGuard<'_, BTreeMap<Timestamp, Vec<I>>> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keys that are being looked at, one after the other. If one of them breaks that off, the others are not forgotten:
+/// nobody else would ever wake them.
+struct Due<'a, I> {
+    deadlines: &'a Deadlines<I>,
+    now: Timestamp,
+    ids: Vec<I>,
+}
+
+impl<I> Drop for Due<'_, I> {
+    fn drop(&mut self) {
+        for id in self.ids.drain(..) {
+            self.deadlines.note(self.now, id);
+        }
     }
 }
 
@@ -173,15 +194,15 @@ async fn tend<A: Owner>(services: Weak<Services>, place: usize) {
         let keys = A::keys(&services);
         let now = services.clock.now();
         loop {
-            let due = keys.deadlines[place].take_due(now);
-            if due.is_empty() {
+            let mut due = keys.deadlines[place].due(now);
+            if due.ids.is_empty() {
                 break;
             }
-            for some in due.chunks(LOOKS_A_TURN) {
-                for id in some {
-                    keys.look(&services, id, now);
+            while let Some(id) = due.ids.pop() {
+                keys.look(&services, &id, now);
+                if due.ids.len().is_multiple_of(LOOKS_A_TURN) {
+                    tokio::task::yield_now().await;
                 }
-                tokio::task::yield_now().await;
             }
         }
     }
@@ -202,5 +223,24 @@ mod tests {
         assert_eq!(due(1_250), [1_000, 1_249]);
         assert_eq!(due(1_250), [0; 0]);
         assert_eq!(due(9_000), [1_250]);
+    }
+
+    #[test]
+    fn whoever_breaks_while_it_is_looked_at_takes_no_other_with_it() {
+        let deadlines = Deadlines::default();
+        for id in ["one", "breaks", "another"] {
+            deadlines.note(Timestamp::from_ms(1_000), id);
+        }
+        let looking = std::thread::scope(|scope| {
+            let look = || {
+                let mut due = deadlines.due(Timestamp::from_ms(1_250));
+                while let Some(id) = due.ids.pop() {
+                    assert_ne!(id, "breaks");
+                }
+            };
+            scope.spawn(look).join()
+        });
+        assert!(looking.is_err());
+        assert_eq!(deadlines.take_due(Timestamp::from_ms(1_500)), ["one"]);
     }
 }

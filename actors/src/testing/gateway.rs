@@ -38,10 +38,18 @@ pub enum Call {
     QueryRefund,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct MemoryGateway {
     state: Mutex<State>,
     changed: tokio::sync::Notify,
+    /// Runs once, in the middle of an order's turn.
+    at_refund_body: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl std::fmt::Debug for MemoryGateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryGateway").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +75,11 @@ impl MemoryGateway {
     pub fn set(&self, line: Line) {
         self.state().line = line;
         self.changed.notify_waiters();
+    }
+
+    /// What happens while the body of the next refund is made.
+    pub fn at_refund_body(&self, happens: impl FnOnce() + Send + 'static) {
+        *self.at_refund_body.lock().unwrap() = Some(Box::new(happens));
     }
 
     /// While the line is slow nothing is answered.
@@ -191,6 +204,9 @@ impl PaymentGateway for MemoryGateway {
     }
 
     fn refund_body(&self, terms: &RefundTerms) -> Vec<u8> {
+        if let Some(happens) = self.at_refund_body.lock().unwrap().take() {
+            happens();
+        }
         let RefundTerms { number, payment, amount, .. } = terms;
         format!("{number} {payment} {}", amount.minor).into_bytes()
     }

@@ -290,8 +290,17 @@ impl Store for MemoryStore {
         Ok((rows, accounts.chain(sessions).chain(validators).max().unwrap_or(0)))
     }
 
-    async fn quarantine_version(&self) -> Result<u64, StoreError> {
-        Ok(self.readable()?.tables.quarantine.values().map(|row| row.version).max().unwrap_or(0))
+    async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantineRow>, u64), StoreError> {
+        let state = self.readable()?;
+        let mut notices: Vec<QuarantineRow> = state.tables.quarantine.values().cloned().collect();
+        notices.sort_by_key(|row| (row.resolved_at.is_some(), std::cmp::Reverse(row.received_at)));
+        let version = notices.iter().map(|row| row.version).max().unwrap_or(0);
+        notices.truncate(limit as usize);
+        Ok((notices, version))
+    }
+
+    async fn quarantined_notice(&self, id: String) -> Result<Option<QuarantineRow>, StoreError> {
+        Ok(self.readable()?.tables.quarantine.get(&id).cloned())
     }
 
     async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), StoreError> {

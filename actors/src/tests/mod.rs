@@ -1,5 +1,6 @@
 //! The engine as stories.
 
+mod attention;
 mod breaking;
 mod late;
 mod paying;

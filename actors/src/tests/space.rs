@@ -13,6 +13,10 @@ const KEEP_ALL: Retention = Retention { bytes_max: u64::MAX, since_ms: 0 };
 
 /// A world whose journal holds a few hundred orders.
 async fn cramped(postgres: Postgres) -> (World, Running) {
+    cramped_with(900, postgres).await
+}
+
+async fn cramped_with(seats: u16, postgres: Postgres) -> (World, Running) {
     let small = JournalOptions {
         segment_bytes: 16 * 1024,
         max_bytes: 256 * 1024,
@@ -21,7 +25,7 @@ async fn cramped(postgres: Postgres) -> (World, Running) {
     };
     let mut world = World::default();
     world.journal_options = small;
-    let running = world.open_sale(900).await;
+    let running = world.open_sale(seats).await;
     running.drained().await;
     world.store.set(postgres);
     (world, running)
@@ -190,6 +194,35 @@ async fn rule_11_money_that_was_being_settled_when_the_space_ran_out_is_settled_
     eventually_so("the money is in the ledger", || async {
         let order = running.order(order.id()).await;
         order.status() == OrderStatus::Paid && order.ledger().len() == 1
+    })
+    .await;
+    assert_nobody_died(&running);
+}
+
+#[actix::test]
+async fn r9_a_refund_that_was_being_begun_when_the_space_ran_out_is_begun_afterwards() {
+    let (world, running) = cramped_with(2, Postgres::Up).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 2)).await;
+    let number = running.open_payment(order.id()).await;
+    running.shown(running.engine.cancel(order.id())).await.unwrap().unwrap();
+    let fact = world.gateway.pay_after_all(number).unwrap();
+    running.buy_and_pay(&world, wish(traveller(2), "key", &coach(), 2)).await;
+    let (journal, (sender, taken)) = (running.journal.clone(), std::sync::mpsc::channel());
+    world.gateway.at_refund_body(move || sender.send(take_all_room(&journal)).unwrap());
+
+    running.shown(running.engine.learn(fact)).await.unwrap().unwrap();
+    let mut room = None;
+    eventually("the refund was being begun", || {
+        room = taken.try_recv().ok();
+        room.is_some()
+    })
+    .await;
+    assert_eq!(world.gateway.refunds(), []);
+
+    drop(room);
+    eventually("the refund is accepted", || {
+        world.clock.pass(1);
+        world.gateway.refunds().len() == 1
     })
     .await;
     assert_nobody_died(&running);

@@ -51,6 +51,14 @@ pub struct HoldAnswer {
     pub result: Result<Vec<Box<str>>, StepFailure>,
 }
 
+impl HoldAnswer {
+    /// The departure does not release the hold, because its seats are sold.
+    pub(super) fn found_confirmed(&self) -> bool {
+        let sold = matches!(self.result, Err(StepFailure::Refused(Rejection::HoldAlreadyConfirmed)));
+        self.step == HoldStep::Release && sold
+    }
+}
+
 /// Everything an order can be told. Answers to steps that are no longer wanted change nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
@@ -182,6 +190,8 @@ pub enum Event {
     },
     /// Memory.
     HoldReleased,
+    /// Memory: the hold that was to be released had been confirmed before a crash. Its seats are freed instead.
+    HoldFoundConfirmed,
     /// Memory: money is there (or none is needed) and the seats are being confirmed.
     SettlingBegun {
         capture: Option<(OutTradeNo, Capture)>,
@@ -381,8 +391,14 @@ impl Order {
                     CloseStep::Close => Effect::ClosePayment { number },
                 })
             }
-            Stage::Releasing { next, confirmed, .. } | Stage::GivingBack { next, confirmed, .. } => {
-                if next < confirmed { self.free(*next) } else { Some(self.release(*next)) }
+            Stage::Releasing { next, confirmed, .. } if next < confirmed => {
+                Some(self.free(*next, self.items.get(*next)?.seats.clone()))
+            }
+            Stage::Releasing { next, .. } => Some(self.release(*next)),
+            Stage::GivingBack { found, confirmed } => {
+                let seats = found.last()?;
+                let item = found.len() - 1;
+                Some(if item < *confirmed { self.free(item, seats.clone()) } else { self.release(item) })
             }
             Stage::Settling { next, .. } | Stage::Reviving { next, .. } => {
                 Some(Effect::ConfirmHold { item: *next, hold: self.hold(*next), epoch: self.seat_epoch })
@@ -411,11 +427,7 @@ impl Order {
         Effect::ReleaseHold { item, hold: self.hold(item), epoch: self.seat_epoch }
     }
 
-    fn free(&self, item: usize) -> Option<Effect> {
-        let seats = match &self.stage {
-            Stage::GivingBack { found, .. } => found.get(item)?.clone(),
-            _ => self.items.get(item)?.seats.clone(),
-        };
-        Some(Effect::FreeSeats { item, hold: self.hold(item), epoch: self.seat_epoch, seats })
+    fn free(&self, item: usize, seats: Seats) -> Effect {
+        Effect::FreeSeats { item, hold: self.hold(item), epoch: self.seat_epoch, seats }
     }
 }

@@ -122,6 +122,7 @@ impl Order {
             },
             (Stage::Releasing { next, .. }, HoldStep::Release | HoldStep::Free) if *next == answer.item => {
                 match &answer.result {
+                    _ if answer.found_confirmed() => vec![Event::HoldFoundConfirmed],
                     // A refusal says that there is nothing to give back.
                     Ok(_) | Err(StepFailure::Refused(_)) => self.released(*next, now),
                     Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
@@ -140,7 +141,7 @@ impl Order {
             (Stage::Reviving { next, .. }, HoldStep::Confirm) if *next == answer.item => {
                 self.seek_answered(answer, now)
             }
-            (Stage::GivingBack { next, .. }, HoldStep::Release | HoldStep::Free) if *next == answer.item => {
+            (Stage::GivingBack { found, .. }, HoldStep::Release | HoldStep::Free) if found.len() == answer.item + 1 => {
                 self.seek_answered(answer, now)
             }
             // An answer to a step that is no longer wanted.

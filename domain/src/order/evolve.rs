@@ -22,6 +22,7 @@ impl Order {
             Event::Placed => self.advance_to(Stage::Open),
             Event::HoldPaying => self.hold_paying(),
             Event::HoldReleased => self.hold_released(),
+            Event::HoldFoundConfirmed => self.hold_found_confirmed(),
             Event::HoldConfirmed => self.hold_confirmed(),
 
             // A payment and its end.
@@ -141,7 +142,17 @@ impl Order {
 
     fn hold_released(&mut self) {
         match &mut self.stage {
-            Stage::Releasing { next, .. } | Stage::GivingBack { next, .. } => *next += 1,
+            Stage::Releasing { next, .. } => *next += 1,
+            Stage::GivingBack { found, .. } => drop(found.pop()),
+            _ => return,
+        }
+        self.start_afresh();
+    }
+
+    fn hold_found_confirmed(&mut self) {
+        match &mut self.stage {
+            Stage::Releasing { next, confirmed, .. } => *confirmed = *next + 1,
+            Stage::GivingBack { found, confirmed } => *confirmed = found.len(),
             _ => return,
         }
         self.start_afresh();
@@ -227,7 +238,7 @@ impl Order {
     fn giving_back_begun(&mut self, confirmed: usize) {
         if let Stage::Seeking { found, .. } | Stage::Reviving { found, .. } = &mut self.stage {
             let found = std::mem::take(found);
-            self.advance_to(Stage::GivingBack { next: 0, found, confirmed });
+            self.advance_to(Stage::GivingBack { found, confirmed });
         }
     }
 

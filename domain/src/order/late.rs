@@ -50,11 +50,11 @@ impl Order {
         self.items.iter().all(|item| now < item.departs_at)
     }
 
-    /// The traveller paid before WeChat had said that nobody can any more. Never, while the rules hold: it is what the
-    /// metric `seats_resold_while_payable` is about. WeChat tells the second only.
+    /// The traveller paid before WeChat had said that nobody can any more, or without its ever saying so. Seats that are
+    /// gone then were resold while payable: never, while the rules hold. WeChat tells the second only.
     pub(super) fn was_payable(&self, number: OutTradeNo, paid_at: Option<Timestamp>) -> bool {
         let ended_at = self.payment(number).and_then(|payment| payment.ended_at);
-        matches!((paid_at, ended_at), (Some(paid_at), Some(ended_at)) if paid_at.plus_seconds(1) < ended_at)
+        paid_at.is_some_and(|paid_at| ended_at.is_none_or(|ended_at| paid_at.plus_seconds(1) < ended_at))
     }
 
     /// Payments that came late and have neither seats nor a refund.
@@ -91,18 +91,22 @@ impl Order {
             }
             (Stage::Reviving { number, found, next }, HoldStep::Confirm, Ok(_)) => {
                 let mut events = vec![Event::HoldConfirmed];
-                if self.is_last(*next) {
+                if self.is_last(*next) && self.leaves_after(now) {
                     events.extend(self.revive(*number, found, now));
+                } else if self.is_last(*next) {
+                    // A departure has left without the traveller while nobody could go on here.
+                    events.push(Event::GivingBackBegun { confirmed: found.len() });
                 }
                 events
             }
             (Stage::Reviving { found, next, .. }, HoldStep::Confirm, Err(StepFailure::Refused(_))) => {
                 self.give_back(found, *next, now)
             }
+            (Stage::GivingBack { .. }, _, _) if answer.found_confirmed() => vec![Event::HoldFoundConfirmed],
             // A refusal says that there is nothing to give back.
-            (Stage::GivingBack { next, found, .. }, HoldStep::Release | HoldStep::Free, _) => {
+            (Stage::GivingBack { found, .. }, HoldStep::Release | HoldStep::Free, _) => {
                 let mut events = vec![Event::HoldReleased];
-                if next + 1 == found.len() {
+                if found.len() == 1 {
                     events.extend(self.return_all(now));
                 }
                 events

@@ -13,7 +13,7 @@
 //! after [`CALL_TIMEOUT_SECONDS_MAX`]; a departure gets an order's messages in the order in which they were sent, also
 //! those sent before and after the order's actor was rebuilt.
 //!
-//! The parts: [`command`] what can be told and what then happened; `decide` the checks; `late` money that comes after
+//! The parts: `command` what can be told and what then happened; `decide` the checks; `late` money that comes after
 //! the end; `refund` money that goes back; `redeem` scans; `evolve` the only mutation; [`rows`] how it is stored.
 //!
 //! Absent on purpose: refunds that a traveller asks for, changes, packages, promotions.
@@ -147,8 +147,9 @@ pub(crate) enum Stage {
     /// Late money has found seats for all items: departures confirm them.
     Reviving { number: OutTradeNo, found: Vec<Seats>, next: usize },
     /// Late money has not found seats for all items: what was found is given back, of which the first
-    /// `confirmed` items are sold already.
-    GivingBack { next: usize, found: Vec<Seats>, confirmed: usize },
+    /// `confirmed` items are sold already. The last item goes first: whoever seeks again after a crash then finds all
+    /// that is left.
+    GivingBack { found: Vec<Seats>, confirmed: usize },
     /// Paid, completed or cancelled, and money is on its way back.
     Refunding { number: OutRefundNo, step: RefundStep },
     /// Paid, completed or cancelled.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use deadpool_postgres::{GenericClient, Transaction};
 use deeptravel_actors::ports::{StoredDeparture, Warm};
+use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::catalogue::rows::{
     HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, Row as CatalogueRow, ScheduleRow, VehicleRow,
 };
@@ -121,6 +122,15 @@ pub(in crate::postgres) async fn refunds(
     rows(client, sql, parameters).await
 }
 
+/// The notices that a list's statement answers.
+pub(in crate::postgres) async fn notices(
+    client: &impl GenericClient,
+    sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<QuarantineRow>, StoreError> {
+    rows(client, sql, parameters).await
+}
+
 /// Orders to which the rows of further tables are added.
 struct Orders {
     found: Vec<OrderRows>,
@@ -232,7 +242,24 @@ pub(super) async fn identities(
     Ok((IdentityRows { accounts, sessions, validators }, newest))
 }
 
-pub(super) async fn quarantine_version(client: &impl GenericClient) -> Result<u64, StoreError> {
+/// With the newest version of any notice, also of those that are not loaded.
+pub(super) async fn quarantine(
+    client: &impl GenericClient,
+    limit: i64,
+) -> Result<(Vec<QuarantineRow>, u64), StoreError> {
+    let notices = rows(client, sql!("load/quarantine.sql"), &[&limit]).await?;
+    Ok((notices, quarantine_version(client).await?))
+}
+
+pub(super) async fn quarantined_notice(
+    client: &impl GenericClient,
+    id: &str,
+) -> Result<Option<QuarantineRow>, StoreError> {
+    let notices: Vec<QuarantineRow> = rows(client, sql!("load/quarantined_notice.sql"), &[&id]).await?;
+    Ok(notices.into_iter().next())
+}
+
+async fn quarantine_version(client: &impl GenericClient) -> Result<u64, StoreError> {
     version(client, sql!("load/quarantine_version.sql")).await
 }
 

@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::ports::{self, DeskEntry, StoreError, StoredDeparture, Warm};
-use deeptravel_actors::rows::Rows;
+use deeptravel_actors::rows::{QuarantineRow, Rows};
 use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
 use deeptravel_domain::identity::rows::IdentityRows;
 use deeptravel_domain::ids::{DepartureId, OrderId};
@@ -172,8 +172,16 @@ impl ports::Store for Store {
         self.load(move |mut session| async move { load::identities(&snapshot(&mut session).await?, now).await }).await
     }
 
-    async fn quarantine_version(&self) -> Result<u64, StoreError> {
-        self.load(|session| async move { load::quarantine_version(&*session).await }).await
+    async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantineRow>, u64), StoreError> {
+        self.load(
+            move |mut session| async move { load::quarantine(&snapshot(&mut session).await?, i64::from(limit)).await },
+        )
+        .await
+    }
+
+    async fn quarantined_notice(&self, id: String) -> Result<Option<QuarantineRow>, StoreError> {
+        let job = move |session: Session| async move { load::quarantined_notice(&*session, &id).await };
+        Ok(self.database.run(Lane::Wakes, job).await?)
     }
 
     /// After [`StoreError::Unavailable`] nobody knows whether the batch was committed. The next batch from the same

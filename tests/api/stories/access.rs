@@ -10,6 +10,10 @@ use crate::shop::{id, journey, new_key, text, wish};
 enum Role {
     Traveller,
     Operator,
+    /// Who may look at money in trouble.
+    Reader,
+    /// Who may act on it.
+    Cashier,
 }
 
 #[tokio::test]
@@ -17,7 +21,7 @@ async fn every_endpoint_behind_a_login_refuses_everybody_else() {
     let client = Client::new();
     let mei = client.traveller("has-access").await;
     let operator = client.operator("gate").await;
-    let admin = client.administrator().await;
+    let (admin, auditor) = (client.administrator().await, client.staff("auditor").await);
     let gate = operator.gate(&json!({ "deviceId": "access" })).await;
     let coach = client.coach().await;
     let order = mei.place(&[journey(&coach)], 1).await.ok();
@@ -34,6 +38,7 @@ async fn every_endpoint_behind_a_login_refuses_everybody_else() {
         (Role::Traveller, Method::GET, "/orders".into(), none.clone()),
         (Role::Traveller, Method::GET, format!("/orders/{order}"), none.clone()),
         (Role::Traveller, Method::GET, format!("/orders/{order}/qr"), none.clone()),
+        (Role::Traveller, Method::GET, format!("/orders/{order}/qr?use=print"), none.clone()),
         (Role::Traveller, Method::POST, format!("/orders/{pending}/cancel"), none.clone()),
         (Role::Traveller, Method::POST, "/payments/wechat/session".into(), json!({ "orderId": pending })),
         (Role::Traveller, Method::GET, format!("/payments/{order}/status"), none.clone()),
@@ -41,9 +46,14 @@ async fn every_endpoint_behind_a_login_refuses_everybody_else() {
         (Role::Traveller, Method::GET, "/my/refunds".into(), none.clone()),
         (Role::Traveller, Method::GET, format!("/tickets/{ticket}"), none.clone()),
         (Role::Traveller, Method::GET, format!("/tickets/{ticket}/qr"), none.clone()),
+        (Role::Traveller, Method::GET, format!("/tickets/{ticket}/qr?use=print"), none.clone()),
         (Role::Operator, Method::POST, "/validators/sessions".into(), session),
         (Role::Operator, Method::DELETE, format!("/validators/sessions/{}", gate.session), none.clone()),
         (Role::Operator, Method::POST, "/tickets/scan".into(), scan),
+        (Role::Reader, Method::GET, "/admin/quarantine".into(), none.clone()),
+        (Role::Cashier, Method::POST, "/admin/quarantine/EV-1/resolve".into(), json!({ "note": "seen to" })),
+        (Role::Reader, Method::GET, "/admin/refunds".into(), none.clone()),
+        (Role::Cashier, Method::POST, format!("/admin/refunds/{order}R1/retry"), none.clone()),
     ];
     let left = client.available(&coach, "").await;
     for (role, method, path, body) in &endpoints {
@@ -58,11 +68,20 @@ async fn every_endpoint_behind_a_login_refuses_everybody_else() {
         };
         asked(None).await.problem(401, "UNAUTHENTICATED");
         asked(Some("nonsense")).await.problem(401, "UNAUTHENTICATED");
-        let wrong = if *role == Role::Traveller { &operator.token } else { &mei.token };
-        for token in [wrong, &admin.token] {
+        let wrong = match role {
+            Role::Traveller => [&operator.token, &admin.token],
+            Role::Operator => [&mei.token, &admin.token],
+            Role::Reader => [&mei.token, &operator.token],
+            Role::Cashier => [&operator.token, &auditor.token],
+        };
+        for token in wrong {
             let answer = asked(Some(token)).await;
             assert!(matches!(answer.status, 401 | 403), "{method} {path}: {} {}", answer.status, answer.text);
         }
+    }
+    for staff in [&admin, &auditor, &client.staff("finance").await] {
+        assert_eq!(staff.get("/admin/quarantine").await.status, 200);
+        assert_eq!(staff.get("/admin/refunds").await.status, 200);
     }
     client.post("/auth/logout", &json!({})).await.problem(401, "UNAUTHENTICATED");
 

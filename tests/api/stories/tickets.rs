@@ -94,8 +94,11 @@ async fn r_ticket_08_somebody_elses_ticket_is_not_there() {
     let missing = ticket.replace("-1", "-2");
     for id in [ticket.as_str(), "x"] {
         bo.get(&format!("/tickets/{id}")).await.problem(404, "TICKET_NOT_FOUND");
-        bo.get(&format!("/tickets/{id}/qr")).await.problem(404, "TICKET_NOT_FOUND");
+        for purpose in ["", "?use=app", "?use=print"] {
+            bo.get(&format!("/tickets/{id}/qr{purpose}")).await.problem(404, "TICKET_NOT_FOUND");
+        }
     }
+    bo.get(&format!("/orders/{}/qr?use=print", id(&order))).await.problem(404, "ORDER_NOT_FOUND");
     mei.get(&format!("/tickets/{missing}")).await.problem(404, "TICKET_NOT_FOUND");
     assert_eq!(bo.get("/my/tickets").await.ok()["tickets"], json!([]));
     assert_eq!(mei.ticket_status(&json!({ "ticketId": ticket })).await, "usable");

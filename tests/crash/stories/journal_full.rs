@@ -23,11 +23,7 @@ async fn rule_11_new_orders_stop_when_the_journal_fills_and_what_was_sold_goes_o
     postgres.stop().await?;
 
     // Until every buyer was refused.
-    let mut round = 0;
-    while trial.shop.readiness().await.is_some_and(|ready| ready["sales"] == "open") {
-        trial.buy(round, Duration::from_millis(500)).await?;
-        round += 1;
-    }
+    let round = trial.sell_out_of_space().await?;
     let new = trial.shop.order(token, "one-more", &trial.departures[0]).await;
     let Err(Unanswered::Refused(text)) = new else { panic!("no new order: {new:?}") };
     assert!(text.contains("STORAGE_FULL") && text.contains("Retry-After: "), "{text}");
@@ -43,9 +39,7 @@ async fn rule_11_new_orders_stop_when_the_journal_fills_and_what_was_sold_goes_o
     // Postgres follows, segments are freed although retention would keep them, sales open by themselves.
     postgres.start_again().await?;
     trial.caught_up().await;
-    while trial.shop.readiness().await.is_none_or(|ready| ready["sales"] != "open") {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    trial.sales_open().await;
     trial.buy(round, Duration::from_millis(500)).await?;
     assert!(trial.orders() > sold + 1, "sales are open again");
     trial.assert_rows_are_exact(&postgres).await?;
@@ -63,11 +57,7 @@ async fn rule_11_at_the_end_of_the_space_everything_waits_and_nothing_is_lost() 
     unpaid.place(&trial.shop, token).await.expect("an order");
     postgres.stop().await?;
 
-    let mut round = 0;
-    while trial.shop.readiness().await.is_some_and(|ready| ready["sales"] == "open") {
-        trial.buy(round, Duration::from_millis(500)).await?;
-        round += 1;
-    }
+    trial.sell_out_of_space().await?;
     // Attempts at the gate are written down: they use up the rest.
     let mut attempts = 0;
     let refused = loop {
@@ -91,9 +81,7 @@ async fn rule_11_at_the_end_of_the_space_everything_waits_and_nothing_is_lost() 
 
     postgres.start_again().await?;
     trial.caught_up().await;
-    while trial.shop.readiness().await.is_none_or(|ready| ready["sales"] != "open") {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    trial.sales_open().await;
     unpaid.run(&trial.shop, token, &trial.gate).await.expect("to the gate");
     assert!(unpaid.scanned.is_some(), "{unpaid:?}");
     trial.history.add(unpaid);

@@ -10,6 +10,7 @@ use crate::server::{World, run_seconds};
 use crate::shop::Shop;
 
 const BUYERS: usize = 8;
+const LIVE_WITHIN: Duration = Duration::from_secs(30);
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,7 +81,9 @@ async fn a_start_without_postgres_is_live_not_ready_and_goes_on_when_it_comes() 
     let world = World::new(Some(cluster.url(DATABASE)))?;
     let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
     let waiting = async {
+        let since = Instant::now();
         while shop.health("live").await.is_none_or(|status| status != 200) {
+            assert!(since.elapsed() < LIVE_WITHIN, "it listens at once");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(shop.health("ready").await.map(|status| status.as_u16()), Some(503), "live, not ready");

@@ -90,7 +90,7 @@ fn read_refund(simulator: &Simulator, body: Value) -> Result<RefundOrder, ApiErr
     fields.optional("/reason", 80)?;
     let notify_url = fields.optional("/notify_url", 256)?;
     if notify_url.as_deref().is_some_and(|url| !acceptable_notify_url(url)) {
-        return Err(fields.error("/notify_url", "须为不带参数的https地址（本机可用http）"));
+        return Err(fields.error("/notify_url", "须为不带参数的https地址（IP地址可用http）"));
     }
     let amount = |pointer: &str| {
         let value = body.pointer(pointer).and_then(Value::as_i64).filter(|amount| *amount >= 1);

@@ -89,6 +89,7 @@ impl Order {
                 | Event::CloseStepped { .. }
                 | Event::ReleaseBegun { .. }
                 | Event::HoldReleased
+                | Event::HoldFoundConfirmed
                 | Event::SettlingBegun { .. }
                 | Event::HoldConfirmed
                 | Event::SeatsFound { .. }

@@ -89,7 +89,7 @@ fn r_pay_04_seats_that_cannot_be_confirmed_are_given_back_sold_or_not() {
         });
         story.hold_answers(Ok(vec![]));
     }
-    assert_eq!(given, [(0, seats(0, 1)), (1, vec![]), (2, vec![])]);
+    assert_eq!(given, [(2, vec![]), (1, vec![]), (0, seats(0, 1))]);
     assert_eq!(story.refund_state(1), &RefundState::Due);
 }
 
@@ -100,6 +100,94 @@ fn r_pay_04_after_the_departure_there_is_nothing_to_seek() {
     story.ok(&paid(1));
     assert_eq!(story.order.effect(), None);
     assert_eq!(story.refund_state(1), &RefundState::Due, "in the same record");
+}
+
+#[test]
+fn r_pay_04_a_departure_that_left_while_nobody_could_go_on_is_not_sold() {
+    let mut story = Story::cancelled_with(2, 1);
+    story.now = at(700);
+    story.ok(&paid(1));
+    for item in 0..2 {
+        story.hold_answers(Ok(seats(item, 1)));
+    }
+    story.hold_answers(Ok(vec![]));
+    story.now = at(DEPARTS);
+    story.holds_agree();
+    assert_eq!((story.order.status(), story.order.tickets().len()), (OrderStatus::Cancelled, 0));
+    assert_eq!(story.refund_state(1), &RefundState::Due);
+}
+
+#[test]
+fn r_pay_04_seats_confirmed_before_a_crash_are_given_back_too() {
+    let mut story = Story::cancelled_with(2, 1);
+    story.now = at(700);
+    story.ok(&paid(1));
+    for item in 0..2 {
+        story.hold_answers(Ok(seats(item, 1)));
+    }
+    story.hold_answers(Ok(vec![]));
+    story.restart();
+
+    // Meanwhile the second item's hold has lapsed, and its seats are sold.
+    story.hold_answers(Ok(seats(0, 1)));
+    story.hold_refuses(seat_taken());
+    story.hold_refuses(sold_out());
+    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 0, epoch: 2, .. }));
+    story.hold_refuses(Rejection::HoldAlreadyConfirmed);
+    let Effect::FreeSeats { item: 0, seats: freed, epoch: 2, .. } = story.effect() else {
+        panic!("{:?}", story.effect())
+    };
+    assert_eq!(freed, seats(0, 1));
+    assert_eq!(story.order.refunds(), []);
+    story.hold_answers(Ok(vec![]));
+    assert_eq!(story.refund_state(1), &RefundState::Due);
+}
+
+#[test]
+fn r_pay_04_giving_back_goes_on_after_a_crash() {
+    let mut story = Story::cancelled_with(3, 1);
+    story.now = at(700);
+    story.ok(&paid(1));
+    for item in 0..2 {
+        story.hold_answers(Ok(seats(item, 1)));
+    }
+    story.hold_refuses(seat_taken());
+    story.hold_refuses(sold_out());
+    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 1, .. }), "the last one first");
+    story.hold_answers(Ok(vec![]));
+    story.restart();
+
+    story.hold_answers(Ok(seats(0, 1)));
+    for _ in 0..2 {
+        story.hold_refuses(Rejection::HoldAlreadyReleased);
+    }
+    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 0, .. }), "nothing that was found is kept");
+    story.hold_answers(Ok(vec![]));
+    assert_eq!(story.refund_state(1), &RefundState::Due);
+}
+
+#[test]
+fn r_pay_04_seats_confirmed_before_a_crash_are_released_with_an_order_that_lost_others() {
+    let mut story = Story::payable_with(3, 1);
+    story.ok(&paid(1));
+    for _ in 0..2 {
+        story.hold_answers(Ok(vec![]));
+    }
+    story.hold_refuses(Rejection::HoldNotFound);
+    assert!(matches!(story.effect(), Effect::FreeSeats { item: 0, .. }));
+    story.hold_answers(Ok(vec![]));
+    story.restart();
+
+    story.ok(&paid(1));
+    story.hold_refuses(Rejection::HoldAlreadyReleased);
+    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 0, .. }));
+    story.hold_answers(Ok(vec![]));
+    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 1, .. }));
+    story.hold_refuses(Rejection::HoldAlreadyConfirmed);
+    assert!(matches!(story.effect(), Effect::FreeSeats { item: 1, .. }));
+    story.hold_answers(Ok(vec![]));
+    story.hold_refuses(Rejection::HoldNotFound);
+    assert_eq!(story.order.status(), OrderStatus::Cancelled);
 }
 
 #[test]
@@ -250,6 +338,21 @@ fn r_pay_04_what_was_paid_while_the_answer_closed_was_under_way_was_not_payable_
         story.ok(&paid_then(1, paid_at));
         let events = story.hold_refuses(seat_taken());
         assert_eq!(events, [Event::EqualSought { resold }], "paid at {paid_at}");
+    }
+}
+
+#[test]
+fn r_pay_04_seats_lost_while_the_payment_was_being_settled_were_resold_while_payable() {
+    for restarted in [false, true] {
+        let mut story = Story::payable();
+        story.ok(&paid_then(1, 0));
+        story.hold_refuses(Rejection::HoldNotFound);
+        story.hold_answers(Ok(vec![]));
+        assert_eq!(story.order.status(), OrderStatus::Cancelled);
+        if restarted {
+            story.restart();
+        }
+        assert_eq!(story.hold_refuses(seat_taken()), [Event::EqualSought { resold: true }]);
     }
 }
 

@@ -135,6 +135,17 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Crashes, other buyers and long absences while late money seeks its seats.
+fn any_op_while_seeking() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        12 => Just(Op::Go),
+        4 => any_op(),
+        2 => Just(Op::Crash),
+        2 => (0..100_usize).prop_map(|pick| Op::Resell { pick }),
+        1 => Just(Op::Pass { seconds: 3_700 }),
+    ]
+}
+
 impl World {
     fn new(items: usize) -> World {
         World {
@@ -150,6 +161,24 @@ impl World {
             outstanding: None,
             crashed_before_it_was: false,
         }
+    }
+
+    /// Cancelled, closed at WeChat, and paid all the same.
+    fn paid_late(items: usize) -> World {
+        let mut world = World::new(items);
+        let go = |world: &mut World, steps| (0..steps).for_each(|_| world.apply(Op::Go));
+        go(&mut world, items);
+        world.apply(Op::Begin);
+        // The seats are kept, and the payment is created.
+        go(&mut world, items + 1);
+        world.apply(Op::Cancel);
+        // Query, close, query, and the seats are given back.
+        go(&mut world, 3 + items);
+        assert_eq!(world.story.order.status, OrderStatus::Cancelled);
+        world.apply(Op::PayAfterAll);
+        go(&mut world, 1);
+        assert!(world.story.order.is_seeking());
+        world
     }
 
     fn now(&self) -> Timestamp {
@@ -564,5 +593,13 @@ proptest! {
         }
         world.apply(Op::Begin);
         play(world, &ops);
+    }
+
+    #[test]
+    fn r_pay_04_the_same_holds_once_money_has_come_late(
+        items in 1..4_usize,
+        ops in proptest::collection::vec(any_op_while_seeking(), 1..40),
+    ) {
+        play(World::paid_late(items), &ops);
     }
 }

@@ -54,5 +54,8 @@ table! {
         reason: Text,
         notice: Text,
         received_at: TimestampTz,
+        resolved_at: TimestampTz,
+        resolved_by: Text,
+        note: Text,
     }
 }

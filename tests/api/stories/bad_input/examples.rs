@@ -115,6 +115,15 @@ impl Examples {
                     .with("X-Device-Secret", &gate.secret)
                     .body(json!({ "code": code, "sessionId": gate.session, "requestId": "r1" }))
             },
+            Example::new("GET /admin/quarantine", admin),
+            Example {
+                any_text: &[("note", "a line break is no fault of a note")],
+                ..Example::new("POST /admin/quarantine/{noticeId}/resolve", admin)
+                    .with("noticeId", "bad-input")
+                    .body(json!({ "note": "given back by hand" }))
+            },
+            Example::new("GET /admin/refunds", admin),
+            Example::new("POST /admin/refunds/{refundId}/retry", admin).with("refundId", format!("{pending}R1")),
             open("GET /health/live"),
             open("GET /health/ready"),
             Example::new("GET /metrics", admin),
