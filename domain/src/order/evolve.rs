@@ -37,6 +37,10 @@ impl Order {
                 self.advance_to(Stage::Payable { polls: 0, polling: false });
             }
             Event::PaymentRefused { number, code } => {
+                // Should it be paid all the same, its seats were not sold while anybody could know that.
+                if let Some(at) = self.create_called_at {
+                    self.end_payments(at);
+                }
                 self.set_payment(*number, PaymentState::Refused { code: code.clone() });
                 self.advance_to(Stage::Open);
             }

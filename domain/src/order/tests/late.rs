@@ -342,6 +342,25 @@ fn r_pay_04_what_was_paid_while_the_answer_closed_was_under_way_was_not_payable_
 }
 
 #[test]
+fn r_pay_04_a_payment_that_wechat_had_refused_was_not_payable_as_far_as_anybody_knew() {
+    for restarted in [false, true] {
+        let mut story = Story::placed();
+        story.begin_payment().unwrap();
+        story.holds_agree();
+        story.ok(&Command::CreateCalled);
+        story.ok(&create_refused(1, false));
+        story.ok(&Command::Cancel);
+        story.holds_agree();
+        story.now = at(700);
+        story.ok(&paid_then(1, 650));
+        if restarted {
+            story.restart();
+        }
+        assert_eq!(story.hold_refuses(seat_taken()), [Event::EqualSought { resold: false }]);
+    }
+}
+
+#[test]
 fn r_pay_04_seats_lost_while_the_payment_was_being_settled_were_resold_while_payable() {
     for restarted in [false, true] {
         let mut story = Story::payable();
