@@ -49,6 +49,7 @@ impl OrderActor {
             }
             Effect::CreatePayment { number, body } => self.create_payment(number, body, ctx),
             Effect::QueryPayment { number } => {
+                self.remember(&Command::QueryCalled);
                 let gateway = Arc::clone(&self.services.gateway);
                 self.call(async move { gateway.query(number).await }, ctx, move |result| match result {
                     Ok(state) => Command::PaymentFact(PaymentFact { number, state }),
@@ -145,12 +146,7 @@ impl OrderActor {
     }
 
     fn create_payment(&mut self, number: OutTradeNo, body: Arc<[u8]>, ctx: &mut Context<OrderActor>) {
-        let now = self.services.clock.now();
-        if let Ok(events) = self.order.decide(&Command::CreateCalled, now) {
-            for event in &events {
-                self.order.evolve(event);
-            }
-        }
+        let now = self.remember(&Command::CreateCalled);
         let gateway = Arc::clone(&self.services.gateway);
         self.call(async move { gateway.create(&body).await }, ctx, move |result| match result {
             Ok(prepay_id) => Command::PaymentCreated {
@@ -164,6 +160,17 @@ impl OrderActor {
             }
             Err(GatewayError::Unknown(_)) => Command::CallFailed { number, why: CallFailure::NoAnswer },
         });
+    }
+
+    /// A call is about to be made: the order remembers when, and no row says so.
+    fn remember(&mut self, command: &Command) -> Timestamp {
+        let now = self.services.clock.now();
+        if let Ok(events) = self.order.decide(command, now) {
+            for event in &events {
+                self.order.evolve(event);
+            }
+        }
+        now
     }
 
     /// A call to WeChat on the I/O runtime, once everything that the order rests on is durable (rule 16).

@@ -71,6 +71,8 @@ pub enum Command {
     },
     /// The create call is about to be made: told before each call, also a repeated one.
     CreateCalled,
+    /// WeChat is about to be asked about the payment: told before each query, also a repeated one.
+    QueryCalled,
     PaymentCreated {
         number: OutTradeNo,
         prepay_id: Box<str>,
@@ -159,6 +161,10 @@ pub enum Event {
     PaymentRefused {
         number: OutTradeNo,
         code: Box<str>,
+    },
+    /// Memory.
+    QueryCalled {
+        at: Timestamp,
     },
     /// Memory.
     PollBegun,

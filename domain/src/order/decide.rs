@@ -37,6 +37,7 @@ impl Order {
                 Ok(vec![Event::PaymentBegun { terms: *terms, body: body.clone(), at: now }])
             }
             Command::CreateCalled => Ok(only_if(self.live_payment().is_some(), Event::CreateCalled { at: now })),
+            Command::QueryCalled => Ok(only_if(self.live_payment().is_some(), Event::QueryCalled { at: now })),
             Command::PaymentCreated { number, prepay_id, nonce, signed_at_seconds } => {
                 let waiting = self.stage == Stage::Creating && self.is_live(*number);
                 Ok(only_if(
@@ -284,12 +285,17 @@ impl Order {
             }
         }
         Ok(match &self.stage {
-            Stage::Closing { then, .. } => vec![payment_over(*then, number, now)],
+            Stage::Closing { then, .. } => vec![payment_over(*then, number, self.unpayable_since(now))],
             Stage::Payable { .. } | Stage::Creating => {
-                vec![Event::ReleaseBegun { why: CancelReason::Expired, at: now }]
+                vec![Event::ReleaseBegun { why: CancelReason::Expired, at: self.unpayable_since(now) }]
             }
             _ => vec![],
         })
+    }
+
+    /// The answer that nobody can pay any more was true when it was given: at some time since the question.
+    fn unpayable_since(&self, now: Timestamp) -> Timestamp {
+        self.query_called_at.map_or(now, |asked_at| asked_at.min(now))
     }
 
     /// WeChat does not know the number. That frees the seats only once no create call can arrive any more.
@@ -300,7 +306,7 @@ impl Order {
         match &self.stage {
             Stage::Payable { polling: true, .. } => vec![Event::PollEnded],
             Stage::Closing { then, .. } if self.create_window_is_over(now) => {
-                vec![payment_over(*then, number, now)]
+                vec![payment_over(*then, number, self.unpayable_since(now))]
             }
             Stage::Closing { .. } => vec![self.step_failed(now)],
             _ => vec![],

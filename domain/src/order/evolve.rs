@@ -37,9 +37,14 @@ impl Order {
                 self.advance_to(Stage::Payable { polls: 0, polling: false });
             }
             Event::PaymentRefused { number, code } => {
+                // Should it be paid all the same, its seats were not sold while anybody could know that.
+                if let Some(at) = self.create_called_at {
+                    self.end_payments(at);
+                }
                 self.set_payment(*number, PaymentState::Refused { code: code.clone() });
                 self.advance_to(Stage::Open);
             }
+            Event::QueryCalled { at } => self.query_called_at = Some(*at),
             Event::PollBegun => self.poll_begun(),
             Event::PollEnded => self.poll_ended(),
             Event::ClosingBegun { then } => {
@@ -170,6 +175,7 @@ impl Order {
         });
         self.lock_expires_at = terms.time_expire;
         self.create_called_at = None;
+        self.query_called_at = None;
         self.create_unsure = false;
         self.advance_to(Stage::Extending { next: 0 });
     }

@@ -209,6 +209,8 @@ pub struct Order {
     pub(crate) failures: u32,
     /// When the create call was last started: until its window is over, WeChat may still learn of the payment.
     pub(crate) create_called_at: Option<Timestamp>,
+    /// When WeChat was last asked about a payment.
+    pub(crate) query_called_at: Option<Timestamp>,
     /// An earlier create call for the live payment ended without an answer: it may have reached WeChat.
     pub(crate) create_unsure: bool,
 }
@@ -236,6 +238,7 @@ impl Order {
             retry_at: None,
             failures: 0,
             create_called_at: None,
+            query_called_at: None,
             create_unsure: false,
         }
     }

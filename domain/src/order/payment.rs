@@ -55,7 +55,7 @@ pub struct Payment {
     /// Until when the departures keep the seats; past it, an unconfirmed close is an alarm.
     pub hold_expires_at: Timestamp,
     pub begun_at: Timestamp,
-    /// When WeChat had said that nobody can pay it any more, and the seats could be given back.
+    /// When WeChat was asked and said that nobody can pay it any more, so that the seats could be given back.
     pub ended_at: Option<Timestamp>,
     pub state: PaymentState,
 }

@@ -61,6 +61,7 @@ impl Order {
             retry_at: None,
             failures: 0,
             create_called_at,
+            query_called_at: None,
             create_unsure: create_called_at.is_some(),
         };
         order.stage = order.stage_at_waking(now);

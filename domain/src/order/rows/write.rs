@@ -82,6 +82,7 @@ impl Order {
                 | Event::HoldUndone
                 | Event::HoldPaying
                 | Event::CreateCalled { .. }
+                | Event::QueryCalled { .. }
                 | Event::PollBegun
                 | Event::PollEnded
                 | Event::ClosingBegun { .. }

@@ -322,6 +322,45 @@ fn r_pay_04_seats_resold_while_payable_are_told_from_seats_resold_after_the_clos
 }
 
 #[test]
+fn r_pay_04_what_was_paid_while_the_answer_closed_was_under_way_was_not_payable_any_more() {
+    // Asked at 600, and answered two seconds later; WeChat tells the second in which it was paid.
+    for (paid_at, resold) in [(598, true), (600, false), (601, false)] {
+        let mut story = Story::payable();
+        story.ok(&Command::Cancel);
+        story.ok(&fact(1, FactState::NotPaid));
+        story.ok(&close_answered(1));
+        story.now = at(600);
+        story.ok(&Command::QueryCalled);
+        story.now = at(602);
+        story.ok(&fact(1, FactState::Closed));
+        story.holds_agree();
+        story.now = at(700);
+        story.ok(&paid_then(1, paid_at));
+        let events = story.hold_refuses(seat_taken());
+        assert_eq!(events, [Event::EqualSought { resold }], "paid at {paid_at}");
+    }
+}
+
+#[test]
+fn r_pay_04_a_payment_that_wechat_had_refused_was_not_payable_as_far_as_anybody_knew() {
+    for restarted in [false, true] {
+        let mut story = Story::placed();
+        story.begin_payment().unwrap();
+        story.holds_agree();
+        story.ok(&Command::CreateCalled);
+        story.ok(&create_refused(1, false));
+        story.ok(&Command::Cancel);
+        story.holds_agree();
+        story.now = at(700);
+        story.ok(&paid_then(1, 650));
+        if restarted {
+            story.restart();
+        }
+        assert_eq!(story.hold_refuses(seat_taken()), [Event::EqualSought { resold: false }]);
+    }
+}
+
+#[test]
 fn r_pay_04_seats_lost_while_the_payment_was_being_settled_were_resold_while_payable() {
     for restarted in [false, true] {
         let mut story = Story::payable();
