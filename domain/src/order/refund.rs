@@ -318,6 +318,10 @@ impl Order {
     /// A person wants a stuck refund to be tried again now.
     pub(super) fn retry_refund(&self, number: OutRefundNo, now: Timestamp) -> Result<Vec<Event>, Rejection> {
         let refund = self.refund(number).ok_or(Rejection::RefundNotFound)?;
+        if self.is_given_up(refund) {
+            let next = self.refund_of(refund.payment, refund.amount, refund.reason, now, 0);
+            return Ok(vec![Event::RefundDue { refund: next }]);
+        }
         if !refund.state.is_stuck() {
             return Err(Rejection::RefundNotStuck);
         }
@@ -392,6 +396,13 @@ impl Order {
             events.push(Event::RefundDue { refund: next });
         }
         events
+    }
+
+    /// WeChat closed it without paying, and nothing has taken its place: there had been too many.
+    fn is_given_up(&self, refund: &Refund) -> bool {
+        let closed = matches!(refund.state, RefundState::Closed { .. });
+        let replaced = |other: &Refund| other.payment == refund.payment && other.number > refund.number;
+        closed && !self.refunds.iter().any(replaced)
     }
 
     fn refund_missing(&self, refund: &Refund) -> Result<Vec<Event>, Rejection> {

@@ -147,6 +147,13 @@ fn refunds_are_bounded_and_what_is_left_stays_due() {
     let shown: Vec<_> = story.order.shown_refunds().map(|refund| refund.state.progress()).collect();
     assert_eq!(shown, [RefundProgress::Failed]);
     assert_eq!(story.order.balance().refund_due, FARE);
+
+    let replaced = Command::RetryRefund { number: refund_number(1) };
+    assert_eq!(story.tell(&replaced), Err(Rejection::RefundNotStuck));
+    let last = REFUNDS_MAX as u16;
+    story.ok(&Command::RetryRefund { number: refund_number(last) });
+    assert_eq!(story.refund_state(last + 1), &RefundState::Due, "a person may still try");
+    assert_eq!(story.order.balance().refund_due, FARE, "due once");
 }
 
 #[test]
