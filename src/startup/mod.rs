@@ -305,19 +305,33 @@ async fn migrate(io: &Handle, config: &tokio_postgres::Config) -> anyhow::Result
     }
 }
 
-/// A directory that only we can read.
+/// A directory that only we can read. Those above it that are missing are as others are: the account of the private
+/// Postgres has to pass through them.
 fn create_private(dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("creating {}", dir.display()))
+    let creating = || format!("creating {}", dir.display());
+    if let Some(above) = dir.parent() {
+        std::fs::create_dir_all(above).with_context(creating)?;
+    }
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(creating)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_directory_is_made_below_ordinary_ones() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let place = tempfile::tempdir().unwrap();
+        let (dir, ordinary) = (place.path().join("state/data"), place.path().join("ordinary"));
+        std::fs::create_dir(&ordinary).unwrap();
+        create_private(&dir).unwrap();
+        create_private(&dir).unwrap();
+        let mode = |dir: &Path| std::fs::metadata(dir).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&dir), 0o700);
+        assert_eq!(mode(dir.parent().unwrap()), mode(&ordinary), "others can pass through");
+    }
 
     #[test]
     fn rule_15_nothing_is_old_enough_while_the_clocks_disagree() {
