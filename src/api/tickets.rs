@@ -15,7 +15,7 @@ use super::auth::TravellerAuth;
 use super::extract::Language;
 use super::orders::stored;
 use super::qr::{self, CodeView, QrQuery};
-use super::query::{Page, Parameters, write_cursor};
+use super::query::{Page, Parameters};
 use super::ticket_view::{self, TicketView};
 use super::{Api, Problem};
 
@@ -83,7 +83,7 @@ async fn list_tickets(
         }
         read => read?,
     };
-    let more = page.cut(&mut ids);
+    let next_cursor = page.cut(&mut ids, |id| *id);
     let orders = orders.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
     let catalogue = api.engine.services().catalogue.load();
     let tickets = ids.iter().filter_map(|id| {
@@ -91,7 +91,6 @@ async fn list_tickets(
         let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
         Some(ticket_view::ticket(&catalogue, language, order, ticket))
     });
-    let next_cursor = ids.last().filter(|_| more).map(write_cursor);
     Ok(web::Json(TicketList { tickets: tickets.collect(), next_cursor, complete: true }))
 }
 
