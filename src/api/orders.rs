@@ -1,5 +1,7 @@
 //! Orders of a traveller: place, look, list, cancel.
 
+use std::sync::Arc;
+
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, get, post, web};
 use deeptravel_actors::outage::{Outage, Reply};
@@ -25,7 +27,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 impl Api {
     /// The traveller's own order. Somebody else's is not there (R-TICKET-08).
-    pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Box<Order>, Problem> {
+    pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Arc<Order>, Problem> {
         let id: OrderId = id.parse().map_err(|_| no_such_order())?;
         let Reply { outcome, position } = self.engine.order(id).await?;
         match outcome {

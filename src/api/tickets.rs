@@ -1,5 +1,7 @@
 //! Tickets of a traveller, and the codes to show at the gate.
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, get, web};
 use deeptravel_actors::ports::TicketPage;
 use deeptravel_domain::code::Subject;
@@ -96,7 +98,7 @@ async fn list_tickets(
 
 impl Api {
     /// The traveller's own ticket and its order. Somebody else's is not there (R-TICKET-08).
-    async fn own_ticket(&self, auth: &TravellerAuth, id: &str) -> Result<(Box<Order>, TicketId), Problem> {
+    async fn own_ticket(&self, auth: &TravellerAuth, id: &str) -> Result<(Arc<Order>, TicketId), Problem> {
         let no_such = || Problem::from(Rejection::TicketNotFound).naming("ticketId", "is no ticket of yours");
         let id: TicketId = id.parse().map_err(|_| no_such())?;
         let order = self.own_order(auth, &id.order.to_string()).await.map_err(|problem| {
