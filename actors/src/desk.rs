@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::ActorFutureExt;
-use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, StreamHandler, WrapFuture};
 use deeptravel_domain::ids::{OrderId, TravellerId};
 use deeptravel_domain::order::{Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
 use futures_util::future::BoxFuture;
-use keys::{Made, MadeKeys};
-use tokio::sync::oneshot;
+use futures_util::stream::poll_fn;
+use keys::{Known, MadeKeys};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::log::admit_sale;
 use crate::order::{Pending, Placement, Seed as OrderSeed};
@@ -53,26 +54,47 @@ pub enum Placed {
     Unavailable(Outage),
 }
 
-/// Notes that an order is being made, until it has a record or a refusal: it outlives the desk. Held by the order's
-/// owner, so it also ends with that.
+/// What the owner of an order that is being made has of its desk: a note that outlives the desk, until there is a record or
+/// a refusal, and whom to answer. Dropped without an answer it says so: the owner has ended.
 #[derive(Debug)]
-pub struct InFlight {
+pub struct Making {
     services: Arc<Services>,
     order: OrderId,
+    /// Whoever has wished for it first. Everybody else is told by the desk.
+    asker: Option<oneshot::Sender<Answer<Arc<Order>>>>,
+    desk: Option<(Key, mpsc::UnboundedSender<Made>)>,
 }
 
-impl InFlight {
-    fn note(services: &Arc<Services>, entry: DeskEntry) -> InFlight {
-        let order = entry.order;
-        services.in_flight.insert(order, entry);
-        InFlight { services: Arc::clone(services), order }
+impl Making {
+    /// The order has its first record, or never will.
+    pub fn answer(mut self, answer: &Answer<Arc<Order>>) {
+        self.tell(answer);
+    }
+
+    fn tell(&mut self, answer: &Answer<Arc<Order>>) {
+        // Whoever waited may have gone; so may the desk, and then its successor looks at what was noted.
+        if let Some(asker) = self.asker.take() {
+            let _ = asker.send(answer.clone());
+        }
+        if let Some((key, desk)) = self.desk.take() {
+            let _ = desk.send(Made { key, order: self.order, answer: answer.clone() });
+        }
     }
 }
 
-impl Drop for InFlight {
+impl Drop for Making {
     fn drop(&mut self) {
         self.services.in_flight.remove(&self.order);
+        self.tell(&Err(Outage::Rebuilding));
     }
+}
+
+/// What has become of an order, for its desk.
+#[derive(Debug)]
+struct Made {
+    key: Key,
+    order: OrderId,
+    answer: Answer<Arc<Order>>,
 }
 
 /// An order holds unpaid seats no longer.
@@ -132,7 +154,7 @@ impl Fingerprint for Settled {
 
 type Key = (TravellerId, Box<str>);
 
-/// An order that is being made, and who waits for it.
+/// An order that is being made, and who waits for it besides the first.
 #[derive(Debug)]
 struct Placing {
     body_hash: [u8; 32],
@@ -143,6 +165,10 @@ struct Placing {
 /// See the module's documentation.
 pub struct Desk {
     services: Arc<Services>,
+    /// Where orders say what has become of them. There are never more than requests under way, which are bounded.
+    told: mpsc::UnboundedSender<Made>,
+    /// Until the actor starts.
+    telling: Option<mpsc::UnboundedReceiver<Made>>,
     placing: HashMap<Key, Placing>,
     made: MadeKeys,
     /// Orders that hold unpaid seats: few of each traveller, as the limit is low.
@@ -195,7 +221,9 @@ impl Owner for Desk {
     fn build(services: Arc<Services>, _: usize, seed: Seed, _: Arc<Vitals>) -> Result<Desk, Outage> {
         let Seed { mut entries, in_flight } = seed;
         let (placing, made, unpaid) = (HashMap::new(), MadeKeys::default(), HashMap::new());
-        let mut desk = Desk { services, placing, made, unpaid, turn: Turn::default() };
+        let (told, telling) = mpsc::unbounded_channel();
+        let telling = Some(telling);
+        let mut desk = Desk { services, told, telling, placing, made, unpaid, turn: Turn::default() };
         entries.sort_by_key(|entry| entry.order);
         for entry in entries {
             desk.made.insert(entry.traveller, &entry.idempotency_key, &entry.body_hash, entry.order);
@@ -216,6 +244,10 @@ impl Actor for Desk {
     type Context = Context<Desk>;
 
     fn started(&mut self, ctx: &mut Context<Desk>) {
+        // One stream for all of them: what an actor waits for one by one is polled each time that anything happens to it.
+        if let Some(mut telling) = self.telling.take() {
+            ctx.add_stream(poll_fn(move |task| telling.poll_recv(task)));
+        }
         let placing = self.placing.iter().map(|(key, placing)| (key.clone(), placing.order));
         for (key, order) in placing.collect::<Vec<_>>() {
             self.look(key, order, Duration::ZERO, ctx);
@@ -224,7 +256,7 @@ impl Actor for Desk {
 }
 
 impl Desk {
-    fn place(&mut self, wish: &Wish, ctx: &mut Context<Desk>) -> Placed {
+    fn place(&mut self, wish: &Wish) -> Placed {
         let now = self.services.clock.now();
         self.made.sweep(now);
         let key: Key = (wish.traveller, wish.idempotency_key.clone());
@@ -237,8 +269,8 @@ impl Desk {
             return Placed::Joined(receiver);
         }
         match self.made.get(wish.traveller, &wish.idempotency_key, &wish.body_hash, now) {
-            Some(Made { same_request: false, .. }) => return Placed::Refused(Rejection::IdempotencyMismatch),
-            Some(Made { same_request: true, order }) => return Placed::Known(order),
+            Some(Known { same_request: false, .. }) => return Placed::Refused(Rejection::IdempotencyMismatch),
+            Some(Known { same_request: true, order }) => return Placed::Known(order),
             None => {}
         }
         if let Err(outage) = admit_sale(&self.services.journal) {
@@ -255,16 +287,13 @@ impl Desk {
             Err(rejection) => return Placed::Refused(rejection),
         };
 
-        let (sender, receiver) = oneshot::channel();
-        let waiting = vec![sender];
-        self.placing.insert(key.clone(), Placing { body_hash: wish.body_hash, order: id, waiting });
+        self.placing.insert(key.clone(), Placing { body_hash: wish.body_hash, order: id, waiting: Vec::new() });
         self.note_unpaid(wish.traveller, id);
-        let in_flight = InFlight::note(&self.services, entry_of(wish, id));
-        let (placed, placement) = oneshot::channel();
-        self.services.orders.put(&id, OrderSeed::draft(draft, now, in_flight, placed));
-        // Without an answer the order's owner has ended.
-        let placement = async move { placement.await.unwrap_or(Err(Outage::Rebuilding)) };
-        ctx.spawn(placement.into_actor(self).map(move |answer, desk, ctx| desk.placed(key, id, &answer, ctx)));
+        self.services.in_flight.insert(id, entry_of(wish, id));
+        let (asker, receiver) = oneshot::channel();
+        let desk = Some((key, self.told.clone()));
+        let making = Making { services: Arc::clone(&self.services), order: id, asker: Some(asker), desk };
+        self.services.orders.put(&id, OrderSeed::draft(draft, now, making));
         Placed::New(receiver)
     }
 
@@ -353,7 +382,13 @@ impl Handler<Place> for Desk {
 
     fn handle(&mut self, Place(wish): Place, ctx: &mut Context<Desk>) -> MessageResult<Place> {
         self.turn.taken(ctx);
-        MessageResult(self.place(&wish, ctx))
+        MessageResult(self.place(&wish))
+    }
+}
+
+impl StreamHandler<Made> for Desk {
+    fn handle(&mut self, Made { key, order, answer }: Made, ctx: &mut Context<Desk>) {
+        self.placed(key, order, &answer, ctx);
     }
 }
 

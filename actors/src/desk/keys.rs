@@ -31,7 +31,7 @@ struct Entry {
 
 /// An order that a key has made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Made {
+pub struct Known {
     pub order: OrderId,
     /// Whether it was made by this very request.
     pub same_request: bool,
@@ -46,10 +46,10 @@ pub struct MadeKeys {
 }
 
 impl MadeKeys {
-    pub fn get(&self, traveller: TravellerId, key: &str, body_hash: &[u8; 32], now: Timestamp) -> Option<Made> {
+    pub fn get(&self, traveller: TravellerId, key: &str, body_hash: &[u8; 32], now: Timestamp) -> Option<Known> {
         let entry = self.entries.get(&mark(traveller, key))?;
         let order = entry.order;
-        let made = Made { order, same_request: entry.request == request(body_hash) };
+        let made = Known { order, same_request: entry.request == request(body_hash) };
         (!is_old(order, now)).then_some(made)
     }
 
@@ -134,10 +134,10 @@ mod tests {
 
         let get =
             |traveller, key, hash: &[u8; 32], seconds| keys.get(traveller, key, hash, START.plus_seconds(seconds));
-        assert_eq!(get(traveller(1), "key", &HASH, 0), Some(Made { order: order(0, 1), same_request: true }));
+        assert_eq!(get(traveller(1), "key", &HASH, 0), Some(Known { order: order(0, 1), same_request: true }));
         let mut other = HASH;
         other[15] = 6;
-        assert_eq!(get(traveller(1), "key", &other, 0), Some(Made { order: order(0, 1), same_request: false }));
+        assert_eq!(get(traveller(1), "key", &other, 0), Some(Known { order: order(0, 1), same_request: false }));
         assert_eq!(get(traveller(1), "another", &HASH, 0), None);
         assert_eq!(get(traveller(2), "key", &HASH, 0), None);
         assert!(get(traveller(1), "key", &HASH, KEYS_KEPT_SECONDS).is_some());

@@ -25,11 +25,12 @@ impl OrderActor {
 impl Handler<View> for OrderActor {
     type Result = Answer<Arc<Order>>;
 
-    fn handle(&mut self, _: View, _: &mut Context<OrderActor>) -> Answer<Arc<Order>> {
+    fn handle(&mut self, _: View, ctx: &mut Context<OrderActor>) -> Answer<Arc<Order>> {
         self.asked();
         if !self.order.is_placed() {
             return Ok(self.unplaced());
         }
+        self.go_on(ctx);
         Ok(Reply::ok(Arc::clone(&self.order), self.log.last()))
     }
 }
