@@ -19,15 +19,21 @@
 
 pub mod api;
 pub mod audit;
+pub mod baseline;
 pub mod cli;
+pub mod course;
 pub mod database;
 pub mod drive;
 pub mod http;
 pub mod pace;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod server;
+pub mod simulator;
+pub mod subject;
 pub mod tally;
 pub mod timetable;
 pub mod usage;
 pub mod watch;
+pub mod yardstick;

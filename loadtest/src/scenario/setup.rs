@@ -25,6 +25,8 @@ pub struct Departure {
     pub id: String,
     pub seat_class: String,
     pub available: u64,
+    /// `None` when the server does not say.
+    pub departs_at: Option<jiff::Timestamp>,
 }
 
 /// A ticket to scan.
@@ -58,13 +60,24 @@ pub async fn travellers(target: &Target, number: usize) -> anyhow::Result<Vec<St
 /// The departures of days that follow each other, all between the same two places: of the first day with any, and of so
 /// many days more that `seats` are on sale, if there are as many. Each day has at most `per_day` departures.
 pub async fn departures(target: &Target, seats: u64, per_day: usize) -> anyhow::Result<Vec<Vec<Departure>>> {
+    departures_from(1, target, seats, per_day, DAYS).await
+}
+
+/// As [`departures`], from so many days ahead on and up to so many days ahead, which is left out.
+pub async fn departures_from(
+    first: i32,
+    target: &Target,
+    seats: u64,
+    per_day: usize,
+    end: i32,
+) -> anyhow::Result<Vec<Vec<Departure>>> {
     let mut api = Api::new(target.clone());
     let cities = api.expect(Call::get("/travel/hot-cities"), None).await?;
     let codes: Vec<&str> = list(&cities, "cities")?.iter().map(|city| text(city, "code")).collect::<Result<_, _>>()?;
     let mut days: Vec<Vec<Departure>> = Vec::new();
     let mut places = None;
     let mut on_sale = 0;
-    for ahead in 1..DAYS {
+    for ahead in first..end {
         let date = today().checked_add(ahead.days())?;
         let mut best = Vec::new();
         for (origin, destination) in pairs(&codes, places) {
@@ -74,13 +87,13 @@ pub async fn departures(target: &Target, seats: u64, per_day: usize) -> anyhow::
             // A pair that no route connects, or a date that is not sold, is no reason to give up.
             let (status, answer) = api.call(Call::get(&path), None).await?;
             let found = if status == 200 { sellable(&answer)? } else { Vec::new() };
-            if found.len() > best.len() {
+            if seats_of(&found) > seats_of(&best) {
                 best = found;
                 places = Some((origin, destination));
             }
         }
         best.truncate(per_day);
-        on_sale += best.iter().map(|departure| departure.available).sum::<u64>();
+        on_sale += seats_of(&best);
         if !best.is_empty() {
             days.push(best);
         }
@@ -90,6 +103,10 @@ pub async fn departures(target: &Target, seats: u64, per_day: usize) -> anyhow::
     }
     ensure!(!days.is_empty(), "the server has no departures on sale between any two of {codes:?}");
     Ok(days)
+}
+
+fn seats_of(departures: &[Departure]) -> u64 {
+    departures.iter().map(|departure| departure.available).sum()
 }
 
 /// All ordered pairs, or the one that was decided on.
@@ -112,14 +129,56 @@ fn sellable(answer: &Value) -> anyhow::Result<Vec<Departure>> {
                 id: text(departure, "departureId")?.to_owned(),
                 seat_class: text(class, "code")?.to_owned(),
                 available: available(class),
+                departs_at: text(departure, "departsAt").ok().and_then(|at| at.parse().ok()),
             });
         }
     }
     Ok(found)
 }
 
-/// Orders of ten, paid at the simulator, and the codes of their tickets: first the first tickets of all orders, then
-/// the second ones, so that scans in this order spread over the orders.
+/// Orders of so many passengers each, paid at the simulator; with the travellers whose they are.
+pub async fn paid_orders(
+    target: &Target,
+    simulator: &Target,
+    tokens: &[String],
+    departures: &[Departure],
+    number: usize,
+    party: usize,
+) -> anyhow::Result<Vec<(String, usize)>> {
+    let placed = pending_orders(target, tokens, departures, number, party).await?;
+    // The payment's answer is at the provider; each worker has a connection there as well as to the server.
+    spread(target, placed, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
+        let mut provider = Api::new(simulator.clone());
+        pay(api, &mut provider, &tokens[traveller], &order).await.with_context(|| format!("paying order {order}"))?;
+        Ok((order, traveller))
+    })
+    .await
+}
+
+/// Unpaid orders; with the travellers whose they are.
+pub async fn pending_orders(
+    target: &Target,
+    tokens: &[String],
+    departures: &[Departure],
+    number: usize,
+    party: usize,
+) -> anyhow::Result<Vec<(String, usize)>> {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    // Keys differ from call to call.
+    static CALL: AtomicUsize = AtomicUsize::new(0);
+    ensure!(!departures.is_empty() && !tokens.is_empty(), "orders need departures and travellers");
+    let call = CALL.fetch_add(1, Ordering::Relaxed);
+    spread(target, 0..number, WIDTH, async |api: &mut Api, index| {
+        let (traveller, departure) = (index % tokens.len(), &departures[index % departures.len()]);
+        let key = format!("gate-{call}-{index}-{:x}", run_number());
+        place(api, &tokens[traveller], departure, &key, party).await.map(|order| (order, traveller))
+    })
+    .await
+    .context("ordering for the set-up")
+}
+
+/// The codes of tickets of paid orders of ten: first the first tickets of all orders, then the second ones, so that
+/// scans in this order spread over the orders.
 pub async fn paid_tickets(
     target: &Target,
     simulator: &Target,
@@ -127,21 +186,9 @@ pub async fn paid_tickets(
     departures: &[Departure],
     number: usize,
 ) -> anyhow::Result<Vec<PaidTicket>> {
-    let orders = number.div_ceil(PARTY);
-    ensure!(!departures.is_empty() && !tokens.is_empty(), "paid tickets need departures and travellers");
-    let placed = spread(target, 0..orders, WIDTH, async |api: &mut Api, index| {
-        let (traveller, departure) = (index % tokens.len(), &departures[index % departures.len()]);
-        place(api, &tokens[traveller], departure, index).await.map(|order| (order, traveller))
-    })
-    .await
-    .context("ordering for the tickets")?;
-
-    // The payment's answer is at the provider; each worker has a connection there as well as to the server.
-    let paid = spread(target, placed, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
-        let mut provider = Api::new(simulator.clone());
-        pay(api, &mut provider, &tokens[traveller], &order).await.with_context(|| format!("paying order {order}"))?;
-        let tickets = tickets_of(api, &tokens[traveller], &order).await?;
-        Ok((tickets, traveller))
+    let paid = paid_orders(target, simulator, tokens, departures, number.div_ceil(PARTY), PARTY).await?;
+    let paid = spread(target, paid, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
+        Ok((tickets_of(api, &tokens[traveller], &order).await?, traveller))
     })
     .await?;
 
@@ -159,17 +206,16 @@ pub async fn paid_tickets(
     .context("fetching the codes of tickets")
 }
 
-async fn place(api: &mut Api, token: &str, departure: &Departure, index: usize) -> anyhow::Result<String> {
+async fn place(api: &mut Api, token: &str, departure: &Departure, key: &str, party: usize) -> anyhow::Result<String> {
     let passengers: Vec<Value> =
-        (0..PARTY).map(|number| json!({ "name": format!("Gate Tester {number}"), "type": "adult" })).collect();
+        (0..party).map(|number| json!({ "name": format!("Gate Tester {number}"), "type": "adult" })).collect();
     let body = json!({
         "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.seat_class }],
         "passengers": passengers,
         "contact": { "name": "Load Test", "phone": "+85251234567" },
     });
-    let key = format!("gate-{index}-{:x}", run_number());
     let call = Call::post("/orders").token(token);
-    let answer = api.expect(call.headers(&[("idempotency-key", &key)]), Some(&body)).await?;
+    let answer = api.expect(call.headers(&[("idempotency-key", key)]), Some(&body)).await?;
     Ok(text(&answer, "orderId")?.to_owned())
 }
 
@@ -238,7 +284,7 @@ mod tests {
             { "departureId": "a", "seatClasses": [{ "code": "x", "available": 1 }, { "code": "y", "available": 9 }] },
             { "departureId": "b", "seatClasses": [{ "code": "x", "available": 0 }] },
         ]});
-        let expected = Departure { id: "a".into(), seat_class: "y".into(), available: 9 };
+        let expected = Departure { id: "a".into(), seat_class: "y".into(), available: 9, departs_at: None };
         assert_eq!(sellable(&answer).unwrap(), [expected]);
     }
 
