@@ -107,7 +107,8 @@ pub struct Options {
     /// Without progress lines.
     #[arg(long)]
     pub quiet: bool,
-    /// This program, to be started as a yardstick, when it is not the one that runs.
+    /// This program, to be started as a yardstick, when it is not the one that runs; with --target yardsticks are
+    /// measured only so.
     #[arg(long, hide = true)]
     pub own_program: Option<PathBuf>,
 }
@@ -153,6 +154,6 @@ fn finish(report: &Report, options: &Options) -> anyhow::Result<bool> {
 impl Options {
     /// Whether yardsticks are measured too; they are, unless it is about a server that runs elsewhere.
     pub fn compares(&self) -> bool {
-        !self.no_yardsticks && self.target.is_none()
+        !self.no_yardsticks && (self.target.is_none() || self.own_program.is_some())
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use deeptravel_loadtest::cli::Options;
-use deeptravel_loadtest::report::Scenario as Outcome;
+use deeptravel_loadtest::report::{Report, Scenario as Outcome};
 use deeptravel_loadtest::run::run;
 use deeptravel_loadtest::scenario::Scenario;
 use deeptravel_loadtest::server::{Launch, Server};
@@ -18,6 +18,19 @@ use fake::{Fake, Fault};
 struct Line {
     #[command(flatten)]
     options: Options,
+}
+
+/// With yardsticks: the program that is tested is started as such.
+const COMPARED: [&str; 8] =
+    ["--seconds", "0.3", "--warm-up", "0", "--own-program", env!("CARGO_BIN_EXE_loadtest"), "--tickets", "600"];
+
+async fn report_of(scenario: Scenario, fake: &Fake, more: &[&str]) -> Report {
+    let url = fake.url();
+    let scratch = tempfile::tempdir().unwrap();
+    let always = ["x", "--quiet", "--target", &url, "--simulator", &url, "--travellers", "7", "--connections", "4"];
+    let place = ["--scratch", scratch.path().to_str().unwrap()];
+    let options = Line::parse_from(always.iter().chain(&place).chain(more)).options;
+    run(&[scenario], &options).await.unwrap()
 }
 
 async fn run_one(scenario: Scenario, fake: &Fake, more: &[&str]) -> Outcome {
@@ -129,4 +142,62 @@ async fn a_server_that_ends_at_once_is_said_to_have_ended() {
     let error = tokio::time::timeout(Duration::from_secs(10), Server::start(&launch)).await.unwrap().unwrap_err();
     assert!(format!("{error:#}").contains("it ended with exit status: 1"), "{error:#}");
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "its directory is removed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ours_and_a_yardstick_take_turns_and_each_round_has_its_ratio() {
+    let fake = Fake::start(Fault::None).await;
+    for (scenario, ratio) in
+        [(Scenario::Burst, "burstVsDurable"), (Scenario::Search, "searchVsBare"), (Scenario::Scans, "scansVsDurable")]
+    {
+        let report = report_of(scenario, &fake, &[&COMPARED[..], &["--rounds", "2"]].concat()).await;
+        let outcome = &report.scenarios[scenario.name()];
+        assert!(outcome.ok, "{outcome:?}");
+        let rounds = &report.rounds[ratio];
+        assert!(rounds.len() == 2 && rounds.iter().all(|round| *round > 0.0), "{ratio}: {rounds:?}");
+        assert!((report.ratios[ratio] - (rounds[0] + rounds[1]) / 2.0).abs() < 1e-9);
+        let yardstick = if scenario == Scenario::Search { "bare" } else { "durable" };
+        for turn in &outcome.turns[yardstick] {
+            assert!(turn.refused.is_empty() && turn.errors.is_empty(), "{turn:?}");
+            // Its answers are as large as ours were, but for what its fields take at least.
+            assert!((turn.answer_bytes - outcome.figures.answer_bytes.max(200.0)).abs() < 100.0, "{turn:?}");
+        }
+        assert!(report.lines.iter().any(|line| line.name.contains("against")), "{:?}", report.lines);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flash_sale_sells_one_departure_after_the_other() {
+    let fake = Fake::start(Fault::None).await;
+    let outcome = run_one(Scenario::FlashSale, &fake, &SHORT).await;
+    assert!(outcome.ok, "{outcome:?}");
+    assert_eq!(outcome.audit.unwrap().acknowledged as usize, fake.orders());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_day_is_audited_like_orders_scans_and_cancels() {
+    let fake = Fake::start(Fault::None).await;
+    let outcome = run_one(Scenario::Mixed, &fake, &["--seconds", "0.5", "--warm-up", "0", "--tickets", "100"]).await;
+    assert!(outcome.ok, "{outcome:?}");
+    let (facts, audit) = (&outcome.facts, outcome.audit.unwrap());
+    assert!(facts["orders"] > 0.0 && facts["scans"] > 0.0 && facts["cancels"] > 0.0, "{facts:?}");
+    assert!(audit.acknowledged > 0 && outcome.figures.refused.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_loop_goes_on_where_the_closed_one_ended() {
+    // The rate of the open loop is half of what the closed one reached; no key is used twice.
+    let fake = Fake::start(Fault::Slow(10)).await;
+    let outcome = run_one(Scenario::Steady, &fake, &["--seconds", "0.5", "--warm-up", "0"]).await;
+    assert!(outcome.ok && outcome.figures.refused.is_empty(), "{outcome:?}");
+    let closed = &outcome.turns["orders, closed loop"][0];
+    assert!((outcome.figures.offered - closed.achieved / 2.0).abs() < 1e-6);
+}
+
+#[tokio::test]
+async fn a_scenario_that_cannot_be_run_fails_and_the_report_says_why() {
+    let fake = Fake::start(Fault::None).await;
+    // Memory is that of a server of our own.
+    let outcome = run_one(Scenario::Memory, &fake, &[]).await;
+    assert!(!outcome.ok && outcome.problems[0].contains("of our own"), "{outcome:?}");
 }

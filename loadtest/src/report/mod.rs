@@ -198,19 +198,20 @@ impl Scenario {
         for (name, turns) in &self.turns {
             let rates: Vec<String> = turns.iter().map(|turn| format!("{:.0}", turn.achieved)).collect();
             let of = |figure: fn(&Figures) -> f64| median(&turns.iter().map(figure).collect::<Vec<_>>());
-            let per_answer = |figures: &Figures, seconds: f64| seconds * 1e6 / figures.accepted.max(1) as f64;
-            let generator =
-                median(&turns.iter().map(|turn| per_answer(turn, turn.cpu.generator_seconds)).collect::<Vec<_>>());
-            let server =
-                median(&turns.iter().map(|turn| per_answer(turn, turn.cpu.server_seconds)).collect::<Vec<_>>());
+            let each = |seconds: fn(&Cpu) -> f64| {
+                let of = |turn: &Figures| seconds(&turn.cpu) * 1e6 / turn.accepted.max(1) as f64;
+                median(&turns.iter().map(of).collect::<Vec<_>>())
+            };
+            let (p50, p95, p99) =
+                (of(|turn| turn.percentiles.p50), of(|turn| turn.percentiles.p95), of(|turn| turn.percentiles.p99));
             let _ = writeln!(
                 out,
-                "  {:<26}{} /s  p50 {:.2}  p95 {:.2}  p99 {:.2} ms  server {server:.1}, generator {generator:.1} µs each",
-                name,
+                "  {name:<30} {} /s  p50 {p50:.2}  p95 {p95:.2}  p99 {p99:.2} ms  µs each: server {:.1}, Postgres {:.1}, \
+                 generator {:.1}",
                 rates.join(" "),
-                of(|turn| turn.percentiles.p50),
-                of(|turn| turn.percentiles.p95),
-                of(|turn| turn.percentiles.p99),
+                each(|cpu| cpu.server_seconds),
+                each(|cpu| cpu.postgres_seconds),
+                each(|cpu| cpu.generator_seconds),
             );
         }
     }

@@ -12,12 +12,14 @@ use crate::course::Course;
 use crate::report::ratios::by_round;
 use crate::report::{Outcome, Scenario};
 use crate::scenario::orders::Orders;
+use crate::timetable::{DEPARTURES_PER_DAY, SEATS};
 
 pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let plan = plan(options);
     let orders = orders_of(&plan, options.rounds);
-    // Seats for both.
-    let mut spread = Sales::usual("orders, spread", options, 2 * orders).await?;
+    // Seats for both, which share no day.
+    let day = (SEATS * DEPARTURES_PER_DAY) as u64;
+    let mut spread = Sales::usual("orders, spread", options, 2 * orders + day).await?;
     let hot = spread.keep(orders);
     let subject = &spread.subject;
     let load = Arc::new(Orders::hot(spread.tokens.clone(), &hot));

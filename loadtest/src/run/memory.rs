@@ -22,10 +22,11 @@ use crate::usage;
 
 /// Live pending orders that are measured.
 const PENDING: u64 = 100_000;
-/// Before them.
-const PENDING_WARM_UP: u64 = 30_000;
-/// Of those that are paid.
-const PAID_WARM_UP: usize = 2_000;
+/// Before them, as many: what the first ones fill is left over from requests under way, and would make orders look
+/// smaller than they are.
+const PENDING_WARM_UP: u64 = 100_000;
+/// Of those that are paid one in so many goes before them.
+const PAID_WARM_UP_DIVISOR: usize = 3;
 /// So many parties of ten to one paid order of one.
 const TENS_DIVISOR: usize = 5;
 /// From the last answer until owners are at rest and the allocator has given back what it will.
@@ -61,7 +62,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let departures = soon(&ours).await?;
     let paying = Paying { sales: &ours, simulator: &simulator, departures };
     for party in [1, PARTY] {
-        paying.pay(PAID_WARM_UP / party, party).await?;
+        paying.pay((options.paid_orders / PAID_WARM_UP_DIVISOR / party).max(1), party).await?;
     }
     let (ones, tens) = (options.paid_orders, (options.paid_orders / TENS_DIVISOR).max(1));
     let before = at_rest(&ours.subject).await?;

@@ -40,11 +40,13 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     eprintln!("{} tickets are paid, {cancels} orders are there to be cancelled", tickets.len());
     subject.settle().await?;
 
+    let search = super::search::of(options, target).await?;
     let load = Mixed::new(Parts {
         tokens: tokens.clone(),
         orders: Orders::new(tokens.clone(), &days),
         scans: Scans::new(operator, gates, tickets.clone()),
-        departures: bought.into_iter().map(|departure| departure.id).collect(),
+        departures: setup::found(target, &search).await?,
+        search,
         seen,
         to_cancel,
     });

@@ -49,7 +49,8 @@ const COUNTER: &str = "baseline, counter";
 
 /// Everything that takes turns with ours.
 struct Rivals {
-    paused: Sales,
+    /// A second server, with its projector paused; only where servers are ours.
+    paused: Option<Sales>,
     durable: Rival<Orders>,
     bare: Rival<Orders>,
     baseline: Option<Baseline>,
@@ -70,13 +71,18 @@ impl Rivals {
             Some(baseline) => baseline.best_clients(Job::Counter).await?,
             None => 0,
         };
-        let paused = Sales::open(PAUSED, options, Setup::paused(orders), orders).await?;
+        let paused = match options.target {
+            None => Some(Sales::open(PAUSED, options, Setup::paused(orders), orders).await?),
+            Some(_) => None,
+        };
         let turns = [COUNTER, "baseline, counter, 128 clients", "baseline, seats"].map(|name| (name, Vec::new()));
         Ok(Rivals { paused, durable, bare, baseline, clients, turns })
     }
 
     async fn turn(&mut self, plan: Plan) -> anyhow::Result<()> {
-        self.paused.turn(plan).await?;
+        if let Some(paused) = &mut self.paused {
+            paused.turn(plan).await?;
+        }
         self.durable.turn(plan).await?;
         self.bare.turn(plan).await?;
         let Some(baseline) = &self.baseline else { return Ok(()) };
@@ -89,16 +95,17 @@ impl Rivals {
 
     /// Ends them all, the paused server after its backlog was projected and audited.
     async fn end(self, scenario: &mut Scenario) -> anyhow::Result<()> {
-        let Rivals { mut paused, durable, bare, baseline, clients, turns } = self;
+        let Rivals { paused, durable, bare, baseline, clients, turns } = self;
         drop(baseline);
-        scenario.turns.insert(PAUSED.to_owned(), std::mem::take(&mut paused.course.turns));
         for (rival, kind) in [(durable, Kind::Durable), (bare, Kind::Bare)] {
             scenario.turns.insert(kind.name().to_owned(), rival.course.turns);
         }
         scenario.turns.extend(turns.map(|(name, turns)| (name.to_owned(), turns)));
-        scenario.facts.insert("baselineClients".to_owned(), clients as f64);
+        scenario.fact("baselineClients", clients as f64);
+        let Some(mut paused) = paused else { return Ok(()) };
+        scenario.turns.insert(PAUSED.to_owned(), std::mem::take(&mut paused.course.turns));
         let drained = paused.project().await?;
-        scenario.facts.insert("drainOrdersPerSecond".to_owned(), drained);
+        scenario.fact("drainOrdersPerSecond", drained);
         scenario.audit_too("the paused server", audit_orders(&paused).await?);
         scenario.end(paused.close());
         Ok(())

@@ -58,18 +58,22 @@ impl Sales {
         Ok(())
     }
 
-    /// Orders from the first days only, which have so many seats; the departures of the other days are for others.
+    /// Orders from the first days only, which have so many seats; the departures of the other days are for others. Where
+    /// there is only one day, both have that.
     pub fn keep(&mut self, orders: u64) -> Vec<Departure> {
         let mut seats = 0;
-        let split = self.days.iter().position(|day| {
-            let enough = seats >= orders;
+        let enough = self.days.iter().position(|day| {
             seats += day.iter().map(|departure| departure.available).sum::<u64>();
-            enough
+            seats >= orders
         });
-        let others = self.days.split_off(split.unwrap_or(self.days.len() - 1).max(1));
+        let kept = enough.map_or(self.days.len(), |last| last + 1);
+        let mut others = self.days.split_off(kept);
+        if others.is_empty() {
+            others.clone_from(&self.days);
+        }
         let load = Arc::new(Orders::new(self.tokens.clone(), &self.days));
-        let subject = &self.subject;
-        self.course = Course::new("orders, spread", load, subject.target.clone(), subject.pid(), self.is_quiet);
+        let (target, pid) = (self.subject.target.clone(), self.subject.pid());
+        self.course = Course::new("orders, spread", load, target, pid, self.is_quiet);
         others.into_iter().flatten().collect()
     }
 

@@ -7,16 +7,28 @@ use super::plan;
 use super::yardsticks::Rival;
 use crate::cli::Options;
 use crate::course::Course;
+use crate::http::Target;
 use crate::report::ratios::by_round;
 use crate::report::{Outcome, Scenario};
 use crate::scenario::search::Search;
+use crate::scenario::setup;
 use crate::subject::{Setup, Subject};
+use crate::timetable::SEARCH_PLACES;
 use crate::yardstick::Kind;
+
+/// Between the places that our timetable has for it; on another server between those with most on sale.
+pub async fn of(options: &Options, target: &Target) -> anyhow::Result<Search> {
+    if options.target.is_none() {
+        return Ok(Search::between(SEARCH_PLACES.0, SEARCH_PLACES.1));
+    }
+    let (origin, destination) = setup::busiest_pair(target).await?;
+    Ok(Search::between(&origin, &destination))
+}
 
 pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let plan = plan(options);
     let subject = Subject::prepare(options, Setup::default()).await?;
-    let load = Arc::new(Search::new());
+    let load = Arc::new(of(options, &subject.target).await?);
     let mut ours = Course::new("search", Arc::clone(&load), subject.target.clone(), subject.pid(), options.quiet);
     subject.settle().await?;
     let mut bare: Option<Rival<_>> = None;

@@ -54,15 +54,7 @@ pub enum Ack {
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Mixed {
-    pub tokens: Vec<String>,
-    pub search: Search,
-    pub orders: Orders,
-    pub scans: Scans,
-    pub departures: Vec<String>,
-    /// Orders that are looked at; not empty.
-    pub seen: Vec<Prepared>,
-    /// Orders that are cancelled, each once; then orders are looked at instead.
-    pub to_cancel: Vec<Prepared>,
+    parts: Parts,
     schedule: [(Kind, usize); HUNDRED],
 }
 
@@ -70,17 +62,20 @@ pub struct Mixed {
 #[derive(Debug)]
 pub struct Parts {
     pub tokens: Vec<String>,
+    pub search: Search,
     pub orders: Orders,
     pub scans: Scans,
+    /// Departures that are looked at; not empty.
     pub departures: Vec<String>,
+    /// Orders that are looked at; not empty.
     pub seen: Vec<Prepared>,
+    /// Orders that are cancelled, each once; then orders are looked at instead.
     pub to_cancel: Vec<Prepared>,
 }
 
 impl Mixed {
     pub fn new(parts: Parts) -> Mixed {
-        let Parts { tokens, orders, scans, departures, seen, to_cancel } = parts;
-        Mixed { tokens, search: Search::new(), orders, scans, departures, seen, to_cancel, schedule: schedule() }
+        Mixed { parts, schedule: schedule() }
     }
 
     /// What the n-th request is, and which of its kind.
@@ -90,8 +85,8 @@ impl Mixed {
         let share = SHARES.iter().find(|(of, _)| *of == kind).map_or(1, |(_, share)| *share);
         let which = hundred * share as u64 + rank as u64;
         let is_used_up = match kind {
-            Kind::Scan => which >= self.scans.number(),
-            Kind::Cancel => which >= self.to_cancel.len() as u64,
+            Kind::Scan => which >= self.parts.scans.number(),
+            Kind::Cancel => which >= self.parts.to_cancel.len() as u64,
             _ => false,
         };
         if is_used_up { (Kind::OrderView, which) } else { (kind, which) }
@@ -105,7 +100,7 @@ impl Mixed {
         target: &Target,
         request: &mut RequestBuffer,
     ) -> bool {
-        let token = of.map(|(_, traveller)| self.tokens.get(*traveller).map_or("", String::as_str));
+        let token = of.map(|(_, traveller)| self.parts.tokens.get(*traveller).map_or("", String::as_str));
         request.body.clear();
         request.finish(target, &Head { method, path, token, headers: &[] });
         true
@@ -137,19 +132,19 @@ impl Load for Mixed {
     fn request(&self, n: u64, target: &Target, request: &mut RequestBuffer) -> bool {
         let (kind, which) = self.kind(n);
         match kind {
-            Kind::Search => self.search.request(which, target, request),
-            Kind::Order => self.orders.request(which, target, request),
-            Kind::Scan => self.scans.request(which, target, request),
+            Kind::Search => self.parts.search.request(which, target, request),
+            Kind::Order => self.parts.orders.request(which, target, request),
+            Kind::Scan => self.parts.scans.request(which, target, request),
             Kind::DepartureView => {
-                let Some(departure) = of(&self.departures, which) else { return false };
+                let Some(departure) = of(&self.parts.departures, which) else { return false };
                 self.view(&format!("/departures/{departure}"), None, "GET", target, request)
             }
             Kind::OrderView => {
-                let Some(order) = of(&self.seen, which) else { return false };
+                let Some(order) = of(&self.parts.seen, which) else { return false };
                 self.view(&format!("/orders/{}", order.0), Some(order), "GET", target, request)
             }
             Kind::Cancel => {
-                let Some(order) = of(&self.to_cancel, which) else { return false };
+                let Some(order) = of(&self.parts.to_cancel, which) else { return false };
                 self.view(&format!("/orders/{}/cancel", order.0), Some(order), "POST", target, request)
             }
         }
@@ -163,13 +158,13 @@ impl Load for Mixed {
             Kind::DepartureView | Kind::OrderView => unexpected(status, body),
             Kind::Order => {
                 let mut own = Vec::new();
-                let outcome = self.orders.judge(which, status, body, &mut own);
+                let outcome = self.parts.orders.judge(which, status, body, &mut own);
                 acks.extend(own.into_iter().map(Ack::Order));
                 outcome
             }
             Kind::Scan => {
                 let mut own = Vec::new();
-                let outcome = self.scans.judge(which, status, body, &mut own);
+                let outcome = self.parts.scans.judge(which, status, body, &mut own);
                 acks.extend(own.into_iter().map(Ack::Scan));
                 outcome
             }
@@ -189,7 +184,7 @@ impl Mixed {
             return unexpected(status, body);
         }
         let is_cancelled = serde_json::from_slice::<Answer<'_>>(body).is_ok_and(|answer| answer.status == "cancelled");
-        match of(&self.to_cancel, which) {
+        match of(&self.parts.to_cancel, which) {
             Some((order, _)) if is_cancelled => {
                 acks.push(Ack::Cancelled(order.as_str().into()));
                 Outcome::Accepted
@@ -213,6 +208,7 @@ mod tests {
             orders: Orders::new(tokens.clone(), &[vec![departure]]),
             scans: Scans::new("op".into(), vec![gate], tickets.collect()),
             tokens,
+            search: Search::between("A", "B"),
             departures: vec!["d".into()],
             seen: vec![("seen".into(), 0)],
             to_cancel: (0..3).map(|n| (format!("cancel{n}"), 0)).collect(),
@@ -236,7 +232,7 @@ mod tests {
         let mixed = mixed();
         let cancels = (0..1_000).filter(|n| mixed.kind(*n).0 == Kind::Cancel).count();
         let scans = (0..1_000).filter(|n| mixed.kind(*n).0 == Kind::Scan).count();
-        assert_eq!((cancels, scans as u64), (3, mixed.scans.number()));
+        assert_eq!((cancels, scans as u64), (3, mixed.parts.scans.number()));
     }
 
     #[test]

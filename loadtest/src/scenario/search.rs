@@ -9,7 +9,7 @@ use super::unexpected;
 use crate::drive::Load;
 use crate::http::{Head, RequestBuffer, Target};
 use crate::tally::Outcome;
-use crate::timetable::{DAYS, SEARCH_PLACES, today};
+use crate::timetable::{DAYS, today};
 
 /// Adults, children, seniors; up to ten may travel together.
 const PARTIES: [(u16, u16, u16); 7] = [(1, 0, 0), (2, 0, 0), (2, 1, 0), (1, 0, 1), (2, 2, 1), (4, 0, 0), (6, 2, 1)];
@@ -27,9 +27,8 @@ pub struct Search {
 
 impl Search {
     /// Over the dates on sale from tomorrow on.
-    pub fn new() -> Search {
+    pub fn between(origin: &str, destination: &str) -> Search {
         let dates = (1..DAYS - 1).filter_map(|ahead| today().checked_add(ahead.days()).ok());
-        let (origin, destination) = SEARCH_PLACES;
         let of_party = |date, (adults, children, seniors)| {
             format!(
                 "/travel/search?origin={origin}&destination={destination}&travelDate={date}&adults={adults}\
@@ -43,12 +42,6 @@ impl Search {
     /// The n-th search.
     pub fn path(&self, n: u64) -> &str {
         self.paths.get((n % self.paths.len().max(1) as u64) as usize).map_or("/", String::as_str)
-    }
-}
-
-impl Default for Search {
-    fn default() -> Search {
-        Search::new()
     }
 }
 
@@ -93,7 +86,7 @@ mod tests {
 
     #[test]
     fn searches_take_turns_over_dates_and_parties() {
-        let search = Search::new();
+        let search = Search::between("A", "B");
         let all: std::collections::BTreeSet<&str> = search.paths.iter().map(String::as_str).collect();
         assert_eq!(all.len(), (DAYS as usize - 2) * PARTIES.len());
         assert_eq!(search.path(0), search.path(all.len() as u64));

@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use jiff::ToSpan;
 use serde_json::{Value, json};
 
+use super::search::Search;
 use crate::api::{Api, Call, list, spread, text};
 use crate::http::Target;
 use crate::timetable::{DAYS, today};
@@ -16,6 +17,8 @@ pub const WIDTH: usize = 16;
 pub const PARTY: usize = 10;
 /// From the payment at the provider until the order is paid.
 const PAID_TIME_MAX: Duration = Duration::from_mins(1);
+/// Searches whose departures are looked at: a week and more.
+const SEARCHES: u64 = 70;
 /// Between two looks whether an order is paid.
 const PAID_PAUSE: Duration = Duration::from_millis(20);
 
@@ -72,26 +75,14 @@ pub async fn departures_from(
     end: i32,
 ) -> anyhow::Result<Vec<Vec<Departure>>> {
     let mut api = Api::new(target.clone());
-    let cities = api.expect(Call::get("/travel/hot-cities"), None).await?;
-    let codes: Vec<&str> = list(&cities, "cities")?.iter().map(|city| text(city, "code")).collect::<Result<_, _>>()?;
+    let cities = cities(&mut api).await?;
     let mut days: Vec<Vec<Departure>> = Vec::new();
     let mut places = None;
     let mut on_sale = 0;
     for ahead in first..end {
         let date = today().checked_add(ahead.days())?;
-        let mut best = Vec::new();
-        for (origin, destination) in pairs(&codes, places) {
-            let path = format!(
-                "/travel/search?origin={origin}&destination={destination}&travelDate={date}&adults=1&children=0&seniors=0"
-            );
-            // A pair that no route connects, or a date that is not sold, is no reason to give up.
-            let (status, answer) = api.call(Call::get(&path), None).await?;
-            let found = if status == 200 { sellable(&answer)? } else { Vec::new() };
-            if seats_of(&found) > seats_of(&best) {
-                best = found;
-                places = Some((origin, destination));
-            }
-        }
+        let (pair, mut best) = best_pair(&mut api, &pairs(&cities, places), date).await?;
+        places = places.or(pair);
         best.truncate(per_day);
         on_sale += seats_of(&best);
         if !best.is_empty() {
@@ -101,8 +92,54 @@ pub async fn departures_from(
             break;
         }
     }
-    ensure!(!days.is_empty(), "the server has no departures on sale between any two of {codes:?}");
+    ensure!(!days.is_empty(), "the server has no departures on sale between any two of {cities:?}");
     Ok(days)
+}
+
+async fn cities(api: &mut Api) -> anyhow::Result<Vec<String>> {
+    let cities = api.expect(Call::get("/travel/hot-cities"), None).await?;
+    list(&cities, "cities")?.iter().map(|city| Ok(text(city, "code")?.to_owned())).collect()
+}
+
+/// Of pairs of places the one with the most seats on sale that day, if any, and its departures.
+async fn best_pair<'a>(
+    api: &mut Api,
+    pairs: &[(&'a str, &'a str)],
+    date: jiff::civil::Date,
+) -> anyhow::Result<(Option<(&'a str, &'a str)>, Vec<Departure>)> {
+    let (mut places, mut best) = (None, Vec::new());
+    for (origin, destination) in pairs {
+        let path = format!(
+            "/travel/search?origin={origin}&destination={destination}&travelDate={date}&adults=1&children=0&seniors=0"
+        );
+        // A pair that no route connects, or a date that is not sold, is no reason to give up.
+        let (status, answer) = api.call(Call::get(&path), None).await?;
+        let found = if status == 200 { sellable(&answer)? } else { Vec::new() };
+        if seats_of(&found) > seats_of(&best) {
+            (places, best) = (Some((*origin, *destination)), found);
+        }
+    }
+    Ok((places, best))
+}
+
+/// The two places with the most seats on sale tomorrow.
+pub async fn busiest_pair(target: &Target) -> anyhow::Result<(String, String)> {
+    let mut api = Api::new(target.clone());
+    let cities = cities(&mut api).await?;
+    let (pair, _) = best_pair(&mut api, &pairs(&cities, None), today().checked_add(1.days())?).await?;
+    let (origin, destination) = pair.with_context(|| format!("nothing is on sale between any two of {cities:?}"))?;
+    Ok((origin.to_owned(), destination.to_owned()))
+}
+
+/// The departures that some searches find.
+pub async fn found(target: &Target, search: &Search) -> anyhow::Result<Vec<String>> {
+    let mut api = Api::new(target.clone());
+    let mut found = std::collections::BTreeSet::new();
+    for n in 0..SEARCHES {
+        let answer = api.expect(Call::get(search.path(n)), None).await?;
+        found.extend(sellable(&answer)?.into_iter().map(|departure| departure.id));
+    }
+    Ok(found.into_iter().collect())
 }
 
 fn seats_of(departures: &[Departure]) -> u64 {
@@ -110,11 +147,12 @@ fn seats_of(departures: &[Departure]) -> u64 {
 }
 
 /// All ordered pairs, or the one that was decided on.
-fn pairs<'a>(codes: &[&'a str], decided: Option<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
-    match decided {
-        Some(pair) => vec![pair],
-        None => codes.iter().flat_map(|a| codes.iter().filter(move |b| a != *b).map(move |b| (*a, *b))).collect(),
+fn pairs<'a>(codes: &'a [String], decided: Option<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    if let Some(pair) = decided {
+        return vec![pair];
     }
+    let with = |a: &'a String| codes.iter().filter(move |b| a != *b).map(move |b| (a.as_str(), b.as_str()));
+    codes.iter().flat_map(with).collect()
 }
 
 /// Of each departure the class with the most seats left.
@@ -290,7 +328,8 @@ mod tests {
 
     #[test]
     fn every_pair_is_tried_until_one_is_decided_on() {
-        assert_eq!(pairs(&["a", "b"], None), [("a", "b"), ("b", "a")]);
-        assert_eq!(pairs(&["a", "b"], Some(("b", "a"))), [("b", "a")]);
+        let codes = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(pairs(&codes, None), [("a", "b"), ("b", "a")]);
+        assert_eq!(pairs(&codes, Some(("b", "a"))), [("b", "a")]);
     }
 }
