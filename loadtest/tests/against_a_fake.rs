@@ -155,7 +155,7 @@ async fn ours_and_a_yardstick_take_turns_and_each_round_has_its_ratio() {
         assert!(outcome.ok, "{outcome:?}");
         let rounds = &report.rounds[ratio];
         assert!(rounds.len() == 2 && rounds.iter().all(|round| *round > 0.0), "{ratio}: {rounds:?}");
-        assert!((report.ratios[ratio] - (rounds[0] + rounds[1]) / 2.0).abs() < 1e-9);
+        assert!((report.ratios[ratio] - f64::midpoint(rounds[0], rounds[1])).abs() < 1e-9);
         let yardstick = if scenario == Scenario::Search { "bare" } else { "durable" };
         for turn in &outcome.turns[yardstick] {
             assert!(turn.refused.is_empty() && turn.errors.is_empty(), "{turn:?}");
