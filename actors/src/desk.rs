@@ -32,7 +32,7 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 
 /// An order is wished for.
 #[derive(Debug)]
-pub struct Place(pub Box<Wish>);
+pub struct Place(pub Arc<Wish>);
 
 impl Message for Place {
     type Result = Placed;
@@ -44,9 +44,9 @@ pub enum Placed {
     /// This key has made this order before.
     Known(OrderId),
     /// It is being made; the answer of its placement comes here.
-    New(Pending<Box<Order>>),
+    New(Pending<Arc<Order>>),
     /// The same request is under way already; its answer comes here too.
-    Joined(Pending<Box<Order>>),
+    Joined(Pending<Arc<Order>>),
     Refused(Rejection),
     /// No new sale begins now: the journal's space is rationed (rule 11), or its disk is behind.
     Unavailable(Outage),
@@ -136,7 +136,7 @@ type Key = (TravellerId, Box<str>);
 struct Placing {
     body_hash: [u8; 32],
     order: OrderId,
-    waiting: Vec<oneshot::Sender<Answer<Box<Order>>>>,
+    waiting: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
 }
 
 /// See the module's documentation.
@@ -267,7 +267,7 @@ impl Desk {
         Placed::New(receiver)
     }
 
-    fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Box<Order>>, ctx: &mut Context<Desk>) {
+    fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Arc<Order>>, ctx: &mut Context<Desk>) {
         let Some(Placing { body_hash, waiting, .. }) = self.placing.remove(&key) else { return };
         match answer {
             // Refusals are not remembered: the same key may try again.
@@ -304,7 +304,7 @@ impl Desk {
         &mut self,
         key: Key,
         id: OrderId,
-        answer: Result<Option<Reply<Box<Order>>>, Outage>,
+        answer: Result<Option<Reply<Arc<Order>>>, Outage>,
         ctx: &mut Context<Desk>,
     ) {
         let order = match &answer {

@@ -1,6 +1,7 @@
 //! From an owner's answer to a response: nothing is shown before it is durable (rule 9), and lists wait for what their
 //! session was shown (rule 13).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deeptravel_actors::journal::Position;
@@ -56,7 +57,7 @@ impl Api {
 
     /// The traveller's newest orders that are in memory, for the first page of a list that Postgres cannot give
     /// (rule 13).
-    pub async fn orders_in_memory(&self, auth: &TravellerAuth) -> Result<Vec<Box<Order>>, Problem> {
+    pub async fn orders_in_memory(&self, auth: &TravellerAuth) -> Result<Vec<Arc<Order>>, Problem> {
         let mut orders = self.durable(self.engine.orders_in_memory(auth.traveller, LIMIT_MAX as usize).await).await?;
         orders.retain(|order| order.is_placed());
         Ok(orders)

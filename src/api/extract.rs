@@ -114,6 +114,18 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
 
 /// 400 when it is no JSON, 422 with the field when it is not what was asked for.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Keeping track of the path costs as much as reading: only a body that is refused is read again for it.
+    read_json(body).or_else(|_| read_json_with_paths(body))
+}
+
+fn read_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = T::deserialize(Strict(&mut json))?;
+    json.end()?;
+    Ok(value)
+}
+
+fn read_json_with_paths<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         // The path of the whole body is empty; its name has to be said.
         serde_json::from_slice::<serde::de::IgnoredAny>(body).map_err(|error| malformed(&error))?;

@@ -1,5 +1,7 @@
 //! Orders of a traveller: place, look, list, cancel.
 
+use std::sync::Arc;
+
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, get, post, web};
 use deeptravel_actors::outage::{Outage, Reply};
@@ -16,7 +18,7 @@ use super::extract::{Body, IdempotencyKey, Language};
 use super::order_request::{Asker, NewOrder};
 use super::order_view::{self, OrderView};
 use super::payments::provider_answers;
-use super::query::{Page, Parameters, write_cursor};
+use super::query::{Page, Parameters};
 use super::{Api, Problem};
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -25,7 +27,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 impl Api {
     /// The traveller's own order. Somebody else's is not there (R-TICKET-08).
-    pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Box<Order>, Problem> {
+    pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Arc<Order>, Problem> {
         let id: OrderId = id.parse().map_err(|_| no_such_order())?;
         let Reply { outcome, position } = self.engine.order(id).await?;
         match outcome {
@@ -164,7 +166,7 @@ async fn list_orders(
     let (lists, traveller) = (api.lists.clone(), auth.traveller);
     let (status, before, count) = (page.status, page.before, page.to_read());
     let read = async move { lists.orders_of(traveller, status, before, count).await };
-    let mut rows = match api.list(auth.token(), read).await {
+    let rows = match api.list(auth.token(), read).await {
         Err(problem) if before.is_none() && api.is_without_database(&problem) => {
             let orders = api.orders_in_memory(&auth).await?;
             let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
@@ -173,9 +175,8 @@ async fn list_orders(
         }
         rows => rows?,
     };
-    let more = page.cut(&mut rows);
-    let orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
-    let next_cursor = orders.last().filter(|_| more).map(|last| write_cursor(last.id()));
+    let mut orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+    let next_cursor = page.cut(&mut orders, Order::id);
     let orders = orders.iter().map(|order| api.order_view(language, order)).collect();
     Ok(web::Json(OrderList { orders, next_cursor, complete: true }))
 }

@@ -96,6 +96,7 @@ impl Order {
                 | Event::EqualSought { .. }
                 | Event::GivingBackBegun { .. }
                 | Event::SeekingEnded
+                | Event::RefundRetried { .. }
                 | Event::RefundStepBegun { .. }
                 | Event::RefundUnknown { .. }
                 | Event::RefundStepEnded
