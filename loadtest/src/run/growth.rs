@@ -17,13 +17,15 @@ use crate::report::{Outcome, Scenario};
 use crate::scenario::orders::Orders;
 use crate::scenario::setup::Departure;
 use crate::subject::Setup;
-use crate::timetable::{DAYS, DEPARTURES_PER_DAY};
+use crate::timetable::{DAYS, DEPARTURES_PER_DAY, SEATS};
 
 const LIVE_ORDERS: [u64; 3] = [1_000, 100_000, 1_000_000];
 const DEPARTURES: [usize; 3] = [10, 1_000, 20_000];
 const CONNECTIONS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 /// Orders before the first figure of memory.
 const WARM_UP: u64 = 10_000;
+/// Of a turn over few departures.
+const SHORT_WARM_UP: Duration = Duration::from_millis(200);
 /// Making orders takes this long at most.
 const FILL_TIME_MAX: Duration = Duration::from_mins(10);
 
@@ -89,6 +91,9 @@ async fn departures_in_memory(options: &Options, number: usize, scenario: &mut S
     ours.run(fill(options, number as u64)).await?;
     let resident = at_rest(&ours.subject).await?;
     scenario.fact(&format!("bytesPerDepartureAndOrderAt{number:05}"), (resident - before) / number as f64);
+    // Few departures have few seats: then the turn is shorter, but none is refused.
+    let seats = (number * SEATS) as u64 - number as u64;
+    let plan = Plan { until: Some(seats / 10 * 9), warm_up: plan.warm_up.min(SHORT_WARM_UP), ..plan };
     ours.turn(plan).await?;
     scenario.turns.insert(format!("departures {number:>6}"), std::mem::take(&mut ours.course.turns));
     scenario.audit_too("departures", audit_orders(&ours).await?);

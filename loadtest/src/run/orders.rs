@@ -40,12 +40,20 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     rivals.end(&mut scenario).await?;
 
     scenario.notes.push(super::SAME_SYNC.to_owned());
-    let against = |ours, theirs| by_round(&scenario.rates(ours), &scenario.rates(theirs));
-    let rounds = [("ordersVsBaseline", against("orders", COUNTER)), ("ordersVsDurable", against(PAUSED, "durable"))];
+    let best = best_of(&scenario.rates(COUNTER), &scenario.rates(COUNTER_MANY));
+    let against_baseline = by_round(&scenario.rates("orders"), &best);
+    let against_durable = by_round(&scenario.rates(PAUSED), &scenario.rates("durable"));
+    let rounds = [("ordersVsBaseline", against_baseline), ("ordersVsDurable", against_durable)];
     Ok(Outcome { rounds: rounds.into(), scenario })
 }
 
 const COUNTER: &str = "baseline, counter";
+const COUNTER_MANY: &str = "baseline, counter, 128 clients";
+
+/// The trial of the numbers of clients was short: what turns out better in a round counts.
+fn best_of(some: &[f64], others: &[f64]) -> Vec<f64> {
+    some.iter().zip(others).map(|(one, other)| one.max(*other)).collect()
+}
 
 /// Everything that takes turns with ours.
 struct Rivals {
@@ -75,7 +83,7 @@ impl Rivals {
             None => Some(Sales::open(PAUSED, options, Setup::paused(orders), orders).await?),
             Some(_) => None,
         };
-        let turns = [COUNTER, "baseline, counter, 128 clients", "baseline, seats"].map(|name| (name, Vec::new()));
+        let turns = [COUNTER, COUNTER_MANY, "baseline, seats"].map(|name| (name, Vec::new()));
         Ok(Rivals { paused, durable, bare, baseline, clients, turns })
     }
 

@@ -9,18 +9,24 @@
 pub mod child;
 pub mod journal;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpResponse, HttpServer, web};
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use journal::{Journal, Lane};
 
 /// As many as the server has on two cores.
 const WORKERS: usize = 2;
+/// Connections that may wait to be accepted: all of a burst.
+const BACKLOG: u32 = 16_384;
+/// As the server's.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Bytes of an answer without its filler, about; see the test.
 const FRAME_BYTES: usize = 232;
 
@@ -75,14 +81,12 @@ pub fn execute(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// The server, to be awaited, and where it listens.
 pub fn serve(arguments: &Arguments) -> anyhow::Result<(Server, SocketAddr)> {
-    let listener = TcpListener::bind(arguments.listen)?;
-    let address = listener.local_addr()?;
     let journal = match arguments.kind {
         Kind::Bare => None,
         Kind::Durable => Some(Journal::create(&arguments.file)?),
     };
     let filler = "x".repeat(arguments.answer_bytes.saturating_sub(FRAME_BYTES));
-    let server = HttpServer::new(move || {
+    let bound = HttpServer::new(move || {
         // Once per worker: each has a lane of its own, with one wake-up per group.
         let worker = Worker { lane: journal.as_ref().map(Journal::lane), filler: filler.clone() };
         App::new()
@@ -92,10 +96,12 @@ pub fn serve(arguments: &Arguments) -> anyhow::Result<(Server, SocketAddr)> {
             .default_service(web::to(other))
     })
     .workers(WORKERS)
+    .keep_alive(KEEP_ALIVE)
+    .backlog(BACKLOG)
     .disable_signals()
-    .listen(listener)?
-    .run();
-    Ok((server, address))
+    .bind(arguments.listen)?;
+    let address = bound.addrs().first().copied().context("no address")?;
+    Ok((bound.run(), address))
 }
 
 struct Worker {
