@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix_rt::{Arbiter, ArbiterHandle};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::Command as CatalogueCommand;
@@ -28,7 +27,7 @@ use crate::order::{
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::{Quarantine, Resolution, Resolve};
 use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError, Warm};
-use crate::registry::Keys;
+use crate::registry::{Arbiters, Keys};
 use crate::rows::QuarantineRow;
 use crate::services::{DESKS, SalesPolicy, Services};
 use crate::{catalogue, departure, desk, identity, order, payment};
@@ -60,7 +59,7 @@ pub enum StartError {
 #[derive(Clone, Debug)]
 pub struct Engine {
     pub(crate) services: Arc<Services>,
-    arbiters: Arc<Vec<ArbiterHandle>>,
+    arbiters: Arbiters,
 }
 
 impl Engine {
@@ -79,7 +78,7 @@ impl Engine {
         let (notices, newest_version) = store.quarantine(payment::NOTICES_KEPT_MAX).await?;
 
         order::register();
-        let arbiters: Vec<ArbiterHandle> = (0..parts.arbiters.max(1)).map(|_| Arbiter::new().handle()).collect();
+        let arbiters = Arbiters::start(parts.arbiters);
         let snapshot = Arc::new(catalogue.catalogue.clone());
         let services = Arc::new_cyclic(|services| Services {
             clock: parts.clock,
@@ -122,7 +121,7 @@ impl Engine {
             services.orders.put(&seed.id(), seed);
         }
         services.orders.tend_dormant();
-        Ok(Engine { services, arbiters: Arc::new(arbiters) })
+        Ok(Engine { services, arbiters })
     }
 
     pub fn services(&self) -> &Services {
@@ -273,9 +272,7 @@ impl Engine {
 
     /// Ends the arbiters. What was appended before is in the journal's hands.
     pub fn stop(&self) {
-        for arbiter in self.arbiters.iter() {
-            arbiter.stop();
-        }
+        self.arbiters.stop();
     }
 }
 

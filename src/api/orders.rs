@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::LOCATION;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::{HttpResponse, get, post, web};
 use deeptravel_actors::outage::{Outage, Reply};
 use deeptravel_domain::ids::OrderId;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::answer::json;
 use super::auth::TravellerAuth;
 use super::extract::{Body, IdempotencyKey, Language};
 use super::order_request::{Asker, NewOrder};
@@ -52,7 +54,7 @@ fn no_such_order() -> Problem {
 pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
     Order::from_rows(rows, api.engine.now()).map_err(|error| {
         tracing::error!(%error, "Rows of a listed order cannot be read: {error}");
-        Problem::of_status(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR)
+        Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
     })
 }
 
@@ -90,8 +92,11 @@ async fn place_order(
     let asker = Asker { traveller: auth.traveller, idempotency_key: key.0 };
     let wish = request.into_wish(asker, &api.document_keys)?;
     let (order, is_new) = api.shown(auth.token(), api.engine.place(wish).await).await?;
-    let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
-    Ok(response.insert_header((LOCATION, format!("/orders/{}", order.id()))).json(api.order_view(language, &order)))
+    let view = api.order_view(language, &order);
+    let location = HeaderValue::try_from(format!("/orders/{}", view.order_id)).expect("an id is visible ASCII");
+    let mut response = json(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &view);
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
 }
 
 /// An order of one's own.

@@ -24,14 +24,14 @@ pub use messages::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, 
 pub use report::register;
 pub use rest::WARM_SECONDS;
 
-use crate::desk::{InFlight, Settled};
+use crate::desk::{Desk, InFlight, Settled};
 use crate::journal::{Admission, KeyText};
 use crate::log::{KeyLog, PUT_OFF_MS};
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::StoreError;
 use crate::registry::{Keys, Look, Owner, Sleep, Vitals};
 use crate::rows::Rows;
-use crate::services::Services;
+use crate::services::{Services, desk_of_shard};
 use crate::timer::Timer;
 
 /// Pause before the desk is told again of what it could not be told.
@@ -120,6 +120,11 @@ impl Owner for OrderActor {
 
     fn keys(services: &Services) -> &Keys<OrderActor> {
         &services.orders
+    }
+
+    /// Beside its desk, which makes it.
+    fn home(id: &OrderId) -> u64 {
+        Desk::home(&desk_of_shard(id.shard()))
     }
 
     fn load(services: Arc<Services>, id: OrderId) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
