@@ -351,7 +351,7 @@ impl<A: Owner> Keys<A> {
         let (services, owner) = (self.services.clone(), id.clone());
         self.arbiters.run(A::home(id), move || {
             let Some(services) = services.upgrade() else { return };
-            let ending = Ending::<A> { services, id: owner, generation, vitals, outcome: None };
+            let ending = Ending::<A> { services, id: owner, generation, vitals, end: None };
             actix_rt::spawn(async move {
                 let outcome = ending.run(receiver, origin).await;
                 ending.with(outcome);
@@ -365,7 +365,7 @@ impl<A: Owner> Keys<A> {
         self.arbiters.place(A::home(id))
     }
 
-    fn ended(&self, id: &A::Id, generation: u64, vitals: &Vitals, ended: Result<Result<(), Outage>, Panicked>) {
+    fn ended(&self, id: &A::Id, generation: u64, vitals: &Vitals, end: End) {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
         let (waiting, rest) = match entry.get_mut() {
             Slot::Live(live) if live.generation == generation => (Vec::new(), None),
@@ -375,8 +375,8 @@ impl<A: Owner> Keys<A> {
             // Its successor runs already.
             Slot::Live(_) | Slot::Retiring(_) | Slot::Dormant(_) | Slot::Waking(_) | Slot::Rebuilding => return,
         };
-        match ended {
-            Ok(Ok(())) if !vitals.has_failed() => {
+        match end {
+            End::Stopped if !vitals.has_failed() => {
                 match (rest, waiting.is_empty()) {
                     (Some(rest), true) => {
                         self.dormant.add(&rest.packed);
@@ -398,9 +398,11 @@ impl<A: Owner> Keys<A> {
                 }
                 return;
             }
-            Ok(Ok(())) => tracing::error!(kind = A::KIND, %id, "{} {id} could not write and is rebuilt", A::KIND),
-            Ok(Err(outage)) => tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND),
-            Err(Panicked) => {
+            End::Stopped => tracing::error!(kind = A::KIND, %id, "{} {id} could not write and is rebuilt", A::KIND),
+            End::CannotStart(outage) => {
+                tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND);
+            }
+            End::Panicked => {
                 tracing::error!(kind = A::KIND, %id, "{} {id} panicked and is rebuilt", A::KIND);
                 self.count_death(id, vitals.handled_last());
             }
@@ -442,8 +444,14 @@ impl<A: Owner> Keys<A> {
     }
 }
 
-/// The owner's task ended in a panic, which has been printed.
-struct Panicked;
+/// How an owner's task ended.
+#[derive(Clone, Copy)]
+enum End {
+    Stopped,
+    CannotStart(Outage),
+    /// It has been printed.
+    Panicked,
+}
 
 /// Tells the registry that an owner has ended, however it did: dropped with its task, after the owner itself.
 struct Ending<A: Owner> {
@@ -451,7 +459,8 @@ struct Ending<A: Owner> {
     id: A::Id,
     generation: u64,
     vitals: Arc<Vitals>,
-    outcome: Option<Result<(), Outage>>,
+    /// Unless it panicked.
+    end: Option<End>,
 }
 
 impl<A: Owner> Ending<A> {
@@ -474,19 +483,19 @@ impl<A: Owner> Ending<A> {
     }
 
     fn with(mut self, outcome: Result<(), Outage>) {
-        self.outcome = Some(outcome);
+        self.end = Some(outcome.map_or_else(End::CannotStart, |()| End::Stopped));
     }
 }
 
 impl<A: Owner> Drop for Ending<A> {
     fn drop(&mut self) {
-        let ended = match self.outcome.take() {
-            Some(outcome) => Ok(outcome),
-            None if std::thread::panicking() => Err(Panicked),
+        let end = match self.end {
+            Some(end) => end,
+            None if std::thread::panicking() => End::Panicked,
             // The arbiter ends, and with it every owner.
             None => return,
         };
-        A::keys(&self.services).ended(&self.id, self.generation, &self.vitals, ended);
+        A::keys(&self.services).ended(&self.id, self.generation, &self.vitals, end);
     }
 }
 
