@@ -12,16 +12,18 @@ use std::time::Duration;
 use actix::fut::ActorFutureExt;
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, StreamHandler, WrapFuture};
 use deeptravel_domain::ids::{OrderId, TravellerId};
-use deeptravel_domain::order::{Order, OrderStatus, Wish};
+use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use futures_util::stream::poll_fn;
 use keys::{Known, MadeKeys};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use crate::journal::Position;
 use crate::log::admit_sale;
-use crate::order::{Pending, Placement, Seed as OrderSeed};
-use crate::outage::{Answer, Outage, Reply};
+use crate::order::{Placement, Seed as OrderSeed};
+use crate::outage::{Answer, Asker, Outage, Reply};
 use crate::ports::DeskEntry;
 use crate::registry::{Fingerprint, Keys, NOT_TOLD_APART, Owner, Vitals};
 use crate::services::Services;
@@ -34,24 +36,22 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 
 /// An order is wished for.
 #[derive(Debug)]
-pub struct Place(pub Arc<Wish>);
+pub struct Place {
+    pub wish: Arc<Wish>,
+    pub asker: Asker<Placed>,
+}
 
 impl Message for Place {
-    type Result = Placed;
+    type Result = ();
 }
 
 /// What became of the wish.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Placed {
     /// This key has made this order before.
     Known(OrderId),
-    /// It is being made; the answer of its placement comes here.
-    New(Pending<Arc<Order>>),
-    /// The same request is under way already; its answer comes here too.
-    Joined(Pending<Arc<Order>>),
-    Refused(Rejection),
-    /// No new sale begins now: the journal's space is rationed (rule 11), or its disk is behind.
-    Unavailable(Outage),
+    /// It was made now. `is_first`: for this request, and not for the same one that was under way already.
+    Made { order: Arc<Order>, is_first: bool },
 }
 
 /// What the owner of an order that is being made has of its desk: a note that outlives the desk, until there is a record or
@@ -61,7 +61,7 @@ pub struct Making {
     services: Arc<Services>,
     order: OrderId,
     /// Whoever has wished for it first. Everybody else is told by the desk.
-    asker: Option<oneshot::Sender<Answer<Arc<Order>>>>,
+    asker: Option<Asker<Placed>>,
     desk: Option<(Key, mpsc::UnboundedSender<Made>)>,
 }
 
@@ -72,11 +72,11 @@ impl Making {
     }
 
     fn tell(&mut self, answer: &Answer<Arc<Order>>) {
-        // Whoever waited may have gone; so may the desk, and then its successor looks at what was noted.
         if let Some(asker) = self.asker.take() {
-            let _ = asker.send(answer.clone());
+            asker.answer(placed(answer, true));
         }
         if let Some((key, desk)) = self.desk.take() {
+            // If the desk has ended, its successor looks at what was noted.
             let _ = desk.send(Made { key, order: self.order, answer: answer.clone() });
         }
     }
@@ -87,6 +87,11 @@ impl Drop for Making {
         self.services.in_flight.remove(&self.order);
         self.tell(&Err(Outage::Rebuilding));
     }
+}
+
+/// The answer of an order's placement for those who wished for it.
+fn placed(answer: &Answer<Arc<Order>>, is_first: bool) -> Answer<Placed> {
+    answer.clone().map(|reply| reply.map(|order| Placed::Made { order, is_first }))
 }
 
 /// What has become of an order, for its desk.
@@ -159,7 +164,7 @@ type Key = (TravellerId, Box<str>);
 struct Placing {
     body_hash: [u8; 32],
     order: OrderId,
-    waiting: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
+    waiting: Vec<Asker<Placed>>,
 }
 
 /// See the module's documentation.
@@ -256,45 +261,59 @@ impl Actor for Desk {
 }
 
 impl Desk {
-    fn place(&mut self, wish: &Wish) -> Placed {
+    fn place(&mut self, wish: &Wish, asker: Asker<Placed>) {
         let now = self.services.clock.now();
         self.made.sweep(now);
         let key: Key = (wish.traveller, wish.idempotency_key.clone());
         if let Some(placing) = self.placing.get_mut(&key) {
-            if placing.body_hash != wish.body_hash {
-                return Placed::Refused(Rejection::IdempotencyMismatch);
+            if placing.body_hash == wish.body_hash {
+                placing.waiting.push(asker);
+            } else {
+                asker.answer(Ok(self.refused(Rejection::IdempotencyMismatch)));
             }
-            let (sender, receiver) = oneshot::channel();
-            placing.waiting.push(sender);
-            return Placed::Joined(receiver);
+            return;
         }
         match self.made.get(wish.traveller, &wish.idempotency_key, &wish.body_hash, now) {
-            Some(Known { same_request: false, .. }) => return Placed::Refused(Rejection::IdempotencyMismatch),
-            Some(Known { same_request: true, order }) => return Placed::Known(order),
+            Some(Known { same_request: false, .. }) => {
+                return asker.answer(Ok(self.refused(Rejection::IdempotencyMismatch)));
+            }
+            Some(Known { same_request: true, order }) => {
+                // Of what it rests on the order knows more.
+                return asker.answer(Ok(Reply::ok(Placed::Known(order), Position::NOTHING)));
+            }
             None => {}
         }
-        if let Err(outage) = admit_sale(&self.services.journal) {
-            return Placed::Unavailable(outage);
+        match self.draft(wish, now) {
+            Ok(Ok(draft)) => self.make(key, wish, draft, now, asker),
+            Ok(Err(rejection)) => asker.answer(Ok(self.refused(rejection))),
+            Err(outage) => asker.answer(Err(outage)),
         }
+    }
+
+    /// An outage: no new sale begins now, the journal's space being rationed (rule 11), or its disk behind.
+    fn draft(&self, wish: &Wish, now: Timestamp) -> Result<Result<Draft, Rejection>, Outage> {
+        admit_sale(&self.services.journal)?;
         let limit = self.services.sales.live_holds_max;
         if self.unpaid.get(&wish.traveller).map_or(0, Vec::len) >= limit as usize {
-            return Placed::Refused(Rejection::LockLimit { limit });
+            return Ok(Err(Rejection::LockLimit { limit }));
         }
         let id = self.services.new_order_id(wish.traveller);
         let catalogue = self.services.catalogue.load();
-        let draft = match wish.draft(&catalogue, id, now, self.services.sales.lock_seconds) {
-            Ok(draft) => draft,
-            Err(rejection) => return Placed::Refused(rejection),
-        };
+        Ok(wish.draft(&catalogue, id, now, self.services.sales.lock_seconds))
+    }
 
+    fn make(&mut self, key: Key, wish: &Wish, draft: Draft, now: Timestamp, asker: Asker<Placed>) {
+        let id = draft.id;
         self.placing.insert(key.clone(), Placing { body_hash: wish.body_hash, order: id, waiting: Vec::new() });
         self.note_unpaid(wish.traveller, id);
         self.services.in_flight.insert(id, entry_of(wish, id));
-        let (asker, receiver) = oneshot::channel();
         let desk = Some((key, self.told.clone()));
         let making = Making { services: Arc::clone(&self.services), order: id, asker: Some(asker), desk };
         self.services.orders.put(&id, OrderSeed::draft(draft, now, making));
-        Placed::New(receiver)
+    }
+
+    fn refused(&self, rejection: Rejection) -> Reply<Placed> {
+        Reply::rejected(rejection, self.services.journal.appended())
     }
 
     fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Arc<Order>>, ctx: &mut Context<Desk>) {
@@ -310,9 +329,8 @@ impl Desk {
                 }
             }
         }
-        for sender in waiting {
-            // Whoever waited may have gone.
-            let _ = sender.send(answer.clone());
+        for asker in waiting {
+            asker.answer(placed(answer, false));
         }
     }
 
@@ -378,11 +396,11 @@ fn entry_of(wish: &Wish, order: OrderId) -> DeskEntry {
 }
 
 impl Handler<Place> for Desk {
-    type Result = MessageResult<Place>;
+    type Result = ();
 
-    fn handle(&mut self, Place(wish): Place, ctx: &mut Context<Desk>) -> MessageResult<Place> {
+    fn handle(&mut self, Place { wish, asker }: Place, ctx: &mut Context<Desk>) {
         self.turn.taken(ctx);
-        MessageResult(self.place(&wish))
+        self.place(&wish, asker);
     }
 }
 
