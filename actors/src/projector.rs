@@ -72,7 +72,7 @@ impl Projector {
 
     /// Projects everything that is durable now, and returns.
     pub async fn catch_up(&mut self) -> Result<Position, ProjectionHalted> {
-        while self.step().await? > 0 {}
+        while self.step().await? != Size::Nothing {}
         Ok(*self.projected.borrow())
     }
 
@@ -80,7 +80,7 @@ impl Projector {
     pub async fn run(mut self) -> Result<(), ProjectionHalted> {
         loop {
             let begun = Instant::now();
-            if self.step().await? >= BATCH_RECORDS {
+            if self.step().await? == Size::Whole {
                 continue;
             }
             tokio::time::sleep_until((begun + GATHER).into()).await;
@@ -92,8 +92,8 @@ impl Projector {
         }
     }
 
-    /// One batch, in parts if the database is slow. Answers its records.
-    async fn step(&mut self) -> Result<usize, ProjectionHalted> {
+    /// One batch, in parts if the database is slow.
+    async fn step(&mut self) -> Result<Size, ProjectionHalted> {
         let records = self.reader.next_batch(BATCH_RECORDS, BATCH_BYTES)?;
         let mut rest = records.as_slice();
         while !rest.is_empty() {
@@ -106,7 +106,7 @@ impl Projector {
                 self.batch_records = (batch.len() / 2).max(BATCH_RECORDS_MIN);
             }
         }
-        Ok(records.len())
+        Ok(Size::of(&records))
     }
 
     /// One transaction. `false`: the database could not now; a pause has been made.
@@ -130,6 +130,27 @@ impl Projector {
             }
             Err(StoreError::Data(why)) => Err(ProjectionHalted::Data { from, to, why }),
             Err(StoreError::Fenced(why)) => Err(ProjectionHalted::Fenced(why)),
+        }
+    }
+}
+
+/// How much one batch had in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    Nothing,
+    Part,
+    /// About as much as one may have: there may be more.
+    Whole,
+}
+
+impl Size {
+    fn of(records: &[(Position, Record)]) -> Size {
+        let bytes: usize = records.iter().map(|(_, record)| record.payload.len()).sum();
+        match records.len() {
+            0 => Size::Nothing,
+            BATCH_RECORDS.. => Size::Whole,
+            _ if bytes >= BATCH_BYTES / 2 => Size::Whole,
+            _ => Size::Part,
         }
     }
 }

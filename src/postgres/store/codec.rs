@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt::Debug;
 
 use bytes::{BufMut, BytesMut};
+use deeptravel_domain::inventory::rows::SeatRow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
@@ -50,6 +51,8 @@ columns! {
     /// `YYYY-MM-DD` in the rows.
     Date: DATE;
     Jsonb: JSONB;
+    /// A list `[label, class, row, column]` for each seat: thousands of objects would take Postgres milliseconds.
+    Seats: JSON;
 }
 
 /// A field that is the column's own value.
@@ -134,6 +137,19 @@ impl<T: Serialize + DeserializeOwned + Debug> Codec<Vec<T>> for Jsonb {
 
     fn get(row: &Row, index: usize) -> Result<Vec<T>, tokio_postgres::Error> {
         row.try_get::<_, Json<Vec<T>>>(index).map(|json| json.0)
+    }
+}
+
+impl Codec<Vec<SeatRow>> for Seats {
+    fn put(value: &Vec<SeatRow>, out: &mut BytesMut) -> Result<IsNull, Failure> {
+        let seats: Vec<_> = value.iter().map(|seat| (seat.label.as_str(), seat.class, seat.row, seat.column)).collect();
+        Json(seats).to_sql(&Self::TYPE, out)
+    }
+
+    fn get(row: &Row, index: usize) -> Result<Vec<SeatRow>, tokio_postgres::Error> {
+        let seats: Json<Vec<(String, u32, u32, u32)>> = row.try_get(index)?;
+        let seat = |(label, class, row, column)| SeatRow { label, class, row, column };
+        Ok(seats.0.into_iter().map(seat).collect())
     }
 }
 

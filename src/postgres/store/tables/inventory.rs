@@ -2,7 +2,7 @@
 
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 
-use super::super::codec::{BigInt, Bytea, Int, Jsonb, Text, TimestampTz};
+use super::super::codec::{BigInt, Bytea, Int, Jsonb, Seats, Text, TimestampTz};
 use super::super::table::table;
 
 table! {
@@ -15,7 +15,7 @@ table! {
         calls: Jsonb,
         booking_closes_minutes: Int,
         classes: Jsonb,
-        seats: Jsonb,
+        seats as "seat_map": Seats,
         channels: Jsonb,
         seat_channels: Bytea,
         status: Text,
