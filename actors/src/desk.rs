@@ -4,7 +4,8 @@
 
 mod keys;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 
 /// An order is wished for.
 #[derive(Debug)]
-pub struct Place(pub Box<Wish>);
+pub struct Place(pub Arc<Wish>);
 
 impl Message for Place {
     type Result = Placed;
@@ -44,9 +45,9 @@ pub enum Placed {
     /// This key has made this order before.
     Known(OrderId),
     /// It is being made; the answer of its placement comes here.
-    New(Pending<Box<Order>>),
+    New(Pending<Arc<Order>>),
     /// The same request is under way already; its answer comes here too.
-    Joined(Pending<Box<Order>>),
+    Joined(Pending<Arc<Order>>),
     Refused(Rejection),
     /// No new sale begins now: the journal's space is rationed (rule 11), or its disk is behind.
     Unavailable(Outage),
@@ -136,7 +137,7 @@ type Key = (TravellerId, Box<str>);
 struct Placing {
     body_hash: [u8; 32],
     order: OrderId,
-    waiting: Vec<oneshot::Sender<Answer<Box<Order>>>>,
+    waiting: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
 }
 
 /// See the module's documentation.
@@ -144,8 +145,8 @@ pub struct Desk {
     services: Arc<Services>,
     placing: HashMap<Key, Placing>,
     made: MadeKeys,
-    /// Sorted, so that a traveller's orders are together.
-    unpaid: BTreeSet<(TravellerId, OrderId)>,
+    /// Orders that hold unpaid seats: few of each traveller, as the limit is low.
+    unpaid: HashMap<TravellerId, Vec<OrderId>>,
     turn: Turn,
 }
 
@@ -193,17 +194,17 @@ impl Owner for Desk {
 
     fn build(services: Arc<Services>, _: usize, seed: Seed, _: Arc<Vitals>) -> Result<Desk, Outage> {
         let Seed { mut entries, in_flight } = seed;
-        let (placing, made, unpaid) = (HashMap::new(), MadeKeys::default(), BTreeSet::new());
+        let (placing, made, unpaid) = (HashMap::new(), MadeKeys::default(), HashMap::new());
         let mut desk = Desk { services, placing, made, unpaid, turn: Turn::default() };
         entries.sort_by_key(|entry| entry.order);
         for entry in entries {
             desk.made.insert(entry.traveller, &entry.idempotency_key, &entry.body_hash, entry.order);
             if entry.status == OrderStatus::Pending {
-                desk.unpaid.insert((entry.traveller, entry.order));
+                desk.note_unpaid(entry.traveller, entry.order);
             }
         }
         for entry in in_flight {
-            desk.unpaid.insert((entry.traveller, entry.order));
+            desk.note_unpaid(entry.traveller, entry.order);
             let placing = Placing { body_hash: entry.body_hash, order: entry.order, waiting: Vec::new() };
             desk.placing.insert((entry.traveller, entry.idempotency_key), placing);
         }
@@ -244,7 +245,7 @@ impl Desk {
             return Placed::Unavailable(outage);
         }
         let limit = self.services.sales.live_holds_max;
-        if self.unpaid_of(wish.traveller) >= limit as usize {
+        if self.unpaid.get(&wish.traveller).map_or(0, Vec::len) >= limit as usize {
             return Placed::Refused(Rejection::LockLimit { limit });
         }
         let id = self.services.new_order_id(wish.traveller);
@@ -257,7 +258,7 @@ impl Desk {
         let (sender, receiver) = oneshot::channel();
         let waiting = vec![sender];
         self.placing.insert(key.clone(), Placing { body_hash: wish.body_hash, order: id, waiting });
-        self.unpaid.insert((wish.traveller, id));
+        self.note_unpaid(wish.traveller, id);
         let in_flight = InFlight::note(&self.services, entry_of(wish, id));
         let (placed, placement) = oneshot::channel();
         self.services.orders.put(&id, OrderSeed::draft(draft, now, in_flight, placed));
@@ -267,7 +268,7 @@ impl Desk {
         Placed::New(receiver)
     }
 
-    fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Box<Order>>, ctx: &mut Context<Desk>) {
+    fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Arc<Order>>, ctx: &mut Context<Desk>) {
         let Some(Placing { body_hash, waiting, .. }) = self.placing.remove(&key) else { return };
         match answer {
             // Refusals are not remembered: the same key may try again.
@@ -304,7 +305,7 @@ impl Desk {
         &mut self,
         key: Key,
         id: OrderId,
-        answer: Result<Option<Reply<Box<Order>>>, Outage>,
+        answer: Result<Option<Reply<Arc<Order>>>, Outage>,
         ctx: &mut Context<Desk>,
     ) {
         let order = match &answer {
@@ -324,14 +325,16 @@ impl Desk {
         }
     }
 
-    fn settled(&mut self, traveller: TravellerId, order: OrderId) {
-        self.unpaid.remove(&(traveller, order));
+    fn note_unpaid(&mut self, traveller: TravellerId, order: OrderId) {
+        self.unpaid.entry(traveller).or_default().push(order);
     }
 
-    /// How many of a traveller's orders hold unpaid seats.
-    fn unpaid_of(&self, traveller: TravellerId) -> usize {
-        let (first, last) = (OrderId::from_bits(0), OrderId::from_bits(u128::MAX));
-        self.unpaid.range((traveller, first)..=(traveller, last)).count()
+    fn settled(&mut self, traveller: TravellerId, order: OrderId) {
+        let Entry::Occupied(mut orders) = self.unpaid.entry(traveller) else { return };
+        orders.get_mut().retain(|unpaid| *unpaid != order);
+        if orders.get().is_empty() {
+            orders.remove();
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use actix_rt::{Arbiter, ArbiterHandle};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::Command as CatalogueCommand;
@@ -28,7 +27,7 @@ use crate::order::{
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::{Quarantine, Resolution, Resolve};
 use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError, Warm};
-use crate::registry::Keys;
+use crate::registry::{Arbiters, Keys};
 use crate::rows::QuarantineRow;
 use crate::services::{DESKS, SalesPolicy, Services};
 use crate::{catalogue, departure, desk, identity, order, payment};
@@ -60,7 +59,7 @@ pub enum StartError {
 #[derive(Clone, Debug)]
 pub struct Engine {
     pub(crate) services: Arc<Services>,
-    arbiters: Arc<Vec<ArbiterHandle>>,
+    arbiters: Arbiters,
 }
 
 impl Engine {
@@ -79,7 +78,7 @@ impl Engine {
         let (notices, newest_version) = store.quarantine(payment::NOTICES_KEPT_MAX).await?;
 
         order::register();
-        let arbiters: Vec<ArbiterHandle> = (0..parts.arbiters.max(1)).map(|_| Arbiter::new().handle()).collect();
+        let arbiters = Arbiters::start(parts.arbiters);
         let snapshot = Arc::new(catalogue.catalogue.clone());
         let services = Arc::new_cyclic(|services| Services {
             clock: parts.clock,
@@ -122,7 +121,7 @@ impl Engine {
             services.orders.put(&seed.id(), seed);
         }
         services.orders.tend_dormant();
-        Ok(Engine { services, arbiters: Arc::new(arbiters) })
+        Ok(Engine { services, arbiters })
     }
 
     pub fn services(&self) -> &Services {
@@ -139,12 +138,12 @@ impl Engine {
     }
 
     /// Makes an order or finds the one that the key made before. `true`: it was made now.
-    pub async fn place(&self, wish: Wish) -> Answer<(Box<Order>, bool)> {
+    pub async fn place(&self, wish: Wish) -> Answer<(Arc<Order>, bool)> {
         let services = &self.services;
         let desk = services.desk_of(wish.traveller);
-        let (traveller, key) = (wish.traveller, wish.idempotency_key.clone());
+        let wish = Arc::new(wish);
         loop {
-            let placed = services.desks.ask(&desk, Place(Box::new(wish.clone()))).await?.ok_or(Outage::Rebuilding)?;
+            let placed = services.desks.ask(&desk, Place(Arc::clone(&wish))).await?.ok_or(Outage::Rebuilding)?;
             match placed {
                 Placed::New(pending) => return Ok(wait(pending).await?.map(|order| (order, true))),
                 Placed::Joined(pending) => return Ok(wait(pending).await?.map(|order| (order, false))),
@@ -155,21 +154,22 @@ impl Engine {
                     if let Some(pending) = services.orders.ask(&id, Placement).await? {
                         return Ok(wait(pending).await?.map(|order| (order, false)));
                     }
-                    let forget = Forget { traveller, idempotency_key: key.clone(), order: id };
+                    let (traveller, idempotency_key) = (wish.traveller, wish.idempotency_key.clone());
+                    let forget = Forget { traveller, idempotency_key, order: id };
                     services.desks.ask(&desk, forget).await?;
                 }
             }
         }
     }
 
-    pub async fn order(&self, id: OrderId) -> Answer<Box<Order>> {
+    pub async fn order(&self, id: OrderId) -> Answer<Arc<Order>> {
         let answer = self.services.orders.ask(&id, View).await?;
         answer.unwrap_or_else(|| Ok(self.not_found()))
     }
 
     /// The newest of a traveller's recent orders that are in memory: what there is to show while Postgres is away
     /// (rule 13).
-    pub async fn orders_in_memory(&self, traveller: TravellerId, limit: usize) -> Answer<Vec<Box<Order>>> {
+    pub async fn orders_in_memory(&self, traveller: TravellerId, limit: usize) -> Answer<Vec<Arc<Order>>> {
         let services = &self.services;
         let desk = services.desk_of(traveller);
         let recent = services.desks.ask(&desk, Recent(traveller)).await?.ok_or(Outage::Rebuilding)?;
@@ -184,14 +184,14 @@ impl Engine {
     }
 
     /// The order with a payment that can be paid. `openid` is the traveller's.
-    pub async fn open_payment(&self, id: OrderId, openid: Box<str>) -> Answer<Box<Order>> {
+    pub async fn open_payment(&self, id: OrderId, openid: Box<str>) -> Answer<Arc<Order>> {
         match self.services.orders.ask(&id, OpenPayment { openid }).await? {
             Some(pending) => wait(pending).await,
             None => Ok(self.not_found()),
         }
     }
 
-    pub async fn cancel(&self, id: OrderId) -> Answer<Box<Order>> {
+    pub async fn cancel(&self, id: OrderId) -> Answer<Arc<Order>> {
         match self.services.orders.ask(&id, Cancel).await? {
             Some(pending) => wait(pending).await,
             None => Ok(self.not_found()),
@@ -246,7 +246,7 @@ impl Engine {
     }
 
     /// Redeems what a gate scanned of an order.
-    pub async fn redeem(&self, id: OrderId, scan: Scan) -> Answer<(ScanOutcome, Box<Order>)> {
+    pub async fn redeem(&self, id: OrderId, scan: Scan) -> Answer<(ScanOutcome, Arc<Order>)> {
         let answer = self.services.orders.ask(&id, Redeem(scan)).await?;
         answer.unwrap_or_else(|| Ok(self.not_found()))
     }
@@ -272,9 +272,7 @@ impl Engine {
 
     /// Ends the arbiters. What was appended before is in the journal's hands.
     pub fn stop(&self) {
-        for arbiter in self.arbiters.iter() {
-            arbiter.stop();
-        }
+        self.arbiters.stop();
     }
 }
 

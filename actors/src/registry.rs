@@ -5,6 +5,7 @@
 //! mailbox is no bound. So an actor runs as a task that the registry watches; when the task has ended by a panic, a new
 //! actor is built from durable rows once they contain everything the old one had appended.
 
+mod arbiters;
 mod dormant;
 mod rebuild;
 
@@ -13,15 +14,16 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use actix::dev::{ToEnvelope, channel};
+use actix::dev::ToEnvelope;
+use actix::dev::channel::{self, AddressReceiver};
 use actix::prelude::Request;
 use actix::{Actor, Addr, Context, Handler, Message};
-use actix_rt::ArbiterHandle;
 use dashmap::{DashMap, Entry};
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
+pub use arbiters::Arbiters;
 use dormant::{Deadlines, Gauge};
 pub use dormant::{Look, Rest};
 pub use rebuild::Vitals;
@@ -66,6 +68,11 @@ pub trait Owner: Actor<Context = Context<Self>> {
 
     fn keys(services: &Services) -> &Keys<Self>;
 
+    /// Keys with the same home run on the same arbiter, so that those that talk most need no other thread for it.
+    fn home(id: &Self::Id) -> u64 {
+        home_of(id)
+    }
+
     /// `None`: there is no such key.
     fn load(services: Arc<Services>, id: Self::Id) -> BoxFuture<'static, Result<Option<Self::Seed>, Outage>>;
 
@@ -81,6 +88,11 @@ pub trait Owner: Actor<Context = Context<Self>> {
 
     /// Runs on the actor's arbiter.
     fn build(services: Arc<Services>, id: Self::Id, seed: Self::Seed, vitals: Arc<Vitals>) -> Result<Self, Outage>;
+}
+
+/// A home like any other.
+pub fn home_of(id: &impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(id)
 }
 
 /// What an actor starts from.
@@ -127,7 +139,7 @@ impl<A: Owner> Slot<A> {
 /// All keys of one kind.
 pub struct Keys<A: Owner> {
     slots: DashMap<A::Id, Slot<A>>,
-    arbiters: Vec<ArbiterHandle>,
+    arbiters: Arbiters,
     services: Weak<Services>,
     asks: AtomicUsize,
     wakes: AtomicUsize,
@@ -171,10 +183,10 @@ where
 }
 
 impl<A: Owner> Keys<A> {
-    pub fn new(arbiters: Vec<ArbiterHandle>, services: Weak<Services>) -> Keys<A> {
+    pub fn new(arbiters: Arbiters, services: Weak<Services>) -> Keys<A> {
         Keys {
             slots: DashMap::new(),
-            deadlines: arbiters.iter().map(|_| Deadlines::default()).collect(),
+            deadlines: (0..arbiters.count()).map(|_| Deadlines::default()).collect(),
             arbiters,
             services,
             asks: AtomicUsize::new(0),
@@ -336,25 +348,13 @@ impl<A: Owner> Keys<A> {
         let (sender, receiver) = channel::channel(MAILBOX);
         let vitals = Arc::new(Vitals::new());
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        let (services, id) = (self.services.clone(), id.clone());
-        self.arbiters[self.place(&id)].spawn_fn(move || {
+        let (services, owner) = (self.services.clone(), id.clone());
+        self.arbiters.run(A::home(id), move || {
             let Some(services) = services.upgrade() else { return };
-            let running = actix_rt::spawn({
-                let (services, id, vitals) = (Arc::clone(&services), id.clone(), Arc::clone(&vitals));
-                async move {
-                    let seed = match origin {
-                        Origin::Seed(seed) => seed,
-                        // It was packed in this process: what cannot be unpacked is a fault, and the rows have it, too.
-                        Origin::Packed(packed) => A::unpack(&packed).ok_or(Outage::Rebuilding)?,
-                    };
-                    let actor = A::build(services, id, seed, vitals)?;
-                    Context::with_receiver(receiver).into_future(actor).await;
-                    Ok::<(), Outage>(())
-                }
-            });
+            let ending = Ending::<A> { services, id: owner, generation, vitals, outcome: None };
             actix_rt::spawn(async move {
-                let ended = running.await;
-                A::keys(&services).ended(&id, generation, &vitals, ended);
+                let outcome = ending.run(receiver, origin).await;
+                ending.with(outcome);
             });
         });
         Live { addr: Addr::new(sender), generation }
@@ -362,17 +362,10 @@ impl<A: Owner> Keys<A> {
 
     /// Index of the key's arbiter.
     fn place(&self, id: &A::Id) -> usize {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(id);
-        (hash % self.arbiters.len() as u64) as usize
+        self.arbiters.place(A::home(id))
     }
 
-    fn ended(
-        &self,
-        id: &A::Id,
-        generation: u64,
-        vitals: &Vitals,
-        ended: Result<Result<(), Outage>, tokio::task::JoinError>,
-    ) {
+    fn ended(&self, id: &A::Id, generation: u64, vitals: &Vitals, ended: Result<Result<(), Outage>, Panicked>) {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
         let (waiting, rest) = match entry.get_mut() {
             Slot::Live(live) if live.generation == generation => (Vec::new(), None),
@@ -407,8 +400,8 @@ impl<A: Owner> Keys<A> {
             }
             Ok(Ok(())) => tracing::error!(kind = A::KIND, %id, "{} {id} could not write and is rebuilt", A::KIND),
             Ok(Err(outage)) => tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND),
-            Err(error) => {
-                tracing::error!(kind = A::KIND, %id, %error, "{} {id} panicked and is rebuilt", A::KIND);
+            Err(Panicked) => {
+                tracing::error!(kind = A::KIND, %id, "{} {id} panicked and is rebuilt", A::KIND);
                 self.count_death(id, vitals.handled_last());
             }
         }
@@ -446,6 +439,54 @@ impl<A: Owner> Keys<A> {
         *slot = Slot::live(Live { addr, generation });
         drop(slot);
         tell(waiting, Ok(true));
+    }
+}
+
+/// The owner's task ended in a panic, which has been printed.
+struct Panicked;
+
+/// Tells the registry that an owner has ended, however it did: dropped with its task, after the owner itself.
+struct Ending<A: Owner> {
+    services: Arc<Services>,
+    id: A::Id,
+    generation: u64,
+    vitals: Arc<Vitals>,
+    outcome: Option<Result<(), Outage>>,
+}
+
+impl<A: Owner> Ending<A> {
+    fn run(
+        &self,
+        receiver: AddressReceiver<A>,
+        origin: Origin<A>,
+    ) -> impl Future<Output = Result<(), Outage>> + use<A> {
+        let (services, id, vitals) = (Arc::clone(&self.services), self.id.clone(), Arc::clone(&self.vitals));
+        async move {
+            let seed = match origin {
+                Origin::Seed(seed) => seed,
+                // It was packed in this process: what cannot be unpacked is a fault, and the rows have it, too.
+                Origin::Packed(packed) => A::unpack(&packed).ok_or(Outage::Rebuilding)?,
+            };
+            let actor = A::build(services, id, seed, vitals)?;
+            Context::with_receiver(receiver).into_future(actor).await;
+            Ok(())
+        }
+    }
+
+    fn with(mut self, outcome: Result<(), Outage>) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl<A: Owner> Drop for Ending<A> {
+    fn drop(&mut self) {
+        let ended = match self.outcome.take() {
+            Some(outcome) => Ok(outcome),
+            None if std::thread::panicking() => Err(Panicked),
+            // The arbiter ends, and with it every owner.
+            None => return,
+        };
+        A::keys(&self.services).ended(&self.id, self.generation, &self.vitals, ended);
     }
 }
 

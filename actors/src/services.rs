@@ -75,13 +75,18 @@ pub const DESKS: usize = 16;
 impl Services {
     /// The desk of a traveller.
     pub fn desk_of(&self, traveller: TravellerId) -> usize {
-        usize::from(traveller_shard(traveller).number()) % DESKS
+        desk_of_shard(traveller_shard(traveller))
     }
 
     /// A fresh order id in the shard of its traveller.
     pub fn new_order_id(&self, traveller: TravellerId) -> OrderId {
         OrderId::compose(self.clock.now(), traveller_shard(traveller), chance())
     }
+}
+
+/// The desk of a shard's travellers, and of their orders.
+pub fn desk_of_shard(shard: Shard) -> usize {
+    usize::from(shard.number()) % DESKS
 }
 
 /// Travellers' ids are digests: any of their bits are as good as others.

@@ -19,7 +19,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::StaffAuth;
 use super::extract::Body;
-use super::query::{NoStatus, Page, Parameters, write_cursor};
+use super::query::{NoStatus, Page, Parameters};
 use super::refunds::{cursor, stored};
 use super::view::{self, MoneyView};
 use super::{Api, Problem};
@@ -133,9 +133,8 @@ async fn list_quarantine(
     let before = page.before.clone();
     let read = async move { lists.quarantine(resolved, before, count).await };
     let mut rows = api.list(auth.token(), read).await?;
-    let more = page.cut(&mut rows);
     let place = |row: &QuarantineRow| ListCursor { at_ms: row.received_at, id: row.notice_id.clone() };
-    let next_cursor = rows.last().filter(|_| more).map(|last| write_cursor(place(last)));
+    let next_cursor = page.cut(&mut rows, place);
     Ok(web::Json(Quarantine { notices: rows.into_iter().map(NoticeView::from).collect(), next_cursor }))
 }
 
@@ -259,11 +258,10 @@ impl FromStr for Wanted {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Wanted, ()> {
-        const STATES: [&str; 7] = ["due", "begun", "refused", "processing", "abnormal", "succeeded", "closed"];
         match text {
-            "stuck" => Ok(Wanted(vec!["refused", "abnormal"])),
-            "outstanding" => Ok(Wanted(vec!["due", "begun", "refused", "processing", "abnormal"])),
-            one => STATES.into_iter().find(|state| *state == one).map(|state| Wanted(vec![state])).ok_or(()),
+            "stuck" => Ok(Wanted(RefundState::STUCK.to_vec())),
+            "outstanding" => Ok(Wanted(RefundState::OUTSTANDING.to_vec())),
+            one => RefundState::CODES.into_iter().find(|code| *code == one).map(|code| Wanted(vec![code])).ok_or(()),
         }
     }
 }
@@ -314,8 +312,7 @@ async fn list_refunds(
     let (lists, count) = (api.lists.clone(), page.to_read());
     let (states, before) = (page.status.clone().map(|wanted| wanted.0), page.before.clone());
     let mut rows = api.list(auth.token(), async move { lists.refunds(states, before, count).await }).await?;
-    let more = page.cut(&mut rows);
-    let next_cursor = rows.last().filter(|_| more).map(|last| write_cursor(cursor(last)));
+    let next_cursor = page.cut(&mut rows, cursor);
     let refunds = rows.into_iter().map(stored).collect::<Result<Vec<Refund>, Problem>>()?;
     Ok(web::Json(AdminRefundList { refunds: refunds.iter().map(AdminRefundView::from).collect(), next_cursor }))
 }

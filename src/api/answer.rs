@@ -1,18 +1,37 @@
 //! From an owner's answer to a response: nothing is shown before it is durable (rule 9), and lists wait for what their
 //! session was shown (rule 13).
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpResponse;
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::web::Bytes;
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::outage::{Answer, Reply};
 use deeptravel_actors::ports::StoreError;
 use deeptravel_domain::identity::SecretHash;
 use deeptravel_domain::order::Order;
+use serde::Serialize;
 
 use super::auth::TravellerAuth;
 use super::problem::STORAGE_UNAVAILABLE;
 use super::query::LIMIT_MAX;
 use super::{Api, Problem};
+
+/// Room for an answer: an order of two passengers with its tickets. A larger one grows.
+const ANSWER_BYTES: usize = 2 * 1024;
+
+/// A JSON answer, written once into a buffer that need not grow.
+pub fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
+    let mut body = Vec::with_capacity(ANSWER_BYTES);
+    serde_json::to_writer(&mut body, value).expect("views have no maps with odd keys, and writing to memory succeeds");
+    let mut response = HttpResponse::with_body(status, BoxBody::new(Bytes::from(body)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
 
 /// A list waits this long for the projector (rule 13).
 const LIST_WAIT: Duration = Duration::from_secs(2);
@@ -56,7 +75,7 @@ impl Api {
 
     /// The traveller's newest orders that are in memory, for the first page of a list that Postgres cannot give
     /// (rule 13).
-    pub async fn orders_in_memory(&self, auth: &TravellerAuth) -> Result<Vec<Box<Order>>, Problem> {
+    pub async fn orders_in_memory(&self, auth: &TravellerAuth) -> Result<Vec<Arc<Order>>, Problem> {
         let mut orders = self.durable(self.engine.orders_in_memory(auth.traveller, LIMIT_MAX as usize).await).await?;
         orders.retain(|order| order.is_placed());
         Ok(orders)
@@ -71,7 +90,7 @@ impl Api {
     pub async fn on_io<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
         self.io.spawn(work).await.map_err(|error| {
             tracing::error!(%error, "A task on the I/O runtime did not end: {error}");
-            Problem::of_status(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR)
+            Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
         })
     }
 

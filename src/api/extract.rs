@@ -10,8 +10,8 @@ use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest, web};
 use deeptravel_domain::catalogue::Names;
-use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde::de::DeserializeOwned;
 
 use super::openapi::Paths;
@@ -61,12 +61,22 @@ pub async fn read_body(request: &HttpRequest, payload: &mut Payload) -> Result<B
     if declared.is_some_and(|length: usize| length > BODY_BYTES_MAX) {
         return Err(too_large());
     }
+    // Most bodies are there with the head, in one piece: then no timer is needed, and nothing is copied.
+    let first = match payload.next().now_or_never() {
+        Some(first) => first.transpose().map_err(|_| cut_off())?,
+        None => Some(Bytes::new()),
+    };
+    let Some(first) = first else { return Ok(Bytes::new()) };
+    if first.len() > BODY_BYTES_MAX {
+        return Err(too_large());
+    }
+    if declared == Some(first.len()) {
+        return Ok(first);
+    }
     let reading = async {
-        let mut body = BytesMut::new();
+        let mut body = BytesMut::from(&first[..]);
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| {
-                Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", "the body could not be read to its end")
-            })?;
+            let chunk = chunk.map_err(|_| cut_off())?;
             if body.len() + chunk.len() > BODY_BYTES_MAX {
                 return Err(too_large());
             }
@@ -77,6 +87,10 @@ pub async fn read_body(request: &HttpRequest, payload: &mut Payload) -> Result<B
     tokio::time::timeout(BODY_READ_TIMEOUT, reading).await.unwrap_or_else(|_| {
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "the body did not arrive in time"))
     })
+}
+
+fn cut_off() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", "the body could not be read to its end")
 }
 
 fn too_large() -> Problem {
@@ -114,6 +128,18 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
 
 /// 400 when it is no JSON, 422 with the field when it is not what was asked for.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Keeping track of the path costs as much as reading: only a body that is refused is read again for it.
+    read_json(body).or_else(|_| read_json_with_paths(body))
+}
+
+fn read_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = T::deserialize(Strict(&mut json))?;
+    json.end()?;
+    Ok(value)
+}
+
+fn read_json_with_paths<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         // The path of the whole body is empty; its name has to be said.
         serde_json::from_slice::<serde::de::IgnoredAny>(body).map_err(|error| malformed(&error))?;

@@ -1,6 +1,11 @@
-//! Around every request: its id, the limit of requests in flight, metrics, and problem documents.
+//! Around every request: its id and span, the limit of requests in flight, metrics, panics, and problem documents. One
+//! layer for all of them: each would cost every request a box and a walk through its extensions.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::future::{Ready, ready};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -9,11 +14,13 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{Error, HttpMessage as _, HttpResponse, ResponseError};
+use actix_web::{Error, HttpResponse, ResponseError};
+use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
-use tracing::Span;
-use tracing::field::Empty;
-use tracing_actix_web::RootSpanBuilder;
+use metrics::{Counter, Histogram};
+use tracing::{Instrument as _, Span};
+
+use uuid::fmt::Simple;
 
 use super::Problem;
 use super::server::Slot;
@@ -32,8 +39,9 @@ impl RequestId {
     fn of(request: &ServiceRequest) -> RequestId {
         let given = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id.as_bytes()));
         RequestId(given.cloned().unwrap_or_else(|| {
-            let fresh = uuid::Uuid::now_v7().simple().to_string();
-            HeaderValue::try_from(fresh).expect("hexadecimal digits are a header value")
+            let mut digits = [0; Simple::LENGTH];
+            let fresh = uuid::Uuid::now_v7().simple().encode_lower(&mut digits);
+            HeaderValue::from_str(fresh).expect("hexadecimal digits are a header value")
         }))
     }
 
@@ -102,15 +110,15 @@ where
     type Future = Ready<Result<Framed<S>, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Framed { service, frame: self.clone() }))
+        ready(Ok(Framed { service, frame: self.clone(), meters: Rc::default() }))
     }
 }
 
 /// See [`Frame`].
-#[derive(Debug)]
 pub struct Framed<S> {
     service: S,
     frame: Frame,
+    meters: Rc<Meters>,
 }
 
 impl<S, B> Service<ServiceRequest> for Framed<S>
@@ -128,30 +136,46 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let started = Instant::now();
         let id = RequestId::of(&request);
-        request.extensions_mut().insert(id.clone());
         let method = method_name(request.method());
+        let meters = Rc::clone(&self.meters);
         let Some(place) = self.frame.enter(request.path()) else {
             let problem = Problem::unavailable("OVERLOADED", "too many requests are under way", 1);
-            count("overload", method, problem.status(), started);
+            meters.count("overload", method, problem.status(), started);
             let refused = finish(problem.render(id.as_str()), &id);
             return Box::pin(ready(Ok(request.into_response(refused.map_into_right_body()))));
         };
-        let answering = self.service.call(request);
+        let span = span(&id, method);
+        let answering = span.in_scope(|| self.service.call(request));
+        let answering = AssertUnwindSafe(answering).catch_unwind().instrument(span.clone());
         Box::pin(async move {
             let answered = answering.await;
             drop(place);
             let response = match answered {
-                Ok(response) => response,
-                Err(error) => {
-                    count("fault", method, StatusCode::INTERNAL_SERVER_ERROR, started);
-                    return Err(Fault::of(&error, id).into());
-                }
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => return Err(fault(&meters, method, started, &span, Fault::of(&error, id))),
+                Err(_panic) => return Err(fault(&meters, method, started, &span, Fault::of_panic(id))),
             };
             let pattern = response.request().match_pattern();
-            count(pattern.unwrap_or_else(|| "unmatched".to_owned()), method, response.status(), started);
+            let route = pattern.as_deref().unwrap_or("unmatched");
+            meters.count(route, method, response.status(), started);
+            if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+                span.in_scope(|| tracing::error!(http.route = route, "A request ended with a fault of ours"));
+            }
             Ok(dress(response, &id))
         })
     }
+}
+
+/// What a request is answered that broke off.
+fn fault(meters: &Meters, method: &'static str, started: Instant, span: &Span, fault: Fault) -> Error {
+    meters.count("fault", method, StatusCode::INTERNAL_SERVER_ERROR, started);
+    span.in_scope(|| tracing::error!("A request broke off by a fault of ours"));
+    fault.into()
+}
+
+/// The span of a request: no token, no body, no query, no name.
+fn span(id: &RequestId, method: &'static str) -> Span {
+    tracing::info_span!("request", request.id = id.as_str(), http.method = method)
 }
 
 /// Turns every error into a problem document and adds the request's id. What was answered to a token stays out of
@@ -179,7 +203,7 @@ fn finish(mut response: HttpResponse<BoxBody>, id: &RequestId) -> HttpResponse<B
     response
 }
 
-/// A request whose handler panicked: 500, a bug of ours (rule 21).
+/// A request that broke off, or whose handler panicked: 500, a bug of ours (rule 21).
 #[derive(Debug)]
 struct Fault {
     problem: Problem,
@@ -187,6 +211,10 @@ struct Fault {
 }
 
 impl Fault {
+    fn of_panic(id: RequestId) -> Fault {
+        Fault { problem: Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR), id }
+    }
+
     fn of(error: &Error, id: RequestId) -> Fault {
         let problem = error.as_error::<Problem>().cloned();
         let problem = problem.unwrap_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR));
@@ -210,21 +238,52 @@ impl ResponseError for Fault {
     }
 }
 
-fn count(route: impl Into<metrics::SharedString>, method: &'static str, status: StatusCode, started: Instant) {
-    let route = route.into();
-    let status = status_text(status);
-    metrics::counter!("http_requests_total", "route" => route.clone(), "method" => method, "status" => status)
-        .increment(1);
-    metrics::histogram!("http_request_seconds", "route" => route, "method" => method)
-        .record(started.elapsed().as_secs_f64());
+/// The metrics of one worker's requests. Looking a counter up by its labels costs more than counting.
+#[derive(Default)]
+struct Meters {
+    /// By route.
+    known: RefCell<HashMap<Box<str>, Vec<Meter>>>,
 }
 
-fn status_text(status: StatusCode) -> metrics::SharedString {
-    match status.as_u16() {
-        200 => "200".into(),
-        201 => "201".into(),
-        204 => "204".into(),
-        other => other.to_string().into(),
+/// Requests of one route with one method that were answered with one status.
+struct Meter {
+    method: &'static str,
+    status: StatusCode,
+    total: Counter,
+    seconds: Histogram,
+}
+
+impl Meters {
+    fn count(&self, route: &str, method: &'static str, status: StatusCode, started: Instant) {
+        let mut known = self.known.borrow_mut();
+        if !known.contains_key(route) {
+            known.insert(route.into(), Vec::new());
+        }
+        let Some(meters) = known.get_mut(route) else { return };
+        let found = meters.iter().position(|meter| meter.method == method && meter.status == status);
+        let index = found.unwrap_or_else(|| {
+            meters.push(Meter::new(route, method, status));
+            meters.len() - 1
+        });
+        if let Some(meter) = meters.get(index) {
+            meter.total.increment(1);
+            meter.seconds.record(started.elapsed().as_secs_f64());
+        }
+    }
+}
+
+impl Meter {
+    fn new(route: &str, method: &'static str, status: StatusCode) -> Meter {
+        let route = route.to_owned();
+        let text = status.as_str().to_owned();
+        Meter {
+            method,
+            status,
+            total: metrics::counter!(
+                "http_requests_total", "route" => route.clone(), "method" => method, "status" => text
+            ),
+            seconds: metrics::histogram!("http_request_seconds", "route" => route, "method" => method),
+        }
     }
 }
 
@@ -239,34 +298,6 @@ fn method_name(method: &Method) -> &'static str {
         Method::OPTIONS => "OPTIONS",
         Method::PATCH => "PATCH",
         _ => "OTHER",
-    }
-}
-
-/// The span of a request: no token, no body, no query, no name.
-#[derive(Debug)]
-pub struct Spans;
-
-impl RootSpanBuilder for Spans {
-    fn on_request_start(request: &ServiceRequest) -> Span {
-        let id = request.extensions().get::<RequestId>().cloned();
-        tracing::info_span!(
-            "request",
-            request.id = id.as_ref().map(RequestId::as_str),
-            http.method = method_name(request.method()),
-            http.route = request.match_pattern(),
-            http.status_code = Empty,
-        )
-    }
-
-    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
-        let status = match outcome {
-            Ok(response) => response.status(),
-            Err(error) => error.as_response_error().status_code(),
-        };
-        span.record("http.status_code", status.as_u16());
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
-            span.in_scope(|| tracing::error!("A request ended with a fault of ours"));
-        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! Orders of a traveller: place, look, list, cancel.
 
-use actix_web::http::header::LOCATION;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::{HttpResponse, get, post, web};
 use deeptravel_actors::outage::{Outage, Reply};
 use deeptravel_domain::ids::OrderId;
@@ -11,12 +14,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::answer::json;
 use super::auth::TravellerAuth;
 use super::extract::{Body, IdempotencyKey, Language};
 use super::order_request::{Asker, NewOrder};
 use super::order_view::{self, OrderView};
 use super::payments::provider_answers;
-use super::query::{Page, Parameters, write_cursor};
+use super::query::{Page, Parameters};
 use super::{Api, Problem};
 
 pub fn routes(config: &mut ServiceConfig<'_>) {
@@ -25,7 +29,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 
 impl Api {
     /// The traveller's own order. Somebody else's is not there (R-TICKET-08).
-    pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Box<Order>, Problem> {
+    pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Arc<Order>, Problem> {
         let id: OrderId = id.parse().map_err(|_| no_such_order())?;
         let Reply { outcome, position } = self.engine.order(id).await?;
         match outcome {
@@ -50,7 +54,7 @@ fn no_such_order() -> Problem {
 pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
     Order::from_rows(rows, api.engine.now()).map_err(|error| {
         tracing::error!(%error, "Rows of a listed order cannot be read: {error}");
-        Problem::of_status(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR)
+        Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
     })
 }
 
@@ -88,8 +92,11 @@ async fn place_order(
     let asker = Asker { traveller: auth.traveller, idempotency_key: key.0 };
     let wish = request.into_wish(asker, &api.document_keys)?;
     let (order, is_new) = api.shown(auth.token(), api.engine.place(wish).await).await?;
-    let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
-    Ok(response.insert_header((LOCATION, format!("/orders/{}", order.id()))).json(api.order_view(language, &order)))
+    let view = api.order_view(language, &order);
+    let location = HeaderValue::try_from(format!("/orders/{}", view.order_id)).expect("an id is visible ASCII");
+    let mut response = json(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &view);
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
 }
 
 /// An order of one's own.
@@ -164,7 +171,7 @@ async fn list_orders(
     let (lists, traveller) = (api.lists.clone(), auth.traveller);
     let (status, before, count) = (page.status, page.before, page.to_read());
     let read = async move { lists.orders_of(traveller, status, before, count).await };
-    let mut rows = match api.list(auth.token(), read).await {
+    let rows = match api.list(auth.token(), read).await {
         Err(problem) if before.is_none() && api.is_without_database(&problem) => {
             let orders = api.orders_in_memory(&auth).await?;
             let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
@@ -173,9 +180,8 @@ async fn list_orders(
         }
         rows => rows?,
     };
-    let more = page.cut(&mut rows);
-    let orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
-    let next_cursor = orders.last().filter(|_| more).map(|last| write_cursor(last.id()));
+    let mut orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+    let next_cursor = page.cut(&mut orders, Order::id);
     let orders = orders.iter().map(|order| api.order_view(language, order)).collect();
     Ok(web::Json(OrderList { orders, next_cursor, complete: true }))
 }

@@ -1,5 +1,6 @@
 //! Query strings, pages and cursors. Unknown parameters are refused like unknown fields.
 
+use std::fmt::Display;
 use std::future::{Ready, ready};
 use std::str::FromStr;
 
@@ -59,7 +60,7 @@ fn decode_cursor(cursor: &str) -> Option<String> {
 /// Layout of cursors, so that another can follow.
 const CURSOR_PREFIX: &str = "1:";
 
-pub fn write_cursor(last: impl std::fmt::Display) -> String {
+fn write_cursor(last: impl Display) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("{CURSOR_PREFIX}{last}"))
 }
@@ -105,11 +106,11 @@ impl<C: FromStr, S: FromStr> Page<C, S> {
         self.limit as u32 + 1
     }
 
-    /// Cuts what was read to the page; whether another one follows.
-    pub fn cut<T>(&self, entries: &mut Vec<T>) -> bool {
+    /// Cuts what was read to the page. The cursor of the next one, if there is one; `place` says where an entry stands.
+    pub fn cut<T, P: Display>(&self, entries: &mut Vec<T>, place: impl Fn(&T) -> P) -> Option<String> {
         let more = entries.len() > self.limit;
         entries.truncate(self.limit);
-        more
+        entries.last().filter(|_| more).map(|last| write_cursor(place(last)))
     }
 }
 

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::TravellerAuth;
-use super::query::{NoStatus, Page, Parameters, write_cursor};
+use super::query::{NoStatus, Page, Parameters};
 use super::refund_view::{self, RefundView};
 use super::{Api, Problem};
 
@@ -70,8 +70,7 @@ async fn list_refunds(
         }
         rows => rows?,
     };
-    let more = page.cut(&mut rows);
-    let next_cursor = rows.last().filter(|_| more).map(|last| write_cursor(cursor(last)));
+    let next_cursor = page.cut(&mut rows, cursor);
     let refunds = rows.into_iter().map(stored).collect::<Result<Vec<Refund>, Problem>>()?;
     let refunds = refunds.iter().map(refund_view::refund).collect();
     Ok(web::Json(RefundList { refunds, next_cursor, complete: true }))

@@ -8,12 +8,10 @@ use actix_web::dev::Server;
 use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use actix_web_lab::middleware::CatchPanic;
-use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt as _;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::middleware::{Frame, Spans};
+use super::middleware::Frame;
 use super::openapi::{self, Paths};
 use super::{Api, ApiParts, Problem};
 
@@ -68,8 +66,6 @@ pub fn serve_slot(listen: impl ToSocketAddrs, slot: &Slot, workers: usize) -> st
             .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document))
             .route("/docs", web::get().to(docs))
             .default_service(web::to(elsewhere))
-            .wrap(CatchPanic::default())
-            .wrap(TracingLogger::<Spans>::new())
             .wrap(frame.clone())
     })
     .workers(workers)

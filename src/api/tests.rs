@@ -5,12 +5,10 @@ use actix_web::body::{MessageBody, to_bytes};
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::{App, test, web};
-use actix_web_lab::middleware::CatchPanic;
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
-use tracing_actix_web::TracingLogger;
 
-use super::middleware::{Frame, Spans};
+use super::middleware::Frame;
 use super::{Slot, serve_slot};
 
 /// A server that is still starting.
@@ -127,8 +125,6 @@ async fn a_panic_in_a_handler_is_a_500_with_the_requests_id_and_nothing_else_sto
     let app = App::new()
         .route("/panic", web::get().to(panics))
         .route("/calm", web::get().to(async || "calm"))
-        .wrap(CatchPanic::default())
-        .wrap(TracingLogger::<Spans>::new())
         .wrap(Frame::new(Slot::default()));
     let app = test::init_service(app).await;
 

@@ -1,5 +1,7 @@
 //! Tickets of a traveller, and the codes to show at the gate.
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, get, web};
 use deeptravel_actors::ports::TicketPage;
 use deeptravel_domain::code::Subject;
@@ -15,7 +17,7 @@ use super::auth::TravellerAuth;
 use super::extract::Language;
 use super::orders::stored;
 use super::qr::{self, CodeView, QrQuery};
-use super::query::{Page, Parameters, write_cursor};
+use super::query::{Page, Parameters};
 use super::ticket_view::{self, TicketView};
 use super::{Api, Problem};
 
@@ -83,7 +85,7 @@ async fn list_tickets(
         }
         read => read?,
     };
-    let more = page.cut(&mut ids);
+    let next_cursor = page.cut(&mut ids, |id| *id);
     let orders = orders.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
     let catalogue = api.engine.services().catalogue.load();
     let tickets = ids.iter().filter_map(|id| {
@@ -91,13 +93,12 @@ async fn list_tickets(
         let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
         Some(ticket_view::ticket(&catalogue, language, order, ticket))
     });
-    let next_cursor = ids.last().filter(|_| more).map(write_cursor);
     Ok(web::Json(TicketList { tickets: tickets.collect(), next_cursor, complete: true }))
 }
 
 impl Api {
     /// The traveller's own ticket and its order. Somebody else's is not there (R-TICKET-08).
-    async fn own_ticket(&self, auth: &TravellerAuth, id: &str) -> Result<(Box<Order>, TicketId), Problem> {
+    async fn own_ticket(&self, auth: &TravellerAuth, id: &str) -> Result<(Arc<Order>, TicketId), Problem> {
         let no_such = || Problem::from(Rejection::TicketNotFound).naming("ticketId", "is no ticket of yours");
         let id: TicketId = id.parse().map_err(|_| no_such())?;
         let order = self.own_order(auth, &id.order.to_string()).await.map_err(|problem| {

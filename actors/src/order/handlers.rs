@@ -1,5 +1,7 @@
 //! One handler per message.
 
+use std::sync::Arc;
+
 use actix::{Context, Handler, MessageResult};
 use deeptravel_domain::order::{Command, Event, Order, OrderStatus, ScanOutcome};
 use deeptravel_domain::rejection::Rejection;
@@ -21,14 +23,14 @@ impl OrderActor {
 }
 
 impl Handler<View> for OrderActor {
-    type Result = Answer<Box<Order>>;
+    type Result = Answer<Arc<Order>>;
 
-    fn handle(&mut self, _: View, _: &mut Context<OrderActor>) -> Answer<Box<Order>> {
+    fn handle(&mut self, _: View, _: &mut Context<OrderActor>) -> Answer<Arc<Order>> {
         self.asked();
         if !self.order.is_placed() {
             return Ok(self.unplaced());
         }
-        Ok(Reply::ok(Box::new(self.order.clone()), self.log.last()))
+        Ok(Reply::ok(Arc::clone(&self.order), self.log.last()))
     }
 }
 
@@ -142,9 +144,9 @@ impl Handler<RetryRefund> for OrderActor {
 }
 
 impl Handler<Redeem> for OrderActor {
-    type Result = Answer<(ScanOutcome, Box<Order>)>;
+    type Result = Answer<(ScanOutcome, Arc<Order>)>;
 
-    fn handle(&mut self, message: Redeem, ctx: &mut Context<OrderActor>) -> Answer<(ScanOutcome, Box<Order>)> {
+    fn handle(&mut self, message: Redeem, ctx: &mut Context<OrderActor>) -> Answer<(ScanOutcome, Arc<Order>)> {
         if !self.order.is_placed() {
             return Ok(self.unplaced());
         }
@@ -160,7 +162,7 @@ impl Handler<Redeem> for OrderActor {
                 Event::Scanned(outcome) => Some(outcome),
                 _ => None,
             });
-            scanned.map(|outcome| (outcome, Box::new(order.clone()))).ok_or(Rejection::TicketNotFound)
+            scanned.map(|outcome| (outcome, Arc::clone(order))).ok_or(Rejection::TicketNotFound)
         });
         Ok(Reply { outcome, position })
     }

@@ -1,6 +1,7 @@
 //! What an order's owner is asked.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use actix::Message;
 use deeptravel_domain::ids::OutRefundNo;
@@ -18,7 +19,7 @@ pub type Pending<T> = oneshot::Receiver<Answer<T>>;
 pub struct View;
 
 impl Message for View {
-    type Result = Answer<Box<Order>>;
+    type Result = Answer<Arc<Order>>;
 }
 
 /// Seats held or not: the first answer of a new order, or the order itself when it has been given before.
@@ -26,7 +27,7 @@ impl Message for View {
 pub struct Placement;
 
 impl Message for Placement {
-    type Result = Pending<Box<Order>>;
+    type Result = Pending<Arc<Order>>;
 }
 
 /// Makes the order payable, or returns the parameters that were made before. `openid` is the traveller's.
@@ -36,14 +37,14 @@ pub struct OpenPayment {
 }
 
 impl Message for OpenPayment {
-    type Result = Pending<Box<Order>>;
+    type Result = Pending<Arc<Order>>;
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Cancel;
 
 impl Message for Cancel {
-    type Result = Pending<Box<Order>>;
+    type Result = Pending<Arc<Order>>;
 }
 
 /// What WeChat says, from a callback or a query on demand. Answered when it has been acted on.
@@ -75,7 +76,7 @@ pub struct Redeem(pub Scan);
 
 impl Message for Redeem {
     /// The outcome, and the order as it then is.
-    type Result = Answer<(ScanOutcome, Box<Order>)>;
+    type Result = Answer<(ScanOutcome, Arc<Order>)>;
 }
 
 macro_rules! not_told_apart {

@@ -24,14 +24,14 @@ pub use messages::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, 
 pub use report::register;
 pub use rest::WARM_SECONDS;
 
-use crate::desk::{InFlight, Settled};
+use crate::desk::{Desk, InFlight, Settled};
 use crate::journal::{Admission, KeyText};
 use crate::log::{KeyLog, PUT_OFF_MS};
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::StoreError;
 use crate::registry::{Keys, Look, Owner, Sleep, Vitals};
 use crate::rows::Rows;
-use crate::services::Services;
+use crate::services::{Services, desk_of_shard};
 use crate::timer::Timer;
 
 /// Pause before the desk is told again of what it could not be told.
@@ -40,7 +40,8 @@ const TELL_AGAIN: Duration = Duration::from_millis(500);
 /// See the module's documentation.
 pub struct OrderActor {
     services: Arc<Services>,
-    order: Order,
+    /// Shared with whoever is being answered; copied only if it changes before they are done with it.
+    order: Arc<Order>,
     log: KeyLog,
     vitals: Arc<Vitals>,
     timer: Timer,
@@ -49,9 +50,9 @@ pub struct OrderActor {
     under_way: Option<Effect>,
     /// Steps that were begun and have not been answered, also those whose answer nobody waits for any more.
     outstanding: u32,
-    placement: Vec<oneshot::Sender<Answer<Box<Order>>>>,
-    payments: Vec<oneshot::Sender<Answer<Box<Order>>>>,
-    cancels: Vec<oneshot::Sender<Answer<Box<Order>>>>,
+    placement: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
+    payments: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
+    cancels: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
     facts: Vec<oneshot::Sender<Answer<()>>>,
     /// Noted while the order has no record and no refusal yet.
     in_flight: Option<InFlight>,
@@ -77,10 +78,10 @@ enum DeskCount {
 /// An order as it wakes: as a draft, or from its rows.
 #[derive(Debug)]
 pub struct Seed {
-    order: Box<Order>,
+    order: Arc<Order>,
     version: u64,
     /// Of a draft: the note that it is being made, and who waits for it.
-    placing: Option<(InFlight, oneshot::Sender<Answer<Box<Order>>>)>,
+    placing: Option<(InFlight, oneshot::Sender<Answer<Arc<Order>>>)>,
     /// Of a dormant order: what its owner knew.
     rested: Option<rest::Rested>,
 }
@@ -91,9 +92,9 @@ impl Seed {
         draft: Draft,
         now: Timestamp,
         in_flight: InFlight,
-        sender: oneshot::Sender<Answer<Box<Order>>>,
+        sender: oneshot::Sender<Answer<Arc<Order>>>,
     ) -> Seed {
-        let order = Box::new(Order::draft(draft, now));
+        let order = Arc::new(Order::draft(draft, now));
         Seed { order, version: 0, placing: Some((in_flight, sender)), rested: None }
     }
 
@@ -103,7 +104,7 @@ impl Seed {
             tracing::error!(%error, "Rows of an order cannot be read: {error}");
             Outage::Rebuilding
         })?;
-        Ok(Seed { order: Box::new(order), version, placing: None, rested: None })
+        Ok(Seed { order: Arc::new(order), version, placing: None, rested: None })
     }
 
     pub fn id(&self) -> OrderId {
@@ -119,6 +120,11 @@ impl Owner for OrderActor {
 
     fn keys(services: &Services) -> &Keys<OrderActor> {
         &services.orders
+    }
+
+    /// Beside its desk, which makes it.
+    fn home(id: &OrderId) -> u64 {
+        Desk::home(&desk_of_shard(id.shard()))
     }
 
     fn load(services: Arc<Services>, id: OrderId) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
@@ -152,7 +158,7 @@ impl Owner for OrderActor {
         Ok(OrderActor {
             desk: if unpaid { DeskCount::Unpaid } else { DeskCount::Settled },
             in_flight,
-            order: *seed.order,
+            order: seed.order,
             services,
             log,
             vitals,
@@ -198,7 +204,7 @@ impl OrderActor {
         let admission = writes.then(|| self.log.admit(events.len())).transpose()?;
 
         for event in &events {
-            self.order.evolve(event);
+            Arc::make_mut(&mut self.order).evolve(event);
         }
         let rows = self.order.changed_rows(&events, self.log.next_version());
         if let Some(admission) = admission.filter(|_| !rows.is_empty()) {
@@ -313,7 +319,7 @@ impl OrderActor {
             self.in_flight = None;
         }
         if self.order.is_placed() && !self.placement.is_empty() {
-            let answer = Ok(Reply::ok(Box::new(self.order.clone()), position));
+            let answer = Ok(Reply::ok(Arc::clone(&self.order), position));
             send_all(&mut self.placement, &answer);
         }
         if !self.payments.is_empty()
@@ -332,7 +338,7 @@ impl OrderActor {
     }
 
     /// `None`: still on the way.
-    fn payment_answer(&self) -> Option<Answer<Box<Order>>> {
+    fn payment_answer(&self) -> Option<Answer<Arc<Order>>> {
         let position = self.log.last();
         match self.order.status() {
             OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
@@ -342,17 +348,17 @@ impl OrderActor {
             }
             OrderStatus::Pending if self.order.is_settling() => None,
             OrderStatus::Pending => match self.order.payments().last().map(|payment| &payment.state) {
-                Some(PaymentState::Created { .. }) => Some(Ok(Reply::ok(Box::new(self.order.clone()), position))),
+                Some(PaymentState::Created { .. }) => Some(Ok(Reply::ok(Arc::clone(&self.order), position))),
                 Some(PaymentState::Refused { .. }) => Some(Err(Outage::Provider)),
                 _ => None,
             },
         }
     }
 
-    fn cancel_answer(&self) -> Option<Answer<Box<Order>>> {
+    fn cancel_answer(&self) -> Option<Answer<Arc<Order>>> {
         let position = self.log.last();
         match self.order.status() {
-            OrderStatus::Cancelled => Some(Ok(Reply::ok(Box::new(self.order.clone()), position))),
+            OrderStatus::Cancelled => Some(Ok(Reply::ok(Arc::clone(&self.order), position))),
             OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
             OrderStatus::Pending => None,
         }

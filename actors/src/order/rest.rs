@@ -5,6 +5,8 @@
 //! Packed it never leaves the process, so the encoding is of no concern to anybody else and need not be able to evolve.
 //! An order repeats its own id and the codes of its departures; the compression finds that.
 
+use std::sync::Arc;
+
 use std::cell::RefCell;
 
 use deeptravel_domain::order::{Order, OrderStatus};
@@ -101,7 +103,7 @@ impl Scratch {
 /// The way back.
 pub(super) fn unpack(packed: &[u8]) -> Option<Seed> {
     let (rested, order) = postcard::take_from_bytes::<Rested>(packed).ok()?;
-    let order = Box::new(order_of(rested, order)?);
+    let order = Arc::new(order_of(rested, order)?);
     Some(Seed { order, version: rested.version, placing: None, rested: Some(rested) })
 }
 

@@ -167,7 +167,7 @@ impl OrderActor {
         let now = self.services.clock.now();
         if let Ok(events) = self.order.decide(command, now) {
             for event in &events {
-                self.order.evolve(event);
+                Arc::make_mut(&mut self.order).evolve(event);
             }
         }
         now

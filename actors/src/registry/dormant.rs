@@ -149,9 +149,9 @@ impl<A: Owner> Keys<A> {
 
     /// From now on dormant keys are looked at when their time has come: on their own arbiter, and by one timer there.
     pub fn tend_dormant(&self) {
-        for (place, arbiter) in self.arbiters.iter().enumerate() {
+        for place in 0..self.arbiters.count() {
             let services = self.services.clone();
-            arbiter.spawn_fn(move || {
+            self.arbiters.run_at(place, move || {
                 actix_rt::spawn(async move {
                     // Whoever is looked at may break it: the others must not wait for ever.
                     while let Err(error) = actix_rt::spawn(tend::<A>(services.clone(), place)).await {

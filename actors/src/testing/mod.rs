@@ -178,13 +178,13 @@ impl Running {
     }
 
     /// Places an order that must succeed.
-    pub async fn buy(&self, wish: Wish) -> Box<Order> {
+    pub async fn buy(&self, wish: Wish) -> Arc<Order> {
         let (order, new) = self.shown(self.engine.place(wish)).await.unwrap().unwrap();
         assert!(new, "this key had made an order before");
         order
     }
 
-    pub async fn order(&self, id: OrderId) -> Box<Order> {
+    pub async fn order(&self, id: OrderId) -> Arc<Order> {
         self.shown(self.engine.order(id)).await.unwrap().unwrap()
     }
 
@@ -195,7 +195,7 @@ impl Running {
     }
 
     /// Buys, pays, and has the notice delivered.
-    pub async fn buy_and_pay(&self, world: &World, wish: Wish) -> Box<Order> {
+    pub async fn buy_and_pay(&self, world: &World, wish: Wish) -> Arc<Order> {
         let order = self.buy(wish).await;
         let number = self.open_payment(order.id()).await;
         let fact = world.gateway.pay(number).unwrap();

@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 
 use super::command::{Event, SetAllotments};
 use super::pick::{Place, Pool};
+use super::taken::Taken;
 use super::{CHANNELS_MAX, Inventory};
 
 impl Inventory {
@@ -85,9 +86,9 @@ impl Inventory {
 }
 
 /// Moves `count` wholly free seats, from the back or from the front. `None` if there are fewer.
-fn move_seats(places: &mut [Place], taken: &[u64], from: Pool, to: Pool, count: usize, from_back: bool) -> Option<()> {
-    let can_move = |(place, bits): &(&mut Place, &u64)| place.pool == from && **bits == 0;
-    let seats = places.iter_mut().zip(taken).filter(can_move).map(|(place, _)| place);
+fn move_seats(places: &mut [Place], taken: &Taken, from: Pool, to: Pool, count: usize, from_back: bool) -> Option<()> {
+    let can_move = |(place, seat): &(&mut Place, u16)| place.pool == from && taken.of(*seat) == 0;
+    let seats = places.iter_mut().zip(0..).filter(can_move).map(|(place, _)| place);
     let mut movable: Vec<&mut Place> = seats.collect();
     if from_back {
         movable.reverse();

@@ -10,7 +10,8 @@ use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
 use super::command::{BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, SEATS_PER_HOLD_MAX, Wanted};
-use super::pick::{self, Pool};
+use super::pick::{self, Pool, Seats};
+use super::taken::Taken;
 use super::{Hold, HoldState, Inventory, SeatList, Status, Tombstone};
 
 /// Most holds that lapse in one turn of the timer, so that a turn stays short; the deadline of the rest is still due.
@@ -148,15 +149,13 @@ impl Inventory {
 
     /// What every seat is taken for once the due holds, and `replaced`, have made way (R-HOLD-03). Copies the seats
     /// only if there is such a hold.
-    pub(super) fn taken_without(&self, replaced: Option<&Hold>, now: Timestamp) -> Cow<'_, [u64]> {
+    pub(super) fn taken_without(&self, replaced: Option<&Hold>, now: Timestamp) -> Cow<'_, Taken> {
         let due = self.deadlines.iter().take_while(|(expires_at, _)| *expires_at <= now);
         let due = due.filter_map(|(_, id)| self.holds.get(id));
-        let mut taken = Cow::Borrowed(&*self.taken);
+        let mut taken = Cow::Borrowed(&self.taken);
         for hold in due.chain(replaced) {
             for seat in hold.live_seats() {
-                if let Some(bits) = taken.to_mut().get_mut(usize::from(seat)) {
-                    *bits &= !hold.stretch.mask();
-                }
+                taken.to_mut().clear(seat, hold.stretch.mask());
             }
         }
         taken
@@ -258,20 +257,20 @@ impl Inventory {
         wanted: &KnownSeats,
         pool: Option<Pool>,
         stretch: Stretch,
-        taken: &[u64],
+        taken: &Taken,
     ) -> Result<SeatList, Rejection> {
         let mask = stretch.mask();
         match *wanted {
             KnownSeats::Auto(count) => {
                 let sold_out = |available| Rejection::SoldOut { wanted: count, available };
                 let pool = pool.ok_or(sold_out(0))?;
-                pick::pick(&self.places, taken, pool, mask, usize::from(count)).map_err(sold_out)
+                let seats = Seats { places: &self.places, layout: &self.layout, taken };
+                pick::pick(seats, pool, mask, usize::from(count)).map_err(sold_out)
             }
             KnownSeats::Chosen(seats) => {
                 let is_free = |seat: u16| {
                     let place = self.places.get(usize::from(seat));
-                    let bits = taken.get(usize::from(seat));
-                    place.is_some_and(|place| Some(place.pool) == pool) && bits.is_some_and(|bits| bits & mask == 0)
+                    place.is_some_and(|place| Some(place.pool) == pool) && taken.of(seat) & mask == 0
                 };
                 match seats.iter().find(|seat| !is_free(*seat)) {
                     Some(seat) => Err(Rejection::SeatTaken { seat: self.label(seat).to_owned() }),

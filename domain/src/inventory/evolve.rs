@@ -5,7 +5,7 @@ use crate::ids::HoldId;
 use crate::time::Timestamp;
 
 use super::command::Event;
-use super::pick::Pool;
+use super::pick::{Layout, Pool};
 use super::{CHANNELS_MAX, Hold, HoldState, Inventory, Status, Tombstone};
 
 impl Inventory {
@@ -44,6 +44,7 @@ impl Inventory {
                         place.pool = Pool::new(place.pool.class(), channel);
                     }
                 }
+                self.layout = Layout::of(&self.places);
             }
             Event::DepartureCancelled => self.status = Status::Cancelled,
         }
@@ -52,9 +53,7 @@ impl Inventory {
     /// Adds a live hold and what depends on it.
     pub(super) fn insert_hold(&mut self, id: HoldId, hold: Hold) {
         for seat in hold.live_seats() {
-            if let Some(bits) = self.taken.get_mut(usize::from(seat)) {
-                *bits |= hold.stretch.mask();
-            }
+            self.taken.take(seat, hold.stretch.mask());
         }
         if let Some(tombstone) = self.ended.remove(&id) {
             self.forget.remove(&(tombstone.expires_at, id));
@@ -101,9 +100,7 @@ impl Inventory {
 
     fn clear(&mut self, seats: impl Iterator<Item = u16>, mask: u64) {
         for seat in seats {
-            if let Some(bits) = self.taken.get_mut(usize::from(seat)) {
-                *bits &= !mask;
-            }
+            self.taken.clear(seat, mask);
         }
     }
 

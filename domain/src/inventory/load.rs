@@ -7,7 +7,7 @@ use crate::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap};
 use crate::ids::HoldId;
 use crate::time::Timestamp;
 
-use super::pick::Pool;
+use super::pick::{Layout, Pool};
 use super::rows::{CANCELLED, CONFIRMED, DepartureRow, EXPIRED, HELD, HoldRow, ON_SALE, PAYING, RELEASED};
 use super::{Hold, HoldState, Inventory, SeatList, SpecError, Status};
 
@@ -196,6 +196,7 @@ fn departure_from(row: &DepartureRow) -> Result<Inventory, RowsError> {
         }
         place.pool = Pool::new(place.pool.class(), *channel);
     }
+    inventory.layout = Layout::of(&inventory.places);
     Ok(inventory)
 }
 

@@ -16,6 +16,7 @@ mod load;
 mod pick;
 pub mod rows;
 mod seats;
+mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,8 @@ pub use seats::SeatList;
 use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat, Stretch};
 use crate::ids::{HoldId, SeatClassCode};
 use crate::time::Timestamp;
-use pick::{Place, Pool};
+use pick::{Layout, Place, Pool};
+use taken::Taken;
 
 /// Most channels of one departure, the operator's own included: a seat names its channel in one byte.
 pub const CHANNELS_MAX: usize = 256;
@@ -54,8 +56,9 @@ pub struct Inventory {
     channels: Vec<Channel>,
     /// Per seat: where it is, its class and its channel.
     places: Box<[Place]>,
-    /// Per seat: a bit for every way between neighbouring stops on which it is held or sold.
-    taken: Box<[u64]>,
+    /// Follows from `places`.
+    layout: Layout,
+    taken: Taken,
     /// Held, paying and confirmed holds.
     holds: ById<Hold>,
     /// When the holds in state [`HoldState::Held`] expire.
@@ -172,9 +175,11 @@ impl Inventory {
         check_spec(&spec)?;
 
         let mut before: Option<&Seat> = None;
-        let places = spec.seat_map.seats.iter().map(|seat| Place::new(seat, before.replace(seat))).collect();
+        let seats = &spec.seat_map.seats;
+        let places: Box<[Place]> = seats.iter().map(|seat| Place::new(seat, before.replace(seat))).collect();
         Ok(Inventory {
-            taken: vec![0; spec.seat_map.seats.len()].into_boxed_slice(),
+            taken: Taken::nothing(seats.len(), spec.calls.len() - 1),
+            layout: Layout::of(&places),
             spec,
             born: false,
             status: Status::OnSale,
@@ -232,7 +237,7 @@ impl Inventory {
         ) else {
             return 0;
         };
-        pick::count_free(&self.places, &self.taken, Pool::new(class, channel), stretch.mask())
+        pick::count_free(&self.layout, &self.taken, Pool::new(class, channel), stretch.mask())
     }
 
     /// Every seat as the map shows it to a channel, in the order of the map. Nothing for a stretch that the departure
@@ -253,14 +258,14 @@ impl Inventory {
                 SeatState::Taken
             }
         };
-        let seats = self.spec.seat_map.seats.iter().zip(&self.places).zip(&self.taken);
-        seats.filter_map(move |((seat, place), taken)| Some((seat, state(place, *taken, mask?))))
+        let seats = self.spec.seat_map.seats.iter().zip(&self.places).zip(0_u16..);
+        seats.filter_map(move |((seat, place), index)| Some((seat, state(place, self.taken.of(index), mask?))))
     }
 
     /// The ways between neighbouring stops on which a seat is held or sold, as bits of [`Stretch::mask`]. 0 for a seat
     /// that does not exist.
     pub fn occupancy(&self, seat: u16) -> u64 {
-        self.taken.get(usize::from(seat)).copied().unwrap_or(0)
+        self.taken.of(seat)
     }
 
     /// The channel that may sell a seat.

@@ -1,4 +1,5 @@
-//! Which seats a party gets (R-HOLD-06). One pass over the seats in the common case, and no allocation.
+//! Which seats a party gets (R-HOLD-06). One pass over the seats in the common case, a word of
+//! them at a time, and no allocation.
 //!
 //! A party sits in neighbouring seats of one row if it can; else in one row, with as little between them as possible;
 //! else over as few rows as possible. Among equals, the fit that leaves least over wins, so that large gaps stay for
@@ -10,6 +11,7 @@ use std::cmp::Reverse;
 use crate::departure::Seat;
 
 use super::SeatList;
+use super::taken::{Bits, Taken, WORD_SEATS, place_of};
 
 /// The seats of one class that one channel may sell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,35 +53,90 @@ impl Place {
     }
 }
 
-pub(super) fn count_free(places: &[Place], taken: &[u64], pool: Pool, mask: u64) -> u16 {
-    places.iter().zip(taken).filter(|(place, taken)| place.pool == pool && **taken & mask == 0).count() as u16
+/// Where the seats of each pool are, a bit for every seat, derived from the list of places.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Layout {
+    /// See [`Place::joined`].
+    joined: Box<[u64]>,
+    pools: Vec<(Pool, Box<[u64]>)>,
+}
+
+impl Layout {
+    pub(super) fn of(places: &[Place]) -> Layout {
+        let empty = vec![0; places.len().div_ceil(WORD_SEATS)].into_boxed_slice();
+        let mut layout = Layout { joined: empty.clone(), pools: Vec::new() };
+        for (place, seat) in places.iter().zip(0_u16..) {
+            let (word, bit) = place_of(seat);
+            if place.joined
+                && let Some(bits) = layout.joined.get_mut(word)
+            {
+                *bits |= bit;
+            }
+            if layout.seats_of(place.pool).is_empty() {
+                layout.pools.push((place.pool, empty.clone()));
+            }
+            let own = layout.pools.iter_mut().find(|(pool, _)| *pool == place.pool);
+            if let Some(bits) = own.and_then(|(_, seats)| seats.get_mut(word)) {
+                *bits |= bit;
+            }
+        }
+        layout
+    }
+
+    /// The seats of a pool; empty if it has none.
+    fn seats_of(&self, pool: Pool) -> &[u64] {
+        self.pools.iter().find(|(known, _)| *known == pool).map_or(&[], |(_, seats)| seats)
+    }
+
+    /// Word by word the seats of a pool that are free along the ways of `mask`.
+    fn free<'a>(&'a self, taken: &'a Taken, pool: Pool, mask: u64) -> impl Iterator<Item = u64> + 'a {
+        self.seats_of(pool).iter().enumerate().map(move |(word, seats)| seats & !taken.along(word, mask))
+    }
+}
+
+pub(super) fn count_free(layout: &Layout, taken: &Taken, pool: Pool, mask: u64) -> u16 {
+    layout.free(taken, pool, mask).map(|free| free.count_ones() as u16).sum()
+}
+
+/// The seats of one departure as the choice sees them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seats<'a> {
+    pub places: &'a [Place],
+    pub layout: &'a Layout,
+    pub taken: &'a Taken,
 }
 
 /// `wanted` free seats in the order of the map, or else how many there are.
-pub(super) fn pick(places: &[Place], taken: &[u64], pool: Pool, mask: u64, wanted: usize) -> Result<SeatList, u16> {
+pub(super) fn pick(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Result<SeatList, u16> {
     let mut best: Option<(usize, Reverse<u32>, usize)> = None;
     let mut available = 0;
     let mut run = 0..0;
-    for (seat, (place, bits)) in places.iter().zip(taken).enumerate() {
-        let free = place.pool == pool && bits & mask == 0;
-        let goes_on = free && place.joined;
-        if !goes_on && !run.is_empty() {
-            best = better(best, &run, taken, wanted);
-            run = 0..0;
-        }
-        if free {
-            available += 1;
-            run = if run.is_empty() { seat..seat + 1 } else { run.start..seat + 1 };
+    let words = seats.layout.free(seats.taken, pool, mask).zip(&seats.layout.joined).enumerate();
+    for (word, (free, joined)) in words {
+        available += free.count_ones() as u16;
+        let mut rest = free;
+        while rest != 0 {
+            let bit = rest.trailing_zeros();
+            // Up to the next seat that is taken, or that no longer stands beside the one before.
+            let until = (!free | !joined) & (u64::MAX << bit << 1);
+            let end = until.trailing_zeros();
+            let (first, last) = (word * WORD_SEATS + bit as usize, word * WORD_SEATS + end as usize);
+            if first != run.end || joined >> bit & 1 == 0 {
+                best = better(best, &run, seats.taken, wanted);
+                run = first..first;
+            }
+            run.end = last;
+            rest &= u64::MAX.checked_shl(end).unwrap_or(0);
         }
     }
-    best = better(best, &run, taken, wanted);
+    best = better(best, &run, seats.taken, wanted);
 
     if usize::from(available) < wanted {
         return Err(available);
     }
     let chosen = match best {
         Some((_, _, first)) => SeatList::new((first..first + wanted).map(|seat| seat as u16)),
-        None => pick_apart(places, taken, pool, mask, wanted),
+        None => pick_apart(seats, pool, mask, wanted),
     };
     chosen.ok_or(available)
 }
@@ -89,16 +146,14 @@ pub(super) fn pick(places: &[Place], taken: &[u64], pool: Pool, mask: u64, wante
 fn better(
     best: Option<(usize, Reverse<u32>, usize)>,
     run: &std::ops::Range<usize>,
-    taken: &[u64],
+    taken: &Taken,
     wanted: usize,
 ) -> Option<(usize, Reverse<u32>, usize)> {
     let Some(left) = run.len().checked_sub(wanted) else { return best };
     if run.is_empty() || best.is_some_and(|(best_left, _, _)| best_left < left) {
         return best;
     }
-    let used = |first: usize| -> u32 {
-        taken.get(first..first + wanted).unwrap_or_default().iter().map(|bits| bits.count_ones()).sum()
-    };
+    let used = |first: usize| -> u32 { (first..first + wanted).map(|seat| taken.of(seat as u16).count_ones()).sum() };
     let end = |first: usize| (left, Reverse(used(first)), first);
     let own = end(run.start).min(end(run.start + left));
     Some(best.map_or(own, |best| best.min(own)))
@@ -106,14 +161,11 @@ fn better(
 
 /// The party does not fit into neighbouring seats: the window over the free seats that spans the fewest rows, then the
 /// fewest columns of its row. `None` only if fewer than `wanted` are free.
-fn pick_apart(places: &[Place], taken: &[u64], pool: Pool, mask: u64, wanted: usize) -> Option<SeatList> {
-    let is_free = |(_, (place, bits)): &(usize, (&Place, &u64))| place.pool == pool && **bits & mask == 0;
-    let free: Vec<(usize, &Place, u32)> = places
-        .iter()
-        .zip(taken)
-        .enumerate()
-        .filter(is_free)
-        .map(|(seat, (place, bits))| (seat, place, bits.count_ones()))
+fn pick_apart(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Option<SeatList> {
+    let words = seats.layout.free(seats.taken, pool, mask).enumerate();
+    let free = words.flat_map(|(word, free)| Bits(free).map(move |bit| word * WORD_SEATS + bit));
+    let free: Vec<(usize, &Place, u32)> = free
+        .filter_map(|seat| Some((seat, seats.places.get(seat)?, seats.taken.of(seat as u16).count_ones())))
         .collect();
     let cost = |at: usize, window: &[(usize, &Place, u32)]| {
         let (first, last) = (window.first()?.1, window.last()?.1);

@@ -245,6 +245,10 @@ pub enum Event {
     RefundDue {
         refund: Refund,
     },
+    /// Memory: it is asked about as soon as nothing else is being done.
+    RefundRetried {
+        number: OutRefundNo,
+    },
     /// Memory.
     RefundStepBegun {
         number: OutRefundNo,

@@ -101,6 +101,11 @@ impl Order {
 
             // Money on its way back.
             Event::RefundDue { refund } => self.refunds.push(refund.clone()),
+            Event::RefundRetried { number } => {
+                if let Some(refund) = self.refund_mut(*number) {
+                    refund.asked_at = None;
+                }
+            }
             Event::RefundStepBegun { number, step, at } => self.refund_step_begun(*number, *step, *at),
             Event::RefundBegun { number, body, at } => self.refund_begun(*number, body, *at),
             Event::RefundUnknown { number } => {

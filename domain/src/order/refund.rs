@@ -85,6 +85,13 @@ pub enum RefundState {
 }
 
 impl RefundState {
+    /// Every [`RefundState::code`].
+    pub const CODES: [&'static str; 7] = ["due", "begun", "refused", "processing", "abnormal", "succeeded", "closed"];
+    /// Codes of the states that are outstanding.
+    pub const OUTSTANDING: [&'static str; 5] = ["due", "begun", "refused", "processing", "abnormal"];
+    /// Codes of the states that are stuck.
+    pub const STUCK: [&'static str; 2] = ["refused", "abnormal"];
+
     pub const fn code(&self) -> &'static str {
         match self {
             RefundState::Due => "due",
@@ -316,6 +323,7 @@ impl Order {
     }
 
     /// A person wants a stuck refund to be tried again now.
+    /// Its turn comes as soon as nothing else is being done.
     pub(super) fn retry_refund(&self, number: OutRefundNo, now: Timestamp) -> Result<Vec<Event>, Rejection> {
         let refund = self.refund(number).ok_or(Rejection::RefundNotFound)?;
         if self.is_given_up(refund) {
@@ -325,8 +333,7 @@ impl Order {
         if !refund.state.is_stuck() {
             return Err(Rejection::RefundNotStuck);
         }
-        let free = matches!(self.stage, Stage::Done);
-        Ok(if free { vec![Event::RefundStepBegun { number, step: RefundStep::Ask, at: now }] } else { vec![] })
+        Ok(vec![Event::RefundRetried { number }])
     }
 
     /// One function for every source of facts (wechat.md R9).

@@ -1,6 +1,7 @@
 //! A scan at the gate: one request scans and redeems (R-SCAN-02). The hottest path there is: the session is read from
 //! memory, the code is opened without a look-up, and the order's owner is asked once.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, post};
 use deeptravel_actors::outage::Reply;
 use deeptravel_domain::code::{self, Subject};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::sessions::presented;
+use crate::api::answer::json;
 use crate::api::auth::StaffAuth;
 use crate::api::extract::{Body, Language};
 use crate::api::ticket_view::{TicketView, ticket};
@@ -194,7 +196,7 @@ async fn refuse_without_ticket(
     };
     api.durable(api.engine.log_attempt(validator.id, attempt).await).await?;
     count(REJECT, reason.code());
-    Ok(HttpResponse::Ok().json(ScanView {
+    let refused = ScanView {
         result: REJECT,
         reason: Some(reason.code()),
         ticket: None,
@@ -202,7 +204,8 @@ async fn refuse_without_ticket(
         remaining: 0,
         redeemed_at: None,
         previous: None,
-    }))
+    };
+    Ok(json(StatusCode::OK, &refused))
 }
 
 fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -> HttpResponse {
@@ -241,7 +244,7 @@ fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -
         answer.ticket = only.map(|only| ticket(&catalogue, language, order, only));
     }
     count(result, reason.unwrap_or(""));
-    HttpResponse::Ok().json(answer)
+    json(StatusCode::OK, &answer)
 }
 
 fn scanned_ticket(ticket: TicketView, outcome: &TicketOutcome) -> ScannedTicketView<'_> {

@@ -102,6 +102,7 @@ impl Order {
                 | Event::EqualSought { .. }
                 | Event::GivingBackBegun { .. }
                 | Event::SeekingEnded
+                | Event::RefundRetried { .. }
                 | Event::RefundStepBegun { .. }
                 | Event::RefundUnknown { .. }
                 | Event::RefundStepEnded

@@ -21,6 +21,28 @@ fn not_found(number: u16) -> Command {
     refund_says(number, RefundFactState::NotFound)
 }
 
+impl Story {
+    /// Two payments that could not be foreseen any more have come beside the third, which the order keeps.
+    fn two_refunds_due() -> Story {
+        let mut story = Story::placed();
+        for attempt in [1, 2] {
+            story.begin_payment().unwrap();
+            story.holds_agree();
+            story.ok(&Command::CreateCalled);
+            story.ok(&create_refused(attempt, false));
+        }
+        story.begin_payment().unwrap();
+        story.holds_agree();
+        story.create_succeeds();
+        for attempt in [3, 1, 2] {
+            story.ok(&paid(attempt));
+            story.holds_agree();
+        }
+        assert_eq!(story.order.refunds().iter().map(|refund| refund.payment.attempt).collect::<Vec<_>>(), [1, 2]);
+        story
+    }
+}
+
 #[test]
 fn r9_a_refunds_exact_body_is_recorded_before_the_call() {
     let mut story = Story::refund_due();
@@ -169,6 +191,8 @@ fn a_refused_refund_waits_for_a_person_and_is_tried_again_with_the_same_number()
     assert_eq!(story.order.next_deadline().unwrap().ms_since(story.now), 30 * 60_000, "now and then");
     story.restart();
     story.ok(&Command::RetryRefund { number: refund_number(1) });
+    assert!(story.order.next_deadline().unwrap() <= story.now, "now");
+    story.wake_when_due();
     assert_eq!(story.effect(), ask(1));
     story.ok(&not_found(1));
     story.ok(&refund_fact(1, SUCCESS));
@@ -179,21 +203,7 @@ fn a_refused_refund_waits_for_a_person_and_is_tried_again_with_the_same_number()
 
 #[test]
 fn two_refunds_go_one_after_the_other_and_a_minute_apart() {
-    let mut story = Story::placed();
-    for attempt in [1, 2] {
-        story.begin_payment().unwrap();
-        story.holds_agree();
-        story.ok(&Command::CreateCalled);
-        story.ok(&create_refused(attempt, false));
-    }
-    story.begin_payment().unwrap();
-    story.holds_agree();
-    story.create_succeeds();
-    for attempt in [3, 1, 2] {
-        story.ok(&paid(attempt));
-        story.holds_agree();
-    }
-    assert_eq!(story.order.refunds().iter().map(|refund| refund.payment.attempt).collect::<Vec<_>>(), [1, 2]);
+    let mut story = Story::two_refunds_due();
     story.wake_when_due();
     story.ok(&Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
     let first = story.now;
@@ -202,6 +212,23 @@ fn two_refunds_go_one_after_the_other_and_a_minute_apart() {
     story.wake_when_due();
     assert_eq!(story.now.ms_since(first), 60_000);
     assert_eq!(story.effect(), Effect::BeginRefund { number: refund_number(2) });
+}
+
+#[test]
+fn a_retry_that_is_asked_for_while_another_refund_is_called_gets_its_turn_after_it() {
+    let mut story = Story::two_refunds_due();
+    story.wake_when_due();
+    story.ok(&Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
+    story.ok(&Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
+    story.wake_when_due();
+    story.ok(&Command::BeginRefund { number: refund_number(2), body: refund_body(2) });
+    story.ok(&Command::RetryRefund { number: refund_number(1) });
+    assert_eq!(story.effect(), call(2), "one at a time");
+    let asked = story.now;
+    let second = KnownRefund { payment: number(2), ..known_refund(2, SUCCESS) };
+    story.ok(&refund_says(2, RefundFactState::Known(second)));
+    story.wake_when_due();
+    assert_eq!((story.now, story.effect()), (asked, ask(1)));
 }
 
 #[test]
