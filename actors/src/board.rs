@@ -2,53 +2,128 @@
 //! search without a message or a lock (R-SEARCH-04).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use deeptravel_domain::departure::{Channel, SeatMap, Stretch};
 use deeptravel_domain::ids::{DepartureId, SeatClassCode};
 use deeptravel_domain::inventory::Inventory;
 
-/// Mark of a seat that is not sold directly.
-const SET_ASIDE: u8 = 1;
+/// A seat that is not sold directly is closed on every way, also on the one that no departure has.
+const SET_ASIDE: u64 = u64::MAX;
 
 /// The seats of one born departure.
 #[derive(Debug)]
 pub struct Occupancy {
     seat_map: Arc<SeatMap>,
-    /// Per seat, one bit for each way between neighbouring stops.
-    taken: Box<[AtomicU64]>,
-    /// Per seat, 0 when it is sold directly.
-    set_aside: Box<[AtomicU8]>,
+    stops: usize,
+    /// Per seat, one bit for each way between neighbouring stops on which it is not for direct sale.
+    closed: Box<[AtomicU64]>,
+    /// Seats free for direct sale, class by class, for every stretch: counted by the departure's actor, which changes one
+    /// seat at a time, so that a search, which asks for many departures, has nothing to count.
+    free: Box<[AtomicU16]>,
 }
 
 impl Occupancy {
-    fn new(seat_map: Arc<SeatMap>) -> Occupancy {
-        let seats = seat_map.seats.len();
+    fn new(seat_map: Arc<SeatMap>, stops: usize) -> Occupancy {
+        let counts = seat_map.classes.len() * stretches(stops);
         Occupancy {
+            stops,
+            closed: seat_map.seats.iter().map(|_| AtomicU64::new(SET_ASIDE)).collect(),
+            free: (0..counts).map(|_| AtomicU16::new(0)).collect(),
             seat_map,
-            taken: (0..seats).map(|_| AtomicU64::new(0)).collect(),
-            set_aside: (0..seats).map(|_| AtomicU8::new(0)).collect(),
         }
     }
 
-    /// Seats of a class that are free all along the stretch, for direct sale.
+    /// Seats of a class that are free all along the stretch, for direct sale. 0 for a class or stretch that the
+    /// departure lacks.
     pub fn available(&self, class: &SeatClassCode, stretch: Stretch) -> u16 {
-        let Some(class) = self.seat_map.class(class) else { return 0 };
-        let mask = stretch.mask();
-        let free = self.seat_map.seats.iter().zip(&self.taken).zip(&self.set_aside).filter(|((seat, taken), aside)| {
-            seat.class == class && taken.load(Ordering::Relaxed) & mask == 0 && aside.load(Ordering::Relaxed) == 0
-        });
-        free.count() as u16
+        self.place_of(class, stretch).map_or(0, |place| self.count(place))
     }
 
     /// The seats and whether each is free for direct sale along the stretch.
     pub fn seats(&self, stretch: Stretch) -> impl Iterator<Item = bool> + '_ {
-        let mask = stretch.mask();
-        self.taken
-            .iter()
-            .zip(&self.set_aside)
-            .map(move |(taken, aside)| taken.load(Ordering::Relaxed) & mask == 0 && aside.load(Ordering::Relaxed) == 0)
+        let mask = self.has(stretch).then(|| stretch.mask());
+        self.closed.iter().map(move |closed| mask.is_some_and(|mask| closed.load(Ordering::Relaxed) & mask == 0))
+    }
+
+    fn has(&self, stretch: Stretch) -> bool {
+        stretch.board < stretch.alight && usize::from(stretch.alight) < self.stops
+    }
+
+    /// Where the seats of a class along a stretch are counted.
+    fn place_of(&self, class: &SeatClassCode, stretch: Stretch) -> Option<usize> {
+        let class = self.seat_map.class(class).filter(|_| self.has(stretch))?;
+        Some(self.place(class, stretch.board.into(), stretch.alight.into()))
+    }
+
+    fn place(&self, class: u8, board: usize, alight: usize) -> usize {
+        // Those that board earlier come first: one stop further on there is one stretch less.
+        let earlier = stretches(self.stops) - stretches(self.stops - board);
+        usize::from(class) * stretches(self.stops) + earlier + (alight - board - 1)
+    }
+
+    fn count(&self, place: usize) -> u16 {
+        self.free.get(place).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Called by the departure's actor only, after `evolve`.
+    pub fn publish(&self, inventory: &Inventory, seats: impl Iterator<Item = u16>) {
+        for seat in seats {
+            let direct = inventory.channel_of(seat) == Some(&Channel::Direct);
+            self.show(usize::from(seat), if direct { inventory.occupancy(seat) } else { SET_ASIDE });
+        }
+    }
+
+    fn show(&self, seat: usize, closed: u64) {
+        let (Some(shown), Some(class)) = (self.closed.get(seat), self.seat_map.seats.get(seat).map(|seat| seat.class))
+        else {
+            return;
+        };
+        let before = shown.load(Ordering::Relaxed);
+        shown.store(closed, Ordering::Relaxed);
+        for board in 0..self.stops.saturating_sub(1) {
+            let (was, is) = (self.reach(before, board), self.reach(closed, board));
+            // A count changes once, from right to right: no reader sees one in between.
+            let (from, to, change) = if was < is { (was, is, 1) } else { (is, was, -1) };
+            for alight in from + 1..=to {
+                if let Some(count) = self.free.get(self.place(class, board, alight)) {
+                    // There is one writer, so nothing comes between load and store.
+                    count.store(count.load(Ordering::Relaxed).wrapping_add_signed(change), Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// The last stop to which a seat is free from `board` on; `board` itself when it is not free to the next.
+    fn reach(&self, closed: u64, board: usize) -> usize {
+        let free_ways = (closed >> board).trailing_zeros() as usize;
+        (board + free_ways).min(self.stops - 1)
+    }
+}
+
+/// How many stretches so many stops have.
+const fn stretches(stops: usize) -> usize {
+    stops * stops.saturating_sub(1) / 2
+}
+
+/// The seats left of a class along a stretch of one departure: a number to be read again and again, for one load.
+#[derive(Clone, Debug)]
+pub struct SeatsLeft(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    Same(u16),
+    Counted { by: Arc<Occupancy>, place: usize },
+}
+
+impl SeatsLeft {
+    /// As of now, for as long as the board is in the edition in which this was looked up.
+    pub fn now(&self) -> u16 {
+        match &self.0 {
+            Source::Same(count) => *count,
+            Source::Counted { by, place } => by.count(*place),
+        }
     }
 }
 
@@ -56,6 +131,8 @@ impl Occupancy {
 #[derive(Debug, Default)]
 pub struct Board {
     departures: DashMap<DepartureId, Arc<Occupancy>>,
+    /// Grows whenever a departure comes, goes, or begins anew.
+    edition: AtomicU64,
 }
 
 impl Board {
@@ -64,32 +141,50 @@ impl Board {
         self.departures.get(id).map(|entry| Arc::clone(&entry))
     }
 
+    /// Whoever keeps what [`Board::seats_left`] gave asks for this before, and looks up again once it has changed.
+    pub fn edition(&self) -> u64 {
+        self.edition.load(Ordering::Acquire)
+    }
+
+    /// The seats left of some classes along a stretch. With each class comes the number of its seats, which holds while
+    /// the departure is unborn.
+    pub fn seats_left<'a>(
+        &self,
+        id: &DepartureId,
+        stretch: Stretch,
+        classes: impl IntoIterator<Item = (&'a SeatClassCode, u16)>,
+    ) -> impl Iterator<Item = SeatsLeft> {
+        let born = self.get(id);
+        classes.into_iter().map(move |(class, all)| {
+            SeatsLeft(match &born {
+                None => Source::Same(all),
+                Some(born) => match born.place_of(class, stretch) {
+                    Some(place) => Source::Counted { by: Arc::clone(born), place },
+                    None => Source::Same(0),
+                },
+            })
+        })
+    }
+
     /// The place where a departure's actor publishes, with all of its seats as they are.
     pub fn open(&self, inventory: &Inventory) -> Arc<Occupancy> {
         let spec = inventory.spec();
-        let occupancy = Arc::new(Occupancy::new(Arc::clone(&spec.seat_map)));
+        let occupancy = Arc::new(Occupancy::new(Arc::clone(&spec.seat_map), spec.calls.len()));
         let all = 0..spec.seat_map.seats.len() as u16;
         occupancy.publish(inventory, all);
         self.departures.insert(spec.id.clone(), Arc::clone(&occupancy));
+        self.turn_over();
         occupancy
     }
 
     /// Forgets a departure that sleeps.
     pub fn close(&self, id: &DepartureId) {
         self.departures.remove(id);
+        self.turn_over();
     }
-}
 
-impl Occupancy {
-    /// Called by the departure's actor only, after `evolve`.
-    pub fn publish(&self, inventory: &Inventory, seats: impl Iterator<Item = u16>) {
-        for seat in seats {
-            let index = usize::from(seat);
-            if let (Some(taken), Some(aside)) = (self.taken.get(index), self.set_aside.get(index)) {
-                taken.store(inventory.occupancy(seat), Ordering::Relaxed);
-                let direct = inventory.channel_of(seat) == Some(&Channel::Direct);
-                aside.store(if direct { 0 } else { SET_ASIDE }, Ordering::Relaxed);
-            }
-        }
+    /// After the change: who still finds the old state has the old edition's number.
+    fn turn_over(&self) {
+        self.edition.fetch_add(1, Ordering::Release);
     }
 }

@@ -3,7 +3,7 @@
 //! Absent on purpose: HTTP and SQL. Postgres and the payment provider are [ports] that the process plugs in.
 
 pub mod attention;
-mod board;
+pub mod board;
 mod catalogue;
 pub mod clock;
 mod departure;

@@ -1,6 +1,6 @@
 //! A departure on the wire, for one stretch: as an offer to a party, or with its seat map.
 
-use deeptravel_actors::services::Services;
+use deeptravel_actors::board::Board;
 use deeptravel_domain::catalogue::{Catalogue, Route, Trip, Vehicle};
 use deeptravel_domain::departure::SeatMap;
 use deeptravel_domain::ids::SeatClassCode;
@@ -109,10 +109,15 @@ pub struct SeatView {
 
 /// Seats free for direct sale along a trip, class by class in the order of the seat map. A departure that nobody has
 /// bought from yet has all its seats.
-pub fn availability(services: &Services, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<u16> {
-    if let Some(born) = services.board.get(&trip.departure_id()) {
+pub fn availability(board: &Board, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<u16> {
+    if let Some(born) = board.get(&trip.departure_id()) {
         return seat_map.classes.iter().map(|class| born.available(&class.code, trip.stretch)).collect();
     }
+    class_sizes(seat_map)
+}
+
+/// All seats, class by class.
+pub fn class_sizes(seat_map: &SeatMap) -> Vec<u16> {
     let mut counts = vec![0_u16; seat_map.classes.len()];
     for seat in &seat_map.seats {
         if let Some(count) = counts.get_mut(usize::from(seat.class)) {
@@ -123,8 +128,8 @@ pub fn availability(services: &Services, trip: &Trip<'_>, seat_map: &SeatMap) ->
 }
 
 /// The seat map of a trip with what is free.
-pub fn seats(services: &Services, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<SeatView> {
-    let born = services.board.get(&trip.departure_id());
+pub fn seats(board: &Board, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<SeatView> {
+    let born = board.get(&trip.departure_id());
     let free: Vec<bool> = match &born {
         Some(born) => born.seats(trip.stretch).collect(),
         None => vec![true; seat_map.seats.len()],
@@ -200,7 +205,7 @@ fn stops(catalogue: &Catalogue, language: Language, trip: &Trip<'_>) -> Vec<Stop
 }
 
 /// Classes without a fare for adults have no tiers to show.
-fn tiers(catalogue: &Catalogue, trip: &Trip<'_>, classes: &[SeatClassView]) -> Vec<TierView> {
+pub fn tiers(catalogue: &Catalogue, trip: &Trip<'_>, classes: &[SeatClassView]) -> Vec<TierView> {
     let quotes = |class: &SeatClassView| {
         let code: SeatClassCode = class.code.parse().ok()?;
         catalogue.tier_quotes(trip, &code).ok()

@@ -69,7 +69,7 @@ async fn show_departure(
     let trip = catalogue.trip(&id, stretch).ok_or_else(no_such_departure)?;
     let seat_map = &departure_view::vehicle(&catalogue, route).ok_or_else(no_such_departure)?.seat_map;
 
-    let free = departure_view::availability(services, &trip, seat_map);
+    let free = departure_view::availability(&services.board, &trip, seat_map);
     let per_adult = |trip: &Trip<'_>, class| {
         let adult = Party::new(1, 0, 0)?;
         catalogue.quote(trip, class, adult).ok().map(|quote| quote.total.into())
@@ -81,6 +81,6 @@ async fn show_departure(
         price: per_adult(&trip, &class.code),
     });
     let view = departure_view::departure(&catalogue, language, &trip, classes);
-    let seats = departure_view::seats(services, &trip, seat_map);
+    let seats = departure_view::seats(&services.board, &trip, seat_map);
     Ok(web::Json(DepartureView { seat_map: Some(seats), ..view }))
 }

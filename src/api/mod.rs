@@ -55,6 +55,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use openapi::document;
 pub use problem::{FieldError, Problem};
+/// For whoever measures the search alone.
+pub use search::Answers;
 pub use server::{Slot, serve, serve_slot};
 
 use passwords::Passwords;
@@ -117,18 +119,23 @@ pub struct Shared {
     pub parts: ApiParts,
     seen: Seen,
     passwords: Passwords,
+    answers: Answers,
     /// Requests being answered.
     in_flight: Arc<AtomicUsize>,
 }
 
 impl Api {
     pub fn new(parts: ApiParts) -> Api {
-        let (seen, passwords, in_flight) = (Seen::default(), Passwords::default(), Arc::default());
-        Api(Arc::new(Shared { parts, seen, passwords, in_flight }))
+        let (seen, passwords, answers) = (Seen::default(), Passwords::default(), Answers::default());
+        Api(Arc::new(Shared { parts, seen, passwords, answers, in_flight: Arc::default() }))
     }
 
     fn passwords(&self) -> &Passwords {
         &self.0.passwords
+    }
+
+    fn answers(&self) -> &Answers {
+        &self.0.answers
     }
 
     fn in_flight(&self) -> &Arc<AtomicUsize> {

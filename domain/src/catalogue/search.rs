@@ -330,6 +330,16 @@ impl Catalogue {
         Ok(())
     }
 
+    /// When the local date changes next on any route: until then [`Catalogue::check_travel_date`] answers alike, and what
+    /// [`Catalogue::sellable`] answers changes only when a trip's booking closes.
+    pub fn dates_change_at(&self, now: Timestamp) -> Timestamp {
+        let midnight = |route: &Arc<Route>| {
+            let today = route.time_zone.local(now).date();
+            plus_days(today, 1).and_then(|tomorrow| route.time_zone.instant(tomorrow, 0))
+        };
+        self.routes().filter_map(midnight).min().unwrap_or(Timestamp::MAX)
+    }
+
     /// Whether a trip is on sale now (R-SEARCH-02). Seats and fares are asked for elsewhere.
     pub fn sellable(&self, trip: &Trip<'_>, now: Timestamp) -> Result<(), Unsellable> {
         let (_, last_date) = sold_dates(trip.route, now);

@@ -404,6 +404,20 @@ fn r_search_05_dates_in_the_past_or_beyond_the_sales_window_are_refused() {
 }
 
 #[test]
+fn r_search_05_dates_change_with_the_first_midnight_of_any_route() {
+    let mut catalogue = catalogue();
+    let midnight = |catalogue: &Catalogue, now| catalogue.dates_change_at(now).to_string();
+    assert_eq!(midnight(&catalogue, NOON), "2026-11-20T16:00:00Z");
+    let last = Timestamp::from_seconds(NOON.as_seconds() + 12 * 3600).plus_ms(-1);
+    assert_eq!(midnight(&catalogue, last), "2026-11-20T16:00:00Z");
+    assert_eq!(midnight(&catalogue, last.plus_ms(1)), "2026-11-21T16:00:00Z");
+    let tokyo = Route { time_zone: Zone::named("Asia/Tokyo").unwrap(), ..coach() };
+    apply(&mut catalogue, put_route(tokyo));
+    assert_eq!(midnight(&catalogue, NOON), "2026-11-20T15:00:00Z");
+    assert_eq!(Catalogue::new(Currency::Cny).dates_change_at(NOON), Timestamp::MAX);
+}
+
+#[test]
 fn r_admin_03_fares_are_revisions_and_may_wait_for_their_route() {
     let mut catalogue = catalogue();
     apply(&mut catalogue, put_fares("coach", fares(6_000)));
