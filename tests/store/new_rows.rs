@@ -70,14 +70,20 @@ fn with_or_without_marks_in_one_batch_or_many_the_same_is_stored() {
     let records = [first, paid, buyer.scan("r1", ticket, NOW.plus_seconds(60))];
 
     let one_by_one = Stand::new();
-    records.iter().for_each(|rows| one_by_one.project(rows).unwrap());
+    for rows in &records {
+        one_by_one.project(rows).unwrap();
+    }
     // As an older release has written them.
     let unmarked = Stand::new();
-    records.iter().for_each(|rows| unmarked.project(&without_marks(rows)).unwrap());
+    for rows in &records {
+        unmarked.project(&without_marks(rows)).unwrap();
+    }
     // A first image and later ones of the same row, in the order of the journal.
     let together = Stand::new();
     let mut all = Rows::default();
-    records.iter().for_each(|rows| merge(&mut all, rows));
+    for rows in &records {
+        merge(&mut all, rows);
+    }
     together.project(&all).unwrap();
 
     let expected = contents(&one_by_one);
