@@ -10,17 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::ActorFutureExt;
-use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
+use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, StreamHandler, WrapFuture};
 use deeptravel_domain::ids::{OrderId, TravellerId};
-use deeptravel_domain::order::{Order, OrderStatus, Wish};
+use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
-use keys::{Made, MadeKeys};
-use tokio::sync::oneshot;
+use futures_util::stream::poll_fn;
+use keys::{Known, MadeKeys};
+use tokio::sync::mpsc;
 
+use crate::journal::Position;
 use crate::log::admit_sale;
-use crate::order::{Pending, Placement, Seed as OrderSeed};
-use crate::outage::{Answer, Outage, Reply};
+use crate::order::{Placement, Seed as OrderSeed};
+use crate::outage::{Answer, Asker, Outage, Reply};
 use crate::ports::DeskEntry;
 use crate::registry::{Fingerprint, Keys, NOT_TOLD_APART, Owner, Vitals};
 use crate::services::Services;
@@ -33,46 +36,70 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 
 /// An order is wished for.
 #[derive(Debug)]
-pub struct Place(pub Arc<Wish>);
+pub struct Place {
+    pub wish: Arc<Wish>,
+    pub asker: Asker<Placed>,
+}
 
 impl Message for Place {
-    type Result = Placed;
+    type Result = ();
 }
 
 /// What became of the wish.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Placed {
     /// This key has made this order before.
     Known(OrderId),
-    /// It is being made; the answer of its placement comes here.
-    New(Pending<Arc<Order>>),
-    /// The same request is under way already; its answer comes here too.
-    Joined(Pending<Arc<Order>>),
-    Refused(Rejection),
-    /// No new sale begins now: the journal's space is rationed (rule 11), or its disk is behind.
-    Unavailable(Outage),
+    /// It was made now. `is_first`: for this request, and not for the same one that was under way already.
+    Made { order: Arc<Order>, is_first: bool },
 }
 
-/// Notes that an order is being made, until it has a record or a refusal: it outlives the desk. Held by the order's
-/// owner, so it also ends with that.
+/// What the owner of an order that is being made has of its desk: a note that outlives the desk, until there is a record or
+/// a refusal, and whom to answer. Dropped without an answer it says so: the owner has ended.
 #[derive(Debug)]
-pub struct InFlight {
+pub struct Making {
     services: Arc<Services>,
     order: OrderId,
+    /// Whoever has wished for it first. Everybody else is told by the desk.
+    asker: Option<Asker<Placed>>,
+    desk: Option<(Key, mpsc::UnboundedSender<Made>)>,
 }
 
-impl InFlight {
-    fn note(services: &Arc<Services>, entry: DeskEntry) -> InFlight {
-        let order = entry.order;
-        services.in_flight.insert(order, entry);
-        InFlight { services: Arc::clone(services), order }
+impl Making {
+    /// The order has its first record, or never will.
+    pub fn answer(mut self, answer: &Answer<Arc<Order>>) {
+        self.tell(answer);
+    }
+
+    fn tell(&mut self, answer: &Answer<Arc<Order>>) {
+        if let Some(asker) = self.asker.take() {
+            asker.answer(placed(answer, true));
+        }
+        if let Some((key, desk)) = self.desk.take() {
+            // If the desk has ended, its successor looks at what was noted.
+            let _ = desk.send(Made { key, order: self.order, answer: answer.clone() });
+        }
     }
 }
 
-impl Drop for InFlight {
+impl Drop for Making {
     fn drop(&mut self) {
         self.services.in_flight.remove(&self.order);
+        self.tell(&Err(Outage::Rebuilding));
     }
+}
+
+/// The answer of an order's placement for those who wished for it.
+fn placed(answer: &Answer<Arc<Order>>, is_first: bool) -> Answer<Placed> {
+    answer.clone().map(|reply| reply.map(|order| Placed::Made { order, is_first }))
+}
+
+/// What has become of an order, for its desk.
+#[derive(Debug)]
+struct Made {
+    key: Key,
+    order: OrderId,
+    answer: Answer<Arc<Order>>,
 }
 
 /// An order holds unpaid seats no longer.
@@ -132,17 +159,21 @@ impl Fingerprint for Settled {
 
 type Key = (TravellerId, Box<str>);
 
-/// An order that is being made, and who waits for it.
+/// An order that is being made, and who waits for it besides the first.
 #[derive(Debug)]
 struct Placing {
     body_hash: [u8; 32],
     order: OrderId,
-    waiting: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
+    waiting: Vec<Asker<Placed>>,
 }
 
 /// See the module's documentation.
 pub struct Desk {
     services: Arc<Services>,
+    /// Where orders say what has become of them. There are never more than requests under way, which are bounded.
+    told: mpsc::UnboundedSender<Made>,
+    /// Until the actor starts.
+    telling: Option<mpsc::UnboundedReceiver<Made>>,
     placing: HashMap<Key, Placing>,
     made: MadeKeys,
     /// Orders that hold unpaid seats: few of each traveller, as the limit is low.
@@ -195,7 +226,9 @@ impl Owner for Desk {
     fn build(services: Arc<Services>, _: usize, seed: Seed, _: Arc<Vitals>) -> Result<Desk, Outage> {
         let Seed { mut entries, in_flight } = seed;
         let (placing, made, unpaid) = (HashMap::new(), MadeKeys::default(), HashMap::new());
-        let mut desk = Desk { services, placing, made, unpaid, turn: Turn::default() };
+        let (told, telling) = mpsc::unbounded_channel();
+        let telling = Some(telling);
+        let mut desk = Desk { services, told, telling, placing, made, unpaid, turn: Turn::default() };
         entries.sort_by_key(|entry| entry.order);
         for entry in entries {
             desk.made.insert(entry.traveller, &entry.idempotency_key, &entry.body_hash, entry.order);
@@ -216,6 +249,10 @@ impl Actor for Desk {
     type Context = Context<Desk>;
 
     fn started(&mut self, ctx: &mut Context<Desk>) {
+        // One stream for all of them: what an actor waits for one by one is polled each time that anything happens to it.
+        if let Some(mut telling) = self.telling.take() {
+            ctx.add_stream(poll_fn(move |task| telling.poll_recv(task)));
+        }
         let placing = self.placing.iter().map(|(key, placing)| (key.clone(), placing.order));
         for (key, order) in placing.collect::<Vec<_>>() {
             self.look(key, order, Duration::ZERO, ctx);
@@ -224,48 +261,59 @@ impl Actor for Desk {
 }
 
 impl Desk {
-    fn place(&mut self, wish: &Wish, ctx: &mut Context<Desk>) -> Placed {
+    fn place(&mut self, wish: &Wish, asker: Asker<Placed>) {
         let now = self.services.clock.now();
         self.made.sweep(now);
         let key: Key = (wish.traveller, wish.idempotency_key.clone());
         if let Some(placing) = self.placing.get_mut(&key) {
-            if placing.body_hash != wish.body_hash {
-                return Placed::Refused(Rejection::IdempotencyMismatch);
+            if placing.body_hash == wish.body_hash {
+                placing.waiting.push(asker);
+            } else {
+                asker.answer(Ok(self.refused(Rejection::IdempotencyMismatch)));
             }
-            let (sender, receiver) = oneshot::channel();
-            placing.waiting.push(sender);
-            return Placed::Joined(receiver);
+            return;
         }
         match self.made.get(wish.traveller, &wish.idempotency_key, &wish.body_hash, now) {
-            Some(Made { same_request: false, .. }) => return Placed::Refused(Rejection::IdempotencyMismatch),
-            Some(Made { same_request: true, order }) => return Placed::Known(order),
+            Some(Known { same_request: false, .. }) => {
+                return asker.answer(Ok(self.refused(Rejection::IdempotencyMismatch)));
+            }
+            Some(Known { same_request: true, order }) => {
+                // Of what it rests on the order knows more.
+                return asker.answer(Ok(Reply::ok(Placed::Known(order), Position::NOTHING)));
+            }
             None => {}
         }
-        if let Err(outage) = admit_sale(&self.services.journal) {
-            return Placed::Unavailable(outage);
+        match self.draft(wish, now) {
+            Ok(Ok(draft)) => self.make(key, wish, draft, now, asker),
+            Ok(Err(rejection)) => asker.answer(Ok(self.refused(rejection))),
+            Err(outage) => asker.answer(Err(outage)),
         }
+    }
+
+    /// An outage: no new sale begins now, the journal's space being rationed (rule 11), or its disk behind.
+    fn draft(&self, wish: &Wish, now: Timestamp) -> Result<Result<Draft, Rejection>, Outage> {
+        admit_sale(&self.services.journal)?;
         let limit = self.services.sales.live_holds_max;
         if self.unpaid.get(&wish.traveller).map_or(0, Vec::len) >= limit as usize {
-            return Placed::Refused(Rejection::LockLimit { limit });
+            return Ok(Err(Rejection::LockLimit { limit }));
         }
         let id = self.services.new_order_id(wish.traveller);
         let catalogue = self.services.catalogue.load();
-        let draft = match wish.draft(&catalogue, id, now, self.services.sales.lock_seconds) {
-            Ok(draft) => draft,
-            Err(rejection) => return Placed::Refused(rejection),
-        };
+        Ok(wish.draft(&catalogue, id, now, self.services.sales.lock_seconds))
+    }
 
-        let (sender, receiver) = oneshot::channel();
-        let waiting = vec![sender];
-        self.placing.insert(key.clone(), Placing { body_hash: wish.body_hash, order: id, waiting });
+    fn make(&mut self, key: Key, wish: &Wish, draft: Draft, now: Timestamp, asker: Asker<Placed>) {
+        let id = draft.id;
+        self.placing.insert(key.clone(), Placing { body_hash: wish.body_hash, order: id, waiting: Vec::new() });
         self.note_unpaid(wish.traveller, id);
-        let in_flight = InFlight::note(&self.services, entry_of(wish, id));
-        let (placed, placement) = oneshot::channel();
-        self.services.orders.put(&id, OrderSeed::draft(draft, now, in_flight, placed));
-        // Without an answer the order's owner has ended.
-        let placement = async move { placement.await.unwrap_or(Err(Outage::Rebuilding)) };
-        ctx.spawn(placement.into_actor(self).map(move |answer, desk, ctx| desk.placed(key, id, &answer, ctx)));
-        Placed::New(receiver)
+        self.services.in_flight.insert(id, entry_of(wish, id));
+        let desk = Some((key, self.told.clone()));
+        let making = Making { services: Arc::clone(&self.services), order: id, asker: Some(asker), desk };
+        self.services.orders.put(&id, OrderSeed::draft(draft, now, making));
+    }
+
+    fn refused(&self, rejection: Rejection) -> Reply<Placed> {
+        Reply::rejected(rejection, self.services.journal.appended())
     }
 
     fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Arc<Order>>, ctx: &mut Context<Desk>) {
@@ -281,9 +329,8 @@ impl Desk {
                 }
             }
         }
-        for sender in waiting {
-            // Whoever waited may have gone.
-            let _ = sender.send(answer.clone());
+        for asker in waiting {
+            asker.answer(placed(answer, false));
         }
     }
 
@@ -349,11 +396,17 @@ fn entry_of(wish: &Wish, order: OrderId) -> DeskEntry {
 }
 
 impl Handler<Place> for Desk {
-    type Result = MessageResult<Place>;
+    type Result = ();
 
-    fn handle(&mut self, Place(wish): Place, ctx: &mut Context<Desk>) -> MessageResult<Place> {
+    fn handle(&mut self, Place { wish, asker }: Place, ctx: &mut Context<Desk>) {
         self.turn.taken(ctx);
-        MessageResult(self.place(&wish, ctx))
+        self.place(&wish, asker);
+    }
+}
+
+impl StreamHandler<Made> for Desk {
+    fn handle(&mut self, Made { key, order, answer }: Made, ctx: &mut Context<Desk>) {
+        self.placed(key, order, &answer, ctx);
     }
 }
 

@@ -24,7 +24,7 @@ use crate::journal::{Journal, Position};
 use crate::order::{
     Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View, WARM_SECONDS,
 };
-use crate::outage::{Answer, Outage, Reply};
+use crate::outage::{Answer, Outage, Reply, asking};
 use crate::payment::{Quarantine, Resolution, Resolve};
 use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError, Warm};
 use crate::registry::{Arbiters, Keys};
@@ -143,20 +143,20 @@ impl Engine {
         let desk = services.desk_of(wish.traveller);
         let wish = Arc::new(wish);
         loop {
-            let placed = services.desks.ask(&desk, Place(Arc::clone(&wish))).await?.ok_or(Outage::Rebuilding)?;
-            match placed {
-                Placed::New(pending) => return Ok(wait(pending).await?.map(|order| (order, true))),
-                Placed::Joined(pending) => return Ok(wait(pending).await?.map(|order| (order, false))),
-                Placed::Refused(rejection) => return Ok(Reply::rejected(rejection, services.journal.appended())),
-                Placed::Unavailable(outage) => return Err(outage),
-                Placed::Known(id) => {
+            let (asker, asked) = asking(&services.journal);
+            let place = Place { wish: Arc::clone(&wish), asker };
+            let _ask = services.desks.tell(&desk, place).await?.ok_or(Outage::Rebuilding)?;
+            let Reply { outcome, position } = asked.answer().await?;
+            match outcome {
+                Err(rejection) => return Ok(Reply::rejected(rejection, position)),
+                Ok(Placed::Made { order, is_first }) => return Ok(Reply::ok((order, is_first), position)),
+                Ok(Placed::Known(id)) => {
                     // It may still be on its way, if its desk was rebuilt meanwhile.
                     if let Some(pending) = services.orders.ask(&id, Placement).await? {
                         return Ok(wait(pending).await?.map(|order| (order, false)));
                     }
                     let (traveller, idempotency_key) = (wish.traveller, wish.idempotency_key.clone());
-                    let forget = Forget { traveller, idempotency_key, order: id };
-                    services.desks.ask(&desk, forget).await?;
+                    services.desks.ask(&desk, Forget { traveller, idempotency_key, order: id }).await?;
                 }
             }
         }
@@ -247,8 +247,11 @@ impl Engine {
 
     /// Redeems what a gate scanned of an order.
     pub async fn redeem(&self, id: OrderId, scan: Scan) -> Answer<(ScanOutcome, Arc<Order>)> {
-        let answer = self.services.orders.ask(&id, Redeem(scan)).await?;
-        answer.unwrap_or_else(|| Ok(self.not_found()))
+        let (asker, asked) = asking(&self.services.journal);
+        match self.services.orders.tell(&id, Redeem { scan, asker }).await? {
+            Some(_ask) => asked.answer().await,
+            None => Ok(self.not_found()),
+        }
     }
 
     /// Writes down an attempt without a ticket.

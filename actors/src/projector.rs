@@ -13,6 +13,10 @@ use crate::rows::{CODEC, KIND_ROWS, Rows};
 
 /// Records of one transaction: enough that its costs are shared, few enough that lists do not wait long for it.
 const BATCH_RECORDS: usize = 4_096;
+/// From one transaction's begin to the next one's, while records come in fewer than a whole batch: it bounds the commits
+/// a second, each of which costs the database a sync and both of us a dozen round trips, and the lists' wait with them. What
+/// comes after a longer silence is projected at once.
+pub(crate) const GATHER: Duration = Duration::from_millis(50);
 /// However slow the database is: a few rows in the time that a transaction may take.
 const BATCH_RECORDS_MIN: usize = 32;
 /// Bytes of one transaction's records.
@@ -68,14 +72,18 @@ impl Projector {
 
     /// Projects everything that is durable now, and returns.
     pub async fn catch_up(&mut self) -> Result<Position, ProjectionHalted> {
-        while self.step().await? {}
+        while self.step().await? != Size::Nothing {}
         Ok(*self.projected.borrow())
     }
 
     /// Runs until the journal is closed or projection has to halt.
     pub async fn run(mut self) -> Result<(), ProjectionHalted> {
         loop {
-            self.catch_up().await?;
+            let begun = Instant::now();
+            if self.step().await? == Size::Whole {
+                continue;
+            }
+            tokio::time::sleep_until((begun + GATHER).into()).await;
             if self.reader.more().await.is_err() {
                 // Closed: what became durable before is still to be projected.
                 self.catch_up().await?;
@@ -84,8 +92,8 @@ impl Projector {
         }
     }
 
-    /// Some batches. `false`: nothing is left.
-    async fn step(&mut self) -> Result<bool, ProjectionHalted> {
+    /// One batch, in parts if the database is slow.
+    async fn step(&mut self) -> Result<Size, ProjectionHalted> {
         let records = self.reader.next_batch(BATCH_RECORDS, BATCH_BYTES)?;
         let mut rest = records.as_slice();
         while !rest.is_empty() {
@@ -98,7 +106,7 @@ impl Projector {
                 self.batch_records = (batch.len() / 2).max(BATCH_RECORDS_MIN);
             }
         }
-        Ok(!records.is_empty())
+        Ok(Size::of(&records))
     }
 
     /// One transaction. `false`: the database could not now; a pause has been made.
@@ -122,6 +130,27 @@ impl Projector {
             }
             Err(StoreError::Data(why)) => Err(ProjectionHalted::Data { from, to, why }),
             Err(StoreError::Fenced(why)) => Err(ProjectionHalted::Fenced(why)),
+        }
+    }
+}
+
+/// How much one batch had in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    Nothing,
+    Part,
+    /// About as much as one may have: there may be more.
+    Whole,
+}
+
+impl Size {
+    fn of(records: &[(Position, Record)]) -> Size {
+        let bytes: usize = records.iter().map(|(_, record)| record.payload.len()).sum();
+        match records.len() {
+            0 => Size::Nothing,
+            BATCH_RECORDS.. => Size::Whole,
+            _ if bytes >= BATCH_BYTES / 2 => Size::Whole,
+            _ => Size::Part,
         }
     }
 }

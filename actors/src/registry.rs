@@ -16,7 +16,6 @@ use std::sync::{Arc, Weak};
 
 use actix::dev::ToEnvelope;
 use actix::dev::channel::{self, AddressReceiver};
-use actix::prelude::Request;
 use actix::{Actor, Addr, Context, Handler, Message};
 use dashmap::{DashMap, Entry};
 use deeptravel_domain::time::Timestamp;
@@ -161,7 +160,9 @@ impl<A: Owner> Debug for Keys<A> {
 }
 
 /// Counts one request under way.
-struct Ask<'a>(&'a AtomicUsize);
+#[derive(Debug)]
+#[must_use = "the request is under way until this is dropped"]
+pub struct Ask<'a>(&'a AtomicUsize);
 
 impl Drop for Ask<'_> {
     fn drop(&mut self) {
@@ -170,14 +171,8 @@ impl Drop for Ask<'_> {
 }
 
 /// What becomes of a message.
-enum Way<A: Owner, M>
-where
-    A: Handler<M>,
-    A::Context: ToEnvelope<A, M>,
-    M: Message + Send + 'static,
-    M::Result: Send,
-{
-    Sent(Request<A, M>),
+enum Way<M, S> {
+    Sent(S),
     /// The owner is not there yet.
     Wait(M, oneshot::Receiver<Result<bool, Outage>>),
 }
@@ -228,24 +223,52 @@ impl<A: Owner> Keys<A> {
     /// Sends a message to a key's owner, waking it if it is dormant or sleeps. `Ok(None)`: there is no such key.
     ///
     /// After [`Outage::Rebuilding`] the message may have had its effect or not, as after a crash of the process.
-    pub async fn ask<M>(&self, id: &A::Id, mut message: M) -> Result<Option<M::Result>, Outage>
+    pub async fn ask<M>(&self, id: &A::Id, message: M) -> Result<Option<M::Result>, Outage>
     where
         M: Message + Fingerprint + Send + 'static,
         M::Result: Send,
         A: Handler<M>,
         A::Context: ToEnvelope<A, M>,
     {
-        if self.asks.fetch_add(1, Ordering::Relaxed) >= ASKS_MAX {
-            self.asks.fetch_sub(1, Ordering::Relaxed);
+        let _ask = self.admit(id, &message)?;
+        match self.deliver(id, message, |addr, message| addr.send(message)).await? {
+            Some(request) => request.await.map(Some).map_err(|_| Outage::Rebuilding),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Keys::ask`], for a message that carries whom to answer: nobody is woken for its mere delivery. What comes back
+    /// is to be kept until there is an answer.
+    pub async fn tell<M>(&self, id: &A::Id, message: M) -> Result<Option<Ask<'_>>, Outage>
+    where
+        M: Message<Result = ()> + Fingerprint + Send + 'static,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        let ask = self.admit(id, &message)?;
+        // A message that an owner has no more use for is dropped, and whom it carries learns of that.
+        let told = self.deliver(id, message, |addr, message| drop(addr.try_send(message))).await?;
+        Ok(told.map(|()| ask))
+    }
+
+    fn admit(&self, id: &A::Id, message: &impl Fingerprint) -> Result<Ask<'_>, Outage> {
+        let before = self.asks.fetch_add(1, Ordering::Relaxed);
+        // Given back when it is dropped, also right here.
+        let ask = Ask(&self.asks);
+        if before >= ASKS_MAX {
             return Err(Outage::Overloaded);
         }
-        let _ask = Ask(&self.asks);
         if self.is_set_aside(id, message.fingerprint()) {
             return Err(Outage::SetAside);
         }
+        Ok(ask)
+    }
+
+    /// `None`: there is no such key.
+    async fn deliver<M, S>(&self, id: &A::Id, mut message: M, send: fn(Addr<A>, M) -> S) -> Result<Option<S>, Outage> {
         loop {
-            match self.send(id, message)? {
-                Way::Sent(request) => return request.await.map(Some).map_err(|_| Outage::Rebuilding),
+            match self.send(id, message, send)? {
+                Way::Sent(sent) => return Ok(Some(sent)),
                 Way::Wait(unsent, awake) => match awake.await {
                     Ok(Ok(true)) => message = unsent,
                     Ok(Ok(false)) => return Ok(None),
@@ -258,15 +281,9 @@ impl<A: Owner> Keys<A> {
 
     /// Puts the message into the owner's mailbox while the key's slot is locked: an owner that wants to sleep has it
     /// before [`Sleep`], or its sender finds the key retiring.
-    fn send<M>(&self, id: &A::Id, message: M) -> Result<Way<A, M>, Outage>
-    where
-        M: Message + Send + 'static,
-        M::Result: Send,
-        A: Handler<M>,
-        A::Context: ToEnvelope<A, M>,
-    {
+    fn send<M, S>(&self, id: &A::Id, message: M, send: fn(Addr<A>, M) -> S) -> Result<Way<M, S>, Outage> {
         // A fresh clone always has room for one message; the slot's own address might be parked.
-        let deliver = |addr: &Addr<A>, message| Ok(Way::Sent(addr.clone().send(message)));
+        let deliver = |addr: &Addr<A>, message| Ok(Way::Sent(send(addr.clone(), message)));
         if let Some(slot) = self.slots.get(id) {
             match &*slot {
                 Slot::Live(live) => return deliver(&live.addr, message),
@@ -351,7 +368,7 @@ impl<A: Owner> Keys<A> {
         let (services, owner) = (self.services.clone(), id.clone());
         self.arbiters.run(A::home(id), move || {
             let Some(services) = services.upgrade() else { return };
-            let ending = Ending::<A> { services, id: owner, generation, vitals, outcome: None };
+            let ending = Ending::<A> { services, id: owner, generation, vitals, end: None };
             actix_rt::spawn(async move {
                 let outcome = ending.run(receiver, origin).await;
                 ending.with(outcome);
@@ -365,7 +382,7 @@ impl<A: Owner> Keys<A> {
         self.arbiters.place(A::home(id))
     }
 
-    fn ended(&self, id: &A::Id, generation: u64, vitals: &Vitals, ended: Result<Result<(), Outage>, Panicked>) {
+    fn ended(&self, id: &A::Id, generation: u64, vitals: &Vitals, end: End) {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
         let (waiting, rest) = match entry.get_mut() {
             Slot::Live(live) if live.generation == generation => (Vec::new(), None),
@@ -375,8 +392,8 @@ impl<A: Owner> Keys<A> {
             // Its successor runs already.
             Slot::Live(_) | Slot::Retiring(_) | Slot::Dormant(_) | Slot::Waking(_) | Slot::Rebuilding => return,
         };
-        match ended {
-            Ok(Ok(())) if !vitals.has_failed() => {
+        match end {
+            End::Stopped if !vitals.has_failed() => {
                 match (rest, waiting.is_empty()) {
                     (Some(rest), true) => {
                         self.dormant.add(&rest.packed);
@@ -398,9 +415,11 @@ impl<A: Owner> Keys<A> {
                 }
                 return;
             }
-            Ok(Ok(())) => tracing::error!(kind = A::KIND, %id, "{} {id} could not write and is rebuilt", A::KIND),
-            Ok(Err(outage)) => tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND),
-            Err(Panicked) => {
+            End::Stopped => tracing::error!(kind = A::KIND, %id, "{} {id} could not write and is rebuilt", A::KIND),
+            End::CannotStart(outage) => {
+                tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND);
+            }
+            End::Panicked => {
                 tracing::error!(kind = A::KIND, %id, "{} {id} panicked and is rebuilt", A::KIND);
                 self.count_death(id, vitals.handled_last());
             }
@@ -442,8 +461,14 @@ impl<A: Owner> Keys<A> {
     }
 }
 
-/// The owner's task ended in a panic, which has been printed.
-struct Panicked;
+/// How an owner's task ended.
+#[derive(Clone, Copy)]
+enum End {
+    Stopped,
+    CannotStart(Outage),
+    /// It has been printed.
+    Panicked,
+}
 
 /// Tells the registry that an owner has ended, however it did: dropped with its task, after the owner itself.
 struct Ending<A: Owner> {
@@ -451,7 +476,8 @@ struct Ending<A: Owner> {
     id: A::Id,
     generation: u64,
     vitals: Arc<Vitals>,
-    outcome: Option<Result<(), Outage>>,
+    /// Unless it panicked.
+    end: Option<End>,
 }
 
 impl<A: Owner> Ending<A> {
@@ -474,19 +500,19 @@ impl<A: Owner> Ending<A> {
     }
 
     fn with(mut self, outcome: Result<(), Outage>) {
-        self.outcome = Some(outcome);
+        self.end = Some(outcome.map_or_else(End::CannotStart, |()| End::Stopped));
     }
 }
 
 impl<A: Owner> Drop for Ending<A> {
     fn drop(&mut self) {
-        let ended = match self.outcome.take() {
-            Some(outcome) => Ok(outcome),
-            None if std::thread::panicking() => Err(Panicked),
+        let end = match self.end {
+            Some(end) => end,
+            None if std::thread::panicking() => End::Panicked,
             // The arbiter ends, and with it every owner.
             None => return,
         };
-        A::keys(&self.services).ended(&self.id, self.generation, &self.vitals, ended);
+        A::keys(&self.services).ended(&self.id, self.generation, &self.vitals, end);
     }
 }
 

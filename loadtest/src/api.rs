@@ -76,6 +76,20 @@ impl Api {
     }
 }
 
+/// A figure of `/metrics`; `None` when the server does not show it.
+pub async fn metric(api: &mut Api, name: &str) -> anyhow::Result<Option<f64>> {
+    api.request.body.clear();
+    let head = Head { method: "GET", path: "/metrics", token: None, headers: &[] };
+    api.request.finish(api.connection.target(), &head);
+    let answer = api.connection.exchange(api.request.bytes()).await.context("GET /metrics")?;
+    if answer.status != 200 {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(answer.body);
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
+    Ok(value)
+}
+
 /// A text field of an answer.
 pub fn text<'v>(value: &'v Value, field: &str) -> anyhow::Result<&'v str> {
     value.get(field).and_then(Value::as_str).with_context(|| format!("no text {field:?} in {value}"))

@@ -11,13 +11,15 @@ use anyhow::{Context, bail};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::http::{Connection, RequestBuffer, Target};
+use crate::http::{Connection, Head, RequestBuffer, Target};
 use crate::pace::{self, Schedule};
 use crate::tally::{Outcome, Tally, Times, per_second};
 use crate::watch::Watch;
 
 /// Until all connections are open.
 const CONNECT_TIME_MAX: Duration = Duration::from_mins(1);
+/// Between two looks how far the database is behind: often enough for a lag of tenths, and cheap against the load.
+const LAG_EVERY: Duration = Duration::from_millis(200);
 /// Between attempts after a failed exchange: a server that is gone is not asked a million times.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
 
@@ -26,8 +28,8 @@ pub trait Load: Send + Sync + 'static {
     /// What is remembered of an answer for the audit.
     type Ack: Send + 'static;
 
-    /// Writes the n-th request; `false`: there is none any more.
-    fn request(&self, n: u64, request: &mut RequestBuffer) -> bool;
+    /// Writes the n-th request to `target`; `false`: there is none any more.
+    fn request(&self, n: u64, target: &Target, request: &mut RequestBuffer) -> bool;
 
     /// Reads its answer.
     fn judge(&self, n: u64, status: u16, body: &[u8], acks: &mut Vec<Self::Ack>) -> Outcome;
@@ -44,6 +46,10 @@ pub struct Plan {
     /// Load before the measured part: sent and audited, not counted.
     pub warm_up: Duration,
     pub measured: Duration,
+    /// The number of the first request: several runs of one load go on where the last one ended.
+    pub first: u64,
+    /// The run ends before the request of this number, when its time is not over earlier.
+    pub until: Option<u64>,
 }
 
 /// What came of it.
@@ -60,6 +66,8 @@ pub struct Driven<A> {
     pub unsent: u64,
     /// Whether the scenario had no more requests before the time was over.
     pub used_up: bool,
+    /// The number that the next run of this load may begin with.
+    pub next: u64,
 }
 
 /// The instants of a run.
@@ -89,7 +97,7 @@ impl<A> Lane<A> {
 }
 
 struct Shared<L: Load> {
-    load: L,
+    load: Arc<L>,
     target: Target,
     plan: Plan,
     /// The number of the next request of the closed loop.
@@ -98,12 +106,23 @@ struct Shared<L: Load> {
 }
 
 /// Runs the load to its end, telling `watch` when the measured part begins, every second, and when it ends.
-pub async fn drive<L: Load>(load: L, target: Target, plan: Plan, watch: &mut Watch) -> anyhow::Result<Driven<L::Ack>> {
+pub async fn drive<L: Load>(
+    load: &Arc<L>,
+    target: &Target,
+    plan: Plan,
+    watch: &mut Watch,
+) -> anyhow::Result<Driven<L::Ack>> {
     if plan.connections == 0 || plan.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
         bail!("a run needs a connection at least, and a rate above zero");
     }
     let threads = plan.threads.clamp(1, plan.connections);
-    let shared = Arc::new(Shared { load, target, plan, next: AtomicU64::new(0), used_up: AtomicU64::new(0) });
+    let shared = Arc::new(Shared {
+        load: Arc::clone(load),
+        target: target.clone(),
+        plan,
+        next: AtomicU64::new(plan.first),
+        used_up: AtomicU64::new(0),
+    });
     let (start, started) = watch::channel(None);
     let (ready, mut readiness) = mpsc::unbounded_channel();
     let mut lanes = Vec::new();
@@ -152,8 +171,13 @@ async fn observe<A>(
     }
     watch.begins();
     let mut last = Instant::now();
+    let mut looked = last;
     while !handles.iter().all(thread::JoinHandle::is_finished) {
         tokio::time::sleep(Duration::from_millis(20)).await;
+        if looked.elapsed() >= LAG_EVERY {
+            looked = Instant::now();
+            watch.look().await;
+        }
         if last.elapsed() < Duration::from_secs(1) {
             continue;
         }
@@ -163,7 +187,7 @@ async fn observe<A>(
         }
         let elapsed = last.elapsed();
         last = Instant::now();
-        watch.second(clock.measured_from.elapsed(), per_second(recent.accepted, elapsed), &recent).await;
+        watch.second(clock.measured_from.elapsed(), per_second(recent.accepted, elapsed), &recent);
     }
 }
 
@@ -180,7 +204,15 @@ fn collect<L: Load>(shared: &Shared<L>, lanes: &[Arc<Lane<L::Ack>>], clock: Cloc
     let unsent = tally.latency.len().saturating_sub(sent_and_ended);
     let last_done = tally.last_done.unwrap_or(clock.end);
     let over = if used_up { last_done } else { last_done.max(clock.end) };
-    Driven { tally, acks, elapsed: over.saturating_duration_since(clock.measured_from), unsent, used_up }
+    let next = match shared.plan.rate {
+        None => shared.next.load(Ordering::Relaxed),
+        Some(rate) => {
+            let whole = Schedule { begin: clock.begin, rate, lanes: 1, lane: 0 };
+            shared.plan.first + whole.due_before(clock.end)
+        }
+    };
+    let next = shared.plan.until.map_or(next, |until| next.min(until));
+    Driven { tally, acks, elapsed: over.saturating_duration_since(clock.measured_from), unsent, used_up, next }
 }
 
 type Ready = mpsc::UnboundedSender<std::io::Result<()>>;
@@ -200,7 +232,7 @@ fn run_lane<L: Load>(
         for _ in 0..connections {
             let mut connection = Connection::new(shared.target.clone());
             // Nobody listens any more when an earlier one could not connect.
-            let _ = ready.send(connection.open().await);
+            let _ = ready.send(prime(&mut connection).await);
             open.push(connection);
         }
         // The run was given up before it began.
@@ -223,6 +255,15 @@ fn run_lane<L: Load>(
         }
         Ok(())
     })
+}
+
+/// Opens a connection and has one request answered over it. A server gives a fresh connection only seconds to send its
+/// first request, and 10,000 that are opened faster than they are accepted overflow its queue and wait for the kernel to
+/// try again: both would be measured as if they were orders.
+async fn prime(connection: &mut Connection) -> std::io::Result<()> {
+    let mut request = RequestBuffer::default();
+    request.finish(connection.target(), &Head { method: "GET", path: "/health/live", token: None, headers: &[] });
+    connection.exchange(request.bytes()).await.map(drop)
 }
 
 /// The slots of a lane's schedule.
@@ -258,7 +299,8 @@ impl<L: Load> Driver<L> {
     async fn run(mut self, slots: Option<Arc<Slots>>) {
         let mut request = RequestBuffer::default();
         while let Some((n, due)) = self.next(slots.as_deref()).await {
-            if !self.shared.load.request(n, &mut request) {
+            let is_over = self.shared.plan.until.is_some_and(|until| n >= until);
+            if is_over || !self.shared.load.request(n, &self.shared.target, &mut request) {
                 self.shared.used_up.fetch_add(1, Ordering::Relaxed);
                 break;
             }
@@ -278,7 +320,7 @@ impl<L: Load> Driver<L> {
             Some(slots) => {
                 slots.due.acquire().await.ok()?.forget();
                 let slot = slots.taken.fetch_add(1, Ordering::Relaxed);
-                Some((slots.schedule.number(slot), Some(slots.schedule.due(slot))))
+                Some((self.shared.plan.first + slots.schedule.number(slot), Some(slots.schedule.due(slot))))
             }
         }
     }
@@ -289,11 +331,14 @@ impl<L: Load> Driver<L> {
         let done = Instant::now();
         let mut counts = self.lane.counts();
         let counts = &mut *counts;
-        let (outcome, failed) = match answer {
-            Ok(answer) => (self.shared.load.judge(n, answer.status, answer.body, &mut counts.acks), false),
-            Err(error) => (Outcome::Failed(Cow::Owned(format!("connection: {}", error.kind()))), true),
+        let (outcome, bytes, failed) = match answer {
+            Ok(answer) => {
+                let outcome = self.shared.load.judge(n, answer.status, answer.body, &mut counts.acks);
+                (outcome, answer.body.len(), false)
+            }
+            Err(error) => (Outcome::Failed(Cow::Owned(format!("connection: {}", error.kind()))), 0, true),
         };
-        let times = Times { due, sent, done };
+        let times = Times { due, sent, done, bytes };
         if due >= self.clock.measured_from {
             counts.tally.record(times, outcome.clone());
         }

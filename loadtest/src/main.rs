@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use deeptravel_loadtest::cli::{self, Cli};
 
+/// The server's: yardsticks are not to be slower for an allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match cli::execute(Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,

@@ -21,6 +21,8 @@ use crate::timetable;
 /// From the start until the addresses are printed and the server is ready: a new cluster and a timetable of thousands
 /// of departures on a busy machine.
 const READY_TIME_MAX: Duration = Duration::from_secs(90);
+/// The same when it starts on the data of a run: it projects what Postgres does not have, and loads the departures.
+const READY_AGAIN_TIME_MAX: Duration = Duration::from_mins(10);
 /// From SIGTERM until the process has ended; then it is killed.
 const STOP_TIME_MAX: Duration = Duration::from_secs(30);
 /// Unpaid orders of one traveller: more than any run makes.
@@ -58,6 +60,10 @@ pub struct Launch {
     pub scratch: PathBuf,
     /// Leaves the directory behind.
     pub keep: bool,
+    /// Keys of its configuration, as variables of its environment.
+    pub settings: Vec<(String, String)>,
+    /// Departures of a day in its timetable.
+    pub departures_per_day: usize,
 }
 
 /// A running server. Dropping it stops it and removes its directory.
@@ -65,6 +71,8 @@ pub struct Launch {
 pub struct Server {
     child: Child,
     directory: TempDir,
+    launch: Launch,
+    lines: Option<Receiver<String>>,
     pub target: Target,
     /// As the server printed it.
     pub postgres: Option<String>,
@@ -83,7 +91,6 @@ pub fn binary_beside_us() -> anyhow::Result<PathBuf> {
 impl Server {
     /// Returns when `/health/ready` answers 200.
     pub async fn start(launch: &Launch) -> anyhow::Result<Server> {
-        let deadline = Instant::now() + READY_TIME_MAX;
         // The embedded Postgres runs under another account when we are root, and must reach its directory.
         let directory = tempfile::Builder::new()
             .prefix("deeptravel-loadtest-")
@@ -93,19 +100,40 @@ impl Server {
             .with_context(|| format!("making a directory in {}", launch.scratch.display()))?;
         let tables = directory.path().join("timetable");
         fs::create_dir(&tables).context("making the timetable's directory")?;
-        timetable::write(&tables, timetable::today()).context("writing the timetable")?;
+        timetable::write(&tables, timetable::today(), launch.departures_per_day).context("writing the timetable")?;
 
-        let mut child = spawn(launch, directory.path(), &tables)?;
+        let mut child = spawn(launch, directory.path())?;
         let lines = child.stdout.take().map(read_lines);
-        let mut server = Server { child, directory, target: Target::parse("http://127.0.0.1:1")?, postgres: None };
-        let Some(lines) = lines else { bail!("the server has no standard output") };
-        let started = server.wait_until_ready(&lines, deadline).await;
+        let target = Target::parse("http://127.0.0.1:1")?;
+        let mut server = Server { child, directory, launch: launch.clone(), lines, target, postgres: None };
+        server.ready(Instant::now() + READY_TIME_MAX).await?;
+        Ok(server)
+    }
+
+    /// Stops it and starts it on the same data with other settings; [`Server::ready_again`] waits for it. Its address
+    /// changes, that of its database does not.
+    pub fn restart(&mut self, settings: Vec<(String, String)>) -> anyhow::Result<()> {
+        match self.terminate() {
+            Some(status) if status.success() => {}
+            ended => bail!("the server did not stop as it should ({ended:?}); its log ends:\n{}", self.log_end()),
+        }
+        self.launch.settings = settings;
+        self.child = spawn(&self.launch, self.directory.path())?;
+        self.lines = self.child.stdout.take().map(read_lines);
+        Ok(())
+    }
+
+    /// Returns when a restarted server is ready.
+    pub async fn ready_again(&mut self) -> anyhow::Result<()> {
+        self.ready(Instant::now() + READY_AGAIN_TIME_MAX).await
+    }
+
+    async fn ready(&mut self, deadline: Instant) -> anyhow::Result<()> {
+        let Some(lines) = self.lines.take() else { bail!("the server has no standard output") };
+        let started = self.wait_until_ready(&lines, deadline).await;
         // From now on the lines are read and forgotten.
         drop(lines);
-        if let Err(error) = started {
-            return Err(error.context(format!("the server did not start; its log ends:\n{}", server.log_end())));
-        }
-        Ok(server)
+        started.with_context(|| format!("the server did not start; its log ends:\n{}", self.log_end()))
     }
 
     pub fn pid(&self) -> u32 {
@@ -144,10 +172,11 @@ impl Server {
     async fn wait_until_ready(&mut self, lines: &Receiver<String>, deadline: Instant) -> anyhow::Result<()> {
         let mut listening = None;
         let mut is_ready = false;
+        let mut is_named = false;
         // Nothing fixes the order of the lines, nor that they come before it is ready.
-        while !(is_ready && self.postgres.is_some()) {
+        while !(is_ready && is_named) {
             if Instant::now() >= deadline {
-                bail!("it was not ready within {READY_TIME_MAX:?}, or did not print its addresses");
+                bail!("it was not ready in time, or did not print its addresses");
             }
             if let Some(status) = self.ended() {
                 bail!("it ended with {status}");
@@ -158,7 +187,10 @@ impl Server {
                         self.target = Target::parse(&url)?;
                         listening = Some(Api::new(self.target.clone()));
                     }
-                    Some(Announcement::Postgres(connection)) => self.postgres = Some(connection),
+                    Some(Announcement::Postgres(connection)) => {
+                        self.postgres = Some(connection);
+                        is_named = true;
+                    }
                     None => {}
                 },
                 Err(RecvTimeoutError::Timeout) => {}
@@ -200,16 +232,18 @@ impl Drop for Server {
     }
 }
 
-fn spawn(launch: &Launch, directory: &Path, tables: &Path) -> anyhow::Result<Child> {
-    let log = File::create(directory.join("server.log")).context("making the server's log")?;
+fn spawn(launch: &Launch, directory: &Path) -> anyhow::Result<Child> {
+    let log = File::options().create(true).append(true).open(directory.join("server.log"));
+    let log = log.context("making the server's log")?;
     Command::new(&launch.binary)
         .arg("demo")
         .arg("--timetable")
-        .arg(tables)
+        .arg(directory.join("timetable"))
         .arg("--data-dir")
         .arg(directory.join("data"))
         .args(["--listen", "127.0.0.1:0"])
         .env("DEEPTRAVEL__ORDER__MAX_LIVE_HOLDS_PER_TRAVELLER", HOLDS_PER_TRAVELLER)
+        .envs(launch.settings.iter().map(|(key, value)| (key, value)))
         // A fresh directory needs a fresh database: the embedded one.
         .env_remove("DATABASE_URL")
         .stdin(Stdio::null())

@@ -30,6 +30,8 @@ pub struct Times {
     pub due: Instant,
     pub sent: Instant,
     pub done: Instant,
+    /// Of the answer's body.
+    pub bytes: usize,
 }
 
 /// Counts and latencies.
@@ -42,6 +44,8 @@ pub struct Tally {
     pub latency: Histogram<u64>,
     /// From due to sent, in microseconds: how late the generator itself was.
     pub lateness: Histogram<u64>,
+    /// Bodies of accepted answers, all together.
+    pub answer_bytes: u64,
     /// The last answer.
     pub last_done: Option<Instant>,
 }
@@ -54,6 +58,7 @@ impl Default for Tally {
             failed: BTreeMap::new(),
             latency: histogram(),
             lateness: histogram(),
+            answer_bytes: 0,
             last_done: None,
         }
     }
@@ -66,7 +71,10 @@ fn histogram() -> Histogram<u64> {
 impl Tally {
     pub fn record(&mut self, times: Times, outcome: Outcome) {
         match outcome {
-            Outcome::Accepted => self.accepted += 1,
+            Outcome::Accepted => {
+                self.accepted += 1;
+                self.answer_bytes += times.bytes as u64;
+            }
             Outcome::Refused(code) => count(&mut self.refused, code, 1),
             Outcome::Failed(kind) => count(&mut self.failed, kind, 1),
         }
@@ -83,6 +91,7 @@ impl Tally {
 
     pub fn add(&mut self, other: &Tally) {
         self.accepted += other.accepted;
+        self.answer_bytes += other.answer_bytes;
         for (code, times) in &other.refused {
             count(&mut self.refused, code.clone(), *times);
         }
@@ -142,7 +151,7 @@ mod tests {
         let begin = Instant::now();
         let mut tally = Tally::default();
         for n in 0..100 {
-            let times = Times { due: at(begin, n), sent: at(begin, 100), done: at(begin, 101) };
+            let times = Times { due: at(begin, n), sent: at(begin, 100), done: at(begin, 101), bytes: 0 };
             tally.record(times, Outcome::Accepted);
         }
         assert_eq!(tally.accepted, 100);
@@ -155,7 +164,7 @@ mod tests {
     fn what_was_never_sent_has_waited_until_the_end() {
         let begin = Instant::now();
         let mut tally = Tally::default();
-        tally.record(Times { due: begin, sent: begin, done: at(begin, 1) }, Outcome::Accepted);
+        tally.record(Times { due: begin, sent: begin, done: at(begin, 1), bytes: 0 }, Outcome::Accepted);
         tally.record_unsent(at(begin, 10), at(begin, 1010));
         assert!((ms_at(&tally.latency, 1.0) - 1000.0).abs() < 2.0);
         assert_eq!(tally.total(), 1);
@@ -164,7 +173,7 @@ mod tests {
     #[test]
     fn tallies_add_up() {
         let begin = Instant::now();
-        let times = Times { due: begin, sent: begin, done: at(begin, 2) };
+        let times = Times { due: begin, sent: begin, done: at(begin, 2), bytes: 0 };
         let (mut one, mut other) = (Tally::default(), Tally::default());
         one.record(times, Outcome::Refused("409 SOLD_OUT".into()));
         other.record(times, Outcome::Refused("409 SOLD_OUT".into()));
@@ -179,7 +188,10 @@ mod tests {
         let now = Instant::now();
         let mut tally = Tally::default();
         for n in 0..1000 {
-            tally.record(Times { due: now, sent: now, done: now }, Outcome::Failed(format!("kind {n}").into()));
+            tally.record(
+                Times { due: now, sent: now, done: now, bytes: 0 },
+                Outcome::Failed(format!("kind {n}").into()),
+            );
         }
         assert_eq!(tally.failed.len(), KINDS_MAX + 1);
         assert_eq!(tally.failed_total(), 1000);

@@ -26,7 +26,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// `server` is the server's process, when it is ours; `lag_of` is asked once a second how old its newest order is;
+    /// `server` is the server's process, when it is ours; `lag_of` is asked again and again how old its newest order is;
     /// `quiet` is without progress lines.
     pub fn new(server: Option<u32>, lag_of: Option<Database>, quiet: bool) -> Watch {
         Watch { server, lag_of, quiet, ..Watch::default() }
@@ -38,17 +38,19 @@ impl Watch {
         self.memory_before = self.server.and_then(usage::memory);
     }
 
+    /// Looks how far the database is behind.
+    pub async fn look(&mut self) {
+        if let Some(database) = &mut self.lag_of {
+            self.lags.extend(database.lag_seconds().await);
+        }
+    }
+
     /// A second has passed; `recent` is what was counted in it.
-    pub async fn second(&mut self, since_begin: Duration, per_second: f64, recent: &Tally) {
-        let lag = match &mut self.lag_of {
-            Some(database) => database.lag_seconds().await,
-            None => None,
-        };
-        self.lags.extend(lag);
+    pub fn second(&mut self, since_begin: Duration, per_second: f64, recent: &Tally) {
         if self.quiet {
             return;
         }
-        let lag = lag.map(|seconds| format!("  lag {seconds:.2} s")).unwrap_or_default();
+        let lag = self.lags.last().map(|seconds| format!("  lag {seconds:.2} s")).unwrap_or_default();
         eprintln!(
             "{:>5.0} s  {per_second:>9.0} /s  p50 {:.2} ms  p99 {:.2} ms  refused {}  errors {}{lag}",
             since_begin.as_secs_f64(),

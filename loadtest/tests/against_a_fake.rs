@@ -7,8 +7,9 @@ mod fake;
 use std::time::Duration;
 
 use clap::Parser;
-use deeptravel_loadtest::cli::{Options, run};
-use deeptravel_loadtest::report::Scenario as Outcome;
+use deeptravel_loadtest::cli::Options;
+use deeptravel_loadtest::report::{Report, Scenario as Outcome};
+use deeptravel_loadtest::run::run;
 use deeptravel_loadtest::scenario::Scenario;
 use deeptravel_loadtest::server::{Launch, Server};
 use fake::{Fake, Fault};
@@ -19,9 +20,35 @@ struct Line {
     options: Options,
 }
 
+/// With yardsticks: the program that is tested is started as such.
+const COMPARED: [&str; 8] =
+    ["--seconds", "0.3", "--warm-up", "0", "--own-program", env!("CARGO_BIN_EXE_loadtest"), "--tickets", "600"];
+
+async fn report_of(scenario: Scenario, fake: &Fake, more: &[&str]) -> Report {
+    let url = fake.url();
+    let scratch = tempfile::tempdir().unwrap();
+    let always = ["x", "--quiet", "--target", &url, "--simulator", &url, "--travellers", "7", "--connections", "4"];
+    let place = ["--scratch", scratch.path().to_str().unwrap()];
+    let options = Line::parse_from(always.iter().chain(&place).chain(more)).options;
+    run(&[scenario], &options).await.unwrap()
+}
+
 async fn run_one(scenario: Scenario, fake: &Fake, more: &[&str]) -> Outcome {
     let url = fake.url();
-    let always = ["x", "--quiet", "--target", &url, "--simulator", &url, "--travellers", "7", "--connections", "4"];
+    let always = [
+        "x",
+        "--quiet",
+        "--target",
+        &url,
+        "--simulator",
+        &url,
+        "--travellers",
+        "7",
+        "--connections",
+        "4",
+        "--rounds",
+        "1",
+    ];
     let options = Line::parse_from(always.iter().chain(more)).options;
     let mut report = run(&[scenario], &options).await.unwrap();
     report.scenarios.remove(scenario.name()).unwrap()
@@ -38,9 +65,11 @@ async fn orders_are_made_counted_and_found_again() {
     assert_eq!(audit.acknowledged as usize, fake.orders());
     assert!(audit.through_api > 0 && audit.in_database == 0);
     // The warm-up is audited and not counted.
-    assert!(outcome.accepted > 0 && outcome.accepted < audit.acknowledged);
-    assert!(outcome.errors.is_empty() && outcome.refused.is_empty());
-    assert!(outcome.percentiles.p50 > 0.0 && outcome.percentiles.max >= outcome.percentiles.p99);
+    assert!(outcome.figures.accepted > 0 && outcome.figures.accepted < audit.acknowledged);
+    assert!(outcome.figures.errors.is_empty() && outcome.figures.refused.is_empty());
+    assert!(
+        outcome.figures.percentiles.p50 > 0.0 && outcome.figures.percentiles.max >= outcome.figures.percentiles.p99
+    );
     assert_eq!(fake.logins(), 7);
 }
 
@@ -65,7 +94,7 @@ async fn refusals_and_overload_are_counted_by_code_and_fail_nothing() {
     let fake = Fake::start(Fault::Refuses).await;
     let outcome = run_one(Scenario::Orders, &fake, &SHORT).await;
     assert!(outcome.ok, "{outcome:?}");
-    assert!(outcome.refused["409 SOLD_OUT"] > 0 && outcome.errors["503 OVERLOADED"] > 0);
+    assert!(outcome.figures.refused["409 SOLD_OUT"] > 0 && outcome.figures.errors["503 OVERLOADED"] > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,12 +102,12 @@ async fn the_open_loop_charges_a_slow_server_from_the_scheduled_time() {
     // Four connections that take 20 ms an answer carry 200 requests a second; 400 are due.
     let fake = Fake::start(Fault::Slow(20)).await;
     let outcome = run_one(Scenario::Orders, &fake, &["--rate", "400", "--seconds", "1", "--warm-up", "0"]).await;
-    assert_eq!(outcome.mode, "open");
-    assert!((outcome.offered - 400.0).abs() < 1e-9 && outcome.achieved < 250.0, "{outcome:?}");
-    assert!(outcome.unsent > 100, "{outcome:?}");
-    assert_eq!(outcome.unsent + outcome.accepted, 400);
+    assert_eq!(outcome.figures.mode, "open");
+    assert!((outcome.figures.offered - 400.0).abs() < 1e-9 && outcome.figures.achieved < 250.0, "{outcome:?}");
+    assert!(outcome.figures.unsent > 100, "{outcome:?}");
+    assert_eq!(outcome.figures.unsent + outcome.figures.accepted, 400);
     // From sending it would be 20 ms throughout.
-    assert!(outcome.percentiles.p50 > 100.0 && outcome.percentiles.max > 400.0, "{outcome:?}");
+    assert!(outcome.figures.percentiles.p50 > 100.0 && outcome.figures.percentiles.max > 400.0, "{outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -89,8 +118,8 @@ async fn r_scan_03_tickets_are_bought_and_scanned_once() {
     let audit = outcome.audit.unwrap();
     assert_eq!((audit.acknowledged, fake.orders()), (600, 60));
     // Every fiftieth is shown again; the run ends when there is nothing left to show.
-    assert_eq!((fake.scans(), outcome.accepted), (612, 612));
-    assert!(outcome.seconds < 10.0);
+    assert_eq!((fake.scans(), outcome.figures.accepted), (612, 612));
+    assert!(outcome.figures.seconds < 10.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,8 +132,72 @@ async fn r_scan_03_a_ticket_redeemed_twice_fails_the_run() {
 #[tokio::test]
 async fn a_server_that_ends_at_once_is_said_to_have_ended() {
     let scratch = tempfile::tempdir().unwrap();
-    let launch = Launch { binary: "/bin/false".into(), scratch: scratch.path().into(), keep: false };
+    let launch = Launch {
+        binary: "/bin/false".into(),
+        scratch: scratch.path().into(),
+        keep: false,
+        settings: Vec::new(),
+        departures_per_day: 200,
+    };
     let error = tokio::time::timeout(Duration::from_secs(10), Server::start(&launch)).await.unwrap().unwrap_err();
     assert!(format!("{error:#}").contains("it ended with exit status: 1"), "{error:#}");
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "its directory is removed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ours_and_a_yardstick_take_turns_and_each_round_has_its_ratio() {
+    let fake = Fake::start(Fault::None).await;
+    for (scenario, ratio) in
+        [(Scenario::Burst, "burstVsDurable"), (Scenario::Search, "searchVsBare"), (Scenario::Scans, "scansVsDurable")]
+    {
+        let report = report_of(scenario, &fake, &[&COMPARED[..], &["--rounds", "2"]].concat()).await;
+        let outcome = &report.scenarios[scenario.name()];
+        assert!(outcome.ok, "{outcome:?}");
+        let rounds = &report.rounds[ratio];
+        assert!(rounds.len() == 2 && rounds.iter().all(|round| *round > 0.0), "{ratio}: {rounds:?}");
+        assert!((report.ratios[ratio] - f64::midpoint(rounds[0], rounds[1])).abs() < 1e-9);
+        let yardstick = if scenario == Scenario::Search { "bare" } else { "durable" };
+        for turn in &outcome.turns[yardstick] {
+            assert!(turn.refused.is_empty() && turn.errors.is_empty(), "{turn:?}");
+            // Its answers are as large as ours were, but for what its fields take at least.
+            assert!((turn.answer_bytes - outcome.figures.answer_bytes.max(200.0)).abs() < 100.0, "{turn:?}");
+        }
+        assert!(report.lines.iter().any(|line| line.name.contains("against")), "{:?}", report.lines);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flash_sale_sells_one_departure_after_the_other() {
+    let fake = Fake::start(Fault::None).await;
+    let outcome = run_one(Scenario::FlashSale, &fake, &SHORT).await;
+    assert!(outcome.ok, "{outcome:?}");
+    assert_eq!(outcome.audit.unwrap().acknowledged as usize, fake.orders());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_day_is_audited_like_orders_scans_and_cancels() {
+    let fake = Fake::start(Fault::None).await;
+    let outcome = run_one(Scenario::Mixed, &fake, &["--seconds", "0.5", "--warm-up", "0", "--tickets", "100"]).await;
+    assert!(outcome.ok, "{outcome:?}");
+    let (facts, audit) = (&outcome.facts, outcome.audit.unwrap());
+    assert!(facts["orders"] > 0.0 && facts["scans"] > 0.0 && facts["cancels"] > 0.0, "{facts:?}");
+    assert!(audit.acknowledged > 0 && outcome.figures.refused.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_loop_goes_on_where_the_closed_one_ended() {
+    // The rate of the open loop is half of what the closed one reached; no key is used twice.
+    let fake = Fake::start(Fault::Slow(10)).await;
+    let outcome = run_one(Scenario::Steady, &fake, &["--seconds", "0.5", "--warm-up", "0"]).await;
+    assert!(outcome.ok && outcome.figures.refused.is_empty(), "{outcome:?}");
+    let closed = &outcome.turns["orders, closed loop"][0];
+    assert!((outcome.figures.offered - closed.achieved / 2.0).abs() < 1e-6);
+}
+
+#[tokio::test]
+async fn a_scenario_that_cannot_be_run_fails_and_the_report_says_why() {
+    let fake = Fake::start(Fault::None).await;
+    // Memory is that of a server of our own.
+    let outcome = run_one(Scenario::Memory, &fake, &[]).await;
+    assert!(!outcome.ok && outcome.problems[0].contains("of our own"), "{outcome:?}");
 }

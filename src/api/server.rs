@@ -1,6 +1,6 @@
 //! The listener: workers, middleware, documentation pages, and what answers unknown paths.
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ use super::{Api, ApiParts, Problem};
 const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(5);
 /// An idle connection is kept this long: longer than load balancers in front keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections that wait to be accepted. Of ten thousand that come at once the kernel would turn away those beyond its default
+/// of a hundred, and they would come back a second later.
+const BACKLOG: u32 = 16_384;
 /// Requests under way are given this long to end when the server stops, in seconds.
 const SHUTDOWN_SECONDS: u64 = 10;
 
@@ -51,8 +54,6 @@ pub fn serve(listen: impl ToSocketAddrs, parts: ApiParts, workers: usize) -> std
 
 /// As [`serve`], before the parts are there.
 pub fn serve_slot(listen: impl ToSocketAddrs, slot: &Slot, workers: usize) -> std::io::Result<(Server, SocketAddr)> {
-    let listener = TcpListener::bind(listen)?;
-    let address = listener.local_addr()?;
     let (slot, frame) = (slot.clone(), Frame::new(slot.clone()));
     let server = HttpServer::new(move || {
         let (app, document) = App::new()
@@ -73,9 +74,10 @@ pub fn serve_slot(listen: impl ToSocketAddrs, slot: &Slot, workers: usize) -> st
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(SHUTDOWN_SECONDS)
     .disable_signals()
-    .listen(listener)?
-    .run();
-    Ok((server, address))
+    .backlog(BACKLOG)
+    .bind(listen)?;
+    let address = server.addrs().first().copied().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    Ok((server.run(), address))
 }
 
 async fn docs() -> HttpResponse {

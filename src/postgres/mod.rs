@@ -9,6 +9,7 @@ mod lists;
 mod migrations;
 mod pool;
 mod position;
+mod priority;
 mod store;
 
 pub use backoff::Backoff;

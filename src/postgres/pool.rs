@@ -14,13 +14,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    ClientWrapper, Hook, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
+};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_postgres::{Config, NoTls};
 
 use super::backoff::Backoff;
 use super::error::{Outage, StoreError};
+use super::priority;
 
 /// Lists and reports at once; more would only queue inside Postgres, which shares two cores with the engine.
 const LIST_CONNECTIONS: usize = 8;
@@ -104,10 +107,23 @@ impl Database {
         if config.get_application_name().is_none() {
             config.application_name("deeptravel");
         }
-        let lists = LanePool::new(&config, LIST_CONNECTIONS, JOB_TIMEOUT, STATEMENT_TIMEOUT);
-        let wakes = LanePool::new(&config, WAKE_CONNECTIONS, JOB_TIMEOUT, STATEMENT_TIMEOUT);
-        let projection =
-            LanePool::new(&config, PROJECTION_CONNECTIONS, PROJECTION_TIMEOUT, PROJECTION_STATEMENT_TIMEOUT);
+        let lists = LanePool::new(&config, LIST_CONNECTIONS, JOB_TIMEOUT, STATEMENT_TIMEOUT, None);
+        let wakes = LanePool::new(&config, WAKE_CONNECTIONS, JOB_TIMEOUT, STATEMENT_TIMEOUT, None);
+        let hosts = config.get_hosts().to_vec();
+        let considerate = Hook::async_fn(move |client: &mut ClientWrapper, _| {
+            let hosts = hosts.clone();
+            Box::pin(async move {
+                priority::lower(client, &hosts).await;
+                Ok(())
+            })
+        });
+        let projection = LanePool::new(
+            &config,
+            PROJECTION_CONNECTIONS,
+            PROJECTION_TIMEOUT,
+            PROJECTION_STATEMENT_TIMEOUT,
+            Some(considerate),
+        );
         let (available, _) = watch::channel(true);
         Self { inner: Arc::new(Inner { runtime, config, lists, wakes, projection, available }) }
     }
@@ -229,12 +245,22 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl LanePool {
-    fn new(config: &Config, connections: usize, job_timeout: Duration, statement_timeout: Duration) -> Self {
+    /// `post_create` runs on each new connection.
+    fn new(
+        config: &Config,
+        connections: usize,
+        job_timeout: Duration,
+        statement_timeout: Duration,
+        post_create: Option<Hook>,
+    ) -> Self {
         let mut config = config.clone();
         let given = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
         config.options(format!("{given}-c statement_timeout={}", statement_timeout.as_millis()));
         let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let builder = Pool::builder(Manager::from_config(config, NoTls, recycle));
+        let mut builder = Pool::builder(Manager::from_config(config, NoTls, recycle));
+        if let Some(hook) = post_create {
+            builder = builder.post_create(hook);
+        }
         let timeouts =
             Timeouts { wait: Some(ACQUIRE_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
         let pool = builder

@@ -314,3 +314,29 @@ fn damaged_rows_are_a_data_error() {
     let desk = stand.runtime.block_on(stand.store.desk_entries(NOW));
     assert!(matches!(desk, Err(StoreError::Data(_))), "{desk:?}");
 }
+
+#[test]
+fn a_departure_that_an_older_release_has_written_has_its_seats() {
+    let stand = Stand::new();
+    let id = "HKMO-0800.20261127";
+    let mut coach = Coach::new(id, 3);
+    stand.project(&coach.tell(&place(1, NOW), NOW)).unwrap();
+    let load = || stand.runtime.block_on(stand.store.departure(&code(id))).unwrap().unwrap().departure;
+    let written = load();
+    assert_eq!(written.seats.len(), 12);
+
+    stand.ask::<String>(
+        "UPDATE departures SET seat_map = NULL, seats = (
+            SELECT jsonb_agg(jsonb_build_object('label', s -> 0, 'class', s -> 1, 'row', s -> 2, 'column', s -> 3))
+            FROM json_array_elements(seat_map) AS s
+        ) RETURNING seats::text",
+    );
+    assert_eq!(load(), written);
+    let bulk = stand.runtime.block_on(stand.store.departures_after(NOW)).unwrap();
+    assert_eq!(bulk[0].departure, written);
+
+    // What is written next says it in the new way.
+    stand.project(&coach.tell(&allot("klook", 2), NOW)).unwrap();
+    assert_eq!(load().seats, written.seats);
+    assert_eq!(stand.ask::<i64>("SELECT count(*) FROM departures WHERE seat_map IS NOT NULL"), 1);
+}

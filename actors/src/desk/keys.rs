@@ -12,8 +12,10 @@ use deeptravel_domain::time::Timestamp;
 
 use super::KEYS_KEPT_SECONDS;
 
-/// Entries that are looked at for each order that is made: old ones go sooner than new ones come.
-const SWEPT: usize = 4;
+/// Entries are looked at once in so many orders: finding the place to go on costs more than looking.
+const SWEPT_EVERY: u32 = 32;
+/// So many then: four for each order, so that old ones go sooner than new ones come.
+const SWEPT: usize = 128;
 
 /// Sorted by traveller, so that a traveller's keys are together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -31,7 +33,7 @@ struct Entry {
 
 /// An order that a key has made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Made {
+pub struct Known {
     pub order: OrderId,
     /// Whether it was made by this very request.
     pub same_request: bool,
@@ -43,13 +45,15 @@ pub struct MadeKeys {
     entries: BTreeMap<Mark, Entry>,
     /// Where sweeping goes on.
     swept: Option<Mark>,
+    /// Orders made since.
+    unswept: u32,
 }
 
 impl MadeKeys {
-    pub fn get(&self, traveller: TravellerId, key: &str, body_hash: &[u8; 32], now: Timestamp) -> Option<Made> {
+    pub fn get(&self, traveller: TravellerId, key: &str, body_hash: &[u8; 32], now: Timestamp) -> Option<Known> {
         let entry = self.entries.get(&mark(traveller, key))?;
         let order = entry.order;
-        let made = Made { order, same_request: entry.request == request(body_hash) };
+        let made = Known { order, same_request: entry.request == request(body_hash) };
         (!is_old(order, now)).then_some(made)
     }
 
@@ -80,6 +84,11 @@ impl MadeKeys {
 
     /// Drops a few of the entries that are too old. Called for each order that is made.
     pub fn sweep(&mut self, now: Timestamp) {
+        self.unswept += 1;
+        if self.unswept < SWEPT_EVERY {
+            return;
+        }
+        self.unswept = 0;
         let start = self.swept.unwrap_or(Mark { traveller: TravellerId::from_bits(0), key: 0 });
         let looked_at: Vec<(Mark, bool)> = self
             .entries
@@ -134,10 +143,10 @@ mod tests {
 
         let get =
             |traveller, key, hash: &[u8; 32], seconds| keys.get(traveller, key, hash, START.plus_seconds(seconds));
-        assert_eq!(get(traveller(1), "key", &HASH, 0), Some(Made { order: order(0, 1), same_request: true }));
+        assert_eq!(get(traveller(1), "key", &HASH, 0), Some(Known { order: order(0, 1), same_request: true }));
         let mut other = HASH;
         other[15] = 6;
-        assert_eq!(get(traveller(1), "key", &other, 0), Some(Made { order: order(0, 1), same_request: false }));
+        assert_eq!(get(traveller(1), "key", &other, 0), Some(Known { order: order(0, 1), same_request: false }));
         assert_eq!(get(traveller(1), "another", &HASH, 0), None);
         assert_eq!(get(traveller(2), "key", &HASH, 0), None);
         assert!(get(traveller(1), "key", &HASH, KEYS_KEPT_SECONDS).is_some());

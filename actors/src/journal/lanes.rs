@@ -182,7 +182,7 @@ impl Lane {
 }
 
 /// This thread's lane.
-fn own_lane() -> usize {
+pub(super) fn own_lane() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local!(static LANE: Cell<Option<usize>> = const { Cell::new(None) });
     LANE.with(|lane| {
@@ -216,10 +216,26 @@ impl Wait {
         Self { progress, position, seat: None }
     }
 
+    /// For somebody who waits in a lane already, on whatever thread. The waker comes back if there is nothing to wait for.
+    pub(super) fn seated(
+        progress: Arc<Progress>,
+        position: Position,
+        lane: usize,
+        waker: Waker,
+    ) -> (Self, Option<Waker>) {
+        let mut wait = Self::new(progress, position);
+        let outcome = wait.join_lane(lane, &waker);
+        (wait, outcome.is_some().then_some(waker))
+    }
+
     /// Joins the lane or renews the waker. The lane's lock orders this against the writer: either the writer's
     /// position is seen here, or this waker is seen by the writer.
-    fn join(&mut self, cx: &Context<'_>) -> Option<Result<(), JournalFailed>> {
-        let index = self.seat.map_or_else(own_lane, |seat| seat.lane);
+    fn join(&mut self, waker: &Waker) -> Option<Result<(), JournalFailed>> {
+        let lane = self.seat.map_or_else(own_lane, |seat| seat.lane);
+        self.join_lane(lane, waker)
+    }
+
+    fn join_lane(&mut self, index: usize, waker: &Waker) -> Option<Result<(), JournalFailed>> {
         let mut lane = lock(self.progress.lanes.get(index)?);
         if let Some(outcome) = self.progress.outcome(self.position) {
             return Some(outcome);
@@ -228,8 +244,8 @@ impl Wait {
             lane.places += 1;
             Seat { lane: index, place: Place { position: self.position, number: lane.places } }
         });
-        let renew = lane.waiting.get(&seat.place).is_none_or(|waker| !waker.will_wake(cx.waker()));
-        let replaced = if renew { lane.waiting.insert(seat.place, cx.waker().clone()) } else { None };
+        let renew = lane.waiting.get(&seat.place).is_none_or(|known| !known.will_wake(waker));
+        let replaced = if renew { lane.waiting.insert(seat.place, waker.clone()) } else { None };
         // Dropping a waker may run another task's destructor, which may come back to this lane.
         drop(lane);
         drop(replaced);
@@ -252,7 +268,7 @@ impl Future for Wait {
     type Output = Result<(), JournalFailed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = self.progress.outcome(self.position).or_else(|| self.join(cx));
+        let outcome = self.progress.outcome(self.position).or_else(|| self.join(cx.waker()));
         match outcome {
             Some(outcome) => {
                 self.leave();

@@ -19,6 +19,7 @@ pub mod inspect;
 mod lanes;
 mod open;
 mod options;
+mod parked;
 mod prepare;
 mod queue;
 mod reader;
@@ -46,6 +47,7 @@ pub use open::Opened;
 pub use options::{
     BATCH_BYTES_MAX, JOURNAL_BYTES_MAX, JournalOptions, QUEUE_BYTES_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES, VERIFY_BYTES,
 };
+pub use parked::{Parked, Parker, Unanswered};
 pub use reader::Reader;
 pub use record::{KEY_BYTES_MAX, KeyText, KeyTextError, Position, Record, RecordHeader};
 pub use recover::Repair;
@@ -203,6 +205,11 @@ impl Journal {
     /// runtime; wakes once per batch and thread.
     pub fn wait(&self, position: Position) -> Wait {
         Wait::new(Arc::clone(&self.handle.shared.progress), position)
+    }
+
+    /// A place for an answer that is to be seen once its position is durable.
+    pub fn parked<T>(&self) -> (Parker<T>, Parked<T>) {
+        parked::parked(&self.handle.shared.progress)
     }
 
     /// Follows the durable position.

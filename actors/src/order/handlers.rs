@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Context, Handler, MessageResult};
-use deeptravel_domain::order::{Command, Event, Order, OrderStatus, ScanOutcome};
+use deeptravel_domain::order::{Command, Event, Order, OrderStatus, Scan, ScanOutcome};
 use deeptravel_domain::rejection::Rejection;
 use tokio::sync::oneshot;
 
@@ -25,11 +25,12 @@ impl OrderActor {
 impl Handler<View> for OrderActor {
     type Result = Answer<Arc<Order>>;
 
-    fn handle(&mut self, _: View, _: &mut Context<OrderActor>) -> Answer<Arc<Order>> {
+    fn handle(&mut self, _: View, ctx: &mut Context<OrderActor>) -> Answer<Arc<Order>> {
         self.asked();
         if !self.order.is_placed() {
             return Ok(self.unplaced());
         }
+        self.go_on(ctx);
         Ok(Reply::ok(Arc::clone(&self.order), self.log.last()))
     }
 }
@@ -144,25 +145,30 @@ impl Handler<RetryRefund> for OrderActor {
 }
 
 impl Handler<Redeem> for OrderActor {
-    type Result = Answer<(ScanOutcome, Arc<Order>)>;
+    type Result = ();
 
-    fn handle(&mut self, message: Redeem, ctx: &mut Context<OrderActor>) -> Answer<(ScanOutcome, Arc<Order>)> {
+    fn handle(&mut self, message: Redeem, ctx: &mut Context<OrderActor>) {
+        self.vitals.handling(message.fingerprint());
+        let Redeem { scan, asker } = message;
+        let answer = self.redeem(scan, ctx);
+        self.vitals.handled();
+        asker.answer(answer);
+    }
+}
+
+impl OrderActor {
+    fn redeem(&mut self, scan: Scan, ctx: &mut Context<OrderActor>) -> Answer<(ScanOutcome, Arc<Order>)> {
         if !self.order.is_placed() {
             return Ok(self.unplaced());
         }
-        self.vitals.handling(message.fingerprint());
         self.asked();
-        let answer = self.apply(&Command::Scan(message.0), ctx);
-        self.vitals.handled();
-        let reply = answer?;
-        let order = &self.order;
-        let position = reply.position;
-        let outcome = reply.outcome.and_then(|events| {
+        let Reply { outcome, position } = self.apply(&Command::Scan(scan), ctx)?;
+        let outcome = outcome.and_then(|events| {
             let scanned = events.into_iter().find_map(|event| match event {
                 Event::Scanned(outcome) => Some(outcome),
                 _ => None,
             });
-            scanned.map(|outcome| (outcome, Arc::clone(order))).ok_or(Rejection::TicketNotFound)
+            scanned.map(|outcome| (outcome, Arc::clone(&self.order))).ok_or(Rejection::TicketNotFound)
         });
         Ok(Reply { outcome, position })
     }

@@ -8,7 +8,7 @@ use deeptravel_domain::ids::OutRefundNo;
 use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome};
 use tokio::sync::oneshot;
 
-use crate::outage::Answer;
+use crate::outage::{Answer, Asker};
 use crate::registry::{Fingerprint, NOT_TOLD_APART};
 
 /// An answer that comes when the machine is there.
@@ -71,12 +71,16 @@ impl Message for RetryRefund {
     type Result = Answer<()>;
 }
 
+/// A gate has scanned something of the order.
 #[derive(Debug)]
-pub struct Redeem(pub Scan);
+pub struct Redeem {
+    pub scan: Scan,
+    /// Gets the outcome, and the order as it then is.
+    pub asker: Asker<(ScanOutcome, Arc<Order>)>,
+}
 
 impl Message for Redeem {
-    /// The outcome, and the order as it then is.
-    type Result = Answer<(ScanOutcome, Arc<Order>)>;
+    type Result = ();
 }
 
 macro_rules! not_told_apart {
@@ -112,7 +116,7 @@ impl Fingerprint for LearnRefund {
 impl Fingerprint for Redeem {
     fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.0.gate.session, &self.0.request_id).hash(&mut hasher);
+        (self.scan.gate.session, &self.scan.request_id).hash(&mut hasher);
         hasher.finish().max(1)
     }
 }

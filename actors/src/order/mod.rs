@@ -24,7 +24,7 @@ pub use messages::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, 
 pub use report::register;
 pub use rest::WARM_SECONDS;
 
-use crate::desk::{Desk, InFlight, Settled};
+use crate::desk::{Desk, Making, Settled};
 use crate::journal::{Admission, KeyText};
 use crate::log::{KeyLog, PUT_OFF_MS};
 use crate::outage::{Answer, Outage, Reply};
@@ -54,14 +54,18 @@ pub struct OrderActor {
     payments: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
     cancels: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
     facts: Vec<oneshot::Sender<Answer<()>>>,
-    /// Noted while the order has no record and no refusal yet.
-    in_flight: Option<InFlight>,
+    /// While the order has no record and no refusal yet.
+    making: Option<Making>,
     desk: DeskCount,
     /// Why the last step with a departure was not possible.
     unavailable: Outage,
     asked_at: Timestamp,
     /// Its state is in the registry already: nothing may change any more.
     has_left: bool,
+    /// It cannot be packed.
+    stays: bool,
+    /// Not before: whoever has woken it shall find it awake.
+    rests_from: Timestamp,
 }
 
 /// What the desk knows of the order.
@@ -80,22 +84,16 @@ enum DeskCount {
 pub struct Seed {
     order: Arc<Order>,
     version: u64,
-    /// Of a draft: the note that it is being made, and who waits for it.
-    placing: Option<(InFlight, oneshot::Sender<Answer<Arc<Order>>>)>,
+    /// Of a draft.
+    making: Option<Making>,
     /// Of a dormant order: what its owner knew.
     rested: Option<rest::Rested>,
 }
 
 impl Seed {
-    /// A new order. `sender` gets the answer of its placement.
-    pub fn draft(
-        draft: Draft,
-        now: Timestamp,
-        in_flight: InFlight,
-        sender: oneshot::Sender<Answer<Arc<Order>>>,
-    ) -> Seed {
-        let order = Arc::new(Order::draft(draft, now));
-        Seed { order, version: 0, placing: Some((in_flight, sender)), rested: None }
+    /// A new order. `making` gets the answer of its placement.
+    pub fn draft(draft: Draft, now: Timestamp, making: Making) -> Seed {
+        Seed { order: Arc::new(Order::draft(draft, now)), version: 0, making: Some(making), rested: None }
     }
 
     pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Seed, Outage> {
@@ -104,7 +102,7 @@ impl Seed {
             tracing::error!(%error, "Rows of an order cannot be read: {error}");
             Outage::Rebuilding
         })?;
-        Ok(Seed { order: Arc::new(order), version, placing: None, rested: None })
+        Ok(Seed { order: Arc::new(order), version, making: None, rested: None })
     }
 
     pub fn id(&self) -> OrderId {
@@ -153,11 +151,11 @@ impl Owner for OrderActor {
         if let Some(rested) = seed.rested {
             log.rested_on(rested.last);
         }
+        let rests_from = services.clock.now().plus_ms(rest::AWAKE_MS);
         let unpaid = seed.order.status() == OrderStatus::Pending;
-        let (in_flight, waiting) = seed.placing.unzip();
         Ok(OrderActor {
             desk: if unpaid { DeskCount::Unpaid } else { DeskCount::Settled },
-            in_flight,
+            making: seed.making,
             order: seed.order,
             services,
             log,
@@ -166,7 +164,9 @@ impl Owner for OrderActor {
             under_way: None,
             outstanding: 0,
             has_left: false,
-            placement: waiting.into_iter().collect(),
+            stays: false,
+            rests_from,
+            placement: Vec::new(),
             payments: Vec::new(),
             cancels: Vec::new(),
             facts: Vec::new(),
@@ -236,7 +236,12 @@ impl OrderActor {
             return;
         }
         let now = self.services.clock.now();
-        let deadline = self.order.next_deadline().into_iter().chain(self.rests_at(now)).min();
+        let rests_at = self.may_rest(now).then_some(self.rests_from);
+        if rests_at.is_some_and(|at| at <= now) {
+            self.services.orders.retire(&self.order.id());
+            return;
+        }
+        let deadline = self.order.next_deadline().into_iter().chain(rests_at).min();
         self.timer.arm(ctx, now, deadline, OrderActor::wake);
         // Last: a step that ends at once may have been put off, and arms the timer for that.
         self.start_step(ctx);
@@ -259,28 +264,21 @@ impl OrderActor {
         if self.has_left {
             return;
         }
-        if self.may_rest() {
-            self.services.orders.retire(&self.order.id());
-            return;
-        }
         match self.apply(&Command::Wake, ctx) {
             Ok(_) => self.go_on(ctx),
             Err(outage) => self.put_off(outage, ctx),
         }
     }
 
-    fn may_rest(&self) -> bool {
-        let now = self.services.clock.now();
-        self.rests_at(now).is_some_and(|at| now >= at)
-    }
-
     fn is_waited_for(&self) -> bool {
         !(self.placement.is_empty() && self.payments.is_empty() && self.cancels.is_empty() && self.facts.is_empty())
     }
 
-    /// Somebody wants something of the order: they may want more soon.
+    /// Somebody wants something of the order. Once they have it the order may rest: whoever asks next does so after
+    /// seconds, and waiting for him would cost a timer.
     fn asked(&mut self) {
         self.asked_at = self.services.clock.now();
+        self.rests_from = self.asked_at;
     }
 
     fn tell_desk(&mut self, ctx: &mut Context<OrderActor>) {
@@ -310,17 +308,12 @@ impl OrderActor {
                 StepFailure::Refused(rejection) => Ok(Reply::rejected(rejection.clone(), position)),
                 StepFailure::Unavailable => Err(self.unavailable),
             };
-            self.in_flight = None;
-            send_all(&mut self.placement, &answer);
+            self.answer_placement(&answer);
             return;
         }
-        if self.order.is_placed() {
+        if self.order.is_placed() && (self.making.is_some() || !self.placement.is_empty()) {
             // Its record has been taken by the journal.
-            self.in_flight = None;
-        }
-        if self.order.is_placed() && !self.placement.is_empty() {
-            let answer = Ok(Reply::ok(Arc::clone(&self.order), position));
-            send_all(&mut self.placement, &answer);
+            self.answer_placement(&Ok(Reply::ok(Arc::clone(&self.order), position)));
         }
         if !self.payments.is_empty()
             && let Some(answer) = self.payment_answer()
@@ -335,6 +328,14 @@ impl OrderActor {
         if !self.order.has_unrecorded_money() {
             send_all(&mut self.facts, &Ok(Reply::ok((), position)));
         }
+    }
+
+    fn answer_placement(&mut self, answer: &Answer<Arc<Order>>) {
+        if let Some(making) = self.making.take() {
+            making.answer(answer);
+            self.asked();
+        }
+        send_all(&mut self.placement, answer);
     }
 
     /// `None`: still on the way.
@@ -380,14 +381,14 @@ impl Handler<Sleep> for OrderActor {
     /// Whoever asked since has been answered, and may have given it something to do.
     fn handle(&mut self, _: Sleep, ctx: &mut Context<OrderActor>) {
         let id = self.order.id();
-        let rest = self.may_rest().then(|| self.pack());
+        let rest = self.may_rest(self.services.clock.now()).then(|| self.pack());
         match rest {
             Some(Some(rest)) => self.services.orders.rest(&id, rest),
             _ if self.order.refusal().is_some() => {}
             _ => {
                 if rest.is_some() {
                     tracing::error!(order.id = %id, "Order {id} cannot be packed and stays as it is");
-                    self.asked();
+                    self.stays = true;
                 }
                 self.services.orders.stay(&id);
                 self.go_on(ctx);

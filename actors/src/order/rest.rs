@@ -20,9 +20,11 @@ use crate::journal::Position;
 use crate::registry::{Look, Rest};
 use crate::services::Services;
 
-/// An order rests this long after it was last asked for: whoever has ordered often pays at once. Tests want to see the
-/// change from one to the other as often as possible.
-const RESTS_AFTER_MS: i64 = if cfg!(test) { 5 } else { 200 };
+/// An order that has something to do within this time does not rest before: packing costs more than waiting. Tests want to
+/// see the change from one to the other as often as possible.
+const SOON_MS: i64 = if cfg!(test) { 5 } else { 200 };
+/// Who has woken an order asks within this time; if nobody does, it rests again.
+pub(super) const AWAKE_MS: i64 = if cfg!(test) { 5 } else { 200 };
 /// A settled order that nobody has asked for since is not kept in memory for nothing.
 const IDLE_SECONDS: i64 = 10 * 60;
 /// An order with a ticket for a departure within this time is loaded at the start and stays in memory (rules 6 and 14).
@@ -41,20 +43,19 @@ pub(super) struct Rested {
 }
 
 impl OrderActor {
-    /// When the order may rest. `None` while anything is under way or about to be.
-    pub(super) fn rests_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let at_work = self.outstanding > 0
+    /// Whether nothing is under way or about to be.
+    pub(super) fn may_rest(&self, now: Timestamp) -> bool {
+        let at_work = self.stays
+            || self.outstanding > 0
             || self.vitals.has_failed()
             || self.under_way.is_some()
-            || self.in_flight.is_some()
+            || self.making.is_some()
             || self.desk == DeskCount::Telling
             || self.is_waited_for()
             || !self.order.is_placed()
             || self.order.effect().is_some();
-        let soon = |deadline: Timestamp| deadline < now.plus_ms(RESTS_AFTER_MS);
-        let deadline = self.order.next_deadline();
-        let may = !at_work && deadline.map_or(self.order.is_settled(), |deadline| !soon(deadline));
-        may.then(|| self.asked_at.plus_ms(RESTS_AFTER_MS))
+        let soon = |deadline: Timestamp| deadline < now.plus_ms(SOON_MS);
+        !at_work && self.order.next_deadline().map_or(self.order.is_settled(), |deadline| !soon(deadline))
     }
 
     /// The order as the registry keeps it. `None`: it cannot be packed, which is a fault.
@@ -104,7 +105,7 @@ impl Scratch {
 pub(super) fn unpack(packed: &[u8]) -> Option<Seed> {
     let (rested, order) = postcard::take_from_bytes::<Rested>(packed).ok()?;
     let order = Arc::new(order_of(rested, order)?);
-    Some(Seed { order, version: rested.version, placing: None, rested: Some(rested) })
+    Some(Seed { order, version: rested.version, making: None, rested: Some(rested) })
 }
 
 fn order_of(rested: Rested, packed: &[u8]) -> Option<Order> {

@@ -140,3 +140,20 @@ async fn the_newest_image_of_a_row_wins() {
     assert_eq!(departure.holds[0].state, "confirmed");
     assert_eq!(departure.holds.len(), 1);
 }
+
+#[actix::test]
+async fn while_little_is_sold_commits_are_spaced_and_what_comes_after_silence_is_projected_at_once() {
+    let (world, running) = World::with_seats(200).await;
+    running.drained().await;
+    let (before, _) = world.store.batches();
+    let started = std::time::Instant::now();
+    for number in 1..=60 {
+        running.buy(wish(traveller(number), "key", &coach(), 1)).await;
+    }
+    running.drained().await;
+    let (after, _) = world.store.batches();
+
+    assert_eq!(world.store.orders().len(), 60);
+    let at_most = started.elapsed().as_millis() / crate::projector::GATHER.as_millis() + 2;
+    assert!((after - before) as u128 <= at_most, "{} transactions, expected {at_most} at most", after - before);
+}

@@ -48,6 +48,9 @@ pub struct SessionRow {
     pub expires_at: i64,
     #[prost(int64, optional, tag = "8")]
     pub ended_at: Option<i64>,
+    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
+    #[prost(bool, tag = "9")]
+    pub first: bool,
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -74,6 +77,9 @@ pub struct ValidatorSessionRow {
     pub expires_at: i64,
     #[prost(int64, optional, tag = "10")]
     pub ended_at: Option<i64>,
+    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
+    #[prost(bool, tag = "11")]
+    pub first: bool,
 }
 
 /// All rows, or the changed ones of one decision.
@@ -102,12 +108,17 @@ impl Identities {
         for event in events {
             match event {
                 Event::AccountPut(account) => rows.accounts.push(account_row(account, version)),
-                Event::SessionOpened(session) => rows.sessions.push(session_row(session, version, None)),
+                Event::SessionOpened(session) => {
+                    rows.sessions.push(SessionRow { first: true, ..session_row(session, version, None) });
+                }
                 Event::SessionEnded { token_hash, at } => {
                     rows.sessions
                         .extend(self.session(token_hash).map(|session| session_row(session, version, Some(*at))));
                 }
-                Event::ValidatorOpened(validator) => rows.validators.push(validator_row(validator, version, None)),
+                Event::ValidatorOpened(validator) => {
+                    let row = validator_row(validator, version, None);
+                    rows.validators.push(ValidatorSessionRow { first: true, ..row });
+                }
                 Event::ValidatorEnded { id, at } => {
                     rows.validators
                         .extend(self.validator(*id).map(|validator| validator_row(validator, version, Some(*at))));
@@ -170,6 +181,7 @@ fn session_row(session: &Session, version: u64, ended_at: Option<Timestamp>) -> 
         opened_at: session.opened_at.as_ms(),
         expires_at: session.expires_at.as_ms(),
         ended_at: ended_at.map(Timestamp::as_ms),
+        first: false,
     }
 }
 
@@ -185,6 +197,7 @@ fn validator_row(validator: &Validator, version: u64, ended_at: Option<Timestamp
         opened_at: validator.opened_at.as_ms(),
         expires_at: validator.expires_at.as_ms(),
         ended_at: ended_at.map(Timestamp::as_ms),
+        first: false,
     }
 }
 

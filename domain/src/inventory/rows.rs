@@ -50,6 +50,9 @@ pub struct DepartureRow {
     /// `on_sale` or `cancelled`.
     #[prost(string, tag = "12")]
     pub status: String,
+    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
+    #[prost(bool, tag = "13")]
+    pub first: bool,
 }
 
 /// A departure's call at a stop, in ms since the epoch.
@@ -123,6 +126,9 @@ pub struct HoldRow {
     /// When it was released or expired.
     #[prost(int64, optional, tag = "15")]
     pub ended_at: Option<i64>,
+    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
+    #[prost(bool, tag = "16")]
+    pub first: bool,
 }
 
 /// One row's image.
@@ -131,6 +137,9 @@ pub enum InventoryRow {
     Departure(DepartureRow),
     Hold(HoldRow),
 }
+
+/// With which an order places a hold for the first time.
+const FIRST_EPOCH: u32 = 1;
 
 pub(super) const ON_SALE: &str = "on_sale";
 pub(super) const CANCELLED: &str = "cancelled";
@@ -147,10 +156,12 @@ impl Inventory {
         let mut rows = Vec::with_capacity(events.len());
         let mut imaged = BTreeSet::new();
         let mut departure_changed = false;
+        let mut opened = false;
         // The last event of a hold says how it now is.
         for event in events.iter().rev() {
             match event {
-                Event::Opened | Event::SeatsAllotted { .. } | Event::DepartureCancelled => departure_changed = true,
+                Event::Opened => (departure_changed, opened) = (true, true),
+                Event::SeatsAllotted { .. } | Event::DepartureCancelled => departure_changed = true,
                 Event::HoldPlaced { id, .. }
                 | Event::PayingBegun { id, .. }
                 | Event::HoldConfirmed { id }
@@ -161,20 +172,24 @@ impl Inventory {
                             HoldState::Paying => PAYING,
                             HoldState::Confirmed => CONFIRMED,
                         };
-                        rows.push(self.hold_row(*id, hold, state, None, version));
+                        let first = matches!(event, Event::HoldPlaced { .. }) && hold.epoch == FIRST_EPOCH;
+                        rows.push(InventoryRow::Hold(HoldRow {
+                            first,
+                            ..self.hold_row(*id, hold, state, None, version)
+                        }));
                     }
                 }
                 Event::HoldReleased { id, hold, at } if imaged.insert(*id) => {
-                    rows.push(self.hold_row(*id, hold, RELEASED, Some(*at), version));
+                    rows.push(InventoryRow::Hold(self.hold_row(*id, hold, RELEASED, Some(*at), version)));
                 }
                 Event::HoldLapsed { id, hold, at } if imaged.insert(*id) => {
-                    rows.push(self.hold_row(*id, hold, EXPIRED, Some(*at), version));
+                    rows.push(InventoryRow::Hold(self.hold_row(*id, hold, EXPIRED, Some(*at), version)));
                 }
                 Event::HoldReleased { .. } | Event::HoldLapsed { .. } => {}
             }
         }
         if departure_changed {
-            rows.push(InventoryRow::Departure(self.departure_row(version)));
+            rows.push(InventoryRow::Departure(DepartureRow { first: opened, ..self.departure_row(version) }));
         }
         rows.reverse();
         rows
@@ -215,19 +230,13 @@ impl Inventory {
                 Status::Cancelled => CANCELLED,
             }
             .to_owned(),
+            first: false,
         }
     }
 
-    fn hold_row(
-        &self,
-        id: HoldId,
-        hold: &Hold,
-        state: &str,
-        ended_at: Option<Timestamp>,
-        version: u64,
-    ) -> InventoryRow {
+    fn hold_row(&self, id: HoldId, hold: &Hold, state: &str, ended_at: Option<Timestamp>, version: u64) -> HoldRow {
         let class = self.spec.seat_map.classes.get(usize::from(hold.class));
-        InventoryRow::Hold(HoldRow {
+        HoldRow {
             hold_id: id.to_string(),
             departure_id: self.spec.id.to_string(),
             version,
@@ -243,6 +252,7 @@ impl Inventory {
             placed_at: hold.placed_at.as_ms(),
             expires_at: hold.expires_at.as_ms(),
             ended_at: ended_at.map(Timestamp::as_ms),
-        })
+            first: false,
+        }
     }
 }

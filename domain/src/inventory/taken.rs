@@ -84,8 +84,8 @@ mod tests {
     fn a_seat_is_taken_on_the_ways_it_was_taken_for_and_no_other_seat_is() {
         let mut taken = Taken::nothing(130, 11);
         taken.take(64, 0b0110);
-        taken.take(129, 0b1000_0000_000);
-        assert_eq!([taken.of(63), taken.of(64), taken.of(129), taken.of(200)], [0, 0b0110, 0b1000_0000_000, 0]);
+        taken.take(129, 0b100_0000_0000);
+        assert_eq!([taken.of(63), taken.of(64), taken.of(129), taken.of(200)], [0, 0b0110, 0b100_0000_0000, 0]);
         assert_eq!([taken.along(1, 0b0001), taken.along(1, 0b0011), taken.along(2, u64::MAX)], [0, 1, 2]);
         taken.clear(64, 0b0010);
         assert_eq!(taken.of(64), 0b0100);

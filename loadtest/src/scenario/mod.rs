@@ -1,7 +1,9 @@
 //! What the load asks for.
 
+pub mod mixed;
 pub mod orders;
 pub mod scans;
+pub mod search;
 pub mod setup;
 
 use std::borrow::Cow;
@@ -15,17 +17,52 @@ use crate::tally::Outcome;
 pub enum Scenario {
     /// Orders of one passenger, spread over the departures of a day.
     Orders,
+    /// The same, all for one departure until it is sold out, then for the next.
+    FlashSale,
     /// Tickets scanned at gates, each once, with some repeated and some shown twice.
     Scans,
+    /// Departures and packages between two places.
+    Search,
+    /// Orders over 10,000 connections.
+    Burst,
+    /// The open loop at half of our maximum: latency, lag, and how fast the projector could go.
+    Steady,
+    /// The closed loop for a minute: does the projector keep up?
+    Sustained,
+    /// What an order takes in the server's memory.
+    Memory,
+    /// Searches, views, orders, cancels and scans at once.
+    Mixed,
+    /// Curves over live orders, departures and connections; takes long, and is not among `all`.
+    Growth,
 }
 
 impl Scenario {
-    pub const ALL: [Scenario; 2] = [Scenario::Orders, Scenario::Scans];
+    /// Everything that a line of the report needs, in the order of the lines.
+    pub const ALL: [Scenario; 9] = [
+        Scenario::Orders,
+        Scenario::FlashSale,
+        Scenario::Scans,
+        Scenario::Search,
+        Scenario::Burst,
+        Scenario::Steady,
+        Scenario::Sustained,
+        Scenario::Memory,
+        Scenario::Mixed,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Scenario::Orders => "orders",
             Scenario::Scans => "scans",
+            Scenario::FlashSale => "flash-sale",
+            Scenario::Steady => "steady",
+            Scenario::Sustained => "sustained",
+            Scenario::Memory => "memory",
+            Scenario::Mixed => "mixed",
+            Scenario::Growth => "growth",
+            Scenario::Search => "search",
+            Scenario::Burst => "burst",
         }
     }
 }

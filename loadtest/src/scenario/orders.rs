@@ -25,7 +25,6 @@ pub struct AckedOrder {
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Orders {
-    target: Target,
     tokens: Vec<String>,
     days: Vec<Day>,
     run: u64,
@@ -42,7 +41,7 @@ struct Day {
 
 impl Orders {
     /// `days` and `tokens` must not be empty.
-    pub fn new(target: Target, tokens: Vec<String>, days: &[Vec<Departure>]) -> Orders {
+    pub fn new(tokens: Vec<String>, days: &[Vec<Departure>]) -> Orders {
         let mut first = 0;
         let days = days.iter().filter(|departures| !departures.is_empty()).map(|departures| {
             let least = departures.iter().map(|departure| departure.available).min().unwrap_or(0);
@@ -50,12 +49,18 @@ impl Orders {
             first += least * departures.len() as u64;
             day
         });
-        Orders { target, tokens, days: days.collect(), run: run_number() }
+        Orders { tokens, days: days.collect(), run: run_number() }
+    }
+
+    /// All orders go to one departure until its seats are used up, then all to the next: each is a day of its own.
+    pub fn hot(tokens: Vec<String>, departures: &[Departure]) -> Orders {
+        let days: Vec<Vec<Departure>> = departures.iter().map(|departure| vec![departure.clone()]).collect();
+        Orders::new(tokens, &days)
     }
 
     /// The departure of the n-th order. The last day goes on for ever: then it is refused as sold out, visibly.
     fn body(&self, n: u64) -> Option<&[u8]> {
-        let day = self.days.iter().rev().find(|day| day.first <= n)?;
+        let day = self.days.partition_point(|day| day.first <= n).checked_sub(1).and_then(|day| self.days.get(day))?;
         let index = (n - day.first) % day.bodies.len() as u64;
         day.bodies.get(index as usize).map(Vec::as_slice)
     }
@@ -94,7 +99,7 @@ struct Item<'a> {
 impl Load for Orders {
     type Ack = AckedOrder;
 
-    fn request(&self, n: u64, request: &mut RequestBuffer) -> bool {
+    fn request(&self, n: u64, target: &Target, request: &mut RequestBuffer) -> bool {
         let (Some(body), Some(token)) = (self.body(n), self.tokens.get(self.traveller(n) as usize)) else {
             return false;
         };
@@ -110,7 +115,7 @@ impl Load for Orders {
         let key = std::str::from_utf8(key.get(..length).unwrap_or_default()).unwrap_or_default();
         let headers = [("idempotency-key", key)];
         let head = Head { method: "POST", path: "/orders", token: Some(token), headers: &headers };
-        request.finish(&self.target, &head);
+        request.finish(target, &head);
         true
     }
 
@@ -140,14 +145,14 @@ mod tests {
     use super::*;
 
     fn departures(names: &[&str], available: u64) -> Vec<Departure> {
-        let departure = |name: &&str| Departure { id: (*name).into(), seat_class: "standard".into(), available };
+        let departure =
+            |name: &&str| Departure { id: (*name).into(), seat_class: "standard".into(), available, departs_at: None };
         names.iter().map(departure).collect()
     }
 
     fn orders() -> Orders {
-        let target = Target::parse("http://127.0.0.1:1").unwrap();
         let days = [departures(&["a", "b"], 2), departures(&["c"], 1)];
-        Orders::new(target, vec!["t0".into(), "t1".into(), "t2".into()], &days)
+        Orders::new(vec!["t0".into(), "t1".into(), "t2".into()], &days)
     }
 
     #[test]
@@ -164,10 +169,11 @@ mod tests {
     #[test]
     fn every_request_has_a_key_of_its_own() {
         let orders = orders();
+        let target = Target::parse("http://127.0.0.1:1").unwrap();
         let mut request = RequestBuffer::default();
         let mut keys = std::collections::BTreeSet::new();
         for n in 0..100 {
-            assert!(orders.request(n, &mut request));
+            assert!(orders.request(n, &target, &mut request));
             let text = String::from_utf8(request.bytes().to_vec()).unwrap();
             let key = text.lines().find_map(|line| line.strip_prefix("idempotency-key: ")).unwrap().to_owned();
             assert!((1..=64).contains(&key.len()));

@@ -53,7 +53,6 @@ pub struct AckedScan {
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Scans {
-    target: Target,
     operator: String,
     gates: Vec<Gate>,
     tickets: Vec<PaidTicket>,
@@ -87,9 +86,14 @@ pub fn request_id(ticket: u32, showing: Showing) -> String {
 
 impl Scans {
     /// `gates` must not be empty.
-    pub fn new(target: Target, operator: String, gates: Vec<Gate>, tickets: Vec<PaidTicket>) -> Scans {
+    pub fn new(operator: String, gates: Vec<Gate>, tickets: Vec<PaidTicket>) -> Scans {
         let shots = shots(tickets.len());
-        Scans { target, operator, gates, tickets, shots }
+        Scans { operator, gates, tickets, shots }
+    }
+
+    /// How many scans there are.
+    pub fn number(&self) -> u64 {
+        self.shots.len() as u64
     }
 
     fn gate(&self, shot: Shot) -> Option<&Gate> {
@@ -110,7 +114,7 @@ struct Answer<'a> {
 impl Load for Scans {
     type Ack = AckedScan;
 
-    fn request(&self, n: u64, request: &mut RequestBuffer) -> bool {
+    fn request(&self, n: u64, target: &Target, request: &mut RequestBuffer) -> bool {
         let Some(shot) = self.shots.get(n as usize).copied() else { return false };
         let (Some(gate), Some(ticket)) = (self.gate(shot), self.tickets.get(shot.ticket as usize)) else {
             return false;
@@ -125,7 +129,7 @@ impl Load for Scans {
         );
         let headers = [("x-device-secret", gate.device_secret.as_str())];
         let head = Head { method: "POST", path: "/tickets/scan", token: Some(&self.operator), headers: &headers };
-        request.finish(&self.target, &head);
+        request.finish(target, &head);
         written.is_ok()
     }
 
@@ -178,16 +182,19 @@ mod tests {
         assert!(shots(3000).iter().any(|shot| shot.showing == Showing::Second));
     }
 
+    fn target() -> Target {
+        Target::parse("http://127.0.0.1:1").unwrap()
+    }
+
     fn scans() -> Scans {
-        let target = Target::parse("http://127.0.0.1:1").unwrap();
         let gate = |name: &str| Gate { session: name.into(), device_secret: format!("secret of {name}") };
         let ticket = |n: usize| PaidTicket { ticket: format!("o-{n}"), traveller: 0, code: format!("DT1 {n}") };
-        Scans::new(target, "op".into(), vec![gate("g0"), gate("g1")], (0..60).map(ticket).collect())
+        Scans::new("op".into(), vec![gate("g0"), gate("g1")], (0..60).map(ticket).collect())
     }
 
     fn sent(scans: &Scans, n: u64) -> (String, serde_json::Value) {
         let mut request = RequestBuffer::default();
-        assert!(scans.request(n, &mut request));
+        assert!(scans.request(n, &target(), &mut request));
         let text = String::from_utf8(request.bytes().to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         (head.to_owned(), serde_json::from_str(body).unwrap())
@@ -204,7 +211,7 @@ mod tests {
         assert_ne!(first["sessionId"], second["sessionId"]);
         assert_eq!(second["requestId"], request_id(50, Showing::Second));
         assert!(first_head.contains("x-device-secret: secret of g0") && second_head.contains("secret of g1"));
-        assert!(!scans.request(62, &mut RequestBuffer::default()));
+        assert!(!scans.request(62, &target(), &mut RequestBuffer::default()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use jiff::ToSpan;
 use serde_json::{Value, json};
 
+use super::search::Search;
 use crate::api::{Api, Call, list, spread, text};
 use crate::http::Target;
 use crate::timetable::{DAYS, today};
@@ -16,6 +17,8 @@ pub const WIDTH: usize = 16;
 pub const PARTY: usize = 10;
 /// From the payment at the provider until the order is paid.
 const PAID_TIME_MAX: Duration = Duration::from_mins(1);
+/// Searches whose departures are looked at: a week and more.
+const SEARCHES: u64 = 70;
 /// Between two looks whether an order is paid.
 const PAID_PAUSE: Duration = Duration::from_millis(20);
 
@@ -25,6 +28,8 @@ pub struct Departure {
     pub id: String,
     pub seat_class: String,
     pub available: u64,
+    /// `None` when the server does not say.
+    pub departs_at: Option<jiff::Timestamp>,
 }
 
 /// A ticket to scan.
@@ -58,29 +63,28 @@ pub async fn travellers(target: &Target, number: usize) -> anyhow::Result<Vec<St
 /// The departures of days that follow each other, all between the same two places: of the first day with any, and of so
 /// many days more that `seats` are on sale, if there are as many. Each day has at most `per_day` departures.
 pub async fn departures(target: &Target, seats: u64, per_day: usize) -> anyhow::Result<Vec<Vec<Departure>>> {
+    departures_from(1, target, seats, per_day, DAYS).await
+}
+
+/// As [`departures`], from so many days ahead on and up to so many days ahead, which is left out.
+pub async fn departures_from(
+    first: i32,
+    target: &Target,
+    seats: u64,
+    per_day: usize,
+    end: i32,
+) -> anyhow::Result<Vec<Vec<Departure>>> {
     let mut api = Api::new(target.clone());
-    let cities = api.expect(Call::get("/travel/hot-cities"), None).await?;
-    let codes: Vec<&str> = list(&cities, "cities")?.iter().map(|city| text(city, "code")).collect::<Result<_, _>>()?;
+    let cities = cities(&mut api).await?;
     let mut days: Vec<Vec<Departure>> = Vec::new();
     let mut places = None;
     let mut on_sale = 0;
-    for ahead in 1..DAYS {
+    for ahead in first..end {
         let date = today().checked_add(ahead.days())?;
-        let mut best = Vec::new();
-        for (origin, destination) in pairs(&codes, places) {
-            let path = format!(
-                "/travel/search?origin={origin}&destination={destination}&travelDate={date}&adults=1&children=0&seniors=0"
-            );
-            // A pair that no route connects, or a date that is not sold, is no reason to give up.
-            let (status, answer) = api.call(Call::get(&path), None).await?;
-            let found = if status == 200 { sellable(&answer)? } else { Vec::new() };
-            if found.len() > best.len() {
-                best = found;
-                places = Some((origin, destination));
-            }
-        }
+        let (pair, mut best) = best_pair(&mut api, &pairs(&cities, places), date).await?;
+        places = places.or(pair);
         best.truncate(per_day);
-        on_sale += best.iter().map(|departure| departure.available).sum::<u64>();
+        on_sale += seats_of(&best);
         if !best.is_empty() {
             days.push(best);
         }
@@ -88,16 +92,67 @@ pub async fn departures(target: &Target, seats: u64, per_day: usize) -> anyhow::
             break;
         }
     }
-    ensure!(!days.is_empty(), "the server has no departures on sale between any two of {codes:?}");
+    ensure!(!days.is_empty(), "the server has no departures on sale between any two of {cities:?}");
     Ok(days)
 }
 
-/// All ordered pairs, or the one that was decided on.
-fn pairs<'a>(codes: &[&'a str], decided: Option<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
-    match decided {
-        Some(pair) => vec![pair],
-        None => codes.iter().flat_map(|a| codes.iter().filter(move |b| a != *b).map(move |b| (*a, *b))).collect(),
+async fn cities(api: &mut Api) -> anyhow::Result<Vec<String>> {
+    let cities = api.expect(Call::get("/travel/hot-cities"), None).await?;
+    list(&cities, "cities")?.iter().map(|city| Ok(text(city, "code")?.to_owned())).collect()
+}
+
+/// Of pairs of places the one with the most seats on sale that day, if any, and its departures.
+async fn best_pair<'a>(
+    api: &mut Api,
+    pairs: &[(&'a str, &'a str)],
+    date: jiff::civil::Date,
+) -> anyhow::Result<(Option<(&'a str, &'a str)>, Vec<Departure>)> {
+    let (mut places, mut best) = (None, Vec::new());
+    for (origin, destination) in pairs {
+        let path = format!(
+            "/travel/search?origin={origin}&destination={destination}&travelDate={date}&adults=1&children=0&seniors=0"
+        );
+        // A pair that no route connects, or a date that is not sold, is no reason to give up.
+        let (status, answer) = api.call(Call::get(&path), None).await?;
+        let found = if status == 200 { sellable(&answer)? } else { Vec::new() };
+        if seats_of(&found) > seats_of(&best) {
+            (places, best) = (Some((*origin, *destination)), found);
+        }
     }
+    Ok((places, best))
+}
+
+/// The two places with the most seats on sale tomorrow.
+pub async fn busiest_pair(target: &Target) -> anyhow::Result<(String, String)> {
+    let mut api = Api::new(target.clone());
+    let cities = cities(&mut api).await?;
+    let (pair, _) = best_pair(&mut api, &pairs(&cities, None), today().checked_add(1.days())?).await?;
+    let (origin, destination) = pair.with_context(|| format!("nothing is on sale between any two of {cities:?}"))?;
+    Ok((origin.to_owned(), destination.to_owned()))
+}
+
+/// The departures that some searches find.
+pub async fn found(target: &Target, search: &Search) -> anyhow::Result<Vec<String>> {
+    let mut api = Api::new(target.clone());
+    let mut found = std::collections::BTreeSet::new();
+    for n in 0..SEARCHES {
+        let answer = api.expect(Call::get(search.path(n)), None).await?;
+        found.extend(sellable(&answer)?.into_iter().map(|departure| departure.id));
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn seats_of(departures: &[Departure]) -> u64 {
+    departures.iter().map(|departure| departure.available).sum()
+}
+
+/// All ordered pairs, or the one that was decided on.
+fn pairs<'a>(codes: &'a [String], decided: Option<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    if let Some(pair) = decided {
+        return vec![pair];
+    }
+    let with = |a: &'a String| codes.iter().filter(move |b| a != *b).map(move |b| (a.as_str(), b.as_str()));
+    codes.iter().flat_map(with).collect()
 }
 
 /// Of each departure the class with the most seats left.
@@ -112,14 +167,56 @@ fn sellable(answer: &Value) -> anyhow::Result<Vec<Departure>> {
                 id: text(departure, "departureId")?.to_owned(),
                 seat_class: text(class, "code")?.to_owned(),
                 available: available(class),
+                departs_at: text(departure, "departsAt").ok().and_then(|at| at.parse().ok()),
             });
         }
     }
     Ok(found)
 }
 
-/// Orders of ten, paid at the simulator, and the codes of their tickets: first the first tickets of all orders, then
-/// the second ones, so that scans in this order spread over the orders.
+/// Orders of so many passengers each, paid at the simulator; with the travellers whose they are.
+pub async fn paid_orders(
+    target: &Target,
+    simulator: &Target,
+    tokens: &[String],
+    departures: &[Departure],
+    number: usize,
+    party: usize,
+) -> anyhow::Result<Vec<(String, usize)>> {
+    let placed = pending_orders(target, tokens, departures, number, party).await?;
+    // The payment's answer is at the provider; each worker has a connection there as well as to the server.
+    spread(target, placed, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
+        let mut provider = Api::new(simulator.clone());
+        pay(api, &mut provider, &tokens[traveller], &order).await.with_context(|| format!("paying order {order}"))?;
+        Ok((order, traveller))
+    })
+    .await
+}
+
+/// Unpaid orders; with the travellers whose they are.
+pub async fn pending_orders(
+    target: &Target,
+    tokens: &[String],
+    departures: &[Departure],
+    number: usize,
+    party: usize,
+) -> anyhow::Result<Vec<(String, usize)>> {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    // Keys differ from call to call.
+    static CALL: AtomicUsize = AtomicUsize::new(0);
+    ensure!(!departures.is_empty() && !tokens.is_empty(), "orders need departures and travellers");
+    let call = CALL.fetch_add(1, Ordering::Relaxed);
+    spread(target, 0..number, WIDTH, async |api: &mut Api, index| {
+        let (traveller, departure) = (index % tokens.len(), &departures[index % departures.len()]);
+        let key = format!("gate-{call}-{index}-{:x}", run_number());
+        place(api, &tokens[traveller], departure, &key, party).await.map(|order| (order, traveller))
+    })
+    .await
+    .context("ordering for the set-up")
+}
+
+/// The codes of tickets of paid orders of ten: first the first tickets of all orders, then the second ones, so that
+/// scans in this order spread over the orders.
 pub async fn paid_tickets(
     target: &Target,
     simulator: &Target,
@@ -127,21 +224,9 @@ pub async fn paid_tickets(
     departures: &[Departure],
     number: usize,
 ) -> anyhow::Result<Vec<PaidTicket>> {
-    let orders = number.div_ceil(PARTY);
-    ensure!(!departures.is_empty() && !tokens.is_empty(), "paid tickets need departures and travellers");
-    let placed = spread(target, 0..orders, WIDTH, async |api: &mut Api, index| {
-        let (traveller, departure) = (index % tokens.len(), &departures[index % departures.len()]);
-        place(api, &tokens[traveller], departure, index).await.map(|order| (order, traveller))
-    })
-    .await
-    .context("ordering for the tickets")?;
-
-    // The payment's answer is at the provider; each worker has a connection there as well as to the server.
-    let paid = spread(target, placed, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
-        let mut provider = Api::new(simulator.clone());
-        pay(api, &mut provider, &tokens[traveller], &order).await.with_context(|| format!("paying order {order}"))?;
-        let tickets = tickets_of(api, &tokens[traveller], &order).await?;
-        Ok((tickets, traveller))
+    let paid = paid_orders(target, simulator, tokens, departures, number.div_ceil(PARTY), PARTY).await?;
+    let paid = spread(target, paid, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
+        Ok((tickets_of(api, &tokens[traveller], &order).await?, traveller))
     })
     .await?;
 
@@ -159,17 +244,16 @@ pub async fn paid_tickets(
     .context("fetching the codes of tickets")
 }
 
-async fn place(api: &mut Api, token: &str, departure: &Departure, index: usize) -> anyhow::Result<String> {
+async fn place(api: &mut Api, token: &str, departure: &Departure, key: &str, party: usize) -> anyhow::Result<String> {
     let passengers: Vec<Value> =
-        (0..PARTY).map(|number| json!({ "name": format!("Gate Tester {number}"), "type": "adult" })).collect();
+        (0..party).map(|number| json!({ "name": format!("Gate Tester {number}"), "type": "adult" })).collect();
     let body = json!({
         "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.seat_class }],
         "passengers": passengers,
         "contact": { "name": "Load Test", "phone": "+85251234567" },
     });
-    let key = format!("gate-{index}-{:x}", run_number());
     let call = Call::post("/orders").token(token);
-    let answer = api.expect(call.headers(&[("idempotency-key", &key)]), Some(&body)).await?;
+    let answer = api.expect(call.headers(&[("idempotency-key", key)]), Some(&body)).await?;
     Ok(text(&answer, "orderId")?.to_owned())
 }
 
@@ -238,13 +322,14 @@ mod tests {
             { "departureId": "a", "seatClasses": [{ "code": "x", "available": 1 }, { "code": "y", "available": 9 }] },
             { "departureId": "b", "seatClasses": [{ "code": "x", "available": 0 }] },
         ]});
-        let expected = Departure { id: "a".into(), seat_class: "y".into(), available: 9 };
+        let expected = Departure { id: "a".into(), seat_class: "y".into(), available: 9, departs_at: None };
         assert_eq!(sellable(&answer).unwrap(), [expected]);
     }
 
     #[test]
     fn every_pair_is_tried_until_one_is_decided_on() {
-        assert_eq!(pairs(&["a", "b"], None), [("a", "b"), ("b", "a")]);
-        assert_eq!(pairs(&["a", "b"], Some(("b", "a"))), [("b", "a")]);
+        let codes = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(pairs(&codes, None), [("a", "b"), ("b", "a")]);
+        assert_eq!(pairs(&codes, Some(("b", "a"))), [("b", "a")]);
     }
 }

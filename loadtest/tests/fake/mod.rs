@@ -154,6 +154,14 @@ impl State {
                 Some(order) if self.fault != Fault::Forgets => (200, order.clone()),
                 _ => problem(404, "ORDER_NOT_FOUND"),
             },
+            ("GET", ["departures", id]) => (200, json!({ "departureId": id })),
+            ("POST", ["orders", id, "cancel"]) => match self.orders.lock().unwrap().by_id.get_mut(*id) {
+                Some(order) => {
+                    order["status"] = json!("cancelled");
+                    (200, order.clone())
+                }
+                None => problem(404, "ORDER_NOT_FOUND"),
+            },
             ("POST", ["payments", "wechat", "session"]) => {
                 (200, json!({ "outTradeNo": format!("{}P1", request.body["orderId"].as_str().unwrap()) }))
             }

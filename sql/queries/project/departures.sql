@@ -1,15 +1,15 @@
 INSERT INTO departures AS held (
     departure_id, version, route_code, operator_code, departs_at, calls, booking_closes_minutes, classes,
-    seats, channels, seat_channels, status
+    seat_map, channels, seat_channels, status
 )
-SELECT * FROM unnest(
-    $1::text[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::jsonb[], $7::integer[],
-    $8::jsonb[], $9::jsonb[], $10::jsonb[], $11::bytea[], $12::text[]
-)
+SELECT
+    departure_id, version, route_code, operator_code, departs_at, calls, booking_closes_minutes, classes, seat_map,
+    channels, seat_channels, status
+FROM unnest($1::departures[])
 ON CONFLICT (departure_id) DO UPDATE SET
     version = excluded.version, route_code = excluded.route_code, operator_code = excluded.operator_code,
     departs_at = excluded.departs_at, calls = excluded.calls,
     booking_closes_minutes = excluded.booking_closes_minutes, classes = excluded.classes,
-    seats = excluded.seats, channels = excluded.channels, seat_channels = excluded.seat_channels,
+    seat_map = excluded.seat_map, channels = excluded.channels, seat_channels = excluded.seat_channels,
     status = excluded.status
 WHERE held.version < excluded.version

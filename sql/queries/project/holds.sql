@@ -2,11 +2,10 @@ INSERT INTO holds AS held (
     hold_id, departure_id, version, epoch, class_code, seats, seat_numbers, freed_seats, board_stop,
     alight_stop, channel, state, placed_at, expires_at, ended_at
 )
-SELECT * FROM unnest(
-    $1::text[], $2::text[], $3::bigint[], $4::integer[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
-    $9::integer[], $10::integer[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[],
-    $15::timestamptz[]
-)
+SELECT
+    hold_id, departure_id, version, epoch, class_code, seats, seat_numbers, freed_seats, board_stop,
+    alight_stop, channel, state, placed_at, expires_at, ended_at
+FROM unnest($1::holds[])
 ON CONFLICT (hold_id) DO UPDATE SET
     departure_id = excluded.departure_id, version = excluded.version, epoch = excluded.epoch,
     class_code = excluded.class_code, seats = excluded.seats, seat_numbers = excluded.seat_numbers,

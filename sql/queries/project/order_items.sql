@@ -2,11 +2,10 @@ INSERT INTO order_items AS held (
     order_id, item, version, departure_id, route_code, operator_code, class_code, board_stop, alight_stop,
     board_port, alight_port, departs_at, arrives_at, seat_numbers, seats_chosen
 )
-SELECT * FROM unnest(
-    $1::text[], $2::integer[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[],
-    $9::integer[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::jsonb[],
-    $15::boolean[]
-)
+SELECT
+    order_id, item, version, departure_id, route_code, operator_code, class_code, board_stop, alight_stop,
+    board_port, alight_port, departs_at, arrives_at, seat_numbers, seats_chosen
+FROM unnest($1::order_items[])
 ON CONFLICT (order_id, item) DO UPDATE SET
     version = excluded.version, departure_id = excluded.departure_id, route_code = excluded.route_code,
     operator_code = excluded.operator_code, class_code = excluded.class_code, board_stop = excluded.board_stop,

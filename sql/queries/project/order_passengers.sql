@@ -2,10 +2,10 @@ INSERT INTO order_passengers AS held (
     order_id, passenger, version, name, passenger_type, document_kind, document_key_version, document_sealed,
     document_mask
 )
-SELECT * FROM unnest(
-    $1::text[], $2::integer[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::bytea[],
-    $9::text[]
-)
+SELECT
+    order_id, passenger, version, name, passenger_type, document_kind, document_key_version, document_sealed,
+    document_mask
+FROM unnest($1::order_passengers[])
 ON CONFLICT (order_id, passenger) DO UPDATE SET
     version = excluded.version, name = excluded.name, passenger_type = excluded.passenger_type,
     document_kind = excluded.document_kind, document_key_version = excluded.document_key_version,

@@ -2,11 +2,10 @@ INSERT INTO payments AS held (
     out_trade_no, order_id, version, state, total_minor, currency, request_body, time_expire, hold_expires_at,
     begun_at, prepay_id, nonce, signed_at_seconds, refusal, transaction_id, paid_at, ended_at
 )
-SELECT * FROM unnest(
-    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::bytea[], $8::timestamptz[],
-    $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::bigint[], $14::text[], $15::text[],
-    $16::timestamptz[], $17::timestamptz[]
-)
+SELECT
+    out_trade_no, order_id, version, state, total_minor, currency, request_body, time_expire, hold_expires_at,
+    begun_at, prepay_id, nonce, signed_at_seconds, refusal, transaction_id, paid_at, ended_at
+FROM unnest($1::payments[])
 ON CONFLICT (out_trade_no) DO UPDATE SET
     order_id = excluded.order_id, version = excluded.version, state = excluded.state,
     total_minor = excluded.total_minor, currency = excluded.currency, request_body = excluded.request_body,

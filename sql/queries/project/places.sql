@@ -1,9 +1,9 @@
 INSERT INTO places AS held (
     place_code, version, name_zh, name_en, aliases, ports, hot_weight
 )
-SELECT * FROM unnest(
-    $1::text[], $2::bigint[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[], $7::integer[]
-)
+SELECT
+    place_code, version, name_zh, name_en, aliases, ports, hot_weight
+FROM unnest($1::places[])
 ON CONFLICT (place_code) DO UPDATE SET
     version = excluded.version, name_zh = excluded.name_zh, name_en = excluded.name_en,
     aliases = excluded.aliases, ports = excluded.ports, hot_weight = excluded.hot_weight

@@ -2,11 +2,10 @@ INSERT INTO redemptions AS held (
     ticket_id, number, order_id, version, session_id, request_id, operator_username, device_id, location_code,
     merchant_code, entitlement_code, quantity, redeemed_at, code_token
 )
-SELECT * FROM unnest(
-    $1::text[], $2::integer[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::text[], $10::text[], $11::text[], $12::integer[], $13::timestamptz[],
-    $14::bigint[]
-)
+SELECT
+    ticket_id, number, order_id, version, session_id, request_id, operator_username, device_id, location_code,
+    merchant_code, entitlement_code, quantity, redeemed_at, code_token
+FROM unnest($1::redemptions[])
 ON CONFLICT (ticket_id, number) DO UPDATE SET
     order_id = excluded.order_id, version = excluded.version, session_id = excluded.session_id,
     request_id = excluded.request_id, operator_username = excluded.operator_username,

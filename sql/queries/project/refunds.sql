@@ -2,10 +2,10 @@ INSERT INTO refunds AS held (
     out_refund_no, order_id, version, out_trade_no, state, amount_minor, currency, reason, due_at, begun_at,
     request_body, refund_id, refusal, succeeded_at
 )
-SELECT * FROM unnest(
-    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],
-    $9::timestamptz[], $10::timestamptz[], $11::bytea[], $12::text[], $13::text[], $14::timestamptz[]
-)
+SELECT
+    out_refund_no, order_id, version, out_trade_no, state, amount_minor, currency, reason, due_at, begun_at,
+    request_body, refund_id, refusal, succeeded_at
+FROM unnest($1::refunds[])
 ON CONFLICT (out_refund_no) DO UPDATE SET
     order_id = excluded.order_id, version = excluded.version, out_trade_no = excluded.out_trade_no,
     state = excluded.state, amount_minor = excluded.amount_minor, currency = excluded.currency,

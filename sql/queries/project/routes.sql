@@ -2,10 +2,10 @@ INSERT INTO routes AS held (
     route_code, version, operator_code, mode, name_zh, name_en, time_zone, stops, vehicle_code,
     seat_lock_minutes, booking_closes_minutes, sales_window_days, blackout_dates, status, marks
 )
-SELECT * FROM unnest(
-    $1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[],
-    $9::text[], $10::integer[], $11::integer[], $12::integer[], $13::jsonb[], $14::text[], $15::jsonb[]
-)
+SELECT
+    route_code, version, operator_code, mode, name_zh, name_en, time_zone, stops, vehicle_code,
+    seat_lock_minutes, booking_closes_minutes, sales_window_days, blackout_dates, status, marks
+FROM unnest($1::routes[])
 ON CONFLICT (route_code) DO UPDATE SET
     version = excluded.version, operator_code = excluded.operator_code, mode = excluded.mode,
     name_zh = excluded.name_zh, name_en = excluded.name_en, time_zone = excluded.time_zone,

@@ -3,11 +3,11 @@ INSERT INTO tickets AS held (
     seat_number, board_port, departs_at, merchant_code, entitlement_code, total_uses, remaining_uses,
     valid_from, valid_until
 )
-SELECT * FROM unnest(
-    $1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::integer[], $7::text[], $8::integer[],
-    $9::integer[], $10::text[], $11::text[], $12::timestamptz[], $13::text[], $14::text[], $15::integer[],
-    $16::integer[], $17::timestamptz[], $18::timestamptz[]
-)
+SELECT
+    ticket_id, order_id, version, traveller_id, status, passenger, departure_id, board_stop, alight_stop,
+    seat_number, board_port, departs_at, merchant_code, entitlement_code, total_uses, remaining_uses,
+    valid_from, valid_until
+FROM unnest($1::tickets[])
 ON CONFLICT (ticket_id) DO UPDATE SET
     order_id = excluded.order_id, version = excluded.version, traveller_id = excluded.traveller_id,
     status = excluded.status, passenger = excluded.passenger, departure_id = excluded.departure_id,

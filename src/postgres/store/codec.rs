@@ -1,23 +1,23 @@
 //! How a field of a row stands in a column: one marker per column type, with both directions side by side.
 //!
-//! A batch goes to Postgres as one array per column. The arrays are written in the wire format at once, from borrowed
-//! rows, so that a batch of thousands allocates per column and not per value.
+//! A batch's rows are written in the wire format at once, from borrowed rows, so that a batch of thousands allocates per
+//! table and not per value.
 
 use std::error::Error;
 use std::fmt::Debug;
 
 use bytes::{BufMut, BytesMut};
+use deeptravel_domain::inventory::rows::SeatRow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, IsNull, Json, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{FromSql, IsNull, Json, ToSql, Type};
 
 pub(super) type Failure = Box<dyn Error + Sync + Send>;
 
 /// A column type.
 pub(super) trait Column {
     const TYPE: Type;
-    const ARRAY: Type;
 }
 
 /// A field of type `F` in such a column.
@@ -28,30 +28,31 @@ pub(super) trait Codec<F>: Column {
 }
 
 macro_rules! columns {
-    ($($(#[$doc:meta])* $name:ident: $scalar:ident, $array:ident;)+) => {
+    ($($(#[$doc:meta])* $name:ident: $scalar:ident;)+) => {
         $(
             $(#[$doc])*
             pub(super) enum $name {}
 
             impl Column for $name {
                 const TYPE: Type = Type::$scalar;
-                const ARRAY: Type = Type::$array;
             }
         )+
     };
 }
 
 columns! {
-    Text: TEXT, TEXT_ARRAY;
-    BigInt: INT8, INT8_ARRAY;
-    Int: INT4, INT4_ARRAY;
-    Bool: BOOL, BOOL_ARRAY;
-    Bytea: BYTEA, BYTEA_ARRAY;
+    Text: TEXT;
+    BigInt: INT8;
+    Int: INT4;
+    Bool: BOOL;
+    Bytea: BYTEA;
     /// Milliseconds since the epoch in the rows.
-    TimestampTz: TIMESTAMPTZ, TIMESTAMPTZ_ARRAY;
+    TimestampTz: TIMESTAMPTZ;
     /// `YYYY-MM-DD` in the rows.
-    Date: DATE, DATE_ARRAY;
-    Jsonb: JSONB, JSONB_ARRAY;
+    Date: DATE;
+    Jsonb: JSONB;
+    /// A list `[label, class, row, column]` for each seat: thousands of objects would take Postgres milliseconds.
+    Seats: JSON;
 }
 
 /// A field that is the column's own value.
@@ -139,67 +140,36 @@ impl<T: Serialize + DeserializeOwned + Debug> Codec<Vec<T>> for Jsonb {
     }
 }
 
-/// One column of a batch, as the parameter of its statement.
-#[derive(Debug)]
-pub(super) struct Values {
-    array: Type,
-    element: Type,
-    count: i32,
-    has_null: bool,
-    /// The elements with their lengths, as they stand in an array on the wire.
-    elements: BytesMut,
-}
-
-impl Values {
-    pub(super) fn new<C: Column>() -> Self {
-        Self { array: C::ARRAY, element: C::TYPE, count: 0, has_null: false, elements: BytesMut::new() }
+impl Codec<Vec<SeatRow>> for Seats {
+    fn put(value: &Vec<SeatRow>, out: &mut BytesMut) -> Result<IsNull, Failure> {
+        let seats: Vec<_> = value.iter().map(|seat| (seat.label.as_str(), seat.class, seat.row, seat.column)).collect();
+        Json(seats).to_sql(&Self::TYPE, out)
     }
 
-    pub(super) fn push<F, C: Codec<F>>(&mut self, value: &F) -> Result<(), Failure> {
-        let start = self.elements.len();
-        self.elements.put_i32(NULL);
-        match C::put(value, &mut self.elements)? {
-            IsNull::Yes => {
-                self.has_null = true;
-                self.elements.truncate(start + LENGTH);
-            }
-            IsNull::No => {
-                let length = i32::try_from(self.elements.len() - start - LENGTH)?;
-                if let Some(slot) = self.elements.get_mut(start..start + LENGTH) {
-                    slot.copy_from_slice(&length.to_be_bytes());
-                }
+    fn get(row: &Row, index: usize) -> Result<Vec<SeatRow>, tokio_postgres::Error> {
+        let seats: Json<Vec<(String, u32, u32, u32)>> = row.try_get(index)?;
+        let seat = |(label, class, row, column)| SeatRow { label, class, row, column };
+        Ok(seats.0.into_iter().map(seat).collect())
+    }
+}
+
+/// Appends a value with its length before it.
+pub(super) fn put_value<F, C: Codec<F>>(value: &F, out: &mut BytesMut) -> Result<(), Failure> {
+    let start = out.len();
+    out.put_i32(NULL);
+    match C::put(value, out)? {
+        IsNull::Yes => out.truncate(start + LENGTH),
+        IsNull::No => {
+            let length = i32::try_from(out.len() - start - LENGTH)?;
+            if let Some(slot) = out.get_mut(start..start + LENGTH) {
+                slot.copy_from_slice(&length.to_be_bytes());
             }
         }
-        self.count = self.count.checked_add(1).ok_or("too many rows for one array")?;
-        Ok(())
     }
+    Ok(())
 }
 
-/// Bytes of an element's length.
-const LENGTH: usize = 4;
+/// Bytes of a value's length.
+pub(super) const LENGTH: usize = 4;
 /// The length that stands for NULL.
-const NULL: i32 = -1;
-const DIMENSIONS: i32 = 1;
-/// Arrays count from 1.
-const LOWER_BOUND: i32 = 1;
-
-impl ToSql for Values {
-    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
-        if *ty != self.array {
-            return Err(format!("the statement takes {ty}, the rows hold {}", self.array).into());
-        }
-        out.put_i32(DIMENSIONS);
-        out.put_i32(i32::from(self.has_null));
-        out.put_u32(self.element.oid());
-        out.put_i32(self.count);
-        out.put_i32(LOWER_BOUND);
-        out.extend_from_slice(&self.elements);
-        Ok(IsNull::No)
-    }
-
-    fn accepts(_ty: &Type) -> bool {
-        true
-    }
-
-    to_sql_checked!();
-}
+pub(super) const NULL: i32 = -1;

@@ -9,6 +9,7 @@ pub(super) mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::sync::Mutex;
 
@@ -21,11 +22,13 @@ use deeptravel_domain::identity::rows::IdentityRows;
 use deeptravel_domain::ids::{DepartureId, OrderId};
 use deeptravel_domain::order::rows::OrderRows;
 use deeptravel_domain::time::Timestamp;
-use tokio_postgres::types::ToSql;
+use futures_util::SinkExt as _;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use self::load::{DeskRow, snapshot};
-use self::tables::{Upsert, upserts};
+use self::tables::{Marks, Writes, writes};
+use self::wire::{Copy, Upsert};
 use super::position::{JournalPosition, PositionError, advance_position, outages_outside};
 use super::{Database, Lane, Session};
 
@@ -67,14 +70,24 @@ impl Store {
         *self.in_doubt.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(before);
     }
 
+    /// Rows that say that they are new are added without a look. If one of them is there after all, the whole batch is
+    /// written again as if none had said so.
     async fn try_project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), ProjectError> {
-        let upserts = upserts(rows)?;
-        let held = JournalPosition { journal_id: self.journal_id, position: from.0, epoch: self.epoch };
-        let job = move |session| async move { outages_outside(write(session, upserts, held, to).await) };
-        match self.database.run(Lane::Projection, job).await {
-            Ok(result) => Ok(result?),
-            Err(error) => Err(ProjectError::Other(error.into())),
+        let believed = writes(rows, Marks::Believed)?;
+        let hopeful = !believed.copies.is_empty();
+        match self.write(believed, from, to).await {
+            Err(PositionError::Store(error)) if hopeful && error.sql_state() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                tracing::debug!(%from, %to, "Rows that were said to be new are there already; they are looked for");
+                Ok(self.write(writes(rows, Marks::Ignored)?, from, to).await?)
+            }
+            result => Ok(result?),
         }
+    }
+
+    async fn write(&self, writes: Writes, from: Position, to: Position) -> Result<(), PositionError> {
+        let held = JournalPosition { journal_id: self.journal_id, position: from.0, epoch: self.epoch };
+        let job = move |session| async move { outages_outside(write(session, writes, held, to).await) };
+        self.database.run(Lane::Projection, job).await?
     }
 }
 
@@ -110,17 +123,18 @@ impl From<PositionError> for ProjectError {
 }
 
 /// One transaction: the rows, and the position.
-async fn write(
-    mut session: Session,
-    upserts: Vec<Upsert>,
-    held: JournalPosition,
-    to: Position,
-) -> Result<(), PositionError> {
+async fn write(mut session: Session, writes: Writes, held: JournalPosition, to: Position) -> Result<(), PositionError> {
     let transaction = session.transaction().await?;
-    for Upsert { sql, columns } in &upserts {
+    for Copy { sql, rows } in writes.copies {
         let statement = transaction.prepare_cached(sql).await?;
-        let columns: Vec<_> = columns.iter().map(|column| column as &(dyn ToSql + Sync)).collect();
-        transaction.execute(&statement, &columns).await?;
+        let sink = transaction.copy_in(&statement).await?;
+        tokio::pin!(sink);
+        sink.send(rows).await?;
+        sink.finish().await?;
+    }
+    for Upsert { sql, rows } in &writes.upserts {
+        let statement = transaction.prepare_cached(sql).await?;
+        transaction.execute(&statement, &[rows]).await?;
     }
     advance_position(&transaction, held, to.0).await?;
     transaction.commit().await?;

@@ -5,9 +5,10 @@
 
 use std::fmt::Debug;
 
+use bytes::BytesMut;
+use futures_util::SinkExt as _;
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint};
-use tokio_postgres::types::ToSql;
 
 use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::catalogue::rows::*;
@@ -16,7 +17,8 @@ use deeptravel_domain::inventory::rows::*;
 use deeptravel_domain::order::rows::*;
 
 use super::load::rows;
-use super::table::{Table, newest};
+use super::table::{Image, Table, newest};
+use super::wire::{Copy, Upsert};
 use crate::postgres::{Database, Lane, Session};
 use crate::testing::fresh_database;
 
@@ -69,11 +71,14 @@ fn concat(fields: &[(u32, Vec<u8>)]) -> Vec<u8> {
 /// A row with everything in it, and an older one with the same key and as little as can be stored.
 fn full_and_bare<T: Table + Message + Default + Clone>() -> (T, T) {
     let mut fields = grow(&|message| T::decode(message).is_ok());
+    // The mark of a first image is on its way to the table only.
+    let is_mark = |field: &[u8]| T::decode(field).is_ok_and(|row| row.is_first() != T::default().is_first());
+    fields.retain(|(_, field)| !is_mark(field));
     let full = T::decode(concat(&fields).as_slice()).unwrap();
     for tag in 1..=TAGS {
         let without: Vec<_> = fields.iter().filter(|(known, _)| *known != tag).cloned().collect();
         let row = T::decode(concat(&without).as_slice()).unwrap();
-        if row.key() == full.key() && row.put(&mut T::empty()).is_ok() {
+        if row.key() == full.key() && row.put(&mut BytesMut::new()).is_ok() {
             fields = without;
         }
     }
@@ -81,11 +86,17 @@ fn full_and_bare<T: Table + Message + Default + Clone>() -> (T, T) {
     (full, bare)
 }
 
+async fn copy<T: Table>(session: &Session, rows: &[T]) {
+    let Copy { sql, rows } = Copy::of(rows.iter()).unwrap();
+    let sink = session.copy_in(sql).await.unwrap();
+    tokio::pin!(sink);
+    sink.send(rows).await.unwrap();
+    sink.finish().await.unwrap();
+}
+
 async fn upsert<T: Table>(session: &Session, row: &T) {
-    let mut columns = T::empty();
-    row.put(&mut columns).unwrap();
-    let columns: Vec<_> = columns.iter().map(|column| column as &(dyn ToSql + Sync)).collect();
-    session.execute(T::UPSERT.1, &columns).await.unwrap();
+    let Upsert { sql, rows } = Upsert::of([row].into_iter()).unwrap();
+    session.execute(sql, &[&rows]).await.unwrap();
 }
 
 /// The statement's file, once checked.
@@ -104,9 +115,15 @@ async fn check<T: Table + Message + Default + PartialEq + Clone + Debug>(session
         let found: Vec<T> = rows(&**session, &select, &[]).await.unwrap();
         assert_eq!(found, std::slice::from_ref(expected), "{path}");
     }
+    session.execute(&format!("DELETE FROM {table}"), &[]).await.unwrap();
+    copy(session, std::slice::from_ref(&full)).await;
+    let found: Vec<T> = rows(&**session, &select, &[]).await.unwrap();
+    assert_eq!(found, std::slice::from_ref(&full), "{path}, copied");
+
+    let first = full.is_first();
     let both = [full.clone(), bare.clone()];
-    assert_eq!(newest(&both), [&full]);
-    assert_eq!(newest(&[bare, full.clone()]), [&full]);
+    assert_eq!(newest(&both), [Image { row: &full, first }]);
+    assert_eq!(newest(&[bare, full.clone()]), [Image { row: &full, first }]);
     path
 }
 

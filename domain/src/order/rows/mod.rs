@@ -3,6 +3,9 @@
 //! Tags are never reused; a new field is optional (rule 23). Instants are milliseconds since the epoch; states are the
 //! codes of the domain's types, so that a person can read them in SQL.
 //!
+//! `first` is a hint for whoever stores the rows, not a part of them: a row that is new costs a database much less when it
+//! knows so. It may be wrong, and old records lack it.
+//!
 //! Serialised they are shown to people (`journal dump`): names, contacts, documents and what identifies a traveller to
 //! WeChat are left out.
 
@@ -64,6 +67,9 @@ pub struct OrderRow {
     /// Not pending, and something is left to be done all the same: money is on its way, or may still come.
     #[prost(bool, tag = "22")]
     pub outstanding: bool,
+    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
+    #[prost(bool, tag = "23")]
+    pub first: bool,
 }
 
 /// Nested in [`OrderRow`].
@@ -120,6 +126,9 @@ pub struct OrderItemRow {
     /// Whether the traveller chose the seats.
     #[prost(bool, tag = "15")]
     pub chosen: bool,
+    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
+    #[prost(bool, tag = "16")]
+    pub first: bool,
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -144,6 +153,9 @@ pub struct PassengerRow {
     pub document_sealed: Option<Vec<u8>>,
     #[prost(string, optional, tag = "9")]
     pub document_mask: Option<String>,
+    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
+    #[prost(bool, tag = "10")]
+    pub first: bool,
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -187,6 +199,9 @@ pub struct PaymentRow {
     /// When nobody could pay it any more.
     #[prost(int64, optional, tag = "17")]
     pub ended_at: Option<i64>,
+    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
+    #[prost(bool, tag = "18")]
+    pub first: bool,
 }
 
 /// Money on its way back.
@@ -266,6 +281,9 @@ pub struct TicketRow {
     pub valid_from: i64,
     #[prost(int64, tag = "18")]
     pub valid_until: i64,
+    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
+    #[prost(bool, tag = "19")]
+    pub first: bool,
 }
 
 #[derive(Clone, PartialEq, Message, Serialize)]
@@ -370,6 +388,9 @@ pub struct LedgerRow {
     pub at: i64,
     #[prost(string, optional, tag = "9")]
     pub out_refund_no: Option<String>,
+    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
+    #[prost(bool, tag = "10")]
+    pub first: bool,
 }
 
 /// All rows of one order, or the changed ones of one decision.

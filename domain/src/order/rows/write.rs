@@ -18,16 +18,19 @@ impl Order {
     pub fn changed_rows(&self, events: &[Event], version: u64) -> OrderRows {
         let mut rows = OrderRows::default();
         let mut order_changed = false;
+        let mut placed = false;
         for event in events {
             match event {
                 Event::Placed => {
-                    order_changed = true;
+                    (order_changed, placed) = (true, true);
                     rows.items = self.item_rows(version);
+                    rows.items.iter_mut().for_each(|row| row.first = true);
                     rows.passengers = self.passenger_rows(version);
                 }
                 Event::PaymentBegun { terms, .. } => {
                     order_changed = true;
-                    rows.payments.extend(self.payment_rows(version, |payment| payment.number == terms.number));
+                    let begun = self.payment_rows(version, |payment| payment.number == terms.number);
+                    rows.payments.extend(begun.into_iter().map(|row| PaymentRow { first: true, ..row }));
                 }
                 Event::PaymentEnded { number, .. } => {
                     order_changed = true;
@@ -44,6 +47,9 @@ impl Order {
                     let event_id = capture.as_ref().map_or_else(|| self.id().to_string(), |(n, _)| n.to_string());
                     self.issue_rows(&event_id, *at, version, &mut rows);
                     rows.ledger = self.ledger_rows(version);
+                    if let [captured] = rows.ledger.as_mut_slice() {
+                        captured.first = true;
+                    }
                 }
                 Event::Revived { number, at, .. } => {
                     order_changed = true;
@@ -106,7 +112,7 @@ impl Order {
             }
         }
         if order_changed {
-            rows.orders.push(self.order_row(version));
+            rows.orders.push(OrderRow { first: placed, ..self.order_row(version) });
         }
         rows
     }
@@ -136,6 +142,7 @@ impl Order {
             cancel_reason: self.cancelled.map(|(_, why)| why.code().to_owned()),
             outstanding: self.is_outstanding(),
             seat_epoch: (self.seat_epoch != FIRST_EPOCH).then_some(self.seat_epoch),
+            first: false,
         }
     }
 
@@ -157,6 +164,7 @@ impl Order {
             arrives_at: item.arrives_at.as_ms(),
             seats: item.seats.iter().map(ToString::to_string).collect(),
             chosen: item.wish != SeatWish::Any,
+            first: false,
         };
         self.items.iter().enumerate().map(row).collect()
     }
@@ -175,6 +183,8 @@ impl Order {
                 document_key_version: document.map(|document| document.key_version),
                 document_sealed: document.map(|document| document.ciphertext.to_vec()),
                 document_mask: document.map(|document| document.mask.to_string()),
+                // They are written once.
+                first: true,
             }
         };
         self.draft.passengers.iter().enumerate().map(row).collect()
@@ -196,12 +206,14 @@ impl Order {
             currency: entry.amount.currency.code().to_owned(),
             at: entry.at.as_ms(),
             out_refund_no: entry.refund.map(|refund| refund.to_string()),
+            first: false,
         };
         self.ledger.iter().enumerate().map(row).collect()
     }
 
     fn issue_rows(&self, event_id: &str, at: Timestamp, version: u64, rows: &mut OrderRows) {
-        rows.tickets = self.tickets.iter().map(|ticket| self.ticket_row(ticket, version)).collect();
+        let ticket = |ticket| TicketRow { first: true, ..self.ticket_row(ticket, version) };
+        rows.tickets = self.tickets.iter().map(ticket).collect();
         let issued = |ticket: &Ticket| audit_row(ticket.id, None, ticket.status, "issued", event_id, at, version);
         rows.audit = self.tickets.iter().map(issued).collect();
     }
@@ -234,6 +246,7 @@ impl Order {
             remaining: u32::from(ticket.remaining),
             valid_from: ticket.valid_from.as_ms(),
             valid_until: ticket.valid_until.as_ms(),
+            first: false,
         }
     }
 
@@ -296,6 +309,7 @@ fn payment_row(payment: &Payment, version: u64) -> PaymentRow {
         transaction_id: None,
         paid_at: None,
         ended_at: payment.ended_at.map(Timestamp::as_ms),
+        first: false,
     };
     let state = match &payment.state {
         PaymentState::Begun => "begun",

@@ -8,7 +8,7 @@ use super::super::codec::{BigInt, Bool, Date, Int, Jsonb, Text, TimestampTz};
 use super::super::table::table;
 
 table! {
-    OperatorRow: "project/operators.sql", key (code: str) {
+    OperatorRow: "project/operators.sql", first unknown, key (code: str) {
         code as "operator_code": Text,
         version: BigInt,
         name_zh: Text,
@@ -17,7 +17,7 @@ table! {
 }
 
 table! {
-    PortRow: "project/ports.sql", key (code: str) {
+    PortRow: "project/ports.sql", first unknown, key (code: str) {
         code as "port_code": Text,
         version: BigInt,
         name_zh: Text,
@@ -26,7 +26,7 @@ table! {
 }
 
 table! {
-    PlaceRow: "project/places.sql", key (code: str) {
+    PlaceRow: "project/places.sql", first unknown, key (code: str) {
         code as "place_code": Text,
         version: BigInt,
         name_zh: Text,
@@ -38,7 +38,7 @@ table! {
 }
 
 table! {
-    VehicleRow: "project/vehicles.sql", key (code: str) {
+    VehicleRow: "project/vehicles.sql", first unknown, key (code: str) {
         code as "vehicle_code": Text,
         version: BigInt,
         name: Text,
@@ -49,7 +49,7 @@ table! {
 }
 
 table! {
-    HolidayRow: "project/holidays.sql", key (date: str) {
+    HolidayRow: "project/holidays.sql", first unknown, key (date: str) {
         date as "day": Date,
         version: BigInt,
         name: Text,
@@ -59,7 +59,7 @@ table! {
 }
 
 table! {
-    RouteRow: "project/routes.sql", key (code: str) {
+    RouteRow: "project/routes.sql", first unknown, key (code: str) {
         code as "route_code": Text,
         version: BigInt,
         operator as "operator_code": Text,
@@ -79,7 +79,7 @@ table! {
 }
 
 table! {
-    ScheduleRow: "project/schedules.sql", key (id: str) {
+    ScheduleRow: "project/schedules.sql", first unknown, key (id: str) {
         id as "schedule_id": Text,
         version: BigInt,
         route as "route_code": Text,
@@ -93,7 +93,7 @@ table! {
 }
 
 table! {
-    RouteFaresRow: "project/route_fares.sql", key (route: str, revision: u32) {
+    RouteFaresRow: "project/route_fares.sql", first unknown, key (route: str, revision: u32) {
         route as "route_code": Text,
         revision: Int,
         version: BigInt,

@@ -7,7 +7,7 @@ use super::super::codec::{BigInt, Bool, Bytea, Jsonb, Text, TimestampTz};
 use super::super::table::table;
 
 table! {
-    AccountRow: "project/accounts.sql", key (username: str) {
+    AccountRow: "project/accounts.sql", first unknown, key (username: str) {
         username: Text,
         version: BigInt,
         password_hash: Text,
@@ -18,7 +18,7 @@ table! {
 }
 
 table! {
-    SessionRow: "project/sessions.sql", key (token_hash: [u8]) {
+    SessionRow: "project/sessions.sql", first marked, key (token_hash: [u8]) {
         token_hash: Bytea,
         version: BigInt,
         traveller_id: Text,
@@ -31,7 +31,7 @@ table! {
 }
 
 table! {
-    ValidatorSessionRow: "project/validator_sessions.sql", key (session_id: str) {
+    ValidatorSessionRow: "project/validator_sessions.sql", first marked, key (session_id: str) {
         session_id: Text,
         version: BigInt,
         username: Text,
@@ -46,7 +46,7 @@ table! {
 }
 
 table! {
-    QuarantineRow: "project/quarantine.sql", key (notice_id: str) {
+    QuarantineRow: "project/quarantine.sql", first unknown, key (notice_id: str) {
         notice_id: Text,
         version: BigInt,
         out_trade_no: Text,

@@ -2,11 +2,11 @@
 
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 
-use super::super::codec::{BigInt, Bytea, Int, Jsonb, Text, TimestampTz};
+use super::super::codec::{BigInt, Bytea, Int, Jsonb, Seats, Text, TimestampTz};
 use super::super::table::table;
 
 table! {
-    DepartureRow: "project/departures.sql", key (departure_id: str) {
+    DepartureRow: "project/departures.sql", first marked, key (departure_id: str) {
         departure_id: Text,
         version: BigInt,
         route_code: Text,
@@ -15,7 +15,7 @@ table! {
         calls: Jsonb,
         booking_closes_minutes: Int,
         classes: Jsonb,
-        seats: Jsonb,
+        seats as "seat_map": Seats,
         channels: Jsonb,
         seat_channels: Bytea,
         status: Text,
@@ -23,7 +23,7 @@ table! {
 }
 
 table! {
-    HoldRow: "project/holds.sql", key (hold_id: str) {
+    HoldRow: "project/holds.sql", first marked, key (hold_id: str) {
         hold_id: Text,
         departure_id: Text,
         version: BigInt,

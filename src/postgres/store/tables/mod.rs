@@ -1,4 +1,4 @@
-//! Every table, and the batch of upserts that a batch of rows becomes.
+//! Every table, and the writes that a batch of rows becomes.
 
 mod catalogue;
 mod identity;
@@ -8,19 +8,25 @@ mod orders;
 use deeptravel_actors::ports::StoreError;
 use deeptravel_actors::rows::Rows;
 
-use super::codec::Values;
 use super::table::{Table, newest};
+use super::wire::{Copy, Upsert};
 
-/// The newest rows of one table, ready to be sent.
-#[derive(Debug)]
-pub(super) struct Upsert {
-    pub(super) sql: &'static str,
-    /// One array per column.
-    pub(super) columns: Vec<Values>,
+/// What one batch writes.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    pub(super) copies: Vec<Copy>,
+    pub(super) upserts: Vec<Upsert>,
 }
 
-/// One upsert per table that has rows in the batch.
-pub(super) fn upserts(rows: &Rows) -> Result<Vec<Upsert>, StoreError> {
+/// Whether rows that are marked as the first images of theirs are taken to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marks {
+    Believed,
+    Ignored,
+}
+
+/// At most one copy and one upsert per table that has rows in the batch.
+pub(super) fn writes(rows: &Rows, marks: Marks) -> Result<Writes, StoreError> {
     // Named one by one, so that a new table cannot be forgotten here.
     let Rows {
         departures,
@@ -48,43 +54,53 @@ pub(super) fn upserts(rows: &Rows) -> Result<Vec<Upsert>, StoreError> {
         schedules,
         route_fares,
     } = rows;
-    let tables = [
-        upsert(departures)?,
-        upsert(holds)?,
-        upsert(orders)?,
-        upsert(order_items)?,
-        upsert(passengers)?,
-        upsert(payments)?,
-        upsert(refunds)?,
-        upsert(tickets)?,
-        upsert(redemptions)?,
-        upsert(scan_attempts)?,
-        upsert(ticket_audit)?,
-        upsert(ledger)?,
-        upsert(accounts)?,
-        upsert(sessions)?,
-        upsert(validator_sessions)?,
-        upsert(quarantine)?,
-        upsert(operators)?,
-        upsert(ports)?,
-        upsert(places)?,
-        upsert(vehicles)?,
-        upsert(holidays)?,
-        upsert(routes)?,
-        upsert(schedules)?,
-        upsert(route_fares)?,
-    ];
-    Ok(tables.into_iter().flatten().collect())
+    let mut writes = Writes::default();
+    writes.add(departures, marks)?;
+    writes.add(holds, marks)?;
+    writes.add(orders, marks)?;
+    writes.add(order_items, marks)?;
+    writes.add(passengers, marks)?;
+    writes.add(payments, marks)?;
+    writes.add(refunds, marks)?;
+    writes.add(tickets, marks)?;
+    writes.add(redemptions, marks)?;
+    writes.add(scan_attempts, marks)?;
+    writes.add(ticket_audit, marks)?;
+    writes.add(ledger, marks)?;
+    writes.add(accounts, marks)?;
+    writes.add(sessions, marks)?;
+    writes.add(validator_sessions, marks)?;
+    writes.add(quarantine, marks)?;
+    writes.add(operators, marks)?;
+    writes.add(ports, marks)?;
+    writes.add(places, marks)?;
+    writes.add(vehicles, marks)?;
+    writes.add(holidays, marks)?;
+    writes.add(routes, marks)?;
+    writes.add(schedules, marks)?;
+    writes.add(route_fares, marks)?;
+    Ok(writes)
 }
 
-fn upsert<T: Table>(rows: &[T]) -> Result<Option<Upsert>, StoreError> {
-    if rows.is_empty() {
-        return Ok(None);
+impl Writes {
+    fn add<T: Table>(&mut self, rows: &[T], marks: Marks) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let data = |error| StoreError::Data(format!("a row for {}: {error}", T::UPSERT.0));
+        if marks == Marks::Believed && rows.iter().all(T::is_first) {
+            // The usual case under load. Were there two first images of a row, the table would refuse them.
+            self.copies.push(Copy::of(rows.iter()).map_err(data)?);
+            return Ok(());
+        }
+        let (first, others): (Vec<_>, Vec<_>) =
+            newest(rows).into_iter().partition(|image| marks == Marks::Believed && image.first);
+        if !first.is_empty() {
+            self.copies.push(Copy::of(first.into_iter().map(|image| image.row)).map_err(data)?);
+        }
+        if !others.is_empty() {
+            self.upserts.push(Upsert::of(others.into_iter().map(|image| image.row)).map_err(data)?);
+        }
+        Ok(())
     }
-    let (path, sql) = T::UPSERT;
-    let mut columns = T::empty();
-    for row in newest(rows) {
-        row.put(&mut columns).map_err(|error| StoreError::Data(format!("a row for {path}: {error}")))?;
-    }
-    Ok(Some(Upsert { sql, columns }))
 }

@@ -9,7 +9,7 @@ use super::super::codec::{BigInt, Bool, Bytea, Int, Jsonb, Text, TimestampTz};
 use super::super::table::table;
 
 table! {
-    OrderRow: "project/orders.sql", key (order_id: str) {
+    OrderRow: "project/orders.sql", first marked, key (order_id: str) {
         order_id: Text,
         version: BigInt,
         traveller_id: Text,
@@ -36,7 +36,7 @@ table! {
 }
 
 table! {
-    OrderItemRow: "project/order_items.sql", key (order_id: str, item: u32) {
+    OrderItemRow: "project/order_items.sql", first marked, key (order_id: str, item: u32) {
         order_id: Text,
         item: Int,
         version: BigInt,
@@ -56,7 +56,7 @@ table! {
 }
 
 table! {
-    PassengerRow: "project/order_passengers.sql", key (order_id: str, passenger: u32) {
+    PassengerRow: "project/order_passengers.sql", first marked, key (order_id: str, passenger: u32) {
         order_id: Text,
         passenger: Int,
         version: BigInt,
@@ -70,7 +70,7 @@ table! {
 }
 
 table! {
-    PaymentRow: "project/payments.sql", key (out_trade_no: str) {
+    PaymentRow: "project/payments.sql", first marked, key (out_trade_no: str) {
         out_trade_no: Text,
         order_id: Text,
         version: BigInt,
@@ -92,7 +92,7 @@ table! {
 }
 
 table! {
-    RefundRow: "project/refunds.sql", key (out_refund_no: str) {
+    RefundRow: "project/refunds.sql", first unknown, key (out_refund_no: str) {
         out_refund_no: Text,
         order_id: Text,
         version: BigInt,
@@ -111,7 +111,7 @@ table! {
 }
 
 table! {
-    TicketRow: "project/tickets.sql", key (ticket_id: str) {
+    TicketRow: "project/tickets.sql", first marked, key (ticket_id: str) {
         ticket_id: Text,
         order_id: Text,
         version: BigInt,
@@ -134,7 +134,7 @@ table! {
 }
 
 table! {
-    RedemptionRow: "project/redemptions.sql", key (ticket_id: str, number: u32) {
+    RedemptionRow: "project/redemptions.sql", first always, key (ticket_id: str, number: u32) {
         ticket_id: Text,
         number: Int,
         order_id: Text,
@@ -153,7 +153,7 @@ table! {
 }
 
 table! {
-    ScanAttemptRow: "project/scan_attempts.sql", key (session_id: str, request_id: str, ticket_id: str, attempted_at: i64) {
+    ScanAttemptRow: "project/scan_attempts.sql", first always, key (session_id: str, request_id: str, ticket_id: str, attempted_at: i64) {
         session_id: Text,
         request_id: Text,
         ticket_id: Text,
@@ -169,7 +169,7 @@ table! {
 }
 
 table! {
-    TicketAuditRow: "project/ticket_status_audit.sql", key (ticket_id: str, new_status: str, event_id: str) {
+    TicketAuditRow: "project/ticket_status_audit.sql", first always, key (ticket_id: str, new_status: str, event_id: str) {
         ticket_id: Text,
         new_status: Text,
         event_id: Text,
@@ -181,7 +181,7 @@ table! {
 }
 
 table! {
-    LedgerRow: "project/ledger_entries.sql", key (order_id: str, number: u32) {
+    LedgerRow: "project/ledger_entries.sql", first marked, key (order_id: str, number: u32) {
         order_id: Text,
         number: Int,
         version: BigInt,

@@ -1,6 +1,8 @@
 //! After a run: is everything there that was acknowledged, and nothing twice? Asked of our own answers, of the API by
 //! sample, and of the database in full, once it has what the answers promised.
 
+mod cancels;
+
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,8 @@ use crate::http::Target;
 use crate::scenario::orders::AckedOrder;
 use crate::scenario::scans::{AckedScan, Showing, request_id};
 use crate::scenario::setup::{PaidTicket, WIDTH};
+
+pub use cancels::cancels;
 
 /// Orders or tickets that are read through the API, evenly over the run.
 const API_SAMPLE: usize = 500;

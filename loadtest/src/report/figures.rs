@@ -1,49 +1,19 @@
-//! The result of a run: JSON for machines, text for people. Rates are requests per second, latencies milliseconds.
+//! What one turn came to: rates are requests per second, latencies milliseconds, sizes bytes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::audit::Findings;
 use crate::drive::{Driven, Plan};
 use crate::tally::{ms_at, per_second};
-use crate::usage::{self, Usage};
+use crate::usage::Usage;
 use crate::watch::Watch;
 
-/// The result of a run.
+/// What one turn of one contestant came to.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
-    pub conditions: Conditions,
-    /// By name.
-    pub scenarios: BTreeMap<String, Scenario>,
-    /// Against yardsticks; empty until there are any.
-    pub ratios: BTreeMap<String, f64>,
-}
-
-/// Where and how the figures were taken.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Conditions {
-    /// RFC 3339.
-    pub date: String,
-    pub command: String,
-    pub cores: usize,
-    pub processor: Option<String>,
-    /// The server's program, or the URL of a server that was running already.
-    pub server: String,
-    /// Of the server's data directory.
-    pub file_system: Option<String>,
-}
-
-/// What one scenario came to.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Scenario {
-    /// Everything went as it must: audit passed, no failures but overload.
-    pub ok: bool,
+pub struct Figures {
     /// `closed` or `open`.
     pub mode: String,
     pub connections: usize,
@@ -67,12 +37,11 @@ pub struct Scenario {
     pub percentiles: Percentiles,
     /// How late requests were sent (open loop).
     pub send_lateness: Option<Percentiles>,
+    /// Mean size of the body of an accepted answer.
+    pub answer_bytes: f64,
     pub lag: Lag,
     pub memory: Memory,
     pub cpu: Cpu,
-    pub audit: Option<Findings>,
-    /// What went wrong besides.
-    pub problems: Vec<String>,
 }
 
 /// Milliseconds.
@@ -87,12 +56,15 @@ pub struct Percentiles {
 }
 
 /// How far the database was behind.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lag {
-    /// Age of the newest order in the database, sampled once a second.
+    /// Age of the newest order in the database, sampled while the load goes on.
     pub max_seconds: Option<f64>,
     pub median_seconds: Option<f64>,
+    /// All samples, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<f64>,
     /// From the end of the load until everything acknowledged was there.
     pub drain_seconds: Option<f64>,
 }
@@ -102,6 +74,9 @@ pub struct Lag {
 #[serde(rename_all = "camelCase")]
 pub struct Memory {
     pub peak_rss_bytes: Option<u64>,
+    /// At the end of the measured part.
+    #[serde(default)]
+    pub rss_bytes: Option<u64>,
     /// In the measured part.
     pub growth_bytes: Option<i64>,
 }
@@ -132,37 +107,22 @@ impl From<&Usage> for Cpu {
 }
 
 impl Percentiles {
-    fn of(histogram: &hdrhistogram::Histogram<u64>) -> Percentiles {
+    pub fn of(histogram: &hdrhistogram::Histogram<u64>) -> Percentiles {
         let at = |quantile| ms_at(histogram, quantile);
         Percentiles { p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), p999: at(0.999), max: at(1.0) }
     }
 }
 
-impl Conditions {
-    /// Of this machine and moment.
-    pub fn now(server: String, directory: Option<&Path>) -> Conditions {
-        Conditions {
-            date: jiff::Timestamp::now().to_string(),
-            command: std::env::args().collect::<Vec<_>>().join(" "),
-            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            processor: usage::processor(),
-            server,
-            file_system: directory.and_then(usage::file_system),
-        }
-    }
-}
-
-impl Scenario {
-    /// What a drive and its watch came to. The audit comes later.
-    pub fn new<A>(plan: &Plan, driven: &Driven<A>, watch: &Watch) -> Scenario {
+impl Figures {
+    /// What a drive and its watch came to.
+    pub fn new<A>(plan: &Plan, driven: &Driven<A>, watch: &Watch) -> Figures {
         let tally = &driven.tally;
         let texts = |counts: &BTreeMap<std::borrow::Cow<'static, str>, u64>| {
             counts.iter().map(|(kind, times)| (kind.to_string(), *times)).collect()
         };
         let mut lags = watch.lags.clone();
         lags.sort_by(f64::total_cmp);
-        Scenario {
-            ok: false,
+        Figures {
             mode: if plan.rate.is_some() { "open" } else { "closed" }.to_owned(),
             connections: plan.connections,
             threads: plan.threads,
@@ -175,80 +135,37 @@ impl Scenario {
             unsent: driven.unsent,
             percentiles: Percentiles::of(&tally.latency),
             send_lateness: plan.rate.map(|_| Percentiles::of(&tally.lateness)),
+            answer_bytes: tally.answer_bytes as f64 / tally.accepted.max(1) as f64,
             lag: Lag {
                 max_seconds: lags.last().copied(),
                 median_seconds: lags.get(lags.len() / 2).copied(),
+                samples: watch.lags.clone(),
                 drain_seconds: None,
             },
             memory: Memory {
                 peak_rss_bytes: watch.memory.map(|memory| memory.peak_bytes),
+                rss_bytes: watch.memory.map(|memory| memory.resident_bytes),
                 growth_bytes: watch.memory_growth,
             },
             cpu: Cpu::from(&watch.used),
-            audit: None,
-            problems: Vec::new(),
         }
     }
 
-    /// Adds the audit, and decides whether the run went as it must. Overload (503) is counted, and no fault.
-    pub fn conclude(&mut self, audit: Option<Findings>) {
-        self.lag.drain_seconds = audit.as_ref().and_then(|audit| audit.drain_seconds);
-        if self.accepted == 0 {
-            self.problems.push("no request was accepted".to_owned());
-        }
-        let faults: u64 = self.errors.iter().filter(|(kind, _)| !kind.starts_with("503")).map(|(_, times)| times).sum();
-        if faults > 0 {
-            self.problems.push(format!("{faults} requests failed otherwise than by overload"));
-        }
-        self.ok = self.problems.is_empty() && audit.as_ref().is_none_or(|audit| audit.ok);
-        self.audit = audit;
+    /// Failures that are more than overload.
+    pub fn faults(&self) -> u64 {
+        self.errors.iter().filter(|(kind, _)| !kind.starts_with("503")).map(|(_, times)| times).sum()
     }
 }
 
-impl Report {
-    /// Whether every scenario went as it must.
-    pub fn ok(&self) -> bool {
-        self.scenarios.values().all(|scenario| scenario.ok)
-    }
-
-    /// For people.
-    pub fn text(&self) -> String {
-        let mut out = String::new();
-        let about = &self.conditions;
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}, {} cores ({})", about.date, about.cores, about.processor.as_deref().unwrap_or("?"));
-        let _ = writeln!(out, "command  {}", about.command);
-        let _ = write!(out, "server   {}", about.server);
-        if let Some(kind) = &about.file_system {
-            let _ = write!(out, ", data on {kind}; server, Postgres and generator share the cores");
-        }
-        out.push('\n');
-        for (name, scenario) in &self.scenarios {
-            out.push('\n');
-            scenario.write(&mut out, name, about.cores);
-        }
-        for (name, ratio) in &self.ratios {
-            let _ = writeln!(out, "{name}  {ratio:.2}");
-        }
-        out
-    }
-}
-
-impl Scenario {
-    fn write(&self, out: &mut String, name: &str, cores: usize) {
-        let _ = writeln!(
-            out,
-            "{name}: {} loop, {} connections, {:.1} s{}",
-            self.mode,
-            self.connections,
-            self.seconds,
-            if self.ok { "" } else { "  FAILED" }
-        );
+impl Figures {
+    /// Lines of text, indented.
+    pub fn write(&self, out: &mut String, cores: usize) {
         let mut line = |label: &str, text: String| {
             let _ = writeln!(out, "  {label:<10}{text}");
         };
         line("offered", format!("{:.0} /s", self.offered));
         line("achieved", format!("{:.0} /s ({} accepted)", self.achieved, self.accepted));
+        line("answers", format!("{:.0} B", self.answer_bytes));
         line("refused", counts(&self.refused));
         line("errors", counts(&self.errors));
         if self.mode == "open" {
@@ -277,15 +194,6 @@ impl Scenario {
             line("memory", format!("server peak {peak:.0} MiB, grew {grew:.0} MiB, {each:.0} B each accepted"));
         }
         self.write_time(&mut line, cores);
-        if let Some(audit) = &self.audit {
-            line("audit", audit_text(audit));
-            for shown in &audit.shown {
-                line("", shown.clone());
-            }
-        }
-        for problem in &self.problems {
-            line("problem", problem.clone());
-        }
     }
 
     /// Where the time goes: processor time per accepted answer, of all there was.
@@ -327,61 +235,4 @@ fn counts(counts: &BTreeMap<String, u64>) -> String {
     }
     let kinds: Vec<String> = counts.iter().map(|(kind, times)| format!("{times} × {kind}")).collect();
     kinds.join(", ")
-}
-
-fn audit_text(audit: &Findings) -> String {
-    let Findings { acknowledged, through_api, in_database, violations, .. } = audit;
-    let verdict = if audit.ok { "passed".to_owned() } else { format!("{violations} VIOLATIONS") };
-    format!("{verdict}: {acknowledged} acknowledged, {through_api} read through the API, {in_database} in the database")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scenario() -> Scenario {
-        Scenario {
-            mode: "closed".into(),
-            connections: 64,
-            seconds: 10.0,
-            achieved: 1000.0,
-            accepted: 10_000,
-            cpu: Cpu { server_seconds: 5.0, generator_seconds: 1.0, machine_seconds: 8.0, ..Cpu::default() },
-            ..Scenario::default()
-        }
-    }
-
-    #[test]
-    fn a_report_survives_its_json() {
-        let mut report = Report { conditions: Conditions::now("x".into(), None), ..Report::default() };
-        let mut orders = scenario();
-        orders.conclude(Some(Findings { ok: true, ..Findings::default() }));
-        report.scenarios.insert("orders".into(), orders);
-        let json = serde_json::to_string(&report).unwrap();
-        for name in ["offered", "achieved", "refused", "errors", "percentiles", "lag", "memory", "ratios"] {
-            assert!(json.contains(&format!("\"{name}\":")), "{name}");
-        }
-        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
-        assert!(report.ok());
-        let text = report.text();
-        assert!(text.contains("orders: closed loop, 64 connections, 10.0 s\n"), "{text}");
-        assert!(text.contains("500.0 µs each    25 % of"), "{text}");
-    }
-
-    #[test]
-    fn overload_is_no_fault_but_a_bug_a_violation_or_silence_is() {
-        let counted = |kind: &str| BTreeMap::from([(kind.to_owned(), 5)]);
-        let run = |change: &dyn Fn(&mut Scenario), audit_ok| {
-            let mut scenario = scenario();
-            change(&mut scenario);
-            scenario.conclude(Some(Findings { ok: audit_ok, ..Findings::default() }));
-            scenario.ok
-        };
-        assert!(run(&|_| {}, true));
-        assert!(run(&|scenario| scenario.errors = counted("503 OVERLOADED"), true));
-        assert!(run(&|scenario| scenario.refused = counted("409 SOLD_OUT"), true));
-        assert!(!run(&|scenario| scenario.errors = counted("500"), true));
-        assert!(!run(&|scenario| scenario.accepted = 0, true));
-        assert!(!run(&|_| {}, false));
-    }
 }
