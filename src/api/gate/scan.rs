@@ -4,6 +4,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, post};
 use deeptravel_actors::outage::Reply;
+use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::code::{self, Subject};
 use deeptravel_domain::identity::Validator;
 use deeptravel_domain::ids::{EntitlementCode, SessionId, TicketId};
@@ -210,6 +211,17 @@ async fn refuse_without_ticket(
 
 fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -> HttpResponse {
     let catalogue = api.engine.services().catalogue.load();
+    let answer = scanned(&catalogue, language, outcome, order);
+    count(answer.result, answer.reason.unwrap_or(""));
+    json(StatusCode::OK, &answer)
+}
+
+fn scanned<'a>(
+    catalogue: &'a Catalogue,
+    language: Language,
+    outcome: &'a ScanOutcome,
+    order: &'a Order,
+) -> ScanView<'a> {
     let show = |id: TicketId| order.tickets().iter().find(|ticket| ticket.id == id);
     let (result, reason) = match outcome.verdict() {
         Some(Verdict::Success) => (SUCCESS, None),
@@ -234,17 +246,16 @@ fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -
     }
     if outcome.scan.target == ScanTarget::Order {
         let tickets = shown().filter_map(|(id, outcome)| {
-            let ticket = ticket(&catalogue, language, order, show(*id)?);
+            let ticket = ticket(catalogue, language, order, show(*id)?);
             Some(scanned_ticket(ticket, outcome))
         });
         answer.tickets = Some(tickets.collect());
     }
     if outcome.tickets.len() == 1 {
         let only = shown().next().and_then(|(id, _)| show(*id));
-        answer.ticket = only.map(|only| ticket(&catalogue, language, order, only));
+        answer.ticket = only.map(|only| ticket(catalogue, language, order, only));
     }
-    count(result, reason.unwrap_or(""));
-    json(StatusCode::OK, &answer)
+    answer
 }
 
 fn scanned_ticket(ticket: TicketView, outcome: &TicketOutcome) -> ScannedTicketView<'_> {
@@ -284,6 +295,9 @@ fn count(result: &'static str, reason: &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use deeptravel_domain::order::Previous;
+    use deeptravel_domain::time::Timestamp;
+
     use super::*;
 
     #[test]
@@ -293,6 +307,36 @@ mod tests {
         for id in ["", "a b", "é", "\u{7f}", &"r".repeat(65)] {
             assert!(check_request_id(id).is_err(), "{id:?}");
         }
+    }
+
+    /// One ticket has been redeemed before, the other is redeemed now.
+    #[test]
+    fn r_scan_02_an_answer_is_written_as_ever() {
+        use crate::api::golden;
+        let order = golden::paid();
+        let [used, usable, ..] = order.tickets() else { panic!("the order has tickets") };
+        let at = Timestamp::from_ms(1_798_158_500_250);
+        let previous = used.redemptions.first().map(|used| Previous { at: used.at, location: used.location.clone() });
+        let tickets = vec![
+            (used.id, TicketOutcome::Refused { reason: ScanRejection::AlreadyRedeemed, previous }),
+            (usable.id, TicketOutcome::Redeemed { at, remaining: 0, repeated: false }),
+        ];
+        let gate = Gate {
+            session: SessionId::from_bits(1),
+            operator: "gate".into(),
+            device: "gate-07".into(),
+            merchant: None,
+            location: None,
+            departure: None,
+        };
+        let scan = Scan { gate, request_id: "r2".into(), target: ScanTarget::Order, entitlement: None, code: None };
+        let written = |target: ScanTarget, tickets: &[(TicketId, TicketOutcome)]| {
+            let outcome = ScanOutcome { scan: Scan { target, ..scan.clone() }, at, tickets: tickets.to_vec() };
+            serde_json::to_string(&scanned(&golden::catalogue(), Language::Chinese, &outcome, &order)).unwrap()
+        };
+        let one = |index: usize| written(ScanTarget::Ticket(tickets[index].0), &tickets[index..=index]);
+        let lines = [written(ScanTarget::Order, &tickets), one(0), one(1)].join("\n");
+        assert_eq!(lines, include_str!("../golden/scans.zh.json").trim_end());
     }
 
     #[test]
