@@ -8,15 +8,16 @@ use actix_web::{HttpResponse, get, post, web};
 use deeptravel_actors::outage::{Outage, Reply};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
-use deeptravel_domain::order::{Order, OrderStatus};
+use deeptravel_domain::order::{Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::sealing::DocumentKeys;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::json;
 use super::auth::TravellerAuth;
-use super::extract::{Body, IdempotencyKey, Language};
+use super::extract::{IdempotencyKey, Language, UnreadBody};
 use super::order_request::{Asker, NewOrder};
 use super::order_view::{self, OrderView};
 use super::payments::provider_answers;
@@ -87,16 +88,21 @@ async fn place_order(
     auth: TravellerAuth,
     language: Language,
     key: IdempotencyKey,
-    Body(request): Body<NewOrder>,
+    body: UnreadBody,
 ) -> Result<HttpResponse, Problem> {
     let asker = Asker { traveller: auth.traveller, idempotency_key: key.0 };
-    let wish = request.into_wish(asker, &api.document_keys)?;
+    let wish = understood(body, asker, &api.document_keys)?;
     let (order, is_new) = api.shown(auth.token(), api.engine.place(wish).await).await?;
     let view = api.order_view(language, &order);
     let location = HeaderValue::try_from(format!("/orders/{}", view.order_id)).expect("an id is visible ASCII");
     let mut response = json(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &view);
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
+}
+
+/// The body is gone then: it is not kept while the order is made.
+fn understood(body: UnreadBody, asker: Asker, keys: &DocumentKeys) -> Result<Wish, Problem> {
+    body.read::<NewOrder<'_>>()?.into_wish(asker, keys)
 }
 
 /// An order of one's own.
