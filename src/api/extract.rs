@@ -241,10 +241,10 @@ pub enum Language {
 }
 
 impl Language {
-    pub fn of(self, names: &Names) -> String {
+    pub fn of(self, names: &Names) -> &str {
         match self {
-            Language::Chinese => names.zh.clone(),
-            Language::English => names.en.clone(),
+            Language::Chinese => &names.zh,
+            Language::English => &names.en,
         }
     }
 }
