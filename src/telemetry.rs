@@ -1,10 +1,17 @@
 //! Logs and metrics of the process.
 
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer, format};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{Log, LogFormat};
 
@@ -19,10 +26,62 @@ pub fn init_logs(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&log.filter).context("log.filter")?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = match log.format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => builder.event_format(OfRequest(format().with_target(false))).try_init(),
+        LogFormat::Json => {
+            let json = format().json().flatten_event(true);
+            builder.json().event_format(OfRequest(json)).try_init()
+        }
     };
     installed.map_err(|error| anyhow::anyhow!("logs: {error}"))
+}
+
+/// What a line of the log says of the request it belongs to: no token, no body, no query, no name.
+#[derive(Debug)]
+pub struct RequestMark {
+    /// Letters, digits, dashes, underscores and dots.
+    pub id: Box<str>,
+    pub method: &'static str,
+}
+
+thread_local! {
+    static REQUEST: RefCell<Option<Rc<RequestMark>>> = const { RefCell::new(None) };
+}
+
+/// Polls a request's future; what it logs says which request it was. A span would say the same, and cost every request
+/// that logs nothing, which are nearly all, a twentieth of an order.
+pub fn in_request<T>(mark: &Rc<RequestMark>, work: impl FnOnce() -> T) -> T {
+    /// Puts back what was there, also after a panic.
+    struct Before(Option<Rc<RequestMark>>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            REQUEST.set(self.0.take());
+        }
+    }
+    let _before = Before(REQUEST.replace(Some(Rc::clone(mark))));
+    work()
+}
+
+/// Adds the request to a line, if there is one.
+struct OfRequest<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for OfRequest<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let Some(request) = REQUEST.with_borrow(Clone::clone) else {
+            return self.0.format_event(ctx, writer, event);
+        };
+        let mut line = String::new();
+        self.0.format_event(ctx, Writer::new(&mut line), event)?;
+        let RequestMark { id, method } = &*request;
+        match line.strip_prefix('{') {
+            Some(fields) => write!(writer, r#"{{"request.id":"{id}","http.method":"{method}",{fields}"#),
+            None => writeln!(writer, "{} request.id={id} http.method={method}", line.trim_end()),
+        }
+    }
 }
 
 /// Installs the recorder behind `/metrics`. Once per process.
@@ -39,4 +98,52 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
         }
     })?;
     Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(json: bool) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let builder = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        let subscriber: Box<dyn Subscriber + Send + Sync> = if json {
+            Box::new(builder.json().event_format(OfRequest(format().json().flatten_event(true))).finish())
+        } else {
+            Box::new(builder.event_format(OfRequest(format().with_target(false).without_time())).finish())
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            let mark = Rc::new(RequestMark { id: "r-1".into(), method: "GET" });
+            in_request(&mark, || tracing::warn!(lag = 3, "It lags"));
+            tracing::info!("Nobody's");
+        });
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn r_ops_02_a_line_names_the_request_it_belongs_to_and_no_other() {
+        assert_eq!(logged(false), " WARN It lags lag=3 request.id=r-1 http.method=GET\n INFO Nobody's\n");
+        let json = logged(true);
+        let lines: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((&lines[0]["request.id"], &lines[0]["message"]), (&"r-1".into(), &"It lags".into()));
+        assert_eq!((&lines[0]["lag"], lines[1].get("request.id")), (&3.into(), None));
+    }
 }

@@ -1,11 +1,12 @@
-//! Around every request: its id and span, the limit of requests in flight, metrics, panics, and problem documents. One
+//! Around every request: its id, the limit of requests in flight, metrics, panics, and problem documents. One
 //! layer for all of them: each would cost every request a box and a walk through its extensions.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::{Ready, ready};
+use std::future::{Future as _, Ready, poll_fn, ready};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,12 +20,12 @@ use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use metrics::{Counter, Histogram};
-use tracing::{Instrument as _, Span};
 
 use uuid::fmt::Simple;
 
 use super::Problem;
 use super::server::Slot;
+use crate::telemetry::{RequestMark, in_request};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over from a client.
@@ -145,21 +146,21 @@ where
             let refused = finish(problem.render(id.as_str()), &id);
             return Box::pin(ready(Ok(request.into_response(refused.map_into_right_body()))));
         };
-        let span = span(&id, method);
-        let answering = span.in_scope(|| self.service.call(request));
-        let answering = AssertUnwindSafe(answering).catch_unwind().instrument(span.clone());
+        let mark = Rc::new(RequestMark { id: id.as_str().into(), method });
+        let answering = in_request(&mark, || self.service.call(request));
         Box::pin(async move {
-            let answered = answering.await;
+            let mut answering = pin!(AssertUnwindSafe(answering).catch_unwind());
+            let answered = poll_fn(|task| in_request(&mark, || answering.as_mut().poll(task))).await;
             drop(place);
             let response = match answered {
                 Ok(Ok(response)) => response,
-                Ok(Err(error)) => return Err(fault(&meters, method, started, &span, Fault::of(&error, id))),
-                Err(_panic) => return Err(fault(&meters, method, started, &span, Fault::of_panic(id))),
+                Ok(Err(error)) => return Err(fault(&meters, &mark, started, Fault::of(&error, id))),
+                Err(_panic) => return Err(fault(&meters, &mark, started, Fault::of_panic(id))),
             };
             let route = meters.route(response.request());
             meters.count(&route, method, response.status(), started);
             if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
-                span.in_scope(|| tracing::error!(http.route = &*route, "A request ended with a fault of ours"));
+                in_request(&mark, || tracing::error!(http.route = &*route, "A request ended with a fault of ours"));
             }
             Ok(dress(response, &id))
         })
@@ -167,15 +168,10 @@ where
 }
 
 /// What a request is answered that broke off.
-fn fault(meters: &Meters, method: &'static str, started: Instant, span: &Span, fault: Fault) -> Error {
-    meters.count("fault", method, StatusCode::INTERNAL_SERVER_ERROR, started);
-    span.in_scope(|| tracing::error!("A request broke off by a fault of ours"));
+fn fault(meters: &Meters, mark: &Rc<RequestMark>, started: Instant, fault: Fault) -> Error {
+    meters.count("fault", mark.method, StatusCode::INTERNAL_SERVER_ERROR, started);
+    in_request(mark, || tracing::error!("A request broke off by a fault of ours"));
     fault.into()
-}
-
-/// The span of a request: no token, no body, no query, no name.
-fn span(id: &RequestId, method: &'static str) -> Span {
-    tracing::info_span!("request", request.id = id.as_str(), http.method = method)
 }
 
 /// Turns every error into a problem document and adds the request's id. What was answered to a token stays out of

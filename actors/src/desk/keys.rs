@@ -12,8 +12,10 @@ use deeptravel_domain::time::Timestamp;
 
 use super::KEYS_KEPT_SECONDS;
 
-/// Entries that are looked at for each order that is made: old ones go sooner than new ones come.
-const SWEPT: usize = 4;
+/// Entries are looked at once in so many orders: finding the place to go on costs more than looking.
+const SWEPT_EVERY: u32 = 32;
+/// So many then: four for each order, so that old ones go sooner than new ones come.
+const SWEPT: usize = 128;
 
 /// Sorted by traveller, so that a traveller's keys are together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -43,6 +45,8 @@ pub struct MadeKeys {
     entries: BTreeMap<Mark, Entry>,
     /// Where sweeping goes on.
     swept: Option<Mark>,
+    /// Orders made since.
+    unswept: u32,
 }
 
 impl MadeKeys {
@@ -80,6 +84,11 @@ impl MadeKeys {
 
     /// Drops a few of the entries that are too old. Called for each order that is made.
     pub fn sweep(&mut self, now: Timestamp) {
+        self.unswept += 1;
+        if self.unswept < SWEPT_EVERY {
+            return;
+        }
+        self.unswept = 0;
         let start = self.swept.unwrap_or(Mark { traveller: TravellerId::from_bits(0), key: 0 });
         let looked_at: Vec<(Mark, bool)> = self
             .entries

@@ -25,7 +25,7 @@ pub struct Offers {
     /// For which a class must have enough seats.
     party_size: u16,
     /// By departure time; also those that are sold out now.
-    offers: Box<[Offer]>,
+    found: Box<[Offer]>,
     /// The answer around the offers.
     around: Around,
     /// The answer when no offer has enough seats.
@@ -111,12 +111,12 @@ impl Offers {
             }
         }
         found.sort_by(|(a_at, a), (b_at, b)| (a_at, a.departure.as_str()).cmp(&(b_at, b.departure.as_str())));
-        let offers: Box<[Offer]> = found.into_iter().map(|(_, offer)| offer).collect();
+        let found: Box<[Offer]> = found.into_iter().map(|(_, offer)| offer).collect();
         let answer = |availability| json(&SearchAnswer { availability, routes: Vec::new(), packages: [] });
         let around = Around::list(&answer(Availability::Available), "routes");
-        let length_max = around.len() + offers.iter().map(|offer| offer.length_max() + 1).sum::<usize>();
+        let length_max = around.len() + found.iter().map(|offer| offer.length_max() + 1).sum::<usize>();
         let (party_size, nothing) = (wanted.party.size(), answer(reason).into());
-        Offers { party_size, offers, around, nothing, changes_at, length_max }
+        Offers { party_size, found, around, nothing, changes_at, length_max }
     }
 
     /// Until then the same trips are offered.
@@ -126,14 +126,14 @@ impl Offers {
 
     /// Bytes of the text, and of an answer written from it, roughly.
     pub fn size(&self) -> usize {
-        let classes: usize = self.offers.iter().map(|offer| offer.classes.len()).sum();
+        let classes: usize = self.found.iter().map(|offer| offer.classes.len()).sum();
         let numbers = classes * (size_of::<Class>() + size_of::<SeatsLeft>() + size_of::<u16>());
-        2 * self.length_max + self.offers.len() * size_of::<Offer>() + numbers
+        2 * self.length_max + self.found.len() * size_of::<Offer>() + numbers
     }
 
     /// Where the seats left are to be read, offer by offer and class by class.
     pub fn look_up(&self, board: &Board) -> Arc<[SeatsLeft]> {
-        let all = self.offers.iter().flat_map(|offer| {
+        let all = self.found.iter().flat_map(|offer| {
             let classes = offer.classes.iter().map(|class| (&class.code, class.all));
             board.seats_left(&offer.departure, offer.stretch, classes)
         });
@@ -145,7 +145,7 @@ impl Offers {
         let mut answer = String::with_capacity(self.length_max);
         let (mut rest, mut is_first) = (left, true);
         answer.push_str(&self.around.before);
-        for offer in &self.offers {
+        for offer in &self.found {
             let (own, others) = rest.split_at_checked(offer.classes.len()).unwrap_or((rest, &[]));
             rest = others;
             if own.iter().any(|left| *left >= self.party_size) {

@@ -122,9 +122,25 @@ impl From<PositionError> for ProjectError {
     }
 }
 
-/// One transaction: the rows, and the position.
+/// One transaction: the position, and the rows. The position comes first: whatever has become of the tables, a database that is
+/// not where we left it is told apart from one that cannot now.
 async fn write(mut session: Session, writes: Writes, held: JournalPosition, to: Position) -> Result<(), PositionError> {
+    let written = write_with(&mut session, writes, held, to).await;
+    if written.is_err() {
+        // Statements may be of tables that a restore has replaced since: they would fail for ever.
+        session.statement_cache.clear();
+    }
+    written
+}
+
+async fn write_with(
+    session: &mut Session,
+    writes: Writes,
+    held: JournalPosition,
+    to: Position,
+) -> Result<(), PositionError> {
     let transaction = session.transaction().await?;
+    advance_position(&transaction, held, to.0).await?;
     for Copy { sql, rows } in writes.copies {
         let statement = transaction.prepare_cached(sql).await?;
         let sink = transaction.copy_in(&statement).await?;
@@ -136,7 +152,6 @@ async fn write(mut session: Session, writes: Writes, held: JournalPosition, to: 
         let statement = transaction.prepare_cached(sql).await?;
         transaction.execute(&statement, &[rows]).await?;
     }
-    advance_position(&transaction, held, to.0).await?;
     transaction.commit().await?;
     Ok(())
 }

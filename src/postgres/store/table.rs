@@ -161,17 +161,15 @@ pub(super) fn newest<T: Table>(rows: &[T]) -> Vec<Image<'_, T>> {
     let mut kept: Vec<Image<'_, T>> = Vec::with_capacity(rows.len());
     let mut places: HashMap<T::Key<'_>, usize> = HashMap::with_capacity(rows.len());
     for row in rows {
-        match places.get(&row.key()).and_then(|place| kept.get_mut(*place)) {
-            Some(known) => {
-                known.first |= row.is_first();
-                if known.row.version() <= row.version() {
-                    known.row = row;
-                }
+        let known = places.get(&row.key()).and_then(|place| kept.get_mut(*place));
+        if let Some(known) = known {
+            known.first |= row.is_first();
+            if known.row.version() <= row.version() {
+                known.row = row;
             }
-            None => {
-                places.insert(row.key(), kept.len());
-                kept.push(Image { row, first: row.is_first() });
-            }
+        } else {
+            places.insert(row.key(), kept.len());
+            kept.push(Image { row, first: row.is_first() });
         }
     }
     kept
