@@ -53,10 +53,20 @@ fn decode(text: &str) -> Option<u128> {
     if bytes.len() != TEXT_LEN || bytes.first().is_some_and(|first| *first > b'7') {
         return None;
     }
-    bytes.iter().try_fold(0_u128, |bits, byte| {
-        let digit = ALPHABET.iter().position(|letter| letter == byte)?;
-        Some(bits << 5 | digit as u128)
-    })
+    bytes.iter().try_fold(0_u128, |bits, byte| Some(bits << 5 | u128::from(digit(*byte)?)))
+}
+
+/// The place of a letter in [`ALPHABET`].
+fn digit(letter: u8) -> Option<u8> {
+    match letter {
+        b'0'..=b'9' => Some(letter - b'0'),
+        b'A'..=b'H' => Some(letter - b'A' + 10),
+        b'J' | b'K' => Some(letter - b'J' + 18),
+        b'M' | b'N' => Some(letter - b'M' + 20),
+        b'P'..=b'T' => Some(letter - b'P' + 22),
+        b'V'..=b'Z' => Some(letter - b'V' + 27),
+        _ => None,
+    }
 }
 
 fn write_text(f: &mut fmt::Formatter<'_>, bits: u128) -> fmt::Result {
@@ -434,6 +444,14 @@ mod tests {
         assert_eq!(refund.to_string().parse(), Ok(refund));
         assert_eq!(format!("{order}-03").parse::<TicketId>(), Err(InvalidId("ticket id")));
         assert_eq!(format!("{order}-+3").parse::<TicketId>(), Err(InvalidId("ticket id")));
+    }
+
+    #[test]
+    fn a_letter_counts_as_much_as_its_place_in_the_alphabet() {
+        for byte in 0..=u8::MAX {
+            let place = ALPHABET.iter().position(|letter| *letter == byte);
+            assert_eq!(digit(byte).map(usize::from), place, "{byte}");
+        }
     }
 
     #[test]

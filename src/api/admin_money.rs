@@ -21,7 +21,7 @@ use super::auth::StaffAuth;
 use super::extract::Body;
 use super::query::{NoStatus, Page, Parameters};
 use super::refunds::{cursor, stored};
-use super::view::{self, MoneyView};
+use super::view::{self, MoneyView, Time};
 use super::{Api, Problem};
 
 /// Who may look.
@@ -56,12 +56,12 @@ struct NoticeView {
     /// What WeChat said.
     #[schema(value_type = Object)]
     notice: serde_json::Value,
-    #[schema(format = DateTime)]
-    received_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    received_at: Time,
     /// Once somebody has seen to it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    resolved_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resolved_at: Option<Time>,
     /// User name of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     resolved_by: Option<String>,
@@ -209,14 +209,14 @@ struct AdminRefundView {
     /// WeChat's own id, when it has accepted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_refund_id: Option<String>,
-    #[schema(format = DateTime)]
-    created_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    begun_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    begun_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    completed_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    completed_at: Option<Time>,
 }
 
 impl From<&Refund> for AdminRefundView {

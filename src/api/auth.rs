@@ -43,7 +43,7 @@ pub fn new_secret() -> (String, SecretHash) {
 }
 
 /// The open session of the request's token.
-fn session(request: &HttpRequest) -> Result<(Api, Arc<Session>), Problem> {
+fn session(request: &HttpRequest) -> Result<(&Api, Arc<Session>), Problem> {
     let api = of_request(request)?;
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header

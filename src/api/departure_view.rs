@@ -9,34 +9,34 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::extract::Language;
-use super::view::{self, MoneyView, NamedView};
+use super::view::{self, MoneyView, NamedView, Time};
 
 /// A departure, from the stop where the party boards to the one where it leaves.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Departure)]
-pub struct DepartureView {
+pub struct DepartureView<'a> {
     #[schema(example = "GZ-HKA-0830.20261224")]
     pub departure_id: String,
     pub route_code: String,
     /// `coach` or `ferry`.
     #[schema(example = "ferry")]
     pub mode: &'static str,
-    pub operator: NamedView,
+    pub operator: NamedView<'a>,
     /// Where the party boards.
-    pub origin: NamedView,
+    pub origin: NamedView<'a>,
     /// Where the party leaves.
-    pub destination: NamedView,
+    pub destination: NamedView<'a>,
     /// To be given as `boardStop` in an order.
     pub board_stop: u8,
     /// To be given as `alightStop` in an order.
     pub alight_stop: u8,
-    #[schema(format = DateTime, example = "2026-12-24T08:30:00+08:00")]
-    pub departs_at: String,
-    #[schema(format = DateTime)]
-    pub arrives_at: String,
+    #[schema(value_type = String, format = DateTime, example = "2026-12-24T08:30:00+08:00")]
+    pub departs_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub arrives_at: Time,
     /// All stops of the departure.
-    pub stops: Vec<StopView>,
+    pub stops: Vec<StopView<'a>>,
     pub seat_classes: Vec<SeatClassView>,
     /// Only on the departure itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,25 +44,25 @@ pub struct DepartureView {
     /// What bigger parties of adults pay.
     pub tiers: Vec<TierView>,
     pub refund_summary: &'static str,
-    #[schema(format = DateTime)]
-    pub booking_closes_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub booking_closes_at: Time,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Stop)]
-pub struct StopView {
+pub struct StopView<'a> {
     pub index: u8,
-    pub code: String,
-    pub name: String,
+    pub code: &'a str,
+    pub name: &'a str,
     /// Not at the first stop.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub arrives_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub arrives_at: Option<Time>,
     /// Not at the last stop.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub departs_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub departs_at: Option<Time>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -155,12 +155,12 @@ pub fn vehicle<'a>(catalogue: &'a Catalogue, route: &Route) -> Option<&'a Vehicl
 }
 
 /// A departure without its seat map.
-pub fn departure(
-    catalogue: &Catalogue,
+pub fn departure<'a>(
+    catalogue: &'a Catalogue,
     language: Language,
-    trip: &Trip<'_>,
+    trip: &Trip<'a>,
     classes: impl IntoIterator<Item = SeatClassView>,
-) -> DepartureView {
+) -> DepartureView<'a> {
     let route = trip.route;
     let (origin, destination) = view::ends(catalogue, language, route, trip.stretch);
     let seat_classes: Vec<SeatClassView> = classes.into_iter().collect();
@@ -184,7 +184,7 @@ pub fn departure(
     }
 }
 
-fn stops(catalogue: &Catalogue, language: Language, trip: &Trip<'_>) -> Vec<StopView> {
+fn stops<'a>(catalogue: &'a Catalogue, language: Language, trip: &Trip<'a>) -> Vec<StopView<'a>> {
     let route = trip.route;
     let boarding = route.stops.get(usize::from(trip.stretch.board)).map_or(0, |stop| stop.departs_minutes);
     let starts_at = trip.departs_at.plus_seconds(-60 * i64::from(boarding));

@@ -1,6 +1,7 @@
 //! One departure with its seat map.
 
-use actix_web::{get, web};
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, get, web};
 use deeptravel_domain::catalogue::{RouteStatus, Trip};
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::DepartureId;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::answer::json;
 use super::departure_view::{self, DepartureView, SeatClassView};
 use super::extract::Language;
 use super::query::Parameters;
@@ -50,7 +52,7 @@ async fn show_departure(
     language: Language,
     id: web::Path<String>,
     Parameters(query): Parameters<DepartureQuery>,
-) -> Result<web::Json<DepartureView>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let id: DepartureId = id.parse().map_err(|_| no_such_departure())?;
     let channel = query.channel.as_deref().map(str::parse).transpose();
     if !matches!(channel, Ok(None | Some(Channel::Direct))) {
@@ -82,5 +84,5 @@ async fn show_departure(
     });
     let view = departure_view::departure(&catalogue, language, &trip, classes);
     let seats = departure_view::seats(&services.board, &trip, seat_map);
-    Ok(web::Json(DepartureView { seat_map: Some(seats), ..view }))
+    Ok(json(StatusCode::OK, &DepartureView { seat_map: Some(seats), ..view }))
 }

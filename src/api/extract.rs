@@ -11,7 +11,8 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest, web};
 use deeptravel_domain::catalogue::Names;
 use futures_util::future::LocalBoxFuture;
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::openapi::Paths;
@@ -31,7 +32,7 @@ impl FromRequest for Api {
     type Future = Ready<Result<Api, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(refuse_stray_parameters(request).and_then(|()| of_request(request)))
+        ready(refuse_stray_parameters(request).and_then(|()| of_request(request).cloned()))
     }
 }
 
@@ -47,11 +48,10 @@ fn refuse_stray_parameters(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 /// The parts behind a request; 503 while the process is still starting.
-pub fn of_request(request: &HttpRequest) -> Result<Api, Problem> {
+pub fn of_request(request: &HttpRequest) -> Result<&Api, Problem> {
     request
         .app_data::<Slot>()
         .and_then(Slot::api)
-        .cloned()
         .ok_or_else(|| Problem::unavailable("STARTING", "the server is starting", 1))
 }
 
@@ -61,8 +61,14 @@ pub async fn read_body(request: &HttpRequest, payload: &mut Payload) -> Result<B
     if declared.is_some_and(|length: usize| length > BODY_BYTES_MAX) {
         return Err(too_large());
     }
-    // Most bodies are there with the head, in one piece: then no timer is needed, and nothing is copied.
-    let first = match payload.next().now_or_never() {
+    // Most bodies come with the head, in one piece: then no timer is needed, and nothing is copied. The server asks for an
+    // answer as soon as it has read the head, and again when it has read what came with it.
+    let mut first = payload.next().now_or_never();
+    if first.is_none() {
+        tokio::task::yield_now().await;
+        first = payload.next().now_or_never();
+    }
+    let first = match first {
         Some(first) => first.transpose().map_err(|_| cut_off())?,
         None => Some(Bytes::new()),
     };
@@ -107,12 +113,39 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Future = LocalBoxFuture<'static, Result<Body<T>, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, mut payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            check_media_type(&request)?;
-            let body = read_body(&request, &mut payload).await?;
-            parse_json(&body).map(Body)
-        })
+        let json = read_json_body(request, payload);
+        Box::pin(async move { parse_json(&json.await?).map(Body) })
+    }
+}
+
+/// A JSON body that is read by the handler, which then borrows from it what it need not keep.
+#[derive(Debug)]
+pub struct UnreadBody(Bytes);
+
+impl UnreadBody {
+    /// As [`Body`].
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+        parse_json(&self.0)
+    }
+}
+
+impl FromRequest for UnreadBody {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<UnreadBody, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        Box::pin(read_json_body(request, payload).map_ok(UnreadBody))
+    }
+}
+
+fn read_json_body(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+    let (request, mut payload) = (request.clone(), payload.take());
+    async move {
+        check_media_type(&request)?;
+        read_body(&request, &mut payload).await
     }
 }
 
@@ -127,19 +160,19 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 /// 400 when it is no JSON, 422 with the field when it is not what was asked for.
-pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     // Keeping track of the path costs as much as reading: only a body that is refused is read again for it.
     read_json(body).or_else(|_| read_json_with_paths(body))
 }
 
-fn read_json<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+fn read_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = T::deserialize(Strict(&mut json))?;
     json.end()?;
     Ok(value)
 }
 
-fn read_json_with_paths<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn read_json_with_paths<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     if body.trim_ascii_start().first() != Some(&b'{') {
         // The path of the whole body is empty; its name has to be said.
         serde_json::from_slice::<serde::de::IgnoredAny>(body).map_err(|error| malformed(&error))?;
@@ -208,10 +241,10 @@ pub enum Language {
 }
 
 impl Language {
-    pub fn of(self, names: &Names) -> String {
+    pub fn of(self, names: &Names) -> &str {
         match self {
-            Language::Chinese => names.zh.clone(),
-            Language::English => names.en.clone(),
+            Language::Chinese => &names.zh,
+            Language::English => &names.en,
         }
     }
 }
@@ -229,8 +262,6 @@ impl FromRequest for Language {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Deserialize, Debug)]

@@ -11,7 +11,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::{AnyAuth, new_secret};
 use super::extract::Body;
-use super::{Api, Problem, view};
+use super::view::{self, Time};
+use super::{Api, Problem};
 use crate::gateway::traveller_of;
 
 /// Longest login code; WeChat's have 32 characters.
@@ -36,8 +37,8 @@ struct Login {
 struct LoggedIn {
     /// For `Authorization: Bearer …`.
     token: String,
-    #[schema(format = DateTime)]
-    expires_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Time,
     traveller: TravellerView,
 }
 

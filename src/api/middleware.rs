@@ -1,6 +1,7 @@
 //! Around every request: its id, the limit of requests in flight, metrics, panics, and problem documents. One
 //! layer for all of them: each would cost every request a box and a walk through its extensions.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::{Future as _, Ready, poll_fn, ready};
@@ -15,7 +16,7 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{Error, HttpResponse, ResponseError};
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use metrics::{Counter, Histogram};
@@ -156,11 +157,10 @@ where
                 Ok(Err(error)) => return Err(fault(&meters, &mark, started, Fault::of(&error, id))),
                 Err(_panic) => return Err(fault(&meters, &mark, started, Fault::of_panic(id))),
             };
-            let pattern = response.request().match_pattern();
-            let route = pattern.as_deref().unwrap_or("unmatched");
-            meters.count(route, method, response.status(), started);
+            let route = meters.route(response.request());
+            meters.count(&route, method, response.status(), started);
             if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
-                in_request(&mark, || tracing::error!(http.route = route, "A request ended with a fault of ours"));
+                in_request(&mark, || tracing::error!(http.route = &*route, "A request ended with a fault of ours"));
             }
             Ok(dress(response, &id))
         })
@@ -250,6 +250,14 @@ struct Meter {
 }
 
 impl Meters {
+    /// The pattern of a request's route. Finding it is routing once more; a path that is a route as it stands needs none.
+    fn route<'a>(&self, request: &'a HttpRequest) -> Cow<'a, str> {
+        if self.known.borrow().contains_key(request.path()) {
+            return Cow::Borrowed(request.path());
+        }
+        request.match_pattern().map_or(Cow::Borrowed("unmatched"), Cow::Owned)
+    }
+
     fn count(&self, route: &str, method: &'static str, status: StatusCode, started: Instant) {
         let mut known = self.known.borrow_mut();
         if !known.contains_key(route) {

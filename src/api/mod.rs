@@ -13,6 +13,8 @@ mod departures;
 pub mod extract;
 mod gate;
 mod gauges;
+#[cfg(test)]
+mod golden;
 mod login;
 mod middleware;
 mod notify;

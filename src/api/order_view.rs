@@ -1,6 +1,8 @@
-//! An order on the wire.
+//! An order on the wire. Views borrow from the order and the catalogue, and ids and times are written straight into the
+//! answer: making one copies nothing.
 
 use deeptravel_domain::catalogue::Catalogue;
+use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::{Item, Order};
 use deeptravel_domain::ticket::BOARDING;
 use serde::Serialize;
@@ -9,43 +11,45 @@ use utoipa::ToSchema;
 use super::extract::Language;
 use super::refund_view::{self, RefundView};
 use super::ticket_view::{self, TicketView, boarding};
-use super::view::{self, MoneyView, NamedView};
+use super::view::{self, MoneyView, NamedView, Time};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Order)]
-pub struct OrderView {
-    pub order_id: String,
+pub struct OrderView<'a> {
+    #[schema(value_type = String)]
+    pub order_id: OrderId,
     /// `pending`, `paid`, `completed` or `cancelled`.
     #[schema(example = "pending")]
     pub status: &'static str,
     /// Until when the seats are held for payment.
-    #[schema(format = DateTime)]
-    pub lock_expire_at: String,
-    #[schema(format = DateTime)]
-    pub created_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub lock_expire_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub paid_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub paid_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub completed_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub completed_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub cancelled_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub cancelled_at: Option<Time>,
     /// `traveller`, `expired` or `seats_lost`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<&'static str>,
     pub amount: MoneyView,
-    pub price_lines: Vec<PriceLineView>,
-    pub passengers: Vec<PassengerView>,
-    pub contact: ContactView,
-    pub items: Vec<ItemView>,
+    pub price_lines: Vec<PriceLineView<'a>>,
+    pub passengers: Vec<PassengerView<'a>>,
+    pub contact: ContactView<'a>,
+    pub items: Vec<ItemView<'a>>,
     /// What was promised at the time of the order.
-    pub entitlements: Vec<PromiseView>,
+    #[schema(value_type = Vec<PromiseView>)]
+    pub entitlements: [PromiseView; 1],
     /// Once paid.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tickets: Option<Vec<TicketView>>,
+    pub tickets: Option<Vec<TicketView<'a>>>,
     /// Money that goes back, once there is some. Their amounts add up to all of it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<RefundView>,
@@ -55,70 +59,71 @@ pub struct OrderView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = PriceLine)]
-pub struct PriceLineView {
+pub struct PriceLineView<'a> {
     /// Index of the item.
     pub item: u16,
     pub passenger_type: &'static str,
-    pub seat_class: String,
+    pub seat_class: &'a str,
     pub count: u16,
     pub unit: MoneyView,
     pub discount: MoneyView,
     pub total: MoneyView,
     /// Which fare and which tier applied.
-    pub explanation: String,
+    pub explanation: &'a str,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Passenger)]
-pub struct PassengerView {
-    pub name: String,
+pub struct PassengerView<'a> {
+    pub name: &'a str,
     /// `adult`, `child` or `senior`.
     #[serde(rename = "type")]
     pub kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub document: Option<DocumentView>,
+    pub document: Option<DocumentView<'a>>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Document)]
-pub struct DocumentView {
+pub struct DocumentView<'a> {
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: &'a str,
     /// The last characters; the rest is starred.
     #[schema(example = "****4567")]
-    pub number: String,
+    pub number: &'a str,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Contact)]
-pub struct ContactView {
-    pub name: String,
-    pub phone: String,
+pub struct ContactView<'a> {
+    pub name: &'a str,
+    pub phone: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
+    pub email: Option<&'a str>,
 }
 
 /// A journey of the order.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = OrderItem)]
-pub struct ItemView {
+pub struct ItemView<'a> {
     /// Always `journey` so far.
     pub kind: &'static str,
-    pub departure_id: String,
-    pub route_code: String,
-    pub operator: NamedView,
-    pub seat_class: String,
+    pub departure_id: &'a str,
+    pub route_code: &'a str,
+    pub operator: NamedView<'a>,
+    pub seat_class: &'a str,
     pub board_stop: u8,
     pub alight_stop: u8,
-    pub origin: NamedView,
-    pub destination: NamedView,
-    #[schema(format = DateTime)]
-    pub departs_at: String,
-    #[schema(format = DateTime)]
-    pub arrives_at: String,
+    pub origin: NamedView<'a>,
+    pub destination: NamedView<'a>,
+    #[schema(value_type = String, format = DateTime)]
+    pub departs_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub arrives_at: Time,
     /// In the order of the passengers.
-    pub seat_numbers: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    pub seat_numbers: &'a [Box<str>],
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -133,12 +138,12 @@ pub struct PromiseView {
 }
 
 /// The order with the names of the catalogue as it is now.
-pub fn order(catalogue: &Catalogue, language: Language, order: &Order) -> OrderView {
+pub fn order<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) -> OrderView<'a> {
     let details = order.details();
     let tickets = order.tickets();
     let cancelled = order.cancelled();
     OrderView {
-        order_id: order.id().to_string(),
+        order_id: order.id(),
         status: order.status().code(),
         lock_expire_at: view::time(order.lock_expires_at()),
         created_at: view::time(order.created_at()),
@@ -150,12 +155,12 @@ pub fn order(catalogue: &Catalogue, language: Language, order: &Order) -> OrderV
         price_lines: price_lines(order),
         passengers: passengers(order),
         contact: ContactView {
-            name: details.contact.name.to_string(),
-            phone: details.contact.phone.to_string(),
-            email: details.contact.email.as_deref().map(str::to_owned),
+            name: &details.contact.name,
+            phone: &details.contact.phone,
+            email: details.contact.email.as_deref(),
         },
         items: order.items().iter().map(|item| self::item(catalogue, language, item)).collect(),
-        entitlements: vec![PromiseView {
+        entitlements: [PromiseView {
             code: BOARDING,
             name: boarding(language),
             quantity: (details.passengers.len() * order.items().len()) as u32,
@@ -167,52 +172,52 @@ pub fn order(catalogue: &Catalogue, language: Language, order: &Order) -> OrderV
     }
 }
 
-fn price_lines(order: &Order) -> Vec<PriceLineView> {
+fn price_lines(order: &Order) -> Vec<PriceLineView<'_>> {
     let money = |minor: i64| MoneyView::of(minor, order.currency());
     let lines = order.details().price.lines.iter();
     lines
         .map(|line| PriceLineView {
             item: line.item,
             passenger_type: line.kind.code(),
-            seat_class: line.class.to_string(),
+            seat_class: line.class.as_str(),
             count: line.count,
             unit: money(line.unit_minor),
             discount: money(line.discount_minor),
             total: money(line.total_minor),
-            explanation: line.explanation.to_string(),
+            explanation: &line.explanation,
         })
         .collect()
 }
 
-fn passengers(order: &Order) -> Vec<PassengerView> {
+fn passengers(order: &Order) -> Vec<PassengerView<'_>> {
     let passengers = order.details().passengers.iter();
     passengers
         .map(|passenger| PassengerView {
-            name: passenger.name.to_string(),
+            name: &passenger.name,
             kind: passenger.kind.code(),
             document: passenger
                 .document
                 .as_ref()
-                .map(|document| DocumentView { kind: document.kind.to_string(), number: document.mask.to_string() }),
+                .map(|document| DocumentView { kind: &document.kind, number: &document.mask }),
         })
         .collect()
 }
 
-fn item(catalogue: &Catalogue, language: Language, item: &Item) -> ItemView {
+fn item<'a>(catalogue: &'a Catalogue, language: Language, item: &'a Item) -> ItemView<'a> {
     let route = catalogue.route(item.route.as_str()).map(|route| &**route);
     ItemView {
         kind: "journey",
-        departure_id: item.departure.to_string(),
-        route_code: item.route.to_string(),
+        departure_id: item.departure.as_str(),
+        route_code: item.route.as_str(),
         operator: view::operator(catalogue, language, &item.operator),
-        seat_class: item.class.to_string(),
+        seat_class: item.class.as_str(),
         board_stop: item.stretch.board,
         alight_stop: item.stretch.alight,
         origin: view::port(catalogue, language, &item.board_port),
         destination: view::port(catalogue, language, &item.alight_port),
         departs_at: view::route_time(route, item.departs_at),
         arrives_at: view::route_time(route, item.arrives_at),
-        seat_numbers: item.seats.iter().map(ToString::to_string).collect(),
+        seat_numbers: &item.seats,
     }
 }
 
@@ -278,7 +283,8 @@ mod tests {
     #[test]
     fn r_hold_01_a_pending_order_reads_as_the_contract_says_and_leaks_nothing() {
         let catalogue = Catalogue::new(Currency::Cny);
-        let view = order(&catalogue, Language::English, &Order::draft(draft(), NOW));
+        let drafted = Order::draft(draft(), NOW);
+        let view = order(&catalogue, Language::English, &drafted);
         let text = serde_json::to_string(&view).unwrap();
         assert!(!text.contains("secret-key") && !text.contains("sealed"));
         assert_eq!(

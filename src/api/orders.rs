@@ -8,15 +8,16 @@ use actix_web::{HttpResponse, get, post, web};
 use deeptravel_actors::outage::{Outage, Reply};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
-use deeptravel_domain::order::{Order, OrderStatus};
+use deeptravel_domain::order::{Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::sealing::DocumentKeys;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::answer::json;
 use super::auth::TravellerAuth;
-use super::extract::{Body, IdempotencyKey, Language};
+use super::extract::{IdempotencyKey, Language, UnreadBody};
 use super::order_request::{Asker, NewOrder};
 use super::order_view::{self, OrderView};
 use super::payments::provider_answers;
@@ -41,8 +42,8 @@ impl Api {
         }
     }
 
-    fn order_view(&self, language: Language, order: &Order) -> OrderView {
-        order_view::order(&self.engine.services().catalogue.load(), language, order)
+    fn answer(&self, status: StatusCode, language: Language, order: &Order) -> HttpResponse {
+        json(status, &order_view::order(&self.engine.services().catalogue.load(), language, order))
     }
 }
 
@@ -87,16 +88,20 @@ async fn place_order(
     auth: TravellerAuth,
     language: Language,
     key: IdempotencyKey,
-    Body(request): Body<NewOrder>,
+    body: UnreadBody,
 ) -> Result<HttpResponse, Problem> {
     let asker = Asker { traveller: auth.traveller, idempotency_key: key.0 };
-    let wish = request.into_wish(asker, &api.document_keys)?;
+    let wish = understood(body, asker, &api.document_keys)?;
     let (order, is_new) = api.shown(auth.token(), api.engine.place(wish).await).await?;
-    let view = api.order_view(language, &order);
-    let location = HeaderValue::try_from(format!("/orders/{}", view.order_id)).expect("an id is visible ASCII");
-    let mut response = json(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &view);
+    let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
+    let mut response = api.answer(if is_new { StatusCode::CREATED } else { StatusCode::OK }, language, &order);
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
+}
+
+/// The body is gone then: it is not kept while the order is made.
+fn understood(body: UnreadBody, asker: Asker, keys: &DocumentKeys) -> Result<Wish, Problem> {
+    body.read::<NewOrder<'_>>()?.into_wish(asker, keys)
 }
 
 /// An order of one's own.
@@ -115,9 +120,9 @@ async fn show_order(
     auth: TravellerAuth,
     language: Language,
     id: web::Path<String>,
-) -> Result<web::Json<OrderView>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let order = api.own_order(&auth, &id).await?;
-    Ok(web::Json(api.order_view(language, &order)))
+    Ok(api.answer(StatusCode::OK, language, &order))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -135,9 +140,9 @@ struct OrdersQuery {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct OrderList {
+struct OrderList<'a> {
     /// The newest first.
-    orders: Vec<OrderView>,
+    orders: Vec<OrderView<'a>>,
     /// Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
@@ -161,7 +166,7 @@ async fn list_orders(
     auth: TravellerAuth,
     language: Language,
     Parameters(query): Parameters<OrdersQuery>,
-) -> Result<web::Json<OrderList>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let page: Page<OrderId, OrderStatus> = Page::of(
         query.limit,
         query.cursor.as_deref(),
@@ -175,15 +180,25 @@ async fn list_orders(
         Err(problem) if before.is_none() && api.is_without_database(&problem) => {
             let orders = api.orders_in_memory(&auth).await?;
             let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
-            let orders = wanted.take(page.limit).map(|order| api.order_view(language, order)).collect();
-            return Ok(web::Json(OrderList { orders, next_cursor: None, complete: false }));
+            return Ok(order_list(&api, language, wanted.take(page.limit).map(|order| &**order), None, false));
         }
         rows => rows?,
     };
     let mut orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
     let next_cursor = page.cut(&mut orders, Order::id);
-    let orders = orders.iter().map(|order| api.order_view(language, order)).collect();
-    Ok(web::Json(OrderList { orders, next_cursor, complete: true }))
+    Ok(order_list(&api, language, &orders, next_cursor, true))
+}
+
+fn order_list<'a>(
+    api: &Api,
+    language: Language,
+    orders: impl IntoIterator<Item = &'a Order>,
+    next_cursor: Option<String>,
+    complete: bool,
+) -> HttpResponse {
+    let catalogue = api.engine.services().catalogue.load();
+    let orders = orders.into_iter().map(|order| order_view::order(&catalogue, language, order)).collect();
+    json(StatusCode::OK, &OrderList { orders, next_cursor, complete })
 }
 
 /// Gives an unpaid order up. With a begun payment the answer comes when WeChat has confirmed its end.
@@ -204,9 +219,9 @@ async fn cancel_order(
     auth: TravellerAuth,
     language: Language,
     id: web::Path<String>,
-) -> Result<web::Json<OrderView>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let id = api.own_order(&auth, &id).await?.id();
     let answer = provider_answers(api.engine.cancel(id)).await.unwrap_or(Err(Outage::Provider));
     let order = api.shown(auth.token(), answer).await?;
-    Ok(web::Json(api.order_view(language, &order)))
+    Ok(api.answer(StatusCode::OK, language, &order))
 }

@@ -13,7 +13,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::auth::TravellerAuth;
 use super::extract::Body;
-use super::{Api, Problem, view};
+use super::view::{self, Time};
+use super::{Api, Problem};
 
 /// A traveller waits this long for WeChat. The order goes on by itself; asking again joins it.
 const PROVIDER_WAIT: Duration = Duration::from_secs(8);
@@ -114,8 +115,8 @@ struct PaymentStatus {
     /// The order's: `pending`, `paid`, `completed` or `cancelled`.
     #[schema(example = "pending")]
     status: &'static str,
-    #[schema(format = DateTime)]
-    lock_expire_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    lock_expire_at: Time,
 }
 
 /// Whether an order is paid, for the page that waits for it.

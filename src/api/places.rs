@@ -36,7 +36,7 @@ async fn hot_cities(api: Api, language: Language) -> web::Json<HotCities> {
     let catalogue = api.engine.services().catalogue.load();
     let cities = catalogue.hot_cities().into_iter().map(|place| City {
         code: place.code.to_string(),
-        name: language.of(&place.names),
+        name: language.of(&place.names).to_owned(),
         weight: place.hot_weight,
     });
     web::Json(HotCities { cities: cities.collect() })

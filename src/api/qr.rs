@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::secret_bytes;
-use super::{Api, Problem, view};
+use super::view::{self, Time};
+use super::{Api, Problem};
 
 /// Smallest side of an image, in pixels: enough for a phone's screen.
 const SIDE_PIXELS_MIN: u32 = 360;
@@ -52,8 +53,8 @@ pub struct Wanted {
 pub struct CodeView {
     /// What the QR symbol says.
     pub code: String,
-    #[schema(format = DateTime)]
-    pub expires_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Time,
     /// It redeems once, and is refused as `REPLAYED` when it is shown again elsewhere.
     pub one_time: bool,
 }
@@ -101,7 +102,7 @@ pub fn code(api: &Api, subject: Subject, tickets: &[Ticket], wanted: Wanted) -> 
 
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    response.insert_header((EXPIRES_HEADER, expires_at.as_str()));
+    response.insert_header((EXPIRES_HEADER, expires_at.to_string()));
     let (media_type, image) = match wanted.format {
         Format::Json => return Ok(response.json(CodeView { code, expires_at, one_time })),
         Format::Svg => ("image/svg+xml", svg_image(&code).map_err(|error| fault(&error))?.into_bytes()),

@@ -1,10 +1,11 @@
 //! A refund on the wire.
 
+use deeptravel_domain::ids::{OrderId, OutRefundNo};
 use deeptravel_domain::order::{Refund, RefundState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::view::{self, MoneyView};
+use super::view::{self, MoneyView, Time};
 
 /// Money on its way back to the traveller, to where it came from.
 #[derive(Debug, Serialize, ToSchema)]
@@ -12,8 +13,10 @@ use super::view::{self, MoneyView};
 #[schema(as = Refund)]
 pub struct RefundView {
     /// When WeChat gives a refund up, the money goes back under a new id, and the old one is no longer shown.
-    pub refund_id: String,
-    pub order_id: String,
+    #[schema(value_type = String)]
+    pub refund_id: OutRefundNo,
+    #[schema(value_type = String)]
+    pub order_id: OrderId,
     pub amount: MoneyView,
     /// `due`: not accepted by WeChat yet; `processing`: accepted; `delayed`: we are seeing to it; `succeeded`: the money
     /// is back; `failed`: to be settled in another way.
@@ -23,19 +26,19 @@ pub struct RefundView {
     #[schema(example = "late")]
     pub reason: &'static str,
     /// Since when the money is to go back.
-    #[schema(format = DateTime)]
-    pub created_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
     /// When it had gone back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub completed_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub completed_at: Option<Time>,
 }
 
 /// A refund as its traveller sees it.
 pub fn refund(refund: &Refund) -> RefundView {
     RefundView {
-        refund_id: refund.number.to_string(),
-        order_id: refund.number.order.to_string(),
+        refund_id: refund.number,
+        order_id: refund.number.order,
         amount: refund.amount.into(),
         status: refund.state.progress().code(),
         reason: refund.reason.code(),

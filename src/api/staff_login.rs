@@ -14,7 +14,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::auth::new_secret;
 use super::extract::Body;
 use super::passwords::Origin;
-use super::{Api, Problem, view};
+use super::view::{self, Time};
+use super::{Api, Problem};
 
 /// Longest user name, in bytes: accounts have no longer ones.
 const USERNAME_LEN_MAX: usize = 64;
@@ -40,8 +41,8 @@ struct StaffLogin {
 struct OperatorLoggedIn {
     /// For `Authorization: Bearer …`.
     operator_token: String,
-    #[schema(format = DateTime)]
-    expires_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Time,
     #[schema(example = json!(["operator"]))]
     roles: Vec<&'static str>,
     /// The only merchant whose tickets the operator redeems; null: every merchant's.
@@ -54,8 +55,8 @@ struct OperatorLoggedIn {
 struct StaffLoggedIn {
     /// For `Authorization: Bearer …`.
     token: String,
-    #[schema(format = DateTime)]
-    expires_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Time,
     #[schema(example = json!(["admin"]))]
     roles: Vec<&'static str>,
 }

@@ -1,45 +1,49 @@
 //! A ticket on the wire.
 
 use deeptravel_domain::catalogue::Catalogue;
+use deeptravel_domain::ids::{OrderId, TicketId};
 use deeptravel_domain::order::Order;
 use deeptravel_domain::ticket::{Ticket, TicketStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::extract::Language;
-use super::view::{self, NamedView};
+use super::view::{self, NamedView, Time};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Ticket)]
-pub struct TicketView {
-    pub ticket_id: String,
-    pub order_id: String,
+pub struct TicketView<'a> {
+    #[schema(value_type = String)]
+    pub ticket_id: TicketId,
+    #[schema(value_type = String)]
+    pub order_id: OrderId,
     /// `usable`, `used`, `expired`, …
     #[schema(example = "usable")]
     pub status: &'static str,
     /// Always `journey` so far.
     pub kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub passenger: Option<TicketPassengerView>,
+    pub passenger: Option<TicketPassengerView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub departure: Option<TicketDepartureView>,
+    pub departure: Option<TicketDepartureView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seat_number: Option<String>,
-    pub entitlements: Vec<EntitlementView>,
-    #[schema(format = DateTime)]
-    pub valid_from: String,
+    pub seat_number: Option<&'a str>,
+    #[schema(value_type = Vec<EntitlementView>)]
+    pub entitlements: [EntitlementView<'a>; 1],
+    #[schema(value_type = String, format = DateTime)]
+    pub valid_from: Time,
     /// Exclusive.
-    #[schema(format = DateTime)]
-    pub valid_until: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub valid_until: Time,
     pub refund_pending: bool,
     pub change_pending: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TicketPassenger)]
-pub struct TicketPassengerView {
-    pub name: String,
+pub struct TicketPassengerView<'a> {
+    pub name: &'a str,
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
@@ -48,24 +52,24 @@ pub struct TicketPassengerView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = TicketDeparture)]
-pub struct TicketDepartureView {
-    pub departure_id: String,
-    pub route_code: String,
-    pub operator: NamedView,
-    pub origin: NamedView,
-    pub destination: NamedView,
-    #[schema(format = DateTime)]
-    pub departs_at: String,
-    #[schema(format = DateTime)]
-    pub arrives_at: String,
+pub struct TicketDepartureView<'a> {
+    pub departure_id: &'a str,
+    pub route_code: &'a str,
+    pub operator: NamedView<'a>,
+    pub origin: NamedView<'a>,
+    pub destination: NamedView<'a>,
+    #[schema(value_type = String, format = DateTime)]
+    pub departs_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub arrives_at: Time,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Entitlement)]
-pub struct EntitlementView {
+pub struct EntitlementView<'a> {
     #[schema(example = "BOARDING")]
-    pub code: String,
-    pub name: String,
+    pub code: &'a str,
+    pub name: &'a str,
     pub remaining: u16,
     pub total: u16,
 }
@@ -79,20 +83,25 @@ pub fn boarding(language: Language) -> &'static str {
 }
 
 /// A ticket of an order, with the names of the catalogue as it is now.
-pub fn ticket(catalogue: &Catalogue, language: Language, order: &Order, ticket: &Ticket) -> TicketView {
+pub fn ticket<'a>(
+    catalogue: &'a Catalogue,
+    language: Language,
+    order: &'a Order,
+    ticket: &'a Ticket,
+) -> TicketView<'a> {
     let passenger = order.details().passengers.get(usize::from(ticket.passenger));
     TicketView {
-        ticket_id: ticket.id.to_string(),
-        order_id: ticket.id.order.to_string(),
+        ticket_id: ticket.id,
+        order_id: ticket.id.order,
         status: ticket.status.code(),
         kind: "journey",
         passenger: passenger
-            .map(|passenger| TicketPassengerView { name: passenger.name.to_string(), kind: passenger.kind.code() }),
+            .map(|passenger| TicketPassengerView { name: &passenger.name, kind: passenger.kind.code() }),
         departure: departure(catalogue, language, order, ticket),
-        seat_number: Some(ticket.journey.seat.to_string()),
-        entitlements: vec![EntitlementView {
-            code: ticket.entitlement.to_string(),
-            name: boarding(language).to_owned(),
+        seat_number: Some(&ticket.journey.seat),
+        entitlements: [EntitlementView {
+            code: ticket.entitlement.as_str(),
+            name: boarding(language),
             remaining: ticket.remaining,
             total: ticket.total,
         }],
@@ -103,14 +112,19 @@ pub fn ticket(catalogue: &Catalogue, language: Language, order: &Order, ticket: 
     }
 }
 
-fn departure(catalogue: &Catalogue, language: Language, order: &Order, ticket: &Ticket) -> Option<TicketDepartureView> {
+fn departure<'a>(
+    catalogue: &'a Catalogue,
+    language: Language,
+    order: &'a Order,
+    ticket: &Ticket,
+) -> Option<TicketDepartureView<'a>> {
     let journey = &ticket.journey;
     let item =
         order.items().iter().find(|item| item.departure == journey.departure && item.stretch == journey.stretch)?;
     let route = catalogue.route(item.route.as_str()).map(|route| &**route);
     Some(TicketDepartureView {
-        departure_id: item.departure.to_string(),
-        route_code: item.route.to_string(),
+        departure_id: item.departure.as_str(),
+        route_code: item.route.as_str(),
         operator: view::operator(catalogue, language, &item.operator),
         origin: view::port(catalogue, language, &item.board_port),
         destination: view::port(catalogue, language, &item.alight_port),

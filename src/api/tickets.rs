@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
 use deeptravel_actors::ports::TicketPage;
 use deeptravel_domain::code::Subject;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::answer::json;
 use super::auth::TravellerAuth;
 use super::extract::Language;
 use super::orders::stored;
@@ -39,9 +41,9 @@ struct TicketsQuery {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct TicketList {
+struct TicketList<'a> {
     /// Those of the newest order first.
-    tickets: Vec<TicketView>,
+    tickets: Vec<TicketView<'a>>,
     /// Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
@@ -65,7 +67,7 @@ async fn list_tickets(
     auth: TravellerAuth,
     language: Language,
     Parameters(query): Parameters<TicketsQuery>,
-) -> Result<web::Json<TicketList>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let page: Page<TicketId, TicketStatus> =
         Page::of(query.limit, query.cursor.as_deref(), query.status.as_deref(), "is no status of a ticket")?;
     let (lists, traveller) = (api.lists.clone(), auth.traveller);
@@ -81,7 +83,7 @@ async fn list_tickets(
                 .take(page.limit)
                 .map(|(order, ticket)| ticket_view::ticket(&catalogue, language, order, ticket))
                 .collect();
-            return Ok(web::Json(TicketList { tickets, next_cursor: None, complete: false }));
+            return Ok(json(StatusCode::OK, &TicketList { tickets, next_cursor: None, complete: false }));
         }
         read => read?,
     };
@@ -93,7 +95,7 @@ async fn list_tickets(
         let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
         Some(ticket_view::ticket(&catalogue, language, order, ticket))
     });
-    Ok(web::Json(TicketList { tickets: tickets.collect(), next_cursor, complete: true }))
+    Ok(json(StatusCode::OK, &TicketList { tickets: tickets.collect(), next_cursor, complete: true }))
 }
 
 impl Api {
@@ -101,9 +103,10 @@ impl Api {
     async fn own_ticket(&self, auth: &TravellerAuth, id: &str) -> Result<(Arc<Order>, TicketId), Problem> {
         let no_such = || Problem::from(Rejection::TicketNotFound).naming("ticketId", "is no ticket of yours");
         let id: TicketId = id.parse().map_err(|_| no_such())?;
-        let order = self.own_order(auth, &id.order.to_string()).await.map_err(|problem| {
-            if problem.status() == actix_web::http::StatusCode::NOT_FOUND { no_such() } else { problem }
-        })?;
+        let order = self
+            .own_order(auth, &id.order.to_string())
+            .await
+            .map_err(|problem| if problem.status() == StatusCode::NOT_FOUND { no_such() } else { problem })?;
         let known = order.tickets().iter().any(|ticket| ticket.id == id);
         if known { Ok((order, id)) } else { Err(no_such()) }
     }
@@ -125,11 +128,11 @@ async fn show_ticket(
     auth: TravellerAuth,
     language: Language,
     id: web::Path<String>,
-) -> Result<web::Json<TicketView>, Problem> {
+) -> Result<HttpResponse, Problem> {
     let (order, id) = api.own_ticket(&auth, &id).await?;
     let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
     let catalogue = api.engine.services().catalogue.load();
-    Ok(web::Json(ticket_view::ticket(&catalogue, language, &order, ticket)))
+    Ok(json(StatusCode::OK, &ticket_view::ticket(&catalogue, language, &order, ticket)))
 }
 
 /// The code of a ticket: a fresh one for the app at every request, or one to be printed (R-TICKET-04).

@@ -2,7 +2,7 @@
 //! so this crate stays pure and every node converts alike whatever its operating system has installed.
 
 use jiff::civil::{Date, DateTime};
-use jiff::tz::{TimeZone, TimeZoneDatabase};
+use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 use crate::time::Timestamp;
 
@@ -35,6 +35,11 @@ impl Zone {
         let day = plus_days(date, i32::from(minutes / 1440))?;
         let at = day.at((minutes % 1440 / 60) as i8, (minutes % 60) as i8, 0, 0);
         self.0.to_ambiguous_timestamp(at).compatible().ok().map(Timestamp::from_jiff)
+    }
+
+    /// By how much the wall clock is ahead of UTC at an instant.
+    pub fn offset(&self, at: Timestamp) -> Offset {
+        self.0.to_offset(at.to_jiff())
     }
 
     /// The wall clock at an instant.
@@ -73,6 +78,16 @@ mod tests {
         assert_eq!(skipped.to_string(), "2026-03-29T01:30:00Z", "02:30 does not exist; 03:30 is meant");
         let twice = zone.instant(date(2026, 10, 25), 150).unwrap();
         assert_eq!(twice.to_string(), "2026-10-25T00:30:00Z");
+    }
+
+    #[test]
+    fn a_zones_offset_follows_its_clocks() {
+        let at = |text: &str| Timestamp::from_jiff(text.parse().unwrap());
+        let berlin = Zone::named("Europe/Berlin").unwrap();
+        assert_eq!(berlin.offset(at("2026-01-01T00:00:00Z")), Offset::constant(1));
+        assert_eq!(berlin.offset(at("2026-07-01T00:00:00Z")), Offset::constant(2));
+        let hong_kong = Zone::named("Asia/Hong_Kong").unwrap();
+        assert_eq!(hong_kong.offset(at("2026-07-01T23:30:00Z")), Offset::constant(8));
     }
 
     #[test]

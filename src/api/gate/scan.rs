@@ -1,15 +1,19 @@
 //! A scan at the gate: one request scans and redeems (R-SCAN-02). The hottest path there is: the session is read from
 //! memory, the code is opened without a look-up, and the order's owner is asked once.
 
+use std::cell::RefCell;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, post};
 use deeptravel_actors::outage::Reply;
+use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::code::{self, Subject};
 use deeptravel_domain::identity::Validator;
 use deeptravel_domain::ids::{EntitlementCode, SessionId, TicketId};
 use deeptravel_domain::order::rows::ScanAttemptRow;
 use deeptravel_domain::order::{Gate, Order, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
+use metrics::Counter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,7 +22,8 @@ use crate::api::answer::json;
 use crate::api::auth::StaffAuth;
 use crate::api::extract::{Body, Language};
 use crate::api::ticket_view::{TicketView, ticket};
-use crate::api::{Api, Problem, view};
+use crate::api::view::{self, Time};
+use crate::api::{Api, Problem};
 
 /// Longest request id, in characters (`api.md`).
 const REQUEST_ID_MAX: usize = 64;
@@ -56,7 +61,7 @@ struct ScanView<'a> {
     #[schema(example = "ALREADY_REDEEMED")]
     reason: Option<&'static str>,
     /// As it is now; null when the code stands for none, for several, or for another merchant's.
-    ticket: Option<TicketView>,
+    ticket: Option<TicketView<'a>>,
     /// With an order code: each ticket behind it that is not another merchant's.
     #[serde(skip_serializing_if = "Option::is_none")]
     tickets: Option<Vec<ScannedTicketView<'a>>>,
@@ -64,8 +69,8 @@ struct ScanView<'a> {
     remaining: u32,
     /// With `success` and `partial`: when. A repeated request gets the time of the first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    redeemed_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    redeemed_at: Option<Time>,
     /// With `ALREADY_REDEEMED` and `REPLAYED`: the use before.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<PreviousView<'a>>,
@@ -77,15 +82,15 @@ struct ScanView<'a> {
 #[schema(as = ScannedTicket)]
 struct ScannedTicketView<'a> {
     #[serde(flatten)]
-    ticket: TicketView,
+    ticket: TicketView<'a>,
     /// `success` or `reject`.
     #[schema(example = "success")]
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    redeemed_at: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    redeemed_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<PreviousView<'a>>,
 }
@@ -94,8 +99,8 @@ struct ScannedTicketView<'a> {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = PreviousUse)]
 struct PreviousView<'a> {
-    #[schema(format = DateTime)]
-    at: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Time,
     /// Null: at a device without a location.
     location: Option<&'a str>,
 }
@@ -210,6 +215,17 @@ async fn refuse_without_ticket(
 
 fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -> HttpResponse {
     let catalogue = api.engine.services().catalogue.load();
+    let answer = scanned(&catalogue, language, outcome, order);
+    count(answer.result, answer.reason.unwrap_or(""));
+    json(StatusCode::OK, &answer)
+}
+
+fn scanned<'a>(
+    catalogue: &'a Catalogue,
+    language: Language,
+    outcome: &'a ScanOutcome,
+    order: &'a Order,
+) -> ScanView<'a> {
     let show = |id: TicketId| order.tickets().iter().find(|ticket| ticket.id == id);
     let (result, reason) = match outcome.verdict() {
         Some(Verdict::Success) => (SUCCESS, None),
@@ -234,20 +250,19 @@ fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -
     }
     if outcome.scan.target == ScanTarget::Order {
         let tickets = shown().filter_map(|(id, outcome)| {
-            let ticket = ticket(&catalogue, language, order, show(*id)?);
+            let ticket = ticket(catalogue, language, order, show(*id)?);
             Some(scanned_ticket(ticket, outcome))
         });
         answer.tickets = Some(tickets.collect());
     }
     if outcome.tickets.len() == 1 {
         let only = shown().next().and_then(|(id, _)| show(*id));
-        answer.ticket = only.map(|only| ticket(&catalogue, language, order, only));
+        answer.ticket = only.map(|only| ticket(catalogue, language, order, only));
     }
-    count(result, reason.unwrap_or(""));
-    json(StatusCode::OK, &answer)
+    answer
 }
 
-fn scanned_ticket(ticket: TicketView, outcome: &TicketOutcome) -> ScannedTicketView<'_> {
+fn scanned_ticket<'a>(ticket: TicketView<'a>, outcome: &'a TicketOutcome) -> ScannedTicketView<'a> {
     let (result, reason, redeemed_at) = match outcome {
         TicketOutcome::Redeemed { at, .. } => (SUCCESS, None, Some(view::time(*at))),
         TicketOutcome::Refused { reason, .. } => (REJECT, Some(reason.code()), None),
@@ -260,7 +275,7 @@ fn is_anothers(outcome: &TicketOutcome) -> bool {
 }
 
 /// The latest, should a request have redeemed at two times.
-fn redeemed_at(outcome: &ScanOutcome) -> Option<String> {
+fn redeemed_at(outcome: &ScanOutcome) -> Option<Time> {
     let times = outcome.tickets.iter().filter_map(|(_, outcome)| match outcome {
         TicketOutcome::Redeemed { at, .. } => Some(*at),
         TicketOutcome::Refused { .. } => None,
@@ -277,13 +292,29 @@ fn previous(outcome: &TicketOutcome) -> Option<PreviousView<'_>> {
     }
 }
 
+thread_local! {
+    /// Scans by result and reason. Looking a counter up by its labels costs more than counting.
+    static SCANS: RefCell<Vec<(&'static str, &'static str, Counter)>> = const { RefCell::new(Vec::new()) };
+}
+
 /// `reason` is empty for a success.
 fn count(result: &'static str, reason: &'static str) {
-    metrics::counter!("scans_total", "result" => result, "reason" => reason).increment(1);
+    SCANS.with_borrow_mut(|scans| {
+        let found = scans.iter().find(|(of, why, _)| (*of, *why) == (result, reason));
+        if let Some((_, _, total)) = found {
+            return total.increment(1);
+        }
+        let total = metrics::counter!("scans_total", "result" => result, "reason" => reason);
+        total.increment(1);
+        scans.push((result, reason, total));
+    });
 }
 
 #[cfg(test)]
 mod tests {
+    use deeptravel_domain::order::Previous;
+    use deeptravel_domain::time::Timestamp;
+
     use super::*;
 
     #[test]
@@ -293,6 +324,36 @@ mod tests {
         for id in ["", "a b", "é", "\u{7f}", &"r".repeat(65)] {
             assert!(check_request_id(id).is_err(), "{id:?}");
         }
+    }
+
+    /// One ticket has been redeemed before, the other is redeemed now.
+    #[test]
+    fn r_scan_02_an_answer_is_written_as_ever() {
+        use crate::api::golden;
+        let order = golden::paid();
+        let [used, usable, ..] = order.tickets() else { panic!("the order has tickets") };
+        let at = Timestamp::from_ms(1_798_158_500_250);
+        let previous = used.redemptions.first().map(|used| Previous { at: used.at, location: used.location.clone() });
+        let tickets = vec![
+            (used.id, TicketOutcome::Refused { reason: ScanRejection::AlreadyRedeemed, previous }),
+            (usable.id, TicketOutcome::Redeemed { at, remaining: 0, repeated: false }),
+        ];
+        let gate = Gate {
+            session: SessionId::from_bits(1),
+            operator: "gate".into(),
+            device: "gate-07".into(),
+            merchant: None,
+            location: None,
+            departure: None,
+        };
+        let scan = Scan { gate, request_id: "r2".into(), target: ScanTarget::Order, entitlement: None, code: None };
+        let written = |target: ScanTarget, tickets: &[(TicketId, TicketOutcome)]| {
+            let outcome = ScanOutcome { scan: Scan { target, ..scan.clone() }, at, tickets: tickets.to_vec() };
+            serde_json::to_string(&scanned(&golden::catalogue(), Language::Chinese, &outcome, &order)).unwrap()
+        };
+        let one = |index: usize| written(ScanTarget::Ticket(tickets[index].0), &tickets[index..=index]);
+        let lines = [written(ScanTarget::Order, &tickets), one(0), one(1)].join("\n");
+        assert_eq!(lines, include_str!("../golden/scans.zh.json").trim_end());
     }
 
     #[test]

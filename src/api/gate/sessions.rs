@@ -16,7 +16,8 @@ use utoipa::ToSchema;
 use crate::api::auth::{StaffAuth, new_secret, sha256};
 use crate::api::extract::Body;
 use crate::api::staff_login::never_cached;
-use crate::api::{Api, Problem, view};
+use crate::api::view::{self, Time};
+use crate::api::{Api, Problem};
 
 /// Carries the device secret of a session.
 const DEVICE_SECRET: &str = "X-Device-Secret";
@@ -48,8 +49,8 @@ struct SessionOpened {
     session_id: SessionId,
     /// For `X-Device-Secret`; it is shown only now.
     device_secret: String,
-    #[schema(format = DateTime)]
-    expires_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Time,
 }
 
 /// Starts to work on a device.

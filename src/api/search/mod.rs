@@ -68,10 +68,10 @@ enum Availability {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-struct SearchAnswer {
+struct SearchAnswer<'a> {
     availability: Availability,
     /// By departure time. Only classes with enough seats and a fare for the party.
-    routes: Vec<DepartureView>,
+    routes: Vec<DepartureView<'a>>,
     /// Nothing yet.
     #[schema(value_type = Vec<Object>)]
     packages: [(); 0],

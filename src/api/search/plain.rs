@@ -25,9 +25,15 @@ pub fn search(
     Ok(serde_json::to_string(&find(board, catalogue, language, &wanted, now)).unwrap())
 }
 
-fn find(board: &Board, catalogue: &Catalogue, language: Language, wanted: &Wanted<'_>, now: Timestamp) -> SearchAnswer {
+fn find<'a>(
+    board: &Board,
+    catalogue: &'a Catalogue,
+    language: Language,
+    wanted: &Wanted<'_>,
+    now: Timestamp,
+) -> SearchAnswer<'a> {
     let mut availability = Availability::None;
-    let mut found: Vec<(Timestamp, DepartureView)> = Vec::new();
+    let mut found: Vec<(Timestamp, DepartureView<'_>)> = Vec::new();
     let trips = catalogue.trips(wanted.origin, wanted.destination, wanted.date);
     for trip in trips.filter(|trip| wanted.mode.is_none_or(|mode| trip.route.mode == mode)) {
         let reason = match offer(board, catalogue, &trip, wanted.party, now) {
