@@ -211,7 +211,9 @@ impl<T: Canonical> Canonical for Option<T> {
 impl<T: Canonical> Canonical for Vec<T> {
     fn write(&self, into: &mut Vec<u8>) {
         into.extend_from_slice(&(self.len() as u64).to_be_bytes());
-        self.iter().for_each(|part| part.write(into));
+        for part in self {
+            part.write(into);
+        }
     }
 }
 

@@ -8,9 +8,8 @@ use actix_web::{HttpResponse, get, post, web};
 use deeptravel_actors::outage::{Outage, Reply};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
-use deeptravel_domain::order::{Order, OrderStatus, Wish};
+use deeptravel_domain::order::{Order, OrderStatus};
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::sealing::DocumentKeys;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -91,17 +90,14 @@ async fn place_order(
     body: UnreadBody,
 ) -> Result<HttpResponse, Problem> {
     let asker = Asker { traveller: auth.traveller, idempotency_key: key.0 };
-    let wish = understood(body, asker, &api.document_keys)?;
+    let wish = body.read::<NewOrder<'_>>()?.into_wish(asker, &api.document_keys)?;
+    // Not kept while the order is made.
+    drop(body);
     let (order, is_new) = api.shown(auth.token(), api.engine.place(wish).await).await?;
     let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
     let mut response = api.answer(if is_new { StatusCode::CREATED } else { StatusCode::OK }, language, &order);
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
-}
-
-/// The body is gone then: it is not kept while the order is made.
-fn understood(body: UnreadBody, asker: Asker, keys: &DocumentKeys) -> Result<Wish, Problem> {
-    body.read::<NewOrder<'_>>()?.into_wish(asker, keys)
 }
 
 /// An order of one's own.
