@@ -16,6 +16,7 @@ use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass
 use deeptravel_domain::ids::{DepartureId, HoldId, OrderId};
 use deeptravel_domain::inventory::{Command, Event, Inventory, PlaceHold, Wanted};
 use deeptravel_domain::money::Currency;
+use deeptravel_domain::party::Party;
 use deeptravel_domain::time::Timestamp;
 use divan::{Bencher, black_box};
 
@@ -172,4 +173,15 @@ fn publish_two_of_413(bencher: Bencher, stops: usize) {
     let occupancy = board.open(&inventory);
     let mut sale = Sale::new(inventory, occupancy);
     bencher.bench_local(|| sale.publish());
+}
+
+/// The price of one trip for a family, tiers and time of day included.
+#[divan::bench]
+fn quote(bencher: Bencher) {
+    let catalogue = demo();
+    let place = |name| catalogue.place(name).unwrap();
+    let trip = catalogue.trips(place("HK"), place("MO"), "2026-11-24".parse().unwrap()).next().unwrap();
+    let classes = catalogue.departure_spec(&trip.departure_id()).unwrap().seat_map;
+    let (class, party) = (&classes.classes[0].code, Party::new(2, 1, 0).unwrap());
+    bencher.bench_local(|| catalogue.quote(&trip, class, black_box(party)).unwrap());
 }
