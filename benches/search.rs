@@ -71,7 +71,6 @@ fn search(answers: &Answers, catalogue: &Arc<Catalogue>, board: &Board, query: &
 fn same(bencher: Bencher, query: &str) {
     let (catalogue, answers) = (demo(), Answers::default());
     let (board, _departures) = board(&catalogue);
-    println!("{} bytes", search(&answers, &catalogue, &board, query));
     bencher.bench_local(|| search(&answers, &catalogue, &board, query));
 }
 
