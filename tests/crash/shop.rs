@@ -42,6 +42,12 @@ pub struct Gate {
     secret: Arc<str>,
 }
 
+/// The day so many days after today, where the departures are: late in the evening of UTC it is tomorrow there.
+pub fn day_in(days: i64) -> anyhow::Result<jiff::civil::Date> {
+    let today = jiff::Timestamp::now().in_tz("Asia/Hong_Kong")?.date();
+    Ok(today.checked_add(jiff::Span::new().days(days))?)
+}
+
 impl Shop {
     pub fn new(base: String, simulator: String) -> anyhow::Result<Shop> {
         let client = Client::builder().timeout(Duration::from_secs(20)).build()?;

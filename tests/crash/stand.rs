@@ -12,7 +12,7 @@ use crate::history::{History, assert_no_seat_twice};
 use crate::postgres::Postgres;
 use crate::rows::{Tables, tables};
 use crate::server::{Launch, Server, World};
-use crate::shop::{Gate, Shop};
+use crate::shop::{Gate, Shop, day_in};
 use crate::stories::kill::buyers;
 
 const BUYERS: usize = 8;
@@ -55,8 +55,7 @@ impl Stand {
         let world = World::new(Some(postgres.url()))?;
         let server = configure(world.launch()).start().await?;
         let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
-        let day = jiff::Zoned::now().date().tomorrow()?.tomorrow()?;
-        let departures = Arc::new(shop.departures(day).await?);
+        let departures = Arc::new(shop.departures(day_in(2)?).await?);
         let mut tokens = Vec::new();
         for number in 0..BUYERS {
             tokens.push(shop.login(&format!("buyer{number}")).await?);

@@ -11,7 +11,7 @@ use crate::history::{History, assert_no_seat_twice};
 use crate::postgres::Postgres;
 use crate::rows::assert_exact;
 use crate::server::{Server, World, run_seconds};
-use crate::shop::{Gate, Shop, Unanswered};
+use crate::shop::{Gate, Shop, Unanswered, day_in};
 use crate::stories::kill::buyers;
 
 const BUYERS: usize = 8;
@@ -43,8 +43,7 @@ impl Trial {
         let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
         let mut departures = Vec::new();
         for days in 2..12 {
-            let day = jiff::Zoned::now().date().saturating_add(jiff::Span::new().days(days));
-            departures.extend(shop.departures(day).await?);
+            departures.extend(shop.departures(day_in(days)?).await?);
         }
         let mut tokens = Vec::new();
         for number in 0..BUYERS {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::history::{Purchase, patiently};
 use crate::postgres::Postgres;
 use crate::server::{Server, World, run_seconds};
-use crate::shop::{Gate, Shop};
+use crate::shop::{Gate, Shop, day_in};
 use crate::wall::Wall;
 
 const LOCK_SECONDS: i64 = 4;
@@ -37,8 +37,7 @@ impl Stand {
         let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
         let mut stand = Stand { _dir: dir, postgres, world, wall, shop, departures: Vec::new() };
         let server = stand.start().await?;
-        let day = jiff::Zoned::now().date().tomorrow()?.tomorrow()?;
-        stand.departures = stand.shop.departures(day).await?;
+        stand.departures = stand.shop.departures(day_in(2)?).await?;
         Ok((stand, server))
     }
 

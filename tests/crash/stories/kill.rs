@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::history::{History, Purchase, assert_no_seat_twice};
 use crate::server::{World, run_seconds};
-use crate::shop::{Gate, Shop};
+use crate::shop::{Gate, Shop, day_in};
 
 const BUYERS: usize = 16;
 const ROUNDS: usize = 3;
@@ -47,8 +47,7 @@ async fn r_hold_04_r_hold_05_kill_9_under_load_loses_nothing_that_was_answered()
     let world = World::new(None)?;
     let mut server = world.start().await?;
     let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
-    let day = jiff::Zoned::now().date().tomorrow()?.tomorrow()?;
-    let departures = Arc::new(shop.departures(day).await?);
+    let departures = Arc::new(shop.departures(day_in(2)?).await?);
     let mut tokens = Vec::new();
     for number in 0..BUYERS {
         tokens.push(shop.login(&format!("buyer{number}")).await?);

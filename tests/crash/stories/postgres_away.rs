@@ -7,7 +7,7 @@ use deeptravel::embedded::{Cluster, DATABASE, Options};
 use super::kill::buyers;
 use crate::history::{History, assert_no_seat_twice};
 use crate::server::{World, run_seconds};
-use crate::shop::Shop;
+use crate::shop::{Shop, day_in};
 
 const BUYERS: usize = 8;
 const LIVE_WITHIN: Duration = Duration::from_secs(30);
@@ -21,8 +21,7 @@ async fn orders_payments_and_scans_go_on_while_postgres_is_away() -> anyhow::Res
     let world = World::new(Some(cluster.url(DATABASE)))?;
     let _server = world.start().await?;
     let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
-    let day = jiff::Zoned::now().date().tomorrow()?.tomorrow()?;
-    let departures = Arc::new(shop.departures(day).await?);
+    let departures = Arc::new(shop.departures(day_in(2)?).await?);
     let mut tokens = Vec::new();
     for number in 0..BUYERS {
         tokens.push(shop.login(&format!("buyer{number}")).await?);

@@ -17,7 +17,7 @@ use crate::audit::{audit, under_way, unknown_money};
 use crate::postgres::Postgres;
 use crate::provider::{Money, Provider};
 use crate::server::{Launch, Server, World, demo_timetable};
-use crate::shop::{Answered, Shop};
+use crate::shop::{Answered, Shop, day_in};
 
 /// How many orders race.
 const ORDERS: &str = "DEEPTRAVEL_RACE_ORDERS";
@@ -141,7 +141,7 @@ fn small_ferries(directory: &Path) -> anyhow::Result<()> {
 async fn small_departures(shop: &Shop, wanted: usize) -> anyhow::Result<Vec<(String, String)>> {
     let mut departures = Vec::new();
     for days in 2..29 {
-        let day = jiff::Zoned::now().date().saturating_add(jiff::Span::new().days(days));
+        let day = day_in(days)?;
         for (origin, destination) in [("HK", "MO"), ("MO", "HK")] {
             departures.extend(shop.departures_between(origin, destination, day).await?);
         }

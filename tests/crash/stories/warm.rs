@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::history::{Purchase, patiently};
 use crate::server::Launch;
-use crate::shop::{Answered, Unanswered};
+use crate::shop::{Answered, Unanswered, day_in};
 use crate::stand::Stand;
 
 /// No order has this id, nor ever will.
@@ -28,8 +28,7 @@ async fn bought(
 ) -> anyhow::Result<String> {
     let token = &stand.tokens[0];
     for day in days {
-        let day = jiff::Zoned::now().date().checked_add(jiff::Span::new().days(*day))?;
-        for departure in stand.shop.departures(day).await? {
+        for departure in stand.shop.departures(day_in(*day)?).await? {
             let key = format!("{name}-{}", departure.0);
             let mut purchase = Purchase { key, departure, ..Purchase::default() };
             purchase.place(&stand.shop, token).await.expect("an answer");
