@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::shared_text;
 use crate::time::Timestamp;
 
 /// The text is not an id of the kind asked for.
@@ -129,7 +130,12 @@ macro_rules! time_ordered_id {
             }
         }
 
-        text_traits!($name, Bytes, |id| id.bits().to_be_bytes(), |bytes| $name::from_bits(u128::from_be_bytes(bytes)));
+        text_traits!(
+            $name,
+            Bytes,
+            |id| id.bits().to_be_bytes(),
+            |bytes| Some($name::from_bits(u128::from_be_bytes(bytes)))
+        );
     };
 }
 
@@ -159,8 +165,8 @@ macro_rules! text_traits {
                     let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
                     return text.parse().map_err(serde::de::Error::custom);
                 }
-                let unpack: fn($packed) -> $name = $unpack;
-                <$packed>::deserialize(deserializer).map(unpack)
+                let unpack: fn($packed) -> Option<$name> = $unpack;
+                unpack(<$packed>::deserialize(deserializer)?).ok_or_else(|| serde::de::Error::custom("not an id"))
             }
         }
     };
@@ -207,7 +213,7 @@ impl FromStr for TicketId {
     }
 }
 
-text_traits!(TicketId, (OrderId, u16), |id| (id.order, id.number), |(order, number)| TicketId { order, number });
+text_traits!(TicketId, (OrderId, u16), |id| (id.order, id.number), |(order, number)| Some(TicketId { order, number }));
 
 /// A hold on seats: the order and the number of its item, from 0. Text: `<order>.<item>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -231,7 +237,7 @@ impl FromStr for HoldId {
     }
 }
 
-text_traits!(HoldId, (OrderId, u16), |id| (id.order, id.item), |(order, item)| HoldId { order, item });
+text_traits!(HoldId, (OrderId, u16), |id| (id.order, id.item), |(order, item)| Some(HoldId { order, item }));
 
 /// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 28 characters at
 /// most for the first 9 attempts, within WeChat's 32. Text: `<order>P<attempt>`.
@@ -257,7 +263,10 @@ impl FromStr for OutTradeNo {
     }
 }
 
-text_traits!(OutTradeNo, (OrderId, u16), |id| (id.order, id.attempt), |(order, attempt)| OutTradeNo { order, attempt });
+text_traits!(OutTradeNo, (OrderId, u16), |id| (id.order, id.attempt), |(order, attempt)| Some(OutTradeNo {
+    order,
+    attempt
+}));
 
 /// A refund, as WeChat knows it: the order and the number of the refund, from 1. Text: `<order>R<number>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -281,7 +290,10 @@ impl FromStr for OutRefundNo {
     }
 }
 
-text_traits!(OutRefundNo, (OrderId, u16), |id| (id.order, id.number), |(order, number)| OutRefundNo { order, number });
+text_traits!(OutRefundNo, (OrderId, u16), |id| (id.order, id.number), |(order, number)| Some(OutRefundNo {
+    order,
+    number
+}));
 
 /// `<order><separator><number>` with the number in canonical form, so that an id has exactly one text.
 fn split_number(text: &str, separator: char) -> Option<(OrderId, u16)> {
@@ -336,7 +348,7 @@ macro_rules! code {
             }
         }
 
-        text_traits!($name, Arc<str>, |code| Arc::clone(&code.0), $name);
+        text_traits!($name, u32, |code| shared_text::number(&code.0), |number| shared_text::text(number).map($name));
     };
 }
 

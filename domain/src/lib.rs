@@ -19,5 +19,6 @@ pub mod order;
 pub mod party;
 pub mod rejection;
 pub mod sealing;
+mod shared_text;
 pub mod ticket;
 pub mod time;

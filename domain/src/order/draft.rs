@@ -1,5 +1,7 @@
 //! What an order is made of before it exists: people, journeys and the price, checked and frozen.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::departure::Stretch;
@@ -73,7 +75,8 @@ pub struct PriceLine {
     pub discount_minor: i64,
     pub total_minor: i64,
     /// Which fare and tier applied.
-    pub explanation: Box<str>,
+    #[serde(with = "crate::shared_text")]
+    pub explanation: Arc<str>,
 }
 
 /// The price at the time of the order; never computed again.
