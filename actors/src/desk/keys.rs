@@ -43,10 +43,14 @@ pub struct Known {
 #[derive(Debug, Default)]
 pub struct MadeKeys {
     entries: BTreeMap<Mark, Entry>,
-    /// Where sweeping goes on.
+    /// Where sweeping goes on; `None`: at the front.
     swept: Option<Mark>,
     /// Orders made since.
     unswept: u32,
+    /// When the oldest entry was made of those that sweeping has left since the front, or that came meanwhile.
+    oldest: Option<Timestamp>,
+    /// Nothing is too old before.
+    sweeps_from: Option<Timestamp>,
 }
 
 impl MadeKeys {
@@ -82,23 +86,32 @@ impl MadeKeys {
         orders
     }
 
-    /// Drops a few of the entries that are too old. Called for each order that is made.
+    /// Drops a few of the entries that are too old, if there can be any. Called for each order that is made.
     pub fn sweep(&mut self, now: Timestamp) {
         self.unswept += 1;
         if self.unswept < SWEPT_EVERY {
             return;
         }
         self.unswept = 0;
+        if self.sweeps_from.is_some_and(|from| now < from) {
+            return;
+        }
+        // What comes while all are looked at is younger than now.
+        let mut oldest = self.oldest.filter(|_| self.swept.is_some()).unwrap_or(now);
         let start = self.swept.unwrap_or(Mark { traveller: TravellerId::from_bits(0), key: 0 });
-        let looked_at: Vec<(Mark, bool)> = self
-            .entries
-            .range(start..)
-            .take(SWEPT + 1)
-            .map(|(mark, entry)| (*mark, is_old(entry.order, now)))
-            .collect();
-        self.swept = looked_at.get(SWEPT).map(|(next, _)| *next);
-        for (mark, _) in looked_at.iter().take(SWEPT).filter(|(_, is_old)| *is_old) {
-            self.entries.remove(mark);
+        let mut looked_at = self.entries.range(start..).map(|(mark, entry)| (*mark, entry.order));
+        let here: Vec<(Mark, OrderId)> = looked_at.by_ref().take(SWEPT).collect();
+        self.swept = looked_at.next().map(|(next, _)| next);
+        for (mark, order) in here {
+            if is_old(order, now) {
+                self.entries.remove(&mark);
+            } else {
+                oldest = oldest.min(order.made_at());
+            }
+        }
+        self.oldest = Some(oldest);
+        if self.swept.is_none() {
+            self.sweeps_from = Some(oldest.plus_seconds(KEYS_KEPT_SECONDS));
         }
     }
 }
@@ -171,6 +184,27 @@ mod tests {
         }
         assert_eq!(keys.recent(traveller(1), START.plus_seconds(9)), [order(9, 2), order(4, 3), order(0, 1)]);
         assert_eq!(keys.recent(traveller(1), START.plus_seconds(KEYS_KEPT_SECONDS + 1)), [order(9, 2), order(4, 3)]);
+    }
+
+    #[test]
+    fn nothing_is_looked_at_until_something_can_be_old_and_then_it_goes() {
+        let mut keys = MadeKeys::default();
+        let mut sold = 0;
+        let mut sell = |keys: &mut MadeKeys, seconds: i64, count: u64| {
+            for number in sold..sold + count {
+                keys.insert(traveller(number), "key", &HASH, order(seconds, number));
+                keys.sweep(START.plus_seconds(seconds));
+            }
+            sold += count;
+        };
+        sell(&mut keys, 0, 1_000);
+        sell(&mut keys, 60, 1_000);
+        assert_eq!(keys.sweeps_from, Some(START.plus_seconds(KEYS_KEPT_SECONDS)));
+        assert_eq!(keys.entries.len(), 2_000);
+        sell(&mut keys, KEYS_KEPT_SECONDS + 30, 1_000);
+        assert_eq!(keys.entries.len(), 2_000, "the first thousand has gone");
+        sell(&mut keys, KEYS_KEPT_SECONDS + 90, 1_000);
+        assert_eq!(keys.entries.len(), 2_000, "and the second");
     }
 
     #[test]

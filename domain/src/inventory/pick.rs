@@ -108,9 +108,11 @@ pub(super) struct Seats<'a> {
 
 /// `wanted` free seats in the order of the map, or else how many there are.
 pub(super) fn pick(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Result<SeatList, u16> {
-    let mut best: Option<(usize, Reverse<u32>, usize)> = None;
+    let mut best: Option<Fit> = None;
     let mut available = 0;
     let mut run = 0..0;
+    // Nothing leaves less over than nothing, nor is used more than everywhere else.
+    let perfect = (0, Reverse(most_used(seats.taken, mask, wanted)));
     let words = seats.layout.free(seats.taken, pool, mask).zip(&seats.layout.joined).enumerate();
     for (word, (free, joined)) in words {
         available += free.count_ones() as u16;
@@ -122,35 +124,49 @@ pub(super) fn pick(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Re
             let end = until.trailing_zeros();
             let (first, last) = (word * WORD_SEATS + bit as usize, word * WORD_SEATS + end as usize);
             if first != run.end || joined >> bit & 1 == 0 {
-                best = better(best, &run, seats.taken, wanted);
+                best = better(best, &run, seats.taken, mask, wanted);
+                if let Some((left, used, first)) = best
+                    && (left, used) == perfect
+                {
+                    return in_a_row(first, wanted).ok_or(available);
+                }
                 run = first..first;
             }
             run.end = last;
             rest &= u64::MAX.checked_shl(end).unwrap_or(0);
         }
     }
-    best = better(best, &run, seats.taken, wanted);
+    best = better(best, &run, seats.taken, mask, wanted);
 
     if usize::from(available) < wanted {
         return Err(available);
     }
     let chosen = match best {
-        Some((_, _, first)) => SeatList::new((first..first + wanted).map(|seat| seat as u16)),
+        Some((_, _, first)) => in_a_row(first, wanted),
         None => pick_apart(seats, pool, mask, wanted),
     };
     chosen.ok_or(available)
 }
 
-/// The better of `best` and the two ends of a run of neighbouring free seats. The middle of a run would leave two small
-/// remainders. Ordered by what is left over, use on other stretches, first seat.
-fn better(
-    best: Option<(usize, Reverse<u32>, usize)>,
-    run: &std::ops::Range<usize>,
-    taken: &Taken,
-    wanted: usize,
-) -> Option<(usize, Reverse<u32>, usize)> {
+fn in_a_row(first: usize, wanted: usize) -> Option<SeatList> {
+    SeatList::new((first..first + wanted).map(|seat| seat as u16))
+}
+
+/// What neighbouring seats leave over of their run, their use on other stretches, the first of them; the least is best.
+type Fit = (usize, Reverse<u32>, usize);
+
+/// The most that free seats can be used on other stretches.
+fn most_used(taken: &Taken, mask: u64, wanted: usize) -> u32 {
+    let others = taken.ways().saturating_sub(mask.count_ones() as usize);
+    (others * wanted) as u32
+}
+
+/// The better of `best` and the two ends of a run of neighbouring free seats, looked at from the front. The middle of a
+/// run would leave two small remainders.
+fn better(best: Option<Fit>, run: &std::ops::Range<usize>, taken: &Taken, mask: u64, wanted: usize) -> Option<Fit> {
     let Some(left) = run.len().checked_sub(wanted) else { return best };
-    if run.is_empty() || best.is_some_and(|(best_left, _, _)| best_left < left) {
+    let most = Reverse(most_used(taken, mask, wanted));
+    if run.is_empty() || best.is_some_and(|(best_left, used, _)| (best_left, used) <= (left, most)) {
         return best;
     }
     let used = |first: usize| -> u32 { (first..first + wanted).map(|seat| taken.of(seat as u16).count_ones()).sum() };

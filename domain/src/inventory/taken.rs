@@ -18,6 +18,10 @@ impl Taken {
         Taken { ways, bits: vec![0; seats.div_ceil(WORD_SEATS) * ways].into_boxed_slice() }
     }
 
+    pub(super) fn ways(&self) -> usize {
+        self.ways
+    }
+
     pub(super) fn take(&mut self, seat: u16, mask: u64) {
         let (word, bit) = place_of(seat);
         for way in Bits(mask) {
