@@ -95,14 +95,16 @@ impl Admission {
     ///
     /// Refused only if the version is wrong, if the journal has ended, or if the record is larger than any may be: a
     /// record somewhat larger than what was asked for is taken.
-    pub fn append(self, record: &Record) -> Result<Position, AppendError> {
-        self.shared.queue.append(record)
+    pub fn append(mut self, record: &Record) -> Result<Position, AppendError> {
+        self.shared.queue.append(record, std::mem::take(&mut self.bytes))
     }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.shared.queue.dismiss(self.bytes);
+        if self.bytes > 0 {
+            self.shared.queue.dismiss(self.bytes);
+        }
     }
 }
 

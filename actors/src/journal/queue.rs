@@ -113,14 +113,15 @@ impl Queue {
         lock(&self.state).admitted_bytes -= bytes;
     }
 
-    /// Takes a record for which room was kept.
-    pub(super) fn append(&self, record: &Record) -> Result<Position, AppendError> {
+    /// Takes a record for which so much room was kept, and gives that back.
+    pub(super) fn append(&self, record: &Record, admitted_bytes: usize) -> Result<Position, AppendError> {
         let header = &record.header;
         let bytes = record.encoded_bytes();
+        let mut state = lock(&self.state);
+        state.admitted_bytes -= admitted_bytes;
         if bytes > self.record_bytes_max {
             return Err(AppendError::TooLarge { bytes, max: self.record_bytes_max });
         }
-        let mut state = lock(&self.state);
         if state.stopped {
             return Err(AppendError::Stopped);
         }

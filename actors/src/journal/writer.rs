@@ -1,9 +1,10 @@
-//! The one thread that writes: take a batch, one write, one sync, publish. While it syncs, the next batch gathers; so
-//! there are no timers and a batch is as large as the load makes it.
+//! The one thread that writes: take a batch, one write, one sync, publish. While it syncs, the next batch gathers, so a
+//! batch is as large as the load makes it. One who writes alone never waits for others.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::disk::DiskFile;
@@ -14,6 +15,12 @@ use super::prepare::Preparer;
 use super::queue::{Batch, Taken};
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, begin};
 use super::segments::Entry;
+
+/// A batch of so many records says that many write at once.
+const BUSY_RECORDS: u32 = 8;
+/// Then the next batch gathers at least so long. A sync costs the processor the same whatever it carries, and one that
+/// comes at once takes the core from those who are about to append: with pauses more is written, and sooner.
+const GATHER: Duration = Duration::from_micros(300);
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -70,9 +77,13 @@ impl Writer {
         self.offset += bytes;
         self.last_at_ms = self.last_at_ms.max(batch.last_at_ms);
         self.publish_space();
-        let durable = batch.last;
+        let (durable, is_busy) = (batch.last, batch.count >= BUSY_RECORDS);
         self.shared.queue.done(batch);
-        Ok(self.shared.progress.advance(durable))
+        let leaders_owe = self.shared.progress.advance(durable);
+        if is_busy && self.shared.queue.queued_bytes() < self.shared.options.batch_bytes_max {
+            thread::sleep(GATHER);
+        }
+        Ok(leaders_owe)
     }
 
     /// Continues in the next segment. Everything in the one before is durable by now.
