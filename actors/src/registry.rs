@@ -76,12 +76,12 @@ pub trait Owner: Actor<Context = Context<Self>> {
     fn load(services: Arc<Services>, id: Self::Id) -> BoxFuture<'static, Result<Option<Self::Seed>, Outage>>;
 
     /// A seed from what [`Keys::rest`] was given. Runs on the actor's arbiter. Owners that never rest have none.
-    fn unpack(_packed: &[u8]) -> Option<Self::Seed> {
+    fn unpack(_id: &Self::Id, _packed: &[u8]) -> Option<Self::Seed> {
         None
     }
 
     /// What becomes of a dormant key whose time has come. Called while the key's slot is locked.
-    fn look(_services: &Services, _packed: &[u8], _now: Timestamp) -> Look {
+    fn look(_services: &Services, _id: &Self::Id, _packed: &[u8], _now: Timestamp) -> Look {
         Look::Act
     }
 
@@ -491,7 +491,7 @@ impl<A: Owner> Ending<A> {
             let seed = match origin {
                 Origin::Seed(seed) => seed,
                 // It was packed in this process: what cannot be unpacked is a fault, and the rows have it, too.
-                Origin::Packed(packed) => A::unpack(&packed).ok_or(Outage::Rebuilding)?,
+                Origin::Packed(packed) => A::unpack(&id, &packed).ok_or(Outage::Rebuilding)?,
             };
             let actor = A::build(services, id, seed, vitals)?;
             Context::with_receiver(receiver).into_future(actor).await;

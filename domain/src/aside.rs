@@ -1,15 +1,97 @@
-//! Texts that many values share, each with a number. Where a value is laid aside for a while in this process and not
-//! written anywhere, its number stands for such a text: shorter, and read back without making the text again.
+//! Values laid aside for a while in this process, as short as they can be, and written nowhere else.
 //!
-//! The numbers mean nothing to another process, and a text once numbered is never forgotten. So it must be one of a
-//! bounded set, as codes of the catalogue are.
+//! A text that many values share is named by a number. It must be one of a bounded set, as the catalogue's codes are:
+//! a text once numbered is never forgotten. Within the *frame* of an order its id takes one byte, and instants are counted
+//! from when it was made. What was written within a frame is read within the same one.
+//!
+//! Whatever else is written by serde in a form that people do not read goes this way, too, and means nothing to another
+//! process.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use serde::de::Error as _;
+use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ids::OrderId;
+
+thread_local! {
+    static FRAME: Cell<Option<OrderId>> = const { Cell::new(None) };
+}
+
+/// Writes or reads within the frame of an order.
+pub fn within<T>(order: OrderId, work: impl FnOnce() -> T) -> T {
+    struct Before(Option<OrderId>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            FRAME.set(self.0);
+        }
+    }
+    let _before = Before(FRAME.replace(Some(order)));
+    work()
+}
+
+/// From when instants are counted here, in ms since the epoch.
+pub(crate) fn base_ms() -> i64 {
+    FRAME.get().map_or(0, |order| order.made_at().as_ms())
+}
+
+/// Writes the bits of an id: nothing where it is the frame's.
+pub(crate) fn write_id<S: Serializer>(bits: u128, serializer: S) -> Result<S::Ok, S::Error> {
+    let is_frames = FRAME.get().is_some_and(|order| order.bits() == bits);
+    let bytes = bits.to_be_bytes();
+    serializer.serialize_bytes(if is_frames { &[] } else { &bytes })
+}
+
+pub(crate) fn read_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+    let bytes = deserializer.deserialize_bytes(Borrowed)?;
+    let frames = || FRAME.get().filter(|_| bytes.is_empty()).map(OrderId::bits);
+    let own = bytes.try_into().ok().map(u128::from_be_bytes);
+    own.or_else(frames).ok_or_else(|| D::Error::custom("not the bits of an id"))
+}
+
+struct Borrowed;
+
+impl<'de> Visitor<'de> for Borrowed {
+    type Value = &'de [u8];
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_borrowed_bytes<E: serde::de::Error>(self, bytes: &'de [u8]) -> Result<&'de [u8], E> {
+        Ok(bytes)
+    }
+}
+
+/// For `serde(with)`: a hash in one piece.
+pub(crate) mod hash {
+    use serde::de::Error as _;
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(hash)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        deserializer.deserialize_bytes(super::Borrowed)?.try_into().map_err(D::Error::custom)
+    }
+}
+
+/// For `serde(with)`: a text that many values share.
+pub(crate) mod shared_text {
+    use super::{Arc, Deserialize as _, Deserializer, Serialize as _, Serializer, number, text};
+    use serde::de::Error as _;
+
+    pub fn serialize<S: Serializer>(shared: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+        number(shared).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+        text(u32::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a text of this process"))
+    }
+}
 
 /// Every numbered text of the process.
 static ALL: LazyLock<RwLock<All>> = LazyLock::new(RwLock::default);
@@ -34,7 +116,7 @@ struct Own {
 }
 
 /// The number of a text in this process.
-pub fn number(text: &Arc<str>) -> u32 {
+pub(crate) fn number(text: &Arc<str>) -> u32 {
     OWN.with_borrow_mut(|own| {
         // Allocations are at least 16 bytes apart.
         let place = (Arc::as_ptr(text).addr() >> 4) % LATELY;
@@ -51,7 +133,7 @@ pub fn number(text: &Arc<str>) -> u32 {
 }
 
 /// The text of a number that this process has given; `None` for any other.
-pub fn text(number: u32) -> Option<Arc<str>> {
+pub(crate) fn text(number: u32) -> Option<Arc<str>> {
     OWN.with_borrow_mut(|own| {
         let index = number as usize;
         if index >= own.texts.len() {
@@ -60,15 +142,6 @@ pub fn text(number: u32) -> Option<Arc<str>> {
         }
         own.texts.get(index).cloned()
     })
-}
-
-/// For `serde(with)`, of values that are only ever laid aside.
-pub fn serialize<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    number(text).serialize(serializer)
-}
-
-pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
-    text(u32::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a text of this process"))
 }
 
 fn number_in_all(text: &Arc<str>) -> u32 {
@@ -99,6 +172,19 @@ mod tests {
         for ((expected, text), (number, read)) in numbers.into_iter().zip(texts).zip(elsewhere.join().unwrap()) {
             assert_eq!((number, read.as_ref()), (expected, Some(&text)));
         }
+    }
+
+    #[test]
+    fn within_an_orders_frame_its_id_is_a_byte_and_what_is_read_outside_is_refused() {
+        let order = OrderId::from_bits(7 << 80 | 1);
+        let other = OrderId::from_bits(7 << 80 | 2);
+        let ids = (order, other);
+        let written = within(order, || postcard::to_allocvec(&ids)).unwrap();
+        assert_eq!(written.len(), 1 + 17);
+        assert_eq!(within(order, || postcard::from_bytes(&written)), Ok(ids));
+        assert!(postcard::from_bytes::<(OrderId, OrderId)>(&written).is_err());
+        let plain = postcard::to_allocvec(&ids).unwrap();
+        assert_eq!((plain.len(), postcard::from_bytes(&plain)), (34, Ok(ids)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::shared_text;
+use crate::aside;
 use crate::time::Timestamp;
 
 /// The text is not an id of the kind asked for.
@@ -132,17 +132,15 @@ macro_rules! time_ordered_id {
 
         text_traits!(
             $name,
-            Bytes,
-            |id| id.bits().to_be_bytes(),
-            |bytes| Some($name::from_bits(u128::from_be_bytes(bytes)))
+            |id: &$name, serializer| aside::write_id(id.bits(), serializer),
+            |deserializer| aside::read_id(deserializer).map($name::from_bits)
         );
     };
 }
 
-/// Debug through the text form; serde through it too where people read, and through `$packed` where only we do.
-/// `$pack` and `$unpack` lead there and back.
+/// Debug through the text form; serde through it too where people read, and where only we do as `$write` and `$read` say.
 macro_rules! text_traits {
-    ($name:ident, $packed:ty, $pack:expr, $unpack:expr) => {
+    ($name:ident, $write:expr, $read:expr) => {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 fmt::Display::fmt(self, f)
@@ -154,8 +152,7 @@ macro_rules! text_traits {
                 if serializer.is_human_readable() {
                     return serializer.collect_str(self);
                 }
-                let pack: fn(&$name) -> $packed = $pack;
-                pack(self).serialize(serializer)
+                $write(self, serializer)
             }
         }
 
@@ -165,15 +162,11 @@ macro_rules! text_traits {
                     let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
                     return text.parse().map_err(serde::de::Error::custom);
                 }
-                let unpack: fn($packed) -> Option<$name> = $unpack;
-                unpack(<$packed>::deserialize(deserializer)?).ok_or_else(|| serde::de::Error::custom("not an id"))
+                $read(deserializer)
             }
         }
     };
 }
-
-/// A 128-bit id where only we read it: its bytes, because a number of varying length would be longer.
-type Bytes = [u8; 16];
 
 time_ordered_id!(
     /// An order. Its shard is its traveller's.
@@ -213,7 +206,9 @@ impl FromStr for TicketId {
     }
 }
 
-text_traits!(TicketId, (OrderId, u16), |id| (id.order, id.number), |(order, number)| Some(TicketId { order, number }));
+text_traits!(TicketId, |id: &TicketId, serializer| (id.order, id.number).serialize(serializer), |deserializer| {
+    <(OrderId, u16)>::deserialize(deserializer).map(|(order, number)| TicketId { order, number })
+});
 
 /// A hold on seats: the order and the number of its item, from 0. Text: `<order>.<item>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -237,7 +232,13 @@ impl FromStr for HoldId {
     }
 }
 
-text_traits!(HoldId, (OrderId, u16), |id| (id.order, id.item), |(order, item)| Some(HoldId { order, item }));
+text_traits!(HoldId, |id: &HoldId, serializer| (id.order, id.item).serialize(serializer), |deserializer| <(
+    OrderId,
+    u16
+)>::deserialize(
+    deserializer
+)
+.map(|(order, item)| HoldId { order, item }));
 
 /// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 28 characters at
 /// most for the first 9 attempts, within WeChat's 32. Text: `<order>P<attempt>`.
@@ -263,10 +264,9 @@ impl FromStr for OutTradeNo {
     }
 }
 
-text_traits!(OutTradeNo, (OrderId, u16), |id| (id.order, id.attempt), |(order, attempt)| Some(OutTradeNo {
-    order,
-    attempt
-}));
+text_traits!(OutTradeNo, |id: &OutTradeNo, serializer| (id.order, id.attempt).serialize(serializer), |deserializer| {
+    <(OrderId, u16)>::deserialize(deserializer).map(|(order, attempt)| OutTradeNo { order, attempt })
+});
 
 /// A refund, as WeChat knows it: the order and the number of the refund, from 1. Text: `<order>R<number>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -290,10 +290,9 @@ impl FromStr for OutRefundNo {
     }
 }
 
-text_traits!(OutRefundNo, (OrderId, u16), |id| (id.order, id.number), |(order, number)| Some(OutRefundNo {
-    order,
-    number
-}));
+text_traits!(OutRefundNo, |id: &OutRefundNo, serializer| (id.order, id.number).serialize(serializer), |deserializer| {
+    <(OrderId, u16)>::deserialize(deserializer).map(|(order, number)| OutRefundNo { order, number })
+});
 
 /// `<order><separator><number>` with the number in canonical form, so that an id has exactly one text.
 fn split_number(text: &str, separator: char) -> Option<(OrderId, u16)> {
@@ -348,7 +347,11 @@ macro_rules! code {
             }
         }
 
-        text_traits!($name, u32, |code| shared_text::number(&code.0), |number| shared_text::text(number).map($name));
+        text_traits!(
+            $name,
+            |code: &$name, serializer| aside::shared_text::serialize(&code.0, serializer),
+            |deserializer| aside::shared_text::deserialize(deserializer).map($name)
+        );
     };
 }
 

@@ -7,6 +7,7 @@
 #![deny(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod aside;
 pub mod catalogue;
 pub mod code;
 pub mod departure;
@@ -19,6 +20,5 @@ pub mod order;
 pub mod party;
 pub mod rejection;
 pub mod sealing;
-mod shared_text;
 pub mod ticket;
 pub mod time;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use std::cell::RefCell;
 
+use deeptravel_domain::aside;
 use deeptravel_domain::order::{Order, OrderStatus};
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
@@ -69,7 +70,8 @@ impl OrderActor {
             order_bytes: 0,
         };
         let due = deadline.unwrap_or_else(|| self.asked_at.plus_seconds(IDLE_SECONDS));
-        let packed = SCRATCH.with_borrow_mut(|scratch| scratch.pack(rested, &self.order))?;
+        let pack = || SCRATCH.with_borrow_mut(|scratch| scratch.pack(rested, &self.order));
+        let packed = aside::within(self.order.id(), pack)?;
         Some(Rest { due, packed })
     }
 }

@@ -169,7 +169,7 @@ impl<A: Owner> Keys<A> {
             // It was asked for meanwhile, and has another deadline now.
             return;
         }
-        match A::look(services, &rest.packed, now) {
+        match A::look(services, id, &rest.packed, now) {
             Look::Act => {
                 let live = self.rouse(id, rest);
                 entry.insert(Slot::live(live));
