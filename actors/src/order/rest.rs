@@ -3,11 +3,11 @@
 //! and nobody wants it soon, it leaves memory.
 //!
 //! Packed it never leaves the process, so the encoding is of no concern to anybody else and need not be able to evolve.
-//! An order repeats its own id and the codes of its departures; the compression finds that.
-
-use std::sync::Arc;
+//! Tickets of a large party repeat each other; the compression finds that. In a small order there is nothing to find.
 
 use std::cell::RefCell;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use deeptravel_domain::aside;
 use deeptravel_domain::order::{Order, OrderStatus};
@@ -26,6 +26,8 @@ use crate::services::Services;
 const SOON_MS: i64 = if cfg!(test) { 5 } else { 200 };
 /// Who has woken an order asks within this time; if nobody does, it rests again.
 pub(super) const AWAKE_MS: i64 = if cfg!(test) { 5 } else { 200 };
+/// Orders of more bytes are compressed: those of some passengers.
+const COMPRESSED_FROM_BYTES: usize = 512;
 /// A settled order that nobody has asked for since is not kept in memory for nothing.
 const IDLE_SECONDS: i64 = 10 * 60;
 /// An order with a ticket for a departure within this time is loaded at the start and stays in memory (rules 6 and 14).
@@ -39,8 +41,8 @@ pub(super) struct Rested {
     pub asked_at: Timestamp,
     /// Nothing is to be done any more: it may leave memory.
     settled: bool,
-    /// Bytes of the order before compression.
-    order_bytes: u32,
+    /// Bytes of the order before compression; `None`: it is not compressed.
+    order_bytes: Option<NonZeroU32>,
 }
 
 impl OrderActor {
@@ -67,7 +69,7 @@ impl OrderActor {
             last: self.log.last(),
             asked_at: self.asked_at,
             settled: deadline.is_none(),
-            order_bytes: 0,
+            order_bytes: None,
         };
         let due = deadline.unwrap_or_else(|| self.asked_at.plus_seconds(IDLE_SECONDS));
         let pack = || SCRATCH.with_borrow_mut(|scratch| scratch.pack(rested, &self.order));
@@ -92,9 +94,15 @@ impl Scratch {
     fn pack(&mut self, rested: Rested, order: &Order) -> Option<Box<[u8]>> {
         self.order.clear();
         self.order = postcard::to_extend(order, std::mem::take(&mut self.order)).ok()?;
-        let rested = Rested { order_bytes: u32::try_from(self.order.len()).ok()?, ..rested };
+        let order_bytes =
+            if self.order.len() < COMPRESSED_FROM_BYTES { 0 } else { u32::try_from(self.order.len()).ok()? };
+        let rested = Rested { order_bytes: NonZeroU32::new(order_bytes), ..rested };
         self.packed.clear();
         self.packed = postcard::to_extend(&rested, std::mem::take(&mut self.packed)).ok()?;
+        if rested.order_bytes.is_none() {
+            self.packed.extend_from_slice(&self.order);
+            return Some(Box::from(&*self.packed));
+        }
         let head = self.packed.len();
         self.packed.resize(head + get_maximum_output_size(self.order.len()), 0);
         let (_, body) = self.packed.split_at_mut(head);
@@ -111,8 +119,10 @@ pub(super) fn unpack(packed: &[u8]) -> Option<Seed> {
 }
 
 fn order_of(rested: Rested, packed: &[u8]) -> Option<Order> {
-    let order = decompress(packed, rested.order_bytes as usize).ok()?;
-    postcard::from_bytes(&order).ok()
+    match rested.order_bytes {
+        Some(bytes) => postcard::from_bytes(&decompress(packed, bytes.get() as usize).ok()?).ok(),
+        None => postcard::from_bytes(packed).ok(),
+    }
 }
 
 /// What becomes of a dormant order whose time has come.
