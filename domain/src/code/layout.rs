@@ -8,7 +8,7 @@
 //! ```
 
 use super::pass::{REFERENCE_LEN, SCOPE_LEN, SIGNATURE_LEN};
-use super::{CODE_PREFIX, CODE_TEXT_LEN_MAX, CodeKind};
+use super::{CODE_PREFIX, CODE_TEXT_LEN_MAX, CodeKind, base45};
 use crate::sealing::{NONCE_LEN, TAG_LEN};
 use crate::time::Timestamp;
 
@@ -109,9 +109,10 @@ fn seconds(at: Timestamp) -> u32 {
 }
 
 pub(super) fn to_text(code: &[u8]) -> String {
-    let mut text = String::with_capacity(CODE_TEXT_LEN_MAX);
-    text.push_str(CODE_PREFIX);
-    text.push_str(&base45::encode(code));
+    let mut text = Vec::with_capacity(CODE_TEXT_LEN_MAX);
+    text.extend_from_slice(CODE_PREFIX.as_bytes());
+    base45::encode(code, &mut text);
+    let Ok(text) = String::from_utf8(text) else { unreachable!("the digits are ASCII") };
     text
 }
 
@@ -119,5 +120,5 @@ pub(super) fn from_text(text: &str) -> Option<Vec<u8>> {
     if text.len() > CODE_TEXT_LEN_MAX {
         return None;
     }
-    base45::decode(text.strip_prefix(CODE_PREFIX)?).ok()
+    base45::decode(text.strip_prefix(CODE_PREFIX)?.as_bytes())
 }

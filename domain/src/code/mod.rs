@@ -9,6 +9,7 @@
 //! Text: `DT1`, then in base45 (all of it fits QR alphanumeric mode) the bytes of `layout`. A ticket's code has, besides
 //! what only the server reads, a signed part that gates verify without the network ([`verify`]).
 
+mod base45;
 mod keys;
 mod layout;
 mod pass;

@@ -106,7 +106,7 @@ fn a_code_fits_the_alphanumeric_mode_of_a_small_symbol() {
     assert_eq!((of_ticket.len(), TICKET_CODE_TEXT_LEN), (219, 219), "a symbol of version 8 at level M holds 221");
     assert_eq!((of_order.len(), ORDER_CODE_TEXT_LEN), (99, 99), "a symbol of version 5 at level M holds 122");
     for code in [of_ticket, of_order] {
-        assert!(code.bytes().all(|byte| base45::alphabet::TABLE.contains(&byte)));
+        assert!(code.bytes().all(|byte| ::base45::alphabet::TABLE.contains(&byte)));
         assert!(!code.ends_with(' '), "scanners trim");
     }
 }
