@@ -153,12 +153,15 @@ impl Deref for Api {
     }
 }
 
-/// Every area of the interface.
+/// Every area of the interface. Paths are compared in this order, and one with a variable part is a regular expression,
+/// so what is asked most stands before all of them.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
+        .service(gate::scan_code)
+        .service(orders::place_order)
+        .configure(search::routes)
         .configure(login::routes)
         .configure(places::routes)
-        .configure(search::routes)
         .configure(departures::routes)
         .configure(orders::routes)
         .configure(payments::routes)

@@ -5,6 +5,9 @@ mod sessions;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
+pub use scan::scan_code;
+
+/// All but [`scan_code`], which stands before everything.
 pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(sessions::open_validator_session).service(sessions::end_validator_session).service(scan::scan_code);
+    config.service(sessions::open_validator_session).service(sessions::end_validator_session);
 }

@@ -34,7 +34,7 @@ const REJECT: &str = "reject";
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ScanRequest {
+pub struct ScanRequest {
     /// As scanned: a ticket's or an order's.
     code: Box<str>,
     #[schema(value_type = String)]
@@ -123,7 +123,7 @@ struct PreviousView<'a> {
     )
 )]
 #[post("/tickets/scan")]
-pub(super) async fn scan_code(
+pub async fn scan_code(
     api: Api,
     auth: StaffAuth,
     http: HttpRequest,
