@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE};
+use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest, web};
 use deeptravel_domain::catalogue::Names;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 
 use super::openapi::Paths;
 use super::server::Slot;
@@ -24,6 +24,7 @@ use super::{Api, Problem};
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 /// A body has to be complete within this time, so that slow clients do not hold places of the in-flight limit.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest idempotency key, in characters (`api.md`).
 const IDEMPOTENCY_KEY_MAX: usize = 64;
 
@@ -57,7 +58,7 @@ pub fn of_request(request: &HttpRequest) -> Result<&Api, Problem> {
 
 /// Reads a body up to the limit, in time.
 pub async fn read_body(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Problem> {
-    let declared = request.headers().get("Content-Length").and_then(|length| length.to_str().ok()?.parse().ok());
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > BODY_BYTES_MAX) {
         return Err(too_large());
     }
@@ -166,7 +167,9 @@ pub fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> 
 }
 
 fn read_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
-    let mut json = serde_json::Deserializer::from_slice(body);
+    // Here once for the whole body, and not for every string in it.
+    let text = std::str::from_utf8(body).map_err(serde_json::Error::custom)?;
+    let mut json = serde_json::Deserializer::from_str(text);
     let value = T::deserialize(Strict(&mut json))?;
     json.end()?;
     Ok(value)
@@ -219,7 +222,7 @@ impl FromRequest for IdempotencyKey {
     type Future = Ready<Result<IdempotencyKey, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let header = request.headers().get("Idempotency-Key");
+        let header = request.headers().get(IDEMPOTENCY_KEY);
         let key = header.and_then(|key| key.to_str().ok()).filter(|key| is_idempotency_key(key));
         ready(key.map(|key| IdempotencyKey(key.into())).ok_or_else(|| {
             let detail = "the Idempotency-Key header is required: 1 to 64 visible ASCII characters";
@@ -281,6 +284,7 @@ mod tests {
 
     #[test]
     fn text_that_is_no_json_is_malformed() {
+        assert_eq!(parse_json::<Person>(b"{\"name\":\"\xff\"}").unwrap_err().status().as_u16(), 400);
         for body in ["", "{", "nonsense", "{\"name\":\"a\"} trailing", "{\"name\":\"\u{0}\"}", "[[[["] {
             assert_eq!(refused(body).0, 400, "{body:?}");
         }

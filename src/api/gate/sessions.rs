@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::{HttpResponse, delete, post, web};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use deeptravel_actors::services::chance;
@@ -20,7 +20,7 @@ use crate::api::view::{self, Time};
 use crate::api::{Api, Problem};
 
 /// Carries the device secret of a session.
-const DEVICE_SECRET: &str = "X-Device-Secret";
+const DEVICE_SECRET: HeaderName = HeaderName::from_static("x-device-secret");
 /// Longest device secret that is hashed; ours have 43 characters.
 const DEVICE_SECRET_LEN_MAX: usize = 128;
 
