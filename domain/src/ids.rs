@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::aside;
+use crate::packing;
 use crate::time::Timestamp;
 
 /// The text is not an id of the kind asked for.
@@ -132,14 +132,20 @@ macro_rules! time_ordered_id {
 
         text_traits!(
             $name,
-            |id: &$name, serializer| aside::write_id(id.bits(), serializer),
-            |deserializer| aside::read_id(deserializer).map($name::from_bits)
+            |id: &$name, serializer| packing::write_id(id.bits(), serializer),
+            |deserializer| packing::read_id(deserializer).map($name::from_bits)
         );
     };
 }
 
 /// Debug through the text form; serde through it too where people read, and where only we do as `$write` and `$read` say.
 macro_rules! text_traits {
+    // Something inside an order: the order, and its number there.
+    ($name:ident { $order:ident, $number:ident }) => {
+        text_traits!($name, |id: &$name, serializer| (id.$order, id.$number).serialize(serializer), |deserializer| {
+            <(OrderId, u16)>::deserialize(deserializer).map(|($order, $number)| $name { $order, $number })
+        });
+    };
     ($name:ident, $write:expr, $read:expr) => {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,9 +212,7 @@ impl FromStr for TicketId {
     }
 }
 
-text_traits!(TicketId, |id: &TicketId, serializer| (id.order, id.number).serialize(serializer), |deserializer| {
-    <(OrderId, u16)>::deserialize(deserializer).map(|(order, number)| TicketId { order, number })
-});
+text_traits!(TicketId { order, number });
 
 /// A hold on seats: the order and the number of its item, from 0. Text: `<order>.<item>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -232,13 +236,7 @@ impl FromStr for HoldId {
     }
 }
 
-text_traits!(HoldId, |id: &HoldId, serializer| (id.order, id.item).serialize(serializer), |deserializer| <(
-    OrderId,
-    u16
-)>::deserialize(
-    deserializer
-)
-.map(|(order, item)| HoldId { order, item }));
+text_traits!(HoldId { order, item });
 
 /// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 28 characters at
 /// most for the first 9 attempts, within WeChat's 32. Text: `<order>P<attempt>`.
@@ -264,9 +262,7 @@ impl FromStr for OutTradeNo {
     }
 }
 
-text_traits!(OutTradeNo, |id: &OutTradeNo, serializer| (id.order, id.attempt).serialize(serializer), |deserializer| {
-    <(OrderId, u16)>::deserialize(deserializer).map(|(order, attempt)| OutTradeNo { order, attempt })
-});
+text_traits!(OutTradeNo { order, attempt });
 
 /// A refund, as WeChat knows it: the order and the number of the refund, from 1. Text: `<order>R<number>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -290,9 +286,7 @@ impl FromStr for OutRefundNo {
     }
 }
 
-text_traits!(OutRefundNo, |id: &OutRefundNo, serializer| (id.order, id.number).serialize(serializer), |deserializer| {
-    <(OrderId, u16)>::deserialize(deserializer).map(|(order, number)| OutRefundNo { order, number })
-});
+text_traits!(OutRefundNo { order, number });
 
 /// `<order><separator><number>` with the number in canonical form, so that an id has exactly one text.
 fn split_number(text: &str, separator: char) -> Option<(OrderId, u16)> {
@@ -349,8 +343,8 @@ macro_rules! code {
 
         text_traits!(
             $name,
-            |code: &$name, serializer| aside::shared_text::serialize(&code.0, serializer),
-            |deserializer| aside::shared_text::deserialize(deserializer).map($name)
+            |code: &$name, serializer| packing::shared_text::serialize(&code.0, serializer),
+            |deserializer| packing::shared_text::deserialize(deserializer).map($name)
         );
     };
 }

@@ -7,7 +7,6 @@
 #![deny(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
-pub mod aside;
 pub mod catalogue;
 pub mod code;
 pub mod departure;
@@ -17,6 +16,7 @@ pub mod ids;
 pub mod inventory;
 pub mod money;
 pub mod order;
+pub mod packing;
 pub mod party;
 pub mod rejection;
 pub mod sealing;

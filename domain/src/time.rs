@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::aside;
+use crate::packing;
 
 /// An instant of engine time, in milliseconds since 1970-01-01T00:00:00Z. Shown as RFC 3339 in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -14,14 +14,14 @@ pub struct Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let base = if serializer.is_human_readable() { 0 } else { aside::base_ms() };
+        let base = if serializer.is_human_readable() { 0 } else { packing::base_ms() };
         self.ms.wrapping_sub(base).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        let base = if deserializer.is_human_readable() { 0 } else { aside::base_ms() };
+        let base = if deserializer.is_human_readable() { 0 } else { packing::base_ms() };
         i64::deserialize(deserializer).map(|ms| Timestamp { ms: ms.wrapping_add(base) })
     }
 }

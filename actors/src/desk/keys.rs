@@ -47,8 +47,8 @@ pub struct MadeKeys {
     swept: Option<Mark>,
     /// Orders made since.
     unswept: u32,
-    /// When the oldest entry was made of those that sweeping has left since the front, or that came meanwhile.
-    oldest: Option<Timestamp>,
+    /// Of the round that is under way: when the oldest entry was made that it has left.
+    oldest_left: Option<Timestamp>,
     /// Nothing is too old before.
     sweeps_from: Option<Timestamp>,
 }
@@ -96,8 +96,8 @@ impl MadeKeys {
         if self.sweeps_from.is_some_and(|from| now < from) {
             return;
         }
-        // What comes while all are looked at is younger than now.
-        let mut oldest = self.oldest.filter(|_| self.swept.is_some()).unwrap_or(now);
+        // What comes meanwhile is younger, or older by no more than its making took: then it goes a round later.
+        let mut oldest = self.oldest_left.filter(|_| self.swept.is_some()).unwrap_or(now);
         let start = self.swept.unwrap_or(Mark { traveller: TravellerId::from_bits(0), key: 0 });
         let mut looked_at = self.entries.range(start..).map(|(mark, entry)| (*mark, entry.order));
         let here: Vec<(Mark, OrderId)> = looked_at.by_ref().take(SWEPT).collect();
@@ -109,7 +109,7 @@ impl MadeKeys {
                 oldest = oldest.min(order.made_at());
             }
         }
-        self.oldest = Some(oldest);
+        self.oldest_left = Some(oldest);
         if self.swept.is_none() {
             self.sweeps_from = Some(oldest.plus_seconds(KEYS_KEPT_SECONDS));
         }
@@ -200,7 +200,7 @@ mod tests {
         sell(&mut keys, 0, 1_000);
         sell(&mut keys, 60, 1_000);
         assert_eq!(keys.sweeps_from, Some(START.plus_seconds(KEYS_KEPT_SECONDS)));
-        assert_eq!(keys.entries.len(), 2_000);
+        assert_eq!((keys.entries.len(), keys.swept), (2_000, None), "no look began");
         sell(&mut keys, KEYS_KEPT_SECONDS + 30, 1_000);
         assert_eq!(keys.entries.len(), 2_000, "the first thousand has gone");
         sell(&mut keys, KEYS_KEPT_SECONDS + 90, 1_000);

@@ -1,8 +1,8 @@
 //! The journal: one ordered log of records in checksummed, chained segment files (rules 7 to 11, 14, 23).
 //!
 //! Actors are [admitted](Journal::admit) before they change anything, [append](Admission::append) a record, which gives
-//! it its position at once, and release their answer when [`wait`](Journal::wait) for that position resolves. One thread writes what has gathered, syncs once and publishes
-//! how far the log is durable. The projector follows with a [`Reader`]. Start repairs a torn tail and refuses anything
+//! it its position at once, and release their answer when [`wait`](Journal::wait) for that position resolves. One thread
+//! writes what has gathered, syncs once and publishes how far the log is durable. The projector follows with a [`Reader`]. Start repairs a torn tail and refuses anything
 //! worse.
 //!
 //! What the files rest on: a sector that was synced survives a torn write of the same bytes next to it; everything

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
-use deeptravel_domain::aside;
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
 use deeptravel_domain::order::{Command, Draft, Effect, Event, Order, OrderStatus, PaymentState, StepFailure};
@@ -138,11 +137,11 @@ impl Owner for OrderActor {
     }
 
     fn unpack(id: &OrderId, packed: &[u8]) -> Option<Seed> {
-        aside::within(*id, || rest::unpack(packed))
+        rest::unpack(*id, packed)
     }
 
     fn look(services: &Services, id: &OrderId, packed: &[u8], now: Timestamp) -> Look {
-        aside::within(*id, || rest::look(services, packed, now))
+        rest::look(services, *id, packed, now)
     }
 
     fn build(services: Arc<Services>, id: OrderId, seed: Seed, vitals: Arc<Vitals>) -> Result<OrderActor, Outage> {

@@ -9,8 +9,9 @@ use std::cell::RefCell;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use deeptravel_domain::aside;
+use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::{Order, OrderStatus};
+use deeptravel_domain::packing;
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 use lz4_flex::block::{CompressTable, compress_into_with_table, decompress, get_maximum_output_size};
@@ -26,7 +27,7 @@ use crate::services::Services;
 const SOON_MS: i64 = if cfg!(test) { 5 } else { 200 };
 /// Who has woken an order asks within this time; if nobody does, it rests again.
 pub(super) const AWAKE_MS: i64 = if cfg!(test) { 5 } else { 200 };
-/// Orders of more bytes are compressed: those of some passengers.
+/// Orders of so many bytes are compressed: those of some passengers.
 const COMPRESSED_FROM_BYTES: usize = 512;
 /// A settled order that nobody has asked for since is not kept in memory for nothing.
 const IDLE_SECONDS: i64 = 10 * 60;
@@ -73,7 +74,7 @@ impl OrderActor {
         };
         let due = deadline.unwrap_or_else(|| self.asked_at.plus_seconds(IDLE_SECONDS));
         let pack = || SCRATCH.with_borrow_mut(|scratch| scratch.pack(rested, &self.order));
-        let packed = aside::within(self.order.id(), pack)?;
+        let packed = packing::for_order(self.order.id(), pack)?;
         Some(Rest { due, packed })
     }
 }
@@ -112,10 +113,12 @@ impl Scratch {
 }
 
 /// The way back.
-pub(super) fn unpack(packed: &[u8]) -> Option<Seed> {
-    let (rested, order) = postcard::take_from_bytes::<Rested>(packed).ok()?;
-    let order = Arc::new(order_of(rested, order)?);
-    Some(Seed { order, version: rested.version, making: None, rested: Some(rested) })
+pub(super) fn unpack(id: OrderId, packed: &[u8]) -> Option<Seed> {
+    packing::for_order(id, || {
+        let (rested, order) = postcard::take_from_bytes::<Rested>(packed).ok()?;
+        let order = Arc::new(order_of(rested, order)?);
+        Some(Seed { order, version: rested.version, making: None, rested: Some(rested) })
+    })
 }
 
 fn order_of(rested: Rested, packed: &[u8]) -> Option<Order> {
@@ -126,21 +129,23 @@ fn order_of(rested: Rested, packed: &[u8]) -> Option<Order> {
 }
 
 /// What becomes of a dormant order whose time has come.
-pub(super) fn look(services: &Services, packed: &[u8], now: Timestamp) -> Look {
-    let Ok((rested, order)) = postcard::take_from_bytes::<Rested>(packed) else { return Look::Act };
-    if !rested.settled {
-        return Look::Act;
-    }
-    let later = Look::Stay(now.plus_seconds(IDLE_SECONDS));
-    if rested.last > *services.projected.borrow() {
-        return later;
-    }
-    let crowded = services.orders.dormant().bytes() > services.sales.warm_bytes_max;
-    match order_of(rested, order) {
-        Some(order) if is_warm(&order, now) && !crowded => later,
-        Some(_) => Look::Sleep,
-        None => Look::Act,
-    }
+pub(super) fn look(services: &Services, id: OrderId, packed: &[u8], now: Timestamp) -> Look {
+    packing::for_order(id, || {
+        let Ok((rested, order)) = postcard::take_from_bytes::<Rested>(packed) else { return Look::Act };
+        if !rested.settled {
+            return Look::Act;
+        }
+        let later = Look::Stay(now.plus_seconds(IDLE_SECONDS));
+        if rested.last > *services.projected.borrow() {
+            return later;
+        }
+        let crowded = services.orders.dormant().bytes() > services.sales.warm_bytes_max;
+        match order_of(rested, order) {
+            Some(order) if is_warm(&order, now) && !crowded => later,
+            Some(_) => Look::Sleep,
+            None => Look::Act,
+        }
+    })
 }
 
 fn is_warm(order: &Order, now: Timestamp) -> bool {

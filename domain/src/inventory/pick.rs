@@ -111,8 +111,7 @@ pub(super) fn pick(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Re
     let mut best: Option<Fit> = None;
     let mut available = 0;
     let mut run = 0..0;
-    // Nothing leaves less over than nothing, nor is used more than everywhere else.
-    let perfect = (0, Reverse(most_used(seats.taken, mask, wanted)));
+    let most = most_used(seats.taken, mask, wanted);
     let words = seats.layout.free(seats.taken, pool, mask).zip(&seats.layout.joined).enumerate();
     for (word, (free, joined)) in words {
         available += free.count_ones() as u16;
@@ -124,9 +123,10 @@ pub(super) fn pick(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Re
             let end = until.trailing_zeros();
             let (first, last) = (word * WORD_SEATS + bit as usize, word * WORD_SEATS + end as usize);
             if first != run.end || joined >> bit & 1 == 0 {
-                best = better(best, &run, seats.taken, mask, wanted);
-                if let Some((left, used, first)) = best
-                    && (left, used) == perfect
+                best = better(best, &run, seats.taken, most, wanted);
+                // Nothing leaves less over than nothing, nor is used more than everywhere else.
+                if let Some((0, used, first)) = best
+                    && used == most
                 {
                     return in_a_row(first, wanted).ok_or(available);
                 }
@@ -136,7 +136,7 @@ pub(super) fn pick(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Re
             rest &= u64::MAX.checked_shl(end).unwrap_or(0);
         }
     }
-    best = better(best, &run, seats.taken, mask, wanted);
+    best = better(best, &run, seats.taken, most, wanted);
 
     if usize::from(available) < wanted {
         return Err(available);
@@ -156,16 +156,21 @@ fn in_a_row(first: usize, wanted: usize) -> Option<SeatList> {
 type Fit = (usize, Reverse<u32>, usize);
 
 /// The most that free seats can be used on other stretches.
-fn most_used(taken: &Taken, mask: u64, wanted: usize) -> u32 {
+fn most_used(taken: &Taken, mask: u64, wanted: usize) -> Reverse<u32> {
     let others = taken.ways().saturating_sub(mask.count_ones() as usize);
-    (others * wanted) as u32
+    Reverse((others * wanted) as u32)
 }
 
 /// The better of `best` and the two ends of a run of neighbouring free seats, looked at from the front. The middle of a
 /// run would leave two small remainders.
-fn better(best: Option<Fit>, run: &std::ops::Range<usize>, taken: &Taken, mask: u64, wanted: usize) -> Option<Fit> {
+fn better(
+    best: Option<Fit>,
+    run: &std::ops::Range<usize>,
+    taken: &Taken,
+    most: Reverse<u32>,
+    wanted: usize,
+) -> Option<Fit> {
     let Some(left) = run.len().checked_sub(wanted) else { return best };
-    let most = Reverse(most_used(taken, mask, wanted));
     if run.is_empty() || best.is_some_and(|(best_left, used, _)| (best_left, used) <= (left, most)) {
         return best;
     }
@@ -196,4 +201,110 @@ fn pick_apart(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Option<
     let windows = free.windows(wanted.max(1)).enumerate();
     let (_, _, _, _, at) = windows.filter_map(|(at, window)| cost(at, window)).min()?;
     SeatList::new(free.get(at..at + wanted)?.iter().map(|(seat, _, _)| *seat as u16))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::departure::Stretch;
+
+    /// A seat of a random map.
+    #[derive(Clone, Copy, Debug)]
+    struct Drawn {
+        behind_aisle: bool,
+        class: u8,
+        channel: u8,
+        /// Ways on which it is taken.
+        taken: u64,
+    }
+
+    fn drawn(ways: usize) -> impl Strategy<Value = Drawn> {
+        let all = (1_u64 << ways) - 1;
+        // Most seats are free, so that there are runs of every length.
+        let taken = prop_oneof![3 => Just(0), 1 => Just(all), 2 => 0..=all];
+        let pool = (prop_oneof![5 => Just(0_u8), 1 => Just(1)], prop_oneof![5 => Just(0_u8), 1 => Just(1)]);
+        (prop::bool::weighted(0.2), pool, taken).prop_map(|(behind_aisle, (class, channel), taken)| Drawn {
+            behind_aisle,
+            class,
+            channel,
+            taken,
+        })
+    }
+
+    #[derive(Clone, Debug)]
+    struct Case {
+        ways: usize,
+        width: usize,
+        seats: Vec<Drawn>,
+        stretch: Stretch,
+        wanted: usize,
+    }
+
+    fn case() -> impl Strategy<Value = Case> {
+        (1_usize..=12).prop_flat_map(|ways| {
+            let stretch = (0..ways as u8).prop_flat_map(move |board| (Just(board), board + 1..=ways as u8));
+            (1_usize..=12, prop::collection::vec(drawn(ways), 1..200), stretch, 1_usize..=10).prop_map(
+                move |(width, seats, (board, alight), wanted)| Case {
+                    ways,
+                    width,
+                    seats,
+                    stretch: Stretch::new(board, alight).unwrap(),
+                    wanted,
+                },
+            )
+        })
+    }
+
+    /// The rule as it is told: of all runs of neighbouring free seats both ends, and of these the best.
+    fn told(case: &Case, places: &[Place], mask: u64, pool: Pool) -> Option<usize> {
+        let is_free = |seat: usize| places[seat].pool == pool && case.seats[seat].taken & mask == 0;
+        let goes_on = |seat: usize| seat > 0 && is_free(seat - 1) && is_free(seat) && places[seat].joined;
+        let starts = (0..places.len()).filter(|seat| is_free(*seat) && !goes_on(*seat));
+        let runs = starts.map(|start| (start, (start + 1..places.len()).take_while(|seat| goes_on(*seat)).count() + 1));
+        let used = |first: usize| -> u32 {
+            (first..first + case.wanted).map(|seat| case.seats[seat].taken.count_ones()).sum()
+        };
+        runs.filter(|(_, length)| *length >= case.wanted)
+            .flat_map(|(start, length)| {
+                [(start, length - case.wanted), (start + length - case.wanted, length - case.wanted)]
+            })
+            .min_by_key(|(first, left)| (*left, Reverse(used(*first)), *first))
+            .map(|(first, _)| first)
+    }
+
+    proptest! {
+        #[test]
+        fn r_hold_06_the_choice_by_words_is_the_rule_as_it_is_told(case in case()) {
+            let mut column = 0;
+            let seats: Vec<Seat> = case.seats.iter().enumerate().map(|(at, drawn)| {
+                column = if at % case.width == 0 { 0 } else { column + 1 + u8::from(drawn.behind_aisle) };
+                Seat { label: format!("{at}"), class: drawn.class, row: (at / case.width) as u16, column }
+            }).collect();
+            let mut places: Vec<Place> = Vec::new();
+            let mut taken = Taken::nothing(seats.len(), case.ways);
+            for (at, (seat, drawn)) in seats.iter().zip(&case.seats).enumerate() {
+                let mut place = Place::new(seat, at.checked_sub(1).and_then(|before| seats.get(before)));
+                place.pool = Pool::new(drawn.class, drawn.channel);
+                places.push(place);
+                taken.take(at as u16, drawn.taken);
+            }
+            let layout = Layout::of(&places);
+            let (pool, mask) = (Pool::new(0, 0), case.stretch.mask());
+            let seats = Seats { places: &places, layout: &layout, taken: &taken };
+            let free = (0..places.len()).filter(|seat| places[*seat].pool == pool && case.seats[*seat].taken & mask == 0);
+            let available = free.count();
+
+            let chosen = pick(seats, pool, mask, case.wanted);
+            prop_assert_eq!(count_free(&layout, &taken, pool, mask) as usize, available);
+            if available < case.wanted {
+                prop_assert_eq!(chosen, Err(available as u16));
+            } else if let Some(first) = told(&case, &places, mask, pool) {
+                prop_assert_eq!(chosen.ok(), in_a_row(first, case.wanted));
+            } else {
+                prop_assert_eq!(chosen.ok(), pick_apart(seats, pool, mask, case.wanted));
+            }
+        }
+    }
 }

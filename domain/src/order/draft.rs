@@ -75,7 +75,7 @@ pub struct PriceLine {
     pub discount_minor: i64,
     pub total_minor: i64,
     /// Which fare and tier applied.
-    #[serde(with = "crate::aside::shared_text")]
+    #[serde(with = "crate::packing::shared_text")]
     pub explanation: Arc<str>,
 }
 
@@ -93,7 +93,7 @@ pub struct Draft {
     pub traveller: TravellerId,
     pub idempotency_key: Box<str>,
     /// SHA-256 of the request, to tell a repetition from another request with the same key.
-    #[serde(with = "crate::aside::hash")]
+    #[serde(with = "crate::packing::hash")]
     pub body_hash: [u8; 32],
     pub locale: Box<str>,
     pub contact: Contact,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::aside;
+use crate::packing;
 
 /// The order as far as its rows tell it.
 pub(super) fn without_volatile(mut order: Order) -> Order {
@@ -27,9 +27,9 @@ pub(super) fn without_volatile(mut order: Order) -> Order {
 /// An order laid aside comes back as it was, progress included. One that is being refused cannot be laid aside.
 fn check_laid_aside(order: &Order) {
     let being_refused = matches!(order.stage, Stage::Undoing { .. } | Stage::Refused { .. });
-    match aside::within(order.id(), || postcard::to_allocvec(order)) {
+    match packing::for_order(order.id(), || postcard::to_allocvec(order)) {
         Ok(packed) => {
-            let read = aside::within(order.id(), || postcard::from_bytes::<Order>(&packed));
+            let read = packing::for_order(order.id(), || postcard::from_bytes::<Order>(&packed));
             assert_eq!(read.as_ref(), Ok(order));
         }
         Err(error) => assert!(being_refused, "{error}"),

@@ -1,11 +1,11 @@
-//! Values laid aside for a while in this process, as short as they can be, and written nowhere else.
+//! Values packed to lie in this process' memory for a while, as short as they can be, and written nowhere else. Whatever
+//! serde writes in a form that people do not read goes this way, and means nothing to another process.
 //!
-//! A text that many values share is named by a number. It must be one of a bounded set, as the catalogue's codes are:
-//! a text once numbered is never forgotten. Within the *frame* of an order its id takes one byte, and instants are counted
-//! from when it was made. What was written within a frame is read within the same one.
+//! A text that many values share is packed as a number. Texts once numbered are never forgotten, so they are of a set that
+//! hardly grows: codes of the catalogue, and departures, of which a thousand a day take some 50 MB in a year.
 //!
-//! Whatever else is written by serde in a form that people do not read goes this way, too, and means nothing to another
-//! process.
+//! An order is packed and unpacked [for itself](for_order): its own id then takes one byte, instants count from when it was
+//! made, and only then has it numbers for texts.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -17,38 +17,38 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::ids::OrderId;
 
 thread_local! {
-    static FRAME: Cell<Option<OrderId>> = const { Cell::new(None) };
+    static ORDER: Cell<Option<OrderId>> = const { Cell::new(None) };
 }
 
-/// Writes or reads within the frame of an order.
-pub fn within<T>(order: OrderId, work: impl FnOnce() -> T) -> T {
+/// Packs or unpacks what belongs to this order. What was packed for one is unpacked for the same one.
+pub fn for_order<T>(order: OrderId, work: impl FnOnce() -> T) -> T {
     struct Before(Option<OrderId>);
     impl Drop for Before {
         fn drop(&mut self) {
-            FRAME.set(self.0);
+            ORDER.set(self.0);
         }
     }
-    let _before = Before(FRAME.replace(Some(order)));
+    let _before = Before(ORDER.replace(Some(order)));
     work()
 }
 
-/// From when instants are counted here, in ms since the epoch.
+/// From when instants count here, in ms since the epoch.
 pub(crate) fn base_ms() -> i64 {
-    FRAME.get().map_or(0, |order| order.made_at().as_ms())
+    ORDER.get().map_or(0, |order| order.made_at().as_ms())
 }
 
-/// Writes the bits of an id: nothing where it is the frame's.
+/// Writes the bits of an id: none of the order's own.
 pub(crate) fn write_id<S: Serializer>(bits: u128, serializer: S) -> Result<S::Ok, S::Error> {
-    let is_frames = FRAME.get().is_some_and(|order| order.bits() == bits);
+    let is_own = ORDER.get().is_some_and(|order| order.bits() == bits);
     let bytes = bits.to_be_bytes();
-    serializer.serialize_bytes(if is_frames { &[] } else { &bytes })
+    serializer.serialize_bytes(if is_own { &[] } else { &bytes })
 }
 
 pub(crate) fn read_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
     let bytes = deserializer.deserialize_bytes(Borrowed)?;
-    let frames = || FRAME.get().filter(|_| bytes.is_empty()).map(OrderId::bits);
-    let own = bytes.try_into().ok().map(u128::from_be_bytes);
-    own.or_else(frames).ok_or_else(|| D::Error::custom("not the bits of an id"))
+    let own = || ORDER.get().filter(|_| bytes.is_empty()).map(OrderId::bits);
+    let written = bytes.try_into().ok().map(u128::from_be_bytes);
+    written.or_else(own).ok_or_else(|| D::Error::custom("not the bits of an id"))
 }
 
 struct Borrowed;
@@ -81,14 +81,20 @@ pub(crate) mod hash {
 
 /// For `serde(with)`: a text that many values share.
 pub(crate) mod shared_text {
-    use super::{Arc, Deserialize as _, Deserializer, Serialize as _, Serializer, number, text};
+    use super::{Arc, Deserialize as _, Deserializer, ORDER, Serialize as _, Serializer, number, text};
     use serde::de::Error as _;
+    use serde::ser::Error as _;
+
+    /// A number that got out of this process would be some other text there: nothing but an order has any.
+    const NOT_PACKED: &str = "no order is being packed";
 
     pub fn serialize<S: Serializer>(shared: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+        ORDER.get().ok_or_else(|| S::Error::custom(NOT_PACKED))?;
         number(shared).serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+        ORDER.get().ok_or_else(|| D::Error::custom(NOT_PACKED))?;
         text(u32::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a text of this process"))
     }
 }
@@ -102,7 +108,8 @@ struct All {
     numbers: HashMap<Arc<str>, u32>,
 }
 
-/// Texts that a thread has met lately: found by where they lie, since values share them.
+/// Texts that a thread has met lately, found by where they lie: values that were unpacked or come from the catalogue share
+/// them. What a request has just brought is looked up by how it reads.
 const LATELY: usize = 1024;
 
 thread_local! {
@@ -160,6 +167,7 @@ fn number_in_all(text: &Arc<str>) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::RouteCode;
 
     #[test]
     fn equal_texts_have_one_number_wherever_they_lie_and_on_every_thread() {
@@ -175,14 +183,18 @@ mod tests {
     }
 
     #[test]
-    fn within_an_orders_frame_its_id_is_a_byte_and_what_is_read_outside_is_refused() {
+    fn for_its_order_an_id_is_a_byte_and_what_was_packed_for_one_is_refused_elsewhere() {
         let order = OrderId::from_bits(7 << 80 | 1);
         let other = OrderId::from_bits(7 << 80 | 2);
         let ids = (order, other);
-        let written = within(order, || postcard::to_allocvec(&ids)).unwrap();
+        let written = for_order(order, || postcard::to_allocvec(&ids)).unwrap();
         assert_eq!(written.len(), 1 + 17);
-        assert_eq!(within(order, || postcard::from_bytes(&written)), Ok(ids));
+        assert_eq!(for_order(order, || postcard::from_bytes(&written)), Ok(ids));
         assert!(postcard::from_bytes::<(OrderId, OrderId)>(&written).is_err());
+        let code = RouteCode::constant("GZ-HKA");
+        let written = for_order(order, || postcard::to_allocvec(&code)).unwrap();
+        assert_eq!(for_order(order, || postcard::from_bytes(&written)), Ok(code.clone()));
+        assert!(postcard::to_allocvec(&code).is_err() && postcard::from_bytes::<RouteCode>(&written).is_err());
         let plain = postcard::to_allocvec(&ids).unwrap();
         assert_eq!((plain.len(), postcard::from_bytes(&plain)), (34, Ok(ids)));
     }
