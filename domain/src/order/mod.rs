@@ -154,7 +154,7 @@ pub(crate) enum Stage {
     Refunding { number: OutRefundNo, step: RefundStep },
     /// Paid, completed or cancelled.
     Done,
-    // Never laid aside, so that a refusal need not be readable. They stand last, because serde counts skipped variants
+    // Never packed, so that a refusal need not be readable. They stand last, because serde counts skipped variants
     // when it writes and not when it reads.
     /// A departure refused: giving back the seats of the items before it.
     #[serde(skip)]
@@ -184,7 +184,7 @@ pub(crate) enum CloseStep {
 }
 
 /// One order. See the module's documentation. Serialised it is a short-lived image of the whole machine, for its owner to
-/// lay aside; what is stored are its [`rows`]. An order that is being refused has no such image.
+/// [pack](crate::packing); what is stored are its [`rows`]. An order that is being refused has no such image.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Order {
     pub(crate) draft: Arc<Draft>,

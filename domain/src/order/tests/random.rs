@@ -24,8 +24,8 @@ pub(super) fn without_volatile(mut order: Order) -> Order {
     order
 }
 
-/// An order laid aside comes back as it was, progress included. One that is being refused cannot be laid aside.
-fn check_laid_aside(order: &Order) {
+/// A packed order comes back as it was, progress included. One that is being refused cannot be packed.
+fn check_packed(order: &Order) {
     let being_refused = matches!(order.stage, Stage::Undoing { .. } | Stage::Refused { .. });
     match packing::for_order(order.id(), || postcard::to_allocvec(order)) {
         Ok(packed) => {
@@ -360,7 +360,7 @@ fn run(mut story: Story, ops: &[Op], picks: &[usize]) -> Story {
         };
         for command in &commands {
             tell(&mut story, &mut notebook, command);
-            check_laid_aside(&story.order);
+            check_packed(&story.order);
         }
         // Sometimes something said long ago arrives once more.
         told.extend(commands);
