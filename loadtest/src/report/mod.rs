@@ -114,7 +114,8 @@ impl Scenario {
         Scenario { figures: figures.unwrap_or_default(), turns, ..Scenario::default() }
     }
 
-    /// Adds the audit, and decides whether the run went as it must. Overload (503) is counted, and no fault.
+    /// Adds the audit, and decides whether the run went as it must. Overload (503) is counted, and no fault. It counts
+    /// the turns that were added before.
     pub fn conclude(&mut self, audit: Option<Findings>) {
         self.figures.lag.drain_seconds = audit.as_ref().and_then(|audit| audit.drain_seconds);
         if self.figures.accepted == 0 {
@@ -325,6 +326,9 @@ mod tests {
         assert!(run(&|scenario| scenario.figures.errors = counted("503 OVERLOADED"), true));
         assert!(run(&|scenario| scenario.figures.refused = counted("409 SOLD_OUT"), true));
         assert!(!run(&|scenario| scenario.figures.errors = counted("500"), true));
+        let paused = |kind| vec![Figures { errors: counted(kind), ..Figures::default() }];
+        assert!(run(&|scenario| drop(scenario.turns.insert("paused".to_owned(), paused("503 OVERLOADED"))), true));
+        assert!(!run(&|scenario| drop(scenario.turns.insert("paused".to_owned(), paused("500"))), true));
         assert!(!run(&|scenario| scenario.figures.accepted = 0, true));
         assert!(!run(&|_| {}, false));
     }

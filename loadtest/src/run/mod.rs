@@ -25,6 +25,9 @@ use crate::scenario::Scenario;
 use crate::server::binary_beside_us;
 use sales::Sales;
 
+/// Turns of a second server, whose projector is paused.
+const PAUSED: &str = "orders, projector paused";
+
 /// Said wherever ours is compared with `durable`.
 const SAME_SYNC: &str = "durable and ours sync the same way: every answer waits until an fdatasync of a preallocated \
                          file has covered its record; what gathers meanwhile shares the next one";

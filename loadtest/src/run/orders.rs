@@ -1,9 +1,11 @@
 //! `orders`: spread over 200 departures. Ours with the projector on against the baseline; ours with it paused against
 //! `durable`; `bare` beside them.
 
+use std::collections::BTreeMap;
+
 use super::sales::{Sales, orders_of};
 use super::yardsticks::{MANY_CLIENTS, Rival, baseline};
-use super::{audit_orders, plan};
+use super::{PAUSED, audit_orders, plan};
 use crate::baseline::{Baseline, Job};
 use crate::cli::Options;
 use crate::drive::Plan;
@@ -12,8 +14,6 @@ use crate::report::{Figures, Outcome, Scenario};
 use crate::scenario::orders::Orders;
 use crate::subject::Setup;
 use crate::yardstick::Kind;
-
-const PAUSED: &str = "orders, projector paused";
 
 pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let plan = plan(options);
@@ -34,17 +34,20 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     }
 
     let mut scenario = Scenario::of_turns("orders", std::mem::take(&mut ours.course.turns));
-    scenario.conclude(Some(audit_orders(&ours).await?));
+    scenario.audit_too("ours", audit_orders(&ours).await?);
     scenario.end(ours.close());
-    let Some(rivals) = rivals else { return Ok(Outcome { scenario, ..Outcome::default() }) };
-    rivals.end(&mut scenario).await?;
-
-    scenario.notes.push(super::SAME_SYNC.to_owned());
-    let best = best_of(&scenario.rates(COUNTER), &scenario.rates(COUNTER_MANY));
-    let against_baseline = by_round(&scenario.rates("orders"), &best);
-    let against_durable = by_round(&scenario.rates(PAUSED), &scenario.rates("durable"));
-    let rounds = [("ordersVsBaseline", against_baseline), ("ordersVsDurable", against_durable)];
-    Ok(Outcome { rounds: rounds.into(), scenario })
+    let mut rounds = BTreeMap::new();
+    if let Some(rivals) = rivals {
+        rivals.end(&mut scenario).await?;
+        scenario.notes.push(super::SAME_SYNC.to_owned());
+        let best = best_of(&scenario.rates(COUNTER), &scenario.rates(COUNTER_MANY));
+        rounds.insert("ordersVsBaseline", by_round(&scenario.rates("orders"), &best));
+        rounds.insert("ordersVsDurable", by_round(&scenario.rates(PAUSED), &scenario.rates("durable")));
+    }
+    // Last, so that what failed on the paused server counts.
+    let audit = scenario.audit.take();
+    scenario.conclude(audit);
+    Ok(Outcome { scenario, rounds })
 }
 
 const COUNTER: &str = "baseline, counter";

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::sales::{Sales, orders_of};
-use super::{audit_orders, plan};
+use super::{PAUSED, audit_orders, plan};
 use crate::cli::Options;
 use crate::drive::Plan;
 use crate::report::ratios::median;
@@ -26,14 +26,14 @@ pub async fn steady(options: &Options) -> anyhow::Result<Outcome> {
     let rate = median(&steady.iter().map(|figures| figures.offered).collect::<Vec<_>>());
     let mut scenario = Scenario::of_turns_by("steady", steady, |figures| figures.percentiles.p99);
     scenario.turns.insert("orders, closed loop".to_owned(), at_most);
-    scenario.conclude(Some(audit_orders(&ours).await?));
+    scenario.audit_too("ours", audit_orders(&ours).await?);
     scenario.end(ours.close());
     scenario.fact("ordersPerSecond", rate);
 
     if options.target.is_none() {
         let orders = orders_of(&closed, 1);
-        let mut paused = Sales::open("orders, projector paused", options, Setup::paused(orders), orders).await?;
-        paused.run(closed).await?;
+        let mut paused = Sales::open(PAUSED, options, Setup::paused(orders), orders).await?;
+        scenario.turns.insert(PAUSED.to_owned(), vec![paused.run(closed).await?]);
         let drained = paused.project().await?;
         scenario.audit_too("the paused server", audit_orders(&paused).await?);
         scenario.end(paused.close());
@@ -45,6 +45,9 @@ pub async fn steady(options: &Options) -> anyhow::Result<Outcome> {
                 .to_owned(),
         );
     }
+    // Last, so that what failed on the paused server counts.
+    let audit = scenario.audit.take();
+    scenario.conclude(audit);
     Ok(Outcome { scenario, ..Outcome::default() })
 }
 
