@@ -25,8 +25,11 @@ const COMPARED: [&str; 8] =
     ["--seconds", "0.3", "--warm-up", "0", "--own-program", env!("CARGO_BIN_EXE_loadtest"), "--tickets", "600"];
 
 async fn report_of(scenario: Scenario, fake: &Fake, more: &[&str]) -> Report {
+    report_in(&tempfile::tempdir().unwrap(), scenario, fake, more).await
+}
+
+async fn report_in(scratch: &tempfile::TempDir, scenario: Scenario, fake: &Fake, more: &[&str]) -> Report {
     let url = fake.url();
-    let scratch = tempfile::tempdir().unwrap();
     let always = ["x", "--quiet", "--target", &url, "--simulator", &url, "--travellers", "7", "--connections", "4"];
     let place = ["--scratch", scratch.path().to_str().unwrap()];
     let options = Line::parse_from(always.iter().chain(&place).chain(more)).options;
@@ -164,6 +167,21 @@ async fn ours_and_a_yardstick_take_turns_and_each_round_has_its_ratio() {
         }
         assert!(report.lines.iter().any(|line| line.name.contains("against")), "{:?}", report.lines);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_yardstick_that_fails_has_no_ratio_and_fails_the_run() {
+    let (ours, theirs) = (Fake::start(Fault::None).await, Fake::start(Fault::Refuses).await);
+    let scratch = tempfile::tempdir().unwrap();
+    std::fs::write(scratch.path().join("url"), theirs.url()).unwrap();
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fake/yardstick.sh");
+    let more = [&SHORT[..], &["--rounds", "1", "--own-program", program]].concat();
+    let report = report_in(&scratch, Scenario::Burst, &ours, &more).await;
+    let outcome = &report.scenarios["burst"];
+    assert!(outcome.figures.errors.is_empty() && outcome.turns["durable"][0].accepted > 0, "{outcome:?}");
+    let [problem] = &outcome.problems[..] else { panic!("one problem: {outcome:?}") };
+    assert!(!outcome.ok && problem.starts_with("the yardstick \"durable\" failed"), "{problem}");
+    assert!(report.ratios.is_empty() && report.lines.iter().all(|line| !line.name.contains("against")), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -151,6 +151,11 @@ impl Figures {
         }
     }
 
+    /// Answers that were not what was asked for: refusals and errors, overload included.
+    pub fn not_accepted(&self) -> u64 {
+        self.refused.values().chain(self.errors.values()).sum()
+    }
+
     /// Failures that are more than overload.
     pub fn faults(&self) -> u64 {
         self.errors.iter().filter(|(kind, _)| !kind.starts_with("503")).map(|(_, times)| times).sum()

@@ -4,7 +4,7 @@ mod figures;
 pub mod ratios;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -73,6 +73,9 @@ pub struct Scenario {
     pub audit: Option<Findings>,
     /// What went wrong besides.
     pub problems: Vec<String>,
+    /// Yardsticks and baselines that failed: nothing is compared with them.
+    #[serde(skip)]
+    pub(crate) void: BTreeSet<String>,
 }
 
 /// What a scenario adds to the report.
@@ -142,6 +145,19 @@ impl Scenario {
         self.ok &= findings.ok;
     }
 
+    /// Adds the turns of a yardstick or of the baseline, before the run is concluded. It has to accept everything: what it
+    /// refuses or fails at, overload included, would lower its rate and raise our ratio.
+    pub fn rival(&mut self, name: &str, turns: Vec<Figures>) {
+        let failed: u64 = turns.iter().map(Figures::not_accepted).sum();
+        if failed > 0 {
+            self.problems.push(format!(
+                "the yardstick \"{name}\" failed: {failed} of its answers were refusals or errors, its ratios are void"
+            ));
+            self.void.insert(name.to_owned());
+        }
+        self.turns.insert(name.to_owned(), turns);
+    }
+
     /// A figure that is measured besides; its name says the unit.
     pub fn fact(&mut self, name: &str, value: f64) {
         self.facts.insert(name.to_owned(), value);
@@ -153,8 +169,11 @@ impl Scenario {
         self.problems.extend(problem);
     }
 
-    /// The rates of a contestant, round by round.
+    /// The rates of a contestant, round by round; none of a yardstick that failed.
     pub fn rates(&self, contestant: &str) -> Vec<f64> {
+        if self.void.contains(contestant) {
+            return Vec::new();
+        }
         self.turns.get(contestant).into_iter().flatten().map(|figures| figures.achieved).collect()
     }
 
@@ -331,5 +350,23 @@ mod tests {
         assert!(!run(&|scenario| drop(scenario.turns.insert("paused".to_owned(), paused("500"))), true));
         assert!(!run(&|scenario| scenario.figures.accepted = 0, true));
         assert!(!run(&|_| {}, false));
+    }
+
+    #[test]
+    fn a_yardstick_that_fails_has_no_ratio_and_fails_the_run() {
+        let run = |errors: &[(&str, u64)], refused: &[(&str, u64)]| {
+            let counts = |some: &[(&str, u64)]| some.iter().map(|(kind, n)| ((*kind).to_owned(), *n)).collect();
+            let theirs = Figures { achieved: 100.0, ..scenario().figures };
+            let failing = Figures { errors: counts(errors), refused: counts(refused), ..theirs.clone() };
+            let mut scenario = scenario();
+            scenario.rival("durable", vec![theirs, failing]);
+            scenario.conclude(None);
+            (scenario.ok, scenario.rates("durable").len(), scenario.problems)
+        };
+        assert_eq!(run(&[], &[]), (true, 2, Vec::new()));
+        let problem = "the yardstick \"durable\" failed: 5 of its answers were refusals or errors, its ratios are void";
+        // As it answers when its disk fails.
+        assert_eq!(run(&[("503", 5)], &[]), (false, 0, vec![problem.to_owned()]));
+        assert_eq!(run(&[], &[("none left", 5)]), (false, 0, vec![problem.to_owned()]));
     }
 }

@@ -36,7 +36,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     if failed > 0 {
         scenario.problems.push(format!("{failed} requests were not answered, or with 5xx"));
     }
-    scenario.turns.extend(durable.map(|rival| ("durable".to_owned(), rival.course.turns)));
+    if let Some(durable) = durable {
+        scenario.rival("durable", durable.course.turns);
+    }
     scenario.conclude(Some(audit_orders(&ours).await?));
     scenario.end(ours.close());
     scenario.notes.push(super::SAME_SYNC.to_owned());

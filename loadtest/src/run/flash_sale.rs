@@ -42,7 +42,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
 
     let mut scenario = Scenario::of_turns("flash-sale", std::mem::take(&mut course.turns));
     scenario.turns.insert("orders, spread".to_owned(), std::mem::take(&mut spread.course.turns));
-    scenario.turns.insert("baseline, hot, 128 clients".to_owned(), theirs);
+    scenario.rival("baseline, hot, 128 clients", theirs);
     spread.course.acks.append(&mut course.acks);
     scenario.conclude(Some(audit_orders(&spread).await?));
     scenario.end(spread.close());

@@ -109,9 +109,11 @@ impl Rivals {
         let Rivals { paused, durable, bare, baseline, clients, turns } = self;
         drop(baseline);
         for (rival, kind) in [(durable, Kind::Durable), (bare, Kind::Bare)] {
-            scenario.turns.insert(kind.name().to_owned(), rival.course.turns);
+            scenario.rival(kind.name(), rival.course.turns);
         }
-        scenario.turns.extend(turns.map(|(name, turns)| (name.to_owned(), turns)));
+        for (name, turns) in turns {
+            scenario.rival(name, turns);
+        }
         scenario.fact("baselineClients", clients as f64);
         let Some(mut paused) = paused else { return Ok(()) };
         scenario.turns.insert(PAUSED.to_owned(), std::mem::take(&mut paused.course.turns));

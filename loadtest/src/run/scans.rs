@@ -74,9 +74,11 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     drop(baseline);
 
     let mut scenario = Scenario::of_turns("scans", std::mem::take(&mut ours.turns));
-    scenario.turns.extend(durable.map(|rival| ("durable".to_owned(), rival.course.turns)));
-    scenario.turns.insert("baseline, redeem".to_owned(), best);
-    scenario.turns.insert("baseline, redeem, 128 clients".to_owned(), many);
+    if let Some(durable) = durable {
+        scenario.rival("durable", durable.course.turns);
+    }
+    scenario.rival("baseline, redeem", best);
+    scenario.rival("baseline, redeem, 128 clients", many);
     scenario.facts.insert("baselineClients".to_owned(), clients as f64);
     eprintln!("auditing {} scans", ours.acks.len());
     let database = subject.database().await?;

@@ -47,7 +47,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     }
     let mut scenario = Scenario::of_turns("search", std::mem::take(&mut ours.turns));
     scenario.facts.insert("meanAnswerBytes".to_owned(), scenario.figures.answer_bytes);
-    scenario.turns.extend(bare.map(|rival| ("bare".to_owned(), rival.course.turns)));
+    if let Some(bare) = bare {
+        scenario.rival("bare", bare.course.turns);
+    }
     scenario.conclude(None);
     scenario.end(subject.stop().err().map(|error| format!("{error:#}")));
     let rounds = [("searchVsBare", by_round(&scenario.rates("search"), &scenario.rates("bare")))].into();
