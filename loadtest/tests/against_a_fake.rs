@@ -212,6 +212,18 @@ async fn an_open_loop_goes_on_where_the_closed_one_ended() {
     assert!((outcome.figures.offered - closed.achieved / 2.0).abs() < 1e-6);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_half_of_the_maximum_nothing_may_be_refused() {
+    let fake = Fake::start(Fault::Refuses).await;
+    let outcome = run_one(Scenario::Steady, &fake, &["--seconds", "0.5", "--warm-up", "0"]).await;
+    let figures = &outcome.figures;
+    assert!(figures.refused["409 SOLD_OUT"] > 0 && figures.errors["503 OVERLOADED"] > 0, "{figures:?}");
+    let [problem] = &outcome.problems[..] else { panic!("one problem: {outcome:?}") };
+    let not_accepted = figures.refused.values().chain(figures.errors.values()).sum::<u64>();
+    assert_eq!(*problem, format!("{not_accepted} orders of the open loop were refused or failed"));
+    assert!(!outcome.ok);
+}
+
 #[tokio::test]
 async fn a_scenario_that_cannot_be_run_fails_and_the_report_says_why() {
     let fake = Fake::start(Fault::None).await;

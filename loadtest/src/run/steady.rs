@@ -9,7 +9,7 @@ use super::{PAUSED, audit_orders, plan};
 use crate::cli::Options;
 use crate::drive::Plan;
 use crate::report::ratios::median;
-use crate::report::{Outcome, Scenario};
+use crate::report::{Figures, Outcome, Scenario};
 use crate::subject::Setup;
 
 pub async fn steady(options: &Options) -> anyhow::Result<Outcome> {
@@ -23,9 +23,15 @@ pub async fn steady(options: &Options) -> anyhow::Result<Outcome> {
         let so_far: Vec<f64> = at_most.iter().map(|figures| figures.achieved).collect();
         steady.push(ours.run(Plan { rate: Some(median(&so_far) / 2.0), ..closed }).await?);
     }
+    let not_accepted: u64 = steady.iter().map(Figures::not_accepted).sum();
     let rate = median(&steady.iter().map(|figures| figures.offered).collect::<Vec<_>>());
     let mut scenario = Scenario::of_turns_by("steady", steady, |figures| figures.percentiles.p99);
     scenario.turns.insert("orders, closed loop".to_owned(), at_most);
+    scenario.fact("notAccepted", not_accepted as f64);
+    // Saying no is quick: it must not be what makes the latency good.
+    if not_accepted > 0 {
+        scenario.problems.push(format!("{not_accepted} orders of the open loop were refused or failed"));
+    }
     scenario.audit_too("ours", audit_orders(&ours).await?);
     scenario.end(ours.close());
     scenario.fact("ordersPerSecond", rate);
