@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::sales::{Sales, orders_of};
-use super::yardsticks::{MANY_CLIENTS, Rival, baseline};
+use super::yardsticks::{MANY_CLIENTS, Rival, baseline, best_of};
 use super::{PAUSED, audit_orders, plan};
 use crate::baseline::{Baseline, Job};
 use crate::cli::Options;
@@ -52,11 +52,6 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
 
 const COUNTER: &str = "baseline, counter";
 const COUNTER_MANY: &str = "baseline, counter, 128 clients";
-
-/// The trial of the numbers of clients was short: what turns out better in a round counts.
-fn best_of(some: &[f64], others: &[f64]) -> Vec<f64> {
-    some.iter().zip(others).map(|(one, other)| one.max(*other)).collect()
-}
 
 /// Everything that takes turns with ours.
 struct Rivals {

@@ -25,6 +25,11 @@ pub async fn baseline(options: &Options, subject: &Subject, tickets: u64) -> any
     }
 }
 
+/// The trial of the numbers of clients was short: what turns out better in a round counts.
+pub fn best_of(some: &[f64], others: &[f64]) -> Vec<f64> {
+    some.iter().zip(others).map(|(one, other)| one.max(*other)).collect()
+}
+
 /// A yardstick and the load of ours that it is given.
 pub struct Rival<L: Load> {
     pub course: Course<L>,
@@ -50,5 +55,17 @@ impl<L: Load> Rival<L> {
 
     pub async fn turn(&mut self, plan: Plan) -> anyhow::Result<()> {
         self.course.turn(plan, None).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_better_number_of_clients_counts_round_by_round() {
+        assert_eq!(best_of(&[3.0, 1.0], &[2.0, 4.0]), [3.0, 4.0]);
+        // One that failed has no rates: then there is nothing to compare with.
+        assert_eq!(best_of(&[3.0, 1.0], &[]), Vec::<f64>::new());
     }
 }
