@@ -145,8 +145,8 @@ impl Scenario {
         self.ok &= findings.ok;
     }
 
-    /// Adds the turns of a yardstick or of the baseline, before the run is concluded. It has to accept everything: what it
-    /// refuses or fails at, overload included, would lower its rate and raise our ratio.
+    /// Adds the turns of a yardstick or of the baseline, before the run is concluded. It has to accept everything:
+    /// what it refuses or fails at, overload included, would lower its rate and raise our ratio.
     pub fn rival(&mut self, name: &str, turns: Vec<Figures>) {
         let failed: u64 = turns.iter().map(Figures::not_accepted).sum();
         if failed > 0 {
