@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::Report;
+use super::{Report, Scenario};
 
 /// A line: what was measured against its floor and its aim.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -54,11 +54,11 @@ fn ratio(report: &Report, name: &str) -> Option<f64> {
 }
 
 fn fact(report: &Report, scenario: &str, name: &str) -> Option<f64> {
-    report.scenarios.get(scenario)?.facts.get(name).copied()
+    measured(report, scenario)?.facts.get(name).copied()
 }
 
 fn rate(report: &Report, scenario: &str) -> Option<f64> {
-    report.scenarios.get(scenario).map(|scenario| scenario.figures.achieved)
+    measured(report, scenario).map(|scenario| scenario.figures.achieved)
 }
 
 use Bound::{AtLeast, AtMost};
@@ -126,14 +126,14 @@ const ROWS: [Row; 18] = [
         // The floor has none.
         floor: AtMost(f64::INFINITY),
         aim: AtMost(500.0),
-        value: |report| report.scenarios.get("burst").map(|burst| burst.figures.percentiles.p95),
+        value: |report| measured(report, "burst").map(|burst| burst.figures.percentiles.p95),
     },
     Row {
         name: "99th percentile of an order, open loop at half of our maximum, projection on",
         unit: " ms",
         floor: AtMost(30.0),
         aim: AtMost(5.0),
-        value: |report| report.scenarios.get("steady").map(|steady| steady.figures.percentiles.p99),
+        value: |report| measured(report, "steady").map(|steady| steady.figures.percentiles.p99),
     },
     Row {
         name: "projector at half of our maximum: drain rate against order rate",
@@ -147,14 +147,14 @@ const ROWS: [Row; 18] = [
         unit: " s",
         floor: AtMost(1.0),
         aim: AtMost(0.2),
-        value: |report| report.scenarios.get("steady")?.figures.lag.max_seconds,
+        value: |report| measured(report, "steady")?.figures.lag.max_seconds,
     },
     Row {
         name: "projector at our maximum: lag (the floor: keeps up, or bounded and stated)",
         unit: " s",
         floor: AtMost(f64::INFINITY),
         aim: AtMost(1.0),
-        value: |report| report.scenarios.get("sustained")?.figures.lag.max_seconds,
+        value: |report| measured(report, "sustained")?.figures.lag.max_seconds,
     },
     Row {
         name: "  it grew from the second third to the last by",
@@ -192,6 +192,11 @@ const ROWS: [Row; 18] = [
         value: |report| rate(report, "scans"),
     },
 ];
+
+/// A scenario that was answered: one that could not begin has no figures to show.
+fn measured<'a>(report: &'a Report, name: &str) -> Option<&'a Scenario> {
+    report.scenarios.get(name).filter(|scenario| scenario.figures.accepted > 0)
+}
 
 /// The lines of what was measured; what was not run has none.
 pub fn lines(report: &Report) -> Vec<Line> {
@@ -236,7 +241,7 @@ pub fn write(out: &mut String, lines: &[Line]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Outcome, Scenario};
+    use super::super::Outcome;
     use super::*;
 
     #[test]
@@ -252,7 +257,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_run_has_no_line() {
-        assert_eq!(lines(&Report::default()), []);
+    fn what_was_not_run_or_could_not_begin_has_no_line() {
+        let mut report = Report::default();
+        assert_eq!(lines(&report), []);
+        for name in ["steady", "sustained", "burst", "memory"] {
+            report.add(name, Outcome { scenario: Scenario::default(), ..Outcome::default() });
+        }
+        assert_eq!(lines(&report), [], "no answer is not an answer in no time");
     }
 }
