@@ -208,8 +208,8 @@ impl Queue {
         }
     }
 
-    /// The batch is durable: its bytes no longer wait and its buffer is used again. Says how many bytes wait still.
-    pub(super) fn done(&self, batch: Batch) -> usize {
+    /// The batch is durable: its bytes no longer wait and its buffer is used again.
+    pub(super) fn done(&self, batch: Batch) {
         let mut frame = batch.frame;
         let records_bytes = frame.len() - FRAME_HEADER_BYTES;
         frame.clear();
@@ -218,7 +218,6 @@ impl Queue {
         if state.buffers.len() < BUFFERS_KEPT && frame.capacity() <= 2 * self.batch_bytes_max {
             state.buffers.push(frame);
         }
-        state.queued_bytes
     }
 }
 

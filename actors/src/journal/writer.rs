@@ -1,11 +1,9 @@
-//! The one thread that writes: take a batch, one write, one sync, publish. While it syncs, the next batch gathers, so a
-//! batch is as large as the load makes it. One who writes alone waits for nobody, but for one pause at most when others
-//! have just stopped.
+//! The one thread that writes: take a batch, one write, one sync, publish. While it syncs, the next batch gathers; so
+//! there are no timers and a batch is as large as the load makes it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Shared;
 use super::disk::DiskFile;
@@ -16,18 +14,6 @@ use super::prepare::Preparer;
 use super::queue::{Batch, Taken};
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, begin};
 use super::segments::Entry;
-
-/// A batch of so many records says that many write at once.
-const BUSY_RECORDS: u32 = 8;
-/// Then the next batch gathers at least so long. A sync costs the processor the same whatever it carries, and one that
-/// comes at once takes the core from those who are about to append. On two shared cores and a disk that syncs in about
-/// as long, 64 clients write more with pauses, and are answered sooner.
-const GATHER: Duration = Duration::from_micros(300);
-
-/// Whether the next batch gathers for a while after one of so many records: unless it is as large as it may be already.
-fn gathers(records: u32, queued_bytes: usize, batch_bytes_max: usize) -> bool {
-    records >= BUSY_RECORDS && queued_bytes < batch_bytes_max
-}
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -84,13 +70,9 @@ impl Writer {
         self.offset += bytes;
         self.last_at_ms = self.last_at_ms.max(batch.last_at_ms);
         self.publish_space();
-        let (durable, records) = (batch.last, batch.count);
-        let queued_bytes = self.shared.queue.done(batch);
-        let leaders_owe = self.shared.progress.advance(durable);
-        if gathers(records, queued_bytes, self.shared.options.batch_bytes_max) {
-            thread::sleep(GATHER);
-        }
-        Ok(leaders_owe)
+        let durable = batch.last;
+        self.shared.queue.done(batch);
+        Ok(self.shared.progress.advance(durable))
     }
 
     /// Continues in the next segment. Everything in the one before is durable by now.
@@ -131,18 +113,5 @@ impl Drop for Ending {
     fn drop(&mut self) {
         self.0.queue.stop();
         self.0.progress.end(JournalFailed::WriterPanicked);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_gathers_for_a_while_only_behind_one_that_many_wrote_and_while_there_is_room() {
-        assert!(!gathers(1, 0, 1_000), "one who writes alone is not kept waiting");
-        assert!(!gathers(BUSY_RECORDS - 1, 0, 1_000));
-        assert!(gathers(BUSY_RECORDS, 999, 1_000));
-        assert!(!gathers(BUSY_RECORDS, 1_000, 1_000), "it cannot grow");
     }
 }

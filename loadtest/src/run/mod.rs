@@ -30,9 +30,7 @@ const PAUSED: &str = "orders, projector paused";
 
 /// Said wherever ours is compared with `durable`.
 const SAME_SYNC: &str = "durable and ours sync the same way: every answer waits until an fdatasync of a preallocated \
-                         file has covered its record; what gathers meanwhile shares the next one. After a batch of 8 \
-                         records or more ours lets the next one gather for 0.3 ms; durable does not, because it \
-                         gained nothing there";
+                         file has covered its record; what gathers meanwhile shares the next one";
 
 /// Runs the scenarios one after the other, and reports them. A scenario that cannot be run is reported as failed, and
 /// the others are run all the same.
