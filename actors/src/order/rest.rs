@@ -6,7 +6,6 @@
 //! Tickets of a large party repeat each other; the compression finds that. In a small order there is nothing to find.
 
 use std::cell::RefCell;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use deeptravel_domain::ids::OrderId;
@@ -43,7 +42,7 @@ pub(super) struct Rested {
     /// Nothing is to be done any more: it may leave memory.
     settled: bool,
     /// Bytes of the order before compression; `None`: it is not compressed.
-    order_bytes: Option<NonZeroU32>,
+    order_bytes: Option<usize>,
 }
 
 impl OrderActor {
@@ -95,12 +94,11 @@ impl Scratch {
     fn pack(&mut self, rested: Rested, order: &Order) -> Option<Box<[u8]>> {
         self.order.clear();
         self.order = postcard::to_extend(order, std::mem::take(&mut self.order)).ok()?;
-        let order_bytes =
-            if self.order.len() < COMPRESSED_FROM_BYTES { 0 } else { u32::try_from(self.order.len()).ok()? };
-        let rested = Rested { order_bytes: NonZeroU32::new(order_bytes), ..rested };
+        let is_large = self.order.len() >= COMPRESSED_FROM_BYTES;
+        let rested = Rested { order_bytes: is_large.then_some(self.order.len()), ..rested };
         self.packed.clear();
         self.packed = postcard::to_extend(&rested, std::mem::take(&mut self.packed)).ok()?;
-        if rested.order_bytes.is_none() {
+        if !is_large {
             self.packed.extend_from_slice(&self.order);
             return Some(Box::from(&*self.packed));
         }
@@ -123,7 +121,7 @@ pub(super) fn unpack(id: OrderId, packed: &[u8]) -> Option<Seed> {
 
 fn order_of(rested: Rested, packed: &[u8]) -> Option<Order> {
     match rested.order_bytes {
-        Some(bytes) => postcard::from_bytes(&decompress(packed, bytes.get() as usize).ok()?).ok(),
+        Some(bytes) => postcard::from_bytes(&decompress(packed, bytes).ok()?).ok(),
         None => postcard::from_bytes(packed).ok(),
     }
 }
