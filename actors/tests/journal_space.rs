@@ -46,6 +46,12 @@ fn rule_11_new_sales_stop_at_four_fifths_and_the_rest_goes_on() {
 
     append_frame(&journal, &record("a", last.0 + 1, &[1; 300]));
     assert_eq!(journal.admit(Share::Sales, 1).err(), Some(AppendError::Rationed));
+
+    // A sale hears the same when the rest is used up, too.
+    let all: Vec<_> = std::iter::from_fn(|| journal.admit(Share::Whole, 1).ok()).collect();
+    assert!(all.len() > 1_000, "{}", all.len());
+    assert_eq!(journal.admit(Share::Whole, 1).err(), Some(AppendError::NoSpace));
+    assert_eq!(journal.admit(Share::Sales, 1).err(), Some(AppendError::Rationed));
 }
 
 #[test]
@@ -152,6 +158,13 @@ fn rule_10_a_disk_without_space_for_the_next_segment_rations_and_kills_nothing()
         version += 1;
         journal.append(&record("a", version, &[1; 1_000])).map(|position| wait(&journal, position))
     };
+    // The second segment is begun, and the preparing thread finds no space for a third.
+    while segments(disk.path()).len() < 2 {
+        append().unwrap();
+    }
+    while !journal.space().exhausted {
+        std::thread::yield_now();
+    }
     while append().is_ok() {}
     let space = journal.space();
     assert!(space.exhausted && space.is_rationed(), "{space:?}");

@@ -97,11 +97,11 @@ impl Queue {
         if waiting + bytes > share.of(self.backlog_bytes_max) && waiting > 0 {
             return Err(AppendError::QueueFull { queued: waiting });
         }
-        if !space.has_room((waiting + bytes + FRAME_HEADER_BYTES) as u64) {
-            return Err(AppendError::NoSpace);
-        }
         if share == Share::Sales && space.read().is_rationed() {
             return Err(AppendError::Rationed);
+        }
+        if !space.has_room((waiting + bytes + FRAME_HEADER_BYTES) as u64) {
+            return Err(AppendError::NoSpace);
         }
 
         state.admitted_bytes += bytes;
