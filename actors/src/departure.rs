@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use crate::board::Occupancy;
 use crate::journal::KeyText;
 use crate::log::{KeyLog, PUT_OFF_MS};
+use crate::order::PlaceSeats;
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::StoreError;
 use crate::registry::{Fingerprint, Keys, Owner, Sleep, Vitals};
@@ -36,11 +37,15 @@ impl Message for Seats {
 
 impl Fingerprint for Seats {
     fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        std::mem::discriminant(&self.0).hash(&mut hasher);
-        hold_of(&self.0).hash(&mut hasher);
-        hasher.finish().max(1)
+        fingerprint(&self.0)
     }
+}
+
+pub fn fingerprint(command: &Command) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    std::mem::discriminant(command).hash(&mut hasher);
+    hold_of(command).hash(&mut hasher);
+    hasher.finish().max(1)
 }
 
 fn hold_of(command: &Command) -> Option<(HoldId, u32)> {
@@ -253,15 +258,30 @@ impl Handler<Seats> for DepartureActor {
     type Result = Answer<Vec<Box<str>>>;
 
     fn handle(&mut self, message: Seats, ctx: &mut Context<DepartureActor>) -> Answer<Vec<Box<str>>> {
-        self.vitals.handling(message.fingerprint());
+        self.change_seats(&message.0, ctx)
+    }
+}
+
+impl Handler<PlaceSeats> for DepartureActor {
+    type Result = ();
+
+    fn handle(&mut self, message: PlaceSeats, ctx: &mut Context<DepartureActor>) {
+        let answer = self.change_seats(&message.command, ctx);
+        message.placing.held(answer);
+    }
+}
+
+impl DepartureActor {
+    fn change_seats(&mut self, command: &Command, ctx: &mut Context<DepartureActor>) -> Answer<Vec<Box<str>>> {
+        self.vitals.handling(fingerprint(command));
         #[cfg(test)]
         self.services.faults.strike(&self.id, crate::testing::Fault::AtMessage);
         self.follow_catalogue();
-        let reply = self.apply(&message.0, ctx);
+        let reply = self.apply(command, ctx);
         self.vitals.handled();
         let reply = reply?;
         self.turn.taken(ctx);
-        let seats = hold_of(&message.0).map_or_else(Vec::new, |(hold, _)| self.seats_of(hold));
+        let seats = hold_of(command).map_or_else(Vec::new, |(hold, _)| self.seats_of(hold));
         Ok(reply.map(|()| seats))
     }
 }

@@ -7,6 +7,7 @@
 
 mod arbiters;
 mod dormant;
+mod ending;
 mod rebuild;
 
 use std::fmt::{Debug, Display};
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use actix::dev::ToEnvelope;
-use actix::dev::channel::{self, AddressReceiver};
+use actix::dev::channel;
 use actix::{Actor, Addr, Context, Handler, Message};
 use dashmap::{DashMap, Entry};
 use deeptravel_domain::time::Timestamp;
@@ -25,6 +26,7 @@ use tokio::sync::oneshot;
 pub use arbiters::Arbiters;
 use dormant::{Deadlines, Gauge};
 pub use dormant::{Look, Rest};
+use ending::Ending;
 pub use rebuild::Vitals;
 
 use crate::outage::Outage;
@@ -98,6 +100,16 @@ pub fn home_of(id: &impl Hash) -> u64 {
 enum Origin<A: Owner> {
     Seed(A::Seed),
     Packed(Box<[u8]>),
+}
+
+/// What has been found about a key that nobody owned.
+pub enum Woken<A: Owner> {
+    /// Its owner starts from this.
+    Awake(A::Seed),
+    /// There is nothing to do for it now.
+    Dormant(Rest),
+    /// There is no such key.
+    Absent,
 }
 
 /// Told `true` when the key has an owner again, `false` when there is no such key.
@@ -251,6 +263,23 @@ impl<A: Owner> Keys<A> {
         Ok(told.map(|()| ask))
     }
 
+    /// As [`Keys::tell`], if the owner is awake. Otherwise the message comes back.
+    pub fn try_tell<M>(&self, id: &A::Id, message: M) -> Result<(), M>
+    where
+        M: Message<Result = ()> + Fingerprint + Send + 'static,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        if self.is_set_aside(id, message.fingerprint()) {
+            return Err(message);
+        }
+        let Some(slot) = self.slots.get(id) else { return Err(message) };
+        let Slot::Live(live) = &*slot else { return Err(message) };
+        // A fresh clone has room. What its owner has no more use for is dropped.
+        let _ = live.addr.clone().try_send(message);
+        Ok(())
+    }
+
     fn admit(&self, id: &A::Id, message: &impl Fingerprint) -> Result<Ask<'_>, Outage> {
         let before = self.asks.fetch_add(1, Ordering::Relaxed);
         // Given back when it is dropped, also right here.
@@ -323,21 +352,27 @@ impl<A: Owner> Keys<A> {
             let loaded = load::<A>(&services, &id).await;
             let keys = A::keys(&services);
             keys.wakes.fetch_sub(1, Ordering::Relaxed);
-            keys.woken(&id, loaded);
+            let woken = loaded.map(|seed| seed.map_or(Woken::Absent, Woken::Awake));
+            keys.woken(&id, woken);
         });
     }
 
-    fn woken(&self, id: &A::Id, loaded: Result<Option<A::Seed>, Outage>) {
+    /// What has become of a key for which others wait.
+    pub fn woken(&self, id: &A::Id, woken: Result<Woken<A>, Outage>) {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
         let Slot::Waking(waiting) = entry.get_mut() else { return };
         let waiting = std::mem::take(waiting);
-        let result = match loaded {
-            Ok(Some(seed)) => {
+        let result = match woken {
+            Ok(Woken::Awake(seed)) => {
                 entry.insert(Slot::live(self.start(id, Origin::Seed(seed))));
                 drop(entry);
                 Ok(true)
             }
-            Ok(None) => {
+            Ok(Woken::Dormant(rest)) => {
+                self.lay(entry, rest);
+                Ok(true)
+            }
+            Ok(Woken::Absent) => {
                 entry.remove();
                 Ok(false)
             }
@@ -347,6 +382,18 @@ impl<A: Owner> Keys<A> {
             }
         };
         tell(waiting, result);
+    }
+
+    /// Keeps a key for an owner that is being made: whoever asks for it waits until it has [`Keys::woken`]. `false`: it
+    /// exists.
+    pub fn reserve(&self, id: &A::Id) -> bool {
+        match self.slots.entry(id.clone()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(entry) => {
+                entry.insert(Slot::Waking(Vec::new()));
+                true
+            }
+        }
     }
 
     /// Starts an owner that is known not to exist yet, or whose rows have been read in bulk. `false`: it exists.
@@ -382,55 +429,6 @@ impl<A: Owner> Keys<A> {
         self.arbiters.place(A::home(id))
     }
 
-    fn ended(&self, id: &A::Id, generation: u64, vitals: &Vitals, end: End) {
-        let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
-        let (waiting, rest) = match entry.get_mut() {
-            Slot::Live(live) if live.generation == generation => (Vec::new(), None),
-            Slot::Retiring(retiring) if retiring.generation == generation => {
-                (std::mem::take(&mut retiring.waiting), retiring.rest.take())
-            }
-            // Its successor runs already.
-            Slot::Live(_) | Slot::Retiring(_) | Slot::Dormant(_) | Slot::Waking(_) | Slot::Rebuilding => return,
-        };
-        match end {
-            End::Stopped if !vitals.has_failed() => {
-                match (rest, waiting.is_empty()) {
-                    (Some(rest), true) => {
-                        self.dormant.add(&rest.packed);
-                        self.deadlines_of(id).note(rest.due, id.clone());
-                        entry.insert(Slot::Dormant(rest));
-                    }
-                    (Some(rest), false) => {
-                        entry.insert(Slot::live(self.start(id, Origin::Packed(rest.packed))));
-                        drop(entry);
-                        tell(waiting, Ok(true));
-                    }
-                    (None, true) => {
-                        entry.remove();
-                    }
-                    (None, false) => {
-                        entry.insert(Slot::Waking(waiting));
-                        self.wake(id.clone());
-                    }
-                }
-                return;
-            }
-            End::Stopped => tracing::error!(kind = A::KIND, %id, "{} {id} could not write and is rebuilt", A::KIND),
-            End::CannotStart(outage) => {
-                tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND);
-            }
-            End::Panicked => {
-                tracing::error!(kind = A::KIND, %id, "{} {id} panicked and is rebuilt", A::KIND);
-                self.count_death(id, vitals.handled_last());
-            }
-        }
-        entry.insert(Slot::Rebuilding);
-        drop(entry);
-        tell(waiting, Err(Outage::Rebuilding));
-        self.restarts.fetch_add(1, Ordering::Relaxed);
-        self.rebuild(id.clone(), vitals.pause_before_rebuilding());
-    }
-
     /// An owner asks to leave memory: from here on whoever asks waits, and after the messages it has got already it
     /// gets [`Sleep`]. Then it either stops, everything being projected and nothing under way, or [`Keys::rest`]s, or
     /// [`Keys::stay`]s.
@@ -458,61 +456,6 @@ impl<A: Owner> Keys<A> {
         *slot = Slot::live(Live { addr, generation });
         drop(slot);
         tell(waiting, Ok(true));
-    }
-}
-
-/// How an owner's task ended.
-#[derive(Clone, Copy)]
-enum End {
-    Stopped,
-    CannotStart(Outage),
-    /// It has been printed.
-    Panicked,
-}
-
-/// Tells the registry that an owner has ended, however it did: dropped with its task, after the owner itself.
-struct Ending<A: Owner> {
-    services: Arc<Services>,
-    id: A::Id,
-    generation: u64,
-    vitals: Arc<Vitals>,
-    /// Unless it panicked.
-    end: Option<End>,
-}
-
-impl<A: Owner> Ending<A> {
-    fn run(
-        &self,
-        receiver: AddressReceiver<A>,
-        origin: Origin<A>,
-    ) -> impl Future<Output = Result<(), Outage>> + use<A> {
-        let (services, id, vitals) = (Arc::clone(&self.services), self.id.clone(), Arc::clone(&self.vitals));
-        async move {
-            let seed = match origin {
-                Origin::Seed(seed) => seed,
-                // It was packed in this process: what cannot be unpacked is a fault, and the rows have it, too.
-                Origin::Packed(packed) => A::unpack(&id, &packed).ok_or(Outage::Rebuilding)?,
-            };
-            let actor = A::build(services, id, seed, vitals)?;
-            Context::with_receiver(receiver).into_future(actor).await;
-            Ok(())
-        }
-    }
-
-    fn with(mut self, outcome: Result<(), Outage>) {
-        self.end = Some(outcome.map_or_else(End::CannotStart, |()| End::Stopped));
-    }
-}
-
-impl<A: Owner> Drop for Ending<A> {
-    fn drop(&mut self) {
-        let end = match self.end {
-            Some(end) => end,
-            None if std::thread::panicking() => End::Panicked,
-            // The arbiter ends, and with it every owner.
-            None => return,
-        };
-        A::keys(&self.services).ended(&self.id, self.generation, &self.vitals, end);
     }
 }
 

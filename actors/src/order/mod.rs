@@ -3,6 +3,7 @@
 
 mod handlers;
 mod messages;
+mod placing;
 mod report;
 mod rest;
 mod steps;
@@ -14,13 +15,14 @@ use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
-use deeptravel_domain::order::{Command, Draft, Effect, Event, Order, OrderStatus, PaymentState, StepFailure};
+use deeptravel_domain::order::{Command, Effect, Event, Order, OrderStatus, PaymentState, StepFailure};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 pub use messages::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View};
+pub use placing::{Held, PlaceSeats, Placing};
 pub use report::register;
 pub use rest::WARM_SECONDS;
 
@@ -91,11 +93,6 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// A new order. `making` gets the answer of its placement.
-    pub fn draft(draft: Draft, now: Timestamp, making: Making) -> Seed {
-        Seed { order: Arc::new(Order::draft(draft, now)), version: 0, making: Some(making), rested: None }
-    }
-
     pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Seed, Outage> {
         let version = rows.newest_version();
         let order = Order::from_rows(rows, now).map_err(|error| {
@@ -188,9 +185,22 @@ impl Actor for OrderActor {
 }
 
 impl OrderActor {
-    /// Decides, changes, writes, and goes on with what follows. An outage is found before anything changes, unless the
-    /// actor has failed by it.
+    /// Changes, and goes on with what follows. An outage is found before anything changes, unless the actor has failed by
+    /// it.
     fn apply(&mut self, command: &Command, ctx: &mut Context<OrderActor>) -> Answer<Vec<Event>> {
+        let changed = self.change(command);
+        if self.vitals.has_failed() {
+            ctx.stop();
+        }
+        let reply = changed?;
+        if reply.outcome.as_ref().is_ok_and(|events| !events.is_empty()) {
+            self.go_on(ctx);
+        }
+        Ok(Reply { position: self.log.last(), ..reply })
+    }
+
+    /// Decides, changes and writes.
+    fn change(&mut self, command: &Command) -> Answer<Vec<Event>> {
         let now = self.services.clock.now();
         let events = match self.order.decide(command, now) {
             Ok(events) => events,
@@ -208,20 +218,18 @@ impl OrderActor {
         }
         let rows = self.order.changed_rows(&events, self.log.next_version());
         if let Some(admission) = admission.filter(|_| !rows.is_empty()) {
-            self.append(admission, &rows.into(), ctx)?;
+            self.append(admission, &rows.into())?;
         }
         report::report(&self.services.attention, &self.order, &events);
         self.answer_failed_step(&events);
-        self.go_on(ctx);
         Ok(Reply::ok(events, self.log.last()))
     }
 
-    fn append(&mut self, admission: Admission, rows: &Rows, ctx: &mut Context<OrderActor>) -> Result<(), Outage> {
+    fn append(&mut self, admission: Admission, rows: &Rows) -> Result<(), Outage> {
         let now = self.services.clock.now();
         self.log.append(admission, rows, now).map_err(|error| {
             tracing::error!(order.id = %self.order.id(), %error, "Order {} cannot write: {error}", self.order.id());
             self.vitals.fail();
-            ctx.stop();
             Outage::Journal
         })?;
         Ok(())

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use actix::fut::ActorFutureExt;
 use actix::{AsyncContext, Context, WrapFuture};
 use deeptravel_domain::departure::Channel;
-use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
+use deeptravel_domain::ids::{DepartureId, OutRefundNo, OutTradeNo};
 use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeats, HoldAt, PlaceHold, Wanted};
 use deeptravel_domain::order::{
-    CallFailure, Command, Effect, HoldAnswer, PaymentFact, RefundFact, SeatWish, StepFailure,
+    CallFailure, Command, Effect, HoldAnswer, Order, PaymentFact, RefundFact, SeatWish, StepFailure,
 };
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
@@ -32,7 +32,10 @@ impl OrderActor {
         let Some(effect) = effect else { return };
         match effect {
             Effect::PlaceHold { item, hold, epoch, wish, expires_at } => {
-                self.place_hold(item, HoldAt { hold, epoch }, &wish, expires_at, ctx);
+                let wanted = hold_command(&self.order, item, HoldAt { hold, epoch }, &wish, expires_at);
+                if let Some((_, command)) = wanted {
+                    self.ask_departure(item, command, ctx);
+                }
             }
             Effect::BeginPaying { item, hold, epoch, expires_at } => {
                 self.ask_departure(item, SeatCommand::BeginPaying(BeginPaying { hold, epoch, expires_at }), ctx);
@@ -85,31 +88,6 @@ impl OrderActor {
                 });
             }
         }
-    }
-
-    fn place_hold(
-        &mut self,
-        item: usize,
-        at: HoldAt,
-        wish: &SeatWish,
-        expires_at: Timestamp,
-        ctx: &mut Context<OrderActor>,
-    ) {
-        let Some(journey) = self.order.items().get(item) else { return };
-        let wanted = match wish {
-            SeatWish::Any => Wanted::Auto(self.order.details().passengers.len() as u16),
-            SeatWish::Chosen(labels) => Wanted::Chosen(labels.iter().map(ToString::to_string).collect()),
-        };
-        let place = PlaceHold {
-            hold: at.hold,
-            epoch: at.epoch,
-            channel: Channel::Direct,
-            class: journey.class.clone(),
-            stretch: journey.stretch,
-            wanted,
-            expires_at,
-        };
-        self.ask_departure(item, SeatCommand::PlaceHold(place), ctx);
     }
 
     /// The body is made here and recorded before the call.
@@ -267,4 +245,29 @@ impl OrderActor {
         self.services.io.spawn(keeping);
         self.apply(&again, ctx).map(drop)
     }
+}
+
+/// Which departure to ask for an item's seats, and how.
+pub(super) fn hold_command(
+    order: &Order,
+    item: usize,
+    at: HoldAt,
+    wish: &SeatWish,
+    expires_at: Timestamp,
+) -> Option<(DepartureId, SeatCommand)> {
+    let journey = order.items().get(item)?;
+    let wanted = match wish {
+        SeatWish::Any => Wanted::Auto(order.details().passengers.len() as u16),
+        SeatWish::Chosen(labels) => Wanted::Chosen(labels.iter().map(ToString::to_string).collect()),
+    };
+    let place = PlaceHold {
+        hold: at.hold,
+        epoch: at.epoch,
+        channel: Channel::Direct,
+        class: journey.class.clone(),
+        stretch: journey.stretch,
+        wanted,
+        expires_at,
+    };
+    Some((journey.departure.clone(), SeatCommand::PlaceHold(place)))
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use dashmap::Entry;
+use dashmap::{Entry, OccupiedEntry};
 use deeptravel_domain::time::Timestamp;
 
 use super::{Keys, Live, Origin, Owner, Slot};
@@ -134,6 +134,13 @@ impl<A: Owner> Keys<A> {
         {
             retiring.rest = Some(rest);
         }
+    }
+
+    /// From now on the key is dormant.
+    pub(super) fn lay(&self, mut entry: OccupiedEntry<'_, A::Id, Slot<A>>, rest: Rest) {
+        self.dormant.add(&rest.packed);
+        self.deadlines_of(entry.key()).note(rest.due, entry.key().clone());
+        entry.insert(Slot::Dormant(rest));
     }
 
     /// Starts a dormant key's actor. To be called while the key's slot is locked.

@@ -16,7 +16,7 @@ const DEATHS_KEPT: usize = 4_096;
 
 /// First and longest pause between attempts to rebuild an owner; it doubles in between. An owner that lived shorter
 /// than the first is not rebuilt before it.
-const REBUILD_PAUSE: Duration = Duration::from_millis(250);
+pub(super) const REBUILD_PAUSE: Duration = Duration::from_millis(250);
 const REBUILD_PAUSE_LONGEST: Duration = Duration::from_secs(15);
 
 /// What the registry knows of a running actor without asking it.
@@ -30,7 +30,7 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    pub(super) fn new() -> Vitals {
+    pub fn new() -> Vitals {
         Vitals { born: Instant::now(), handling: AtomicU64::new(0), failed: AtomicBool::new(false) }
     }
 

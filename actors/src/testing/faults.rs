@@ -12,13 +12,17 @@ use crate::desk::Desk;
 use crate::order::OrderActor;
 use crate::registry::{Fingerprint, NOT_TOLD_APART};
 
-/// Where a departure panics or stalls.
+/// Where a departure panics or stalls, or who sells its seats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// A message has come; nothing is decided yet.
     AtMessage,
     /// The record is appended, the answer not given.
     AfterAppend,
+    /// It has held seats for an order that is placed without an actor: at its desk, before the order's first record.
+    BeforeOrder,
+    /// The same, when that record is appended.
+    AfterOrder,
 }
 
 /// Each planted fault strikes once.

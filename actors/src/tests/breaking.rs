@@ -146,9 +146,24 @@ async fn an_owner_whose_record_is_refused_ends_and_is_rebuilt_and_never_set_asid
 
 #[actix::test]
 async fn a_desk_that_breaks_still_knows_the_orders_that_were_being_made() {
+    // The departure of an order that has no actor is awake already.
+    for has_actor in [true, false] {
+        break_the_desk_of_an_order(has_actor).await;
+    }
+}
+
+fn in_flight(running: &Running) -> OrderId {
+    *running.services().in_flight.iter().next().unwrap().key()
+}
+
+async fn break_the_desk_of_an_order(has_actor: bool) {
     let (_world, running) = World::with_seats(10).await;
     let services = running.services();
+    if !has_actor {
+        running.buy(wish(traveller(100), "key", &coach(), 1)).await;
+    }
     running.drained().await;
+    let free = running.free_seats(&coach());
     // The departure hangs, and with it its thread: a traveller whose desk is on another one.
     let apart =
         |number: &u64| !services.desks.is_beside(&services.desk_of(traveller(*number)), &services.departures, &coach());
@@ -159,6 +174,7 @@ async fn a_desk_that_breaks_still_knows_the_orders_that_were_being_made() {
 
     let breaking = async {
         eventually("the order is being made", || services.in_flight.len() == 1).await;
+        assert_eq!(services.orders.is_live(&in_flight(&running)), has_actor);
         let desk = services.desk_of(traveller(number));
         within("answered", services.desks.ask(&desk, Break)).await.unwrap_err();
         eventually("the desk is back", || services.desks.restarts() == 1 && services.desks.is_live(&desk)).await;
@@ -174,8 +190,35 @@ async fn a_desk_that_breaks_still_knows_the_orders_that_were_being_made() {
     let order = first.unwrap().unwrap().0.id();
     let orders: Vec<_> = again.into_iter().map(|answer| answer.unwrap().unwrap().0.id()).collect();
     assert!(orders.iter().all(|id| *id == order), "{orders:?}");
-    assert_eq!(running.free_seats(&coach()), 9, "the key made two orders");
+    assert_eq!(running.free_seats(&coach()), free - 1, "the key made two orders");
     eventually("nothing is in flight", || services.in_flight.is_empty()).await;
+}
+
+#[actix::test]
+async fn an_order_that_breaks_before_it_has_an_actor_is_rebuilt_and_its_desk_goes_on() {
+    for fault in [Fault::BeforeOrder, Fault::AfterOrder] {
+        let (_world, running) = World::with_seats(10).await;
+        let services = running.services();
+        running.buy(wish(traveller(100), "key", &coach(), 1)).await;
+        let wanted = wish(traveller(1), "key", &coach(), 1);
+
+        services.faults.plant(&coach(), fault);
+        let broken = running.shown(running.engine.place(wanted.clone())).await;
+        assert_eq!(broken.unwrap_err(), Outage::Rebuilding);
+
+        running.buy(wish(traveller(1), "another key", &ferry(), 1)).await;
+        assert_eq!((services.desks.restarts(), services.departures.restarts(), services.orders.restarts()), (0, 0, 1));
+        eventually_so("the key has an order", || async {
+            running.shown(running.engine.place(wanted.clone())).await.is_ok_and(|order| order.is_ok())
+        })
+        .await;
+        let (order, is_new) = running.shown(running.engine.place(wanted.clone())).await.unwrap().unwrap();
+        assert_eq!((order.status(), is_new), (OrderStatus::Pending, false));
+        // The seats of an order that was never written end with their lock.
+        let lost = u16::from(fault == Fault::BeforeOrder);
+        assert_eq!(running.free_seats(&coach()), 8 - lost);
+        eventually("nothing is in flight", || services.in_flight.is_empty()).await;
+    }
 }
 
 #[actix::test]

@@ -1,0 +1,179 @@
+//! An order from its wish to its first record. It needs no actor as long as nothing goes wrong: its desk asks the
+//! departure for seats, and lays the order to rest when it has them. Whatever else happens, an actor starts from where the
+//! order stands; asking for the same seats again changes nothing.
+
+use std::sync::Arc;
+
+use actix::Message;
+use deeptravel_domain::ids::{DepartureId, OrderId};
+use deeptravel_domain::inventory::{Command as SeatCommand, HoldAt};
+use deeptravel_domain::order::{Command, Draft, Effect, Order, StepFailure};
+use deeptravel_domain::time::Timestamp;
+use tokio::sync::mpsc;
+
+use super::steps::hold_command;
+use super::{OrderActor, Seed};
+use crate::departure;
+use crate::desk::{Making, Told};
+use crate::outage::{Answer, Reply};
+use crate::registry::{Fingerprint, Owner, Vitals, Woken};
+use crate::services::Services;
+
+/// An order that is being placed, in whose hands it is. Dropped it is not lost: an actor goes on with it.
+#[derive(Debug)]
+pub struct Placing {
+    services: Arc<Services>,
+    desk: mpsc::UnboundedSender<Told>,
+    /// Until it is placed or refused.
+    draft: Option<(Arc<Order>, Making)>,
+}
+
+/// Seats for an order that has no actor. The answer goes to its desk.
+#[derive(Debug)]
+pub struct PlaceSeats {
+    pub command: SeatCommand,
+    pub placing: Placing,
+}
+
+impl Message for PlaceSeats {
+    type Result = ();
+}
+
+impl Fingerprint for PlaceSeats {
+    /// The same as if an actor asked.
+    fn fingerprint(&self) -> u64 {
+        departure::fingerprint(&self.command)
+    }
+}
+
+/// A departure has answered.
+#[derive(Debug)]
+pub struct Held {
+    placing: Placing,
+    answer: Answer<Vec<Box<str>>>,
+}
+
+impl Placing {
+    /// Begins with a draft. `making` gets the answer.
+    pub fn begin(
+        services: &Arc<Services>,
+        draft: Draft,
+        now: Timestamp,
+        making: Making,
+        desk: mpsc::UnboundedSender<Told>,
+    ) {
+        let order = Order::draft(draft, now);
+        if !services.orders.reserve(&order.id()) {
+            tracing::error!(order.id = %order.id(), "Order id {} has been given out twice", order.id());
+            return;
+        }
+        let wanted = seats_wanted(&order);
+        let placing = Placing { services: Arc::clone(services), desk, draft: Some((Arc::new(order), making)) };
+        let unsent = match wanted {
+            Some((departure, command)) => {
+                let message = PlaceSeats { command, placing };
+                services.departures.try_tell(&departure, message).err().map(|message| message.placing)
+            }
+            None => Some(placing),
+        };
+        // The departure has to be woken first, or has trouble.
+        if let Some(mut placing) = unsent {
+            placing.start_actor();
+        }
+    }
+
+    /// What the departure says. Goes on at the desk.
+    pub fn held(self, answer: Answer<Vec<Box<str>>>) {
+        let desk = self.desk.clone();
+        // Without a desk an actor goes on.
+        let _ = desk.send(Told::Held(Held { placing: self, answer }));
+    }
+
+    fn start_actor(&mut self) {
+        if let Some((order, making)) = self.draft.take() {
+            let id = order.id();
+            let seed = Seed { order, version: 0, making: Some(making), rested: None };
+            self.services.orders.woken(&id, Ok(Woken::Awake(seed)));
+        }
+    }
+}
+
+impl Drop for Placing {
+    fn drop(&mut self) {
+        let Some(draft) = self.draft.take() else { return };
+        let (services, desk) = (Arc::clone(&self.services), self.desk.clone());
+        // Not here: whoever drops it may be ending, and its arbiter with it.
+        self.services.io.spawn(async move { Placing { services, desk, draft: Some(draft) }.start_actor() });
+    }
+}
+
+fn seats_wanted(order: &Order) -> Option<(DepartureId, SeatCommand)> {
+    let Some(Effect::PlaceHold { item, hold, epoch, wish, expires_at }) = order.effect() else { return None };
+    hold_command(order, item, HoldAt { hold, epoch }, &wish, expires_at)
+}
+
+impl Held {
+    /// Writes the order's first record, answers, and lays it to rest.
+    pub fn go_on(self) {
+        let Held { mut placing, answer } = self;
+        let Ok(Reply { outcome, position }) = answer else { return placing.start_actor() };
+        let Some((order, making)) = placing.draft.take() else { return };
+        let services = &placing.services;
+        let mut unsettled = Unsettled { services, id: Some(order.id()) };
+        #[cfg(test)]
+        let departure = order.items()[0].departure.clone();
+        #[cfg(test)]
+        services.faults.strike(&departure, crate::testing::Fault::BeforeOrder);
+        let step = order.effect();
+        let command = step.and_then(|step| step.hold_answer(outcome.map_err(StepFailure::Refused)));
+
+        let seed = Seed { order, version: 0, making: Some(making), rested: None };
+        let vitals = Arc::new(Vitals::new());
+        let Ok(mut actor) = OrderActor::build(Arc::clone(services), seed.id(), seed, vitals) else { return };
+        actor.log.rests_on(position);
+        if let Some(answer) = command
+            && actor.change(&Command::HoldAnswered(answer)).is_err()
+            && actor.vitals.has_failed()
+        {
+            return;
+        }
+        #[cfg(test)]
+        services.faults.strike(&departure, crate::testing::Fault::AfterOrder);
+        actor.answer_waiting();
+        let woken = actor.leave();
+        if let Some(id) = unsettled.id.take() {
+            services.orders.woken(&id, Ok(woken));
+        }
+    }
+}
+
+/// An order that is about to change. If that breaks off, only its rows can tell what has become of it.
+struct Unsettled<'a> {
+    services: &'a Services,
+    id: Option<OrderId>,
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.services.orders.broken(&id);
+        }
+    }
+}
+
+impl OrderActor {
+    /// What becomes of an order that has been placed without an actor, or not.
+    fn leave(self) -> Woken<OrderActor> {
+        if self.order.refusal().is_some() {
+            return Woken::Absent;
+        }
+        let rest = self.may_rest(self.services.clock.now()).then(|| self.pack()).flatten();
+        self.log.retire();
+        match rest {
+            Some(rest) => Woken::Dormant(rest),
+            None => {
+                Woken::Awake(Seed { version: self.log.version(), order: self.order, making: self.making, rested: None })
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! How an owner's task ends: by itself, by a fault, or with its arbiter.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix::Context;
+use actix::dev::channel::AddressReceiver;
+use dashmap::{Entry, OccupiedEntry};
+
+use super::rebuild::REBUILD_PAUSE;
+use super::{Keys, Origin, Owner, Slot, Vitals, Waiting, tell};
+use crate::outage::Outage;
+use crate::services::Services;
+
+impl<A: Owner> Keys<A> {
+    fn ended(&self, id: &A::Id, generation: u64, vitals: &Vitals, end: End) {
+        let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
+        let (waiting, rest) = match entry.get_mut() {
+            Slot::Live(live) if live.generation == generation => (Vec::new(), None),
+            Slot::Retiring(retiring) if retiring.generation == generation => {
+                (std::mem::take(&mut retiring.waiting), retiring.rest.take())
+            }
+            // Its successor runs already.
+            Slot::Live(_) | Slot::Retiring(_) | Slot::Dormant(_) | Slot::Waking(_) | Slot::Rebuilding => return,
+        };
+        match end {
+            End::Stopped if !vitals.has_failed() => {
+                match (rest, waiting.is_empty()) {
+                    (Some(rest), true) => self.lay(entry, rest),
+                    (Some(rest), false) => {
+                        entry.insert(Slot::live(self.start(id, Origin::Packed(rest.packed))));
+                        drop(entry);
+                        tell(waiting, Ok(true));
+                    }
+                    (None, true) => {
+                        entry.remove();
+                    }
+                    (None, false) => {
+                        entry.insert(Slot::Waking(waiting));
+                        self.wake(id.clone());
+                    }
+                }
+                return;
+            }
+            End::Stopped => tracing::error!(kind = A::KIND, %id, "{} {id} could not write and is rebuilt", A::KIND),
+            End::CannotStart(outage) => {
+                tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND);
+            }
+            End::Panicked => {
+                tracing::error!(kind = A::KIND, %id, "{} {id} panicked and is rebuilt", A::KIND);
+                self.count_death(id, vitals.handled_last());
+            }
+        }
+        self.rebuild_at(entry, waiting, vitals.pause_before_rebuilding());
+    }
+
+    fn rebuild_at(&self, mut entry: OccupiedEntry<'_, A::Id, Slot<A>>, waiting: Vec<Waiting>, pause: Duration) {
+        entry.insert(Slot::Rebuilding);
+        let id = entry.key().clone();
+        drop(entry);
+        tell(waiting, Err(Outage::Rebuilding));
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.rebuild(id, pause);
+    }
+
+    /// A key that was kept for somebody has broken in his hands: it is built from its rows, if there are any.
+    pub fn broken(&self, id: &A::Id) {
+        let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
+        let Slot::Waking(waiting) = entry.get_mut() else { return };
+        let waiting = std::mem::take(waiting);
+        tracing::error!(kind = A::KIND, %id, "{} {id} broke before it had an owner, and is rebuilt", A::KIND);
+        self.rebuild_at(entry, waiting, REBUILD_PAUSE);
+    }
+}
+
+/// How an owner's task ended.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Stopped,
+    CannotStart(Outage),
+    /// It has been printed.
+    Panicked,
+}
+
+/// Tells the registry that an owner has ended, however it did: dropped with its task, after the owner itself.
+pub(super) struct Ending<A: Owner> {
+    pub services: Arc<Services>,
+    pub id: A::Id,
+    pub generation: u64,
+    pub vitals: Arc<Vitals>,
+    /// Unless it panicked.
+    pub end: Option<End>,
+}
+
+impl<A: Owner> Ending<A> {
+    pub fn run(
+        &self,
+        receiver: AddressReceiver<A>,
+        origin: Origin<A>,
+    ) -> impl Future<Output = Result<(), Outage>> + use<A> {
+        let (services, id, vitals) = (Arc::clone(&self.services), self.id.clone(), Arc::clone(&self.vitals));
+        async move {
+            let seed = match origin {
+                Origin::Seed(seed) => seed,
+                // It was packed in this process: what cannot be unpacked is a fault, and the rows have it, too.
+                Origin::Packed(packed) => A::unpack(&id, &packed).ok_or(Outage::Rebuilding)?,
+            };
+            let actor = A::build(services, id, seed, vitals)?;
+            Context::with_receiver(receiver).into_future(actor).await;
+            Ok(())
+        }
+    }
+
+    pub fn with(mut self, outcome: Result<(), Outage>) {
+        self.end = Some(outcome.map_or_else(End::CannotStart, |()| End::Stopped));
+    }
+}
+
+impl<A: Owner> Drop for Ending<A> {
+    fn drop(&mut self) {
+        let end = match self.end {
+            Some(end) => end,
+            None if std::thread::panicking() => End::Panicked,
+            // The arbiter ends, and with it every owner.
+            None => return,
+        };
+        A::keys(&self.services).ended(&self.id, self.generation, &self.vitals, end);
+    }
+}
