@@ -8,18 +8,16 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::fut::ActorFutureExt;
-use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, StreamHandler, WrapFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
 use deeptravel_domain::ids::{OrderId, TravellerId};
 use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
-use futures_util::stream::poll_fn;
 use keys::{Known, MadeKeys};
-use tokio::sync::mpsc;
 
 use crate::journal::Position;
 use crate::log::admit_sale;
@@ -40,6 +38,7 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 pub struct Place {
     pub wish: Arc<Wish>,
     pub asker: Asker<Placed>,
+    pub sent: Instant,
 }
 
 impl Message for Place {
@@ -63,7 +62,7 @@ pub struct Making {
     order: OrderId,
     /// Whoever has wished for it first. Everybody else is told by the desk.
     asker: Option<Asker<Placed>>,
-    desk: Option<(Key, mpsc::UnboundedSender<Told>)>,
+    desk: Option<(Key, Addr<Desk>)>,
 }
 
 impl Making {
@@ -78,7 +77,7 @@ impl Making {
         }
         if let Some((key, desk)) = self.desk.take() {
             // If the desk has ended, its successor looks at what was noted.
-            let _ = desk.send(Told::Made(Made { key, order: self.order, answer: answer.clone() }));
+            let _ = desk.try_send(Made { key, order: self.order, answer: answer.clone() });
         }
     }
 }
@@ -95,20 +94,16 @@ fn placed(answer: &Answer<Arc<Order>>, is_first: bool) -> Answer<Placed> {
     answer.clone().map(|reply| reply.map(|order| Placed::Made { order, is_first }))
 }
 
-/// What a desk is told by others.
-#[derive(Debug)]
-pub enum Told {
-    /// An order has its seats, or not.
-    Held(Held),
-    Made(Made),
-}
-
 /// What has become of an order.
 #[derive(Debug)]
-pub struct Made {
+struct Made {
     key: Key,
     order: OrderId,
     answer: Answer<Arc<Order>>,
+}
+
+impl Message for Made {
+    type Result = ();
 }
 
 /// An order holds unpaid seats no longer.
@@ -179,10 +174,6 @@ struct Promised {
 /// See the module's documentation.
 pub struct Desk {
     services: Arc<Services>,
-    /// Where orders say what has become of them. There are never more than requests under way, which are bounded.
-    told: mpsc::UnboundedSender<Told>,
-    /// Until the actor starts.
-    telling: Option<mpsc::UnboundedReceiver<Told>>,
     placing: HashMap<Key, Promised>,
     made: MadeKeys,
     /// Orders that hold unpaid seats: few of each traveller, as the limit is low.
@@ -235,9 +226,7 @@ impl Owner for Desk {
     fn build(services: Arc<Services>, _: usize, seed: Seed, _: Arc<Vitals>) -> Result<Desk, Outage> {
         let Seed { mut entries, in_flight } = seed;
         let (placing, made, unpaid) = (HashMap::new(), MadeKeys::default(), HashMap::new());
-        let (told, telling) = mpsc::unbounded_channel();
-        let telling = Some(telling);
-        let mut desk = Desk { services, told, telling, placing, made, unpaid, turn: Turn::default() };
+        let mut desk = Desk { services, placing, made, unpaid, turn: Turn::default() };
         entries.sort_by_key(|entry| entry.order);
         for entry in entries {
             desk.made.insert(entry.traveller, &entry.idempotency_key, &entry.body_hash, entry.order);
@@ -258,10 +247,6 @@ impl Actor for Desk {
     type Context = Context<Desk>;
 
     fn started(&mut self, ctx: &mut Context<Desk>) {
-        // One stream for all of them: what an actor waits for one by one is polled each time that anything happens to it.
-        if let Some(mut telling) = self.telling.take() {
-            ctx.add_stream(poll_fn(move |task| telling.poll_recv(task)));
-        }
         let placing = self.placing.iter().map(|(key, placing)| (key.clone(), placing.order));
         for (key, order) in placing.collect::<Vec<_>>() {
             self.look(key, order, Duration::ZERO, ctx);
@@ -270,7 +255,7 @@ impl Actor for Desk {
 }
 
 impl Desk {
-    fn place(&mut self, wish: &Wish, asker: Asker<Placed>) {
+    fn place(&mut self, wish: &Wish, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
         let now = self.services.clock.now();
         self.made.sweep(now);
         let key: Key = (wish.traveller, wish.idempotency_key.clone());
@@ -293,7 +278,7 @@ impl Desk {
             None => {}
         }
         match self.draft(wish, now) {
-            Ok(Ok(draft)) => self.make(key, wish, draft, now, asker),
+            Ok(Ok(draft)) => self.make(key, wish, draft, asker, ctx),
             Ok(Err(rejection)) => asker.answer(Ok(self.refused(rejection))),
             Err(outage) => asker.answer(Err(outage)),
         }
@@ -311,14 +296,14 @@ impl Desk {
         Ok(wish.draft(&catalogue, id, now, self.services.sales.lock_seconds))
     }
 
-    fn make(&mut self, key: Key, wish: &Wish, draft: Draft, now: Timestamp, asker: Asker<Placed>) {
+    fn make(&mut self, key: Key, wish: &Wish, draft: Draft, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
         let id = draft.id;
         self.placing.insert(key.clone(), Promised { body_hash: wish.body_hash, order: id, waiting: Vec::new() });
         self.note_unpaid(wish.traveller, id);
         self.services.in_flight.insert(id, entry_of(wish, id));
-        let desk = Some((key, self.told.clone()));
+        let desk = Some((key, ctx.address()));
         let making = Making { services: Arc::clone(&self.services), order: id, asker: Some(asker), desk };
-        Placing::begin(&self.services, draft, now, making, self.told.clone());
+        Placing::begin(&self.services, draft, making, ctx.address());
     }
 
     fn refused(&self, rejection: Rejection) -> Reply<Placed> {
@@ -407,22 +392,28 @@ fn entry_of(wish: &Wish, order: OrderId) -> DeskEntry {
 impl Handler<Place> for Desk {
     type Result = ();
 
-    fn handle(&mut self, Place { wish, asker }: Place, ctx: &mut Context<Desk>) {
-        self.turn.taken(ctx);
-        self.place(&wish, asker);
+    fn handle(&mut self, Place { wish, asker, sent }: Place, ctx: &mut Context<Desk>) {
+        self.turn.taken_of(sent, ctx);
+        self.place(&wish, asker, ctx);
     }
 }
 
-impl StreamHandler<Told> for Desk {
-    fn handle(&mut self, told: Told, ctx: &mut Context<Desk>) {
-        match told {
-            Told::Made(Made { key, order, answer }) => self.placed(key, order, &answer, ctx),
-            Told::Held(held) => {
-                self.turn.taken(ctx);
-                // A fault in there is the order's, which is rebuilt, and not of all others of the desk.
-                let _ = catch_unwind(AssertUnwindSafe(|| held.go_on()));
-            }
-        }
+/// In the same mailbox as wishes, so that orders are placed in the order of their arrival.
+impl Handler<Held> for Desk {
+    type Result = ();
+
+    fn handle(&mut self, held: Held, ctx: &mut Context<Desk>) {
+        self.turn.taken_of(held.sent, ctx);
+        // A fault in there is the order's, which is rebuilt, and not of all others of the desk.
+        let _ = catch_unwind(AssertUnwindSafe(|| held.go_on()));
+    }
+}
+
+impl Handler<Made> for Desk {
+    type Result = ();
+
+    fn handle(&mut self, Made { key, order, answer }: Made, ctx: &mut Context<Desk>) {
+        self.placed(key, order, &answer, ctx);
     }
 }
 

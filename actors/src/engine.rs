@@ -1,6 +1,7 @@
 //! The engine: everything that owns, started from Postgres and the journal, and asked through one handle.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -144,7 +145,7 @@ impl Engine {
         let wish = Arc::new(wish);
         loop {
             let (asker, asked) = asking(&services.journal);
-            let place = Place { wish: Arc::clone(&wish), asker };
+            let place = Place { wish: Arc::clone(&wish), asker, sent: Instant::now() };
             let _ask = services.desks.tell(&desk, place).await?.ok_or(Outage::Rebuilding)?;
             let Reply { outcome, position } = asked.answer().await?;
             match outcome {

@@ -17,6 +17,13 @@ const BATCH_RECORDS: usize = 4_096;
 /// a second, each of which costs the database a sync and both of us a dozen round trips, and the lists' wait with them. What
 /// comes after a longer silence is projected at once.
 pub(crate) const GATHER: Duration = Duration::from_millis(50);
+/// More than this many who wait for an answer are a rush: the projector leaves the processors to them, nobody being
+/// in such a hurry for the database. Several times of what keeps the processors busy.
+const RUSH_WAITING: usize = 2_048;
+/// In a rush it works for one part of so many of the time.
+const RUSH_PARTS: u32 = 5;
+/// But not for longer than this without having caught up: lists wait two seconds for it (rule 13).
+const RUSH_LONGEST: Duration = Duration::from_millis(1_500);
 /// However slow the database is: a few rows in the time that a transaction may take.
 const BATCH_RECORDS_MIN: usize = 32;
 /// Bytes of one transaction's records.
@@ -48,6 +55,7 @@ pub struct Projector {
     projected: watch::Sender<Position>,
     /// Records of the next transaction, at most.
     batch_records: usize,
+    giving_way: GivingWay,
     waiting: Option<Waiting>,
 }
 
@@ -66,7 +74,14 @@ impl Projector {
     ) -> Result<(Projector, watch::Receiver<Position>), ProjectionHalted> {
         let reader = journal.reader(from)?;
         let (projected, receiver) = watch::channel(from);
-        let projector = Projector { reader, store, projected, batch_records: BATCH_RECORDS, waiting: None };
+        let projector = Projector {
+            reader,
+            store,
+            projected,
+            batch_records: BATCH_RECORDS,
+            giving_way: GivingWay::default(),
+            waiting: None,
+        };
         Ok((projector, receiver))
     }
 
@@ -80,10 +95,13 @@ impl Projector {
     pub async fn run(mut self) -> Result<(), ProjectionHalted> {
         loop {
             let begun = Instant::now();
-            if self.step().await? == Size::Whole {
+            let size = self.step().await?;
+            let is_rush = self.reader.waiting() > RUSH_WAITING;
+            let spacing = self.giving_way.spacing(size, begun.elapsed(), is_rush, Instant::now());
+            if spacing.is_zero() {
                 continue;
             }
-            tokio::time::sleep_until((begun + GATHER).into()).await;
+            tokio::time::sleep_until((begun + spacing).into()).await;
             if self.reader.more().await.is_err() {
                 // Closed: what became durable before is still to be projected.
                 self.catch_up().await?;
@@ -155,6 +173,28 @@ impl Size {
     }
 }
 
+/// How the projector leaves the processors to others.
+#[derive(Debug, Default)]
+struct GivingWay {
+    /// Since when it has, without having caught up.
+    since: Option<Instant>,
+}
+
+impl GivingWay {
+    /// From the begin of a transaction that took so long to the next one's.
+    fn spacing(&mut self, size: Size, took: Duration, is_rush: bool, now: Instant) -> Duration {
+        if size != Size::Whole {
+            self.since = None;
+        }
+        let gives_way = is_rush && now - *self.since.get_or_insert(now) < RUSH_LONGEST;
+        match size {
+            _ if gives_way => GATHER.max(took * RUSH_PARTS),
+            Size::Whole => Duration::ZERO,
+            Size::Part | Size::Nothing => GATHER,
+        }
+    }
+}
+
 /// An outage, as the projector meets it.
 #[derive(Debug)]
 struct Waiting {
@@ -196,4 +236,35 @@ fn decode(rows: &mut Rows, position: Position, record: &Record) -> Result<(), Pr
         return Err(ProjectionHalted::Record { position, why });
     }
     rows.merge(record.payload.as_slice()).map_err(|error| ProjectionHalted::Record { position, why: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOOK: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn a_backlog_is_projected_without_pauses_and_a_trickle_with_one() {
+        let (mut way, now) = (GivingWay::default(), Instant::now());
+        assert_eq!(way.spacing(Size::Whole, TOOK, false, now), Duration::ZERO);
+        assert_eq!(way.spacing(Size::Part, TOOK, false, now), GATHER);
+    }
+
+    #[test]
+    fn in_a_rush_others_have_the_processors_until_it_is_too_far_behind() {
+        let (mut way, begun) = (GivingWay::default(), Instant::now());
+        assert_eq!(way.spacing(Size::Whole, TOOK, true, begun), TOOK * RUSH_PARTS);
+        assert_eq!(way.spacing(Size::Whole, TOOK, true, begun + RUSH_LONGEST / 2), TOOK * RUSH_PARTS);
+        assert_eq!(way.spacing(Size::Whole, TOOK, true, begun + RUSH_LONGEST), Duration::ZERO);
+        // Once it has caught up it gives way again.
+        assert_eq!(way.spacing(Size::Part, TOOK, false, begun + RUSH_LONGEST), GATHER);
+        assert_eq!(way.spacing(Size::Whole, TOOK, true, begun + 2 * RUSH_LONGEST), TOOK * RUSH_PARTS);
+    }
+
+    #[test]
+    fn a_short_transaction_is_followed_by_as_long_a_pause_as_ever() {
+        let (mut way, now) = (GivingWay::default(), Instant::now());
+        assert_eq!(way.spacing(Size::Part, Duration::from_millis(1), true, now), GATHER);
+    }
 }

@@ -100,6 +100,11 @@ impl Reader {
         Wait::new(Arc::clone(&self.shared.progress), self.next)
     }
 
+    /// How many wait for something to become durable, about: each of them holds what tells them.
+    pub fn waiting(&self) -> usize {
+        Arc::strong_count(&self.shared.progress)
+    }
+
     /// The next durable records, at least one if there is any; empty when caught up. Stops after `records_max`
     /// records, and before the one that would bring their encoded size above `bytes_max`.
     ///

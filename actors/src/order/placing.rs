@@ -3,18 +3,17 @@
 //! order stands; asking for the same seats again changes nothing.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use actix::Message;
+use actix::{Addr, Message};
 use deeptravel_domain::ids::{DepartureId, OrderId};
 use deeptravel_domain::inventory::{Command as SeatCommand, HoldAt};
 use deeptravel_domain::order::{Command, Draft, Effect, Order, StepFailure};
-use deeptravel_domain::time::Timestamp;
-use tokio::sync::mpsc;
 
 use super::steps::hold_command;
 use super::{OrderActor, Seed};
 use crate::departure;
-use crate::desk::{Making, Told};
+use crate::desk::{Desk, Making};
 use crate::outage::{Answer, Reply};
 use crate::registry::{Fingerprint, Owner, Vitals, Woken};
 use crate::services::Services;
@@ -23,7 +22,8 @@ use crate::services::Services;
 #[derive(Debug)]
 pub struct Placing {
     services: Arc<Services>,
-    desk: mpsc::UnboundedSender<Told>,
+    /// Until the departure has answered.
+    desk: Option<Addr<Desk>>,
     /// Until it is placed or refused.
     draft: Option<(Arc<Order>, Making)>,
 }
@@ -51,24 +51,24 @@ impl Fingerprint for PlaceSeats {
 pub struct Held {
     placing: Placing,
     answer: Answer<Vec<Box<str>>>,
+    pub sent: Instant,
+}
+
+impl Message for Held {
+    type Result = ();
 }
 
 impl Placing {
     /// Begins with a draft. `making` gets the answer.
-    pub fn begin(
-        services: &Arc<Services>,
-        draft: Draft,
-        now: Timestamp,
-        making: Making,
-        desk: mpsc::UnboundedSender<Told>,
-    ) {
-        let order = Order::draft(draft, now);
+    pub fn begin(services: &Arc<Services>, draft: Draft, making: Making, desk: Addr<Desk>) {
+        let order = Order::draft(draft, services.clock.now());
         if !services.orders.reserve(&order.id()) {
             tracing::error!(order.id = %order.id(), "Order id {} has been given out twice", order.id());
             return;
         }
         let wanted = seats_wanted(&order);
-        let placing = Placing { services: Arc::clone(services), desk, draft: Some((Arc::new(order), making)) };
+        let placing =
+            Placing { services: Arc::clone(services), desk: Some(desk), draft: Some((Arc::new(order), making)) };
         let unsent = match wanted {
             Some((departure, command)) => {
                 let message = PlaceSeats { command, placing };
@@ -83,10 +83,11 @@ impl Placing {
     }
 
     /// What the departure says. Goes on at the desk.
-    pub fn held(self, answer: Answer<Vec<Box<str>>>) {
-        let desk = self.desk.clone();
-        // Without a desk an actor goes on.
-        let _ = desk.send(Told::Held(Held { placing: self, answer }));
+    pub fn held(mut self, answer: Answer<Vec<Box<str>>>) {
+        if let Some(desk) = self.desk.take() {
+            // Without its desk an actor goes on with the order.
+            let _ = desk.try_send(Held { placing: self, answer, sent: Instant::now() });
+        }
     }
 
     fn start_actor(&mut self) {
@@ -101,9 +102,9 @@ impl Placing {
 impl Drop for Placing {
     fn drop(&mut self) {
         let Some(draft) = self.draft.take() else { return };
-        let (services, desk) = (Arc::clone(&self.services), self.desk.clone());
+        let services = Arc::clone(&self.services);
         // Not here: whoever drops it may be ending, and its arbiter with it.
-        self.services.io.spawn(async move { Placing { services, desk, draft: Some(draft) }.start_actor() });
+        self.services.io.spawn(async move { Placing { services, desk: None, draft: Some(draft) }.start_actor() });
     }
 }
 
@@ -115,7 +116,7 @@ fn seats_wanted(order: &Order) -> Option<(DepartureId, SeatCommand)> {
 impl Held {
     /// Writes the order's first record, answers, and lays it to rest.
     pub fn go_on(self) {
-        let Held { mut placing, answer } = self;
+        let Held { mut placing, answer, .. } = self;
         let Ok(Reply { outcome, position }) = answer else { return placing.start_actor() };
         let Some((order, making)) = placing.draft.take() else { return };
         let services = &placing.services;
