@@ -41,6 +41,7 @@ impl Fingerprint for Seats {
     }
 }
 
+/// Whoever sends it: of what is done to which hold.
 pub fn fingerprint(command: &Command) -> u64 {
     let mut hasher = DefaultHasher::new();
     std::mem::discriminant(command).hash(&mut hasher);

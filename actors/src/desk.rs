@@ -1,6 +1,6 @@
 //! The desk of a shard of travellers: gives out order ids, keeps each traveller's Idempotency-Keys of the last 48 hours
-//! and counts the unpaid orders (R-HOLD-05, R-HOLD-08). It writes no records: an order's first record carries its key,
-//! and a desk that starts reads them back.
+//! and counts the unpaid orders (R-HOLD-05, R-HOLD-08). It writes no records of its own: the first record of an order, which
+//! is written in its mailbox's turn ([`Held`]), carries the order's key, and a desk that starts reads them back.
 
 mod keys;
 
@@ -30,6 +30,8 @@ use crate::turn::Turn;
 
 /// How long a key is remembered (R-HOLD-05).
 pub const KEYS_KEPT_SECONDS: i64 = 48 * 60 * 60;
+/// Orders that are made at once. As many as requests under way; but a request can go and leave its order behind.
+const IN_FLIGHT_MAX: usize = 32_768;
 /// Pause before a desk looks again at an order of which it does not know whether it was made.
 const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 
@@ -72,12 +74,13 @@ impl Making {
     }
 
     fn tell(&mut self, answer: &Answer<Arc<Order>>) {
+        // First, so that the desk knows when the same client comes again. If it has ended, its successor looks at what was
+        // noted.
+        if let Some((key, desk)) = self.desk.take() {
+            let _ = desk.try_send(Made { key, order: self.order, answer: answer.clone() });
+        }
         if let Some(asker) = self.asker.take() {
             asker.answer(placed(answer, true));
-        }
-        if let Some((key, desk)) = self.desk.take() {
-            // If the desk has ended, its successor looks at what was noted.
-            let _ = desk.try_send(Made { key, order: self.order, answer: answer.clone() });
         }
     }
 }
@@ -174,7 +177,7 @@ struct Promised {
 /// See the module's documentation.
 pub struct Desk {
     services: Arc<Services>,
-    placing: HashMap<Key, Promised>,
+    promised: HashMap<Key, Promised>,
     made: MadeKeys,
     /// Orders that hold unpaid seats: few of each traveller, as the limit is low.
     unpaid: HashMap<TravellerId, Vec<OrderId>>,
@@ -225,8 +228,8 @@ impl Owner for Desk {
 
     fn build(services: Arc<Services>, _: usize, seed: Seed, _: Arc<Vitals>) -> Result<Desk, Outage> {
         let Seed { mut entries, in_flight } = seed;
-        let (placing, made, unpaid) = (HashMap::new(), MadeKeys::default(), HashMap::new());
-        let mut desk = Desk { services, placing, made, unpaid, turn: Turn::default() };
+        let (promised, made, unpaid) = (HashMap::new(), MadeKeys::default(), HashMap::new());
+        let mut desk = Desk { services, promised, made, unpaid, turn: Turn::default() };
         entries.sort_by_key(|entry| entry.order);
         for entry in entries {
             desk.made.insert(entry.traveller, &entry.idempotency_key, &entry.body_hash, entry.order);
@@ -236,8 +239,8 @@ impl Owner for Desk {
         }
         for entry in in_flight {
             desk.note_unpaid(entry.traveller, entry.order);
-            let placing = Promised { body_hash: entry.body_hash, order: entry.order, waiting: Vec::new() };
-            desk.placing.insert((entry.traveller, entry.idempotency_key), placing);
+            let promised = Promised { body_hash: entry.body_hash, order: entry.order, waiting: Vec::new() };
+            desk.promised.insert((entry.traveller, entry.idempotency_key), promised);
         }
         Ok(desk)
     }
@@ -247,8 +250,8 @@ impl Actor for Desk {
     type Context = Context<Desk>;
 
     fn started(&mut self, ctx: &mut Context<Desk>) {
-        let placing = self.placing.iter().map(|(key, placing)| (key.clone(), placing.order));
-        for (key, order) in placing.collect::<Vec<_>>() {
+        let promised = self.promised.iter().map(|(key, promised)| (key.clone(), promised.order));
+        for (key, order) in promised.collect::<Vec<_>>() {
             self.look(key, order, Duration::ZERO, ctx);
         }
     }
@@ -259,9 +262,9 @@ impl Desk {
         let now = self.services.clock.now();
         self.made.sweep(now);
         let key: Key = (wish.traveller, wish.idempotency_key.clone());
-        if let Some(placing) = self.placing.get_mut(&key) {
-            if placing.body_hash == wish.body_hash {
-                placing.waiting.push(asker);
+        if let Some(promised) = self.promised.get_mut(&key) {
+            if promised.body_hash == wish.body_hash {
+                promised.waiting.push(asker);
             } else {
                 asker.answer(Ok(self.refused(Rejection::IdempotencyMismatch)));
             }
@@ -286,6 +289,9 @@ impl Desk {
 
     /// An outage: no new sale begins now, the journal's space being rationed (rule 11), or its disk behind.
     fn draft(&self, wish: &Wish, now: Timestamp) -> Result<Result<Draft, Rejection>, Outage> {
+        if self.services.in_flight.len() >= IN_FLIGHT_MAX {
+            return Err(Outage::Overloaded);
+        }
         admit_sale(&self.services.journal)?;
         let limit = self.services.sales.live_holds_max;
         if self.unpaid.get(&wish.traveller).map_or(0, Vec::len) >= limit as usize {
@@ -298,7 +304,7 @@ impl Desk {
 
     fn make(&mut self, key: Key, wish: &Wish, draft: Draft, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
         let id = draft.id;
-        self.placing.insert(key.clone(), Promised { body_hash: wish.body_hash, order: id, waiting: Vec::new() });
+        self.promised.insert(key.clone(), Promised { body_hash: wish.body_hash, order: id, waiting: Vec::new() });
         self.note_unpaid(wish.traveller, id);
         self.services.in_flight.insert(id, entry_of(wish, id));
         let desk = Some((key, ctx.address()));
@@ -311,7 +317,7 @@ impl Desk {
     }
 
     fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Arc<Order>>, ctx: &mut Context<Desk>) {
-        let Some(Promised { body_hash, waiting, .. }) = self.placing.remove(&key) else { return };
+        let Some(Promised { body_hash, waiting, .. }) = self.promised.remove(&key) else { return };
         match answer {
             // Refusals are not remembered: the same key may try again.
             Ok(Reply { outcome: Err(_), .. }) => self.settled(key.0, id),
@@ -358,7 +364,7 @@ impl Desk {
         if order.is_none_or(|order| order.status() != OrderStatus::Pending) {
             self.settled(key.0, id);
         }
-        if self.placing.get(&key).is_some_and(|placing| placing.order == id) {
+        if self.promised.get(&key).is_some_and(|promised| promised.order == id) {
             let answer = answer.and_then(|reply| reply.ok_or(Outage::Rebuilding));
             self.placed(key, id, &answer, ctx);
         } else if !made {
@@ -393,7 +399,7 @@ impl Handler<Place> for Desk {
     type Result = ();
 
     fn handle(&mut self, Place { wish, asker, sent }: Place, ctx: &mut Context<Desk>) {
-        self.turn.taken_of(sent, ctx);
+        self.turn.taken_of(sent, Instant::now(), ctx);
         self.place(&wish, asker, ctx);
     }
 }
@@ -403,7 +409,7 @@ impl Handler<Held> for Desk {
     type Result = ();
 
     fn handle(&mut self, held: Held, ctx: &mut Context<Desk>) {
-        self.turn.taken_of(held.sent, ctx);
+        self.turn.taken_of(held.sent, Instant::now(), ctx);
         // A fault in there is the order's, which is rebuilt, and not of all others of the desk.
         let _ = catch_unwind(AssertUnwindSafe(|| held.go_on()));
     }

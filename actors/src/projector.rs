@@ -56,6 +56,8 @@ pub struct Projector {
     /// Records of the next transaction, at most.
     batch_records: usize,
     giving_way: GivingWay,
+    /// The database could not, since that was last looked at.
+    was_hindered: bool,
     waiting: Option<Waiting>,
 }
 
@@ -80,6 +82,7 @@ impl Projector {
             projected,
             batch_records: BATCH_RECORDS,
             giving_way: GivingWay::default(),
+            was_hindered: false,
             waiting: None,
         };
         Ok((projector, receiver))
@@ -97,7 +100,9 @@ impl Projector {
             let begun = Instant::now();
             let size = self.step().await?;
             let is_rush = self.reader.waiting() > RUSH_WAITING;
-            let spacing = self.giving_way.spacing(size, begun.elapsed(), is_rush, Instant::now());
+            // Of a database that is away or slow the others need not be spared.
+            let gives_way = is_rush && !std::mem::take(&mut self.was_hindered);
+            let spacing = self.giving_way.spacing(size, begun.elapsed(), gives_way, Instant::now());
             if spacing.is_zero() {
                 continue;
             }
@@ -142,6 +147,7 @@ impl Projector {
                 Ok(true)
             }
             Err(StoreError::Unavailable(why)) => {
+                self.was_hindered = true;
                 let pause = self.waiting.get_or_insert_with(Waiting::default).again(from, to, why);
                 tokio::time::sleep(pause).await;
                 Ok(false)
@@ -183,15 +189,16 @@ struct GivingWay {
 impl GivingWay {
     /// From the begin of a transaction that took so long to the next one's.
     fn spacing(&mut self, size: Size, took: Duration, is_rush: bool, now: Instant) -> Duration {
+        let usual = if size == Size::Whole { Duration::ZERO } else { GATHER };
         if size != Size::Whole {
             self.since = None;
         }
-        let gives_way = is_rush && now - *self.since.get_or_insert(now) < RUSH_LONGEST;
-        match size {
-            _ if gives_way => GATHER.max(took * RUSH_PARTS),
-            Size::Whole => Duration::ZERO,
-            Size::Part | Size::Nothing => GATHER,
+        if !is_rush {
+            return usual;
         }
+        let left = RUSH_LONGEST.saturating_sub(now - *self.since.get_or_insert(now));
+        let pause = (took * (RUSH_PARTS - 1)).min(left);
+        if pause.is_zero() { usual } else { GATHER.max(took + pause) }
     }
 }
 
@@ -260,6 +267,15 @@ mod tests {
         // Once it has caught up it gives way again.
         assert_eq!(way.spacing(Size::Part, TOOK, false, begun + RUSH_LONGEST), GATHER);
         assert_eq!(way.spacing(Size::Whole, TOOK, true, begun + 2 * RUSH_LONGEST), TOOK * RUSH_PARTS);
+    }
+
+    #[test]
+    fn no_transaction_is_so_long_that_lists_wait_in_vain_for_the_next() {
+        let (mut way, begun) = (GivingWay::default(), Instant::now());
+        let slow = Duration::from_mins(1);
+        assert_eq!(way.spacing(Size::Whole, slow, true, begun), slow + RUSH_LONGEST);
+        let late = begun + RUSH_LONGEST / 10 * 9;
+        assert_eq!(way.spacing(Size::Whole, 3 * TOOK, true, late), 3 * TOOK + RUSH_LONGEST / 10);
     }
 
     #[test]

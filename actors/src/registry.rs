@@ -134,7 +134,7 @@ enum Slot<A: Owner> {
     Live(Box<Live<A>>),
     /// No actor; its whole state is here.
     Dormant(Rest),
-    /// Being read from Postgres; these wait.
+    /// Being read from Postgres, or made; these wait.
     Waking(Vec<Waiting>),
     Retiring(Box<Retiring<A>>),
     /// Ended by a fault; answered 503 until it is back.

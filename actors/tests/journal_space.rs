@@ -6,6 +6,7 @@ mod journal_support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use deeptravel_actors::journal::{AppendError, Journal, JournalOptions, Position, Retention, Share};
 use journal_support::{append_frame, read_all, record, segments, small, wait};
@@ -126,6 +127,15 @@ impl SmallDisk {
     }
 }
 
+/// Waits for what another thread does.
+fn until(happens: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !happens() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "it does not happen");
+        std::thread::yield_now();
+    }
+}
+
 fn used_kib(dir: &Path) -> u64 {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().metadata().unwrap());
     entries.filter(std::fs::Metadata::is_file).map(|found| found.len().div_ceil(4096) * 4).sum()
@@ -149,9 +159,7 @@ fn rule_10_a_disk_without_space_for_the_next_segment_rations_and_kills_nothing()
     };
     let (journal, _) = Journal::open(disk.path(), options).unwrap();
     // The first segment, and the next that was prepared before the disk filled.
-    while used_kib(disk.path()) < 2 * 128 {
-        std::thread::yield_now();
-    }
+    until(|| used_kib(disk.path()) >= 2 * 128);
     let other = disk.crowd(8, KIB);
     let mut version = 0;
     let mut append = || {
@@ -162,9 +170,7 @@ fn rule_10_a_disk_without_space_for_the_next_segment_rations_and_kills_nothing()
     while segments(disk.path()).len() < 2 {
         append().unwrap();
     }
-    while !journal.space().exhausted {
-        std::thread::yield_now();
-    }
+    until(|| journal.space().exhausted);
     while append().is_ok() {}
     let space = journal.space();
     assert!(space.exhausted && space.is_rationed(), "{space:?}");
@@ -175,9 +181,7 @@ fn rule_10_a_disk_without_space_for_the_next_segment_rations_and_kills_nothing()
     // A projected segment goes although the retention would keep it, and its space becomes the next one.
     let before = segments(disk.path()).len();
     assert_eq!(journal.release(journal.durable(), KEEP_ALL).unwrap().segments, 1);
-    while journal.space().exhausted {
-        std::thread::yield_now();
-    }
+    until(|| !journal.space().exhausted);
     let last = journal.durable();
     for version in last.0 + 1..last.0 + 100 {
         append_frame(&journal, &record("a", version, &[1; 1_000]));

@@ -100,7 +100,8 @@ impl Reader {
         Wait::new(Arc::clone(&self.shared.progress), self.next)
     }
 
-    /// How many wait for something to become durable, about: each of them holds what tells them.
+    /// How many wait for an answer or for something to become durable, about: each of them holds what tells them, and twice
+    /// once there is an answer.
     pub fn waiting(&self) -> usize {
         Arc::strong_count(&self.shared.progress)
     }

@@ -1,6 +1,6 @@
 //! An order from its wish to its first record. It needs no actor as long as nothing goes wrong: its desk asks the
-//! departure for seats, and lays the order to rest when it has them. Whatever else happens, an actor starts from where the
-//! order stands; asking for the same seats again changes nothing.
+//! departure for seats, and lays the order to rest when it has them. Whatever else is to be done, an actor starts from where
+//! the order stands; asking for the same seats again changes nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,11 +14,12 @@ use super::steps::hold_command;
 use super::{OrderActor, Seed};
 use crate::departure;
 use crate::desk::{Desk, Making};
-use crate::outage::{Answer, Reply};
+use crate::outage::{Answer, Outage, Reply};
 use crate::registry::{Fingerprint, Owner, Vitals, Woken};
 use crate::services::Services;
 
-/// An order that is being placed, in whose hands it is. Dropped it is not lost: an actor goes on with it.
+/// An order that is being placed, in whose hands it is. Dropped it is not lost: its desk goes on with it, or an
+/// actor.
 #[derive(Debug)]
 pub struct Placing {
     services: Arc<Services>,
@@ -62,11 +63,11 @@ impl Placing {
     /// Begins with a draft. `making` gets the answer.
     pub fn begin(services: &Arc<Services>, draft: Draft, making: Making, desk: Addr<Desk>) {
         let order = Order::draft(draft, services.clock.now());
+        let wanted = seats_wanted(&order);
         if !services.orders.reserve(&order.id()) {
             tracing::error!(order.id = %order.id(), "Order id {} has been given out twice", order.id());
             return;
         }
-        let wanted = seats_wanted(&order);
         let placing =
             Placing { services: Arc::clone(services), desk: Some(desk), draft: Some((Arc::new(order), making)) };
         let unsent = match wanted {
@@ -103,8 +104,14 @@ impl Drop for Placing {
     fn drop(&mut self) {
         let Some(draft) = self.draft.take() else { return };
         let services = Arc::clone(&self.services);
-        // Not here: whoever drops it may be ending, and its arbiter with it.
-        self.services.io.spawn(async move { Placing { services, desk: None, draft: Some(draft) }.start_actor() });
+        let mut placing = Placing { services, desk: self.desk.take(), draft: Some(draft) };
+        if placing.desk.is_some() {
+            // The departure has ended. What has ended it is not asked again.
+            placing.held(Err(Outage::Rebuilding));
+        } else {
+            // The desk has. Not here: whoever drops this may be ending, too, and its arbiter with it.
+            self.services.io.spawn(async move { placing.start_actor() });
+        }
     }
 }
 
@@ -117,35 +124,46 @@ impl Held {
     /// Writes the order's first record, answers, and lays it to rest.
     pub fn go_on(self) {
         let Held { mut placing, answer, .. } = self;
-        let Ok(Reply { outcome, position }) = answer else { return placing.start_actor() };
         let Some((order, making)) = placing.draft.take() else { return };
         let services = &placing.services;
         let mut unsettled = Unsettled { services, id: Some(order.id()) };
         #[cfg(test)]
-        let departure = order.items()[0].departure.clone();
-        #[cfg(test)]
-        services.faults.strike(&departure, crate::testing::Fault::BeforeOrder);
+        strike(services, &order, crate::testing::Fault::BeforeOrder);
         let step = order.effect();
-        let command = step.and_then(|step| step.hold_answer(outcome.map_err(StepFailure::Refused)));
 
         let seed = Seed { order, version: 0, making: Some(making), rested: None };
         let vitals = Arc::new(Vitals::new());
         let Ok(mut actor) = OrderActor::build(Arc::clone(services), seed.id(), seed, vitals) else { return };
-        actor.log.rests_on(position);
-        if let Some(answer) = command
+        let result = match answer {
+            Ok(Reply { outcome, position }) => {
+                actor.log.rests_on(position);
+                outcome.map_err(StepFailure::Refused)
+            }
+            Err(outage) => {
+                actor.unavailable = outage;
+                Err(StepFailure::Unavailable)
+            }
+        };
+        if let Some(answer) = step.and_then(|step| step.hold_answer(result))
             && actor.change(&Command::HoldAnswered(answer)).is_err()
             && actor.vitals.has_failed()
         {
             return;
         }
         #[cfg(test)]
-        services.faults.strike(&departure, crate::testing::Fault::AfterOrder);
+        strike(services, &actor.order, crate::testing::Fault::AfterOrder);
         actor.answer_waiting();
         let woken = actor.leave();
-        if let Some(id) = unsettled.id.take() {
+        if let Some(id) = unsettled.id {
             services.orders.woken(&id, Ok(woken));
+            unsettled.id = None;
         }
     }
+}
+
+#[cfg(test)]
+fn strike(services: &Services, order: &Order, fault: crate::testing::Fault) {
+    services.faults.strike(&order.items()[0].departure, fault);
 }
 
 /// An order that is about to change. If that breaks off, only its rows can tell what has become of it.

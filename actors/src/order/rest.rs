@@ -1,4 +1,4 @@
-//! An order that nobody asks for becomes dormant: its actor ends, and the whole of its state stays in the registry, packed
+//! An order that nobody asks for becomes dormant: it has no actor, and the whole of its state stays in the registry, packed
 //! (rule 6). It needs no projection for that, so an outage of Postgres costs little memory. Once it has been projected
 //! and nobody wants it soon, it leaves memory.
 //!

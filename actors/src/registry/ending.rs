@@ -1,15 +1,12 @@
 //! How an owner's task ends: by itself, by a fault, or with its arbiter.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use actix::Context;
 use actix::dev::channel::AddressReceiver;
-use dashmap::{Entry, OccupiedEntry};
+use dashmap::Entry;
 
-use super::rebuild::REBUILD_PAUSE;
-use super::{Keys, Origin, Owner, Slot, Vitals, Waiting, tell};
+use super::{Keys, Origin, Owner, Slot, Vitals, tell};
 use crate::outage::Outage;
 use crate::services::Services;
 
@@ -53,24 +50,6 @@ impl<A: Owner> Keys<A> {
             }
         }
         self.rebuild_at(entry, waiting, vitals.pause_before_rebuilding());
-    }
-
-    fn rebuild_at(&self, mut entry: OccupiedEntry<'_, A::Id, Slot<A>>, waiting: Vec<Waiting>, pause: Duration) {
-        entry.insert(Slot::Rebuilding);
-        let id = entry.key().clone();
-        drop(entry);
-        tell(waiting, Err(Outage::Rebuilding));
-        self.restarts.fetch_add(1, Ordering::Relaxed);
-        self.rebuild(id, pause);
-    }
-
-    /// A key that was kept for somebody has broken in his hands: it is built from its rows, if there are any.
-    pub fn broken(&self, id: &A::Id) {
-        let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
-        let Slot::Waking(waiting) = entry.get_mut() else { return };
-        let waiting = std::mem::take(waiting);
-        tracing::error!(kind = A::KIND, %id, "{} {id} broke before it had an owner, and is rebuilt", A::KIND);
-        self.rebuild_at(entry, waiting, REBUILD_PAUSE);
     }
 }
 

@@ -4,9 +4,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use dashmap::Entry;
+use dashmap::{Entry, OccupiedEntry};
 
-use super::{Keys, NOT_TOLD_APART, Origin, Owner, Slot, load};
+use super::{Keys, NOT_TOLD_APART, Origin, Owner, Slot, Waiting, load, tell};
+use crate::outage::Outage;
 
 /// A command that ended its owner this often is set aside (rule 20).
 const DEATHS_MAX: u32 = 2;
@@ -16,7 +17,7 @@ const DEATHS_KEPT: usize = 4_096;
 
 /// First and longest pause between attempts to rebuild an owner; it doubles in between. An owner that lived shorter
 /// than the first is not rebuilt before it.
-pub(super) const REBUILD_PAUSE: Duration = Duration::from_millis(250);
+const REBUILD_PAUSE: Duration = Duration::from_millis(250);
 const REBUILD_PAUSE_LONGEST: Duration = Duration::from_secs(15);
 
 /// What the registry knows of a running actor without asking it.
@@ -81,8 +82,31 @@ impl<A: Owner> Keys<A> {
         self.deaths.get(&(id.clone(), fingerprint)).is_some_and(|count| *count >= DEATHS_MAX)
     }
 
+    pub(super) fn rebuild_at(
+        &self,
+        mut entry: OccupiedEntry<'_, A::Id, Slot<A>>,
+        waiting: Vec<Waiting>,
+        pause: Duration,
+    ) {
+        entry.insert(Slot::Rebuilding);
+        let id = entry.key().clone();
+        drop(entry);
+        tell(waiting, Err(Outage::Rebuilding));
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.rebuild(id, pause);
+    }
+
+    /// A key that was kept for somebody has broken in his hands: it is built from its rows, if there are any.
+    pub fn broken(&self, id: &A::Id) {
+        let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
+        let Slot::Waking(waiting) = entry.get_mut() else { return };
+        let waiting = std::mem::take(waiting);
+        tracing::error!(kind = A::KIND, %id, "{} {id} broke before it had an owner, and is rebuilt", A::KIND);
+        self.rebuild_at(entry, waiting, REBUILD_PAUSE);
+    }
+
     /// A successor starts from rows that contain everything its predecessor appended.
-    pub(super) fn rebuild(&self, id: A::Id, mut pause: Duration) {
+    fn rebuild(&self, id: A::Id, mut pause: Duration) {
         let Some(services) = self.services.upgrade() else { return };
         let appended = services.journal.appended();
         services.io.clone().spawn(async move {

@@ -174,6 +174,7 @@ async fn break_the_desk_of_an_order(has_actor: bool) {
 
     let breaking = async {
         eventually("the order is being made", || services.in_flight.len() == 1).await;
+        eventually("the departure has been asked", || !services.faults.is_planted(&coach())).await;
         assert_eq!(services.orders.is_live(&in_flight(&running)), has_actor);
         let desk = services.desk_of(traveller(number));
         within("answered", services.desks.ask(&desk, Break)).await.unwrap_err();

@@ -138,21 +138,32 @@ async fn r_hold_03_an_unpaid_order_ends_with_its_lock_and_its_seats_are_free() {
 
 #[actix::test]
 async fn an_order_of_two_journeys_takes_both_or_none() {
-    let (_world, running) = World::with_seats(2).await;
-    let both = |number: u64| -> Wish {
-        let mut wish = wish(traveller(number), "key", &coach(), 2);
+    let both = |number: u64, party: u16| -> Wish {
+        let mut wish = wish(traveller(number), "key", &coach(), party);
         let class = code("standard");
         let seats = SeatWish::Any;
         wish.journeys.push(JourneyWish { departure: ferry(), class, board: None, alight: None, seats });
         wish
     };
-    running.buy(wish(traveller(1), "key", &ferry(), 1)).await;
+    // An order gets an actor before it asks a departure that sleeps, else when it has seats for the first journey.
+    for is_awake in [false, true] {
+        let (_world, running) = World::with_seats(6).await;
+        if is_awake {
+            running.buy(wish(traveller(3), "key", &coach(), 1)).await;
+        }
+        running.buy(wish(traveller(1), "key", &ferry(), 5)).await;
+        let free = running.free_seats(&coach());
 
-    let refused = running.shown(running.engine.place(both(2))).await.unwrap();
+        let refused = running.shown(running.engine.place(both(2, 2))).await.unwrap();
 
-    assert!(matches!(refused, Err(Rejection::SoldOut { .. })), "{refused:?}");
-    assert_eq!(running.free_seats(&coach()), 2, "the coach's seats were not given back");
-    assert_eq!(running.free_seats(&ferry()), 1);
+        assert!(matches!(refused, Err(Rejection::SoldOut { .. })), "{refused:?}");
+        assert_eq!(running.free_seats(&coach()), free, "the coach's seats were not given back");
+        assert_eq!(running.free_seats(&ferry()), 1);
+
+        let order = running.buy(both(2, 1)).await;
+        assert!(order.items().iter().all(|item| item.seats.len() == 1), "{order:?}");
+        assert_eq!((running.free_seats(&coach()), running.free_seats(&ferry())), (free - 1, 0));
+    }
 }
 
 #[actix::test]
