@@ -26,7 +26,7 @@ pub struct Placing {
     /// Until the departure has answered.
     desk: Option<Addr<Desk>>,
     /// Until it is placed or refused.
-    draft: Option<(Arc<Order>, Making)>,
+    order: Option<(Arc<Order>, Making)>,
 }
 
 /// Seats for an order that has no actor. The answer goes to its desk.
@@ -69,7 +69,7 @@ impl Placing {
             return;
         }
         let placing =
-            Placing { services: Arc::clone(services), desk: Some(desk), draft: Some((Arc::new(order), making)) };
+            Placing { services: Arc::clone(services), desk: Some(desk), order: Some((Arc::new(order), making)) };
         let unsent = match wanted {
             Some((departure, command)) => {
                 let message = PlaceSeats { command, placing };
@@ -92,7 +92,7 @@ impl Placing {
     }
 
     fn start_actor(&mut self) {
-        if let Some((order, making)) = self.draft.take() {
+        if let Some((order, making)) = self.order.take() {
             let id = order.id();
             let seed = Seed { order, version: 0, making: Some(making), rested: None };
             self.services.orders.woken(&id, Ok(Woken::Awake(seed)));
@@ -102,9 +102,9 @@ impl Placing {
 
 impl Drop for Placing {
     fn drop(&mut self) {
-        let Some(draft) = self.draft.take() else { return };
+        let Some(order) = self.order.take() else { return };
         let services = Arc::clone(&self.services);
-        let mut placing = Placing { services, desk: self.desk.take(), draft: Some(draft) };
+        let mut placing = Placing { services, desk: self.desk.take(), order: Some(order) };
         if placing.desk.is_some() {
             // The departure has ended. What has ended it is not asked again.
             placing.held(Err(Outage::Rebuilding));
@@ -124,7 +124,7 @@ impl Held {
     /// Writes the order's first record, answers, and lays it to rest.
     pub fn go_on(self) {
         let Held { mut placing, answer, .. } = self;
-        let Some((order, making)) = placing.draft.take() else { return };
+        let Some((order, making)) = placing.order.take() else { return };
         let services = &placing.services;
         let mut unsettled = Unsettled { services, id: Some(order.id()) };
         #[cfg(test)]
