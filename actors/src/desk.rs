@@ -25,13 +25,14 @@ use crate::order::{Held, Placement, Placing};
 use crate::outage::{Answer, Asker, Outage, Reply};
 use crate::ports::DeskEntry;
 use crate::registry::{Fingerprint, Keys, NOT_TOLD_APART, Owner, Vitals};
-use crate::services::Services;
+use crate::services::{DESKS, Services};
 use crate::turn::Turn;
 
 /// How long a key is remembered (R-HOLD-05).
 pub const KEYS_KEPT_SECONDS: i64 = 48 * 60 * 60;
-/// Orders that are made at once. As many as requests under way; but a request can go and leave its order behind.
-const IN_FLIGHT_MAX: usize = 32_768;
+/// Orders that one desk has promised at once. All desks together as many as requests under way; but a request can go and
+/// leave its order behind. Tests want to see the end of it.
+const PROMISED_MAX: usize = if cfg!(test) { 64 } else { 32_768 / DESKS };
 /// Pause before a desk looks again at an order of which it does not know whether it was made.
 const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 
@@ -289,7 +290,7 @@ impl Desk {
 
     /// An outage: no new sale begins now, the journal's space being rationed (rule 11), or its disk behind.
     fn draft(&self, wish: &Wish, now: Timestamp) -> Result<Result<Draft, Rejection>, Outage> {
-        if self.services.in_flight.len() >= IN_FLIGHT_MAX {
+        if self.promised.len() >= PROMISED_MAX {
             return Err(Outage::Overloaded);
         }
         admit_sale(&self.services.journal)?;

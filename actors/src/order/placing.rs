@@ -8,13 +8,13 @@ use std::time::Instant;
 use actix::{Addr, Message};
 use deeptravel_domain::ids::{DepartureId, OrderId};
 use deeptravel_domain::inventory::{Command as SeatCommand, HoldAt};
-use deeptravel_domain::order::{Command, Draft, Effect, Order, StepFailure};
+use deeptravel_domain::order::{Command, Draft, Effect, Order};
 
 use super::steps::hold_command;
 use super::{OrderActor, Seed};
 use crate::departure;
 use crate::desk::{Desk, Making};
-use crate::outage::{Answer, Outage, Reply};
+use crate::outage::{Answer, Outage};
 use crate::registry::{Fingerprint, Owner, Vitals, Woken};
 use crate::services::Services;
 
@@ -134,16 +134,7 @@ impl Held {
         let seed = Seed { order, version: 0, making: Some(making), rested: None };
         let vitals = Arc::new(Vitals::new());
         let Ok(mut actor) = OrderActor::build(Arc::clone(services), seed.id(), seed, vitals) else { return };
-        let result = match answer {
-            Ok(Reply { outcome, position }) => {
-                actor.log.rests_on(position);
-                outcome.map_err(StepFailure::Refused)
-            }
-            Err(outage) => {
-                actor.unavailable = outage;
-                Err(StepFailure::Unavailable)
-            }
-        };
+        let result = actor.departure_says(answer);
         if let Some(answer) = step.and_then(|step| step.hold_answer(result))
             && actor.change(&Command::HoldAnswered(answer)).is_err()
             && actor.vitals.has_failed()

@@ -16,7 +16,7 @@ use deeptravel_domain::time::Timestamp;
 
 use super::OrderActor;
 use crate::departure::Seats;
-use crate::outage::{Outage, Reply};
+use crate::outage::{Answer, Outage, Reply};
 use crate::payment::{self, Quarantine};
 use crate::ports::GatewayError;
 use crate::rows::QuarantineRow;
@@ -107,20 +107,28 @@ impl OrderActor {
         ctx.spawn(asking.into_actor(self).map(move |answer, actor, ctx| {
             actor.outstanding -= 1;
             let result = match answer {
-                Ok(Some(Ok(reply))) => {
-                    actor.log.rests_on(reply.position);
-                    reply.outcome.map_err(StepFailure::Refused)
-                }
+                Ok(Some(answer)) => actor.departure_says(answer),
                 Ok(None) => Err(StepFailure::Refused(Rejection::DepartureNotFound)),
-                Ok(Some(Err(outage))) | Err(outage) => {
-                    actor.unavailable = outage;
-                    Err(StepFailure::Unavailable)
-                }
+                Err(outage) => actor.departure_says(Err(outage)),
             };
             if let Some(answer) = step.hold_answer(result) {
                 actor.finish_step(Some(&step), &Command::HoldAnswered(answer), ctx);
             }
         }));
+    }
+
+    /// What its answer means for the step.
+    pub(super) fn departure_says<T>(&mut self, answer: Answer<T>) -> Result<T, StepFailure> {
+        match answer {
+            Ok(reply) => {
+                self.log.rests_on(reply.position);
+                reply.outcome.map_err(StepFailure::Refused)
+            }
+            Err(outage) => {
+                self.unavailable = outage;
+                Err(StepFailure::Unavailable)
+            }
+        }
     }
 
     fn create_payment(&mut self, number: OutTradeNo, body: Arc<[u8]>, ctx: &mut Context<OrderActor>) {

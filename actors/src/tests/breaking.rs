@@ -223,6 +223,33 @@ async fn an_order_that_breaks_before_it_has_an_actor_is_rebuilt_and_its_desk_goe
 }
 
 #[actix::test]
+async fn rule_19_a_desk_promises_so_many_orders_at_once_and_goes_on_when_they_are_made() {
+    let (_world, running) = World::with_seats(100).await;
+    let services = running.services();
+    // Travellers of one desk, which is not on the thread that hangs.
+    let desk_of = |number: u64| services.desk_of(traveller(number));
+    let apart = |number: &u64| !services.desks.is_beside(&desk_of(*number), &services.departures, &coach());
+    let desk = desk_of((1..100).find(apart).unwrap());
+    let mut numbers = (1..).filter(|number| desk_of(*number) == desk);
+    let release = services.faults.stall(&coach());
+    let place = |number| running.shown(running.engine.place(wish(traveller(number), "key", &coach(), 1)));
+    let promised = join_all(numbers.by_ref().take(64).map(place));
+    let next = numbers.next().unwrap();
+
+    let beyond = async {
+        eventually("all are promised", || services.in_flight.len() == 64).await;
+        let refused = within("refused", place(next)).await;
+        drop(release);
+        refused
+    };
+    let (made, refused) = tokio::join!(promised, beyond);
+
+    assert_eq!(refused.unwrap_err(), Outage::Overloaded);
+    assert!(made.iter().all(|order| matches!(order, Ok(Ok(_)))));
+    place(next).await.unwrap().unwrap();
+}
+
+#[actix::test]
 async fn a_desk_that_breaks_learns_of_every_order_that_ended_meanwhile() {
     let (_world, running) = World::with_seats(10).await;
     let services = running.services();
