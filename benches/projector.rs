@@ -17,12 +17,12 @@ use std::time::Instant;
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::migrate;
-use deeptravel_actors::rows::Rows;
 use deeptravel_domain::inventory::rows::HoldRow;
+use deeptravel_domain::row::{Kind, Message, Raw, Rows};
+use deeptravel_domain::tables;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use prost::Message;
-use support::{Buyer, Coach, NOW, Stand, confirm, draft, io_runtime, merge, order_id, place, traveller};
+use support::{Buyer, Coach, NOW, Stand, confirm, count, draft, io_runtime, order_id, place, traveller, without_marks};
 
 /// Orders of each kind whose processor time is taken.
 const ORDERS: u64 = 60_000;
@@ -60,64 +60,53 @@ static TEMPLATE: LazyLock<(Rows, Rows)> = LazyLock::new(|| {
     let (mut buyer, mut placed) = Buyer::place(draft, NOW);
     let mut coach = Coach::new("HKMO-0800.20261127", 13);
     coach.tell(&place(0, NOW), NOW);
-    placed.holds = coach.tell(&place(1, NOW), NOW).holds;
+    placed.extend(&coach.tell(&place(1, NOW), NOW));
     let mut paid = buyer.pay(NOW.plus_seconds(30));
-    paid.holds = coach.tell(&confirm(1), NOW).holds;
+    paid.extend(&coach.tell(&confirm(1), NOW));
     (placed, paid)
 });
 
 /// The template's rows for the orders from `first` on.
 fn rows(template: &Rows, first: u64, orders: u64) -> Rows {
     let mut rows = Rows::default();
+    let old = order_id(1).to_string();
     for number in first..first + orders {
-        let mut one = template.clone();
         let id = order_id(number).to_string();
         let departure = format!("HKMO-{:04}.20261127", number * 7 % DEPARTURES);
         let who = traveller((number * 13 % TRAVELLERS) as u16).to_string();
-        let old = &template.orders[0].order_id;
-        let rename = |text: &mut String| *text = text.replace(old.as_str(), &id);
-        for row in &mut one.orders {
-            rename(&mut row.order_id);
-            row.traveller_id.clone_from(&who);
-            rename(&mut row.idempotency_key);
-        }
-        for row in &mut one.order_items {
-            rename(&mut row.order_id);
-            row.departure_id.clone_from(&departure);
-        }
-        one.passengers.iter_mut().for_each(|row| rename(&mut row.order_id));
-        for row in &mut one.payments {
-            rename(&mut row.order_id);
-            rename(&mut row.out_trade_no);
-        }
-        for row in &mut one.tickets {
-            rename(&mut row.order_id);
-            rename(&mut row.ticket_id);
-            row.traveller_id.clone_from(&who);
-        }
-        one.ticket_audit.iter_mut().for_each(|row| rename(&mut row.ticket_id));
-        one.ledger.iter_mut().for_each(|row| rename(&mut row.order_id));
-        one.holds.iter_mut().for_each(|row| {
-            rename(&mut row.hold_id);
-            *row = HoldRow { departure_id: departure.clone(), ..row.clone() };
+        put_renamed(template, &mut rows, |table, column, text| match (table, column) {
+            (_, "order_id" | "idempotency_key" | "out_trade_no" | "ticket_id" | "hold_id") => {
+                Some(text.replace(&old, &id))
+            }
+            ("orders" | "tickets", "traveller_id") => Some(who.clone()),
+            ("order_items" | "holds", "departure_id") => Some(departure.clone()),
+            _ => None,
         });
-        merge(&mut rows, &one);
     }
     rows
+}
+
+/// Appends the template's rows. `rename` is asked for the new text of every column that has one, by table and column.
+fn put_renamed(template: &Rows, rows: &mut Rows, rename: impl Fn(&str, &str, &str) -> Option<String>) {
+    let mut image = Vec::new();
+    for (slot, of_template) in template.images() {
+        let table = tables::by_slot(slot).unwrap();
+        image.clear();
+        let mut message = Message::new(of_template);
+        while let Some((tag, raw)) = message.next_field().unwrap() {
+            // The mark of a first image is no column.
+            let column = table.columns.iter().find(|column| column.tag == tag && column.kind == Kind::Text);
+            let renamed = column
+                .and_then(|column| rename(table.name, column.name, std::str::from_utf8(raw.bytes().unwrap()).unwrap()));
+            renamed.as_ref().map_or(raw, |text| Raw::Text(text.as_bytes())).put(tag, &mut image);
+        }
+        rows.put_image(slot, &image);
+    }
 }
 
 fn placed(orders: u64) -> Rows {
     let first = server().next.fetch_add(orders, Ordering::Relaxed);
     rows(&TEMPLATE.0, first, orders)
-}
-
-/// As an older release wrote them.
-fn unmarked(mut rows: Rows) -> Rows {
-    rows.orders.iter_mut().for_each(|row| row.first = false);
-    rows.order_items.iter_mut().for_each(|row| row.first = false);
-    rows.passengers.iter_mut().for_each(|row| row.first = false);
-    rows.holds.iter_mut().for_each(|row| row.first = false);
-    rows
 }
 
 /// Processor seconds of a process.
@@ -139,7 +128,7 @@ fn costs(what: &str, batches: &[Rows]) {
     for batch in batches {
         server().stand.project(batch).unwrap();
     }
-    let orders = batches.iter().map(|batch| f64::from(batch.holds.len() as u32)).sum::<f64>();
+    let orders = batches.iter().map(|batch| f64::from(count::<HoldRow<'_>>(batch) as u32)).sum::<f64>();
     let (took, each) = (started.elapsed().as_secs_f64(), 1e6 / orders);
     println!(
         "{what}: {:.1} µs of Postgres and {:.1} µs of ours an order, {:.0} orders/s",
@@ -155,7 +144,7 @@ fn main() {
         numbers.iter().map(|first| rows(template, first + offset, BATCH)).collect()
     };
     costs("placed", &made(&TEMPLATE.0, 0));
-    costs("placed, without marks", &made(&TEMPLATE.0, ORDERS).into_iter().map(unmarked).collect::<Vec<_>>());
+    costs("placed, without marks", &made(&TEMPLATE.0, ORDERS).iter().map(without_marks).collect::<Vec<_>>());
     costs("paid (3 rows changed, 5 new)", &made(&TEMPLATE.1, 0));
     server().next.store(2 * ORDERS, Ordering::Relaxed);
 
@@ -177,7 +166,7 @@ fn projector_batch(bencher: Bencher, orders: u64) {
 #[divan::bench(args = [1_000], sample_count = 20, sample_size = 1)]
 fn projector_batch_without_marks(bencher: Bencher, orders: u64) {
     bencher
-        .with_inputs(|| unmarked(placed(orders)))
+        .with_inputs(|| without_marks(&placed(orders)))
         .input_counter(move |_| ItemsCount::new(orders))
         .bench_local_refs(|rows| server().stand.project(rows).unwrap());
 }
@@ -185,11 +174,11 @@ fn projector_batch_without_marks(bencher: Bencher, orders: u64) {
 /// From the payloads of records to the rows of a batch.
 #[divan::bench(args = [1_000])]
 fn decode_batch(bencher: Bencher, orders: u64) {
-    let payloads: Vec<Vec<u8>> = (0..orders).map(|number| rows(&TEMPLATE.0, number, 1).encode_to_vec()).collect();
+    let payloads: Vec<Vec<u8>> = (0..orders).map(|number| rows(&TEMPLATE.0, number, 1).into_bytes()).collect();
     bencher.counter(ItemsCount::new(orders)).bench_local(|| {
         let mut rows = Rows::default();
         for payload in &payloads {
-            rows.merge(payload.as_slice()).unwrap();
+            rows.extend(&Rows::from_bytes(payload.clone()).unwrap());
         }
         rows
     });

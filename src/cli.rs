@@ -1,5 +1,6 @@
 //! The command line (api.md).
 
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,9 +8,10 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use deeptravel_actors::journal::{Position, Record, inspect};
-use deeptravel_actors::rows::{KIND_ROWS, Rows};
+use deeptravel_actors::rows::KIND_ROWS;
 use deeptravel_domain::identity::{Account, Role};
-use prost::Message as _;
+use deeptravel_domain::row::Rows;
+use deeptravel_domain::tables;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::config::{Config, ConfigArgs};
@@ -202,50 +204,57 @@ fn dump(dir: &Path, after: Position) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Rows as JSON, without the tables that are empty and what is nobody's business (see the rows).
+/// Rows as JSON, by table, without what is nobody's business.
 fn payload_of(record: &Record) -> anyhow::Result<serde_json::Value> {
     if record.header.kind != KIND_ROWS {
         bail!("a record of kind {} is not known to this release", record.header.kind);
     }
-    let mut payload = serde_json::to_value(Rows::decode(record.payload.as_slice())?)?;
-    if let Some(tables) = payload.as_object_mut() {
-        tables.retain(|_, rows| rows.as_array().is_none_or(|rows| !rows.is_empty()));
+    let unread = || anyhow::anyhow!("the record of {} cannot be read", record.header.key);
+    let rows = Rows::from_bytes(record.payload.clone()).map_err(|_| unread())?;
+    let mut payload: BTreeMap<&str, Vec<serde_json::Value>> = BTreeMap::new();
+    for (slot, image) in rows.images() {
+        let table = tables::by_slot(slot).ok_or_else(unread)?;
+        let row = serde_json::from_str(&table.to_json(image).map_err(|_| unread())?)?;
+        payload.entry(table.name).or_default().push(row);
     }
-    Ok(payload)
+    Ok(serde_json::to_value(payload)?)
 }
 
 #[cfg(test)]
 mod tests {
     use deeptravel_actors::journal::{KeyText, RecordHeader};
-    use deeptravel_actors::rows::{CODEC, QuarantineRow};
+    use deeptravel_actors::rows::CODEC;
     use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
-    use deeptravel_domain::order::rows::{OrderRow, PassengerRow, PaymentRow};
+    use deeptravel_domain::order::rows::{OrderRow, PassengerRow, PaymentRow, RefundRow};
+    use deeptravel_domain::quarantine::QuarantineRow;
+    use deeptravel_domain::row::{Row as _, Table, write};
 
     use super::*;
 
     /// Everything personal or secret holds this text.
     const HUSH: &str = "hush";
 
-    fn personal_rows() -> Rows {
-        let hush = || HUSH.to_owned();
-        let order = OrderRow {
-            order_id: "O1".into(),
-            contact_name: hush(),
-            contact_phone: hush(),
-            contact_email: Some(hush()),
-            ..OrderRow::default()
-        };
-        let passenger = PassengerRow { name: hush(), document_sealed: Some(hush().into()), ..PassengerRow::default() };
-        Rows {
-            orders: vec![order],
-            passengers: vec![passenger],
-            payments: vec![PaymentRow { body: hush().into(), ..PaymentRow::default() }],
-            accounts: vec![AccountRow { password_hash: hush(), ..AccountRow::default() }],
-            sessions: vec![SessionRow { token_hash: hush().into(), openid: Some(hush()), ..SessionRow::default() }],
-            validator_sessions: vec![ValidatorSessionRow { secret_hash: hush().into(), ..Default::default() }],
-            quarantine: vec![QuarantineRow { notice: hush(), ..QuarantineRow::default() }],
-            ..Rows::default()
+    /// A row with these texts and nothing else.
+    fn put(rows: &mut Rows, table: &Table, texts: &[(&str, &str)]) {
+        let mut image = Vec::new();
+        for (column, text) in texts {
+            write::bytes(table.column(column).unwrap().tag, text.as_bytes(), &mut image);
         }
+        rows.put_image(table.slot, &image);
+    }
+
+    fn personal_rows() -> Rows {
+        let mut rows = Rows::default();
+        let contact = [("contact_name", HUSH), ("contact_phone", HUSH), ("contact_email", HUSH)];
+        put(&mut rows, OrderRow::TABLE, &[&[("order_id", "O1")], contact.as_slice()].concat());
+        put(&mut rows, PassengerRow::TABLE, &[("name", HUSH), ("document_sealed", HUSH)]);
+        put(&mut rows, PaymentRow::TABLE, &[("request_body", HUSH)]);
+        put(&mut rows, RefundRow::TABLE, &[("request_body", HUSH)]);
+        put(&mut rows, AccountRow::TABLE, &[("password_hash", HUSH)]);
+        put(&mut rows, SessionRow::TABLE, &[("token_hash", HUSH), ("openid", HUSH)]);
+        put(&mut rows, ValidatorSessionRow::TABLE, &[("secret_hash", HUSH)]);
+        put(&mut rows, QuarantineRow::TABLE, &[("notice", HUSH), ("note", HUSH)]);
+        rows
     }
 
     #[test]
@@ -257,10 +266,10 @@ mod tests {
             key_version: 1,
             at_ms: 0,
         };
-        let record = Record { header, payload: personal_rows().encode_to_vec() };
+        let record = Record { header, payload: personal_rows().into_bytes() };
         let shown = payload_of(&record).unwrap().to_string();
         assert!(shown.contains("\"order_id\":\"O1\""), "{shown}");
-        let as_bytes = serde_json::to_string(HUSH.as_bytes()).unwrap();
-        assert!(!shown.contains(HUSH) && !shown.contains(&as_bytes), "{shown}");
+        let as_bytes = [serde_json::to_string(HUSH.as_bytes()).unwrap(), hex::encode(HUSH)];
+        assert!(!shown.contains(HUSH) && !as_bytes.iter().any(|bytes| shown.contains(bytes)), "{shown}");
     }
 }

@@ -16,27 +16,24 @@ use async_trait::async_trait;
 use deeptravel_actors::clock::Clock;
 use deeptravel_actors::engine::{Engine, Parts};
 use deeptravel_actors::journal::{Journal, JournalOptions, Position};
-use deeptravel_actors::ports::{DeskEntry, GatewayError, PaymentGateway, Store, StoreError, StoredDeparture, Warm};
+use deeptravel_actors::ports::{GatewayError, Haste, Load, Parameter, PaymentGateway, Store, StoreError};
 use deeptravel_actors::projector::Projector;
-use deeptravel_actors::rows::{QuarantineRow, Rows};
 use deeptravel_actors::services::SalesPolicy;
-use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
 use deeptravel_domain::catalogue::{
     Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, Schedule, Stop, Vehicle, Weekdays, Zone,
     departure_id,
 };
 use deeptravel_domain::departure::{Seat, SeatClass, SeatMap};
 use deeptravel_domain::fare::{DayType, Fare};
-use deeptravel_domain::identity::rows::IdentityRows;
 use deeptravel_domain::ids::{DepartureId, OrderId, OutRefundNo, OutTradeNo, SessionId, TravellerId};
 use deeptravel_domain::money::{Currency, Money};
-use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::order::rows::OrderRow;
 use deeptravel_domain::order::{
     Capture, Contact, FactState, Gate, JourneyWish, Passenger, PaymentFact, PaymentPolicy, PaymentTerms,
     RefundFactState, RefundTerms, Scan, ScanTarget, SeatWish, Wish,
 };
 use deeptravel_domain::party::PassengerType;
-use deeptravel_domain::time::Timestamp;
+use deeptravel_domain::row::{Row as _, Rows};
 use futures_util::stream::{self, StreamExt};
 use jiff::civil::{Date, date};
 
@@ -330,40 +327,9 @@ fn away<T>() -> Result<T, StoreError> {
 
 #[async_trait]
 impl Store for Away {
-    async fn departure(&self, _: &DepartureId) -> Result<Option<StoredDeparture>, StoreError> {
-        Ok(None)
-    }
-
-    async fn order(&self, _: OrderId) -> Result<Option<OrderRows>, StoreError> {
-        away()
-    }
-
-    async fn departures_after(&self, _: Timestamp) -> Result<Vec<StoredDeparture>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn warm_orders(&self, _: Warm) -> Result<Vec<OrderRows>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn desk_entries(&self, _: Timestamp) -> Result<Vec<DeskEntry>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn catalogue(&self) -> Result<Vec<CatalogueRow>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn identities(&self, _: Timestamp) -> Result<(IdentityRows, u64), StoreError> {
-        Ok((IdentityRows::default(), 0))
-    }
-
-    async fn quarantine(&self, _: u32) -> Result<(Vec<QuarantineRow>, u64), StoreError> {
-        Ok((Vec::new(), 0))
-    }
-
-    async fn quarantined_notice(&self, _: String) -> Result<Option<QuarantineRow>, StoreError> {
-        away()
+    async fn load(&self, load: Load, _: Vec<Parameter>, haste: Haste) -> Result<Rows, StoreError> {
+        let is_of_order = load.rows.iter().any(|statement| statement.table == OrderRow::TABLE);
+        if haste == Haste::Wake && is_of_order { away() } else { Ok(Rows::default()) }
     }
 
     async fn project(&self, _: &Rows, _: Position, _: Position) -> Result<(), StoreError> {

@@ -5,16 +5,20 @@ use std::sync::Arc;
 
 use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WrapFuture};
-use deeptravel_domain::catalogue::rows::Row;
+use deeptravel_domain::catalogue::rows::{
+    HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow, VehicleRow,
+};
 use deeptravel_domain::catalogue::{Catalogue, Command};
 use deeptravel_domain::money::Currency;
+use deeptravel_domain::row::{Row as _, Rows};
+use deeptravel_domain::tables;
 use futures_util::future::BoxFuture;
 
 use crate::journal::KeyText;
 use crate::log::KeyLog;
-use crate::outage::{Answer, Outage, Reply};
+use crate::outage::{Answer, Outage, Reply, damaged};
+use crate::ports::{Haste, Load, Statement};
 use crate::registry::{Fingerprint, Keys, NOT_TOLD_APART, Owner, Vitals};
-use crate::rows::Rows;
 use crate::services::Services;
 
 /// There is one catalogue.
@@ -55,13 +59,22 @@ pub struct Seed {
     pub version: u64,
 }
 
+/// Every row of the catalogue's tables.
+pub const LOAD: Load = Load::of(&[
+    Statement::new("load/operators", OperatorRow::TABLE),
+    Statement::new("load/ports", PortRow::TABLE),
+    Statement::new("load/places", PlaceRow::TABLE),
+    Statement::new("load/vehicles", VehicleRow::TABLE),
+    Statement::new("load/holidays", HolidayRow::TABLE),
+    Statement::new("load/routes", RouteRow::TABLE),
+    Statement::new("load/schedules", ScheduleRow::TABLE),
+    Statement::new("load/route_fares", RouteFaresRow::TABLE),
+]);
+
 /// The catalogue that these rows are.
-pub fn seed(rows: Vec<Row>) -> Result<Seed, Outage> {
-    let version = rows.iter().map(Row::version).max().unwrap_or(0);
-    let catalogue = Catalogue::from_rows(SALE_CURRENCY, rows).map_err(|error| {
-        tracing::error!(%error, "Rows of the catalogue cannot be read: {error}");
-        Outage::Rebuilding
-    })?;
+pub fn seed(rows: &Rows) -> Result<Seed, Outage> {
+    let read = || Ok((tables::newest_version(rows)?, Catalogue::from_rows(SALE_CURRENCY, rows)?));
+    let (version, catalogue) = read().map_err(damaged)?;
     Ok(Seed { catalogue, version })
 }
 
@@ -77,11 +90,11 @@ impl Owner for CatalogueActor {
 
     fn load(services: Arc<Services>, _: &'static str) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
         Box::pin(async move {
-            let rows = services.store.catalogue().await.map_err(|error| {
+            let rows = services.store.load(LOAD, Vec::new(), Haste::Start).await.map_err(|error| {
                 tracing::warn!(%error, "The catalogue cannot be read: {error}");
                 Outage::Storage
             })?;
-            seed(rows).map(Some)
+            seed(&rows).map(Some)
         })
     }
 
@@ -119,11 +132,11 @@ impl Handler<Configure> for CatalogueActor {
         for event in &events {
             changed.evolve(event);
         }
-        let rows: Rows = changed.changed_rows(&events, self.log.next_version()).into_iter().collect();
+        let rows = changed.changed_rows(&events, self.log.next_version());
         let admission = self.log.admit_rows(&rows)?;
 
         self.catalogue = changed;
-        let position = self.log.append(admission, &rows, now).map_err(|error| {
+        let position = self.log.append(admission, rows, now).map_err(|error| {
             tracing::error!(%error, "The catalogue cannot be written: {error}");
             self.vitals.fail();
             ctx.stop();

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use deeptravel_domain::ids::{DepartureId, HoldId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
-use deeptravel_domain::inventory::{Command, Event, Hold, Inventory, key_version};
+use deeptravel_domain::inventory::{Command, Event, Hold, Inventory};
+use deeptravel_domain::row::{Row as _, Rows};
+use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 
@@ -14,10 +16,9 @@ use crate::board::Occupancy;
 use crate::journal::KeyText;
 use crate::log::{KeyLog, PUT_OFF_MS};
 use crate::order::PlaceSeats;
-use crate::outage::{Answer, Outage, Reply};
-use crate::ports::StoreError;
+use crate::outage::{Answer, Outage, Reply, damaged};
+use crate::ports::{Haste, Load, Statement, StoreError};
 use crate::registry::{Fingerprint, Keys, Owner, Sleep, Vitals};
-use crate::rows::Rows;
 use crate::services::Services;
 use crate::timer::Timer;
 use crate::turn::Turn;
@@ -97,9 +98,11 @@ impl Owner for DepartureActor {
             let on_sale = spec.as_ref().is_some_and(|spec| now < spec.departs_at());
             let was_here = services.board.get(&id).is_some();
             if !on_sale || was_here {
-                let stored = services.store.departure(&id).await.map_err(|error| storage(&id, &error))?;
-                if let Some(stored) = stored {
-                    return seed(&stored.departure, &stored.holds, now).map(Some);
+                let parameters = vec![id.to_string().into()];
+                let stored = services.store.load(LOAD, parameters, Haste::Wake).await;
+                let stored = stored.map_err(|error| storage(&id, &error))?;
+                if !stored.is_empty() {
+                    return seed(&stored, now).map(Some);
                 }
             }
             let unborn = |spec| {
@@ -135,13 +138,22 @@ impl Owner for DepartureActor {
     }
 }
 
+/// A departure's rows: its parameter is the departure's id.
+pub const LOAD: Load = Load::of(&[
+    Statement::by("load/departure", DepartureRow::TABLE, "departure_id"),
+    Statement::by("load/holds_of_departure", HoldRow::TABLE, "departure_id"),
+]);
+/// The rows of every born departure that leaves its first stop after an instant.
+pub const LOAD_AFTER: Load = Load::of(&[
+    Statement::new("load/departures_after", DepartureRow::TABLE),
+    Statement::new("load/holds_after", HoldRow::TABLE),
+]);
+
 /// A seed from a departure's rows.
-pub fn seed(departure: &DepartureRow, holds: &[HoldRow], now: Timestamp) -> Result<Seed, Outage> {
-    let inventory = Inventory::from_rows(departure, holds, now).map_err(|error| {
-        tracing::error!(%error, "Rows of a departure cannot be read: {error}");
-        Outage::Rebuilding
-    })?;
-    Ok(Seed { inventory, version: key_version(departure, holds) })
+pub fn seed(rows: &Rows, now: Timestamp) -> Result<Seed, Outage> {
+    let read = || Ok((tables::newest_version(rows)?, Inventory::from_rows(rows, now)?));
+    let (version, inventory) = read().map_err(damaged)?;
+    Ok(Seed { inventory, version })
 }
 
 /// When nobody has anything to do with a departure any more.
@@ -185,8 +197,8 @@ impl DepartureActor {
         for event in &events {
             self.inventory.evolve(event);
         }
-        let rows: Rows = self.inventory.changed_rows(&events, self.log.next_version()).into_iter().collect();
-        let position = self.log.append(admission, &rows, now).map_err(|error| {
+        let rows = self.inventory.changed_rows(&events, self.log.next_version());
+        let position = self.log.append(admission, rows, now).map_err(|error| {
             tracing::error!(departure.id = %self.id, %error, "Departure {} cannot write: {error}", self.id);
             self.vitals.fail();
             ctx.stop();

@@ -15,6 +15,8 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult,
 use deeptravel_domain::ids::{OrderId, TravellerId};
 use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row;
+use deeptravel_domain::row::{Damage, First, Row as _};
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use keys::{Known, MadeKeys};
@@ -22,8 +24,8 @@ use keys::{Known, MadeKeys};
 use crate::journal::Position;
 use crate::log::admit_sale;
 use crate::order::{Held, Placement, Placing};
-use crate::outage::{Answer, Asker, Outage, Reply};
-use crate::ports::DeskEntry;
+use crate::outage::{Answer, Asker, Outage, Reply, damaged};
+use crate::ports::{Haste, Load, Parameter, Statement};
 use crate::registry::{Fingerprint, Keys, NOT_TOLD_APART, Owner, Vitals};
 use crate::services::{DESKS, Services};
 use crate::turn::Turn;
@@ -35,6 +37,48 @@ pub const KEYS_KEPT_SECONDS: i64 = 48 * 60 * 60;
 const PROMISED_MAX: usize = if cfg!(test) { 64 } else { 32_768 / DESKS };
 /// Pause before a desk looks again at an order of which it does not know whether it was made.
 const LOOKS_AGAIN: Duration = Duration::from_secs(1);
+
+row! {
+    /// An order's row as far as desks need it.
+    pub struct DeskEntryRow<'a>: 1_003 "desk_entries", First::Unknown;
+    1 order_id [Key]: OrderId,
+    2 traveller_id: TravellerId,
+    3 idempotency_key: &'a str,
+    4 body_hash: [u8; 32],
+    5 status: OrderStatus,
+}
+
+/// Every order made since an instant (its parameter is the lowest id that one can have), and every pending one.
+pub const LOAD: Load = Load::of(&[Statement::new("load/desk_entries", DeskEntryRow::TABLE)]);
+
+/// The parameter of [`LOAD`].
+pub fn lowest_id(since: Timestamp) -> Parameter {
+    // Ids begin with 48 bits of milliseconds.
+    OrderId::from_bits(u128::from(since.as_ms().max(0).unsigned_abs()) << 80).to_string().into()
+}
+
+/// What a desk remembers of an order.
+#[derive(Debug, Clone)]
+pub struct DeskEntry {
+    pub order: OrderId,
+    pub traveller: TravellerId,
+    pub idempotency_key: Box<str>,
+    pub body_hash: [u8; 32],
+    pub status: OrderStatus,
+}
+
+impl From<DeskEntryRow<'_>> for DeskEntry {
+    fn from(row: DeskEntryRow<'_>) -> DeskEntry {
+        let DeskEntryRow { order_id, traveller_id, idempotency_key, body_hash, status } = row;
+        DeskEntry {
+            order: order_id,
+            traveller: traveller_id,
+            idempotency_key: idempotency_key.into(),
+            body_hash,
+            status,
+        }
+    }
+}
 
 /// An order is wished for.
 #[derive(Debug)]
@@ -216,10 +260,12 @@ impl Owner for Desk {
             projected.wait_for(|position| *position >= appended).await.map_err(|_| Outage::Storage)?;
 
             let since = services.clock.now().plus_seconds(-KEYS_KEPT_SECONDS);
-            let mut entries = services.store.desk_entries(since).await.map_err(|error| {
+            let rows = services.store.load(LOAD, vec![lowest_id(since)], Haste::Start).await.map_err(|error| {
                 tracing::warn!(desk = shard, %error, "Desk {shard} cannot be read: {error}");
                 Outage::Storage
             })?;
+            let entries = rows.of().map(|row: Result<DeskEntryRow<'_>, Damage>| row.map(DeskEntry::from));
+            let mut entries: Vec<DeskEntry> = entries.collect::<Result<_, _>>().map_err(damaged)?;
             entries.retain(of_shard);
             let made: HashSet<OrderId> = entries.iter().map(|entry| entry.order).collect();
             in_flight.retain(|entry| !made.contains(&entry.order));

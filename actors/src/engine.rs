@@ -6,11 +6,13 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::Command as CatalogueCommand;
-use deeptravel_domain::identity::Command as IdentityCommand;
+use deeptravel_domain::identity::{Attempt, Command as IdentityCommand};
 use deeptravel_domain::ids::{OrderId, OutRefundNo, TravellerId};
-use deeptravel_domain::order::rows::ScanAttemptRow;
 use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome, Wish};
+use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row::Rows;
+use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 use tokio::sync::watch;
 
@@ -18,18 +20,17 @@ use crate::attention::Attention;
 use crate::board::Board;
 use crate::catalogue::Configure;
 use crate::clock::Clock;
-use crate::desk::{Forget, KEYS_KEPT_SECONDS, Place, Placed, Recent};
+use crate::desk::{DeskEntry, DeskEntryRow, Forget, KEYS_KEPT_SECONDS, Place, Placed, Recent};
 use crate::directory::Directory;
 use crate::identity::{Identify, LogAttempt};
 use crate::journal::{Journal, Position};
 use crate::order::{
     Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View, WARM_SECONDS,
 };
-use crate::outage::{Answer, Outage, Reply, asking};
+use crate::outage::{Answer, Outage, Reply, asking, damaged};
 use crate::payment::{Quarantine, Resolution, Resolve};
-use crate::ports::{DeskEntry, PaymentGateway, Store, StoreError, Warm};
+use crate::ports::{Haste, Load, Parameter, PaymentGateway, Store, StoreError, Warm};
 use crate::registry::{Arbiters, Keys};
-use crate::rows::QuarantineRow;
 use crate::services::{DESKS, SalesPolicy, Services};
 use crate::{catalogue, departure, desk, identity, order, payment};
 
@@ -68,15 +69,16 @@ impl Engine {
     pub async fn start(parts: Parts) -> Result<Engine, StartError> {
         let now = parts.clock.now();
         let store = Arc::clone(&parts.store);
-        let catalogue = catalogue::seed(store.catalogue().await?)?;
-        let (identity_rows, identity_version) = store.identities(now).await?;
-        let identities = identity::seed(identity_rows, identity_version, now)?;
-        let desk_entries = store.desk_entries(now.plus_seconds(-KEYS_KEPT_SECONDS)).await?;
-        let departures = store.departures_after(now.plus_seconds(-WARM_SECONDS)).await?;
+        let load = async |load: Load, parameters: Vec<Parameter>| store.load(load, parameters, Haste::Start).await;
+        let catalogue = catalogue::seed(&load(catalogue::LOAD, Vec::new()).await?)?;
+        let identities = identity::seed(&load(identity::LOAD, vec![now.into()]).await?, now)?;
+        let kept_since = desk::lowest_id(now.plus_seconds(-KEYS_KEPT_SECONDS));
+        let desk_entries = load(desk::LOAD, vec![kept_since]).await?;
+        let departures = load(departure::LOAD_AFTER, vec![now.plus_seconds(-WARM_SECONDS).into()]).await?;
         let departs_before = now.plus_seconds(WARM_SECONDS);
-        let orders =
-            store.warm_orders(Warm { now, departs_before, bytes_max: parts.sales.warm_load_bytes_max }).await?;
-        let (notices, newest_version) = store.quarantine(payment::NOTICES_KEPT_MAX).await?;
+        let warm = Warm { now, departs_before, bytes_max: parts.sales.warm_load_bytes_max };
+        let orders = load(order::LOAD_WARM, warm.parameters()).await?;
+        let quarantine = payment::seed(&load(payment::LOAD, vec![payment::limit()]).await?)?;
 
         order::register();
         let arbiters = Arbiters::start(parts.arbiters);
@@ -108,17 +110,17 @@ impl Engine {
         services.directory.load(&identities.identities);
         services.configuration.put(&catalogue::KEY, catalogue);
         services.identities.put(&identity::KEY, identities);
-        services.payments.put(&payment::KEY, payment::Seed { notices, newest_version });
-        for stored in departures {
-            let seed = departure::seed(&stored.departure, &stored.holds, now)?;
+        services.payments.put(&payment::KEY, quarantine);
+        for rows in tables::split(&departures, "departure_id").map_err(damaged)? {
+            let seed = departure::seed(&rows, now)?;
             let id = seed.inventory.spec().id.clone();
             services.board.open(&seed.inventory);
             services.departures.put(&id, seed);
         }
-        put_desks(&services, desk_entries);
+        put_desks(&services, &desk_entries)?;
         // Orders last: what is outstanding of theirs goes on at once, and asks the departures.
-        for rows in orders {
-            let seed = order::Seed::from_rows(rows, now)?;
+        for rows in tables::split(&orders, "order_id").map_err(damaged)? {
+            let seed = order::Seed::from_rows(&rows, now)?;
             services.orders.put(&seed.id(), seed);
         }
         services.orders.tend_dormant();
@@ -219,30 +221,33 @@ impl Engine {
         answer.unwrap_or_else(|| Ok(self.not_found()))
     }
 
-    pub async fn quarantine(&self, notice: QuarantineRow) -> Answer<()> {
+    pub async fn quarantine(&self, notice: Notice) -> Answer<()> {
         self.services.payments.ask(&payment::KEY, Quarantine(notice)).await?.unwrap_or(Err(Outage::Rebuilding))
     }
 
     /// Somebody has seen to a notice in quarantine. Who did so first is kept. `None`: there is no such notice.
-    pub async fn resolve_notice(&self, resolution: Resolution) -> Answer<Option<QuarantineRow>> {
+    pub async fn resolve_notice(&self, resolution: Resolution) -> Answer<Option<Notice>> {
         let answer = self.ask_payments(Resolve { resolution: resolution.clone(), stored: None }).await?;
         if !matches!(answer.outcome, Ok(None)) {
             return Ok(answer);
         }
         // Not in memory: of older ones Postgres has what there is to know, and only the owner changes it.
         let (services, id) = (Arc::clone(&self.services), resolution.notice.clone());
-        let reading = self.services.io.spawn(async move { services.store.quarantined_notice(id).await });
-        let stored = reading.await.map_err(|_| Outage::Storage)?.map_err(|error| {
+        let reading = self
+            .services
+            .io
+            .spawn(async move { services.store.load(payment::LOAD_ONE, vec![id.into()], Haste::Wake).await });
+        let rows = reading.await.map_err(|_| Outage::Storage)?.map_err(|error| {
             tracing::warn!(%error, "The quarantine cannot be read: {error}");
             Outage::Storage
         })?;
-        match stored {
+        match payment::notices(&rows).map_err(damaged)?.pop() {
             Some(stored) => self.ask_payments(Resolve { resolution, stored: Some(stored) }).await,
             None => Ok(answer),
         }
     }
 
-    async fn ask_payments(&self, message: Resolve) -> Answer<Option<QuarantineRow>> {
+    async fn ask_payments(&self, message: Resolve) -> Answer<Option<Notice>> {
         self.services.payments.ask(&payment::KEY, message).await?.unwrap_or(Err(Outage::Rebuilding))
     }
 
@@ -256,9 +261,8 @@ impl Engine {
     }
 
     /// Writes down an attempt without a ticket.
-    pub async fn log_attempt(&self, session: deeptravel_domain::ids::SessionId, attempt: ScanAttemptRow) -> Answer<()> {
-        let message = LogAttempt { session, attempt };
-        self.services.identities.ask(&identity::KEY, message).await?.unwrap_or(Err(Outage::Rebuilding))
+    pub async fn log_attempt(&self, attempt: Attempt) -> Answer<()> {
+        self.services.identities.ask(&identity::KEY, LogAttempt(attempt)).await?.unwrap_or(Err(Outage::Rebuilding))
     }
 
     pub async fn identify(&self, command: IdentityCommand) -> Answer<()> {
@@ -280,9 +284,10 @@ impl Engine {
     }
 }
 
-fn put_desks(services: &Services, entries: Vec<DeskEntry>) {
+fn put_desks(services: &Services, rows: &Rows) -> Result<(), Outage> {
     let mut desks: Vec<Vec<DeskEntry>> = (0..DESKS).map(|_| Vec::new()).collect();
-    for entry in entries {
+    for row in rows.of::<DeskEntryRow<'_>>() {
+        let entry = DeskEntry::from(row.map_err(damaged)?);
         if let Some(desk) = desks.get_mut(services.desk_of(entry.traveller)) {
             desk.push(entry);
         }
@@ -290,6 +295,7 @@ fn put_desks(services: &Services, entries: Vec<DeskEntry>) {
     for (shard, entries) in desks.into_iter().enumerate() {
         services.desks.put(&shard, desk::Seed { entries, in_flight: Vec::new() });
     }
+    Ok(())
 }
 
 async fn wait<T>(pending: Pending<T>) -> Answer<T> {

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, Message};
-use deeptravel_domain::identity::rows::IdentityRows;
-use deeptravel_domain::identity::{Command, Identities};
-use deeptravel_domain::ids::SessionId;
-use deeptravel_domain::order::rows::ScanAttemptRow;
+use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
+use deeptravel_domain::identity::{Attempt, Command, Identities};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row::{Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 
 use crate::journal::{Admission, KeyText};
 use crate::log::KeyLog;
-use crate::outage::{Answer, Outage, Reply};
+use crate::outage::{Answer, Outage, Reply, damaged};
+use crate::ports::{Haste, KeyVersionRow, Load, Statement, newest_version};
 use crate::registry::{Fingerprint, Keys, NOT_TOLD_APART, Owner, Vitals};
-use crate::rows::Rows;
 use crate::services::Services;
 use crate::timer::Timer;
 
@@ -32,11 +31,7 @@ impl Message for Identify {
 
 /// An attempt to redeem without a ticket: it belongs to the validator session (rule 4).
 #[derive(Debug)]
-pub struct LogAttempt {
-    pub session: SessionId,
-    /// Without its version, which is set here.
-    pub attempt: ScanAttemptRow,
-}
+pub struct LogAttempt(pub Attempt);
 
 impl Message for LogAttempt {
     type Result = Answer<()>;
@@ -71,12 +66,18 @@ pub struct Seed {
     pub version: u64,
 }
 
+/// All accounts, the sessions that are open at an instant, and the newest version of any row.
+pub const LOAD: Load = Load::of(&[
+    Statement::new("load/accounts", AccountRow::TABLE),
+    Statement::new("load/sessions_open", SessionRow::TABLE),
+    Statement::new("load/validator_sessions_open", ValidatorSessionRow::TABLE),
+    Statement::new("load/identity_version", KeyVersionRow::TABLE),
+]);
+
 /// The identities that these rows are.
-pub fn seed(rows: IdentityRows, version: u64, now: Timestamp) -> Result<Seed, Outage> {
-    let identities = Identities::from_rows(rows, now).map_err(|error| {
-        tracing::error!(%error, "Rows of identities cannot be read: {error}");
-        Outage::Rebuilding
-    })?;
+pub fn seed(rows: &Rows, now: Timestamp) -> Result<Seed, Outage> {
+    let read = || Ok((newest_version(rows)?, Identities::from_rows(rows, now)?));
+    let (version, identities) = read().map_err(damaged)?;
     Ok(Seed { identities, version })
 }
 
@@ -93,11 +94,11 @@ impl Owner for IdentityActor {
     fn load(services: Arc<Services>, _: &'static str) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
         Box::pin(async move {
             let now = services.clock.now();
-            let (rows, version) = services.store.identities(now).await.map_err(|error| {
+            let rows = services.store.load(LOAD, vec![now.into()], Haste::Start).await.map_err(|error| {
                 tracing::warn!(%error, "Identities cannot be read: {error}");
                 Outage::Storage
             })?;
-            seed(rows, version, now).map(Some)
+            seed(&rows, now).map(Some)
         })
     }
 
@@ -123,14 +124,14 @@ impl IdentityActor {
         };
 
         let rows = self.identities.changed_rows(&events, self.log.next_version());
-        let writing = (!rows.is_empty()).then(|| Rows::from(rows));
+        let writing = (!rows.is_empty()).then_some(rows);
         let admission = writing.as_ref().map(|rows| self.log.admit_rows(rows)).transpose()?;
 
         for event in &events {
             self.identities.evolve(event);
         }
         if let Some((admission, rows)) = admission.zip(writing) {
-            self.append(admission, &rows, ctx)?;
+            self.append(admission, rows, ctx)?;
         }
         for event in &events {
             self.services.directory.apply(event);
@@ -139,7 +140,7 @@ impl IdentityActor {
         Ok(Reply::ok((), self.log.last()))
     }
 
-    fn append(&mut self, admission: Admission, rows: &Rows, ctx: &mut Context<IdentityActor>) -> Result<(), Outage> {
+    fn append(&mut self, admission: Admission, rows: Rows, ctx: &mut Context<IdentityActor>) -> Result<(), Outage> {
         let now = self.services.clock.now();
         self.log.append(admission, rows, now).map_err(|error| {
             tracing::error!(%error, "Identities cannot be written: {error}");
@@ -183,13 +184,14 @@ impl Handler<LogAttempt> for IdentityActor {
     fn handle(&mut self, message: LogAttempt, ctx: &mut Context<IdentityActor>) -> Answer<()> {
         let version = self.log.next_version();
         // The session's own row comes along: attempts are not read back, and the key's newest version has to be.
-        let Some(session) = self.identities.validator_row(message.session, version) else {
+        let Some(session) = self.identities.validator_row(message.0.session, version) else {
             return Ok(Reply::rejected(Rejection::SessionEnded, self.log.last()));
         };
-        let attempt = ScanAttemptRow { version, ..message.attempt };
-        let rows = Rows { scan_attempts: vec![attempt], validator_sessions: vec![session], ..Rows::default() };
+        let mut rows = Rows::default();
+        rows.put(&message.0.row(version));
+        rows.put(&session);
         let admission = self.log.admit_rows(&rows)?;
-        self.append(admission, &rows, ctx)?;
+        self.append(admission, rows, ctx)?;
         Ok(Reply::ok((), self.log.last()))
     }
 }

@@ -12,6 +12,8 @@ mod directory;
 pub mod engine;
 mod identity;
 pub mod journal;
+pub mod lists;
+pub mod loads;
 mod log;
 mod order;
 pub mod outage;

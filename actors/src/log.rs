@@ -1,11 +1,11 @@
 //! Records of the owners on their way into the journal.
 
+use deeptravel_domain::row::Rows;
 use deeptravel_domain::time::Timestamp;
-use prost::Message;
 
 use crate::journal::{Admission, AppendError, Journal, KEY_BYTES_MAX, KeyText, Position, Record, RecordHeader, Share};
 use crate::outage::Outage;
-use crate::rows::{CODEC, KIND_ROWS, Rows};
+use crate::rows::{CODEC, KIND_ROWS};
 
 /// What is asked for one decision before its rows are known: the first record of the largest order that can be wished
 /// for, or the opening of a departure with a thousand seats, is smaller.
@@ -74,11 +74,11 @@ impl KeyLog {
 
     /// As [`KeyLog::admit`], for rows that are known.
     pub fn admit_rows(&self, rows: &Rows) -> Result<Admission, Outage> {
-        Ok(self.journal.admit(Share::Whole, ENVELOPE_BYTES + rows.encoded_len())?)
+        Ok(self.journal.admit(Share::Whole, ENVELOPE_BYTES + rows.as_bytes().len())?)
     }
 
     /// Appends one decision that was admitted. After an error the owner is ahead of its log and must end.
-    pub fn append(&mut self, admission: Admission, rows: &Rows, at: Timestamp) -> Result<Position, AppendError> {
+    pub fn append(&mut self, admission: Admission, rows: Rows, at: Timestamp) -> Result<Position, AppendError> {
         let header = RecordHeader {
             kind: KIND_ROWS,
             codec: CODEC,
@@ -86,7 +86,7 @@ impl KeyLog {
             key_version: self.next_version(),
             at_ms: at.as_ms(),
         };
-        let position = admission.append(&Record { header, payload: rows.encode_to_vec() })?;
+        let position = admission.append(&Record { header, payload: rows.into_bytes() })?;
         self.version += 1;
         self.last = self.last.max(position);
         Ok(position)

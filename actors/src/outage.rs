@@ -1,6 +1,7 @@
 //! Answers of the owners, and why there may be none.
 
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row::Damage;
 
 use crate::journal::{Journal, Parked, Parker, Position, Unanswered};
 
@@ -22,6 +23,14 @@ pub enum Outage {
     JournalFull,
     #[error("the payment provider gives no answer")]
     Provider,
+}
+
+/// An owner cannot be made from what is stored.
+pub fn damaged(damage: Damage) -> Outage {
+    let sentence = damage.to_string();
+    let Damage { table, key, what } = damage;
+    tracing::error!(table, key, what, "Stored rows cannot be used: {sentence}");
+    Outage::Rebuilding
 }
 
 /// An owner's answer, refusals included. It may be shown once `position` is durable (rule 9).

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, Message};
-use deeptravel_domain::time::Timestamp;
+use deeptravel_domain::quarantine::{Notice, QuarantineRow, Resolved};
+use deeptravel_domain::row::{Damage, Row as _, Rows};
 use futures_util::future::BoxFuture;
 
 use crate::journal::KeyText;
 use crate::log::KeyLog;
-use crate::outage::{Answer, Outage, Reply};
+use crate::outage::{Answer, Outage, Reply, damaged};
+use crate::ports::{Haste, KeyVersionRow, Load, Parameter, Statement, newest_version};
 use crate::registry::{Fingerprint, Keys, NOT_TOLD_APART, Owner, Vitals};
-use crate::rows::{QuarantineRow, Rows};
 use crate::services::Services;
 
 /// There is one payment supervisor.
@@ -22,9 +23,9 @@ pub const KEY: &str = "payments";
 /// is left out is in Postgres.
 pub const NOTICES_KEPT_MAX: u32 = 10_000;
 
-/// A validly signed notice that fits no order. Its version and instant are set here.
+/// A validly signed notice that fits no order. Its instant is set here.
 #[derive(Debug)]
-pub struct Quarantine(pub QuarantineRow);
+pub struct Quarantine(pub Notice);
 
 impl Message for Quarantine {
     type Result = Answer<()>;
@@ -51,11 +52,11 @@ pub struct Resolution {
 #[derive(Debug)]
 pub struct Resolve {
     pub resolution: Resolution,
-    pub stored: Option<QuarantineRow>,
+    pub stored: Option<Notice>,
 }
 
 impl Message for Resolve {
-    type Result = Answer<Option<QuarantineRow>>;
+    type Result = Answer<Option<Notice>>;
 }
 
 impl Fingerprint for Resolve {
@@ -68,15 +69,39 @@ impl Fingerprint for Resolve {
 #[derive(Debug)]
 pub struct Seed {
     /// At most [`NOTICES_KEPT_MAX`].
-    pub notices: Vec<QuarantineRow>,
+    pub notices: Vec<Notice>,
     /// Of all rows.
     pub newest_version: u64,
+}
+
+/// At most so many notices, open ones first, of these and of the others the newest; and the newest version of any.
+pub const LOAD: Load = Load::of(&[
+    Statement::new("load/quarantine", QuarantineRow::TABLE),
+    Statement::new("load/quarantine_version", KeyVersionRow::TABLE),
+]);
+/// One notice.
+pub const LOAD_ONE: Load = Load::of(&[Statement::by("load/quarantined_notice", QuarantineRow::TABLE, "notice_id")]);
+
+/// The parameter of [`LOAD`].
+pub fn limit() -> Parameter {
+    Parameter::Number(NOTICES_KEPT_MAX.into())
+}
+
+/// The quarantine that these rows are.
+pub fn seed(rows: &Rows) -> Result<Seed, Outage> {
+    let read = || Ok((notices(rows)?, newest_version(rows)?));
+    let (notices, newest_version) = read().map_err(damaged)?;
+    Ok(Seed { notices, newest_version })
+}
+
+pub fn notices(rows: &Rows) -> Result<Vec<Notice>, Damage> {
+    rows.of().map(|row: Result<QuarantineRow<'_>, Damage>| row.map(|row| Notice::from_row(&row))).collect()
 }
 
 /// See the module's documentation.
 pub struct PaymentSupervisor {
     services: Arc<Services>,
-    notices: HashMap<String, QuarantineRow>,
+    notices: HashMap<String, Notice>,
     log: KeyLog,
     vitals: Arc<Vitals>,
 }
@@ -93,11 +118,11 @@ impl Owner for PaymentSupervisor {
 
     fn load(services: Arc<Services>, _: &'static str) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
         Box::pin(async move {
-            let (notices, newest_version) = services.store.quarantine(NOTICES_KEPT_MAX).await.map_err(|error| {
+            let rows = services.store.load(LOAD, vec![limit()], Haste::Start).await.map_err(|error| {
                 tracing::warn!(%error, "The quarantine cannot be read: {error}");
                 Outage::Storage
             })?;
-            Ok(Some(Seed { notices, newest_version }))
+            seed(&rows).map(Some)
         })
     }
 
@@ -109,7 +134,7 @@ impl Owner for PaymentSupervisor {
     ) -> Result<PaymentSupervisor, Outage> {
         let key = KeyText::new(KEY).expect("a constant that fits");
         let log = KeyLog::wake(services.journal.clone(), key, seed.newest_version)?;
-        let notices = seed.notices.into_iter().map(|notice| (notice.notice_id.clone(), notice)).collect();
+        let notices = seed.notices.into_iter().map(|notice| (notice.id.clone(), notice)).collect();
         let supervisor = PaymentSupervisor { services, notices, log, vitals };
         supervisor.report();
         Ok(supervisor)
@@ -122,22 +147,22 @@ impl Actor for PaymentSupervisor {
 
 impl PaymentSupervisor {
     /// Writes a notice as it is from now on.
-    fn keep(&mut self, notice: QuarantineRow, ctx: &mut Context<PaymentSupervisor>) -> Answer<QuarantineRow> {
+    fn keep(&mut self, notice: Notice, ctx: &mut Context<PaymentSupervisor>) -> Answer<Notice> {
         let now = self.services.clock.now();
-        let row = QuarantineRow { version: self.log.next_version(), ..notice };
-        let rows = Rows { quarantine: vec![row.clone()], ..Rows::default() };
+        let mut rows = Rows::default();
+        rows.put(&notice.row(self.log.next_version()));
         let admission = self.log.admit_rows(&rows)?;
 
-        let position = self.log.append(admission, &rows, now).map_err(|error| {
+        let position = self.log.append(admission, rows, now).map_err(|error| {
             tracing::error!(%error, "The quarantine cannot be written: {error}");
             self.vitals.fail();
             ctx.stop();
             Outage::Journal
         })?;
-        self.notices.insert(row.notice_id.clone(), row.clone());
+        self.notices.insert(notice.id.clone(), notice.clone());
         self.forget_one();
         self.report();
-        Ok(Reply::ok(row, position))
+        Ok(Reply::ok(notice, position))
     }
 
     /// Keeps the number bounded: the oldest goes, one that was seen to before others.
@@ -145,15 +170,15 @@ impl PaymentSupervisor {
         if self.notices.len() <= NOTICES_KEPT_MAX as usize {
             return;
         }
-        let oldest = self.notices.values().min_by_key(|row| (row.resolved_at.is_none(), row.received_at));
-        if let Some(id) = oldest.map(|row| row.notice_id.clone()) {
+        let oldest = self.notices.values().min_by_key(|notice| (notice.resolved.is_none(), notice.received_at));
+        if let Some(id) = oldest.map(|notice| notice.id.clone()) {
             self.notices.remove(&id);
         }
     }
 
     fn report(&self) {
-        let open = self.notices.values().filter(|row| row.resolved_at.is_none());
-        self.services.attention.set_quarantine(open.map(|row| Timestamp::from_ms(row.received_at)).collect());
+        let open = self.notices.values().filter(|notice| notice.resolved.is_none());
+        self.services.attention.set_quarantine(open.map(|notice| notice.received_at).collect());
     }
 }
 
@@ -163,32 +188,31 @@ impl Handler<Quarantine> for PaymentSupervisor {
     /// WeChat repeats notices, and queries repeat what they found: the same again is nothing new, also when somebody has
     /// seen to it.
     fn handle(&mut self, Quarantine(notice): Quarantine, ctx: &mut Context<PaymentSupervisor>) -> Answer<()> {
-        let same = |known: &QuarantineRow| known.reason == notice.reason && known.notice == notice.notice;
-        if self.notices.get(&notice.notice_id).is_some_and(same) {
+        let same = |known: &Notice| known.reason == notice.reason && known.said == notice.said;
+        if self.notices.get(&notice.id).is_some_and(same) {
             return Ok(Reply::ok((), self.log.last()));
         }
         let number = notice.out_trade_no.clone();
         let reason = notice.reason.clone();
-        let received_at = self.services.clock.now().as_ms();
-        let kept = self.keep(QuarantineRow { received_at, ..notice }, ctx)?;
+        let received_at = self.services.clock.now();
+        let kept = self.keep(Notice { received_at, ..notice }, ctx)?;
         tracing::error!(payment = %number, %reason, "A notice about {number} is put in quarantine: {reason}");
         Ok(kept.map(drop))
     }
 }
 
 impl Handler<Resolve> for PaymentSupervisor {
-    type Result = Answer<Option<QuarantineRow>>;
+    type Result = Answer<Option<Notice>>;
 
-    fn handle(&mut self, message: Resolve, ctx: &mut Context<PaymentSupervisor>) -> Answer<Option<QuarantineRow>> {
+    fn handle(&mut self, message: Resolve, ctx: &mut Context<PaymentSupervisor>) -> Answer<Option<Notice>> {
         let Resolve { resolution: Resolution { notice, by, note }, stored } = message;
-        let Some(row) = self.notices.get(&notice).cloned().or(stored) else {
+        let Some(known) = self.notices.get(&notice).cloned().or(stored) else {
             return Ok(Reply::ok(None, self.log.last()));
         };
-        if row.resolved_at.is_some() {
-            return Ok(Reply::ok(Some(row), self.log.last()));
+        if known.resolved.is_some() {
+            return Ok(Reply::ok(Some(known), self.log.last()));
         }
-        let resolved_at = Some(self.services.clock.now().as_ms());
-        let row = QuarantineRow { resolved_at, resolved_by: Some(by), note: Some(note), ..row };
-        Ok(self.keep(row, ctx)?.map(Some))
+        let resolved = Some(Resolved { at: self.services.clock.now(), by, note: Some(note) });
+        Ok(self.keep(Notice { resolved, ..known }, ctx)?.map(Some))
     }
 }

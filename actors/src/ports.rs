@@ -5,17 +5,14 @@ use std::fmt::{self, Debug};
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
-use deeptravel_domain::identity::rows::IdentityRows;
-use deeptravel_domain::ids::{DepartureId, OrderId, OutRefundNo, OutTradeNo, TicketId, TravellerId};
-use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
-use deeptravel_domain::order::rows::{OrderRows, RefundRow};
-use deeptravel_domain::order::{FactState, OrderStatus, PaymentTerms, RefundFactState, RefundTerms};
-use deeptravel_domain::ticket::TicketStatus;
+use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
+use deeptravel_domain::order::{FactState, PaymentTerms, RefundFactState, RefundTerms};
+use deeptravel_domain::row;
+use deeptravel_domain::row::{Damage, First, Rows, Table};
+use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::Position;
-use crate::rows::{QuarantineRow, Rows};
 
 /// The database did not answer, or answered with something that cannot be.
 #[derive(Debug, thiserror::Error)]
@@ -31,21 +28,77 @@ pub enum StoreError {
     Fenced(String),
 }
 
-/// A departure's rows.
-#[derive(Debug, Clone)]
-pub struct StoredDeparture {
-    pub departure: DepartureRow,
-    pub holds: Vec<HoldRow>,
+/// Rows that cannot be read, or do not fit together.
+impl From<Damage> for StoreError {
+    fn from(damage: Damage) -> StoreError {
+        StoreError::Data(damage.to_string())
+    }
 }
 
-/// What a desk remembers of an order.
-#[derive(Debug, Clone)]
-pub struct DeskEntry {
-    pub order: OrderId,
-    pub traveller: TravellerId,
-    pub idempotency_key: Box<str>,
-    pub body_hash: [u8; 32],
-    pub status: OrderStatus,
+/// A statement that reads rows: a file under `sql/queries`.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement {
+    /// The file without its ending, such as `load/refunds`.
+    pub name: &'static str,
+    /// What it answers.
+    pub table: &'static Table,
+    /// The column that is compared with the first parameter, if that is all that the statement does.
+    pub by: Option<&'static str>,
+}
+
+impl Statement {
+    /// Of which only the file tells what it does.
+    pub const fn new(name: &'static str, table: &'static Table) -> Statement {
+        Statement { name, table, by: None }
+    }
+
+    /// The rows whose column has one of the values in the first parameter.
+    pub const fn by(name: &'static str, table: &'static Table, column: &'static str) -> Statement {
+        Statement { name, table, by: Some(column) }
+    }
+}
+
+/// What is read at once: everything as it is at one instant. Every statement gets the same parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Finds the keys first whose rows are wanted: the values of this column of its answer are the only parameter of the
+    /// others.
+    pub keys: Option<(Statement, &'static str)>,
+    pub rows: &'static [Statement],
+}
+
+impl Load {
+    pub const fn of(rows: &'static [Statement]) -> Load {
+        Load { keys: None, rows }
+    }
+}
+
+/// A parameter of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parameter {
+    Text(Option<String>),
+    Texts(Option<Vec<String>>),
+    Instant(Option<Timestamp>),
+    Number(i64),
+    Flag(Option<bool>),
+}
+
+impl From<String> for Parameter {
+    fn from(text: String) -> Parameter {
+        Parameter::Text(Some(text))
+    }
+}
+
+impl From<Vec<String>> for Parameter {
+    fn from(texts: Vec<String>) -> Parameter {
+        Parameter::Texts(Some(texts))
+    }
+}
+
+impl From<Timestamp> for Parameter {
+    fn from(at: Timestamp) -> Parameter {
+        Parameter::Instant(Some(at))
+    }
 }
 
 /// What a start loads although nothing is under way (rule 14), so that scans go on if Postgres goes away soon after.
@@ -68,31 +121,44 @@ impl Warm {
     pub const fn bytes_of(tickets: u64) -> u64 {
         Warm::ORDER_BYTES + Warm::TICKET_BYTES * tickets
     }
+
+    /// As its statement takes them.
+    pub fn parameters(self) -> Vec<Parameter> {
+        let bytes = [self.bytes_max, Warm::ORDER_BYTES, Warm::TICKET_BYTES];
+        let bytes = bytes.map(|bytes| Parameter::Number(i64::try_from(bytes).unwrap_or(i64::MAX)));
+        [self.now.into(), self.departs_before.into()].into_iter().chain(bytes).collect()
+    }
 }
 
-/// Postgres, as the owners see it: rows of a key when it wakes, and batches of new rows. Every method may be called
-/// from any thread.
+row! {
+    /// The newest version of a key, where its rows that are loaded do not tell.
+    pub struct KeyVersionRow: 1_000 "key_versions", First::Unknown;
+    1 version: u64,
+}
+
+/// The version of a key's last record: the newest of its rows, or as it was answered beside them.
+pub fn newest_version(rows: &Rows) -> Result<u64, Damage> {
+    let mut newest = tables::newest_version(rows)?;
+    for row in rows.of::<KeyVersionRow>() {
+        newest = newest.max(row?.version);
+    }
+    Ok(newest)
+}
+
+/// Who waits for rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// Somebody who asks a key that sleeps.
+    Wake,
+    /// A start, or an owner of many keys' rows that is made anew: it may take longer.
+    Start,
+}
+
+/// Postgres, as the owners see it: rows out, batches of new rows in. Every method may be called from any thread.
 #[async_trait]
 pub trait Store: Send + Sync + Debug {
-    async fn departure(&self, id: &DepartureId) -> Result<Option<StoredDeparture>, StoreError>;
-    async fn order(&self, id: OrderId) -> Result<Option<OrderRows>, StoreError>;
-
-    /// Every born departure that leaves its first stop after `after`.
-    async fn departures_after(&self, after: Timestamp) -> Result<Vec<StoredDeparture>, StoreError>;
-    /// Every order that is pending or has something outstanding, and of those with tickets that will soon be shown at a
-    /// gate as many as there is room for.
-    async fn warm_orders(&self, warm: Warm) -> Result<Vec<OrderRows>, StoreError>;
-    /// Every order made since, and every pending one.
-    async fn desk_entries(&self, since: Timestamp) -> Result<Vec<DeskEntry>, StoreError>;
-    /// Every row of the catalogue's tables.
-    async fn catalogue(&self) -> Result<Vec<CatalogueRow>, StoreError>;
-    /// All accounts, and the sessions that are open at `now`. The highest version of any identity row comes with it.
-    async fn identities(&self, now: Timestamp) -> Result<(IdentityRows, u64), StoreError>;
-    /// At most `limit` notices in quarantine: open ones first, of these and of the others the newest. The highest version
-    /// of any comes with it.
-    async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantineRow>, u64), StoreError>;
-    /// One notice in quarantine.
-    async fn quarantined_notice(&self, id: String) -> Result<Option<QuarantineRow>, StoreError>;
+    /// The rows that the statements answer, one statement's after the other's.
+    async fn load(&self, load: Load, parameters: Vec<Parameter>, haste: Haste) -> Result<Rows, StoreError>;
 
     /// Upserts the newest images and moves the position from `from` to `to`, in one transaction (rule 12).
     /// A position that is beyond `from` is a success after an attempt whose outcome nobody knows: it was committed, and
@@ -101,12 +167,14 @@ pub trait Store: Send + Sync + Debug {
     async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), StoreError>;
 }
 
-/// A page of a traveller's tickets, and the orders that they belong to.
-#[derive(Debug, Clone, Default)]
-pub struct TicketPage {
-    /// Newest first.
-    pub tickets: Vec<TicketId>,
-    pub orders: Vec<OrderRows>,
+/// Lists for people, read from Postgres. The caller has waited until what it has shown before is projected (rule 13).
+#[async_trait]
+pub trait Lists: Send + Sync + Debug {
+    /// Whether the database answered when it was last asked. Asks nothing itself.
+    fn is_available(&self) -> bool;
+
+    /// As [`Store::load`].
+    async fn load(&self, load: Load, parameters: Vec<Parameter>) -> Result<Rows, StoreError>;
 }
 
 /// The last entry of a page of a list that shows the newest first: when it was made, and its id.
@@ -125,6 +193,14 @@ impl fmt::Display for ListCursor {
     }
 }
 
+impl ListCursor {
+    /// As the two parameters of a list's statement; nulls for the first page.
+    pub fn parameters(before: Option<ListCursor>) -> [Parameter; 2] {
+        let (at, id) = before.map(|cursor| (Timestamp::from_ms(cursor.at_ms), cursor.id)).unzip();
+        [Parameter::Instant(at), Parameter::Text(id)]
+    }
+}
+
 /// The text is no cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidCursor;
@@ -139,55 +215,6 @@ impl FromStr for ListCursor {
         // Postgres has no instants of long before.
         if fits && at_ms >= 0 { Ok(ListCursor { at_ms, id: id.to_owned() }) } else { Err(InvalidCursor) }
     }
-}
-
-/// Lists for people, read from Postgres. The caller has waited until what it has shown before is projected (rule 13).
-#[async_trait]
-pub trait Lists: Send + Sync + Debug {
-    /// Whether the database answered when it was last asked. Asks nothing itself.
-    fn is_available(&self) -> bool;
-
-    /// A traveller's orders, newest first, of those made before `before`.
-    async fn orders_of(
-        &self,
-        traveller: TravellerId,
-        status: Option<OrderStatus>,
-        before: Option<OrderId>,
-        limit: u32,
-    ) -> Result<Vec<OrderRows>, StoreError>;
-
-    /// A traveller's tickets, newest order first, of those after `before` in that order.
-    async fn tickets_of(
-        &self,
-        traveller: TravellerId,
-        status: Option<TicketStatus>,
-        before: Option<TicketId>,
-        limit: u32,
-    ) -> Result<TicketPage, StoreError>;
-
-    /// What comes back to a traveller, the newest first, without what another refund has replaced.
-    async fn refunds_of(
-        &self,
-        traveller: TravellerId,
-        before: Option<ListCursor>,
-        limit: u32,
-    ) -> Result<Vec<RefundRow>, StoreError>;
-
-    /// Everybody's refunds in these states, the newest first.
-    async fn refunds(
-        &self,
-        states: Option<Vec<&'static str>>,
-        before: Option<ListCursor>,
-        limit: u32,
-    ) -> Result<Vec<RefundRow>, StoreError>;
-
-    /// Notices in quarantine, the newest first.
-    async fn quarantine(
-        &self,
-        resolved: Option<bool>,
-        before: Option<ListCursor>,
-        limit: u32,
-    ) -> Result<Vec<QuarantineRow>, StoreError>;
 }
 
 /// A call to the payment provider that did not succeed.

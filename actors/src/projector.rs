@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use prost::Message;
+use deeptravel_domain::row::Rows;
+use deeptravel_domain::tables;
 use tokio::sync::watch;
 
 use crate::journal::{Journal, Position, ReadError, Reader, Record};
 use crate::ports::{Store, StoreError};
-use crate::rows::{CODEC, KIND_ROWS, Rows};
+use crate::rows::{CODEC, KIND_ROWS};
 
 /// Records of one transaction: enough that its costs are shared, few enough that lists do not wait long for it.
 const BATCH_RECORDS: usize = 4_096;
@@ -242,7 +243,13 @@ fn decode(rows: &mut Rows, position: Position, record: &Record) -> Result<(), Pr
         let why = format!("kind {} with encoding {} is not known to this release", header.kind, header.codec);
         return Err(ProjectionHalted::Record { position, why });
     }
-    rows.merge(record.payload.as_slice()).map_err(|error| ProjectionHalted::Record { position, why: error.to_string() })
+    let why = |why: &str| ProjectionHalted::Record { position, why: why.to_owned() };
+    let payload = Rows::from_bytes(record.payload.clone()).map_err(|_| why("its payload is not rows"))?;
+    if payload.images().any(|(slot, _)| tables::by_slot(slot).is_none()) {
+        return Err(why("it has rows of a table that is not known to this release"));
+    }
+    rows.extend(&payload);
+    Ok(())
 }
 
 #[cfg(test)]

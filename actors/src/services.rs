@@ -14,13 +14,13 @@ use crate::board::Board;
 use crate::catalogue::CatalogueActor;
 use crate::clock::Clock;
 use crate::departure::DepartureActor;
-use crate::desk::Desk;
+use crate::desk::{Desk, DeskEntry};
 use crate::directory::Directory;
 use crate::identity::IdentityActor;
 use crate::journal::{Journal, Position};
 use crate::order::OrderActor;
 use crate::payment::PaymentSupervisor;
-use crate::ports::{DeskEntry, PaymentGateway, Store};
+use crate::ports::{PaymentGateway, Store};
 use crate::registry::Keys;
 
 /// Limits of selling, from configuration.

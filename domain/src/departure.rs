@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DepartureId, OperatorCode, RouteCode, SeatClassCode};
+use crate::row::{part, text_fields};
 use crate::time::Timestamp;
 
 /// Fewest and most stops of a departure. With 64 stops there are 63 stretches between neighbours, one bit each.
@@ -34,12 +35,16 @@ impl Stretch {
     }
 }
 
+part!(Stretch { 1 board: u8, 2 alight: u8 } => Stretch::new(board, alight));
+
 /// A class of seats with its own fares.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SeatClass {
     pub code: SeatClassCode,
     pub name: String,
 }
+
+part!(SeatClass { 1 code: SeatClassCode, 2 name: String } => Some(SeatClass { code, name }));
 
 /// One seat. Rows count from the front; columns from the left. A gap in the columns of a row is an aisle.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -51,6 +56,8 @@ pub struct Seat {
     pub row: u16,
     pub column: u8,
 }
+
+part!(Seat { 1 label: String, 2 class: u8, 3 row: u16, 4 column: u8 } => Some(Seat { label, class, row, column }));
 
 /// The seats of a vehicle, ordered by row and column: neighbours in the list are neighbours on board.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -78,6 +85,8 @@ pub struct Call {
     pub arrives_at: Timestamp,
     pub departs_at: Timestamp,
 }
+
+part!(Call { 1 arrives_at: Timestamp, 2 departs_at: Timestamp } => Some(Call { arrives_at, departs_at }));
 
 /// Everything a departure's inventory needs to know of the outside, fixed when the departure is born.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -144,6 +153,8 @@ impl std::str::FromStr for Channel {
         }
     }
 }
+
+text_fields!(Channel: Text);
 
 #[cfg(test)]
 mod tests {

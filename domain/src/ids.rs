@@ -10,12 +10,66 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::packing;
+use crate::row::text_fields;
 use crate::time::Timestamp;
 
 /// The text is not an id of the kind asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {0}")]
 pub struct InvalidId(pub &'static str);
+
+/// Names the variants of an enum, as they stand in rows, on the wire and in logs:
+/// `codes!(Mode, "mode": Coach = "coach", Ferry = "ferry");` makes `Mode::ALL`, `code()`, the text both ways, and a type of
+/// fields.
+macro_rules! codes {
+    ($type:ident, $what:literal: $($variant:ident = $code:literal),+ $(,)?) => {
+        impl $type {
+            pub const ALL: [$type; [$($code),+].len()] = [$($type::$variant),+];
+
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $($type::$variant => $code,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = $crate::ids::InvalidId;
+
+            fn from_str(text: &str) -> Result<$type, Self::Err> {
+                $type::ALL.into_iter().find(|one| one.code() == text).ok_or($crate::ids::InvalidId($what))
+            }
+        }
+
+        impl $crate::row::Element<'_> for $type {
+            const ONE: $crate::row::Kind = $crate::row::Kind::Text;
+            const MANY: $crate::row::Kind = $crate::row::Kind::Texts;
+
+            fn is_default(&self) -> bool {
+                false
+            }
+
+            fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
+                $crate::row::Element::put_one(&self.code(), tag, out);
+            }
+
+            fn get_one(raw: $crate::row::Raw<'_>) -> Result<Self, $crate::row::Unreadable> {
+                <&str as $crate::row::Element<'_>>::get_one(raw)?.parse().map_err(|_| $crate::row::Unreadable)
+            }
+
+            fn absent() -> Result<Self, $crate::row::Unreadable> {
+                Err($crate::row::Unreadable)
+            }
+        }
+    };
+}
+pub(crate) use codes;
 
 /// A virtual shard: the part of the state to which a key belongs (0–4095).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -403,6 +457,27 @@ code!(
     /// What a ticket gives the right to, and what an operator may redeem.
     EntitlementCode,
     "entitlement code"
+);
+
+text_fields!(
+    OrderId: Text,
+    TravellerId: Text,
+    SessionId: Text,
+    TicketId: Text,
+    HoldId: Text,
+    OutTradeNo: Text,
+    OutRefundNo: Text,
+    RouteCode: Text,
+    ScheduleId: Text,
+    DepartureId: Text,
+    VehicleCode: Text,
+    SeatClassCode: Text,
+    PlaceCode: Text,
+    PortCode: Text,
+    OperatorCode: Text,
+    MerchantCode: Text,
+    LocationCode: Text,
+    EntitlementCode: Text,
 );
 
 impl TravellerId {

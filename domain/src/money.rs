@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::row::{part, text_fields};
+
 /// The currencies in which fares are published on the routes we serve. All of them have two decimals.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Currency {
@@ -58,6 +60,9 @@ pub struct Money {
     pub minor: i64,
     pub currency: Currency,
 }
+
+part!(Money { 1 minor as "amount": i64, 2 currency: Currency } => Some(Money { minor, currency }));
+text_fields!(Currency: Text);
 
 /// The result does not fit 64 bits, or two currencies met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,8 @@
 //! The people an order is for, by type.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+
+use crate::ids::codes;
 
 /// Most passengers of one order (R-SEARCH-05).
 pub const PARTY_MAX: u16 = 10;
@@ -16,31 +15,7 @@ pub enum PassengerType {
     Senior,
 }
 
-impl PassengerType {
-    pub const ALL: [PassengerType; 3] = [PassengerType::Adult, PassengerType::Child, PassengerType::Senior];
-
-    pub const fn code(self) -> &'static str {
-        match self {
-            PassengerType::Adult => "adult",
-            PassengerType::Child => "child",
-            PassengerType::Senior => "senior",
-        }
-    }
-}
-
-impl fmt::Display for PassengerType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
-
-impl FromStr for PassengerType {
-    type Err = crate::ids::InvalidId;
-
-    fn from_str(text: &str) -> Result<PassengerType, Self::Err> {
-        PassengerType::ALL.into_iter().find(|kind| kind.code() == text).ok_or(crate::ids::InvalidId("passenger type"))
-    }
-}
+codes!(PassengerType, "passenger type": Adult = "adult", Child = "child", Senior = "senior");
 
 /// How many of each type: 1 to [`PARTY_MAX`] in all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

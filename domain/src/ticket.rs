@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::CodeToken;
 use crate::departure::Stretch;
-use crate::ids::{DepartureId, EntitlementCode, MerchantCode, PortCode, SessionId, TicketId};
+use crate::ids::{DepartureId, EntitlementCode, MerchantCode, PortCode, SessionId, TicketId, codes};
 use crate::time::Timestamp;
 
 /// A journey's ticket is valid until this long after the departure (R-TICKET-02).
@@ -29,31 +29,18 @@ pub enum TicketStatus {
     Cancelled,
 }
 
+codes!(TicketStatus, "ticket status":
+    PreGenerated = "pre_generated",
+    Usable = "usable",
+    Changing = "changing",
+    Used = "used",
+    Refunded = "refunded",
+    Changed = "changed",
+    Expired = "expired",
+    Cancelled = "cancelled",
+);
+
 impl TicketStatus {
-    pub const ALL: [TicketStatus; 8] = [
-        TicketStatus::PreGenerated,
-        TicketStatus::Usable,
-        TicketStatus::Changing,
-        TicketStatus::Used,
-        TicketStatus::Refunded,
-        TicketStatus::Changed,
-        TicketStatus::Expired,
-        TicketStatus::Cancelled,
-    ];
-
-    pub const fn code(self) -> &'static str {
-        match self {
-            TicketStatus::PreGenerated => "pre_generated",
-            TicketStatus::Usable => "usable",
-            TicketStatus::Changing => "changing",
-            TicketStatus::Used => "used",
-            TicketStatus::Refunded => "refunded",
-            TicketStatus::Changed => "changed",
-            TicketStatus::Expired => "expired",
-            TicketStatus::Cancelled => "cancelled",
-        }
-    }
-
     /// Nothing follows a final state.
     pub const fn is_final(self) -> bool {
         match self {
@@ -75,14 +62,6 @@ impl TicketStatus {
             | (Changing, Changed) => true,
             (PreGenerated | Usable | Changing | Used | Refunded | Changed | Expired | Cancelled, _) => false,
         }
-    }
-}
-
-impl std::str::FromStr for TicketStatus {
-    type Err = crate::ids::InvalidId;
-
-    fn from_str(text: &str) -> Result<TicketStatus, Self::Err> {
-        TicketStatus::ALL.into_iter().find(|status| status.code() == text).ok_or(crate::ids::InvalidId("ticket status"))
     }
 }
 

@@ -7,12 +7,11 @@ use actix_web::{get, post, web};
 use deeptravel_actors::outage::Reply;
 use deeptravel_actors::payment::Resolution;
 use deeptravel_actors::ports::ListCursor;
-use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::identity::Role;
 use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
 use deeptravel_domain::order::{Refund, RefundState};
+use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -20,7 +19,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use super::auth::StaffAuth;
 use super::extract::Body;
 use super::query::{NoStatus, Page, Parameters};
-use super::refunds::{cursor, stored};
+use super::refunds::cursor;
 use super::view::{self, MoneyView, Time};
 use super::{Api, Problem};
 
@@ -69,22 +68,22 @@ struct NoticeView {
     note: Option<String>,
 }
 
-impl From<QuarantineRow> for NoticeView {
-    fn from(row: QuarantineRow) -> NoticeView {
-        let time = |ms| view::time(Timestamp::from_ms(ms));
-        let payment = row.out_trade_no.parse().map(|number: OutTradeNo| number.order);
-        let order = payment.or_else(|_| row.out_trade_no.parse().map(|number: OutRefundNo| number.order));
+impl From<Notice> for NoticeView {
+    fn from(notice: Notice) -> NoticeView {
+        let payment = notice.out_trade_no.parse().map(|number: OutTradeNo| number.order);
+        let order = payment.or_else(|_| notice.out_trade_no.parse().map(|number: OutRefundNo| number.order));
+        let resolved = notice.resolved;
         NoticeView {
             order_id: order.ok().map(|order| order.to_string()),
-            notice: serde_json::from_str(&row.notice).unwrap_or(serde_json::Value::String(row.notice)),
-            notice_id: row.notice_id,
-            out_trade_no: row.out_trade_no,
-            transaction_id: row.transaction_id,
-            reason: row.reason,
-            received_at: time(row.received_at),
-            resolved_at: row.resolved_at.map(time),
-            resolved_by: row.resolved_by,
-            note: row.note,
+            notice: serde_json::from_str(&notice.said).unwrap_or(serde_json::Value::String(notice.said)),
+            notice_id: notice.id,
+            out_trade_no: notice.out_trade_no,
+            transaction_id: notice.transaction_id,
+            reason: notice.reason,
+            received_at: view::time(notice.received_at),
+            resolved_at: resolved.as_ref().map(|resolved| view::time(resolved.at)),
+            resolved_by: resolved.as_ref().map(|resolved| resolved.by.clone()),
+            note: resolved.and_then(|resolved| resolved.note),
         }
     }
 }
@@ -133,7 +132,7 @@ async fn list_quarantine(
     let before = page.before.clone();
     let read = async move { lists.quarantine(resolved, before, count).await };
     let mut rows = api.list(auth.token(), read).await?;
-    let place = |row: &QuarantineRow| ListCursor { at_ms: row.received_at, id: row.notice_id.clone() };
+    let place = |notice: &Notice| ListCursor { at_ms: notice.received_at.as_ms(), id: notice.id.clone() };
     let next_cursor = page.cut(&mut rows, place);
     Ok(web::Json(Quarantine { notices: rows.into_iter().map(NoticeView::from).collect(), next_cursor }))
 }
@@ -311,9 +310,8 @@ async fn list_refunds(
         Page::of(query.limit, query.cursor.as_deref(), query.status.as_deref(), "is no status of a refund")?;
     let (lists, count) = (api.lists.clone(), page.to_read());
     let (states, before) = (page.status.clone().map(|wanted| wanted.0), page.before.clone());
-    let mut rows = api.list(auth.token(), async move { lists.refunds(states, before, count).await }).await?;
-    let next_cursor = page.cut(&mut rows, cursor);
-    let refunds = rows.into_iter().map(stored).collect::<Result<Vec<Refund>, Problem>>()?;
+    let mut refunds = api.list(auth.token(), async move { lists.refunds(states, before, count).await }).await?;
+    let next_cursor = page.cut(&mut refunds, cursor);
     Ok(web::Json(AdminRefundList { refunds: refunds.iter().map(AdminRefundView::from).collect(), next_cursor }))
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use deeptravel_actors::outage::{Answer, Outage, Reply};
-use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::order::{PaymentFact, RefundFact};
+use deeptravel_domain::quarantine::Notice;
 use deeptravel_wechat::{Notification, NotificationError, NotificationHeaders, RefundNotice, Resource, Transaction};
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -163,15 +163,15 @@ fn outage(outage: Outage) -> Problem {
 }
 
 async fn quarantine(api: &Api, said: Said, reason: String) -> Result<(), Problem> {
-    let row = QuarantineRow {
-        notice_id: storable(&said.notice),
+    let notice = Notice {
+        id: storable(&said.notice),
         out_trade_no: storable(&said.out_trade_no),
         transaction_id: said.transaction_id.as_deref().map(storable),
         reason,
-        notice: said.json.to_string(),
-        ..QuarantineRow::default()
+        said: said.json.to_string(),
+        ..Notice::default()
     };
-    let Reply { outcome, position } = api.engine.quarantine(row).await.map_err(outage)?;
+    let Reply { outcome, position } = api.engine.quarantine(notice).await.map_err(outage)?;
     api.engine.durable(position).await.map_err(outage)?;
     outcome?;
     counted("quarantined");

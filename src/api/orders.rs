@@ -7,9 +7,9 @@ use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::{HttpResponse, get, post, web};
 use deeptravel_actors::outage::{Outage, Reply};
 use deeptravel_domain::ids::OrderId;
-use deeptravel_domain::order::rows::OrderRows;
 use deeptravel_domain::order::{Order, OrderStatus};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row::Rows;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -52,7 +52,7 @@ fn no_such_order() -> Problem {
 }
 
 /// An order from stored rows. Rows that cannot be read are a fault of ours.
-pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
+pub fn stored(rows: &Rows, api: &Api) -> Result<Order, Problem> {
     Order::from_rows(rows, api.engine.now()).map_err(|error| {
         tracing::error!(%error, "Rows of a listed order cannot be read: {error}");
         Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
@@ -181,7 +181,7 @@ async fn list_orders(
         }
         rows => rows?,
     };
-    let mut orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+    let mut orders = rows.iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
     let next_cursor = page.cut(&mut orders, Order::id);
     Ok(order_list(&api, language, &orders, next_cursor, true))
 }

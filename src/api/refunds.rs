@@ -3,7 +3,6 @@
 use actix_web::{get, web};
 use deeptravel_actors::ports::ListCursor;
 use deeptravel_domain::order::Refund;
-use deeptravel_domain::order::rows::RefundRow;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -60,7 +59,7 @@ async fn list_refunds(
     let (lists, traveller, count) = (api.lists.clone(), auth.traveller, page.to_read());
     let before = page.before.clone();
     let read = async move { lists.refunds_of(traveller, before, count).await };
-    let mut rows = match api.list(auth.token(), read).await {
+    let mut refunds = match api.list(auth.token(), read).await {
         Err(problem) if is_first && api.is_without_database(&problem) => {
             let orders = api.orders_in_memory(&auth).await?;
             let mut refunds: Vec<&Refund> = orders.iter().flat_map(|order| order.shown_refunds()).collect();
@@ -68,23 +67,14 @@ async fn list_refunds(
             let refunds = refunds.into_iter().take(page.limit).map(refund_view::refund).collect();
             return Ok(web::Json(RefundList { refunds, next_cursor: None, complete: false }));
         }
-        rows => rows?,
+        refunds => refunds?,
     };
-    let next_cursor = page.cut(&mut rows, cursor);
-    let refunds = rows.into_iter().map(stored).collect::<Result<Vec<Refund>, Problem>>()?;
+    let next_cursor = page.cut(&mut refunds, cursor);
     let refunds = refunds.iter().map(refund_view::refund).collect();
     Ok(web::Json(RefundList { refunds, next_cursor, complete: true }))
 }
 
 /// The place of a refund in a list.
-pub fn cursor(row: &RefundRow) -> ListCursor {
-    ListCursor { at_ms: row.due_at, id: row.out_refund_no.clone() }
-}
-
-/// A refund from its stored row. A row that cannot be read is a fault of ours.
-pub fn stored(row: RefundRow) -> Result<Refund, Problem> {
-    Refund::from_row(row).map_err(|error| {
-        tracing::error!(%error, "The row of a listed refund cannot be read: {error}");
-        Problem::of_status(actix_web::http::StatusCode::INTERNAL_SERVER_ERROR)
-    })
+pub fn cursor(refund: &Refund) -> ListCursor {
+    ListCursor { at_ms: refund.due_at.as_ms(), id: refund.number.to_string() }
 }

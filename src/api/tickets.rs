@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
-use deeptravel_actors::ports::TicketPage;
+use deeptravel_actors::lists::TicketPage;
 use deeptravel_domain::code::Subject;
 use deeptravel_domain::ids::TicketId;
 use deeptravel_domain::order::Order;
@@ -88,7 +88,7 @@ async fn list_tickets(
         read => read?,
     };
     let next_cursor = page.cut(&mut ids, |id| *id);
-    let orders = orders.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+    let orders = orders.iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
     let catalogue = api.engine.services().catalogue.load();
     let tickets = ids.iter().filter_map(|id| {
         let order = orders.iter().find(|order| order.id() == id.order)?;

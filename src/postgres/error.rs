@@ -16,6 +16,9 @@ pub enum StoreError {
     /// Postgres answered and refused, or answered what we do not understand. Repeating does not help.
     #[error("Postgres and this program disagree about data")]
     Data(#[source] tokio_postgres::Error),
+    /// What it answered are not the rows that were asked for.
+    #[error("Postgres answered what no row can be: {0}")]
+    Unfit(String),
 }
 
 /// Why Postgres cannot answer now.
@@ -44,7 +47,7 @@ impl StoreError {
             // Those who have a connection go on.
             Self::Unavailable(Outage::Connect(error)) => error.code() != Some(&SqlState::TOO_MANY_CONNECTIONS),
             Self::Unavailable(outage) => matches!(outage, Outage::Silent { .. } | Outage::Broken(_)),
-            Self::Data(_) => false,
+            Self::Data(_) | Self::Unfit(_) => false,
         }
     }
 
@@ -58,7 +61,7 @@ impl StoreError {
         match self {
             Self::Data(error)
             | Self::Unavailable(Outage::Connect(error) | Outage::Broken(error) | Outage::GaveUp(error)) => error.code(),
-            Self::Unavailable(_) => None,
+            Self::Unavailable(_) | Self::Unfit(_) => None,
         }
     }
 }

@@ -3,29 +3,23 @@
 
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::ports::{Store as _, StoreError};
-use deeptravel_actors::rows::Rows;
+use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::order::ScanTarget;
+use deeptravel_domain::order::rows::{LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, TicketRow};
+use deeptravel_domain::row::{Row, Rows};
 
 use crate::support::*;
 
 /// An order's rows and its hold's, as their first records carry them.
 fn placed(number: u64) -> (Buyer, Rows) {
     let (buyer, mut rows) = Buyer::place(draft(order_id(number), traveller(1), "HKMO-0800.20261127"), NOW);
-    merge(&mut rows, &Coach::new("HKMO-0800.20261127", 3).tell(&place(number, NOW), NOW));
+    rows.extend(&Coach::new("HKMO-0800.20261127", 3).tell(&place(number, NOW), NOW));
     (buyer, rows)
 }
 
-fn without_marks(rows: &Rows) -> Rows {
-    let mut rows = rows.clone();
-    rows.departures.iter_mut().for_each(|row| row.first = false);
-    rows.holds.iter_mut().for_each(|row| row.first = false);
-    rows.orders.iter_mut().for_each(|row| row.first = false);
-    rows.order_items.iter_mut().for_each(|row| row.first = false);
-    rows.passengers.iter_mut().for_each(|row| row.first = false);
-    rows.payments.iter_mut().for_each(|row| row.first = false);
-    rows.tickets.iter_mut().for_each(|row| row.first = false);
-    rows.ledger.iter_mut().for_each(|row| row.first = false);
-    rows
+/// Of each row of a type, whether it is marked as a first image.
+fn marks<'a, R: Row<'a>>(rows: &Rows) -> Vec<bool> {
+    rows.images_of(R::TABLE).map(|image| R::TABLE.is_first(image).unwrap()).collect()
 }
 
 /// Everything that was written, but for ids that the database gives itself.
@@ -50,16 +44,18 @@ fn contents(stand: &Stand) -> String {
 #[test]
 fn the_first_record_of_a_row_says_so_and_later_ones_do_not() {
     let (mut buyer, placed) = placed(1);
-    assert!(placed.orders[0].first && placed.order_items[0].first && placed.passengers.iter().all(|row| row.first));
-    assert!(placed.departures[0].first && placed.holds[0].first);
+    assert!(marks::<OrderRow<'_>>(&placed)[0] && marks::<OrderItemRow<'_>>(&placed)[0]);
+    assert_eq!(marks::<PassengerRow<'_>>(&placed), [true; 3]);
+    assert!(marks::<DepartureRow<'_>>(&placed)[0] && marks::<HoldRow<'_>>(&placed)[0]);
 
     let paid = buyer.pay(NOW.plus_seconds(30));
-    assert!(!paid.orders.iter().any(|row| row.first));
-    assert_eq!(paid.payments.iter().filter(|row| row.first).count(), 1, "begun, created, paid");
-    assert!(paid.tickets.iter().all(|row| row.first) && paid.ledger.iter().all(|row| row.first));
+    assert!(!marks::<OrderRow<'_>>(&paid).contains(&true));
+    let payments = marks::<PaymentRow<'_>>(&paid);
+    assert_eq!(payments.iter().filter(|is_first| **is_first).count(), 1, "begun, created, paid");
+    assert_eq!((marks::<TicketRow<'_>>(&paid), marks::<LedgerRow>(&paid)), (vec![true; 3], vec![true]));
 
     let ticket = ScanTarget::Ticket(buyer.order.tickets()[0].id);
-    assert!(!buyer.scan("r1", ticket, NOW.plus_seconds(60)).tickets[0].first);
+    assert!(!marks::<TicketRow<'_>>(&buyer.scan("r1", ticket, NOW.plus_seconds(60)))[0]);
 }
 
 #[test]
@@ -82,7 +78,7 @@ fn with_or_without_marks_in_one_batch_or_many_the_same_is_stored() {
     let together = Stand::new();
     let mut all = Rows::default();
     for rows in &records {
-        merge(&mut all, rows);
+        all.extend(rows);
     }
     together.project(&all).unwrap();
 
@@ -100,10 +96,14 @@ fn rows_that_are_there_although_they_were_said_to_be_new_are_looked_for() {
 
     // An older and a newer image that claim to be the first, beside an order that is new.
     let mut batch = known.clone();
-    merge(&mut batch, &placed(2).1);
-    let mut paid = buyer.pay(NOW.plus_seconds(30));
-    paid.orders.iter_mut().for_each(|row| row.first = true);
-    merge(&mut batch, &paid);
+    batch.extend(&placed(2).1);
+    for (slot, image) in buyer.pay(NOW.plus_seconds(30)).images() {
+        if slot == OrderRow::TABLE.slot {
+            batch.put_first(&OrderRow::read(image).unwrap());
+        } else {
+            batch.put_image(slot, image);
+        }
+    }
     stand.project(&batch).unwrap();
 
     assert_eq!(stand.ask::<String>("SELECT string_agg(status, ' ' ORDER BY order_id) FROM orders"), "paid pending");
@@ -114,7 +114,7 @@ fn rows_that_are_there_although_they_were_said_to_be_new_are_looked_for() {
     // Two first images of one row that nobody knew.
     let third = placed(3).1;
     let mut twice = third.clone();
-    merge(&mut twice, &third);
+    twice.extend(&third);
     stand.project(&twice).unwrap();
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM orders"), 3);
     stand.project(&known).unwrap();

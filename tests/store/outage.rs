@@ -3,7 +3,7 @@
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::{Store, migrate, read_position};
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::ports::{Lists as _, Store as _, StoreError};
+use deeptravel_actors::ports::{Store as _, StoreError};
 use deeptravel_domain::order::ScanTarget;
 
 use crate::support::*;
@@ -48,7 +48,7 @@ fn a_batch_that_postgres_missed_is_projected_when_it_is_back_whether_it_was_comm
     server.interrupt(|| {
         let missed = project(&stand.store, &paid, 1, 2);
         assert!(matches!(missed, Err(StoreError::Unavailable(_))), "{missed:?}");
-        let order = stand.runtime.block_on(stand.store.order(order_id(1)));
+        let order = stand.order(order_id(1));
         assert!(matches!(order, Err(StoreError::Unavailable(_))), "never absent (rule 13): {order:?}");
         let list = stand.runtime.block_on(stand.lists.orders_of(traveller(1), None, None, 9));
         assert!(matches!(list, Err(StoreError::Unavailable(_))), "{list:?}");
@@ -77,7 +77,7 @@ fn a_batch_that_postgres_missed_is_projected_when_it_is_back_whether_it_was_comm
     missed(3, 4, &scans[1]);
     project(&behind_its_back, &scans[1], 3, 4).unwrap();
     let more = scans[2].clone();
-    merge(&mut scans[1], &more);
+    scans[1].extend(&more);
     project(&stand.store, &scans[1], 3, 5).unwrap();
     assert_eq!(stand.ask::<i64>("SELECT position FROM journal_position"), 5);
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM tickets WHERE status = 'used'"), 3);

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::migrate;
-use deeptravel_actors::ports::{Lists as _, Store as _, Warm};
-use deeptravel_actors::rows::Rows;
+use deeptravel_actors::ports::Warm;
+use deeptravel_domain::ids::HoldId;
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
+use deeptravel_domain::order::rows::TicketRow;
+use deeptravel_domain::row::Rows;
 use deeptravel_domain::time::Timestamp;
 
 use crate::support::*;
@@ -35,8 +37,8 @@ fn rates_of_projection_and_loads() {
         for number in batch * BATCH..(batch + 1) * BATCH {
             let who = traveller((number % 5_000) as u16);
             let (mut buyer, rows) = Buyer::place(draft(order_id(number), who, "HKMO-0800.20261127"), NOW);
-            merge(&mut placed, &rows);
-            merge(&mut paid, &buyer.pay(NOW.plus_seconds(30)));
+            placed.extend(&rows);
+            paid.extend(&buyer.pay(NOW.plus_seconds(30)));
         }
         placed_batches.push(placed);
         paid_batches.push(paid);
@@ -46,7 +48,7 @@ fn rates_of_projection_and_loads() {
 
     let departures = departures();
     project(&stand, "departures with 50 holds each, first images", &departures);
-    let confirmed: Vec<_> = departures.into_iter().map(confirmed).collect();
+    let confirmed: Vec<_> = departures.iter().map(confirmed).collect();
     project(&stand, "the same holds confirmed", &confirmed);
 
     let load = |what: &str, work: &dyn Fn() -> usize| {
@@ -57,21 +59,15 @@ fn rates_of_projection_and_loads() {
         }
     };
     load("departures after", &|| {
-        let found = stand.runtime.block_on(stand.store.departures_after(NOW)).unwrap();
-        found.iter().map(|stored| stored.holds.len()).sum()
+        let found = stand.departures_after(NOW).unwrap();
+        found.iter().map(count::<HoldRow<'_>>).sum()
     });
     load("warm orders", &|| {
-        stand
-            .runtime
-            .block_on(stand.store.warm_orders(Warm { now: NOW, departs_before: Timestamp::MAX, bytes_max: u64::MAX }))
-            .unwrap()
-            .len()
+        stand.warm_orders(Warm { now: NOW, departs_before: Timestamp::MAX, bytes_max: u64::MAX }).unwrap().len()
     });
-    load("desk entries", &|| stand.runtime.block_on(stand.store.desk_entries(Timestamp::from_ms(0))).unwrap().len());
-    load("one departure", &|| {
-        stand.runtime.block_on(stand.store.departure(&code("D17.20261127"))).unwrap().unwrap().holds.len()
-    });
-    load("one order", &|| stand.runtime.block_on(stand.store.order(order_id(17))).unwrap().unwrap().tickets.len());
+    load("desk entries", &|| stand.desk_entries(Timestamp::from_ms(0)).unwrap().len());
+    load("one departure", &|| count::<HoldRow<'_>>(&stand.departure("D17.20261127").unwrap().unwrap()));
+    load("one order", &|| count::<TicketRow<'_>>(&stand.order(order_id(17)).unwrap().unwrap()));
     load("a page of orders", &|| {
         stand.runtime.block_on(stand.lists.orders_of(traveller(17), None, None, 20)).unwrap().len()
     });
@@ -87,43 +83,46 @@ fn project(stand: &Stand, what: &str, batches: &[Rows]) {
         let started = Instant::now();
         stand.project(batch).unwrap();
         took += started.elapsed();
-        rows += count(batch);
+        rows += batch.images().count();
     }
     let each = took / batches.len() as u32;
     let rate = rows as u128 * 1_000 / took.as_millis();
     println!("{what}: {rows} rows in {} batches, {each:?} each, {rate} rows/s", batches.len());
 }
 
-fn count(rows: &Rows) -> usize {
-    let Rows { departures, holds, orders, order_items, passengers, payments, tickets, ticket_audit, ledger, .. } = rows;
-    let of_orders = orders.len() + order_items.len() + passengers.len() + payments.len() + tickets.len();
-    departures.len() + holds.len() + of_orders + ticket_audit.len() + ledger.len()
-}
-
 /// In ten batches: coaches of 52 seats with 50 holds of one seat.
 fn departures() -> Vec<Rows> {
-    let mut one = Coach::new("D.20261127", 13).tell(&place(0, NOW), NOW);
-    let (departure, hold) = (one.departures.remove(0), one.holds.remove(0));
-    let of_one = |number: usize| {
-        let departure_id = format!("D{number}.20261127");
-        let hold_of = |nth: usize| HoldRow {
-            hold_id: format!("{}.0", order_id((number * HOLDS_OF_EACH + nth) as u64)),
-            departure_id: departure_id.clone(),
-            version: nth as u64 + 1,
-            ..hold.clone()
-        };
-        let holds = (0..HOLDS_OF_EACH).map(hold_of).collect::<Vec<_>>();
-        (DepartureRow { departure_id: departure_id.clone(), ..departure.clone() }, holds)
+    let one = Coach::new("D.20261127", 13).tell(&place(0, NOW), NOW);
+    let departure: DepartureRow<'_> = one.of().next().unwrap().unwrap();
+    let hold: HoldRow<'_> = one.of().next().unwrap().unwrap();
+    let put = |number: usize, rows: &mut Rows| {
+        let departure = DepartureRow { departure_id: code(&format!("D{number}.20261127")), ..departure.clone() };
+        rows.put_first(&departure);
+        for nth in 0..HOLDS_OF_EACH {
+            rows.put_first(&HoldRow {
+                hold_id: HoldId { order: order_id((number * HOLDS_OF_EACH + nth) as u64), item: 0 },
+                departure_id: departure.departure_id.clone(),
+                version: nth as u64 + 1,
+                ..hold.clone()
+            });
+        }
     };
     let numbers: Vec<usize> = (0..DEPARTURES).collect();
     let batch = |numbers: &[usize]| {
-        let (departures, holds): (Vec<_>, Vec<_>) = numbers.iter().copied().map(of_one).unzip();
-        Rows { departures, holds: holds.into_iter().flatten().collect(), ..Rows::default() }
+        let mut rows = Rows::default();
+        for number in numbers {
+            put(*number, &mut rows);
+        }
+        rows
     };
     numbers.chunks(DEPARTURES / 10).map(batch).collect()
 }
 
-fn confirmed(batch: Rows) -> Rows {
-    let confirm = |hold: HoldRow| HoldRow { version: hold.version + 100, state: "confirmed".to_owned(), ..hold };
-    Rows { holds: batch.holds.into_iter().map(confirm).collect(), ..Rows::default() }
+fn confirmed(batch: &Rows) -> Rows {
+    let mut rows = Rows::default();
+    for hold in batch.of::<HoldRow<'_>>() {
+        let hold = hold.unwrap();
+        rows.put(&HoldRow { version: hold.version + 100, state: "confirmed", ..hold });
+    }
+    rows
 }

@@ -4,19 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::ports::{Store as _, StoreError, Warm};
-use deeptravel_actors::rows::{QuarantineRow, Rows};
+use deeptravel_actors::loads;
+use deeptravel_actors::ports::{Haste, Parameter, Store as _, StoreError, Warm};
 use deeptravel_domain::catalogue::{
     self, Catalogue, Holiday, Marks, Mode, Names, Operator, Place, Port, Route, RouteStatus, Schedule, Stop, Vehicle,
     Weekdays, Zone,
 };
 use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::fare::{DateRange, DayType, Fare, PartyTier, TimeBand};
+use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
 use deeptravel_domain::identity::{self, Account, Identities, Principal, Role, Session, Validator};
 use deeptravel_domain::ids::{OrderId, SessionId};
+use deeptravel_domain::inventory::rows::DepartureRow;
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{Command, Order, OrderStatus, ScanTarget};
 use deeptravel_domain::party::PassengerType;
+use deeptravel_domain::quarantine::{Notice, QuarantineRow, Resolved};
+use deeptravel_domain::row::Rows;
+use deeptravel_domain::tables::newest_version;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::date;
 
@@ -122,22 +127,27 @@ fn the_catalogue_comes_back_with_its_marks_withdrawn_schedules_and_fare_revision
         for event in &events {
             catalogue.evolve(event);
         }
-        stand.project(&catalogue.changed_rows(&events, version).into_iter().collect()).unwrap();
+        stand.project(&catalogue.changed_rows(&events, version)).unwrap();
     }
 
-    let rows = stand.runtime.block_on(stand.store.catalogue()).unwrap();
-    assert_eq!(rows.iter().map(catalogue::rows::Row::version).max(), Some(12), "the key's version");
-    assert_eq!(Catalogue::from_rows(Currency::Cny, rows).unwrap(), catalogue);
+    let rows = stand.catalogue().unwrap();
+    assert_eq!(newest_version(&rows).unwrap(), 12, "the key's version");
+    assert_eq!(Catalogue::from_rows(Currency::Cny, &rows).unwrap(), catalogue);
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM route_fares"), 2);
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM schedules WHERE withdrawn"), 1);
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM holidays WHERE removed"), 1);
 }
 
+/// How many accounts, sessions and sessions of validators there are.
+fn counts(rows: &Rows) -> (usize, usize, usize) {
+    (count::<AccountRow<'_>>(rows), count::<SessionRow<'_>>(rows), count::<ValidatorSessionRow<'_>>(rows))
+}
+
 #[test]
 fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
     let stand = Stand::new();
-    let empty = stand.runtime.block_on(stand.store.identities(NOW)).unwrap();
-    assert_eq!(empty, (identity::rows::IdentityRows::default(), 0));
+    let (rows, version) = stand.identities(NOW).unwrap();
+    assert_eq!((counts(&rows), version), ((0, 0, 0), 0));
 
     let account = Account {
         username: "gate".into(),
@@ -185,17 +195,17 @@ fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
             }
             before.changed_rows(&events, version)
         };
-        stand.project(&rows.into()).unwrap();
+        stand.project(&rows).unwrap();
     }
 
-    let (rows, version) = stand.runtime.block_on(stand.store.identities(NOW)).unwrap();
-    assert_eq!((rows.accounts.len(), rows.sessions.len(), rows.validators.len()), (1, 2, 1));
+    let (rows, version) = stand.identities(NOW).unwrap();
+    assert_eq!(counts(&rows), (1, 2, 1));
     assert_eq!(version, 7);
-    assert_eq!(Identities::from_rows(rows, NOW).unwrap(), identities);
+    assert_eq!(Identities::from_rows(&rows, NOW).unwrap(), identities);
 
     let later = NOW.plus_seconds(3600);
-    let (rows, version) = stand.runtime.block_on(stand.store.identities(later)).unwrap();
-    assert_eq!((rows.accounts.len(), rows.sessions.len(), rows.validators.len(), version), (1, 0, 0, 7));
+    let (rows, version) = stand.identities(later).unwrap();
+    assert_eq!((counts(&rows), version), ((1, 0, 0), 7));
 }
 
 #[test]
@@ -210,25 +220,25 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
         // order 6 ended long ago, though nobody has marked them.
         wish.items[0].departs_at = if number == 6 { Timestamp::from_seconds(0) } else { day(20 - number as i64) };
         let (mut buyer, placed) = Buyer::place(wish, NOW);
-        merge(&mut rows, &placed);
+        rows.extend(&placed);
         if number > 1 {
-            merge(&mut rows, &buyer.pay(NOW.plus_seconds(30)));
+            rows.extend(&buyer.pay(NOW.plus_seconds(30)));
         }
         buyers.push(buyer);
     }
     // Order 4 is used up.
-    merge(&mut rows, &buyers[3].scan("r1", ScanTarget::Order, NOW.plus_seconds(60)));
+    rows.extend(&buyers[3].scan("r1", ScanTarget::Order, NOW.plus_seconds(60)));
     assert_eq!(buyers[3].order.status(), OrderStatus::Completed);
     // Order 1 is pending, with a payment under way.
     let terms = buyers[0].order.payment_terms(&POLICY, NOW).unwrap();
-    merge(&mut rows, &buyers[0].tell(&Command::BeginPayment { terms, body: b"{}".as_slice().into() }, NOW));
+    rows.extend(&buyers[0].tell(&Command::BeginPayment { terms, body: b"{}".as_slice().into() }, NOW));
     stand.project(&rows).unwrap();
 
     // Three tickets each.
     let warm = |departs_before, orders: u64| {
         let warm = Warm { now: NOW.plus_seconds(60), departs_before, bytes_max: orders * Warm::bytes_of(3) };
-        let orders = stand.runtime.block_on(stand.store.warm_orders(warm)).unwrap();
-        orders.into_iter().map(|rows| Order::from_rows(rows, NOW).unwrap()).collect::<Vec<_>>()
+        let orders = stand.warm_orders(warm).unwrap();
+        orders.iter().map(|rows| Order::from_rows(rows, NOW).unwrap()).collect::<Vec<_>>()
     };
     let ids = |orders: &[Order]| orders.iter().map(Order::id).collect::<Vec<OrderId>>();
     let all = warm(day(20), 10);
@@ -240,7 +250,7 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
     assert_eq!(all[1].tickets(), buyers[1].order.tickets());
     assert_eq!(all[3].ledger(), buyers[4].order.ledger());
 
-    let desk = stand.runtime.block_on(stand.store.desk_entries(order_id(4).made_at())).unwrap();
+    let desk = stand.desk_entries(order_id(4).made_at()).unwrap();
     let desk: Vec<_> = desk.into_iter().filter(|entry| entry.order < order_id(6)).collect();
     let mut known: Vec<_> = desk.iter().map(|entry| (entry.order, entry.status)).collect();
     known.sort_unstable_by_key(|(order, _)| *order);
@@ -251,40 +261,52 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
     assert_eq!(*entry.idempotency_key, format!("key-{}", order_id(5)));
 }
 
+/// A notice with the version of its row.
+fn stored(row: &QuarantineRow<'_>) -> (Notice, u64) {
+    (Notice::from_row(row), row.version)
+}
+
 #[test]
 fn the_quarantine_is_read_with_what_is_open_first_and_its_newest_version() {
     let stand = Stand::new();
-    assert_eq!(stand.runtime.block_on(stand.store.quarantine(10)).unwrap(), (vec![], 0));
-    let notice = |number: u64| QuarantineRow {
-        notice_id: format!("EV-{number}"),
-        version: number,
+    let all = |rows: &Rows| rows.all().unwrap().iter().map(stored).collect::<Vec<_>>();
+    let read = |limit| stand.quarantine(limit).map(|(rows, version)| (all(&rows), version)).unwrap();
+    assert_eq!(read(10), (vec![], 0));
+    let notice = |number: u64| Notice {
+        id: format!("EV-{number}"),
         out_trade_no: "unknown".to_owned(),
         transaction_id: None,
         reason: "unknown_order".to_owned(),
-        notice: "{\"amount\": {\"total\": 1}}".to_owned(),
-        received_at: NOW.as_ms() + number as i64,
-        resolved_at: (number == 3).then_some(NOW.as_ms()),
-        resolved_by: (number == 3).then(|| "finance".to_owned()),
-        note: (number == 3).then(|| "given back by hand".to_owned()),
+        said: "{\"amount\": {\"total\": 1}}".to_owned(),
+        received_at: NOW.plus_ms(number as i64),
+        resolved: (number == 3).then(|| Resolved {
+            at: NOW,
+            by: "finance".to_owned(),
+            note: Some("given back by hand".to_owned()),
+        }),
     };
-    stand.project(&Rows { quarantine: (1..=3).map(notice).collect(), ..Rows::default() }).unwrap();
-    let read = |limit| stand.runtime.block_on(stand.store.quarantine(limit)).unwrap();
-    assert_eq!(read(10), (vec![notice(2), notice(1), notice(3)], 3));
-    assert_eq!(read(1), (vec![notice(2)], 3), "the version also counts what is not loaded");
-    let one = |id: &str| stand.runtime.block_on(stand.store.quarantined_notice(id.to_owned())).unwrap();
-    assert_eq!((one("EV-3"), one("EV-4")), (Some(notice(3)), None));
+    let mut rows = Rows::default();
+    (1..=3).for_each(|number| rows.put(&notice(number).row(number)));
+    stand.project(&rows).unwrap();
+    let known = |number| (notice(number), number);
+    assert_eq!(read(10), (vec![known(2), known(1), known(3)], 3));
+    assert_eq!(read(1), (vec![known(2)], 3), "the version also counts what is not loaded");
+    let one = |id: &str| all(&stand.quarantined_notice(id).unwrap());
+    assert_eq!((one("EV-3"), one("EV-4")), (vec![known(3)], vec![]));
 }
 
 #[test]
 fn loads_of_a_start_wait_for_each_other_on_their_one_connection() {
     let stand = Stand::new();
     let nothing = Rows::default();
+    let warm = Warm { now: NOW, departs_before: NOW, bytes_max: 1 };
+    let load = |load, parameters| stand.store.load(load, parameters, Haste::Start);
     let all = stand.runtime.block_on(async {
         tokio::try_join!(
-            stand.store.departures_after(NOW),
-            stand.store.warm_orders(Warm { now: NOW, departs_before: NOW, bytes_max: 1 }),
-            stand.store.desk_entries(Timestamp::from_ms(0)),
-            stand.store.catalogue(),
+            load(loads::DEPARTURES_AFTER, vec![NOW.into()]),
+            load(loads::WARM_ORDERS, warm.parameters()),
+            load(loads::DESK_ENTRIES, vec![loads::lowest_id(Timestamp::from_ms(0))]),
+            load(loads::CATALOGUE, Vec::new()),
             stand.store.project(&nothing, Position(0), Position(4)),
         )
     });
@@ -299,7 +321,7 @@ fn damaged_rows_are_a_data_error() {
         let job = move |session: deeptravel::postgres::Session| async move { Ok(session.batch_execute(sql).await?) };
         stand.runtime.block_on(stand.database.run(deeptravel::postgres::Lane::Lists, job)).unwrap();
     };
-    let load = || stand.runtime.block_on(stand.store.order(order_id(1)));
+    let load = || stand.order(order_id(1));
     for sql in [
         "UPDATE orders SET price_lines = '[{\"item\": 1}]'",
         "UPDATE orders SET price_lines = '[]', version = -1",
@@ -311,8 +333,24 @@ fn damaged_rows_are_a_data_error() {
     damage("UPDATE orders SET version = 1");
     assert!(load().is_ok());
     damage("UPDATE orders SET body_hash = 'x'");
-    let desk = stand.runtime.block_on(stand.store.desk_entries(NOW));
+    let desk = stand.desk_entries(NOW);
     assert!(matches!(desk, Err(StoreError::Data(_))), "{desk:?}");
+    let order = Order::from_rows(&load().unwrap().unwrap(), NOW);
+    assert!(order.is_err(), "what the database can hold and a row cannot is found by whoever reads it: {order:?}");
+}
+
+#[test]
+fn a_parameter_of_another_type_than_the_statements_is_refused_before_it_is_sent() {
+    let stand = Stand::new();
+    // As long as an instant: the server would take it for one.
+    let load = stand.store.load(loads::DEPARTURES_AFTER, vec![Parameter::Number(0)], Haste::Start);
+    let refused = stand.runtime.block_on(load);
+    assert!(matches!(&refused, Err(StoreError::Data(why)) if why.contains("timestamptz")), "{refused:?}");
+}
+
+/// The departure's own row.
+fn departure_of(rows: &Rows) -> DepartureRow<'_> {
+    rows.of().next().unwrap().unwrap()
 }
 
 #[test]
@@ -321,9 +359,10 @@ fn a_departure_that_an_older_release_has_written_has_its_seats() {
     let id = "HKMO-0800.20261127";
     let mut coach = Coach::new(id, 3);
     stand.project(&coach.tell(&place(1, NOW), NOW)).unwrap();
-    let load = || stand.runtime.block_on(stand.store.departure(&code(id))).unwrap().unwrap().departure;
-    let written = load();
-    assert_eq!(written.seats.len(), 12);
+    let load = || stand.departure(id).unwrap().unwrap();
+    let before = load();
+    let written = departure_of(&before);
+    assert_eq!(written.seat_map.to_vec().len(), 12);
 
     stand.ask::<String>(
         "UPDATE departures SET seat_map = NULL, seats = (
@@ -331,12 +370,12 @@ fn a_departure_that_an_older_release_has_written_has_its_seats() {
             FROM json_array_elements(seat_map) AS s
         ) RETURNING seats::text",
     );
-    assert_eq!(load(), written);
-    let bulk = stand.runtime.block_on(stand.store.departures_after(NOW)).unwrap();
-    assert_eq!(bulk[0].departure, written);
+    assert_eq!(departure_of(&load()), written);
+    let bulk = stand.departures_after(NOW).unwrap();
+    assert_eq!(departure_of(&bulk[0]), written);
 
     // What is written next says it in the new way.
     stand.project(&coach.tell(&allot("klook", 2), NOW)).unwrap();
-    assert_eq!(load().seats, written.seats);
+    assert_eq!(departure_of(&load()).seat_map, written.seat_map);
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM departures WHERE seat_map IS NOT NULL"), 1);
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use deeptravel::postgres::{Database, JournalPosition, Lists, Store, claim_epoch, read_position};
 use deeptravel::testing::{TestDatabase, fresh_database};
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::ports::{Store as _, StoreError};
-use deeptravel_actors::rows::Rows;
+use deeptravel_actors::loads::{self, DeskEntry, DeskEntryRow, lowest_id};
+use deeptravel_actors::ports::{self, Haste, Load, Parameter, Store as _, StoreError, Warm};
 use deeptravel_domain::code::{CodeKind, CodeToken};
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::ids::{HoldId, OrderId, OutTradeNo, SessionId, Shard, TravellerId};
@@ -19,6 +19,8 @@ use deeptravel_domain::order::{
     SeatWish, ShownCode,
 };
 use deeptravel_domain::party::PassengerType;
+use deeptravel_domain::row::{Row, Rows};
+use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -37,7 +39,7 @@ pub struct Stand {
     pub database: Database,
     pub journal_id: Uuid,
     pub store: Store,
-    pub lists: Lists,
+    pub lists: Box<dyn ports::Lists>,
     position: AtomicU64,
     pub test_database: Option<TestDatabase>,
 }
@@ -55,7 +57,7 @@ impl Stand {
         let database = Database::new(runtime.handle().clone(), config);
         let journal_id = Uuid::now_v7();
         let store = runtime.block_on(open(&database, journal_id));
-        let lists = Lists::new(database.clone());
+        let lists = Box::new(Lists::new(database.clone()));
         Stand { runtime, database, journal_id, store, lists, position: AtomicU64::new(0), test_database: None }
     }
 
@@ -67,6 +69,57 @@ impl Stand {
         Ok(())
     }
 
+    fn load(&self, load: Load, parameters: Vec<Parameter>, haste: Haste) -> Result<Rows, StoreError> {
+        self.runtime.block_on(self.store.load(load, parameters, haste))
+    }
+
+    /// An order's rows, as it wakes from them. `None`: it has none.
+    pub fn order(&self, id: OrderId) -> Result<Option<Rows>, StoreError> {
+        let rows = self.load(loads::ORDER, vec![vec![id.to_string()].into()], Haste::Wake)?;
+        Ok((!rows.is_empty()).then_some(rows))
+    }
+
+    /// A departure's rows, as it wakes from them. `None`: it was never born.
+    pub fn departure(&self, id: &str) -> Result<Option<Rows>, StoreError> {
+        let rows = self.load(loads::DEPARTURE, vec![id.to_owned().into()], Haste::Wake)?;
+        Ok((!rows.is_empty()).then_some(rows))
+    }
+
+    /// By their ids.
+    pub fn departures_after(&self, after: Timestamp) -> Result<Vec<Rows>, StoreError> {
+        let rows = self.load(loads::DEPARTURES_AFTER, vec![after.into()], Haste::Start)?;
+        Ok(tables::split(&rows, "departure_id")?)
+    }
+
+    /// By their ids.
+    pub fn warm_orders(&self, warm: Warm) -> Result<Vec<Rows>, StoreError> {
+        let rows = self.load(loads::WARM_ORDERS, warm.parameters(), Haste::Start)?;
+        Ok(tables::split(&rows, "order_id")?)
+    }
+
+    pub fn desk_entries(&self, since: Timestamp) -> Result<Vec<DeskEntry>, StoreError> {
+        let rows = self.load(loads::DESK_ENTRIES, vec![lowest_id(since)], Haste::Start)?;
+        rows.of::<DeskEntryRow<'_>>().map(|row| Ok(row?.into())).collect()
+    }
+
+    pub fn catalogue(&self) -> Result<Rows, StoreError> {
+        self.load(loads::CATALOGUE, Vec::new(), Haste::Start)
+    }
+
+    /// With the newest version of any row.
+    pub fn identities(&self, now: Timestamp) -> Result<(Rows, u64), StoreError> {
+        with_version(self.load(loads::IDENTITIES, vec![now.into()], Haste::Start)?)
+    }
+
+    /// With the newest version of any row.
+    pub fn quarantine(&self, limit: u32) -> Result<(Rows, u64), StoreError> {
+        with_version(self.load(loads::QUARANTINE, vec![Parameter::Number(limit.into())], Haste::Start)?)
+    }
+
+    pub fn quarantined_notice(&self, id: &str) -> Result<Rows, StoreError> {
+        self.load(loads::QUARANTINED_NOTICE, vec![id.to_owned().into()], Haste::Wake)
+    }
+
     /// The first column of the first row of a statement.
     pub fn ask<T: for<'a> tokio_postgres::types::FromSql<'a> + Send + 'static>(&self, sql: &'static str) -> T {
         let job = move |session: deeptravel::postgres::Session| async move {
@@ -74,6 +127,43 @@ impl Stand {
         };
         self.runtime.block_on(self.database.run(deeptravel::postgres::Lane::Lists, job)).unwrap()
     }
+}
+
+fn with_version(rows: Rows) -> Result<(Rows, u64), StoreError> {
+    let version = ports::newest_version(&rows)?;
+    Ok((rows, version))
+}
+
+/// How many rows of a type there are.
+pub fn count<'a, R: Row<'a>>(rows: &Rows) -> usize {
+    rows.images_of(R::TABLE).count()
+}
+
+/// The same with every row of one type changed; what was the first image of a row still says so.
+pub fn each<'a, R: Row<'a>>(rows: &'a Rows, change: impl Fn(R) -> R) -> Rows {
+    let mut changed = Rows::default();
+    for (slot, image) in rows.images() {
+        if slot != R::TABLE.slot {
+            changed.put_image(slot, image);
+            continue;
+        }
+        let row = change(R::read(image).unwrap());
+        if R::TABLE.is_first(image).unwrap() {
+            changed.put_first(&row);
+        } else {
+            changed.put(&row);
+        }
+    }
+    changed
+}
+
+/// As releases wrote rows that had no marks of first images.
+pub fn without_marks(rows: &Rows) -> Rows {
+    let mut unmarked = Rows::default();
+    for (slot, image) in rows.images() {
+        unmarked.put_image(slot, &tables::by_slot(slot).unwrap().unmarked(image).unwrap());
+    }
+    unmarked
 }
 
 /// The store of a process that comes now.
@@ -145,7 +235,7 @@ impl Coach {
             self.machine.evolve(event);
         }
         self.version += 1;
-        self.machine.changed_rows(&events, self.version).into_iter().collect()
+        self.machine.changed_rows(&events, self.version)
     }
 }
 
@@ -254,9 +344,9 @@ impl Buyer {
     pub fn pay(&mut self, now: Timestamp) -> Rows {
         let terms = self.order.payment_terms(&POLICY, now).unwrap();
         let mut rows = self.tell(&Command::BeginPayment { terms, body: b"{\"total\":1}".as_slice().into() }, now);
-        merge(&mut rows, &self.run_steps(now));
-        merge(&mut rows, &self.tell(&self.money(terms.number, now), now));
-        merge(&mut rows, &self.run_steps(now));
+        rows.extend(&self.run_steps(now));
+        rows.extend(&self.tell(&self.money(terms.number, now), now));
+        rows.extend(&self.run_steps(now));
         rows
     }
 
@@ -264,9 +354,9 @@ impl Buyer {
     pub fn pay_too_late(&mut self, now: Timestamp) -> Rows {
         let terms = self.order.payment_terms(&POLICY, now).unwrap();
         let mut rows = self.tell(&Command::BeginPayment { terms, body: b"{\"total\":1}".as_slice().into() }, now);
-        merge(&mut rows, &self.tell(&Command::Cancel, now));
-        merge(&mut rows, &self.run_steps(now));
-        merge(&mut rows, &self.tell(&self.money(terms.number, now), DEPARTS_AT));
+        rows.extend(&self.tell(&Command::Cancel, now));
+        rows.extend(&self.run_steps(now));
+        rows.extend(&self.tell(&self.money(terms.number, now), DEPARTS_AT));
         rows
     }
 
@@ -313,7 +403,7 @@ impl Buyer {
         if !rows.is_empty() {
             self.version += 1;
         }
-        rows.into()
+        rows
     }
 
     /// Does what the order wants done until it wants nothing more.
@@ -342,14 +432,8 @@ impl Buyer {
                     unreachable!("refunds are told by hand")
                 }
             });
-            merge(&mut rows, &self.tell(&answer, now));
+            rows.extend(&self.tell(&answer, now));
         }
         rows
     }
-}
-
-/// As the projector gathers records: every table one after the other.
-pub fn merge(rows: &mut Rows, more: &Rows) {
-    use prost::Message;
-    rows.merge(more.encode_to_vec().as_slice()).unwrap();
 }

@@ -14,9 +14,13 @@ use std::time::Duration;
 use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
 use deeptravel_domain::ids::OrderId;
-use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::order::rows::{
+    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow,
+};
 use deeptravel_domain::order::{Command, Effect, Event, Order, OrderStatus, PaymentState, StepFailure};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row::{Row as _, Rows};
+use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -28,16 +32,34 @@ pub use rest::WARM_SECONDS;
 
 use crate::desk::{Desk, Making, Settled};
 use crate::journal::{Admission, KeyText};
+use crate::lists::OrderIdRow;
 use crate::log::{KeyLog, PUT_OFF_MS};
-use crate::outage::{Answer, Outage, Reply};
-use crate::ports::StoreError;
+use crate::outage::{Answer, Outage, Reply, damaged};
+use crate::ports::{Haste, Load, Statement, StoreError};
 use crate::registry::{Keys, Look, Owner, Sleep, Vitals};
-use crate::rows::Rows;
 use crate::services::{Services, desk_of_shard};
 use crate::timer::Timer;
 
 /// Pause before the desk is told again of what it could not be told.
 const TELL_AGAIN: Duration = Duration::from_millis(500);
+
+/// The rows of orders. Without attempts and audit, which no order reads back: each is written together with its ticket.
+const ROWS: &[Statement] = &[
+    Statement::by("load/orders", OrderRow::TABLE, "order_id"),
+    Statement::by("load/order_items", OrderItemRow::TABLE, "order_id"),
+    Statement::by("load/order_passengers", PassengerRow::TABLE, "order_id"),
+    Statement::by("load/payments", PaymentRow::TABLE, "order_id"),
+    Statement::by("load/refunds", RefundRow::TABLE, "order_id"),
+    Statement::by("load/tickets", TicketRow::TABLE, "order_id"),
+    Statement::by("load/redemptions", RedemptionRow::TABLE, "order_id"),
+    Statement::by("load/ledger_entries", LedgerRow::TABLE, "order_id"),
+];
+/// The rows of orders: its parameter are their ids.
+pub const LOAD: Load = Load::of(ROWS);
+/// Of every order that is pending or has something outstanding, and of those with tickets that will soon be shown at a gate
+/// as many as there is room for: see [`Warm`](crate::ports::Warm).
+pub const LOAD_WARM: Load =
+    Load { keys: Some((Statement::new("load/order_ids_warm", OrderIdRow::TABLE), "order_id")), rows: ROWS };
 
 /// See the module's documentation.
 pub struct OrderActor {
@@ -93,12 +115,9 @@ pub struct Seed {
 }
 
 impl Seed {
-    pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Seed, Outage> {
-        let version = rows.newest_version();
-        let order = Order::from_rows(rows, now).map_err(|error| {
-            tracing::error!(%error, "Rows of an order cannot be read: {error}");
-            Outage::Rebuilding
-        })?;
+    pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Seed, Outage> {
+        let read = || Ok((tables::newest_version(rows)?, Order::from_rows(rows, now)?));
+        let (version, order) = read().map_err(damaged)?;
         Ok(Seed { order: Arc::new(order), version, making: None, rested: None })
     }
 
@@ -124,12 +143,13 @@ impl Owner for OrderActor {
 
     fn load(services: Arc<Services>, id: OrderId) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
         Box::pin(async move {
-            let stored = services.store.order(id).await.map_err(|error: StoreError| {
+            let parameters = vec![vec![id.to_string()].into()];
+            let stored = services.store.load(LOAD, parameters, Haste::Wake).await.map_err(|error: StoreError| {
                 tracing::warn!(order.id = %id, %error, "Order {id} cannot be read: {error}");
                 Outage::Storage
             })?;
             let now = services.clock.now();
-            stored.map(|rows| Seed::from_rows(rows, now)).transpose()
+            (!stored.is_empty()).then(|| Seed::from_rows(&stored, now)).transpose()
         })
     }
 
@@ -218,14 +238,14 @@ impl OrderActor {
         }
         let rows = self.order.changed_rows(&events, self.log.next_version());
         if let Some(admission) = admission.filter(|_| !rows.is_empty()) {
-            self.append(admission, &rows.into())?;
+            self.append(admission, rows)?;
         }
         report::report(&self.services.attention, &self.order, &events);
         self.answer_failed_step(&events);
         Ok(Reply::ok(events, self.log.last()))
     }
 
-    fn append(&mut self, admission: Admission, rows: &Rows) -> Result<(), Outage> {
+    fn append(&mut self, admission: Admission, rows: Rows) -> Result<(), Outage> {
         let now = self.services.clock.now();
         self.log.append(admission, rows, now).map_err(|error| {
             tracing::error!(order.id = %self.order.id(), %error, "Order {} cannot write: {error}", self.order.id());

@@ -11,6 +11,7 @@ use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeat
 use deeptravel_domain::order::{
     CallFailure, Command, Effect, HoldAnswer, Order, PaymentFact, RefundFact, SeatWish, StepFailure,
 };
+use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 
@@ -19,7 +20,6 @@ use crate::departure::Seats;
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::{self, Quarantine};
 use crate::ports::GatewayError;
-use crate::rows::QuarantineRow;
 use crate::services::chance;
 
 impl OrderActor {
@@ -237,12 +237,12 @@ impl OrderActor {
             ),
             _ => return Ok(()),
         };
-        let notice = QuarantineRow {
-            notice_id: format!("query/{about}"),
+        let notice = Notice {
+            id: format!("query/{about}"),
             out_trade_no: about,
             reason: rejection.to_string(),
-            notice: said,
-            ..QuarantineRow::default()
+            said,
+            ..Notice::default()
         };
         let services = Arc::clone(&self.services);
         let keeping = async move {

@@ -2,21 +2,21 @@
 
 use deeptravel_domain::ids::OutRefundNo;
 use deeptravel_domain::order::{OrderStatus, RefundStatus};
+use deeptravel_domain::quarantine::Notice;
 
 use crate::attention::{RefundsWaiting, Waiting};
 use crate::payment::Resolution;
-use crate::rows::QuarantineRow;
 use crate::testing::{Line, NOON, Postgres, Running, World, coach, eventually, eventually_so, traveller, wish};
 
-fn notice(id: &str) -> QuarantineRow {
-    QuarantineRow { notice_id: id.to_owned(), reason: "no such order".to_owned(), ..Default::default() }
+fn notice(id: &str) -> Notice {
+    Notice { id: id.to_owned(), reason: "no such order".to_owned(), ..Default::default() }
 }
 
-async fn keep(running: &Running, notice: QuarantineRow) {
+async fn keep(running: &Running, notice: Notice) {
     running.shown(running.engine.quarantine(notice)).await.unwrap().unwrap();
 }
 
-async fn resolve(running: &Running, id: &str, note: &str) -> Option<QuarantineRow> {
+async fn resolve(running: &Running, id: &str, note: &str) -> Option<Notice> {
     let resolution = Resolution { notice: id.to_owned(), by: "finance".to_owned(), note: note.to_owned() };
     running.shown(running.engine.resolve_notice(resolution)).await.unwrap().unwrap()
 }
@@ -39,7 +39,8 @@ async fn r_pay_06_a_notice_waits_until_somebody_has_seen_to_it_and_the_first_to_
     assert_eq!(open(&running), (2, Some(0)));
 
     let resolved = resolve(&running, "EV-1", "given back").await.unwrap();
-    assert_eq!((resolved.resolved_by.as_deref(), resolved.note.as_deref()), (Some("finance"), Some("given back")));
+    let seen_to = resolved.resolved.as_ref().unwrap();
+    assert_eq!((seen_to.by.as_str(), seen_to.note.as_deref()), ("finance", Some("given back")));
     assert_eq!(open(&running), (1, Some(1)));
     assert_eq!(resolve(&running, "EV-1", "something else").await, Some(resolved.clone()));
     keep(&running, notice("EV-1")).await;
@@ -53,7 +54,7 @@ async fn r_pay_06_a_notice_waits_until_somebody_has_seen_to_it_and_the_first_to_
     assert_eq!(resolve(&running, "EV-1", "something else").await, Some(resolved), "also after a restart");
 
     assert_eq!(resolve(&running, "EV-3", "what?").await, None);
-    let otherwise = QuarantineRow { reason: "another amount".to_owned(), ..notice("EV-1") };
+    let otherwise = Notice { reason: "another amount".to_owned(), ..notice("EV-1") };
     keep(&running, otherwise).await;
     assert_eq!(open(&running).0, 2, "under a known id, and another matter");
 }

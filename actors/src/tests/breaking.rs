@@ -1,16 +1,17 @@
 //! A fault ends one owner and nothing else; it comes back from its rows, never ahead of its log (rule 20).
 
 use deeptravel_domain::ids::{HoldId, OrderId, Shard};
+use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::inventory::{Command, HoldAt};
 use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row::Rows;
 use futures_util::future::join_all;
-use prost::Message;
 
 use crate::departure::Seats;
 use crate::journal::{KeyText, Record, RecordHeader};
 use crate::outage::Outage;
-use crate::rows::{CODEC, KIND_ROWS, Rows};
+use crate::rows::{CODEC, KIND_ROWS};
 use crate::testing::{
     Break, Fault, Line, Postgres, Running, World, coach, eventually, eventually_so, ferry, traveller, wish, within,
 };
@@ -64,7 +65,7 @@ async fn a_departure_that_panics_is_rebuilt_and_right_and_others_are_unaffected(
         eventually("only what is paid is held", || running.free_seats(&coach()) == 7).await;
         running.drained().await;
         let stored = world.store.rows_of_departure(&coach()).unwrap();
-        let versions: Vec<_> = stored.holds.iter().map(|hold| hold.version).collect();
+        let versions: Vec<_> = stored.all::<HoldRow<'_>>().unwrap().iter().map(|hold| hold.version).collect();
         assert!(versions.iter().max().is_some_and(|newest| *newest >= 5), "{versions:?}");
     }
 }
@@ -116,13 +117,15 @@ async fn a_command_that_kills_twice_is_set_aside_and_others_are_not() {
 /// A record of the departure's key by another hand: its owner's next append is refused.
 async fn steal_a_version(world: &World, running: &Running) {
     running.drained().await;
-    let mut departure = world.store.rows_of_departure(&coach()).unwrap().departure;
+    let stored = world.store.rows_of_departure(&coach()).unwrap();
+    let mut departure: DepartureRow<'_> = stored.of().next().unwrap().unwrap();
     let key = KeyText::new(format!("departure/{}", coach())).unwrap();
     let key_version = running.journal.key_version(key.as_str()).unwrap() + 1;
     departure.version = key_version;
-    let rows = Rows { departures: vec![departure], ..Rows::default() };
+    let mut rows = Rows::default();
+    rows.put(&departure);
     let header = RecordHeader { kind: KIND_ROWS, codec: CODEC, key, key_version, at_ms: running.engine.now().as_ms() };
-    running.journal.append(&Record { header, payload: rows.encode_to_vec() }).unwrap();
+    running.journal.append(&Record { header, payload: rows.into_bytes() }).unwrap();
 }
 
 #[actix::test]

@@ -1,6 +1,11 @@
 //! Postgres follows the journal: every record, in order, once; loudly not at all where something does not fit
 //! (rule 12).
 
+use deeptravel_domain::inventory::rows::HoldRow;
+use deeptravel_domain::order::OrderStatus;
+use deeptravel_domain::order::rows::{OrderRow, PaymentRow};
+use deeptravel_domain::row::Rows;
+
 use crate::journal::{KeyText, Position, Record, RecordHeader};
 use crate::projector::ProjectionHalted;
 use crate::rows::{CODEC, KIND_ROWS};
@@ -126,6 +131,23 @@ async fn a_record_of_an_unknown_kind_halts_projection() {
     }
 }
 
+/// An older release would otherwise skip what a newer one has written (rule 23).
+#[actix::test]
+async fn rows_of_an_unknown_table_halt_projection() {
+    let (world, running) = World::with_seats(4).await;
+    running.drained().await;
+    let mut rows = Rows::default();
+    rows.put_image(999, b"");
+    let key = KeyText::new("later/1").unwrap();
+    let header = RecordHeader { kind: KIND_ROWS, codec: CODEC, key, key_version: 1, at_ms: 0 };
+    running.journal.append(&Record { header, payload: rows.into_bytes() }).unwrap();
+
+    let halted = running.halted().await;
+
+    assert!(matches!(halted, Err(ProjectionHalted::Record { .. })), "{halted:?}");
+    drop(world);
+}
+
 #[actix::test]
 async fn the_newest_image_of_a_row_wins() {
     let (world, running) = World::with_seats(4).await;
@@ -135,10 +157,11 @@ async fn the_newest_image_of_a_row_wins() {
     let rows = world.store.rows_of_order(order.id()).unwrap();
     let departure = world.store.rows_of_departure(&coach()).unwrap();
 
-    assert_eq!(rows.orders[0].status, "paid");
-    assert_eq!(rows.payments[0].state, "paid");
-    assert_eq!(departure.holds[0].state, "confirmed");
-    assert_eq!(departure.holds.len(), 1);
+    assert_eq!(rows.all::<OrderRow<'_>>().unwrap()[0].status, OrderStatus::Paid);
+    assert_eq!(rows.all::<PaymentRow<'_>>().unwrap()[0].state, "paid");
+    let holds: Vec<HoldRow<'_>> = departure.all().unwrap();
+    assert_eq!(holds[0].state, "confirmed");
+    assert_eq!(holds.len(), 1);
 }
 
 #[actix::test]

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use deeptravel_domain::order::rows::{OrderRow, RedemptionRow};
 use deeptravel_domain::order::{CancelReason, OrderStatus};
+use deeptravel_domain::row::Row as _;
 use futures_util::future::join_all;
 
 use crate::testing::{Postgres, Running, World, coach, eventually, eventually_so, redeemed, traveller, wish};
@@ -42,7 +44,8 @@ async fn rule_6_without_postgres_orders_rest_and_are_paid_and_scanned_as_if_they
     world.store.set(Postgres::Up);
     running.drained().await;
     let rows = world.store.rows_of_order(placed.id()).unwrap();
-    assert_eq!((rows.orders[0].status.as_str(), rows.redemptions.len()), ("completed", 2));
+    let order: OrderRow<'_> = rows.of().next().unwrap().unwrap();
+    assert_eq!((order.status, rows.images_of(RedemptionRow::TABLE).count()), (OrderStatus::Completed, 2));
     assert_eq!(running.services().orders.restarts(), 0);
 }
 
@@ -76,7 +79,7 @@ async fn r7_a_payment_whose_notice_is_lost_is_found_while_its_order_rests() {
     world.clock.pass(61);
 
     running.drained().await;
-    let is_paid = || world.store.orders().iter().any(|row| row.status == OrderStatus::Paid.code());
+    let is_paid = || world.store.orders().iter().any(|(_, status)| *status == OrderStatus::Paid);
     eventually("the poll has brought it", is_paid).await;
 }
 

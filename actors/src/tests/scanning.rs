@@ -1,5 +1,6 @@
 //! Tickets are used once.
 
+use deeptravel_domain::order::rows::ScanAttemptRow;
 use deeptravel_domain::order::{OrderStatus, ScanTarget, TicketOutcome};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
 use deeptravel_domain::ticket::TicketStatus;
@@ -48,7 +49,8 @@ async fn r_scan_05_every_attempt_is_logged_once() {
     running.drained().await;
 
     let attempts = world.store.scan_attempts();
-    let results: Vec<_> = attempts.iter().map(|attempt| attempt.result.as_str()).collect();
+    let attempts: Vec<ScanAttemptRow<'_>> = attempts.all().unwrap();
+    let results: Vec<_> = attempts.iter().map(|attempt| attempt.result).collect();
     assert_eq!(results, ["success", "reject"]);
 }
 

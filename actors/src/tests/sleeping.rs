@@ -1,5 +1,6 @@
 //! An idle order leaves memory only when it is projected, and comes back as it was (rules 6 and 13).
 
+use deeptravel_domain::inventory::rows::HoldRow;
 use deeptravel_domain::inventory::{Command, HoldAt};
 use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::rejection::Rejection;
@@ -7,7 +8,7 @@ use futures_util::future::join_all;
 
 use crate::departure::Seats;
 use crate::outage::Outage;
-use crate::testing::{Postgres, Running, World, coach, code, eventually, eventually_so, redeemed, traveller, wish};
+use crate::testing::{Postgres, Running, World, coach, eventually, eventually_so, redeemed, traveller, wish};
 
 /// Longer than a settled order stays in memory for nothing.
 const LONG: i64 = 11 * 60;
@@ -142,8 +143,9 @@ async fn a_departure_sleeps_long_after_its_arrival_once_it_is_projected_and_wake
     assert!(running.services().board.get(&coach()).is_none());
 
     let stored = world.store.rows_of_departure(&coach()).unwrap();
-    let confirmed = stored.holds.iter().find(|hold| hold.state == "confirmed").unwrap();
-    let confirm = Command::ConfirmHold(HoldAt { hold: code(&confirmed.hold_id), epoch: 1 });
+    let holds: Vec<HoldRow<'_>> = stored.all().unwrap();
+    let confirmed = holds.iter().find(|hold| hold.state == "confirmed").unwrap();
+    let confirm = Command::ConfirmHold(HoldAt { hold: confirmed.hold_id, epoch: 1 });
     let seats = running.services().departures.ask(&coach(), Seats(confirm)).await.unwrap().unwrap().unwrap();
     assert_eq!(seats.outcome.unwrap().len(), 1);
 }

@@ -2,14 +2,13 @@
 //! [`super::search`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::civil::{Date, Weekday};
 
 use super::zone::Zone;
 use crate::departure::{SeatMap, Stretch};
-use crate::ids::{InvalidId, OperatorCode, PlaceCode, PortCode, RouteCode, ScheduleId, VehicleCode};
+use crate::ids::{OperatorCode, PlaceCode, PortCode, RouteCode, ScheduleId, VehicleCode, codes};
 
 /// Seats of an unpaid order are kept this long unless the route says otherwise (R-HOLD-01).
 pub const SEAT_LOCK_MINUTES_DEFAULT: u16 = 10;
@@ -83,26 +82,7 @@ pub enum Mode {
     Ferry,
 }
 
-impl Mode {
-    pub const fn code(self) -> &'static str {
-        match self {
-            Mode::Coach => "coach",
-            Mode::Ferry => "ferry",
-        }
-    }
-}
-
-impl FromStr for Mode {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Mode, InvalidId> {
-        match text {
-            "coach" => Ok(Mode::Coach),
-            "ferry" => Ok(Mode::Ferry),
-            _ => Err(InvalidId("mode")),
-        }
-    }
-}
+codes!(Mode, "mode": Coach = "coach", Ferry = "ferry");
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RouteStatus {
@@ -110,26 +90,7 @@ pub enum RouteStatus {
     OnSale,
 }
 
-impl RouteStatus {
-    pub const fn code(self) -> &'static str {
-        match self {
-            RouteStatus::Draft => "draft",
-            RouteStatus::OnSale => "on_sale",
-        }
-    }
-}
-
-impl FromStr for RouteStatus {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<RouteStatus, InvalidId> {
-        match text {
-            "draft" => Ok(RouteStatus::Draft),
-            "on_sale" => Ok(RouteStatus::OnSale),
-            _ => Err(InvalidId("route status")),
-        }
-    }
-}
+codes!(RouteStatus, "route status": Draft = "draft", OnSale = "on_sale");
 
 /// A stop of a route: minutes that have passed since the departure from the first stop.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -11,6 +11,7 @@ use crate::fare::DayType;
 use crate::ids::DepartureId;
 use crate::money::Money;
 use crate::party::PassengerType;
+use crate::tables::Images;
 
 const NOW: Timestamp = Timestamp::from_ms(1_795_147_200_000);
 const PORTS: [&str; 4] = ["A", "B", "C", "D"];
@@ -167,19 +168,17 @@ proptest! {
         on in any_date(),
     ) {
         let mut catalogue = Catalogue::new(Currency::Cny);
-        let mut newest = BTreeMap::new();
+        let mut stored = Images::default();
         for (command, version) in basics().into_iter().chain(commands).zip(1_u64..) {
             let Ok(events) = catalogue.decide(command.clone(), NOW) else { continue };
             for event in &events {
                 catalogue.evolve(event);
             }
-            for row in catalogue.changed_rows(&events, version) {
-                newest.insert((row.table(), row.key()), row);
-            }
+            stored.keep(&catalogue.changed_rows(&events, version)).unwrap();
             prop_assert_eq!(catalogue.decide(command, NOW), Ok(vec![]), "what is already so stays so");
         }
 
-        let read = Catalogue::from_rows(Currency::Cny, newest.into_values()).unwrap();
+        let read = Catalogue::from_rows(Currency::Cny, &stored.all()).unwrap();
         prop_assert_eq!(&read, &catalogue, "with its index");
 
         for (from, to) in catalogue.places().flat_map(|from| catalogue.places().map(move |to| (from, to))) {

@@ -1,335 +1,404 @@
-//! The catalogue as rows: what its owner journals, what Postgres shows to people, and what a start reads back. One row
-//! per operator, port, place, vehicle, holiday, route and schedule, and one per revision of a route's fares. Nothing
-//! is ever deleted: a holiday or schedule that goes is marked. Every row carries the version of the catalogue's key
-//! with which it was written; the newest of a row wins.
+//! The catalogue as rows: one per operator, port, place, vehicle, holiday, route and schedule, and one per revision of a
+//! route's fares. Nothing is ever deleted: a holiday or schedule that goes is marked. Every row carries the version of the
+//! catalogue's key with which it was written; the newest of a row wins.
 
-mod read;
-mod write;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use jiff::civil::Date;
 
-pub use read::DamagedRow;
+use super::{
+    Catalogue, Event, FARE_REVISIONS_KEPT, Holiday, Mode, Names, Operator, Place, Port, Route, RouteStatus, Schedule,
+    Stop, Vehicle, Weekdays, Zone,
+};
+use crate::departure::{Seat, SeatClass, SeatMap};
+use crate::fare::{Fare, FareTable, PartyTier};
+use crate::ids::{OperatorCode, PlaceCode, PortCode, RouteCode, ScheduleId, VehicleCode};
+use crate::money::Currency;
+use crate::row;
+use crate::row::{Damage, Element, First, Kind, List, Raw, Rows, Unreadable, part, text_fields};
+use crate::time::Timestamp;
 
-/// A row of one of the catalogue's tables.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Row {
-    Operator(OperatorRow),
-    Port(PortRow),
-    Place(PlaceRow),
-    Vehicle(VehicleRow),
-    Holiday(HolidayRow),
-    Route(RouteRow),
-    Schedule(ScheduleRow),
-    RouteFares(RouteFaresRow),
+row! {
+    pub struct OperatorRow<'a>: 16 "operators", First::Unknown;
+    1 operator_code [Key]: OperatorCode,
+    2 version: u64,
+    3 name_zh: &'a str,
+    4 name_en: &'a str,
 }
 
-impl Row {
-    pub fn table(&self) -> &'static str {
-        match self {
-            Row::Operator(_) => "operators",
-            Row::Port(_) => "ports",
-            Row::Place(_) => "places",
-            Row::Vehicle(_) => "vehicles",
-            Row::Holiday(_) => "holidays",
-            Row::Route(_) => "routes",
-            Row::Schedule(_) => "schedules",
-            Row::RouteFares(_) => "route_fares",
-        }
-    }
-
-    /// The primary key within the table, as text; `<route>/<revision>` for fares.
-    pub fn key(&self) -> String {
-        match self {
-            Row::Operator(row) => row.code.clone(),
-            Row::Port(row) => row.code.clone(),
-            Row::Place(row) => row.code.clone(),
-            Row::Vehicle(row) => row.code.clone(),
-            Row::Holiday(row) => row.date.clone(),
-            Row::Route(row) => row.code.clone(),
-            Row::Schedule(row) => row.id.clone(),
-            Row::RouteFares(row) => format!("{}/{}", row.route, row.revision),
-        }
-    }
-
-    /// The version of the catalogue's key that wrote the row.
-    pub fn version(&self) -> u64 {
-        match self {
-            Row::Operator(row) => row.version,
-            Row::Port(row) => row.version,
-            Row::Place(row) => row.version,
-            Row::Vehicle(row) => row.version,
-            Row::Holiday(row) => row.version,
-            Row::Route(row) => row.version,
-            Row::Schedule(row) => row.version,
-            Row::RouteFares(row) => row.version,
-        }
-    }
+row! {
+    pub struct PortRow<'a>: 17 "ports", First::Unknown;
+    1 port_code [Key]: PortCode,
+    2 version: u64,
+    3 name_zh: &'a str,
+    4 name_en: &'a str,
 }
 
-/// Primary key: `code`.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub struct OperatorRow {
-    #[prost(string, tag = "1")]
-    pub code: String,
-    #[prost(uint64, tag = "2")]
-    pub version: u64,
-    #[prost(string, tag = "3")]
-    pub name_zh: String,
-    #[prost(string, tag = "4")]
-    pub name_en: String,
+row! {
+    pub struct PlaceRow<'a>: 18 "places", First::Unknown;
+    1 place_code [Key]: PlaceCode,
+    2 version: u64,
+    3 name_zh: &'a str,
+    4 name_en: &'a str,
+    5 aliases: List<'a, String>,
+    6 ports: List<'a, PortCode>,
+    7 hot_weight: u32,
 }
 
-/// Primary key: `code`.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub struct PortRow {
-    #[prost(string, tag = "1")]
-    pub code: String,
-    #[prost(uint64, tag = "2")]
-    pub version: u64,
-    #[prost(string, tag = "3")]
-    pub name_zh: String,
-    #[prost(string, tag = "4")]
-    pub name_en: String,
+row! {
+    pub struct VehicleRow<'a>: 19 "vehicles", First::Unknown;
+    1 vehicle_code [Key]: VehicleCode,
+    2 version: u64,
+    3 name: &'a str,
+    4 classes: List<'a, SeatClass>,
+    5 seats: List<'a, Seat>,
+    6 marks: List<'a, String>,
 }
 
-/// Primary key: `code`.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub struct PlaceRow {
-    #[prost(string, tag = "1")]
-    pub code: String,
-    #[prost(uint64, tag = "2")]
-    pub version: u64,
-    #[prost(string, tag = "3")]
-    pub name_zh: String,
-    #[prost(string, tag = "4")]
-    pub name_en: String,
-    #[prost(string, repeated, tag = "5")]
-    pub aliases: Vec<String>,
-    #[prost(string, repeated, tag = "6")]
-    pub ports: Vec<String>,
-    #[prost(uint32, tag = "7")]
-    pub hot_weight: u32,
-}
-
-/// Primary key: `code`.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub struct VehicleRow {
-    #[prost(string, tag = "1")]
-    pub code: String,
-    #[prost(uint64, tag = "2")]
-    pub version: u64,
-    #[prost(string, tag = "3")]
-    pub name: String,
-    #[prost(message, repeated, tag = "4")]
-    pub classes: Vec<SeatClassPart>,
-    #[prost(message, repeated, tag = "5")]
-    pub seats: Vec<SeatPart>,
-    #[prost(string, repeated, tag = "6")]
-    pub marks: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
-pub struct SeatClassPart {
-    #[prost(string, tag = "1")]
-    pub code: String,
-    #[prost(string, tag = "2")]
-    pub name: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
-pub struct SeatPart {
-    #[prost(string, tag = "1")]
-    pub label: String,
-    #[prost(uint32, tag = "2")]
-    pub class: u32,
-    #[prost(uint32, tag = "3")]
-    pub row: u32,
-    #[prost(uint32, tag = "4")]
-    pub column: u32,
-}
-
-/// Primary key: `date`.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub struct HolidayRow {
-    /// `YYYY-MM-DD`, as all dates of rows.
-    #[prost(string, tag = "1")]
-    pub date: String,
-    #[prost(uint64, tag = "2")]
-    pub version: u64,
-    #[prost(string, tag = "3")]
-    pub name: String,
-    #[prost(bool, tag = "4")]
-    pub verified: bool,
+row! {
+    pub struct HolidayRow<'a>: 20 "holidays", First::Unknown;
+    1 day [Key]: Date,
+    2 version: u64,
+    3 name: &'a str,
+    4 verified: bool,
     /// No holiday any more.
-    #[prost(bool, tag = "5")]
-    pub removed: bool,
+    5 removed: bool,
 }
 
-/// Primary key: `code`.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub struct RouteRow {
-    #[prost(string, tag = "1")]
-    pub code: String,
-    #[prost(uint64, tag = "2")]
-    pub version: u64,
-    #[prost(string, tag = "3")]
-    pub operator: String,
-    /// `coach`, `ferry`.
-    #[prost(string, tag = "4")]
-    pub mode: String,
-    #[prost(string, tag = "5")]
-    pub name_zh: String,
-    #[prost(string, tag = "6")]
-    pub name_en: String,
+row! {
+    pub struct RouteRow<'a>: 21 "routes", First::Unknown;
+    1 route_code [Key]: RouteCode,
+    2 version: u64,
+    3 operator_code: OperatorCode,
+    4 mode: Mode,
+    5 name_zh: &'a str,
+    6 name_en: &'a str,
     /// An IANA name.
-    #[prost(string, tag = "7")]
-    pub time_zone: String,
-    #[prost(message, repeated, tag = "8")]
-    pub stops: Vec<StopPart>,
-    #[prost(string, tag = "9")]
-    pub vehicle: String,
-    #[prost(uint32, tag = "10")]
-    pub seat_lock_minutes: u32,
-    #[prost(uint32, tag = "11")]
-    pub booking_closes_minutes: u32,
-    #[prost(uint32, tag = "12")]
-    pub sales_window_days: u32,
-    #[prost(string, repeated, tag = "13")]
-    pub blackout_dates: Vec<String>,
-    /// `draft`, `on_sale`.
-    #[prost(string, tag = "14")]
-    pub status: String,
-    #[prost(string, repeated, tag = "15")]
-    pub marks: Vec<String>,
+    7 time_zone: Zone,
+    8 stops: List<'a, Stop>,
+    9 vehicle_code: VehicleCode,
+    10 seat_lock_minutes: u16,
+    11 booking_closes_minutes: u16,
+    12 sales_window_days: u16,
+    13 blackout_dates: List<'a, Date>,
+    14 status: RouteStatus,
+    15 marks: List<'a, String>,
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
-pub struct StopPart {
-    #[prost(string, tag = "1")]
-    pub port: String,
-    #[prost(uint32, tag = "2")]
-    pub arrives_minutes: u32,
-    #[prost(uint32, tag = "3")]
-    pub departs_minutes: u32,
-}
+text_fields!(Zone: Text);
+part!(Stop {
+    1 port: PortCode,
+    2 arrives_minutes: u16,
+    3 departs_minutes: u16,
+} => Some(Stop { port, arrives_minutes, departs_minutes }));
 
-/// Primary key: `id`.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub struct ScheduleRow {
-    #[prost(string, tag = "1")]
-    pub id: String,
-    #[prost(uint64, tag = "2")]
-    pub version: u64,
-    #[prost(string, tag = "3")]
-    pub route: String,
-    #[prost(uint32, tag = "4")]
-    pub departs_minutes: u32,
+row! {
+    pub struct ScheduleRow<'a>: 22 "schedules", First::Unknown;
+    1 schedule_id [Key]: ScheduleId,
+    2 version: u64,
+    3 route_code: RouteCode,
+    4 departs_minutes: u16,
     /// Bit 0 is Monday.
-    #[prost(uint32, tag = "5")]
-    pub weekdays: u32,
-    #[prost(string, tag = "6")]
-    pub first_date: String,
-    #[prost(string, tag = "7")]
-    pub last_date: String,
-    #[prost(message, repeated, tag = "8")]
-    pub exceptions: Vec<ExceptionPart>,
+    5 weekdays: Weekdays,
+    6 first_date: Date,
+    7 last_date: Date,
+    8 exceptions: List<'a, Exception>,
     /// No longer on offer.
-    #[prost(bool, tag = "9")]
-    pub withdrawn: bool,
+    9 withdrawn: bool,
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
-pub struct ExceptionPart {
-    #[prost(string, tag = "1")]
-    pub date: String,
-    #[prost(bool, tag = "2")]
+/// A service date on which a schedule runs, or does not, whatever its range and weekdays say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exception {
+    pub date: Date,
     pub runs: bool,
 }
 
-/// Primary key: `route`, `revision`.
-#[derive(Clone, PartialEq, prost::Message, Serialize)]
-pub struct RouteFaresRow {
-    #[prost(string, tag = "1")]
-    pub route: String,
-    #[prost(uint32, tag = "2")]
-    pub revision: u32,
-    #[prost(uint64, tag = "3")]
-    pub version: u64,
-    /// Milliseconds since the epoch; RFC 3339 as JSON.
-    #[prost(int64, tag = "4")]
-    #[serde(rename = "effective_from", serialize_with = "rfc_3339")]
-    pub effective_from_ms: i64,
-    #[prost(message, repeated, tag = "5")]
-    pub fares: Vec<FarePart>,
-    #[prost(message, repeated, tag = "6")]
-    pub party_tiers: Vec<PartyTierPart>,
+part!(Exception { 1 date: Date, 2 runs: bool } => Some(Exception { date, runs }));
+
+impl Element<'_> for Weekdays {
+    const ONE: Kind = Kind::Small;
+
+    fn is_default(&self) -> bool {
+        false
+    }
+
+    fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
+        self.bits().put_one(tag, out);
+    }
+
+    fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
+        Weekdays::from_bits(u8::get_one(raw)?).ok_or(Unreadable)
+    }
+
+    fn absent() -> Result<Self, Unreadable> {
+        Err(Unreadable)
+    }
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
-pub struct FarePart {
-    #[prost(string, tag = "1")]
-    pub passenger_type: String,
-    #[prost(string, optional, tag = "2")]
-    pub seat_class: Option<String>,
-    #[prost(message, optional, tag = "3")]
-    pub stretch: Option<StretchPart>,
-    #[prost(string, tag = "4")]
-    pub day_type: String,
-    #[prost(message, optional, tag = "5")]
-    pub dates: Option<DatesPart>,
-    #[prost(message, optional, tag = "6")]
-    pub times: Option<TimesPart>,
-    /// In minor units.
-    #[prost(message, optional, tag = "7")]
-    pub price: Option<MoneyPart>,
-    #[prost(message, optional, tag = "8")]
-    pub source_price: Option<MoneyPart>,
-    #[prost(bool, tag = "9")]
-    pub assumed: bool,
+row! {
+    pub struct RouteFaresRow<'a>: 23 "route_fares", First::Unknown;
+    1 route_code [Key]: RouteCode,
+    2 revision [Key]: u32,
+    3 version: u64,
+    4 effective_from: Timestamp,
+    5 fares: List<'a, Fare>,
+    6 party_tiers: List<'a, PartyTier>,
 }
 
-#[derive(Clone, Copy, PartialEq, prost::Message, Serialize, Deserialize)]
-pub struct StretchPart {
-    #[prost(uint32, tag = "1")]
-    pub board: u32,
-    #[prost(uint32, tag = "2")]
-    pub alight: u32,
+impl Catalogue {
+    /// The rows that these events have changed, as they are now: call it after `evolve`. `version` is the one of the
+    /// record that will carry them.
+    pub fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
+        let mut rows = Rows::default();
+        for event in events {
+            match event {
+                Event::OperatorPut(operator) => put_operator(operator, version, &mut rows),
+                Event::PortPut(port) => put_port(port, version, &mut rows),
+                Event::PlacePut(place) => put_place(place, version, &mut rows),
+                Event::VehiclePut(vehicle) => put_vehicle(vehicle, version, &mut rows),
+                Event::HolidaysPut { changed, removed } => {
+                    for (holidays, is_removed) in [(changed, false), (removed, true)] {
+                        for holiday in holidays {
+                            put_holiday(holiday, is_removed, version, &mut rows);
+                        }
+                    }
+                }
+                Event::RoutePut(route) => put_route(route, version, &mut rows),
+                Event::SchedulesPut { changed, withdrawn, .. } => {
+                    for schedule in changed {
+                        put_schedule(schedule, false, version, &mut rows);
+                    }
+                    for schedule in withdrawn.iter().filter_map(|id| self.withdrawn.get(id)) {
+                        put_schedule(schedule, true, version, &mut rows);
+                    }
+                }
+                Event::FaresPut { route, table } => put_fares(route, table, version, &mut rows),
+            }
+        }
+        rows
+    }
+
+    /// Everything, in an order in which nothing refers to what comes later. Removed holidays are not known any more.
+    pub fn all_rows(&self, version: u64) -> Rows {
+        let mut rows = Rows::default();
+        self.operators.values().for_each(|operator| put_operator(operator, version, &mut rows));
+        self.ports.values().for_each(|port| put_port(port, version, &mut rows));
+        self.places.values().for_each(|place| put_place(place, version, &mut rows));
+        self.vehicles.values().for_each(|vehicle| put_vehicle(vehicle, version, &mut rows));
+        self.holidays.values().for_each(|holiday| put_holiday(holiday, false, version, &mut rows));
+        self.routes.values().for_each(|route| put_route(route, version, &mut rows));
+        self.schedules.values().for_each(|schedule| put_schedule(schedule, false, version, &mut rows));
+        self.withdrawn.values().for_each(|schedule| put_schedule(schedule, true, version, &mut rows));
+        for (route, fares) in self.fares.iter() {
+            let tables = fares.earlier.iter().chain([&fares.current]);
+            tables.for_each(|table| put_fares(route, table, version, &mut rows));
+        }
+        rows
+    }
+
+    /// From the newest image of every row, in any order.
+    pub fn from_rows(sale_currency: Currency, rows: &Rows) -> Result<Catalogue, Damage> {
+        let mut catalogue = Catalogue::new(sale_currency);
+        for row in rows.of::<OperatorRow<'_>>() {
+            let OperatorRow { operator_code: code, name_zh, name_en, .. } = row?;
+            catalogue.evolve(&Event::OperatorPut(Arc::new(Operator { code, names: Names::new(name_zh, name_en) })));
+        }
+        for row in rows.of::<PortRow<'_>>() {
+            let PortRow { port_code: code, name_zh, name_en, .. } = row?;
+            catalogue.evolve(&Event::PortPut(Arc::new(Port { code, names: Names::new(name_zh, name_en) })));
+        }
+        for row in rows.of() {
+            catalogue.evolve(&Event::PlacePut(Arc::new(place_of(row?))));
+        }
+        for row in rows.of() {
+            catalogue.evolve(&Event::VehiclePut(Arc::new(vehicle_of(row?))));
+        }
+        for row in rows.of() {
+            let HolidayRow { day: date, name, verified, removed, .. } = row?;
+            if !removed {
+                let changed = vec![Holiday { date, name: name.to_owned(), verified }];
+                catalogue.evolve(&Event::HolidaysPut { changed, removed: Vec::new() });
+            }
+        }
+        for row in rows.of() {
+            catalogue.evolve(&Event::RoutePut(Arc::new(route_of(row?))));
+        }
+        catalogue.read_schedules(rows)?;
+        catalogue.read_fares(rows)?;
+        Ok(catalogue)
+    }
+
+    fn read_schedules(&mut self, rows: &Rows) -> Result<(), Damage> {
+        let mut schedules: BTreeMap<RouteCode, Vec<Arc<Schedule>>> = BTreeMap::new();
+        for row in rows.of() {
+            let row: ScheduleRow<'_> = row?;
+            let withdrawn = row.withdrawn;
+            let schedule = Arc::new(schedule_of(row));
+            if withdrawn {
+                Arc::make_mut(&mut self.withdrawn).insert(schedule.id.clone(), schedule);
+            } else {
+                schedules.entry(schedule.route.clone()).or_default().push(schedule);
+            }
+        }
+        for (route, changed) in schedules {
+            self.evolve(&Event::SchedulesPut { route, changed, withdrawn: Vec::new() });
+        }
+        Ok(())
+    }
+
+    fn read_fares(&mut self, rows: &Rows) -> Result<(), Damage> {
+        let mut fares: BTreeMap<RouteCode, BTreeMap<u32, Arc<FareTable>>> = BTreeMap::new();
+        for row in rows.of() {
+            let RouteFaresRow { route_code, revision, effective_from, fares: of_route, party_tiers, .. } = row?;
+            let table =
+                FareTable { revision, effective_from, fares: of_route.to_vec(), party_tiers: party_tiers.to_vec() };
+            fares.entry(route_code).or_default().insert(revision, Arc::new(table));
+        }
+        for (route, revisions) in fares {
+            let surplus = revisions.len().saturating_sub(FARE_REVISIONS_KEPT);
+            for table in revisions.into_values().skip(surplus) {
+                self.evolve(&Event::FaresPut { route: route.clone(), table });
+            }
+        }
+        Ok(())
+    }
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
-pub struct DatesPart {
-    #[prost(string, tag = "1")]
-    pub from: String,
-    #[prost(string, tag = "2")]
-    pub to: String,
+fn put_operator(operator: &Operator, version: u64, rows: &mut Rows) {
+    let Operator { code, names } = operator;
+    rows.put(&OperatorRow { operator_code: code.clone(), version, name_zh: &names.zh, name_en: &names.en });
 }
 
-/// Minutes from midnight.
-#[derive(Clone, Copy, PartialEq, prost::Message, Serialize, Deserialize)]
-pub struct TimesPart {
-    #[prost(uint32, tag = "1")]
-    pub from: u32,
-    #[prost(uint32, tag = "2")]
-    pub until: u32,
+fn put_port(port: &Port, version: u64, rows: &mut Rows) {
+    let Port { code, names } = port;
+    rows.put(&PortRow { port_code: code.clone(), version, name_zh: &names.zh, name_en: &names.en });
 }
 
-#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
-pub struct MoneyPart {
-    #[prost(int64, tag = "1")]
-    pub amount: i64,
-    #[prost(string, tag = "2")]
-    pub currency: String,
+fn put_place(place: &Place, version: u64, rows: &mut Rows) {
+    rows.put(&PlaceRow {
+        place_code: place.code.clone(),
+        version,
+        name_zh: &place.names.zh,
+        name_en: &place.names.en,
+        aliases: List::Of(&place.aliases),
+        ports: List::Of(&place.ports),
+        hot_weight: place.hot_weight,
+    });
 }
 
-#[derive(Clone, Copy, PartialEq, prost::Message, Serialize, Deserialize)]
-pub struct PartyTierPart {
-    #[prost(uint32, tag = "1")]
-    pub min_party: u32,
-    #[prost(uint32, tag = "2")]
-    pub discount_percent: u32,
+fn place_of(row: PlaceRow<'_>) -> Place {
+    Place {
+        code: row.place_code,
+        names: Names::new(row.name_zh, row.name_en),
+        aliases: row.aliases.to_vec(),
+        ports: row.ports.to_vec(),
+        hot_weight: row.hot_weight,
+    }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn rfc_3339<S: Serializer>(ms: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&crate::time::Timestamp::from_ms(*ms))
+fn put_vehicle(vehicle: &Vehicle, version: u64, rows: &mut Rows) {
+    let marks: Vec<String> = vehicle.marks.iter().cloned().collect();
+    rows.put(&VehicleRow {
+        vehicle_code: vehicle.code.clone(),
+        version,
+        name: &vehicle.name,
+        classes: List::Of(&vehicle.seat_map.classes),
+        seats: List::Of(&vehicle.seat_map.seats),
+        marks: List::Of(&marks),
+    });
+}
+
+fn vehicle_of(row: VehicleRow<'_>) -> Vehicle {
+    Vehicle {
+        code: row.vehicle_code,
+        name: row.name.to_owned(),
+        seat_map: Arc::new(SeatMap { classes: row.classes.to_vec(), seats: row.seats.to_vec() }),
+        marks: row.marks.to_vec().into_iter().collect(),
+    }
+}
+
+fn put_holiday(holiday: &Holiday, removed: bool, version: u64, rows: &mut Rows) {
+    let Holiday { date, name, verified } = holiday;
+    rows.put(&HolidayRow { day: *date, version, name, verified: *verified, removed });
+}
+
+fn put_route(route: &Route, version: u64, rows: &mut Rows) {
+    let blackout: Vec<Date> = route.blackout.iter().copied().collect();
+    let marks: Vec<String> = route.marks.iter().cloned().collect();
+    rows.put(&RouteRow {
+        route_code: route.code.clone(),
+        version,
+        operator_code: route.operator.clone(),
+        mode: route.mode,
+        name_zh: &route.names.zh,
+        name_en: &route.names.en,
+        time_zone: route.time_zone.clone(),
+        stops: List::Of(&route.stops),
+        vehicle_code: route.vehicle.clone(),
+        seat_lock_minutes: route.seat_lock_minutes,
+        booking_closes_minutes: route.booking_closes_minutes,
+        sales_window_days: route.sales_window_days,
+        blackout_dates: List::Of(&blackout),
+        status: route.status,
+        marks: List::Of(&marks),
+    });
+}
+
+fn route_of(row: RouteRow<'_>) -> Route {
+    Route {
+        code: row.route_code,
+        operator: row.operator_code,
+        mode: row.mode,
+        names: Names::new(row.name_zh, row.name_en),
+        time_zone: row.time_zone,
+        stops: row.stops.to_vec(),
+        vehicle: row.vehicle_code,
+        seat_lock_minutes: row.seat_lock_minutes,
+        booking_closes_minutes: row.booking_closes_minutes,
+        sales_window_days: row.sales_window_days,
+        blackout: row.blackout_dates.to_vec().into_iter().collect(),
+        status: row.status,
+        marks: row.marks.to_vec().into_iter().collect(),
+    }
+}
+
+fn put_schedule(schedule: &Schedule, withdrawn: bool, version: u64, rows: &mut Rows) {
+    let exceptions: Vec<Exception> =
+        schedule.exceptions.iter().map(|(date, runs)| Exception { date: *date, runs: *runs }).collect();
+    rows.put(&ScheduleRow {
+        schedule_id: schedule.id.clone(),
+        version,
+        route_code: schedule.route.clone(),
+        departs_minutes: schedule.departs_minutes,
+        weekdays: schedule.weekdays,
+        first_date: schedule.first_date,
+        last_date: schedule.last_date,
+        exceptions: List::Of(&exceptions),
+        withdrawn,
+    });
+}
+
+fn schedule_of(row: ScheduleRow<'_>) -> Schedule {
+    Schedule {
+        id: row.schedule_id,
+        route: row.route_code,
+        departs_minutes: row.departs_minutes,
+        weekdays: row.weekdays,
+        first_date: row.first_date,
+        last_date: row.last_date,
+        exceptions: row.exceptions.to_vec().into_iter().map(|Exception { date, runs }| (date, runs)).collect(),
+    }
+}
+
+fn put_fares(route: &RouteCode, table: &FareTable, version: u64, rows: &mut Rows) {
+    rows.put(&RouteFaresRow {
+        route_code: route.clone(),
+        revision: table.revision,
+        version,
+        effective_from: table.effective_from,
+        fares: List::Of(&table.fares),
+        party_tiers: List::Of(&table.party_tiers),
+    });
 }

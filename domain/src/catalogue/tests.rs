@@ -8,6 +8,9 @@ use crate::fare::DayType;
 use crate::ids::{DepartureId, SeatClassCode};
 use crate::money::Money;
 use crate::party::{Party, PassengerType};
+use crate::row::tests::altered;
+use crate::row::{Raw, Row as _, Rows};
+use crate::tables::{Images, newest_version};
 use crate::time::Timestamp;
 
 /// Friday 20 November 2026, noon in Hong Kong.
@@ -485,7 +488,7 @@ fn r_admin_04_a_schedule_that_is_not_named_is_withdrawn_and_may_come_back() {
 #[test]
 fn rows_give_the_machine_back() {
     let mut catalogue = Catalogue::new(Currency::Cny);
-    let mut newest = BTreeMap::new();
+    let mut stored = Images::default();
     let mut commands = network();
     commands.extend([
         put_fares("coach", fares(6_000)),
@@ -501,34 +504,42 @@ fn rows_give_the_machine_back() {
     ]);
     for (command, version) in commands.into_iter().zip(1_u64..) {
         let events = apply(&mut catalogue, command);
-        for row in catalogue.changed_rows(&events, version) {
-            assert_eq!(row.version(), version);
-            newest.insert((row.table(), row.key()), row);
-        }
+        let rows = catalogue.changed_rows(&events, version);
+        assert_eq!(newest_version(&rows), Ok(version));
+        stored.keep(&rows).unwrap();
     }
-    let read = Catalogue::from_rows(Currency::Cny, newest.into_values()).unwrap();
+    let read = Catalogue::from_rows(Currency::Cny, &stored.all()).unwrap();
     assert_eq!(read, catalogue);
-    let again = Catalogue::from_rows(Currency::Cny, catalogue.all_rows(99).into_iter().rev()).unwrap();
+    let mut backwards = Rows::default();
+    let all = catalogue.all_rows(99);
+    all.images().collect::<Vec<_>>().into_iter().rev().for_each(|(slot, image)| backwards.put_image(slot, image));
+    let again = Catalogue::from_rows(Currency::Cny, &backwards).unwrap();
     assert_eq!(again, catalogue, "whatever their order");
 }
 
 #[test]
 fn a_row_survives_its_bytes_and_reads_as_json() {
-    use prost::Message;
-    let catalogue = catalogue();
-    for row in catalogue.all_rows(7) {
-        if let rows::Row::RouteFares(row) = row {
-            assert_eq!(rows::RouteFaresRow::decode(&row.encode_to_vec()[..]).unwrap(), row);
-            let json = serde_json::to_value(&row).unwrap();
-            assert_eq!(json["effective_from"], "2026-11-20T04:00:00Z");
-            assert_eq!(json["fares"][0]["price"]["amount"], 5_000);
-        }
+    let rows = catalogue().all_rows(7);
+    let table = rows::RouteFaresRow::TABLE;
+    assert_ne!(rows.images_of(table).count(), 0);
+    for image in rows.images_of(table) {
+        let mut again = Vec::new();
+        rows::RouteFaresRow::read(image).unwrap().put(&mut again);
+        assert_eq!(again, image);
+        let json: serde_json::Value = serde_json::from_str(&table.to_json(image).unwrap()).unwrap();
+        assert_eq!(json["effective_from"], "2026-11-20T04:00:00Z");
+        assert_eq!(json["fares"][0]["price"]["amount"], 5_000);
     }
 }
 
 #[test]
 fn a_damaged_row_is_named() {
-    let row = rows::PortRow { code: "no such code".to_owned(), ..rows::PortRow::default() };
-    let damaged = Catalogue::from_rows(Currency::Cny, [rows::Row::Port(row)]).unwrap_err();
-    assert_eq!(damaged.to_string(), "row no such code of ports: code cannot be read");
+    let port = rows::PortRow { port_code: code("HKG"), version: 1, name_zh: "", name_en: "" };
+    let mut image = Vec::new();
+    port.put(&mut image);
+    let mut damaged = Rows::default();
+    let spoilt = altered(rows::PortRow::TABLE, &image, "port_code", Some(Raw::Text(b"no such code")));
+    damaged.put_image(rows::PortRow::TABLE.slot, &spoilt);
+    let damage = Catalogue::from_rows(Currency::Cny, &damaged).unwrap_err();
+    assert_eq!(damage.to_string(), "row no such code of ports: port_code cannot be read");
 }

@@ -48,6 +48,20 @@ impl Zone {
     }
 }
 
+impl std::fmt::Display for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Zone {
+    type Err = UnknownZone;
+
+    fn from_str(name: &str) -> Result<Zone, UnknownZone> {
+        Zone::named(name)
+    }
+}
+
 /// `None` beyond jiff's calendar.
 pub fn plus_days(date: Date, days: i32) -> Option<Date> {
     date.checked_add(jiff::Span::new().try_days(days).ok()?).ok()

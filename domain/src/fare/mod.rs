@@ -9,10 +9,11 @@ use jiff::civil::{Date, Weekday};
 use serde::{Deserialize, Serialize};
 
 use crate::departure::{STOPS_MAX, Stretch};
-use crate::ids::SeatClassCode;
+use crate::ids::{SeatClassCode, codes};
 use crate::money::{Currency, Money};
 use crate::party::{PARTY_MAX, PassengerType};
 use crate::rejection::Rejection;
+use crate::row::part;
 use crate::time::Timestamp;
 
 pub use quote::{AppliedFare, PriceLine, Quote, TierQuote, quote, tier_quotes};
@@ -36,17 +37,9 @@ pub enum DayType {
     WeekendOrHoliday,
 }
 
+codes!(DayType, "day type": Any = "any", Weekday = "weekday", WeekendOrHoliday = "weekend_or_holiday");
+
 impl DayType {
-    pub const ALL: [DayType; 3] = [DayType::Any, DayType::Weekday, DayType::WeekendOrHoliday];
-
-    pub const fn code(self) -> &'static str {
-        match self {
-            DayType::Any => "any",
-            DayType::Weekday => "weekday",
-            DayType::WeekendOrHoliday => "weekend_or_holiday",
-        }
-    }
-
     fn covers(self, date: Date, is_holiday: bool) -> bool {
         let off = is_holiday || matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
         match self {
@@ -54,14 +47,6 @@ impl DayType {
             DayType::Weekday => !off,
             DayType::WeekendOrHoliday => off,
         }
-    }
-}
-
-impl std::str::FromStr for DayType {
-    type Err = crate::ids::InvalidId;
-
-    fn from_str(text: &str) -> Result<DayType, Self::Err> {
-        DayType::ALL.into_iter().find(|day| day.code() == text).ok_or(crate::ids::InvalidId("day type"))
     }
 }
 
@@ -82,6 +67,8 @@ impl DateRange {
         self.from <= date && date <= self.to
     }
 }
+
+part!(DateRange { 1 from: Date, 2 to: Date } => DateRange::new(from, to));
 
 /// Times of a local day in minutes from midnight, from the first minute until, but without, the last. It wraps over
 /// midnight when `until <= from`: 23:30 until 06:00, or 18:00 until 00:00.
@@ -105,6 +92,8 @@ impl TimeBand {
         }
     }
 }
+
+part!(TimeBand { 1 from: u16, 2 until: u16 } => TimeBand::new(from, until));
 
 /// One fare: what a seat costs a passenger of one type, and when that holds. A condition left out always holds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -147,6 +136,18 @@ impl Fare {
     }
 }
 
+part!(Fare {
+    1 passenger_type: PassengerType,
+    2 seat_class: Option<SeatClassCode>,
+    3 stretch: Option<Stretch>,
+    4 day_type: DayType,
+    5 dates: Option<DateRange>,
+    6 times: Option<TimeBand>,
+    7 price: Money,
+    8 source_price: Option<Money>,
+    9 assumed: bool,
+} => Some(Fare { passenger_type, seat_class, stretch, day_type, dates, times, price, source_price, assumed }));
+
 /// A price for bigger parties (阶梯定价): from this size on, so much less on every line.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -155,6 +156,8 @@ pub struct PartyTier {
     /// 0–100.
     pub discount_percent: u8,
 }
+
+part!(PartyTier { 1 min_party: u16, 2 discount_percent: u8 } => Some(PartyTier { min_party, discount_percent }));
 
 /// The fares of a route, as one revision. Revisions count from 1 and are never changed.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -11,7 +11,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::ids::{DepartureId, LocationCode, MerchantCode, SessionId, TravellerId};
+use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, SessionId, TravellerId, codes};
+use crate::rejection::ScanRejection;
 use crate::time::Timestamp;
 
 pub use machine::{Command, Event};
@@ -31,27 +32,7 @@ pub enum Role {
     Auditor,
 }
 
-impl Role {
-    pub const ALL: [Role; 5] = [Role::Operator, Role::Admin, Role::Ops, Role::Finance, Role::Auditor];
-
-    pub const fn code(self) -> &'static str {
-        match self {
-            Role::Operator => "operator",
-            Role::Admin => "admin",
-            Role::Ops => "ops",
-            Role::Finance => "finance",
-            Role::Auditor => "auditor",
-        }
-    }
-}
-
-impl std::str::FromStr for Role {
-    type Err = crate::ids::InvalidId;
-
-    fn from_str(text: &str) -> Result<Role, Self::Err> {
-        Role::ALL.into_iter().find(|role| role.code() == text).ok_or(crate::ids::InvalidId("role"))
-    }
-}
+codes!(Role, "role": Operator = "operator", Admin = "admin", Ops = "ops", Finance = "finance", Auditor = "auditor");
 
 /// A member of staff.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -106,6 +87,19 @@ impl Validator {
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.ended_at.is_none() && now < self.expires_at
     }
+}
+
+/// An attempt to redeem that named no ticket, and why it was refused (R-SCAN-05).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    pub session: SessionId,
+    pub request_id: Box<str>,
+    pub at: Timestamp,
+    pub username: Box<str>,
+    pub device: Box<str>,
+    pub location: Option<LocationCode>,
+    pub entitlement: Option<EntitlementCode>,
+    pub reason: ScanRejection,
 }
 
 /// All accounts, and the sessions that are open. Ended and expired ones live on as rows only.

@@ -1,6 +1,6 @@
-use super::rows::IdentityRows;
 use super::*;
 use crate::ids::Shard;
+use crate::tables::Images;
 
 const T0: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -42,7 +42,7 @@ fn validator(number: u64, device: &str) -> Validator {
 #[derive(Default)]
 struct Story {
     identities: Identities,
-    rows: IdentityRows,
+    rows: Images,
     version: u64,
 }
 
@@ -51,18 +51,7 @@ impl Story {
         let events = self.identities.decide(command, now).expect("accepted");
         self.version += 1;
         let rows = self.identities.changed_rows(&events, self.version);
-        for row in rows.accounts {
-            self.rows.accounts.retain(|known| known.username != row.username);
-            self.rows.accounts.push(row);
-        }
-        for row in rows.sessions {
-            self.rows.sessions.retain(|known| known.token_hash != row.token_hash);
-            self.rows.sessions.push(row);
-        }
-        for row in rows.validators {
-            self.rows.validators.retain(|known| known.session_id != row.session_id);
-            self.rows.validators.push(row);
-        }
+        self.rows.keep(&rows).unwrap();
         for event in &events {
             self.identities.evolve(event);
         }
@@ -70,7 +59,7 @@ impl Story {
     }
 
     fn reloaded(&self, now: Timestamp) -> Identities {
-        Identities::from_rows(self.rows.clone(), now).expect("rows that were written can be read")
+        Identities::from_rows(&self.rows.all(), now).expect("rows that were written can be read")
     }
 }
 

@@ -27,11 +27,10 @@ pub use command::{
     Allotment, BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, SEATS_PER_HOLD_MAX, SetAllotments, Wanted,
 };
 pub use decide::LAPSES_PER_TURN_MAX;
-pub use load::{RowsError, key_version};
 pub use seats::SeatList;
 
 use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat, Stretch};
-use crate::ids::{HoldId, SeatClassCode};
+use crate::ids::{HoldId, SeatClassCode, codes};
 use crate::time::Timestamp;
 use pick::{Layout, Place, Pool};
 use taken::Taken;
@@ -76,6 +75,8 @@ pub enum Status {
     /// No new holds; what is confirmed stays until it is refunded or changed.
     Cancelled,
 }
+
+codes!(Status, "departure status": OnSale = "on_sale", Cancelled = "cancelled");
 
 /// Seats taken on a stretch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

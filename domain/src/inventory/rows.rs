@@ -1,148 +1,69 @@
-//! The inventory as rows: what a journal record carries and the database shows. Rows are images of how things are, so
-//! the newest of each is enough to rebuild the machine. Numbers of prost fields are never reused.
+//! The inventory as rows. Rows are images of how things are, so the newest of each is enough to rebuild the machine.
 //!
 //! The departure's own row is written when it opens and when its allotments or status change; a hold's row whenever the
 //! hold changes, also when it ends.
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
-use crate::departure::{Channel, DepartureSpec, SeatMap};
-use crate::ids::HoldId;
+use crate::departure::{Call, Channel, DepartureSpec, Seat, SeatClass};
+use crate::ids::{DepartureId, HoldId, OperatorCode, RouteCode};
+use crate::row;
+use crate::row::{First, List, Numbers, Rows};
 use crate::time::Timestamp;
 
 use super::command::Event;
 use super::{Hold, HoldState, Inventory, Status};
 
-/// A dated departure that was born.
-#[derive(Clone, PartialEq, Eq, prost::Message, Serialize, Deserialize)]
-pub struct DepartureRow {
-    /// Primary key.
-    #[prost(string, tag = "1")]
-    pub departure_id: String,
-    /// The version of the departure's key with which this image was written.
-    #[prost(uint64, tag = "2")]
-    pub version: u64,
-    #[prost(string, tag = "3")]
-    pub route_code: String,
-    #[prost(string, tag = "4")]
-    pub operator_code: String,
-    /// From the first stop, in ms since the epoch; here for queries, the calls decide.
-    #[prost(int64, tag = "5")]
-    pub departs_at: i64,
+row! {
+    /// A dated departure that was born.
+    pub struct DepartureRow<'a>: 1 "departures", First::Marked(13);
+    1 departure_id [Key]: DepartureId,
+    2 version: u64,
+    3 route_code: RouteCode,
+    4 operator_code: OperatorCode,
+    /// From the first stop; here for queries, the calls decide.
+    5 departs_at: Timestamp,
     /// One per stop, in order.
-    #[prost(message, repeated, tag = "6")]
-    pub calls: Vec<CallRow>,
-    #[prost(uint32, tag = "7")]
-    pub booking_closes_minutes: u32,
-    #[prost(message, repeated, tag = "8")]
-    pub classes: Vec<ClassRow>,
+    6 calls: List<'a, Call>,
+    7 booking_closes_minutes: u16,
+    8 classes: List<'a, SeatClass>,
     /// In the order of the map; holds name seats by their place in it.
-    #[prost(message, repeated, tag = "9")]
-    pub seats: Vec<SeatRow>,
+    9 seat_map [Compact]: List<'a, Seat>,
     /// `direct` first, then `ota:<partner>`.
-    #[prost(string, repeated, tag = "10")]
-    pub channels: Vec<String>,
+    10 channels: List<'a, Channel>,
     /// Per seat the index of its channel; empty while all seats are the first channel's.
-    #[prost(bytes = "vec", tag = "11")]
-    pub seat_channels: Vec<u8>,
-    /// `on_sale` or `cancelled`.
-    #[prost(string, tag = "12")]
-    pub status: String,
-    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
-    #[prost(bool, tag = "13")]
-    pub first: bool,
+    11 seat_channels: &'a [u8],
+    12 status: Status,
 }
 
-/// A departure's call at a stop, in ms since the epoch.
-#[derive(Clone, Copy, PartialEq, Eq, prost::Message, Serialize, Deserialize)]
-pub struct CallRow {
-    #[prost(int64, tag = "1")]
-    pub arrives_at: i64,
-    #[prost(int64, tag = "2")]
-    pub departs_at: i64,
-}
-
-#[derive(Clone, PartialEq, Eq, prost::Message, Serialize, Deserialize)]
-pub struct ClassRow {
-    #[prost(string, tag = "1")]
-    pub code: String,
-    #[prost(string, tag = "2")]
-    pub name: String,
-}
-
-#[derive(Clone, PartialEq, Eq, prost::Message, Serialize, Deserialize)]
-pub struct SeatRow {
-    #[prost(string, tag = "1")]
-    pub label: String,
-    /// Index into the classes.
-    #[prost(uint32, tag = "2")]
-    pub class: u32,
-    #[prost(uint32, tag = "3")]
-    pub row: u32,
-    #[prost(uint32, tag = "4")]
-    pub column: u32,
-}
-
-/// A hold, live or ended. A hold placed again under a higher epoch takes over its row.
-#[derive(Clone, PartialEq, Eq, prost::Message, Serialize, Deserialize)]
-pub struct HoldRow {
-    /// Primary key.
-    #[prost(string, tag = "1")]
-    pub hold_id: String,
-    #[prost(string, tag = "2")]
-    pub departure_id: String,
-    /// The version of the departure's key with which this image was written.
-    #[prost(uint64, tag = "3")]
-    pub version: u64,
-    #[prost(uint32, tag = "4")]
-    pub epoch: u32,
-    #[prost(string, tag = "5")]
-    pub class_code: String,
+row! {
+    /// A hold, live or ended. A hold placed again under a higher epoch takes over its row.
+    pub struct HoldRow<'a>: 2 "holds", First::Marked(16);
+    1 hold_id [Key]: HoldId,
+    2 departure_id: DepartureId,
+    3 version: u64,
+    4 epoch: u32,
+    5 class_code: &'a str,
     /// All seats of the hold, also those freed since, as places in the seat map.
-    #[prost(uint32, repeated, tag = "6")]
-    pub seats: Vec<u32>,
+    6 seats: Numbers,
     /// The labels of `seats`.
-    #[prost(string, repeated, tag = "7")]
-    pub seat_numbers: Vec<String>,
+    7 seat_numbers: List<'a, &'a str>,
     /// Those of `seats` that after-sales has put back on sale.
-    #[prost(uint32, repeated, tag = "8")]
-    pub freed_seats: Vec<u32>,
-    #[prost(uint32, tag = "9")]
-    pub board_stop: u32,
-    #[prost(uint32, tag = "10")]
-    pub alight_stop: u32,
-    #[prost(string, tag = "11")]
-    pub channel: String,
+    8 freed_seats: Numbers,
+    9 board_stop: u8,
+    10 alight_stop: u8,
+    11 channel: Channel,
     /// `held`, `paying`, `confirmed`, `released` or `expired`.
-    #[prost(string, tag = "12")]
-    pub state: String,
-    /// ms since the epoch, as the other instants.
-    #[prost(int64, tag = "13")]
-    pub placed_at: i64,
-    #[prost(int64, tag = "14")]
-    pub expires_at: i64,
+    12 state: &'a str,
+    13 placed_at: Timestamp,
+    14 expires_at: Timestamp,
     /// When it was released or expired.
-    #[prost(int64, optional, tag = "15")]
-    pub ended_at: Option<i64>,
-    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
-    #[prost(bool, tag = "16")]
-    pub first: bool,
-}
-
-/// One row's image.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum InventoryRow {
-    Departure(DepartureRow),
-    Hold(HoldRow),
+    15 ended_at: Option<Timestamp>,
 }
 
 /// With which an order places a hold for the first time.
 const FIRST_EPOCH: u32 = 1;
 
-pub(super) const ON_SALE: &str = "on_sale";
-pub(super) const CANCELLED: &str = "cancelled";
 pub(super) const HELD: &str = "held";
 pub(super) const PAYING: &str = "paying";
 pub(super) const CONFIRMED: &str = "confirmed";
@@ -152,8 +73,8 @@ pub(super) const EXPIRED: &str = "expired";
 impl Inventory {
     /// The rows that `events` changed, one image each, as they are now that the machine has evolved by them. `version`
     /// is the new one of the departure's key.
-    pub fn changed_rows(&self, events: &[Event], version: u64) -> Vec<InventoryRow> {
-        let mut rows = Vec::with_capacity(events.len());
+    pub fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
+        let mut rows = Rows::default();
         let mut imaged = BTreeSet::new();
         let mut departure_changed = false;
         let mut opened = false;
@@ -173,86 +94,83 @@ impl Inventory {
                             HoldState::Confirmed => CONFIRMED,
                         };
                         let first = matches!(event, Event::HoldPlaced { .. }) && hold.epoch == FIRST_EPOCH;
-                        rows.push(InventoryRow::Hold(HoldRow {
-                            first,
-                            ..self.hold_row(*id, hold, state, None, version)
-                        }));
+                        self.put_hold(*id, hold, first, Stands { state, ended_at: None }, version, &mut rows);
                     }
                 }
                 Event::HoldReleased { id, hold, at } if imaged.insert(*id) => {
-                    rows.push(InventoryRow::Hold(self.hold_row(*id, hold, RELEASED, Some(*at), version)));
+                    let ended = Stands { state: RELEASED, ended_at: Some(*at) };
+                    self.put_hold(*id, hold, false, ended, version, &mut rows);
                 }
                 Event::HoldLapsed { id, hold, at } if imaged.insert(*id) => {
-                    rows.push(InventoryRow::Hold(self.hold_row(*id, hold, EXPIRED, Some(*at), version)));
+                    let ended = Stands { state: EXPIRED, ended_at: Some(*at) };
+                    self.put_hold(*id, hold, false, ended, version, &mut rows);
                 }
                 Event::HoldReleased { .. } | Event::HoldLapsed { .. } => {}
             }
         }
         if departure_changed {
-            rows.push(InventoryRow::Departure(DepartureRow { first: opened, ..self.departure_row(version) }));
+            self.put_departure(opened, version, &mut rows);
         }
-        rows.reverse();
         rows
     }
 
-    fn departure_row(&self, version: u64) -> DepartureRow {
+    fn put_departure(&self, first: bool, version: u64, rows: &mut Rows) {
         let DepartureSpec { id, route, operator, calls, booking_closes_minutes, seat_map } = &self.spec;
-        let SeatMap { classes, seats } = &**seat_map;
-        let call = |call: &crate::departure::Call| CallRow {
-            arrives_at: call.arrives_at.as_ms(),
-            departs_at: call.departs_at.as_ms(),
-        };
-        let seat = |seat: &crate::departure::Seat| SeatRow {
-            label: seat.label.clone(),
-            class: seat.class.into(),
-            row: seat.row.into(),
-            column: seat.column.into(),
-        };
         let all_own = self.places.iter().all(|place| place.pool.channel() == 0);
-        DepartureRow {
-            departure_id: id.to_string(),
+        let seat_channels: Vec<u8> =
+            if all_own { Vec::new() } else { self.places.iter().map(|place| place.pool.channel()).collect() };
+        let row = DepartureRow {
+            departure_id: id.clone(),
             version,
-            route_code: route.to_string(),
-            operator_code: operator.to_string(),
-            departs_at: self.spec.departs_at().as_ms(),
-            calls: calls.iter().map(call).collect(),
-            booking_closes_minutes: (*booking_closes_minutes).into(),
-            classes: classes.iter().map(|c| ClassRow { code: c.code.to_string(), name: c.name.clone() }).collect(),
-            seats: seats.iter().map(seat).collect(),
-            channels: self.channels.iter().map(Channel::to_string).collect(),
-            seat_channels: if all_own {
-                Vec::new()
-            } else {
-                self.places.iter().map(|place| place.pool.channel()).collect()
-            },
-            status: match self.status {
-                Status::OnSale => ON_SALE,
-                Status::Cancelled => CANCELLED,
-            }
-            .to_owned(),
-            first: false,
+            route_code: route.clone(),
+            operator_code: operator.clone(),
+            departs_at: self.spec.departs_at(),
+            calls: List::Of(calls),
+            booking_closes_minutes: *booking_closes_minutes,
+            classes: List::Of(&seat_map.classes),
+            seat_map: List::Of(&seat_map.seats),
+            channels: List::Of(&self.channels),
+            seat_channels: &seat_channels,
+            status: self.status,
+        };
+        if first {
+            rows.put_first(&row);
+        } else {
+            rows.put(&row);
         }
     }
 
-    fn hold_row(&self, id: HoldId, hold: &Hold, state: &str, ended_at: Option<Timestamp>, version: u64) -> HoldRow {
+    fn put_hold(&self, id: HoldId, hold: &Hold, first: bool, stands: Stands, version: u64, rows: &mut Rows) {
         let class = self.spec.seat_map.classes.get(usize::from(hold.class));
-        HoldRow {
-            hold_id: id.to_string(),
-            departure_id: self.spec.id.to_string(),
+        let labels: Vec<&str> = hold.seats.iter().map(|seat| self.label(seat)).collect();
+        let row = HoldRow {
+            hold_id: id,
+            departure_id: self.spec.id.clone(),
             version,
             epoch: hold.epoch,
-            class_code: class.map(|class| class.code.to_string()).unwrap_or_default(),
-            seats: hold.seats.iter().map(u32::from).collect(),
-            seat_numbers: hold.seats.iter().map(|seat| self.label(seat).to_owned()).collect(),
-            freed_seats: hold.freed_seats().map(u32::from).collect(),
-            board_stop: hold.stretch.board.into(),
-            alight_stop: hold.stretch.alight.into(),
-            channel: self.channel(hold.channel).map(Channel::to_string).unwrap_or_default(),
-            state: state.to_owned(),
-            placed_at: hold.placed_at.as_ms(),
-            expires_at: hold.expires_at.as_ms(),
-            ended_at: ended_at.map(Timestamp::as_ms),
-            first: false,
+            class_code: class.map(|class| class.code.as_str()).unwrap_or_default(),
+            seats: Numbers(hold.seats.iter().map(u32::from).collect()),
+            seat_numbers: List::Of(&labels),
+            freed_seats: Numbers(hold.freed_seats().map(u32::from).collect()),
+            board_stop: hold.stretch.board,
+            alight_stop: hold.stretch.alight,
+            channel: self.channel(hold.channel).cloned().unwrap_or(Channel::Direct),
+            state: stands.state,
+            placed_at: hold.placed_at,
+            expires_at: hold.expires_at,
+            ended_at: stands.ended_at,
+        };
+        if first {
+            rows.put_first(&row);
+        } else {
+            rows.put(&row);
         }
     }
+}
+
+/// Where a hold stands.
+#[derive(Clone, Copy)]
+struct Stands {
+    state: &'static str,
+    ended_at: Option<Timestamp>,
 }

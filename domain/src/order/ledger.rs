@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{InvalidId, OutRefundNo, OutTradeNo};
+use crate::ids::{OutRefundNo, OutTradeNo, codes};
 use crate::money::Money;
 use crate::time::Timestamp;
 
@@ -16,25 +16,7 @@ pub enum LedgerKind {
     Refunded,
 }
 
-impl LedgerKind {
-    pub const ALL: [LedgerKind; 3] = [LedgerKind::Captured, LedgerKind::RefundDue, LedgerKind::Refunded];
-
-    pub const fn code(self) -> &'static str {
-        match self {
-            LedgerKind::Captured => "captured",
-            LedgerKind::RefundDue => "refund_due",
-            LedgerKind::Refunded => "refunded",
-        }
-    }
-}
-
-impl std::str::FromStr for LedgerKind {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<LedgerKind, InvalidId> {
-        LedgerKind::ALL.into_iter().find(|kind| kind.code() == text).ok_or(InvalidId("ledger kind"))
-    }
-}
+codes!(LedgerKind, "ledger kind": Captured = "captured", RefundDue = "refund_due", Refunded = "refunded");
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LedgerEntry {

@@ -50,7 +50,7 @@ pub use refund::{
 pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
-use crate::ids::{HoldId, OrderId, OutRefundNo, OutTradeNo, TravellerId};
+use crate::ids::{HoldId, OrderId, OutRefundNo, OutTradeNo, TravellerId, codes};
 use crate::money::{Currency, Money};
 use crate::ticket::Ticket;
 use crate::time::Timestamp;
@@ -67,27 +67,12 @@ pub enum OrderStatus {
     Cancelled,
 }
 
-impl OrderStatus {
-    pub const ALL: [OrderStatus; 4] =
-        [OrderStatus::Pending, OrderStatus::Paid, OrderStatus::Completed, OrderStatus::Cancelled];
-
-    pub const fn code(self) -> &'static str {
-        match self {
-            OrderStatus::Pending => "pending",
-            OrderStatus::Paid => "paid",
-            OrderStatus::Completed => "completed",
-            OrderStatus::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl std::str::FromStr for OrderStatus {
-    type Err = crate::ids::InvalidId;
-
-    fn from_str(text: &str) -> Result<OrderStatus, Self::Err> {
-        OrderStatus::ALL.into_iter().find(|status| status.code() == text).ok_or(crate::ids::InvalidId("order status"))
-    }
-}
+codes!(OrderStatus, "order status":
+    Pending = "pending",
+    Paid = "paid",
+    Completed = "completed",
+    Cancelled = "cancelled",
+);
 
 /// Why an order was cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -100,25 +85,7 @@ pub enum CancelReason {
     SeatsLost,
 }
 
-impl CancelReason {
-    pub const ALL: [CancelReason; 3] = [CancelReason::Traveller, CancelReason::Expired, CancelReason::SeatsLost];
-
-    pub const fn code(self) -> &'static str {
-        match self {
-            CancelReason::Traveller => "traveller",
-            CancelReason::Expired => "expired",
-            CancelReason::SeatsLost => "seats_lost",
-        }
-    }
-}
-
-impl std::str::FromStr for CancelReason {
-    type Err = crate::ids::InvalidId;
-
-    fn from_str(text: &str) -> Result<CancelReason, Self::Err> {
-        CancelReason::ALL.into_iter().find(|reason| reason.code() == text).ok_or(crate::ids::InvalidId("cancel reason"))
-    }
-}
+codes!(CancelReason, "cancel reason": Traveller = "traveller", Expired = "expired", SeatsLost = "seats_lost");
 
 /// What the order is doing. Between two durable events this is memory only: after a restart it is derived from the
 /// rows, and every step that was under way is done again.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::command::{CallFailure, Event};
 use super::payment::PaymentState;
 use super::{Order, Stage};
-use crate::ids::{InvalidId, OutRefundNo, OutTradeNo};
+use crate::ids::{OutRefundNo, OutTradeNo, codes};
 use crate::money::Money;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -36,24 +36,7 @@ pub enum RefundReason {
     Duplicate,
 }
 
-impl RefundReason {
-    pub const ALL: [RefundReason; 2] = [RefundReason::Late, RefundReason::Duplicate];
-
-    pub const fn code(self) -> &'static str {
-        match self {
-            RefundReason::Late => "late",
-            RefundReason::Duplicate => "duplicate",
-        }
-    }
-}
-
-impl std::str::FromStr for RefundReason {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<RefundReason, InvalidId> {
-        RefundReason::ALL.into_iter().find(|reason| reason.code() == text).ok_or(InvalidId("refund reason"))
-    }
-}
+codes!(RefundReason, "refund reason": Late = "late", Duplicate = "duplicate");
 
 /// Where a refund stands.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

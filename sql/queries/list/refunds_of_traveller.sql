@@ -1,9 +1,9 @@
 -- $1 traveller, $2 instant and $3 refund of the cursor or NULL, $4 most rows. The newest first; not those that were closed
 -- and that another one of the same payment has replaced.
 SELECT
-    refunds.out_refund_no, order_id, refunds.version, refunds.out_trade_no, refunds.state, refunds.amount_minor,
-    refunds.currency, refunds.reason, refunds.due_at, refunds.begun_at, refunds.request_body, refunds.refund_id,
-    refunds.refusal, refunds.succeeded_at
+    refunds.out_refund_no, refunds.order_id, refunds.version, refunds.out_trade_no, refunds.state,
+    refunds.amount_minor, refunds.currency, refunds.reason, refunds.due_at, refunds.begun_at,
+    refunds.request_body, refunds.refund_id, refunds.refusal, refunds.succeeded_at
 FROM orders
 JOIN refunds USING (order_id)
 WHERE orders.traveller_id = $1

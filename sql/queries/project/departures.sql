@@ -3,8 +3,8 @@ INSERT INTO departures AS held (
     seat_map, channels, seat_channels, status
 )
 SELECT
-    departure_id, version, route_code, operator_code, departs_at, calls, booking_closes_minutes, classes, seat_map,
-    channels, seat_channels, status
+    departure_id, version, route_code, operator_code, departs_at, calls, booking_closes_minutes, classes,
+    seat_map, channels, seat_channels, status
 FROM unnest($1::departures[])
 ON CONFLICT (departure_id) DO UPDATE SET
     version = excluded.version, route_code = excluded.route_code, operator_code = excluded.operator_code,

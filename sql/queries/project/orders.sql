@@ -16,5 +16,6 @@ ON CONFLICT (order_id) DO UPDATE SET
     price_lines = excluded.price_lines, created_at = excluded.created_at,
     first_lock_expires_at = excluded.first_lock_expires_at, lock_expires_at = excluded.lock_expires_at,
     paid_at = excluded.paid_at, completed_at = excluded.completed_at, cancelled_at = excluded.cancelled_at,
-    cancel_reason = excluded.cancel_reason, seat_epoch = excluded.seat_epoch, outstanding = excluded.outstanding
+    cancel_reason = excluded.cancel_reason, seat_epoch = excluded.seat_epoch,
+    outstanding = excluded.outstanding
 WHERE held.version < excluded.version

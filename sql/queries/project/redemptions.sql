@@ -11,6 +11,5 @@ ON CONFLICT (ticket_id, number) DO UPDATE SET
     request_id = excluded.request_id, operator_username = excluded.operator_username,
     device_id = excluded.device_id, location_code = excluded.location_code,
     merchant_code = excluded.merchant_code, entitlement_code = excluded.entitlement_code,
-    quantity = excluded.quantity, redeemed_at = excluded.redeemed_at,
-    code_token = excluded.code_token
+    quantity = excluded.quantity, redeemed_at = excluded.redeemed_at, code_token = excluded.code_token
 WHERE held.version < excluded.version

@@ -7,7 +7,7 @@ SELECT
     entitlement_code, result, reason
 FROM unnest($1::scan_attempts[])
 ON CONFLICT (session_id, request_id, ticket_id, attempted_at) DO UPDATE SET
-    version = excluded.version, operator_username = excluded.operator_username, device_id = excluded.device_id,
-    location_code = excluded.location_code, entitlement_code = excluded.entitlement_code,
-    result = excluded.result, reason = excluded.reason
+    version = excluded.version, operator_username = excluded.operator_username,
+    device_id = excluded.device_id, location_code = excluded.location_code,
+    entitlement_code = excluded.entitlement_code, result = excluded.result, reason = excluded.reason
 WHERE held.version < excluded.version

@@ -8,9 +8,8 @@ use actix_web::{HttpRequest, HttpResponse, post};
 use deeptravel_actors::outage::Reply;
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::code::{self, Subject};
-use deeptravel_domain::identity::Validator;
+use deeptravel_domain::identity::{Attempt, Validator};
 use deeptravel_domain::ids::{EntitlementCode, SessionId, TicketId};
-use deeptravel_domain::order::rows::ScanAttemptRow;
 use deeptravel_domain::order::{Gate, Order, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
 use metrics::Counter;
@@ -186,20 +185,17 @@ async fn refuse_without_ticket(
     request: ScanRequest,
     reason: &ScanRejection,
 ) -> Result<HttpResponse, Problem> {
-    let attempt = ScanAttemptRow {
-        session_id: validator.id.to_string(),
-        request_id: request.request_id.into(),
-        ticket_id: String::new(),
-        attempted_at: api.engine.now().as_ms(),
-        version: 0, // its owner's to give
-        operator: validator.username.to_string(),
-        device: validator.device.to_string(),
-        location: validator.location.as_ref().map(ToString::to_string),
-        entitlement: request.entitlement_code.map(|code| code.to_string()),
-        result: REJECT.to_owned(),
-        reason: Some(reason.code().to_owned()),
+    let attempt = Attempt {
+        session: validator.id,
+        request_id: request.request_id,
+        at: api.engine.now(),
+        username: validator.username.clone(),
+        device: validator.device.clone(),
+        location: validator.location.clone(),
+        entitlement: request.entitlement_code,
+        reason: reason.clone(),
     };
-    api.durable(api.engine.log_attempt(validator.id, attempt).await).await?;
+    api.durable(api.engine.log_attempt(attempt).await).await?;
     count(REJECT, reason.code());
     let refused = ScanView {
         result: REJECT,

@@ -1,25 +1,29 @@
 //! Orders byte for byte as they are answered: clients parse these bytes, however they are written.
 
+use std::sync::LazyLock;
+
 use deeptravel_domain::catalogue::{
     Catalogue, Event, Marks, Mode, Names, Operator, Port, Route, RouteStatus, SALES_WINDOW_DAYS_DEFAULT,
     SEAT_LOCK_MINUTES_DEFAULT, Stop, Zone,
 };
-use deeptravel_domain::ids::PortCode;
+use deeptravel_domain::ids::{OutRefundNo, OutTradeNo, PortCode, TicketId};
 use deeptravel_domain::money::Currency;
-use deeptravel_domain::order::Order;
-use deeptravel_domain::order::rows::{
-    OrderItemRow, OrderRow, OrderRows, PassengerRow, PriceLineRow, RedemptionRow, RefundRow, TicketRow,
-};
+use deeptravel_domain::order::rows::{OrderItemRow, OrderRow, PassengerRow, RedemptionRow, RefundRow, TicketRow};
+use deeptravel_domain::order::{CancelReason, Order, OrderStatus, PriceLine, RefundReason};
+use deeptravel_domain::party::PassengerType;
+use deeptravel_domain::row::{List, Rows};
+use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 
 use super::extract::Language;
 use super::order_view;
 
 const ORDER: &str = "01K2QJ7E6V70ABT0000000001W";
+const TRAVELLER: &str = "01K2QJ7E6V70ABT0000000002W";
 /// When the orders are looked at; nothing in an answer depends on it.
 const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
-const PLACED_MS: i64 = 1_764_000_000_123;
-const DEPARTS_MS: i64 = 1_798_158_600_000;
+const PLACED: Timestamp = Timestamp::from_ms(1_764_000_000_123);
+const DEPARTS: Timestamp = Timestamp::from_ms(1_798_158_600_000);
 
 /// The ports of the coach have names, the coach is in another zone than we are; whatever else an order names is forgotten.
 pub(super) fn catalogue() -> Catalogue {
@@ -61,179 +65,194 @@ pub(super) fn catalogue() -> Catalogue {
     catalogue
 }
 
-fn order_row(status: &str) -> OrderRow {
-    let line = |item, kind: &str, count: u32, discount_minor| PriceLineRow {
+static PRICE_LINES: LazyLock<[PriceLine; 3]> = LazyLock::new(|| {
+    let line = |item, kind, count: u16, discount_minor| PriceLine {
         item,
-        passenger_type: kind.to_owned(),
-        seat_class: "standard".to_owned(),
+        kind,
+        class: "standard".parse().unwrap(),
         count,
         unit_minor: 11_000,
         discount_minor,
         total_minor: 11_000 * i64::from(count) - discount_minor,
-        explanation: "fare 0 of revision 1, 5 % off from 3 passengers".to_owned(),
+        explanation: "fare 0 of revision 1, 5 % off from 3 passengers".into(),
     };
+    [line(0, PassengerType::Adult, 1, 0), line(0, PassengerType::Child, 1, 550), line(1, PassengerType::Adult, 1, 0)]
+});
+
+fn order_row(status: OrderStatus) -> OrderRow<'static> {
     OrderRow {
-        order_id: ORDER.to_owned(),
+        order_id: ORDER.parse().unwrap(),
         version: 1,
-        traveller_id: "01K2QJ7E6V70ABT0000000002W".to_owned(),
-        idempotency_key: "secret-key".to_owned(),
-        body_hash: vec![0; 32],
-        status: status.to_owned(),
-        locale: "en".to_owned(),
-        contact_name: "陈大文 \"Tai\" \\ O’Neill".to_owned(),
-        contact_phone: "+852 5555 0123".to_owned(),
-        contact_email: Some("tai@example.com".to_owned()),
-        currency: "CNY".to_owned(),
+        traveller_id: TRAVELLER.parse().unwrap(),
+        idempotency_key: "secret-key",
+        body_hash: [0; 32],
+        status,
+        locale: "en",
+        contact_name: "陈大文 \"Tai\" \\ O’Neill",
+        contact_phone: "+852 5555 0123",
+        contact_email: Some("tai@example.com"),
+        currency: Currency::Cny,
         total_minor: 43_450,
-        price_lines: vec![line(0, "adult", 1, 0), line(0, "child", 1, 550), line(1, "adult", 1, 0)],
-        created_at: PLACED_MS,
-        first_lock_expires_at: PLACED_MS + 600_000,
-        lock_expires_at: PLACED_MS + 600_000,
-        ..OrderRow::default()
+        price_lines: List::Of(&*PRICE_LINES),
+        created_at: PLACED,
+        first_lock_expires_at: PLACED.plus_ms(600_000),
+        lock_expires_at: PLACED.plus_ms(600_000),
+        paid_at: None,
+        completed_at: None,
+        cancelled_at: None,
+        cancel_reason: None,
+        seat_epoch: None,
+        outstanding: false,
     }
 }
 
-fn item_row(item: u32, route: &str, operator: &str, ports: [&str; 2]) -> OrderItemRow {
-    OrderItemRow {
-        order_id: ORDER.to_owned(),
+fn put_item(rows: &mut Rows, item: u32, route: &str, operator: &str, ports: [&str; 2]) {
+    // Half a year apart: the clocks of the coach have changed.
+    let departs_at = DEPARTS.plus_ms(i64::from(item) * 180 * 86_400_000);
+    let seats = [format!("0{item}A").into(), format!("0{item}B").into()];
+    rows.put(&OrderItemRow {
+        order_id: ORDER.parse().unwrap(),
         item,
         version: 1,
-        departure_id: format!("{route}-0830.2026122{}", 4 + item),
-        route_code: route.to_owned(),
-        operator: operator.to_owned(),
-        seat_class: "standard".to_owned(),
-        board: 0,
-        alight: 1 + item,
-        board_port: ports[0].to_owned(),
-        alight_port: ports[1].to_owned(),
-        // Half a year apart: the clocks of the coach have changed.
-        departs_at: DEPARTS_MS + i64::from(item) * 180 * 86_400_000,
-        arrives_at: DEPARTS_MS + i64::from(item) * 180 * 86_400_000 + 9_000_000,
-        seats: vec![format!("0{item}A"), format!("0{item}B")],
-        chosen: false,
-        ..OrderItemRow::default()
-    }
+        departure_id: format!("{route}-0830.2026122{}", 4 + item).parse().unwrap(),
+        route_code: route.parse().unwrap(),
+        operator_code: operator.parse().unwrap(),
+        class_code: "standard".parse().unwrap(),
+        board_stop: 0,
+        alight_stop: 1 + item as u8,
+        board_port: ports[0].parse().unwrap(),
+        alight_port: ports[1].parse().unwrap(),
+        departs_at,
+        arrives_at: departs_at.plus_ms(9_000_000),
+        seat_numbers: List::Of(&seats),
+        seats_chosen: false,
+    });
 }
 
-fn passenger_row(passenger: u32, name: &str, kind: &str, document: Option<&str>) -> PassengerRow {
+fn passenger_row<'a>(
+    passenger: u32,
+    name: &'a str,
+    passenger_type: PassengerType,
+    document: Option<&'a str>,
+) -> PassengerRow<'a> {
     PassengerRow {
-        order_id: ORDER.to_owned(),
+        order_id: ORDER.parse().unwrap(),
         passenger,
         version: 1,
-        name: name.to_owned(),
-        passenger_type: kind.to_owned(),
-        document_kind: document.map(|_| "passport".to_owned()),
+        name,
+        passenger_type,
+        document_kind: document.map(|_| "passport"),
         document_key_version: document.map(|_| 1),
-        document_sealed: document.map(|_| b"sealed".to_vec()),
-        document_mask: document.map(str::to_owned),
-        ..PassengerRow::default()
+        document_sealed: document.map(|_| b"sealed".as_slice()),
+        document_mask: document,
     }
 }
 
-fn rows(order: OrderRow) -> OrderRows {
-    OrderRows {
-        orders: vec![order],
-        items: vec![
-            item_row(0, "GZ-BER", "CTBUS", ["GZ", "BER"]),
-            item_row(1, "GZ-BER", "CTBUS", ["BER", "GZ"]),
-            item_row(2, "GONE", "LOST", ["X", "Y"]),
-        ],
-        passengers: vec![
-            passenger_row(0, "陈大文", "adult", Some("****4567")),
-            passenger_row(1, "Mei\u{301} \u{1F600}", "child", None),
-        ],
-        ..OrderRows::default()
-    }
+fn rows(order: &OrderRow<'_>) -> Rows {
+    let mut rows = Rows::default();
+    rows.put(order);
+    put_item(&mut rows, 0, "GZ-BER", "CTBUS", ["GZ", "BER"]);
+    put_item(&mut rows, 1, "GZ-BER", "CTBUS", ["BER", "GZ"]);
+    put_item(&mut rows, 2, "GONE", "LOST", ["X", "Y"]);
+    rows.put(&passenger_row(0, "陈大文", PassengerType::Adult, Some("****4567")));
+    rows.put(&passenger_row(1, "Mei\u{301} \u{1F600}", PassengerType::Child, None));
+    rows
 }
 
-fn ticket_row(number: u32, item: &OrderItemRow, status: &str, remaining: u32) -> TicketRow {
-    TicketRow {
-        ticket_id: format!("{ORDER}-{number}"),
-        order_id: ORDER.to_owned(),
+fn put_ticket(rows: &mut Rows, number: u16, item: &OrderItemRow<'_>, status: TicketStatus, remaining_uses: u16) {
+    let order = ORDER.parse().unwrap();
+    rows.put(&TicketRow {
+        ticket_id: TicketId { order, number },
+        order_id: order,
         version: 2,
-        traveller_id: "01K2QJ7E6V70ABT0000000002W".to_owned(),
-        status: status.to_owned(),
+        traveller_id: TRAVELLER.parse().unwrap(),
+        status,
         passenger: number - 1,
         departure_id: item.departure_id.clone(),
-        board: item.board,
-        alight: item.alight,
-        seat: item.seats[0].clone(),
+        board_stop: item.board_stop,
+        alight_stop: item.alight_stop,
+        seat_number: &item.seat_numbers.to_vec()[0],
         board_port: item.board_port.clone(),
         departs_at: item.departs_at,
-        merchant: item.operator.clone(),
-        entitlement: "BOARDING".to_owned(),
-        total: 1,
-        remaining,
-        valid_from: item.departs_at - 7_200_000,
-        valid_until: item.departs_at + 1_800_001,
-        ..TicketRow::default()
-    }
+        merchant_code: item.operator_code.as_str().parse().unwrap(),
+        entitlement_code: "BOARDING".parse().unwrap(),
+        total_uses: 1,
+        remaining_uses,
+        valid_from: item.departs_at.plus_ms(-7_200_000),
+        valid_until: item.departs_at.plus_ms(1_800_001),
+    });
 }
 
-fn refund_row(number: u32, attempt: u32, state: &str) -> RefundRow {
+fn refund_row(number: u16, attempt: u16, state: &str) -> RefundRow<'_> {
+    let order = ORDER.parse().unwrap();
     RefundRow {
-        out_refund_no: format!("{ORDER}R{number}"),
-        order_id: ORDER.to_owned(),
+        out_refund_no: OutRefundNo { order, number },
+        order_id: order,
         version: 3,
-        out_trade_no: format!("{ORDER}P{attempt}"),
-        state: state.to_owned(),
+        out_trade_no: OutTradeNo { order, attempt },
+        state,
         amount_minor: 43_450,
-        currency: "CNY".to_owned(),
-        reason: "late".to_owned(),
-        due_at: PLACED_MS + 700_010,
-        refund_id: Some("50000000382019052709732678859".to_owned()),
-        succeeded_at: Some(PLACED_MS + 900_900),
-        ..RefundRow::default()
+        currency: Currency::Cny,
+        reason: RefundReason::Late,
+        due_at: PLACED.plus_ms(700_010),
+        begun_at: None,
+        request_body: &[],
+        refund_id: Some("50000000382019052709732678859"),
+        refusal: None,
+        succeeded_at: Some(PLACED.plus_ms(900_900)),
     }
 }
 
-fn order(rows: OrderRows) -> Order {
+fn order(rows: &Rows) -> Order {
     Order::from_rows(rows, NOW).unwrap()
 }
 
 pub(super) fn pending() -> Order {
-    order(rows(order_row("pending")))
+    order(&rows(&order_row(OrderStatus::Pending)))
 }
 
 /// One ticket has been used, another is of a journey that the order does not have any more.
 pub(super) fn paid() -> Order {
-    let mut rows = rows(OrderRow { paid_at: Some(PLACED_MS + 1_000), ..order_row("paid") });
-    let [there, back, gone] = &rows.items[..] else { panic!("three items") };
-    let elsewhere = OrderItemRow { departure_id: "OTHER.20261224".to_owned(), ..there.clone() };
-    rows.tickets = vec![
-        ticket_row(1, there, "used", 0),
-        ticket_row(2, back, "usable", 1),
-        ticket_row(3, gone, "changing", 1),
-        ticket_row(4, &elsewhere, "usable", 1),
-    ];
-    rows.redemptions = vec![RedemptionRow {
-        ticket_id: format!("{ORDER}-1"),
+    let mut all = rows(&OrderRow { paid_at: Some(PLACED.plus_ms(1_000)), ..order_row(OrderStatus::Paid) });
+    let mut tickets = Rows::default();
+    let items: Vec<OrderItemRow<'_>> = all.all().unwrap();
+    let [there, back, gone] = &items[..] else { panic!("three items") };
+    let elsewhere = OrderItemRow { departure_id: "OTHER.20261224".parse().unwrap(), ..there.clone() };
+    put_ticket(&mut tickets, 1, there, TicketStatus::Used, 0);
+    put_ticket(&mut tickets, 2, back, TicketStatus::Usable, 1);
+    put_ticket(&mut tickets, 3, gone, TicketStatus::Changing, 1);
+    put_ticket(&mut tickets, 4, &elsewhere, TicketStatus::Usable, 1);
+    tickets.put(&RedemptionRow {
+        ticket_id: format!("{ORDER}-1").parse().unwrap(),
         number: 1,
-        order_id: ORDER.to_owned(),
+        order_id: ORDER.parse().unwrap(),
         version: 3,
-        session_id: "01K2QJ7E6V70ABT0000000003W".to_owned(),
-        request_id: "r1".to_owned(),
+        session_id: "01K2QJ7E6V70ABT0000000003W".parse().unwrap(),
+        request_id: "r1",
+        operator_username: "gate",
+        device_id: "device-1",
+        location_code: Some("GZ"),
+        merchant_code: "CTBUS".parse().unwrap(),
+        entitlement_code: "BOARDING".parse().unwrap(),
         quantity: 1,
-        redeemed_at: DEPARTS_MS - 60_000,
-        location: Some("GZ".to_owned()),
-        ..RedemptionRow::default()
-    }];
-    order(rows)
+        redeemed_at: DEPARTS.plus_ms(-60_000),
+        code_token: None,
+    });
+    all.extend(&tickets);
+    order(&all)
 }
 
 fn refunded() -> Order {
-    let mut rows = rows(OrderRow {
-        cancelled_at: Some(PLACED_MS + 600_500),
-        cancel_reason: Some("expired".to_owned()),
+    let mut rows = rows(&OrderRow {
+        cancelled_at: Some(PLACED.plus_ms(600_500)),
+        cancel_reason: Some(CancelReason::Expired),
         contact_email: None,
-        ..order_row("cancelled")
+        ..order_row(OrderStatus::Cancelled)
     });
-    rows.refunds = vec![
-        refund_row(1, 1, "closed"),
-        refund_row(2, 1, "succeeded"),
-        RefundRow { reason: "duplicate".to_owned(), ..refund_row(3, 2, "processing") },
-    ];
-    order(rows)
+    rows.put(&refund_row(1, 1, "closed"));
+    rows.put(&refund_row(2, 1, "succeeded"));
+    rows.put(&RefundRow { reason: RefundReason::Duplicate, ..refund_row(3, 2, "processing") });
+    order(&rows)
 }
 
 #[track_caller]

@@ -119,7 +119,7 @@ fn r_admin_04_importing_the_demo_again_changes_nothing() {
     assert_eq!(apply(&mut catalogue, demo()), []);
     assert_eq!(catalogue, before);
     let rows = catalogue.all_rows(1);
-    assert_eq!(Catalogue::from_rows(Currency::Cny, rows).unwrap(), catalogue);
+    assert_eq!(Catalogue::from_rows(Currency::Cny, &rows).unwrap(), catalogue);
 }
 
 #[test]

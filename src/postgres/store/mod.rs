@@ -1,34 +1,26 @@
 //! The projected tables behind the port [`Store`]: batches of rows in, the rows of keys that wake out.
 //!
-//! What a row looks like as a table is said once, in `tables`; statements are the files of `sql/queries`. No rule of the
-//! business is known here (rule 12).
+//! What a row looks like is declared in the domain, and statements are the files of `sql/queries`: neither a table nor a rule of
+//! the business is known here (rule 12).
 
-mod codec;
+mod batch;
+mod columns;
 pub(super) mod load;
-pub(super) mod table;
-mod tables;
+mod statements;
 #[cfg(test)]
 mod tests;
-mod wire;
 
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::ports::{self, DeskEntry, StoreError, StoredDeparture, Warm};
-use deeptravel_actors::rows::{QuarantineRow, Rows};
-use deeptravel_domain::catalogue::rows::Row as CatalogueRow;
-use deeptravel_domain::identity::rows::IdentityRows;
-use deeptravel_domain::ids::{DepartureId, OrderId};
-use deeptravel_domain::order::rows::OrderRows;
-use deeptravel_domain::time::Timestamp;
+use deeptravel_actors::ports::{self, Haste, Load, Parameter, StoreError};
+use deeptravel_domain::row::Rows;
 use futures_util::SinkExt as _;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-use self::load::{DeskRow, snapshot};
-use self::tables::{Marks, Writes, writes};
-use self::wire::{Copy, Upsert};
+use self::batch::{Copy, Marks, Upsert, Writes, writes};
 use super::position::{JournalPosition, PositionError, advance_position, outages_outside};
 use super::{Database, Lane, Session};
 
@@ -49,17 +41,6 @@ impl Store {
     /// `epoch` as [`claim_epoch`](super::claim_epoch) has taken it for this journal.
     pub fn new(database: Database, journal_id: Uuid, epoch: u64) -> Store {
         Store { database, journal_id, epoch, turn: tokio::sync::Mutex::new(()), in_doubt: Mutex::new(None) }
-    }
-
-    /// Runs a load of a start, alone on the projection's lane.
-    async fn load<T, F, Fut>(&self, job: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnOnce(Session) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<T, super::StoreError>> + Send + 'static,
-    {
-        let _turn = self.turn.lock().await;
-        Ok(self.database.run(Lane::Projection, job).await?)
     }
 
     fn take_doubt(&self) -> Option<Position> {
@@ -158,59 +139,16 @@ async fn write_with(
 
 #[async_trait]
 impl ports::Store for Store {
-    /// The departure row's version is the newest of its key, also that of holds that are left out.
-    async fn departure(&self, id: &DepartureId) -> Result<Option<StoredDeparture>, StoreError> {
-        let id = id.to_string();
-        let job = move |mut session| async move { load::departure(&snapshot(&mut session).await?, &id).await };
-        Ok(self.database.run(Lane::Wakes, job).await?)
-    }
-
-    /// Without scan attempts and audit: an order does not read them back, and each is written together with its ticket.
-    async fn order(&self, id: OrderId) -> Result<Option<OrderRows>, StoreError> {
-        let ids = [id.to_string()];
-        let job = move |mut session| async move { load::orders(&snapshot(&mut session).await?, &ids).await };
-        Ok(self.database.run(Lane::Wakes, job).await?.pop())
-    }
-
-    /// Holds that are expired, or released and past their `expires_at`, are left out; the departure row's version is the
-    /// newest of its key all the same.
-    async fn departures_after(&self, after: Timestamp) -> Result<Vec<StoredDeparture>, StoreError> {
-        let after = after.to_jiff();
-        let job = move |mut session| async move { load::departures_after(&snapshot(&mut session).await?, after).await };
-        self.load(job).await
-    }
-
-    /// Tickets that have ended do not count, whether or not they are marked.
-    async fn warm_orders(&self, warm: Warm) -> Result<Vec<OrderRows>, StoreError> {
-        self.load(move |mut session| async move { load::warm_orders(&snapshot(&mut session).await?, warm).await }).await
-    }
-
-    async fn desk_entries(&self, since: Timestamp) -> Result<Vec<DeskEntry>, StoreError> {
-        // Ids begin with 48 bits of milliseconds.
-        let lowest = OrderId::from_bits(u128::from(since.as_ms().max(0).unsigned_abs()) << 80).to_string();
-        let rows = self.load(move |session| async move { load::desk_entries(&*session, &lowest).await }).await?;
-        rows.into_iter().map(desk_entry).collect()
-    }
-
-    async fn catalogue(&self) -> Result<Vec<CatalogueRow>, StoreError> {
-        self.load(|mut session| async move { load::catalogue(&snapshot(&mut session).await?).await }).await
-    }
-
-    async fn identities(&self, now: Timestamp) -> Result<(IdentityRows, u64), StoreError> {
-        let now = now.to_jiff();
-        self.load(move |mut session| async move { load::identities(&snapshot(&mut session).await?, now).await }).await
-    }
-
-    async fn quarantine(&self, limit: u32) -> Result<(Vec<QuarantineRow>, u64), StoreError> {
-        self.load(
-            move |mut session| async move { load::quarantine(&snapshot(&mut session).await?, i64::from(limit)).await },
-        )
-        .await
-    }
-
-    async fn quarantined_notice(&self, id: String) -> Result<Option<QuarantineRow>, StoreError> {
-        let job = move |session: Session| async move { load::quarantined_notice(&*session, &id).await };
-        Ok(self.database.run(Lane::Wakes, job).await?)
+    /// Loads that may take longer share the projection's lane, one at a time.
+    async fn load(&self, load: Load, parameters: Vec<Parameter>, haste: Haste) -> Result<Rows, StoreError> {
+        let job = move |session| load::load(session, load, parameters);
+        match haste {
+            Haste::Wake => Ok(self.database.run(Lane::Wakes, job).await?),
+            Haste::Start => {
+                let _turn = self.turn.lock().await;
+                Ok(self.database.run(Lane::Projection, job).await?)
+            }
+        }
     }
 
     /// After [`StoreError::Unavailable`] nobody knows whether the batch was committed. The next batch from the same
@@ -242,23 +180,12 @@ impl ports::Store for Store {
     }
 }
 
-fn desk_entry(row: DeskRow) -> Result<DeskEntry, StoreError> {
-    let DeskRow { order_id, traveller_id, idempotency_key, body_hash, status } = row;
-    let damaged = |what: &str| StoreError::Data(format!("the {what} of order {order_id} cannot be read"));
-    Ok(DeskEntry {
-        order: order_id.parse().map_err(|_| damaged("id"))?,
-        traveller: traveller_id.parse().map_err(|_| damaged("traveller"))?,
-        idempotency_key: idempotency_key.into(),
-        body_hash: body_hash.as_slice().try_into().map_err(|_| damaged("body hash"))?,
-        status: status.parse().map_err(|_| damaged("status"))?,
-    })
-}
-
 impl From<super::StoreError> for StoreError {
     fn from(error: super::StoreError) -> StoreError {
         match error {
             super::StoreError::Unavailable(outage) => StoreError::Unavailable(text(outage)),
             super::StoreError::Data(error) => StoreError::Data(text(error)),
+            super::StoreError::Unfit(why) => StoreError::Data(why),
         }
     }
 }

@@ -1,171 +1,270 @@
-//! Every table at once: what is written is read back, field by field, and only newer images overwrite.
+//! Every table at once: what is written is read back, column by column, only newer images overwrite, and the files of
+//! `sql/queries` say what the declarations say. A table or column that is added is noticed here without further words.
 //!
-//! The rows are made from nothing but their types: prost messages are grown tag by tag, trying for each tag what its
-//! field accepts. A field added to a row or forgotten in a statement is noticed here without further words.
+//! `DEEPTRAVEL_REWRITE=1 cargo test --lib statements` writes the files anew.
 
-use std::fmt::Debug;
+use std::fs;
+use std::path::PathBuf;
 
-use bytes::BytesMut;
+use deeptravel_domain::row::{Column, Kind, Mark, Message, Rows, Table, VERSION, write};
+use deeptravel_domain::tables::TABLES;
 use futures_util::SinkExt as _;
-use prost::Message;
-use prost::encoding::{WireType, encode_key, encode_varint};
+use tokio_postgres::types::ToSql;
 
-use deeptravel_actors::rows::QuarantineRow;
-use deeptravel_domain::catalogue::rows::*;
-use deeptravel_domain::identity::rows::*;
-use deeptravel_domain::inventory::rows::*;
-use deeptravel_domain::order::rows::*;
-
-use super::load::rows;
-use super::table::{Image, Table, newest};
-use super::wire::{Copy, Upsert};
+use super::batch::{Copy, Upsert, newest};
+use super::columns::{take, type_of};
+use super::statements::{FILES, copy};
 use crate::postgres::{Database, Lane, Session};
 use crate::testing::fresh_database;
 
-/// Tags of the largest row and some more.
-const TAGS: u32 = 24;
+/// How a statement's file spreads columns over lines.
+const LINE: usize = 110;
 
-/// A message in which every field has a value of its own, and repeated ones two. `accepts` says whether it can be read.
-fn grow(accepts: &dyn Fn(&[u8]) -> bool) -> Vec<(u32, Vec<u8>)> {
-    let mut fields: Vec<(u32, Vec<u8>)> = Vec::new();
-    for tag in 1..=TAGS {
-        let message = concat(&fields);
-        let candidates = [
-            (0..2).flat_map(|nth| number(tag, nth)).collect::<Vec<u8>>(),
-            // A date, because some texts have to be one.
-            (0..2)
-                .flat_map(|nth| bytes(tag, format!("20{:02}-{:02}-{tag:02}", 26 + nth, 11 - nth).as_bytes()))
-                .collect(),
-        ];
-        let readable = |candidate: &[u8]| accepts(&[&message, candidate].concat());
-        let found = candidates.into_iter().find(|candidate| readable(candidate));
-        let found = found.unwrap_or_else(|| {
-            let part = concat(&grow(&|part| readable(&bytes(tag, part))));
-            [bytes(tag, &part), bytes(tag, &[])].concat()
-        });
-        assert!(readable(&found), "no value for tag {tag}");
-        fields.push((tag, found));
+/// Appends a value of this kind that no other column of the row has.
+fn put_value(kind: Kind, tag: u32, number: u64, out: &mut Vec<u8>) {
+    match kind {
+        Kind::Text | Kind::Texts => write::shown(tag, &format_args!("text \"{number}\" 名"), out),
+        Kind::Date => write::shown(tag, &format_args!("2026-{:02}-{:02}", 1 + number % 12, 1 + number % 28), out),
+        Kind::Bytes => write::bytes(tag, &number.to_be_bytes(), out),
+        Kind::Flag => write::number(tag, 1, out),
+        Kind::Small | Kind::Count | Kind::Signed | Kind::Instant => write::number(tag, number, out),
+        Kind::Numbers => write::bytes(tag, &[number as u8 % 128, 0], out),
+        Kind::Part(columns) | Kind::Parts(columns) => write::within(tag, out, |out| {
+            for column in columns {
+                put_values(column, number * 100, out);
+            }
+        }),
     }
-    fields
 }
 
-fn number(tag: u32, nth: u64) -> Vec<u8> {
-    let mut out = Vec::new();
-    encode_key(tag, WireType::Varint, &mut out);
-    encode_varint(u64::from(tag) * 100 + nth, &mut out);
-    out
+/// Two of a list.
+fn put_values(column: &Column, base: u64, out: &mut Vec<u8>) {
+    let number = base + u64::from(column.tag);
+    put_value(column.kind, column.tag, number, out);
+    if matches!(column.kind, Kind::Texts | Kind::Parts(_)) {
+        put_value(column.kind, column.tag, number + 50, out);
+    }
 }
 
-fn bytes(tag: u32, value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    encode_key(tag, WireType::LengthDelimited, &mut out);
-    encode_varint(value.len() as u64, &mut out);
-    out.extend_from_slice(value);
-    out
+/// A row with everything in it.
+fn full(table: &Table) -> Vec<u8> {
+    let mut image = Vec::new();
+    for column in table.columns {
+        put_values(column, 100, &mut image);
+    }
+    image
 }
 
-fn concat(fields: &[(u32, Vec<u8>)]) -> Vec<u8> {
-    fields.iter().flat_map(|(_, field)| field.clone()).collect()
-}
-
-/// A row with everything in it, and an older one with the same key and as little as can be stored.
-fn full_and_bare<T: Table + Message + Default + Clone>() -> (T, T) {
-    let mut fields = grow(&|message| T::decode(message).is_ok());
-    // The mark of a first image is on its way to the table only.
-    let is_mark = |field: &[u8]| T::decode(field).is_ok_and(|row| row.is_first() != T::default().is_first());
-    fields.retain(|(_, field)| !is_mark(field));
-    let full = T::decode(concat(&fields).as_slice()).unwrap();
-    for tag in 1..=TAGS {
-        let without: Vec<_> = fields.iter().filter(|(known, _)| *known != tag).cloned().collect();
-        let row = T::decode(concat(&without).as_slice()).unwrap();
-        if row.key() == full.key() && row.put(&mut BytesMut::new()).is_ok() {
-            fields = without;
+/// An older one with the same key and as little as can be stored.
+fn bare(table: &Table) -> Vec<u8> {
+    let mut image = Vec::new();
+    for column in table.columns {
+        if column.is(Mark::Key) || (column.kind == Kind::Date && !column.nullable) {
+            put_values(column, 100, &mut image);
+        } else if column.name == VERSION {
+            write::number(column.tag, 1, &mut image);
         }
     }
-    let bare = T::decode(concat(&fields).as_slice()).unwrap();
-    (full, bare)
+    image
 }
 
-async fn copy<T: Table>(session: &Session, rows: &[T]) {
-    let Copy { sql, rows } = Copy::of(rows.iter()).unwrap();
+/// What is stored, as rows are read: a value that was left out is there, as what its kind has instead.
+async fn stored(session: &Session, table: &Table) -> Vec<Vec<u8>> {
+    let answer = session.query(&format!("SELECT * FROM {}", table.name), &[]).await.unwrap();
+    let image = |row: &tokio_postgres::Row| {
+        let mut image = Vec::new();
+        for column in table.columns {
+            let place = row.columns().iter().position(|there| there.name() == column.name).expect(column.name);
+            assert_eq!(*row.columns()[place].type_(), type_of(column), "{}.{}", table.name, column.name);
+            let raw: Option<Raw<'_>> = row.try_get(place).unwrap();
+            take(column, raw.map(|raw| raw.0), &mut image).unwrap();
+        }
+        image
+    };
+    answer.iter().map(image).collect()
+}
+
+struct Raw<'a>(&'a [u8]);
+
+impl<'a> tokio_postgres::types::FromSql<'a> for Raw<'a> {
+    fn from_sql(
+        _: &tokio_postgres::types::Type,
+        raw: &'a [u8],
+    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Raw(raw))
+    }
+
+    fn accepts(_: &tokio_postgres::types::Type) -> bool {
+        true
+    }
+}
+
+/// An image with its defaults left out, so that equal rows are equal bytes.
+fn canonical(columns: &[Column], image: &[u8]) -> Vec<u8> {
+    let (mut message, mut out) = (Message::new(image), Vec::new());
+    while let Some((tag, raw)) = message.next_field().unwrap() {
+        let column = columns.iter().find(|column| column.tag == tag).unwrap();
+        match (raw, column.kind) {
+            (deeptravel_domain::row::Raw::Number(0), _) if !column.nullable => {}
+            (deeptravel_domain::row::Raw::Text([]), kind) if !column.nullable && !kind.is_list() => {}
+            (deeptravel_domain::row::Raw::Text(part), Kind::Part(columns) | Kind::Parts(columns)) => {
+                write::bytes(tag, &canonical(columns, part), &mut out);
+            }
+            (raw, _) => raw.put(tag, &mut out),
+        }
+    }
+    out
+}
+
+async fn upsert(session: &Session, table: &'static Table, image: &[u8]) {
+    let Upsert { sql, rows } = Upsert::of(table, &[image]).unwrap();
+    assert!(!sql.is_empty(), "sql/queries/project/{}.sql is there", table.name);
+    session.execute(sql, &[&rows as &(dyn ToSql + Sync)]).await.unwrap();
+}
+
+async fn copied(session: &Session, table: &'static Table, image: &[u8]) {
+    let Copy { sql, rows } = Copy::of(table, &[image]).unwrap();
+    assert_eq!(sql, copy(table));
     let sink = session.copy_in(sql).await.unwrap();
     tokio::pin!(sink);
     sink.send(rows).await.unwrap();
     sink.finish().await.unwrap();
 }
 
-async fn upsert<T: Table>(session: &Session, row: &T) {
-    let Upsert { sql, rows } = Upsert::of([row].into_iter()).unwrap();
-    session.execute(sql, &[&rows]).await.unwrap();
+async fn check(session: &Session, table: &'static Table) {
+    let (full, bare) = (full(table), bare(table));
+    assert!(table.version(&full).unwrap() > table.version(&bare).unwrap());
+    assert_eq!(table.key(&full), table.key(&bare));
+    for (row, expected) in [(&bare, &bare), (&full, &full), (&bare, &full), (&full, &full)] {
+        upsert(session, table, row).await;
+        let found: Vec<_> = stored(session, table).await.iter().map(|row| canonical(table.columns, row)).collect();
+        assert_eq!(found, [canonical(table.columns, expected)], "{}", table.name);
+    }
+    session.execute(&format!("DELETE FROM {}", table.name), &[]).await.unwrap();
+    copied(session, table, &full).await;
+    let found: Vec<_> = stored(session, table).await.iter().map(|row| canonical(table.columns, row)).collect();
+    assert_eq!(found, [canonical(table.columns, &full)], "{}, copied", table.name);
+
+    for both in [[full.as_slice(), bare.as_slice()], [bare.as_slice(), full.as_slice()]] {
+        let kept = newest(table, &both).unwrap();
+        assert_eq!(kept.iter().map(|newest| newest.image).collect::<Vec<_>>(), [full.as_slice()]);
+    }
 }
 
-/// The statement's file, once checked.
-async fn check<T: Table + Message + Default + PartialEq + Clone + Debug>(session: &Session) -> &'static str {
-    let (path, sql) = T::UPSERT;
-    let table = path.trim_start_matches("project/").trim_end_matches(".sql");
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let head = words(&format!("INSERT INTO {table} AS held ( {} ) SELECT", T::COLUMNS.join(", ")));
-    assert!(words(sql).starts_with(&head), "{path} does not begin with {head}");
-
-    let (full, bare) = full_and_bare::<T>();
-    assert!(full.version() > bare.version());
-    let select = format!("SELECT * FROM {table}");
-    for (row, expected) in [(&bare, &bare), (&full, &full), (&bare, &full), (&full, &full)] {
-        upsert(session, row).await;
-        let found: Vec<T> = rows(&**session, &select, &[]).await.unwrap();
-        assert_eq!(found, std::slice::from_ref(expected), "{path}");
-    }
-    session.execute(&format!("DELETE FROM {table}"), &[]).await.unwrap();
-    copy(session, std::slice::from_ref(&full)).await;
-    let found: Vec<T> = rows(&**session, &select, &[]).await.unwrap();
-    assert_eq!(found, std::slice::from_ref(&full), "{path}, copied");
-
-    let first = full.is_first();
-    let both = [full.clone(), bare.clone()];
-    assert_eq!(newest(&both), [Image { row: &full, first }]);
-    assert_eq!(newest(&[bare, full.clone()]), [Image { row: &full, first }]);
-    path
+fn with_database<Fut: Future<Output = Result<(), crate::postgres::StoreError>> + Send + 'static>(
+    job: impl FnOnce(Session) -> Fut + Send + 'static,
+) {
+    let test_database = fresh_database().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let database = Database::new(runtime.handle().clone(), &test_database.config);
+    runtime.block_on(database.run(Lane::Projection, job)).unwrap();
 }
 
 #[test]
 fn every_row_comes_back_as_it_was_and_an_older_image_never_overwrites() {
-    let test_database = fresh_database().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let database = Database::new(runtime.handle().clone(), &test_database.config);
-    let job = |session: Session| async move {
-        let session = &session;
-        Ok([
-            check::<DepartureRow>(session).await,
-            check::<HoldRow>(session).await,
-            check::<OrderRow>(session).await,
-            check::<OrderItemRow>(session).await,
-            check::<PassengerRow>(session).await,
-            check::<PaymentRow>(session).await,
-            check::<TicketRow>(session).await,
-            check::<RedemptionRow>(session).await,
-            check::<RefundRow>(session).await,
-            check::<ScanAttemptRow>(session).await,
-            check::<TicketAuditRow>(session).await,
-            check::<LedgerRow>(session).await,
-            check::<AccountRow>(session).await,
-            check::<SessionRow>(session).await,
-            check::<ValidatorSessionRow>(session).await,
-            check::<QuarantineRow>(session).await,
-            check::<OperatorRow>(session).await,
-            check::<PortRow>(session).await,
-            check::<PlaceRow>(session).await,
-            check::<VehicleRow>(session).await,
-            check::<HolidayRow>(session).await,
-            check::<RouteRow>(session).await,
-            check::<ScheduleRow>(session).await,
-            check::<RouteFaresRow>(session).await,
-        ])
-    };
-    let mut checked = runtime.block_on(database.run(Lane::Projection, job)).unwrap().to_vec();
-    checked.sort_unstable();
-    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/queries/project")).unwrap();
-    let mut files: Vec<_> =
-        files.map(|file| format!("project/{}", file.unwrap().file_name().to_str().unwrap())).collect();
-    files.sort_unstable();
-    assert_eq!(checked, files);
+    with_database(|session| async move {
+        for table in TABLES {
+            check(&session, table).await;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn every_statement_is_one_that_the_schema_understands() {
+    with_database(|session| async move {
+        for (name, text) in FILES {
+            let prepared = session.prepare(text).await;
+            assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_value_that_a_column_cannot_hold_is_an_error_that_names_it() {
+    let table = TABLES.iter().find(|table| table.name == "refunds").unwrap();
+    let mut image = full(table);
+    write::number(99, 1, &mut image);
+    assert!(Copy::of(table, &[&image]).is_ok(), "what a later release has added is passed");
+    let mut rows = Rows::default();
+    rows.put_image(table.slot, b"\x10\xff");
+    let refused = super::batch::writes(&rows, super::batch::Marks::Ignored).unwrap_err();
+    assert!(refused.to_string().contains("a row for refunds"), "{refused}");
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sql/queries").join(format!("{name}.sql"))
+}
+
+/// Spreads items over lines, indented.
+fn lines(items: &[String]) -> String {
+    let (mut text, mut line) = (String::new(), String::from("   "));
+    for (at, item) in items.iter().enumerate() {
+        let comma = if at + 1 < items.len() { "," } else { "" };
+        if line.len() + 1 + item.len() + comma.len() > LINE {
+            text.push_str(&line);
+            text.push('\n');
+            line = String::from("   ");
+        }
+        line.push(' ');
+        line.push_str(item);
+        line.push_str(comma);
+    }
+    text + &line
+}
+
+/// The file that upserts a table's rows.
+fn upsert_text(table: &Table) -> String {
+    let names = |columns: Vec<&Column>| columns.iter().map(|column| column.name.to_owned()).collect::<Vec<_>>();
+    let keys = names(table.key_columns().collect());
+    let others: Vec<_> = table.columns.iter().filter(|column| !column.is(Mark::Key)).collect();
+    let sets: Vec<String> = others.iter().map(|column| format!("{0} = excluded.{0}", column.name)).collect();
+    let columns = lines(&names(table.columns.iter().collect()));
+    let (name, keys, sets) = (table.name, keys.join(", "), lines(&sets));
+    format!(
+        "INSERT INTO {name} AS held (\n{columns}\n)\nSELECT\n{columns}\nFROM unnest($1::{name}[])\n\
+         ON CONFLICT ({keys}) DO UPDATE SET\n{sets}\nWHERE held.version < excluded.version\n"
+    )
+}
+
+/// A file that selects whole rows, with the columns that their table has now. As it is, if it selects something else: what
+/// stands on the line of the SELECT, and expressions.
+fn select_text(text: &str) -> String {
+    rewritten(text).unwrap_or_else(|| text.to_owned())
+}
+
+fn rewritten(text: &str) -> Option<String> {
+    let (head, rest) = text.split_once("SELECT\n")?;
+    let (listed, from) = rest.split_once("\nFROM ")?;
+    let mut items = listed.split(',').map(str::trim);
+    let alias = items.clone().next()?.split_once('.').map(|(alias, _)| alias);
+    let is_name = |item: &str| item.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'));
+    let named = |name: &str| TABLES.iter().find(|table| table.name == name);
+    let table = alias.and_then(named).or_else(|| named(from.split_whitespace().next()?))?;
+    let prefix = alias.map_or(String::new(), |alias| format!("{alias}."));
+    let columns: Vec<String> = table.columns.iter().map(|column| format!("{prefix}{}", column.name)).collect();
+    items.all(is_name).then(|| format!("{head}SELECT\n{}\nFROM {from}", lines(&columns)))
+}
+
+#[test]
+fn statements_have_the_columns_that_are_declared() {
+    let upserts = TABLES.iter().map(|table| (format!("project/{}", table.name), upsert_text(table)));
+    let selects = FILES.iter().filter(|(name, _)| !name.starts_with("project/"));
+    let selects = selects.map(|(name, text)| ((*name).to_owned(), select_text(text)));
+    let mut wanted: Vec<(String, String)> = upserts.chain(selects).collect();
+    wanted.sort();
+    if std::env::var_os("DEEPTRAVEL_REWRITE").is_some() {
+        for (name, text) in &wanted {
+            fs::write(path(name), text).unwrap();
+        }
+        return;
+    }
+    let mut files: Vec<(String, String)> =
+        FILES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    files.sort();
+    for (file, wanted) in files.iter().zip(&wanted) {
+        assert_eq!(file, wanted, "DEEPTRAVEL_REWRITE=1 cargo test --lib statements");
+    }
+    assert_eq!(files.len(), wanted.len());
 }

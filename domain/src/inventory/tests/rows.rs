@@ -3,49 +3,61 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use prost::Message;
 
-use super::super::rows::{DepartureRow, HoldRow, InventoryRow};
+use super::super::rows::{DepartureRow, HoldRow};
 use super::random::{STOPS, Sender, VESSEL, beginning, steps};
 use super::*;
+use crate::row::tests::altered;
+use crate::row::{Damage, List, Raw, Row as _, Rows, Table};
+use crate::tables::{Images, by_slot, newest_version};
 
 /// The newest image of every row, as the database has it.
 #[derive(Default)]
-struct Table {
-    departure: Option<DepartureRow>,
-    holds: BTreeMap<String, HoldRow>,
-}
+struct Stored(Images);
 
-impl Table {
-    /// Writes the images through their wire form. Whether an image is its row's first is no part of the row.
-    fn write(&mut self, rows: Vec<InventoryRow>) {
-        for row in rows {
-            match row {
-                InventoryRow::Departure(row) => {
-                    let row = DepartureRow::decode(row.encode_to_vec().as_slice()).unwrap();
-                    assert_eq!(row.first, self.departure.is_none());
-                    let row = DepartureRow { first: false, ..row };
-                    assert!(self.departure.replace(row).is_none_or(|before| before.version < self.version()));
-                }
-                InventoryRow::Hold(row) => {
-                    let row = HoldRow::decode(row.encode_to_vec().as_slice()).unwrap();
-                    let row = HoldRow { first: false, ..row };
-                    let version = row.version;
-                    let before = self.holds.insert(row.hold_id.clone(), row);
-                    assert!(before.is_none_or(|before| before.version < version), "one image per row and record");
-                }
+impl Stored {
+    fn write(&mut self, rows: &Rows) {
+        for (slot, image) in rows.images() {
+            let table = by_slot(slot).unwrap();
+            let known = self.image(table, image);
+            let version = |image: &[u8]| table.version(image).unwrap();
+            assert!(known.is_none_or(|before| version(&before) < version(image)), "one image per row and record");
+            if table == DepartureRow::TABLE {
+                assert_eq!(table.is_first(image).unwrap(), self.0.of(table).next().is_none());
             }
         }
+        self.0.keep(rows).unwrap();
+    }
+
+    /// The stored image of the same row.
+    fn image(&self, table: &Table, image: &[u8]) -> Option<Vec<u8>> {
+        let key = table.key(image).unwrap();
+        self.0.of(table).find(|known| table.key(known).unwrap() == key).map(<[u8]>::to_vec)
     }
 
     fn version(&self) -> u64 {
-        let holds: Vec<HoldRow> = self.holds.values().cloned().collect();
-        key_version(self.departure.as_ref().unwrap(), &holds)
+        newest_version(&self.0.all()).unwrap()
     }
 
-    fn wake(&self, now: Timestamp) -> Result<Inventory, RowsError> {
-        let holds: Vec<HoldRow> = self.holds.values().cloned().collect();
-        Inventory::from_rows(self.departure.as_ref().unwrap(), &holds, now)
+    fn wake(&self, now: Timestamp) -> Result<Inventory, Damage> {
+        Inventory::from_rows(&self.0.all(), now)
+    }
+
+    fn holds(&self) -> Vec<HoldRow<'_>> {
+        self.0.of(HoldRow::TABLE).map(|image| HoldRow::read(image).unwrap()).collect()
+    }
+
+    /// Everything, with another value in a column of one row.
+    fn spoilt(&self, table: &Table, key: &str, column: &str, value: Option<Raw<'_>>) -> Rows {
+        let mut rows = Rows::default();
+        for (slot, image) in self.0.all().images() {
+            if slot == table.slot && table.key_text(image) == key {
+                rows.put_image(slot, &altered(table, image, column, value));
+            } else {
+                rows.put_image(slot, image);
+            }
+        }
+        rows
     }
 }
 
@@ -68,7 +80,7 @@ proptest! {
     #[test]
     fn a_machine_wakes_from_its_rows_as_it_was(steps in steps()) {
         let mut machine = Inventory::unborn(departure(STOPS, VESSEL)).unwrap();
-        let mut table = Table::default();
+        let mut table = Stored::default();
         let mut sender = Sender::default();
         let mut now = beginning();
         let mut version = 0;
@@ -84,27 +96,34 @@ proptest! {
             }
             sender.done(&command);
             version += 1;
-            table.write(machine.changed_rows(&events, version));
+            table.write(&machine.changed_rows(&events, version));
             prop_assert_eq!(table.version(), version, "every record writes a row");
 
             let woken = table.wake(now).unwrap();
             prop_assert_eq!(essence(&woken, now), essence(&machine, now));
-            let departure = table.departure.clone().unwrap();
-            let again = woken.changed_rows(&[Event::Opened], departure.version);
-            prop_assert_eq!(again, [InventoryRow::Departure(DepartureRow { first: true, ..departure })]);
-            for row in table.holds.values().filter(|row| row.ended_at.is_none()) {
-                let id = row.hold_id.parse().unwrap();
-                let again = woken.changed_rows(&[Event::HoldConfirmed { id }], row.version);
-                prop_assert_eq!(again, [InventoryRow::Hold(row.clone())]);
+            let unmarked = |events: &[Event], table: &Table, version: u64| {
+                let again = woken.changed_rows(events, version);
+                let image = again.images_of(table).next().unwrap().to_vec();
+                table.unmarked(&image).unwrap()
+            };
+            let departure = table.0.of(DepartureRow::TABLE).next().unwrap();
+            let opened = DepartureRow::read(departure).unwrap().version;
+            prop_assert_eq!(unmarked(&[Event::Opened], DepartureRow::TABLE, opened), departure);
+            for image in table.0.of(HoldRow::TABLE) {
+                let row = HoldRow::read(image).unwrap();
+                if row.ended_at.is_none() {
+                    let confirmed = Event::HoldConfirmed { id: row.hold_id };
+                    prop_assert_eq!(unmarked(&[confirmed], HoldRow::TABLE, row.version), image);
+                }
             }
         }
     }
 }
 
 /// A departure with one sale, one hold, and one hold released.
-fn table() -> Table {
+fn table() -> Stored {
     let mut story = Story::new(3, &["ss", "ss"]);
-    let mut table = Table::default();
+    let mut table = Stored::default();
     let steps = [
         Command::PlaceHold(place(1, "AB", Wanted::Auto(2), at(0))),
         Command::ConfirmHold(hold_at(1)),
@@ -114,7 +133,7 @@ fn table() -> Table {
     ];
     for (version, command) in (1..).zip(&steps) {
         let events = story.apply(command, at(0)).unwrap();
-        table.write(story.0.changed_rows(&events, version));
+        table.write(&story.0.changed_rows(&events, version));
     }
     table
 }
@@ -122,71 +141,82 @@ fn table() -> Table {
 #[test]
 fn rows_say_in_words_where_every_hold_stands() {
     let mut table = table();
-    let states: Vec<_> = table.holds.values().map(|row| (row.state.as_str(), row.seat_numbers.join(" "))).collect();
-    assert_eq!(states, [("confirmed", "1A 1B".into()), ("held", "1A 1B".into()), ("released", "2A".into())]);
-    assert_eq!(table.holds.values().map(|row| row.version).collect::<Vec<_>>(), [2, 3, 5]);
+    let states: Vec<_> =
+        table.holds().iter().map(|row| (row.state.to_owned(), row.seat_numbers.to_vec().join(" "))).collect();
+    let stands = |state: &str, seats: &str| (state.to_owned(), seats.to_owned());
+    assert_eq!(states, [stands("confirmed", "1A 1B"), stands("held", "1A 1B"), stands("released", "2A")]);
+    assert_eq!(table.holds().iter().map(|row| row.version).collect::<Vec<_>>(), [2, 3, 5]);
 
     let mut woken = Story(table.wake(at(5)).unwrap());
     let late = woken.place(&place(3, "AC", Wanted::Auto(1), at(0)), at(5));
     assert_eq!(late, Err(Rejection::HoldAlreadyReleased), "R-HOLD-10 also after a restart");
     let events = woken.apply(&Command::Expire, at(10)).unwrap();
-    table.write(woken.0.changed_rows(&events, 6));
-    let row = &table.holds[&hold_id(2).to_string()];
-    assert_eq!((row.state.as_str(), row.ended_at), ("expired", Some(at(10).as_ms())));
+    table.write(&woken.0.changed_rows(&events, 6));
+    let holds = table.holds();
+    let row = holds.iter().find(|row| row.hold_id == hold_id(2)).unwrap();
+    assert_eq!((row.state, row.ended_at), ("expired", Some(at(10))));
+}
+
+/// What is wrong with a hold, or the departure, that has another value in a column.
+fn damage(table: &'static Table, key: &str, column: &str, value: Raw<'_>) -> String {
+    let rows = self::table().spoilt(table, key, column, Some(value));
+    let damage = Inventory::from_rows(&rows, at(1)).unwrap_err();
+    damage.what
 }
 
 #[test]
 fn r_hold_04_rows_that_sell_a_seat_twice_are_refused_by_its_name() {
-    let mut table = table();
-    table.holds.get_mut(&hold_id(2).to_string()).unwrap().board_stop = 0;
-    assert_eq!(table.wake(at(1)).unwrap_err(), RowsError::SeatTwice { hold: hold_id(2), seat: "1A".into() });
+    let what = damage(HoldRow::TABLE, &hold_id(2).to_string(), "board_stop", Raw::Number(0));
+    assert_eq!(what, "seat 1A is another hold's on the same stretch, or is in the hold twice");
 }
 
 #[test]
 fn rows_that_no_machine_can_have_written_are_refused() {
-    let hold = |change: fn(&mut HoldRow)| {
-        let mut table = table();
-        change(table.holds.get_mut(&hold_id(2).to_string()).unwrap());
-        match table.wake(at(1)).unwrap_err() {
-            RowsError::Hold { column, .. } => column,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(hold(|row| row.hold_id.push('x')), "hold_id");
-    assert_eq!(hold(|row| row.departure_id.push('x')), "departure_id");
-    assert_eq!(hold(|row| row.state = "lost".into()), "state");
-    assert_eq!(hold(|row| row.class_code = "x".into()), "class_code");
-    assert_eq!(hold(|row| row.alight_stop = 1 << 20), "stretch");
-    assert_eq!(hold(|row| row.channel = "ota:".into()), "channel");
-    assert_eq!(hold(|row| row.seats[0] = 70_000), "seats");
-    assert_eq!(hold(|row| row.seats[0] = 3), "seat_numbers");
-    assert_eq!(hold(|row| row.freed_seats.push(0)), "freed_seats");
+    let hold = |column, value| damage(HoldRow::TABLE, &hold_id(2).to_string(), column, value);
+    let text = |text: &'static str| Raw::Text(text.as_bytes());
+    assert_eq!(hold("hold_id", text("x")), "hold_id cannot be read");
+    assert_eq!(hold("departure_id", text("x")), "departure_id does not fit");
+    assert_eq!(hold("state", text("lost")), "state does not fit");
+    assert_eq!(hold("class_code", text("x")), "class_code does not fit");
+    assert_eq!(hold("alight_stop", Raw::Number(1 << 20)), "alight_stop cannot be read");
+    assert_eq!(hold("alight_stop", Raw::Number(200)), "stretch does not fit");
+    assert_eq!(hold("channel", text("ota:")), "channel cannot be read");
+    // Numbers of seats, packed: 70,000 and 1; 3 and 1; 0.
+    assert_eq!(hold("seats", Raw::Text(&[0xf0, 0xa2, 4, 1])), "seats does not fit");
+    assert_eq!(hold("seats", Raw::Text(&[3, 1])), "seat_numbers does not fit");
+    assert_eq!(hold("freed_seats", Raw::Text(&[0])), "freed_seats does not fit");
 
-    let departure = |change: fn(&mut DepartureRow)| {
-        let mut table = table();
-        change(table.departure.as_mut().unwrap());
-        match table.wake(at(1)).unwrap_err() {
-            RowsError::Departure { column, .. } => column,
-            RowsError::Spec { .. } => "spec",
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(departure(|row| row.status = "sunk".into()), "status");
-    assert_eq!(departure(|row| row.calls.clear()), "spec");
-    assert_eq!(departure(|row| row.seats[1].class = 300), "class of a seat");
-    assert_eq!(departure(|row| row.channels.push("direct".into())), "channel");
-    assert_eq!(departure(|row| row.seat_channels = vec![0, 1, 0, 0]), "seat_channels");
-    assert_eq!(departure(|row| row.seat_channels = vec![0]), "seat_channels");
+    let stored = table();
+    let key = DepartureRow::TABLE.key_text(stored.0.of(DepartureRow::TABLE).next().unwrap());
+    let departure = |column, value| damage(DepartureRow::TABLE, &key, column, value);
+    assert_eq!(departure("status", text("sunk")), "status cannot be read");
+    // One call only; a seat of class 300; the first channel alone, and not the operator's own; seats of channels.
+    assert_eq!(departure("calls", Raw::Text(&[])), SpecError::Stops(1).to_string());
+    assert_eq!(departure("seat_map", Raw::Text(&[0x10, 0xac, 2])), "seat_map cannot be read");
+    assert_eq!(departure("channels", text("ota:trip")), "channels does not fit");
+    assert_eq!(departure("seat_channels", Raw::Text(&[0, 1, 0, 0])), "seat_channels does not fit");
+    assert_eq!(departure("seat_channels", Raw::Text(&[0])), "seat_channels does not fit");
+}
 
-    let mut table = table();
-    let row = table.holds[&hold_id(1).to_string()].clone();
-    let holds = vec![row.clone(), row];
-    let twice = Inventory::from_rows(table.departure.as_ref().unwrap(), &holds, at(1));
-    assert_eq!(twice.unwrap_err(), RowsError::HoldTwice { hold: hold_id(1) });
-    let departure = table.departure.as_mut().unwrap();
-    departure.channels.push("ota:trip".into());
-    departure.seat_channels = vec![0, 1, 0, 0];
-    assert_eq!(table.wake(at(1)).unwrap_err(), RowsError::WrongPool { hold: hold_id(1), seat: "1B".into() });
+#[test]
+fn holds_that_are_there_twice_or_have_seats_of_another_channel_are_refused() {
+    let stored = table();
+    let mut twice = stored.0.all();
+    let first = stored.0.of(HoldRow::TABLE).next().unwrap();
+    twice.put_image(HoldRow::TABLE.slot, first);
+    assert_eq!(Inventory::from_rows(&twice, at(1)).unwrap_err().what, "it is there twice");
+
+    let departure = DepartureRow::read(stored.0.of(DepartureRow::TABLE).next().unwrap()).unwrap();
+    let channels = [Channel::Direct, Channel::Ota("trip".into())];
+    let changed = DepartureRow { channels: List::Of(&channels), seat_channels: &[0, 1, 0, 0], ..departure };
+    let mut rows = Rows::default();
+    rows.put(&changed);
+    stored.0.of(HoldRow::TABLE).for_each(|image| rows.put_image(HoldRow::TABLE.slot, image));
+    let damage = Inventory::from_rows(&rows, at(1)).unwrap_err();
+    assert_eq!(
+        (damage.key, damage.what),
+        (hold_id(1).to_string(), "seat 1B is of another class or channel".to_owned())
+    );
 }
 
 #[test]

@@ -1,431 +1,247 @@
-//! An order's rows: the images that go to the journal and to Postgres, and the way back.
-//!
-//! Tags are never reused; a new field is optional (rule 23). Instants are milliseconds since the epoch; states are the
-//! codes of the domain's types, so that a person can read them in SQL.
-//!
-//! `first` is a hint for whoever stores the rows, not a part of them: a row that is new costs a database much less when it
-//! knows so. It may be wrong, and old records lack it.
-//!
-//! Serialised they are shown to people (`journal dump`): names, contacts, documents and what identifies a traveller to
-//! WeChat are left out.
+//! An order's rows. States are the codes of the domain's types, so that a person can read them in SQL.
 
 mod read;
 mod write;
 
-use prost::Message;
-use serde::Serialize;
+use std::sync::Arc;
 
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub struct OrderRow {
-    #[prost(string, tag = "1")]
-    pub order_id: String,
-    #[prost(uint64, tag = "2")]
-    pub version: u64,
-    #[prost(string, tag = "3")]
-    pub traveller_id: String,
-    #[prost(string, tag = "4")]
-    pub idempotency_key: String,
+use crate::code::CodeToken;
+use crate::ids::{
+    DepartureId, EntitlementCode, LocationCode, MerchantCode, OperatorCode, OrderId, OutRefundNo, OutTradeNo, PortCode,
+    RouteCode, SeatClassCode, SessionId, TicketId, TravellerId,
+};
+use crate::money::Currency;
+use crate::order::{CancelReason, LedgerKind, OrderStatus, PriceLine, RefundReason};
+use crate::party::PassengerType;
+use crate::row;
+use crate::row::{Element, First, Kind, List, Raw, Unreadable, part};
+use crate::ticket::TicketStatus;
+use crate::time::Timestamp;
+
+row! {
+    pub struct OrderRow<'a>: 3 "orders", First::Marked(23);
+    1 order_id [Key]: OrderId,
+    2 version: u64,
+    3 traveller_id: TravellerId,
+    4 idempotency_key: &'a str,
     /// SHA-256 of the request.
-    #[prost(bytes = "vec", tag = "5")]
-    pub body_hash: Vec<u8>,
-    #[prost(string, tag = "6")]
-    pub status: String,
-    #[prost(string, tag = "7")]
-    pub locale: String,
-    #[prost(string, tag = "8")]
-    #[serde(skip)]
-    pub contact_name: String,
-    #[prost(string, tag = "9")]
-    #[serde(skip)]
-    pub contact_phone: String,
-    #[prost(string, optional, tag = "10")]
-    #[serde(skip)]
-    pub contact_email: Option<String>,
-    #[prost(string, tag = "11")]
-    pub currency: String,
-    #[prost(int64, tag = "12")]
-    pub total_minor: i64,
-    #[prost(message, repeated, tag = "13")]
-    pub price_lines: Vec<PriceLineRow>,
-    #[prost(int64, tag = "14")]
-    pub created_at: i64,
-    #[prost(int64, tag = "15")]
-    pub first_lock_expires_at: i64,
-    #[prost(int64, tag = "16")]
-    pub lock_expires_at: i64,
-    #[prost(int64, optional, tag = "17")]
-    pub paid_at: Option<i64>,
-    #[prost(int64, optional, tag = "18")]
-    pub completed_at: Option<i64>,
-    #[prost(int64, optional, tag = "19")]
-    pub cancelled_at: Option<i64>,
-    #[prost(string, optional, tag = "20")]
-    pub cancel_reason: Option<String>,
+    5 body_hash: [u8; 32],
+    6 status: OrderStatus,
+    7 locale: &'a str,
+    8 contact_name [Hidden]: &'a str,
+    9 contact_phone [Hidden]: &'a str,
+    10 contact_email [Hidden]: Option<&'a str>,
+    11 currency: Currency,
+    12 total_minor: i64,
+    13 price_lines: List<'a, PriceLine>,
+    14 created_at: Timestamp,
+    15 first_lock_expires_at: Timestamp,
+    16 lock_expires_at: Timestamp,
+    17 paid_at: Option<Timestamp>,
+    18 completed_at: Option<Timestamp>,
+    19 cancelled_at: Option<Timestamp>,
+    20 cancel_reason: Option<CancelReason>,
     /// Of the order's holds. Absent: they are the first.
-    #[prost(uint32, optional, tag = "21")]
-    pub seat_epoch: Option<u32>,
+    21 seat_epoch: Option<u32>,
     /// Not pending, and something is left to be done all the same: money is on its way, or may still come.
-    #[prost(bool, tag = "22")]
-    pub outstanding: bool,
-    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
-    #[prost(bool, tag = "23")]
-    pub first: bool,
+    22 outstanding: bool,
 }
 
-/// Nested in [`OrderRow`].
-#[derive(Clone, PartialEq, Message, Serialize, serde::Deserialize)]
-pub struct PriceLineRow {
-    #[prost(uint32, tag = "1")]
-    pub item: u32,
-    #[prost(string, tag = "2")]
-    pub passenger_type: String,
-    #[prost(string, tag = "3")]
-    pub seat_class: String,
-    #[prost(uint32, tag = "4")]
-    pub count: u32,
-    #[prost(int64, tag = "5")]
-    pub unit_minor: i64,
-    #[prost(int64, tag = "6")]
-    pub discount_minor: i64,
-    #[prost(int64, tag = "7")]
-    pub total_minor: i64,
-    #[prost(string, tag = "8")]
-    pub explanation: String,
-}
+part!(PriceLine {
+    1 item: u16,
+    2 kind as "passenger_type": PassengerType,
+    3 class as "seat_class": SeatClassCode,
+    4 count: u16,
+    5 unit_minor: i64,
+    6 discount_minor: i64,
+    7 total_minor: i64,
+    8 explanation: Arc<str>,
+} => Some(PriceLine { item, kind, class, count, unit_minor, discount_minor, total_minor, explanation }));
 
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub struct OrderItemRow {
-    #[prost(string, tag = "1")]
-    pub order_id: String,
-    #[prost(uint32, tag = "2")]
-    pub item: u32,
-    #[prost(uint64, tag = "3")]
-    pub version: u64,
-    #[prost(string, tag = "4")]
-    pub departure_id: String,
-    #[prost(string, tag = "5")]
-    pub route_code: String,
-    #[prost(string, tag = "6")]
-    pub operator: String,
-    #[prost(string, tag = "7")]
-    pub seat_class: String,
-    #[prost(uint32, tag = "8")]
-    pub board: u32,
-    #[prost(uint32, tag = "9")]
-    pub alight: u32,
-    #[prost(string, tag = "10")]
-    pub board_port: String,
-    #[prost(string, tag = "11")]
-    pub alight_port: String,
-    #[prost(int64, tag = "12")]
-    pub departs_at: i64,
-    #[prost(int64, tag = "13")]
-    pub arrives_at: i64,
-    #[prost(string, repeated, tag = "14")]
-    pub seats: Vec<String>,
+row! {
+    pub struct OrderItemRow<'a>: 4 "order_items", First::Marked(16);
+    1 order_id [Key]: OrderId,
+    2 item [Key]: u32,
+    3 version: u64,
+    4 departure_id: DepartureId,
+    5 route_code: RouteCode,
+    6 operator_code: OperatorCode,
+    7 class_code: SeatClassCode,
+    8 board_stop: u8,
+    9 alight_stop: u8,
+    10 board_port: PortCode,
+    11 alight_port: PortCode,
+    12 departs_at: Timestamp,
+    13 arrives_at: Timestamp,
+    14 seat_numbers: List<'a, Box<str>>,
     /// Whether the traveller chose the seats.
-    #[prost(bool, tag = "15")]
-    pub chosen: bool,
-    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
-    #[prost(bool, tag = "16")]
-    pub first: bool,
+    15 seats_chosen: bool,
 }
 
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub struct PassengerRow {
-    #[prost(string, tag = "1")]
-    pub order_id: String,
-    #[prost(uint32, tag = "2")]
-    pub passenger: u32,
-    #[prost(uint64, tag = "3")]
-    pub version: u64,
-    #[prost(string, tag = "4")]
-    #[serde(skip)]
-    pub name: String,
-    #[prost(string, tag = "5")]
-    pub passenger_type: String,
-    #[prost(string, optional, tag = "6")]
-    pub document_kind: Option<String>,
-    #[prost(uint32, optional, tag = "7")]
-    pub document_key_version: Option<u32>,
-    #[prost(bytes = "vec", optional, tag = "8")]
-    #[serde(skip)]
-    pub document_sealed: Option<Vec<u8>>,
-    #[prost(string, optional, tag = "9")]
-    pub document_mask: Option<String>,
-    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
-    #[prost(bool, tag = "10")]
-    pub first: bool,
+row! {
+    pub struct PassengerRow<'a>: 5 "order_passengers", First::Marked(10);
+    1 order_id [Key]: OrderId,
+    2 passenger [Key]: u32,
+    3 version: u64,
+    4 name [Hidden]: &'a str,
+    5 passenger_type: PassengerType,
+    6 document_kind: Option<&'a str>,
+    7 document_key_version: Option<u32>,
+    8 document_sealed [Hidden]: Option<&'a [u8]>,
+    9 document_mask: Option<&'a str>,
 }
 
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub struct PaymentRow {
-    #[prost(string, tag = "1")]
-    pub out_trade_no: String,
-    #[prost(string, tag = "2")]
-    pub order_id: String,
-    #[prost(uint64, tag = "3")]
-    pub version: u64,
+row! {
+    pub struct PaymentRow<'a>: 6 "payments", First::Marked(18);
+    1 out_trade_no [Key]: OutTradeNo,
+    2 order_id: OrderId,
+    3 version: u64,
     /// `begun`, `created`, `refused`, `closed`, `paid`, `paid_late`.
-    #[prost(string, tag = "4")]
-    pub state: String,
-    #[prost(int64, tag = "5")]
-    pub total_minor: i64,
-    #[prost(string, tag = "6")]
-    pub currency: String,
+    4 state: &'a str,
+    5 total_minor: i64,
+    6 currency: Currency,
     /// The exact bytes of the create call, while it may have to be repeated.
-    #[prost(bytes = "vec", tag = "7")]
-    #[serde(skip)]
-    pub body: Vec<u8>,
-    #[prost(int64, tag = "8")]
-    pub time_expire: i64,
-    #[prost(int64, tag = "9")]
-    pub hold_expires_at: i64,
-    #[prost(int64, tag = "10")]
-    pub begun_at: i64,
-    #[prost(string, optional, tag = "11")]
-    pub prepay_id: Option<String>,
-    #[prost(string, optional, tag = "12")]
-    pub nonce: Option<String>,
-    #[prost(int64, optional, tag = "13")]
-    pub signed_at_seconds: Option<i64>,
-    #[prost(string, optional, tag = "14")]
-    pub refusal: Option<String>,
-    #[prost(string, optional, tag = "15")]
-    pub transaction_id: Option<String>,
+    7 request_body [Hidden]: &'a [u8],
+    8 time_expire: Timestamp,
+    9 hold_expires_at: Timestamp,
+    10 begun_at: Timestamp,
+    11 prepay_id: Option<&'a str>,
+    12 nonce: Option<&'a str>,
+    13 signed_at_seconds: Option<i64>,
+    14 refusal: Option<&'a str>,
+    15 transaction_id: Option<&'a str>,
     /// When the traveller paid, by WeChat's clock; of late money.
-    #[prost(int64, optional, tag = "16")]
-    pub paid_at: Option<i64>,
+    16 paid_at: Option<Timestamp>,
     /// When nobody could pay it any more.
-    #[prost(int64, optional, tag = "17")]
-    pub ended_at: Option<i64>,
-    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
-    #[prost(bool, tag = "18")]
-    pub first: bool,
+    17 ended_at: Option<Timestamp>,
 }
 
-/// Money on its way back.
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub struct RefundRow {
-    #[prost(string, tag = "1")]
-    pub out_refund_no: String,
-    #[prost(string, tag = "2")]
-    pub order_id: String,
-    #[prost(uint64, tag = "3")]
-    pub version: u64,
-    #[prost(string, tag = "4")]
-    pub out_trade_no: String,
+row! {
+    /// Money on its way back.
+    pub struct RefundRow<'a>: 24 "refunds", First::Unknown;
+    1 out_refund_no [Key]: OutRefundNo,
+    2 order_id: OrderId,
+    3 version: u64,
+    4 out_trade_no: OutTradeNo,
     /// `due`, `begun`, `refused`, `processing`, `abnormal`, `succeeded`, `closed`.
-    #[prost(string, tag = "5")]
-    pub state: String,
-    #[prost(int64, tag = "6")]
-    pub amount_minor: i64,
-    #[prost(string, tag = "7")]
-    pub currency: String,
-    /// `late`, `duplicate`.
-    #[prost(string, tag = "8")]
-    pub reason: String,
-    #[prost(int64, tag = "9")]
-    pub due_at: i64,
-    #[prost(int64, optional, tag = "10")]
-    pub begun_at: Option<i64>,
+    5 state: &'a str,
+    6 amount_minor: i64,
+    7 currency: Currency,
+    8 reason: RefundReason,
+    9 due_at: Timestamp,
+    10 begun_at: Option<Timestamp>,
     /// The exact bytes of the call, while it may have to be repeated.
-    #[prost(bytes = "vec", tag = "11")]
-    #[serde(skip)]
-    pub body: Vec<u8>,
+    11 request_body [Hidden]: &'a [u8],
     /// WeChat's.
-    #[prost(string, optional, tag = "12")]
-    pub refund_id: Option<String>,
+    12 refund_id: Option<&'a str>,
     /// WeChat's code.
-    #[prost(string, optional, tag = "13")]
-    pub refusal: Option<String>,
-    #[prost(int64, optional, tag = "14")]
-    pub succeeded_at: Option<i64>,
+    13 refusal: Option<&'a str>,
+    14 succeeded_at: Option<Timestamp>,
 }
 
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub struct TicketRow {
-    #[prost(string, tag = "1")]
-    pub ticket_id: String,
-    #[prost(string, tag = "2")]
-    pub order_id: String,
-    #[prost(uint64, tag = "3")]
-    pub version: u64,
-    #[prost(string, tag = "4")]
-    pub traveller_id: String,
-    #[prost(string, tag = "5")]
-    pub status: String,
-    #[prost(uint32, tag = "6")]
-    pub passenger: u32,
-    #[prost(string, tag = "7")]
-    pub departure_id: String,
-    #[prost(uint32, tag = "8")]
-    pub board: u32,
-    #[prost(uint32, tag = "9")]
-    pub alight: u32,
-    #[prost(string, tag = "10")]
-    pub seat: String,
-    #[prost(string, tag = "11")]
-    pub board_port: String,
-    #[prost(int64, tag = "12")]
-    pub departs_at: i64,
-    #[prost(string, tag = "13")]
-    pub merchant: String,
-    #[prost(string, tag = "14")]
-    pub entitlement: String,
-    #[prost(uint32, tag = "15")]
-    pub total: u32,
-    #[prost(uint32, tag = "16")]
-    pub remaining: u32,
-    #[prost(int64, tag = "17")]
-    pub valid_from: i64,
-    #[prost(int64, tag = "18")]
-    pub valid_until: i64,
-    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
-    #[prost(bool, tag = "19")]
-    pub first: bool,
+row! {
+    pub struct TicketRow<'a>: 7 "tickets", First::Marked(19);
+    1 ticket_id [Key]: TicketId,
+    2 order_id: OrderId,
+    3 version: u64,
+    4 traveller_id: TravellerId,
+    5 status: TicketStatus,
+    6 passenger: u16,
+    7 departure_id: DepartureId,
+    8 board_stop: u8,
+    9 alight_stop: u8,
+    10 seat_number: &'a str,
+    11 board_port: PortCode,
+    12 departs_at: Timestamp,
+    13 merchant_code: MerchantCode,
+    14 entitlement_code: EntitlementCode,
+    15 total_uses: u16,
+    16 remaining_uses: u16,
+    17 valid_from: Timestamp,
+    18 valid_until: Timestamp,
 }
 
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub struct RedemptionRow {
-    #[prost(string, tag = "1")]
-    pub ticket_id: String,
+row! {
+    pub struct RedemptionRow<'a>: 8 "redemptions", First::Always;
+    1 ticket_id [Key]: TicketId,
     /// Counts the redemptions of a ticket from 1.
-    #[prost(uint32, tag = "2")]
-    pub number: u32,
-    #[prost(string, tag = "3")]
-    pub order_id: String,
-    #[prost(uint64, tag = "4")]
-    pub version: u64,
-    #[prost(string, tag = "5")]
-    pub session_id: String,
-    #[prost(string, tag = "6")]
-    pub request_id: String,
-    #[prost(string, tag = "7")]
-    pub operator: String,
-    #[prost(string, tag = "8")]
-    pub device: String,
-    #[prost(string, optional, tag = "9")]
-    pub location: Option<String>,
-    #[prost(string, tag = "10")]
-    pub merchant: String,
-    #[prost(string, tag = "11")]
-    pub entitlement: String,
-    #[prost(uint32, tag = "12")]
-    pub quantity: u32,
-    #[prost(int64, tag = "13")]
-    pub redeemed_at: i64,
-    /// Of the one-time code that was shown, as the bits of a [`crate::code::CodeToken`].
-    #[prost(int64, optional, tag = "14")]
-    pub code_token: Option<i64>,
+    2 number [Key]: u32,
+    3 order_id: OrderId,
+    4 version: u64,
+    5 session_id: SessionId,
+    6 request_id: &'a str,
+    7 operator_username: &'a str,
+    8 device_id: &'a str,
+    9 location_code: Option<&'a str>,
+    10 merchant_code: MerchantCode,
+    11 entitlement_code: EntitlementCode,
+    12 quantity: u16,
+    13 redeemed_at: Timestamp,
+    /// Of the one-time code that was shown.
+    14 code_token: Option<CodeToken>,
 }
 
-/// One attempt at one ticket, accepted or refused; attempts without a ticket have an empty ticket id (R-SCAN-05).
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub struct ScanAttemptRow {
-    #[prost(string, tag = "1")]
-    pub session_id: String,
-    #[prost(string, tag = "2")]
-    pub request_id: String,
-    #[prost(string, tag = "3")]
-    pub ticket_id: String,
-    #[prost(int64, tag = "4")]
-    pub attempted_at: i64,
-    #[prost(uint64, tag = "5")]
-    pub version: u64,
-    #[prost(string, tag = "6")]
-    pub operator: String,
-    #[prost(string, tag = "7")]
-    pub device: String,
-    #[prost(string, optional, tag = "8")]
-    pub location: Option<String>,
-    #[prost(string, optional, tag = "9")]
-    pub entitlement: Option<String>,
+/// As the bits of a signed number, which is all that a database has.
+impl Element<'_> for CodeToken {
+    const ONE: Kind = Kind::Signed;
+
+    fn is_default(&self) -> bool {
+        false
+    }
+
+    fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
+        self.bits().cast_signed().put_one(tag, out);
+    }
+
+    fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
+        i64::get_one(raw).map(|bits| CodeToken::from_bits(bits.cast_unsigned()))
+    }
+
+    fn absent() -> Result<Self, Unreadable> {
+        Err(Unreadable)
+    }
+}
+
+row! {
+    /// One attempt at one ticket, accepted or refused (R-SCAN-05).
+    pub struct ScanAttemptRow<'a>: 9 "scan_attempts", First::Always;
+    1 session_id [Key]: SessionId,
+    2 request_id [Key]: &'a str,
+    /// Empty: the code named no ticket.
+    3 ticket_id [Key]: &'a str,
+    4 attempted_at [Key]: Timestamp,
+    5 version: u64,
+    6 operator_username: &'a str,
+    7 device_id: &'a str,
+    8 location_code: Option<LocationCode>,
+    9 entitlement_code: Option<EntitlementCode>,
     /// `success` or `reject`.
-    #[prost(string, tag = "10")]
-    pub result: String,
-    #[prost(string, optional, tag = "11")]
-    pub reason: Option<String>,
+    10 result: &'a str,
+    11 reason: Option<&'a str>,
 }
 
-/// Every change of a ticket's state, in order (R-TICKET-06).
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub struct TicketAuditRow {
-    #[prost(string, tag = "1")]
-    pub ticket_id: String,
-    #[prost(string, tag = "2")]
-    pub new_status: String,
-    #[prost(string, tag = "3")]
-    pub event_id: String,
-    #[prost(uint64, tag = "4")]
-    pub version: u64,
-    #[prost(string, optional, tag = "5")]
-    pub prev_status: Option<String>,
-    #[prost(string, tag = "6")]
-    pub event: String,
-    #[prost(int64, tag = "7")]
-    pub created_at: i64,
+row! {
+    /// Every change of a ticket's state, in order (R-TICKET-06).
+    pub struct TicketAuditRow<'a>: 10 "ticket_status_audit", First::Always;
+    1 ticket_id [Key]: TicketId,
+    2 new_status [Key]: TicketStatus,
+    3 event_id [Key]: &'a str,
+    4 version: u64,
+    5 prev_status: Option<TicketStatus>,
+    6 event: &'a str,
+    7 created_at: Timestamp,
 }
 
-#[derive(Clone, PartialEq, Message, Serialize)]
-pub struct LedgerRow {
-    #[prost(string, tag = "1")]
-    pub order_id: String,
+row! {
+    pub struct LedgerRow: 11 "ledger_entries", First::Marked(10);
+    1 order_id [Key]: OrderId,
     /// Counts the order's entries from 1.
-    #[prost(uint32, tag = "2")]
-    pub number: u32,
-    #[prost(uint64, tag = "3")]
-    pub version: u64,
-    #[prost(string, tag = "4")]
-    pub kind: String,
-    #[prost(string, tag = "5")]
-    pub out_trade_no: String,
-    #[prost(int64, tag = "6")]
-    pub amount_minor: i64,
-    #[prost(string, tag = "7")]
-    pub currency: String,
-    #[prost(int64, tag = "8")]
-    pub at: i64,
-    #[prost(string, optional, tag = "9")]
-    pub out_refund_no: Option<String>,
-    /// No earlier image of this row has been written: it may be added without looking for one. Says nothing when unset.
-    #[prost(bool, tag = "10")]
-    pub first: bool,
+    2 number [Key]: u32,
+    3 version: u64,
+    4 kind: LedgerKind,
+    5 out_trade_no: OutTradeNo,
+    6 amount_minor: i64,
+    7 currency: Currency,
+    8 booked_at: Timestamp,
+    9 out_refund_no: Option<OutRefundNo>,
 }
-
-/// All rows of one order, or the changed ones of one decision.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct OrderRows {
-    pub orders: Vec<OrderRow>,
-    pub items: Vec<OrderItemRow>,
-    pub passengers: Vec<PassengerRow>,
-    pub payments: Vec<PaymentRow>,
-    pub refunds: Vec<RefundRow>,
-    pub tickets: Vec<TicketRow>,
-    pub redemptions: Vec<RedemptionRow>,
-    pub attempts: Vec<ScanAttemptRow>,
-    pub audit: Vec<TicketAuditRow>,
-    pub ledger: Vec<LedgerRow>,
-}
-
-impl OrderRows {
-    /// Nothing durable happened: no record is needed.
-    pub fn is_empty(&self) -> bool {
-        *self == OrderRows::default()
-    }
-
-    /// The key's version as its state tells it: every record of an order leaves at least one row of these kinds.
-    pub fn newest_version(&self) -> u64 {
-        let orders = self.orders.iter().map(|row| row.version);
-        let payments = self.payments.iter().map(|row| row.version);
-        let refunds = self.refunds.iter().map(|row| row.version);
-        let tickets = self.tickets.iter().map(|row| row.version);
-        let ledger = self.ledger.iter().map(|row| row.version);
-        orders.chain(payments).chain(refunds).chain(tickets).chain(ledger).max().unwrap_or(0)
-    }
-}
-
-/// Stored rows that no order can have. They are damage, not input.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("order rows cannot be read: {0}")]
-pub struct RowsError(pub String);

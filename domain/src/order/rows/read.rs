@@ -2,60 +2,53 @@
 
 use std::sync::Arc;
 
-use super::{
-    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, PriceLineRow, RedemptionRow, RefundRow,
-    RowsError, TicketRow,
-};
-use crate::code::CodeToken;
+use super::{LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow};
 use crate::departure::Stretch;
-use crate::ids::TicketId;
 use crate::money::Money;
 use crate::order::decide::polls_until;
 use crate::order::{
     AfterClose, CancelReason, CloseStep, Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, Order, OrderStatus, Passenger,
-    Payment, PaymentState, Price, PriceLine, Refund, RefundState, SealedDocument, SeatWish, Stage,
+    Payment, PaymentState, Price, Refund, RefundState, SealedDocument, SeatWish, Stage,
 };
+use crate::row::{Damage, Row as _, Rows};
 use crate::ticket::{Journey, Redemption, Ticket};
 use crate::time::Timestamp;
 
 impl Order {
     /// The order as its rows say. What was under way is derived: a live payment is asked about at once.
-    pub fn from_rows(rows: OrderRows, now: Timestamp) -> Result<Order, RowsError> {
-        let OrderRows { orders, items, passengers, payments, refunds, tickets, redemptions, ledger, .. } = rows;
-        let row = single(orders)?;
-        let items = items_of(items)?;
-        let draft = draft_of(&row, passengers)?;
-        let mut payments = payments.into_iter().map(payment_of).collect::<Result<Vec<_>, _>>()?;
+    pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Order, Damage> {
+        let row = single(rows.all()?)?;
+        let mut items: Vec<OrderItemRow<'_>> = rows.all()?;
+        items.sort_by_key(|row| row.item);
+        let items = items.into_iter().map(item_of).collect::<Result<_, _>>()?;
+        let draft = draft_of(&row, rows.all()?);
+        let mut payments = rows.of().map(|row| payment_of(&row?)).collect::<Result<Vec<_>, _>>()?;
         payments.sort_by_key(|payment| payment.number);
-        let mut refunds = refunds.into_iter().map(Refund::from_row).collect::<Result<Vec<_>, _>>()?;
+        let mut refunds = rows.of().map(|row| Refund::from_row(&row?)).collect::<Result<Vec<_>, _>>()?;
         refunds.sort_by_key(|refund| refund.number);
-        let mut tickets = tickets.into_iter().map(ticket_of).collect::<Result<Vec<_>, _>>()?;
+        let mut tickets = rows.of().map(|row| ticket_of(row?)).collect::<Result<Vec<_>, _>>()?;
         tickets.sort_by_key(|ticket| ticket.id);
-        add_redemptions(&mut tickets, redemptions)?;
-        let mut ledger = ledger.iter().map(ledger_of).collect::<Result<Vec<_>, _>>()?;
-        ledger.sort_by_key(|(number, _)| *number);
+        add_redemptions(&mut tickets, rows.all()?)?;
+        let mut ledger: Vec<LedgerRow> = rows.all()?;
+        ledger.sort_by_key(|row| row.number);
 
-        let status: OrderStatus = parse(&row.status)?;
-        let cancelled = match (row.cancelled_at, &row.cancel_reason) {
-            (Some(at), Some(why)) => Some((Timestamp::from_ms(at), parse(why)?)),
-            _ => None,
-        };
+        let cancelled = row.cancelled_at.zip(row.cancel_reason);
         // Whether a create call was under way is not known any more: take it that one was, just now.
         let create_called_at = payments.iter().any(|payment| payment.state.is_alive()).then_some(now);
         let mut order = Order {
             items,
             draft: Arc::new(draft),
-            status,
-            created_at: Timestamp::from_ms(row.created_at),
-            first_lock_expires_at: Timestamp::from_ms(row.first_lock_expires_at),
-            lock_expires_at: Timestamp::from_ms(row.lock_expires_at),
+            status: row.status,
+            created_at: row.created_at,
+            first_lock_expires_at: row.first_lock_expires_at,
+            lock_expires_at: row.lock_expires_at,
             seat_epoch: row.seat_epoch.unwrap_or(FIRST_EPOCH),
             payments,
             refunds,
             tickets,
-            ledger: ledger.into_iter().map(|(_, entry)| entry).collect(),
-            paid_at: row.paid_at.map(Timestamp::from_ms),
-            completed_at: row.completed_at.map(Timestamp::from_ms),
+            ledger: ledger.iter().map(entry_of).collect(),
+            paid_at: row.paid_at,
+            completed_at: row.completed_at,
             cancelled,
             stage: Stage::Done,
             retry_at: None,
@@ -88,215 +81,175 @@ impl Order {
     }
 }
 
-fn parse<T: std::str::FromStr>(text: &str) -> Result<T, RowsError>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error| RowsError(format!("{text:?}: {error}")))
-}
-
-fn narrow<T: TryFrom<u32>>(number: u32) -> Result<T, RowsError> {
-    T::try_from(number).map_err(|_| RowsError(format!("{number} is out of range")))
-}
-
-fn single(orders: Vec<OrderRow>) -> Result<OrderRow, RowsError> {
+fn single(orders: Vec<OrderRow<'_>>) -> Result<OrderRow<'_>, Damage> {
     let count = orders.len();
-    orders.into_iter().next().filter(|_| count == 1).ok_or_else(|| RowsError(format!("{count} order rows")))
+    let key = orders.first().map(|row| row.order_id.to_string()).unwrap_or_default();
+    let damage = || Damage { table: OrderRow::TABLE.name, key, what: format!("there are {count} of them") };
+    orders.into_iter().next().filter(|_| count == 1).ok_or_else(damage)
 }
 
-fn money(minor: i64, currency: &str) -> Result<Money, RowsError> {
-    Ok(Money::new(minor, parse(currency)?))
-}
-
-fn stretch_of(board: u32, alight: u32) -> Result<Stretch, RowsError> {
-    Stretch::new(narrow(board)?, narrow(alight)?).ok_or_else(|| RowsError(format!("stretch {board}–{alight}")))
-}
-
-fn draft_of(row: &OrderRow, mut passengers: Vec<PassengerRow>) -> Result<Draft, RowsError> {
+fn draft_of(row: &OrderRow<'_>, mut passengers: Vec<PassengerRow<'_>>) -> Draft {
     passengers.sort_by_key(|passenger| passenger.passenger);
-    let lock_ms = row.first_lock_expires_at.saturating_sub(row.created_at);
-    Ok(Draft {
-        id: parse(&row.order_id)?,
-        traveller: parse(&row.traveller_id)?,
-        idempotency_key: row.idempotency_key.as_str().into(),
-        body_hash: row.body_hash.as_slice().try_into().map_err(|_| RowsError("body hash".to_owned()))?,
-        locale: row.locale.as_str().into(),
+    let lock_ms = row.first_lock_expires_at.ms_since(row.created_at);
+    Draft {
+        id: row.order_id,
+        traveller: row.traveller_id,
+        idempotency_key: row.idempotency_key.into(),
+        body_hash: row.body_hash,
+        locale: row.locale.into(),
         contact: Contact {
-            name: row.contact_name.as_str().into(),
-            phone: row.contact_phone.as_str().into(),
-            email: row.contact_email.as_deref().map(Into::into),
+            name: row.contact_name.into(),
+            phone: row.contact_phone.into(),
+            email: row.contact_email.map(Into::into),
         },
-        passengers: passengers.into_iter().map(passenger_of).collect::<Result<_, _>>()?,
+        passengers: passengers.iter().map(passenger_of).collect(),
         items: Vec::new(),
-        price: Price {
-            total: money(row.total_minor, &row.currency)?,
-            lines: row.price_lines.iter().map(price_line_of).collect::<Result<_, _>>()?,
-        },
+        price: Price { total: Money::new(row.total_minor, row.currency), lines: row.price_lines.to_vec() },
         lock_seconds: u32::try_from(lock_ms / 1000).unwrap_or(0),
-    })
+    }
 }
 
-fn price_line_of(row: &PriceLineRow) -> Result<PriceLine, RowsError> {
-    Ok(PriceLine {
-        item: narrow(row.item)?,
-        kind: parse(&row.passenger_type)?,
-        class: parse(&row.seat_class)?,
-        count: narrow(row.count)?,
-        unit_minor: row.unit_minor,
-        discount_minor: row.discount_minor,
-        total_minor: row.total_minor,
-        explanation: row.explanation.as_str().into(),
-    })
-}
-
-fn items_of(mut rows: Vec<OrderItemRow>) -> Result<Vec<Item>, RowsError> {
-    rows.sort_by_key(|row| row.item);
-    rows.into_iter().map(item_of).collect()
-}
-
-fn item_of(row: OrderItemRow) -> Result<Item, RowsError> {
-    let seats: Vec<Box<str>> = row.seats.into_iter().map(Into::into).collect();
+fn item_of(row: OrderItemRow<'_>) -> Result<Item, Damage> {
+    let stretch =
+        Stretch::new(row.board_stop, row.alight_stop).ok_or_else(|| row.damage("its stops are no stretch"))?;
+    let seats: Vec<Box<str>> = row.seat_numbers.to_vec();
     Ok(Item {
-        departure: parse(&row.departure_id)?,
-        route: parse(&row.route_code)?,
-        operator: parse(&row.operator)?,
-        class: parse(&row.seat_class)?,
-        stretch: stretch_of(row.board, row.alight)?,
-        board_port: parse(&row.board_port)?,
-        alight_port: parse(&row.alight_port)?,
-        departs_at: Timestamp::from_ms(row.departs_at),
-        arrives_at: Timestamp::from_ms(row.arrives_at),
-        wish: if row.chosen { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any },
+        departure: row.departure_id,
+        route: row.route_code,
+        operator: row.operator_code,
+        class: row.class_code,
+        stretch,
+        board_port: row.board_port,
+        alight_port: row.alight_port,
+        departs_at: row.departs_at,
+        arrives_at: row.arrives_at,
+        wish: if row.seats_chosen { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any },
         seats,
     })
 }
 
-fn passenger_of(row: PassengerRow) -> Result<Passenger, RowsError> {
+fn passenger_of(row: &PassengerRow<'_>) -> Passenger {
     let document = match (row.document_kind, row.document_key_version, row.document_sealed, row.document_mask) {
         (Some(kind), Some(key_version), Some(sealed), Some(mask)) => {
             Some(SealedDocument { kind: kind.into(), key_version, ciphertext: sealed.into(), mask: mask.into() })
         }
         _ => None,
     };
-    Ok(Passenger { name: row.name.into(), kind: parse(&row.passenger_type)?, document })
+    Passenger { name: row.name.into(), kind: row.passenger_type, document }
 }
 
-fn payment_of(row: PaymentRow) -> Result<Payment, RowsError> {
-    let missing = |what: &str| RowsError(format!("payment {} has no {what}", row.out_trade_no));
-    let state = match row.state.as_str() {
+fn payment_of(row: &PaymentRow<'_>) -> Result<Payment, Damage> {
+    let text = |column: Option<&str>, name: &str| {
+        column.map(Box::from).ok_or_else(|| row.damage(format!("{name} is missing for its state")))
+    };
+    let state = match row.state {
         "begun" => PaymentState::Begun,
         "created" => PaymentState::Created {
-            prepay_id: row.prepay_id.as_deref().ok_or_else(|| missing("prepay id"))?.into(),
-            nonce: row.nonce.as_deref().ok_or_else(|| missing("nonce"))?.into(),
-            signed_at_seconds: row.signed_at_seconds.ok_or_else(|| missing("signing time"))?,
+            prepay_id: text(row.prepay_id, "prepay_id")?,
+            nonce: text(row.nonce, "nonce")?,
+            signed_at_seconds: row
+                .signed_at_seconds
+                .ok_or_else(|| row.damage("signed_at_seconds is missing for its state"))?,
         },
-        "refused" => PaymentState::Refused { code: row.refusal.as_deref().ok_or_else(|| missing("refusal"))?.into() },
+        "refused" => PaymentState::Refused { code: text(row.refusal, "refusal")? },
         "closed" => PaymentState::Closed,
-        "paid" | "paid_late" => {
-            let transaction_id = row.transaction_id.as_deref().ok_or_else(|| missing("transaction"))?.into();
-            if row.state == "paid" {
-                PaymentState::Paid { transaction_id }
-            } else {
-                PaymentState::PaidLate { transaction_id, paid_at: row.paid_at.map(Timestamp::from_ms) }
-            }
+        "paid" => PaymentState::Paid { transaction_id: text(row.transaction_id, "transaction_id")? },
+        "paid_late" => {
+            PaymentState::PaidLate { transaction_id: text(row.transaction_id, "transaction_id")?, paid_at: row.paid_at }
         }
-        other => return Err(RowsError(format!("payment state {other:?}"))),
+        _ => return Err(row.damage("state is none")),
     };
     Ok(Payment {
-        number: parse(&row.out_trade_no)?,
-        total: money(row.total_minor, &row.currency)?,
-        body: row.body.into(),
-        time_expire: Timestamp::from_ms(row.time_expire),
-        hold_expires_at: Timestamp::from_ms(row.hold_expires_at),
-        begun_at: Timestamp::from_ms(row.begun_at),
-        ended_at: row.ended_at.map(Timestamp::from_ms),
+        number: row.out_trade_no,
+        total: Money::new(row.total_minor, row.currency),
+        body: row.request_body.into(),
+        time_expire: row.time_expire,
+        hold_expires_at: row.hold_expires_at,
+        begun_at: row.begun_at,
+        ended_at: row.ended_at,
         state,
     })
 }
 
 impl Refund {
     /// A refund as its row says.
-    pub fn from_row(row: RefundRow) -> Result<Refund, RowsError> {
-        let missing = |what: &str| RowsError(format!("refund {} has no {what}", row.out_refund_no));
-        let refund_id = || row.refund_id.as_deref().map(Box::from).ok_or_else(|| missing("refund id"));
-        let state = match row.state.as_str() {
+    pub fn from_row(row: &RefundRow<'_>) -> Result<Refund, Damage> {
+        let missing = |name: &str| row.damage(format!("{name} is missing for its state"));
+        let refund_id = || row.refund_id.map(Box::from).ok_or_else(|| missing("refund_id"));
+        let state = match row.state {
             "due" => RefundState::Due,
             "begun" => RefundState::Begun,
-            "refused" => {
-                RefundState::Refused { code: row.refusal.as_deref().ok_or_else(|| missing("refusal"))?.into() }
-            }
+            "refused" => RefundState::Refused { code: row.refusal.ok_or_else(|| missing("refusal"))?.into() },
             "processing" => RefundState::Processing { refund_id: refund_id()? },
             "abnormal" => RefundState::Abnormal { refund_id: refund_id()? },
             "closed" => RefundState::Closed { refund_id: refund_id()? },
             "succeeded" => RefundState::Succeeded {
                 refund_id: refund_id()?,
-                at: Timestamp::from_ms(row.succeeded_at.ok_or_else(|| missing("time"))?),
+                at: row.succeeded_at.ok_or_else(|| missing("succeeded_at"))?,
             },
-            other => return Err(RowsError(format!("refund state {other:?}"))),
+            _ => return Err(row.damage("state is none")),
         };
         Ok(Refund {
-            number: parse(&row.out_refund_no)?,
-            payment: parse(&row.out_trade_no)?,
-            amount: money(row.amount_minor, &row.currency)?,
-            reason: parse(&row.reason)?,
-            due_at: Timestamp::from_ms(row.due_at),
-            begun_at: row.begun_at.map(Timestamp::from_ms),
-            body: row.body.into(),
+            number: row.out_refund_no,
+            payment: row.out_trade_no,
+            amount: Money::new(row.amount_minor, row.currency),
+            reason: row.reason,
+            due_at: row.due_at,
+            begun_at: row.begun_at,
+            body: row.request_body.into(),
             state,
             asked_at: None,
         })
     }
 }
 
-fn ticket_of(row: TicketRow) -> Result<Ticket, RowsError> {
+fn ticket_of(row: TicketRow<'_>) -> Result<Ticket, Damage> {
+    let stretch =
+        Stretch::new(row.board_stop, row.alight_stop).ok_or_else(|| row.damage("its stops are no stretch"))?;
     Ok(Ticket {
-        id: parse(&row.ticket_id)?,
-        passenger: narrow(row.passenger)?,
+        id: row.ticket_id,
+        passenger: row.passenger,
         journey: Journey {
-            departure: parse(&row.departure_id)?,
-            stretch: stretch_of(row.board, row.alight)?,
-            seat: row.seat.into(),
-            board_port: parse(&row.board_port)?,
-            departs_at: Timestamp::from_ms(row.departs_at),
+            departure: row.departure_id,
+            stretch,
+            seat: row.seat_number.into(),
+            board_port: row.board_port,
+            departs_at: row.departs_at,
         },
-        merchant: parse(&row.merchant)?,
-        entitlement: parse(&row.entitlement)?,
-        total: narrow(row.total)?,
-        remaining: narrow(row.remaining)?,
-        status: parse(&row.status)?,
-        valid_from: Timestamp::from_ms(row.valid_from),
-        valid_until: Timestamp::from_ms(row.valid_until),
+        merchant: row.merchant_code,
+        entitlement: row.entitlement_code,
+        total: row.total_uses,
+        remaining: row.remaining_uses,
+        status: row.status,
+        valid_from: row.valid_from,
+        valid_until: row.valid_until,
         redemptions: Vec::new(),
     })
 }
 
-fn add_redemptions(tickets: &mut [Ticket], mut rows: Vec<RedemptionRow>) -> Result<(), RowsError> {
+fn add_redemptions(tickets: &mut [Ticket], mut rows: Vec<RedemptionRow<'_>>) -> Result<(), Damage> {
     rows.sort_by_key(|row| row.number);
     for row in rows {
-        let id: TicketId = parse(&row.ticket_id)?;
-        let ticket = tickets
-            .iter_mut()
-            .find(|ticket| ticket.id == id)
-            .ok_or_else(|| RowsError(format!("redemption of unknown ticket {id}")))?;
+        let ticket = tickets.iter_mut().find(|ticket| ticket.id == row.ticket_id);
+        let ticket = ticket.ok_or_else(|| row.damage("its ticket is not there"))?;
         ticket.redemptions.push(Redemption {
-            session: parse(&row.session_id)?,
+            session: row.session_id,
             request_id: row.request_id.into(),
-            location: row.location.map(Into::into),
-            quantity: narrow(row.quantity)?,
-            at: Timestamp::from_ms(row.redeemed_at),
-            code: row.code_token.map(|bits| CodeToken::from_bits(bits.cast_unsigned())),
+            location: row.location_code.map(Into::into),
+            quantity: row.quantity,
+            at: row.redeemed_at,
+            code: row.code_token,
         });
     }
     Ok(())
 }
 
-fn ledger_of(row: &LedgerRow) -> Result<(u32, LedgerEntry), RowsError> {
-    let entry = LedgerEntry {
-        kind: parse(&row.kind)?,
-        payment: parse(&row.out_trade_no)?,
-        refund: row.out_refund_no.as_deref().map(parse).transpose()?,
-        amount: money(row.amount_minor, &row.currency)?,
-        at: Timestamp::from_ms(row.at),
-    };
-    Ok((row.number, entry))
+fn entry_of(row: &LedgerRow) -> LedgerEntry {
+    LedgerEntry {
+        kind: row.kind,
+        payment: row.out_trade_no,
+        refund: row.out_refund_no,
+        amount: Money::new(row.amount_minor, row.currency),
+        at: row.booked_at,
+    }
 }

@@ -1,430 +1,434 @@
 //! From the machine to its rows.
 
 use super::{
-    LedgerRow, OrderItemRow, OrderRow, OrderRows, PassengerRow, PaymentRow, PriceLineRow, RedemptionRow, RefundRow,
-    ScanAttemptRow, TicketAuditRow, TicketRow,
+    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
+    TicketAuditRow, TicketRow,
 };
-use crate::ids::{OutRefundNo, TicketId};
+use crate::ids::{OutRefundNo, OutTradeNo, TicketId};
 use crate::order::command::Event;
 use crate::order::redeem::{ScanOutcome, TicketOutcome};
-use crate::order::{
-    FIRST_EPOCH, Item, LedgerEntry, Order, Passenger, Payment, PaymentState, PriceLine, Refund, RefundState, SeatWish,
-};
+use crate::order::{FIRST_EPOCH, LedgerEntry, Order, Payment, PaymentState, Refund, RefundState, SeatWish};
+use crate::row::{List, Rows};
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
 
+/// Whether an image is the first of its row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Image {
+    First,
+    Later,
+}
+
+/// What a decision has changed of rows that several of its events may touch: each is imaged once.
+#[derive(Default)]
+struct Changed {
+    order: bool,
+    items: bool,
+    payments: Vec<OutTradeNo>,
+    /// The one of them that was begun.
+    begun: Option<OutTradeNo>,
+    ledger: bool,
+    refunds: Vec<OutRefundNo>,
+}
+
 impl Order {
-    /// Images of the rows that `events` changed, as they are now: call it after `evolve`.
-    pub fn changed_rows(&self, events: &[Event], version: u64) -> OrderRows {
-        let mut rows = OrderRows::default();
-        let mut order_changed = false;
-        let mut placed = false;
+    /// Images of the rows that `events` changed, as they are now: call it after `evolve`. Empty: nothing durable
+    /// happened, and no record is needed.
+    pub fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
+        let mut rows = Rows::default();
+        let mut changed = Changed::default();
         for event in events {
-            match event {
-                Event::Placed => {
-                    (order_changed, placed) = (true, true);
-                    rows.items = self.item_rows(version);
-                    rows.items.iter_mut().for_each(|row| row.first = true);
-                    rows.passengers = self.passenger_rows(version);
-                }
-                Event::PaymentBegun { terms, .. } => {
-                    order_changed = true;
-                    let begun = self.payment_rows(version, |payment| payment.number == terms.number);
-                    rows.payments.extend(begun.into_iter().map(|row| PaymentRow { first: true, ..row }));
-                }
-                Event::PaymentEnded { number, .. } => {
-                    order_changed = true;
-                    rows.payments.extend(self.payment_rows(version, |payment| payment.number == *number));
-                }
-                Event::PaymentCreated { number, .. } | Event::PaymentRefused { number, .. } => {
-                    rows.payments.extend(self.payment_rows(version, |payment| payment.number == *number));
-                }
-                Event::Paid { at, capture, .. } => {
-                    order_changed = true;
-                    rows.payments = self.payment_rows(version, |payment| {
-                        capture.as_ref().is_some_and(|(number, _)| payment.number == *number)
-                    });
-                    let event_id = capture.as_ref().map_or_else(|| self.id().to_string(), |(n, _)| n.to_string());
-                    self.issue_rows(&event_id, *at, version, &mut rows);
-                    rows.ledger = self.ledger_rows(version);
-                    if let [captured] = rows.ledger.as_mut_slice() {
-                        captured.first = true;
-                    }
-                }
-                Event::Revived { number, at, .. } => {
-                    order_changed = true;
-                    // Equal seats may be other ones.
-                    rows.items = self.item_rows(version);
-                    rows.payments = self.payment_rows(version, |payment| payment.number == *number);
-                    self.issue_rows(&number.to_string(), *at, version, &mut rows);
-                    rows.ledger = self.ledger_rows(version);
-                }
-                Event::Cancelled { .. } => {
-                    order_changed = true;
-                    rows.payments = self.payment_rows(version, |_| true);
-                }
-                Event::LateMoney { .. } => {
-                    order_changed = true;
-                    rows.payments = self.payment_rows(version, |_| true);
-                    rows.ledger = self.ledger_rows(version);
-                }
-                Event::SeekingBegun { .. } => order_changed = true,
-                Event::RefundDue { refund } => {
-                    order_changed = true;
-                    self.refund_row(refund.number, version, &mut rows);
-                }
-                Event::RefundBegun { number, .. } => self.refund_row(*number, version, &mut rows),
-                Event::RefundMoved { number, state } => {
-                    order_changed = true;
-                    self.refund_row(*number, version, &mut rows);
-                    if matches!(state, RefundState::Succeeded { .. }) {
-                        rows.ledger = self.ledger_rows(version);
-                    }
-                }
-                Event::Scanned(outcome) if !outcome.is_repeated() => self.scan_rows(outcome, version, &mut rows),
-                Event::Completed { .. } => order_changed = true,
-                Event::HoldPlaced { .. }
-                | Event::HoldRefused { .. }
-                | Event::HoldUndone
-                | Event::HoldPaying
-                | Event::CreateCalled { .. }
-                | Event::QueryCalled { .. }
-                | Event::PollBegun
-                | Event::PollEnded
-                | Event::ClosingBegun { .. }
-                | Event::CloseStepped { .. }
-                | Event::ReleaseBegun { .. }
-                | Event::HoldReleased
-                | Event::HoldFoundConfirmed
-                | Event::SettlingBegun { .. }
-                | Event::HoldConfirmed
-                | Event::SeatsFound { .. }
-                | Event::EqualSought { .. }
-                | Event::GivingBackBegun { .. }
-                | Event::SeekingEnded
-                | Event::RefundRetried { .. }
-                | Event::RefundStepBegun { .. }
-                | Event::RefundUnknown { .. }
-                | Event::RefundStepEnded
-                | Event::StepFailed { .. }
-                | Event::RetryDue
-                | Event::Scanned(_) => {}
-            }
+            changed.by(event, self);
+            self.put_added(event, version, &mut rows);
         }
-        if order_changed {
-            rows.orders.push(OrderRow { first: placed, ..self.order_row(version) });
+
+        let is_new = events.iter().any(|event| matches!(event, Event::Placed));
+        let image = |first| if first { Image::First } else { Image::Later };
+        if changed.items {
+            self.put_items(image(is_new), version, &mut rows);
+        }
+        for payment in self.payments.iter().filter(|payment| changed.payments.contains(&payment.number)) {
+            put_payment(payment, image(changed.begun == Some(payment.number)), version, &mut rows);
+        }
+        for refund in self.refunds.iter().filter(|refund| changed.refunds.contains(&refund.number)) {
+            put_refund(refund, version, &mut rows);
+        }
+        if changed.ledger {
+            self.put_ledger(version, &mut rows);
+        }
+        if changed.order {
+            self.put_order(image(is_new), version, &mut rows);
         }
         rows
     }
 
-    fn order_row(&self, version: u64) -> OrderRow {
-        let draft = &self.draft;
-        OrderRow {
-            order_id: draft.id.to_string(),
-            version,
-            traveller_id: draft.traveller.to_string(),
-            idempotency_key: draft.idempotency_key.to_string(),
-            body_hash: draft.body_hash.to_vec(),
-            status: self.status.code().to_owned(),
-            locale: draft.locale.to_string(),
-            contact_name: draft.contact.name.to_string(),
-            contact_phone: draft.contact.phone.to_string(),
-            contact_email: draft.contact.email.as_deref().map(str::to_owned),
-            currency: draft.price.total.currency.code().to_owned(),
-            total_minor: draft.price.total.minor,
-            price_lines: draft.price.lines.iter().map(price_line_row).collect(),
-            created_at: self.created_at.as_ms(),
-            first_lock_expires_at: self.first_lock_expires_at.as_ms(),
-            lock_expires_at: self.lock_expires_at.as_ms(),
-            paid_at: self.paid_at.map(Timestamp::as_ms),
-            completed_at: self.completed_at.map(Timestamp::as_ms),
-            cancelled_at: self.cancelled.map(|(at, _)| at.as_ms()),
-            cancel_reason: self.cancelled.map(|(_, why)| why.code().to_owned()),
-            outstanding: self.is_outstanding(),
-            seat_epoch: (self.seat_epoch != FIRST_EPOCH).then_some(self.seat_epoch),
-            first: false,
+    /// Rows that an event adds: nothing else of the same decision changes them.
+    fn put_added(&self, event: &Event, version: u64, rows: &mut Rows) {
+        match event {
+            Event::Placed => self.put_passengers(version, rows),
+            Event::Paid { at, capture: Some((number, _)), .. } | Event::Revived { number, at, .. } => {
+                self.put_issued(&number.to_string(), *at, version, rows);
+            }
+            Event::Paid { at, capture: None, .. } => self.put_issued(&self.id().to_string(), *at, version, rows),
+            Event::Scanned(outcome) if !outcome.is_repeated() => self.put_scan(outcome, version, rows),
+            _ => {}
         }
     }
 
-    fn item_rows(&self, version: u64) -> Vec<OrderItemRow> {
-        let order_id = self.id().to_string();
-        let row = |(number, item): (usize, &Item)| OrderItemRow {
-            order_id: order_id.clone(),
-            item: number as u32,
+    fn put_order(&self, image: Image, version: u64, rows: &mut Rows) {
+        let draft = &self.draft;
+        let row = OrderRow {
+            order_id: draft.id,
             version,
-            departure_id: item.departure.to_string(),
-            route_code: item.route.to_string(),
-            operator: item.operator.to_string(),
-            seat_class: item.class.to_string(),
-            board: u32::from(item.stretch.board),
-            alight: u32::from(item.stretch.alight),
-            board_port: item.board_port.to_string(),
-            alight_port: item.alight_port.to_string(),
-            departs_at: item.departs_at.as_ms(),
-            arrives_at: item.arrives_at.as_ms(),
-            seats: item.seats.iter().map(ToString::to_string).collect(),
-            chosen: item.wish != SeatWish::Any,
-            first: false,
+            traveller_id: draft.traveller,
+            idempotency_key: &draft.idempotency_key,
+            body_hash: draft.body_hash,
+            status: self.status,
+            locale: &draft.locale,
+            contact_name: &draft.contact.name,
+            contact_phone: &draft.contact.phone,
+            contact_email: draft.contact.email.as_deref(),
+            currency: draft.price.total.currency,
+            total_minor: draft.price.total.minor,
+            price_lines: List::Of(&draft.price.lines),
+            created_at: self.created_at,
+            first_lock_expires_at: self.first_lock_expires_at,
+            lock_expires_at: self.lock_expires_at,
+            paid_at: self.paid_at,
+            completed_at: self.completed_at,
+            cancelled_at: self.cancelled.map(|(at, _)| at),
+            cancel_reason: self.cancelled.map(|(_, why)| why),
+            seat_epoch: (self.seat_epoch != FIRST_EPOCH).then_some(self.seat_epoch),
+            outstanding: self.is_outstanding(),
         };
-        self.items.iter().enumerate().map(row).collect()
+        match image {
+            Image::First => rows.put_first(&row),
+            Image::Later => rows.put(&row),
+        }
     }
 
-    fn passenger_rows(&self, version: u64) -> Vec<PassengerRow> {
-        let order_id = self.id().to_string();
-        let row = |(number, passenger): (usize, &Passenger)| {
+    fn put_items(&self, image: Image, version: u64, rows: &mut Rows) {
+        for (number, item) in self.items.iter().enumerate() {
+            let row = OrderItemRow {
+                order_id: self.id(),
+                item: number as u32,
+                version,
+                departure_id: item.departure.clone(),
+                route_code: item.route.clone(),
+                operator_code: item.operator.clone(),
+                class_code: item.class.clone(),
+                board_stop: item.stretch.board,
+                alight_stop: item.stretch.alight,
+                board_port: item.board_port.clone(),
+                alight_port: item.alight_port.clone(),
+                departs_at: item.departs_at,
+                arrives_at: item.arrives_at,
+                seat_numbers: List::Of(&item.seats),
+                seats_chosen: item.wish != SeatWish::Any,
+            };
+            match image {
+                Image::First => rows.put_first(&row),
+                Image::Later => rows.put(&row),
+            }
+        }
+    }
+
+    /// They are written once.
+    fn put_passengers(&self, version: u64, rows: &mut Rows) {
+        for (number, passenger) in self.draft.passengers.iter().enumerate() {
             let document = passenger.document.as_ref();
-            PassengerRow {
-                order_id: order_id.clone(),
+            rows.put_first(&PassengerRow {
+                order_id: self.id(),
                 passenger: number as u32,
                 version,
-                name: passenger.name.to_string(),
-                passenger_type: passenger.kind.code().to_owned(),
-                document_kind: document.map(|document| document.kind.to_string()),
+                name: &passenger.name,
+                passenger_type: passenger.kind,
+                document_kind: document.map(|document| &*document.kind),
                 document_key_version: document.map(|document| document.key_version),
-                document_sealed: document.map(|document| document.ciphertext.to_vec()),
-                document_mask: document.map(|document| document.mask.to_string()),
-                // They are written once.
-                first: true,
-            }
-        };
-        self.draft.passengers.iter().enumerate().map(row).collect()
-    }
-
-    fn payment_rows(&self, version: u64, wanted: impl Fn(&Payment) -> bool) -> Vec<PaymentRow> {
-        self.payments.iter().filter(|payment| wanted(payment)).map(|payment| payment_row(payment, version)).collect()
-    }
-
-    fn ledger_rows(&self, version: u64) -> Vec<LedgerRow> {
-        let order_id = self.id().to_string();
-        let row = |(index, entry): (usize, &LedgerEntry)| LedgerRow {
-            order_id: order_id.clone(),
-            number: index as u32 + 1,
-            version,
-            kind: entry.kind.code().to_owned(),
-            out_trade_no: entry.payment.to_string(),
-            amount_minor: entry.amount.minor,
-            currency: entry.amount.currency.code().to_owned(),
-            at: entry.at.as_ms(),
-            out_refund_no: entry.refund.map(|refund| refund.to_string()),
-            first: false,
-        };
-        self.ledger.iter().enumerate().map(row).collect()
-    }
-
-    fn issue_rows(&self, event_id: &str, at: Timestamp, version: u64, rows: &mut OrderRows) {
-        let ticket = |ticket| TicketRow { first: true, ..self.ticket_row(ticket, version) };
-        rows.tickets = self.tickets.iter().map(ticket).collect();
-        let issued = |ticket: &Ticket| audit_row(ticket.id, None, ticket.status, "issued", event_id, at, version);
-        rows.audit = self.tickets.iter().map(issued).collect();
-    }
-
-    /// One image a row, whatever a decision does to it.
-    fn refund_row(&self, number: OutRefundNo, version: u64, rows: &mut OrderRows) {
-        let Some(refund) = self.refund(number) else { return };
-        let row = refund_row(refund, version);
-        rows.refunds.retain(|other| other.out_refund_no != row.out_refund_no);
-        rows.refunds.push(row);
-    }
-
-    fn ticket_row(&self, ticket: &Ticket, version: u64) -> TicketRow {
-        TicketRow {
-            ticket_id: ticket.id.to_string(),
-            order_id: self.id().to_string(),
-            version,
-            traveller_id: self.traveller().to_string(),
-            status: ticket.status.code().to_owned(),
-            passenger: u32::from(ticket.passenger),
-            departure_id: ticket.journey.departure.to_string(),
-            board: u32::from(ticket.journey.stretch.board),
-            alight: u32::from(ticket.journey.stretch.alight),
-            seat: ticket.journey.seat.to_string(),
-            board_port: ticket.journey.board_port.to_string(),
-            departs_at: ticket.journey.departs_at.as_ms(),
-            merchant: ticket.merchant.to_string(),
-            entitlement: ticket.entitlement.to_string(),
-            total: u32::from(ticket.total),
-            remaining: u32::from(ticket.remaining),
-            valid_from: ticket.valid_from.as_ms(),
-            valid_until: ticket.valid_until.as_ms(),
-            first: false,
+                document_sealed: document.map(|document| &*document.ciphertext),
+                document_mask: document.map(|document| &*document.mask),
+            });
         }
     }
 
-    fn scan_rows(&self, outcome: &ScanOutcome, version: u64, rows: &mut OrderRows) {
+    fn put_ledger(&self, version: u64, rows: &mut Rows) {
+        // An order's first entry is what was captured for it, and in nobody's way.
+        let image = if self.ledger.len() == 1 { Image::First } else { Image::Later };
+        for (index, entry) in self.ledger.iter().enumerate() {
+            let LedgerEntry { kind, payment, refund, amount, at } = *entry;
+            let row = LedgerRow {
+                order_id: self.id(),
+                number: index as u32 + 1,
+                version,
+                kind,
+                out_trade_no: payment,
+                amount_minor: amount.minor,
+                currency: amount.currency,
+                booked_at: at,
+                out_refund_no: refund,
+            };
+            match image {
+                Image::First => rows.put_first(&row),
+                Image::Later => rows.put(&row),
+            }
+        }
+    }
+
+    fn put_issued(&self, cause: &str, at: Timestamp, version: u64, rows: &mut Rows) {
+        for ticket in &self.tickets {
+            rows.put_first(&self.ticket_row(ticket, version));
+        }
+        for ticket in &self.tickets {
+            rows.put(&TicketAuditRow {
+                ticket_id: ticket.id,
+                new_status: ticket.status,
+                event_id: cause,
+                version,
+                prev_status: None,
+                event: "issued",
+                created_at: at,
+            });
+        }
+    }
+
+    fn ticket_row<'a>(&self, ticket: &'a Ticket, version: u64) -> TicketRow<'a> {
+        TicketRow {
+            ticket_id: ticket.id,
+            order_id: self.id(),
+            version,
+            traveller_id: self.traveller(),
+            status: ticket.status,
+            passenger: ticket.passenger,
+            departure_id: ticket.journey.departure.clone(),
+            board_stop: ticket.journey.stretch.board,
+            alight_stop: ticket.journey.stretch.alight,
+            seat_number: &ticket.journey.seat,
+            board_port: ticket.journey.board_port.clone(),
+            departs_at: ticket.journey.departs_at,
+            merchant_code: ticket.merchant.clone(),
+            entitlement_code: ticket.entitlement.clone(),
+            total_uses: ticket.total,
+            remaining_uses: ticket.remaining,
+            valid_from: ticket.valid_from,
+            valid_until: ticket.valid_until,
+        }
+    }
+
+    fn put_scan(&self, outcome: &ScanOutcome, version: u64, rows: &mut Rows) {
         for (id, result) in &outcome.tickets {
             if matches!(result, TicketOutcome::Redeemed { repeated: true, .. }) {
                 continue;
             }
-            rows.attempts.push(attempt_row(outcome, *id, result, version));
+            put_attempt(outcome, *id, result, version, rows);
             let Some(ticket) = self.tickets.iter().find(|ticket| ticket.id == *id) else { continue };
             // A refusal changes no ticket, but its record takes a version of the key. Attempts are not read when the
             // key wakes; the ticket's image tells it.
-            rows.tickets.push(self.ticket_row(ticket, version));
+            rows.put(&self.ticket_row(ticket, version));
             let TicketOutcome::Redeemed { at, .. } = result else { continue };
             let Some(redemption) = ticket.redemptions.last() else { continue };
-            rows.redemptions.push(redemption_row(ticket, redemption, outcome, version));
-            let event_id = format!("{}/{}", redemption.session, redemption.request_id);
-            rows.audit.push(audit_row(
-                ticket.id,
-                Some(TicketStatus::Usable),
-                ticket.status,
-                "redeemed",
-                &event_id,
-                *at,
+            put_redemption(ticket, redemption, outcome, version, rows);
+            rows.put(&TicketAuditRow {
+                ticket_id: ticket.id,
+                new_status: ticket.status,
+                event_id: &format!("{}/{}", redemption.session, redemption.request_id),
                 version,
-            ));
+                prev_status: Some(TicketStatus::Usable),
+                event: "redeemed",
+                created_at: *at,
+            });
         }
     }
 }
 
-fn price_line_row(line: &PriceLine) -> PriceLineRow {
-    PriceLineRow {
-        item: u32::from(line.item),
-        passenger_type: line.kind.code().to_owned(),
-        seat_class: line.class.to_string(),
-        count: u32::from(line.count),
-        unit_minor: line.unit_minor,
-        discount_minor: line.discount_minor,
-        total_minor: line.total_minor,
-        explanation: line.explanation.to_string(),
+impl Changed {
+    fn by(&mut self, event: &Event, order: &Order) {
+        let all = || order.payments.iter().map(|payment| payment.number);
+        match event {
+            Event::Placed => (self.order, self.items) = (true, true),
+            Event::PaymentBegun { terms, .. } => {
+                self.order = true;
+                self.begun = Some(terms.number);
+                self.payments.push(terms.number);
+            }
+            Event::PaymentEnded { number, .. } => {
+                self.order = true;
+                self.payments.push(*number);
+            }
+            Event::PaymentCreated { number, .. } | Event::PaymentRefused { number, .. } => self.payments.push(*number),
+            Event::Paid { capture, .. } => {
+                (self.order, self.ledger) = (true, true);
+                self.payments.extend(capture.as_ref().map(|(number, _)| *number));
+            }
+            Event::Revived { number, .. } => {
+                // Equal seats may be other ones.
+                (self.order, self.ledger, self.items) = (true, true, true);
+                self.payments.push(*number);
+            }
+            Event::Cancelled { .. } => {
+                self.order = true;
+                self.payments.extend(all());
+            }
+            Event::LateMoney { .. } => {
+                (self.order, self.ledger) = (true, true);
+                self.payments.extend(all());
+            }
+            Event::SeekingBegun { .. } | Event::Completed { .. } => self.order = true,
+            Event::RefundDue { refund } => {
+                self.order = true;
+                self.refunds.push(refund.number);
+            }
+            Event::RefundBegun { number, .. } => self.refunds.push(*number),
+            Event::RefundMoved { number, state } => {
+                self.order = true;
+                self.refunds.push(*number);
+                self.ledger |= matches!(state, RefundState::Succeeded { .. });
+            }
+            Event::HoldPlaced { .. }
+            | Event::HoldRefused { .. }
+            | Event::HoldUndone
+            | Event::HoldPaying
+            | Event::CreateCalled { .. }
+            | Event::QueryCalled { .. }
+            | Event::PollBegun
+            | Event::PollEnded
+            | Event::ClosingBegun { .. }
+            | Event::CloseStepped { .. }
+            | Event::ReleaseBegun { .. }
+            | Event::HoldReleased
+            | Event::HoldFoundConfirmed
+            | Event::SettlingBegun { .. }
+            | Event::HoldConfirmed
+            | Event::SeatsFound { .. }
+            | Event::EqualSought { .. }
+            | Event::GivingBackBegun { .. }
+            | Event::SeekingEnded
+            | Event::RefundRetried { .. }
+            | Event::RefundStepBegun { .. }
+            | Event::RefundUnknown { .. }
+            | Event::RefundStepEnded
+            | Event::StepFailed { .. }
+            | Event::RetryDue
+            | Event::Scanned(_) => {}
+        }
     }
 }
 
-fn payment_row(payment: &Payment, version: u64) -> PaymentRow {
+fn put_payment(payment: &Payment, image: Image, version: u64, rows: &mut Rows) {
     let mut row = PaymentRow {
-        out_trade_no: payment.number.to_string(),
-        order_id: payment.number.order.to_string(),
+        out_trade_no: payment.number,
+        order_id: payment.number.order,
         version,
-        state: String::new(),
+        state: "",
         total_minor: payment.total.minor,
-        currency: payment.total.currency.code().to_owned(),
-        body: payment.body.to_vec(),
-        time_expire: payment.time_expire.as_ms(),
-        hold_expires_at: payment.hold_expires_at.as_ms(),
-        begun_at: payment.begun_at.as_ms(),
+        currency: payment.total.currency,
+        request_body: &payment.body,
+        time_expire: payment.time_expire,
+        hold_expires_at: payment.hold_expires_at,
+        begun_at: payment.begun_at,
         prepay_id: None,
         nonce: None,
         signed_at_seconds: None,
         refusal: None,
         transaction_id: None,
         paid_at: None,
-        ended_at: payment.ended_at.map(Timestamp::as_ms),
-        first: false,
+        ended_at: payment.ended_at,
     };
-    let state = match &payment.state {
+    row.state = match &payment.state {
         PaymentState::Begun => "begun",
         PaymentState::Created { prepay_id, nonce, signed_at_seconds } => {
-            row.prepay_id = Some(prepay_id.to_string());
-            row.nonce = Some(nonce.to_string());
+            row.prepay_id = Some(prepay_id);
+            row.nonce = Some(nonce);
             row.signed_at_seconds = Some(*signed_at_seconds);
             "created"
         }
         PaymentState::Refused { code } => {
-            row.refusal = Some(code.to_string());
+            row.refusal = Some(code);
             "refused"
         }
         PaymentState::Closed => "closed",
         PaymentState::Paid { transaction_id } => {
-            row.transaction_id = Some(transaction_id.to_string());
+            row.transaction_id = Some(transaction_id);
             "paid"
         }
         PaymentState::PaidLate { transaction_id, paid_at } => {
-            row.transaction_id = Some(transaction_id.to_string());
-            row.paid_at = paid_at.map(Timestamp::as_ms);
+            row.transaction_id = Some(transaction_id);
+            row.paid_at = *paid_at;
             "paid_late"
         }
     };
-    state.clone_into(&mut row.state);
-    row
+    match image {
+        Image::First => rows.put_first(&row),
+        Image::Later => rows.put(&row),
+    }
 }
 
-fn refund_row(refund: &Refund, version: u64) -> RefundRow {
+fn put_refund(refund: &Refund, version: u64, rows: &mut Rows) {
     let mut row = RefundRow {
-        out_refund_no: refund.number.to_string(),
-        order_id: refund.number.order.to_string(),
+        out_refund_no: refund.number,
+        order_id: refund.number.order,
         version,
-        out_trade_no: refund.payment.to_string(),
-        state: refund.state.code().to_owned(),
+        out_trade_no: refund.payment,
+        state: refund.state.code(),
         amount_minor: refund.amount.minor,
-        currency: refund.amount.currency.code().to_owned(),
-        reason: refund.reason.code().to_owned(),
-        due_at: refund.due_at.as_ms(),
-        begun_at: refund.begun_at.map(Timestamp::as_ms),
-        body: refund.body.to_vec(),
+        currency: refund.amount.currency,
+        reason: refund.reason,
+        due_at: refund.due_at,
+        begun_at: refund.begun_at,
+        request_body: &refund.body,
         refund_id: None,
         refusal: None,
         succeeded_at: None,
     };
     match &refund.state {
         RefundState::Due | RefundState::Begun => {}
-        RefundState::Refused { code } => row.refusal = Some(code.to_string()),
+        RefundState::Refused { code } => row.refusal = Some(code),
         RefundState::Processing { refund_id }
         | RefundState::Abnormal { refund_id }
-        | RefundState::Closed { refund_id } => row.refund_id = Some(refund_id.to_string()),
+        | RefundState::Closed { refund_id } => row.refund_id = Some(refund_id),
         RefundState::Succeeded { refund_id, at } => {
-            row.refund_id = Some(refund_id.to_string());
-            row.succeeded_at = Some(at.as_ms());
+            row.refund_id = Some(refund_id);
+            row.succeeded_at = Some(*at);
         }
     }
-    row
+    rows.put(&row);
 }
 
-fn attempt_row(outcome: &ScanOutcome, ticket: TicketId, result: &TicketOutcome, version: u64) -> ScanAttemptRow {
+fn put_attempt(outcome: &ScanOutcome, ticket: TicketId, result: &TicketOutcome, version: u64, rows: &mut Rows) {
     let gate = &outcome.scan.gate;
     let (result, reason) = match result {
         TicketOutcome::Redeemed { .. } => ("success", None),
-        TicketOutcome::Refused { reason, .. } => ("reject", Some(reason.code().to_owned())),
+        TicketOutcome::Refused { reason, .. } => ("reject", Some(reason.code())),
     };
-    ScanAttemptRow {
-        session_id: gate.session.to_string(),
-        request_id: outcome.scan.request_id.to_string(),
-        ticket_id: ticket.to_string(),
-        attempted_at: outcome.at.as_ms(),
+    rows.put(&ScanAttemptRow {
+        session_id: gate.session,
+        request_id: &outcome.scan.request_id,
+        ticket_id: &ticket.to_string(),
+        attempted_at: outcome.at,
         version,
-        operator: gate.operator.to_string(),
-        device: gate.device.to_string(),
-        location: gate.location.as_ref().map(ToString::to_string),
-        entitlement: outcome.scan.entitlement.as_ref().map(ToString::to_string),
-        result: result.to_owned(),
+        operator_username: &gate.operator,
+        device_id: &gate.device,
+        location_code: gate.location.clone(),
+        entitlement_code: outcome.scan.entitlement.clone(),
+        result,
         reason,
-    }
+    });
 }
 
-fn redemption_row(ticket: &Ticket, redemption: &Redemption, outcome: &ScanOutcome, version: u64) -> RedemptionRow {
-    RedemptionRow {
-        ticket_id: ticket.id.to_string(),
+fn put_redemption(ticket: &Ticket, redemption: &Redemption, outcome: &ScanOutcome, version: u64, rows: &mut Rows) {
+    rows.put(&RedemptionRow {
+        ticket_id: ticket.id,
         number: ticket.redemptions.len() as u32,
-        order_id: ticket.id.order.to_string(),
+        order_id: ticket.id.order,
         version,
-        session_id: redemption.session.to_string(),
-        request_id: redemption.request_id.to_string(),
-        operator: outcome.scan.gate.operator.to_string(),
-        device: outcome.scan.gate.device.to_string(),
-        location: redemption.location.as_deref().map(str::to_owned),
-        merchant: ticket.merchant.to_string(),
-        entitlement: ticket.entitlement.to_string(),
-        quantity: u32::from(redemption.quantity),
-        redeemed_at: redemption.at.as_ms(),
-        code_token: redemption.code.map(|token| token.bits().cast_signed()),
-    }
-}
-
-fn audit_row(
-    ticket: TicketId,
-    from: Option<TicketStatus>,
-    to: TicketStatus,
-    event: &str,
-    event_id: &str,
-    at: Timestamp,
-    version: u64,
-) -> TicketAuditRow {
-    TicketAuditRow {
-        ticket_id: ticket.to_string(),
-        new_status: to.code().to_owned(),
-        event_id: event_id.to_owned(),
-        version,
-        prev_status: from.map(|status| status.code().to_owned()),
-        event: event.to_owned(),
-        created_at: at.as_ms(),
-    }
+        session_id: redemption.session,
+        request_id: &redemption.request_id,
+        operator_username: &outcome.scan.gate.operator,
+        device_id: &outcome.scan.gate.device,
+        location_code: redemption.location.as_deref(),
+        merchant_code: ticket.merchant.clone(),
+        entitlement_code: ticket.entitlement.clone(),
+        quantity: redemption.quantity,
+        redeemed_at: redemption.at,
+        code_token: redemption.code,
+    });
 }

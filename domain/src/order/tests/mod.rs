@@ -10,15 +10,20 @@ mod restart;
 mod scanning;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::rows::{OrderRows, ScanAttemptRow, TicketAuditRow};
+use super::rows::{
+    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
+    TicketAuditRow, TicketRow,
+};
 use super::*;
 use crate::departure::Stretch;
 use crate::ids::{SessionId, Shard, TicketId};
 use crate::party::PassengerType;
 use crate::rejection::{Rejection, ScanRejection};
+use crate::row::{Row as _, Rows, Table};
+use crate::tables::{Images, by_slot};
 use crate::ticket::TicketStatus;
 
 /// Every story starts here.
@@ -107,65 +112,51 @@ fn seats(item: usize, passengers: usize) -> Vec<Box<str>> {
     (0..passengers).map(|seat| format!("{item}{}", char::from(b'A' + seat as u8)).into()).collect()
 }
 
-/// What Postgres would hold: the newest image of every row, by table and key.
+/// What Postgres would hold.
 #[derive(Clone, Default)]
 struct Stored {
-    latest: BTreeMap<(&'static str, String), OrderRows>,
-    attempts: Vec<ScanAttemptRow>,
-    audit: Vec<TicketAuditRow>,
+    images: Images,
+    /// Rows that no order reads back, in the order in which they were written.
+    log: Rows,
 }
 
-impl Stored {
-    fn save(&mut self, rows: OrderRows) {
-        let none = OrderRows::default;
-        for row in rows.orders {
-            self.keep("order", &row.order_id.clone(), OrderRows { orders: vec![row], ..none() });
-        }
-        for row in rows.items {
-            self.keep("item", &row.item.to_string(), OrderRows { items: vec![row], ..none() });
-        }
-        for row in rows.passengers {
-            self.keep("passenger", &row.passenger.to_string(), OrderRows { passengers: vec![row], ..none() });
-        }
-        for row in rows.payments {
-            self.keep("payment", &row.out_trade_no.clone(), OrderRows { payments: vec![row], ..none() });
-        }
-        for row in rows.refunds {
-            self.keep("refund", &row.out_refund_no.clone(), OrderRows { refunds: vec![row], ..none() });
-        }
-        for row in rows.tickets {
-            self.keep("ticket", &row.ticket_id.clone(), OrderRows { tickets: vec![row], ..none() });
-        }
-        for row in rows.redemptions {
-            let key = format!("{}/{}", row.ticket_id, row.number);
-            self.keep("redemption", &key, OrderRows { redemptions: vec![row], ..none() });
-        }
-        for row in rows.ledger {
-            self.keep("ledger", &row.number.to_string(), OrderRows { ledger: vec![row], ..none() });
-        }
-        self.attempts.extend(rows.attempts);
-        self.audit.extend(rows.audit);
-    }
+/// The tables that an owner reads when it wakes.
+const STATE: [&Table; 8] = [
+    OrderRow::TABLE,
+    OrderItemRow::TABLE,
+    PassengerRow::TABLE,
+    PaymentRow::TABLE,
+    RefundRow::TABLE,
+    TicketRow::TABLE,
+    RedemptionRow::TABLE,
+    LedgerRow::TABLE,
+];
 
-    fn keep(&mut self, table: &'static str, key: &str, row: OrderRows) {
-        self.latest.insert((table, key.to_owned()), row);
+impl Stored {
+    fn save(&mut self, rows: &Rows) {
+        self.images.keep(rows).unwrap();
+        for (slot, image) in rows.images() {
+            if STATE.iter().all(|table| table.slot != slot) {
+                self.log.put_image(slot, image);
+            }
+        }
     }
 
     /// The rows that an owner reads when it wakes: no log rows. In no useful order.
-    fn rows(&self) -> OrderRows {
-        let mut all = OrderRows::default();
-        for row in self.latest.values().rev() {
-            let row = row.clone();
-            all.orders.extend(row.orders);
-            all.items.extend(row.items);
-            all.passengers.extend(row.passengers);
-            all.payments.extend(row.payments);
-            all.refunds.extend(row.refunds);
-            all.tickets.extend(row.tickets);
-            all.redemptions.extend(row.redemptions);
-            all.ledger.extend(row.ledger);
+    fn rows(&self) -> Rows {
+        let mut all = Rows::default();
+        for table in STATE.iter().rev() {
+            self.images.of(table).rev().for_each(|image| all.put_image(table.slot, image));
         }
         all
+    }
+
+    fn attempts(&self) -> Vec<ScanAttemptRow<'_>> {
+        self.log.all().unwrap()
+    }
+
+    fn audit(&self) -> Vec<TicketAuditRow<'_>> {
+        self.log.all().unwrap()
     }
 }
 
@@ -229,11 +220,14 @@ impl Story {
         let rows = self.order.changed_rows(&events, self.version + 1);
         if !rows.is_empty() {
             self.version += 1;
-            assert_eq!(rows.newest_version(), self.version, "state rows tell the key's version");
-            let mut refunds: Vec<_> = rows.refunds.iter().map(|row| &row.out_refund_no).collect();
-            refunds.dedup();
-            assert_eq!(refunds.len(), rows.refunds.len(), "one image a row");
-            self.stored.save(rows);
+            let newest =
+                STATE.iter().flat_map(|table| rows.images_of(table).map(|image| table.version(image).unwrap()));
+            assert_eq!(newest.max(), Some(self.version), "state rows tell the key's version");
+            let images: Vec<_> =
+                rows.images().map(|(slot, image)| (slot, by_slot(slot).unwrap().key(image).unwrap())).collect();
+            let distinct: BTreeSet<_> = images.iter().collect();
+            assert_eq!(distinct.len(), images.len(), "one image a row");
+            self.stored.save(&rows);
         }
         Ok(events)
     }
@@ -308,7 +302,7 @@ impl Story {
     }
 
     fn restart(&mut self) {
-        self.order = Order::from_rows(self.stored.rows(), self.now).unwrap();
+        self.order = Order::from_rows(&self.stored.rows(), self.now).unwrap();
     }
 
     fn ledger(&self) -> Vec<(LedgerKind, u16, i64)> {

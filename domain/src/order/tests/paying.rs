@@ -107,7 +107,7 @@ fn terms_that_are_not_ours_or_are_past_are_refused() {
 fn r_pay_01_a_payment_is_recorded_then_the_seats_are_kept_then_wechat_is_called() {
     let mut story = Story::placed_with(2, 1);
     let terms = story.begin_payment().unwrap();
-    assert_eq!(story.stored.rows().payments[0].state, "begun", "before any call");
+    assert_eq!(story.stored.rows().all::<PaymentRow<'_>>().unwrap()[0].state, "begun", "before any call");
     for item in 0..2 {
         let (hold, expires_at) = (story.order.hold(item), terms.hold_expires_at);
         assert_eq!(story.effect(), Effect::BeginPaying { item, hold, epoch: FIRST_EPOCH, expires_at });
@@ -208,7 +208,7 @@ fn r_pay_02_money_confirms_every_seat_and_issues_every_ticket_once() {
     assert_eq!((fourth.id, fourth.passenger, &*fourth.journey.seat), (ticket_id(4), 0, "1A"));
     assert_eq!((fourth.valid_from, fourth.valid_until), (at(120), at(DEPARTS + 3_600 + 7_200)), "R-TICKET-02");
     assert_eq!((fourth.merchant.as_str(), fourth.entitlement.as_str(), fourth.remaining), ("CKS", "BOARDING", 1));
-    assert_eq!(story.stored.audit.len(), 6, "R-TICKET-06");
+    assert_eq!(story.stored.audit().len(), 6, "R-TICKET-06");
     assert!(story.order.is_settled());
 }
 

@@ -371,7 +371,7 @@ fn run(mut story: Story, ops: &[Op], picks: &[usize]) -> Story {
             tell(&mut story, &mut notebook, &stale);
         }
         if story.version > 0 {
-            let rebuilt = Order::from_rows(story.stored.rows(), story.now).unwrap();
+            let rebuilt = Order::from_rows(&story.stored.rows(), story.now).unwrap();
             assert_eq!(without_volatile(rebuilt), without_volatile(story.order.clone()));
         }
     }

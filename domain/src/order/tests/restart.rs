@@ -1,6 +1,8 @@
 //! What was under way is derived from the rows and done again (architecture rules 3, 14, 16, 17).
 
 use super::*;
+use crate::row::Raw;
+use crate::row::tests::altered;
 
 #[test]
 fn an_open_order_waits_on_and_expires() {
@@ -167,26 +169,44 @@ fn r_hold_06_chosen_seats_are_still_the_chosen_ones_after_a_restart() {
 }
 
 /// Spoils one thing about stored rows.
-type Damage = fn(&mut OrderRows);
+type Spoiling = (&'static Table, &'static str, Option<Raw<'static>>);
 
 #[test]
 fn damaged_rows_are_named_never_guessed() {
     let mut story = Story::paid_with(1, 1);
     story.ok(&Command::Scan(scan(1, "r1", ScanTarget::Order)));
-    let damages: [Damage; 9] = [
-        |rows| rows.orders.clear(),
-        |rows| rows.orders.push(rows.orders[0].clone()),
-        |rows| rows.orders[0].status = "lost".to_owned(),
-        |rows| rows.orders[0].body_hash.truncate(31),
-        |rows| rows.items[0].board = 300,
-        |rows| rows.payments[0].transaction_id = None,
-        |rows| rows.tickets[0].status = "Usable".to_owned(),
-        |rows| rows.redemptions[0].ticket_id = ticket_id(9).to_string(),
-        |rows| rows.ledger[0].currency = "XYZ".to_owned(),
+    let stored = story.stored.rows();
+    let other = ticket_id(9).to_string();
+    let text = |text: &'static str| Some(Raw::Text(text.as_bytes()));
+    let spoilings: [Spoiling; 6] = [
+        (OrderRow::TABLE, "status", text("lost")),
+        (OrderRow::TABLE, "body_hash", Some(Raw::Text(&[5; 31]))),
+        (OrderItemRow::TABLE, "board_stop", Some(Raw::Number(300))),
+        (PaymentRow::TABLE, "transaction_id", None),
+        (TicketRow::TABLE, "status", text("Usable")),
+        (LedgerRow::TABLE, "currency", text("XYZ")),
     ];
-    for (index, damage) in damages.iter().enumerate() {
-        let mut rows = story.stored.rows();
-        damage(&mut rows);
-        assert!(Order::from_rows(rows, START).is_err(), "damage {index}");
+    let unknown = (RedemptionRow::TABLE, "ticket_id", Some(Raw::Text(other.as_bytes())));
+    for (table, column, value) in spoilings.into_iter().chain([unknown]) {
+        let mut rows = Rows::default();
+        for (slot, image) in stored.images() {
+            if slot == table.slot {
+                rows.put_image(slot, &altered(table, image, column, value));
+            } else {
+                rows.put_image(slot, image);
+            }
+        }
+        let damage = Order::from_rows(&rows, START).unwrap_err();
+        assert_eq!(damage.table, table.name, "{column}");
     }
+
+    let (mut twice, mut none) = (stored.clone(), Rows::default());
+    for (slot, image) in stored.images() {
+        if slot == OrderRow::TABLE.slot {
+            twice.put_image(slot, image);
+        } else {
+            none.put_image(slot, image);
+        }
+    }
+    assert!(Order::from_rows(&twice, START).is_err() && Order::from_rows(&none, START).is_err());
 }

@@ -538,7 +538,7 @@ impl World {
             // As long as WeChat keeps its word, money always finds its seats.
             assert_eq!(balance.refunded, 0);
         }
-        let rebuilt = Order::from_rows(self.story.stored.rows(), self.now());
+        let rebuilt = Order::from_rows(&self.story.stored.rows(), self.now());
         if order.refusal().is_none() {
             assert_eq!(random::without_volatile(rebuilt.unwrap()), random::without_volatile(order.clone()));
         }

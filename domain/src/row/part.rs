@@ -1,0 +1,64 @@
+//! Parts of rows: values of several fields that have no key and no table. They are messages within the message of their row,
+//! and JSON in its column.
+
+use super::message::{Message, Raw, Unreadable, write};
+use super::{Column, Element, Kind};
+
+/// A type of parts; `part!` makes it one.
+pub trait Part: Sized {
+    const COLUMNS: &'static [Column];
+
+    fn put(&self, out: &mut Vec<u8>);
+
+    fn get(message: &mut Message<'_>) -> Result<Self, Unreadable>;
+}
+
+impl<T: Part> Element<'_> for T {
+    const ONE: Kind = Kind::Part(T::COLUMNS);
+    const MANY: Kind = Kind::Parts(T::COLUMNS);
+
+    fn is_default(&self) -> bool {
+        false
+    }
+
+    fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
+        write::within(tag, out, |out| self.put(out));
+    }
+
+    fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
+        T::get(&mut Message::new(raw.bytes()?))
+    }
+
+    fn absent() -> Result<Self, Unreadable> {
+        Err(Unreadable)
+    }
+}
+
+/// Makes a struct a [`Part`]: `part!(Money { 1 minor as "amount": i64, 2 currency: Currency })`. Its fields are read and
+/// written as they are. With `=> expression` behind it, that says what the fields make, if they make anything.
+macro_rules! part {
+    ($type:ident { $($tag:literal $field:ident $(as $name:literal)?: $field_type:ty),+ $(,)? } => $made:expr) => {
+        impl $crate::row::Part for $type {
+            const COLUMNS: &'static [$crate::row::Column] = &[$($crate::row::Column {
+                tag: $tag,
+                name: match [stringify!($field) $(, $name)?].as_slice() {
+                    [.., name] => name,
+                    [] => "",
+                },
+                kind: <$field_type as $crate::row::Field<'_>>::KIND,
+                nullable: <$field_type as $crate::row::Field<'_>>::NULLABLE,
+                marks: &[],
+            }),+];
+
+            fn put(&self, out: &mut Vec<u8>) {
+                $($crate::row::Field::put(&self.$field, $tag, out);)+
+            }
+
+            fn get(message: &mut $crate::row::Message<'_>) -> Result<Self, $crate::row::Unreadable> {
+                $(let $field: $field_type = $crate::row::Field::get(message, $tag)?;)+
+                Option::ok_or($made, $crate::row::Unreadable)
+            }
+        }
+    };
+}
+pub(crate) use part;

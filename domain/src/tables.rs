@@ -1,0 +1,157 @@
+//! Every table whose rows records carry: the one list of them. Slots are never reused.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use crate::catalogue::rows::{
+    HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow, VehicleRow,
+};
+use crate::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
+use crate::inventory::rows::{DepartureRow, HoldRow};
+use crate::order::rows::{
+    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
+    TicketAuditRow, TicketRow,
+};
+use crate::quarantine::QuarantineRow;
+use crate::row::{Damage, Message, Raw, Row as _, Rows, Table, Unreadable};
+
+/// By slot.
+pub static TABLES: &[&Table] = &[
+    DepartureRow::TABLE,
+    HoldRow::TABLE,
+    OrderRow::TABLE,
+    OrderItemRow::TABLE,
+    PassengerRow::TABLE,
+    PaymentRow::TABLE,
+    TicketRow::TABLE,
+    RedemptionRow::TABLE,
+    ScanAttemptRow::TABLE,
+    TicketAuditRow::TABLE,
+    LedgerRow::TABLE,
+    AccountRow::TABLE,
+    SessionRow::TABLE,
+    ValidatorSessionRow::TABLE,
+    QuarantineRow::TABLE,
+    OperatorRow::TABLE,
+    PortRow::TABLE,
+    PlaceRow::TABLE,
+    VehicleRow::TABLE,
+    HolidayRow::TABLE,
+    RouteRow::TABLE,
+    ScheduleRow::TABLE,
+    RouteFaresRow::TABLE,
+    RefundRow::TABLE,
+];
+
+/// The table of a slot. `None`: a later release has written it.
+pub fn by_slot(slot: u32) -> Option<&'static Table> {
+    TABLES.iter().copied().find(|table| table.slot == slot)
+}
+
+/// The newest version among rows: of all rows of a key, the version of its last record. 0: there are none.
+pub fn newest_version(rows: &Rows) -> Result<u64, Damage> {
+    let mut newest = 0;
+    for (slot, image) in rows.images() {
+        let Some(table) = by_slot(slot) else { continue };
+        let version = table.version(image).map_err(|Unreadable| table.damage(image, "version cannot be read"))?;
+        newest = newest.max(version);
+    }
+    Ok(newest)
+}
+
+/// The same rows by the value of this column, in its order. Rows of tables that lack it are left out.
+pub fn split(rows: &Rows, column: &str) -> Result<Vec<Rows>, Damage> {
+    let mut parts: BTreeMap<Vec<u8>, Rows> = BTreeMap::new();
+    for (slot, image) in rows.images() {
+        let Some(table) = by_slot(slot) else { continue };
+        let Some(column) = table.column(column) else { continue };
+        let value = Message::new(image).bytes(column.tag);
+        let value = value.map_err(|Unreadable| table.damage(image, format!("{} cannot be read", column.name)))?;
+        let value = value.unwrap_or_default();
+        // Without an entry, which would copy the value of every row.
+        if let Some(part) = parts.get_mut(value) {
+            part.put_image(slot, image);
+        } else {
+            parts.entry(value.to_vec()).or_default().put_image(slot, image);
+        }
+    }
+    Ok(parts.into_values().collect())
+}
+
+/// The newest image of every row, by table and key: what a database holds that follows records.
+#[derive(Clone, Debug, Default)]
+pub struct Images {
+    newest: BTreeMap<(u32, Vec<u8>), Vec<u8>>,
+}
+
+impl Images {
+    /// Takes rows over, unless they are not newer than what is there.
+    pub fn keep(&mut self, rows: &Rows) -> Result<(), Unreadable> {
+        for (slot, image) in rows.images() {
+            let table = by_slot(slot).ok_or(Unreadable)?;
+            let (key, version) = (table.key(image)?, table.version(image)?);
+            match self.newest.entry((slot, key)) {
+                Entry::Occupied(mut known) => {
+                    if table.version(known.get())? < version {
+                        known.insert(table.unmarked(image)?);
+                    }
+                }
+                Entry::Vacant(place) => drop(place.insert(table.unmarked(image)?)),
+            }
+        }
+        Ok(())
+    }
+
+    /// All rows of a table, by key.
+    pub fn of(&self, table: &Table) -> impl DoubleEndedIterator<Item = &[u8]> {
+        let (from, to) = ((table.slot, Vec::new()), (table.slot + 1, Vec::new()));
+        self.newest.range(from..to).map(|(_, image)| image.as_slice())
+    }
+
+    /// Everything.
+    pub fn all(&self) -> Rows {
+        let mut rows = Rows::default();
+        for ((slot, _), image) in &self.newest {
+            rows.put_image(*slot, image);
+        }
+        rows
+    }
+
+    /// The rows of these tables whose column has this value.
+    pub fn select(&self, tables: &[&Table], column: &str, value: Raw<'_>) -> Result<Rows, Unreadable> {
+        let mut rows = Rows::default();
+        for table in tables {
+            let tag = table.column(column).ok_or(Unreadable)?.tag;
+            for image in self.of(table) {
+                if Message::new(image).take(tag)? == Some(value) {
+                    rows.put_image(table.slot, image);
+                }
+            }
+        }
+        Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::row::{First, Mark, VERSION};
+
+    /// Readers ask for tags in rising order, and tell images by version.
+    #[test]
+    fn every_table_has_a_slot_a_key_a_version_and_tags_that_rise() {
+        assert!(TABLES.is_sorted_by(|a, b| a.slot < b.slot), "slots are used once");
+        assert_eq!(TABLES.iter().map(|table| table.name).collect::<HashSet<_>>().len(), TABLES.len());
+        for table in TABLES {
+            let name = table.name;
+            assert!(table.columns.is_sorted_by(|a, b| a.tag < b.tag), "{name}");
+            assert!(table.columns.iter().any(|column| column.is(Mark::Key)), "{name} has a key");
+            assert!(table.column(VERSION).is_some(), "{name} has versions");
+            if let First::Marked(mark) = table.first {
+                assert!(table.columns.iter().all(|column| column.tag != mark), "{name} marks under a tag of its own");
+            }
+        }
+    }
+}

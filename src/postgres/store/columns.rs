@@ -1,0 +1,140 @@
+//! How a column of a row stands in Postgres: its type there, from a message into the wire format, and back. Every kind has its
+//! two directions side by side.
+
+use std::error::Error;
+
+use bytes::{BufMut, BytesMut};
+use deeptravel_domain::row::{Column, Kind, Mark, Message, Unreadable, write};
+use jiff::civil::Date;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
+
+pub(super) type Failure = Box<dyn Error + Sync + Send>;
+
+/// Bytes of a value's length.
+pub(super) const LENGTH: usize = 4;
+/// The length that stands for NULL.
+pub(super) const NULL: i32 = -1;
+/// The first byte of a `jsonb` value.
+const JSONB_VERSION: u8 = 1;
+/// Largest number of 32 bits that is no negative one.
+const SMALL_MAX: u64 = i32::MAX as u64;
+
+/// The type of a column.
+pub(super) fn type_of(column: &Column) -> Type {
+    match column.kind {
+        Kind::Text => Type::TEXT,
+        Kind::Date => Type::DATE,
+        Kind::Bytes => Type::BYTEA,
+        Kind::Flag => Type::BOOL,
+        Kind::Small => Type::INT4,
+        Kind::Count | Kind::Signed => Type::INT8,
+        Kind::Instant => Type::TIMESTAMPTZ,
+        // Thousands of objects would take Postgres milliseconds: it keeps the text.
+        Kind::Parts(_) if column.is(Mark::Compact) => Type::JSON,
+        Kind::Texts | Kind::Numbers | Kind::Part(_) | Kind::Parts(_) => Type::JSONB,
+    }
+}
+
+fn misfit(column: &Column) -> Failure {
+    format!("{} cannot be read", column.name).into()
+}
+
+/// Appends a column's value with its length before it.
+pub(super) fn put(column: &Column, message: &mut Message<'_>, out: &mut BytesMut) -> Result<(), Failure> {
+    let start = out.len();
+    out.put_i32(NULL);
+    let written = put_value(column, message, out).map_err(|error| format!("{}: {error}", column.name))?;
+    if matches!(written, IsNull::No) {
+        let length = i32::try_from(out.len() - start - LENGTH)?;
+        if let Some(slot) = out.get_mut(start..start + LENGTH) {
+            slot.copy_from_slice(&length.to_be_bytes());
+        }
+    }
+    Ok(())
+}
+
+fn put_value(column: &Column, message: &mut Message<'_>, out: &mut BytesMut) -> Result<IsNull, Failure> {
+    let unread = |Unreadable| misfit(column);
+    match column.kind {
+        Kind::Text | Kind::Bytes | Kind::Date => {
+            let Some(bytes) = message.bytes(column.tag).map_err(unread)? else { return absent(column, out, &[]) };
+            if column.kind != Kind::Date {
+                out.put_slice(bytes);
+                return Ok(IsNull::No);
+            }
+            let day: Date = std::str::from_utf8(bytes)?.parse()?;
+            day.to_sql(&Type::DATE, out)
+        }
+        Kind::Flag | Kind::Small | Kind::Count | Kind::Signed | Kind::Instant => {
+            let number = match message.number(column.tag).map_err(unread)? {
+                None if column.nullable => return Ok(IsNull::Yes),
+                number => number.unwrap_or(0),
+            };
+            put_number(column, number, out)
+        }
+        Kind::Texts | Kind::Numbers | Kind::Part(_) | Kind::Parts(_) => {
+            let mut json = Vec::new();
+            column.put_json(message, &mut json).map_err(unread)?;
+            if column.nullable && json == b"null" {
+                return Ok(IsNull::Yes);
+            }
+            if type_of(column) == Type::JSONB {
+                out.put_u8(JSONB_VERSION);
+            }
+            out.put_slice(&json);
+            Ok(IsNull::No)
+        }
+    }
+}
+
+/// A value that was not written: none, or what its kind has instead.
+fn absent(column: &Column, out: &mut BytesMut, instead: &[u8]) -> Result<IsNull, Failure> {
+    match (column.nullable, column.kind) {
+        (true, _) => Ok(IsNull::Yes),
+        (false, Kind::Date) => Err(misfit(column)),
+        (false, _) => {
+            out.put_slice(instead);
+            Ok(IsNull::No)
+        }
+    }
+}
+
+fn put_number(column: &Column, number: u64, out: &mut BytesMut) -> Result<IsNull, Failure> {
+    match column.kind {
+        Kind::Flag => out.put_u8(u8::from(number != 0)),
+        Kind::Small if number > SMALL_MAX => return Err(format!("{number} is too large").into()),
+        Kind::Small => out.put_u32(number as u32),
+        Kind::Count => out.put_i64(i64::try_from(number)?),
+        Kind::Instant => {
+            return jiff::Timestamp::from_millisecond(number.cast_signed())?.to_sql(&Type::TIMESTAMPTZ, out);
+        }
+        _ => out.put_i64(number.cast_signed()),
+    }
+    Ok(IsNull::No)
+}
+
+/// Appends the field that a column's value in an answer makes. NULL makes none where that may be.
+pub(super) fn take(column: &Column, value: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Failure> {
+    let Some(raw) = value else {
+        return if column.nullable { Ok(()) } else { Err(format!("{} is NULL", column.name).into()) };
+    };
+    let tag = column.tag;
+    match column.kind {
+        Kind::Text | Kind::Bytes => write::bytes(tag, raw, out),
+        Kind::Date => write::shown(tag, &Date::from_sql(&Type::DATE, raw)?, out),
+        Kind::Flag => write::number(tag, u64::from(bool::from_sql(&Type::BOOL, raw)?), out),
+        Kind::Small => write::number(tag, u64::try_from(i32::from_sql(&Type::INT4, raw)?)?, out),
+        Kind::Count => write::number(tag, u64::try_from(i64::from_sql(&Type::INT8, raw)?)?, out),
+        Kind::Signed => write::number(tag, i64::from_sql(&Type::INT8, raw)?.cast_unsigned(), out),
+        Kind::Instant => {
+            let at = jiff::Timestamp::from_sql(&Type::TIMESTAMPTZ, raw)?;
+            write::number(tag, at.as_millisecond().cast_unsigned(), out);
+        }
+        Kind::Texts | Kind::Numbers | Kind::Part(_) | Kind::Parts(_) => {
+            let json = if type_of(column) == Type::JSONB { raw.get(1..).unwrap_or_default() } else { raw };
+            let value = serde_json::from_slice(json)?;
+            column.take_json(&value, out).map_err(|Unreadable| misfit(column))?;
+        }
+    }
+    Ok(())
+}
