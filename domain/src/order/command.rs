@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::redeem::{Scan, ScanOutcome};
+use super::scan::{Scan, ScanOutcome};
 use super::{
     AfterClose, CancelReason, Capture, CloseStep, Order, PaymentFact, PaymentTerms, Refund, RefundFact, RefundState,
     RefundStep, SeatWish, Seats, Stage,

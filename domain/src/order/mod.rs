@@ -14,7 +14,7 @@
 //! those sent before and after the order's actor was rebuilt.
 //!
 //! The parts: `command` what can be told and what then happened; `decide` the checks; `late` money that comes after
-//! the end; `refund` money that goes back; `redeem` scans; `evolve` the only mutation; [`rows`] how it is stored.
+//! the end; `refunding` money that goes back; `redeem` scans; `evolve` the only mutation; [`rows`] how it is stored.
 //!
 //! Absent on purpose: refunds that a traveller asks for, changes, packages, promotions.
 
@@ -27,7 +27,9 @@ mod ledger;
 mod payment;
 mod redeem;
 mod refund;
+mod refunding;
 pub mod rows;
+mod scan;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -42,11 +44,11 @@ pub use decide::CALL_TIMEOUT_SECONDS_MAX;
 pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SealedDocument, SeatWish};
 pub use ledger::{Balance, LedgerEntry, LedgerKind};
 pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState};
-pub use redeem::{Gate, Previous, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
 pub use refund::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
     RefundStatus, RefundStep, RefundTerms,
 };
+pub use scan::{Gate, Previous, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
 pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 

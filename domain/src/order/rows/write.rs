@@ -6,7 +6,7 @@ use super::{
 };
 use crate::ids::{OutRefundNo, OutTradeNo, TicketId};
 use crate::order::command::Event;
-use crate::order::redeem::{ScanOutcome, TicketOutcome};
+use crate::order::scan::{ScanOutcome, TicketOutcome};
 use crate::order::{FIRST_EPOCH, LedgerEntry, Order, Payment, PaymentState, Refund, RefundState, SeatWish};
 use crate::row::{List, Rows};
 use crate::ticket::{Redemption, Ticket, TicketStatus};

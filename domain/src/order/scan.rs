@@ -1,0 +1,156 @@
+//! A scan of an order's tickets, and the answer to it.
+
+use crate::code::{CodeKind, CodeToken, Opened};
+use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, SessionId, TicketId};
+use crate::rejection::ScanRejection;
+use crate::ticket::Redemption;
+use crate::time::Timestamp;
+
+/// A validator session as far as a scan depends on it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Gate {
+    pub session: SessionId,
+    /// User name of the operator.
+    pub operator: Box<str>,
+    pub device: Box<str>,
+    /// The only merchant whose tickets the operator redeems; `None`: every merchant's.
+    pub merchant: Option<MerchantCode>,
+    /// Where the device stands; `None`: it redeems anywhere.
+    pub location: Option<LocationCode>,
+    /// The only departure that boards here now; `None`: any.
+    pub departure: Option<DepartureId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ScanTarget {
+    /// Every ticket of the order that this gate redeems.
+    Order,
+    Ticket(TicketId),
+}
+
+/// The code that was shown, as far as an order minds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShownCode {
+    pub kind: CodeKind,
+    pub token: CodeToken,
+    pub issued_at: Timestamp,
+    /// From then on it redeems nothing; what it has redeemed is still answered to the request that did.
+    pub closes_at: Timestamp,
+}
+
+impl From<&Opened> for ShownCode {
+    fn from(opened: &Opened) -> ShownCode {
+        let Opened { code, token } = opened;
+        ShownCode { kind: code.kind, token: *token, issued_at: code.issued_at, closes_at: code.closes_at() }
+    }
+}
+
+/// One press of the scanner.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scan {
+    pub gate: Gate,
+    pub request_id: Box<str>,
+    pub target: ScanTarget,
+    /// What the gate redeems; `None`: whatever the ticket gives.
+    pub entitlement: Option<EntitlementCode>,
+    /// `None`: the operator chose the tickets by hand.
+    pub code: Option<ShownCode>,
+}
+
+impl Scan {
+    pub(super) fn one_time(&self) -> Option<CodeToken> {
+        self.code.filter(|code| code.kind == CodeKind::OneTime).map(|code| code.token)
+    }
+
+    pub(super) fn is_late(&self, now: Timestamp) -> bool {
+        self.code.is_some_and(|code| now >= code.closes_at)
+    }
+
+    pub(super) fn made(&self, redemption: &Redemption) -> bool {
+        redemption.session == self.gate.session && redemption.request_id == self.request_id
+    }
+}
+
+/// When and where a ticket, or its code, was used before.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Previous {
+    pub at: Timestamp,
+    pub location: Option<Box<str>>,
+}
+
+impl Previous {
+    pub(super) fn of(redemption: &Redemption) -> Previous {
+        Previous { at: redemption.at, location: redemption.location.clone() }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TicketOutcome {
+    /// `repeated`: by this very request before; nothing is redeemed again.
+    Redeemed {
+        at: Timestamp,
+        remaining: u16,
+        repeated: bool,
+    },
+    Refused {
+        reason: ScanRejection,
+        previous: Option<Previous>,
+    },
+}
+
+/// The answer to a scan as a whole: green, yellow or red.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict<'a> {
+    /// Everything that was asked for is redeemed.
+    Success,
+    /// Some of it; the reason is a refused ticket's.
+    Partial(&'a ScanRejection),
+    Rejected(&'a ScanRejection),
+}
+
+/// The answer to a scan, ticket by ticket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ScanOutcome {
+    pub scan: Scan,
+    pub at: Timestamp,
+    /// Empty when the target does not exist in this order, or the code is not good for any of it.
+    pub tickets: Vec<(TicketId, TicketOutcome)>,
+}
+
+impl ScanOutcome {
+    /// `None`: there is no ticket. Of several tickets' reasons the last in precedence stands: that
+    /// ticket came nearest to being redeemed here.
+    pub fn verdict(&self) -> Option<Verdict<'_>> {
+        let mut redeemed = false;
+        let mut refused: Option<&ScanRejection> = None;
+        for (_, outcome) in &self.tickets {
+            match outcome {
+                TicketOutcome::Redeemed { .. } => redeemed = true,
+                TicketOutcome::Refused { reason, .. } => refused = refused.max(Some(reason)),
+            }
+        }
+        match (redeemed, refused) {
+            (true, None) => Some(Verdict::Success),
+            (true, Some(reason)) => Some(Verdict::Partial(reason)),
+            (false, Some(reason)) => Some(Verdict::Rejected(reason)),
+            (false, None) => None,
+        }
+    }
+
+    /// Whether this is an answer given before, with nothing new to record: the request redeemed something the first
+    /// time, and redeems nothing now.
+    pub fn is_repeated(&self) -> bool {
+        let redeemed = |again: bool| {
+            self.tickets
+                .iter()
+                .any(|(_, outcome)| matches!(outcome, TicketOutcome::Redeemed { repeated, .. } if *repeated == again))
+        };
+        redeemed(true) && !redeemed(false)
+    }
+
+    pub(super) fn redeems(&self, ticket: TicketId) -> bool {
+        self.tickets
+            .iter()
+            .any(|(id, outcome)| *id == ticket && matches!(outcome, TicketOutcome::Redeemed { repeated: false, .. }))
+    }
+}
