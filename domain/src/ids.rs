@@ -268,6 +268,21 @@ impl FromStr for TicketId {
 
 text_traits!(TicketId { order, number });
 
+/// Tells a one-time code of a ticket or an order from every other: part of its nonce.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CodeToken(u64);
+
+impl CodeToken {
+    pub const fn from_bits(bits: u64) -> CodeToken {
+        CodeToken(bits)
+    }
+
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+}
+
 /// A hold on seats: the order and the number of its item, from 0. Text: `<order>.<item>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HoldId {
@@ -479,6 +494,12 @@ text_fields!(
     LocationCode: Text,
     EntitlementCode: Text,
 );
+
+impl From<OrderId> for packing::Common {
+    fn from(order: OrderId) -> packing::Common {
+        packing::Common { id: order.bits(), base_ms: order.made_at().as_ms() }
+    }
+}
 
 impl TravellerId {
     /// The traveller behind a WeChat openid: derived from its SHA-256, so that a login has nothing to look up.

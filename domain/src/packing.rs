@@ -14,39 +14,46 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ids::OrderId;
-
 thread_local! {
-    static ORDER: Cell<Option<OrderId>> = const { Cell::new(None) };
+    static ORDER: Cell<Option<Common>> = const { Cell::new(None) };
+}
+
+/// What the values of an order share while they are packed. In plain numbers, because ids and instants themselves are
+/// packed by this module.
+#[derive(Clone, Copy)]
+pub struct Common {
+    pub(crate) id: u128,
+    /// From when its instants count, in ms since the epoch.
+    pub(crate) base_ms: i64,
 }
 
 /// Packs or unpacks what belongs to this order. What was packed for one is unpacked for the same one.
-pub fn for_order<T>(order: OrderId, work: impl FnOnce() -> T) -> T {
-    struct Before(Option<OrderId>);
+pub fn for_order<T>(order: impl Into<Common>, work: impl FnOnce() -> T) -> T {
+    struct Before(Option<Common>);
     impl Drop for Before {
         fn drop(&mut self) {
             ORDER.set(self.0);
         }
     }
-    let _before = Before(ORDER.replace(Some(order)));
+    let _before = Before(ORDER.replace(Some(order.into())));
     work()
 }
 
 /// From when instants count here, in ms since the epoch.
 pub(crate) fn base_ms() -> i64 {
-    ORDER.get().map_or(0, |order| order.made_at().as_ms())
+    ORDER.get().map_or(0, |order| order.base_ms)
 }
 
 /// Writes the bits of an id: none of the order's own.
 pub(crate) fn write_id<S: Serializer>(bits: u128, serializer: S) -> Result<S::Ok, S::Error> {
-    let is_own = ORDER.get().is_some_and(|order| order.bits() == bits);
+    let is_own = ORDER.get().is_some_and(|order| order.id == bits);
     let bytes = bits.to_be_bytes();
     serializer.serialize_bytes(if is_own { &[] } else { &bytes })
 }
 
 pub(crate) fn read_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
     let bytes = deserializer.deserialize_bytes(Borrowed)?;
-    let own = || ORDER.get().filter(|_| bytes.is_empty()).map(OrderId::bits);
+    let own = || ORDER.get().filter(|_| bytes.is_empty()).map(|order| order.id);
     let written = bytes.try_into().ok().map(u128::from_be_bytes);
     written.or_else(own).ok_or_else(|| D::Error::custom("not the bits of an id"))
 }
@@ -167,7 +174,7 @@ fn number_in_all(text: &Arc<str>) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::RouteCode;
+    use crate::ids::{OrderId, RouteCode};
 
     #[test]
     fn equal_texts_have_one_number_wherever_they_lie() {

@@ -8,8 +8,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-
-use crate::order::SealedDocument;
+use serde::{Deserialize, Serialize};
 
 /// Bytes of a key.
 pub const KEY_LEN: usize = 32;
@@ -122,6 +121,16 @@ impl DocumentKeys {
     pub fn new(keys: impl IntoIterator<Item = (u32, [u8; KEY_LEN])>) -> Result<DocumentKeys, KeyRingError> {
         KeyRing::new(keys).map(DocumentKeys)
     }
+}
+
+/// A travel document, sealed before it came here: nothing behind this point ever sees the number (rule 8).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SealedDocument {
+    pub kind: Box<str>,
+    pub key_version: u32,
+    pub ciphertext: Box<[u8]>,
+    /// Last characters in clear, the rest starred.
+    pub mask: Box<str>,
 }
 
 /// A sealed document that does not open.

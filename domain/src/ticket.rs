@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::code::CodeToken;
 use crate::departure::Stretch;
-use crate::ids::{DepartureId, EntitlementCode, MerchantCode, PortCode, SessionId, TicketId, codes};
+use crate::ids::{CodeToken, DepartureId, EntitlementCode, MerchantCode, PortCode, SessionId, TicketId, codes};
 use crate::time::Timestamp;
 
 /// A journey's ticket is valid until this long after the departure (R-TICKET-02).

@@ -7,7 +7,6 @@
 //! sealed (order 16 │ ticket number 2) │ tag 16                                      every code
 //! ```
 
-use super::pass::{REFERENCE_LEN, SCOPE_LEN, SIGNATURE_LEN};
 use super::{CODE_PREFIX, CODE_TEXT_LEN_MAX, CodeKind, base45};
 use crate::sealing::{NONCE_LEN, TAG_LEN};
 use crate::time::Timestamp;
@@ -22,8 +21,11 @@ const KIND_PRINT: u8 = 2;
 
 /// Up to the window's end.
 pub(super) const HEADER_LEN: usize = 1 + 1 + 4 + NONCE_LEN + 3 * 4;
+pub(super) const REFERENCE_LEN: usize = 8;
+pub(super) const SCOPE_LEN: usize = 8;
 /// Up to the signature.
 pub(super) const SIGNED_LEN: usize = HEADER_LEN + REFERENCE_LEN + SCOPE_LEN;
+pub(super) const SIGNATURE_LEN: usize = 64;
 /// Order, number of the ticket (0 in an order's code).
 pub(super) const SECRET_LEN: usize = 16 + 2;
 

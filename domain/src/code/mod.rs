@@ -18,11 +18,10 @@ mod tests;
 
 use std::fmt;
 
+pub use crate::ids::CodeToken;
 pub use keys::{CodeKey, CodeKeys, CodeKeysError, PUBLIC_KEY_LEN, PublicKeys};
 pub use layout::{ORDER_CODE_TEXT_LEN, TICKET_CODE_TEXT_LEN};
 pub use pass::{Pass, Reference, Scope, verify};
-
-use serde::{Deserialize, Serialize};
 
 use crate::departure::Channel;
 use crate::ids::{OrderId, TicketId};
@@ -147,25 +146,6 @@ impl Code {
     }
 }
 
-/// Tells a one-time code from every other: part of its nonce.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CodeToken(u64);
-
-impl CodeToken {
-    pub const fn from_bits(bits: u64) -> CodeToken {
-        CodeToken(bits)
-    }
-
-    pub const fn bits(self) -> u64 {
-        self.0
-    }
-
-    fn of(nonce: [u8; NONCE_LEN]) -> CodeToken {
-        CodeToken(nonce.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
-    }
-}
-
 /// A code to be shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sealed {
@@ -250,7 +230,11 @@ fn authenticate(keys: &CodeKeys, text: &str, now: Timestamp) -> Option<Opened> {
         _ => return None,
     };
     let Header { kind, issued_at, from, until, nonce, .. } = header;
-    Some(Opened { code: Code { kind, subject, issued_at, from, until }, token: CodeToken::of(nonce) })
+    Some(Opened { code: Code { kind, subject, issued_at, from, until }, token: token(nonce) })
+}
+
+fn token(nonce: [u8; NONCE_LEN]) -> CodeToken {
+    CodeToken::from_bits(nonce.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
 }
 
 fn associated(clear: &[u8]) -> Vec<u8> {

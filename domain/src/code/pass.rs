@@ -9,16 +9,12 @@ use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 
 use super::keys::PublicKeys;
-use super::layout::{HEADER_LEN, Header, SIGNED_LEN, from_text};
+use super::layout::{HEADER_LEN, Header, REFERENCE_LEN, SCOPE_LEN, SIGNATURE_LEN, SIGNED_LEN, from_text};
 use super::{CodeKind, PublicKey};
 use crate::ids::{DepartureId, EntitlementCode, TicketId};
 use crate::rejection::ScanRejection;
 use crate::ticket::Ticket;
 use crate::time::Timestamp;
-
-pub(super) const REFERENCE_LEN: usize = 8;
-pub(super) const SCOPE_LEN: usize = 8;
-pub(super) const SIGNATURE_LEN: usize = 64;
 
 const PASS_DOMAIN: &[u8] = b"deeptravel/pass";
 const REFERENCE_DOMAIN: &[u8] = b"deeptravel/reference";

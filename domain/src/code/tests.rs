@@ -141,7 +141,7 @@ fn r_ticket_04_a_code_with_any_bit_of_its_bytes_altered_is_refused() {
             let altered = to_text(&altered);
             assert_eq!(open(&keys, &altered, NOW), invalid(), "bit {bit}");
             // What the sealed part hides is no part of the pass.
-            if bit / 8 < SIGNED_LEN + pass::SIGNATURE_LEN {
+            if bit / 8 < SIGNED_LEN + layout::SIGNATURE_LEN {
                 assert_eq!(verify(&keys.public(), &altered, NOW), invalid(), "bit {bit}");
             }
         }

@@ -8,6 +8,7 @@ use crate::departure::Stretch;
 use crate::ids::{DepartureId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId};
 use crate::money::Money;
 use crate::party::PassengerType;
+use crate::sealing::SealedDocument;
 use crate::time::Timestamp;
 
 /// Who to reach about the order.
@@ -16,16 +17,6 @@ pub struct Contact {
     pub name: Box<str>,
     pub phone: Box<str>,
     pub email: Option<Box<str>>,
-}
-
-/// A travel document, sealed before it came here: nothing behind this point ever sees the number (rule 8).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SealedDocument {
-    pub kind: Box<str>,
-    pub key_version: u32,
-    pub ciphertext: Box<[u8]>,
-    /// Last characters in clear, the rest starred.
-    pub mask: Box<str>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -39,9 +39,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::sealing::SealedDocument;
 pub use command::{CallFailure, CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
 pub use decide::CALL_TIMEOUT_SECONDS_MAX;
-pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SealedDocument, SeatWish};
+pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
 pub use ledger::{Balance, LedgerEntry, LedgerKind};
 pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState};
 pub use refund::{
