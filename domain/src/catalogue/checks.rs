@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use jiff::civil::Date;
 
+use super::Catalogue;
 use super::model::{Holiday, Names, Place, Route, Schedule, Vehicle};
-use super::{Catalogue, search};
 use crate::departure::{SEATS_MAX, STOPS_MAX, STOPS_MIN, SeatMap};
 use crate::fare::Fare;
 use crate::ids::{CODE_LEN_MAX, RouteCode};
@@ -70,7 +70,7 @@ pub fn place(catalogue: &Catalogue, place: &Place) -> Result<(), Rejection> {
     names(&place.names)?;
     ensure(place.aliases.len() <= ALIASES_MAX, "aliases", "are too many")?;
     place.aliases.iter().try_for_each(|alias| text("aliases", alias))?;
-    for spelling in search::spellings(place) {
+    for spelling in place.spellings() {
         if let Some(other) = catalogue.place(&spelling).filter(|other| other.code != place.code) {
             return Err(Rejection::field("names", format!("{spelling} is already {}", other.code)));
         }

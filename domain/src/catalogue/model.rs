@@ -58,6 +58,14 @@ pub struct Place {
     pub hot_weight: u32,
 }
 
+impl Place {
+    /// What a traveller may type for it, in lower case.
+    pub fn spellings(&self) -> impl Iterator<Item = String> {
+        let names = [self.code.as_str(), &self.names.zh, &self.names.en];
+        names.into_iter().chain(self.aliases.iter().map(String::as_str)).map(|name| name.trim().to_lowercase())
+    }
+}
+
 /// A kind of vehicle or vessel.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Vehicle {

@@ -46,7 +46,7 @@ pub struct Index {
 
 impl Index {
     pub fn places_changed(&mut self, places: &Table<PlaceCode, Place>) {
-        let all = places.values().flat_map(|place| spellings(place).map(|spelling| (spelling, place.code.clone())));
+        let all = places.values().flat_map(|place| place.spellings().map(|spelling| (spelling, place.code.clone())));
         self.places = Arc::new(all.collect());
     }
 
@@ -111,12 +111,6 @@ fn pairs(route: &Route) -> impl Iterator<Item = (&PortCode, &PortCode, Stretch)>
         let later = route.stops.iter().zip(0_u8..).skip(usize::from(board) + 1);
         later.map(move |(to, alight)| (&from.port, &to.port, Stretch { board, alight }))
     })
-}
-
-/// What a traveller may type for a place, in lower case.
-pub fn spellings(place: &Place) -> impl Iterator<Item = String> {
-    let names = [place.code.as_str(), &place.names.zh, &place.names.en];
-    names.into_iter().chain(place.aliases.iter().map(String::as_str)).map(|name| name.trim().to_lowercase())
 }
 
 /// A way to travel: a stretch of one dated departure.

@@ -2,13 +2,9 @@
 
 use crate::departure::{Channel, Stretch};
 use crate::ids::{HoldId, SeatClassCode};
-use crate::party::PARTY_MAX;
 use crate::time::Timestamp;
 
 use super::{Hold, SeatList};
-
-/// Most seats of one hold: every journey item of an order seats its whole party.
-pub const SEATS_PER_HOLD_MAX: usize = PARTY_MAX as usize;
 
 /// What can be asked. No events in answer means that it is already so.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,7 +53,7 @@ pub struct PlaceHold {
     pub expires_at: Timestamp,
 }
 
-/// Which seats (R-HOLD-06): 1 to [`SEATS_PER_HOLD_MAX`].
+/// Which seats (R-HOLD-06): 1 to [`SEATS_PER_HOLD_MAX`](super::SEATS_PER_HOLD_MAX).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Wanted {
     /// So many, as close together as there are.

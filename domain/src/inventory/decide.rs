@@ -9,8 +9,9 @@ use crate::party::PARTY_MAX;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-use super::command::{BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, SEATS_PER_HOLD_MAX, Wanted};
+use super::command::{BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, Wanted};
 use super::pick::{self, Pool, Seats};
+use super::seats::SEATS_PER_HOLD_MAX;
 use super::taken::Taken;
 use super::{Hold, HoldState, Inventory, SeatList, Status, Tombstone};
 

@@ -23,11 +23,9 @@ mod tests;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
-pub use command::{
-    Allotment, BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, SEATS_PER_HOLD_MAX, SetAllotments, Wanted,
-};
+pub use command::{Allotment, BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, SetAllotments, Wanted};
 pub use decide::LAPSES_PER_TURN_MAX;
-pub use seats::SeatList;
+pub use seats::{SEATS_PER_HOLD_MAX, SeatList};
 
 use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat, Stretch};
 use crate::ids::{HoldId, SeatClassCode, codes};

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::command::SEATS_PER_HOLD_MAX;
+use crate::party::PARTY_MAX;
+
+/// Most seats of one hold: every journey item of an order seats its whole party.
+pub const SEATS_PER_HOLD_MAX: usize = PARTY_MAX as usize;
 
 /// Up to [`SEATS_PER_HOLD_MAX`] seats, as indices into the seat map.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
