@@ -15,18 +15,17 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use serde::Deserialize;
-use tokio::sync::{Mutex, Notify};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, Encode as _};
 
-use crate::client::{Client, Inner, failure};
 use crate::counters::Counters;
 use crate::crypto::{ApiV3Key, VerifyingKey, decode_pem};
 use crate::envelope::ALGORITHM;
 use crate::error::{Advice, CallError, JsonFault, Operation, UnknownReason};
+use crate::inner::{Downloads, Inner, failure};
 use crate::model::is_word;
 use crate::transport::{Answer, Target};
-use crate::verify::{KeyRing, MAX_CLOCK_SKEW_SECONDS, VerifyError};
+use crate::verify::{KeyRing, PlatformCertificate, VerifyError};
 
 /// Certificates are downloaded again after this time; WeChat asks for less than 12 h.
 pub const CERTIFICATES_EVERY: Duration = Duration::from_hours(6);
@@ -65,48 +64,24 @@ impl From<UnknownReason> for CertificatesError {
     }
 }
 
-/// When to download.
-#[derive(Debug)]
-pub(crate) struct Downloads {
-    pub(crate) every: Duration,
-    pub(crate) gap: Duration,
-    /// When the last download began. Locked while one is under way, so that there is only one.
-    last: Mutex<Option<Instant>>,
-    /// Somebody met a certificate's serial that we do not know.
-    wanted: Notify,
-}
-
-impl Downloads {
-    pub(crate) fn new(every: Duration, gap: Duration) -> Self {
-        Self { every, gap, last: Mutex::new(None), wanted: Notify::new() }
-    }
-}
-
 /// Whether a message with this serial may verify after a download.
 fn names_certificate(serial: Option<&str>) -> bool {
     serial.is_some_and(|serial| !serial.starts_with(PUBLIC_KEY_PREFIX))
 }
 
-impl Client {
-    /// Downloads the certificates now. The task of [`Client::look_after_certificates`] does it by itself.
-    pub async fn load_certificates(&self) -> Result<CertificatesLoaded, CertificatesError> {
-        match &self.0.downloads {
+impl Inner {
+    pub(crate) async fn load_certificates(&self) -> Result<CertificatesLoaded, CertificatesError> {
+        match &self.downloads {
             None => Ok(CertificatesLoaded::Off),
-            Some(downloads) => self.0.load(&mut *downloads.last.lock().await).await,
+            Some(downloads) => self.load(&mut *downloads.last.lock().await).await,
         }
     }
 
-    /// How many certificates verify now.
-    pub fn certificates_in_use(&self) -> usize {
-        self.0.keys.certificates(Timestamp::now())
-    }
-
-    /// Keeps the certificates fresh for as long as it is polled; the process spawns it once. Ends at once when the
-    /// configuration has them off.
-    pub async fn look_after_certificates(self) {
-        let Some(downloads) = &self.0.downloads else { return };
+    /// Downloads for as long as it is polled; ends at once when the configuration has them off.
+    pub(crate) async fn look_after_certificates(&self) {
+        let Some(downloads) = &self.downloads else { return };
         loop {
-            let next = match self.0.load_unless_just_tried(downloads).await {
+            let next = match self.load_unless_just_tried(downloads).await {
                 Some(Ok(_)) => downloads.every,
                 // What went wrong has been counted and logged where it happened.
                 Some(Err(_)) | None => downloads.gap,
@@ -118,9 +93,7 @@ impl Client {
             }
         }
     }
-}
 
-impl Inner {
     /// A callback cannot wait for a download: it is refused, the task downloads, and WeChat repeats.
     pub(crate) fn miss_certificate(&self, serial: Option<&str>) {
         if let Some(downloads) = self.downloads.as_ref().filter(|_| names_certificate(serial)) {
@@ -218,16 +191,6 @@ impl Inner {
     }
 }
 
-/// A certificate, as far as it matters here.
-#[derive(Clone, Debug)]
-pub(crate) struct PlatformCertificate {
-    /// As messages spell it.
-    pub(crate) serial: String,
-    pub(crate) key: VerifyingKey,
-    pub(crate) not_before: Timestamp,
-    pub(crate) not_after: Timestamp,
-}
-
 /// What a list brought.
 struct List {
     /// Not expired.
@@ -289,11 +252,6 @@ impl Listed {
 }
 
 impl PlatformCertificate {
-    /// Our clock and WeChat's may differ when a certificate has just been issued.
-    pub(crate) fn is_valid(&self, now: Timestamp) -> bool {
-        now.as_second() + MAX_CLOCK_SKEW_SECONDS >= self.not_before.as_second() && now < self.not_after
-    }
-
     /// `serial` must be the certificate's own.
     fn read(serial: String, pem: &str) -> Result<Self, String> {
         let der = decode_pem(pem, PEM).map_err(|error| error.to_string())?;

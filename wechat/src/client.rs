@@ -6,35 +6,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, USER_AGENT};
-use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
-use crate::certificates::{CERTIFICATES_EVERY, CERTIFICATES_GAP, Downloads};
+use crate::certificates::{CERTIFICATES_EVERY, CERTIFICATES_GAP, CertificatesError, CertificatesLoaded};
 use crate::config::{Certificates, Checked, Config, ConfigError};
 use crate::counters::Counters;
-use crate::crypto::{ApiV3Key, CryptoFailure, VerifyingKey};
+use crate::crypto::{CryptoFailure, VerifyingKey};
 use crate::error::{Advice, CallError, LoginError, Operation, UnknownReason};
+use crate::inner::{Downloads, Inner, Public, failure};
 use crate::login::{self, Session};
 use crate::model::{
-    CreateAmount, CreateBody, CreatePayer, CreateRequest, PayParams, PrepayId, Transaction, clean_description, is_word,
+    CreateAmount, CreateBody, CreatePayer, CreateRequest, PayParams, PrepayId, Transaction, clean_description,
     rfc3339_china,
 };
 use crate::notification::{self, Notification, NotificationError};
 use crate::refund::{self, Refund, RefundRequest};
 use crate::transport::{AGENT, Hosts, JSON, Signer, Target, Transport, http_client, read_body};
-use crate::verify::{KeyRing, NotificationHeaders, VerifyError};
+use crate::verify::{KeyRing, NotificationHeaders};
 
 /// A call takes this long at most, connecting and the second host included. WeChat answers within a second or two; a
 /// traveller waits for the create call, and a longer wait would only delay the replay.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest code of an error that is taken for one, in characters.
-const MAX_CODE: usize = 64;
-
 /// The WeChat client of one merchant and one mini program. Cheap to clone; calls run on the caller's tokio runtime,
 /// which must stay the same (idle connections belong to it).
 #[derive(Clone)]
-pub struct Client(pub(crate) Arc<Inner>);
+pub struct Client(Arc<Inner>);
 
 /// How long and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,28 +49,6 @@ impl Default for Pace {
     fn default() -> Self {
         Self { timeout: REQUEST_TIMEOUT, certificates_every: CERTIFICATES_EVERY, certificates_gap: CERTIFICATES_GAP }
     }
-}
-
-pub(crate) struct Inner {
-    pub(crate) transport: Transport,
-    /// Of a whole call.
-    pub(crate) timeout: Duration,
-    api_base: Url,
-    pub(crate) api_v3_key: ApiV3Key,
-    pub(crate) keys: KeyRing,
-    /// `None` when no certificates are to be used.
-    pub(crate) downloads: Option<Downloads>,
-    pub(crate) config: Public,
-}
-
-/// What of the configuration is needed after the check, and is no key.
-pub(crate) struct Public {
-    appid: String,
-    app_secret: String,
-    /// Of the public key, if there is one.
-    pub(crate) key_id: Option<String>,
-    notify_url: String,
-    refund_notify_url: String,
 }
 
 impl fmt::Debug for Client {
@@ -126,6 +102,22 @@ impl Client {
             refund_notify_url: config.refund_notify_url,
         };
         Ok(Self(Arc::new(Inner { transport, timeout, api_base, api_v3_key, keys, downloads, config })))
+    }
+
+    /// Downloads the certificates now. The task of [`Client::look_after_certificates`] does it by itself.
+    pub async fn load_certificates(&self) -> Result<CertificatesLoaded, CertificatesError> {
+        self.0.load_certificates().await
+    }
+
+    /// How many certificates verify now.
+    pub fn certificates_in_use(&self) -> usize {
+        self.0.keys.certificates(Timestamp::now())
+    }
+
+    /// Keeps the certificates fresh for as long as it is polled; the process spawns it once. Ends at once when the
+    /// configuration has them off.
+    pub async fn look_after_certificates(self) {
+        self.0.look_after_certificates().await;
     }
 
     /// What this client has seen so far.
@@ -300,19 +292,6 @@ impl Inner {
         result
     }
 
-    pub(crate) fn count_unverified(&self, error: VerifyError) {
-        let counters = &self.transport.counters;
-        Counters::add(match error {
-            VerifyError::SignTest => &counters.answers_signtest,
-            _ => &counters.answers_unverified,
-        });
-    }
-
-    /// Tells WeChat which key to sign its answer with; it may still use another.
-    pub(crate) fn answer_serial(&self) -> Option<String> {
-        self.config.key_id.clone().or_else(|| self.keys.newest_certificate(Timestamp::now()))
-    }
-
     async fn exchange(
         &self,
         operation: Operation,
@@ -342,60 +321,10 @@ fn success(operation: Operation) -> StatusCode {
     }
 }
 
-/// What an answer means that is not the success of its operation. Without a code in it, it is no word of WeChat's.
-pub(crate) fn failure(operation: Operation, status: StatusCode, body: &[u8]) -> CallError {
-    #[derive(Default, Deserialize)]
-    struct ErrorBody {
-        code: String,
-        #[serde(default)]
-        message: String,
-    }
-
-    let error = serde_json::from_slice::<ErrorBody>(body).ok().filter(|error| is_word(&error.code, MAX_CODE));
-    let error = error.unwrap_or_default();
-    CallError::of_answer(operation, status.as_u16(), &error.code, &error.message)
-}
-
 fn read_refund(answer: &[u8], number: Option<&str>) -> Result<Refund, CallError> {
     let refund: Refund = serde_json::from_slice(answer).map_err(|_| UnknownReason::Malformed("not a refund"))?;
     if number.is_some_and(|number| refund.out_refund_no != number) {
         return Err(UnknownReason::Malformed("another refund").into());
     }
     Ok(refund)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_providers_word_is_a_refusal() {
-        let paid = br#"{"code":"ORDER_PAID","message":"paid"}"#;
-        let refused = |status| CallError::Refused {
-            status,
-            code: "ORDERPAID".into(),
-            message: "paid".into(),
-            advice: Advice::QueryPaid,
-        };
-
-        assert_eq!(failure(Operation::Close, StatusCode::BAD_REQUEST, paid), refused(400));
-        assert_eq!(failure(Operation::Close, StatusCode::ACCEPTED, paid), refused(202));
-        for status in [302, 408, 429, 500, 502, 503] {
-            let unknown = CallError::Unknown { reason: UnknownReason::Status(status) };
-            assert_eq!(failure(Operation::Close, StatusCode::from_u16(status).unwrap(), paid), unknown);
-        }
-        for body in [&b""[..], b"<html>", b"{}", br#"{"code":""}"#, br#"{"code":"A\u0000"}"#] {
-            assert_eq!(failure(Operation::Close, StatusCode::NOT_FOUND, body), UnknownReason::Status(404).into());
-        }
-    }
-
-    #[test]
-    fn not_found_needs_both_the_status_and_the_code() {
-        for code in ["ORDER_NOT_EXIST", "ORDERNOTEXIST"] {
-            let body = format!(r#"{{"code":"{code}","message":""}}"#);
-            assert_eq!(failure(Operation::Query, StatusCode::NOT_FOUND, body.as_bytes()), CallError::NotFound);
-            let elsewhere = failure(Operation::Query, StatusCode::BAD_REQUEST, body.as_bytes());
-            assert!(matches!(elsewhere, CallError::Refused { .. }));
-        }
-    }
 }

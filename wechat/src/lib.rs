@@ -14,6 +14,7 @@ mod counters;
 mod crypto;
 mod envelope;
 mod error;
+mod inner;
 pub mod keys;
 mod login;
 mod model;

@@ -5,7 +5,6 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 
-use crate::certificates::PlatformCertificate;
 use crate::crypto::VerifyingKey;
 
 /// A message this many seconds away from our clock, in either direction, is refused. WeChat's own SDKs use the same.
@@ -53,6 +52,23 @@ pub enum VerifyError {
     SignTest,
     #[error("the signature is wrong")]
     Signature,
+}
+
+/// A certificate, as far as it matters here.
+#[derive(Clone, Debug)]
+pub(crate) struct PlatformCertificate {
+    /// As messages spell it.
+    pub(crate) serial: String,
+    pub(crate) key: VerifyingKey,
+    pub(crate) not_before: Timestamp,
+    pub(crate) not_after: Timestamp,
+}
+
+impl PlatformCertificate {
+    /// Our clock and WeChat's may differ when a certificate has just been issued.
+    fn is_valid(&self, now: Timestamp) -> bool {
+        now.as_second() + MAX_CLOCK_SKEW_SECONDS >= self.not_before.as_second() && now < self.not_after
+    }
 }
 
 /// Verification keys by serial, compared as exact strings: public keys for good, certificates for their time.
