@@ -11,8 +11,7 @@ use tokio::time::Sleep;
 
 use super::Simulator;
 use super::faults::{Fault, Tamper};
-use super::refunds::RefundStatus;
-use super::server::spoil;
+use super::refund::RefundStatus;
 use super::wire::{ALGORITHM, Envelope, Sealed, rfc3339};
 use crate::crypto::{ApiV3Key, CryptoFailure, GCM_NONCE_BYTES, random_nonce};
 
@@ -76,7 +75,7 @@ pub(super) fn compose(
     };
     let mut body = serde_json::to_vec(&envelope).map_err(|_| CryptoFailure)?;
     let headers = simulator.sign_notification(&body, fault)?;
-    spoil(&mut body, fault);
+    fault.spoil(&mut body);
     Ok((headers, body))
 }
 

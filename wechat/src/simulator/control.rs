@@ -34,10 +34,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::Simulator;
 use super::faults::NewFaults;
-use super::refunds::{RefundStatus, SettleRefusal};
+use super::refund::RefundStatus;
+use super::refunds::SettleRefusal;
 use super::transaction::{PayRefusal, Reported};
-use super::{Simulator, control_keys};
 
 /// Most seconds that the clock may be ahead: ten years.
 const MAX_OFFSET_SECONDS: i64 = 10 * 365 * 86_400;
@@ -61,8 +62,7 @@ pub(super) fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/settings").route(web::post().to(settings)).route(web::get().to(show_settings)))
         .route("/requests", web::get().to(requests))
         .route("/messages", web::get().to(messages))
-        .route("/tokens/invalidate", web::post().to(invalidate_tokens))
-        .configure(control_keys::routes);
+        .route("/tokens/invalidate", web::post().to(invalidate_tokens));
 }
 
 async fn transactions(simulator: Data<Simulator>) -> HttpResponse {

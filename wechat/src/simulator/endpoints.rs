@@ -10,12 +10,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Simulator;
+use super::api_error::ApiError;
 use super::compose::{apply, seal};
+use super::exchange::{self, Answer, Call};
 use super::faults::{Endpoint, Fault};
 use super::jobs::Job;
-use super::server::{self, Answer, ApiError, Call};
-use super::settings::duration;
-use super::transaction::{Order, later};
+use super::time::{duration, later};
+use super::transaction::Order;
 use super::wire::rfc3339;
 use crate::crypto::CryptoFailure;
 
@@ -34,7 +35,7 @@ async fn create(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -
     let parsed: Value = serde_json::from_slice(&body).unwrap_or_default();
     let number = parsed["out_trade_no"].as_str().unwrap_or_default().to_owned();
     let call = Call { endpoint: Endpoint::Create, request: &request, body: &body, numbers: &[&number] };
-    server::serve(&simulator, call, |fault| {
+    exchange::serve(&simulator, call, |fault| {
         let order = read_order(&simulator, parsed)?;
         let now = simulator.now();
         let mut state = simulator.state();
@@ -86,7 +87,7 @@ async fn answer_query(
     mchid: Option<&str>,
 ) -> HttpResponse {
     let call = Call { endpoint: Endpoint::Query, request, body, numbers: &[number] };
-    server::serve(simulator, call, |fault| {
+    exchange::serve(simulator, call, |fault| {
         check_mchid(simulator, mchid, "mchid", "query")?;
         let mut answer = simulator.state().query(number, fault.lag_seconds, simulator.now())?;
         if let Some(tamper) = &fault.tamper {
@@ -99,7 +100,7 @@ async fn answer_query(
 
 async fn close(simulator: Data<Simulator>, request: HttpRequest, number: Path<String>, body: Bytes) -> HttpResponse {
     let call = Call { endpoint: Endpoint::Close, request: &request, body: &body, numbers: &[&number] };
-    server::serve(&simulator, call, |fault| {
+    exchange::serve(&simulator, call, |fault| {
         let body = read_json(&body)?;
         check_mchid(&simulator, body["mchid"].as_str(), "/body/mchid", "body")?;
         close_under(&simulator, &number, fault)?;
@@ -132,7 +133,7 @@ fn close_under(simulator: &Simulator, number: &str, fault: &Fault) -> Result<(),
 /// The certificates that verify what we sign, encrypted under the API v3 key.
 async fn certificates(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -> HttpResponse {
     let call = Call { endpoint: Endpoint::Certificates, request: &request, body: &body, numbers: &[] };
-    server::serve(&simulator, call, |fault| {
+    exchange::serve(&simulator, call, |fault| {
         if !simulator.settings().certificates {
             return Err(ApiError::new(
                 404,

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
 use super::chance;
-use super::refunds::RefundStatus;
+use super::refund::RefundStatus;
 
 /// Most faults that may wait in line at one endpoint.
 const MAX_QUEUED: usize = 1_000;
@@ -175,6 +176,26 @@ impl Fault {
 
     pub(super) fn delay_after(&self) -> Duration {
         Duration::from_millis(self.delay_after_ms)
+    }
+
+    /// Changes a body that is signed already. One that is empty stays so.
+    pub(super) fn spoil(&self, body: &mut Vec<u8>) {
+        if body.is_empty() {
+            return;
+        }
+        if self.reserialise_body
+            && let Ok(value) = serde_json::from_slice::<Value>(body)
+            && let Ok(again) = serde_json::to_vec_pretty(&value)
+        {
+            *body = again;
+        }
+        if self.alter_body {
+            // Still the same JSON, no longer the signed bytes.
+            body.insert(0, b' ');
+        }
+        if self.truncate_body {
+            body.truncate(body.len() / 2);
+        }
     }
 
     fn problem(&self) -> Option<&'static str> {

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Simulator;
+use super::exchange;
 use super::faults::Endpoint;
-use super::server;
-use super::transaction::later;
+use super::time::later;
 use crate::crypto::random_nonce;
 
 /// How long a token is good for.
@@ -124,14 +124,14 @@ async fn serve(
     effect: impl FnOnce() -> Result<Value, (i64, &'static str)>,
 ) -> HttpResponse {
     let fault = simulator.fault(endpoint, numbers);
-    if let Some(response) = server::before(&fault).await {
+    if let Some(response) = exchange::before(&fault).await {
         return response;
     }
     let outcome = match fault.errcode {
         Some(code) => Err((code, "a fault")),
         None => effect(),
     };
-    if let Some(response) = server::after(&fault).await {
+    if let Some(response) = exchange::after(&fault).await {
         return response;
     }
     let body = outcome.unwrap_or_else(

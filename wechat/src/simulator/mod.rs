@@ -12,17 +12,21 @@
 //! when a notification is repeated) on the wall clock plus the offset that `/_sim/clock/advance` adds. So a test can
 //! jump past a deadline without every signature becoming stale.
 
+mod api_error;
 mod chance;
 mod compose;
 mod control;
 mod control_keys;
 mod endpoints;
+mod exchange;
 mod faults;
 mod jobs;
 mod mini;
+mod notice;
 mod notify;
 mod payer;
 mod platform;
+mod refund;
 mod refund_endpoints;
 mod refunds;
 mod requests;
@@ -30,6 +34,7 @@ mod server;
 mod settings;
 mod signing;
 mod state;
+mod time;
 mod transaction;
 mod wire;
 

@@ -1,20 +1,16 @@
 //! Notifications: encrypted, freshly signed for each attempt, repeated on WeChat's schedule until accepted.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::Simulator;
 use super::compose::{self, Message};
-use super::faults::{Endpoint, Fault};
-use super::refunds::RefundStatus;
-use super::settings::duration;
-use super::transaction::later;
+use super::faults::Fault;
+use super::notice::{Attempt, Pending, Subject};
+use super::time::{duration, later};
 
 /// Gaps between one attempt and the next, in seconds. WeChat's pages leave open whether its "15 times" counts the first
 /// attempt; here it does not.
@@ -26,84 +22,6 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONCURRENT: usize = 64;
 /// How much of a receiver's answer is kept, in characters.
 const MAX_ANSWER_CHARS: usize = 500;
-
-/// What a notification is about.
-#[derive(Clone, Debug)]
-pub(super) enum Subject {
-    /// Its content is made when it is sent: what is reported does not change.
-    Payment { out_trade_no: String },
-    /// As the refund was when it came to this status: it may go on from there.
-    Refund { out_trade_no: String, out_refund_no: String, status: RefundStatus, url: String, content: Value },
-}
-
-impl Subject {
-    fn endpoint(&self) -> Endpoint {
-        match self {
-            Self::Payment { .. } => Endpoint::Notify,
-            Self::Refund { .. } => Endpoint::RefundNotify,
-        }
-    }
-
-    fn out_trade_no(&self) -> &str {
-        match self {
-            Self::Payment { out_trade_no } | Self::Refund { out_trade_no, .. } => out_trade_no,
-        }
-    }
-
-    fn out_refund_no(&self) -> Option<&str> {
-        match self {
-            Self::Payment { .. } => None,
-            Self::Refund { out_refund_no, .. } => Some(out_refund_no),
-        }
-    }
-}
-
-/// A notification that waits for its next attempt.
-#[derive(Clone, Debug)]
-pub(super) struct Pending {
-    id: String,
-    subject: Subject,
-    /// Attempts made so far.
-    made: usize,
-    /// A fault that was drawn already, when the attempt was put off by it.
-    drawn: Option<Fault>,
-}
-
-impl Pending {
-    pub(super) fn new(id: String, subject: Subject) -> Self {
-        Self { id, subject, made: 0, drawn: None }
-    }
-}
-
-/// One delivery attempt, as `GET /_sim/deliveries` lists it.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Attempt {
-    /// The notification's id, the same over all attempts.
-    id: String,
-    pub(super) out_trade_no: String,
-    /// Absent when it is about a payment.
-    out_refund_no: Option<String>,
-    event_type: &'static str,
-    /// 1 for the first.
-    #[serde(rename = "attempt")]
-    number: usize,
-    url: String,
-    /// Wall clock.
-    sent_at: Timestamp,
-    /// Absent when nothing was answered.
-    status: Option<u16>,
-    /// Answered 200 or 204 in time.
-    accepted: bool,
-    latency_ms: u64,
-    /// `lost` by a fault, `timeout`, `connect` or `transport`.
-    error: Option<&'static str>,
-    /// The signature headers as sent.
-    headers: BTreeMap<&'static str, String>,
-    /// The body as sent.
-    body: String,
-    /// The beginning of the receiver's answer.
-    answer: String,
-}
 
 /// Does and sends what is due, for as long as the simulator runs.
 pub(super) async fn work(simulator: Arc<Simulator>) {

@@ -4,8 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::chance;
-use super::settings::duration;
-use super::transaction::later;
+use super::time::{duration, later};
 
 /// Longest time a setting may say, in seconds: thirty days.
 const MAX_SECONDS: f64 = 30.0 * 86_400.0;

@@ -5,11 +5,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 
 use super::Simulator;
+use super::api_error::ApiError;
 use super::compose::apply;
 use super::endpoints::{Fields, acceptable_notify_url, object, read_json};
+use super::exchange::{self, Answer, Call};
 use super::faults::Endpoint;
-use super::refunds::{RefundOrder, RefundStatus, no_resource};
-use super::server::{self, Answer, ApiError, Call};
+use super::refund::{RefundOrder, RefundStatus};
+use super::refunds::no_resource;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
     let refunds = "/v3/refund/domestic/refunds";
@@ -26,7 +28,7 @@ async fn create(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -
     let text = |field: &str| parsed[field].as_str().unwrap_or_default().to_owned();
     let (refund, order) = (text("out_refund_no"), text("out_trade_no"));
     let call = Call { endpoint: Endpoint::Refund, request: &request, body: &body, numbers: &[&refund, &order] };
-    server::serve(&simulator, call, |fault| {
+    exchange::serve(&simulator, call, |fault| {
         let order = read_refund(&simulator, parsed)?;
         let becomes = fault.refund_becomes.unwrap_or(RefundStatus::Success);
         let settings = simulator.settings();
@@ -39,7 +41,7 @@ async fn create(simulator: Data<Simulator>, request: HttpRequest, body: Bytes) -
 
 async fn query(simulator: Data<Simulator>, request: HttpRequest, number: Path<String>, body: Bytes) -> HttpResponse {
     let call = Call { endpoint: Endpoint::RefundQuery, request: &request, body: &body, numbers: &[&number] };
-    server::serve(&simulator, call, |fault| {
+    exchange::serve(&simulator, call, |fault| {
         let mut answer = simulator.state().query_refund(&number)?;
         if let Some(tamper) = &fault.tamper {
             apply(tamper, &mut answer);
@@ -56,7 +58,7 @@ async fn apply_abnormal(
     body: Bytes,
 ) -> HttpResponse {
     let call = Call { endpoint: Endpoint::Refund, request: &request, body: &body, numbers: &[&id] };
-    server::serve(&simulator, call, |_| {
+    exchange::serve(&simulator, call, |_| {
         let body = read_json(&body)?;
         let fields = Fields(&body);
         let number = fields.required("/out_refund_no", 64)?;

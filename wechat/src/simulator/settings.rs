@@ -1,7 +1,6 @@
 //! What can be changed while the simulator runs (`POST /_sim/settings`). Every field is optional there; what is not
 //! named stays. It holds for later calls.
 
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -118,9 +117,4 @@ impl Settings {
             self.payer.check()
         }
     }
-}
-
-/// Seconds with parts as a duration; the settings' checks keep them in range.
-pub(super) fn duration(seconds: f64) -> SignedDuration {
-    SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::MAX)
 }

@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::Simulator;
+use super::api_error::ApiError;
 use super::compose::Headers;
 use super::faults::{Fault, SignTest};
 use super::platform::Signer;
 use super::requests::Request;
-use super::server::ApiError;
 use super::wire::{NONCE, SERIAL, SIGNATURE, SIGNATURE_TYPE, SIGNTEST_PREFIX, TIMESTAMP, TYPE};
 use crate::crypto::{CryptoFailure, random_nonce};
 

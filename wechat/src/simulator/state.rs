@@ -6,11 +6,12 @@ use std::collections::{HashMap, VecDeque};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::api_error::ApiError;
 use super::jobs::{Job, Queue};
-use super::notify::{Attempt, Pending, Subject};
-use super::refunds::Refund;
-use super::server::ApiError;
-use super::settings::{Settings, duration};
+use super::notice::{Attempt, Pending, Subject};
+use super::refund::Refund;
+use super::settings::Settings;
+use super::time::duration;
 use super::transaction::{Order, PayRefusal, Payment, Reported, Stage, Transaction};
 use super::wire::rfc3339;
 

@@ -3,9 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::notify::Pending;
-use super::server::ApiError;
+use super::api_error::ApiError;
+use super::notice::Pending;
 use super::settings::{ClosePaid, Reentry, Settings};
+use super::time::later;
 use super::wire::{china_digits, rfc3339};
 
 /// How long a prepay id can be paid with.
@@ -225,11 +226,6 @@ impl Transaction {
         json["trade_state_desc"] = description.into();
         json
     }
-}
-
-/// The far end of time stands for anything beyond it.
-pub(super) fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
-    time.saturating_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// `wx`, date and time, and hexadecimal digits: 36 characters.

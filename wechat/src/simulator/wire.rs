@@ -15,6 +15,8 @@ pub(super) const SIGNATURE: &str = "Wechatpay-Signature";
 pub(super) const SERIAL: &str = "Wechatpay-Serial";
 pub(super) const TYPE: &str = "Wechatpay-Signature-Type";
 
+pub(super) const JSON: &str = "application/json; charset=utf-8";
+
 pub(super) const ALGORITHM: &str = "AEAD_AES_256_GCM";
 
 /// WeChat writes its times in China's offset.
