@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::account::Account;
 use super::binaries::{MadeBy, Programs};
-use super::server::one_line;
+use super::error::one_line;
 use super::{DATABASE, EmbeddedError, SUPERUSER, settings};
 
 pub(super) const CLUSTER: &str = "cluster";

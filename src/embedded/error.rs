@@ -65,3 +65,10 @@ impl EmbeddedError {
         move |source| Self::Io { doing, path, source }
     }
 }
+
+/// What a program printed, as part of a sentence.
+pub(super) fn one_line(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" | ")
+}

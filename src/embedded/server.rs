@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::account::Account;
 use super::binaries::Programs;
+use super::error::one_line;
 use super::{EmbeddedError, directory};
 
 /// Long enough to replay two gigabytes of log after a crash of the machine.
@@ -104,13 +105,6 @@ impl Launch {
         };
         read().unwrap_or_else(|error| format!("({} cannot be read: {error})", self.log.display()))
     }
-}
-
-/// What a program printed, as part of a sentence.
-pub(super) fn one_line(output: &[u8]) -> String {
-    let text = String::from_utf8_lossy(output);
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.join(" | ")
 }
 
 /// A server that was started and not yet stopped.

@@ -15,7 +15,7 @@ mod tests;
 use std::fmt;
 use std::path::Path;
 
-use deeptravel_domain::catalogue::{Command, Zone};
+use deeptravel_domain::catalogue::{Command, Route, Zone};
 use deeptravel_domain::fare::DateRange;
 use deeptravel_domain::money::Currency;
 
@@ -73,7 +73,8 @@ pub fn read(dir: &Path) -> Result<Timetable, ImportError> {
     let routes = routes::read(dir, &settings, &network, &mut skipped)?;
     let fares = fares::read(dir, &settings, &network, &routes, &mut skipped)?;
 
-    let mut commands = network.into_commands(&routes, &mut skipped);
+    let in_use: Vec<&Route> = routes.iter().collect();
+    let mut commands = network.into_commands(&in_use, &mut skipped);
     commands.extend(routes.into_commands());
     commands.extend(fares);
     skipped.0.sort_by_key(|left_out| (left_out.file, left_out.line));

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use deeptravel_domain::catalogue::{Command, Holiday, Marks, Names, Operator, Place, Port, Vehicle};
+use deeptravel_domain::catalogue::{Command, Holiday, Marks, Names, Operator, Place, Port, Route, Vehicle};
 use deeptravel_domain::departure::{SEATS_MAX, Seat, SeatClass, SeatMap};
 use deeptravel_domain::ids::{OperatorCode, PortCode, VehicleCode};
 
 use super::SkipList;
-use super::routes::Routes;
 use super::sheet::{ImportError, Line, Sheet};
 
 pub struct Network {
@@ -44,11 +43,11 @@ impl Network {
         self.vehicles.get(code).map(|(_, vehicle)| vehicle)
     }
 
-    /// Operators and vehicles that no route uses stay out.
-    pub fn into_commands(self, routes: &Routes, skipped: &mut SkipList) -> Vec<Command> {
+    /// Operators and vehicles that none of the routes uses stay out.
+    pub fn into_commands(self, routes: &[&Route], skipped: &mut SkipList) -> Vec<Command> {
         let mut commands = Vec::new();
         for (line, operator) in self.operators.into_values() {
-            if routes.of_operator(&operator.code).next().is_some() {
+            if routes.iter().any(|route| route.operator == operator.code) {
                 commands.push(Command::PutOperator(operator));
             } else {
                 skipped.add(&line, format!("operator {} has no route", operator.code));
