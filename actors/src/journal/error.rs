@@ -57,7 +57,7 @@ pub enum OpenError {
         found: Uuid,
     },
     /// Written by a later release in a way this one cannot read.
-    #[error("segment {segment} needs a reader of format {minimum_reader} or later, this is {ours}", ours = super::segment::FORMAT)]
+    #[error("segment {segment} needs a reader of format {minimum_reader} or later, this is {ours}", ours = super::FORMAT)]
     NewerFormat {
         /// File name of the segment.
         segment: String,

@@ -61,6 +61,9 @@ use queue::Queue;
 use segments::{Needs, Segments};
 use space::SpaceGauge;
 
+/// Format of the files that this release writes.
+const FORMAT: u16 = 1;
+
 /// A running journal. Clones are the same journal; it is closed by [`Journal::close`] or with its last clone.
 #[derive(Clone, Debug)]
 pub struct Journal {

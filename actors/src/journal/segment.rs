@@ -9,13 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use uuid::Uuid;
 
-use super::OpenError;
 use super::disk::{Disk, DiskFile};
 use super::frame::Link;
 use super::record::Position;
+use super::{FORMAT, OpenError};
 
-/// Format that this release writes.
-pub const FORMAT: u16 = 1;
 /// Oldest reader that understands what this release writes.
 const MINIMUM_READER: u16 = 1;
 const MAGIC: [u8; 8] = *b"DTRAVELJ";
