@@ -3,7 +3,7 @@
 //!
 //! | module | it is |
 //! |---|---|
-//! | [`cli`], [`run`] | the command line; a run of each scenario from set-up over its rounds to its audit |
+//! | [`cli`], [`options`], [`run`] | the command line; what it asks for; a run of each scenario from set-up over its rounds to its audit |
 //! | [`subject`], [`server`], [`simulator`], [`timetable`] | the server under test, started on a timetable of our own |
 //! | [`course`] | a contestant: a server, the load it is given, and what came of its turns |
 //! | [`yardstick`], [`baseline`] | what ours is compared with: `bare`, `durable`, and a Postgres transaction per order |
@@ -27,6 +27,7 @@ pub mod course;
 pub mod database;
 pub mod drive;
 pub mod http;
+pub mod options;
 pub mod pace;
 pub mod report;
 pub mod run;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::api::{Api, metric};
-use crate::cli::Options;
 use crate::database::Database;
 use crate::http::Target;
+use crate::options::Options;
 use crate::server::{Launch, Server, binary_beside_us};
 use crate::timetable::DEPARTURES_PER_DAY;
 

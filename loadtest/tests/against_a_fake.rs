@@ -7,7 +7,7 @@ mod fake;
 use std::time::Duration;
 
 use clap::Parser;
-use deeptravel_loadtest::cli::Options;
+use deeptravel_loadtest::options::Options;
 use deeptravel_loadtest::report::{Report, Scenario as Outcome};
 use deeptravel_loadtest::run::run;
 use deeptravel_loadtest::scenario::Scenario;

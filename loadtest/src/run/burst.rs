@@ -3,8 +3,8 @@
 use super::sales::{Sales, orders_of};
 use super::yardsticks::Rival;
 use super::{audit_orders, plan};
-use crate::cli::Options;
 use crate::drive::Plan;
+use crate::options::Options;
 use crate::report::ratios::by_round;
 use crate::report::{Figures, Outcome, Scenario};
 use crate::yardstick::Kind;
@@ -13,7 +13,8 @@ use crate::yardstick::Kind;
 const CONNECTIONS: usize = 10_000;
 
 pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
-    let connections = if options.connections == crate::cli::CONNECTIONS { CONNECTIONS } else { options.connections };
+    let connections =
+        if options.connections == crate::options::CONNECTIONS { CONNECTIONS } else { options.connections };
     let plan = Plan { connections, rate: None, ..plan(options) };
     let mut ours = Sales::usual("burst", options, orders_of(&plan, options.rounds)).await?;
     let mut durable: Option<Rival<_>> = None;

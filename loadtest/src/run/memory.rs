@@ -11,8 +11,8 @@ use jiff::ToSpan;
 
 use super::sales::Sales;
 use super::{audit_orders, plan};
-use crate::cli::Options;
 use crate::drive::Plan;
+use crate::options::Options;
 use crate::report::{Outcome, Scenario};
 use crate::scenario::setup::{self, Departure, PARTY};
 use crate::server::binary_beside_us;

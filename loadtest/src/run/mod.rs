@@ -18,8 +18,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use crate::audit::{self, Findings};
-use crate::cli::Options;
 use crate::drive::Plan;
+use crate::options::Options;
 use crate::report::{Conditions, Outcome, Report, Scenario as ScenarioReport};
 use crate::scenario::Scenario;
 use crate::server::binary_beside_us;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::cli::Options;
 use crate::course::Course;
 use crate::database::Database;
 use crate::drive::Plan;
+use crate::options::Options;
 use crate::report::Figures;
 use crate::scenario::orders::Orders;
 use crate::scenario::setup::{self, Departure};

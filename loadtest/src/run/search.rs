@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::plan;
 use super::yardsticks::Rival;
-use crate::cli::Options;
 use crate::course::Course;
 use crate::http::Target;
+use crate::options::Options;
 use crate::report::ratios::by_round;
 use crate::report::{Outcome, Scenario};
 use crate::scenario::search::Search;

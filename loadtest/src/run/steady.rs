@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::sales::{Sales, orders_of};
 use super::{PAUSED, audit_orders, plan};
-use crate::cli::Options;
 use crate::drive::Plan;
+use crate::options::Options;
 use crate::report::ratios::median;
 use crate::report::{Figures, Outcome, Scenario};
 use crate::subject::Setup;

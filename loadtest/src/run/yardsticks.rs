@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::baseline::Baseline;
-use crate::cli::Options;
 use crate::course::Course;
 use crate::drive::{Load, Plan};
+use crate::options::Options;
 use crate::subject::Subject;
 use crate::yardstick::Kind;
 use crate::yardstick::child::{Launch, Yardstick};
