@@ -1,10 +1,17 @@
 //! The arrows of the layout that Cargo cannot enforce: `src → actors → domain`, `src → wechat`, `src/api` and
-//! `src/postgres` never name each other, the load harness names nobody.
+//! `src/postgres` never name each other, the load harness names nobody. And no modules import each other in a circle.
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "architecture/imports.rs"]
+mod imports;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use imports::{Import, imports};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -103,4 +110,119 @@ fn the_owners_know_neither_http_nor_sql() {
     for name in dependencies("actors/Cargo.toml") {
         assert!(!outside.contains(&name.as_str()), "actors depends on {name}");
     }
+}
+
+/// Modules of a folder that import each other in circles: all that hang together, and why they may. An entry that says
+/// more or less than there is fails.
+struct Allowed {
+    folder: &'static str,
+    modules: &'static [&'static str],
+    why: &'static str,
+}
+
+const ALLOWED: [Allowed; 2] = [
+    Allowed {
+        folder: "actors/src",
+        modules: &["catalogue", "departure", "desk", "identity", "order", "payment", "registry", "services"],
+        why: "`Services` names every owner, and every owner is handed `Services`. Once that is dissolved `desk` and \
+              `order` stay: a desk places orders, and an order tells its desk what became of it.",
+    },
+    Allowed {
+        folder: "src/api",
+        modules: &["middleware", "server"],
+        why: "The frame of a request looks into the slot that `server` declares, and `server` wraps its routes in it.",
+    },
+];
+
+/// A folder's modules are its files and its folders, each folder as a whole, and between these neighbours imports are
+/// counted: `order/placing.rs` counts as `order` beside `desk`, and as `placing` beside `steps`. So a circle of files
+/// shows in the folder that they share, and so does one that only the folders make.
+///
+/// A folder's own file (`lib.rs`, `mod.rs`) is nobody's neighbour there. It hands on its children's names, and a child
+/// takes the type whose `impl` it holds a part of: that is one module in several files. A name that is handed on leads
+/// to the child that defines it, so children do not hide a circle behind their parent's face.
+#[test]
+fn no_modules_import_each_other_in_circles() {
+    let mut found = BTreeMap::new();
+    for package in ["domain/src", "actors/src", "wechat/src", "loadtest/src", "src"] {
+        for (folder, arrows) in arrows_by_folder(package) {
+            for modules in circles(&arrows) {
+                found.insert((folder.clone(), modules), arrows.clone());
+            }
+        }
+    }
+    let mut wrong = String::new();
+    for Allowed { folder, modules, why } in ALLOWED {
+        let modules: Vec<String> = modules.iter().map(|module| (*module).to_owned()).collect();
+        if found.remove(&((*folder).to_owned(), modules)).is_none() {
+            let _ = writeln!(wrong, "{folder}: not, or not exactly, the circle that is allowed: {why}");
+        }
+    }
+    for ((folder, modules), arrows) in found {
+        let _ = writeln!(wrong, "{folder}: {} import each other in circles:", modules.join(", "));
+        for import in shortest_circle(&arrows, &modules) {
+            let _ = writeln!(wrong, "    {import}");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Which module imports which, with one import of those that do it.
+type Arrows = BTreeMap<String, BTreeMap<String, String>>;
+
+fn arrows_by_folder(package: &str) -> BTreeMap<String, Arrows> {
+    let mut folders: BTreeMap<String, Arrows> = BTreeMap::new();
+    for Import { from, to, name } in imports(&root().join(package).join("lib.rs")) {
+        let shared = from.iter().zip(&to).take_while(|(from, to)| from == to).count();
+        let (Some(taker), Some(giver)) = (from.get(shared), to.get(shared)) else { continue };
+        let folder = [&[package.to_owned()], &from[..shared]].concat().join("/");
+        let import = format!("{taker} → {giver}: {} takes {name}", from.join("/"));
+        let kept =
+            folders.entry(folder).or_default().entry(taker.clone()).or_default().entry(giver.clone()).or_default();
+        // The longest way to write it says most.
+        if import.len() > kept.len() {
+            *kept = import;
+        }
+    }
+    folders
+}
+
+/// Modules that reach each other, all that hang together in one list.
+fn circles(arrows: &Arrows) -> BTreeSet<Vec<String>> {
+    let reached: BTreeMap<&str, BTreeSet<&str>> =
+        arrows.keys().map(|module| (module.as_str(), reached_from(arrows, module))).collect();
+    let meet = |one: &str, other: &str| reached[one].contains(other) && reached[other].contains(one);
+    let around =
+        |module: &str| reached.keys().filter(|other| meet(module, other)).map(|name| (*name).to_owned()).collect();
+    reached.keys().filter(|module| meet(module, module)).map(|module| around(module)).collect()
+}
+
+fn reached_from<'a>(arrows: &'a Arrows, start: &'a str) -> BTreeSet<&'a str> {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![start];
+    while let Some(module) = open.pop() {
+        let next = arrows.get(module).into_iter().flat_map(BTreeMap::keys);
+        open.extend(next.map(String::as_str).filter(|next| reached.insert(*next)));
+    }
+    reached
+}
+
+/// The imports of the shortest way from one of the modules back to it.
+fn shortest_circle<'a>(arrows: &'a Arrows, modules: &[String]) -> Vec<&'a str> {
+    let circle = |start: &String| {
+        let mut ways = VecDeque::from([(start.as_str(), Vec::new())]);
+        let mut seen = BTreeSet::new();
+        while let Some((module, way)) = ways.pop_front() {
+            if module == start && !way.is_empty() {
+                return way;
+            }
+            for (next, import) in arrows.get(module).into_iter().flatten() {
+                if seen.insert(next) {
+                    ways.push_back((next.as_str(), [&way[..], &[import.as_str()]].concat()));
+                }
+            }
+        }
+        unreachable!("{start} is in a circle")
+    };
+    modules.iter().map(circle).min_by_key(Vec::len).unwrap_or_default()
 }
