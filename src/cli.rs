@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use deeptravel_actors::journal::{Position, Record, inspect};
-use deeptravel_actors::rows::KIND_ROWS;
+use deeptravel_actors::kind::Kind;
 use deeptravel_domain::identity::{Account, Role};
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::tables;
@@ -206,7 +206,7 @@ fn dump(dir: &Path, after: Position) -> anyhow::Result<()> {
 
 /// Rows as JSON, by table, without what is nobody's business.
 fn payload_of(record: &Record) -> anyhow::Result<serde_json::Value> {
-    if record.header.kind != KIND_ROWS {
+    if Kind::known(record.header.kind).is_none() {
         bail!("a record of kind {} is not known to this release", record.header.kind);
     }
     let unread = || anyhow::anyhow!("the record of {} cannot be read", record.header.key);
@@ -223,7 +223,7 @@ fn payload_of(record: &Record) -> anyhow::Result<serde_json::Value> {
 #[cfg(test)]
 mod tests {
     use deeptravel_actors::journal::{KeyText, RecordHeader};
-    use deeptravel_actors::rows::CODEC;
+    use deeptravel_actors::kind::CODEC;
     use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
     use deeptravel_domain::order::rows::{OrderRow, PassengerRow, PaymentRow, RefundRow};
     use deeptravel_domain::quarantine::QuarantineRow;
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn r_admin_11_a_dumped_journal_names_nobody_and_tells_no_secret() {
         let header = RecordHeader {
-            kind: KIND_ROWS,
+            kind: Kind::Rows.number(),
             codec: CODEC,
             key: KeyText::new("order/O1").unwrap(),
             key_version: 1,

@@ -12,6 +12,7 @@ mod directory;
 pub mod engine;
 mod identity;
 pub mod journal;
+pub mod kind;
 pub mod lists;
 pub mod loads;
 mod log;
@@ -21,7 +22,6 @@ pub mod payment;
 pub mod ports;
 pub mod projector;
 mod registry;
-pub mod rows;
 pub mod services;
 #[cfg(test)]
 mod testing;

@@ -4,8 +4,8 @@ use deeptravel_domain::row::Rows;
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::{Admission, AppendError, Journal, KEY_BYTES_MAX, KeyText, Position, Record, RecordHeader, Share};
+use crate::kind::{CODEC, Kind};
 use crate::outage::Outage;
-use crate::rows::{CODEC, KIND_ROWS};
 
 /// What is asked for one decision before its rows are known: the first record of the largest order that can be wished
 /// for, or the opening of a departure with a thousand seats, is smaller.
@@ -80,7 +80,7 @@ impl KeyLog {
     /// Appends one decision that was admitted. After an error the owner is ahead of its log and must end.
     pub fn append(&mut self, admission: Admission, rows: Rows, at: Timestamp) -> Result<Position, AppendError> {
         let header = RecordHeader {
-            kind: KIND_ROWS,
+            kind: Kind::Rows.number(),
             codec: CODEC,
             key: self.key.clone(),
             key_version: self.next_version(),

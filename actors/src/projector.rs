@@ -9,8 +9,8 @@ use deeptravel_domain::tables;
 use tokio::sync::watch;
 
 use crate::journal::{Journal, Position, ReadError, Reader, Record};
+use crate::kind::{CODEC, Kind};
 use crate::ports::{Store, StoreError};
-use crate::rows::{CODEC, KIND_ROWS};
 
 /// Records of one transaction: enough that its costs are shared, few enough that lists do not wait long for it.
 const BATCH_RECORDS: usize = 4_096;
@@ -239,7 +239,7 @@ impl Waiting {
 /// Adds a record's rows to a batch.
 fn decode(rows: &mut Rows, position: Position, record: &Record) -> Result<(), ProjectionHalted> {
     let header = &record.header;
-    if header.kind != KIND_ROWS || header.codec != CODEC {
+    if Kind::known(header.kind).is_none() || header.codec != CODEC {
         let why = format!("kind {} with encoding {} is not known to this release", header.kind, header.codec);
         return Err(ProjectionHalted::Record { position, why });
     }

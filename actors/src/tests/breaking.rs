@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 
 use crate::departure::Seats;
 use crate::journal::{KeyText, Record, RecordHeader};
+use crate::kind::{CODEC, Kind};
 use crate::outage::Outage;
-use crate::rows::{CODEC, KIND_ROWS};
 use crate::testing::{
     Break, Fault, Line, Postgres, Running, World, coach, eventually, eventually_so, ferry, traveller, wish, within,
 };
@@ -124,7 +124,7 @@ async fn steal_a_version(world: &World, running: &Running) {
     departure.version = key_version;
     let mut rows = Rows::default();
     rows.put(&departure);
-    let header = RecordHeader { kind: KIND_ROWS, codec: CODEC, key, key_version, at_ms: running.engine.now().as_ms() };
+    let header = RecordHeader { kind: Kind::Rows.number(), codec: CODEC, key, key_version, at_ms: running.engine.now().as_ms() };
     running.journal.append(&Record { header, payload: rows.into_bytes() }).unwrap();
 }
 

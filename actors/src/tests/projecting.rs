@@ -7,8 +7,8 @@ use deeptravel_domain::order::rows::{OrderRow, PaymentRow};
 use deeptravel_domain::row::Rows;
 
 use crate::journal::{KeyText, Position, Record, RecordHeader};
+use crate::kind::{CODEC, Kind};
 use crate::projector::ProjectionHalted;
-use crate::rows::{CODEC, KIND_ROWS};
 use crate::testing::{Postgres, World, coach, eventually, traveller, wish};
 
 #[actix::test]
@@ -116,7 +116,7 @@ async fn a_position_that_moves_back_is_another_servers_doing() {
 
 #[actix::test]
 async fn a_record_of_an_unknown_kind_halts_projection() {
-    for (kind, codec) in [(KIND_ROWS + 1, CODEC), (KIND_ROWS, CODEC + 1)] {
+    for (kind, codec) in [(Kind::Announcing.number() + 1, CODEC), (Kind::Rows.number(), CODEC + 1)] {
         let (world, running) = World::with_seats(4).await;
         running.drained().await;
         let position = world.store.position();
@@ -139,7 +139,7 @@ async fn rows_of_an_unknown_table_halt_projection() {
     let mut rows = Rows::default();
     rows.put_image(999, b"");
     let key = KeyText::new("later/1").unwrap();
-    let header = RecordHeader { kind: KIND_ROWS, codec: CODEC, key, key_version: 1, at_ms: 0 };
+    let header = RecordHeader { kind: Kind::Rows.number(), codec: CODEC, key, key_version: 1, at_ms: 0 };
     running.journal.append(&Record { header, payload: rows.into_bytes() }).unwrap();
 
     let halted = running.halted().await;
