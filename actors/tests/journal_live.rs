@@ -5,13 +5,14 @@
 mod journal_support;
 
 use std::collections::HashMap;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deeptravel_actors::journal::{
-    AppendError, Journal, JournalFailed, JournalOptions, KeyText, OpenError, Position, ReadError, RegisterError,
-    Retention,
+    AppendError, Journal, JournalFailed, JournalOptions, KeyText, Limits, OpenError, Position, ReadError, Record,
+    RegisterError, Retention,
 };
 use journal_support::{append_frame, block_on, read_all, record, segments, small, wait};
 use tempfile::tempdir;
@@ -341,6 +342,85 @@ fn a_reader_can_start_after_any_position() {
         let positions: Vec<_> = read_all(&journal, Position(after)).iter().map(|(position, _)| position.0).collect();
         assert!(positions.iter().copied().eq(after + 1..=120), "after {after}");
     }
+}
+
+/// A record of a kind.
+fn of_kind(kind: u16, version: u64) -> Record {
+    let mut record = record("a", version, &[5; 100]);
+    record.header.kind = kind;
+    record
+}
+
+const FEW: Limits = Limits { records: 7, bytes: 1_000, passed_bytes: 4_000 };
+
+#[test]
+fn a_reader_passes_over_records_of_kinds_that_nobody_wants_and_says_how_far_it_has_got() {
+    let dir = tempdir().unwrap();
+    let (journal, _) = Journal::open(dir.path(), small()).unwrap();
+    let kind = |version: u64| if version.is_multiple_of(10) { 2 } else { 1 };
+    // Some are frames of their own, others share one.
+    for version in 1..=200 {
+        let position = journal.append(&of_kind(kind(version), version)).unwrap();
+        if version % 17 < 5 {
+            wait(&journal, position);
+        }
+    }
+    wait(&journal, Position(200));
+    for after in [0, 9, 10, 11, 195, 200] {
+        let mut reader = journal.reader(Position(after)).unwrap();
+        let mut found = Vec::new();
+        while reader.position() < Position(200) {
+            let before = reader.position();
+            let passage = reader.next_wanted(FEW, |kind| kind == 2).unwrap();
+            assert!(passage.up_to > before, "it gets on");
+            assert_eq!(passage.up_to, reader.position());
+            assert!(passage.records.iter().all(|(at, record)| *at <= passage.up_to && record.header.kind == 2));
+            found.extend(passage.records.into_iter().map(|(position, _)| position.0));
+        }
+        let expected: Vec<_> = (after + 1..=200).filter(|version| version.is_multiple_of(10)).collect();
+        assert_eq!(found, expected, "after {after}");
+    }
+}
+
+#[test]
+fn one_call_returns_so_many_wanted_records_and_passes_so_many_bytes_at_most() {
+    let dir = tempdir().unwrap();
+    let (journal, _) = Journal::open(dir.path(), JournalOptions { batch_bytes_max: 500, ..small() }).unwrap();
+    for version in 1..=100 {
+        append_frame(&journal, &of_kind(1 + (version % 2) as u16, version));
+    }
+    let bytes = of_kind(1, 1).encoded_bytes();
+    let passage = |limits| journal.reader(Position::NOTHING).unwrap().next_wanted(limits, |kind| kind == 2).unwrap();
+    let by_records = passage(Limits { records: 3, ..FEW });
+    assert_eq!((by_records.records.len(), by_records.up_to), (3, Position(5)));
+    let by_bytes = passage(Limits { bytes: 4 * bytes, ..FEW });
+    // It has passed what comes before the next one that is wanted.
+    assert_eq!((by_bytes.records.len(), by_bytes.up_to), (4, Position(8)));
+    let by_passed = passage(Limits { passed_bytes: 4 * bytes, ..FEW });
+    assert_eq!((by_passed.records.len(), by_passed.up_to), (2, Position(4)));
+    let by_one = passage(Limits { bytes: 1, ..FEW });
+    assert_eq!(by_one.records.len(), 1, "a single one is never too large");
+}
+
+#[test]
+fn records_that_are_passed_over_are_verified_like_all_others() {
+    let dir = tempdir().unwrap();
+    let (journal, _) = Journal::open(dir.path(), small()).unwrap();
+    for version in 1..=20 {
+        append_frame(&journal, &of_kind(1, version));
+    }
+    // One byte in the payload of the last record.
+    let segment = segments(dir.path()).remove(0);
+    let bytes = std::fs::read(&segment).unwrap();
+    let at = bytes.iter().rposition(|byte| *byte == 5).unwrap() as u64;
+    std::fs::OpenOptions::new().write(true).open(&segment).unwrap().write_all_at(&[6], at).unwrap();
+
+    let mut reader = journal.reader(Position::NOTHING).unwrap();
+    let passed = reader.next_wanted(Limits { passed_bytes: usize::MAX, ..FEW }, |_| false).unwrap();
+    assert_eq!((passed.records.len(), passed.up_to), (0, Position(19)));
+    let damaged = reader.next_wanted(FEW, |_| false).unwrap_err();
+    assert!(matches!(damaged, ReadError::Damaged { .. }), "{damaged}");
+    assert_eq!(reader.position(), Position(19));
 }
 
 #[test]

@@ -99,6 +99,40 @@ fn rule_11_retention_gives_way_when_sales_would_stop() {
     assert_eq!(read_all(&journal, last).len(), 1);
 }
 
+#[test]
+fn rule_11_what_a_follower_has_not_read_stays_until_sales_would_stop() {
+    let dir = tempdir().unwrap();
+    let (journal, _) = Journal::open(dir.path(), ten_segments()).unwrap();
+    for version in 1..=50 {
+        append_frame(&journal, &record("a", version, &[1; 300]));
+    }
+    let (all, middle) = (Position(50), Position(25));
+    let before = segments(dir.path()).len();
+
+    // However old and large it is; and nothing that only the follower has.
+    assert_eq!(journal.release_followed(all, Position::NOTHING, Retention::NONE).unwrap().segments, 0);
+    assert_eq!(journal.release_followed(Position::NOTHING, all, Retention::NONE).unwrap().segments, 0);
+    assert_eq!(journal.unread(Position::NOTHING, all).segments, before - 1);
+    assert_eq!(journal.unread(all, all).segments, 0);
+    assert_eq!(journal.unread(Position::NOTHING, Position::NOTHING).segments, 0);
+    let released = journal.release_followed(all, middle, Retention::NONE).unwrap();
+    assert!(released.segments > 0);
+    assert!(released.oldest <= middle.next() && released.oldest > Position(1), "{released:?}");
+    assert_eq!(journal.unread(middle, all).segments, segments(dir.path()).len() - 1);
+    assert_eq!(journal.segment_of(Position(1)), None);
+    assert_eq!(journal.segment_of(middle.next()), Some(released.oldest));
+
+    let mut last = all;
+    while journal.admit(Share::Sales, 400).is_ok() {
+        last = append_frame(&journal, &record("a", last.0 + 1, &[1; 300]));
+    }
+    let released = journal.release_followed(last, middle, Retention::NONE).unwrap();
+    assert!(released.segments > 0 && released.oldest > middle.next(), "{released:?}");
+    assert!(!journal.space().is_rationed());
+    // As little as sales need.
+    assert_eq!(journal.release_followed(last, middle, Retention::NONE).unwrap().segments, 0);
+}
+
 /// A file system of its own that holds so many bytes. `None` where this process may not make one.
 struct SmallDisk(TempDir);
 

@@ -2,8 +2,8 @@
 //!
 //! Actors are [admitted](Journal::admit) before they change anything, [append](Admission::append) a record, which gives
 //! it its position at once, and release their answer when [`wait`](Journal::wait) for that position resolves. One thread
-//! writes what has gathered, syncs once and publishes how far the log is durable. The projector follows with a [`Reader`]. Start repairs a torn tail and refuses anything
-//! worse.
+//! writes what has gathered, syncs once and publishes how far the log is durable. The projector and the followers read it
+//! with a [`Reader`]. Start repairs a torn tail and refuses anything worse.
 //!
 //! What the files rest on: a sector that was synced survives a torn write of the same bytes next to it; everything
 //! else is checked. What is deliberately absent: the meaning of kinds and payloads (the owner's codecs), retention
@@ -48,17 +48,17 @@ pub use options::{
     BATCH_BYTES_MAX, JOURNAL_BYTES_MAX, JournalOptions, QUEUE_BYTES_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES, VERIFY_BYTES,
 };
 pub use parked::{Parked, Parker, Unanswered};
-pub use reader::Reader;
+pub use reader::{Limits, Passage, Reader};
 pub use record::{KEY_BYTES_MAX, KeyText, KeyTextError, Position, Record, RecordHeader};
 pub use recover::Repair;
-pub use segments::{Released, Retention};
+pub use segments::{Released, Retention, Unread};
 pub use space::{RATIONED_PERCENT, Share, Space};
 
 use frame::Seed;
 use identity::Identity;
 use lanes::Progress;
 use queue::Queue;
-use segments::{Needs, Segments};
+use segments::{Needs, Reached, Segments};
 use space::SpaceGauge;
 
 /// Format of the files that this release writes.
@@ -243,13 +243,40 @@ impl Journal {
         Reader::new(Arc::clone(&self.handle.shared), after)
     }
 
+    /// The oldest position that can be read.
+    pub fn oldest(&self) -> Position {
+        self.handle.shared.segments.oldest()
+    }
+
+    /// First position of the segment that holds this one, or will; `None` if it was released.
+    pub fn segment_of(&self, position: Position) -> Option<Position> {
+        Some(self.handle.shared.segments.holding(position)?.first)
+    }
+
+    /// The segments that only somebody who has read up to `after` still needs, Postgres having them.
+    pub fn unread(&self, after: Position, projected: Position) -> Unread {
+        self.handle.shared.segments.unread(after, projected)
+    }
+
     /// Deletes whole segments whose records are all at or before `up_to` (the projected position) and that the
     /// retention does not keep; never the active one. Retention gives way where sales would stop for want of space
     /// (rule 11). Blocks on the disk.
     pub fn release(&self, up_to: Position, retention: Retention) -> std::io::Result<Released> {
+        self.release_followed(up_to, up_to, retention)
+    }
+
+    /// As [`Journal::release`], beside followers who have everything up to `followed`. What they have not read is kept
+    /// however old and large, but gives way like retention: who needs it then reads [`ReadError::Released`].
+    pub fn release_followed(
+        &self,
+        projected: Position,
+        followed: Position,
+        retention: Retention,
+    ) -> std::io::Result<Released> {
         let shared = &self.handle.shared;
         let needs = Needs { space: self.space(), segment_bytes: shared.options.segment_bytes };
-        let released = shared.segments.release(&*shared.disk, &shared.dir, up_to, retention, needs)?;
+        let reached = Reached { projected, followed };
+        let released = shared.segments.release(&*shared.disk, &shared.dir, reached, retention, needs)?;
         shared.space.sealed.fetch_sub(released.bytes, std::sync::atomic::Ordering::Relaxed);
         Ok(released)
     }

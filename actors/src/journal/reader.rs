@@ -1,5 +1,6 @@
 //! Reads durable records in order while the journal runs, from the segment files (that is, from the page cache). What
-//! the projector follows; it never sees a record that a crash could take back.
+//! the projector and the followers read; they never see a record that a crash could take back. Whoever wants records of
+//! certain kinds only passes over the others: their frames are verified, and nothing of them is copied.
 
 use std::fs::File;
 use std::io;
@@ -25,12 +26,33 @@ pub struct Reader {
     segment: Option<OpenSegment>,
 }
 
-/// A batch that is being filled.
-struct Filling {
+/// How much one call may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Records returned.
+    pub records: usize,
+    /// Their encoded bytes; a single record may have more.
+    pub bytes: usize,
+    /// Encoded bytes gone through, those of passed records included; exceeded by less than a frame.
+    pub passed_bytes: usize,
+}
+
+/// What one call went through.
+#[derive(Clone, Debug)]
+pub struct Passage {
+    /// The wanted records.
+    pub records: Vec<(Position, Record)>,
+    /// There are no others up to here.
+    pub up_to: Position,
+}
+
+/// A passage that is being filled.
+struct Filling<W> {
     records: Vec<(Position, Record)>,
     bytes: usize,
-    records_max: usize,
-    bytes_max: usize,
+    passed_bytes: usize,
+    limits: Limits,
+    wanted: W,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,22 +61,29 @@ enum Room {
     Full,
 }
 
-impl Filling {
+impl<W: Fn(u16) -> bool> Filling<W> {
+    fn has_room(&self) -> bool {
+        self.records.len() < self.limits.records && self.passed_bytes < self.limits.passed_bytes
+    }
+
     /// Takes records from position `next` on; counts what it has gone through, also those before `next`.
     fn fill(&mut self, records: Records<'_>, next: &mut Position, consumed: &mut usize) -> Result<Room, Malformed> {
         for record in records {
             let (position, raw) = record?;
             if position >= *next {
-                let too_many = self.records.len() >= self.records_max;
-                let too_large = self.bytes + raw.encoded_bytes > self.bytes_max && !self.records.is_empty();
-                if too_many || too_large {
-                    return Ok(Room::Full);
+                if (self.wanted)(raw.kind) {
+                    let too_many = self.records.len() >= self.limits.records;
+                    let too_large = self.bytes + raw.encoded_bytes > self.limits.bytes && !self.records.is_empty();
+                    if too_many || too_large {
+                        return Ok(Room::Full);
+                    }
+                    self.records.push((position, raw.to_record()?));
+                    self.bytes += raw.encoded_bytes;
                 }
-                self.records.push((position, raw.to_record()?));
-                self.bytes += raw.encoded_bytes;
                 *next = position.next();
             }
             *consumed += raw.encoded_bytes;
+            self.passed_bytes += raw.encoded_bytes;
         }
         Ok(Room::Left)
     }
@@ -90,7 +119,7 @@ impl Reader {
         }
     }
 
-    /// The last position that was returned.
+    /// The last position that was returned or passed.
     pub fn position(&self) -> Position {
         self.next.previous()
     }
@@ -111,22 +140,35 @@ impl Reader {
     ///
     /// After an error the reader stands where it stood after the last record it returned.
     pub fn next_batch(&mut self, records_max: usize, bytes_max: usize) -> Result<Vec<(Position, Record)>, ReadError> {
+        let limits = Limits { records: records_max, bytes: bytes_max, passed_bytes: usize::MAX };
+        Ok(self.next_wanted(limits, |_| true)?.records)
+    }
+
+    /// Goes on to the next durable records of wanted kinds and passes over the others. Gets on whenever there is
+    /// something to read, if only over records that nobody wants.
+    ///
+    /// After an error the reader stands where it stood after the last record that it returned or passed.
+    pub fn next_wanted(&mut self, limits: Limits, wanted: impl Fn(u16) -> bool) -> Result<Passage, ReadError> {
         let durable = self.shared.progress.durable();
-        let mut batch = Filling { records: Vec::new(), bytes: 0, records_max, bytes_max };
-        while self.next <= durable && batch.records.len() < records_max {
-            match self.read_frame(durable, &mut batch) {
+        let from = self.next;
+        let mut passage = Filling { records: Vec::new(), bytes: 0, passed_bytes: 0, limits, wanted };
+        while self.next <= durable && passage.has_room() {
+            match self.read_frame(durable, &mut passage) {
                 Ok(Room::Left) => {}
                 Ok(Room::Full) => break,
                 // What was read before the error is good; the error comes again.
-                Err(_) if !batch.records.is_empty() => break,
+                Err(_) if self.next > from => break,
                 Err(error) => return Err(error),
             }
         }
-        Ok(batch.records)
+        Ok(Passage { records: passage.records, up_to: self.position() })
     }
 
     /// Reads on in the frame at hand.
-    fn read_frame(&mut self, durable: Position, batch: &mut Filling) -> Result<Room, ReadError> {
+    fn read_frame<W>(&mut self, durable: Position, passage: &mut Filling<W>) -> Result<Room, ReadError>
+    where
+        W: Fn(u16) -> bool,
+    {
         self.load(durable)?;
         let Some(segment) = &mut self.segment else { return Ok(Room::Full) };
         let (mut next, mut consumed) = (self.next, segment.consumed);
@@ -134,7 +176,7 @@ impl Reader {
         let (frame_bytes, link) = (frame.header.bytes() as u64, frame.link());
         if link.next > next {
             let records = if consumed > 0 { frame.records_from(consumed, next) } else { frame.records() };
-            let filled = batch.fill(records, &mut next, &mut consumed);
+            let filled = passage.fill(records, &mut next, &mut consumed);
             self.next = next;
             match filled {
                 Ok(Room::Left) => {}

@@ -10,7 +10,7 @@ use super::lock;
 use super::record::Position;
 use super::space::Space;
 
-/// Which released segments are kept all the same (rule 11): those within both limits, as long as there is space.
+/// Which segments are kept although nobody needs them any more (rule 11): those within both limits, as long as there is space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Keep at most this many bytes of segments that could go.
@@ -49,6 +49,26 @@ pub struct Released {
     pub segments: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// The oldest position that is left.
+    pub oldest: Position,
+}
+
+/// Segments that somebody has yet to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Number of segment files.
+    pub segments: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// How far those are who need the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reached {
+    /// Postgres has everything up to here.
+    pub projected: Position,
+    /// Every follower has.
+    pub followed: Position,
 }
 
 #[derive(Clone, Debug)]
@@ -87,22 +107,37 @@ impl Segments {
         lock(&self.0).iter().rev().find(|entry| entry.first <= position).cloned()
     }
 
-    /// Deletes from the oldest on, so that a crash in between leaves no gap. Never the active one.
+    /// Segments before the active one that are projected and have something after a position.
+    pub(super) fn unread(&self, after: Position, projected: Position) -> Unread {
+        let entries = lock(&self.0);
+        let sealed = entries.iter().zip(entries.iter().skip(1));
+        let unread = sealed.filter(|(_, next)| next.first > after.next() && next.first <= projected.next());
+        unread.fold(Unread::default(), |Unread { segments, bytes }, (entry, _)| Unread {
+            segments: segments + 1,
+            bytes: bytes + entry.bytes,
+        })
+    }
+
+    /// Deletes from the oldest on, so that a crash in between leaves no gap. Never the active one, and none that is not
+    /// projected. What a follower has not read stays as long as there is space, whatever the retention says.
     pub(super) fn release(
         &self,
         disk: &dyn Disk,
         dir: &Path,
-        up_to: Position,
+        Reached { projected, followed }: Reached,
         retention: Retention,
         needs: Needs,
     ) -> io::Result<Released> {
         let mut entries = lock(&self.0);
         let starts = || entries.iter().zip(entries.iter().skip(1));
-        let mut kept: u64 = starts().filter(|(_, next)| next.first <= up_to.next()).map(|(entry, _)| entry.bytes).sum();
-        let bytes_max = retention.bytes_max.min(needs.left_for_retention(kept));
+        let is_projected = |next: &Entry| next.first <= projected.next();
+        let mut kept: u64 = starts().filter(|(_, next)| is_projected(next)).map(|(entry, _)| entry.bytes).sum();
+        let bytes_max = needs.left_for_retention(kept);
         let mut released = Released::default();
-        for (entry, next) in starts().take_while(|(_, next)| next.first <= up_to.next()) {
-            if kept <= bytes_max && next.before_ms >= retention.since_ms {
+        for (entry, next) in starts().take_while(|(_, next)| is_projected(next)) {
+            let is_unread = next.first > followed.next();
+            let is_retained = kept <= retention.bytes_max && next.before_ms >= retention.since_ms;
+            if kept <= bytes_max && (is_unread || is_retained) {
                 break;
             }
             kept -= entry.bytes;
@@ -121,6 +156,7 @@ impl Segments {
         if released.segments > 0 {
             disk.sync_directory(dir)?;
         }
+        released.oldest = entries.front().map_or(Position::NOTHING, |entry| entry.first);
         Ok(released)
     }
 }
