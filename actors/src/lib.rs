@@ -10,6 +10,7 @@ mod departure;
 mod desk;
 mod directory;
 pub mod engine;
+pub mod follow;
 mod identity;
 pub mod journal;
 pub mod kind;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use deeptravel_actors::clock::Clock;
 use deeptravel_actors::engine::{Engine, Parts};
+use deeptravel_actors::follow::Following;
 use deeptravel_actors::journal::{Journal, Opened, Position, Retention};
 use deeptravel_actors::ports::PaymentGateway;
 use deeptravel_actors::projector::{ProjectionHalted, Projector};
@@ -52,6 +53,7 @@ pub struct Core {
     pub database: Database,
     pub projected: watch::Receiver<Position>,
     journal: Journal,
+    following: Following,
     /// `None` while projection is paused.
     projection: Option<JoinHandle<Result<(), ProjectionHalted>>>,
     cluster: Option<Arc<Cluster>>,
@@ -88,13 +90,15 @@ impl Core {
             store,
             gateway,
             projected: projected.clone(),
-            io,
+            io: io.clone(),
             sales: config.sales_policy(),
             arbiters: config.arbiters(),
         })
         .await?;
+        let following = Following::start(&io, &journal, Vec::new());
         let stopping = Arc::new(AtomicBool::new(false));
-        let core = Core { engine, database, projected, journal, projection, cluster, stopping, held, io: runtime };
+        let core =
+            Core { engine, database, projected, journal, following, projection, cluster, stopping, held, io: runtime };
         core.look_after(config);
         Ok(core)
     }
@@ -149,7 +153,7 @@ impl Core {
             self.io().spawn_blocking(move || watch_cluster(&cluster, &stopping));
         }
         let (journal, projected, engine) = (self.journal.clone(), self.projected.clone(), self.engine.clone());
-        self.io().spawn(release_segments(journal, projected, engine, config.journal.clone()));
+        self.io().spawn(release_segments(journal, self.following.clone(), projected, engine, config.journal.clone()));
     }
 
     /// Flushes the journal, lets Postgres catch up within a deadline, stops everything.
@@ -220,9 +224,11 @@ fn kept_since(clock: &Clock, hours: u32) -> Timestamp {
     if clock.is_trusted() { clock.now().plus_seconds(-3600 * i64::from(hours)) } else { Timestamp::from_ms(i64::MIN) }
 }
 
-/// Deletes projected segments that nobody wants any more; without space for sales also such as retention would keep.
+/// Deletes segments that Postgres and the followers have and nobody wants any more; without space for sales also such as
+/// would be kept for retention or a follower that does not get on.
 async fn release_segments(
     journal: Journal,
+    following: Following,
     projected: watch::Receiver<Position>,
     engine: Engine,
     config: config::Journal,
@@ -231,11 +237,11 @@ async fn release_segments(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while journal.failure().is_none() {
         tick.tick().await;
-        let (journal, up_to) = (journal.clone(), *projected.borrow());
+        let (following, up_to) = (following.clone(), *projected.borrow());
         let since_ms = kept_since(&engine.services().clock, config.retain_hours).as_ms();
         let retention = Retention { bytes_max: config.retain_bytes, since_ms };
         let was_rationed = journal.space().is_rationed();
-        let releasing = tokio::task::spawn_blocking(move || journal.release(up_to, retention)).await;
+        let releasing = tokio::task::spawn_blocking(move || following.release(up_to, retention)).await;
         match releasing {
             Ok(Ok(released)) if was_rationed && released.segments > 0 => tracing::warn!(
                 segments = released.segments,

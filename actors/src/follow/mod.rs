@@ -1,0 +1,180 @@
+//! Followers: parts that learn from the journal what others announce, and write down what follows from it (rule 16). The
+//! journal is their queue: an announcement is a row of the record that made it true, and that record has a kind of its
+//! own ([`Kind::Announcing`](crate::kind::Kind)), so that all others are passed over unread.
+//!
+//! A follower writes its position into the record that holds what follows, so both are durable or neither is: everything
+//! follows exactly once, whenever the process ends, and Postgres is not asked. What has to be true for that is one
+//! comparison at the follower's owner, see [`Follower::take`].
+//!
+//! One task reads, in order and once (`feed.rs`), and keeps the newest chunks of what it has read. Each follower has a
+//! task of its own that takes them from there (`run.rs`). One that waits for its owner or is asked again after an outage
+//! holds up nobody: when the chunk that it needs is no longer kept it reads the log for itself until it has caught up, so
+//! what a slow follower costs is a second reader, and never memory. Its segments stay (`holding.rs`).
+//!
+//! Deliberately absent: what announcements mean (the followers), where positions are stored (their owners' rows).
+
+mod feed;
+mod holding;
+mod run;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::runtime::Handle;
+
+use crate::journal::{Journal, Position, Record};
+use crate::outage::Outage;
+use feed::Feed;
+use run::Run;
+
+/// Whoever follows.
+#[async_trait]
+pub trait Follower: Send {
+    /// For logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// How far it had followed when it woke, as its newest row says; [`Position::NOTHING`] if it has none. A follower
+    /// without a row is new and begins with the oldest record there is.
+    fn position(&self) -> Position;
+
+    /// Writes what follows from a batch, and its end as the follower's position, in one record of its owner, and answers
+    /// the owner's position once that is durable.
+    ///
+    /// It may be asked the same again, as nobody knows what has become of an outage. So the owner compares: if it does
+    /// not stand where the batch begins it writes nothing and answers where it stands; the batch that comes next begins
+    /// there.
+    async fn take(&mut self, batch: Batch<'_>) -> Result<Position, Failure>;
+}
+
+/// A stretch of the log, as followers see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Where the follower stands.
+    pub after: Position,
+    /// Everything that is announced behind it, in order. May be empty: then only the position moves.
+    pub records: &'a [(Position, Record)],
+    /// There is nothing else up to here.
+    pub up_to: Position,
+}
+
+/// Why a batch was not taken.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nothing can be written now: it is asked again.
+    #[error(transparent)]
+    Outage(Outage),
+    /// It cannot deal with these records. They are tried once more, one by one; what fails alone is set aside.
+    #[error("{0}")]
+    Fault(String),
+}
+
+impl From<Outage> for Failure {
+    fn from(outage: Outage) -> Failure {
+        match outage {
+            // Its owner has broken twice over it.
+            Outage::SetAside => Failure::Fault(outage.to_string()),
+            Outage::Overloaded
+            | Outage::Rebuilding
+            | Outage::Storage
+            | Outage::Journal
+            | Outage::JournalFull
+            | Outage::Provider => Failure::Outage(outage),
+        }
+    }
+}
+
+/// What a follower is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// It follows, or waits for an outage to end.
+    Follows,
+    /// Records that it had not followed are gone. It has stopped: nothing may follow from what comes after a gap.
+    Lost,
+    /// It has stopped at something that it cannot read; perhaps a later release can. Its segments stay.
+    Stopped,
+}
+
+/// What a follower keeps of the journal that nobody else needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holds {
+    Little,
+    /// So much that somebody has to look.
+    TooMuch,
+    /// Some of what it had not followed is deleted already.
+    GaveWay,
+}
+
+/// How a follower is getting on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status {
+    pub name: &'static str,
+    pub state: State,
+    /// Its own record says that it has followed up to here; it needs whatever comes after.
+    pub written: Position,
+    /// Up to here there is nothing more to follow.
+    pub seen: Position,
+    /// Records set aside since the start.
+    pub set_aside: u64,
+    pub holds: Holds,
+}
+
+/// A status that its follower's task writes and others read.
+struct Watched(Mutex<Status>);
+
+impl Watched {
+    fn new(name: &'static str, begins_at: Position) -> Watched {
+        Watched(Mutex::new(Status {
+            name,
+            state: State::Follows,
+            written: begins_at,
+            seen: begins_at,
+            set_aside: 0,
+            holds: Holds::Little,
+        }))
+    }
+
+    /// Nothing between taking the lock and giving it back can panic half-way.
+    fn status(&self) -> MutexGuard<'_, Status> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The followers of a journal. Their tasks end with the journal. Clones are the same followers.
+#[derive(Clone)]
+pub struct Following {
+    journal: Journal,
+    followers: Arc<[Arc<Watched>]>,
+}
+
+impl fmt::Debug for Following {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.statuses()).finish()
+    }
+}
+
+impl Following {
+    /// Starts to follow on the runtime that waits for disk and network, every follower from where it stands.
+    pub fn start(io: &Handle, journal: &Journal, followers: Vec<Box<dyn Follower>>) -> Following {
+        let oldest = journal.oldest().previous();
+        let watch = |follower: &dyn Follower| {
+            // Of one that is new, nothing older than the journal was ever meant.
+            let begins_at = if follower.position() == Position::NOTHING { oldest } else { follower.position() };
+            Arc::new(Watched::new(follower.name(), begins_at))
+        };
+        let watched: Arc<[_]> = followers.iter().map(|follower| watch(&**follower)).collect();
+        let following = Following { journal: journal.clone(), followers: Arc::clone(&watched) };
+        let Some(furthest) = following.statuses().iter().map(|status| status.seen).max() else { return following };
+
+        holding::describe();
+        let feed = Feed::start(io, journal, furthest.clamp(oldest, journal.durable()));
+        for (follower, watched) in followers.into_iter().zip(watched.iter()) {
+            io.spawn(Run::new(follower, journal.clone(), feed.clone(), Arc::clone(watched)).run());
+        }
+        following
+    }
+
+    pub fn statuses(&self) -> Vec<Status> {
+        self.followers.iter().map(|watched| *watched.status()).collect()
+    }
+}

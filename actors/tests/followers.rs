@@ -1,0 +1,380 @@
+//! Followers: what is announced follows exactly once, whatever ends when; none holds up another; a gap stops (rule 16).
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod journal_support;
+mod tally;
+
+use std::time::Duration;
+
+use deeptravel_actors::follow::{Failure, Follower, Following, Holds, State};
+use deeptravel_actors::journal::{Journal, JournalOptions, Position, Record, Retention};
+use deeptravel_actors::kind::Kind;
+use deeptravel_actors::outage::Outage;
+use journal_support::{append_frame, record, segments, small, wait};
+use tally::{Counts, Script, Tally, Turn, counted};
+use tempfile::{TempDir, tempdir};
+use tokio::runtime::Runtime;
+
+/// A journal with followers, and the threads they run on.
+struct Office {
+    journal: Journal,
+    following: Following,
+    io: Runtime,
+}
+
+impl Office {
+    fn open(dir: &TempDir, options: &JournalOptions, scripts: &[&Script]) -> Office {
+        let (journal, _) = Journal::open(dir.path(), options.clone()).unwrap();
+        Office::start(journal, scripts)
+    }
+
+    fn start(journal: Journal, scripts: &[&Script]) -> Office {
+        let io = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let wake = |script: &&Script| Box::new(Tally::wake(&journal, script)) as Box<dyn Follower>;
+        let following = Following::start(io.handle(), &journal, scripts.iter().map(wake).collect());
+        Office { journal, following, io }
+    }
+
+    /// Ends like a process that is killed: whatever a follower is doing breaks off.
+    fn kill(self) {
+        self.io.shutdown_background();
+        self.journal.close().unwrap();
+    }
+
+    /// Appends a record that announces something of each kind named.
+    fn announce(&self, key: &str, kinds: &[u8]) -> Position {
+        self.append(key, Kind::Announcing, kinds)
+    }
+
+    fn append(&self, key: &str, kind: Kind, payload: &[u8]) -> Position {
+        let mut record = self.next_of(key, payload);
+        record.header.kind = kind.number();
+        append_frame(&self.journal, &record)
+    }
+
+    fn next_of(&self, key: &str, payload: &[u8]) -> Record {
+        record(key, self.journal.key_version(key).unwrap_or(0) + 1, payload)
+    }
+
+    /// Waits until a follower has followed up to a position.
+    fn followed(&self, place: usize, to: Position) {
+        until("it has followed", || self.following.statuses()[place].seen >= to);
+    }
+
+    fn state(&self, place: usize) -> State {
+        self.following.statuses()[place].state
+    }
+}
+
+/// Waits for what another thread does.
+fn until(what: &str, happens: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !happens() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn roomy() -> JournalOptions {
+    JournalOptions { preallocate: false, ..JournalOptions::default() }
+}
+
+#[test]
+fn what_is_announced_is_followed_in_order_and_what_is_not_is_passed_over() {
+    let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+    let office = Office::open(&dir, &roomy(), &[&script]);
+    let mut expected = Vec::new();
+    for number in 0..100_u8 {
+        office.append("plain", Kind::Rows, &[number]);
+        let kinds = [1 + number % 3, 7];
+        expected.push((office.announce("order", &kinds), kinds.to_vec()));
+    }
+    let last = office.append("plain", Kind::Rows, &[1]);
+
+    office.followed(0, last);
+
+    assert_eq!(script.taken(), expected);
+    assert_eq!(counted(&office.journal, "tally").totals, Counts::from([(1, 34), (2, 33), (3, 33), (7, 100)]));
+}
+
+#[test]
+fn what_is_not_announced_asks_for_no_record_unless_a_segment_waits_for_it() {
+    let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+    let office = Office::open(&dir, &roomy(), &[&script]);
+    let last = (0..1_000).map(|_| office.append("plain", Kind::Rows, &[1; 100])).last().unwrap();
+    office.followed(0, last);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(office.journal.durable(), last, "no record was written");
+    office.kill();
+
+    let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+    let office = Office::open(&dir, &small(), &[&script]);
+    let last = (0..1_000).map(|_| office.append("plain", Kind::Rows, &[1; 100])).last().unwrap();
+    office.followed(0, last);
+    until("the segments can go", || {
+        office.following.release(office.journal.durable(), Retention::NONE).unwrap();
+        segments(dir.path()).len() == 1
+    });
+    let written = office.journal.durable().0 - 1_000;
+    assert!((1..40).contains(&written), "{written} records for 30 segments");
+    assert_eq!(script.taken(), []);
+}
+
+#[test]
+fn everything_follows_exactly_once_wherever_a_kill_meets_the_follower() {
+    for turn in [Turn::HangsBefore, Turn::HangsAppended, Turn::HangsDurable] {
+        let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+        let office = Office::open(&dir, &roomy(), &[&script]);
+        office.followed(0, office.announce("order", &[1, 2]));
+        script.plan([turn]);
+        office.announce("order", &[1]);
+        office.announce("order", &[2]);
+        until("it hangs", || script.is_done());
+        office.kill();
+
+        let office = Office::open(&dir, &roomy(), &[&script]);
+        office.followed(0, office.announce("order", &[1]));
+
+        assert_eq!(counted(&office.journal, "tally").totals, Counts::from([(1, 3), (2, 2)]), "{turn:?}");
+        office.kill();
+    }
+}
+
+#[test]
+fn after_kills_at_any_time_the_journal_alone_gives_the_same_totals() {
+    let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+    let mut chance = 17_u64;
+    for round in 0..8 {
+        let office = Office::open(&dir, &roomy(), &[&script]);
+        let key = format!("order/{round}");
+        for _ in 0..60 {
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (kind, pause) = ((chance >> 33) as u8 % 4, (chance >> 40) % 4);
+            match kind {
+                0 => office.append(&key, Kind::Rows, &[9]),
+                kind => office.announce(&key, &[kind]),
+            };
+            std::thread::sleep(Duration::from_millis(pause));
+        }
+        office.kill();
+    }
+
+    let office = Office::open(&dir, &roomy(), &[&script]);
+    office.followed(0, office.journal.durable());
+    let written = counted(&office.journal, "tally");
+
+    let mut expected = Counts::new();
+    for (_, record) in journal_support::read_all(&office.journal, Position::NOTHING) {
+        if record.header.kind == Kind::Announcing.number() {
+            for kind in record.payload {
+                *expected.entry(kind).or_default() += 1;
+            }
+        }
+    }
+    assert_eq!(written.totals, expected);
+    assert!(expected.values().sum::<u64>() > 300);
+}
+
+#[test]
+fn an_outage_whose_outcome_nobody_knows_counts_nothing_twice() {
+    let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+    let office = Office::open(&dir, &roomy(), &[&script]);
+    script.plan([Turn::Fails(Outage::JournalFull), Turn::LosesAnswer, Turn::Fails(Outage::Rebuilding)]);
+
+    let last = office.announce("order", &[1, 1, 2]);
+    office.followed(0, last);
+
+    assert_eq!(counted(&office.journal, "tally").totals, Counts::from([(1, 2), (2, 1)]));
+    assert_eq!(office.following.statuses()[0].set_aside, 0);
+}
+
+#[test]
+fn a_record_that_fails_twice_is_set_aside_and_the_others_are_followed() {
+    for turn in [Turn::Faulty, Turn::Panics, Turn::Fails(Outage::SetAside)] {
+        let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+        script.chokes_on(13, turn);
+        let office = Office::open(&dir, &roomy(), &[&script]);
+        for kinds in [[1, 1], [13, 2], [3, 3], [13, 2], [1, 3]] {
+            office.announce("order", &kinds);
+        }
+
+        office.followed(0, office.journal.durable());
+
+        assert_eq!(counted(&office.journal, "tally").totals, Counts::from([(1, 3), (3, 3)]), "{turn:?}");
+        assert_eq!(office.following.statuses()[0].set_aside, 2);
+        assert_eq!(office.state(0), State::Follows);
+        office.kill();
+        // What was set aside stays so.
+        let office = Office::open(&dir, &roomy(), &[&script]);
+        office.followed(0, office.announce("order", &[1]));
+        assert_eq!(office.following.statuses()[0].set_aside, 0);
+        assert_eq!(counted(&office.journal, "tally").totals, Counts::from([(1, 4), (3, 3)]));
+    }
+}
+
+#[test]
+fn a_record_that_fails_only_once_is_followed() {
+    let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+    let office = Office::open(&dir, &roomy(), &[&script]);
+    script.plan([Turn::Faulty]);
+    office.followed(0, office.announce("order", &[5]));
+    assert_eq!(counted(&office.journal, "tally").totals, Counts::from([(5, 1)]));
+    assert_eq!(office.following.statuses()[0].set_aside, 0);
+}
+
+#[test]
+fn a_follower_that_waits_holds_up_no_other_and_follows_everything_later() {
+    let (dir, slow, quick) = (tempdir().unwrap(), Script::new("slow"), Script::new("quick"));
+    slow.is_out(true);
+    let office = Office::open(&dir, &roomy(), &[&slow, &quick]);
+    // More than is kept for those who are a little behind.
+    for number in 0..30_u8 {
+        let last = office.announce("order", &[number]);
+        office.followed(1, last);
+    }
+    assert_eq!(slow.taken(), []);
+
+    slow.is_out(false);
+
+    office.followed(0, office.journal.durable());
+    assert_eq!(slow.taken(), quick.taken());
+    assert_eq!(slow.taken().len(), 30);
+}
+
+#[test]
+fn a_follower_that_is_behind_keeps_its_segments_until_it_has_followed() {
+    let (dir, behind, other) = (tempdir().unwrap(), Script::new("behind"), Script::new("other"));
+    behind.is_out(true);
+    let office = Office::open(&dir, &small(), &[&behind, &other]);
+    for _ in 0..100 {
+        office.announce("order", &[1; 300]);
+    }
+    office.followed(1, office.journal.durable());
+    let before = segments(dir.path()).len();
+
+    let released = office.following.release(office.journal.durable(), Retention::NONE).unwrap();
+    assert_eq!((released.segments, segments(dir.path()).len()), (0, before));
+
+    behind.is_out(false);
+    until("the segments can go", || {
+        office.following.release(office.journal.durable(), Retention::NONE).unwrap();
+        segments(dir.path()).len() == 1
+    });
+    assert_eq!(behind.taken().len(), 100);
+    assert!(office.following.statuses().iter().all(|status| status.holds == Holds::Little));
+}
+
+/// Ten segments of four records each, of a mebibyte: no two are kept in one chunk.
+fn large() -> JournalOptions {
+    JournalOptions { segment_bytes: 4 << 20, max_bytes: 40 << 20, preallocate: false, ..JournalOptions::default() }
+}
+
+const MEBIBYTE: usize = 1 << 20;
+
+#[test]
+fn a_follower_that_does_not_get_on_is_reported_then_gives_way_to_sales_and_stops_at_the_gap() {
+    let (dir, stuck, other) = (tempdir().unwrap(), Script::new("stuck"), Script::new("other"));
+    stuck.is_out(true);
+    let office = Office::open(&dir, &large(), &[&stuck, &other]);
+    let release = || office.following.release(office.journal.durable(), Retention::NONE).unwrap().segments;
+    let holds = || office.following.statuses()[0].holds;
+    let mut payload = vec![0; MEBIBYTE - 100];
+    payload[0] = 1;
+    let announce = |records: usize| {
+        let last = (0..records).map(|_| office.announce("order", &payload)).last().unwrap();
+        office.followed(1, last);
+    };
+
+    announce(12);
+    assert_eq!((release(), holds()), (0, Holds::Little));
+    // More than half of what sales may have.
+    announce(10);
+    assert_eq!((release(), holds()), (0, Holds::TooMuch));
+    // Sales would stop: whatever they need goes.
+    announce(11);
+    assert!(office.journal.space().is_rationed());
+    assert!(release() > 0);
+    assert_eq!(holds(), Holds::GaveWay);
+    assert!(!office.journal.space().is_rationed());
+
+    // It has the first in its hands. What comes after that is gone.
+    stuck.is_out(false);
+    until("it has stopped", || office.state(0) == State::Lost);
+    assert_eq!(stuck.taken().len(), 1);
+    // Nothing is kept for it any more, and the others go on.
+    let last = office.announce("order", &[2]);
+    office.followed(1, last);
+    until("the segments can go", || {
+        release();
+        segments(dir.path()).len() == 1
+    });
+    office.kill();
+
+    let office = Office::open(&dir, &large(), &[&stuck, &other]);
+    until("it has stopped again", || office.state(0) == State::Lost);
+    office.followed(1, office.announce("order", &[3]));
+    assert_eq!(stuck.taken().len(), 1);
+    assert_eq!(office.state(1), State::Follows);
+}
+
+#[test]
+fn a_new_follower_begins_with_the_oldest_record_that_there_is() {
+    let (dir, old, new) = (tempdir().unwrap(), Script::new("old"), Script::new("new"));
+    let office = Office::open(&dir, &small(), &[&old]);
+    for number in 0..60_u8 {
+        office
+            .announce("order", &[number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+    office.followed(0, office.journal.durable());
+    until("the beginning can go", || {
+        office.following.release(office.journal.durable(), Retention::NONE).unwrap();
+        office.journal.oldest() > Position(30)
+    });
+    office.kill();
+
+    let office = Office::open(&dir, &small(), &[&old, &new]);
+    let oldest = office.journal.oldest();
+    office.followed(1, office.journal.durable());
+
+    let expected: Vec<_> = old.taken().into_iter().filter(|(position, _)| *position >= oldest).collect();
+    assert_eq!(new.taken(), expected);
+    assert_eq!(office.state(1), State::Follows);
+    assert_eq!(office.following.statuses()[1].holds, Holds::Little);
+}
+
+#[test]
+fn rule_23_a_record_of_an_unknown_kind_is_not_passed_over() {
+    let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+    let office = Office::open(&dir, &roomy(), &[&script]);
+    let before = office.announce("order", &[1]);
+    office.followed(0, before);
+    let mut later = office.next_of("order", &[2]);
+    later.header.kind = Kind::Announcing.number() + 1;
+    append_frame(&office.journal, &later);
+    office.announce("order", &[1]);
+
+    until("it has stopped", || office.state(0) == State::Stopped);
+    office.kill();
+    let office = Office::open(&dir, &roomy(), &[&script]);
+    until("it has stopped again", || office.state(0) == State::Stopped);
+    assert_eq!(script.taken().len(), 1);
+}
+
+#[test]
+fn without_followers_release_is_what_it_was() {
+    let dir = tempdir().unwrap();
+    let office = Office::open(&dir, &small(), &[]);
+    for _ in 0..60 {
+        office.announce("order", &[1; 300]);
+    }
+    wait(&office.journal, office.journal.appended());
+    office.following.release(office.journal.durable(), Retention::NONE).unwrap();
+    assert_eq!(segments(dir.path()).len(), 1);
+}
+
+#[test]
+fn an_owner_that_was_set_aside_is_a_fault_and_every_other_outage_is_waited_for() {
+    assert!(matches!(Failure::from(Outage::SetAside), Failure::Fault(_)));
+    assert!(matches!(Failure::from(Outage::Rebuilding), Failure::Outage(Outage::Rebuilding)));
+}
