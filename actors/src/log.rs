@@ -28,7 +28,8 @@ pub struct KeyLog {
 }
 
 impl KeyLog {
-    /// For an owner that wakes with rows up to `version` (0: it has none yet).
+    /// For an owner that wakes with rows up to `version`. 0: it has no record of its own yet; it may have been born in
+    /// another owner's.
     pub fn wake(journal: Journal, key: KeyText, version: u64) -> Result<KeyLog, Outage> {
         let last = journal.appended();
         if version > 0 {

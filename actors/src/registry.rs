@@ -6,6 +6,7 @@
 //! actor is built from durable rows once they contain everything the old one had appended.
 
 mod arbiters;
+pub mod birth;
 mod dormant;
 mod ending;
 mod rebuild;

@@ -1,6 +1,7 @@
 //! The engine as stories.
 
 mod attention;
+mod births;
 mod board;
 mod breaking;
 mod late;

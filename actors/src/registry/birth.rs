@@ -1,0 +1,56 @@
+//! Births: an owner's record may hold the first images of a key that never had a record, with version 0 (rule 4); that
+//! key's own first record is version 1. So no row ever changes its owner or goes back in version.
+//!
+//! Until the parent's record is projected the child is nowhere but in memory, and reading its rows would say that there is
+//! no such key. So the parent keeps the child's slot before it writes, and lays the child into it afterwards: from there
+//! on it is like any other key, that leaves memory only once it is projected. A crash in between loses nothing: the next
+//! start projects the record, and the child wakes from its rows.
+//!
+//! That the key never had a record is for the parent to know: it gave out the id and remembers what has become of it.
+
+use std::sync::Arc;
+
+use super::{Keys, Owner, Woken};
+use crate::services::Services;
+
+/// The slot of a child whose parent is about to write: nobody else wakes or makes it, and whoever asks for it waits.
+///
+/// Dropped, it is given back, as when the parent's record was refused: there is no such key. Only a panic leaves open
+/// whether there is one; then the key answers 503 until its rows would be there.
+#[must_use = "the slot is given back when this is dropped"]
+pub struct Birth<A: Owner> {
+    services: Arc<Services>,
+    /// Until it is known what has become of it.
+    id: Option<A::Id>,
+}
+
+impl<A: Owner> Keys<A> {
+    /// Keeps the slot of a key that never had a record. To be called before the parent changes anything. `None`: somebody
+    /// asks for the key just now, or it exists after all; the parent's command is to be repeated.
+    pub fn expect_birth(&self, id: &A::Id) -> Option<Birth<A>> {
+        let services = self.services.upgrade()?;
+        self.reserve(id).then(|| Birth { services, id: Some(id.clone()) })
+    }
+}
+
+impl<A: Owner> Birth<A> {
+    /// The parent's record has been appended: here is the child as that says, with version 0 and resting on no earlier
+    /// position than the record's.
+    pub fn born(mut self, child: Woken<A>) {
+        if let Some(id) = self.id.take() {
+            A::keys(&self.services).woken(&id, Ok(child));
+        }
+    }
+}
+
+impl<A: Owner> Drop for Birth<A> {
+    fn drop(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        let keys = A::keys(&self.services);
+        if std::thread::panicking() {
+            keys.broken(&id);
+        } else {
+            keys.woken(&id, Ok(Woken::Absent));
+        }
+    }
+}
