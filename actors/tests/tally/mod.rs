@@ -41,7 +41,7 @@ struct State {
 /// What a tally does and has done, however often it is woken.
 #[derive(Clone, Debug)]
 pub struct Script {
-    name: &'static str,
+    pub name: &'static str,
     state: Arc<Mutex<State>>,
 }
 
