@@ -15,6 +15,7 @@ use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::ids::{DepartureId, HoldId, OrderId};
 use deeptravel_domain::inventory::{Command, Event, Inventory, PlaceHold, Wanted};
+use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::Currency;
 use deeptravel_domain::party::Party;
 use deeptravel_domain::time::Timestamp;
@@ -40,7 +41,7 @@ fn demo() -> Arc<Catalogue> {
     let timetable = timetable::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo")).unwrap();
     let mut catalogue = Catalogue::new(Currency::Cny);
     for command in timetable.commands {
-        for event in catalogue.decide(command, NOW).unwrap() {
+        for event in catalogue.decide(&command, NOW).unwrap() {
             catalogue.evolve(&event);
         }
     }

@@ -98,7 +98,7 @@ async fn run(count: usize, passengers: usize) {
     let report = async |what: &str, before: Usage| {
         let worked = usage();
         let now = settled().await;
-        let dormant = engine.services().orders.dormant();
+        let dormant = engine.services().dormant_orders();
         let bytes = now.resident_bytes.saturating_sub(base.resident_bytes) / count as u64;
         let micros = (worked.cpu_ms - before.cpu_ms) * 1000 / count as u64;
         println!("{what:<10} {bytes:>6} bytes an order, {micros:>4} µs of processor time each");
@@ -135,7 +135,6 @@ async fn place(
     each(numbers, async |number| {
         let reply = engine.place(wish(number, &departures[number % departures.len()], passengers)).await;
         let reply = reply.expect("no outage");
-        engine.durable(reply.position).await.expect("durable");
         reply.outcome.expect("an order").0.id()
     })
     .await
@@ -143,7 +142,6 @@ async fn place(
 
 async fn open_payment(engine: &Engine, id: OrderId) -> OutTradeNo {
     let reply = engine.open_payment(id, "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o".into()).await.expect("no outage");
-    engine.durable(reply.position).await.expect("durable");
     reply.outcome.expect("a payment").live_payment().expect("one that can be paid").number
 }
 
@@ -153,7 +151,6 @@ async fn pay(engine: &Engine, number: OutTradeNo) {
     let fact =
         PaymentFact { number, state: FactState::Paid(Capture { transaction_id, amount, payer: None, paid_at: None }) };
     let reply = engine.learn(fact).await.expect("no outage");
-    engine.durable(reply.position).await.expect("durable");
     reply.outcome.expect("money for the order");
 }
 
@@ -168,7 +165,6 @@ async fn redeem(engine: &Engine, number: usize, id: OrderId) {
     };
     let scan = Scan { gate, request_id: uuid(number), target: ScanTarget::Order, entitlement: None, code: None };
     let reply = engine.redeem(id, scan).await.expect("no outage");
-    engine.durable(reply.position).await.expect("durable");
     let (outcome, _) = reply.outcome.expect("tickets");
     assert!(!outcome.tickets.is_empty());
 }
@@ -274,7 +270,6 @@ async fn open_sale(engine: &Engine) -> Vec<DepartureId> {
     for command in commands {
         let reply = engine.configure(command).await.expect("no outage");
         reply.outcome.expect("a catalogue");
-        engine.durable(reply.position).await.expect("durable");
     }
     let today = engine.now().to_jiff().to_zoned(jiff::tz::TimeZone::UTC).date();
     let day = |days: i32| -> Date { today.saturating_add(jiff::Span::new().days(days + 2)) };

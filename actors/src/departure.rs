@@ -14,15 +14,17 @@ use futures_util::future::BoxFuture;
 
 use crate::board::Occupancy;
 use crate::journal::KeyText;
-use crate::log::{KeyLog, PUT_OFF_MS};
-use crate::order::PlaceSeats;
-use crate::outage::{Answer, Outage, Reply, damaged};
+use crate::kept::{Kept, LiveShell, Shell};
+use crate::log::PUT_OFF_MS;
+use crate::outage::{Answer, Outage};
 use crate::ports::{Haste, Load, Statement, StoreError};
-use crate::registry::{Fingerprint, Keys, Owner, Sleep, Vitals};
+use crate::registry::{Fingerprint, Keys, Owner, Post, Sleep, StartError};
 use crate::services::Services;
 use crate::timer::Timer;
 use crate::turn::Turn;
 
+/// A departure that left so long ago is still loaded at the start.
+const STARTED_BEFORE_SECONDS: i64 = 24 * 60 * 60;
 /// How long after its arrival a departure stays in memory.
 const KEPT_AFTER_ARRIVAL_SECONDS: i64 = 3 * 60 * 60;
 /// A departure that may not sleep yet, because it is not projected, looks again after this long.
@@ -39,6 +41,30 @@ impl Message for Seats {
 impl Fingerprint for Seats {
     fn fingerprint(&self) -> u64 {
         fingerprint(&self.0)
+    }
+}
+
+/// Whoever gets seats without waiting for the answer himself.
+pub trait Placing: Send + 'static {
+    /// What the departure says.
+    fn held(self, answer: Answer<Vec<Box<str>>>);
+}
+
+/// Seats for somebody who goes on elsewhere.
+#[derive(Debug)]
+pub struct PlaceSeats<P> {
+    pub command: Command,
+    pub placing: P,
+}
+
+impl<P: Placing> Message for PlaceSeats<P> {
+    type Result = ();
+}
+
+impl<P> Fingerprint for PlaceSeats<P> {
+    /// The same as if the answer were waited for.
+    fn fingerprint(&self) -> u64 {
+        fingerprint(&self.command)
     }
 }
 
@@ -63,10 +89,8 @@ fn hold_of(command: &Command) -> Option<(HoldId, u32)> {
 /// See the module's documentation.
 pub struct DepartureActor {
     services: Arc<Services>,
-    id: DepartureId,
-    inventory: Inventory,
-    log: KeyLog,
-    vitals: Arc<Vitals>,
+    post: Post<DepartureActor>,
+    kept: Kept<Inventory>,
     occupancy: Arc<Occupancy>,
     timer: Timer,
     turn: Turn,
@@ -83,11 +107,24 @@ pub struct Seed {
 impl Owner for DepartureActor {
     type Id = DepartureId;
     type Seed = Seed;
+    type World = Services;
 
     const KIND: &'static str = "departure";
 
-    fn keys(services: &Services) -> &Keys<DepartureActor> {
-        &services.departures
+    /// Every born departure that is still under way, or will be.
+    fn start(services: Arc<Services>, keys: Arc<Keys<Self>>) -> BoxFuture<'static, Result<(), StartError>> {
+        Box::pin(async move {
+            let now = services.clock.now();
+            let since = now.plus_seconds(-STARTED_BEFORE_SECONDS);
+            let rows = services.store.load(LOAD_AFTER, vec![since.into()], Haste::Start).await?;
+            for rows in tables::split(&rows, "departure_id")? {
+                let seed = seed(&rows, now)?;
+                let id = seed.inventory.spec().id.clone();
+                services.board.open(&seed.inventory);
+                keys.put(&id, seed);
+            }
+            Ok(())
+        })
     }
 
     fn load(services: Arc<Services>, id: DepartureId) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
@@ -115,26 +152,13 @@ impl Owner for DepartureActor {
         })
     }
 
-    fn build(
-        services: Arc<Services>,
-        id: DepartureId,
-        seed: Seed,
-        vitals: Arc<Vitals>,
-    ) -> Result<DepartureActor, Outage> {
-        let log = KeyLog::wake(services.journal.clone(), key_of(&id), seed.version)?;
-        let occupancy = services.board.open(&seed.inventory);
-        let sleeps_at = over_at(&seed.inventory);
-        Ok(DepartureActor {
-            services,
-            id,
-            inventory: seed.inventory,
-            log,
-            vitals,
-            occupancy,
-            timer: Timer::default(),
-            turn: Turn::default(),
-            sleeps_at,
-        })
+    fn build(services: Arc<Services>, post: Post<Self>, seed: Seed) -> Result<DepartureActor, Outage> {
+        let Seed { inventory, version } = seed;
+        let occupancy = services.board.open(&inventory);
+        let sleeps_at = over_at(&inventory);
+        let kept = Kept::wake(&services.journal, key_of(&post.id), version, inventory, Arc::clone(&post.vitals))?;
+        let (timer, turn) = (Timer::default(), Turn::default());
+        Ok(DepartureActor { services, post, kept, occupancy, timer, turn, sleeps_at })
     }
 }
 
@@ -150,9 +174,8 @@ pub const LOAD_AFTER: Load = Load::of(&[
 ]);
 
 /// A seed from a departure's rows.
-pub fn seed(rows: &Rows, now: Timestamp) -> Result<Seed, Outage> {
-    let read = || Ok((tables::newest_version(rows)?, Inventory::from_rows(rows, now)?));
-    let (version, inventory) = read().map_err(damaged)?;
+fn seed(rows: &Rows, now: Timestamp) -> Result<Seed, Outage> {
+    let (version, inventory) = (tables::newest_version(rows)?, Inventory::from_rows(rows, now)?);
     Ok(Seed { inventory, version })
 }
 
@@ -175,67 +198,57 @@ impl Actor for DepartureActor {
     type Context = Context<DepartureActor>;
 
     fn started(&mut self, ctx: &mut Context<DepartureActor>) {
-        self.services.attention.set_holds(&self.inventory);
-        self.arm(ctx);
+        self.services.attention.set_holds(&self.kept.machine);
+        self.go_on(ctx);
+    }
+}
+
+impl Shell for DepartureActor {
+    type Machine = Inventory;
+
+    fn kept(&mut self) -> &mut Kept<Inventory> {
+        &mut self.kept
+    }
+
+    fn now(&self) -> Timestamp {
+        self.services.clock.now()
+    }
+
+    fn publish(&mut self, events: &[Event]) {
+        #[cfg(test)]
+        self.services.faults.strike(&self.post.id, crate::testing::Fault::AfterAppend);
+        self.occupancy.publish(&self.kept.machine, events.iter().flat_map(Event::touched_seats));
+        self.services.attention.follow_holds(events);
+    }
+}
+
+impl LiveShell for DepartureActor {
+    fn go_on(&mut self, ctx: &mut Context<DepartureActor>) {
+        let deadline = self.kept.machine.next_deadline().unwrap_or(self.sleeps_at);
+        self.timer.arm(ctx, self.services.clock.now(), Some(deadline), DepartureActor::wake);
     }
 }
 
 impl DepartureActor {
-    /// Decides, changes, writes, shows. An outage is found before anything changes; if the journal refuses all the same,
-    /// the machine is ahead of its log: the actor ends and is rebuilt.
-    fn apply(&mut self, command: &Command, ctx: &mut Context<DepartureActor>) -> Answer<()> {
-        let now = self.services.clock.now();
-        let events = match self.inventory.decide(command, now) {
-            Ok(events) => events,
-            Err(rejection) => return Ok(Reply::rejected(rejection, self.log.last())),
-        };
-        if events.is_empty() {
-            return Ok(Reply::ok((), self.log.last()));
-        }
-        let admission = self.log.admit(events.len())?;
-
-        for event in &events {
-            self.inventory.evolve(event);
-        }
-        let rows = self.inventory.changed_rows(&events, self.log.next_version());
-        let position = self.log.append(admission, rows, now).map_err(|error| {
-            tracing::error!(departure.id = %self.id, %error, "Departure {} cannot write: {error}", self.id);
-            self.vitals.fail();
-            ctx.stop();
-            Outage::Journal
-        })?;
-        #[cfg(test)]
-        self.services.faults.strike(&self.id, crate::testing::Fault::AfterAppend);
-        self.occupancy.publish(&self.inventory, events.iter().flat_map(Event::touched_seats));
-        self.services.attention.follow_holds(&events);
-        self.arm(ctx);
-        Ok(Reply::ok((), position))
-    }
-
-    fn arm(&mut self, ctx: &mut Context<DepartureActor>) {
-        let now = self.services.clock.now();
-        let deadline = self.inventory.next_deadline().unwrap_or(self.sleeps_at);
-        self.timer.arm(ctx, now, Some(deadline), DepartureActor::wake);
-    }
-
     fn may_sleep(&self) -> bool {
-        let over = self.inventory.next_deadline().is_none() && self.services.clock.now() >= over_at(&self.inventory);
-        over && *self.services.projected.borrow() >= self.log.last()
+        let inventory = &self.kept.machine;
+        let over = inventory.next_deadline().is_none() && self.services.clock.now() >= over_at(inventory);
+        over && *self.services.projected.borrow() >= self.kept.log.last()
     }
 
     /// Until its first record a departure is what the catalogue says, also when that has changed since it woke (rule 4).
     fn follow_catalogue(&mut self) {
-        if self.log.version() > 0 {
+        if self.kept.log.version() > 0 {
             return;
         }
-        let Some(spec) = self.services.catalogue.load().departure_spec(&self.id) else { return };
-        if spec == *self.inventory.spec() {
+        let Some(spec) = self.services.catalogue.load().departure_spec(&self.post.id) else { return };
+        if spec == *self.kept.machine.spec() {
             return;
         }
         if let Ok(inventory) = Inventory::unborn(spec) {
             self.occupancy = self.services.board.open(&inventory);
             self.sleeps_at = over_at(&inventory);
-            self.inventory = inventory;
+            self.kept.machine = inventory;
         }
     }
 
@@ -244,26 +257,27 @@ impl DepartureActor {
         let expired = self.apply(&Command::Expire, ctx);
         let now = self.services.clock.now();
         if expired.is_err() {
-            if !self.vitals.has_failed() {
+            if !self.kept.vitals.has_failed() {
                 self.timer.arm(ctx, now, Some(now.plus_ms(PUT_OFF_MS)), DepartureActor::wake);
             }
             return;
         }
-        for hold in self.inventory.overdue(now) {
-            tracing::error!(departure.id = %self.id, %hold, "Hold {hold} waits for a close long after its payment ended");
+        for hold in self.kept.machine.overdue(now) {
+            tracing::error!(departure.id = %self.post.id, %hold, "Hold {hold} waits for a close long after its payment ended");
         }
         if self.may_sleep() {
-            self.services.departures.retire(&self.id);
+            self.post.retire();
         }
         if now >= self.sleeps_at {
             self.sleeps_at = now.plus_seconds(LOOKS_AGAIN_SECONDS);
         }
-        self.arm(ctx);
+        self.go_on(ctx);
     }
 
     fn seats_of(&self, hold: HoldId) -> Vec<Box<str>> {
-        let seats = self.inventory.hold(hold).into_iter().flat_map(Hold::live_seats);
-        seats.map(|seat| self.inventory.label(seat).into()).collect()
+        let inventory = &self.kept.machine;
+        let seats = inventory.hold(hold).into_iter().flat_map(Hold::live_seats);
+        seats.map(|seat| inventory.label(seat).into()).collect()
     }
 }
 
@@ -275,10 +289,10 @@ impl Handler<Seats> for DepartureActor {
     }
 }
 
-impl Handler<PlaceSeats> for DepartureActor {
+impl<P: Placing> Handler<PlaceSeats<P>> for DepartureActor {
     type Result = ();
 
-    fn handle(&mut self, message: PlaceSeats, ctx: &mut Context<DepartureActor>) {
+    fn handle(&mut self, message: PlaceSeats<P>, ctx: &mut Context<DepartureActor>) {
         let answer = self.change_seats(&message.command, ctx);
         message.placing.held(answer);
     }
@@ -286,16 +300,16 @@ impl Handler<PlaceSeats> for DepartureActor {
 
 impl DepartureActor {
     fn change_seats(&mut self, command: &Command, ctx: &mut Context<DepartureActor>) -> Answer<Vec<Box<str>>> {
-        self.vitals.handling(fingerprint(command));
+        self.kept.vitals.handling(fingerprint(command));
         #[cfg(test)]
-        self.services.faults.strike(&self.id, crate::testing::Fault::AtMessage);
+        self.services.faults.strike(&self.post.id, crate::testing::Fault::AtMessage);
         self.follow_catalogue();
         let reply = self.apply(command, ctx);
-        self.vitals.handled();
+        self.kept.vitals.handled();
         let reply = reply?;
         self.turn.taken(ctx);
         let seats = hold_of(command).map_or_else(Vec::new, |(hold, _)| self.seats_of(hold));
-        Ok(reply.map(|()| seats))
+        Ok(reply.map(|_| seats))
     }
 }
 
@@ -304,11 +318,11 @@ impl Handler<Sleep> for DepartureActor {
 
     fn handle(&mut self, _: Sleep, ctx: &mut Context<DepartureActor>) {
         if self.may_sleep() {
-            self.services.board.close(&self.id);
-            self.log.retire();
+            self.services.board.close(&self.post.id);
+            self.kept.log.retire();
             ctx.stop();
         } else {
-            self.services.departures.stay(&self.id);
+            self.post.stay();
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::fut::ActorFutureExt;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult, WrapFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use deeptravel_domain::ids::{OrderId, TravellerId};
 use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
@@ -21,13 +21,14 @@ use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 use keys::{Known, MadeKeys};
 
+use crate::ask::{Ask, Asker, NOT_TOLD_APART, Question};
 use crate::journal::Position;
 use crate::log::admit_sale;
-use crate::order::{Held, Placement, Placing};
-use crate::outage::{Answer, Asker, Outage, Reply, damaged};
-use crate::ports::{Haste, Load, Parameter, Statement};
-use crate::registry::{Fingerprint, Keys, NOT_TOLD_APART, Owner, Vitals};
-use crate::services::{DESKS, Services};
+use crate::order::{Held, Peers, Placement, Placing};
+use crate::outage::{Answer, Outage, Reply};
+use crate::ports::{DeskEntry, Haste, Load, Parameter, Statement};
+use crate::registry::{Fingerprint, Keys, Owner, Post, StartError};
+use crate::services::DESKS;
 use crate::turn::Turn;
 
 /// How long a key is remembered (R-HOLD-05).
@@ -57,16 +58,6 @@ pub fn lowest_id(since: Timestamp) -> Parameter {
     OrderId::from_bits(u128::from(since.as_ms().max(0).unsigned_abs()) << 80).to_string().into()
 }
 
-/// What a desk remembers of an order.
-#[derive(Debug, Clone)]
-pub struct DeskEntry {
-    pub order: OrderId,
-    pub traveller: TravellerId,
-    pub idempotency_key: Box<str>,
-    pub body_hash: [u8; 32],
-    pub status: OrderStatus,
-}
-
 impl From<DeskEntryRow<'_>> for DeskEntry {
     fn from(row: DeskEntryRow<'_>) -> DeskEntry {
         let DeskEntryRow { order_id, traveller_id, idempotency_key, body_hash, status } = row;
@@ -84,12 +75,11 @@ impl From<DeskEntryRow<'_>> for DeskEntry {
 #[derive(Debug)]
 pub struct Place {
     pub wish: Arc<Wish>,
-    pub asker: Asker<Placed>,
     pub sent: Instant,
 }
 
-impl Message for Place {
-    type Result = ();
+impl Question for Place {
+    type Answer = Placed;
 }
 
 /// What became of the wish.
@@ -105,7 +95,7 @@ pub enum Placed {
 /// a refusal, and whom to answer. Dropped without an answer it says so: the owner has ended.
 #[derive(Debug)]
 pub struct Making {
-    services: Arc<Services>,
+    peers: Arc<Peers>,
     order: OrderId,
     /// Whoever has wished for it first. Everybody else is told by the desk.
     asker: Option<Asker<Placed>>,
@@ -132,7 +122,7 @@ impl Making {
 
 impl Drop for Making {
     fn drop(&mut self) {
-        self.services.in_flight.remove(&self.order);
+        self.peers.in_flight.remove(&self.order);
         self.tell(&Err(Outage::Rebuilding));
     }
 }
@@ -173,34 +163,16 @@ pub struct Forget {
     pub order: OrderId,
 }
 
-impl Message for Forget {
-    type Result = ();
-}
-
-impl Fingerprint for Forget {
-    fn fingerprint(&self) -> u64 {
-        NOT_TOLD_APART
-    }
+impl Question for Forget {
+    type Answer = ();
 }
 
 /// A traveller's orders of the last 48 hours, newest first.
 #[derive(Debug)]
 pub struct Recent(pub TravellerId);
 
-impl Message for Recent {
-    type Result = Vec<OrderId>;
-}
-
-impl Fingerprint for Recent {
-    fn fingerprint(&self) -> u64 {
-        NOT_TOLD_APART
-    }
-}
-
-impl Fingerprint for Place {
-    fn fingerprint(&self) -> u64 {
-        NOT_TOLD_APART
-    }
+impl Question for Recent {
+    type Answer = Vec<OrderId>;
 }
 
 impl Fingerprint for Settled {
@@ -221,7 +193,7 @@ struct Promised {
 
 /// See the module's documentation.
 pub struct Desk {
-    services: Arc<Services>,
+    peers: Arc<Peers>,
     promised: HashMap<Key, Promised>,
     made: MadeKeys,
     /// Orders that hold unpaid seats: few of each traveller, as the limit is low.
@@ -241,31 +213,46 @@ impl Owner for Desk {
     /// The number of the shard.
     type Id = usize;
     type Seed = Seed;
+    type World = Peers;
 
     const KIND: &'static str = "desk";
 
-    fn keys(services: &Services) -> &Keys<Desk> {
-        &services.desks
+    fn start(peers: Arc<Peers>, keys: Arc<Keys<Desk>>) -> BoxFuture<'static, Result<(), StartError>> {
+        Box::pin(async move {
+            let since = peers.clock.now().plus_seconds(-KEYS_KEPT_SECONDS);
+            let rows = peers.store.load(LOAD, vec![lowest_id(since)], Haste::Start).await?;
+            let mut desks: Vec<Vec<DeskEntry>> = (0..DESKS).map(|_| Vec::new()).collect();
+            for row in rows.of::<DeskEntryRow<'_>>() {
+                let entry = DeskEntry::from(row?);
+                if let Some(desk) = desks.get_mut(peers.desk_of(entry.traveller)) {
+                    desk.push(entry);
+                }
+            }
+            for (shard, entries) in desks.into_iter().enumerate() {
+                keys.put(&shard, Seed { entries, in_flight: Vec::new() });
+            }
+            Ok(())
+        })
     }
 
-    fn load(services: Arc<Services>, shard: usize) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
+    fn load(peers: Arc<Peers>, shard: usize) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
         Box::pin(async move {
             // In this order: an order that is no longer in flight has a record, and that is projected before the rows
             // are read.
-            let of_shard = |entry: &DeskEntry| services.desk_of(entry.traveller) == shard;
-            let noted = services.in_flight.iter().map(|entry| entry.value().clone());
+            let of_shard = |entry: &DeskEntry| peers.desk_of(entry.traveller) == shard;
+            let noted = peers.in_flight.iter().map(|entry| entry.value().clone());
             let mut in_flight: Vec<DeskEntry> = noted.filter(of_shard).collect();
-            let appended = services.journal.appended();
-            let mut projected = services.projected.clone();
+            let appended = peers.journal.appended();
+            let mut projected = peers.projected.clone();
             projected.wait_for(|position| *position >= appended).await.map_err(|_| Outage::Storage)?;
 
-            let since = services.clock.now().plus_seconds(-KEYS_KEPT_SECONDS);
-            let rows = services.store.load(LOAD, vec![lowest_id(since)], Haste::Start).await.map_err(|error| {
+            let since = peers.clock.now().plus_seconds(-KEYS_KEPT_SECONDS);
+            let rows = peers.store.load(LOAD, vec![lowest_id(since)], Haste::Start).await.map_err(|error| {
                 tracing::warn!(desk = shard, %error, "Desk {shard} cannot be read: {error}");
                 Outage::Storage
             })?;
             let entries = rows.of().map(|row: Result<DeskEntryRow<'_>, Damage>| row.map(DeskEntry::from));
-            let mut entries: Vec<DeskEntry> = entries.collect::<Result<_, _>>().map_err(damaged)?;
+            let mut entries: Vec<DeskEntry> = entries.collect::<Result<_, _>>()?;
             entries.retain(of_shard);
             let made: HashSet<OrderId> = entries.iter().map(|entry| entry.order).collect();
             in_flight.retain(|entry| !made.contains(&entry.order));
@@ -273,10 +260,10 @@ impl Owner for Desk {
         })
     }
 
-    fn build(services: Arc<Services>, _: usize, seed: Seed, _: Arc<Vitals>) -> Result<Desk, Outage> {
+    fn build(peers: Arc<Peers>, _: Post<Desk>, seed: Seed) -> Result<Desk, Outage> {
         let Seed { mut entries, in_flight } = seed;
         let (promised, made, unpaid) = (HashMap::new(), MadeKeys::default(), HashMap::new());
-        let mut desk = Desk { services, promised, made, unpaid, turn: Turn::default() };
+        let mut desk = Desk { peers, promised, made, unpaid, turn: Turn::default() };
         entries.sort_by_key(|entry| entry.order);
         for entry in entries {
             desk.made.insert(entry.traveller, &entry.idempotency_key, &entry.body_hash, entry.order);
@@ -306,7 +293,7 @@ impl Actor for Desk {
 
 impl Desk {
     fn place(&mut self, wish: &Wish, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
-        let now = self.services.clock.now();
+        let now = self.peers.clock.now();
         self.made.sweep(now);
         let key: Key = (wish.traveller, wish.idempotency_key.clone());
         if let Some(promised) = self.promised.get_mut(&key) {
@@ -339,28 +326,28 @@ impl Desk {
         if self.promised.len() >= PROMISED_MAX {
             return Err(Outage::Overloaded);
         }
-        admit_sale(&self.services.journal)?;
-        let limit = self.services.sales.live_holds_max;
+        admit_sale(&self.peers.journal)?;
+        let limit = self.peers.sales.live_holds_max;
         if self.unpaid.get(&wish.traveller).map_or(0, Vec::len) >= limit as usize {
             return Ok(Err(Rejection::LockLimit { limit }));
         }
-        let id = self.services.new_order_id(wish.traveller);
-        let catalogue = self.services.catalogue.load();
-        Ok(wish.draft(&catalogue, id, now, self.services.sales.lock_seconds))
+        let id = self.peers.new_order_id(wish.traveller);
+        let catalogue = self.peers.catalogue.load();
+        Ok(wish.draft(&catalogue, id, now, self.peers.sales.lock_seconds))
     }
 
     fn make(&mut self, key: Key, wish: &Wish, draft: Draft, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
         let id = draft.id;
         self.promised.insert(key.clone(), Promised { body_hash: wish.body_hash, order: id, waiting: Vec::new() });
         self.note_unpaid(wish.traveller, id);
-        self.services.in_flight.insert(id, entry_of(wish, id));
+        self.peers.in_flight.insert(id, entry_of(wish, id));
         let desk = Some((key, ctx.address()));
-        let making = Making { services: Arc::clone(&self.services), order: id, asker: Some(asker), desk };
-        Placing::begin(&self.services, draft, making, ctx.address());
+        let making = Making { peers: Arc::clone(&self.peers), order: id, asker: Some(asker), desk };
+        Placing::begin(&self.peers, draft, making, ctx.address());
     }
 
     fn refused(&self, rejection: Rejection) -> Reply<Placed> {
-        Reply::rejected(rejection, self.services.journal.appended())
+        Reply::rejected(rejection, self.peers.journal.appended())
     }
 
     fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Arc<Order>>, ctx: &mut Context<Desk>) {
@@ -383,14 +370,10 @@ impl Desk {
 
     /// Asks an order of which it is not known whether it was made.
     fn look(&mut self, key: Key, id: OrderId, pause: Duration, ctx: &mut Context<Desk>) {
-        let services = Arc::clone(&self.services);
+        let peers = Arc::clone(&self.peers);
         let looking = async move {
             tokio::time::sleep(pause).await;
-            match services.orders.ask(&id, Placement).await {
-                Ok(Some(placement)) => placement.await.unwrap_or(Err(Outage::Rebuilding)).map(Some),
-                Ok(None) => Ok(None),
-                Err(outage) => Err(outage),
-            }
+            peers.orders.ask(&id, Placement).await
         };
         ctx.spawn(looking.into_actor(self).map(move |answer, desk, ctx| desk.looked(key, id, answer, ctx)));
     }
@@ -442,10 +425,10 @@ fn entry_of(wish: &Wish, order: OrderId) -> DeskEntry {
     }
 }
 
-impl Handler<Place> for Desk {
+impl Handler<Ask<Place>> for Desk {
     type Result = ();
 
-    fn handle(&mut self, Place { wish, asker, sent }: Place, ctx: &mut Context<Desk>) {
+    fn handle(&mut self, Ask { question: Place { wish, sent }, asker }: Ask<Place>, ctx: &mut Context<Desk>) {
         self.turn.taken_of(sent, Instant::now(), ctx);
         self.place(&wish, asker, ctx);
     }
@@ -478,20 +461,23 @@ impl Handler<Settled> for Desk {
     }
 }
 
-impl Handler<Forget> for Desk {
+impl Handler<Ask<Forget>> for Desk {
     type Result = ();
 
-    fn handle(&mut self, message: Forget, _: &mut Context<Desk>) {
-        if self.made.remove(message.traveller, &message.idempotency_key, message.order) {
-            self.settled(message.traveller, message.order);
+    fn handle(&mut self, Ask { question: forget, asker }: Ask<Forget>, _: &mut Context<Desk>) {
+        if self.made.remove(forget.traveller, &forget.idempotency_key, forget.order) {
+            self.settled(forget.traveller, forget.order);
         }
+        asker.answer(Ok(Reply::ok((), Position::NOTHING)));
     }
 }
 
-impl Handler<Recent> for Desk {
-    type Result = MessageResult<Recent>;
+impl Handler<Ask<Recent>> for Desk {
+    type Result = ();
 
-    fn handle(&mut self, Recent(traveller): Recent, _: &mut Context<Desk>) -> MessageResult<Recent> {
-        MessageResult(self.made.recent(traveller, self.services.clock.now()))
+    fn handle(&mut self, Ask { question: Recent(traveller), asker }: Ask<Recent>, _: &mut Context<Desk>) {
+        let recent = self.made.recent(traveller, self.peers.clock.now());
+        // What each of them rests on it says itself.
+        asker.answer(Ok(Reply::ok(recent, Position::NOTHING)));
     }
 }

@@ -50,15 +50,16 @@ impl Directory {
             Event::SessionOpened(session) => {
                 self.sessions.insert(session.token_hash, Arc::clone(session));
             }
-            Event::SessionEnded { token_hash, .. } => {
-                self.sessions.remove(token_hash);
+            Event::SessionEnded { session, .. } => {
+                self.sessions.remove(&session.token_hash);
             }
             Event::ValidatorOpened(validator) => {
                 self.validators.insert(validator.id, Arc::clone(validator));
             }
-            Event::ValidatorEnded { id, .. } => {
-                self.validators.remove(id);
+            Event::ValidatorEnded { validator, .. } => {
+                self.validators.remove(&validator.id);
             }
+            Event::Attempted { .. } => {}
             Event::Forgotten { before } => {
                 self.sessions.retain(|_, session| session.is_open(*before));
                 self.validators.retain(|_, validator| validator.is_open(*before));

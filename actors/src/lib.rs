@@ -2,6 +2,7 @@
 //!
 //! Absent on purpose: HTTP and SQL. Postgres and the payment provider are [ports] that the process plugs in.
 
+mod ask;
 pub mod attention;
 pub mod board;
 mod catalogue;
@@ -13,16 +14,19 @@ pub mod engine;
 pub mod follow;
 mod identity;
 pub mod journal;
+mod keeper;
+mod kept;
 pub mod kind;
 pub mod lists;
 pub mod loads;
 mod log;
 mod order;
 pub mod outage;
+mod owners;
 pub mod payment;
 pub mod ports;
 pub mod projector;
-mod registry;
+pub mod registry;
 pub mod services;
 #[cfg(test)]
 mod testing;

@@ -1,8 +1,17 @@
 //! What the owners load, by name: for whoever has to know whether a database can answer it. Owners use their own.
 
-pub use crate::catalogue::LOAD as CATALOGUE;
+use crate::catalogue::Sold;
+use crate::identity::Known;
+use crate::keeper::Keeping as _;
+use crate::payment::Doubtful;
+use crate::ports::Load;
+
 pub use crate::departure::{LOAD as DEPARTURE, LOAD_AFTER as DEPARTURES_AFTER};
-pub use crate::desk::{DeskEntry, DeskEntryRow, LOAD as DESK_ENTRIES, lowest_id};
-pub use crate::identity::LOAD as IDENTITIES;
+pub use crate::desk::{DeskEntryRow, LOAD as DESK_ENTRIES, lowest_id};
 pub use crate::order::{LOAD as ORDER, LOAD_WARM as WARM_ORDERS};
-pub use crate::payment::{LOAD as QUARANTINE, LOAD_ONE as QUARANTINED_NOTICE};
+pub use crate::payment::LOAD_ONE as QUARANTINED_NOTICE;
+pub use crate::ports::DeskEntry;
+
+pub const CATALOGUE: Load = Sold::LOAD;
+pub const IDENTITIES: Load = Known::LOAD;
+pub const QUARANTINE: Load = Doubtful::LOAD;

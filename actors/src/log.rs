@@ -41,6 +41,10 @@ impl KeyLog {
         Ok(KeyLog { journal, key, version, last })
     }
 
+    pub fn key(&self) -> &str {
+        self.key.as_str()
+    }
+
     /// The version of the last record; 0 before the first.
     pub fn version(&self) -> u64 {
         self.version

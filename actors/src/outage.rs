@@ -3,7 +3,7 @@
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Damage;
 
-use crate::journal::{Journal, Parked, Parker, Position, Unanswered};
+use crate::journal::Position;
 
 /// Why an owner gives no answer now. The request can be repeated; nothing was lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -26,11 +26,12 @@ pub enum Outage {
 }
 
 /// An owner cannot be made from what is stored.
-pub fn damaged(damage: Damage) -> Outage {
-    let sentence = damage.to_string();
-    let Damage { table, key, what } = damage;
-    tracing::error!(table, key, what, "Stored rows cannot be used: {sentence}");
-    Outage::Rebuilding
+impl From<Damage> for Outage {
+    fn from(damage: Damage) -> Outage {
+        let Damage { table, key, .. } = &damage;
+        tracing::error!(table, key, %damage, "Stored rows cannot be used: {damage}");
+        Outage::Rebuilding
+    }
 }
 
 /// An owner's answer, refusals included. It may be shown once `position` is durable (rule 9).
@@ -54,38 +55,5 @@ impl<T> Reply<T> {
     }
 }
 
-/// What a handler answers with.
+/// An answer, or why there is none.
 pub type Answer<T> = Result<Reply<T>, Outage>;
-
-/// To whom an answer goes that he sees once it is durable. Dropped without one, he learns that its owner has ended.
-#[derive(Debug)]
-pub struct Asker<T>(Parker<Answer<T>>);
-
-/// What an asker waits for.
-#[derive(Debug)]
-#[must_use = "an answer is there only once it is waited for"]
-pub struct Asked<T>(Parked<Answer<T>>);
-
-/// A place for one answer.
-pub fn asking<T>(journal: &Journal) -> (Asker<T>, Asked<T>) {
-    let (parker, parked) = journal.parked();
-    (Asker(parker), Asked(parked))
-}
-
-impl<T> Asker<T> {
-    pub fn answer(self, answer: Answer<T>) {
-        // An outage rests on nothing.
-        let position = answer.as_ref().map_or(Position::NOTHING, |reply| reply.position);
-        self.0.park(answer, position);
-    }
-}
-
-impl<T> Asked<T> {
-    /// The answer, durable.
-    pub async fn answer(self) -> Answer<T> {
-        self.0.await.unwrap_or_else(|why| match why {
-            Unanswered::Abandoned => Err(Outage::Rebuilding),
-            Unanswered::Failed(_) => Err(Outage::Journal),
-        })
-    }
-}

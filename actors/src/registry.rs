@@ -14,24 +14,28 @@ mod rebuild;
 use std::fmt::{Debug, Display};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use actix::dev::ToEnvelope;
 use actix::dev::channel;
 use actix::{Actor, Addr, Context, Handler, Message};
 use dashmap::{DashMap, Entry};
+use deeptravel_domain::row::Damage;
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub use arbiters::Arbiters;
-use dormant::{Deadlines, Gauge};
-pub use dormant::{Look, Rest};
+use dormant::Deadlines;
+pub use dormant::{Gauge, Look, Rest};
 use ending::Ending;
 pub use rebuild::Vitals;
 
-use crate::outage::Outage;
-use crate::services::Services;
+use crate::ask::{Ask, NOT_TOLD_APART, Question, asking};
+use crate::clock::Clock;
+use crate::journal::{Journal, Position};
+use crate::outage::{Outage, Reply};
+use crate::ports::StoreError;
 
 /// Requests to owners of one kind that may be under way at once. Above the ten thousand orders that must be in flight
 /// together (spec section 12), and small enough that their replies fit memory.
@@ -43,13 +47,15 @@ const WAKES_MAX: usize = 1_024;
 /// Envelopes an actor's queue takes before senders are parked. The real bound is [`ASKS_MAX`].
 const MAILBOX: usize = 16;
 
-/// Fingerprint of messages that are not set aside: they only read, or come from administrators who see the fault.
-pub const NOT_TOLD_APART: u64 = 0;
-
-/// A message to an owner that changes something, told apart from others by a number that is the same when the same
-/// message is sent again.
+/// A message of one owner to another, told apart from others as a question is.
 pub trait Fingerprint {
     fn fingerprint(&self) -> u64;
+}
+
+impl<Q: Question> Fingerprint for Ask<Q> {
+    fn fingerprint(&self) -> u64 {
+        self.question.fingerprint()
+    }
 }
 
 /// The last message of an owner that wants to sleep, see [`Keys::retire`].
@@ -65,18 +71,21 @@ pub trait Owner: Actor<Context = Context<Self>> {
     type Id: Clone + Eq + Hash + Debug + Display + Send + Sync + 'static;
     /// What an actor starts from: rows read, or what was born just now.
     type Seed: Send + 'static;
+    /// What owners of this kind know of the outside.
+    type World: Send + Sync + 'static;
 
     const KIND: &'static str;
-
-    fn keys(services: &Services) -> &Keys<Self>;
 
     /// Keys with the same home run on the same arbiter, so that those that talk most need no other thread for it.
     fn home(id: &Self::Id) -> u64 {
         home_of(id)
     }
 
+    /// Loads what a start asks for (rule 14). Everything durable has been projected before.
+    fn start(world: Arc<Self::World>, keys: Arc<Keys<Self>>) -> BoxFuture<'static, Result<(), StartError>>;
+
     /// `None`: there is no such key.
-    fn load(services: Arc<Services>, id: Self::Id) -> BoxFuture<'static, Result<Option<Self::Seed>, Outage>>;
+    fn load(world: Arc<Self::World>, id: Self::Id) -> BoxFuture<'static, Result<Option<Self::Seed>, Outage>>;
 
     /// A seed from what [`Keys::rest`] was given. Runs on the actor's arbiter. Owners that never rest have none.
     fn unpack(_id: &Self::Id, _packed: &[u8]) -> Option<Self::Seed> {
@@ -84,12 +93,44 @@ pub trait Owner: Actor<Context = Context<Self>> {
     }
 
     /// What becomes of a dormant key whose time has come. Called while the key's slot is locked.
-    fn look(_services: &Services, _id: &Self::Id, _packed: &[u8], _now: Timestamp) -> Look {
+    fn look(_world: &Self::World, _id: &Self::Id, _packed: &[u8], _now: Timestamp) -> Look {
         Look::Act
     }
 
     /// Runs on the actor's arbiter.
-    fn build(services: Arc<Services>, id: Self::Id, seed: Self::Seed, vitals: Arc<Vitals>) -> Result<Self, Outage>;
+    fn build(world: Arc<Self::World>, post: Post<Self>, seed: Self::Seed) -> Result<Self, Outage>;
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("stored rows cannot be used: {0}")]
+    Rows(#[from] Outage),
+}
+
+impl From<Damage> for StartError {
+    fn from(damage: Damage) -> StartError {
+        StartError::Rows(damage.into())
+    }
+}
+
+/// An owner's place: which key it is, where it is registered, and how it is.
+pub struct Post<A: Owner> {
+    pub id: A::Id,
+    pub keys: Arc<Keys<A>>,
+    pub vitals: Arc<Vitals>,
+}
+
+/// What the registry itself needs of the outside.
+#[derive(Clone, Debug)]
+pub struct Ground {
+    pub arbiters: Arbiters,
+    pub clock: Clock,
+    pub journal: Journal,
+    pub projected: watch::Receiver<Position>,
+    pub io: tokio::runtime::Handle,
 }
 
 /// A home like any other.
@@ -148,11 +189,22 @@ impl<A: Owner> Slot<A> {
     }
 }
 
+/// How one kind of owner fares.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    pub kind: &'static str,
+    /// Keys with an actor.
+    pub live: usize,
+    /// Actors rebuilt after a fault since the start.
+    pub restarts: u64,
+}
+
 /// All keys of one kind.
 pub struct Keys<A: Owner> {
+    this: Weak<Keys<A>>,
+    world: OnceLock<Weak<A::World>>,
+    ground: Ground,
     slots: DashMap<A::Id, Slot<A>>,
-    arbiters: Arbiters,
-    services: Weak<Services>,
     asks: AtomicUsize,
     wakes: AtomicUsize,
     generations: AtomicU64,
@@ -166,6 +218,32 @@ pub struct Keys<A: Owner> {
     deadlines: Vec<Deadlines<A::Id>>,
 }
 
+impl<A: Owner> Post<A> {
+    /// See [`Keys::retire`].
+    pub fn retire(&self)
+    where
+        A: Handler<Sleep>,
+    {
+        self.keys.retire(&self.id);
+    }
+
+    /// See [`Keys::stay`].
+    pub fn stay(&self) {
+        self.keys.stay(&self.id);
+    }
+
+    /// See [`Keys::rest`].
+    pub fn rest(&self, rest: Rest) {
+        self.keys.rest(&self.id, rest);
+    }
+}
+
+impl<A: Owner> Clone for Post<A> {
+    fn clone(&self) -> Post<A> {
+        Post { id: self.id.clone(), keys: Arc::clone(&self.keys), vitals: Arc::clone(&self.vitals) }
+    }
+}
+
 impl<A: Owner> Debug for Keys<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").field("kind", &A::KIND).field("slots", &self.slots.len()).finish_non_exhaustive()
@@ -175,9 +253,9 @@ impl<A: Owner> Debug for Keys<A> {
 /// Counts one request under way.
 #[derive(Debug)]
 #[must_use = "the request is under way until this is dropped"]
-pub struct Ask<'a>(&'a AtomicUsize);
+struct UnderWay<'a>(&'a AtomicUsize);
 
-impl Drop for Ask<'_> {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -191,12 +269,14 @@ enum Way<M, S> {
 }
 
 impl<A: Owner> Keys<A> {
-    pub fn new(arbiters: Arbiters, services: Weak<Services>) -> Keys<A> {
-        Keys {
+    /// Of a world that is still to be [settled](Keys::settle).
+    pub fn new(ground: Ground) -> Arc<Keys<A>> {
+        Arc::new_cyclic(|this| Keys {
+            this: this.clone(),
+            world: OnceLock::new(),
             slots: DashMap::new(),
-            deadlines: (0..arbiters.count()).map(|_| Deadlines::default()).collect(),
-            arbiters,
-            services,
+            deadlines: (0..ground.arbiters.count()).map(|_| Deadlines::default()).collect(),
+            ground,
             asks: AtomicUsize::new(0),
             wakes: AtomicUsize::new(0),
             generations: AtomicU64::new(1),
@@ -204,7 +284,17 @@ impl<A: Owner> Keys<A> {
             set_aside: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
             dormant: Gauge::default(),
-        }
+        })
+    }
+
+    /// From now on owners are built in this world, as long as somebody keeps it.
+    pub fn settle(&self, world: &Arc<A::World>) {
+        let settled = self.world.set(Arc::downgrade(world)).is_ok();
+        debug_assert!(settled, "a registry is settled once");
+    }
+
+    fn world(&self) -> Option<Arc<A::World>> {
+        self.world.get()?.upgrade()
     }
 
     /// Keys that are in memory, dormant ones included.
@@ -222,6 +312,10 @@ impl<A: Owner> Keys<A> {
         &self.dormant
     }
 
+    pub fn figures(&self) -> Figures {
+        Figures { kind: A::KIND, live: self.live(), restarts: self.restarts() }
+    }
+
     /// Actors rebuilt after a fault since the start.
     pub fn restarts(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)
@@ -233,39 +327,42 @@ impl<A: Owner> Keys<A> {
         found.is_some_and(|slot| matches!(&*slot, Slot::Live(_) | Slot::Dormant(_) | Slot::Retiring(_)))
     }
 
-    /// Sends a message to a key's owner, waking it if it is dormant or sleeps. `Ok(None)`: there is no such key.
+    /// Asks a key's owner, waking it if it is dormant or sleeps. The answer is durable. `Ok(None)`: there is no such key.
     ///
-    /// After [`Outage::Rebuilding`] the message may have had its effect or not, as after a crash of the process.
-    pub async fn ask<M>(&self, id: &A::Id, message: M) -> Result<Option<M::Result>, Outage>
+    /// After [`Outage::Rebuilding`] the question may have had its effect or not, as after a crash of the process.
+    pub async fn ask<Q: Question>(&self, id: &A::Id, question: Q) -> Result<Option<Reply<Q::Answer>>, Outage>
+    where
+        A: Handler<Ask<Q>>,
+        A::Context: ToEnvelope<A, Ask<Q>>,
+    {
+        let (asker, asked) = asking(&self.ground.journal);
+        let message = Ask { question, asker };
+        let _under_way = self.admit(id, &message)?;
+        // A question that an owner has no more use for is dropped, and its asker learns of that. Nobody is woken for its
+        // mere delivery.
+        match self.deliver(id, message, |addr, message| drop(addr.try_send(message))).await? {
+            Some(()) => asked.answer().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// One owner asks another: what comes back need not be durable yet, and whoever rests on it says so.
+    pub async fn consult<M>(&self, id: &A::Id, message: M) -> Result<Option<M::Result>, Outage>
     where
         M: Message + Fingerprint + Send + 'static,
         M::Result: Send,
         A: Handler<M>,
         A::Context: ToEnvelope<A, M>,
     {
-        let _ask = self.admit(id, &message)?;
+        let _under_way = self.admit(id, &message)?;
         match self.deliver(id, message, |addr, message| addr.send(message)).await? {
             Some(request) => request.await.map(Some).map_err(|_| Outage::Rebuilding),
             None => Ok(None),
         }
     }
 
-    /// As [`Keys::ask`], for a message that carries whom to answer: nobody is woken for its mere delivery. What comes back
-    /// is to be kept until there is an answer.
-    pub async fn tell<M>(&self, id: &A::Id, message: M) -> Result<Option<Ask<'_>>, Outage>
-    where
-        M: Message<Result = ()> + Fingerprint + Send + 'static,
-        A: Handler<M>,
-        A::Context: ToEnvelope<A, M>,
-    {
-        let ask = self.admit(id, &message)?;
-        // A message that an owner has no more use for is dropped, and whom it carries learns of that.
-        let told = self.deliver(id, message, |addr, message| drop(addr.try_send(message))).await?;
-        Ok(told.map(|()| ask))
-    }
-
-    /// As [`Keys::tell`], if the owner is awake. Otherwise the message comes back.
-    pub fn try_tell<M>(&self, id: &A::Id, message: M) -> Result<(), M>
+    /// A message that carries what comes of it, if the owner is awake. Otherwise it comes back.
+    pub fn hand_over<M>(&self, id: &A::Id, message: M) -> Result<(), M>
     where
         M: Message<Result = ()> + Fingerprint + Send + 'static,
         A: Handler<M>,
@@ -281,17 +378,17 @@ impl<A: Owner> Keys<A> {
         Ok(())
     }
 
-    fn admit(&self, id: &A::Id, message: &impl Fingerprint) -> Result<Ask<'_>, Outage> {
+    fn admit(&self, id: &A::Id, message: &impl Fingerprint) -> Result<UnderWay<'_>, Outage> {
         let before = self.asks.fetch_add(1, Ordering::Relaxed);
         // Given back when it is dropped, also right here.
-        let ask = Ask(&self.asks);
+        let under_way = UnderWay(&self.asks);
         if before >= ASKS_MAX {
             return Err(Outage::Overloaded);
         }
         if self.is_set_aside(id, message.fingerprint()) {
             return Err(Outage::SetAside);
         }
-        Ok(ask)
+        Ok(under_way)
     }
 
     /// `None`: there is no such key.
@@ -347,11 +444,10 @@ impl<A: Owner> Keys<A> {
     }
 
     fn wake(&self, id: A::Id) {
-        let Some(services) = self.services.upgrade() else { return };
+        let (Some(keys), Some(world)) = (self.this.upgrade(), self.world()) else { return };
         self.wakes.fetch_add(1, Ordering::Relaxed);
-        services.io.clone().spawn(async move {
-            let loaded = load::<A>(&services, &id).await;
-            let keys = A::keys(&services);
+        self.ground.io.spawn(async move {
+            let loaded = load::<A>(world, &id).await;
             keys.wakes.fetch_sub(1, Ordering::Relaxed);
             let woken = loaded.map(|seed| seed.map_or(Woken::Absent, Woken::Awake));
             keys.woken(&id, woken);
@@ -382,7 +478,7 @@ impl<A: Owner> Keys<A> {
                 Err(outage)
             }
         };
-        tell(waiting, result);
+        tell_all(waiting, result);
     }
 
     /// Keeps a key for an owner that is being made: whoever asks for it waits until it has [`Keys::woken`]. `false`: it
@@ -413,10 +509,10 @@ impl<A: Owner> Keys<A> {
         let (sender, receiver) = channel::channel(MAILBOX);
         let vitals = Arc::new(Vitals::new());
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        let (services, owner) = (self.services.clone(), id.clone());
-        self.arbiters.run(A::home(id), move || {
-            let Some(services) = services.upgrade() else { return };
-            let ending = Ending::<A> { services, id: owner, generation, vitals, end: None };
+        let (keys, id) = (self.this.clone(), id.clone());
+        self.ground.arbiters.run(A::home(&id), move || {
+            let Some(keys) = keys.upgrade() else { return };
+            let ending = Ending::<A> { post: Post { id, keys, vitals }, generation, end: None };
             actix_rt::spawn(async move {
                 let outcome = ending.run(receiver, origin).await;
                 ending.with(outcome);
@@ -427,7 +523,7 @@ impl<A: Owner> Keys<A> {
 
     /// Index of the key's arbiter.
     fn place(&self, id: &A::Id) -> usize {
-        self.arbiters.place(A::home(id))
+        self.ground.arbiters.place(A::home(id))
     }
 
     /// An owner asks to leave memory: from here on whoever asks waits, and after the messages it has got already it
@@ -456,7 +552,7 @@ impl<A: Owner> Keys<A> {
         let (addr, generation) = (retiring.addr.clone(), retiring.generation);
         *slot = Slot::live(Live { addr, generation });
         drop(slot);
-        tell(waiting, Ok(true));
+        tell_all(waiting, Ok(true));
     }
 }
 
@@ -473,15 +569,15 @@ impl<A: Owner> Keys<A> {
 }
 
 /// Reads a key's rows. A panic in there is a fault of the key, not of those who wait for it.
-async fn load<A: Owner>(services: &Arc<Services>, id: &A::Id) -> Result<Option<A::Seed>, Outage> {
-    let loading = tokio::spawn(A::load(Arc::clone(services), id.clone()));
+async fn load<A: Owner>(world: Arc<A::World>, id: &A::Id) -> Result<Option<A::Seed>, Outage> {
+    let loading = tokio::spawn(A::load(world, id.clone()));
     loading.await.unwrap_or_else(|error| {
         tracing::error!(kind = A::KIND, %id, %error, "Reading {} {id} panicked", A::KIND);
         Err(Outage::Rebuilding)
     })
 }
 
-fn tell(waiting: Vec<Waiting>, result: Result<bool, Outage>) {
+fn tell_all(waiting: Vec<Waiting>, result: Result<bool, Outage>) {
     for sender in waiting {
         // Whoever asked may have gone.
         let _ = sender.send(result);

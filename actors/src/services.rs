@@ -1,4 +1,4 @@
-//! What every owner shares: clock, journal, catalogue, board, ports, and the registries of the other owners.
+//! What every owner shares: clock, journal, catalogue, board and ports.
 
 use std::sync::Arc;
 
@@ -11,17 +11,10 @@ use tokio::sync::watch;
 
 use crate::attention::Attention;
 use crate::board::Board;
-use crate::catalogue::CatalogueActor;
 use crate::clock::Clock;
-use crate::departure::DepartureActor;
-use crate::desk::{Desk, DeskEntry};
 use crate::directory::Directory;
-use crate::identity::IdentityActor;
 use crate::journal::{Journal, Position};
-use crate::order::OrderActor;
-use crate::payment::PaymentSupervisor;
-use crate::ports::{PaymentGateway, Store};
-use crate::registry::Keys;
+use crate::ports::{DeskEntry, PaymentGateway, Store};
 
 /// Limits of selling, from configuration.
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +52,6 @@ pub struct Services {
     pub sales: SalesPolicy,
     /// Orders that are being made: no record tells of them yet. A desk that is rebuilt reads them here.
     pub in_flight: DashMap<OrderId, DeskEntry>,
-    pub departures: Keys<DepartureActor>,
-    pub orders: Keys<OrderActor>,
-    pub desks: Keys<Desk>,
-    pub configuration: Keys<CatalogueActor>,
-    pub identities: Keys<IdentityActor>,
-    pub payments: Keys<PaymentSupervisor>,
     #[cfg(test)]
     pub faults: crate::testing::Faults,
 }

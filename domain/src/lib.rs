@@ -14,6 +14,7 @@ pub mod fare;
 pub mod identity;
 pub mod ids;
 pub mod inventory;
+pub mod machine;
 pub mod money;
 pub mod order;
 pub mod packing;

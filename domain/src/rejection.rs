@@ -82,6 +82,8 @@ pub enum Rejection {
     PaymentMismatch(&'static str),
     #[error("no such refund")]
     RefundNotFound,
+    #[error("there is no such notice in quarantine")]
+    NoticeNotFound,
     #[error("the refund does not wait for anybody")]
     RefundNotStuck,
 
@@ -122,6 +124,7 @@ impl Rejection {
             Rejection::OrderCancelled => "ORDER_CANCELLED",
             Rejection::PaymentMismatch(_) => "PAYMENT_MISMATCH",
             Rejection::RefundNotFound => "REFUND_NOT_FOUND",
+            Rejection::NoticeNotFound => "NOTICE_NOT_FOUND",
             Rejection::RefundNotStuck => "REFUND_NOT_STUCK",
             Rejection::Scan(scan) => scan.code(),
         }
@@ -132,6 +135,7 @@ impl Rejection {
             Rejection::Field { .. } | Rejection::IdempotencyMismatch => Kind::Unacceptable,
             Rejection::OrderNotFound
             | Rejection::RefundNotFound
+            | Rejection::NoticeNotFound
             | Rejection::TicketNotFound
             | Rejection::DepartureNotFound
             | Rejection::HoldNotFound => Kind::NotFound,

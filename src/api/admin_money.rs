@@ -4,8 +4,6 @@
 use std::str::FromStr;
 
 use actix_web::{get, post, web};
-use deeptravel_actors::outage::Reply;
-use deeptravel_actors::payment::Resolution;
 use deeptravel_actors::ports::ListCursor;
 use deeptravel_domain::identity::Role;
 use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
@@ -68,22 +66,23 @@ struct NoticeView {
     note: Option<String>,
 }
 
-impl From<Notice> for NoticeView {
-    fn from(notice: Notice) -> NoticeView {
+impl From<&Notice> for NoticeView {
+    fn from(notice: &Notice) -> NoticeView {
         let payment = notice.out_trade_no.parse().map(|number: OutTradeNo| number.order);
         let order = payment.or_else(|_| notice.out_trade_no.parse().map(|number: OutRefundNo| number.order));
-        let resolved = notice.resolved;
+        let resolved = notice.resolved.as_ref();
         NoticeView {
             order_id: order.ok().map(|order| order.to_string()),
-            notice: serde_json::from_str(&notice.said).unwrap_or(serde_json::Value::String(notice.said)),
-            notice_id: notice.id,
-            out_trade_no: notice.out_trade_no,
-            transaction_id: notice.transaction_id,
-            reason: notice.reason,
+            notice: serde_json::from_str(&notice.said)
+                .unwrap_or_else(|_| serde_json::Value::String(notice.said.clone())),
+            notice_id: notice.id.clone(),
+            out_trade_no: notice.out_trade_no.clone(),
+            transaction_id: notice.transaction_id.clone(),
+            reason: notice.reason.clone(),
             received_at: view::time(notice.received_at),
-            resolved_at: resolved.as_ref().map(|resolved| view::time(resolved.at)),
-            resolved_by: resolved.as_ref().map(|resolved| resolved.by.clone()),
-            note: resolved.and_then(|resolved| resolved.note),
+            resolved_at: resolved.map(|resolved| view::time(resolved.at)),
+            resolved_by: resolved.map(|resolved| resolved.by.clone()),
+            note: resolved.and_then(|resolved| resolved.note.clone()),
         }
     }
 }
@@ -134,7 +133,7 @@ async fn list_quarantine(
     let mut rows = api.list(auth.token(), read).await?;
     let place = |notice: &Notice| ListCursor { at_ms: notice.received_at.as_ms(), id: notice.id.clone() };
     let next_cursor = page.cut(&mut rows, place);
-    Ok(web::Json(Quarantine { notices: rows.into_iter().map(NoticeView::from).collect(), next_cursor }))
+    Ok(web::Json(Quarantine { notices: rows.iter().map(NoticeView::from).collect(), next_cursor }))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -172,9 +171,11 @@ async fn resolve_notice(
     if id.len() > NOTICE_ID_MAX || id.contains('\0') {
         return Err(no_such_notice());
     }
-    let resolution = Resolution { notice: id, by: auth.account.username.to_string(), note };
-    let row = api.shown(auth.token(), api.engine.resolve_notice(resolution).await).await?;
-    row.map(|row| web::Json(NoticeView::from(row))).ok_or_else(no_such_notice)
+    let answer = api.engine.resolve_notice(id, auth.account.username.to_string(), note).await;
+    if answer.as_ref().is_ok_and(|reply| matches!(reply.outcome, Err(Rejection::NoticeNotFound))) {
+        return Err(no_such_notice());
+    }
+    Ok(web::Json(NoticeView::from(&*api.shown(auth.token(), answer)?)))
 }
 
 fn no_such_notice() -> Problem {
@@ -331,13 +332,13 @@ async fn list_refunds(
 async fn retry_refund(api: Api, auth: StaffAuth, id: web::Path<String>) -> Result<actix_web::HttpResponse, Problem> {
     auth.require(&CASHIERS)?;
     let number: OutRefundNo = id.parse().map_err(|_| no_such_refund())?;
-    let Reply { outcome, position } = api.engine.retry_refund(number).await?;
-    if matches!(outcome, Err(Rejection::OrderNotFound | Rejection::RefundNotFound)) {
+    let answer = api.engine.retry_refund(number).await?;
+    if matches!(answer.outcome, Err(Rejection::OrderNotFound | Rejection::RefundNotFound)) {
         return Err(no_such_refund());
     }
-    api.shown(auth.token(), Ok(Reply { outcome, position })).await?;
+    api.shown(auth.token(), Ok(answer))?;
     tracing::info!(refund = %number, staff = %auth.account.username, "Refund {number} is tried again by hand");
-    let order = api.shown(auth.token(), api.engine.order(number.order).await).await?;
+    let order = api.shown(auth.token(), api.engine.order(number.order).await)?;
     let refund = order.refund(number).ok_or_else(no_such_refund)?;
     Ok(actix_web::HttpResponse::Accepted().json(AdminRefundView::from(refund)))
 }

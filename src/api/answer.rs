@@ -1,5 +1,5 @@
-//! From an owner's answer to a response: nothing is shown before it is durable (rule 9), and lists wait for what their
-//! session was shown (rule 13).
+//! From an owner's answer, which is durable when it arrives (rule 9), to a response; lists wait for what their session was
+//! shown (rule 13).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,17 +37,9 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
 const LIST_WAIT: Duration = Duration::from_secs(2);
 
 impl Api {
-    /// An owner's answer, once it may be shown; refusals too.
-    pub async fn durable<T>(&self, answer: Answer<T>) -> Result<T, Problem> {
+    /// An owner's answer, which the session's next list will contain; refusals too.
+    pub fn shown<T>(&self, token: &SecretHash, answer: Answer<T>) -> Result<T, Problem> {
         let Reply { outcome, position } = answer?;
-        self.engine.durable(position).await?;
-        Ok(outcome?)
-    }
-
-    /// As [`Api::durable`], and the session's next list will contain it.
-    pub async fn shown<T>(&self, token: &SecretHash, answer: Answer<T>) -> Result<T, Problem> {
-        let Reply { outcome, position } = answer?;
-        self.engine.durable(position).await?;
         self.0.seen.note(token, position, self.projected());
         Ok(outcome?)
     }
@@ -76,7 +68,7 @@ impl Api {
     /// The traveller's newest orders that are in memory, for the first page of a list that Postgres cannot give
     /// (rule 13).
     pub async fn orders_in_memory(&self, auth: &TravellerAuth) -> Result<Vec<Arc<Order>>, Problem> {
-        let mut orders = self.durable(self.engine.orders_in_memory(auth.traveller, LIMIT_MAX as usize).await).await?;
+        let mut orders = self.engine.orders_in_memory(auth.traveller, LIMIT_MAX as usize).await?.outcome?;
         orders.retain(|order| order.is_placed());
         Ok(orders)
     }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use deeptravel_actors::attention::Waiting;
+use deeptravel_actors::engine::{Figures, Owners};
 use deeptravel_actors::services::Services;
 use deeptravel_domain::time::Timestamp;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
@@ -50,22 +51,15 @@ fn set_clock(services: &Services) {
     show("clock_trusted", "0 while nothing is deleted for its age, because the clocks disagree", trusted);
 }
 
-fn set_owners(services: &Services) {
+fn set_owners(owners: &Owners) {
     describe_gauge!("owners_live", "Keys with an actor");
-    show("orders_dormant", "Orders in memory without an actor", services.orders.dormant().keys() as u64);
-    show("orders_dormant_bytes", "What dormant orders take, about", services.orders.dormant().bytes() as u64);
+    show("orders_dormant", "Orders in memory without an actor", owners.dormant_orders().keys() as u64);
+    show("orders_dormant_bytes", "What dormant orders take, about", owners.dormant_orders().bytes() as u64);
     describe_counter!("owner_restarts_total", "Owners rebuilt after a panic or a failed write");
-    set_keys("departure", services.departures.live(), services.departures.restarts());
-    set_keys("order", services.orders.live(), services.orders.restarts());
-    set_keys("desk", services.desks.live(), services.desks.restarts());
-    set_keys("catalogue", services.configuration.live(), services.configuration.restarts());
-    set_keys("identity", services.identities.live(), services.identities.restarts());
-    set_keys("payment supervisor", services.payments.live(), services.payments.restarts());
-}
-
-fn set_keys(kind: &'static str, live: usize, restarts: u64) {
-    gauge!("owners_live", "kind" => kind).set(figure(live as u64));
-    counter!("owner_restarts_total", "kind" => kind).absolute(restarts);
+    for Figures { kind, live, restarts } in owners.figures() {
+        gauge!("owners_live", "kind" => kind).set(figure(live as u64));
+        counter!("owner_restarts_total", "kind" => kind).absolute(restarts);
+    }
 }
 
 /// What waits for a person or for WeChat. Its owners count it as it changes; nobody is asked here.

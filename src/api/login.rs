@@ -77,7 +77,7 @@ async fn log_in(api: Api, Body(request): Body<Login>) -> Result<HttpResponse, Pr
     let expires_at = opened_at.plus_seconds(i64::from(api.settings.traveller_session_seconds));
     let principal = Principal::Traveller { id: traveller, openid: openid.into() };
     let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
-    api.durable(api.engine.identify(Command::OpenSession(session)).await).await?;
+    api.engine.identify(Command::OpenSession(session)).await?.outcome?;
     let traveller = TravellerView { id: traveller.to_string() };
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(LoggedIn {
         token,
@@ -118,7 +118,7 @@ fn provider() -> Problem {
 )]
 #[post("/auth/logout")]
 async fn log_out(api: Api, auth: AnyAuth) -> Result<HttpResponse, Problem> {
-    api.durable(api.engine.identify(Command::EndSession(*auth.token())).await).await?;
+    api.engine.identify(Command::EndSession(*auth.token())).await?.outcome?;
     api.forget_session(auth.token());
     Ok(HttpResponse::NoContent().finish())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, post, web};
-use deeptravel_actors::outage::{Answer, Outage, Reply};
+use deeptravel_actors::outage::{Answer, Outage};
 use deeptravel_domain::order::{PaymentFact, RefundFact};
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_wechat::{Notification, NotificationError, NotificationHeaders, RefundNotice, Resource, Transaction};
@@ -142,10 +142,8 @@ async fn accept(api: &Api, notification: Notification) -> Result<(), Problem> {
 
 /// The order has acted on it, or refuses it.
 async fn learned(api: &Api, said: Said, answer: Answer<()>) -> Result<(), Problem> {
-    let Reply { outcome, position } = answer.map_err(outage)?;
-    match outcome {
+    match answer.map_err(outage)?.outcome {
         Ok(()) => {
-            api.engine.durable(position).await.map_err(outage)?;
             counted("accepted");
             Ok(())
         }
@@ -171,9 +169,7 @@ async fn quarantine(api: &Api, said: Said, reason: String) -> Result<(), Problem
         said: said.json.to_string(),
         ..Notice::default()
     };
-    let Reply { outcome, position } = api.engine.quarantine(notice).await.map_err(outage)?;
-    api.engine.durable(position).await.map_err(outage)?;
-    outcome?;
+    api.engine.quarantine(notice).await.map_err(outage)?.outcome?;
     counted("quarantined");
     Ok(())
 }

@@ -35,7 +35,7 @@ impl Api {
         let Reply { outcome, position } = self.engine.order(id).await?;
         match outcome {
             Ok(order) if order.traveller() == auth.traveller && order.is_placed() => {
-                self.shown(auth.token(), Ok(Reply::ok(order, position))).await
+                self.shown(auth.token(), Ok(Reply::ok(order, position)))
             }
             Ok(_) | Err(Rejection::OrderNotFound) => Err(no_such_order()),
             Err(rejection) => Err(rejection.into()),
@@ -94,7 +94,7 @@ pub async fn place_order(
     let wish = body.read::<NewOrder<'_>>()?.into_wish(asker, &api.document_keys)?;
     // Not kept while the order is made.
     drop(body);
-    let (order, is_new) = api.shown(auth.token(), api.engine.place(wish).await).await?;
+    let (order, is_new) = api.shown(auth.token(), api.engine.place(wish).await)?;
     let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
     let mut response = api.answer(if is_new { StatusCode::CREATED } else { StatusCode::OK }, language, &order);
     response.headers_mut().insert(LOCATION, location);
@@ -219,6 +219,6 @@ async fn cancel_order(
 ) -> Result<HttpResponse, Problem> {
     let id = api.own_order(&auth, &id).await?.id();
     let answer = provider_answers(api.engine.cancel(id)).await.unwrap_or(Err(Outage::Provider));
-    let order = api.shown(auth.token(), answer).await?;
+    let order = api.shown(auth.token(), answer)?;
     Ok(api.answer(StatusCode::OK, language, &order))
 }

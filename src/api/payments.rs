@@ -80,7 +80,7 @@ async fn open_payment(
         }),
         position: reply.position,
     });
-    let order = api.shown(auth.token(), answer).await?;
+    let order = api.shown(auth.token(), answer)?;
     parameters(&api, &order).map(web::Json)
 }
 

@@ -134,7 +134,7 @@ async fn log_in(api: &Api, request: &HttpRequest, login: StaffLogin, any_of: &[R
     let expires_at = opened_at.plus_seconds(i64::from(api.settings.staff_session_seconds));
     let principal = Principal::Staff { username: account.username.clone() };
     let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
-    api.durable(api.engine.identify(Command::OpenSession(session)).await).await?;
+    api.engine.identify(Command::OpenSession(session)).await?.outcome?;
     Ok(LoggedIn { token, expires_at, account })
 }
 

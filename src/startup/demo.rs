@@ -153,9 +153,7 @@ pub async fn apply_timetable(
 ) -> anyhow::Result<u32> {
     let (count, mut changes) = (timetable.commands.len(), 0);
     for (index, command) in timetable.commands.into_iter().enumerate() {
-        let reply = engine.configure(command).await?;
-        engine.durable(reply.position).await?;
-        changes += u32::from(reply.outcome?);
+        changes += u32::from(engine.configure(command).await?.outcome?);
         progress(index + 1, count);
     }
     Ok(changes)
@@ -189,9 +187,7 @@ async fn make_accounts(engine: &Engine) -> anyhow::Result<()> {
 
 /// Makes or changes an account; durable when it returns.
 pub async fn put_account(engine: &Engine, account: Account) -> anyhow::Result<()> {
-    let reply = engine.identify(Command::PutAccount(account)).await?;
-    engine.durable(reply.position).await?;
-    Ok(reply.outcome?)
+    Ok(engine.identify(Command::PutAccount(account)).await?.outcome?)
 }
 
 /// A PHC string of argon2id. Slow on purpose, so not on this thread.

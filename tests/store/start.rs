@@ -16,6 +16,7 @@ use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSession
 use deeptravel_domain::identity::{self, Account, Identities, Principal, Role, Session, Validator};
 use deeptravel_domain::ids::{OrderId, SessionId};
 use deeptravel_domain::inventory::rows::DepartureRow;
+use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{Command, Order, OrderStatus, ScanTarget};
 use deeptravel_domain::party::PassengerType;
@@ -123,7 +124,7 @@ fn the_catalogue_comes_back_with_its_marks_withdrawn_schedules_and_fare_revision
     let stand = Stand::new();
     let mut catalogue = Catalogue::new(Currency::Cny);
     for (version, command) in (1..).zip(catalogue_of_a_coach()) {
-        let events = catalogue.decide(command, NOW).unwrap();
+        let events = catalogue.decide(&command, NOW).unwrap();
         for event in &events {
             catalogue.evolve(event);
         }
@@ -186,16 +187,11 @@ fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
     ];
     let mut identities = Identities::default();
     for (version, command) in (1..).zip(commands) {
-        let events = identities.decide(command, NOW).unwrap();
-        let rows = {
-            // Ended sessions are imaged as they were.
-            let before = identities.clone();
-            for event in &events {
-                identities.evolve(event);
-            }
-            before.changed_rows(&events, version)
-        };
-        stand.project(&rows).unwrap();
+        let events = identities.decide(&command, NOW).unwrap();
+        for event in &events {
+            identities.evolve(event);
+        }
+        stand.project(&identities.changed_rows(&events, version)).unwrap();
     }
 
     let (rows, version) = stand.identities(NOW).unwrap();

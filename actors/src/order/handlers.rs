@@ -1,16 +1,16 @@
-//! One handler per message.
+//! One handler per question.
 
 use std::sync::Arc;
 
-use actix::{Context, Handler, MessageResult};
+use actix::{Context, Handler};
 use deeptravel_domain::order::{Command, Event, Order, OrderStatus, Scan, ScanOutcome};
 use deeptravel_domain::rejection::Rejection;
-use tokio::sync::oneshot;
 
+use super::OrderActor;
 use super::messages::{Cancel, Learn, LearnRefund, OpenPayment, Placement, Redeem, RetryRefund, View};
-use super::{OrderActor, send_all};
+use crate::ask::{Ask, Question, answer_all};
+use crate::kept::LiveShell as _;
 use crate::outage::{Answer, Reply};
-use crate::registry::Fingerprint;
 
 /// What WeChat shows as the thing paid for; at most 127 characters.
 const DESCRIPTION: &str = "DeepTravel 车船票";
@@ -18,147 +18,124 @@ const DESCRIPTION: &str = "DeepTravel 车船票";
 impl OrderActor {
     /// An order that is still being made does not exist for those who ask by its id.
     fn unplaced<T>(&self) -> Reply<T> {
-        Reply::rejected(Rejection::OrderNotFound, self.log.last())
+        Reply::rejected(Rejection::OrderNotFound, self.kept.log.last())
     }
 }
 
-impl Handler<View> for OrderActor {
-    type Result = Answer<Arc<Order>>;
+impl Handler<Ask<View>> for OrderActor {
+    type Result = ();
 
-    fn handle(&mut self, _: View, ctx: &mut Context<OrderActor>) -> Answer<Arc<Order>> {
+    fn handle(&mut self, Ask { asker, .. }: Ask<View>, ctx: &mut Context<OrderActor>) {
         self.asked();
-        if !self.order.is_placed() {
-            return Ok(self.unplaced());
+        if !self.order().is_placed() {
+            return asker.answer(Ok(self.unplaced()));
         }
         self.go_on(ctx);
-        Ok(Reply::ok(Arc::clone(&self.order), self.log.last()))
+        asker.answer(Ok(Reply::ok(Arc::clone(self.order()), self.kept.log.last())));
     }
 }
 
-impl Handler<Placement> for OrderActor {
-    type Result = MessageResult<Placement>;
+impl Handler<Ask<Placement>> for OrderActor {
+    type Result = ();
 
-    fn handle(&mut self, _: Placement, _: &mut Context<OrderActor>) -> MessageResult<Placement> {
+    fn handle(&mut self, Ask { asker, .. }: Ask<Placement>, _: &mut Context<OrderActor>) {
         self.asked();
-        let (sender, receiver) = oneshot::channel();
-        self.placement.push(sender);
+        self.placement.push(asker);
         self.answer_waiting();
-        MessageResult(receiver)
     }
 }
 
-impl Handler<OpenPayment> for OrderActor {
-    type Result = MessageResult<OpenPayment>;
+impl Handler<Ask<OpenPayment>> for OrderActor {
+    type Result = ();
 
-    fn handle(&mut self, message: OpenPayment, ctx: &mut Context<OrderActor>) -> MessageResult<OpenPayment> {
+    fn handle(&mut self, Ask { question, asker }: Ask<OpenPayment>, ctx: &mut Context<OrderActor>) {
         self.asked();
-        let (sender, receiver) = oneshot::channel();
-        if self.order.live_payment().is_some() || self.order.status() != OrderStatus::Pending {
-            self.payments.push(sender);
-            self.answer_waiting();
-            return MessageResult(receiver);
+        if self.order().live_payment().is_some() || self.order().status() != OrderStatus::Pending {
+            self.payments.push(asker);
+            return self.answer_waiting();
         }
-        let now = self.services.clock.now();
-        let begun = match self.order.payment_terms(&self.services.sales.payment, now) {
+        let now = self.peers.clock.now();
+        match self.order().payment_terms(&self.peers.sales.payment, now) {
             Ok(terms) => {
-                let body = self.services.gateway.create_body(&terms, DESCRIPTION, &message.openid);
-                self.payments.push(sender);
-                self.apply(&Command::BeginPayment { terms, body: body.into() }, ctx)
+                let body = self.peers.gateway.create_body(&terms, DESCRIPTION, &question.openid).into();
+                // Before it is told: the steps that follow may fail at once, and then this is who is to know.
+                self.payments.push(asker);
+                let begun = self.apply(&Command::BeginPayment { terms, body }, ctx);
+                self.answer_refused_payment(begun.map(|reply| reply.map(drop)));
             }
-            Err(rejection) => {
-                // Whoever waited may have gone.
-                let _ = sender.send(Ok(Reply::rejected(rejection, self.log.last())));
-                return MessageResult(receiver);
-            }
-        };
-        match begun {
-            Ok(Reply { outcome: Err(rejection), position }) => {
-                send_all(&mut self.payments, &Ok(Reply::rejected(rejection, position)));
-            }
-            Err(outage) => send_all(&mut self.payments, &Err(outage)),
-            Ok(_) => {}
+            Err(rejection) => asker.answer(Ok(Reply::rejected(rejection, self.kept.log.last()))),
         }
-        MessageResult(receiver)
     }
 }
 
-impl Handler<Cancel> for OrderActor {
-    type Result = MessageResult<Cancel>;
+impl Handler<Ask<Cancel>> for OrderActor {
+    type Result = ();
 
-    fn handle(&mut self, _: Cancel, ctx: &mut Context<OrderActor>) -> MessageResult<Cancel> {
+    fn handle(&mut self, Ask { asker, .. }: Ask<Cancel>, ctx: &mut Context<OrderActor>) {
         self.asked();
-        let (sender, receiver) = oneshot::channel();
-        self.cancels.push(sender);
+        self.cancels.push(asker);
         match self.apply(&Command::Cancel, ctx) {
             Ok(Reply { outcome: Err(rejection), position }) => {
-                send_all(&mut self.cancels, &Ok(Reply::rejected(rejection, position)));
+                answer_all(&mut self.cancels, &Ok(Reply::rejected(rejection, position)));
             }
-            Err(outage) => send_all(&mut self.cancels, &Err(outage)),
+            Err(outage) => answer_all(&mut self.cancels, &Err(outage)),
             Ok(_) => self.answer_waiting(),
         }
-        MessageResult(receiver)
     }
 }
 
-impl Handler<Learn> for OrderActor {
-    type Result = MessageResult<Learn>;
+impl Handler<Ask<Learn>> for OrderActor {
+    type Result = ();
 
-    fn handle(&mut self, message: Learn, ctx: &mut Context<OrderActor>) -> MessageResult<Learn> {
-        self.vitals.handling(message.fingerprint());
+    fn handle(&mut self, Ask { question, asker }: Ask<Learn>, ctx: &mut Context<OrderActor>) {
+        self.kept.vitals.handling(question.fingerprint());
         self.asked();
-        let (sender, receiver) = oneshot::channel();
-        match self.apply(&Command::PaymentFact(message.0), ctx) {
-            Ok(Reply { outcome: Err(rejection), position }) => {
-                // Whoever asked may have gone.
-                let _ = sender.send(Ok(Reply::rejected(rejection, position)));
-            }
-            Err(outage) => {
-                let _ = sender.send(Err(outage));
-            }
+        match self.apply(&Command::PaymentFact(question.0), ctx) {
+            Ok(Reply { outcome: Err(rejection), position }) => asker.answer(Ok(Reply::rejected(rejection, position))),
+            Err(outage) => asker.answer(Err(outage)),
             Ok(_) => {
-                self.facts.push(sender);
+                self.facts.push(asker);
                 self.answer_waiting();
             }
         }
-        self.vitals.handled();
-        MessageResult(receiver)
+        self.kept.vitals.handled();
     }
 }
 
-impl Handler<LearnRefund> for OrderActor {
-    type Result = Answer<()>;
-
-    fn handle(&mut self, message: LearnRefund, ctx: &mut Context<OrderActor>) -> Answer<()> {
-        self.vitals.handling(message.fingerprint());
-        let answer = self.apply(&Command::RefundFact(message.0), ctx);
-        self.vitals.handled();
-        Ok(answer?.map(drop))
-    }
-}
-
-impl Handler<RetryRefund> for OrderActor {
-    type Result = Answer<()>;
-
-    fn handle(&mut self, message: RetryRefund, ctx: &mut Context<OrderActor>) -> Answer<()> {
-        Ok(self.apply(&Command::RetryRefund { number: message.0 }, ctx)?.map(drop))
-    }
-}
-
-impl Handler<Redeem> for OrderActor {
+impl Handler<Ask<LearnRefund>> for OrderActor {
     type Result = ();
 
-    fn handle(&mut self, message: Redeem, ctx: &mut Context<OrderActor>) {
-        self.vitals.handling(message.fingerprint());
-        let Redeem { scan, asker } = message;
-        let answer = self.redeem(scan, ctx);
-        self.vitals.handled();
+    fn handle(&mut self, Ask { question, asker }: Ask<LearnRefund>, ctx: &mut Context<OrderActor>) {
+        self.kept.vitals.handling(question.fingerprint());
+        let answer = self.apply(&Command::RefundFact(question.0), ctx);
+        self.kept.vitals.handled();
+        asker.answer(answer.map(|reply| reply.map(drop)));
+    }
+}
+
+impl Handler<Ask<RetryRefund>> for OrderActor {
+    type Result = ();
+
+    fn handle(&mut self, Ask { question, asker }: Ask<RetryRefund>, ctx: &mut Context<OrderActor>) {
+        let answer = self.apply(&Command::RetryRefund { number: question.0 }, ctx);
+        asker.answer(answer.map(|reply| reply.map(drop)));
+    }
+}
+
+impl Handler<Ask<Redeem>> for OrderActor {
+    type Result = ();
+
+    fn handle(&mut self, Ask { question, asker }: Ask<Redeem>, ctx: &mut Context<OrderActor>) {
+        self.kept.vitals.handling(question.fingerprint());
+        let answer = self.redeem(question.0, ctx);
+        self.kept.vitals.handled();
         asker.answer(answer);
     }
 }
 
 impl OrderActor {
     fn redeem(&mut self, scan: Scan, ctx: &mut Context<OrderActor>) -> Answer<(ScanOutcome, Arc<Order>)> {
-        if !self.order.is_placed() {
+        if !self.order().is_placed() {
             return Ok(self.unplaced());
         }
         self.asked();
@@ -168,7 +145,7 @@ impl OrderActor {
                 Event::Scanned(outcome) => Some(outcome),
                 _ => None,
             });
-            scanned.map(|outcome| (outcome, Arc::clone(&self.order))).ok_or(Rejection::TicketNotFound)
+            scanned.map(|outcome| (outcome, Arc::clone(self.order()))).ok_or(Rejection::TicketNotFound)
         });
         Ok(Reply { outcome, position })
     }

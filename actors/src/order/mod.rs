@@ -3,6 +3,7 @@
 
 mod handlers;
 mod messages;
+mod peers;
 mod placing;
 mod report;
 mod rest;
@@ -23,21 +24,22 @@ use deeptravel_domain::row::{Row as _, Rows};
 use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
-use tokio::sync::oneshot;
 
-pub use messages::{Cancel, Learn, LearnRefund, OpenPayment, Pending, Placement, Redeem, RetryRefund, View};
-pub use placing::{Held, PlaceSeats, Placing};
-pub use report::register;
+pub use messages::{Cancel, Learn, LearnRefund, OpenPayment, Placement, Redeem, RetryRefund, View};
+pub use peers::Peers;
+pub use placing::{Held, Placing};
 pub use rest::WARM_SECONDS;
 
-use crate::desk::{Desk, Making, Settled};
-use crate::journal::{Admission, KeyText};
+use crate::ask::{Asker, answer_all};
+use crate::desk::{Making, Settled};
+use crate::journal::KeyText;
+use crate::kept::{Kept, LiveShell, Shell};
 use crate::lists::OrderIdRow;
-use crate::log::{KeyLog, PUT_OFF_MS};
-use crate::outage::{Answer, Outage, Reply, damaged};
-use crate::ports::{Haste, Load, Statement, StoreError};
-use crate::registry::{Keys, Look, Owner, Sleep, Vitals};
-use crate::services::{Services, desk_of_shard};
+use crate::log::PUT_OFF_MS;
+use crate::outage::{Answer, Outage, Reply};
+use crate::ports::{Haste, Load, Statement, StoreError, Warm};
+use crate::registry::{Keys, Look, Owner, Post, Sleep, StartError, home_of};
+use crate::services::desk_of_shard;
 use crate::timer::Timer;
 
 /// Pause before the desk is told again of what it could not be told.
@@ -63,21 +65,20 @@ pub const LOAD_WARM: Load =
 
 /// See the module's documentation.
 pub struct OrderActor {
-    services: Arc<Services>,
-    /// Shared with whoever is being answered; copied only if it changes before they are done with it.
-    order: Arc<Order>,
-    log: KeyLog,
-    vitals: Arc<Vitals>,
+    peers: Arc<Peers>,
+    post: Post<OrderActor>,
+    /// The order is shared with whoever is being answered; copied only if it changes before they are done with it.
+    kept: Kept<Arc<Order>>,
     timer: Timer,
     /// The step under way. A later stage of the machine may want another one: then this one's answer comes too late
     /// and changes nothing.
     under_way: Option<Effect>,
     /// Steps that were begun and have not been answered, also those whose answer nobody waits for any more.
     outstanding: u32,
-    placement: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
-    payments: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
-    cancels: Vec<oneshot::Sender<Answer<Arc<Order>>>>,
-    facts: Vec<oneshot::Sender<Answer<()>>>,
+    placement: Vec<Asker<Arc<Order>>>,
+    payments: Vec<Asker<Arc<Order>>>,
+    cancels: Vec<Asker<Arc<Order>>>,
+    facts: Vec<Asker<()>>,
     /// While the order has no record and no refusal yet.
     making: Option<Making>,
     desk: DeskCount,
@@ -116,8 +117,7 @@ pub struct Seed {
 
 impl Seed {
     pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Seed, Outage> {
-        let read = || Ok((tables::newest_version(rows)?, Order::from_rows(rows, now)?));
-        let (version, order) = read().map_err(damaged)?;
+        let (version, order) = (tables::newest_version(rows)?, Order::from_rows(rows, now)?);
         Ok(Seed { order: Arc::new(order), version, making: None, rested: None })
     }
 
@@ -129,26 +129,41 @@ impl Seed {
 impl Owner for OrderActor {
     type Id = OrderId;
     type Seed = Seed;
+    type World = Peers;
 
     const KIND: &'static str = "order";
 
-    fn keys(services: &Services) -> &Keys<OrderActor> {
-        &services.orders
+    /// Every order that has something to do, and those that will soon be shown at a gate. What is outstanding of theirs
+    /// goes on at once, and asks the departures: they are there before.
+    fn start(peers: Arc<Peers>, keys: Arc<Keys<Self>>) -> BoxFuture<'static, Result<(), StartError>> {
+        Box::pin(async move {
+            report::register();
+            let now = peers.clock.now();
+            let (departs_before, bytes_max) = (now.plus_seconds(WARM_SECONDS), peers.sales.warm_load_bytes_max);
+            let parameters = Warm { now, departs_before, bytes_max }.parameters();
+            let rows = peers.store.load(LOAD_WARM, parameters, Haste::Start).await?;
+            for rows in tables::split(&rows, "order_id")? {
+                let seed = Seed::from_rows(&rows, now)?;
+                keys.put(&seed.id(), seed);
+            }
+            keys.tend_dormant();
+            Ok(())
+        })
     }
 
     /// Beside its desk, which makes it.
     fn home(id: &OrderId) -> u64 {
-        Desk::home(&desk_of_shard(id.shard()))
+        home_of(&desk_of_shard(id.shard()))
     }
 
-    fn load(services: Arc<Services>, id: OrderId) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
+    fn load(peers: Arc<Peers>, id: OrderId) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
         Box::pin(async move {
             let parameters = vec![vec![id.to_string()].into()];
-            let stored = services.store.load(LOAD, parameters, Haste::Wake).await.map_err(|error: StoreError| {
+            let stored = peers.store.load(LOAD, parameters, Haste::Wake).await.map_err(|error: StoreError| {
                 tracing::warn!(order.id = %id, %error, "Order {id} cannot be read: {error}");
                 Outage::Storage
             })?;
-            let now = services.clock.now();
+            let now = peers.clock.now();
             (!stored.is_empty()).then(|| Seed::from_rows(&stored, now)).transpose()
         })
     }
@@ -157,38 +172,36 @@ impl Owner for OrderActor {
         rest::unpack(*id, packed)
     }
 
-    fn look(services: &Services, id: &OrderId, packed: &[u8], now: Timestamp) -> Look {
-        rest::look(services, *id, packed, now)
+    fn look(peers: &Peers, id: &OrderId, packed: &[u8], now: Timestamp) -> Look {
+        rest::look(peers, *id, packed, now)
     }
 
-    fn build(services: Arc<Services>, id: OrderId, seed: Seed, vitals: Arc<Vitals>) -> Result<OrderActor, Outage> {
-        let key = KeyText::new(format!("order/{id}")).expect("an order id is short printable ASCII");
-        let mut log = KeyLog::wake(services.journal.clone(), key, seed.version)?;
-        let asked_at = seed.rested.map_or_else(|| services.clock.now(), |rested| rested.asked_at);
-        if let Some(rested) = seed.rested {
-            log.rested_on(rested.last);
-        }
-        let rests_from = services.clock.now().plus_ms(rest::AWAKE_MS);
+    fn build(peers: Arc<Peers>, post: Post<Self>, seed: Seed) -> Result<OrderActor, Outage> {
+        let key = KeyText::new(format!("order/{}", post.id)).expect("an order id is short printable ASCII");
+        let now = peers.clock.now();
         let unpaid = seed.order.status() == OrderStatus::Pending;
+        let mut kept = Kept::wake(&peers.journal, key, seed.version, seed.order, Arc::clone(&post.vitals))?;
+        if let Some(rested) = seed.rested {
+            kept.log.rested_on(rested.last);
+        }
         Ok(OrderActor {
             desk: if unpaid { DeskCount::Unpaid } else { DeskCount::Settled },
             making: seed.making,
-            order: seed.order,
-            services,
-            log,
-            vitals,
+            peers,
+            post,
+            kept,
             timer: Timer::default(),
             under_way: None,
             outstanding: 0,
             has_left: false,
             stays: false,
-            rests_from,
+            rests_from: now.plus_ms(rest::AWAKE_MS),
             placement: Vec::new(),
             payments: Vec::new(),
             cancels: Vec::new(),
             facts: Vec::new(),
             unavailable: Outage::Rebuilding,
-            asked_at,
+            asked_at: seed.rested.map_or(now, |rested| rested.asked_at),
         })
     }
 }
@@ -197,93 +210,66 @@ impl Actor for OrderActor {
     type Context = Context<OrderActor>;
 
     fn started(&mut self, ctx: &mut Context<OrderActor>) {
-        if !self.order.refunds().is_empty() {
-            self.services.attention.set_refunds(&self.order);
+        if !self.order().refunds().is_empty() {
+            self.peers.attention.set_refunds(self.order());
         }
         self.go_on(ctx);
     }
 }
 
-impl OrderActor {
-    /// Changes, and goes on with what follows. An outage is found before anything changes, unless the actor has failed by
-    /// it.
-    fn apply(&mut self, command: &Command, ctx: &mut Context<OrderActor>) -> Answer<Vec<Event>> {
-        let changed = self.change(command);
-        if self.vitals.has_failed() {
-            ctx.stop();
-        }
-        let reply = changed?;
-        if reply.outcome.as_ref().is_ok_and(|events| !events.is_empty()) {
-            self.go_on(ctx);
-        }
-        Ok(Reply { position: self.log.last(), ..reply })
+impl Shell for OrderActor {
+    type Machine = Arc<Order>;
+
+    fn kept(&mut self) -> &mut Kept<Arc<Order>> {
+        &mut self.kept
     }
 
-    /// Decides, changes and writes.
-    fn change(&mut self, command: &Command) -> Answer<Vec<Event>> {
-        let now = self.services.clock.now();
-        let events = match self.order.decide(command, now) {
-            Ok(events) => events,
-            Err(rejection) => return Ok(Reply::rejected(rejection, self.log.last())),
-        };
-        if events.is_empty() {
-            return Ok(Reply::ok(events, self.log.last()));
-        }
-        // A draft remembers only; its first record is its placement.
-        let writes = self.order.is_placed() || events.contains(&Event::Placed);
-        let admission = writes.then(|| self.log.admit(events.len())).transpose()?;
-
-        for event in &events {
-            Arc::make_mut(&mut self.order).evolve(event);
-        }
-        let rows = self.order.changed_rows(&events, self.log.next_version());
-        if let Some(admission) = admission.filter(|_| !rows.is_empty()) {
-            self.append(admission, rows)?;
-        }
-        report::report(&self.services.attention, &self.order, &events);
-        self.answer_failed_step(&events);
-        Ok(Reply::ok(events, self.log.last()))
+    fn now(&self) -> Timestamp {
+        self.peers.clock.now()
     }
 
-    fn append(&mut self, admission: Admission, rows: Rows) -> Result<(), Outage> {
-        let now = self.services.clock.now();
-        self.log.append(admission, rows, now).map_err(|error| {
-            tracing::error!(order.id = %self.order.id(), %error, "Order {} cannot write: {error}", self.order.id());
-            self.vitals.fail();
-            Outage::Journal
-        })?;
-        Ok(())
+    fn publish(&mut self, events: &[Event]) {
+        report::report(&self.peers.attention, &self.kept.machine, events);
+        self.answer_failed_step(events);
     }
+}
 
-    /// After every change: answers those whose wait is over, arms the timer, starts the next step.
+impl LiveShell for OrderActor {
+    /// Answers those whose wait is over, arms the timer, starts the next step.
     fn go_on(&mut self, ctx: &mut Context<OrderActor>) {
         self.answer_waiting();
         self.tell_desk(ctx);
-        if self.order.refusal().is_some() {
-            self.services.orders.retire(&self.order.id());
+        if self.order().refusal().is_some() {
+            self.post.retire();
             return;
         }
-        let now = self.services.clock.now();
+        let now = self.peers.clock.now();
         let rests_at = self.may_rest(now).then_some(self.rests_from);
         if rests_at.is_some_and(|at| at <= now) {
-            self.services.orders.retire(&self.order.id());
+            self.post.retire();
             return;
         }
-        let deadline = self.order.next_deadline().into_iter().chain(rests_at).min();
+        let deadline = self.order().next_deadline().into_iter().chain(rests_at).min();
         self.timer.arm(ctx, now, deadline, OrderActor::wake);
         // Last: a step that ends at once may have been put off, and arms the timer for that.
         self.start_step(ctx);
     }
+}
+
+impl OrderActor {
+    fn order(&self) -> &Arc<Order> {
+        &self.kept.machine
+    }
 
     /// What is to happen cannot be written now: whoever waits is told, and the order tries again by itself.
     fn put_off(&mut self, outage: Outage, ctx: &mut Context<OrderActor>) {
-        if self.vitals.has_failed() {
+        if self.kept.vitals.has_failed() {
             return;
         }
-        send_all(&mut self.payments, &Err(outage));
-        send_all(&mut self.cancels, &Err(outage));
-        send_all(&mut self.facts, &Err(outage));
-        let now = self.services.clock.now();
+        answer_all(&mut self.payments, &Err(outage));
+        answer_all(&mut self.cancels, &Err(outage));
+        answer_all(&mut self.facts, &Err(outage));
+        let now = self.peers.clock.now();
         self.timer.arm(ctx, now, Some(now.plus_ms(PUT_OFF_MS)), OrderActor::wake);
     }
 
@@ -305,21 +291,21 @@ impl OrderActor {
     /// Somebody wants something of the order. Once they have it the order may rest: whoever asks next does so after
     /// seconds, and waiting for him would cost a timer.
     fn asked(&mut self) {
-        self.asked_at = self.services.clock.now();
+        self.asked_at = self.peers.clock.now();
         self.rests_from = self.asked_at;
     }
 
     fn tell_desk(&mut self, ctx: &mut Context<OrderActor>) {
         // Of a refusal the desk learns from the placement's answer.
-        if self.desk != DeskCount::Unpaid || self.order.status() == OrderStatus::Pending {
+        if self.desk != DeskCount::Unpaid || self.order().status() == OrderStatus::Pending {
             return;
         }
         self.desk = DeskCount::Telling;
-        let (services, traveller, order) = (Arc::clone(&self.services), self.order.traveller(), self.order.id());
+        let (peers, traveller, order) = (Arc::clone(&self.peers), self.order().traveller(), self.order().id());
         let telling = async move {
-            let desk = services.desk_of(traveller);
+            let desk = peers.desk_of(traveller);
             // A desk that is being rebuilt may have read the rows of before.
-            while services.desks.ask(&desk, Settled { traveller, order }).await.is_err() {
+            while peers.desks.consult(&desk, Settled { traveller, order }).await.is_err() {
                 tokio::time::sleep(TELL_AGAIN).await;
             }
         };
@@ -330,8 +316,8 @@ impl OrderActor {
     }
 
     fn answer_waiting(&mut self) {
-        let position = self.log.last();
-        if let Some(failure) = self.order.refusal() {
+        let position = self.kept.log.last();
+        if let Some(failure) = self.order().refusal() {
             let answer = match failure {
                 StepFailure::Refused(rejection) => Ok(Reply::rejected(rejection.clone(), position)),
                 StepFailure::Unavailable => Err(self.unavailable),
@@ -339,22 +325,22 @@ impl OrderActor {
             self.answer_placement(&answer);
             return;
         }
-        if self.order.is_placed() && (self.making.is_some() || !self.placement.is_empty()) {
+        if self.order().is_placed() && (self.making.is_some() || !self.placement.is_empty()) {
             // Its record has been taken by the journal.
-            self.answer_placement(&Ok(Reply::ok(Arc::clone(&self.order), position)));
+            self.answer_placement(&Ok(Reply::ok(Arc::clone(self.order()), position)));
         }
         if !self.payments.is_empty()
             && let Some(answer) = self.payment_answer()
         {
-            send_all(&mut self.payments, &answer);
+            answer_all(&mut self.payments, &answer);
         }
         if !self.cancels.is_empty()
             && let Some(answer) = self.cancel_answer()
         {
-            send_all(&mut self.cancels, &answer);
+            answer_all(&mut self.cancels, &answer);
         }
-        if !self.order.has_unrecorded_money() {
-            send_all(&mut self.facts, &Ok(Reply::ok((), position)));
+        if !self.order().has_unrecorded_money() {
+            answer_all(&mut self.facts, &Ok(Reply::ok((), position)));
         }
     }
 
@@ -363,21 +349,21 @@ impl OrderActor {
             making.answer(answer);
             self.asked();
         }
-        send_all(&mut self.placement, answer);
+        answer_all(&mut self.placement, answer);
     }
 
     /// `None`: still on the way.
     fn payment_answer(&self) -> Option<Answer<Arc<Order>>> {
-        let position = self.log.last();
-        match self.order.status() {
+        let position = self.kept.log.last();
+        match self.order().status() {
             OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
             OrderStatus::Cancelled => Some(Ok(Reply::rejected(Rejection::OrderNotPayable, position))),
-            OrderStatus::Pending if self.order.is_ending() => {
+            OrderStatus::Pending if self.order().is_ending() => {
                 Some(Ok(Reply::rejected(Rejection::OrderNotPayable, position)))
             }
-            OrderStatus::Pending if self.order.is_settling() => None,
-            OrderStatus::Pending => match self.order.payments().last().map(|payment| &payment.state) {
-                Some(PaymentState::Created { .. }) => Some(Ok(Reply::ok(Arc::clone(&self.order), position))),
+            OrderStatus::Pending if self.order().is_settling() => None,
+            OrderStatus::Pending => match self.order().payments().last().map(|payment| &payment.state) {
+                Some(PaymentState::Created { .. }) => Some(Ok(Reply::ok(Arc::clone(self.order()), position))),
                 Some(PaymentState::Refused { .. }) => Some(Err(Outage::Provider)),
                 _ => None,
             },
@@ -385,20 +371,31 @@ impl OrderActor {
     }
 
     fn cancel_answer(&self) -> Option<Answer<Arc<Order>>> {
-        let position = self.log.last();
-        match self.order.status() {
-            OrderStatus::Cancelled => Some(Ok(Reply::ok(Arc::clone(&self.order), position))),
+        let position = self.kept.log.last();
+        match self.order().status() {
+            OrderStatus::Cancelled => Some(Ok(Reply::ok(Arc::clone(self.order()), position))),
             OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
             OrderStatus::Pending => None,
+        }
+    }
+
+    /// A payment that was not begun: those who wait for one are told why.
+    fn answer_refused_payment(&mut self, begun: Answer<()>) {
+        match begun {
+            Ok(Reply { outcome: Err(rejection), position }) => {
+                answer_all(&mut self.payments, &Ok(Reply::rejected(rejection, position)));
+            }
+            Err(outage) => answer_all(&mut self.payments, &Err(outage)),
+            Ok(_) => {}
         }
     }
 
     /// Nobody waits for the repetition of a step: the order goes on by itself, and the client asks again.
     fn answer_failed_step(&mut self, events: &[Event]) {
         if events.iter().any(|event| matches!(event, Event::StepFailed { .. })) {
-            send_all(&mut self.payments, &Err(Outage::Provider));
-            send_all(&mut self.cancels, &Err(Outage::Provider));
-            send_all(&mut self.facts, &Err(Outage::Rebuilding));
+            answer_all(&mut self.payments, &Err(Outage::Provider));
+            answer_all(&mut self.cancels, &Err(Outage::Provider));
+            answer_all(&mut self.facts, &Err(Outage::Rebuilding));
         }
     }
 }
@@ -408,31 +405,24 @@ impl Handler<Sleep> for OrderActor {
 
     /// Whoever asked since has been answered, and may have given it something to do.
     fn handle(&mut self, _: Sleep, ctx: &mut Context<OrderActor>) {
-        let id = self.order.id();
-        let rest = self.may_rest(self.services.clock.now()).then(|| self.pack());
+        let id = self.order().id();
+        let rest = self.may_rest(self.peers.clock.now()).then(|| self.pack());
         match rest {
-            Some(Some(rest)) => self.services.orders.rest(&id, rest),
-            _ if self.order.refusal().is_some() => {}
+            Some(Some(rest)) => self.post.rest(rest),
+            _ if self.order().refusal().is_some() => {}
             _ => {
                 if rest.is_some() {
                     tracing::error!(order.id = %id, "Order {id} cannot be packed and stays as it is");
                     self.stays = true;
                 }
-                self.services.orders.stay(&id);
+                self.post.stay();
                 self.go_on(ctx);
                 return;
             }
         }
         // Whatever the journal has to check of the key from here on, its next actor brings along.
         self.has_left = true;
-        self.log.retire();
+        self.kept.log.retire();
         ctx.stop();
-    }
-}
-
-fn send_all<T: Clone>(waiting: &mut Vec<oneshot::Sender<Answer<T>>>, answer: &Answer<T>) {
-    for sender in waiting.drain(..) {
-        // Whoever waited may have gone.
-        let _ = sender.send(answer.clone());
     }
 }

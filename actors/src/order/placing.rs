@@ -11,40 +11,22 @@ use deeptravel_domain::inventory::{Command as SeatCommand, HoldAt};
 use deeptravel_domain::order::{Command, Draft, Effect, Order};
 
 use super::steps::hold_command;
-use super::{OrderActor, Seed};
-use crate::departure;
+use super::{OrderActor, Peers, Seed};
+use crate::departure::{PlaceSeats, Placing as _};
 use crate::desk::{Desk, Making};
+use crate::kept::{Kept, Shell as _};
 use crate::outage::{Answer, Outage};
-use crate::registry::{Fingerprint, Owner, Vitals, Woken};
-use crate::services::Services;
+use crate::registry::{Owner, Post, Vitals, Woken};
 
 /// An order that is being placed, in whose hands it is. Dropped it is not lost: its desk goes on with it, or an
 /// actor.
 #[derive(Debug)]
 pub struct Placing {
-    services: Arc<Services>,
+    peers: Arc<Peers>,
     /// Until the departure has answered.
     desk: Option<Addr<Desk>>,
     /// Until it is placed or refused.
     order: Option<(Arc<Order>, Making)>,
-}
-
-/// Seats for an order that has no actor. The answer goes to its desk.
-#[derive(Debug)]
-pub struct PlaceSeats {
-    pub command: SeatCommand,
-    pub placing: Placing,
-}
-
-impl Message for PlaceSeats {
-    type Result = ();
-}
-
-impl Fingerprint for PlaceSeats {
-    /// The same as if an actor asked.
-    fn fingerprint(&self) -> u64 {
-        departure::fingerprint(&self.command)
-    }
 }
 
 /// A departure has answered.
@@ -61,19 +43,18 @@ impl Message for Held {
 
 impl Placing {
     /// Begins with a draft. `making` gets the answer.
-    pub fn begin(services: &Arc<Services>, draft: Draft, making: Making, desk: Addr<Desk>) {
-        let order = Order::draft(draft, services.clock.now());
+    pub fn begin(peers: &Arc<Peers>, draft: Draft, making: Making, desk: Addr<Desk>) {
+        let order = Order::draft(draft, peers.clock.now());
         let wanted = seats_wanted(&order);
-        if !services.orders.reserve(&order.id()) {
+        if !peers.orders.reserve(&order.id()) {
             tracing::error!(order.id = %order.id(), "Order id {} has been given out twice", order.id());
             return;
         }
-        let placing =
-            Placing { services: Arc::clone(services), desk: Some(desk), order: Some((Arc::new(order), making)) };
+        let placing = Placing { peers: Arc::clone(peers), desk: Some(desk), order: Some((Arc::new(order), making)) };
         let unsent = match wanted {
             Some((departure, command)) => {
                 let message = PlaceSeats { command, placing };
-                services.departures.try_tell(&departure, message).err().map(|message| message.placing)
+                peers.departures.hand_over(&departure, message).err().map(|message| message.placing)
             }
             None => Some(placing),
         };
@@ -83,19 +64,21 @@ impl Placing {
         }
     }
 
-    /// What the departure says. Goes on at the desk.
-    pub fn held(mut self, answer: Answer<Vec<Box<str>>>) {
-        if let Some(desk) = self.desk.take() {
-            // Without its desk an actor goes on with the order.
-            let _ = desk.try_send(Held { placing: self, answer, sent: Instant::now() });
-        }
-    }
-
     fn start_actor(&mut self) {
         if let Some((order, making)) = self.order.take() {
             let id = order.id();
             let seed = Seed { order, version: 0, making: Some(making), rested: None };
-            self.services.orders.woken(&id, Ok(Woken::Awake(seed)));
+            self.peers.orders.woken(&id, Ok(Woken::Awake(seed)));
+        }
+    }
+}
+
+impl crate::departure::Placing for Placing {
+    /// Goes on at the desk.
+    fn held(mut self, answer: Answer<Vec<Box<str>>>) {
+        if let Some(desk) = self.desk.take() {
+            // Without its desk an actor goes on with the order.
+            let _ = desk.try_send(Held { placing: self, answer, sent: Instant::now() });
         }
     }
 }
@@ -103,14 +86,14 @@ impl Placing {
 impl Drop for Placing {
     fn drop(&mut self) {
         let Some(order) = self.order.take() else { return };
-        let services = Arc::clone(&self.services);
-        let mut placing = Placing { services, desk: self.desk.take(), order: Some(order) };
+        let peers = Arc::clone(&self.peers);
+        let mut placing = Placing { peers, desk: self.desk.take(), order: Some(order) };
         if placing.desk.is_some() {
             // The departure has ended. What has ended it is not asked again.
             placing.held(Err(Outage::Rebuilding));
         } else {
             // The desk has. Not here: whoever drops this may be ending, too, and its arbiter with it.
-            self.services.io.spawn(async move { placing.start_actor() });
+            self.peers.io.spawn(async move { placing.start_actor() });
         }
     }
 }
@@ -125,48 +108,48 @@ impl Held {
     pub fn go_on(self) {
         let Held { mut placing, answer, .. } = self;
         let Some((order, making)) = placing.order.take() else { return };
-        let services = &placing.services;
-        let mut unsettled = Unsettled { services, id: Some(order.id()) };
+        let peers = &placing.peers;
+        let mut unsettled = Unsettled { peers, id: Some(order.id()) };
         #[cfg(test)]
-        strike(services, &order, crate::testing::Fault::BeforeOrder);
+        strike(peers, &order, crate::testing::Fault::BeforeOrder);
         let step = order.effect();
 
         let seed = Seed { order, version: 0, making: Some(making), rested: None };
-        let vitals = Arc::new(Vitals::new());
-        let Ok(mut actor) = OrderActor::build(Arc::clone(services), seed.id(), seed, vitals) else { return };
+        let post = Post { id: seed.id(), keys: Arc::clone(&peers.orders), vitals: Arc::new(Vitals::new()) };
+        let Ok(mut actor) = OrderActor::build(Arc::clone(peers), post, seed) else { return };
         let result = actor.departure_says(answer);
         if let Some(answer) = step.and_then(|step| step.hold_answer(result))
             && actor.change(&Command::HoldAnswered(answer)).is_err()
-            && actor.vitals.has_failed()
+            && actor.kept.vitals.has_failed()
         {
             return;
         }
         #[cfg(test)]
-        strike(services, &actor.order, crate::testing::Fault::AfterOrder);
+        strike(peers, actor.order(), crate::testing::Fault::AfterOrder);
         actor.answer_waiting();
         let woken = actor.leave();
         if let Some(id) = unsettled.id {
-            services.orders.woken(&id, Ok(woken));
+            peers.orders.woken(&id, Ok(woken));
             unsettled.id = None;
         }
     }
 }
 
 #[cfg(test)]
-fn strike(services: &Services, order: &Order, fault: crate::testing::Fault) {
-    services.faults.strike(&order.items()[0].departure, fault);
+fn strike(peers: &Peers, order: &Order, fault: crate::testing::Fault) {
+    peers.faults.strike(&order.items()[0].departure, fault);
 }
 
 /// An order that is about to change. If that breaks off, only its rows can tell what has become of it.
 struct Unsettled<'a> {
-    services: &'a Services,
+    peers: &'a Peers,
     id: Option<OrderId>,
 }
 
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
-            self.services.orders.broken(&id);
+            self.peers.orders.broken(&id);
         }
     }
 }
@@ -174,16 +157,15 @@ impl Drop for Unsettled<'_> {
 impl OrderActor {
     /// What becomes of an order that has been placed without an actor, or not.
     fn leave(self) -> Woken<OrderActor> {
-        if self.order.refusal().is_some() {
+        if self.order().refusal().is_some() {
             return Woken::Absent;
         }
-        let rest = self.may_rest(self.services.clock.now()).then(|| self.pack()).flatten();
-        self.log.retire();
+        let rest = self.may_rest(self.peers.clock.now()).then(|| self.pack()).flatten();
+        let Kept { machine: order, log, .. } = self.kept;
+        log.retire();
         match rest {
             Some(rest) => Woken::Dormant(rest),
-            None => {
-                Woken::Awake(Seed { version: self.log.version(), order: self.order, making: self.making, rested: None })
-            }
+            None => Woken::Awake(Seed { version: log.version(), order, making: self.making, rested: None }),
         }
     }
 }

@@ -16,10 +16,9 @@ use deeptravel_domain::time::Timestamp;
 use lz4_flex::block::{CompressTable, compress_into_with_table, decompress, get_maximum_output_size};
 use serde::{Deserialize, Serialize};
 
-use super::{DeskCount, OrderActor, Seed};
+use super::{DeskCount, OrderActor, Peers, Seed};
 use crate::journal::Position;
 use crate::registry::{Look, Rest};
-use crate::services::Services;
 
 /// An order that has something to do within this time does not rest before: packing costs more than waiting. Tests want to
 /// see the change from one to the other as often as possible.
@@ -50,30 +49,30 @@ impl OrderActor {
     pub(super) fn may_rest(&self, now: Timestamp) -> bool {
         let at_work = self.stays
             || self.outstanding > 0
-            || self.vitals.has_failed()
+            || self.kept.vitals.has_failed()
             || self.under_way.is_some()
             || self.making.is_some()
             || self.desk == DeskCount::Telling
             || self.is_waited_for()
-            || !self.order.is_placed()
-            || self.order.effect().is_some();
+            || !self.order().is_placed()
+            || self.order().effect().is_some();
         let soon = |deadline: Timestamp| deadline < now.plus_ms(SOON_MS);
-        !at_work && self.order.next_deadline().map_or(self.order.is_settled(), |deadline| !soon(deadline))
+        !at_work && self.order().next_deadline().map_or(self.order().is_settled(), |deadline| !soon(deadline))
     }
 
     /// The order as the registry keeps it. `None`: it cannot be packed, which is a fault.
     pub(super) fn pack(&self) -> Option<Rest> {
-        let deadline = self.order.next_deadline();
+        let deadline = self.order().next_deadline();
         let rested = Rested {
-            version: self.log.version(),
-            last: self.log.last(),
+            version: self.kept.log.version(),
+            last: self.kept.log.last(),
             asked_at: self.asked_at,
             settled: deadline.is_none(),
             order_bytes: None,
         };
         let due = deadline.unwrap_or_else(|| self.asked_at.plus_seconds(IDLE_SECONDS));
-        let pack = || SCRATCH.with_borrow_mut(|scratch| scratch.pack(rested, &self.order));
-        let packed = packing::for_order(self.order.id(), pack)?;
+        let pack = || SCRATCH.with_borrow_mut(|scratch| scratch.pack(rested, self.order()));
+        let packed = packing::for_order(self.order().id(), pack)?;
         Some(Rest { due, packed })
     }
 }
@@ -127,17 +126,17 @@ fn order_of(rested: Rested, packed: &[u8]) -> Option<Order> {
 }
 
 /// What becomes of a dormant order whose time has come.
-pub(super) fn look(services: &Services, id: OrderId, packed: &[u8], now: Timestamp) -> Look {
+pub(super) fn look(peers: &Peers, id: OrderId, packed: &[u8], now: Timestamp) -> Look {
     packing::for_order(id, || {
         let Ok((rested, order)) = postcard::take_from_bytes::<Rested>(packed) else { return Look::Act };
         if !rested.settled {
             return Look::Act;
         }
         let later = Look::Stay(now.plus_seconds(IDLE_SECONDS));
-        if rested.last > *services.projected.borrow() {
+        if rested.last > *peers.projected.borrow() {
             return later;
         }
-        let crowded = services.orders.dormant().bytes() > services.sales.warm_bytes_max;
+        let crowded = peers.orders.dormant().bytes() > peers.sales.warm_bytes_max;
         match order_of(rested, order) {
             Some(order) if is_warm(&order, now) && !crowded => later,
             Some(_) => Look::Sleep,

@@ -11,20 +11,23 @@ use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeat
 use deeptravel_domain::order::{
     CallFailure, Command, Effect, HoldAnswer, Order, PaymentFact, RefundFact, SeatWish, StepFailure,
 };
+use deeptravel_domain::quarantine::Command::Keep;
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 
 use super::OrderActor;
 use crate::departure::Seats;
+use crate::keeper::{Keeping as _, Tell};
+use crate::kept::LiveShell as _;
 use crate::outage::{Answer, Outage, Reply};
-use crate::payment::{self, Quarantine};
+use crate::payment::Doubtful;
 use crate::ports::GatewayError;
 use crate::services::chance;
 
 impl OrderActor {
     pub(super) fn start_step(&mut self, ctx: &mut Context<OrderActor>) {
-        let effect = self.order.effect();
+        let effect = self.order().effect();
         if effect.is_none() || effect == self.under_way {
             return;
         }
@@ -32,7 +35,7 @@ impl OrderActor {
         let Some(effect) = effect else { return };
         match effect {
             Effect::PlaceHold { item, hold, epoch, wish, expires_at } => {
-                let wanted = hold_command(&self.order, item, HoldAt { hold, epoch }, &wish, expires_at);
+                let wanted = hold_command(self.order(), item, HoldAt { hold, epoch }, &wish, expires_at);
                 if let Some((_, command)) = wanted {
                     self.ask_departure(item, command, ctx);
                 }
@@ -53,14 +56,14 @@ impl OrderActor {
             Effect::CreatePayment { number, body } => self.create_payment(number, body, ctx),
             Effect::QueryPayment { number } => {
                 self.remember(&Command::QueryCalled);
-                let gateway = Arc::clone(&self.services.gateway);
+                let gateway = Arc::clone(&self.peers.gateway);
                 self.call(async move { gateway.query(number).await }, ctx, move |result| match result {
                     Ok(state) => Command::PaymentFact(PaymentFact { number, state }),
                     Err(_) => Command::CallFailed { number, why: CallFailure::NoAnswer },
                 });
             }
             Effect::ClosePayment { number } => {
-                let gateway = Arc::clone(&self.services.gateway);
+                let gateway = Arc::clone(&self.peers.gateway);
                 self.call(async move { gateway.close(number).await }, ctx, move |result| match result {
                     // Also a refusal: whatever it says, the query that follows decides (wechat.md 2.4).
                     Ok(()) | Err(GatewayError::Refused { .. }) => Command::CloseAnswered { number },
@@ -69,7 +72,7 @@ impl OrderActor {
             }
             Effect::BeginRefund { number } => self.begin_refund(number, ctx),
             Effect::CallRefund { number, body } => {
-                let gateway = Arc::clone(&self.services.gateway);
+                let gateway = Arc::clone(&self.peers.gateway);
                 self.call(async move { gateway.refund(&body).await }, ctx, move |result| match result {
                     Ok(state) => Command::RefundFact(RefundFact { number, state }),
                     Err(GatewayError::Refused { code, may_exist: false }) => {
@@ -81,7 +84,7 @@ impl OrderActor {
                 });
             }
             Effect::QueryRefund { number } => {
-                let gateway = Arc::clone(&self.services.gateway);
+                let gateway = Arc::clone(&self.peers.gateway);
                 self.call(async move { gateway.query_refund(number).await }, ctx, move |result| match result {
                     Ok(state) => Command::RefundFact(RefundFact { number, state }),
                     Err(_) => Command::RefundCallFailed { number, why: CallFailure::NoAnswer },
@@ -92,17 +95,17 @@ impl OrderActor {
 
     /// The body is made here and recorded before the call.
     fn begin_refund(&mut self, number: OutRefundNo, ctx: &mut Context<OrderActor>) {
-        let Some(terms) = self.order.refund_terms(number) else { return };
-        let body = self.services.gateway.refund_body(&terms).into();
+        let Some(terms) = self.order().refund_terms(number) else { return };
+        let body = self.peers.gateway.refund_body(&terms).into();
         let step = self.under_way.clone();
         self.finish_step(step.as_ref(), &Command::BeginRefund { number, body }, ctx);
     }
 
     fn ask_departure(&mut self, item: usize, command: SeatCommand, ctx: &mut Context<OrderActor>) {
         let Some(step) = self.under_way.clone() else { return };
-        let Some(departure) = self.order.items().get(item).map(|item| item.departure.clone()) else { return };
-        let services = Arc::clone(&self.services);
-        let asking = async move { services.departures.ask(&departure, Seats(command)).await };
+        let Some(departure) = self.order().items().get(item).map(|item| item.departure.clone()) else { return };
+        let peers = Arc::clone(&self.peers);
+        let asking = async move { peers.departures.consult(&departure, Seats(command)).await };
         self.outstanding += 1;
         ctx.spawn(asking.into_actor(self).map(move |answer, actor, ctx| {
             actor.outstanding -= 1;
@@ -121,7 +124,7 @@ impl OrderActor {
     pub(super) fn departure_says<T>(&mut self, answer: Answer<T>) -> Result<T, StepFailure> {
         match answer {
             Ok(reply) => {
-                self.log.rests_on(reply.position);
+                self.kept.log.rests_on(reply.position);
                 reply.outcome.map_err(StepFailure::Refused)
             }
             Err(outage) => {
@@ -133,7 +136,7 @@ impl OrderActor {
 
     fn create_payment(&mut self, number: OutTradeNo, body: Arc<[u8]>, ctx: &mut Context<OrderActor>) {
         let now = self.remember(&Command::CreateCalled);
-        let gateway = Arc::clone(&self.services.gateway);
+        let gateway = Arc::clone(&self.peers.gateway);
         self.call(async move { gateway.create(&body).await }, ctx, move |result| match result {
             Ok(prepay_id) => Command::PaymentCreated {
                 number,
@@ -150,10 +153,11 @@ impl OrderActor {
 
     /// A call is about to be made: the order remembers when, and no row says so.
     fn remember(&mut self, command: &Command) -> Timestamp {
-        let now = self.services.clock.now();
-        if let Ok(events) = self.order.decide(command, now) {
+        let now = self.peers.clock.now();
+        if let Ok(events) = self.order().decide(command, now) {
+            let order = Arc::make_mut(&mut self.kept.machine);
             for event in &events {
-                Arc::make_mut(&mut self.order).evolve(event);
+                order.evolve(event);
             }
         }
         now
@@ -166,8 +170,8 @@ impl OrderActor {
         ctx: &mut Context<OrderActor>,
         answer: impl FnOnce(Result<T, GatewayError>) -> Command + 'static,
     ) {
-        let durable = self.services.journal.wait(self.log.last());
-        let calling = self.services.io.spawn(async move {
+        let durable = self.peers.journal.wait(self.kept.log.last());
+        let calling = self.peers.io.spawn(async move {
             durable.await.map_err(|error| GatewayError::Unknown(error.to_string()))?;
             call.await
         });
@@ -177,7 +181,7 @@ impl OrderActor {
             actor.outstanding -= 1;
             let result = result.unwrap_or_else(|error| Err(GatewayError::Unknown(error.to_string())));
             if let Err(error) = &result {
-                let id = actor.order.id();
+                let id = actor.order().id();
                 tracing::warn!(order.id = %id, %error, "Calling WeChat about order {id} failed: {error}");
             }
             actor.finish_step(step.as_ref(), &answer(result), ctx);
@@ -204,7 +208,7 @@ impl OrderActor {
     /// otherwise the step is done again.
     fn step_put_off(&mut self, outage: Outage, command: &Command, ctx: &mut Context<OrderActor>) {
         if let Command::HoldAnswered(answer) = command
-            && !self.order.is_placed()
+            && !self.order().is_placed()
             && answer.result.is_ok()
         {
             self.unavailable = outage;
@@ -222,7 +226,7 @@ impl OrderActor {
         rejection: &Rejection,
         ctx: &mut Context<OrderActor>,
     ) -> Result<(), Outage> {
-        let id = self.order.id();
+        let id = self.order().id();
         tracing::error!(order.id = %id, %rejection, "What WeChat says about {id} is refused: {rejection}");
         let (about, said, again) = match command {
             Command::PaymentFact(PaymentFact { number, state }) => (
@@ -244,13 +248,13 @@ impl OrderActor {
             said,
             ..Notice::default()
         };
-        let services = Arc::clone(&self.services);
+        let peers = Arc::clone(&self.peers);
         let keeping = async move {
             // The supervisor reports what it cannot write; the repeated query brings it again.
-            let _ = services.payments.ask(&payment::KEY, Quarantine(notice)).await;
+            let _ = peers.payments.ask(&Doubtful::KEY, Tell(Keep(notice))).await;
         };
         // Not the actor's own: the notice must be kept, whatever becomes of that.
-        self.services.io.spawn(keeping);
+        self.peers.io.spawn(keeping);
         self.apply(&again, ctx).map(drop)
     }
 }

@@ -11,7 +11,6 @@
 use std::sync::Arc;
 
 use super::{Keys, Owner, Woken};
-use crate::services::Services;
 
 /// The slot of a child whose parent is about to write: nobody else wakes or makes it, and whoever asks for it waits.
 ///
@@ -19,7 +18,7 @@ use crate::services::Services;
 /// whether there is one; then the key answers 503 until its rows would be there.
 #[must_use = "the slot is given back when this is dropped"]
 pub struct Birth<A: Owner> {
-    services: Arc<Services>,
+    keys: Arc<Keys<A>>,
     /// Until it is known what has become of it.
     id: Option<A::Id>,
 }
@@ -28,8 +27,8 @@ impl<A: Owner> Keys<A> {
     /// Keeps the slot of a key that never had a record. To be called before the parent changes anything. `None`: somebody
     /// asks for the key just now, or it exists after all; the parent's command is to be repeated.
     pub fn expect_birth(&self, id: &A::Id) -> Option<Birth<A>> {
-        let services = self.services.upgrade()?;
-        self.reserve(id).then(|| Birth { services, id: Some(id.clone()) })
+        let keys = self.this.upgrade()?;
+        self.reserve(id).then(|| Birth { keys, id: Some(id.clone()) })
     }
 }
 
@@ -38,7 +37,7 @@ impl<A: Owner> Birth<A> {
     /// position than the record's.
     pub fn born(mut self, child: Woken<A>) {
         if let Some(id) = self.id.take() {
-            A::keys(&self.services).woken(&id, Ok(child));
+            self.keys.woken(&id, Ok(child));
         }
     }
 }
@@ -46,11 +45,10 @@ impl<A: Owner> Birth<A> {
 impl<A: Owner> Drop for Birth<A> {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
-        let keys = A::keys(&self.services);
         if std::thread::panicking() {
-            keys.broken(&id);
+            self.keys.broken(&id);
         } else {
-            keys.woken(&id, Ok(Woken::Absent));
+            self.keys.woken(&id, Ok(Woken::Absent));
         }
     }
 }

@@ -11,7 +11,6 @@ use dashmap::{Entry, OccupiedEntry};
 use deeptravel_domain::time::Timestamp;
 
 use super::{Keys, Live, Origin, Owner, Slot};
-use crate::services::Services;
 
 /// How often deadlines of dormant keys are looked at. In tests the clock is moved by hand.
 const LOOK_PAUSE: Duration = if cfg!(test) { Duration::from_millis(5) } else { Duration::from_millis(250) };
@@ -126,7 +125,7 @@ pub enum Look {
 }
 
 impl<A: Owner> Keys<A> {
-    /// An owner that got [`Sleep`] leaves its state here and stops: once it has ended it is dormant, or starts again for
+    /// An owner that got [`Sleep`](super::Sleep) leaves its state here and stops: once it has ended it is dormant, or starts again for
     /// those who asked meanwhile.
     pub fn rest(&self, id: &A::Id, rest: Rest) {
         if let Some(mut slot) = self.slots.get_mut(id)
@@ -156,12 +155,12 @@ impl<A: Owner> Keys<A> {
 
     /// From now on dormant keys are looked at when their time has come: on their own arbiter, and by one timer there.
     pub fn tend_dormant(&self) {
-        for place in 0..self.arbiters.count() {
-            let services = self.services.clone();
-            self.arbiters.run_at(place, move || {
+        for place in 0..self.ground.arbiters.count() {
+            let keys = self.this.clone();
+            self.ground.arbiters.run_at(place, move || {
                 actix_rt::spawn(async move {
                     // Whoever is looked at may break it: the others must not wait for ever.
-                    while let Err(error) = actix_rt::spawn(tend::<A>(services.clone(), place)).await {
+                    while let Err(error) = actix_rt::spawn(tend::<A>(keys.clone(), place)).await {
                         tracing::error!(kind = A::KIND, %error, "Looking at dormant keys broke off, and goes on");
                     }
                 });
@@ -169,14 +168,14 @@ impl<A: Owner> Keys<A> {
         }
     }
 
-    fn look(&self, services: &Services, id: &A::Id, now: Timestamp) {
+    fn look(&self, world: &A::World, id: &A::Id, now: Timestamp) {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
         let Slot::Dormant(rest) = entry.get_mut() else { return };
         if rest.due > now {
             // It was asked for meanwhile, and has another deadline now.
             return;
         }
-        match A::look(services, id, &rest.packed, now) {
+        match A::look(world, id, &rest.packed, now) {
             Look::Act => {
                 let live = self.rouse(id, rest);
                 entry.insert(Slot::live(live));
@@ -194,19 +193,19 @@ impl<A: Owner> Keys<A> {
 }
 
 /// Looks at dormant keys of one arbiter for ever.
-async fn tend<A: Owner>(services: Weak<Services>, place: usize) {
+async fn tend<A: Owner>(keys: Weak<Keys<A>>, place: usize) {
     loop {
         actix_rt::time::sleep(LOOK_PAUSE).await;
-        let Some(services) = services.upgrade() else { return };
-        let keys = A::keys(&services);
-        let now = services.clock.now();
+        let Some(keys) = keys.upgrade() else { return };
+        let Some(world) = keys.world() else { return };
+        let now = keys.ground.clock.now();
         loop {
             let mut due = keys.deadlines[place].due(now);
             if due.ids.is_empty() {
                 break;
             }
             while let Some(id) = due.ids.pop() {
-                keys.look(&services, &id, now);
+                keys.look(&world, &id, now);
                 if due.ids.len().is_multiple_of(LOOKS_A_TURN) {
                     tokio::task::yield_now().await;
                 }

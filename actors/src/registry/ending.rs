@@ -1,14 +1,11 @@
 //! How an owner's task ends: by itself, by a fault, or with its arbiter.
 
-use std::sync::Arc;
-
 use actix::Context;
 use actix::dev::channel::AddressReceiver;
 use dashmap::Entry;
 
-use super::{Keys, Origin, Owner, Slot, Vitals, tell};
+use super::{Keys, Origin, Owner, Post, Slot, Vitals, tell_all};
 use crate::outage::Outage;
-use crate::services::Services;
 
 impl<A: Owner> Keys<A> {
     fn ended(&self, id: &A::Id, generation: u64, vitals: &Vitals, end: End) {
@@ -28,7 +25,7 @@ impl<A: Owner> Keys<A> {
                     (Some(rest), false) => {
                         entry.insert(Slot::live(self.start(id, Origin::Packed(rest.packed))));
                         drop(entry);
-                        tell(waiting, Ok(true));
+                        tell_all(waiting, Ok(true));
                     }
                     (None, true) => {
                         entry.remove();
@@ -64,10 +61,8 @@ pub(super) enum End {
 
 /// Tells the registry that an owner has ended, however it did: dropped with its task, after the owner itself.
 pub(super) struct Ending<A: Owner> {
-    pub services: Arc<Services>,
-    pub id: A::Id,
+    pub post: Post<A>,
     pub generation: u64,
-    pub vitals: Arc<Vitals>,
     /// Unless it panicked.
     pub end: Option<End>,
 }
@@ -78,14 +73,16 @@ impl<A: Owner> Ending<A> {
         receiver: AddressReceiver<A>,
         origin: Origin<A>,
     ) -> impl Future<Output = Result<(), Outage>> + use<A> {
-        let (services, id, vitals) = (Arc::clone(&self.services), self.id.clone(), Arc::clone(&self.vitals));
+        let post = self.post.clone();
         async move {
             let seed = match origin {
                 Origin::Seed(seed) => seed,
                 // It was packed in this process: what cannot be unpacked is a fault, and the rows have it, too.
-                Origin::Packed(packed) => A::unpack(&id, &packed).ok_or(Outage::Rebuilding)?,
+                Origin::Packed(packed) => A::unpack(&post.id, &packed).ok_or(Outage::Rebuilding)?,
             };
-            let actor = A::build(services, id, seed, vitals)?;
+            // The engine has ended, and its arbiters are about to.
+            let world = post.keys.world().ok_or(Outage::Rebuilding)?;
+            let actor = A::build(world, post, seed)?;
             Context::with_receiver(receiver).into_future(actor).await;
             Ok(())
         }
@@ -104,6 +101,7 @@ impl<A: Owner> Drop for Ending<A> {
             // The arbiter ends, and with it every owner.
             None => return,
         };
-        A::keys(&self.services).ended(&self.id, self.generation, &self.vitals, end);
+        let Post { id, keys, vitals } = &self.post;
+        keys.ended(id, self.generation, vitals, end);
     }
 }

@@ -1,12 +1,13 @@
 //! After a fault: a key answers 503 until a successor has been built from its durable rows, and a command that breaks
 //! its owner twice is set aside (rule 20).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dashmap::{Entry, OccupiedEntry};
 
-use super::{Keys, NOT_TOLD_APART, Origin, Owner, Slot, Waiting, load, tell};
+use super::{Keys, NOT_TOLD_APART, Origin, Owner, Slot, Waiting, load, tell_all};
 use crate::outage::Outage;
 
 /// A command that ended its owner this often is set aside (rule 20).
@@ -31,7 +32,7 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    pub fn new() -> Vitals {
+    pub(crate) fn new() -> Vitals {
         Vitals { born: Instant::now(), handling: AtomicU64::new(0), failed: AtomicBool::new(false) }
     }
 
@@ -91,7 +92,7 @@ impl<A: Owner> Keys<A> {
         entry.insert(Slot::Rebuilding);
         let id = entry.key().clone();
         drop(entry);
-        tell(waiting, Err(Outage::Rebuilding));
+        tell_all(waiting, Err(Outage::Rebuilding));
         self.restarts.fetch_add(1, Ordering::Relaxed);
         self.rebuild(id, pause);
     }
@@ -107,18 +108,17 @@ impl<A: Owner> Keys<A> {
 
     /// A successor starts from rows that contain everything its predecessor appended.
     fn rebuild(&self, id: A::Id, mut pause: Duration) {
-        let Some(services) = self.services.upgrade() else { return };
-        let appended = services.journal.appended();
-        services.io.clone().spawn(async move {
-            let keys = A::keys(&services);
-            let mut projected = services.projected.clone();
+        let (Some(keys), Some(world)) = (self.this.upgrade(), self.world()) else { return };
+        let appended = self.ground.journal.appended();
+        self.ground.io.spawn(async move {
+            let mut projected = keys.ground.projected.clone();
             if projected.wait_for(|position| *position >= appended).await.is_err() {
                 // Projection has halted: the rows will not get there, and the key stays 503 until somebody has looked.
                 return;
             }
             loop {
                 tokio::time::sleep(pause).await;
-                match load::<A>(&services, &id).await {
+                match load::<A>(Arc::clone(&world), &id).await {
                     Ok(seed) => return keys.rebuilt(&id, seed),
                     Err(outage) => {
                         tracing::warn!(kind = A::KIND, %id, %outage, "{} {id} cannot be rebuilt yet", A::KIND);

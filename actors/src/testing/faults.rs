@@ -7,10 +7,12 @@ use std::sync::{Mutex, MutexGuard};
 use actix::{Actor, Context, Handler, Message};
 use deeptravel_domain::ids::DepartureId;
 
-use crate::catalogue::CatalogueActor;
+use crate::ask::NOT_TOLD_APART;
+use crate::catalogue::Sold;
 use crate::desk::Desk;
+use crate::keeper::Keeper;
 use crate::order::OrderActor;
-use crate::registry::{Fingerprint, NOT_TOLD_APART};
+use crate::registry::Fingerprint;
 
 /// Where a departure panics or stalls, or who sells its seats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,4 +114,4 @@ macro_rules! breakable {
     };
 }
 
-breakable!(Desk, OrderActor, CatalogueActor);
+breakable!(Desk, OrderActor, Keeper<Sold>);

@@ -1,11 +1,14 @@
 //! What waits for a person is known without asking anybody, and somebody who has seen to it is believed.
 
+use std::sync::Arc;
+
 use deeptravel_domain::ids::OutRefundNo;
 use deeptravel_domain::order::{OrderStatus, RefundStatus};
 use deeptravel_domain::quarantine::Notice;
+use deeptravel_domain::rejection::Rejection;
 
 use crate::attention::{RefundsWaiting, Waiting};
-use crate::payment::Resolution;
+use crate::outage::Answer;
 use crate::testing::{Line, NOON, Postgres, Running, World, coach, eventually, eventually_so, traveller, wish};
 
 fn notice(id: &str) -> Notice {
@@ -16,9 +19,19 @@ async fn keep(running: &Running, notice: Notice) {
     running.shown(running.engine.quarantine(notice)).await.unwrap().unwrap();
 }
 
-async fn resolve(running: &Running, id: &str, note: &str) -> Option<Notice> {
-    let resolution = Resolution { notice: id.to_owned(), by: "finance".to_owned(), note: note.to_owned() };
-    running.shown(running.engine.resolve_notice(resolution)).await.unwrap().unwrap()
+fn resolving(running: &Running, id: &str, note: &str) -> impl Future<Output = Answer<Arc<Notice>>> {
+    running.engine.resolve_notice(id.to_owned(), "finance".to_owned(), note.to_owned())
+}
+
+/// `None`: there is no such notice.
+async fn resolve(running: &Running, id: &str, note: &str) -> Option<Arc<Notice>> {
+    match running.shown(resolving(running, id, note)).await.unwrap() {
+        Ok(notice) => Some(notice),
+        Err(rejection) => {
+            assert_eq!(rejection, Rejection::NoticeNotFound);
+            None
+        }
+    }
 }
 
 /// How many wait, and since which minute after noon: the clock also runs by itself.
@@ -65,8 +78,7 @@ async fn a_notice_is_seen_to_while_postgres_is_away() {
     keep(&running, notice("EV-1")).await;
     world.store.set(Postgres::Away);
     assert!(resolve(&running, "EV-1", "given back").await.is_some());
-    let resolution = Resolution { notice: "EV-2".to_owned(), by: "finance".to_owned(), note: "what?".to_owned() };
-    let unknown = running.shown(running.engine.resolve_notice(resolution)).await;
+    let unknown = running.shown(resolving(&running, "EV-2", "what?")).await;
     assert_eq!(unknown, Err(crate::outage::Outage::Storage), "perhaps Postgres knows it");
 }
 

@@ -172,7 +172,7 @@ async fn a_crash_between_the_parents_record_and_the_birth_loses_nothing() {
     world.store.set(Postgres::Behind);
     let birth = expect(&running, &child);
     let position = write(&running, 1, &child).unwrap();
-    running.engine.durable(position).await.unwrap();
+    running.journal.wait(position).await.unwrap();
     running.kill().await;
     drop(birth);
     world.store.set(Postgres::Up);
@@ -224,7 +224,7 @@ async fn a_child_that_breaks_before_its_first_record_is_rebuilt_with_version_0()
     world.store.set(Postgres::Behind);
     bear(&running, 1, &child);
     let orders = &running.services().orders;
-    assert!(orders.ask(&child.id(), crate::testing::Break).await.is_err());
+    assert!(orders.consult(&child.id(), crate::testing::Break).await.is_err());
     assert_eq!(running.shown(running.engine.order(child.id())).await.unwrap_err(), Outage::Rebuilding);
 
     world.store.set(Postgres::Up);

@@ -19,7 +19,7 @@ use crate::testing::{
 async fn is_back(running: &Running) {
     let release = || Seats(Command::ReleaseHold(HoldAt { hold: hold(9), epoch: 1 }));
     eventually_so("the coach is back", || async {
-        running.services().departures.ask(&coach(), release()).await.is_ok()
+        running.services().departures.consult(&coach(), release()).await.is_ok()
     })
     .await;
 }
@@ -105,12 +105,12 @@ async fn a_command_that_kills_twice_is_set_aside_and_others_are_not() {
 
     for _ in 0..2 {
         running.services().faults.plant(&coach(), Fault::AtMessage);
-        let died = within("answered", departures.ask(&coach(), poison())).await;
+        let died = within("answered", departures.consult(&coach(), poison())).await;
         assert_eq!(died.unwrap_err(), Outage::Rebuilding);
         is_back(&running).await;
     }
 
-    assert_eq!(departures.ask(&coach(), poison()).await.unwrap_err(), Outage::SetAside);
+    assert_eq!(departures.consult(&coach(), poison()).await.unwrap_err(), Outage::SetAside);
     running.buy(wish(traveller(1), "key", &coach(), 1)).await;
 }
 
@@ -124,7 +124,8 @@ async fn steal_a_version(world: &World, running: &Running) {
     departure.version = key_version;
     let mut rows = Rows::default();
     rows.put(&departure);
-    let header = RecordHeader { kind: Kind::Rows.number(), codec: CODEC, key, key_version, at_ms: running.engine.now().as_ms() };
+    let header =
+        RecordHeader { kind: Kind::Rows.number(), codec: CODEC, key, key_version, at_ms: running.engine.now().as_ms() };
     running.journal.append(&Record { header, payload: rows.into_bytes() }).unwrap();
 }
 
@@ -180,7 +181,7 @@ async fn break_the_desk_of_an_order(has_actor: bool) {
         eventually("the departure has been asked", || !services.faults.is_planted(&coach())).await;
         assert_eq!(services.orders.is_live(&in_flight(&running)), has_actor);
         let desk = services.desk_of(traveller(number));
-        within("answered", services.desks.ask(&desk, Break)).await.unwrap_err();
+        within("answered", services.desks.consult(&desk, Break)).await.unwrap_err();
         eventually("the desk is back", || services.desks.restarts() == 1 && services.desks.is_live(&desk)).await;
         let again = join_all((0..3).map(|_| running.shown(running.engine.place(wanted.clone()))));
         let unblocking = async {
@@ -262,7 +263,7 @@ async fn a_desk_that_breaks_learns_of_every_order_that_ended_meanwhile() {
         orders.push(running.buy(wish(traveller(1), &format!("key-{number}"), &coach(), 1)).await);
     }
 
-    services.desks.ask(&desk, Break).await.unwrap_err();
+    services.desks.consult(&desk, Break).await.unwrap_err();
     for order in &orders {
         running.shown(running.engine.cancel(order.id())).await.unwrap().unwrap();
     }
@@ -287,7 +288,7 @@ async fn whoever_waits_for_an_order_that_breaks_is_told_and_the_order_goes_on() 
     let opening = running.engine.open_payment(order.id(), "openid".into());
     let breaking = async {
         eventually("the call is made", || world.gateway.calls(crate::testing::Call::Create) == 1).await;
-        running.services().orders.ask(&order.id(), Break).await.unwrap_err();
+        running.services().orders.consult(&order.id(), Break).await.unwrap_err();
     };
     let (told, ()) = tokio::join!(within("told", opening), breaking);
     assert_eq!(told.unwrap_err(), Outage::Rebuilding);

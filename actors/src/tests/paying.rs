@@ -141,7 +141,7 @@ async fn money_without_seats_is_in_the_ledger_before_its_notice_is_acknowledged(
     let fact = world.gateway.pay(number).unwrap();
     // Cannot happen while the rules hold: the seats are given back behind the order's back.
     let release = Seats(Seat::ReleaseHold(HoldAt { hold: order.hold(0), epoch: FIRST_EPOCH }));
-    running.services().departures.ask(&coach(), release).await.unwrap().unwrap().unwrap().outcome.unwrap();
+    running.services().departures.consult(&coach(), release).await.unwrap().unwrap().unwrap().outcome.unwrap();
 
     running.shown(running.engine.learn(fact)).await.unwrap().unwrap();
 
@@ -254,7 +254,7 @@ async fn an_order_whose_money_is_there_is_not_payable_again() {
     let learning = running.engine.learn(fact);
     let opening = async {
         eventually_so("the seats are being confirmed", || async {
-            running.services().orders.ask(&order.id(), crate::order::View).await.unwrap().unwrap().unwrap();
+            running.services().orders.ask(&order.id(), crate::order::View).await.unwrap().unwrap();
             !running.services().faults.is_planted(&coach())
         })
         .await;

@@ -191,7 +191,7 @@ async fn many_changes_at_once_leave_the_newest_catalogue_for_everybody() {
         let vehicles = sizes.clone().flat_map(|seats| network(seats).into_iter().filter(is_vehicle));
         let answers = join_all(vehicles.map(|command| running.engine.configure(command))).await;
         let last = answers.into_iter().map(|answer| answer.unwrap().position).max().unwrap();
-        running.engine.durable(last).await.unwrap();
+        running.journal.wait(last).await.unwrap();
 
         let newest = usize::from(10 * (round + 1) + 8);
         let seats = || running.services().catalogue.load().departure_spec(&coach()).unwrap().seat_map.seats.len();

@@ -146,6 +146,6 @@ async fn a_departure_sleeps_long_after_its_arrival_once_it_is_projected_and_wake
     let holds: Vec<HoldRow<'_>> = stored.all().unwrap();
     let confirmed = holds.iter().find(|hold| hold.state == "confirmed").unwrap();
     let confirm = Command::ConfirmHold(HoldAt { hold: confirmed.hold_id, epoch: 1 });
-    let seats = running.services().departures.ask(&coach(), Seats(confirm)).await.unwrap().unwrap().unwrap();
+    let seats = running.services().departures.consult(&coach(), Seats(confirm)).await.unwrap().unwrap().unwrap();
     assert_eq!(seats.outcome.unwrap().len(), 1);
 }

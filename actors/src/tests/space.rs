@@ -70,7 +70,7 @@ fn assert_nobody_died(running: &Running) {
         services.departures.restarts(),
         services.desks.restarts(),
         services.identities.restarts(),
-        services.configuration.restarts(),
+        services.catalogue_owner.restarts(),
         services.payments.restarts(),
     ];
     assert_eq!(restarts, [0; 6]);

@@ -22,8 +22,10 @@ use jiff::civil::Date;
 
 use crate::fare::{Fare, FareTable, PartyTier};
 use crate::ids::{OperatorCode, PlaceCode, PortCode, RouteCode, ScheduleId, VehicleCode};
+use crate::machine::{Machine, Room};
 use crate::money::Currency;
 use crate::rejection::Rejection;
+use crate::row::Rows;
 use crate::time::Timestamp;
 
 pub use model::{
@@ -123,120 +125,54 @@ impl Catalogue {
         }
     }
 
-    /// All checks. `now` dates a new revision of fares.
-    pub fn decide(&self, command: Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
-        match command {
-            Command::PutOperator(operator) => {
-                checks::names(&operator.names)?;
-                Ok(put(&self.operators, &operator.code.clone(), operator, Event::OperatorPut))
-            }
-            Command::PutPort(port) => {
-                checks::names(&port.names)?;
-                Ok(put(&self.ports, &port.code.clone(), port, Event::PortPut))
-            }
-            Command::PutPlace(place) => {
-                checks::place(self, &place)?;
-                Ok(put(&self.places, &place.code.clone(), place, Event::PlacePut))
-            }
-            Command::PutVehicle(vehicle) => {
-                checks::vehicle(&vehicle)?;
-                Ok(put(&self.vehicles, &vehicle.code.clone(), vehicle, Event::VehiclePut))
-            }
-            Command::PutHolidays(holidays) => self.decide_holidays(holidays),
-            Command::PutRoute(route) => {
-                checks::route(self, &route)?;
-                Ok(put(&self.routes, &route.code.clone(), *route, Event::RoutePut))
-            }
-            Command::PutSchedules { route, schedules } => self.decide_schedules(route, schedules),
-            Command::PutFares { route, fares, party_tiers } => self.decide_fares(route, fares, party_tiers, now),
-            Command::SetBlackout { route, dates } => {
-                let found = self.routes.get(&route).ok_or_else(|| checks::unknown("routeCode", &route))?;
-                let changed = Route { blackout: dates, ..Route::clone(found) };
-                checks::route(self, &changed)?;
-                Ok(put(&self.routes, &route, changed, Event::RoutePut))
-            }
-        }
-    }
-
-    fn decide_holidays(&self, holidays: Vec<Holiday>) -> Result<Vec<Event>, Rejection> {
-        checks::holidays(&holidays)?;
+    fn decide_holidays(&self, holidays: &[Holiday]) -> Result<Vec<Event>, Rejection> {
+        checks::holidays(holidays)?;
         let dates: BTreeSet<Date> = holidays.iter().map(|holiday| holiday.date).collect();
         let removed: Vec<Holiday> = self.holidays.values().filter(|old| !dates.contains(&old.date)).cloned().collect();
         let changed: Vec<Holiday> =
-            holidays.into_iter().filter(|new| self.holidays.get(&new.date) != Some(new)).collect();
+            holidays.iter().filter(|new| self.holidays.get(&new.date) != Some(new)).cloned().collect();
         let already = removed.is_empty() && changed.is_empty();
         Ok(if already { Vec::new() } else { vec![Event::HolidaysPut { changed, removed }] })
     }
 
-    fn decide_schedules(&self, route: RouteCode, schedules: Vec<Schedule>) -> Result<Vec<Event>, Rejection> {
-        checks::schedules(self, &route, &schedules)?;
+    fn decide_schedules(&self, route: &RouteCode, schedules: &[Schedule]) -> Result<Vec<Event>, Rejection> {
+        checks::schedules(self, route, schedules)?;
         let named: BTreeSet<&ScheduleId> = schedules.iter().map(|schedule| &schedule.id).collect();
         let withdrawn: Vec<ScheduleId> = self
-            .schedules_of(&route)
+            .schedules_of(route)
             .iter()
             .filter(|schedule| !named.contains(&schedule.id))
             .map(|schedule| schedule.id.clone())
             .collect();
         let changed: Vec<Arc<Schedule>> = schedules
-            .into_iter()
-            .filter(|schedule| self.schedules.get(&schedule.id).is_none_or(|old| **old != *schedule))
-            .map(Arc::new)
+            .iter()
+            .filter(|schedule| self.schedules.get(&schedule.id).is_none_or(|old| **old != **schedule))
+            .map(|schedule| Arc::new(schedule.clone()))
             .collect();
         let already = withdrawn.is_empty() && changed.is_empty();
-        Ok(if already { Vec::new() } else { vec![Event::SchedulesPut { route, changed, withdrawn }] })
+        Ok(if already { Vec::new() } else { vec![Event::SchedulesPut { route: route.clone(), changed, withdrawn }] })
     }
 
     fn decide_fares(
         &self,
-        route: RouteCode,
-        fares: Vec<Fare>,
-        party_tiers: Vec<PartyTier>,
+        route: &RouteCode,
+        fares: &[Fare],
+        party_tiers: &[PartyTier],
         now: Timestamp,
     ) -> Result<Vec<Event>, Rejection> {
-        crate::fare::check_table(&fares, &party_tiers, self.sale_currency)?;
-        if let Some(route) = self.routes.get(&route) {
-            checks::fares_fit_route(self, route, &fares)?;
+        crate::fare::check_table(fares, party_tiers, self.sale_currency)?;
+        if let Some(route) = self.routes.get(route) {
+            checks::fares_fit_route(self, route, fares)?;
         }
-        let current = self.fares(&route);
+        let current = self.fares(route);
         if current.is_some_and(|table| table.fares == fares && table.party_tiers == party_tiers) {
             return Ok(Vec::new());
         }
         let revision = current.map_or(Some(1), |table| table.revision.checked_add(1));
         let revision = revision.ok_or_else(|| Rejection::field("fares", "there are no revisions left"))?;
+        let (fares, party_tiers) = (fares.to_vec(), party_tiers.to_vec());
         let table = Arc::new(FareTable { revision, effective_from: now, fares, party_tiers });
-        Ok(vec![Event::FaresPut { route, table }])
-    }
-
-    /// Applies what was decided.
-    pub fn evolve(&mut self, event: &Event) {
-        match event {
-            Event::OperatorPut(operator) => insert(&mut self.operators, &operator.code, operator),
-            Event::PortPut(port) => insert(&mut self.ports, &port.code, port),
-            Event::PlacePut(place) => {
-                insert(&mut self.places, &place.code, place);
-                self.index.places_changed(&self.places);
-            }
-            Event::VehiclePut(vehicle) => insert(&mut self.vehicles, &vehicle.code, vehicle),
-            Event::HolidaysPut { changed, removed } => {
-                let holidays = Arc::make_mut(&mut self.holidays);
-                for holiday in removed {
-                    holidays.remove(&holiday.date);
-                }
-                holidays.extend(changed.iter().map(|holiday| (holiday.date, holiday.clone())));
-            }
-            Event::RoutePut(route) => {
-                let before = self.routes.get(&route.code);
-                if before.is_none_or(|before| before.stops != route.stops) {
-                    self.index.route_changed(before.map(|before| &**before), route);
-                }
-                insert(&mut self.routes, &route.code, route);
-            }
-            Event::SchedulesPut { route, changed, withdrawn } => {
-                self.evolve_schedules(changed, withdrawn);
-                self.index.schedules_changed(route, changed, withdrawn);
-            }
-            Event::FaresPut { route, table } => self.evolve_fares(route, table),
-        }
+        Ok(vec![Event::FaresPut { route: route.clone(), table }])
     }
 
     fn evolve_schedules(&mut self, changed: &[Arc<Schedule>], withdrawn: &[ScheduleId]) {
@@ -326,10 +262,100 @@ impl Catalogue {
     }
 }
 
+impl Machine for Catalogue {
+    type Command = Command;
+    type Event = Event;
+
+    /// A vehicle or a route's fares may be large, and a clone costs a dozen reference counts.
+    const ROOM: Room = Room::Exact;
+
+    /// `now` dates a new revision of fares.
+    fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        match command {
+            Command::PutOperator(operator) => {
+                checks::names(&operator.names)?;
+                Ok(put(&self.operators, &operator.code, operator, Event::OperatorPut))
+            }
+            Command::PutPort(port) => {
+                checks::names(&port.names)?;
+                Ok(put(&self.ports, &port.code, port, Event::PortPut))
+            }
+            Command::PutPlace(place) => {
+                checks::place(self, place)?;
+                Ok(put(&self.places, &place.code, place, Event::PlacePut))
+            }
+            Command::PutVehicle(vehicle) => {
+                checks::vehicle(vehicle)?;
+                Ok(put(&self.vehicles, &vehicle.code, vehicle, Event::VehiclePut))
+            }
+            Command::PutHolidays(holidays) => self.decide_holidays(holidays),
+            Command::PutRoute(route) => {
+                checks::route(self, route)?;
+                Ok(put(&self.routes, &route.code, route, Event::RoutePut))
+            }
+            Command::PutSchedules { route, schedules } => self.decide_schedules(route, schedules),
+            Command::PutFares { route, fares, party_tiers } => self.decide_fares(route, fares, party_tiers, now),
+            Command::SetBlackout { route, dates } => {
+                let found = self.routes.get(route).ok_or_else(|| checks::unknown("routeCode", route))?;
+                let changed = Route { blackout: dates.clone(), ..Route::clone(found) };
+                checks::route(self, &changed)?;
+                Ok(put(&self.routes, route, &changed, Event::RoutePut))
+            }
+        }
+    }
+
+    fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::OperatorPut(operator) => insert(&mut self.operators, &operator.code, operator),
+            Event::PortPut(port) => insert(&mut self.ports, &port.code, port),
+            Event::PlacePut(place) => {
+                insert(&mut self.places, &place.code, place);
+                self.index.places_changed(&self.places);
+            }
+            Event::VehiclePut(vehicle) => insert(&mut self.vehicles, &vehicle.code, vehicle),
+            Event::HolidaysPut { changed, removed } => {
+                let holidays = Arc::make_mut(&mut self.holidays);
+                for holiday in removed {
+                    holidays.remove(&holiday.date);
+                }
+                holidays.extend(changed.iter().map(|holiday| (holiday.date, holiday.clone())));
+            }
+            Event::RoutePut(route) => {
+                let before = self.routes.get(&route.code);
+                if before.is_none_or(|before| before.stops != route.stops) {
+                    self.index.route_changed(before.map(|before| &**before), route);
+                }
+                insert(&mut self.routes, &route.code, route);
+            }
+            Event::SchedulesPut { route, changed, withdrawn } => {
+                self.evolve_schedules(changed, withdrawn);
+                self.index.schedules_changed(route, changed, withdrawn);
+            }
+            Event::FaresPut { route, table } => self.evolve_fares(route, table),
+        }
+    }
+
+    fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
+        rows::changed(self, events, version)
+    }
+
+    fn wants_room(&self, _: &[Event]) -> bool {
+        true
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn when_due() -> Option<Command> {
+        None
+    }
+}
+
 /// The event that puts `new`, unless it is already there.
-fn put<K: Ord, V: PartialEq>(table: &Table<K, V>, key: &K, new: V, event: fn(Arc<V>) -> Event) -> Vec<Event> {
-    let already = table.get(key).is_some_and(|old| **old == new);
-    if already { Vec::new() } else { vec![event(Arc::new(new))] }
+fn put<K: Ord, V: PartialEq + Clone>(table: &Table<K, V>, key: &K, new: &V, event: fn(Arc<V>) -> Event) -> Vec<Event> {
+    let already = table.get(key).is_some_and(|old| **old == *new);
+    if already { Vec::new() } else { vec![event(Arc::new(new.clone()))] }
 }
 
 fn insert<K: Ord + Clone, V>(table: &mut Table<K, V>, key: &K, value: &Arc<V>) {

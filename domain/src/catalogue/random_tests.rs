@@ -170,12 +170,12 @@ proptest! {
         let mut catalogue = Catalogue::new(Currency::Cny);
         let mut stored = Images::default();
         for (command, version) in basics().into_iter().chain(commands).zip(1_u64..) {
-            let Ok(events) = catalogue.decide(command.clone(), NOW) else { continue };
+            let Ok(events) = catalogue.decide(&command, NOW) else { continue };
             for event in &events {
                 catalogue.evolve(event);
             }
             stored.keep(&catalogue.changed_rows(&events, version)).unwrap();
-            prop_assert_eq!(catalogue.decide(command, NOW), Ok(vec![]), "what is already so stays so");
+            prop_assert_eq!(catalogue.decide(&command, NOW), Ok(vec![]), "what is already so stays so");
         }
 
         let read = Catalogue::from_rows(Currency::Cny, &stored.all()).unwrap();

@@ -14,6 +14,7 @@ use super::{
 use crate::departure::{Seat, SeatClass, SeatMap};
 use crate::fare::{Fare, FareTable, PartyTier};
 use crate::ids::{OperatorCode, PlaceCode, PortCode, RouteCode, ScheduleId, VehicleCode};
+use crate::machine::Machine as _;
 use crate::money::Currency;
 use crate::row;
 use crate::row::{Damage, Element, First, Kind, List, Raw, Rows, Unreadable, part, text_fields};
@@ -147,39 +148,38 @@ row! {
     6 party_tiers: List<'a, PartyTier>,
 }
 
-impl Catalogue {
-    /// The rows that these events have changed, as they are now: call it after `evolve`. `version` is the one of the
-    /// record that will carry them.
-    pub fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
-        let mut rows = Rows::default();
-        for event in events {
-            match event {
-                Event::OperatorPut(operator) => put_operator(operator, version, &mut rows),
-                Event::PortPut(port) => put_port(port, version, &mut rows),
-                Event::PlacePut(place) => put_place(place, version, &mut rows),
-                Event::VehiclePut(vehicle) => put_vehicle(vehicle, version, &mut rows),
-                Event::HolidaysPut { changed, removed } => {
-                    for (holidays, is_removed) in [(changed, false), (removed, true)] {
-                        for holiday in holidays {
-                            put_holiday(holiday, is_removed, version, &mut rows);
-                        }
-                    }
+/// The rows that these events have changed, as they are now.
+pub(super) fn changed(catalogue: &Catalogue, events: &[Event], version: u64) -> Rows {
+    let mut rows = Rows::default();
+    for event in events {
+        match event {
+            Event::OperatorPut(operator) => put_operator(operator, version, &mut rows),
+            Event::PortPut(port) => put_port(port, version, &mut rows),
+            Event::PlacePut(place) => put_place(place, version, &mut rows),
+            Event::VehiclePut(vehicle) => put_vehicle(vehicle, version, &mut rows),
+            Event::HolidaysPut { changed, removed } => {
+                for holiday in changed {
+                    put_holiday(holiday, false, version, &mut rows);
                 }
-                Event::RoutePut(route) => put_route(route, version, &mut rows),
-                Event::SchedulesPut { changed, withdrawn, .. } => {
-                    for schedule in changed {
-                        put_schedule(schedule, false, version, &mut rows);
-                    }
-                    for schedule in withdrawn.iter().filter_map(|id| self.withdrawn.get(id)) {
-                        put_schedule(schedule, true, version, &mut rows);
-                    }
+                for holiday in removed {
+                    put_holiday(holiday, true, version, &mut rows);
                 }
-                Event::FaresPut { route, table } => put_fares(route, table, version, &mut rows),
             }
+            Event::RoutePut(route) => put_route(route, version, &mut rows),
+            Event::SchedulesPut { changed, withdrawn, .. } => {
+                for schedule in changed {
+                    put_schedule(schedule, false, version, &mut rows);
+                }
+                let gone = withdrawn.iter().filter_map(|id| catalogue.withdrawn.get(id));
+                gone.for_each(|schedule| put_schedule(schedule, true, version, &mut rows));
+            }
+            Event::FaresPut { route, table } => put_fares(route, table, version, &mut rows),
         }
-        rows
     }
+    rows
+}
 
+impl Catalogue {
     /// Everything, in an order in which nothing refers to what comes later. Removed holidays are not known any more.
     pub fn all_rows(&self, version: u64) -> Rows {
         let mut rows = Rows::default();

@@ -2,82 +2,52 @@
 
 use std::sync::Arc;
 
-use super::{Account, Deadline, Identities, SecretHash, Session, Validator};
+use super::{Command, Deadline, Event, Identities, SecretHash, Session};
 use crate::ids::SessionId;
+use crate::machine::{Machine, Room};
 use crate::rejection::Rejection;
+use crate::row::Rows;
 use crate::time::Timestamp;
 
 /// Longest user name and device id, in bytes.
 const NAME_LEN_MAX: usize = 64;
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Command {
-    /// Makes or changes an account. A disabled account's sessions end.
-    PutAccount(Account),
-    /// A login whose credentials were checked.
-    OpenSession(Session),
-    EndSession(SecretHash),
-    /// A gate starts to work; the device's earlier session ends.
-    OpenValidator(Validator),
-    EndValidator {
-        id: SessionId,
-        username: Box<str>,
-    },
-    /// Forgets sessions that have ended by themselves.
-    Sweep,
-}
+impl Machine for Identities {
+    type Command = Command;
+    type Event = Event;
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    AccountPut(Arc<Account>),
-    SessionOpened(Arc<Session>),
-    /// `at` is when it was ended by somebody.
-    SessionEnded {
-        token_hash: SecretHash,
-        at: Timestamp,
-    },
-    ValidatorOpened(Arc<Validator>),
-    ValidatorEnded {
-        id: SessionId,
-        at: Timestamp,
-    },
-    /// Memory: these ended by themselves.
-    Forgotten {
-        before: Timestamp,
-    },
-}
+    const ROOM: Room = Room::Estimated;
 
-impl Identities {
-    pub fn decide(&self, command: Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+    fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
         match command {
             Command::PutAccount(account) => {
                 check_name("username", &account.username)?;
-                if self.account(&account.username).is_some_and(|known| **known == account) {
+                if self.account(&account.username).is_some_and(|known| **known == *account) {
                     return Ok(vec![]);
                 }
                 let mut events = if account.disabled { self.end_all(&account.username, now) } else { vec![] };
-                events.push(Event::AccountPut(Arc::new(account)));
+                events.push(Event::AccountPut(Arc::new(account.clone())));
                 Ok(events)
             }
-            Command::OpenSession(session) => Ok(vec![Event::SessionOpened(Arc::new(session))]),
+            Command::OpenSession(session) => Ok(vec![Event::SessionOpened(Arc::new(session.clone()))]),
             Command::EndSession(token_hash) => {
-                let open = self.sessions.contains_key(&token_hash);
-                Ok(if open { vec![Event::SessionEnded { token_hash, at: now }] } else { vec![] })
+                let open = self.sessions.get(token_hash).cloned();
+                Ok(open.map(|session| Event::SessionEnded { session, at: now }).into_iter().collect())
             }
             Command::OpenValidator(validator) => {
                 check_name("deviceId", &validator.device)?;
-                let mut events: Vec<Event> = self
-                    .by_device
-                    .get(&validator.device)
-                    .map(|earlier| Event::ValidatorEnded { id: *earlier, at: now })
-                    .into_iter()
-                    .collect();
-                events.push(Event::ValidatorOpened(Arc::new(validator)));
-                Ok(events)
+                let earlier = self.by_device.get(&validator.device).and_then(|id| self.validator(*id));
+                let ended = earlier.map(|earlier| Event::ValidatorEnded { validator: Arc::clone(earlier), at: now });
+                Ok(ended.into_iter().chain([Event::ValidatorOpened(Arc::new(validator.clone()))]).collect())
             }
             Command::EndValidator { id, username } => {
-                let own = self.validators.get(&id).is_some_and(|validator| validator.username == username);
-                Ok(if own { vec![Event::ValidatorEnded { id, at: now }] } else { vec![] })
+                let own = self.validator(*id).filter(|validator| validator.username == *username);
+                let ended = own.map(|validator| Event::ValidatorEnded { validator: Arc::clone(validator), at: now });
+                Ok(ended.into_iter().collect())
+            }
+            Command::LogAttempt(attempt) => {
+                let validator = Arc::clone(self.validator(attempt.session).ok_or(Rejection::SessionEnded)?);
+                Ok(vec![Event::Attempted { validator, attempt: attempt.clone() }])
             }
             Command::Sweep => {
                 let due = self.next_deadline().is_some_and(|at| at <= now);
@@ -86,20 +56,7 @@ impl Identities {
         }
     }
 
-    fn end_all(&self, username: &str, now: Timestamp) -> Vec<Event> {
-        let of_account = |session: &&Arc<Session>| matches!(&session.principal, super::Principal::Staff { username: owner } if **owner == *username);
-        let mut sessions: Vec<_> = self.sessions().filter(of_account).map(|session| session.token_hash).collect();
-        sessions.sort_unstable();
-        let mut validators: Vec<_> =
-            self.validators().filter(|validator| *validator.username == *username).map(|v| v.id).collect();
-        validators.sort_unstable();
-
-        let ended = sessions.into_iter().map(|token_hash| Event::SessionEnded { token_hash, at: now });
-        let closed = validators.into_iter().map(|id| Event::ValidatorEnded { id, at: now });
-        ended.chain(closed).collect()
-    }
-
-    pub fn evolve(&mut self, event: &Event) {
+    fn evolve(&mut self, event: &Event) {
         match event {
             Event::AccountPut(account) => {
                 self.accounts.insert(account.username.clone(), Arc::clone(account));
@@ -108,13 +65,14 @@ impl Identities {
                 self.deadlines.insert((session.expires_at, Deadline::Session(session.token_hash)));
                 self.sessions.insert(session.token_hash, Arc::clone(session));
             }
-            Event::SessionEnded { token_hash, .. } => self.forget_session(token_hash),
+            Event::SessionEnded { session, .. } => self.forget_session(&session.token_hash),
             Event::ValidatorOpened(validator) => {
                 self.deadlines.insert((validator.expires_at, Deadline::Validator(validator.id)));
                 self.by_device.insert(validator.device.clone(), validator.id);
                 self.validators.insert(validator.id, Arc::clone(validator));
             }
-            Event::ValidatorEnded { id, .. } => self.forget_validator(*id),
+            Event::ValidatorEnded { validator, .. } => self.forget_validator(validator.id),
+            Event::Attempted { .. } => {}
             Event::Forgotten { before } => {
                 while let Some((at, deadline)) = self.deadlines.first().cloned() {
                     if at > *before {
@@ -127,6 +85,37 @@ impl Identities {
                 }
             }
         }
+    }
+
+    fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
+        super::rows::changed(events, version)
+    }
+
+    fn wants_room(&self, events: &[Event]) -> bool {
+        events.iter().any(|event| !matches!(event, Event::Forgotten { .. }))
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    fn when_due() -> Option<Command> {
+        Some(Command::Sweep)
+    }
+}
+
+impl Identities {
+    fn end_all(&self, username: &str, now: Timestamp) -> Vec<Event> {
+        let of_account = |session: &&Arc<Session>| matches!(&session.principal, super::Principal::Staff { username: owner } if **owner == *username);
+        let mut sessions: Vec<_> = self.sessions().filter(of_account).collect();
+        sessions.sort_unstable_by_key(|session| session.token_hash);
+        let mut validators: Vec<_> = self.validators().filter(|validator| *validator.username == *username).collect();
+        validators.sort_unstable_by_key(|validator| validator.id);
+
+        let ended = sessions.into_iter().map(|session| Event::SessionEnded { session: Arc::clone(session), at: now });
+        let closed =
+            validators.into_iter().map(|validator| Event::ValidatorEnded { validator: Arc::clone(validator), at: now });
+        ended.chain(closed).collect()
     }
 
     fn forget_session(&mut self, token_hash: &SecretHash) {

@@ -3,6 +3,7 @@
 //! The caller is the identity actor. Passwords are checked and tokens are made outside; here only their hashes arrive.
 //! A traveller needs no account: the id is derived from the WeChat openid, so a login looks nothing up.
 
+mod command;
 mod machine;
 pub mod rows;
 #[cfg(test)]
@@ -15,7 +16,7 @@ use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, Sessi
 use crate::rejection::ScanRejection;
 use crate::time::Timestamp;
 
-pub use machine::{Command, Event};
+pub use command::{Command, Event};
 
 /// SHA-256 of a bearer token or device secret; the secret itself is never kept.
 pub type SecretHash = [u8; 32];
@@ -142,10 +143,5 @@ impl Identities {
 
     pub fn validators(&self) -> impl Iterator<Item = &Arc<Validator>> {
         self.validators.values()
-    }
-
-    /// When the next open session ends by itself.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(at, _)| *at)
     }
 }

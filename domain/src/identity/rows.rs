@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Account, Attempt, Event, Identities, Principal, Role, SecretHash, Session, Validator};
 use crate::ids::{DepartureId, LocationCode, MerchantCode, SessionId, TravellerId};
+use crate::machine::Machine as _;
 use crate::order::rows::ScanAttemptRow;
 use crate::row;
 use crate::row::{Damage, First, List, Row as _, Rows};
@@ -47,36 +48,28 @@ row! {
     10 ended_at: Option<Timestamp>,
 }
 
-impl Identities {
-    /// Images of the rows that `events` will change. Call it before `evolve`, which forgets what has ended.
-    pub fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
-        let mut rows = Rows::default();
-        for event in events {
-            match event {
-                Event::AccountPut(account) => put_account(account, version, &mut rows),
-                Event::SessionOpened(session) => rows.put_first(&session_row(session, version, None)),
-                Event::SessionEnded { token_hash, at } => {
-                    if let Some(session) = self.session(token_hash) {
-                        rows.put(&session_row(session, version, Some(*at)));
-                    }
-                }
-                Event::ValidatorOpened(validator) => rows.put_first(&validator_row(validator, version, None)),
-                Event::ValidatorEnded { id, at } => {
-                    if let Some(validator) = self.validator(*id) {
-                        rows.put(&validator_row(validator, version, Some(*at)));
-                    }
-                }
-                Event::Forgotten { .. } => {}
+/// Images of the rows that `events` have changed.
+pub(super) fn changed(events: &[Event], version: u64) -> Rows {
+    let mut rows = Rows::default();
+    for event in events {
+        match event {
+            Event::AccountPut(account) => put_account(account, version, &mut rows),
+            Event::SessionOpened(session) => rows.put_first(&session_row(session, version, None)),
+            Event::SessionEnded { session, at } => rows.put(&session_row(session, version, Some(*at))),
+            Event::ValidatorOpened(validator) => rows.put_first(&validator_row(validator, version, None)),
+            Event::ValidatorEnded { validator, at } => rows.put(&validator_row(validator, version, Some(*at))),
+            Event::Attempted { validator, attempt } => {
+                rows.put(&attempt.row(version));
+                // The session's own row comes along: attempts are not read back, and the key's newest version has to be.
+                rows.put(&validator_row(validator, version, None));
             }
+            Event::Forgotten { .. } => {}
         }
-        rows
     }
+    rows
+}
 
-    /// The image of an open validator session.
-    pub fn validator_row(&self, id: SessionId, version: u64) -> Option<ValidatorSessionRow<'_>> {
-        self.validator(id).map(|validator| validator_row(validator, version, None))
-    }
-
+impl Identities {
     /// Everything that is still open at `now`.
     pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Identities, Damage> {
         let mut identities = Identities::default();
@@ -100,7 +93,7 @@ impl Identities {
 }
 
 impl Attempt {
-    pub fn row(&self, version: u64) -> ScanAttemptRow<'_> {
+    fn row(&self, version: u64) -> ScanAttemptRow<'_> {
         ScanAttemptRow {
             session_id: self.session,
             request_id: &self.request_id,

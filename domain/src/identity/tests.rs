@@ -1,5 +1,8 @@
+#![allow(clippy::needless_pass_by_value)] // a story reads better without references
+
 use super::*;
 use crate::ids::Shard;
+use crate::machine::Machine as _;
 use crate::tables::Images;
 
 const T0: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -48,7 +51,7 @@ struct Story {
 
 impl Story {
     fn tell(&mut self, command: Command, now: Timestamp) -> Vec<Event> {
-        let events = self.identities.decide(command, now).expect("accepted");
+        let events = self.identities.decide(&command, now).expect("accepted");
         self.version += 1;
         let rows = self.identities.changed_rows(&events, self.version);
         self.rows.keep(&rows).unwrap();
@@ -118,6 +121,6 @@ fn the_same_account_again_changes_nothing_and_a_bad_name_is_named() {
     let mut story = Story::default();
     story.tell(Command::PutAccount(account("gate")), T0);
     assert_eq!(story.tell(Command::PutAccount(account("gate")), T0), vec![]);
-    let refused = story.identities.decide(Command::PutAccount(account("a\u{0}b")), T0);
+    let refused = story.identities.decide(&Command::PutAccount(account("a\u{0}b")), T0);
     assert_eq!(refused.map_err(|rejection| rejection.code()), Err("VALIDATION_ERROR"));
 }

@@ -29,6 +29,9 @@ pub use seats::{SEATS_PER_HOLD_MAX, SeatList};
 
 use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat, Stretch};
 use crate::ids::{HoldId, SeatClassCode, codes};
+use crate::machine::{Machine, Room};
+use crate::rejection::Rejection;
+use crate::row::Rows;
 use crate::time::Timestamp;
 use pick::{Layout, Place, Pool};
 use taken::Taken;
@@ -165,6 +168,37 @@ pub enum SpecError {
     SeatOrder(String),
     #[error("two seats are labelled {0}")]
     SeatLabel(String),
+}
+
+impl Machine for Inventory {
+    type Command = Command;
+    type Event = Event;
+
+    const ROOM: Room = Room::Estimated;
+
+    fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        self.decide(command, now)
+    }
+
+    fn evolve(&mut self, event: &Event) {
+        self.evolve(event);
+    }
+
+    fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
+        self.changed_rows(events, version)
+    }
+
+    fn wants_room(&self, _: &[Event]) -> bool {
+        true
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.next_deadline()
+    }
+
+    fn when_due() -> Option<Command> {
+        Some(Command::Expire)
+    }
 }
 
 impl Inventory {

@@ -54,7 +54,10 @@ pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
 use crate::ids::{HoldId, OrderId, OutRefundNo, OutTradeNo, TravellerId, codes};
+use crate::machine::{Machine, Room};
 use crate::money::{Currency, Money};
+use crate::rejection::Rejection;
+use crate::row::Rows;
 use crate::ticket::Ticket;
 use crate::time::Timestamp;
 
@@ -183,6 +186,38 @@ pub struct Order {
     pub(crate) query_called_at: Option<Timestamp>,
     /// An earlier create call for the live payment ended without an answer: it may have reached WeChat.
     pub(crate) create_unsure: bool,
+}
+
+impl Machine for Order {
+    type Command = Command;
+    type Event = Event;
+
+    const ROOM: Room = Room::Estimated;
+
+    fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        self.decide(command, now)
+    }
+
+    fn evolve(&mut self, event: &Event) {
+        self.evolve(event);
+    }
+
+    fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
+        self.changed_rows(events, version)
+    }
+
+    /// A draft remembers only; its first record is its placement.
+    fn wants_room(&self, events: &[Event]) -> bool {
+        self.is_placed() || events.contains(&Event::Placed)
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.next_deadline()
+    }
+
+    fn when_due() -> Option<Command> {
+        Some(Command::Wake)
+    }
 }
 
 impl Order {

@@ -5,10 +5,9 @@ use std::cell::RefCell;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, post};
-use deeptravel_actors::outage::Reply;
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::code::{self, Subject};
-use deeptravel_domain::identity::{Attempt, Validator};
+use deeptravel_domain::identity::{Attempt, Command, Validator};
 use deeptravel_domain::ids::{EntitlementCode, SessionId, TicketId};
 use deeptravel_domain::order::{Gate, Order, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
@@ -146,9 +145,7 @@ pub async fn scan_code(
         entitlement: request.entitlement_code.clone(),
         code: Some(ShownCode::from(&opened)),
     };
-    let Reply { outcome, position } = api.engine.redeem(opened.code.subject.order(), scan).await?;
-    api.engine.durable(position).await?;
-    match outcome {
+    match api.engine.redeem(opened.code.subject.order(), scan).await?.outcome {
         Ok((outcome, order)) if outcome.verdict().is_some() => Ok(answer(&api, language, &outcome, &order)),
         // It was sealed with a key of ours, but it is over, there is no such ticket, or it says to be older than that.
         Ok(_) | Err(Rejection::OrderNotFound) => {
@@ -195,7 +192,7 @@ async fn refuse_without_ticket(
         entitlement: request.entitlement_code,
         reason: reason.clone(),
     };
-    api.durable(api.engine.log_attempt(attempt).await).await?;
+    api.engine.identify(Command::LogAttempt(attempt)).await?.outcome?;
     count(REJECT, reason.code());
     let refused = ScanView {
         result: REJECT,

@@ -89,7 +89,7 @@ pub(super) async fn open_validator_session(
         expires_at,
         ended_at: None,
     };
-    api.durable(api.engine.identify(Command::OpenValidator(validator)).await).await?;
+    api.engine.identify(Command::OpenValidator(validator)).await?.outcome?;
     Ok(never_cached(&SessionOpened { session_id: id, device_secret, expires_at: view::time(expires_at) }))
 }
 
@@ -135,7 +135,7 @@ pub(super) async fn end_validator_session(
             .naming("sessionId", "is no open session of yours")
     })?;
     let command = Command::EndValidator { id: own.id, username: own.username.clone() };
-    api.durable(api.engine.identify(command).await).await?;
+    api.engine.identify(command).await?.outcome?;
     Ok(HttpResponse::NoContent().finish())
 }
 

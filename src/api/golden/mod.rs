@@ -7,6 +7,7 @@ use deeptravel_domain::catalogue::{
     SEAT_LOCK_MINUTES_DEFAULT, Stop, Zone,
 };
 use deeptravel_domain::ids::{OutRefundNo, OutTradeNo, PortCode, TicketId};
+use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::Currency;
 use deeptravel_domain::order::rows::{OrderItemRow, OrderRow, PassengerRow, RedemptionRow, RefundRow, TicketRow};
 use deeptravel_domain::order::{CancelReason, Order, OrderStatus, PriceLine, RefundReason};

@@ -9,6 +9,7 @@ use deeptravel_domain::catalogue::{Catalogue, Command};
 use deeptravel_domain::departure::{Channel, Stretch};
 use deeptravel_domain::ids::{DepartureId, HoldId, OrderId, SeatClassCode};
 use deeptravel_domain::inventory::{self, Event, HoldAt, Inventory, PlaceHold, SEATS_PER_HOLD_MAX, Wanted};
+use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::Currency;
 use deeptravel_domain::party::Party;
 use deeptravel_domain::time::Timestamp;
@@ -29,11 +30,11 @@ const PARTIES: [&str; 6] =
 fn demo() -> Arc<Catalogue> {
     let timetable = timetable::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo")).unwrap();
     let catalogue = Catalogue::new(Currency::Cny);
-    timetable.commands.into_iter().fold(Arc::new(catalogue), |catalogue, command| change(&catalogue, command))
+    timetable.commands.into_iter().fold(Arc::new(catalogue), |catalogue, command| change(&catalogue, &command))
 }
 
 /// The snapshot after a change.
-fn change(catalogue: &Catalogue, command: Command) -> Arc<Catalogue> {
+fn change(catalogue: &Catalogue, command: &Command) -> Arc<Catalogue> {
     let mut changed = catalogue.clone();
     for event in catalogue.decide(command, NOW).unwrap() {
         changed.evolve(&event);
@@ -241,7 +242,7 @@ fn r_search_03_a_change_of_the_catalogue_is_in_the_very_next_answer() {
     let codes: Vec<_> = shop.catalogue.routes().map(|route| route.code.clone()).collect();
     for route in codes {
         let dates = ["2026-11-24".parse().unwrap()].into();
-        shop.catalogue = change(&shop.catalogue, Command::SetBlackout { route, dates });
+        shop.catalogue = change(&shop.catalogue, &Command::SetBlackout { route, dates });
         shop.search(NOW, Language::Chinese, query);
     }
     let after = shop.search(NOW, Language::Chinese, query);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use deeptravel_domain::catalogue::{Catalogue, Event, Trip};
 use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::fare::Quote;
+use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::party::{Party, PassengerType};
 use deeptravel_domain::time::Timestamp;
@@ -29,7 +30,7 @@ fn demo() -> Timetable {
 fn apply(catalogue: &mut Catalogue, timetable: Timetable) -> Vec<Event> {
     let mut all = Vec::new();
     for command in timetable.commands {
-        let events = catalogue.decide(command.clone(), NOW).unwrap_or_else(|refused| panic!("{refused}: {command:?}"));
+        let events = catalogue.decide(&command, NOW).unwrap_or_else(|refused| panic!("{refused}: {command:?}"));
         for event in &events {
             catalogue.evolve(event);
         }

@@ -13,9 +13,10 @@ use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
 
 /// Whether an image is the first of its row.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Image {
     First,
+    #[default]
     Later,
 }
 
@@ -24,6 +25,8 @@ enum Image {
 struct Changed {
     order: bool,
     items: bool,
+    /// Of the order and its items.
+    image: Image,
     payments: Vec<OutTradeNo>,
     /// The one of them that was begun.
     begun: Option<OutTradeNo>,
@@ -38,17 +41,15 @@ impl Order {
         let mut rows = Rows::default();
         let mut changed = Changed::default();
         for event in events {
-            changed.by(event, self);
-            self.put_added(event, version, &mut rows);
+            changed.by(event, self, version, &mut rows);
         }
 
-        let is_new = events.iter().any(|event| matches!(event, Event::Placed));
-        let image = |first| if first { Image::First } else { Image::Later };
         if changed.items {
-            self.put_items(image(is_new), version, &mut rows);
+            self.put_items(changed.image, version, &mut rows);
         }
         for payment in self.payments.iter().filter(|payment| changed.payments.contains(&payment.number)) {
-            put_payment(payment, image(changed.begun == Some(payment.number)), version, &mut rows);
+            let image = if changed.begun == Some(payment.number) { Image::First } else { Image::Later };
+            put_payment(payment, image, version, &mut rows);
         }
         for refund in self.refunds.iter().filter(|refund| changed.refunds.contains(&refund.number)) {
             put_refund(refund, version, &mut rows);
@@ -57,22 +58,9 @@ impl Order {
             self.put_ledger(version, &mut rows);
         }
         if changed.order {
-            self.put_order(image(is_new), version, &mut rows);
+            self.put_order(changed.image, version, &mut rows);
         }
         rows
-    }
-
-    /// Rows that an event adds: nothing else of the same decision changes them.
-    fn put_added(&self, event: &Event, version: u64, rows: &mut Rows) {
-        match event {
-            Event::Placed => self.put_passengers(version, rows),
-            Event::Paid { at, capture: Some((number, _)), .. } | Event::Revived { number, at, .. } => {
-                self.put_issued(&number.to_string(), *at, version, rows);
-            }
-            Event::Paid { at, capture: None, .. } => self.put_issued(&self.id().to_string(), *at, version, rows),
-            Event::Scanned(outcome) if !outcome.is_repeated() => self.put_scan(outcome, version, rows),
-            _ => {}
-        }
     }
 
     fn put_order(&self, image: Image, version: u64, rows: &mut Rows) {
@@ -241,10 +229,14 @@ impl Order {
 }
 
 impl Changed {
-    fn by(&mut self, event: &Event, order: &Order) {
+    /// Puts the rows that the event adds: nothing else of the same decision changes them.
+    fn by(&mut self, event: &Event, order: &Order, version: u64, rows: &mut Rows) {
         let all = || order.payments.iter().map(|payment| payment.number);
         match event {
-            Event::Placed => (self.order, self.items) = (true, true),
+            Event::Placed => {
+                (self.order, self.items, self.image) = (true, true, Image::First);
+                order.put_passengers(version, rows);
+            }
             Event::PaymentBegun { terms, .. } => {
                 self.order = true;
                 self.begun = Some(terms.number);
@@ -255,11 +247,16 @@ impl Changed {
                 self.payments.push(*number);
             }
             Event::PaymentCreated { number, .. } | Event::PaymentRefused { number, .. } => self.payments.push(*number),
-            Event::Paid { capture, .. } => {
+            Event::Paid { capture, at, .. } => {
                 (self.order, self.ledger) = (true, true);
+                match capture {
+                    Some((number, _)) => order.put_issued(&number.to_string(), *at, version, rows),
+                    None => order.put_issued(&order.id().to_string(), *at, version, rows),
+                }
                 self.payments.extend(capture.as_ref().map(|(number, _)| *number));
             }
-            Event::Revived { number, .. } => {
+            Event::Revived { number, at, .. } => {
+                order.put_issued(&number.to_string(), *at, version, rows);
                 // Equal seats may be other ones.
                 (self.order, self.ledger, self.items) = (true, true, true);
                 self.payments.push(*number);
@@ -283,6 +280,8 @@ impl Changed {
                 self.refunds.push(*number);
                 self.ledger |= matches!(state, RefundState::Succeeded { .. });
             }
+            Event::Scanned(outcome) if outcome.is_repeated() => {}
+            Event::Scanned(outcome) => order.put_scan(outcome, version, rows),
             Event::HoldPlaced { .. }
             | Event::HoldRefused { .. }
             | Event::HoldUndone
@@ -307,8 +306,7 @@ impl Changed {
             | Event::RefundUnknown { .. }
             | Event::RefundStepEnded
             | Event::StepFailed { .. }
-            | Event::RetryDue
-            | Event::Scanned(_) => {}
+            | Event::RetryDue => {}
         }
     }
 }

@@ -218,6 +218,7 @@ impl Story {
             self.order.evolve(event);
         }
         let rows = self.order.changed_rows(&events, self.version + 1);
+        assert!(rows.is_empty() || before.wants_room(&events), "room is asked for before: {events:?}");
         if !rows.is_empty() {
             self.version += 1;
             let newest =

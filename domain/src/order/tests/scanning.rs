@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::code::{CodeKind, CodeToken};
-use crate::ids::LocationCode;
 use crate::order::ShownCode;
 use crate::tables::newest_version;
 
@@ -44,7 +43,7 @@ fn r_scan_02_a_usable_ticket_is_redeemed_with_rows_of_what_happened() {
     let redemptions: Vec<RedemptionRow<'_>> = rows.all().unwrap();
     assert_eq!((redemptions.len(), redemptions[0].operator_username, redemptions[0].quantity), (1, "gate", 1));
     let attempt = story.stored.attempts().pop().unwrap();
-    let location = attempt.location_code.as_ref().map(LocationCode::as_str);
+    let location = attempt.location_code.as_ref().map(crate::ids::LocationCode::as_str);
     assert_eq!((attempt.result, attempt.reason, location), ("success", None, Some("PORT-0")));
     let audit = story.stored.audit().pop().unwrap();
     assert_eq!(

@@ -1,0 +1,70 @@
+//! How an owner is asked: a question, whoever gets the answer, and one way to wait for it.
+
+use actix::Message;
+
+use crate::journal::{Journal, Parked, Parker, Position, Unanswered};
+use crate::outage::{Answer, Outage};
+
+/// Fingerprint of questions that are not set aside: they only read, or come from administrators who see the fault.
+pub const NOT_TOLD_APART: u64 = 0;
+
+/// Something that an owner is asked.
+pub trait Question: Send + 'static {
+    type Answer: Send + 'static;
+
+    /// Tells a question that changes something apart from others: the same number when the same one is asked again.
+    fn fingerprint(&self) -> u64 {
+        NOT_TOLD_APART
+    }
+}
+
+/// A question on its way to its owner.
+#[derive(Debug)]
+pub struct Ask<Q: Question> {
+    pub question: Q,
+    pub asker: Asker<Q::Answer>,
+}
+
+impl<Q: Question> Message for Ask<Q> {
+    type Result = ();
+}
+
+/// To whom an answer goes that he sees once it is durable. Dropped without one, he learns that its owner has ended.
+#[derive(Debug)]
+pub struct Asker<T>(Parker<Answer<T>>);
+
+/// What an asker waits for.
+#[derive(Debug)]
+#[must_use = "an answer is there only once it is waited for"]
+pub struct Asked<T>(Parked<Answer<T>>);
+
+/// A place for one answer.
+pub fn asking<T>(journal: &Journal) -> (Asker<T>, Asked<T>) {
+    let (parker, parked) = journal.parked();
+    (Asker(parker), Asked(parked))
+}
+
+impl<T> Asker<T> {
+    pub fn answer(self, answer: Answer<T>) {
+        // An outage rests on nothing.
+        let position = answer.as_ref().map_or(Position::NOTHING, |reply| reply.position);
+        self.0.park(answer, position);
+    }
+}
+
+impl<T> Asked<T> {
+    /// The answer, durable.
+    pub async fn answer(self) -> Answer<T> {
+        self.0.await.unwrap_or_else(|why| match why {
+            Unanswered::Abandoned => Err(Outage::Rebuilding),
+            Unanswered::Failed(_) => Err(Outage::Journal),
+        })
+    }
+}
+
+/// The same answer for all who wait for it.
+pub fn answer_all<T: Clone>(waiting: &mut Vec<Asker<T>>, answer: &Answer<T>) {
+    for asker in waiting.drain(..) {
+        asker.answer(answer.clone());
+    }
+}

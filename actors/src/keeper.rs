@@ -1,0 +1,217 @@
+//! The owner of a machine of which there is one: it takes commands, keeps what others read, and is asked nothing else. What
+//! it keeps is said by a type without a value, see [`Keeping`].
+
+use std::sync::Arc;
+
+use actix::fut::ActorFutureExt;
+use actix::{Actor, AsyncContext, Context, Handler, WrapFuture};
+use deeptravel_domain::machine::Machine;
+use deeptravel_domain::row::{Damage, Rows};
+use deeptravel_domain::time::Timestamp;
+use futures_util::future::BoxFuture;
+
+use crate::ask::{Ask, Asker, Question};
+use crate::journal::KeyText;
+use crate::kept::{Kept, LiveShell, Shell};
+use crate::log::PUT_OFF_MS;
+use crate::outage::{Outage, Reply};
+use crate::ports::{Haste, Load, Parameter, newest_version};
+use crate::registry::{Keys, Owner, Post, StartError};
+use crate::services::Services;
+use crate::timer::Timer;
+
+type Command<K> = <<K as Keeping>::Machine as Machine>::Command;
+type Event<K> = <<K as Keeping>::Machine as Machine>::Event;
+
+/// When others see what has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// As soon as it is appended: they read it for things that wait for the journal themselves.
+    Appended,
+    /// Once it is durable, and before the answer: what was answered is what everybody sees.
+    Durable,
+}
+
+/// What a [`Keeper`] keeps.
+pub trait Keeping: Sized + Send + Sync + 'static {
+    type Machine: Machine<Command: Send + 'static, Event: Send + 'static> + Send + Unpin + 'static;
+    type Answer: Send + 'static;
+
+    /// Its key, of which there is one.
+    const KEY: &'static str;
+    const KIND: &'static str;
+    const SHOWN: Shown;
+    /// Its rows; the parameters are [`Keeping::parameters`].
+    const LOAD: Load;
+
+    fn parameters(now: Timestamp) -> Vec<Parameter>;
+
+    fn read(rows: &Rows, now: Timestamp) -> Result<Self::Machine, Damage>;
+
+    /// Shows everything: at the start, and when the owner was rebuilt.
+    fn begin(services: &Services, machine: &Self::Machine);
+
+    /// Shows what has changed.
+    fn show(services: &Services, machine: &Self::Machine, events: &[Event<Self>]);
+
+    /// What whoever told the command learns.
+    fn answer(machine: &Self::Machine, command: &Command<Self>, events: &[Event<Self>]) -> Self::Answer;
+}
+
+/// A command on its way to a keeper.
+pub struct Tell<K: Keeping>(pub Command<K>);
+
+impl<K: Keeping> Question for Tell<K> {
+    type Answer = K::Answer;
+}
+
+/// See the module's documentation.
+pub struct Keeper<K: Keeping> {
+    services: Arc<Services>,
+    kept: Kept<K::Machine>,
+    timer: Timer,
+    /// Version of what everybody reads, where that is shown once it is durable.
+    shown: u64,
+}
+
+/// A machine as it wakes.
+#[derive(Debug)]
+pub struct Seed<M> {
+    pub machine: M,
+    /// Of its newest row.
+    pub version: u64,
+}
+
+impl<K: Keeping> Keeper<K> {
+    /// All that there is may take longer than somebody who waits for one key would.
+    async fn seed(services: &Services) -> Result<Seed<K::Machine>, StartError> {
+        let now = services.clock.now();
+        let rows = services.store.load(K::LOAD, K::parameters(now), Haste::Start).await?;
+        let (machine, version) = (K::read(&rows, now)?, newest_version(&rows)?);
+        Ok(Seed { machine, version })
+    }
+}
+
+impl<K: Keeping> Owner for Keeper<K> {
+    type Id = &'static str;
+    type Seed = Seed<K::Machine>;
+    type World = Services;
+
+    const KIND: &'static str = K::KIND;
+
+    fn start(services: Arc<Services>, keys: Arc<Keys<Self>>) -> BoxFuture<'static, Result<(), StartError>> {
+        Box::pin(async move {
+            let seed = Keeper::<K>::seed(&services).await?;
+            // What is read without a message is there before the first request; the actor starts a little later.
+            K::begin(&services, &seed.machine);
+            keys.put(&K::KEY, seed);
+            Ok(())
+        })
+    }
+
+    fn load(services: Arc<Services>, _: &'static str) -> BoxFuture<'static, Result<Option<Self::Seed>, Outage>> {
+        Box::pin(async move {
+            Keeper::<K>::seed(&services).await.map(Some).map_err(|error| match error {
+                StartError::Rows(outage) => outage,
+                StartError::Store(error) => {
+                    tracing::warn!(key = K::KEY, %error, "The {} cannot be read: {error}", K::KIND);
+                    Outage::Storage
+                }
+            })
+        })
+    }
+
+    fn build(services: Arc<Services>, post: Post<Self>, seed: Self::Seed) -> Result<Keeper<K>, Outage> {
+        let key = KeyText::new(K::KEY).expect("a constant that fits");
+        let Seed { machine, version } = seed;
+        K::begin(&services, &machine);
+        let kept = Kept::wake(&services.journal, key, version, machine, post.vitals)?;
+        Ok(Keeper { services, kept, timer: Timer::default(), shown: version })
+    }
+}
+
+impl<K: Keeping> Actor for Keeper<K> {
+    type Context = Context<Keeper<K>>;
+
+    fn started(&mut self, ctx: &mut Context<Keeper<K>>) {
+        self.go_on(ctx);
+    }
+}
+
+impl<K: Keeping> Shell for Keeper<K> {
+    type Machine = K::Machine;
+
+    fn kept(&mut self) -> &mut Kept<K::Machine> {
+        &mut self.kept
+    }
+
+    fn now(&self) -> Timestamp {
+        self.services.clock.now()
+    }
+
+    fn publish(&mut self, events: &[Event<K>]) {
+        if K::SHOWN == Shown::Appended {
+            K::show(&self.services, &self.kept.machine, events);
+        }
+    }
+}
+
+impl<K: Keeping> LiveShell for Keeper<K> {
+    fn go_on(&mut self, ctx: &mut Context<Keeper<K>>) {
+        self.timer.arm(ctx, self.services.clock.now(), self.kept.machine.next_deadline(), Keeper::wake);
+    }
+}
+
+impl<K: Keeping> Keeper<K> {
+    fn wake(&mut self, ctx: &mut Context<Keeper<K>>) {
+        self.timer.fired();
+        let due = K::Machine::when_due();
+        if due.is_some_and(|command| self.apply(&command, ctx).is_err()) {
+            if !self.kept.vitals.has_failed() {
+                let now = self.services.clock.now();
+                self.timer.arm(ctx, now, Some(now.plus_ms(PUT_OFF_MS)), Keeper::wake);
+            }
+            return;
+        }
+        self.go_on(ctx);
+    }
+
+    /// Whoever asked is answered once everybody sees it, also if it was so already: then by an earlier change.
+    fn answer_shown(
+        &mut self,
+        asker: Asker<K::Answer>,
+        answer: Reply<K::Answer>,
+        events: Vec<Event<K>>,
+        ctx: &mut Context<Keeper<K>>,
+    ) {
+        let (machine, version) = (self.kept.machine.clone(), self.kept.log.version());
+        let durable = self.services.journal.wait(self.kept.log.last()).into_actor(self);
+        ctx.spawn(durable.map(move |durable, keeper, _| {
+            // If it never became durable the journal has failed, and the process ends. actix does not keep the order
+            // of futures that are ready together.
+            if durable.is_ok() && version > keeper.shown {
+                keeper.shown = version;
+                K::show(&keeper.services, &machine, &events);
+            }
+            asker.answer(Ok(answer));
+        }));
+    }
+}
+
+impl<K: Keeping> Handler<Ask<Tell<K>>> for Keeper<K> {
+    type Result = ();
+
+    fn handle(&mut self, message: Ask<Tell<K>>, ctx: &mut Context<Keeper<K>>) {
+        let Ask { question: Tell(command), asker } = message;
+        let Reply { outcome, position } = match self.apply(&command, ctx) {
+            Ok(reply) => reply,
+            Err(outage) => return asker.answer(Err(outage)),
+        };
+        let answer = outcome.as_ref().map(|events| K::answer(&self.kept.machine, &command, events));
+        let answer = Reply { outcome: answer.map_err(Clone::clone), position };
+        match K::SHOWN {
+            Shown::Appended => asker.answer(Ok(answer)),
+            Shown::Durable => self.answer_shown(asker, answer, outcome.unwrap_or_default(), ctx),
+        }
+    }
+}

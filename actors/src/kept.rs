@@ -1,0 +1,134 @@
+//! What every owner does with every command: decide, ask for room, evolve, write the rows that changed, show what others
+//! read. Written once, here; an owner needs no actor for it.
+
+use std::sync::Arc;
+
+use actix::{Actor, ActorContext, Context};
+use deeptravel_domain::machine::{Machine, Room};
+use deeptravel_domain::time::Timestamp;
+
+use crate::journal::{Admission, Journal, KeyText};
+use crate::log::KeyLog;
+use crate::outage::{Answer, Outage, Reply};
+use crate::registry::Vitals;
+
+/// A machine, its log, and whether the two still agree.
+#[derive(Debug)]
+pub struct Kept<M> {
+    pub machine: M,
+    pub log: KeyLog,
+    pub vitals: Arc<Vitals>,
+}
+
+impl<M: Machine> Kept<M> {
+    /// For an owner that wakes with rows up to `version` (0: it has none yet).
+    pub fn wake(
+        journal: &Journal,
+        key: KeyText,
+        version: u64,
+        machine: M,
+        vitals: Arc<Vitals>,
+    ) -> Result<Kept<M>, Outage> {
+        Ok(Kept { machine, log: KeyLog::wake(journal.clone(), key, version)?, vitals })
+    }
+
+    /// Decides, changes and writes. An outage is found before anything changes; if the journal refuses all the same, the
+    /// machine is ahead of its log, and its owner has failed: it ends and is rebuilt.
+    pub fn tell(&mut self, command: &M::Command, now: Timestamp) -> Answer<Vec<M::Event>> {
+        let events = match self.machine.decide(command, now) {
+            Ok(events) => events,
+            Err(rejection) => return Ok(Reply::rejected(rejection, self.log.last())),
+        };
+        if events.is_empty() {
+            return Ok(Reply::ok(events, self.log.last()));
+        }
+        if !self.machine.wants_room(&events) {
+            for event in &events {
+                self.machine.evolve(event);
+            }
+            return Ok(Reply::ok(events, self.log.last()));
+        }
+        match M::ROOM {
+            Room::Estimated => {
+                let admission = self.log.admit(events.len())?;
+                for event in &events {
+                    self.machine.evolve(event);
+                }
+                self.append(admission, &events, now)?;
+            }
+            Room::Exact => {
+                let mut changed = self.machine.clone();
+                for event in &events {
+                    changed.evolve(event);
+                }
+                let admission = self.log.admit_rows(&changed.changed_rows(&events, self.log.next_version()))?;
+                self.machine = changed;
+                self.append(admission, &events, now)?;
+            }
+        }
+        Ok(Reply::ok(events, self.log.last()))
+    }
+
+    fn append(&mut self, admission: Admission, events: &[M::Event], now: Timestamp) -> Result<(), Outage> {
+        let rows = self.machine.changed_rows(events, self.log.next_version());
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.log.append(admission, rows, now).map(drop).map_err(|error| {
+            let key = self.log.key();
+            tracing::error!(key, %error, "The owner of {key} cannot write: {error}");
+            self.vitals.fail();
+            Outage::Journal
+        })
+    }
+}
+
+/// A machine with others around it: readers who want to see what has changed, and an actor if it has one.
+pub trait Shell: Sized {
+    type Machine: Machine;
+
+    fn kept(&mut self) -> &mut Kept<Self::Machine>;
+
+    fn now(&self) -> Timestamp;
+
+    /// Shows what others read without asking. Called after the record was appended.
+    fn publish(&mut self, events: &[<Self::Machine as Machine>::Event]);
+
+    /// [`Kept::tell`], and shows what came of it.
+    fn change(
+        &mut self,
+        command: &<Self::Machine as Machine>::Command,
+    ) -> Answer<Vec<<Self::Machine as Machine>::Event>> {
+        let now = self.now();
+        let reply = self.kept().tell(command, now)?;
+        if let Ok(events) = &reply.outcome
+            && !events.is_empty()
+        {
+            self.publish(events);
+        }
+        Ok(reply)
+    }
+}
+
+/// A shell that is an actor.
+pub trait LiveShell: Shell + Actor<Context = Context<Self>> {
+    /// After every change: whatever follows from how things stand now, the timer among it.
+    fn go_on(&mut self, ctx: &mut Context<Self>);
+
+    /// [`Shell::change`], and what follows. The actor ends if it has failed.
+    fn apply(
+        &mut self,
+        command: &<Self::Machine as Machine>::Command,
+        ctx: &mut Context<Self>,
+    ) -> Answer<Vec<<Self::Machine as Machine>::Event>> {
+        let changed = self.change(command);
+        if self.kept().vitals.has_failed() {
+            ctx.stop();
+        }
+        let reply = changed?;
+        if reply.outcome.as_ref().is_ok_and(|events| !events.is_empty()) {
+            self.go_on(ctx);
+        }
+        Ok(Reply { position: self.kept().log.last(), ..reply })
+    }
+}

@@ -1,0 +1,81 @@
+//! The list of owners.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::catalogue::Sold;
+use crate::departure::DepartureActor;
+use crate::desk::Desk;
+use crate::identity::Known;
+use crate::keeper::Keeper;
+use crate::order::{OrderActor, Peers};
+use crate::payment::Doubtful;
+use crate::registry::{Figures, Gauge, Ground, Keys, Owner as _, StartError};
+use crate::services::Services;
+
+/// Makes [`Owners`] from the owners that know nobody else: a field for each, its registry, its start. They start in this
+/// order; desks and orders, which ask others, come after them.
+macro_rules! owners {
+    (orders ask $departures:ident and $payments:ident; $($name:ident: $owner:ty,)+) => {
+        /// The registries of all owners, and what these share.
+        #[derive(Debug)]
+        pub struct Owners {
+            peers: Arc<Peers>,
+            pub(crate) desks: Arc<Keys<Desk>>,
+            pub(crate) orders: Arc<Keys<OrderActor>>,
+            $(pub(crate) $name: Arc<Keys<$owner>>,)+
+        }
+
+        impl Owners {
+            /// Everything that is durable has been projected before.
+            pub(crate) async fn start(ground: &Ground, services: Services) -> Result<Owners, StartError> {
+                let services = Arc::new(services);
+                $(let $name: Arc<Keys<$owner>> = Keys::new(ground.clone());)+
+                $($name.settle(&services);)+
+                let (desks, orders) = (Keys::new(ground.clone()), Keys::new(ground.clone()));
+                let peers = Arc::new(Peers {
+                    services: Arc::clone(&services),
+                    departures: Arc::clone(&$departures),
+                    payments: Arc::clone(&$payments),
+                    orders: Arc::clone(&orders),
+                    desks: Arc::clone(&desks),
+                });
+                desks.settle(&peers);
+                orders.settle(&peers);
+
+                $(<$owner>::start(Arc::clone(&services), Arc::clone(&$name)).await?;)+
+                Desk::start(Arc::clone(&peers), Arc::clone(&desks)).await?;
+                OrderActor::start(Arc::clone(&peers), Arc::clone(&orders)).await?;
+                Ok(Owners { peers, desks, orders, $($name),+ })
+            }
+
+            /// How each kind of owner fares.
+            pub fn figures(&self) -> Vec<Figures> {
+                vec![self.desks.figures(), self.orders.figures(), $(self.$name.figures()),+]
+            }
+        }
+    };
+}
+
+owners! {
+    orders ask departures and payments;
+    catalogue_owner: Keeper<Sold>,
+    identities: Keeper<Known>,
+    payments: Keeper<Doubtful>,
+    departures: DepartureActor,
+}
+
+impl Owners {
+    /// Orders in memory without an actor.
+    pub fn dormant_orders(&self) -> &Gauge {
+        self.orders.dormant()
+    }
+}
+
+impl Deref for Owners {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.peers
+    }
+}

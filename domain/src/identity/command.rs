@@ -1,0 +1,51 @@
+//! What can be told, and what has changed.
+
+use std::sync::Arc;
+
+use super::{Account, Attempt, SecretHash, Session, Validator};
+use crate::ids::SessionId;
+use crate::time::Timestamp;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Makes or changes an account. A disabled account's sessions end.
+    PutAccount(Account),
+    /// A login whose credentials were checked.
+    OpenSession(Session),
+    EndSession(SecretHash),
+    /// A gate starts to work; the device's earlier session ends.
+    OpenValidator(Validator),
+    EndValidator {
+        id: SessionId,
+        username: Box<str>,
+    },
+    /// An attempt to redeem that named no ticket: it belongs to the validator session (rule 4).
+    LogAttempt(Attempt),
+    /// Forgets sessions that have ended by themselves.
+    Sweep,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    AccountPut(Arc<Account>),
+    SessionOpened(Arc<Session>),
+    /// `at` is when it was ended by somebody.
+    SessionEnded {
+        session: Arc<Session>,
+        at: Timestamp,
+    },
+    ValidatorOpened(Arc<Validator>),
+    ValidatorEnded {
+        validator: Arc<Validator>,
+        at: Timestamp,
+    },
+    /// An attempt without a ticket is written down with its validator session.
+    Attempted {
+        validator: Arc<Validator>,
+        attempt: Attempt,
+    },
+    /// Memory: these ended by themselves.
+    Forgotten {
+        before: Timestamp,
+    },
+}

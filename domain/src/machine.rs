@@ -1,0 +1,75 @@
+//! What all machines have in common: how a shell drives one.
+
+use std::sync::Arc;
+
+use crate::rejection::Rejection;
+use crate::row::Rows;
+use crate::time::Timestamp;
+
+/// When room for a record is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Room {
+    /// Before the change, for so many events as there are: their images are small.
+    Estimated,
+    /// After the change was made aside: its images may be large, and the machine is cheap to clone.
+    Exact,
+}
+
+/// A machine with an owner: it decides commands, evolves by events, and leaves rows behind.
+pub trait Machine: Clone {
+    type Command;
+    type Event;
+
+    const ROOM: Room;
+
+    /// All checks, and no change. No events: it is already so.
+    fn decide(&self, command: &Self::Command, now: Timestamp) -> Result<Vec<Self::Event>, Rejection>;
+
+    /// The only mutation.
+    fn evolve(&mut self, event: &Self::Event);
+
+    /// Images of the rows that `events` changed, as they are now: called after `evolve`.
+    fn changed_rows(&self, events: &[Self::Event], version: u64) -> Rows;
+
+    /// Whether room for a record has to be there before this happens. Without it what happens is memory only, and leaves no
+    /// row; a decision that leaves none by itself may still want room, so that nothing begins that cannot go on.
+    fn wants_room(&self, events: &[Self::Event]) -> bool;
+
+    /// When something is due by itself.
+    fn next_deadline(&self) -> Option<Timestamp>;
+
+    /// What the machine is told then. `None`: nothing ever is due.
+    fn when_due() -> Option<Self::Command>;
+}
+
+/// A machine that is shared with readers: it is copied when it changes and somebody still reads it.
+impl<M: Machine> Machine for Arc<M> {
+    type Command = M::Command;
+    type Event = M::Event;
+
+    const ROOM: Room = M::ROOM;
+
+    fn decide(&self, command: &M::Command, now: Timestamp) -> Result<Vec<M::Event>, Rejection> {
+        M::decide(self, command, now)
+    }
+
+    fn evolve(&mut self, event: &M::Event) {
+        Arc::make_mut(self).evolve(event);
+    }
+
+    fn changed_rows(&self, events: &[M::Event], version: u64) -> Rows {
+        M::changed_rows(self, events, version)
+    }
+
+    fn wants_room(&self, events: &[M::Event]) -> bool {
+        M::wants_room(self, events)
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        M::next_deadline(self)
+    }
+
+    fn when_due() -> Option<M::Command> {
+        M::when_due()
+    }
+}
