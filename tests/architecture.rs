@@ -57,6 +57,22 @@ fn http_and_postgres_never_name_each_other() {
     assert_never_names("src/postgres", &["crate::api", "actix_web"]);
 }
 
+/// They share the frame and the views, which know none of them.
+#[test]
+fn no_audience_of_the_interface_knows_another() {
+    let audiences = ["traveller", "gate", "admin", "callbacks", "operations"];
+    for dir in audiences.into_iter().chain(["frame", "views"]) {
+        for other in audiences.into_iter().filter(|other| *other != dir) {
+            let word = format!("api::{other}");
+            assert_never_names(
+                &format!("src/api/{dir}"),
+                &[&word, &format!("super::{word}"), &format!("super::{other}")],
+            );
+        }
+    }
+    assert_never_names("src/api/frame", &["api::views", "super::views"]);
+}
+
 #[test]
 fn only_the_composition_root_knows_everyone() {
     for dir in ["src/api", "src/postgres", "src/embedded", "src/import"] {

@@ -8,8 +8,8 @@ use actix_web::{App, test, web};
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
-use super::middleware::Frame;
-use super::{Slot, serve_slot};
+use super::frame::middleware::Frame;
+use super::{Slot, serve};
 
 /// A server that is still starting.
 struct Starting {
@@ -19,7 +19,7 @@ struct Starting {
 
 impl Starting {
     fn new() -> Starting {
-        let (server, address) = serve_slot("127.0.0.1:0", &Slot::default(), 1).unwrap();
+        let (server, address) = serve("127.0.0.1:0", &Slot::default(), 1).unwrap();
         actix_web::rt::spawn(server);
         let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Starting { base: format!("http://{address}"), http }

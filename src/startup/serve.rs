@@ -135,7 +135,7 @@ impl Listening {
         let slot = Slot::default();
         let listen = config.server.listen;
         let (server, address) =
-            api::serve_slot(listen, &slot, config.workers()).with_context(|| format!("server.listen = {listen}"))?;
+            api::serve(listen, &slot, config.workers()).with_context(|| format!("server.listen = {listen}"))?;
         let handle = server.handle();
         Ok(Listening { server: actix_rt::spawn(server), handle, slot, metrics, address })
     }

@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::sessions::presented;
-use crate::api::answer::json;
-use crate::api::auth::StaffAuth;
-use crate::api::extract::{Body, Language};
-use crate::api::ticket_view::{TicketView, ticket};
-use crate::api::view::{self, Time};
-use crate::api::{Api, Problem};
+use crate::api::frame::answer::json;
+use crate::api::frame::auth::StaffAuth;
+use crate::api::frame::extract::{Body, Language};
+use crate::api::frame::{Api, Problem};
+use crate::api::views::ticket::{self, TicketView};
+use crate::api::views::{self, Time};
 
 /// Longest request id, in characters (`api.md`).
 const REQUEST_ID_MAX: usize = 64;
@@ -250,21 +250,21 @@ fn scanned<'a>(
     }
     if outcome.scan.target == ScanTarget::Order {
         let tickets = shown().filter_map(|(id, outcome)| {
-            let ticket = ticket(catalogue, language, order, show(*id)?);
+            let ticket = ticket::view(catalogue, language, order, show(*id)?);
             Some(scanned_ticket(ticket, outcome))
         });
         answer.tickets = Some(tickets.collect());
     }
     if outcome.tickets.len() == 1 {
         let only = shown().next().and_then(|(id, _)| show(*id));
-        answer.ticket = only.map(|only| ticket(catalogue, language, order, only));
+        answer.ticket = only.map(|only| ticket::view(catalogue, language, order, only));
     }
     answer
 }
 
 fn scanned_ticket<'a>(ticket: TicketView<'a>, outcome: &'a TicketOutcome) -> ScannedTicketView<'a> {
     let (result, reason, redeemed_at) = match outcome {
-        TicketOutcome::Redeemed { at, .. } => (SUCCESS, None, Some(view::time(*at))),
+        TicketOutcome::Redeemed { at, .. } => (SUCCESS, None, Some(views::time(*at))),
         TicketOutcome::Refused { reason, .. } => (REJECT, Some(reason.code()), None),
     };
     ScannedTicketView { ticket, result, reason, redeemed_at, previous: previous(outcome) }
@@ -280,13 +280,13 @@ fn redeemed_at(outcome: &ScanOutcome) -> Option<Time> {
         TicketOutcome::Redeemed { at, .. } => Some(*at),
         TicketOutcome::Refused { .. } => None,
     });
-    times.max().map(view::time)
+    times.max().map(views::time)
 }
 
 fn previous(outcome: &TicketOutcome) -> Option<PreviousView<'_>> {
     match outcome {
         TicketOutcome::Refused { previous: Some(previous), .. } => {
-            Some(PreviousView { at: view::time(previous.at), location: previous.location.as_deref() })
+            Some(PreviousView { at: views::time(previous.at), location: previous.location.as_deref() })
         }
         TicketOutcome::Refused { previous: None, .. } | TicketOutcome::Redeemed { .. } => None,
     }
@@ -329,7 +329,7 @@ mod tests {
     /// One ticket has been redeemed before, the other is redeemed now.
     #[test]
     fn r_scan_02_an_answer_is_written_as_ever() {
-        use crate::api::golden;
+        use crate::api::views::golden;
         let order = golden::paid();
         let [used, usable, ..] = order.tickets() else { panic!("the order has tickets") };
         let at = Timestamp::from_ms(1_798_158_500_250);
@@ -353,12 +353,12 @@ mod tests {
         };
         let one = |index: usize| written(ScanTarget::Ticket(tickets[index].0), &tickets[index..=index]);
         let lines = [written(ScanTarget::Order, &tickets), one(0), one(1)].join("\n");
-        assert_eq!(lines, include_str!("../golden/scans.zh.json").trim_end());
+        assert_eq!(lines, include_str!("../views/golden/scans.zh.json").trim_end());
     }
 
     #[test]
     fn a_scan_request_takes_no_other_field_and_names_what_is_wrong() {
-        use crate::api::extract::parse_json;
+        use crate::api::frame::extract::parse_json;
         let field = |body: &str| parse_json::<ScanRequest>(body.as_bytes()).unwrap_err().errors()[0].field.to_string();
         let id = "01JAAAAAAAAAAAAAAAAAAAAAAA";
         let body = |rest: &str| format!(r#"{{"code":"DT1X","sessionId":"{id}","requestId":"r1"{rest}}}"#);

@@ -12,12 +12,13 @@ use deeptravel_domain::identity::{Command, Role, Validator};
 use deeptravel_domain::ids::{DepartureId, LocationCode, SessionId, Shard};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::api::auth::{StaffAuth, new_secret, sha256};
-use crate::api::extract::Body;
-use crate::api::staff_login::never_cached;
-use crate::api::view::{self, Time};
-use crate::api::{Api, Problem};
+use crate::api::frame::answer::never_cached;
+use crate::api::frame::auth::{StaffAuth, new_secret, sha256};
+use crate::api::frame::extract::Body;
+use crate::api::frame::{Api, Problem};
+use crate::api::views::{self, Time};
 
 /// Carries the device secret of a session.
 const DEVICE_SECRET: HeaderName = HeaderName::from_static("x-device-secret");
@@ -27,10 +28,14 @@ const DEVICE_SECRET_LEN_MAX: usize = 128;
 /// Validator sessions have one owner, so they are all in one shard.
 const SHARD: Shard = Shard::of(0);
 
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(open_validator_session).service(end_validator_session);
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(clippy::struct_field_names)] // the contract names them so
-pub(super) struct OpenSession {
+struct OpenSession {
     /// The device's own name for itself; its earlier session ends.
     #[schema(example = "gate-07", min_length = 1, max_length = 64)]
     device_id: Box<str>,
@@ -65,7 +70,7 @@ struct SessionOpened {
     )
 )]
 #[post("/validators/sessions")]
-pub(super) async fn open_validator_session(
+async fn open_validator_session(
     api: Api,
     auth: StaffAuth,
     Body(request): Body<OpenSession>,
@@ -90,7 +95,7 @@ pub(super) async fn open_validator_session(
         ended_at: None,
     };
     api.durable(api.engine.identify(Command::OpenValidator(validator)).await).await?;
-    Ok(never_cached(&SessionOpened { session_id: id, device_secret, expires_at: view::time(expires_at) }))
+    Ok(never_cached(&SessionOpened { session_id: id, device_secret, expires_at: views::time(expires_at) }))
 }
 
 /// Ports are the locations so far.
@@ -124,11 +129,7 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
     )
 )]
 #[delete("/validators/sessions/{sessionId}")]
-pub(super) async fn end_validator_session(
-    api: Api,
-    auth: StaffAuth,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
+async fn end_validator_session(api: Api, auth: StaffAuth, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     auth.require(&[Role::Operator])?;
     let own = id.parse().ok().and_then(|id| own_session(&api, &auth, id)).ok_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "there is no such open session of yours")

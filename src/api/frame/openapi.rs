@@ -1,0 +1,190 @@
+//! The OpenAPI document: made from the mounted routes, so that none can be missing.
+
+use std::collections::HashSet;
+
+use actix_web::App;
+use actix_web::dev::ResourceDef;
+use actix_web::http::StatusCode;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response};
+use utoipa::{Modify, OpenApi};
+use utoipa_actix_web::AppExt as _;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::problem::ProblemDocument;
+
+/// Security scheme of travellers' and staff's tokens.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "DeepTravel",
+        description = "Seats on coaches and ferries between mainland China and Hong Kong: search, hold, pay, ride.\n\n\
+            Times of a departure have the offset of its route; all other times have +08:00. Amounts are in minor \
+            units. Errors are problem documents with a stable `code`.",
+    ),
+    components(schemas(ProblemDocument)),
+    modifiers(&Security),
+    tags(
+        (name = "travellers", description = "Login, search, orders, payment, tickets"),
+        (name = "callbacks", description = "What WeChat calls"),
+        (name = "gate", description = "Operators, validator sessions and scans"),
+        (name = "administration", description = "Logins of administrators and their kind, and money in trouble"),
+        (name = "operations", description = "Health and metrics"),
+    )
+)]
+struct Frame;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut Document) {
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("bearer", bearer);
+    }
+}
+
+/// What stands in the document before any route is mounted.
+pub(super) fn frame() -> Document {
+    Frame::openapi()
+}
+
+/// The whole document of these routes.
+pub fn document(routes: impl Fn(&mut ServiceConfig<'_>)) -> Document {
+    complete(App::new().into_utoipa_app().openapi(frame()).configure(routes).split_for_parts().1)
+}
+
+/// Adds what every operation has in common: errors are problem documents, and what extractors and the frame can refuse
+/// is declared here, once.
+pub(super) fn complete(mut document: Document) -> Document {
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            complete_operation(operation);
+        }
+    }
+    document
+}
+
+fn complete_operation(operation: &mut Operation) {
+    let parameters = operation.parameters.iter().flatten();
+    let has_query = parameters.clone().any(|parameter| is_in(parameter, &ParameterIn::Query));
+    let is_secured = operation.security.is_some();
+    let mut common = vec![StatusCode::SERVICE_UNAVAILABLE];
+    if operation.request_body.is_some() {
+        common.extend([
+            StatusCode::BAD_REQUEST,
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ]);
+    }
+    if has_query {
+        common.push(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    if is_secured {
+        common.extend([StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN]);
+    }
+    let responses = &mut operation.responses.responses;
+    for status in common {
+        responses.entry(status.as_str().to_owned()).or_insert_with(|| RefOr::T(Response::new("")));
+    }
+    for (status, response) in responses {
+        let (Ok(status), RefOr::T(response)) = (StatusCode::from_bytes(status.as_bytes()), response) else { continue };
+        if response.description.is_empty() {
+            status.canonical_reason().unwrap_or_default().clone_into(&mut response.description);
+        }
+        if status.is_client_error() || status.is_server_error() {
+            let problem = Content::builder().schema(Some(Ref::from_schema_name("Problem"))).build();
+            response.content = [("application/problem+json".to_owned(), RefOr::T(problem))].into_iter().collect();
+        }
+    }
+}
+
+fn is_in(parameter: &RefOr<Parameter>, place: &ParameterIn) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place)
+}
+
+/// Tags whose operations ignore parameters that they do not know: providers and probes may add their own (`api.md`).
+const LENIENT_TAGS: [&str; 2] = ["callbacks", "operations"];
+
+/// Paths with their methods, to tell a wrong method (405) from an unknown path (404), and what has no parameters.
+#[derive(Debug)]
+pub(super) struct Paths {
+    methods: Vec<(ResourceDef, String)>,
+    /// Method and pattern, as `POST /auth/logout`.
+    without_query: HashSet<String>,
+}
+
+impl Paths {
+    pub(super) fn of(document: &Document) -> Paths {
+        let mut known = Paths { methods: Vec::new(), without_query: HashSet::new() };
+        for (path, item) in &document.paths.paths {
+            known.methods.push((ResourceDef::new(path.as_str()), methods(item)));
+            let strict = operations(item).filter(|(_, operation)| takes_no_query(operation));
+            known.without_query.extend(strict.map(|(method, _)| format!("{method} {path}")));
+        }
+        known.methods.push((ResourceDef::new("/openapi.json"), "GET".to_owned()));
+        known
+    }
+
+    /// Whether an operation, named by its pattern, is known and takes no parameters in the query.
+    pub(super) fn takes_no_query(&self, method: &str, pattern: &str) -> bool {
+        self.without_query.contains(&format!("{method} {pattern}"))
+    }
+
+    /// The methods of a path, for the `Allow` header; `None` if there is no such path.
+    pub(super) fn allowed(&self, path: &str) -> Option<&str> {
+        self.methods.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, methods)| methods.as_str())
+    }
+}
+
+fn takes_no_query(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    let lenient = operation.tags.iter().flatten().any(|tag| LENIENT_TAGS.contains(&tag.as_str()));
+    !lenient && !parameters.any(|parameter| is_in(parameter, &ParameterIn::Query))
+}
+
+fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+    let operations = [
+        ("GET", &item.get),
+        ("POST", &item.post),
+        ("PUT", &item.put),
+        ("PATCH", &item.patch),
+        ("DELETE", &item.delete),
+    ];
+    operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
+}
+
+fn methods(item: &PathItem) -> String {
+    operations(item).map(|(method, _)| method).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::document;
+
+    #[test]
+    fn the_document_has_every_route_and_knows_their_methods() {
+        let document = document();
+        let paths = Paths::of(&document);
+        assert_eq!(paths.allowed("/health/live"), Some("GET"));
+        assert_eq!(paths.allowed("/nowhere"), None);
+        assert!(paths.takes_no_query("POST", "/auth/logout") && paths.takes_no_query("GET", "/orders/{orderId}"));
+        assert!(!paths.takes_no_query("GET", "/orders") && !paths.takes_no_query("GET", "/health/live"));
+        assert!(document.components.as_ref().unwrap().schemas.contains_key("Problem"));
+    }
+
+    #[test]
+    fn every_operation_declares_what_the_frame_can_refuse() {
+        let document = serde_json::to_value(document()).unwrap();
+        let responses = &document["paths"]["/orders"]["post"]["responses"];
+        for status in ["400", "401", "408", "409", "413", "415", "422", "503"] {
+            let content = responses[status]["content"].as_object().unwrap();
+            assert_eq!(content.keys().collect::<Vec<_>>(), ["application/problem+json"], "{status}");
+            assert!(!responses[status]["description"].as_str().unwrap().is_empty(), "{status}");
+        }
+    }
+}

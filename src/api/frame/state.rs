@@ -1,0 +1,122 @@
+//! What all handlers share, and where it comes to once the process has started.
+
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
+
+use actix_web::HttpRequest;
+use arc_swap::ArcSwap;
+use deeptravel_actors::engine::Engine;
+use deeptravel_actors::ports::Lists;
+use deeptravel_domain::code::CodeKeys;
+use deeptravel_domain::sealing::DocumentKeys;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::passwords::Passwords;
+use super::problem::Problem;
+use super::seen::Seen;
+
+/// Limits and times of the HTTP layer, from configuration.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// Requests being answered at once; more get 503. Health and metrics are not counted.
+    pub max_in_flight: usize,
+    /// Addresses besides loopback that may read `/metrics` and `/ops`.
+    pub ops_allow: Vec<IpAddr>,
+    /// A traveller's token is valid this long, in seconds.
+    pub traveller_session_seconds: u32,
+    /// A staff token is valid this long, in seconds: a shift.
+    pub staff_session_seconds: u32,
+    /// A gate's session is valid this long, in seconds.
+    pub validator_session_seconds: u32,
+    /// A shown code is valid this long, in seconds; the app asks for a fresh one before.
+    pub code_seconds: u32,
+}
+
+/// What the composition root plugs in.
+#[derive(Debug)]
+pub struct ApiParts {
+    pub engine: Engine,
+    pub lists: Arc<dyn Lists>,
+    pub wechat: deeptravel_wechat::Client,
+    /// Exchanged when the key file is read again.
+    pub code_keys: Arc<ArcSwap<CodeKeys>>,
+    pub document_keys: Arc<DocumentKeys>,
+    /// Runs everything that waits for the network; not an HTTP worker's runtime.
+    pub io: tokio::runtime::Handle,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    pub settings: ApiSettings,
+}
+
+/// The parts, shared by all workers; handlers take it as an argument.
+#[derive(Clone, Debug)]
+pub struct Api(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    parts: ApiParts,
+    seen: Seen,
+    passwords: Passwords,
+    in_flight: Arc<AtomicUsize>,
+}
+
+impl Api {
+    fn new(parts: ApiParts) -> Api {
+        let (seen, passwords) = (Seen::default(), Passwords::default());
+        Api(Arc::new(Shared { parts, seen, passwords, in_flight: Arc::default() }))
+    }
+
+    pub(super) fn seen(&self) -> &Seen {
+        &self.0.seen
+    }
+
+    pub(super) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    /// Requests being answered.
+    pub fn in_flight(&self) -> &Arc<AtomicUsize> {
+        &self.0.in_flight
+    }
+}
+
+impl Deref for Api {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.0.parts
+    }
+}
+
+/// Where the parts come to once the process has started. Until then the server is live, not ready, and answers 503.
+#[derive(Clone, Debug, Default)]
+pub struct Slot(Arc<OnceLock<Api>>);
+
+impl Slot {
+    /// From now on requests are answered. Filling twice is a mistake and changes nothing.
+    pub fn fill(&self, parts: ApiParts) {
+        let filled = self.0.set(Api::new(parts)).is_ok();
+        debug_assert!(filled, "a slot is filled once");
+    }
+
+    pub(super) fn get(&self) -> Option<&Api> {
+        self.0.get()
+    }
+
+    /// The parts; 503 while the process is still starting.
+    pub fn api(&self) -> Result<&Api, Problem> {
+        self.get().ok_or_else(starting)
+    }
+}
+
+/// The parts are not there yet.
+pub fn starting() -> Problem {
+    Problem::unavailable("STARTING", "the server is starting", 1)
+}
+
+/// The parts behind a request; 503 while the process is still starting.
+pub fn of_request(request: &HttpRequest) -> Result<&Api, Problem> {
+    request.app_data::<Slot>().ok_or_else(starting)?.api()
+}

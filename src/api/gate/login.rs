@@ -1,0 +1,57 @@
+//! Operators log in.
+
+use actix_web::{HttpRequest, HttpResponse, post};
+use deeptravel_domain::identity::Role;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::api::frame::answer::never_cached;
+use crate::api::frame::extract::Body;
+use crate::api::frame::staff_login::{StaffLogin, log_in};
+use crate::api::frame::{Api, Problem};
+use crate::api::views::{self, Time};
+
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(operator_login);
+}
+
+/// An operator who is logged in.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OperatorLoggedIn {
+    /// For `Authorization: Bearer …`.
+    operator_token: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Time,
+    #[schema(example = json!(["operator"]))]
+    roles: Vec<&'static str>,
+    /// The only merchant whose tickets the operator redeems; null: every merchant's.
+    merchant_id: Option<String>,
+}
+
+/// Logs an operator in, to open validator sessions and scan.
+#[utoipa::path(
+    tag = "gate",
+    request_body = StaffLogin,
+    responses(
+        (status = 200, body = OperatorLoggedIn),
+        (status = 401, description = "The user name or the password is wrong"),
+        (status = 403, description = "The account is no operator's"),
+        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
+    )
+)]
+#[post("/operators/login")]
+async fn operator_login(
+    api: Api,
+    request: HttpRequest,
+    Body(login): Body<StaffLogin>,
+) -> Result<HttpResponse, Problem> {
+    let done = log_in(&api, &request, login, &[Role::Operator]).await?;
+    Ok(never_cached(&OperatorLoggedIn {
+        roles: done.roles(),
+        merchant_id: done.account.merchant.as_ref().map(ToString::to_string),
+        operator_token: done.token,
+        expires_at: views::time(done.expires_at),
+    }))
+}

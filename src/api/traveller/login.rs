@@ -1,0 +1,124 @@
+//! A traveller's login through WeChat, and everybody's logout.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::{HttpResponse, post};
+use deeptravel_domain::identity::{Command, Principal, Session};
+use deeptravel_wechat::LoginError;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::api::frame::auth::{AnyAuth, new_secret};
+use crate::api::frame::extract::Body;
+use crate::api::frame::{Api, Problem};
+use crate::api::views::{self, Time};
+use crate::gateway::traveller_of;
+
+/// Longest login code; WeChat's have 32 characters.
+const CODE_LEN_MAX: usize = 128;
+/// Longest openid that is kept; WeChat's have 28 characters.
+const OPENID_LEN_MAX: usize = 128;
+
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(log_in).service(log_out);
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    /// What `wx.login` gave.
+    #[schema(example = "demo-alice", min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
+    code: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct LoggedIn {
+    /// For `Authorization: Bearer …`.
+    token: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Time,
+    traveller: TravellerView,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Traveller)]
+struct TravellerView {
+    id: String,
+}
+
+/// Exchanges a WeChat login code for a token.
+#[utoipa::path(
+    tag = "travellers",
+    request_body = Login,
+    responses(
+        (status = 200, body = LoggedIn),
+        (status = 401, description = "`INVALID_LOGIN_CODE`"),
+        (status = 502, description = "`LOGIN_PROVIDER`: WeChat gives no answer"),
+    )
+)]
+#[post("/auth/wechat/login")]
+async fn log_in(api: Api, Body(request): Body<Login>) -> Result<HttpResponse, Problem> {
+    let fits = (1..=CODE_LEN_MAX).contains(&request.code.len()) && request.code.bytes().all(|b| b.is_ascii_graphic());
+    if !fits {
+        return Err(Problem::field("code", "is not 1 to 128 visible ASCII characters"));
+    }
+    let wechat = api.wechat.clone();
+    let answer = api.on_io(async move { wechat.code2session(&request.code).await }).await?;
+    let openid = answer.map_err(|error| refused(&error))?.openid;
+    if openid.len() > OPENID_LEN_MAX || openid.chars().any(char::is_control) {
+        return Err(provider());
+    }
+
+    let traveller = traveller_of(&openid);
+    let (token, token_hash) = new_secret();
+    let opened_at = api.engine.now();
+    let expires_at = opened_at.plus_seconds(i64::from(api.settings.traveller_session_seconds));
+    let principal = Principal::Traveller { id: traveller, openid: openid.into() };
+    let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
+    api.durable(api.engine.identify(Command::OpenSession(session)).await).await?;
+    let traveller = TravellerView { id: traveller.to_string() };
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(LoggedIn {
+        token,
+        expires_at: views::time(expires_at),
+        traveller,
+    }))
+}
+
+/// Reported here, once: the texts carry no code and no secret.
+fn refused(error: &LoginError) -> Problem {
+    match error {
+        LoginError::InvalidCode => {
+            let detail = "the login code is wrong, has expired or was used before";
+            Problem::new(StatusCode::UNAUTHORIZED, "INVALID_LOGIN_CODE", detail)
+        }
+        LoginError::Blocked => Problem::new(StatusCode::FORBIDDEN, "LOGIN_BLOCKED", "WeChat blocks this user"),
+        LoginError::Busy => Problem::unavailable("LOGIN_BUSY", "WeChat is busy", 2),
+        LoginError::Refused { .. } => {
+            tracing::error!(%error, "WeChat refuses logins: {error}");
+            provider()
+        }
+        LoginError::Unavailable(_) => {
+            tracing::warn!(%error, "WeChat does not answer a login: {error}");
+            provider()
+        }
+    }
+}
+
+fn provider() -> Problem {
+    Problem::new(StatusCode::BAD_GATEWAY, "LOGIN_PROVIDER", "WeChat gives no usable answer; try again").retry_after(2)
+}
+
+/// Ends the session of the token.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    responses((status = 204))
+)]
+#[post("/auth/logout")]
+async fn log_out(api: Api, auth: AnyAuth) -> Result<HttpResponse, Problem> {
+    api.durable(api.engine.identify(Command::EndSession(*auth.token())).await).await?;
+    api.forget_session(auth.token());
+    Ok(HttpResponse::NoContent().finish())
+}

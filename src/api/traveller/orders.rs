@@ -1,0 +1,224 @@
+//! Orders of a traveller: place, look, list, cancel.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::{HttpResponse, get, post, web};
+use deeptravel_actors::outage::{Outage, Reply};
+use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::order::rows::OrderRows;
+use deeptravel_domain::order::{Order, OrderStatus};
+use deeptravel_domain::rejection::Rejection;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::order_request::{Asker, NewOrder};
+use super::payments::provider_answers;
+use crate::api::frame::answer::json;
+use crate::api::frame::auth::TravellerAuth;
+use crate::api::frame::extract::{IdempotencyKey, Language, UnreadBody};
+use crate::api::frame::query::{Page, Parameters};
+use crate::api::frame::{Api, Problem};
+use crate::api::views::order::{self, OrderView};
+
+/// All but [`place_order`], which stands before everything.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_orders).service(show_order).service(cancel_order);
+}
+
+impl Api {
+    /// The traveller's own order. Somebody else's is not there (R-TICKET-08).
+    pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Arc<Order>, Problem> {
+        let id: OrderId = id.parse().map_err(|_| no_such_order())?;
+        let Reply { outcome, position } = self.engine.order(id).await?;
+        match outcome {
+            Ok(order) if order.traveller() == auth.traveller && order.is_placed() => {
+                self.shown(auth.token(), Ok(Reply::ok(order, position))).await
+            }
+            Ok(_) | Err(Rejection::OrderNotFound) => Err(no_such_order()),
+            Err(rejection) => Err(rejection.into()),
+        }
+    }
+
+    fn answer(&self, status: StatusCode, language: Language, order: &Order) -> HttpResponse {
+        json(status, &order::view(&self.engine.services().catalogue.load(), language, order))
+    }
+}
+
+fn no_such_order() -> Problem {
+    Problem::from(Rejection::OrderNotFound).naming("orderId", "is no order of yours")
+}
+
+/// An order from stored rows. Rows that cannot be read are a fault of ours.
+pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
+    Order::from_rows(rows, api.engine.now()).map_err(|error| {
+        tracing::error!(%error, "Rows of a listed order cannot be read: {error}");
+        Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+    })
+}
+
+/// Holds the seats of every item and makes a pending order; all of them or none.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params((
+        "Idempotency-Key" = String,
+        Header,
+        description = "Valid for 48 hours",
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[!-~]+$"
+    )),
+    request_body = NewOrder,
+    responses(
+        (status = 201, body = OrderView),
+        (status = 200, description = "Made before with the same key", body = OrderView),
+        (status = 400, description = "`IDEMPOTENCY_KEY_REQUIRED`, `MALFORMED_JSON`"),
+        (status = 404, description = "`DEPARTURE_NOT_FOUND`"),
+        (status = 409, description = "`SOLD_OUT`, `SEAT_TAKEN`, `LOCK_LIMIT`, `BOOKING_CLOSED`, `BLACKOUT`"),
+        (status = 422, description = "`VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`"),
+        (status = 503, description = "To be repeated with the same key"),
+    )
+)]
+#[post("/orders")]
+pub async fn place_order(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    key: IdempotencyKey,
+    body: UnreadBody,
+) -> Result<HttpResponse, Problem> {
+    let asker = Asker { traveller: auth.traveller, idempotency_key: key.0 };
+    let wish = body.read::<NewOrder<'_>>()?.into_wish(asker, &api.document_keys)?;
+    // Not kept while the order is made.
+    drop(body);
+    let (order, is_new) = api.shown(auth.token(), api.engine.place(wish).await).await?;
+    let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
+    let mut response = api.answer(if is_new { StatusCode::CREATED } else { StatusCode::OK }, language, &order);
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+/// An order of one's own.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("orderId" = String, Path)),
+    responses(
+        (status = 200, body = OrderView),
+        (status = 404, description = "`ORDER_NOT_FOUND`: not there, or not yours"),
+    )
+)]
+#[get("/orders/{orderId}")]
+async fn show_order(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let order = api.own_order(&auth, &id).await?;
+    Ok(api.answer(StatusCode::OK, language, &order))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct OrdersQuery {
+    /// `pending`, `paid`, `completed` or `cancelled`.
+    #[param(pattern = "^(pending|paid|completed|cancelled)$")]
+    status: Option<String>,
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OrderList<'a> {
+    /// The newest first.
+    orders: Vec<OrderView<'a>>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// `false` while the database is away: the first page then shows what is in memory.
+    complete: bool,
+}
+
+/// One's own orders.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(OrdersQuery),
+    responses(
+        (status = 200, body = OrderList),
+        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
+    )
+)]
+#[get("/orders")]
+async fn list_orders(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    Parameters(query): Parameters<OrdersQuery>,
+) -> Result<HttpResponse, Problem> {
+    let page: Page<OrderId, OrderStatus> = Page::of(
+        query.limit,
+        query.cursor.as_deref(),
+        query.status.as_deref(),
+        "is none of pending, paid, completed, cancelled",
+    )?;
+    let (lists, traveller) = (api.lists.clone(), auth.traveller);
+    let (status, before, count) = (page.status, page.before, page.to_read());
+    let read = async move { lists.orders_of(traveller, status, before, count).await };
+    let rows = match api.list(auth.token(), read).await {
+        Err(problem) if before.is_none() && api.is_without_database(&problem) => {
+            let orders = api.orders_in_memory(&auth).await?;
+            let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
+            return Ok(order_list(&api, language, wanted.take(page.limit).map(|order| &**order), None, false));
+        }
+        rows => rows?,
+    };
+    let mut orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+    let next_cursor = page.cut(&mut orders, Order::id);
+    Ok(order_list(&api, language, &orders, next_cursor, true))
+}
+
+fn order_list<'a>(
+    api: &Api,
+    language: Language,
+    orders: impl IntoIterator<Item = &'a Order>,
+    next_cursor: Option<String>,
+    complete: bool,
+) -> HttpResponse {
+    let catalogue = api.engine.services().catalogue.load();
+    let orders = orders.into_iter().map(|order| order::view(&catalogue, language, order)).collect();
+    json(StatusCode::OK, &OrderList { orders, next_cursor, complete })
+}
+
+/// Gives an unpaid order up. With a begun payment the answer comes when WeChat has confirmed its end.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("orderId" = String, Path)),
+    responses(
+        (status = 200, body = OrderView),
+        (status = 404, description = "`ORDER_NOT_FOUND`"),
+        (status = 409, description = "`ORDER_PAID`"),
+        (status = 502, description = "`PAYMENT_PROVIDER`: the end is not confirmed yet, the order stays pending"),
+    )
+)]
+#[post("/orders/{orderId}/cancel")]
+async fn cancel_order(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let id = api.own_order(&auth, &id).await?.id();
+    let answer = provider_answers(api.engine.cancel(id)).await.unwrap_or(Err(Outage::Provider));
+    let order = api.shown(auth.token(), answer).await?;
+    Ok(api.answer(StatusCode::OK, language, &order))
+}

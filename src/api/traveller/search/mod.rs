@@ -1,0 +1,56 @@
+//! The search (R-SEARCH-01 to R-SEARCH-07): timetable and fares from the catalogue's snapshot, seats left from memory.
+//!
+//! [`offers`] finds what there is and writes the answer, [`answers`] keeps it for the next who asks the same.
+
+mod answers;
+mod offers;
+#[cfg(test)]
+mod plain;
+#[cfg(test)]
+mod tests;
+mod wanted;
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, get};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::api::frame::Problem;
+use crate::api::frame::extract::Language;
+use crate::api::frame::state::{Slot, starting};
+use wanted::{SearchAnswer, SearchQuery};
+
+pub use answers::Answers;
+
+/// What searches need of the parts, and what they keep, for all workers.
+#[derive(Clone, Debug)]
+pub struct Search(Arc<(Slot, Answers)>);
+
+impl Search {
+    pub fn new(slot: Slot) -> Search {
+        Search(Arc::new((slot, Answers::default())))
+    }
+}
+
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(search);
+}
+
+/// Departures between two places on a day that the party can buy now.
+#[utoipa::path(
+    tag = "travellers",
+    params(SearchQuery),
+    responses((status = 200, body = SearchAnswer))
+)]
+#[get("/travel/search")]
+async fn search(request: HttpRequest, language: Language) -> Result<HttpResponse, Problem> {
+    let Search(shared) = request.app_data().ok_or_else(starting)?;
+    let (slot, answers) = &**shared;
+    let api = slot.api()?;
+    let services = api.engine.services();
+    let (catalogue, now) = (services.catalogue.load(), api.engine.now());
+    // Parsed only where these words are new.
+    let answer = answers.search(&catalogue, &services.board, now, language, request.query_string())?;
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(answer))
+}

@@ -1,0 +1,190 @@
+//! Tickets of a traveller, and the codes to show at the gate.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, get, web};
+use deeptravel_actors::ports::TicketPage;
+use deeptravel_domain::code::Subject;
+use deeptravel_domain::ids::TicketId;
+use deeptravel_domain::order::Order;
+use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::ticket::TicketStatus;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use super::orders::stored;
+use super::qr::{self, CodeView, QrQuery};
+use crate::api::frame::answer::json;
+use crate::api::frame::auth::TravellerAuth;
+use crate::api::frame::extract::Language;
+use crate::api::frame::query::{Page, Parameters};
+use crate::api::frame::{Api, Problem};
+use crate::api::views::ticket::{self, TicketView};
+
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config.service(list_tickets).service(show_ticket).service(show_ticket_code).service(show_order_code);
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct TicketsQuery {
+    /// `usable`, `used`, …
+    status: Option<String>,
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TicketList<'a> {
+    /// Those of the newest order first.
+    tickets: Vec<TicketView<'a>>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// `false` while the database is away: the first page then shows what is in memory.
+    complete: bool,
+}
+
+/// One's own tickets.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(TicketsQuery),
+    responses(
+        (status = 200, body = TicketList),
+        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
+    )
+)]
+#[get("/my/tickets")]
+async fn list_tickets(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    Parameters(query): Parameters<TicketsQuery>,
+) -> Result<HttpResponse, Problem> {
+    let page: Page<TicketId, TicketStatus> =
+        Page::of(query.limit, query.cursor.as_deref(), query.status.as_deref(), "is no status of a ticket")?;
+    let (lists, traveller) = (api.lists.clone(), auth.traveller);
+    let (status, before, count) = (page.status, page.before, page.to_read());
+    let read = async move { lists.tickets_of(traveller, status, before, count).await };
+    let TicketPage { tickets: mut ids, orders } = match api.list(auth.token(), read).await {
+        Err(problem) if before.is_none() && api.is_without_database(&problem) => {
+            let orders = api.orders_in_memory(&auth).await?;
+            let catalogue = api.engine.services().catalogue.load();
+            let tickets = orders.iter().flat_map(|order| order.tickets().iter().map(move |ticket| (order, ticket)));
+            let tickets = tickets
+                .filter(|(_, ticket)| status.is_none_or(|status| ticket.status == status))
+                .take(page.limit)
+                .map(|(order, ticket)| ticket::view(&catalogue, language, order, ticket))
+                .collect();
+            return Ok(json(StatusCode::OK, &TicketList { tickets, next_cursor: None, complete: false }));
+        }
+        read => read?,
+    };
+    let next_cursor = page.cut(&mut ids, |id| *id);
+    let orders = orders.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+    let catalogue = api.engine.services().catalogue.load();
+    let tickets = ids.iter().filter_map(|id| {
+        let order = orders.iter().find(|order| order.id() == id.order)?;
+        let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
+        Some(ticket::view(&catalogue, language, order, ticket))
+    });
+    Ok(json(StatusCode::OK, &TicketList { tickets: tickets.collect(), next_cursor, complete: true }))
+}
+
+impl Api {
+    /// The traveller's own ticket and its order. Somebody else's is not there (R-TICKET-08).
+    async fn own_ticket(&self, auth: &TravellerAuth, id: &str) -> Result<(Arc<Order>, TicketId), Problem> {
+        let no_such = || Problem::from(Rejection::TicketNotFound).naming("ticketId", "is no ticket of yours");
+        let id: TicketId = id.parse().map_err(|_| no_such())?;
+        let order = self
+            .own_order(auth, &id.order.to_string())
+            .await
+            .map_err(|problem| if problem.status() == StatusCode::NOT_FOUND { no_such() } else { problem })?;
+        let known = order.tickets().iter().any(|ticket| ticket.id == id);
+        if known { Ok((order, id)) } else { Err(no_such()) }
+    }
+}
+
+/// A ticket of one's own.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("ticketId" = String, Path)),
+    responses(
+        (status = 200, body = TicketView),
+        (status = 404, description = "`TICKET_NOT_FOUND`: not there, or not yours"),
+    )
+)]
+#[get("/tickets/{ticketId}")]
+async fn show_ticket(
+    api: Api,
+    auth: TravellerAuth,
+    language: Language,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let (order, id) = api.own_ticket(&auth, &id).await?;
+    let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
+    let catalogue = api.engine.services().catalogue.load();
+    Ok(json(StatusCode::OK, &ticket::view(&catalogue, language, &order, ticket)))
+}
+
+/// The code of a ticket: a fresh one for the app at every request, or one to be printed (R-TICKET-04).
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("ticketId" = String, Path), QrQuery),
+    responses(
+        (
+            status = 200,
+            description = "As JSON, or as an image",
+            content((CodeView = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
+        ),
+        (status = 404, description = "`TICKET_NOT_FOUND`"),
+    )
+)]
+#[get("/tickets/{ticketId}/qr")]
+async fn show_ticket_code(
+    api: Api,
+    auth: TravellerAuth,
+    id: web::Path<String>,
+    Parameters(query): Parameters<QrQuery>,
+) -> Result<HttpResponse, Problem> {
+    let wanted = query.wanted()?;
+    let (order, id) = api.own_ticket(&auth, &id).await?;
+    let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
+    qr::code(&api, Subject::of_ticket(ticket), std::slice::from_ref(ticket), wanted)
+}
+
+/// The code of all tickets of an order, likewise.
+#[utoipa::path(
+    tag = "travellers",
+    security(("bearer" = [])),
+    params(("orderId" = String, Path), QrQuery),
+    responses(
+        (
+            status = 200,
+            description = "As JSON, or as an image",
+            content((CodeView = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
+        ),
+        (status = 404, description = "`ORDER_NOT_FOUND`"),
+        (status = 409, description = "`TICKETS_NOT_ISSUED`: to be printed, and not paid yet"),
+    )
+)]
+#[get("/orders/{orderId}/qr")]
+async fn show_order_code(
+    api: Api,
+    auth: TravellerAuth,
+    id: web::Path<String>,
+    Parameters(query): Parameters<QrQuery>,
+) -> Result<HttpResponse, Problem> {
+    let wanted = query.wanted()?;
+    let order = api.own_order(&auth, &id).await?;
+    qr::code(&api, Subject::Order(order.id()), order.tickets(), wanted)
+}
