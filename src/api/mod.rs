@@ -18,13 +18,13 @@ pub mod views;
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use actix_web::dev::Server;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 pub use frame::extract::Language;
 pub use frame::state::{ApiParts, ApiSettings, Slot};
 /// For whoever measures the search alone.
 pub use traveller::search::Answers;
 
+use frame::Routes;
 use traveller::search::Search;
 
 /// Listens and answers, before the parts are there, too. Await the server, or spawn it; its handle stops it. With port 0
@@ -35,22 +35,22 @@ pub fn serve(listen: impl ToSocketAddrs, slot: &Slot, workers: usize) -> std::io
 
 /// The OpenAPI document of everything that is mounted.
 pub fn document() -> utoipa::openapi::OpenApi {
-    frame::openapi::document(routes(&Slot::default()))
+    frame::routes::document(routes(&Slot::default()))
 }
 
-/// Every area of the interface. Paths are compared in this order, and one with a variable part is a regular expression,
-/// so what is asked most stands before all of them.
-fn routes(slot: &Slot) -> impl Fn(&mut ServiceConfig<'_>) + Clone + Send + 'static {
+/// Every audience. Paths are compared in this order, and one with a variable part is a regular expression, so what is asked
+/// most stands before all of them, and administration behind.
+fn routes(slot: &Slot) -> impl Fn(&mut Routes<'_, '_>) + Clone + Send + 'static {
     let search = Search::new(slot.clone());
-    move |config| {
-        config
-            .app_data(search.clone())
-            .service(gate::scan::scan_code)
-            .service(traveller::orders::place_order)
-            .configure(traveller::routes)
-            .configure(callbacks::routes)
-            .configure(gate::routes)
-            .configure(operations::routes)
-            .configure(admin::routes);
+    move |routes| {
+        routes
+            .keeping(search.clone())
+            .area(gate::hottest)
+            .area(traveller::hottest)
+            .area(traveller::routes)
+            .area(callbacks::routes)
+            .area(gate::routes)
+            .area(operations::routes)
+            .below("/admin", admin::routes);
     }
 }

@@ -1,19 +1,18 @@
 //! Staff log in at a desk.
 
-use actix_web::{HttpRequest, HttpResponse, post};
-use deeptravel_domain::identity::Role;
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::api::frame::answer::never_cached;
 use crate::api::frame::extract::Body;
+use crate::api::frame::permission::{Allowed, Public, UseDesk};
 use crate::api::frame::staff_login::{StaffLogin, log_in};
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::{self, Time};
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(admin_login);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_admin_login, admin_login);
 }
 
 /// A member of staff who is logged in.
@@ -30,6 +29,8 @@ struct StaffLoggedIn {
 
 /// Logs a member of staff in for administration, operations, finance or audit.
 #[utoipa::path(
+    post,
+    path = "/admin/login",
     tag = "administration",
     request_body = StaffLogin,
     responses(
@@ -39,9 +40,13 @@ struct StaffLoggedIn {
         (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
     )
 )]
-#[post("/admin/login")]
-async fn admin_login(api: Api, request: HttpRequest, Body(login): Body<StaffLogin>) -> Result<HttpResponse, Problem> {
-    let done = log_in(&api, &request, login, &[Role::Admin, Role::Ops, Role::Finance, Role::Auditor]).await?;
+async fn admin_login(
+    _: Allowed<Public>,
+    api: Api,
+    request: HttpRequest,
+    Body(login): Body<StaffLogin>,
+) -> Result<HttpResponse, Problem> {
+    let done = log_in::<UseDesk>(&api, &request, login).await?;
     Ok(never_cached(&StaffLoggedIn {
         roles: done.roles(),
         token: done.token,

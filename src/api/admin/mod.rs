@@ -3,8 +3,9 @@
 mod login;
 mod money;
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::api::frame::Routes;
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.configure(login::routes).configure(money::routes);
+/// Everything below `/admin`.
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.area(login::routes).area(money::routes);
 }

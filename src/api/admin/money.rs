@@ -3,38 +3,36 @@
 
 use std::str::FromStr;
 
-use actix_web::{get, post, web};
+use actix_web::web;
 use deeptravel_actors::outage::Reply;
 use deeptravel_actors::payment::Resolution;
 use deeptravel_actors::ports::ListCursor;
 use deeptravel_actors::rows::QuarantineRow;
-use deeptravel_domain::identity::Role;
 use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
 use deeptravel_domain::order::{Refund, RefundState};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::api::frame::auth::StaffAuth;
 use crate::api::frame::extract::Body;
+use crate::api::frame::permission::{Allowed, SeeMoney, SettleMoney};
 use crate::api::frame::query::{NoStatus, Page, Parameters};
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::refund::{cursor, stored};
 use crate::api::views::{self, MoneyView, Time};
 
-/// Who may look.
-const READERS: [Role; 4] = [Role::Admin, Role::Finance, Role::Ops, Role::Auditor];
-/// Who may act.
-const CASHIERS: [Role; 2] = [Role::Admin, Role::Finance];
 /// Longest note, in characters.
 const NOTE_CHARS_MAX: usize = 500;
 /// Longest id of a notice, in bytes: 128 characters are kept of what WeChat says.
 const NOTICE_ID_MAX: usize = 512;
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_quarantine).service(resolve_notice).service(list_refunds).service(retry_refund);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes
+        .mount(__path_list_quarantine, list_quarantine)
+        .mount(__path_resolve_notice, resolve_notice)
+        .mount(__path_list_refunds, list_refunds)
+        .mount(__path_retry_refund, retry_refund);
 }
 
 /// A notice that WeChat signed and that fits no order.
@@ -113,26 +111,25 @@ struct Quarantine {
 
 /// What WeChat said and no order could use: it may be real money. For finance, operations, audit and administration.
 #[utoipa::path(
+    get,
+    path = "/admin/quarantine",
     tag = "administration",
-    security(("bearer" = [])),
     params(QuarantineQuery),
     responses(
         (status = 200, body = Quarantine),
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
-#[get("/admin/quarantine")]
 async fn list_quarantine(
+    Allowed(by): Allowed<SeeMoney>,
     api: Api,
-    auth: StaffAuth,
     Parameters(query): Parameters<QuarantineQuery>,
 ) -> Result<web::Json<Quarantine>, Problem> {
-    auth.require(&READERS)?;
     let page: Page<ListCursor, NoStatus> = Page::of(query.limit, query.cursor.as_deref(), None, "")?;
     let (lists, resolved, count) = (api.lists.clone(), query.resolved, page.to_read());
     let before = page.before.clone();
     let read = async move { lists.quarantine(resolved, before, count).await };
-    let mut rows = api.list(auth.token(), read).await?;
+    let mut rows = api.list(by.token(), read).await?;
     let place = |row: &QuarantineRow| ListCursor { at_ms: row.received_at, id: row.notice_id.clone() };
     let next_cursor = page.cut(&mut rows, place);
     Ok(web::Json(Quarantine { notices: rows.into_iter().map(NoticeView::from).collect(), next_cursor }))
@@ -149,8 +146,9 @@ struct ResolveNotice {
 /// Says that a notice has been seen to. The first one to say so is kept; saying it again changes nothing. For finance
 /// and administration.
 #[utoipa::path(
+    post,
+    path = "/admin/quarantine/{noticeId}/resolve",
     tag = "administration",
-    security(("bearer" = [])),
     params(("noticeId" = String, Path, description = "With `/` written as `%2F`")),
     request_body = ResolveNotice,
     responses(
@@ -158,14 +156,12 @@ struct ResolveNotice {
         (status = 404, description = "`NOTICE_NOT_FOUND`"),
     )
 )]
-#[post("/admin/quarantine/{noticeId}/resolve")]
 async fn resolve_notice(
+    Allowed(by): Allowed<SettleMoney>,
     api: Api,
-    auth: StaffAuth,
     id: web::Path<String>,
     Body(request): Body<ResolveNotice>,
 ) -> Result<web::Json<NoticeView>, Problem> {
-    auth.require(&CASHIERS)?;
     let (id, note) = (id.into_inner(), request.note.trim().to_owned());
     if note.is_empty() || note.chars().count() > NOTE_CHARS_MAX || note.chars().any(|c| c.is_control() && c != '\n') {
         return Err(Problem::field("note", "is not 1 to 500 characters without control characters"));
@@ -173,8 +169,8 @@ async fn resolve_notice(
     if id.len() > NOTICE_ID_MAX || id.contains('\0') {
         return Err(no_such_notice());
     }
-    let resolution = Resolution { notice: id, by: auth.account.username.to_string(), note };
-    let row = api.shown(auth.token(), api.engine.resolve_notice(resolution).await).await?;
+    let resolution = Resolution { notice: id, by: by.account.username.to_string(), note };
+    let row = api.shown(by.token(), api.engine.resolve_notice(resolution).await).await?;
     row.map(|row| web::Json(NoticeView::from(row))).ok_or_else(no_such_notice)
 }
 
@@ -291,27 +287,26 @@ struct AdminRefundList {
 
 /// Everybody's refunds. For finance, operations, audit and administration.
 #[utoipa::path(
+    get,
+    path = "/admin/refunds",
     tag = "administration",
     operation_id = "list_all_refunds",
-    security(("bearer" = [])),
     params(AdminRefundsQuery),
     responses(
         (status = 200, body = AdminRefundList),
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
-#[get("/admin/refunds")]
 async fn list_refunds(
+    Allowed(by): Allowed<SeeMoney>,
     api: Api,
-    auth: StaffAuth,
     Parameters(query): Parameters<AdminRefundsQuery>,
 ) -> Result<web::Json<AdminRefundList>, Problem> {
-    auth.require(&READERS)?;
     let page: Page<ListCursor, Wanted> =
         Page::of(query.limit, query.cursor.as_deref(), query.status.as_deref(), "is no status of a refund")?;
     let (lists, count) = (api.lists.clone(), page.to_read());
     let (states, before) = (page.status.clone().map(|wanted| wanted.0), page.before.clone());
-    let mut rows = api.list(auth.token(), async move { lists.refunds(states, before, count).await }).await?;
+    let mut rows = api.list(by.token(), async move { lists.refunds(states, before, count).await }).await?;
     let next_cursor = page.cut(&mut rows, cursor);
     let refunds = rows.into_iter().map(stored).collect::<Result<Vec<Refund>, Problem>>()?;
     Ok(web::Json(AdminRefundList { refunds: refunds.iter().map(AdminRefundView::from).collect(), next_cursor }))
@@ -320,8 +315,9 @@ async fn list_refunds(
 /// Has a refund that waits for a person tried again now: WeChat is asked what became of it, and if it knows nothing, the same
 /// call is made again under the same number. What comes of it shows in the list. For finance and administration.
 #[utoipa::path(
+    post,
+    path = "/admin/refunds/{refundId}/retry",
     tag = "administration",
-    security(("bearer" = [])),
     params(("refundId" = String, Path)),
     responses(
         (status = 202, description = "The refund as it was when the attempt began", body = AdminRefundView),
@@ -329,17 +325,19 @@ async fn list_refunds(
         (status = 409, description = "`REFUND_NOT_STUCK`"),
     )
 )]
-#[post("/admin/refunds/{refundId}/retry")]
-async fn retry_refund(api: Api, auth: StaffAuth, id: web::Path<String>) -> Result<actix_web::HttpResponse, Problem> {
-    auth.require(&CASHIERS)?;
+async fn retry_refund(
+    Allowed(by): Allowed<SettleMoney>,
+    api: Api,
+    id: web::Path<String>,
+) -> Result<actix_web::HttpResponse, Problem> {
     let number: OutRefundNo = id.parse().map_err(|_| no_such_refund())?;
     let Reply { outcome, position } = api.engine.retry_refund(number).await?;
     if matches!(outcome, Err(Rejection::OrderNotFound | Rejection::RefundNotFound)) {
         return Err(no_such_refund());
     }
-    api.shown(auth.token(), Ok(Reply { outcome, position })).await?;
-    tracing::info!(refund = %number, staff = %auth.account.username, "Refund {number} is tried again by hand");
-    let order = api.shown(auth.token(), api.engine.order(number.order).await).await?;
+    api.shown(by.token(), Ok(Reply { outcome, position })).await?;
+    tracing::info!(refund = %number, staff = %by.account.username, "Refund {number} is tried again by hand");
+    let order = api.shown(by.token(), api.engine.order(number.order).await).await?;
     let refund = order.refund(number).ok_or_else(no_such_refund)?;
     Ok(actix_web::HttpResponse::Accepted().json(AdminRefundView::from(refund)))
 }

@@ -5,15 +5,15 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, post, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use deeptravel_actors::outage::{Answer, Outage, Reply};
 use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::order::{PaymentFact, RefundFact};
 use deeptravel_wechat::{Notification, NotificationError, NotificationHeaders, RefundNotice, Resource, Transaction};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::api::frame::extract::read_body;
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::permission::{Allowed, Public};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::gateway::{fact_state, refund_state};
 
 /// The only event about payments (wechat.md 3).
@@ -23,12 +23,14 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(4_500);
 /// Longest text of a notice in quarantine, in characters: what fits nothing may be of any length, and an index is not.
 const STORED_CHARS_MAX: usize = 128;
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(payment_notice).service(refund_notice);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_payment_notice, payment_notice).mount(__path_refund_notice, refund_notice);
 }
 
 /// WeChat says that something was paid.
 #[utoipa::path(
+    post,
+    path = "/payments/wechat/notify",
     tag = "callbacks",
     request_body(content_type = "application/json", description = "WeChat's envelope; signed by the `Wechatpay-*` headers", content = Object),
     responses(
@@ -38,13 +40,19 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         (status = 503, description = "To be repeated"),
     )
 )]
-#[post("/payments/wechat/notify")]
-async fn payment_notice(api: Api, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+async fn payment_notice(
+    _: Allowed<Public>,
+    api: Api,
+    request: HttpRequest,
+    body: web::Payload,
+) -> Result<HttpResponse, Problem> {
     receive(&api, &request, body).await
 }
 
 /// WeChat says what became of a refund.
 #[utoipa::path(
+    post,
+    path = "/payments/wechat/refund-notify",
     tag = "callbacks",
     request_body(content_type = "application/json", description = "WeChat's envelope; signed by the `Wechatpay-*` headers", content = Object),
     responses(
@@ -54,8 +62,12 @@ async fn payment_notice(api: Api, request: HttpRequest, body: web::Payload) -> R
         (status = 503, description = "To be repeated"),
     )
 )]
-#[post("/payments/wechat/refund-notify")]
-async fn refund_notice(api: Api, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+async fn refund_notice(
+    _: Allowed<Public>,
+    api: Api,
+    request: HttpRequest,
+    body: web::Payload,
+) -> Result<HttpResponse, Problem> {
     receive(&api, &request, body).await
 }
 

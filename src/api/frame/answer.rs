@@ -16,7 +16,7 @@ use deeptravel_domain::identity::SecretHash;
 use deeptravel_domain::order::Order;
 use serde::Serialize;
 
-use super::auth::TravellerAuth;
+use super::auth::Traveller;
 use super::problem::Problem;
 use super::problem::STORAGE_UNAVAILABLE;
 use super::query::LIMIT_MAX;
@@ -81,8 +81,8 @@ impl Api {
 
     /// The traveller's newest orders that are in memory, for the first page of a list that Postgres cannot give
     /// (rule 13).
-    pub async fn orders_in_memory(&self, auth: &TravellerAuth) -> Result<Vec<Arc<Order>>, Problem> {
-        let mut orders = self.durable(self.engine.orders_in_memory(auth.traveller, LIMIT_MAX as usize).await).await?;
+    pub async fn orders_in_memory(&self, by: &Traveller) -> Result<Vec<Arc<Order>>, Problem> {
+        let mut orders = self.durable(self.engine.orders_in_memory(by.id, LIMIT_MAX as usize).await).await?;
         orders.retain(|order| order.is_placed());
         Ok(orders)
     }

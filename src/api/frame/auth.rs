@@ -1,21 +1,21 @@
 //! Who asks: bearer tokens of travellers and staff. Only a token's SHA-256 is looked up, in memory, so an attempt
 //! costs the same whether the token exists or not, and a revoked one is refused at once.
 
-use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
+use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpRequest};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use base64::Engine as _;
-use deeptravel_domain::identity::{Account, Principal, Role, SecretHash, Session};
+use deeptravel_domain::identity::{Account, Principal, SecretHash, Session};
 use deeptravel_domain::ids::TravellerId;
 
 use super::problem::Problem;
 use super::state::{Api, of_request};
 
+/// The document's name for a token in the `Authorization` header.
+pub(super) const BEARER: &str = "bearer";
 /// Bytes of chance in a token.
 const TOKEN_BYTES: usize = 32;
 /// Longest token that is hashed; ours have 43 characters.
@@ -43,7 +43,7 @@ pub fn new_secret() -> (String, SecretHash) {
 }
 
 /// The open session of the request's token.
-fn session(request: &HttpRequest) -> Result<(&Api, Arc<Session>), Problem> {
+pub(super) fn session(request: &HttpRequest) -> Result<(&Api, Arc<Session>), Problem> {
     let api = of_request(request)?;
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header
@@ -62,32 +62,23 @@ fn bearer_token(header: &str) -> Option<&str> {
 
 /// Anybody who is logged in.
 #[derive(Clone, Debug)]
-pub struct AnyAuth(Arc<Session>);
+pub struct Anyone(pub(super) Arc<Session>);
 
-impl AnyAuth {
+impl Anyone {
     /// SHA-256 of the token.
     pub fn token(&self) -> &SecretHash {
         &self.0.token_hash
     }
 }
 
-impl FromRequest for AnyAuth {
-    type Error = Problem;
-    type Future = Ready<Result<AnyAuth, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(session(request).map(|(_, session)| AnyAuth(session)))
-    }
-}
-
 /// A traveller who is logged in.
 #[derive(Clone, Debug)]
-pub struct TravellerAuth {
-    pub traveller: TravellerId,
-    session: Arc<Session>,
+pub struct Traveller {
+    pub id: TravellerId,
+    pub(super) session: Arc<Session>,
 }
 
-impl TravellerAuth {
+impl Traveller {
     /// SHA-256 of the token.
     pub fn token(&self) -> &SecretHash {
         &self.session.token_hash
@@ -102,57 +93,18 @@ impl TravellerAuth {
     }
 }
 
-impl FromRequest for TravellerAuth {
-    type Error = Problem;
-    type Future = Ready<Result<TravellerAuth, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(session(request).and_then(|(_, session)| match session.principal {
-            Principal::Traveller { id, .. } => Ok(TravellerAuth { traveller: id, session }),
-            Principal::Staff { .. } => Err(Problem::forbidden("this is for travellers")),
-        }))
-    }
-}
-
 /// A member of staff who is logged in and whose account may be used.
 #[derive(Clone, Debug)]
-pub struct StaffAuth {
+pub struct Staff {
     pub account: Arc<Account>,
-    session: Arc<Session>,
+    pub(super) session: Arc<Session>,
 }
 
-impl StaffAuth {
+impl Staff {
     /// SHA-256 of the token.
     pub fn token(&self) -> &SecretHash {
         &self.session.token_hash
     }
-
-    /// 403 unless the account has one of the roles.
-    pub fn require(&self, any_of: &[Role]) -> Result<(), Problem> {
-        if any_of.iter().any(|role| self.account.roles.contains(role)) {
-            return Ok(());
-        }
-        Err(Problem::forbidden("the account has no role for this"))
-    }
-}
-
-impl FromRequest for StaffAuth {
-    type Error = Problem;
-    type Future = Ready<Result<StaffAuth, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(staff(request))
-    }
-}
-
-fn staff(request: &HttpRequest) -> Result<StaffAuth, Problem> {
-    let (api, session) = session(request)?;
-    let Principal::Staff { username } = &session.principal else {
-        return Err(Problem::forbidden("this is for staff"));
-    };
-    let account = api.engine.services().directory.account(username).filter(|account| !account.disabled);
-    let account = account.ok_or_else(|| Problem::unauthenticated("the account is disabled"))?;
-    Ok(StaffAuth { account, session })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What handlers take from a request: the shared parts, a JSON body, a query, the idempotency key, the language. A
-//! request that cannot be read is answered with the name of what is wrong in it.
+//! What handlers take from a request: a JSON body, the idempotency key, the language. A request that cannot be read is
+//! answered with the name of what is wrong in it.
 
 use std::future::{Ready, ready};
 use std::time::Duration;
@@ -8,16 +8,14 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use deeptravel_domain::catalogue::Names;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
 
-use super::openapi::Paths;
 use super::problem::Problem;
-use super::state::{Api, of_request};
 use super::strict::Strict;
 
 /// Largest request body, in bytes (`api.md`): an order of ten passengers is below 4 KiB.
@@ -27,26 +25,6 @@ pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest idempotency key, in characters (`api.md`).
 const IDEMPOTENCY_KEY_MAX: usize = 64;
-
-impl FromRequest for Api {
-    type Error = Problem;
-    type Future = Ready<Result<Api, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(refuse_stray_parameters(request).and_then(|()| of_request(request).cloned()))
-    }
-}
-
-/// Unknown parameters are refused like unknown fields: [`super::query::Parameters`] does it where an operation has
-/// some, this where it has none.
-fn refuse_stray_parameters(request: &HttpRequest) -> Result<(), Problem> {
-    let Some((stray, _)) = form_urlencoded::parse(request.query_string().as_bytes()).next() else { return Ok(()) };
-    let paths = request.app_data::<web::Data<Paths>>();
-    let takes_none = paths
-        .zip(request.match_pattern())
-        .is_some_and(|(paths, pattern)| paths.takes_no_query(request.method().as_str(), &pattern));
-    if takes_none { Err(Problem::field(stray.into_owned(), "is no parameter of this operation")) } else { Ok(()) }
-}
 
 /// Reads a body up to the limit, in time.
 pub async fn read_body(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Problem> {

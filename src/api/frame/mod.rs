@@ -7,8 +7,10 @@ pub mod extract;
 pub mod middleware;
 pub mod openapi;
 pub mod passwords;
+pub mod permission;
 pub mod problem;
 pub mod query;
+pub mod routes;
 mod seen;
 pub mod server;
 pub mod staff_login;
@@ -16,4 +18,5 @@ pub mod state;
 mod strict;
 
 pub use problem::Problem;
+pub use routes::Routes;
 pub use state::Api;

@@ -1,17 +1,13 @@
 //! The OpenAPI document: made from the mounted routes, so that none can be missing.
 
-use std::collections::HashSet;
-
-use actix_web::App;
 use actix_web::dev::ResourceDef;
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi};
-use utoipa_actix_web::AppExt as _;
-use utoipa_actix_web::service_config::ServiceConfig;
 
+use super::auth::BEARER;
 use super::problem::ProblemDocument;
 
 /// Security scheme of travellers' and staff's tokens.
@@ -40,7 +36,7 @@ struct Security;
 impl Modify for Security {
     fn modify(&self, document: &mut Document) {
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        document.components.get_or_insert_default().add_security_scheme("bearer", bearer);
+        document.components.get_or_insert_default().add_security_scheme(BEARER, bearer);
     }
 }
 
@@ -49,20 +45,10 @@ pub(super) fn frame() -> Document {
     Frame::openapi()
 }
 
-/// The whole document of these routes.
-pub fn document(routes: impl Fn(&mut ServiceConfig<'_>)) -> Document {
-    complete(App::new().into_utoipa_app().openapi(frame()).configure(routes).split_for_parts().1)
-}
-
 /// Adds what every operation has in common: errors are problem documents, and what extractors and the frame can refuse
 /// is declared here, once.
 pub(super) fn complete(mut document: Document) -> Document {
-    for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            complete_operation(operation);
-        }
-    }
+    document.paths.paths.values_mut().flat_map(operations_mut).for_each(complete_operation);
     document
 }
 
@@ -109,56 +95,45 @@ fn is_in(parameter: &RefOr<Parameter>, place: &ParameterIn) -> bool {
 /// Tags whose operations ignore parameters that they do not know: providers and probes may add their own (`api.md`).
 const LENIENT_TAGS: [&str; 2] = ["callbacks", "operations"];
 
-/// Paths with their methods, to tell a wrong method (405) from an unknown path (404), and what has no parameters.
+/// Paths with their methods, to tell a wrong method (405) from an unknown path (404).
 #[derive(Debug)]
-pub(super) struct Paths {
-    methods: Vec<(ResourceDef, String)>,
-    /// Method and pattern, as `POST /auth/logout`.
-    without_query: HashSet<String>,
-}
+pub(super) struct Paths(Vec<(ResourceDef, String)>);
 
 impl Paths {
     pub(super) fn of(document: &Document) -> Paths {
-        let mut known = Paths { methods: Vec::new(), without_query: HashSet::new() };
-        for (path, item) in &document.paths.paths {
-            known.methods.push((ResourceDef::new(path.as_str()), methods(item)));
-            let strict = operations(item).filter(|(_, operation)| takes_no_query(operation));
-            known.without_query.extend(strict.map(|(method, _)| format!("{method} {path}")));
-        }
-        known.methods.push((ResourceDef::new("/openapi.json"), "GET".to_owned()));
-        known
-    }
-
-    /// Whether an operation, named by its pattern, is known and takes no parameters in the query.
-    pub(super) fn takes_no_query(&self, method: &str, pattern: &str) -> bool {
-        self.without_query.contains(&format!("{method} {pattern}"))
+        let methods = |item| operations(item).map(|(method, _)| method.to_string()).collect::<Vec<_>>().join(", ");
+        let documented =
+            document.paths.paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
+        Paths(documented.chain([(ResourceDef::new("/openapi.json"), "GET".to_owned())]).collect())
     }
 
     /// The methods of a path, for the `Allow` header; `None` if there is no such path.
     pub(super) fn allowed(&self, path: &str) -> Option<&str> {
-        self.methods.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, methods)| methods.as_str())
+        self.0.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, methods)| methods.as_str())
     }
 }
 
-fn takes_no_query(operation: &Operation) -> bool {
+/// Unknown parameters are refused like unknown fields: where an operation has parameters, by whoever reads them; where it
+/// has none, by leaving it out.
+pub(super) fn takes_no_query(operation: &Operation) -> bool {
     let mut parameters = operation.parameters.iter().flatten();
     let lenient = operation.tags.iter().flatten().any(|tag| LENIENT_TAGS.contains(&tag.as_str()));
     !lenient && !parameters.any(|parameter| is_in(parameter, &ParameterIn::Query))
 }
 
-fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+pub(super) fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
     let operations = [
-        ("GET", &item.get),
-        ("POST", &item.post),
-        ("PUT", &item.put),
-        ("PATCH", &item.patch),
-        ("DELETE", &item.delete),
+        (Method::GET, &item.get),
+        (Method::POST, &item.post),
+        (Method::PUT, &item.put),
+        (Method::PATCH, &item.patch),
+        (Method::DELETE, &item.delete),
     ];
     operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
-fn methods(item: &PathItem) -> String {
-    operations(item).map(|(method, _)| method).collect::<Vec<_>>().join(", ")
+pub(super) fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -172,8 +147,9 @@ mod tests {
         let paths = Paths::of(&document);
         assert_eq!(paths.allowed("/health/live"), Some("GET"));
         assert_eq!(paths.allowed("/nowhere"), None);
-        assert!(paths.takes_no_query("POST", "/auth/logout") && paths.takes_no_query("GET", "/orders/{orderId}"));
-        assert!(!paths.takes_no_query("GET", "/orders") && !paths.takes_no_query("GET", "/health/live"));
+        let operation = |path: &str| operations(&document.paths.paths[path]).next().unwrap().1;
+        assert!(takes_no_query(operation("/auth/logout")) && takes_no_query(operation("/orders/{orderId}")));
+        assert!(!takes_no_query(operation("/orders")) && !takes_no_query(operation("/health/live")));
         assert!(document.components.as_ref().unwrap().schemas.contains_key("Problem"));
     }
 

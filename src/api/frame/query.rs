@@ -1,5 +1,6 @@
 //! Query strings, pages and cursors. Unknown parameters are refused like unknown fields.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::future::{Ready, ready};
 use std::str::FromStr;
@@ -28,6 +29,15 @@ impl<T: DeserializeOwned> FromRequest for Parameters<T> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(parse_query(request.query_string()).map(Parameters))
     }
+}
+
+pub fn is_empty(query: &str) -> bool {
+    first(query).is_none()
+}
+
+/// The name of the first parameter.
+pub fn first(query: &str) -> Option<Cow<'_, str>> {
+    form_urlencoded::parse(query.as_bytes()).next().map(|(name, _)| name)
 }
 
 /// 422 with the parameter's name.

@@ -8,12 +8,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use utoipa_actix_web::AppExt as _;
-use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::middleware::Frame;
 use super::openapi::{self, Paths};
 use super::problem::Problem;
+use super::query;
+use super::routes::Routes;
 use super::state::Slot;
 
 /// The head of a request has to be complete within this time.
@@ -32,7 +33,7 @@ pub fn serve(
     listen: impl ToSocketAddrs,
     slot: &Slot,
     workers: usize,
-    routes: impl Fn(&mut ServiceConfig<'_>) + Clone + Send + 'static,
+    routes: impl Fn(&mut Routes<'_, '_>) + Clone + Send + 'static,
 ) -> std::io::Result<(Server, SocketAddr)> {
     let (slot, frame) = (slot.clone(), Frame::new(slot.clone()));
     let server = HttpServer::new(move || {
@@ -40,7 +41,7 @@ pub fn serve(
             .app_data(slot.clone())
             .into_utoipa_app()
             .openapi(openapi::frame())
-            .configure(&routes)
+            .configure(|config| routes(&mut Routes::of(config)))
             .split_for_parts();
         let document = openapi::complete(document);
         app.app_data(web::Data::new(Paths::of(&document)))
@@ -64,10 +65,14 @@ async fn docs() -> HttpResponse {
     HttpResponse::build(StatusCode::PERMANENT_REDIRECT).insert_header((LOCATION, "/docs/")).finish()
 }
 
-/// A path without a route, or a method that its route does not have.
+/// A path without a route, or a method that its route does not have, or a query for a route that has none.
 async fn elsewhere(request: HttpRequest, paths: web::Data<Paths>) -> Result<HttpResponse, Problem> {
-    Err(match paths.allowed(request.path()) {
-        Some(methods) => Problem::method_not_allowed(methods),
-        None => Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path"),
+    let Some(methods) = paths.allowed(request.path()) else {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path"));
+    };
+    let has_method = methods.split(", ").any(|method| method == request.method());
+    Err(match query::first(request.query_string()).filter(|_| has_method) {
+        Some(stray) => Problem::field(stray.into_owned(), "is no parameter of this operation"),
+        None => Problem::method_not_allowed(methods),
     })
 }

@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use deeptravel_domain::identity::{Account, Command, Principal, Role, Session};
+use deeptravel_domain::identity::{Account, Command, Principal, Session};
 use deeptravel_domain::time::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::auth::new_secret;
 use super::passwords::Origin;
+use super::permission::Permit;
 use super::problem::Problem;
 use super::state::Api;
 
@@ -29,20 +30,20 @@ pub struct StaffLogin {
 }
 
 /// A fresh token and whose it is.
-pub struct LoggedIn {
+pub struct Login {
     pub token: String,
     pub expires_at: Timestamp,
     pub account: Arc<Account>,
 }
 
-impl LoggedIn {
+impl Login {
     pub fn roles(&self) -> Vec<&'static str> {
         self.account.roles.iter().map(|role| role.code()).collect()
     }
 }
 
-/// Opens a session for an account that has one of the roles.
-pub async fn log_in(api: &Api, request: &HttpRequest, login: StaffLogin, any_of: &[Role]) -> Result<LoggedIn, Problem> {
+/// Opens a session for an account with a permission.
+pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLogin) -> Result<Login, Problem> {
     check_text("username", &login.username, USERNAME_LEN_MAX)?;
     check_text("password", &login.password, PASSWORD_LEN_MAX)?;
     let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
@@ -50,7 +51,7 @@ pub async fn log_in(api: &Api, request: &HttpRequest, login: StaffLogin, any_of:
     let origin = Origin { username: login.username.into(), address };
     let account = api.passwords().check(origin, account, login.password, &api.io).await?;
     // Only now: whether a name has a role is nobody's business before.
-    if !any_of.iter().any(|role| account.roles.contains(role)) {
+    if !P::PERMISSION.is_of_account(&account) {
         return Err(Problem::forbidden("the account has no role for this login"));
     }
 
@@ -60,7 +61,7 @@ pub async fn log_in(api: &Api, request: &HttpRequest, login: StaffLogin, any_of:
     let principal = Principal::Staff { username: account.username.clone() };
     let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
     api.durable(api.engine.identify(Command::OpenSession(session)).await).await?;
-    Ok(LoggedIn { token, expires_at, account })
+    Ok(Login { token, expires_at, account })
 }
 
 /// No account has a name or password with control characters: nobody's hash is computed for them.

@@ -1,11 +1,13 @@
 //! What all handlers share, and where it comes to once the process has started.
 
+use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
-use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
 use arc_swap::ArcSwap;
 use deeptravel_actors::engine::Engine;
 use deeptravel_actors::ports::Lists;
@@ -119,4 +121,13 @@ pub fn starting() -> Problem {
 /// The parts behind a request; 503 while the process is still starting.
 pub fn of_request(request: &HttpRequest) -> Result<&Api, Problem> {
     request.app_data::<Slot>().ok_or_else(starting)?.api()
+}
+
+impl FromRequest for Api {
+    type Error = Problem;
+    type Future = Ready<Result<Api, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(of_request(request).cloned())
+    }
 }

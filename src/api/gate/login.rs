@@ -1,19 +1,18 @@
 //! Operators log in.
 
-use actix_web::{HttpRequest, HttpResponse, post};
-use deeptravel_domain::identity::Role;
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::api::frame::answer::never_cached;
 use crate::api::frame::extract::Body;
+use crate::api::frame::permission::{Allowed, Public, Redeem};
 use crate::api::frame::staff_login::{StaffLogin, log_in};
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::{self, Time};
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(operator_login);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_operator_login, operator_login);
 }
 
 /// An operator who is logged in.
@@ -32,6 +31,8 @@ struct OperatorLoggedIn {
 
 /// Logs an operator in, to open validator sessions and scan.
 #[utoipa::path(
+    post,
+    path = "/operators/login",
     tag = "gate",
     request_body = StaffLogin,
     responses(
@@ -41,13 +42,13 @@ struct OperatorLoggedIn {
         (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
     )
 )]
-#[post("/operators/login")]
 async fn operator_login(
+    _: Allowed<Public>,
     api: Api,
     request: HttpRequest,
     Body(login): Body<StaffLogin>,
 ) -> Result<HttpResponse, Problem> {
-    let done = log_in(&api, &request, login, &[Role::Operator]).await?;
+    let done = log_in::<Redeem>(&api, &request, login).await?;
     Ok(never_cached(&OperatorLoggedIn {
         roles: done.roles(),
         merchant_id: done.account.merchant.as_ref().map(ToString::to_string),

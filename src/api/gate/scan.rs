@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, post};
+use actix_web::{HttpRequest, HttpResponse};
 use deeptravel_actors::outage::Reply;
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::code::{self, Subject};
@@ -19,14 +19,19 @@ use utoipa::ToSchema;
 
 use super::sessions::presented;
 use crate::api::frame::answer::json;
-use crate::api::frame::auth::StaffAuth;
+use crate::api::frame::auth::Staff;
 use crate::api::frame::extract::{Body, Language};
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::permission::{Allowed, Redeem};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::ticket::{self, TicketView};
 use crate::api::views::{self, Time};
 
 /// Longest request id, in characters (`api.md`).
 const REQUEST_ID_MAX: usize = 64;
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_scan_code, scan_code);
+}
 
 const SUCCESS: &str = "success";
 const PARTIAL: &str = "partial";
@@ -111,8 +116,9 @@ struct PreviousView<'a> {
 /// `NOT_ACTIVATED`, `NO_REMAINING`, `WRONG_ENTITLEMENT`, `WRONG_LOCATION`, `WRONG_DEPARTURE`, `DEPARTURE_CANCELLED`,
 /// `NOT_YOUR_MERCHANT`, `INVALID_CODE`, `CODE_EXPIRED`, `REPLAYED`.
 #[utoipa::path(
+    post,
+    path = "/tickets/scan",
     tag = "gate",
-    security(("bearer" = [])),
     params(("X-Device-Secret" = String, Header, description = "The secret of the validator session")),
     request_body = ScanRequest,
     responses(
@@ -122,15 +128,14 @@ struct PreviousView<'a> {
         (status = 503, description = "Nothing was redeemed that is not durable; repeat with the same `requestId`"),
     )
 )]
-#[post("/tickets/scan")]
-pub async fn scan_code(
+async fn scan_code(
+    Allowed(by): Allowed<Redeem>,
     api: Api,
-    auth: StaffAuth,
     http: HttpRequest,
     language: Language,
     Body(request): Body<ScanRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let validator = presented(&api, &auth, request.session_id, http.headers())?;
+    let validator = presented(&api, &by, request.session_id, http.headers())?;
     check_request_id(&request.request_id)?;
     let opened = match code::open_for_scan(&api.code_keys.load(), &request.code, api.engine.now()) {
         Ok(opened) => opened,
@@ -138,7 +143,7 @@ pub async fn scan_code(
     };
 
     let scan = Scan {
-        gate: gate(&auth, &validator),
+        gate: gate(&by, &validator),
         request_id: request.request_id.clone(),
         target: match opened.code.subject {
             Subject::Order(_) => ScanTarget::Order,
@@ -168,12 +173,12 @@ fn check_request_id(id: &str) -> Result<(), Problem> {
     Err(Problem::field("requestId", "is not 1 to 64 visible ASCII characters"))
 }
 
-fn gate(auth: &StaffAuth, validator: &Validator) -> Gate {
+fn gate(by: &Staff, validator: &Validator) -> Gate {
     Gate {
         session: validator.id,
         operator: validator.username.clone(),
         device: validator.device.clone(),
-        merchant: auth.account.merchant.clone(),
+        merchant: by.account.merchant.clone(),
         location: validator.location.clone(),
         departure: validator.departure.clone(),
     }

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName};
-use actix_web::{HttpResponse, delete, post, web};
+use actix_web::{HttpResponse, web};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use deeptravel_actors::services::chance;
-use deeptravel_domain::identity::{Command, Role, Validator};
+use deeptravel_domain::identity::{Command, Validator};
 use deeptravel_domain::ids::{DepartureId, LocationCode, SessionId, Shard};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::api::frame::answer::never_cached;
-use crate::api::frame::auth::{StaffAuth, new_secret, sha256};
+use crate::api::frame::auth::{Staff, new_secret, sha256};
 use crate::api::frame::extract::Body;
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::permission::{Allowed, Redeem};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::{self, Time};
 
 /// Carries the device secret of a session.
@@ -28,8 +28,10 @@ const DEVICE_SECRET_LEN_MAX: usize = 128;
 /// Validator sessions have one owner, so they are all in one shard.
 const SHARD: Shard = Shard::of(0);
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(open_validator_session).service(end_validator_session);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes
+        .mount(__path_open_validator_session, open_validator_session)
+        .mount(__path_end_validator_session, end_validator_session);
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -60,8 +62,9 @@ struct SessionOpened {
 
 /// Starts to work on a device.
 #[utoipa::path(
+    post,
+    path = "/validators/sessions",
     tag = "gate",
-    security(("bearer" = [])),
     request_body = OpenSession,
     responses(
         (status = 200, body = SessionOpened),
@@ -69,13 +72,11 @@ struct SessionOpened {
         (status = 422, description = "An unknown location or departure"),
     )
 )]
-#[post("/validators/sessions")]
 async fn open_validator_session(
+    Allowed(by): Allowed<Redeem>,
     api: Api,
-    auth: StaffAuth,
     Body(request): Body<OpenSession>,
 ) -> Result<HttpResponse, Problem> {
-    auth.require(&[Role::Operator])?;
     let location = known_location(&api, request.location_id.as_deref())?;
     let departure = known_departure(&api, request.departure_id.as_deref())?;
 
@@ -85,7 +86,7 @@ async fn open_validator_session(
     let id = SessionId::compose(opened_at, SHARD, chance());
     let validator = Validator {
         id,
-        username: auth.account.username.clone(),
+        username: by.account.username.clone(),
         device: request.device_id,
         location,
         departure,
@@ -119,8 +120,9 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
 
 /// Ends an own session.
 #[utoipa::path(
+    delete,
+    path = "/validators/sessions/{sessionId}",
     tag = "gate",
-    security(("bearer" = [])),
     params(("sessionId" = String, Path)),
     responses(
         (status = 204),
@@ -128,10 +130,12 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
         (status = 404, description = "`SESSION_NOT_FOUND`: not open, or not yours"),
     )
 )]
-#[delete("/validators/sessions/{sessionId}")]
-async fn end_validator_session(api: Api, auth: StaffAuth, id: web::Path<String>) -> Result<HttpResponse, Problem> {
-    auth.require(&[Role::Operator])?;
-    let own = id.parse().ok().and_then(|id| own_session(&api, &auth, id)).ok_or_else(|| {
+async fn end_validator_session(
+    Allowed(by): Allowed<Redeem>,
+    api: Api,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let own = id.parse().ok().and_then(|id| own_session(&api, &by, id)).ok_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "there is no such open session of yours")
             .naming("sessionId", "is no open session of yours")
     })?;
@@ -140,20 +144,14 @@ async fn end_validator_session(api: Api, auth: StaffAuth, id: web::Path<String>)
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn own_session(api: &Api, auth: &StaffAuth, id: SessionId) -> Option<Arc<Validator>> {
+fn own_session(api: &Api, by: &Staff, id: SessionId) -> Option<Arc<Validator>> {
     let found = api.engine.services().directory.validator(id, api.engine.now());
-    found.filter(|validator| validator.username == auth.account.username)
+    found.filter(|validator| validator.username == by.account.username)
 }
 
 /// The operator's open session, presented by its device: 401 `SESSION_ENDED`, 401 `DEVICE_MISMATCH`.
-pub(super) fn presented(
-    api: &Api,
-    auth: &StaffAuth,
-    id: SessionId,
-    headers: &HeaderMap,
-) -> Result<Arc<Validator>, Problem> {
-    auth.require(&[Role::Operator])?;
-    let validator = own_session(api, auth, id).ok_or_else(|| {
+pub(super) fn presented(api: &Api, by: &Staff, id: SessionId, headers: &HeaderMap) -> Result<Arc<Validator>, Problem> {
+    let validator = own_session(api, by, id).ok_or_else(|| {
         let detail = "the validator session is not open, or not yours";
         Problem::new(StatusCode::UNAUTHORIZED, "SESSION_ENDED", detail)
     })?;

@@ -2,26 +2,23 @@
 
 mod gauges;
 
-use std::net::IpAddr;
-
-use actix_web::http::header::{CONTENT_TYPE, FORWARDED};
-use actix_web::{HttpRequest, HttpResponse, get, web};
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpResponse, web};
 use deeptravel_actors::outage::Outage;
-use deeptravel_domain::identity::Role;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::api::frame::auth::StaffAuth;
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::permission::{Allowed, Public, SeeMetrics};
+use crate::api::frame::{Api, Problem, Routes};
 
 /// Content type of the Prometheus text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// What proxies say on whose behalf they ask: such a request does not come from this machine, whoever delivers it.
-const FORWARDED_FOR: &str = "X-Forwarded-For";
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(health_live).service(health_ready).service(show_metrics);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes
+        .mount(__path_health_live, health_live)
+        .mount(__path_health_ready, health_ready)
+        .mount(__path_show_metrics, show_metrics);
 }
 
 /// How the server is.
@@ -48,22 +45,22 @@ struct Readiness {
 }
 
 /// The process runs.
-#[utoipa::path(tag = "operations", responses((status = 200, body = Health)))]
-#[get("/health/live")]
-async fn health_live() -> web::Json<Health> {
+#[utoipa::path(get, path = "/health/live", tag = "operations", responses((status = 200, body = Health)))]
+async fn health_live(_: Allowed<Public>) -> web::Json<Health> {
     web::Json(Health { status: "live" })
 }
 
 /// Requests can be answered and their changes made durable. A database that is away does not change that.
 #[utoipa::path(
+    get,
+    path = "/health/ready",
     tag = "operations",
     responses(
         (status = 200, body = Readiness),
         (status = 503, description = "`STARTING`, or `NOT_DURABLE` when the journal has failed"),
     )
 )]
-#[get("/health/ready")]
-async fn health_ready(api: Api) -> Result<web::Json<Readiness>, Problem> {
+async fn health_ready(_: Allowed<Public>, api: Api) -> Result<web::Json<Readiness>, Problem> {
     let services = api.engine.services();
     if services.journal.failure().is_some() {
         return Err(Outage::Journal.into());
@@ -80,43 +77,14 @@ async fn health_ready(api: Api) -> Result<web::Json<Readiness>, Problem> {
 ///
 /// Without a login from this machine and the addresses in `server.ops_allow`; for others with role ops or admin.
 #[utoipa::path(
+    get,
+    path = "/metrics",
     tag = "operations",
-    security((), ("bearer" = [])),
     responses(
         (status = 200, body = String, content_type = "text/plain"),
     )
 )]
-#[get("/metrics")]
-async fn show_metrics(
-    api: Api,
-    request: HttpRequest,
-    auth: Result<StaffAuth, Problem>,
-) -> Result<HttpResponse, Problem> {
-    let peer = request.peer_addr().map(|peer| peer.ip());
-    let forwarded = request.headers().contains_key(FORWARDED) || request.headers().contains_key(FORWARDED_FOR);
-    if forwarded || !peer.is_some_and(|peer| may_look(peer, &api.settings.ops_allow)) {
-        auth?.require(&[Role::Ops, Role::Admin])?;
-    }
+async fn show_metrics(_: Allowed<SeeMetrics>, api: Api) -> HttpResponse {
     gauges::set(&api);
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, PROMETHEUS_TEXT)).body(api.metrics.render()))
-}
-
-fn may_look(peer: IpAddr, allowed: &[IpAddr]) -> bool {
-    // A socket for both families shows IPv4 peers as IPv6.
-    let peer = peer.to_canonical();
-    peer.is_loopback() || allowed.contains(&peer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metrics_are_for_this_machine_and_the_listed_addresses() {
-        let allowed = ["192.0.2.7".parse().unwrap()];
-        let looks = |peer: &str| may_look(peer.parse().unwrap(), &allowed);
-        assert!(looks("127.0.0.1") && looks("::1") && looks("::ffff:127.0.0.1"));
-        assert!(looks("192.0.2.7") && looks("::ffff:192.0.2.7"));
-        assert!(!looks("192.0.2.8") && !looks("2001:db8::1"));
-    }
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, PROMETHEUS_TEXT)).body(api.metrics.render())
 }

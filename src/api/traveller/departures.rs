@@ -1,7 +1,7 @@
 //! One departure with its seat map.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, web};
 use deeptravel_domain::catalogue::{RouteStatus, Trip};
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::DepartureId;
@@ -9,16 +9,15 @@ use deeptravel_domain::party::Party;
 use deeptravel_domain::rejection::Rejection;
 use serde::Deserialize;
 
-use utoipa_actix_web::service_config::ServiceConfig;
-
 use crate::api::frame::answer::json;
 use crate::api::frame::extract::Language;
+use crate::api::frame::permission::{Allowed, Public};
 use crate::api::frame::query::Parameters;
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::departure::{self, DepartureView, SeatClassView};
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(show_departure);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_show_departure, show_departure);
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -39,6 +38,8 @@ fn no_such_departure() -> Problem {
 
 /// A departure: stops, prices for one adult, and which seats are free.
 #[utoipa::path(
+    get,
+    path = "/departures/{departureId}",
     tag = "travellers",
     params(("departureId" = String, Path, description = "As found by the search"), DepartureQuery),
     responses(
@@ -46,8 +47,8 @@ fn no_such_departure() -> Problem {
         (status = 404, description = "`DEPARTURE_NOT_FOUND`"),
     )
 )]
-#[get("/departures/{departureId}")]
 async fn show_departure(
+    _: Allowed<Public>,
     api: Api,
     language: Language,
     id: web::Path<String>,

@@ -1,17 +1,17 @@
 //! A traveller's login through WeChat, and everybody's logout.
 
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::{HttpResponse, post};
 use deeptravel_domain::identity::{Command, Principal, Session};
 use deeptravel_wechat::LoginError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::api::frame::auth::{AnyAuth, new_secret};
+use crate::api::frame::auth::new_secret;
 use crate::api::frame::extract::Body;
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::permission::{Allowed, EndSession, Public};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::{self, Time};
 use crate::gateway::traveller_of;
 
@@ -20,8 +20,8 @@ const CODE_LEN_MAX: usize = 128;
 /// Longest openid that is kept; WeChat's have 28 characters.
 const OPENID_LEN_MAX: usize = 128;
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(log_in).service(log_out);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_log_in, log_in).mount(__path_log_out, log_out);
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -50,6 +50,8 @@ struct TravellerView {
 
 /// Exchanges a WeChat login code for a token.
 #[utoipa::path(
+    post,
+    path = "/auth/wechat/login",
     tag = "travellers",
     request_body = Login,
     responses(
@@ -58,8 +60,7 @@ struct TravellerView {
         (status = 502, description = "`LOGIN_PROVIDER`: WeChat gives no answer"),
     )
 )]
-#[post("/auth/wechat/login")]
-async fn log_in(api: Api, Body(request): Body<Login>) -> Result<HttpResponse, Problem> {
+async fn log_in(_: Allowed<Public>, api: Api, Body(request): Body<Login>) -> Result<HttpResponse, Problem> {
     let fits = (1..=CODE_LEN_MAX).contains(&request.code.len()) && request.code.bytes().all(|b| b.is_ascii_graphic());
     if !fits {
         return Err(Problem::field("code", "is not 1 to 128 visible ASCII characters"));
@@ -112,13 +113,13 @@ fn provider() -> Problem {
 
 /// Ends the session of the token.
 #[utoipa::path(
+    post,
+    path = "/auth/logout",
     tag = "travellers",
-    security(("bearer" = [])),
     responses((status = 204))
 )]
-#[post("/auth/logout")]
-async fn log_out(api: Api, auth: AnyAuth) -> Result<HttpResponse, Problem> {
-    api.durable(api.engine.identify(Command::EndSession(*auth.token())).await).await?;
-    api.forget_session(auth.token());
+async fn log_out(Allowed(by): Allowed<EndSession>, api: Api) -> Result<HttpResponse, Problem> {
+    api.durable(api.engine.identify(Command::EndSession(*by.token())).await).await?;
+    api.forget_session(by.token());
     Ok(HttpResponse::NoContent().finish())
 }

@@ -3,7 +3,7 @@
 mod departures;
 mod login;
 mod order_request;
-pub mod orders;
+mod orders;
 mod payments;
 mod places;
 mod qr;
@@ -11,17 +11,20 @@ mod refunds;
 pub mod search;
 mod tickets;
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::api::frame::Routes;
 
-/// All but [`orders::place_order`], which stands before everything.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config
-        .configure(search::routes)
-        .configure(login::routes)
-        .configure(places::routes)
-        .configure(orders::routes)
-        .configure(departures::routes)
-        .configure(payments::routes)
-        .configure(tickets::routes)
-        .configure(refunds::routes);
+/// What stands before everything.
+pub fn hottest(routes: &mut Routes<'_, '_>) {
+    routes.area(orders::hottest).area(search::routes);
+}
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes
+        .area(login::routes)
+        .area(places::routes)
+        .area(orders::routes)
+        .area(departures::routes)
+        .area(payments::routes)
+        .area(tickets::routes)
+        .area(refunds::routes);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION};
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{HttpResponse, web};
 use deeptravel_actors::outage::{Outage, Reply};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
@@ -12,30 +12,37 @@ use deeptravel_domain::order::{Order, OrderStatus};
 use deeptravel_domain::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::order_request::{Asker, NewOrder};
 use super::payments::provider_answers;
 use crate::api::frame::answer::json;
-use crate::api::frame::auth::TravellerAuth;
+use crate::api::frame::auth::Traveller;
 use crate::api::frame::extract::{IdempotencyKey, Language, UnreadBody};
+use crate::api::frame::permission::{Allowed, Buy};
 use crate::api::frame::query::{Page, Parameters};
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::order::{self, OrderView};
 
-/// All but [`place_order`], which stands before everything.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_orders).service(show_order).service(cancel_order);
+/// What stands before everything.
+pub fn hottest(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_place_order, place_order);
+}
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes
+        .mount(__path_list_orders, list_orders)
+        .mount(__path_show_order, show_order)
+        .mount(__path_cancel_order, cancel_order);
 }
 
 impl Api {
     /// The traveller's own order. Somebody else's is not there (R-TICKET-08).
-    pub async fn own_order(&self, auth: &TravellerAuth, id: &str) -> Result<Arc<Order>, Problem> {
+    pub async fn own_order(&self, by: &Traveller, id: &str) -> Result<Arc<Order>, Problem> {
         let id: OrderId = id.parse().map_err(|_| no_such_order())?;
         let Reply { outcome, position } = self.engine.order(id).await?;
         match outcome {
-            Ok(order) if order.traveller() == auth.traveller && order.is_placed() => {
-                self.shown(auth.token(), Ok(Reply::ok(order, position))).await
+            Ok(order) if order.traveller() == by.id && order.is_placed() => {
+                self.shown(by.token(), Ok(Reply::ok(order, position))).await
             }
             Ok(_) | Err(Rejection::OrderNotFound) => Err(no_such_order()),
             Err(rejection) => Err(rejection.into()),
@@ -61,8 +68,9 @@ pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
 
 /// Holds the seats of every item and makes a pending order; all of them or none.
 #[utoipa::path(
+    post,
+    path = "/orders",
     tag = "travellers",
-    security(("bearer" = [])),
     params((
         "Idempotency-Key" = String,
         Header,
@@ -82,19 +90,18 @@ pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
         (status = 503, description = "To be repeated with the same key"),
     )
 )]
-#[post("/orders")]
 pub async fn place_order(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     language: Language,
     key: IdempotencyKey,
     body: UnreadBody,
 ) -> Result<HttpResponse, Problem> {
-    let asker = Asker { traveller: auth.traveller, idempotency_key: key.0 };
+    let asker = Asker { traveller: by.id, idempotency_key: key.0 };
     let wish = body.read::<NewOrder<'_>>()?.into_wish(asker, &api.document_keys)?;
     // Not kept while the order is made.
     drop(body);
-    let (order, is_new) = api.shown(auth.token(), api.engine.place(wish).await).await?;
+    let (order, is_new) = api.shown(by.token(), api.engine.place(wish).await).await?;
     let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
     let mut response = api.answer(if is_new { StatusCode::CREATED } else { StatusCode::OK }, language, &order);
     response.headers_mut().insert(LOCATION, location);
@@ -103,22 +110,22 @@ pub async fn place_order(
 
 /// An order of one's own.
 #[utoipa::path(
+    get,
+    path = "/orders/{orderId}",
     tag = "travellers",
-    security(("bearer" = [])),
     params(("orderId" = String, Path)),
     responses(
         (status = 200, body = OrderView),
         (status = 404, description = "`ORDER_NOT_FOUND`: not there, or not yours"),
     )
 )]
-#[get("/orders/{orderId}")]
 async fn show_order(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     language: Language,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let order = api.own_order(&auth, &id).await?;
+    let order = api.own_order(&by, &id).await?;
     Ok(api.answer(StatusCode::OK, language, &order))
 }
 
@@ -149,18 +156,18 @@ struct OrderList<'a> {
 
 /// One's own orders.
 #[utoipa::path(
+    get,
+    path = "/orders",
     tag = "travellers",
-    security(("bearer" = [])),
     params(OrdersQuery),
     responses(
         (status = 200, body = OrderList),
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
-#[get("/orders")]
 async fn list_orders(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     language: Language,
     Parameters(query): Parameters<OrdersQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -170,12 +177,12 @@ async fn list_orders(
         query.status.as_deref(),
         "is none of pending, paid, completed, cancelled",
     )?;
-    let (lists, traveller) = (api.lists.clone(), auth.traveller);
+    let (lists, traveller) = (api.lists.clone(), by.id);
     let (status, before, count) = (page.status, page.before, page.to_read());
     let read = async move { lists.orders_of(traveller, status, before, count).await };
-    let rows = match api.list(auth.token(), read).await {
+    let rows = match api.list(by.token(), read).await {
         Err(problem) if before.is_none() && api.is_without_database(&problem) => {
-            let orders = api.orders_in_memory(&auth).await?;
+            let orders = api.orders_in_memory(&by).await?;
             let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
             return Ok(order_list(&api, language, wanted.take(page.limit).map(|order| &**order), None, false));
         }
@@ -200,8 +207,9 @@ fn order_list<'a>(
 
 /// Gives an unpaid order up. With a begun payment the answer comes when WeChat has confirmed its end.
 #[utoipa::path(
+    post,
+    path = "/orders/{orderId}/cancel",
     tag = "travellers",
-    security(("bearer" = [])),
     params(("orderId" = String, Path)),
     responses(
         (status = 200, body = OrderView),
@@ -210,15 +218,14 @@ fn order_list<'a>(
         (status = 502, description = "`PAYMENT_PROVIDER`: the end is not confirmed yet, the order stays pending"),
     )
 )]
-#[post("/orders/{orderId}/cancel")]
 async fn cancel_order(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     language: Language,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let id = api.own_order(&auth, &id).await?.id();
+    let id = api.own_order(&by, &id).await?.id();
     let answer = provider_answers(api.engine.cancel(id)).await.unwrap_or(Err(Outage::Provider));
-    let order = api.shown(auth.token(), answer).await?;
+    let order = api.shown(by.token(), answer).await?;
     Ok(api.answer(StatusCode::OK, language, &order))
 }

@@ -2,25 +2,24 @@
 
 use std::time::Duration;
 
-use actix_web::{get, post, web};
+use actix_web::web;
 use deeptravel_actors::outage::{Answer, Outage, Reply};
 use deeptravel_domain::order::{Order, PaymentState};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_wechat::PrepayId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::api::frame::auth::TravellerAuth;
 use crate::api::frame::extract::Body;
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::permission::{Allowed, Buy};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::{self, Time};
 
 /// A traveller waits this long for WeChat. The order goes on by itself; asking again joins it.
 const PROVIDER_WAIT: Duration = Duration::from_secs(8);
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(open_payment).service(payment_status);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_open_payment, open_payment).mount(__path_payment_status, payment_status);
 }
 
 /// Waits for an answer that may depend on WeChat. `None`: not in time; the work goes on.
@@ -54,8 +53,9 @@ struct PaymentSession {
 
 /// Makes an order payable. Asking again gives the same parameters (R-PAY-01).
 #[utoipa::path(
+    post,
+    path = "/payments/wechat/session",
     tag = "travellers",
-    security(("bearer" = [])),
     request_body = NewPaymentSession,
     responses(
         (status = 200, body = PaymentSession),
@@ -64,14 +64,13 @@ struct PaymentSession {
         (status = 502, description = "`PAYMENT_PROVIDER`: ask again"),
     )
 )]
-#[post("/payments/wechat/session")]
 async fn open_payment(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     Body(request): Body<NewPaymentSession>,
 ) -> Result<web::Json<PaymentSession>, Problem> {
-    let id = api.own_order(&auth, &request.order_id).await?.id();
-    let answer = provider_answers(api.engine.open_payment(id, auth.openid().into())).await;
+    let id = api.own_order(&by, &request.order_id).await?.id();
+    let answer = provider_answers(api.engine.open_payment(id, by.openid().into())).await;
     let answer = answer.unwrap_or(Err(Outage::Provider)).map(|reply| Reply {
         // The contract has one code for every order that cannot be paid now (`api.md`).
         outcome: reply.outcome.map_err(|rejection| match rejection {
@@ -80,7 +79,7 @@ async fn open_payment(
         }),
         position: reply.position,
     });
-    let order = api.shown(auth.token(), answer).await?;
+    let order = api.shown(by.token(), answer).await?;
     parameters(&api, &order).map(web::Json)
 }
 
@@ -121,21 +120,21 @@ struct PaymentStatus {
 
 /// Whether an order is paid, for the page that waits for it.
 #[utoipa::path(
+    get,
+    path = "/payments/{orderId}/status",
     tag = "travellers",
-    security(("bearer" = [])),
     params(("orderId" = String, Path)),
     responses(
         (status = 200, body = PaymentStatus),
         (status = 404, description = "`ORDER_NOT_FOUND`"),
     )
 )]
-#[get("/payments/{orderId}/status")]
 async fn payment_status(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     id: web::Path<String>,
 ) -> Result<web::Json<PaymentStatus>, Problem> {
-    let order = api.own_order(&auth, &id).await?;
+    let order = api.own_order(&by, &id).await?;
     let lock_expire_at = views::time(order.lock_expires_at());
     Ok(web::Json(PaymentStatus { status: order.status().code(), lock_expire_at }))
 }

@@ -2,17 +2,17 @@
 //! request, which costs microseconds, so a change is visible to the very next one and there is no cache to count
 //! (R-SEARCH-03).
 
-use actix_web::{get, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::api::frame::extract::Language;
+use crate::api::frame::permission::{Allowed, Public};
 use crate::api::frame::query::Parameters;
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::{Api, Problem, Routes};
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(hot_cities).service(blackout_dates);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_hot_cities, hot_cities).mount(__path_blackout_dates, blackout_dates);
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,9 +30,8 @@ struct City {
 }
 
 /// The places to suggest.
-#[utoipa::path(tag = "travellers", responses((status = 200, body = HotCities)))]
-#[get("/travel/hot-cities")]
-async fn hot_cities(api: Api, language: Language) -> web::Json<HotCities> {
+#[utoipa::path(get, path = "/travel/hot-cities", tag = "travellers", responses((status = 200, body = HotCities)))]
+async fn hot_cities(_: Allowed<Public>, api: Api, language: Language) -> web::Json<HotCities> {
     let catalogue = api.engine.services().catalogue.load();
     let cities = catalogue.hot_cities().into_iter().map(|place| City {
         code: place.code.to_string(),
@@ -64,12 +63,14 @@ struct BlackoutDates {
 
 /// The travel dates of a year that are not sold.
 #[utoipa::path(
+    get,
+    path = "/travel/blackout-dates",
     tag = "travellers",
     params(BlackoutQuery),
     responses((status = 200, body = BlackoutDates))
 )]
-#[get("/travel/blackout-dates")]
 async fn blackout_dates(
+    _: Allowed<Public>,
     api: Api,
     Parameters(query): Parameters<BlackoutQuery>,
 ) -> Result<web::Json<BlackoutDates>, Problem> {

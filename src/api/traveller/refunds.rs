@@ -1,19 +1,18 @@
 //! Refunds of a traveller.
 
-use actix_web::{get, web};
+use actix_web::web;
 use deeptravel_actors::ports::ListCursor;
 use deeptravel_domain::order::Refund;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::api::frame::auth::TravellerAuth;
+use crate::api::frame::permission::{Allowed, Buy};
 use crate::api::frame::query::{NoStatus, Page, Parameters};
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::refund::{self, RefundView, cursor, stored};
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_refunds);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_list_refunds, list_refunds);
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -40,28 +39,28 @@ struct RefundList {
 
 /// What comes back to oneself.
 #[utoipa::path(
+    get,
+    path = "/my/refunds",
     tag = "travellers",
-    security(("bearer" = [])),
     params(RefundsQuery),
     responses(
         (status = 200, body = RefundList),
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
-#[get("/my/refunds")]
 async fn list_refunds(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     Parameters(query): Parameters<RefundsQuery>,
 ) -> Result<web::Json<RefundList>, Problem> {
     let page: Page<ListCursor, NoStatus> = Page::of(query.limit, query.cursor.as_deref(), None, "")?;
     let is_first = page.before.is_none();
-    let (lists, traveller, count) = (api.lists.clone(), auth.traveller, page.to_read());
+    let (lists, traveller, count) = (api.lists.clone(), by.id, page.to_read());
     let before = page.before.clone();
     let read = async move { lists.refunds_of(traveller, before, count).await };
-    let mut rows = match api.list(auth.token(), read).await {
+    let mut rows = match api.list(by.token(), read).await {
         Err(problem) if is_first && api.is_without_database(&problem) => {
-            let orders = api.orders_in_memory(&auth).await?;
+            let orders = api.orders_in_memory(&by).await?;
             let mut refunds: Vec<&Refund> = orders.iter().flat_map(|order| order.shown_refunds()).collect();
             refunds.sort_by_key(|refund| std::cmp::Reverse((refund.due_at, refund.number)));
             let refunds = refunds.into_iter().take(page.limit).map(refund::view).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, web};
 use deeptravel_actors::ports::TicketPage;
 use deeptravel_domain::code::Subject;
 use deeptravel_domain::ids::TicketId;
@@ -12,19 +12,23 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::ticket::TicketStatus;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::orders::stored;
 use super::qr::{self, CodeView, QrQuery};
 use crate::api::frame::answer::json;
-use crate::api::frame::auth::TravellerAuth;
+use crate::api::frame::auth::Traveller;
 use crate::api::frame::extract::Language;
+use crate::api::frame::permission::{Allowed, Buy};
 use crate::api::frame::query::{Page, Parameters};
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::ticket::{self, TicketView};
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(list_tickets).service(show_ticket).service(show_ticket_code).service(show_order_code);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes
+        .mount(__path_list_tickets, list_tickets)
+        .mount(__path_show_ticket, show_ticket)
+        .mount(__path_show_ticket_code, show_ticket_code)
+        .mount(__path_show_order_code, show_order_code);
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -53,29 +57,29 @@ struct TicketList<'a> {
 
 /// One's own tickets.
 #[utoipa::path(
+    get,
+    path = "/my/tickets",
     tag = "travellers",
-    security(("bearer" = [])),
     params(TicketsQuery),
     responses(
         (status = 200, body = TicketList),
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
-#[get("/my/tickets")]
 async fn list_tickets(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     language: Language,
     Parameters(query): Parameters<TicketsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let page: Page<TicketId, TicketStatus> =
         Page::of(query.limit, query.cursor.as_deref(), query.status.as_deref(), "is no status of a ticket")?;
-    let (lists, traveller) = (api.lists.clone(), auth.traveller);
+    let (lists, traveller) = (api.lists.clone(), by.id);
     let (status, before, count) = (page.status, page.before, page.to_read());
     let read = async move { lists.tickets_of(traveller, status, before, count).await };
-    let TicketPage { tickets: mut ids, orders } = match api.list(auth.token(), read).await {
+    let TicketPage { tickets: mut ids, orders } = match api.list(by.token(), read).await {
         Err(problem) if before.is_none() && api.is_without_database(&problem) => {
-            let orders = api.orders_in_memory(&auth).await?;
+            let orders = api.orders_in_memory(&by).await?;
             let catalogue = api.engine.services().catalogue.load();
             let tickets = orders.iter().flat_map(|order| order.tickets().iter().map(move |ticket| (order, ticket)));
             let tickets = tickets
@@ -100,11 +104,11 @@ async fn list_tickets(
 
 impl Api {
     /// The traveller's own ticket and its order. Somebody else's is not there (R-TICKET-08).
-    async fn own_ticket(&self, auth: &TravellerAuth, id: &str) -> Result<(Arc<Order>, TicketId), Problem> {
+    async fn own_ticket(&self, by: &Traveller, id: &str) -> Result<(Arc<Order>, TicketId), Problem> {
         let no_such = || Problem::from(Rejection::TicketNotFound).naming("ticketId", "is no ticket of yours");
         let id: TicketId = id.parse().map_err(|_| no_such())?;
         let order = self
-            .own_order(auth, &id.order.to_string())
+            .own_order(by, &id.order.to_string())
             .await
             .map_err(|problem| if problem.status() == StatusCode::NOT_FOUND { no_such() } else { problem })?;
         let known = order.tickets().iter().any(|ticket| ticket.id == id);
@@ -114,22 +118,22 @@ impl Api {
 
 /// A ticket of one's own.
 #[utoipa::path(
+    get,
+    path = "/tickets/{ticketId}",
     tag = "travellers",
-    security(("bearer" = [])),
     params(("ticketId" = String, Path)),
     responses(
         (status = 200, body = TicketView),
         (status = 404, description = "`TICKET_NOT_FOUND`: not there, or not yours"),
     )
 )]
-#[get("/tickets/{ticketId}")]
 async fn show_ticket(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     language: Language,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let (order, id) = api.own_ticket(&auth, &id).await?;
+    let (order, id) = api.own_ticket(&by, &id).await?;
     let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
     let catalogue = api.engine.services().catalogue.load();
     Ok(json(StatusCode::OK, &ticket::view(&catalogue, language, &order, ticket)))
@@ -137,8 +141,9 @@ async fn show_ticket(
 
 /// The code of a ticket: a fresh one for the app at every request, or one to be printed (R-TICKET-04).
 #[utoipa::path(
+    get,
+    path = "/tickets/{ticketId}/qr",
     tag = "travellers",
-    security(("bearer" = [])),
     params(("ticketId" = String, Path), QrQuery),
     responses(
         (
@@ -149,23 +154,23 @@ async fn show_ticket(
         (status = 404, description = "`TICKET_NOT_FOUND`"),
     )
 )]
-#[get("/tickets/{ticketId}/qr")]
 async fn show_ticket_code(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     id: web::Path<String>,
     Parameters(query): Parameters<QrQuery>,
 ) -> Result<HttpResponse, Problem> {
     let wanted = query.wanted()?;
-    let (order, id) = api.own_ticket(&auth, &id).await?;
+    let (order, id) = api.own_ticket(&by, &id).await?;
     let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
     qr::code(&api, Subject::of_ticket(ticket), std::slice::from_ref(ticket), wanted)
 }
 
 /// The code of all tickets of an order, likewise.
 #[utoipa::path(
+    get,
+    path = "/orders/{orderId}/qr",
     tag = "travellers",
-    security(("bearer" = [])),
     params(("orderId" = String, Path), QrQuery),
     responses(
         (
@@ -177,14 +182,13 @@ async fn show_ticket_code(
         (status = 409, description = "`TICKETS_NOT_ISSUED`: to be printed, and not paid yet"),
     )
 )]
-#[get("/orders/{orderId}/qr")]
 async fn show_order_code(
+    Allowed(by): Allowed<Buy>,
     api: Api,
-    auth: TravellerAuth,
     id: web::Path<String>,
     Parameters(query): Parameters<QrQuery>,
 ) -> Result<HttpResponse, Problem> {
     let wanted = query.wanted()?;
-    let order = api.own_order(&auth, &id).await?;
+    let order = api.own_order(&by, &id).await?;
     qr::code(&api, Subject::Order(order.id()), order.tickets(), wanted)
 }

@@ -13,12 +13,12 @@ mod wanted;
 use std::sync::Arc;
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, get};
-use utoipa_actix_web::service_config::ServiceConfig;
+use actix_web::{HttpRequest, HttpResponse};
 
-use crate::api::frame::Problem;
 use crate::api::frame::extract::Language;
+use crate::api::frame::permission::{Allowed, Public};
 use crate::api::frame::state::{Slot, starting};
+use crate::api::frame::{Problem, Routes};
 use wanted::{SearchAnswer, SearchQuery};
 
 pub use answers::Answers;
@@ -33,18 +33,19 @@ impl Search {
     }
 }
 
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(search);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_search, search);
 }
 
 /// Departures between two places on a day that the party can buy now.
 #[utoipa::path(
+    get,
+    path = "/travel/search",
     tag = "travellers",
     params(SearchQuery),
     responses((status = 200, body = SearchAnswer))
 )]
-#[get("/travel/search")]
-async fn search(request: HttpRequest, language: Language) -> Result<HttpResponse, Problem> {
+async fn search(_: Allowed<Public>, request: HttpRequest, language: Language) -> Result<HttpResponse, Problem> {
     let Search(shared) = request.app_data().ok_or_else(starting)?;
     let (slot, answers) = &**shared;
     let api = slot.api()?;
