@@ -39,8 +39,9 @@ struct DemoAccount {
     merchant: Option<&'static str>,
 }
 
-const ACCOUNTS: [DemoAccount; 5] = [
+const ACCOUNTS: [DemoAccount; 6] = [
     DemoAccount { username: "admin", password: "demo-admin", role: Role::Admin, merchant: None },
+    DemoAccount { username: "ops", password: "demo-ops", role: Role::Ops, merchant: None },
     DemoAccount { username: "finance", password: "demo-finance", role: Role::Finance, merchant: None },
     DemoAccount { username: "auditor", password: "demo-auditor", role: Role::Auditor, merchant: None },
     DemoAccount { username: "gate", password: "demo-gate", role: Role::Operator, merchant: None },
@@ -210,8 +211,8 @@ fn greeting(config: &Config, simulator: Option<&Running>) -> String {
     format!(
         "api documentation: {base}/docs/\n\
          wechat simulator: {simulator}/_sim/\n\
-         accounts: admin/demo-admin, finance/demo-finance, auditor/demo-auditor, gate/demo-gate, museum/demo-museum; \
-         traveller login code demo-NAME\n\
+         accounts: admin/demo-admin, ops/demo-ops, finance/demo-finance, auditor/demo-auditor, gate/demo-gate, \
+         museum/demo-museum; traveller login code demo-NAME\n\
          data: {}",
         config.data_dir.display()
     )
