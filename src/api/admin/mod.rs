@@ -1,11 +1,12 @@
 //! Staff at a desk: administration, operations, finance, audit.
 
 mod login;
-mod money;
+mod quarantine;
+mod refunds;
 
 use crate::api::frame::Routes;
 
 /// Everything below `/admin`.
 pub fn routes(routes: &mut Routes<'_, '_>) {
-    routes.area(login::routes).area(money::routes);
+    routes.area(login::routes).area(quarantine::routes).area(refunds::routes);
 }

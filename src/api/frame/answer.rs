@@ -1,8 +1,5 @@
-//! From an owner's answer to a response: nothing is shown before it is durable (rule 9), and lists wait for what their
-//! session was shown (rule 13).
-
-use std::sync::Arc;
-use std::time::Duration;
+//! From an owner's answer to a response: nothing is shown before it is durable (rule 9), and lists know what their session
+//! was shown (rule 13).
 
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
@@ -11,15 +8,10 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::outage::{Answer, Reply};
-use deeptravel_actors::ports::StoreError;
 use deeptravel_domain::identity::SecretHash;
-use deeptravel_domain::order::Order;
 use serde::Serialize;
 
-use super::auth::Traveller;
 use super::problem::Problem;
-use super::problem::STORAGE_UNAVAILABLE;
-use super::query::LIMIT_MAX;
 use super::state::Api;
 
 /// Room for an answer: an order of two passengers with its tickets. A larger one grows.
@@ -39,9 +31,6 @@ pub fn never_cached(answer: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(answer)
 }
 
-/// A list waits this long for the projector (rule 13).
-const LIST_WAIT: Duration = Duration::from_secs(2);
-
 impl Api {
     /// An owner's answer, once it may be shown; refusals too.
     pub async fn durable<T>(&self, answer: Answer<T>) -> Result<T, Problem> {
@@ -58,40 +47,6 @@ impl Api {
         Ok(outcome?)
     }
 
-    /// Reads a list that contains everything this session was shown. While the database is away: 503 at once.
-    pub async fn list<T, F>(&self, token: &SecretHash, read: F) -> Result<T, Problem>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, StoreError>> + Send + 'static,
-    {
-        if !self.lists.is_available() {
-            return Err(Problem::storage_unavailable());
-        }
-        let wanted = self.seen().of(token);
-        if self.projected() < wanted {
-            let mut projected = self.engine.services().projected.clone();
-            let follows = projected.wait_for(|position| *position >= wanted);
-            match tokio::time::timeout(LIST_WAIT, follows).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) | Err(_) => return Err(Problem::storage_unavailable()),
-            }
-        }
-        self.on_io(read).await.and_then(|read| read.map_err(Problem::from))
-    }
-
-    /// The traveller's newest orders that are in memory, for the first page of a list that Postgres cannot give
-    /// (rule 13).
-    pub async fn orders_in_memory(&self, by: &Traveller) -> Result<Vec<Arc<Order>>, Problem> {
-        let mut orders = self.durable(self.engine.orders_in_memory(by.id, LIMIT_MAX as usize).await).await?;
-        orders.retain(|order| order.is_placed());
-        Ok(orders)
-    }
-
-    /// Whether a list has failed because Postgres is away, and not because it is behind.
-    pub fn is_without_database(&self, problem: &Problem) -> bool {
-        problem.code() == STORAGE_UNAVAILABLE && !self.lists.is_available()
-    }
-
     /// Runs what waits for the network on the I/O runtime. Not cancelled when the client leaves.
     pub async fn on_io<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
         self.io.spawn(work).await.map_err(|error| {
@@ -105,7 +60,8 @@ impl Api {
         self.seen().forget(token);
     }
 
-    fn projected(&self) -> Position {
+    /// How far Postgres has followed.
+    pub(super) fn projected(&self) -> Position {
         *self.engine.services().projected.borrow()
     }
 }

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod auth;
 pub mod extract;
+pub mod list;
 pub mod middleware;
 pub mod openapi;
 pub mod passwords;

@@ -72,7 +72,7 @@ async fn elsewhere(request: HttpRequest, paths: web::Data<Paths>) -> Result<Http
     };
     let has_method = methods.split(", ").any(|method| method == request.method());
     Err(match query::first(request.query_string()).filter(|_| has_method) {
-        Some(stray) => Problem::field(stray.into_owned(), "is no parameter of this operation"),
+        Some(stray) => Problem::field(stray.into_owned(), query::STRAY),
         None => Problem::method_not_allowed(methods),
     })
 }

@@ -10,16 +10,16 @@ use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::OrderRows;
 use deeptravel_domain::order::{Order, OrderStatus};
 use deeptravel_domain::rejection::Rejection;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::Deserialize;
 
 use super::order_request::{Asker, NewOrder};
 use super::payments::provider_answers;
 use crate::api::frame::answer::json;
 use crate::api::frame::auth::Traveller;
 use crate::api::frame::extract::{IdempotencyKey, Language, UnreadBody};
+use crate::api::frame::list::{List, Listed, Own, Page, Paging, Shape};
 use crate::api::frame::permission::{Allowed, Buy};
-use crate::api::frame::query::{Page, Parameters};
+use crate::api::frame::query::parse_word;
 use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::order::{self, OrderView};
 
@@ -130,36 +130,26 @@ async fn show_order(
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct OrdersQuery {
+struct OrdersFilter {
     /// `pending`, `paid`, `completed` or `cancelled`.
     #[param(pattern = "^(pending|paid|completed|cancelled)$")]
     status: Option<String>,
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: Option<u32>,
-    /// `nextCursor` of the page before.
-    cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct OrderList<'a> {
-    /// The newest first.
-    orders: Vec<OrderView<'a>>,
-    /// Absent on the last page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-    /// `false` while the database is away: the first page then shows what is in memory.
-    complete: bool,
+impl Listed for OrderView<'_> {
+    const SHAPE: Shape = Shape { schema: "OrderList", field: "orders", order: "The newest first.", is_own: true };
 }
+
+type OrderList<'a> = List<OrderView<'a>>;
 
 /// One's own orders.
 #[utoipa::path(
     get,
     path = "/orders",
     tag = "travellers",
-    params(OrdersQuery),
+    params(OrdersFilter, Paging),
     responses(
         (status = 200, body = OrderList),
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
@@ -169,40 +159,28 @@ async fn list_orders(
     Allowed(by): Allowed<Buy>,
     api: Api,
     language: Language,
-    Parameters(query): Parameters<OrdersQuery>,
+    page: Page<OrderId, OrdersFilter>,
 ) -> Result<HttpResponse, Problem> {
-    let page: Page<OrderId, OrderStatus> = Page::of(
-        query.limit,
-        query.cursor.as_deref(),
-        query.status.as_deref(),
-        "is none of pending, paid, completed, cancelled",
-    )?;
-    let (lists, traveller) = (api.lists.clone(), by.id);
-    let (status, before, count) = (page.status, page.before, page.to_read());
-    let read = async move { lists.orders_of(traveller, status, before, count).await };
-    let rows = match api.list(by.token(), read).await {
-        Err(problem) if before.is_none() && api.is_without_database(&problem) => {
-            let orders = api.orders_in_memory(&by).await?;
-            let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
-            return Ok(order_list(&api, language, wanted.take(page.limit).map(|order| &**order), None, false));
-        }
-        rows => rows?,
-    };
-    let mut orders = rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
-    let next_cursor = page.cut(&mut orders, Order::id);
-    Ok(order_list(&api, language, &orders, next_cursor, true))
-}
-
-fn order_list<'a>(
-    api: &Api,
-    language: Language,
-    orders: impl IntoIterator<Item = &'a Order>,
-    next_cursor: Option<String>,
-    complete: bool,
-) -> HttpResponse {
+    let wrong = "is none of pending, paid, completed, cancelled";
+    let status: Option<OrderStatus> = parse_word("status", page.filter.status.as_deref(), wrong)?;
+    let read = page
+        .read_own(&api, &by, |lists, before, count| async move { lists.orders_of(by.id, status, before, count).await })
+        .await?;
     let catalogue = api.engine.services().catalogue.load();
-    let orders = orders.into_iter().map(|order| order::view(&catalogue, language, order)).collect();
-    json(StatusCode::OK, &OrderList { orders, next_cursor, complete })
+    match read {
+        Own::Stored(rows) => {
+            let mut orders =
+                rows.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+            let next_cursor = page.cut(&mut orders, Order::id);
+            let orders = orders.iter().map(|order| order::view(&catalogue, language, order));
+            Ok(OrderList::of(orders, next_cursor).answer())
+        }
+        Own::InMemory(orders) => {
+            let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
+            let orders = wanted.take(page.limit).map(|order| order::view(&catalogue, language, order));
+            Ok(OrderList::incomplete(orders).answer())
+        }
+    }
 }
 
 /// Gives an unpaid order up. With a begun payment the answer comes when WeChat has confirmed its end.

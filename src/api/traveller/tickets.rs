@@ -10,16 +10,16 @@ use deeptravel_domain::ids::TicketId;
 use deeptravel_domain::order::Order;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::ticket::TicketStatus;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::Deserialize;
 
 use super::orders::stored;
 use super::qr::{self, CodeView, QrQuery};
 use crate::api::frame::answer::json;
 use crate::api::frame::auth::Traveller;
 use crate::api::frame::extract::Language;
+use crate::api::frame::list::{List, Listed, Own, Page, Paging, Shape};
 use crate::api::frame::permission::{Allowed, Buy};
-use crate::api::frame::query::{Page, Parameters};
+use crate::api::frame::query::{Parameters, parse_word};
 use crate::api::frame::{Api, Problem, Routes};
 use crate::api::views::ticket::{self, TicketView};
 
@@ -32,35 +32,26 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct TicketsQuery {
+struct TicketsFilter {
     /// `usable`, `used`, …
     status: Option<String>,
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: Option<u32>,
-    /// `nextCursor` of the page before.
-    cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct TicketList<'a> {
-    /// Those of the newest order first.
-    tickets: Vec<TicketView<'a>>,
-    /// Absent on the last page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-    /// `false` while the database is away: the first page then shows what is in memory.
-    complete: bool,
+impl Listed for TicketView<'_> {
+    const SHAPE: Shape =
+        Shape { schema: "TicketList", field: "tickets", order: "Those of the newest order first.", is_own: true };
 }
+
+type TicketList<'a> = List<TicketView<'a>>;
 
 /// One's own tickets.
 #[utoipa::path(
     get,
     path = "/my/tickets",
     tag = "travellers",
-    params(TicketsQuery),
+    params(TicketsFilter, Paging),
     responses(
         (status = 200, body = TicketList),
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
@@ -70,36 +61,31 @@ async fn list_tickets(
     Allowed(by): Allowed<Buy>,
     api: Api,
     language: Language,
-    Parameters(query): Parameters<TicketsQuery>,
+    page: Page<TicketId, TicketsFilter>,
 ) -> Result<HttpResponse, Problem> {
-    let page: Page<TicketId, TicketStatus> =
-        Page::of(query.limit, query.cursor.as_deref(), query.status.as_deref(), "is no status of a ticket")?;
-    let (lists, traveller) = (api.lists.clone(), by.id);
-    let (status, before, count) = (page.status, page.before, page.to_read());
-    let read = async move { lists.tickets_of(traveller, status, before, count).await };
-    let TicketPage { tickets: mut ids, orders } = match api.list(by.token(), read).await {
-        Err(problem) if before.is_none() && api.is_without_database(&problem) => {
-            let orders = api.orders_in_memory(&by).await?;
-            let catalogue = api.engine.services().catalogue.load();
-            let tickets = orders.iter().flat_map(|order| order.tickets().iter().map(move |ticket| (order, ticket)));
-            let tickets = tickets
-                .filter(|(_, ticket)| status.is_none_or(|status| ticket.status == status))
-                .take(page.limit)
-                .map(|(order, ticket)| ticket::view(&catalogue, language, order, ticket))
-                .collect();
-            return Ok(json(StatusCode::OK, &TicketList { tickets, next_cursor: None, complete: false }));
-        }
-        read => read?,
-    };
-    let next_cursor = page.cut(&mut ids, |id| *id);
-    let orders = orders.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+    let status: Option<TicketStatus> = parse_word("status", page.filter.status.as_deref(), "is no status of a ticket")?;
+    let read = page
+        .read_own(&api, &by, |lists, before, count| async move { lists.tickets_of(by.id, status, before, count).await })
+        .await?;
     let catalogue = api.engine.services().catalogue.load();
-    let tickets = ids.iter().filter_map(|id| {
-        let order = orders.iter().find(|order| order.id() == id.order)?;
-        let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
-        Some(ticket::view(&catalogue, language, order, ticket))
-    });
-    Ok(json(StatusCode::OK, &TicketList { tickets: tickets.collect(), next_cursor, complete: true }))
+    match read {
+        Own::Stored(TicketPage { tickets: mut ids, orders }) => {
+            let next_cursor = page.cut(&mut ids, |id| *id);
+            let orders = orders.into_iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+            let tickets = ids.iter().filter_map(|id| {
+                let order = orders.iter().find(|order| order.id() == id.order)?;
+                let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
+                Some(ticket::view(&catalogue, language, order, ticket))
+            });
+            Ok(TicketList::of(tickets, next_cursor).answer())
+        }
+        Own::InMemory(orders) => {
+            let tickets = orders.iter().flat_map(|order| order.tickets().iter().map(move |ticket| (order, ticket)));
+            let wanted = tickets.filter(|(_, ticket)| status.is_none_or(|status| ticket.status == status));
+            let tickets = wanted.map(|(order, ticket)| ticket::view(&catalogue, language, order, ticket));
+            Ok(TicketList::incomplete(tickets.take(page.limit)).answer())
+        }
+    }
 }
 
 impl Api {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::Problem;
-use crate::api::frame::query::parse_date;
+use crate::api::frame::query::{parse_date, parse_word};
 use crate::api::views::departure::DepartureView;
 
 /// Without any of `adults`, `children` and `seniors` the party is one adult.
@@ -77,8 +77,7 @@ pub fn understand<'a>(catalogue: &'a Catalogue, query: &SearchQuery) -> Result<W
         return Err(Problem::field("destination", "is the origin"));
     }
     let date = parse_date("travelDate", &query.travel_date)?;
-    let mode = query.mode.as_deref().map(str::parse).transpose();
-    let mode = mode.map_err(|_| Problem::field("mode", "is neither coach nor ferry"))?;
+    let mode = parse_word("mode", query.mode.as_deref(), "is neither coach nor ferry")?;
     Ok(Wanted { origin, destination, date, party: party(query)?, mode })
 }
 

@@ -1,0 +1,161 @@
+//! Notices of money that fit nothing, for the desk that sees to them (R-PAY-06, R-ADMIN-07).
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use deeptravel_actors::payment::Resolution;
+use deeptravel_actors::ports::ListCursor;
+use deeptravel_actors::rows::QuarantineRow;
+use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
+use deeptravel_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::frame::extract::Body;
+use crate::api::frame::list::{List, Listed, Page, Paging, Shape};
+use crate::api::frame::permission::{Allowed, SeeMoney, SettleMoney};
+use crate::api::frame::{Api, Problem, Routes};
+use crate::api::views::{self, Time};
+
+/// Longest note, in characters.
+const NOTE_CHARS_MAX: usize = 500;
+/// Longest id of a notice, in bytes: 128 characters are kept of what WeChat says.
+const NOTICE_ID_MAX: usize = 512;
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_list_quarantine, list_quarantine).mount(__path_resolve_notice, resolve_notice);
+}
+
+/// A notice that WeChat signed and that fits no order.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = QuarantinedNotice)]
+struct NoticeView {
+    /// WeChat's id; of what a query brought, `query/` and the number that was asked about.
+    notice_id: String,
+    /// The number that it names, whosever it is.
+    out_trade_no: String,
+    /// The order of that number, if the number is one of ours. The order need not exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<String>,
+    /// Why it fits nothing.
+    reason: String,
+    /// What WeChat said.
+    #[schema(value_type = Object)]
+    notice: serde_json::Value,
+    #[schema(value_type = String, format = DateTime)]
+    received_at: Time,
+    /// Once somebody has seen to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resolved_at: Option<Time>,
+    /// User name of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+impl From<QuarantineRow> for NoticeView {
+    fn from(row: QuarantineRow) -> NoticeView {
+        let time = |ms| views::time(Timestamp::from_ms(ms));
+        let payment = row.out_trade_no.parse().map(|number: OutTradeNo| number.order);
+        let order = payment.or_else(|_| row.out_trade_no.parse().map(|number: OutRefundNo| number.order));
+        NoticeView {
+            order_id: order.ok().map(|order| order.to_string()),
+            notice: serde_json::from_str(&row.notice).unwrap_or(serde_json::Value::String(row.notice)),
+            notice_id: row.notice_id,
+            out_trade_no: row.out_trade_no,
+            transaction_id: row.transaction_id,
+            reason: row.reason,
+            received_at: time(row.received_at),
+            resolved_at: row.resolved_at.map(time),
+            resolved_by: row.resolved_by,
+            note: row.note,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct QuarantineFilter {
+    /// `true`: those that somebody has seen to; `false`: the others. Without it, all.
+    resolved: Option<bool>,
+}
+
+impl Listed for NoticeView {
+    const SHAPE: Shape = Shape { schema: "Quarantine", field: "notices", order: "The newest first.", is_own: false };
+}
+
+type Quarantine = List<NoticeView>;
+
+/// What WeChat said and no order could use: it may be real money. For finance, operations, audit and administration.
+#[utoipa::path(
+    get,
+    path = "/admin/quarantine",
+    tag = "administration",
+    params(QuarantineFilter, Paging),
+    responses(
+        (status = 200, body = Quarantine),
+        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
+    )
+)]
+async fn list_quarantine(
+    Allowed(by): Allowed<SeeMoney>,
+    api: Api,
+    page: Page<ListCursor, QuarantineFilter>,
+) -> Result<HttpResponse, Problem> {
+    let resolved = page.filter.resolved;
+    let mut rows = page
+        .read(&api, by.token(), |lists, before, count| async move { lists.quarantine(resolved, before, count).await })
+        .await?;
+    let place = |row: &QuarantineRow| ListCursor { at_ms: row.received_at, id: row.notice_id.clone() };
+    let next_cursor = page.cut(&mut rows, place);
+    Ok(Quarantine::of(rows.into_iter().map(NoticeView::from), next_cursor).answer())
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ResolveNotice {
+    /// What was done about it.
+    #[schema(example = "given back by hand, see ticket 4711", min_length = 1, max_length = 500)]
+    note: String,
+}
+
+/// Says that a notice has been seen to. The first one to say so is kept; saying it again changes nothing. For finance
+/// and administration.
+#[utoipa::path(
+    post,
+    path = "/admin/quarantine/{noticeId}/resolve",
+    tag = "administration",
+    params(("noticeId" = String, Path, description = "With `/` written as `%2F`")),
+    request_body = ResolveNotice,
+    responses(
+        (status = 200, body = NoticeView),
+        (status = 404, description = "`NOTICE_NOT_FOUND`"),
+    )
+)]
+async fn resolve_notice(
+    Allowed(by): Allowed<SettleMoney>,
+    api: Api,
+    id: web::Path<String>,
+    Body(request): Body<ResolveNotice>,
+) -> Result<web::Json<NoticeView>, Problem> {
+    let (id, note) = (id.into_inner(), request.note.trim().to_owned());
+    if note.is_empty() || note.chars().count() > NOTE_CHARS_MAX || note.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(Problem::field("note", "is not 1 to 500 characters without control characters"));
+    }
+    if id.len() > NOTICE_ID_MAX || id.contains('\0') {
+        return Err(no_such_notice());
+    }
+    let resolution = Resolution { notice: id, by: by.account.username.to_string(), note };
+    let row = api.shown(by.token(), api.engine.resolve_notice(resolution).await).await?;
+    row.map(|row| web::Json(NoticeView::from(row))).ok_or_else(no_such_notice)
+}
+
+fn no_such_notice() -> Problem {
+    let status = StatusCode::NOT_FOUND;
+    Problem::new(status, "NOTICE_NOT_FOUND", "there is no such notice in quarantine").naming("noticeId", "is no notice")
+}
