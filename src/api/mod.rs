@@ -19,8 +19,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use actix_web::dev::Server;
 
-pub use frame::extract::Language;
-pub use frame::state::{ApiParts, ApiSettings, Slot};
+pub use frame::{ApiParts, ApiSettings, Language, Slot};
 /// For whoever measures the search alone.
 pub use traveller::search::Answers;
 
@@ -30,12 +29,12 @@ use traveller::search::Search;
 /// Listens and answers, before the parts are there, too. Await the server, or spawn it; its handle stops it. With port 0
 /// the system chooses one.
 pub fn serve(listen: impl ToSocketAddrs, slot: &Slot, workers: usize) -> std::io::Result<(Server, SocketAddr)> {
-    frame::server::serve(listen, slot, workers, routes(slot))
+    frame::serve(listen, slot, workers, routes(slot))
 }
 
 /// The OpenAPI document of everything that is mounted.
 pub fn document() -> utoipa::openapi::OpenApi {
-    frame::routes::document(routes(&Slot::default()))
+    frame::document(routes(&Slot::default()))
 }
 
 /// Every audience. Paths are compared in this order, and one with a variable part is a regular expression, so what is asked
@@ -45,12 +44,14 @@ fn routes(slot: &Slot) -> impl Fn(&mut Routes<'_, '_>) + Clone + Send + 'static 
     move |routes| {
         routes
             .keeping(search.clone())
-            .area(gate::hottest)
-            .area(traveller::hottest)
-            .area(traveller::routes)
-            .area(callbacks::routes)
-            .area(gate::routes)
-            .area(operations::routes)
-            .below("/admin", admin::routes);
+            .audience("gate", gate::hottest)
+            .audience("travellers", traveller::hottest)
+            .audience("travellers", traveller::routes)
+            .audience("callbacks", callbacks::routes)
+            .audience("gate", gate::routes)
+            .audience("operations", operations::routes)
+            .audience("administration", |routes| {
+                routes.below("/admin", admin::routes);
+            });
     }
 }

@@ -8,7 +8,7 @@ use actix_web::{App, test, web};
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
-use super::frame::middleware::Frame;
+use super::frame::Frame;
 use super::{Slot, serve};
 
 /// A server that is still starting.

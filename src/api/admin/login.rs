@@ -4,11 +4,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::answer::never_cached;
-use crate::api::frame::extract::Body;
-use crate::api::frame::permission::{Allowed, Public, UseDesk};
-use crate::api::frame::staff_login::{StaffLogin, log_in};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Body, Problem, Public, Routes, StaffLogin, UseDesk, log_in, never_cached};
 use crate::api::views::{self, Time};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -29,9 +25,7 @@ struct StaffLoggedIn {
 
 /// Logs a member of staff in for administration, operations, finance or audit.
 #[utoipa::path(
-    post,
-    path = "/admin/login",
-    tag = "administration",
+    post, path = "/admin/login",
     request_body = StaffLogin,
     responses(
         (status = 200, body = StaffLoggedIn),

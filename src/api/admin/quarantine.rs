@@ -10,10 +10,9 @@ use deeptravel_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::extract::Body;
-use crate::api::frame::list::{List, Listed, Page, Paging, Shape};
-use crate::api::frame::permission::{Allowed, SeeMoney, SettleMoney};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{
+    Allowed, Api, Body, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape,
+};
 use crate::api::views::{self, Time};
 
 /// Longest note, in characters.
@@ -93,9 +92,7 @@ type Quarantine = List<NoticeView>;
 
 /// What WeChat said and no order could use: it may be real money. For finance, operations, audit and administration.
 #[utoipa::path(
-    get,
-    path = "/admin/quarantine",
-    tag = "administration",
+    get, path = "/admin/quarantine",
     params(QuarantineFilter, Paging),
     responses(
         (status = 200, body = Quarantine),
@@ -127,9 +124,7 @@ struct ResolveNotice {
 /// Says that a notice has been seen to. The first one to say so is kept; saying it again changes nothing. For finance
 /// and administration.
 #[utoipa::path(
-    post,
-    path = "/admin/quarantine/{noticeId}/resolve",
-    tag = "administration",
+    post, path = "/admin/quarantine/{noticeId}/resolve",
     params(("noticeId" = String, Path, description = "With `/` written as `%2F`")),
     request_body = ResolveNotice,
     responses(

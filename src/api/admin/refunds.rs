@@ -11,10 +11,9 @@ use deeptravel_domain::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::list::{List, Listed, Page, Paging, Shape};
-use crate::api::frame::permission::{Allowed, SeeMoney, SettleMoney};
-use crate::api::frame::query::parse_word;
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{
+    Allowed, Api, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, parse_word,
+};
 use crate::api::views::refund::{cursor, stored};
 use crate::api::views::{self, MoneyView, Time};
 
@@ -123,9 +122,7 @@ type AdminRefundList = List<AdminRefundView>;
 
 /// Everybody's refunds. For finance, operations, audit and administration.
 #[utoipa::path(
-    get,
-    path = "/admin/refunds",
-    tag = "administration",
+    get, path = "/admin/refunds",
     operation_id = "list_all_refunds",
     params(RefundsFilter, Paging),
     responses(
@@ -151,9 +148,7 @@ async fn list_refunds(
 /// Has a refund that waits for a person tried again now: WeChat is asked what became of it, and if it knows nothing, the same
 /// call is made again under the same number. What comes of it shows in the list. For finance and administration.
 #[utoipa::path(
-    post,
-    path = "/admin/refunds/{refundId}/retry",
-    tag = "administration",
+    post, path = "/admin/refunds/{refundId}/retry",
     params(("refundId" = String, Path)),
     responses(
         (status = 202, description = "The refund as it was when the attempt began", body = AdminRefundView),

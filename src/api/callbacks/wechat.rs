@@ -11,9 +11,7 @@ use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::order::{PaymentFact, RefundFact};
 use deeptravel_wechat::{Notification, NotificationError, NotificationHeaders, RefundNotice, Resource, Transaction};
 
-use crate::api::frame::extract::read_body;
-use crate::api::frame::permission::{Allowed, Public};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Problem, Public, Routes, read_body};
 use crate::gateway::{fact_state, refund_state};
 
 /// The only event about payments (wechat.md 3).
@@ -29,9 +27,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 
 /// WeChat says that something was paid.
 #[utoipa::path(
-    post,
-    path = "/payments/wechat/notify",
-    tag = "callbacks",
+    post, path = "/payments/wechat/notify",
     request_body(content_type = "application/json", description = "WeChat's envelope; signed by the `Wechatpay-*` headers", content = Object),
     responses(
         (status = 204, description = "Understood; also when it was put in quarantine"),
@@ -51,9 +47,7 @@ async fn payment_notice(
 
 /// WeChat says what became of a refund.
 #[utoipa::path(
-    post,
-    path = "/payments/wechat/refund-notify",
-    tag = "callbacks",
+    post, path = "/payments/wechat/refund-notify",
     request_body(content_type = "application/json", description = "WeChat's envelope; signed by the `Wechatpay-*` headers", content = Object),
     responses(
         (status = 204, description = "Understood; also when it was put in quarantine"),

@@ -14,8 +14,6 @@ use deeptravel_domain::ids::TravellerId;
 use super::problem::Problem;
 use super::state::{Api, of_request};
 
-/// The document's name for a token in the `Authorization` header.
-pub(super) const BEARER: &str = "bearer";
 /// Bytes of chance in a token.
 const TOKEN_BYTES: usize = 32;
 /// Longest token that is hashed; ours have 43 characters.

@@ -1,23 +1,32 @@
 //! What every operation stands on, whoever asks: the listener, who asks and whether he may, what is read from a request,
 //! how is answered. Knows no audience; the audiences know it.
 
-pub mod answer;
-pub mod auth;
-pub mod extract;
-pub mod list;
-pub mod middleware;
-pub mod openapi;
-pub mod passwords;
-pub mod permission;
-pub mod problem;
-pub mod query;
-pub mod routes;
+mod answer;
+mod auth;
+mod extract;
+mod list;
+mod middleware;
+mod openapi;
+mod passwords;
+mod permission;
+mod problem;
+mod query;
+mod routes;
 mod seen;
-pub mod server;
-pub mod staff_login;
-pub mod state;
+mod server;
+mod staff_login;
+mod state;
 mod strict;
 
+pub use answer::{json, never_cached};
+pub use auth::{Staff, Traveller, new_secret, secret_bytes, sha256};
+pub use extract::{Body, IdempotencyKey, Language, UnreadBody, parse_json, read_body};
+pub use list::{List, Listed, Own, Page, Paging, Shape};
+pub use middleware::Frame;
+pub use permission::*;
 pub use problem::Problem;
-pub use routes::Routes;
-pub use state::Api;
+pub use query::{Parameters, parse_date, parse_query, parse_word};
+pub use routes::{Routes, document};
+pub use server::serve;
+pub use staff_login::{StaffLogin, log_in};
+pub use state::{Api, ApiParts, ApiSettings, Slot, starting};

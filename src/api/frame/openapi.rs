@@ -3,11 +3,11 @@
 use actix_web::dev::ResourceDef;
 use actix_web::http::{Method, StatusCode};
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi};
 
-use super::auth::BEARER;
+use super::permission::Token;
 use super::problem::ProblemDocument;
 
 /// Security scheme of travellers' and staff's tokens.
@@ -31,12 +31,25 @@ use super::problem::ProblemDocument;
 )]
 struct Frame;
 
+/// The document's name for a token in the `Authorization` header.
+const BEARER: &str = "bearer";
+
 struct Security;
 
 impl Modify for Security {
     fn modify(&self, document: &mut Document) {
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         document.components.get_or_insert_default().add_security_scheme(BEARER, bearer);
+    }
+}
+
+/// What the document says about a token.
+pub(super) fn security(token: Token) -> Option<Vec<SecurityRequirement>> {
+    let bearer = SecurityRequirement::new::<_, _, String>(BEARER, []);
+    match token {
+        Token::Unasked => None,
+        Token::Optional => Some(vec![SecurityRequirement::default(), bearer]),
+        Token::Required => Some(vec![bearer]),
     }
 }
 

@@ -9,9 +9,8 @@ use actix_web::http::header::FORWARDED;
 use actix_web::{FromRequest, HttpRequest};
 use deeptravel_domain::identity::{Account, Principal, Role};
 use serde::Serialize;
-use utoipa::openapi::security::SecurityRequirement;
 
-use super::auth::{Anyone, BEARER, Staff, Traveller, session};
+use super::auth::{Anyone, Staff, Traveller, session};
 use super::problem::Problem;
 use super::state::of_request;
 
@@ -97,29 +96,20 @@ pub trait Permit: 'static {
     type Caller: Caller;
 }
 
+/// Whether a request brings a token, as the document says it.
+#[derive(Clone, Copy, Debug)]
+pub enum Token {
+    Unasked,
+    Optional,
+    Required,
+}
+
 /// Who asks, as the handler gets it.
 pub trait Caller: Sized {
-    /// What the document says that a request brings; any one of it will do.
-    const BRINGS: &[Credential];
+    const TOKEN: Token;
 
     /// 401 when it cannot be told who asks, 403 when he may not.
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Self, Problem>;
-}
-
-/// What a request brings to show who asks.
-#[derive(Clone, Copy, Debug)]
-pub enum Credential {
-    Nothing,
-    Token,
-}
-
-impl From<Credential> for SecurityRequirement {
-    fn from(credential: Credential) -> SecurityRequirement {
-        match credential {
-            Credential::Nothing => SecurityRequirement::default(),
-            Credential::Token => SecurityRequirement::new::<_, _, String>(BEARER, []),
-        }
-    }
 }
 
 /// Whoever asks has the permission. The first argument of every handler.
@@ -136,7 +126,7 @@ impl<P: Permit> FromRequest for Allowed<P> {
 }
 
 impl Caller for () {
-    const BRINGS: &[Credential] = &[];
+    const TOKEN: Token = Token::Unasked;
 
     fn admit(_: &HttpRequest, _: Permission) -> Result<(), Problem> {
         Ok(())
@@ -144,7 +134,7 @@ impl Caller for () {
 }
 
 impl Caller for Anyone {
-    const BRINGS: &[Credential] = &[Credential::Token];
+    const TOKEN: Token = Token::Required;
 
     fn admit(request: &HttpRequest, _: Permission) -> Result<Anyone, Problem> {
         session(request).map(|(_, session)| Anyone(session))
@@ -152,7 +142,7 @@ impl Caller for Anyone {
 }
 
 impl Caller for Traveller {
-    const BRINGS: &[Credential] = &[Credential::Token];
+    const TOKEN: Token = Token::Required;
 
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Traveller, Problem> {
         let (_, session) = session(request)?;
@@ -164,7 +154,7 @@ impl Caller for Traveller {
 }
 
 impl Caller for Staff {
-    const BRINGS: &[Credential] = &[Credential::Token];
+    const TOKEN: Token = Token::Required;
 
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Staff, Problem> {
         let (api, session) = session(request)?;
@@ -185,7 +175,7 @@ impl Caller for Staff {
 pub struct Onlooker;
 
 impl Caller for Onlooker {
-    const BRINGS: &[Credential] = &[Credential::Nothing, Credential::Token];
+    const TOKEN: Token = Token::Optional;
 
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Onlooker, Problem> {
         let allowed = &of_request(request)?.settings.ops_allow;

@@ -18,19 +18,20 @@ use super::{openapi, query};
 /// What is mounted so far. Paths are compared in this order.
 pub struct Routes<'a, 's> {
     config: &'a mut ServiceConfig<'s>,
+    /// Tag of the operations in the document.
+    audience: &'static str,
     prefix: &'static str,
 }
 
 impl<'a, 's> Routes<'a, 's> {
     pub(super) fn of(config: &'a mut ServiceConfig<'s>) -> Routes<'a, 's> {
-        Routes { config, prefix: "" }
+        Routes { config, audience: "", prefix: "" }
     }
 
     /// Mounts a handler. Its documentation is what `#[utoipa::path]` made beside it: of `show` it is `__path_show`.
     ///
     /// ```
-    /// use deeptravel::api::frame::permission::{Allowed, Buy};
-    /// use deeptravel::api::frame::{Api, Routes};
+    /// use deeptravel::api::frame::{Allowed, Api, Buy, Routes};
     ///
     /// #[utoipa::path(get, path = "/mine")]
     /// async fn mine(_: Allowed<Buy>, _: Api) -> &'static str {
@@ -65,7 +66,14 @@ impl<'a, 's> Routes<'a, 's> {
     {
         let (ours, its) = (std::any::type_name::<F>(), std::any::type_name::<D>());
         assert_eq!(its.replace("__path_", ""), ours, "a handler is mounted with its own documentation");
-        self.config.service(Operation { document, handler, prefix: self.prefix, arguments: PhantomData });
+        let (audience, prefix) = (self.audience, self.prefix);
+        self.config.service(Operation { document, handler, audience, prefix, arguments: PhantomData });
+        self
+    }
+
+    /// Mounts what an audience has.
+    pub fn audience(&mut self, name: &'static str, mount: impl FnOnce(&mut Routes<'_, '_>)) -> &mut Self {
+        mount(&mut Routes { config: self.config, audience: name, prefix: self.prefix });
         self
     }
 
@@ -77,7 +85,8 @@ impl<'a, 's> Routes<'a, 's> {
 
     /// Mounts what stands below a path: for all other requests it is one comparison.
     pub fn below(&mut self, prefix: &'static str, mount: impl FnOnce(&mut Routes<'_, '_>)) -> &mut Self {
-        self.config.service(scope(prefix).configure(|config| mount(&mut Routes { config, prefix })));
+        let audience = self.audience;
+        self.config.service(scope(prefix).configure(|config| mount(&mut Routes { config, audience, prefix })));
         self
     }
 
@@ -121,26 +130,26 @@ permitted!(A B C D E F);
 struct Operation<D, F, A> {
     document: D,
     handler: F,
+    audience: &'static str,
     /// Of the path, and not to be written again.
     prefix: &'static str,
     arguments: PhantomData<A>,
 }
 
 impl<D: OpenApiFactory, F, A: Permitted> OpenApiFactory for Operation<D, F, A> {
-    /// As documented, with the permission, and without the prefix.
+    /// As documented, with audience and permission, and without the prefix.
     fn paths(&self) -> Paths {
         let mut paths = self.document.paths();
-        for operation in paths.paths.values_mut().flat_map(openapi::operations_mut) {
-            let permission = serde_json::json!(A::Permission::PERMISSION);
-            operation.extensions.get_or_insert_default().insert("x-permission".to_owned(), permission);
-            let brings = <A::Permission as Permit>::Caller::BRINGS;
-            operation.security = (!brings.is_empty()).then(|| brings.iter().map(|one| (*one).into()).collect());
+        for (path, mut item) in mem::take(&mut paths.paths) {
+            for operation in openapi::operations_mut(&mut item) {
+                let permission = serde_json::json!(A::Permission::PERMISSION);
+                operation.extensions.get_or_insert_default().insert("x-permission".to_owned(), permission);
+                operation.security = openapi::security(<A::Permission as Permit>::Caller::TOKEN);
+                operation.tags = Some(vec![self.audience.to_owned()]);
+            }
+            let below = path.strip_prefix(self.prefix).unwrap_or_else(|| panic!("{path} is not below {}", self.prefix));
+            paths.paths.insert(below.to_owned(), item);
         }
-        let below = |path: &str| path.strip_prefix(self.prefix).map(str::to_owned);
-        paths.paths = mem::take(&mut paths.paths)
-            .into_iter()
-            .map(|(path, item)| (below(&path).unwrap_or_else(|| panic!("{path} is not below {}", self.prefix)), item))
-            .collect();
         paths
     }
 

@@ -4,11 +4,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::answer::never_cached;
-use crate::api::frame::extract::Body;
-use crate::api::frame::permission::{Allowed, Public, Redeem};
-use crate::api::frame::staff_login::{StaffLogin, log_in};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Body, Problem, Public, Redeem, Routes, StaffLogin, log_in, never_cached};
 use crate::api::views::{self, Time};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -31,9 +27,7 @@ struct OperatorLoggedIn {
 
 /// Logs an operator in, to open validator sessions and scan.
 #[utoipa::path(
-    post,
-    path = "/operators/login",
-    tag = "gate",
+    post, path = "/operators/login",
     request_body = StaffLogin,
     responses(
         (status = 200, body = OperatorLoggedIn),

@@ -18,11 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::sessions::presented;
-use crate::api::frame::answer::json;
-use crate::api::frame::auth::Staff;
-use crate::api::frame::extract::{Body, Language};
-use crate::api::frame::permission::{Allowed, Redeem};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Body, Language, Problem, Redeem, Routes, Staff, json};
 use crate::api::views::ticket::{self, TicketView};
 use crate::api::views::{self, Time};
 
@@ -116,9 +112,7 @@ struct PreviousView<'a> {
 /// `NOT_ACTIVATED`, `NO_REMAINING`, `WRONG_ENTITLEMENT`, `WRONG_LOCATION`, `WRONG_DEPARTURE`, `DEPARTURE_CANCELLED`,
 /// `NOT_YOUR_MERCHANT`, `INVALID_CODE`, `CODE_EXPIRED`, `REPLAYED`.
 #[utoipa::path(
-    post,
-    path = "/tickets/scan",
-    tag = "gate",
+    post, path = "/tickets/scan",
     params(("X-Device-Secret" = String, Header, description = "The secret of the validator session")),
     request_body = ScanRequest,
     responses(
@@ -363,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_scan_request_takes_no_other_field_and_names_what_is_wrong() {
-        use crate::api::frame::extract::parse_json;
+        use crate::api::frame::parse_json;
         let field = |body: &str| parse_json::<ScanRequest>(body.as_bytes()).unwrap_err().errors()[0].field.to_string();
         let id = "01JAAAAAAAAAAAAAAAAAAAAAAA";
         let body = |rest: &str| format!(r#"{{"code":"DT1X","sessionId":"{id}","requestId":"r1"{rest}}}"#);

@@ -13,11 +13,7 @@ use deeptravel_domain::ids::{DepartureId, LocationCode, SessionId, Shard};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::answer::never_cached;
-use crate::api::frame::auth::{Staff, new_secret, sha256};
-use crate::api::frame::extract::Body;
-use crate::api::frame::permission::{Allowed, Redeem};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Body, Problem, Redeem, Routes, Staff, never_cached, new_secret, sha256};
 use crate::api::views::{self, Time};
 
 /// Carries the device secret of a session.
@@ -62,9 +58,7 @@ struct SessionOpened {
 
 /// Starts to work on a device.
 #[utoipa::path(
-    post,
-    path = "/validators/sessions",
-    tag = "gate",
+    post, path = "/validators/sessions",
     request_body = OpenSession,
     responses(
         (status = 200, body = SessionOpened),
@@ -120,9 +114,7 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
 
 /// Ends an own session.
 #[utoipa::path(
-    delete,
-    path = "/validators/sessions/{sessionId}",
-    tag = "gate",
+    delete, path = "/validators/sessions/{sessionId}",
     params(("sessionId" = String, Path)),
     responses(
         (status = 204),

@@ -8,8 +8,7 @@ use deeptravel_actors::outage::Outage;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::permission::{Allowed, Public, SeeMetrics};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Problem, Public, Routes, SeeMetrics};
 
 /// Content type of the Prometheus text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -45,16 +44,14 @@ struct Readiness {
 }
 
 /// The process runs.
-#[utoipa::path(get, path = "/health/live", tag = "operations", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/health/live", responses((status = 200, body = Health)))]
 async fn health_live(_: Allowed<Public>) -> web::Json<Health> {
     web::Json(Health { status: "live" })
 }
 
 /// Requests can be answered and their changes made durable. A database that is away does not change that.
 #[utoipa::path(
-    get,
-    path = "/health/ready",
-    tag = "operations",
+    get, path = "/health/ready",
     responses(
         (status = 200, body = Readiness),
         (status = 503, description = "`STARTING`, or `NOT_DURABLE` when the journal has failed"),
@@ -77,9 +74,7 @@ async fn health_ready(_: Allowed<Public>, api: Api) -> Result<web::Json<Readines
 ///
 /// Without a login from this machine and the addresses in `server.ops_allow`; for others with role ops or admin.
 #[utoipa::path(
-    get,
-    path = "/metrics",
-    tag = "operations",
+    get, path = "/metrics",
     responses(
         (status = 200, body = String, content_type = "text/plain"),
     )

@@ -9,11 +9,7 @@ use deeptravel_domain::party::Party;
 use deeptravel_domain::rejection::Rejection;
 use serde::Deserialize;
 
-use crate::api::frame::answer::json;
-use crate::api::frame::extract::Language;
-use crate::api::frame::permission::{Allowed, Public};
-use crate::api::frame::query::Parameters;
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Language, Parameters, Problem, Public, Routes, json};
 use crate::api::views::departure::{self, DepartureView, SeatClassView};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -38,9 +34,7 @@ fn no_such_departure() -> Problem {
 
 /// A departure: stops, prices for one adult, and which seats are free.
 #[utoipa::path(
-    get,
-    path = "/departures/{departureId}",
-    tag = "travellers",
+    get, path = "/departures/{departureId}",
     params(("departureId" = String, Path, description = "As found by the search"), DepartureQuery),
     responses(
         (status = 200, body = DepartureView),

@@ -8,10 +8,7 @@ use deeptravel_wechat::LoginError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::auth::new_secret;
-use crate::api::frame::extract::Body;
-use crate::api::frame::permission::{Allowed, EndSession, Public};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Body, EndSession, Problem, Public, Routes, new_secret};
 use crate::api::views::{self, Time};
 use crate::gateway::traveller_of;
 
@@ -50,9 +47,7 @@ struct TravellerView {
 
 /// Exchanges a WeChat login code for a token.
 #[utoipa::path(
-    post,
-    path = "/auth/wechat/login",
-    tag = "travellers",
+    post, path = "/auth/wechat/login",
     request_body = Login,
     responses(
         (status = 200, body = LoggedIn),
@@ -113,9 +108,7 @@ fn provider() -> Problem {
 
 /// Ends the session of the token.
 #[utoipa::path(
-    post,
-    path = "/auth/logout",
-    tag = "travellers",
+    post, path = "/auth/logout",
     responses((status = 204))
 )]
 async fn log_out(Allowed(by): Allowed<EndSession>, api: Api) -> Result<HttpResponse, Problem> {

@@ -11,8 +11,7 @@ use deeptravel_domain::sealing::{DOCUMENT_NUMBER_LEN_MAX, DocumentKeys, seal_doc
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::Problem;
-use crate::api::frame::auth::{secret_bytes, sha256};
+use crate::api::frame::{Problem, secret_bytes, sha256};
 
 /// Longest name of a person, in characters: the longest field of a travel document has fewer.
 const NAME_CHARS_MAX: usize = 64;
@@ -350,7 +349,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::api::frame::extract::parse_json;
+    use crate::api::frame::parse_json;
 
     fn request() -> Value {
         json!({

@@ -14,13 +14,10 @@ use serde::Deserialize;
 
 use super::order_request::{Asker, NewOrder};
 use super::payments::provider_answers;
-use crate::api::frame::answer::json;
-use crate::api::frame::auth::Traveller;
-use crate::api::frame::extract::{IdempotencyKey, Language, UnreadBody};
-use crate::api::frame::list::{List, Listed, Own, Page, Paging, Shape};
-use crate::api::frame::permission::{Allowed, Buy};
-use crate::api::frame::query::parse_word;
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{
+    Allowed, Api, Buy, IdempotencyKey, Language, List, Listed, Own, Page, Paging, Problem, Routes, Shape, Traveller,
+    UnreadBody, json, parse_word,
+};
 use crate::api::views::order::{self, OrderView};
 
 /// What stands before everything.
@@ -68,9 +65,7 @@ pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
 
 /// Holds the seats of every item and makes a pending order; all of them or none.
 #[utoipa::path(
-    post,
-    path = "/orders",
-    tag = "travellers",
+    post, path = "/orders",
     params((
         "Idempotency-Key" = String,
         Header,
@@ -110,9 +105,7 @@ pub async fn place_order(
 
 /// An order of one's own.
 #[utoipa::path(
-    get,
-    path = "/orders/{orderId}",
-    tag = "travellers",
+    get, path = "/orders/{orderId}",
     params(("orderId" = String, Path)),
     responses(
         (status = 200, body = OrderView),
@@ -146,9 +139,7 @@ type OrderList<'a> = List<OrderView<'a>>;
 
 /// One's own orders.
 #[utoipa::path(
-    get,
-    path = "/orders",
-    tag = "travellers",
+    get, path = "/orders",
     params(OrdersFilter, Paging),
     responses(
         (status = 200, body = OrderList),
@@ -185,9 +176,7 @@ async fn list_orders(
 
 /// Gives an unpaid order up. With a begun payment the answer comes when WeChat has confirmed its end.
 #[utoipa::path(
-    post,
-    path = "/orders/{orderId}/cancel",
-    tag = "travellers",
+    post, path = "/orders/{orderId}/cancel",
     params(("orderId" = String, Path)),
     responses(
         (status = 200, body = OrderView),

@@ -10,9 +10,7 @@ use deeptravel_wechat::PrepayId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::extract::Body;
-use crate::api::frame::permission::{Allowed, Buy};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Body, Buy, Problem, Routes};
 use crate::api::views::{self, Time};
 
 /// A traveller waits this long for WeChat. The order goes on by itself; asking again joins it.
@@ -53,9 +51,7 @@ struct PaymentSession {
 
 /// Makes an order payable. Asking again gives the same parameters (R-PAY-01).
 #[utoipa::path(
-    post,
-    path = "/payments/wechat/session",
-    tag = "travellers",
+    post, path = "/payments/wechat/session",
     request_body = NewPaymentSession,
     responses(
         (status = 200, body = PaymentSession),
@@ -120,9 +116,7 @@ struct PaymentStatus {
 
 /// Whether an order is paid, for the page that waits for it.
 #[utoipa::path(
-    get,
-    path = "/payments/{orderId}/status",
-    tag = "travellers",
+    get, path = "/payments/{orderId}/status",
     params(("orderId" = String, Path)),
     responses(
         (status = 200, body = PaymentStatus),

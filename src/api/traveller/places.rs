@@ -6,10 +6,7 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::extract::Language;
-use crate::api::frame::permission::{Allowed, Public};
-use crate::api::frame::query::Parameters;
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Language, Parameters, Problem, Public, Routes};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_hot_cities, hot_cities).mount(__path_blackout_dates, blackout_dates);
@@ -30,7 +27,7 @@ struct City {
 }
 
 /// The places to suggest.
-#[utoipa::path(get, path = "/travel/hot-cities", tag = "travellers", responses((status = 200, body = HotCities)))]
+#[utoipa::path(get, path = "/travel/hot-cities", responses((status = 200, body = HotCities)))]
 async fn hot_cities(_: Allowed<Public>, api: Api, language: Language) -> web::Json<HotCities> {
     let catalogue = api.engine.services().catalogue.load();
     let cities = catalogue.hot_cities().into_iter().map(|place| City {
@@ -63,9 +60,7 @@ struct BlackoutDates {
 
 /// The travel dates of a year that are not sold.
 #[utoipa::path(
-    get,
-    path = "/travel/blackout-dates",
-    tag = "travellers",
+    get, path = "/travel/blackout-dates",
     params(BlackoutQuery),
     responses((status = 200, body = BlackoutDates))
 )]

@@ -17,8 +17,7 @@ use qrcode::{EcLevel, QrCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::auth::secret_bytes;
-use crate::api::frame::{Api, Problem};
+use crate::api::frame::{Api, Problem, secret_bytes};
 use crate::api::views::{self, Time};
 
 /// Smallest side of an image, in pixels: enough for a phone's screen.

@@ -4,9 +4,7 @@ use actix_web::HttpResponse;
 use deeptravel_actors::ports::ListCursor;
 use deeptravel_domain::order::Refund;
 
-use crate::api::frame::list::{List, Listed, Own, Page, Paging, Shape};
-use crate::api::frame::permission::{Allowed, Buy};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{Allowed, Api, Buy, List, Listed, Own, Page, Paging, Problem, Routes, Shape};
 use crate::api::views::refund::{self, RefundView, cursor, stored};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -21,9 +19,7 @@ type RefundList = List<RefundView>;
 
 /// What comes back to oneself.
 #[utoipa::path(
-    get,
-    path = "/my/refunds",
-    tag = "travellers",
+    get, path = "/my/refunds",
     params(Paging),
     responses(
         (status = 200, body = RefundList),

@@ -14,13 +14,10 @@ use serde::Deserialize;
 
 use super::orders::stored;
 use super::qr::{self, CodeView, QrQuery};
-use crate::api::frame::answer::json;
-use crate::api::frame::auth::Traveller;
-use crate::api::frame::extract::Language;
-use crate::api::frame::list::{List, Listed, Own, Page, Paging, Shape};
-use crate::api::frame::permission::{Allowed, Buy};
-use crate::api::frame::query::{Parameters, parse_word};
-use crate::api::frame::{Api, Problem, Routes};
+use crate::api::frame::{
+    Allowed, Api, Buy, Language, List, Listed, Own, Page, Paging, Parameters, Problem, Routes, Shape, Traveller, json,
+    parse_word,
+};
 use crate::api::views::ticket::{self, TicketView};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -48,9 +45,7 @@ type TicketList<'a> = List<TicketView<'a>>;
 
 /// One's own tickets.
 #[utoipa::path(
-    get,
-    path = "/my/tickets",
-    tag = "travellers",
+    get, path = "/my/tickets",
     params(TicketsFilter, Paging),
     responses(
         (status = 200, body = TicketList),
@@ -104,9 +99,7 @@ impl Api {
 
 /// A ticket of one's own.
 #[utoipa::path(
-    get,
-    path = "/tickets/{ticketId}",
-    tag = "travellers",
+    get, path = "/tickets/{ticketId}",
     params(("ticketId" = String, Path)),
     responses(
         (status = 200, body = TicketView),
@@ -127,9 +120,7 @@ async fn show_ticket(
 
 /// The code of a ticket: a fresh one for the app at every request, or one to be printed (R-TICKET-04).
 #[utoipa::path(
-    get,
-    path = "/tickets/{ticketId}/qr",
-    tag = "travellers",
+    get, path = "/tickets/{ticketId}/qr",
     params(("ticketId" = String, Path), QrQuery),
     responses(
         (
@@ -154,9 +145,7 @@ async fn show_ticket_code(
 
 /// The code of all tickets of an order, likewise.
 #[utoipa::path(
-    get,
-    path = "/orders/{orderId}/qr",
-    tag = "travellers",
+    get, path = "/orders/{orderId}/qr",
     params(("orderId" = String, Path), QrQuery),
     responses(
         (

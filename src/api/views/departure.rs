@@ -8,7 +8,7 @@ use deeptravel_domain::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::extract::Language;
+use crate::api::frame::Language;
 use crate::api::views::{self, MoneyView, NamedView, Time};
 
 /// A departure, from the stop where the party boards to the one where it leaves.

@@ -21,7 +21,7 @@ use jiff::tz::Offset;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::api::frame::extract::Language;
+use crate::api::frame::Language;
 
 /// Where we sell: the offset of every time that belongs to no route.
 const SALES_OFFSET: Offset = Offset::constant(8);

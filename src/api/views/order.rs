@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::refund::{self, RefundView};
 use super::ticket::{self, TicketView, boarding};
-use crate::api::frame::extract::Language;
+use crate::api::frame::Language;
 use crate::api::views::{self, MoneyView, NamedView, Time};
 
 #[derive(Debug, Serialize, ToSchema)]

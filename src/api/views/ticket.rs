@@ -7,7 +7,7 @@ use deeptravel_domain::ticket::{Ticket, TicketStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::extract::Language;
+use crate::api::frame::Language;
 use crate::api::views::{self, NamedView, Time};
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -18,9 +18,7 @@ use deeptravel_domain::time::Timestamp;
 
 use super::offers::Offers;
 use super::wanted::{SearchQuery, understand};
-use crate::api::frame::Problem;
-use crate::api::frame::extract::Language;
-use crate::api::frame::query::parse_query;
+use crate::api::frame::{Language, Problem, parse_query};
 
 /// Memory for answers, in bytes: two thousand different questions with two dozen departures each. Above it all are
 /// forgotten, and the next questions cost what the first ones did.

@@ -15,10 +15,7 @@ use std::sync::Arc;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::api::frame::extract::Language;
-use crate::api::frame::permission::{Allowed, Public};
-use crate::api::frame::state::{Slot, starting};
-use crate::api::frame::{Problem, Routes};
+use crate::api::frame::{Allowed, Language, Problem, Public, Routes, Slot, starting};
 use wanted::{SearchAnswer, SearchQuery};
 
 pub use answers::Answers;
@@ -39,9 +36,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 
 /// Departures between two places on a day that the party can buy now.
 #[utoipa::path(
-    get,
-    path = "/travel/search",
-    tag = "travellers",
+    get, path = "/travel/search",
     params(SearchQuery),
     responses((status = 200, body = SearchAnswer))
 )]

@@ -13,7 +13,7 @@ use deeptravel_domain::time::Timestamp;
 use serde::Serialize;
 
 use super::wanted::{Availability, SearchAnswer, Wanted};
-use crate::api::frame::extract::Language;
+use crate::api::frame::Language;
 use crate::api::views::departure::{self, SeatClassView};
 
 /// Digits of the largest number of seats.

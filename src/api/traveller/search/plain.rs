@@ -7,9 +7,7 @@ use deeptravel_domain::party::Party;
 use deeptravel_domain::time::Timestamp;
 
 use super::wanted::{Availability, SearchAnswer, SearchQuery, Wanted, understand};
-use crate::api::frame::Problem;
-use crate::api::frame::extract::Language;
-use crate::api::frame::query::parse_query;
+use crate::api::frame::{Language, Problem, parse_query};
 use crate::api::views::departure::{self, DepartureView, SeatClassView};
 
 pub fn search(

@@ -17,9 +17,7 @@ use jiff::civil::{Date, date};
 use super::answers::Answers;
 use super::plain;
 use super::wanted::{Availability, SearchQuery, party};
-use crate::api::frame::Problem;
-use crate::api::frame::extract::Language;
-use crate::api::frame::query::parse_query;
+use crate::api::frame::{Language, Problem, parse_query};
 use crate::import::timetable;
 
 /// Friday 20 November 2026, 10:00 in Hong Kong.

@@ -6,8 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::Problem;
-use crate::api::frame::query::{parse_date, parse_word};
+use crate::api::frame::{Problem, parse_date, parse_word};
 use crate::api::views::departure::DepartureView;
 
 /// Without any of `adults`, `children` and `seniors` the party is one adult.

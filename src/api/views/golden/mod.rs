@@ -13,7 +13,7 @@ use deeptravel_domain::order::rows::{
 use deeptravel_domain::time::Timestamp;
 
 use super::order;
-use crate::api::frame::extract::Language;
+use crate::api::frame::Language;
 
 const ORDER: &str = "01K2QJ7E6V70ABT0000000001W";
 /// When the orders are looked at; nothing in an answer depends on it.
