@@ -1,10 +1,10 @@
 //! Staff log in at a desk.
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Api, Body, Problem, Public, Routes, StaffLogin, UseDesk, log_in, never_cached};
+use crate::api::frame::{Allowed, Answered, Api, Body, Public, Routes, StaffLogin, UseDesk, log_in, never_cached};
 use crate::api::views::{self, Time};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -34,12 +34,7 @@ struct StaffLoggedIn {
         (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
     )
 )]
-async fn admin_login(
-    _: Allowed<Public>,
-    api: Api,
-    request: HttpRequest,
-    Body(login): Body<StaffLogin>,
-) -> Result<HttpResponse, Problem> {
+async fn admin_login(_: Allowed<Public>, api: Api, request: HttpRequest, Body(login): Body<StaffLogin>) -> Answered {
     let done = log_in::<UseDesk>(&api, &request, login).await?;
     Ok(never_cached(&StaffLoggedIn {
         roles: done.roles(),

@@ -1,7 +1,7 @@
 //! Notices of money that fit nothing, for the desk that sees to them (R-PAY-06, R-ADMIN-07).
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use deeptravel_actors::payment::Resolution;
 use deeptravel_actors::ports::ListCursor;
 use deeptravel_actors::rows::QuarantineRow;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::{
-    Allowed, Api, Body, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape,
+    Allowed, Answered, Api, Body, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, ok,
 };
 use crate::api::views::{self, Time};
 
@@ -103,7 +103,7 @@ async fn list_quarantine(
     Allowed(by): Allowed<SeeMoney>,
     api: Api,
     page: Page<ListCursor, QuarantineFilter>,
-) -> Result<HttpResponse, Problem> {
+) -> Answered {
     let resolved = page.filter.resolved;
     let mut rows = page
         .read(&api, by.token(), |lists, before, count| async move { lists.quarantine(resolved, before, count).await })
@@ -137,7 +137,7 @@ async fn resolve_notice(
     api: Api,
     id: web::Path<String>,
     Body(request): Body<ResolveNotice>,
-) -> Result<web::Json<NoticeView>, Problem> {
+) -> Answered {
     let (id, note) = (id.into_inner(), request.note.trim().to_owned());
     if note.is_empty() || note.chars().count() > NOTE_CHARS_MAX || note.chars().any(|c| c.is_control() && c != '\n') {
         return Err(Problem::field("note", "is not 1 to 500 characters without control characters"));
@@ -147,7 +147,7 @@ async fn resolve_notice(
     }
     let resolution = Resolution { notice: id, by: by.account.username.to_string(), note };
     let row = api.shown(by.token(), api.engine.resolve_notice(resolution).await).await?;
-    row.map(|row| web::Json(NoticeView::from(row))).ok_or_else(no_such_notice)
+    Ok(ok(&NoticeView::from(row.ok_or_else(no_such_notice)?)))
 }
 
 fn no_such_notice() -> Problem {

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use actix_web::{HttpResponse, web};
+use actix_web::http::StatusCode;
+use actix_web::web;
 use deeptravel_actors::outage::Reply;
 use deeptravel_actors::ports::ListCursor;
 use deeptravel_domain::ids::OutRefundNo;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::{
-    Allowed, Api, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, parse_word,
+    Allowed, Answered, Api, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, json, parse_word,
 };
 use crate::api::views::refund::{cursor, stored};
 use crate::api::views::{self, MoneyView, Time};
@@ -130,11 +131,7 @@ type AdminRefundList = List<AdminRefundView>;
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
-async fn list_refunds(
-    Allowed(by): Allowed<SeeMoney>,
-    api: Api,
-    page: Page<ListCursor, RefundsFilter>,
-) -> Result<HttpResponse, Problem> {
+async fn list_refunds(Allowed(by): Allowed<SeeMoney>, api: Api, page: Page<ListCursor, RefundsFilter>) -> Answered {
     let wanted: Option<Wanted> = parse_word("status", page.filter.status.as_deref(), "is no status of a refund")?;
     let states = wanted.map(|Wanted(states)| states);
     let mut rows = page
@@ -156,11 +153,7 @@ async fn list_refunds(
         (status = 409, description = "`REFUND_NOT_STUCK`"),
     )
 )]
-async fn retry_refund(
-    Allowed(by): Allowed<SettleMoney>,
-    api: Api,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
+async fn retry_refund(Allowed(by): Allowed<SettleMoney>, api: Api, id: web::Path<String>) -> Answered {
     let number: OutRefundNo = id.parse().map_err(|_| no_such_refund())?;
     let Reply { outcome, position } = api.engine.retry_refund(number).await?;
     if matches!(outcome, Err(Rejection::OrderNotFound | Rejection::RefundNotFound)) {
@@ -170,7 +163,7 @@ async fn retry_refund(
     tracing::info!(refund = %number, staff = %by.account.username, "Refund {number} is tried again by hand");
     let order = api.shown(by.token(), api.engine.order(number.order).await).await?;
     let refund = order.refund(number).ok_or_else(no_such_refund)?;
-    Ok(HttpResponse::Accepted().json(AdminRefundView::from(refund)))
+    Ok(json(StatusCode::ACCEPTED, &AdminRefundView::from(refund)))
 }
 
 fn no_such_refund() -> Problem {

@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use deeptravel_actors::outage::{Answer, Outage, Reply};
 use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::order::{PaymentFact, RefundFact};
 use deeptravel_wechat::{Notification, NotificationError, NotificationHeaders, RefundNotice, Resource, Transaction};
 
-use crate::api::frame::{Allowed, Api, Problem, Public, Routes, read_body};
+use crate::api::frame::{Allowed, Answered, Api, Problem, Public, Routes, no_content, read_body};
 use crate::gateway::{fact_state, refund_state};
 
 /// The only event about payments (wechat.md 3).
@@ -36,12 +36,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
         (status = 503, description = "To be repeated"),
     )
 )]
-async fn payment_notice(
-    _: Allowed<Public>,
-    api: Api,
-    request: HttpRequest,
-    body: web::Payload,
-) -> Result<HttpResponse, Problem> {
+async fn payment_notice(_: Allowed<Public>, api: Api, request: HttpRequest, body: web::Payload) -> Answered {
     receive(&api, &request, body).await
 }
 
@@ -56,17 +51,12 @@ async fn payment_notice(
         (status = 503, description = "To be repeated"),
     )
 )]
-async fn refund_notice(
-    _: Allowed<Public>,
-    api: Api,
-    request: HttpRequest,
-    body: web::Payload,
-) -> Result<HttpResponse, Problem> {
+async fn refund_notice(_: Allowed<Public>, api: Api, request: HttpRequest, body: web::Payload) -> Answered {
     receive(&api, &request, body).await
 }
 
 /// Either address takes either kind: which one WeChat calls is what the call named, or what its console says.
-async fn receive(api: &Api, request: &HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+async fn receive(api: &Api, request: &HttpRequest, body: web::Payload) -> Answered {
     let raw = read_body(request, &mut body.into_inner()).await?;
     let verified = api.wechat.verify_notification(&headers(request), &raw, jiff::Timestamp::now());
     let notification = verified.map_err(|error| refused(&error))?;
@@ -75,7 +65,7 @@ async fn receive(api: &Api, request: &HttpRequest, body: web::Payload) -> Result
         counted("late");
         Err(Problem::unavailable("OVERLOADED", "it could not be recorded in time", 1))
     });
-    outcome.map(|()| HttpResponse::NoContent().finish())
+    outcome.map(|()| no_content())
 }
 
 fn headers(request: &HttpRequest) -> NotificationHeaders<'_> {

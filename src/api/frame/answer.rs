@@ -14,6 +14,9 @@ use serde::Serialize;
 use super::problem::Problem;
 use super::state::Api;
 
+/// What a handler gives.
+pub type Answered = Result<HttpResponse, Problem>;
+
 /// Room for an answer: an order of two passengers with its tickets. A larger one grows.
 const ANSWER_BYTES: usize = 2 * 1024;
 
@@ -26,9 +29,21 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
     response
 }
 
-/// As [`json`], with a secret in it.
-pub fn never_cached(answer: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(answer)
+/// As [`json`], for what has succeeded.
+pub fn ok(value: &impl Serialize) -> HttpResponse {
+    json(StatusCode::OK, value)
+}
+
+/// As [`ok`], with a secret in it.
+pub fn never_cached(value: &impl Serialize) -> HttpResponse {
+    let mut response = ok(value);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// There is nothing to say.
+pub fn no_content() -> HttpResponse {
+    HttpResponse::new(StatusCode::NO_CONTENT)
 }
 
 impl Api {

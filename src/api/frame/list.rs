@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,7 +22,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
-use super::answer::json;
+use super::answer::ok;
 use super::auth::Traveller;
 use super::problem::{Problem, STORAGE_UNAVAILABLE};
 use super::query::{STRAY, first, parse_query};
@@ -213,7 +212,7 @@ impl<T: Listed> List<T> {
     }
 
     pub fn answer(&self) -> HttpResponse {
-        json(StatusCode::OK, self)
+        ok(self)
     }
 }
 

@@ -18,7 +18,7 @@ mod staff_login;
 mod state;
 mod strict;
 
-pub use answer::{json, never_cached};
+pub use answer::{Answered, json, never_cached, no_content, ok};
 pub use auth::{Staff, Traveller, new_secret, secret_bytes, sha256};
 pub use extract::{Body, IdempotencyKey, Language, UnreadBody, parse_json, read_body};
 pub use list::{List, Listed, Own, Page, Paging, Shape};

@@ -1,10 +1,10 @@
 //! Operators log in.
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Api, Body, Problem, Public, Redeem, Routes, StaffLogin, log_in, never_cached};
+use crate::api::frame::{Allowed, Answered, Api, Body, Public, Redeem, Routes, StaffLogin, log_in, never_cached};
 use crate::api::views::{self, Time};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -36,12 +36,7 @@ struct OperatorLoggedIn {
         (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
     )
 )]
-async fn operator_login(
-    _: Allowed<Public>,
-    api: Api,
-    request: HttpRequest,
-    Body(login): Body<StaffLogin>,
-) -> Result<HttpResponse, Problem> {
+async fn operator_login(_: Allowed<Public>, api: Api, request: HttpRequest, Body(login): Body<StaffLogin>) -> Answered {
     let done = log_in::<Redeem>(&api, &request, login).await?;
     Ok(never_cached(&OperatorLoggedIn {
         roles: done.roles(),

@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use deeptravel_actors::outage::Reply;
 use deeptravel_domain::catalogue::Catalogue;
@@ -18,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::sessions::presented;
-use crate::api::frame::{Allowed, Api, Body, Language, Problem, Redeem, Routes, Staff, json};
+use crate::api::frame::{Allowed, Answered, Api, Body, Language, Problem, Redeem, Routes, Staff, ok};
 use crate::api::views::ticket::{self, TicketView};
 use crate::api::views::{self, Time};
 
@@ -128,7 +127,7 @@ async fn scan_code(
     http: HttpRequest,
     language: Language,
     Body(request): Body<ScanRequest>,
-) -> Result<HttpResponse, Problem> {
+) -> Answered {
     let validator = presented(&api, &by, request.session_id, http.headers())?;
     check_request_id(&request.request_id)?;
     let opened = match code::open_for_scan(&api.code_keys.load(), &request.code, api.engine.now()) {
@@ -184,7 +183,7 @@ async fn refuse_without_ticket(
     validator: &Validator,
     request: ScanRequest,
     reason: &ScanRejection,
-) -> Result<HttpResponse, Problem> {
+) -> Answered {
     let attempt = ScanAttemptRow {
         session_id: validator.id.to_string(),
         request_id: request.request_id.into(),
@@ -209,14 +208,14 @@ async fn refuse_without_ticket(
         redeemed_at: None,
         previous: None,
     };
-    Ok(json(StatusCode::OK, &refused))
+    Ok(ok(&refused))
 }
 
 fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -> HttpResponse {
     let catalogue = api.engine.services().catalogue.load();
     let answer = scanned(&catalogue, language, outcome, order);
     count(answer.result, answer.reason.unwrap_or(""));
-    json(StatusCode::OK, &answer)
+    ok(&answer)
 }
 
 fn scanned<'a>(

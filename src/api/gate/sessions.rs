@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName};
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use deeptravel_actors::services::chance;
 use deeptravel_domain::identity::{Command, Validator};
@@ -13,7 +13,9 @@ use deeptravel_domain::ids::{DepartureId, LocationCode, SessionId, Shard};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Api, Body, Problem, Redeem, Routes, Staff, never_cached, new_secret, sha256};
+use crate::api::frame::{
+    Allowed, Answered, Api, Body, Problem, Redeem, Routes, Staff, never_cached, new_secret, no_content, sha256,
+};
 use crate::api::views::{self, Time};
 
 /// Carries the device secret of a session.
@@ -66,11 +68,7 @@ struct SessionOpened {
         (status = 422, description = "An unknown location or departure"),
     )
 )]
-async fn open_validator_session(
-    Allowed(by): Allowed<Redeem>,
-    api: Api,
-    Body(request): Body<OpenSession>,
-) -> Result<HttpResponse, Problem> {
+async fn open_validator_session(Allowed(by): Allowed<Redeem>, api: Api, Body(request): Body<OpenSession>) -> Answered {
     let location = known_location(&api, request.location_id.as_deref())?;
     let departure = known_departure(&api, request.departure_id.as_deref())?;
 
@@ -122,18 +120,14 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
         (status = 404, description = "`SESSION_NOT_FOUND`: not open, or not yours"),
     )
 )]
-async fn end_validator_session(
-    Allowed(by): Allowed<Redeem>,
-    api: Api,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
+async fn end_validator_session(Allowed(by): Allowed<Redeem>, api: Api, id: web::Path<String>) -> Answered {
     let own = id.parse().ok().and_then(|id| own_session(&api, &by, id)).ok_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "there is no such open session of yours")
             .naming("sessionId", "is no open session of yours")
     })?;
     let command = Command::EndValidator { id: own.id, username: own.username.clone() };
     api.durable(api.engine.identify(command).await).await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(no_content())
 }
 
 fn own_session(api: &Api, by: &Staff, id: SessionId) -> Option<Arc<Validator>> {

@@ -2,13 +2,13 @@
 
 mod gauges;
 
+use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpResponse, web};
 use deeptravel_actors::outage::Outage;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Api, Problem, Public, Routes, SeeMetrics};
+use crate::api::frame::{Allowed, Answered, Api, Public, Routes, SeeMetrics, ok};
 
 /// Content type of the Prometheus text format.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -45,8 +45,8 @@ struct Readiness {
 
 /// The process runs.
 #[utoipa::path(get, path = "/health/live", responses((status = 200, body = Health)))]
-async fn health_live(_: Allowed<Public>) -> web::Json<Health> {
-    web::Json(Health { status: "live" })
+async fn health_live(_: Allowed<Public>) -> HttpResponse {
+    ok(&Health { status: "live" })
 }
 
 /// Requests can be answered and their changes made durable. A database that is away does not change that.
@@ -57,12 +57,12 @@ async fn health_live(_: Allowed<Public>) -> web::Json<Health> {
         (status = 503, description = "`STARTING`, or `NOT_DURABLE` when the journal has failed"),
     )
 )]
-async fn health_ready(_: Allowed<Public>, api: Api) -> Result<web::Json<Readiness>, Problem> {
+async fn health_ready(_: Allowed<Public>, api: Api) -> Answered {
     let services = api.engine.services();
     if services.journal.failure().is_some() {
         return Err(Outage::Journal.into());
     }
-    Ok(web::Json(Readiness {
+    Ok(ok(&Readiness {
         status: "ready",
         database: if api.lists.is_available() { "available" } else { "away" },
         projection_lag: gauges::projection_lag(services),

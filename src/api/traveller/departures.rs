@@ -1,7 +1,6 @@
 //! One departure with its seat map.
 
-use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use deeptravel_domain::catalogue::{RouteStatus, Trip};
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::DepartureId;
@@ -9,7 +8,7 @@ use deeptravel_domain::party::Party;
 use deeptravel_domain::rejection::Rejection;
 use serde::Deserialize;
 
-use crate::api::frame::{Allowed, Api, Language, Parameters, Problem, Public, Routes, json};
+use crate::api::frame::{Allowed, Answered, Api, Language, Parameters, Problem, Public, Routes, ok};
 use crate::api::views::departure::{self, DepartureView, SeatClassView};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -47,7 +46,7 @@ async fn show_departure(
     language: Language,
     id: web::Path<String>,
     Parameters(query): Parameters<DepartureQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Answered {
     let id: DepartureId = id.parse().map_err(|_| no_such_departure())?;
     let channel = query.channel.as_deref().map(str::parse).transpose();
     if !matches!(channel, Ok(None | Some(Channel::Direct))) {
@@ -79,5 +78,5 @@ async fn show_departure(
     });
     let view = departure::view(&catalogue, language, &trip, classes);
     let seats = departure::seats(&services.board, &trip, seat_map);
-    Ok(json(StatusCode::OK, &DepartureView { seat_map: Some(seats), ..view }))
+    Ok(ok(&DepartureView { seat_map: Some(seats), ..view }))
 }

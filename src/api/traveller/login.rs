@@ -1,14 +1,14 @@
 //! A traveller's login through WeChat, and everybody's logout.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use deeptravel_domain::identity::{Command, Principal, Session};
 use deeptravel_wechat::LoginError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Api, Body, EndSession, Problem, Public, Routes, new_secret};
+use crate::api::frame::{
+    Allowed, Answered, Api, Body, EndSession, Problem, Public, Routes, never_cached, new_secret, no_content,
+};
 use crate::api::views::{self, Time};
 use crate::gateway::traveller_of;
 
@@ -55,7 +55,7 @@ struct TravellerView {
         (status = 502, description = "`LOGIN_PROVIDER`: WeChat gives no answer"),
     )
 )]
-async fn log_in(_: Allowed<Public>, api: Api, Body(request): Body<Login>) -> Result<HttpResponse, Problem> {
+async fn log_in(_: Allowed<Public>, api: Api, Body(request): Body<Login>) -> Answered {
     let fits = (1..=CODE_LEN_MAX).contains(&request.code.len()) && request.code.bytes().all(|b| b.is_ascii_graphic());
     if !fits {
         return Err(Problem::field("code", "is not 1 to 128 visible ASCII characters"));
@@ -75,11 +75,7 @@ async fn log_in(_: Allowed<Public>, api: Api, Body(request): Body<Login>) -> Res
     let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
     api.durable(api.engine.identify(Command::OpenSession(session)).await).await?;
     let traveller = TravellerView { id: traveller.to_string() };
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store"))).json(LoggedIn {
-        token,
-        expires_at: views::time(expires_at),
-        traveller,
-    }))
+    Ok(never_cached(&LoggedIn { token, expires_at: views::time(expires_at), traveller }))
 }
 
 /// Reported here, once: the texts carry no code and no secret.
@@ -111,8 +107,8 @@ fn provider() -> Problem {
     post, path = "/auth/logout",
     responses((status = 204))
 )]
-async fn log_out(Allowed(by): Allowed<EndSession>, api: Api) -> Result<HttpResponse, Problem> {
+async fn log_out(Allowed(by): Allowed<EndSession>, api: Api) -> Answered {
     api.durable(api.engine.identify(Command::EndSession(*by.token())).await).await?;
     api.forget_session(by.token());
-    Ok(HttpResponse::NoContent().finish())
+    Ok(no_content())
 }

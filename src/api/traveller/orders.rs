@@ -15,8 +15,8 @@ use serde::Deserialize;
 use super::order_request::{Asker, NewOrder};
 use super::payments::provider_answers;
 use crate::api::frame::{
-    Allowed, Api, Buy, IdempotencyKey, Language, List, Listed, Own, Page, Paging, Problem, Routes, Shape, Traveller,
-    UnreadBody, json, parse_word,
+    Allowed, Answered, Api, Buy, IdempotencyKey, Language, List, Listed, Own, Page, Paging, Problem, Routes, Shape,
+    Traveller, UnreadBody, json, parse_word,
 };
 use crate::api::views::order::{self, OrderView};
 
@@ -46,7 +46,7 @@ impl Api {
         }
     }
 
-    fn answer(&self, status: StatusCode, language: Language, order: &Order) -> HttpResponse {
+    fn order(&self, status: StatusCode, language: Language, order: &Order) -> HttpResponse {
         json(status, &order::view(&self.engine.services().catalogue.load(), language, order))
     }
 }
@@ -91,14 +91,14 @@ pub async fn place_order(
     language: Language,
     key: IdempotencyKey,
     body: UnreadBody,
-) -> Result<HttpResponse, Problem> {
+) -> Answered {
     let asker = Asker { traveller: by.id, idempotency_key: key.0 };
     let wish = body.read::<NewOrder<'_>>()?.into_wish(asker, &api.document_keys)?;
     // Not kept while the order is made.
     drop(body);
     let (order, is_new) = api.shown(by.token(), api.engine.place(wish).await).await?;
     let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
-    let mut response = api.answer(if is_new { StatusCode::CREATED } else { StatusCode::OK }, language, &order);
+    let mut response = api.order(if is_new { StatusCode::CREATED } else { StatusCode::OK }, language, &order);
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
 }
@@ -112,14 +112,9 @@ pub async fn place_order(
         (status = 404, description = "`ORDER_NOT_FOUND`: not there, or not yours"),
     )
 )]
-async fn show_order(
-    Allowed(by): Allowed<Buy>,
-    api: Api,
-    language: Language,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
+async fn show_order(Allowed(by): Allowed<Buy>, api: Api, language: Language, id: web::Path<String>) -> Answered {
     let order = api.own_order(&by, &id).await?;
-    Ok(api.answer(StatusCode::OK, language, &order))
+    Ok(api.order(StatusCode::OK, language, &order))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -151,7 +146,7 @@ async fn list_orders(
     api: Api,
     language: Language,
     page: Page<OrderId, OrdersFilter>,
-) -> Result<HttpResponse, Problem> {
+) -> Answered {
     let wrong = "is none of pending, paid, completed, cancelled";
     let status: Option<OrderStatus> = parse_word("status", page.filter.status.as_deref(), wrong)?;
     let read = page
@@ -185,14 +180,9 @@ async fn list_orders(
         (status = 502, description = "`PAYMENT_PROVIDER`: the end is not confirmed yet, the order stays pending"),
     )
 )]
-async fn cancel_order(
-    Allowed(by): Allowed<Buy>,
-    api: Api,
-    language: Language,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
+async fn cancel_order(Allowed(by): Allowed<Buy>, api: Api, language: Language, id: web::Path<String>) -> Answered {
     let id = api.own_order(&by, &id).await?.id();
     let answer = provider_answers(api.engine.cancel(id)).await.unwrap_or(Err(Outage::Provider));
     let order = api.shown(by.token(), answer).await?;
-    Ok(api.answer(StatusCode::OK, language, &order))
+    Ok(api.order(StatusCode::OK, language, &order))
 }

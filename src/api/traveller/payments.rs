@@ -10,7 +10,7 @@ use deeptravel_wechat::PrepayId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Api, Body, Buy, Problem, Routes};
+use crate::api::frame::{Allowed, Answered, Api, Body, Buy, Problem, Routes, ok};
 use crate::api::views::{self, Time};
 
 /// A traveller waits this long for WeChat. The order goes on by itself; asking again joins it.
@@ -60,11 +60,7 @@ struct PaymentSession {
         (status = 502, description = "`PAYMENT_PROVIDER`: ask again"),
     )
 )]
-async fn open_payment(
-    Allowed(by): Allowed<Buy>,
-    api: Api,
-    Body(request): Body<NewPaymentSession>,
-) -> Result<web::Json<PaymentSession>, Problem> {
+async fn open_payment(Allowed(by): Allowed<Buy>, api: Api, Body(request): Body<NewPaymentSession>) -> Answered {
     let id = api.own_order(&by, &request.order_id).await?.id();
     let answer = provider_answers(api.engine.open_payment(id, by.openid().into())).await;
     let answer = answer.unwrap_or(Err(Outage::Provider)).map(|reply| Reply {
@@ -76,7 +72,7 @@ async fn open_payment(
         position: reply.position,
     });
     let order = api.shown(by.token(), answer).await?;
-    parameters(&api, &order).map(web::Json)
+    Ok(ok(&parameters(&api, &order)?))
 }
 
 /// The parameters of the payment that WeChat knows: signed over what was recorded, so always the same.
@@ -123,12 +119,8 @@ struct PaymentStatus {
         (status = 404, description = "`ORDER_NOT_FOUND`"),
     )
 )]
-async fn payment_status(
-    Allowed(by): Allowed<Buy>,
-    api: Api,
-    id: web::Path<String>,
-) -> Result<web::Json<PaymentStatus>, Problem> {
+async fn payment_status(Allowed(by): Allowed<Buy>, api: Api, id: web::Path<String>) -> Answered {
     let order = api.own_order(&by, &id).await?;
     let lock_expire_at = views::time(order.lock_expires_at());
-    Ok(web::Json(PaymentStatus { status: order.status().code(), lock_expire_at }))
+    Ok(ok(&PaymentStatus { status: order.status().code(), lock_expire_at }))
 }

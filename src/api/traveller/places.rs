@@ -2,11 +2,11 @@
 //! request, which costs microseconds, so a change is visible to the very next one and there is no cache to count
 //! (R-SEARCH-03).
 
-use actix_web::web;
+use actix_web::HttpResponse;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Api, Language, Parameters, Problem, Public, Routes};
+use crate::api::frame::{Allowed, Answered, Api, Language, Parameters, Problem, Public, Routes, ok};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_hot_cities, hot_cities).mount(__path_blackout_dates, blackout_dates);
@@ -28,14 +28,14 @@ struct City {
 
 /// The places to suggest.
 #[utoipa::path(get, path = "/travel/hot-cities", responses((status = 200, body = HotCities)))]
-async fn hot_cities(_: Allowed<Public>, api: Api, language: Language) -> web::Json<HotCities> {
+async fn hot_cities(_: Allowed<Public>, api: Api, language: Language) -> HttpResponse {
     let catalogue = api.engine.services().catalogue.load();
     let cities = catalogue.hot_cities().into_iter().map(|place| City {
         code: place.code.to_string(),
         name: language.of(&place.names).to_owned(),
         weight: place.hot_weight,
     });
-    web::Json(HotCities { cities: cities.collect() })
+    ok(&HotCities { cities: cities.collect() })
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -64,15 +64,11 @@ struct BlackoutDates {
     params(BlackoutQuery),
     responses((status = 200, body = BlackoutDates))
 )]
-async fn blackout_dates(
-    _: Allowed<Public>,
-    api: Api,
-    Parameters(query): Parameters<BlackoutQuery>,
-) -> Result<web::Json<BlackoutDates>, Problem> {
+async fn blackout_dates(_: Allowed<Public>, api: Api, Parameters(query): Parameters<BlackoutQuery>) -> Answered {
     if !(2000..=2999).contains(&query.year) {
         return Err(Problem::field("year", "is not between 2000 and 2999"));
     }
     let catalogue = api.engine.services().catalogue.load();
     let blackout_dates = catalogue.blackout_dates(query.year, query.route_code.as_deref())?;
-    Ok(web::Json(BlackoutDates { year: query.year, blackout_dates }))
+    Ok(ok(&BlackoutDates { year: query.year, blackout_dates }))
 }

@@ -17,7 +17,7 @@ use qrcode::{EcLevel, QrCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::{Api, Problem, secret_bytes};
+use crate::api::frame::{Answered, Api, Problem, secret_bytes};
 use crate::api::views::{self, Time};
 
 /// Smallest side of an image, in pixels: enough for a phone's screen.
@@ -87,7 +87,7 @@ impl QrQuery {
 }
 
 /// A fresh code for a subject whose owner asks; `tickets` are those behind it.
-pub fn code(api: &Api, subject: Subject, tickets: &[Ticket], wanted: Wanted) -> Result<HttpResponse, Problem> {
+pub fn code(api: &Api, subject: Subject, tickets: &[Ticket], wanted: Wanted) -> Answered {
     // In this order: the keys seal from the instant on in which they were loaded.
     let keys = api.code_keys.load();
     let now = api.engine.now();

@@ -1,10 +1,9 @@
 //! Refunds of a traveller.
 
-use actix_web::HttpResponse;
 use deeptravel_actors::ports::ListCursor;
 use deeptravel_domain::order::Refund;
 
-use crate::api::frame::{Allowed, Api, Buy, List, Listed, Own, Page, Paging, Problem, Routes, Shape};
+use crate::api::frame::{Allowed, Answered, Api, Buy, List, Listed, Own, Page, Paging, Problem, Routes, Shape};
 use crate::api::views::refund::{self, RefundView, cursor, stored};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -26,7 +25,7 @@ type RefundList = List<RefundView>;
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
-async fn list_refunds(Allowed(by): Allowed<Buy>, api: Api, page: Page<ListCursor>) -> Result<HttpResponse, Problem> {
+async fn list_refunds(Allowed(by): Allowed<Buy>, api: Api, page: Page<ListCursor>) -> Answered {
     let read = page
         .read_own(&api, &by, |lists, before, count| async move { lists.refunds_of(by.id, before, count).await })
         .await?;

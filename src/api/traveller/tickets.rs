@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::web;
 use deeptravel_actors::ports::TicketPage;
 use deeptravel_domain::code::Subject;
 use deeptravel_domain::ids::TicketId;
@@ -15,8 +15,8 @@ use serde::Deserialize;
 use super::orders::stored;
 use super::qr::{self, CodeView, QrQuery};
 use crate::api::frame::{
-    Allowed, Api, Buy, Language, List, Listed, Own, Page, Paging, Parameters, Problem, Routes, Shape, Traveller, json,
-    parse_word,
+    Allowed, Answered, Api, Buy, Language, List, Listed, Own, Page, Paging, Parameters, Problem, Routes, Shape,
+    Traveller, ok, parse_word,
 };
 use crate::api::views::ticket::{self, TicketView};
 
@@ -57,7 +57,7 @@ async fn list_tickets(
     api: Api,
     language: Language,
     page: Page<TicketId, TicketsFilter>,
-) -> Result<HttpResponse, Problem> {
+) -> Answered {
     let status: Option<TicketStatus> = parse_word("status", page.filter.status.as_deref(), "is no status of a ticket")?;
     let read = page
         .read_own(&api, &by, |lists, before, count| async move { lists.tickets_of(by.id, status, before, count).await })
@@ -106,16 +106,11 @@ impl Api {
         (status = 404, description = "`TICKET_NOT_FOUND`: not there, or not yours"),
     )
 )]
-async fn show_ticket(
-    Allowed(by): Allowed<Buy>,
-    api: Api,
-    language: Language,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
+async fn show_ticket(Allowed(by): Allowed<Buy>, api: Api, language: Language, id: web::Path<String>) -> Answered {
     let (order, id) = api.own_ticket(&by, &id).await?;
     let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
     let catalogue = api.engine.services().catalogue.load();
-    Ok(json(StatusCode::OK, &ticket::view(&catalogue, language, &order, ticket)))
+    Ok(ok(&ticket::view(&catalogue, language, &order, ticket)))
 }
 
 /// The code of a ticket: a fresh one for the app at every request, or one to be printed (R-TICKET-04).
@@ -136,7 +131,7 @@ async fn show_ticket_code(
     api: Api,
     id: web::Path<String>,
     Parameters(query): Parameters<QrQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Answered {
     let wanted = query.wanted()?;
     let (order, id) = api.own_ticket(&by, &id).await?;
     let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
@@ -162,7 +157,7 @@ async fn show_order_code(
     api: Api,
     id: web::Path<String>,
     Parameters(query): Parameters<QrQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Answered {
     let wanted = query.wanted()?;
     let order = api.own_order(&by, &id).await?;
     qr::code(&api, Subject::Order(order.id()), order.tickets(), wanted)

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::api::frame::{Allowed, Language, Problem, Public, Routes, Slot, starting};
+use crate::api::frame::{Allowed, Answered, Language, Public, Routes, Slot, starting};
 use wanted::{SearchAnswer, SearchQuery};
 
 pub use answers::Answers;
@@ -40,7 +40,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     params(SearchQuery),
     responses((status = 200, body = SearchAnswer))
 )]
-async fn search(_: Allowed<Public>, request: HttpRequest, language: Language) -> Result<HttpResponse, Problem> {
+async fn search(_: Allowed<Public>, request: HttpRequest, language: Language) -> Answered {
     let Search(shared) = request.app_data().ok_or_else(starting)?;
     let (slot, answers) = &**shared;
     let api = slot.api()?;
