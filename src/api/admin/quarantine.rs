@@ -1,6 +1,5 @@
 //! Notices of money that fit nothing, for the desk that sees to them (R-PAY-06, R-ADMIN-07).
 
-use actix_web::http::StatusCode;
 use actix_web::web;
 use deeptravel_actors::payment::Resolution;
 use deeptravel_actors::ports::ListCursor;
@@ -12,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::api::frame::{
     Allowed, Answered, Api, Body, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, ok,
+    refusals,
 };
 use crate::api::views::{self, Time};
 
@@ -151,6 +151,5 @@ async fn resolve_notice(
 }
 
 fn no_such_notice() -> Problem {
-    let status = StatusCode::NOT_FOUND;
-    Problem::new(status, "NOTICE_NOT_FOUND", "there is no such notice in quarantine").naming("noticeId", "is no notice")
+    Problem::from(refusals::NOTICE_NOT_FOUND).naming("noticeId", "is no notice")
 }

@@ -4,14 +4,13 @@
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use deeptravel_actors::outage::{Answer, Outage, Reply};
 use deeptravel_actors::rows::QuarantineRow;
 use deeptravel_domain::order::{PaymentFact, RefundFact};
 use deeptravel_wechat::{Notification, NotificationError, NotificationHeaders, RefundNotice, Resource, Transaction};
 
-use crate::api::frame::{Allowed, Answered, Api, Problem, Public, Routes, no_content, read_body};
+use crate::api::frame::{Allowed, Answered, Api, Problem, Public, Routes, no_content, read_body, refusals};
 use crate::gateway::{fact_state, refund_state};
 
 /// The only event about payments (wechat.md 3).
@@ -63,7 +62,7 @@ async fn receive(api: &Api, request: &HttpRequest, body: web::Payload) -> Answer
     let outcome = tokio::time::timeout(ANSWER_WITHIN, accept(api, notification)).await;
     let outcome = outcome.unwrap_or_else(|_| {
         counted("late");
-        Err(Problem::unavailable("OVERLOADED", "it could not be recorded in time", 1))
+        Err(refusals::OVERLOADED.saying("it could not be recorded in time"))
     });
     outcome.map(|()| no_content())
 }
@@ -88,16 +87,16 @@ fn refused(error: &NotificationError) -> Problem {
         NotificationError::Malformed(_) => {
             counted("malformed");
             tracing::error!(%error, "A genuine payment notice cannot be read: {error}");
-            Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_NOTIFICATION", error.to_string())
+            refusals::MALFORMED_NOTIFICATION.saying(error.to_string())
         }
         NotificationError::OldProtocol => {
             counted("old protocol");
             tracing::warn!(%error, "A notice is refused: {error}");
-            Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_NOTIFICATION", error.to_string())
+            refusals::MALFORMED_NOTIFICATION.saying(error.to_string())
         }
         NotificationError::SignTest => {
             counted("signtest");
-            Problem::new(StatusCode::UNAUTHORIZED, "INVALID_SIGNATURE", error.to_string())
+            refusals::INVALID_SIGNATURE.saying(error.to_string())
         }
         NotificationError::Signature
         | NotificationError::UnknownSerial
@@ -106,7 +105,7 @@ fn refused(error: &NotificationError) -> Problem {
         | NotificationError::SignatureType => {
             counted("unverified");
             tracing::warn!(%error, "A payment notice is refused: {error}");
-            Problem::new(StatusCode::UNAUTHORIZED, "INVALID_SIGNATURE", error.to_string())
+            refusals::INVALID_SIGNATURE.saying(error.to_string())
         }
     }
 }

@@ -64,10 +64,7 @@ impl Api {
 
     /// Runs what waits for the network on the I/O runtime. Not cancelled when the client leaves.
     pub async fn on_io<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
-        self.io.spawn(work).await.map_err(|error| {
-            tracing::error!(%error, "A task on the I/O runtime did not end: {error}");
-            Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
-        })
+        self.io.spawn(work).await.map_err(|error| Problem::fault("A task on the I/O runtime did not end", &error))
     }
 
     /// The session has ended: nothing is kept for it.

@@ -12,6 +12,7 @@ use deeptravel_domain::identity::{Account, Principal, SecretHash, Session};
 use deeptravel_domain::ids::TravellerId;
 
 use super::problem::Problem;
+use super::refusals;
 use super::state::{Api, of_request};
 
 /// Bytes of chance in a token.
@@ -46,9 +47,10 @@ pub(super) fn session(request: &HttpRequest) -> Result<(&Api, Arc<Session>), Pro
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header
         .and_then(bearer_token)
-        .ok_or_else(|| Problem::unauthenticated("an Authorization header with a bearer token is required"))?;
+        .ok_or_else(|| refusals::UNAUTHENTICATED.saying("an Authorization header with a bearer token is required"))?;
     let found = api.engine.services().directory.session(&sha256(token.as_bytes()), api.engine.now());
-    let session = found.ok_or_else(|| Problem::unauthenticated("the token is unknown, revoked or has expired"))?;
+    let session =
+        found.ok_or_else(|| refusals::UNAUTHENTICATED.saying("the token is unknown, revoked or has expired"))?;
     Ok((api, session))
 }
 

@@ -5,7 +5,6 @@ use std::future::{Ready, ready};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest};
@@ -16,6 +15,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
 
 use super::problem::Problem;
+use super::refusals;
 use super::strict::Strict;
 
 /// Largest request body, in bytes (`api.md`): an order of ten passengers is below 4 KiB.
@@ -61,18 +61,15 @@ pub async fn read_body(request: &HttpRequest, payload: &mut Payload) -> Result<B
         }
         Ok(body.freeze())
     };
-    tokio::time::timeout(BODY_READ_TIMEOUT, reading).await.unwrap_or_else(|_| {
-        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "the body did not arrive in time"))
-    })
+    tokio::time::timeout(BODY_READ_TIMEOUT, reading).await.unwrap_or_else(|_| Err(refusals::REQUEST_TIMEOUT.into()))
 }
 
 fn cut_off() -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", "the body could not be read to its end")
+    refusals::MALFORMED_REQUEST.into()
 }
 
 fn too_large() -> Problem {
-    let detail = format!("a body has at most {BODY_BYTES_MAX} bytes");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", detail)
+    refusals::PAYLOAD_TOO_LARGE.saying(format!("a body has at most {BODY_BYTES_MAX} bytes"))
 }
 
 /// A JSON body.
@@ -126,8 +123,7 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    let detail = "the body has to be application/json";
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", detail))
+    Err(refusals::UNSUPPORTED_MEDIA_TYPE.into())
 }
 
 /// 400 when it is no JSON, 422 with the field when it is not what was asked for.
@@ -162,8 +158,8 @@ fn read_json_with_paths<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Pro
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {
-    let detail = format!("the body is no JSON: line {} column {}", error.line(), error.column());
-    Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_JSON", detail)
+    let place = format!("line {} column {}", error.line(), error.column());
+    refusals::MALFORMED_JSON.saying(format!("the body is no JSON: {place}"))
 }
 
 /// serde's messages end with a place in the text, which the field's path says better.
@@ -195,8 +191,7 @@ impl FromRequest for IdempotencyKey {
         let header = request.headers().get(IDEMPOTENCY_KEY);
         let key = header.and_then(|key| key.to_str().ok()).filter(|key| is_idempotency_key(key));
         ready(key.map(|key| IdempotencyKey(key.into())).ok_or_else(|| {
-            let detail = "the Idempotency-Key header is required: 1 to 64 visible ASCII characters";
-            Problem::new(StatusCode::BAD_REQUEST, "IDEMPOTENCY_KEY_REQUIRED", detail)
+            Problem::from(refusals::IDEMPOTENCY_KEY_REQUIRED)
                 .naming("Idempotency-Key", "is not 1 to 64 visible ASCII characters")
         }))
     }

@@ -24,8 +24,9 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::answer::ok;
 use super::auth::Traveller;
-use super::problem::{Problem, STORAGE_UNAVAILABLE};
+use super::problem::Problem;
 use super::query::{STRAY, first, parse_query};
+use super::refusals;
 use super::state::Api;
 
 /// Most entries of a page (`api.md`).
@@ -97,7 +98,7 @@ impl<P: Clone + Display, F> Page<P, F> {
         R: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         if !api.lists.is_available() {
-            return Err(Problem::storage_unavailable());
+            return Err(refusals::STORAGE_UNAVAILABLE.into());
         }
         let wanted = api.seen().of(token);
         if api.projected() < wanted {
@@ -105,7 +106,7 @@ impl<P: Clone + Display, F> Page<P, F> {
             let follows = projected.wait_for(|position| *position >= wanted);
             match tokio::time::timeout(LIST_WAIT, follows).await {
                 Ok(Ok(_)) => {}
-                Ok(Err(_)) | Err(_) => return Err(Problem::storage_unavailable()),
+                Ok(Err(_)) | Err(_) => return Err(refusals::STORAGE_UNAVAILABLE.into()),
             }
         }
         let reading = read(Arc::clone(&api.lists), self.after.clone(), self.limit as u32 + 1);
@@ -124,7 +125,8 @@ impl<P: Clone + Display, F> Page<P, F> {
         R: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
         let read = self.read(api, by.token(), read).await;
-        let is_away = |problem: &Problem| problem.code() == STORAGE_UNAVAILABLE && !api.lists.is_available();
+        let is_away =
+            |problem: &Problem| problem.code() == refusals::STORAGE_UNAVAILABLE.code && !api.lists.is_available();
         if self.after.is_none() && read.as_ref().is_err_and(is_away) {
             let mut orders = api.durable(api.engine.orders_in_memory(by.id, LIMIT_MAX as usize).await).await?;
             orders.retain(|order| order.is_placed());

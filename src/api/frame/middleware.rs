@@ -24,6 +24,7 @@ use metrics::{Counter, Histogram};
 use uuid::fmt::Simple;
 
 use super::problem::Problem;
+use super::refusals;
 use super::state::Slot;
 use crate::telemetry::{RequestMark, in_request};
 
@@ -141,7 +142,7 @@ where
         let method = method_name(request.method());
         let meters = Rc::clone(&self.meters);
         let Some(place) = self.frame.enter(request.path()) else {
-            let problem = Problem::unavailable("OVERLOADED", "too many requests are under way", 1);
+            let problem = refusals::OVERLOADED.saying("too many requests are under way");
             meters.count("overload", method, problem.status(), started);
             let refused = finish(problem.render(id.as_str()), &id);
             return Box::pin(ready(Ok(request.into_response(refused.map_into_right_body()))));

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix_web::http::StatusCode;
 use argon2::Argon2;
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
@@ -15,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::problem::Problem;
+use super::refusals;
 
 /// Checks at once: each takes a core for tens of milliseconds and 19 MiB, and selling must go on meanwhile.
 const CHECKS_MAX: usize = 2;
@@ -70,7 +70,7 @@ impl Passwords {
         let _login = self
             .logins
             .try_acquire()
-            .map_err(|_| Problem::unavailable("OVERLOADED", "too many are logging in at once", 2))?;
+            .map_err(|_| refusals::OVERLOADED.saying("too many are logging in at once").retry_after(2))?;
         let place = Arc::clone(&self.checks).acquire_owned().await;
         // Others with the same name may have failed while this one waited.
         self.refuse_if_blocked(&origin)?;
@@ -88,18 +88,14 @@ impl Passwords {
             drop(place);
             accepted
         });
-        let accepted = checking.await.map_err(|error| {
-            tracing::error!(%error, "A password could not be checked: {error}");
-            Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
-        })?;
-        accepted.ok_or_else(|| Problem::unauthenticated("the user name or the password is wrong"))
+        let accepted = checking.await.map_err(|error| Problem::fault("A password could not be checked", &error))?;
+        accepted.ok_or_else(|| refusals::UNAUTHENTICATED.saying("the user name or the password is wrong"))
     }
 
     fn refuse_if_blocked(&self, origin: &Origin) -> Result<(), Problem> {
         let Some(left) = lock(&self.failures).blocked(origin, Instant::now()) else { return Ok(()) };
         let seconds = u32::try_from(left.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-        let detail = "too many wrong passwords for this name from this address";
-        Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", detail).retry_after(seconds))
+        Err(Problem::from(refusals::RATE_LIMITED).retry_after(seconds))
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::auth::{Anyone, Staff, Traveller, session};
 use super::problem::Problem;
+use super::refusals;
 use super::state::of_request;
 
 /// What proxies say on whose behalf they ask: such a request does not come from this machine, whoever delivers it.
@@ -148,7 +149,9 @@ impl Caller for Traveller {
         let (_, session) = session(request)?;
         match session.principal {
             Principal::Traveller { id, .. } if permission.is_of(Holder::Traveller) => Ok(Traveller { id, session }),
-            Principal::Traveller { .. } | Principal::Staff { .. } => Err(Problem::forbidden("this is for travellers")),
+            Principal::Traveller { .. } | Principal::Staff { .. } => {
+                Err(refusals::FORBIDDEN.saying("this is for travellers"))
+            }
         }
     }
 }
@@ -159,12 +162,12 @@ impl Caller for Staff {
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Staff, Problem> {
         let (api, session) = session(request)?;
         let Principal::Staff { username } = &session.principal else {
-            return Err(Problem::forbidden("this is for staff"));
+            return Err(refusals::FORBIDDEN.saying("this is for staff"));
         };
         let account = api.engine.services().directory.account(username).filter(|account| !account.disabled);
-        let account = account.ok_or_else(|| Problem::unauthenticated("the account is disabled"))?;
+        let account = account.ok_or_else(|| refusals::UNAUTHENTICATED.saying("the account is disabled"))?;
         if !permission.is_of_account(&account) {
-            return Err(Problem::forbidden("the account has no role for this"));
+            return Err(refusals::FORBIDDEN.saying("the account has no role for this"));
         }
         Ok(Staff { account, session })
     }

@@ -10,17 +10,16 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW
 use actix_web::{HttpResponse, ResponseError};
 use deeptravel_actors::outage::Outage;
 use deeptravel_actors::ports::StoreError;
-use deeptravel_domain::rejection::{Kind, Rejection};
+use deeptravel_domain::rejection::Rejection;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::refusals::{self, Again, Refusal};
 
 /// Longest detail, and longest message about a field, in characters: both may repeat what the client sent.
 const MESSAGE_CHARS_MAX: usize = 200;
 /// Content type of every error.
 const PROBLEM_JSON: &str = "application/problem+json";
-
-/// A list or a sleeping key needs the database, and it is away.
-pub const STORAGE_UNAVAILABLE: &str = "STORAGE_UNAVAILABLE";
 
 /// A field or parameter that is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
@@ -48,8 +47,8 @@ pub struct ProblemDocument {
     #[schema(value_type = String)]
     detail: Cow<'static, str>,
     /// Stable code, for programs.
-    #[schema(value_type = String, example = "VALIDATION_ERROR")]
-    code: Cow<'static, str>,
+    #[schema(example = "VALIDATION_ERROR", extensions(("x-extensible-enum" = json!(refusals::codes()))))]
+    code: &'static str,
     /// The fields at fault; empty when none is.
     errors: Vec<FieldError>,
     /// As in the `X-Request-Id` header; quote it when you ask for help.
@@ -65,79 +64,58 @@ pub struct Problem(Box<Details>);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Details {
-    status: StatusCode,
-    code: Cow<'static, str>,
+    refusal: Refusal,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
-    retry_after_seconds: Option<u32>,
     /// Methods that the path has, when the one asked for is not among them.
     allow: Option<HeaderValue>,
     available: Option<u16>,
 }
 
-impl Problem {
-    pub fn new(
-        status: StatusCode,
-        code: impl Into<Cow<'static, str>>,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Problem {
-        Problem(Box::new(Details {
-            status,
-            code: code.into(),
-            detail: cut(detail.into()),
-            errors: Vec::new(),
-            retry_after_seconds: None,
-            allow: None,
-            available: None,
-        }))
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        refusal.saying(refusal.text)
     }
+}
 
+impl Refusal {
+    /// With more than its text says.
+    pub fn saying(self, detail: impl Into<Cow<'static, str>>) -> Problem {
+        let detail = cut(detail.into());
+        Problem(Box::new(Details { refusal: self, detail, errors: Vec::new(), allow: None, available: None }))
+    }
+}
+
+impl Problem {
     /// Understood, but this field is not acceptable.
     pub fn field(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Problem {
-        let code = "VALIDATION_ERROR";
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, "a value of the request is not acceptable")
-            .naming(field, message)
-    }
-
-    pub fn unauthenticated(detail: &'static str) -> Problem {
-        Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", detail)
-    }
-
-    pub fn forbidden(detail: &'static str) -> Problem {
-        Problem::new(StatusCode::FORBIDDEN, "FORBIDDEN", detail)
-    }
-
-    /// Load or outage: to be repeated after some seconds.
-    pub fn unavailable(code: &'static str, detail: &'static str, retry_after_seconds: u32) -> Problem {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(retry_after_seconds)
-    }
-
-    pub fn storage_unavailable() -> Problem {
-        Problem::unavailable(STORAGE_UNAVAILABLE, "the database is not available", 2)
-    }
-
-    pub fn payment_provider() -> Problem {
-        Problem::new(StatusCode::BAD_GATEWAY, "PAYMENT_PROVIDER", "the payment provider gives no answer; ask again")
+        let mut problem = Problem::from(Rejection::field(field, message));
+        problem.0.detail = "a value of the request is not acceptable".into();
+        problem
     }
 
     pub fn method_not_allowed(allow: &str) -> Problem {
-        let detail = format!("this path has {allow}");
-        let mut problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", detail);
+        let mut problem = refusals::METHOD_NOT_ALLOWED.saying(format!("this path has {allow}"));
         problem.0.allow = HeaderValue::from_str(allow).ok();
         problem
     }
 
+    /// Something of ours has failed. Reported here, once.
+    pub fn fault(what: &str, error: &dyn fmt::Display) -> Problem {
+        tracing::error!(%error, "{what}: {error}");
+        Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// For a status that somebody else chose.
     pub fn of_status(status: StatusCode) -> Problem {
-        let detail = status.canonical_reason().unwrap_or("error");
-        let code = match status {
-            StatusCode::NOT_FOUND => "NOT_FOUND",
-            StatusCode::METHOD_NOT_ALLOWED => "METHOD_NOT_ALLOWED",
-            StatusCode::PAYLOAD_TOO_LARGE => "PAYLOAD_TOO_LARGE",
-            status if status.is_client_error() => "BAD_REQUEST",
-            _ => "INTERNAL_ERROR",
+        let refusal = match status {
+            StatusCode::NOT_FOUND => refusals::NOT_FOUND,
+            StatusCode::METHOD_NOT_ALLOWED => refusals::METHOD_NOT_ALLOWED,
+            StatusCode::PAYLOAD_TOO_LARGE => refusals::PAYLOAD_TOO_LARGE,
+            status if status.is_client_error() => Refusal { status, ..refusals::BAD_REQUEST },
+            status => Refusal { status, ..refusals::INTERNAL_ERROR },
         };
-        Problem::new(status, code, detail)
+        refusal.saying(status.canonical_reason().unwrap_or("error"))
     }
 
     /// Adds a field at fault.
@@ -149,16 +127,16 @@ impl Problem {
 
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Problem {
-        self.0.retry_after_seconds = Some(seconds);
+        self.0.refusal.again = Again::After(seconds);
         self
     }
 
     pub fn status(&self) -> StatusCode {
-        self.0.status
+        self.0.refusal.status
     }
 
-    pub fn code(&self) -> &str {
-        &self.0.code
+    pub fn code(&self) -> &'static str {
+        self.0.refusal.code
     }
 
     pub fn errors(&self) -> &[FieldError] {
@@ -167,10 +145,10 @@ impl Problem {
 
     /// The response, complete.
     pub fn render(self, request_id: &str) -> HttpResponse<BoxBody> {
-        let Details { status, code, detail, errors, retry_after_seconds, allow, available } = *self.0;
+        let Details { refusal: Refusal { code, status, again, .. }, detail, errors, allow, available } = *self.0;
         let mut response = HttpResponse::build(status);
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
-        if let Some(seconds) = retry_after_seconds {
+        if let Again::After(seconds) = again {
             response.insert_header((RETRY_AFTER, seconds));
         }
         if let Some(allow) = allow {
@@ -202,7 +180,7 @@ fn cut(mut text: Cow<'static, str>) -> Cow<'static, str> {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0.status.as_u16(), self.0.code)
+        write!(f, "{} {}", self.status().as_u16(), self.code())
     }
 }
 
@@ -210,12 +188,12 @@ impl std::error::Error for Problem {}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.0.status
+        self.status()
     }
 
     /// Carries the problem to the middleware, which renders it.
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        let mut response = HttpResponse::new(self.0.status);
+        let mut response = HttpResponse::new(self.status());
         response.extensions_mut().insert(self.clone());
         response
     }
@@ -223,14 +201,7 @@ impl ResponseError for Problem {
 
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Problem {
-        let status = match rejection.kind() {
-            Kind::NotFound => StatusCode::NOT_FOUND,
-            Kind::Conflict => StatusCode::CONFLICT,
-            Kind::Unacceptable => StatusCode::UNPROCESSABLE_ENTITY,
-            Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Kind::Forbidden => StatusCode::FORBIDDEN,
-        };
-        let mut problem = Problem::new(status, rejection.code(), rejection.to_string());
+        let mut problem = Refusal::from(rejection.refusal()).saying(rejection.to_string());
         if let Rejection::SoldOut { available, .. } = &rejection {
             problem.0.available = Some(*available);
         }
@@ -243,17 +214,15 @@ impl From<Rejection> for Problem {
 
 impl From<Outage> for Problem {
     fn from(outage: Outage) -> Problem {
-        match outage {
-            Outage::Overloaded => Problem::unavailable("OVERLOADED", "too much is under way", 1),
-            Outage::Rebuilding => Problem::unavailable("REBUILDING", "this part is being rebuilt after a fault", 1),
-            Outage::SetAside => {
-                Problem::unavailable("SET_ASIDE", "this request was set aside because it caused a fault twice", 60)
-            }
-            Outage::Storage => Problem::storage_unavailable(),
-            Outage::Journal => Problem::unavailable("NOT_DURABLE", "nothing can be made durable now", 5),
-            Outage::JournalFull => Problem::unavailable("STORAGE_FULL", "there is no space to write this down now", 30),
-            Outage::Provider => Problem::payment_provider().retry_after(2),
-        }
+        Problem::from(match outage {
+            Outage::Overloaded => refusals::OVERLOADED,
+            Outage::Rebuilding => refusals::REBUILDING,
+            Outage::SetAside => refusals::SET_ASIDE,
+            Outage::Storage => refusals::STORAGE_UNAVAILABLE,
+            Outage::Journal => refusals::NOT_DURABLE,
+            Outage::JournalFull => refusals::STORAGE_FULL,
+            Outage::Provider => refusals::PAYMENT_PROVIDER,
+        })
     }
 }
 
@@ -263,12 +232,9 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Unavailable(why) => {
                 tracing::warn!(%why, "A list cannot be read: {why}");
-                Problem::storage_unavailable()
+                refusals::STORAGE_UNAVAILABLE.into()
             }
-            StoreError::Data(why) | StoreError::Fenced(why) => {
-                tracing::error!(%why, "A list cannot be shown: {why}");
-                Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
-            }
+            StoreError::Data(why) | StoreError::Fenced(why) => Problem::fault("A list cannot be shown", &why),
         }
     }
 }

@@ -13,9 +13,9 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::middleware::Frame;
 use super::openapi::{self, Paths};
 use super::problem::Problem;
-use super::query;
 use super::routes::Routes;
 use super::state::Slot;
+use super::{query, refusals};
 
 /// The head of a request has to be complete within this time.
 const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,7 +68,7 @@ async fn docs() -> HttpResponse {
 /// A path without a route, or a method that its route does not have, or a query for a route that has none.
 async fn elsewhere(request: HttpRequest, paths: web::Data<Paths>) -> Result<HttpResponse, Problem> {
     let Some(methods) = paths.allowed(request.path()) else {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this path"));
+        return Err(refusals::NOT_FOUND.into());
     };
     let has_method = methods.split(", ").any(|method| method == request.method());
     Err(match query::first(request.query_string()).filter(|_| has_method) {

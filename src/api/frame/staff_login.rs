@@ -13,6 +13,7 @@ use super::auth::new_secret;
 use super::passwords::Origin;
 use super::permission::Permit;
 use super::problem::Problem;
+use super::refusals;
 use super::state::Api;
 
 /// Longest user name, in bytes: accounts have no longer ones.
@@ -52,7 +53,7 @@ pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLog
     let account = api.passwords().check(origin, account, login.password, &api.io).await?;
     // Only now: whether a name has a role is nobody's business before.
     if !P::PERMISSION.is_of_account(&account) {
-        return Err(Problem::forbidden("the account has no role for this login"));
+        return Err(refusals::FORBIDDEN.saying("the account has no role for this login"));
     }
 
     let (token, token_hash) = new_secret();

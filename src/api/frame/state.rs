@@ -17,6 +17,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::passwords::Passwords;
 use super::problem::Problem;
+use super::refusals;
 use super::seen::Seen;
 
 /// Limits and times of the HTTP layer, from configuration.
@@ -109,18 +110,13 @@ impl Slot {
 
     /// The parts; 503 while the process is still starting.
     pub fn api(&self) -> Result<&Api, Problem> {
-        self.get().ok_or_else(starting)
+        Ok(self.get().ok_or(refusals::STARTING)?)
     }
-}
-
-/// The parts are not there yet.
-pub fn starting() -> Problem {
-    Problem::unavailable("STARTING", "the server is starting", 1)
 }
 
 /// The parts behind a request; 503 while the process is still starting.
 pub fn of_request(request: &HttpRequest) -> Result<&Api, Problem> {
-    request.app_data::<Slot>().ok_or_else(starting)?.api()
+    request.app_data::<Slot>().ok_or(refusals::STARTING)?.api()
 }
 
 impl FromRequest for Api {

@@ -3,18 +3,20 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::web;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use deeptravel_actors::services::chance;
 use deeptravel_domain::identity::{Command, Validator};
 use deeptravel_domain::ids::{DepartureId, LocationCode, SessionId, Shard};
+use deeptravel_domain::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::frame::refusals::Refusal;
 use crate::api::frame::{
-    Allowed, Answered, Api, Body, Problem, Redeem, Routes, Staff, never_cached, new_secret, no_content, sha256,
+    Allowed, Answered, Api, Body, Problem, Redeem, Routes, Staff, never_cached, new_secret, no_content, refusals,
+    sha256,
 };
 use crate::api::views::{self, Time};
 
@@ -121,10 +123,10 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
     )
 )]
 async fn end_validator_session(Allowed(by): Allowed<Redeem>, api: Api, id: web::Path<String>) -> Answered {
-    let own = id.parse().ok().and_then(|id| own_session(&api, &by, id)).ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "there is no such open session of yours")
-            .naming("sessionId", "is no open session of yours")
-    })?;
+    let own =
+        id.parse().ok().and_then(|id| own_session(&api, &by, id)).ok_or_else(|| {
+            Problem::from(refusals::SESSION_NOT_FOUND).naming("sessionId", "is no open session of yours")
+        })?;
     let command = Command::EndValidator { id: own.id, username: own.username.clone() };
     api.durable(api.engine.identify(command).await).await?;
     Ok(no_content())
@@ -138,15 +140,13 @@ fn own_session(api: &Api, by: &Staff, id: SessionId) -> Option<Arc<Validator>> {
 /// The operator's open session, presented by its device: 401 `SESSION_ENDED`, 401 `DEVICE_MISMATCH`.
 pub(super) fn presented(api: &Api, by: &Staff, id: SessionId, headers: &HeaderMap) -> Result<Arc<Validator>, Problem> {
     let validator = own_session(api, by, id).ok_or_else(|| {
-        let detail = "the validator session is not open, or not yours";
-        Problem::new(StatusCode::UNAUTHORIZED, "SESSION_ENDED", detail)
+        Refusal::from(Rejection::SessionEnded.refusal()).saying("the validator session is not open, or not yours")
     })?;
     let secret = headers.get(DEVICE_SECRET).map_or(&[][..], |secret| secret.as_bytes());
     if is_secret_of(&validator, secret) {
         return Ok(validator);
     }
-    let detail = "X-Device-Secret is not the one of this session's device";
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "DEVICE_MISMATCH", detail))
+    Err(refusals::DEVICE_MISMATCH.into())
 }
 
 fn is_secret_of(validator: &Validator, secret: &[u8]) -> bool {

@@ -1,13 +1,13 @@
 //! A traveller's login through WeChat, and everybody's logout.
 
-use actix_web::http::StatusCode;
 use deeptravel_domain::identity::{Command, Principal, Session};
 use deeptravel_wechat::LoginError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::frame::refusals::Refusal;
 use crate::api::frame::{
-    Allowed, Answered, Api, Body, EndSession, Problem, Public, Routes, never_cached, new_secret, no_content,
+    Allowed, Answered, Api, Body, EndSession, Problem, Public, Routes, never_cached, new_secret, no_content, refusals,
 };
 use crate::api::views::{self, Time};
 use crate::gateway::traveller_of;
@@ -64,7 +64,7 @@ async fn log_in(_: Allowed<Public>, api: Api, Body(request): Body<Login>) -> Ans
     let answer = api.on_io(async move { wechat.code2session(&request.code).await }).await?;
     let openid = answer.map_err(|error| refused(&error))?.openid;
     if openid.len() > OPENID_LEN_MAX || openid.chars().any(char::is_control) {
-        return Err(provider());
+        return Err(refusals::LOGIN_PROVIDER.into());
     }
 
     let traveller = traveller_of(&openid);
@@ -79,27 +79,20 @@ async fn log_in(_: Allowed<Public>, api: Api, Body(request): Body<Login>) -> Ans
 }
 
 /// Reported here, once: the texts carry no code and no secret.
-fn refused(error: &LoginError) -> Problem {
+fn refused(error: &LoginError) -> Refusal {
     match error {
-        LoginError::InvalidCode => {
-            let detail = "the login code is wrong, has expired or was used before";
-            Problem::new(StatusCode::UNAUTHORIZED, "INVALID_LOGIN_CODE", detail)
-        }
-        LoginError::Blocked => Problem::new(StatusCode::FORBIDDEN, "LOGIN_BLOCKED", "WeChat blocks this user"),
-        LoginError::Busy => Problem::unavailable("LOGIN_BUSY", "WeChat is busy", 2),
+        LoginError::InvalidCode => refusals::INVALID_LOGIN_CODE,
+        LoginError::Blocked => refusals::LOGIN_BLOCKED,
+        LoginError::Busy => refusals::LOGIN_BUSY,
         LoginError::Refused { .. } => {
             tracing::error!(%error, "WeChat refuses logins: {error}");
-            provider()
+            refusals::LOGIN_PROVIDER
         }
         LoginError::Unavailable(_) => {
             tracing::warn!(%error, "WeChat does not answer a login: {error}");
-            provider()
+            refusals::LOGIN_PROVIDER
         }
     }
-}
-
-fn provider() -> Problem {
-    Problem::new(StatusCode::BAD_GATEWAY, "LOGIN_PROVIDER", "WeChat gives no usable answer; try again").retry_after(2)
 }
 
 /// Ends the session of the token.

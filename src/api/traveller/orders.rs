@@ -57,10 +57,8 @@ fn no_such_order() -> Problem {
 
 /// An order from stored rows. Rows that cannot be read are a fault of ours.
 pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
-    Order::from_rows(rows, api.engine.now()).map_err(|error| {
-        tracing::error!(%error, "Rows of a listed order cannot be read: {error}");
-        Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
-    })
+    Order::from_rows(rows, api.engine.now())
+        .map_err(|error| Problem::fault("Rows of a listed order cannot be read", &error))
 }
 
 /// Holds the seats of every item and makes a pending order; all of them or none.

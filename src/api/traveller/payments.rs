@@ -10,7 +10,7 @@ use deeptravel_wechat::PrepayId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Answered, Api, Body, Buy, Problem, Routes, ok};
+use crate::api::frame::{Allowed, Answered, Api, Body, Buy, Problem, Routes, ok, refusals};
 use crate::api::views::{self, Time};
 
 /// A traveller waits this long for WeChat. The order goes on by itself; asking again joins it.
@@ -83,7 +83,7 @@ fn parameters(api: &Api, order: &Order) -> Result<PaymentSession, Problem> {
     };
     let unusable = |what: &'static str| {
         tracing::error!(payment = %payment.number, "Payment {} cannot be signed: {what}", payment.number);
-        Problem::payment_provider()
+        Problem::from(refusals::PAYMENT_PROVIDER)
     };
     let prepay = PrepayId::parse(prepay_id).ok_or_else(|| unusable("its prepay id is none"))?;
     let signed = api.wechat.pay_params(&prepay, *signed_at_seconds, nonce);

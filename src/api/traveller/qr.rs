@@ -4,7 +4,6 @@
 use std::io::Cursor;
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use deeptravel_domain::code::{Code, CodeKind, Sealed, Subject, seal};
 use deeptravel_domain::departure::Channel;
@@ -129,8 +128,7 @@ fn png_image(code: &str) -> Result<Vec<u8>, Problem> {
 
 /// A code of ours always fits a symbol, and memory takes every image.
 fn fault(error: &dyn std::error::Error) -> Problem {
-    tracing::error!(%error, "A code cannot be drawn: {error}");
-    Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+    Problem::fault("A code cannot be drawn", &error)
 }
 
 #[cfg(test)]

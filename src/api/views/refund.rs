@@ -1,6 +1,5 @@
 //! A refund on the wire.
 
-use actix_web::http::StatusCode;
 use deeptravel_actors::ports::ListCursor;
 use deeptravel_domain::ids::{OrderId, OutRefundNo};
 use deeptravel_domain::order::rows::RefundRow;
@@ -61,8 +60,5 @@ pub fn cursor(row: &RefundRow) -> ListCursor {
 
 /// A refund from its stored row. A row that cannot be read is a fault of ours.
 pub fn stored(row: RefundRow) -> Result<Refund, Problem> {
-    Refund::from_row(row).map_err(|error| {
-        tracing::error!(%error, "The row of a listed refund cannot be read: {error}");
-        Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR)
-    })
+    Refund::from_row(row).map_err(|error| Problem::fault("The row of a listed refund cannot be read", &error))
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::api::frame::{Allowed, Answered, Language, Public, Routes, Slot, starting};
+use crate::api::frame::{Allowed, Answered, Language, Public, Routes, Slot, refusals};
 use wanted::{SearchAnswer, SearchQuery};
 
 pub use answers::Answers;
@@ -41,7 +41,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     responses((status = 200, body = SearchAnswer))
 )]
 async fn search(_: Allowed<Public>, request: HttpRequest, language: Language) -> Answered {
-    let Search(shared) = request.app_data().ok_or_else(starting)?;
+    let Search(shared) = request.app_data().ok_or(refusals::STARTING)?;
     let (slot, answers) = &**shared;
     let api = slot.api()?;
     let services = api.engine.services();
