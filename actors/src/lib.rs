@@ -21,6 +21,7 @@ pub mod projector;
 mod registry;
 pub mod rows;
 pub mod services;
+pub mod settings;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use actix_web::dev::Server;
 
-pub use frame::{ApiParts, ApiSettings, Language, Slot};
+pub use frame::{ApiParts, Language, ServerSettings, SessionSettings, Slot};
 /// For whoever measures the search alone.
 pub use traveller::search::Answers;
 

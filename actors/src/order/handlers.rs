@@ -59,7 +59,7 @@ impl Handler<OpenPayment> for OrderActor {
             return MessageResult(receiver);
         }
         let now = self.services.clock.now();
-        let begun = match self.order.payment_terms(&self.services.sales.payment, now) {
+        let begun = match self.order.payment_terms(&self.services.sales.payment(), now) {
             Ok(terms) => {
                 let body = self.services.gateway.create_body(&terms, DESCRIPTION, &message.openid);
                 self.payments.push(sender);

@@ -181,7 +181,7 @@ impl Caller for Onlooker {
     const TOKEN: Token = Token::Optional;
 
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Onlooker, Problem> {
-        let allowed = &of_request(request)?.settings.ops_allow;
+        let allowed = &of_request(request)?.server.ops_allow;
         let peer = request.peer_addr().map(|peer| peer.ip());
         let forwarded = request.headers().contains_key(FORWARDED) || request.headers().contains_key(FORWARDED_FOR);
         if forwarded || !peer.is_some_and(|peer| may_look(peer, allowed)) {

@@ -14,6 +14,7 @@ use super::passwords::Origin;
 use super::permission::Permit;
 use super::problem::Problem;
 use super::refusals;
+use super::settings::hours_after;
 use super::state::Api;
 
 /// Longest user name, in bytes: accounts have no longer ones.
@@ -58,7 +59,7 @@ pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLog
 
     let (token, token_hash) = new_secret();
     let opened_at = api.engine.now();
-    let expires_at = opened_at.plus_seconds(i64::from(api.settings.staff_session_seconds));
+    let expires_at = hours_after(opened_at, api.sessions.staff_hours);
     let principal = Principal::Staff { username: account.username.clone() };
     let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
     api.durable(api.engine.identify(Command::OpenSession(session)).await).await?;

@@ -1,7 +1,6 @@
 //! What all handlers share, and where it comes to once the process has started.
 
 use std::future::{Ready, ready};
-use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
@@ -19,23 +18,7 @@ use super::passwords::Passwords;
 use super::problem::Problem;
 use super::refusals;
 use super::seen::Seen;
-
-/// Limits and times of the HTTP layer, from configuration.
-#[derive(Clone, Debug)]
-pub struct ApiSettings {
-    /// Requests being answered at once; more get 503. Health and metrics are not counted.
-    pub max_in_flight: usize,
-    /// Addresses besides loopback that may read `/metrics` and `/ops`.
-    pub ops_allow: Vec<IpAddr>,
-    /// A traveller's token is valid this long, in seconds.
-    pub traveller_session_seconds: u32,
-    /// A staff token is valid this long, in seconds: a shift.
-    pub staff_session_seconds: u32,
-    /// A gate's session is valid this long, in seconds.
-    pub validator_session_seconds: u32,
-    /// A shown code is valid this long, in seconds; the app asks for a fresh one before.
-    pub code_seconds: u32,
-}
+use super::settings::{ServerSettings, SessionSettings};
 
 /// What the composition root plugs in.
 #[derive(Debug)]
@@ -50,7 +33,8 @@ pub struct ApiParts {
     pub io: tokio::runtime::Handle,
     /// Renders `/metrics`.
     pub metrics: PrometheusHandle,
-    pub settings: ApiSettings,
+    pub server: ServerSettings,
+    pub sessions: SessionSettings,
 }
 
 /// The parts, shared by all workers; handlers take it as an argument.

@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 
 use crate::api::frame::refusals::Refusal;
 use crate::api::frame::{
-    Allowed, Answered, Api, Body, Problem, Redeem, Routes, Staff, never_cached, new_secret, no_content, refusals,
-    sha256,
+    Allowed, Answered, Api, Body, Problem, Redeem, Routes, Staff, hours_after, never_cached, new_secret, no_content,
+    refusals, sha256,
 };
 use crate::api::views::{self, Time};
 
@@ -76,7 +76,7 @@ async fn open_validator_session(Allowed(by): Allowed<Redeem>, api: Api, Body(req
 
     let (device_secret, secret_hash) = new_secret();
     let opened_at = api.engine.now();
-    let expires_at = opened_at.plus_seconds(i64::from(api.settings.validator_session_seconds));
+    let expires_at = hours_after(opened_at, api.sessions.validator_hours);
     let id = SessionId::compose(opened_at, SHARD, chance());
     let validator = Validator {
         id,

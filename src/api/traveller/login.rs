@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 use crate::api::frame::refusals::Refusal;
 use crate::api::frame::{
-    Allowed, Answered, Api, Body, EndSession, Problem, Public, Routes, never_cached, new_secret, no_content, refusals,
+    Allowed, Answered, Api, Body, EndSession, Problem, Public, Routes, hours_after, never_cached, new_secret,
+    no_content, refusals,
 };
 use crate::api::views::{self, Time};
 use crate::gateway::traveller_of;
@@ -70,7 +71,7 @@ async fn log_in(_: Allowed<Public>, api: Api, Body(request): Body<Login>) -> Ans
     let traveller = traveller_of(&openid);
     let (token, token_hash) = new_secret();
     let opened_at = api.engine.now();
-    let expires_at = opened_at.plus_seconds(i64::from(api.settings.traveller_session_seconds));
+    let expires_at = hours_after(opened_at, api.sessions.traveller_hours);
     let principal = Principal::Traveller { id: traveller, openid: openid.into() };
     let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
     api.durable(api.engine.identify(Command::OpenSession(session)).await).await?;

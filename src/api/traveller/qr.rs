@@ -91,7 +91,7 @@ pub fn code(api: &Api, subject: Subject, tickets: &[Ticket], wanted: Wanted) -> 
     let keys = api.code_keys.load();
     let now = api.engine.now();
     let code = match wanted.kind {
-        CodeKind::OneTime => Code::one_time(subject, now, api.settings.code_seconds),
+        CodeKind::OneTime => Code::one_time(subject, now, api.sessions.code_seconds),
         CodeKind::Print => Code::print(subject, tickets.iter(), now).ok_or(Rejection::TicketsNotIssued)?,
     };
     let one_time = code.kind == CodeKind::OneTime;

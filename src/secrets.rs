@@ -1,14 +1,16 @@
-//! Key files: read for production, made by the demo at its first start and kept in its data directory.
+//! Secrets in files: read for production, made by the demo at its first start and kept in its data directory.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use deeptravel_domain::code::CodeKey;
+use deeptravel_domain::code::{CodeKey, CodeKeys};
+use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::keys::{MerchantKeys, generate_merchant};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 /// The demo's file in its data directory.
@@ -17,8 +19,40 @@ pub const DEMO_SECRETS: &str = "demo-secrets.toml";
 /// Length of every symmetric key, in bytes.
 const KEY_LEN: usize = 32;
 
+/// Section `secrets` of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretFiles {
+    document_keys_file: PathBuf,
+    /// Empty in a demo that has its own.
+    pub code_keys_file: PathBuf,
+}
+
+impl SecretFiles {
+    pub fn document_keys(&self) -> anyhow::Result<DocumentKeys> {
+        Ok(DocumentKeys::new(read_keys(&self.document_keys_file, "secrets.document_keys_file")?)?)
+    }
+
+    /// The keys of codes, checked as of now.
+    pub fn code_keys(&self) -> anyhow::Result<Vec<CodeKey>> {
+        let keys = read_code_keys(&self.code_keys_file)?;
+        let now = Timestamp::from_jiff(jiff::Timestamp::now());
+        let usable = CodeKeys::new(keys.clone(), now);
+        usable.with_context(|| format!("secrets.code_keys_file = {}", self.code_keys_file.display()))?;
+        Ok(keys)
+    }
+}
+
+/// A secret that may stand in a file of its own.
+pub fn read_secret(secret: &mut SecretString, file: &Path, key: &str) -> anyhow::Result<()> {
+    if !file.as_os_str().is_empty() {
+        *secret = read_text(file, key)?.trim_end().to_owned().into();
+    }
+    Ok(())
+}
+
 /// A key file: one line per key, `<version> <64 hex digits>`; empty lines and lines that begin with # are skipped.
-pub fn read_keys(path: &Path, key: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LEN])>> {
+fn read_keys(path: &Path, key: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LEN])>> {
     read_lines(path, key, "<version> <64 hex digits>", parse_key)
 }
 
