@@ -25,8 +25,7 @@ struct StaffLoggedIn {
 
 /// Logs a member of staff in for administration, operations, finance or audit.
 #[utoipa::path(
-    post, path = "/admin/login",
-    request_body = StaffLogin,
+    post, path = "/admin/login", request_body = StaffLogin,
     responses(
         (status = 200, body = StaffLoggedIn),
         (status = 401, description = "The user name or the password is wrong"),

@@ -8,5 +8,7 @@ use crate::api::frame::Routes;
 
 /// Everything below `/admin`.
 pub fn routes(routes: &mut Routes<'_, '_>) {
-    routes.area(login::routes).area(quarantine::routes).area(refunds::routes);
+    login::routes(routes);
+    quarantine::routes(routes);
+    refunds::routes(routes);
 }

@@ -92,12 +92,8 @@ type Quarantine = List<NoticeView>;
 
 /// What WeChat said and no order could use: it may be real money. For finance, operations, audit and administration.
 #[utoipa::path(
-    get, path = "/admin/quarantine",
-    params(QuarantineFilter, Paging),
-    responses(
-        (status = 200, body = Quarantine),
-        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
-    )
+    get, path = "/admin/quarantine", params(QuarantineFilter, Paging),
+    responses((status = 200, body = Quarantine), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
 )]
 async fn list_quarantine(
     Allowed(by): Allowed<SeeMoney>,
@@ -125,12 +121,8 @@ struct ResolveNotice {
 /// and administration.
 #[utoipa::path(
     post, path = "/admin/quarantine/{noticeId}/resolve",
-    params(("noticeId" = String, Path, description = "With `/` written as `%2F`")),
-    request_body = ResolveNotice,
-    responses(
-        (status = 200, body = NoticeView),
-        (status = 404, description = "`NOTICE_NOT_FOUND`"),
-    )
+    params(("noticeId" = String, Path, description = "With `/` written as `%2F`")), request_body = ResolveNotice,
+    responses((status = 200, body = NoticeView), (status = 404, description = "`NOTICE_NOT_FOUND`"))
 )]
 async fn resolve_notice(
     Allowed(by): Allowed<SettleMoney>,

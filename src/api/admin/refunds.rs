@@ -1,7 +1,5 @@
 //! Everybody's refunds, for the desk that sees to those that do not go on by themselves (R-PAY-04, R-ADMIN-07).
 
-use std::str::FromStr;
-
 use actix_web::http::StatusCode;
 use actix_web::web;
 use deeptravel_actors::outage::Reply;
@@ -13,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::{
-    Allowed, Answered, Api, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, json, parse_word,
+    Allowed, Answered, Api, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, json,
 };
 use crate::api::views::refund::{cursor, stored};
 use crate::api::views::{self, MoneyView, Time};
@@ -89,20 +87,14 @@ impl From<&Refund> for AdminRefundView {
     }
 }
 
-/// Which refunds are wanted: the states.
-#[derive(Debug)]
-struct Wanted(Vec<&'static str>);
-
-impl FromStr for Wanted {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Wanted, ()> {
-        match text {
-            "stuck" => Ok(Wanted(RefundState::STUCK.to_vec())),
-            "outstanding" => Ok(Wanted(RefundState::OUTSTANDING.to_vec())),
-            one => RefundState::CODES.into_iter().find(|code| *code == one).map(|code| Wanted(vec![code])).ok_or(()),
-        }
+/// The states that a status stands for.
+fn states(status: &str) -> Result<Vec<&'static str>, Problem> {
+    match status {
+        "stuck" => Some(RefundState::STUCK.to_vec()),
+        "outstanding" => Some(RefundState::OUTSTANDING.to_vec()),
+        one => RefundState::CODES.into_iter().find(|code| *code == one).map(|code| vec![code]),
     }
+    .ok_or_else(|| Problem::field("status", "is no status of a refund"))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -123,17 +115,11 @@ type AdminRefundList = List<AdminRefundView>;
 
 /// Everybody's refunds. For finance, operations, audit and administration.
 #[utoipa::path(
-    get, path = "/admin/refunds",
-    operation_id = "list_all_refunds",
-    params(RefundsFilter, Paging),
-    responses(
-        (status = 200, body = AdminRefundList),
-        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
-    )
+    get, path = "/admin/refunds", operation_id = "list_all_refunds", params(RefundsFilter, Paging),
+    responses((status = 200, body = AdminRefundList), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
 )]
 async fn list_refunds(Allowed(by): Allowed<SeeMoney>, api: Api, page: Page<ListCursor, RefundsFilter>) -> Answered {
-    let wanted: Option<Wanted> = parse_word("status", page.filter.status.as_deref(), "is no status of a refund")?;
-    let states = wanted.map(|Wanted(states)| states);
+    let states = page.filter.status.as_deref().map(states).transpose()?;
     let mut rows = page
         .read(&api, by.token(), |lists, before, count| async move { lists.refunds(states, before, count).await })
         .await?;
@@ -146,7 +132,6 @@ async fn list_refunds(Allowed(by): Allowed<SeeMoney>, api: Api, page: Page<ListC
 /// call is made again under the same number. What comes of it shows in the list. For finance and administration.
 #[utoipa::path(
     post, path = "/admin/refunds/{refundId}/retry",
-    params(("refundId" = String, Path)),
     responses(
         (status = 202, description = "The refund as it was when the attempt began", body = AdminRefundView),
         (status = 404, description = "`REFUND_NOT_FOUND`"),

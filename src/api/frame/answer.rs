@@ -58,7 +58,7 @@ impl Api {
     pub async fn shown<T>(&self, token: &SecretHash, answer: Answer<T>) -> Result<T, Problem> {
         let Reply { outcome, position } = answer?;
         self.engine.durable(position).await?;
-        self.seen().note(token, position, self.projected());
+        self.seen.note(token, position, self.projected());
         Ok(outcome?)
     }
 
@@ -69,7 +69,7 @@ impl Api {
 
     /// The session has ended: nothing is kept for it.
     pub fn forget_session(&self, token: &SecretHash) {
-        self.seen().forget(token);
+        self.seen.forget(token);
     }
 
     /// How far Postgres has followed.

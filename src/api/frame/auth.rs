@@ -60,17 +60,6 @@ fn bearer_token(header: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("Bearer") && (1..=TOKEN_LEN_MAX).contains(&token.len())).then_some(token)
 }
 
-/// Anybody who is logged in.
-#[derive(Clone, Debug)]
-pub struct Anyone(pub(super) Arc<Session>);
-
-impl Anyone {
-    /// SHA-256 of the token.
-    pub fn token(&self) -> &SecretHash {
-        &self.0.token_hash
-    }
-}
-
 /// A traveller who is logged in.
 #[derive(Clone, Debug)]
 pub struct Traveller {

@@ -100,7 +100,7 @@ impl<P: Clone + Display, F> Page<P, F> {
         if !api.lists.is_available() {
             return Err(refusals::STORAGE_UNAVAILABLE.into());
         }
-        let wanted = api.seen().of(token);
+        let wanted = api.seen.of(token);
         if api.projected() < wanted {
             let mut projected = api.engine.services().projected.clone();
             let follows = projected.wait_for(|position| *position >= wanted);

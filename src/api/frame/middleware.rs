@@ -73,7 +73,7 @@ impl Frame {
     fn enter(&self, path: &str) -> Option<InFlight> {
         let counted = !UNCOUNTED.iter().any(|uncounted| path.starts_with(uncounted));
         match self.slot.get().filter(|_| counted) {
-            Some(api) => InFlight::enter(api.in_flight(), api.server.max_in_flight),
+            Some(api) => InFlight::enter(&api.in_flight, api.server.max_in_flight),
             // While the process starts there is nothing to protect.
             None => Some(InFlight(None)),
         }

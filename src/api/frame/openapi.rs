@@ -2,12 +2,12 @@
 
 use actix_web::dev::ResourceDef;
 use actix_web::http::{Method, StatusCode};
+use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response};
-use utoipa::{Modify, OpenApi};
 
-use super::permission::Token;
+use super::permission::BEARER;
 use super::problem::ProblemDocument;
 
 /// Security scheme of travellers' and staff's tokens.
@@ -20,7 +20,6 @@ use super::problem::ProblemDocument;
             units. Errors are problem documents with a stable `code`.",
     ),
     components(schemas(ProblemDocument)),
-    modifiers(&Security),
     tags(
         (name = "travellers", description = "Login, search, orders, payment, tickets"),
         (name = "callbacks", description = "What WeChat calls"),
@@ -31,31 +30,12 @@ use super::problem::ProblemDocument;
 )]
 struct Frame;
 
-/// The document's name for a token in the `Authorization` header.
-const BEARER: &str = "bearer";
-
-struct Security;
-
-impl Modify for Security {
-    fn modify(&self, document: &mut Document) {
-        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        document.components.get_or_insert_default().add_security_scheme(BEARER, bearer);
-    }
-}
-
-/// What the document says about a token.
-pub(super) fn security(token: Token) -> Option<Vec<SecurityRequirement>> {
-    let bearer = SecurityRequirement::new::<_, _, String>(BEARER, []);
-    match token {
-        Token::Unasked => None,
-        Token::Optional => Some(vec![SecurityRequirement::default(), bearer]),
-        Token::Required => Some(vec![bearer]),
-    }
-}
-
 /// What stands in the document before any route is mounted.
 pub(super) fn frame() -> Document {
-    Frame::openapi()
+    let mut document = Frame::openapi();
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().add_security_scheme(BEARER, bearer);
+    document
 }
 
 /// Adds what every operation has in common: errors are problem documents, and what extractors and the frame can refuse

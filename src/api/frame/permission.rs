@@ -3,18 +3,21 @@
 
 use std::future::{Ready, ready};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::FORWARDED;
 use actix_web::{FromRequest, HttpRequest};
-use deeptravel_domain::identity::{Account, Principal, Role};
+use deeptravel_domain::identity::{Account, Principal, Role, Session};
 use serde::Serialize;
 
-use super::auth::{Anyone, Staff, Traveller, session};
+use super::auth::{Staff, Traveller, session};
 use super::problem::Problem;
 use super::refusals;
 use super::state::of_request;
 
+/// The document's name for a token in the `Authorization` header.
+pub(super) const BEARER: &str = "bearer";
 /// What proxies say on whose behalf they ask: such a request does not come from this machine, whoever delivers it.
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 
@@ -44,7 +47,7 @@ permissions! {
     /// What anybody may ask without saying who he is.
     Public gives ();
     /// Ending the session of the token that one has.
-    EndSession gives Anyone;
+    EndSession gives Arc<Session>;
     /// Buying, and what comes of it: one's own orders, payments, tickets and refunds.
     Buy gives Traveller;
     /// Working at a gate: validator sessions and scans.
@@ -97,17 +100,10 @@ pub trait Permit: 'static {
     type Caller: Caller;
 }
 
-/// Whether a request brings a token, as the document says it.
-#[derive(Clone, Copy, Debug)]
-pub enum Token {
-    Unasked,
-    Optional,
-    Required,
-}
-
 /// Who asks, as the handler gets it.
 pub trait Caller: Sized {
-    const TOKEN: Token;
+    /// What a request has to bring one of, as the document says it; `None` is nothing.
+    const BRINGS: &[Option<&str>] = &[Some(BEARER)];
 
     /// 401 when it cannot be told who asks, 403 when he may not.
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Self, Problem>;
@@ -127,24 +123,21 @@ impl<P: Permit> FromRequest for Allowed<P> {
 }
 
 impl Caller for () {
-    const TOKEN: Token = Token::Unasked;
+    const BRINGS: &[Option<&str>] = &[];
 
     fn admit(_: &HttpRequest, _: Permission) -> Result<(), Problem> {
         Ok(())
     }
 }
 
-impl Caller for Anyone {
-    const TOKEN: Token = Token::Required;
-
-    fn admit(request: &HttpRequest, _: Permission) -> Result<Anyone, Problem> {
-        session(request).map(|(_, session)| Anyone(session))
+/// Anybody who is logged in.
+impl Caller for Arc<Session> {
+    fn admit(request: &HttpRequest, _: Permission) -> Result<Arc<Session>, Problem> {
+        session(request).map(|(_, session)| session)
     }
 }
 
 impl Caller for Traveller {
-    const TOKEN: Token = Token::Required;
-
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Traveller, Problem> {
         let (_, session) = session(request)?;
         match session.principal {
@@ -157,8 +150,6 @@ impl Caller for Traveller {
 }
 
 impl Caller for Staff {
-    const TOKEN: Token = Token::Required;
-
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Staff, Problem> {
         let (api, session) = session(request)?;
         let Principal::Staff { username } = &session.principal else {
@@ -178,7 +169,7 @@ impl Caller for Staff {
 pub struct Onlooker;
 
 impl Caller for Onlooker {
-    const TOKEN: Token = Token::Optional;
+    const BRINGS: &[Option<&str>] = &[None, Some(BEARER)];
 
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Onlooker, Problem> {
         let allowed = &of_request(request)?.server.ops_allow;

@@ -8,6 +8,7 @@ use actix_web::guard::GuardContext;
 use actix_web::{App, FromRequest, Handler, Resource, Responder, guard};
 use utoipa::Path;
 use utoipa::openapi::path::Paths;
+use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt as _, OpenApiFactory, scope};
@@ -45,7 +46,7 @@ impl<'a, 's> Routes<'a, 's> {
     ///
     /// A handler without a permission does not compile:
     ///
-    /// ```compile_fail,E0277
+    /// ```compile_fail,E0631
     /// use deeptravel::api::frame::{Api, Routes};
     ///
     /// #[utoipa::path(get, path = "/mine")]
@@ -74,12 +75,6 @@ impl<'a, 's> Routes<'a, 's> {
     /// Mounts what an audience has.
     pub fn audience(&mut self, name: &'static str, mount: impl FnOnce(&mut Routes<'_, '_>)) -> &mut Self {
         mount(&mut Routes { config: self.config, audience: name, prefix: self.prefix });
-        self
-    }
-
-    /// Mounts what an area has.
-    pub fn area(&mut self, mount: impl FnOnce(&mut Routes<'_, '_>)) -> &mut Self {
-        mount(self);
         self
     }
 
@@ -126,6 +121,11 @@ permitted!(A B C D);
 permitted!(A B C D E);
 permitted!(A B C D E F);
 
+fn security(brings: &[Option<&str>]) -> Option<Vec<SecurityRequirement>> {
+    let one = |of: Option<&str>| of.map(|name| SecurityRequirement::new::<_, _, String>(name, [])).unwrap_or_default();
+    (!brings.is_empty()).then(|| brings.iter().copied().map(one).collect())
+}
+
 /// One operation, ready to be mounted.
 struct Operation<D, F, A> {
     document: D,
@@ -144,7 +144,7 @@ impl<D: OpenApiFactory, F, A: Permitted> OpenApiFactory for Operation<D, F, A> {
             for operation in openapi::operations_mut(&mut item) {
                 let permission = serde_json::json!(A::Permission::PERMISSION);
                 operation.extensions.get_or_insert_default().insert("x-permission".to_owned(), permission);
-                operation.security = openapi::security(<A::Permission as Permit>::Caller::TOKEN);
+                operation.security = security(<A::Permission as Permit>::Caller::BRINGS);
                 operation.tags = Some(vec![self.audience.to_owned()]);
             }
             let below = path.strip_prefix(self.prefix).unwrap_or_else(|| panic!("{path} is not below {}", self.prefix));

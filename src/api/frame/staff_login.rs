@@ -51,7 +51,7 @@ pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLog
     let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let account = api.engine.services().directory.account(&login.username);
     let origin = Origin { username: login.username.into(), address };
-    let account = api.passwords().check(origin, account, login.password, &api.io).await?;
+    let account = api.passwords.check(origin, account, login.password, &api.io).await?;
     // Only now: whether a name has a role is nobody's business before.
     if !P::PERMISSION.is_of_account(&account) {
         return Err(refusals::FORBIDDEN.saying("the account has no role for this login"));

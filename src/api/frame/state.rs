@@ -41,39 +41,29 @@ pub struct ApiParts {
 #[derive(Clone, Debug)]
 pub struct Api(Arc<Shared>);
 
+/// See [`Api`].
 #[derive(Debug)]
-struct Shared {
+pub struct Shared {
     parts: ApiParts,
-    seen: Seen,
-    passwords: Passwords,
-    in_flight: Arc<AtomicUsize>,
-}
-
-impl Api {
-    fn new(parts: ApiParts) -> Api {
-        let (seen, passwords) = (Seen::default(), Passwords::default());
-        Api(Arc::new(Shared { parts, seen, passwords, in_flight: Arc::default() }))
-    }
-
-    pub(super) fn seen(&self) -> &Seen {
-        &self.0.seen
-    }
-
-    pub(super) fn passwords(&self) -> &Passwords {
-        &self.0.passwords
-    }
-
+    pub(super) seen: Seen,
+    pub(super) passwords: Passwords,
     /// Requests being answered.
-    pub fn in_flight(&self) -> &Arc<AtomicUsize> {
-        &self.0.in_flight
-    }
+    pub in_flight: Arc<AtomicUsize>,
 }
 
 impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Deref for Shared {
     type Target = ApiParts;
 
     fn deref(&self) -> &ApiParts {
-        &self.0.parts
+        &self.parts
     }
 }
 
@@ -84,8 +74,9 @@ pub struct Slot(Arc<OnceLock<Api>>);
 impl Slot {
     /// From now on requests are answered. Filling twice is a mistake and changes nothing.
     pub fn fill(&self, parts: ApiParts) {
-        let filled = self.0.set(Api::new(parts)).is_ok();
-        debug_assert!(filled, "a slot is filled once");
+        let (seen, passwords, in_flight) = (Seen::default(), Passwords::default(), Arc::default());
+        let filled = self.0.set(Api(Arc::new(Shared { parts, seen, passwords, in_flight })));
+        debug_assert!(filled.is_ok(), "a slot is filled once");
     }
 
     pub(super) fn get(&self) -> Option<&Api> {

@@ -27,8 +27,7 @@ struct OperatorLoggedIn {
 
 /// Logs an operator in, to open validator sessions and scan.
 #[utoipa::path(
-    post, path = "/operators/login",
-    request_body = StaffLogin,
+    post, path = "/operators/login", request_body = StaffLogin,
     responses(
         (status = 200, body = OperatorLoggedIn),
         (status = 401, description = "The user name or the password is wrong"),

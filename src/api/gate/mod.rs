@@ -8,9 +8,10 @@ use crate::api::frame::Routes;
 
 /// What stands before everything.
 pub fn hottest(routes: &mut Routes<'_, '_>) {
-    routes.area(scan::routes);
+    scan::routes(routes);
 }
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
-    routes.area(login::routes).area(sessions::routes);
+    login::routes(routes);
+    sessions::routes(routes);
 }

@@ -49,7 +49,7 @@ pub struct ScanRequest {
 }
 
 /// The answer to a scan.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Scanned)]
 struct ScanView<'a> {
@@ -199,16 +199,7 @@ async fn refuse_without_ticket(
     };
     api.durable(api.engine.log_attempt(validator.id, attempt).await).await?;
     count(REJECT, reason.code());
-    let refused = ScanView {
-        result: REJECT,
-        reason: Some(reason.code()),
-        ticket: None,
-        tickets: None,
-        remaining: 0,
-        redeemed_at: None,
-        previous: None,
-    };
-    Ok(ok(&refused))
+    Ok(ok(&ScanView { result: REJECT, reason: Some(reason.code()), ..ScanView::default() }))
 }
 
 fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -> HttpResponse {
@@ -231,15 +222,7 @@ fn scanned<'a>(
         Some(Verdict::Rejected(reason)) => (REJECT, Some(reason.code())),
         None => (REJECT, Some(ScanRejection::InvalidCode.code())),
     };
-    let mut answer = ScanView {
-        result,
-        reason,
-        ticket: None,
-        tickets: None,
-        remaining: 0,
-        redeemed_at: redeemed_at(outcome),
-        previous: None,
-    };
+    let mut answer = ScanView { result, reason, redeemed_at: redeemed_at(outcome), ..ScanView::default() };
     // Tenants never meet: of another merchant's ticket nothing is shown but the reason.
     let shown = || outcome.tickets.iter().filter(|(_, outcome)| !is_anothers(outcome));
     for (id, outcome) in shown() {

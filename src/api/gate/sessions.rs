@@ -62,8 +62,7 @@ struct SessionOpened {
 
 /// Starts to work on a device.
 #[utoipa::path(
-    post, path = "/validators/sessions",
-    request_body = OpenSession,
+    post, path = "/validators/sessions", request_body = OpenSession,
     responses(
         (status = 200, body = SessionOpened),
         (status = 403, description = "Not an operator"),
@@ -115,7 +114,6 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
 /// Ends an own session.
 #[utoipa::path(
     delete, path = "/validators/sessions/{sessionId}",
-    params(("sessionId" = String, Path)),
     responses(
         (status = 204),
         (status = 403, description = "Not an operator"),

@@ -23,7 +23,7 @@ pub fn set(api: &Api) {
     set_attention(services);
     set_wechat(api.wechat.counters());
     show("wechat_certificates", "Platform certificates that verify now", api.wechat.certificates_in_use() as u64);
-    show("http_in_flight", "Requests being answered", api.in_flight().load(Ordering::Relaxed) as u64);
+    show("http_in_flight", "Requests being answered", api.in_flight.load(Ordering::Relaxed) as u64);
     show("database_available", "1 while Postgres answers, as last seen", u64::from(api.lists.is_available()));
 }
 

@@ -73,12 +73,7 @@ async fn health_ready(_: Allowed<Public>, api: Api) -> Answered {
 /// Counters, gauges and histograms in the Prometheus text format.
 ///
 /// Without a login from this machine and the addresses in `server.ops_allow`; for others with role ops or admin.
-#[utoipa::path(
-    get, path = "/metrics",
-    responses(
-        (status = 200, body = String, content_type = "text/plain"),
-    )
-)]
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
 async fn show_metrics(_: Allowed<SeeMetrics>, api: Api) -> HttpResponse {
     gauges::set(&api);
     HttpResponse::Ok().insert_header((CONTENT_TYPE, PROMETHEUS_TEXT)).body(api.metrics.render())

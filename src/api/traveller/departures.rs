@@ -35,10 +35,7 @@ fn no_such_departure() -> Problem {
 #[utoipa::path(
     get, path = "/departures/{departureId}",
     params(("departureId" = String, Path, description = "As found by the search"), DepartureQuery),
-    responses(
-        (status = 200, body = DepartureView),
-        (status = 404, description = "`DEPARTURE_NOT_FOUND`"),
-    )
+    responses((status = 200, body = DepartureView), (status = 404, description = "`DEPARTURE_NOT_FOUND`"))
 )]
 async fn show_departure(
     _: Allowed<Public>,

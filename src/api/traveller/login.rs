@@ -48,8 +48,7 @@ struct TravellerView {
 
 /// Exchanges a WeChat login code for a token.
 #[utoipa::path(
-    post, path = "/auth/wechat/login",
-    request_body = Login,
+    post, path = "/auth/wechat/login", request_body = Login,
     responses(
         (status = 200, body = LoggedIn),
         (status = 401, description = "`INVALID_LOGIN_CODE`"),
@@ -97,12 +96,9 @@ fn refused(error: &LoginError) -> Refusal {
 }
 
 /// Ends the session of the token.
-#[utoipa::path(
-    post, path = "/auth/logout",
-    responses((status = 204))
-)]
+#[utoipa::path(post, path = "/auth/logout", responses((status = 204)))]
 async fn log_out(Allowed(by): Allowed<EndSession>, api: Api) -> Answered {
-    api.durable(api.engine.identify(Command::EndSession(*by.token())).await).await?;
-    api.forget_session(by.token());
+    api.durable(api.engine.identify(Command::EndSession(by.token_hash)).await).await?;
+    api.forget_session(&by.token_hash);
     Ok(no_content())
 }

@@ -15,16 +15,16 @@ use crate::api::frame::Routes;
 
 /// What stands before everything.
 pub fn hottest(routes: &mut Routes<'_, '_>) {
-    routes.area(orders::hottest).area(search::routes);
+    orders::hottest(routes);
+    search::routes(routes);
 }
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
-    routes
-        .area(login::routes)
-        .area(places::routes)
-        .area(orders::routes)
-        .area(departures::routes)
-        .area(payments::routes)
-        .area(tickets::routes)
-        .area(refunds::routes);
+    login::routes(routes);
+    places::routes(routes);
+    orders::routes(routes);
+    departures::routes(routes);
+    payments::routes(routes);
+    tickets::routes(routes);
+    refunds::routes(routes);
 }

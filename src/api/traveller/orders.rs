@@ -65,12 +65,8 @@ pub fn stored(rows: OrderRows, api: &Api) -> Result<Order, Problem> {
 #[utoipa::path(
     post, path = "/orders",
     params((
-        "Idempotency-Key" = String,
-        Header,
-        description = "Valid for 48 hours",
-        min_length = 1,
-        max_length = 64,
-        pattern = "^[!-~]+$"
+        "Idempotency-Key" = String, Header, description = "Valid for 48 hours",
+        min_length = 1, max_length = 64, pattern = "^[!-~]+$"
     )),
     request_body = NewOrder,
     responses(
@@ -104,7 +100,6 @@ pub async fn place_order(
 /// An order of one's own.
 #[utoipa::path(
     get, path = "/orders/{orderId}",
-    params(("orderId" = String, Path)),
     responses(
         (status = 200, body = OrderView),
         (status = 404, description = "`ORDER_NOT_FOUND`: not there, or not yours"),
@@ -132,12 +127,8 @@ type OrderList<'a> = List<OrderView<'a>>;
 
 /// One's own orders.
 #[utoipa::path(
-    get, path = "/orders",
-    params(OrdersFilter, Paging),
-    responses(
-        (status = 200, body = OrderList),
-        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
-    )
+    get, path = "/orders", params(OrdersFilter, Paging),
+    responses((status = 200, body = OrderList), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
 )]
 async fn list_orders(
     Allowed(by): Allowed<Buy>,
@@ -170,7 +161,6 @@ async fn list_orders(
 /// Gives an unpaid order up. With a begun payment the answer comes when WeChat has confirmed its end.
 #[utoipa::path(
     post, path = "/orders/{orderId}/cancel",
-    params(("orderId" = String, Path)),
     responses(
         (status = 200, body = OrderView),
         (status = 404, description = "`ORDER_NOT_FOUND`"),

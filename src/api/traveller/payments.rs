@@ -51,8 +51,7 @@ struct PaymentSession {
 
 /// Makes an order payable. Asking again gives the same parameters (R-PAY-01).
 #[utoipa::path(
-    post, path = "/payments/wechat/session",
-    request_body = NewPaymentSession,
+    post, path = "/payments/wechat/session", request_body = NewPaymentSession,
     responses(
         (status = 200, body = PaymentSession),
         (status = 404, description = "`ORDER_NOT_FOUND`"),
@@ -113,11 +112,7 @@ struct PaymentStatus {
 /// Whether an order is paid, for the page that waits for it.
 #[utoipa::path(
     get, path = "/payments/{orderId}/status",
-    params(("orderId" = String, Path)),
-    responses(
-        (status = 200, body = PaymentStatus),
-        (status = 404, description = "`ORDER_NOT_FOUND`"),
-    )
+    responses((status = 200, body = PaymentStatus), (status = 404, description = "`ORDER_NOT_FOUND`"))
 )]
 async fn payment_status(Allowed(by): Allowed<Buy>, api: Api, id: web::Path<String>) -> Answered {
     let order = api.own_order(&by, &id).await?;

@@ -60,8 +60,7 @@ struct BlackoutDates {
 
 /// The travel dates of a year that are not sold.
 #[utoipa::path(
-    get, path = "/travel/blackout-dates",
-    params(BlackoutQuery),
+    get, path = "/travel/blackout-dates", params(BlackoutQuery),
     responses((status = 200, body = BlackoutDates))
 )]
 async fn blackout_dates(_: Allowed<Public>, api: Api, Parameters(query): Parameters<BlackoutQuery>) -> Answered {

@@ -18,12 +18,8 @@ type RefundList = List<RefundView>;
 
 /// What comes back to oneself.
 #[utoipa::path(
-    get, path = "/my/refunds",
-    params(Paging),
-    responses(
-        (status = 200, body = RefundList),
-        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
-    )
+    get, path = "/my/refunds", params(Paging),
+    responses((status = 200, body = RefundList), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
 )]
 async fn list_refunds(Allowed(by): Allowed<Buy>, api: Api, page: Page<ListCursor>) -> Answered {
     let read = page

@@ -45,12 +45,8 @@ type TicketList<'a> = List<TicketView<'a>>;
 
 /// One's own tickets.
 #[utoipa::path(
-    get, path = "/my/tickets",
-    params(TicketsFilter, Paging),
-    responses(
-        (status = 200, body = TicketList),
-        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
-    )
+    get, path = "/my/tickets", params(TicketsFilter, Paging),
+    responses((status = 200, body = TicketList), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
 )]
 async fn list_tickets(
     Allowed(by): Allowed<Buy>,
@@ -100,7 +96,6 @@ impl Api {
 /// A ticket of one's own.
 #[utoipa::path(
     get, path = "/tickets/{ticketId}",
-    params(("ticketId" = String, Path)),
     responses(
         (status = 200, body = TicketView),
         (status = 404, description = "`TICKET_NOT_FOUND`: not there, or not yours"),
@@ -115,8 +110,7 @@ async fn show_ticket(Allowed(by): Allowed<Buy>, api: Api, language: Language, id
 
 /// The code of a ticket: a fresh one for the app at every request, or one to be printed (R-TICKET-04).
 #[utoipa::path(
-    get, path = "/tickets/{ticketId}/qr",
-    params(("ticketId" = String, Path), QrQuery),
+    get, path = "/tickets/{ticketId}/qr", params(("ticketId" = String, Path), QrQuery),
     responses(
         (
             status = 200,
@@ -140,8 +134,7 @@ async fn show_ticket_code(
 
 /// The code of all tickets of an order, likewise.
 #[utoipa::path(
-    get, path = "/orders/{orderId}/qr",
-    params(("orderId" = String, Path), QrQuery),
+    get, path = "/orders/{orderId}/qr", params(("orderId" = String, Path), QrQuery),
     responses(
         (
             status = 200,

@@ -35,11 +35,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 }
 
 /// Departures between two places on a day that the party can buy now.
-#[utoipa::path(
-    get, path = "/travel/search",
-    params(SearchQuery),
-    responses((status = 200, body = SearchAnswer))
-)]
+#[utoipa::path(get, path = "/travel/search", params(SearchQuery), responses((status = 200, body = SearchAnswer)))]
 async fn search(_: Allowed<Public>, request: HttpRequest, language: Language) -> Answered {
     let Search(shared) = request.app_data().ok_or(refusals::STARTING)?;
     let (slot, answers) = &**shared;
