@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use deeptravel::api::Answers;
-use deeptravel::api::extract::Language;
+use deeptravel::api::{Answers, Language};
 use deeptravel::import::timetable;
 use deeptravel_actors::board::{Board, Occupancy};
 use deeptravel_domain::catalogue::Catalogue;

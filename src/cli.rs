@@ -187,7 +187,7 @@ async fn finish<T>(core: Core, outcome: anyhow::Result<T>) -> anyhow::Result<T> 
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
-    let url = config.database_url().context("database.url: the private database migrates itself")?;
+    let url = config.database.url().context("database.url: the private database migrates itself")?;
     let report = postgres::migrate(&url.parse()?).await?;
     println!("{} migrations applied", report.applied.len());
     Ok(())

@@ -1,5 +1,7 @@
 //! WeChat Pay behind the orders' port.
 
+mod settings;
+
 use async_trait::async_trait;
 use aws_lc_rs::digest::{SHA256, digest};
 use deeptravel_actors::ports::{GatewayError, PaymentGateway};
@@ -13,6 +15,8 @@ use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::{
     Advice, CallError, Client, CreateRequest, REQUEST_TIMEOUT, Refund, RefundRequest, TradeState, Transaction,
 };
+
+pub use settings::WechatSettings;
 
 /// The orders take a call for over after this time.
 const _: () = assert!(REQUEST_TIMEOUT.as_secs() <= CALL_TIMEOUT_SECONDS_MAX as u64);

@@ -7,6 +7,7 @@ pub mod embedded;
 pub mod gateway;
 pub mod import;
 pub mod postgres;
+pub mod secrets;
 pub mod startup;
 pub mod telemetry;
 pub mod testing;

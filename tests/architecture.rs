@@ -64,6 +64,21 @@ fn http_and_postgres_never_name_each_other() {
     assert_never_names("src/postgres", &["crate::api", "actix_web"]);
 }
 
+/// They share the frame and the views, which know none of them.
+#[test]
+fn no_audience_of_the_interface_knows_another() {
+    let audiences = ["traveller", "gate", "admin", "callbacks", "operations"];
+    for dir in audiences.into_iter().chain(["frame", "views"]) {
+        for other in audiences.into_iter().filter(|other| *other != dir) {
+            assert_never_names(
+                &format!("src/api/{dir}"),
+                &[&format!("crate::api::{other}"), &format!("super::{other}")],
+            );
+        }
+    }
+    assert_never_names("src/api/frame", &["crate::api::views", "super::views"]);
+}
+
 #[test]
 fn only_the_composition_root_knows_everyone() {
     for dir in ["src/api", "src/postgres", "src/embedded", "src/import"] {
@@ -120,18 +135,11 @@ struct Allowed {
     why: &'static str,
 }
 
-const ALLOWED: [Allowed; 2] = [
-    Allowed {
-        folder: "actors/src",
-        modules: &["desk", "order"],
-        why: "A desk places orders, and an order tells its desk what became of it.",
-    },
-    Allowed {
-        folder: "src/api",
-        modules: &["middleware", "server"],
-        why: "The frame of a request looks into the slot that `server` declares, and `server` wraps its routes in it.",
-    },
-];
+const ALLOWED: [Allowed; 1] = [Allowed {
+    folder: "actors/src",
+    modules: &["desk", "order"],
+    why: "A desk places orders, and an order tells its desk what became of it.",
+}];
 
 /// A folder's modules are its files and its folders, each folder as a whole, and between these neighbours imports are
 /// counted: `order/placing.rs` counts as `order` beside `desk`, and as `placing` beside `steps`. So a circle of files

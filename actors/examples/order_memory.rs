@@ -29,8 +29,8 @@ use deeptravel_domain::ids::{DepartureId, OrderId, OutRefundNo, OutTradeNo, Sess
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::rows::OrderRow;
 use deeptravel_domain::order::{
-    Capture, Contact, FactState, Gate, JourneyWish, Passenger, PaymentFact, PaymentPolicy, PaymentTerms,
-    RefundFactState, RefundTerms, Scan, ScanTarget, SeatWish, Wish,
+    Capture, Contact, FactState, Gate, JourneyWish, Passenger, PaymentFact, PaymentTerms, RefundFactState, RefundTerms,
+    Scan, ScanTarget, SeatWish, Wish,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::row::{Row as _, Rows};
@@ -64,7 +64,6 @@ async fn run(count: usize, passengers: usize) {
     let (projector, projected) =
         Projector::new(&journal, Arc::clone(&store), Position::NOTHING).expect("a new journal");
     io.spawn(projector.run());
-    let payment = PaymentPolicy { min_seconds: 60, grace_seconds: 90, cap_extra_seconds: 300 };
     let engine = Engine::start(Parts {
         journal: journal.clone(),
         clock: Clock::start(None),
@@ -75,7 +74,9 @@ async fn run(count: usize, passengers: usize) {
         sales: SalesPolicy {
             lock_seconds: None,
             live_holds_max: 5,
-            payment,
+            payment_grace_seconds: 90,
+            cap_extra_seconds: 300,
+            payment_min_seconds: 60,
             warm_load_bytes_max: 1 << 30,
             warm_bytes_max: 1 << 30,
         },

@@ -28,6 +28,7 @@ pub mod ports;
 pub mod projector;
 pub mod registry;
 pub mod services;
+pub mod settings;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::tables;
+use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::journal::{Journal, Position, ReadError, Reader, Record};
@@ -47,6 +48,14 @@ pub enum ProjectionHalted {
     Journal(#[from] ReadError),
     #[error("record {position} cannot be decoded: {why}")]
     Record { position: Position, why: String },
+}
+
+/// Section `projector` of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectorOptions {
+    /// The process does not run it; the start still catches up.
+    pub paused: bool,
 }
 
 /// Follows the journal for ever, from `from` on; publishes how far it is.

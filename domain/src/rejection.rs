@@ -20,220 +20,131 @@ pub enum Kind {
     Forbidden,
 }
 
-/// Every refusal, in order of precedence: where several apply, the one that stands first here is answered.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Rejection {
-    /// A value of the request is not acceptable.
-    #[error("{field}: {message}")]
-    Field { field: Cow<'static, str>, message: Cow<'static, str> },
+/// Whether the same request may succeed later without anybody changing it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retry {
+    Never,
+    Later,
+}
 
-    // Orders and what belongs to them.
-    #[error("there is no such order")]
-    OrderNotFound,
-    #[error("there is no such ticket")]
-    TicketNotFound,
-    #[error("the order has no tickets yet")]
-    TicketsNotIssued,
-    #[error("there is no such departure")]
-    DepartureNotFound,
-    #[error("the Idempotency-Key was used with another request")]
-    IdempotencyMismatch,
-    #[error("the traveller already holds seats with {limit} unpaid orders")]
-    LockLimit { limit: u32 },
+/// A line of a table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// On the wire and in the log; it never changes.
+    pub code: &'static str,
+    pub kind: Kind,
+    pub retry: Retry,
+    /// In braces, what a refusal fills in.
+    pub text: &'static str,
+}
 
-    #[error("the session has ended")]
-    SessionEnded,
+/// Makes an enum of a table: its texts are what it displays, `ALL` is the table, `refusal()` the line of a value, and
+/// `code()` the code in it.
+macro_rules! refusals {
+    ($(#[$about:meta])* pub enum $name:ident {
+        $($(#[$doc:meta])* $variant:ident $(($($value:ty),*))? $({ $($field:ident: $type:ty),* })?
+            => $code:literal, $kind:ident, $retry:ident, $text:literal;)*
+    }) => {
+        $(#[$about])*
+        pub enum $name {
+            $($(#[$doc])* #[error($text)] $variant $(($($value),*))? $({ $($field: $type),* })?,)*
+        }
 
-    // A departure and its seats.
-    #[error("the departure was cancelled")]
-    DepartureCancelled,
-    #[error("booking for the departure has closed")]
-    BookingClosed,
-    #[error("the travel date is not sold")]
-    Blackout,
-    #[error("seat {seat} is taken")]
-    SeatTaken { seat: String },
-    /// `available`: how many seats of that class are left on that stretch for this channel.
-    #[error("not enough seats are left: {available} of {wanted}")]
-    SoldOut { wanted: u16, available: u16 },
+        impl $name {
+            pub const ALL: &[Refusal] =
+                &[$(Refusal { code: $code, kind: Kind::$kind, retry: Retry::$retry, text: $text }),*];
 
-    // Holds.
-    #[error("the hold is not known here")]
-    HoldNotFound,
-    #[error("the message belongs to an earlier hold")]
-    HoldEpochStale,
-    #[error("the hold has expired")]
-    HoldExpired,
-    #[error("the hold was released")]
-    HoldAlreadyReleased,
-    #[error("the hold was confirmed")]
-    HoldAlreadyConfirmed,
-    #[error("more seats are in use than the change would leave")]
-    BelowUse,
+            pub fn refusal(&self) -> &'static Refusal {
+                match self {
+                    $($name::$variant { .. } => {
+                        &Refusal { code: $code, kind: Kind::$kind, retry: Retry::$retry, text: $text }
+                    })*
+                }
+            }
 
-    // Payment and the life of an order.
-    #[error("the order can no longer be paid")]
-    OrderNotPayable,
-    #[error("the order is paid")]
-    OrderPaid,
-    #[error("the order is cancelled")]
-    OrderCancelled,
-    #[error("the payment does not match the order: {0}")]
-    PaymentMismatch(&'static str),
-    #[error("no such refund")]
-    RefundNotFound,
-    #[error("there is no such notice in quarantine")]
-    NoticeNotFound,
-    #[error("the refund does not wait for anybody")]
-    RefundNotStuck,
+            pub fn code(&self) -> &'static str {
+                self.refusal().code
+            }
+        }
+    };
+}
 
-    // Redemption.
-    #[error(transparent)]
-    Scan(#[from] ScanRejection),
+refusals! {
+    /// Every refusal, in order of precedence: where several apply, the one that stands first here is answered.
+    #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+    pub enum Rejection {
+        /// A value of the request is not acceptable.
+        Field { field: Cow<'static, str>, message: Cow<'static, str> }
+            => "VALIDATION_ERROR", Unacceptable, Never, "{field}: {message}";
+
+        // Orders and what belongs to them.
+        OrderNotFound => "ORDER_NOT_FOUND", NotFound, Never, "there is no such order";
+        TicketNotFound => "TICKET_NOT_FOUND", NotFound, Never, "there is no such ticket";
+        TicketsNotIssued => "TICKETS_NOT_ISSUED", Conflict, Never, "the order has no tickets yet";
+        DepartureNotFound => "DEPARTURE_NOT_FOUND", NotFound, Never, "there is no such departure";
+        IdempotencyMismatch
+            => "IDEMPOTENCY_MISMATCH", Unacceptable, Never, "the Idempotency-Key was used with another request";
+        LockLimit { limit: u32 }
+            => "LOCK_LIMIT", Conflict, Later, "the traveller already holds seats with {limit} unpaid orders";
+
+        SessionEnded => "SESSION_ENDED", Unauthenticated, Never, "the session has ended";
+
+        // A departure and its seats.
+        DepartureCancelled => "DEPARTURE_CANCELLED", Conflict, Never, "the departure was cancelled";
+        BookingClosed => "BOOKING_CLOSED", Conflict, Never, "booking for the departure has closed";
+        Blackout => "BLACKOUT", Conflict, Never, "the travel date is not sold";
+        SeatTaken { seat: String } => "SEAT_TAKEN", Conflict, Later, "seat {seat} is taken";
+        /// `available`: how many seats of that class are left on that stretch for this channel.
+        SoldOut { wanted: u16, available: u16 }
+            => "SOLD_OUT", Conflict, Later, "not enough seats are left: {available} of {wanted}";
+
+        // Holds.
+        HoldNotFound => "HOLD_NOT_FOUND", NotFound, Never, "the hold is not known here";
+        HoldEpochStale => "HOLD_EPOCH_STALE", Conflict, Never, "the message belongs to an earlier hold";
+        HoldExpired => "LOCK_EXPIRED", Conflict, Never, "the hold has expired";
+        HoldAlreadyReleased => "HOLD_ALREADY_RELEASED", Conflict, Never, "the hold was released";
+        HoldAlreadyConfirmed => "HOLD_ALREADY_CONFIRMED", Conflict, Never, "the hold was confirmed";
+        BelowUse => "BELOW_USE", Conflict, Never, "more seats are in use than the change would leave";
+
+        // Payment and the life of an order.
+        OrderNotPayable => "ORDER_NOT_PAYABLE", Conflict, Never, "the order can no longer be paid";
+        OrderPaid => "ORDER_PAID", Conflict, Never, "the order is paid";
+        OrderCancelled => "ORDER_CANCELLED", Conflict, Never, "the order is cancelled";
+        PaymentMismatch(&'static str)
+            => "PAYMENT_MISMATCH", Conflict, Never, "the payment does not match the order: {0}";
+        RefundNotFound => "REFUND_NOT_FOUND", NotFound, Never, "no such refund";
+        NoticeNotFound => "NOTICE_NOT_FOUND", NotFound, Never, "there is no such notice in quarantine";
+        RefundNotStuck => "REFUND_NOT_STUCK", Conflict, Never, "the refund does not wait for anybody";
+    }
 }
 
 impl Rejection {
     pub fn field(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Rejection {
         Rejection::Field { field: field.into(), message: message.into() }
     }
-
-    /// The stable code on the wire.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Rejection::Field { .. } => "VALIDATION_ERROR",
-            Rejection::OrderNotFound => "ORDER_NOT_FOUND",
-            Rejection::TicketNotFound => "TICKET_NOT_FOUND",
-            Rejection::TicketsNotIssued => "TICKETS_NOT_ISSUED",
-            Rejection::DepartureNotFound => "DEPARTURE_NOT_FOUND",
-            Rejection::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
-            Rejection::LockLimit { .. } => "LOCK_LIMIT",
-            Rejection::SessionEnded => "SESSION_ENDED",
-            Rejection::DepartureCancelled => "DEPARTURE_CANCELLED",
-            Rejection::BookingClosed => "BOOKING_CLOSED",
-            Rejection::Blackout => "BLACKOUT",
-            Rejection::SeatTaken { .. } => "SEAT_TAKEN",
-            Rejection::SoldOut { .. } => "SOLD_OUT",
-            Rejection::HoldNotFound => "HOLD_NOT_FOUND",
-            Rejection::HoldEpochStale => "HOLD_EPOCH_STALE",
-            Rejection::HoldExpired => "LOCK_EXPIRED",
-            Rejection::HoldAlreadyReleased => "HOLD_ALREADY_RELEASED",
-            Rejection::HoldAlreadyConfirmed => "HOLD_ALREADY_CONFIRMED",
-            Rejection::BelowUse => "BELOW_USE",
-            Rejection::OrderNotPayable => "ORDER_NOT_PAYABLE",
-            Rejection::OrderPaid => "ORDER_PAID",
-            Rejection::OrderCancelled => "ORDER_CANCELLED",
-            Rejection::PaymentMismatch(_) => "PAYMENT_MISMATCH",
-            Rejection::RefundNotFound => "REFUND_NOT_FOUND",
-            Rejection::NoticeNotFound => "NOTICE_NOT_FOUND",
-            Rejection::RefundNotStuck => "REFUND_NOT_STUCK",
-            Rejection::Scan(scan) => scan.code(),
-        }
-    }
-
-    pub fn kind(&self) -> Kind {
-        match self {
-            Rejection::Field { .. } | Rejection::IdempotencyMismatch => Kind::Unacceptable,
-            Rejection::OrderNotFound
-            | Rejection::RefundNotFound
-            | Rejection::NoticeNotFound
-            | Rejection::TicketNotFound
-            | Rejection::DepartureNotFound
-            | Rejection::HoldNotFound => Kind::NotFound,
-            Rejection::SessionEnded => Kind::Unauthenticated,
-            Rejection::Scan(_) => Kind::Forbidden,
-            Rejection::TicketsNotIssued
-            | Rejection::LockLimit { .. }
-            | Rejection::DepartureCancelled
-            | Rejection::BookingClosed
-            | Rejection::Blackout
-            | Rejection::SeatTaken { .. }
-            | Rejection::SoldOut { .. }
-            | Rejection::HoldEpochStale
-            | Rejection::HoldExpired
-            | Rejection::HoldAlreadyReleased
-            | Rejection::HoldAlreadyConfirmed
-            | Rejection::BelowUse
-            | Rejection::OrderNotPayable
-            | Rejection::OrderPaid
-            | Rejection::OrderCancelled
-            | Rejection::RefundNotStuck
-            | Rejection::PaymentMismatch(_) => Kind::Conflict,
-        }
-    }
-
-    /// Whether the same request may succeed later without anybody changing it.
-    pub fn may_succeed_later(&self) -> bool {
-        matches!(
-            self,
-            Rejection::LockLimit { .. }
-                | Rejection::SeatTaken { .. }
-                | Rejection::SoldOut { .. }
-                | Rejection::Scan(ScanRejection::NotYetValid | ScanRejection::RefundPending)
-        )
-    }
 }
 
-/// Why a scan or redemption is refused (R-SCAN-05), in order of precedence. A refused scan is an answer to the gate,
-/// not an HTTP error.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, thiserror::Error)]
-pub enum ScanRejection {
-    #[error("the code is not one of ours or was altered")]
-    InvalidCode,
-    #[error("the code has expired; ask for a fresh one")]
-    CodeExpired,
-    #[error("the ticket is another merchant's")]
-    NotYourMerchant,
-    #[error("the code was used before; ask for a fresh one")]
-    Replayed,
-    #[error("the ticket is not redeemed at this location")]
-    WrongLocation,
-    #[error("this device does not redeem {0}")]
-    WrongEntitlement(EntitlementCode),
-    #[error("the ticket is for another departure")]
-    WrongDeparture,
-    #[error("the departure was cancelled")]
-    DepartureCancelled,
-    #[error("the ticket is not activated")]
-    NotActivated,
-    #[error("the ticket was used")]
-    AlreadyRedeemed,
-    #[error("a refund of the ticket is under way")]
-    RefundPending,
-    #[error("the ticket was refunded")]
-    Refunded,
-    #[error("the ticket was changed for another")]
-    Changed,
-    #[error("the ticket was cancelled")]
-    Cancelled,
-    #[error("the ticket is not valid yet")]
-    NotYetValid,
-    #[error("the ticket has expired")]
-    Expired,
-    #[error("less remains than was asked for")]
-    NoRemaining,
-}
-
-impl ScanRejection {
-    /// The reason at the gate and in the log.
-    pub fn code(&self) -> &'static str {
-        match self {
-            ScanRejection::InvalidCode => "INVALID_CODE",
-            ScanRejection::CodeExpired => "CODE_EXPIRED",
-            ScanRejection::Replayed => "REPLAYED",
-            ScanRejection::NotYourMerchant => "NOT_YOUR_MERCHANT",
-            ScanRejection::WrongLocation => "WRONG_LOCATION",
-            ScanRejection::WrongEntitlement(_) => "WRONG_ENTITLEMENT",
-            ScanRejection::WrongDeparture => "WRONG_DEPARTURE",
-            ScanRejection::DepartureCancelled => "DEPARTURE_CANCELLED",
-            ScanRejection::NotActivated => "NOT_ACTIVATED",
-            ScanRejection::AlreadyRedeemed => "ALREADY_REDEEMED",
-            ScanRejection::RefundPending => "REFUND_PENDING",
-            ScanRejection::Refunded => "REFUNDED",
-            ScanRejection::Changed => "CHANGED",
-            ScanRejection::Cancelled => "CANCELLED",
-            ScanRejection::NotYetValid => "NOT_YET_VALID",
-            ScanRejection::Expired => "EXPIRED",
-            ScanRejection::NoRemaining => "NO_REMAINING",
-        }
+refusals! {
+    /// Why a scan or redemption is refused (R-SCAN-05), in order of precedence. A refused scan is an answer to the gate,
+    /// not an HTTP error; its code is the reason at the gate and in the log.
+    #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, thiserror::Error)]
+    pub enum ScanRejection {
+        InvalidCode => "INVALID_CODE", Forbidden, Never, "the code is not one of ours or was altered";
+        CodeExpired => "CODE_EXPIRED", Forbidden, Never, "the code has expired; ask for a fresh one";
+        NotYourMerchant => "NOT_YOUR_MERCHANT", Forbidden, Never, "the ticket is another merchant's";
+        Replayed => "REPLAYED", Forbidden, Never, "the code was used before; ask for a fresh one";
+        WrongLocation => "WRONG_LOCATION", Forbidden, Never, "the ticket is not redeemed at this location";
+        WrongEntitlement(EntitlementCode) => "WRONG_ENTITLEMENT", Forbidden, Never, "this device does not redeem {0}";
+        WrongDeparture => "WRONG_DEPARTURE", Forbidden, Never, "the ticket is for another departure";
+        DepartureCancelled => "DEPARTURE_CANCELLED", Forbidden, Never, "the departure was cancelled";
+        NotActivated => "NOT_ACTIVATED", Forbidden, Never, "the ticket is not activated";
+        AlreadyRedeemed => "ALREADY_REDEEMED", Forbidden, Never, "the ticket was used";
+        RefundPending => "REFUND_PENDING", Forbidden, Later, "a refund of the ticket is under way";
+        Refunded => "REFUNDED", Forbidden, Never, "the ticket was refunded";
+        Changed => "CHANGED", Forbidden, Never, "the ticket was changed for another";
+        Cancelled => "CANCELLED", Forbidden, Never, "the ticket was cancelled";
+        NotYetValid => "NOT_YET_VALID", Forbidden, Later, "the ticket is not valid yet";
+        Expired => "EXPIRED", Forbidden, Never, "the ticket has expired";
+        NoRemaining => "NO_REMAINING", Forbidden, Never, "less remains than was asked for";
     }
 }

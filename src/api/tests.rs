@@ -8,8 +8,8 @@ use actix_web::{App, test, web};
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
-use super::middleware::Frame;
-use super::{Slot, serve_slot};
+use super::frame::Frame;
+use super::{Slot, serve};
 
 /// A server that is still starting.
 struct Starting {
@@ -19,7 +19,7 @@ struct Starting {
 
 impl Starting {
     fn new() -> Starting {
-        let (server, address) = serve_slot("127.0.0.1:0", &Slot::default(), 1).unwrap();
+        let (server, address) = serve("127.0.0.1:0", &Slot::default(), 1).unwrap();
         actix_web::rt::spawn(server);
         let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Starting { base: format!("http://{address}"), http }
@@ -62,7 +62,7 @@ async fn while_it_starts_the_server_is_live_not_ready_and_says_so() {
 #[actix_web::test]
 async fn an_unknown_path_is_404_and_a_wrong_method_405_with_those_that_there_are() {
     let server = Starting::new();
-    for path in ["/", "/nowhere", "/orders/", "/docs/nothing", "/%ff", "/tickets/a/b"] {
+    for path in ["/", "/nowhere", "/orders/", "/docs/nothing", "/%ff", "/tickets/a/b", "/admin", "/admin/nothing"] {
         assert_eq!(problem(server.get(path).await).await, (404, "NOT_FOUND".into()), "{path}");
     }
     let wrong = server.ask(Method::DELETE, "/orders").await;
@@ -70,8 +70,23 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405_with_those_that_there_are
     assert_eq!(problem(wrong).await, (405, "METHOD_NOT_ALLOWED".into()));
     let wrong = server.ask(Method::POST, "/tickets/01M7Y7MA58E2G9PFESXG9Z8W3S-1/qr").await;
     assert_eq!(wrong.headers()["allow"], "GET");
+    let wrong = server.get("/admin/login").await;
+    assert_eq!(wrong.headers()["allow"], "POST");
+    assert_eq!(problem(wrong).await, (405, "METHOD_NOT_ALLOWED".into()));
     let wrong = server.ask(Method::from_bytes(b"BREW").unwrap(), "/openapi.json").await;
     assert_eq!(wrong.headers()["allow"], "GET");
+}
+
+#[actix_web::test]
+async fn a_query_for_an_operation_without_parameters_is_refused_whoever_asks() {
+    let server = Starting::new();
+    for path in ["/orders/1?x=1", "/travel/hot-cities?x", "/tickets/T-1?x=1&y"] {
+        let refused = server.get(path).await;
+        assert_eq!(problem(refused).await, (422, "VALIDATION_ERROR".into()), "{path}");
+    }
+    for path in ["/orders/1?", "/orders/1?&", "/orders?x=1"] {
+        assert_eq!(problem(server.get(path).await).await, (503, "STARTING".into()), "{path}");
+    }
 }
 
 #[actix_web::test]

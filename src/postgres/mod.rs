@@ -10,6 +10,7 @@ mod migrations;
 mod pool;
 mod position;
 mod priority;
+mod settings;
 mod store;
 
 pub use backoff::Backoff;
@@ -18,4 +19,5 @@ pub use lists::Lists;
 pub use migrations::{SchemaError, SchemaReport, check_server_version, migrate, migrations_digest};
 pub use pool::{CONNECTIONS, Database, JOB_TIMEOUT, Lane, PROJECTION_TIMEOUT, Session};
 pub use position::{JournalPosition, PositionError, advance_position, claim_epoch, outages_outside, read_position};
+pub use settings::DatabaseSettings;
 pub use store::Store;

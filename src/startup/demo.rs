@@ -14,12 +14,12 @@ use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Running, SimulatorConfig};
 use deeptravel_wechat::{Client, Config as WechatConfig};
 
-use super::secrets::{DemoSecrets, demo_key};
-use super::serve::{Keys, Listening, code_keys, notify_base, wechat_client};
+use super::serve::{Keys, Listening};
 use super::{Core, create_private};
 use crate::config::Config;
 use crate::gateway::WechatGateway;
 use crate::import::timetable::{self, Timetable};
+use crate::secrets::{DemoSecrets, demo_key};
 
 /// The demo's timetable, when no other is named.
 const TIMETABLE: &str = "config/demo";
@@ -39,8 +39,9 @@ struct DemoAccount {
     merchant: Option<&'static str>,
 }
 
-const ACCOUNTS: [DemoAccount; 5] = [
+const ACCOUNTS: [DemoAccount; 6] = [
     DemoAccount { username: "admin", password: "demo-admin", role: Role::Admin, merchant: None },
+    DemoAccount { username: "ops", password: "demo-ops", role: Role::Ops, merchant: None },
     DemoAccount { username: "finance", password: "demo-finance", role: Role::Finance, merchant: None },
     DemoAccount { username: "auditor", password: "demo-auditor", role: Role::Auditor, merchant: None },
     DemoAccount { username: "gate", password: "demo-gate", role: Role::Operator, merchant: None },
@@ -75,7 +76,7 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
 /// The configured ones, or its own.
 fn demo_code_keys(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<Vec<CodeKey>> {
     if !config.secrets.code_keys_file.as_os_str().is_empty() {
-        return code_keys(config);
+        return config.secrets.code_keys();
     }
     Ok(demo_key(&secrets.code_key)?.into_iter().map(|(version, secret)| CodeKey::new(version, secret)).collect())
 }
@@ -106,9 +107,9 @@ fn find_timetable() -> anyhow::Result<PathBuf> {
 /// The configured provider, or a simulator of our own on the port after the server's.
 fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client, Option<Running>)> {
     if !config.wechat.base_url.is_empty() {
-        return Ok((wechat_client(config)?, None));
+        return Ok((config.wechat.client(config.server.listen)?, None));
     }
-    let notify_base = notify_base(config);
+    let notify_base = config.wechat.notify_base(config.server.listen);
     let port =
         config.server.listen.port().checked_add(1).context("server.listen: the simulator needs the port after it")?;
     let simulator = simulator::start(SimulatorConfig {
@@ -206,8 +207,8 @@ fn greeting(config: &Config, simulator: Option<&Running>) -> String {
     format!(
         "api documentation: {base}/docs/\n\
          wechat simulator: {simulator}/_sim/\n\
-         accounts: admin/demo-admin, finance/demo-finance, auditor/demo-auditor, gate/demo-gate, museum/demo-museum; \
-         traveller login code demo-NAME\n\
+         accounts: admin/demo-admin, ops/demo-ops, finance/demo-finance, auditor/demo-auditor, gate/demo-gate, \
+         museum/demo-museum; traveller login code demo-NAME\n\
          data: {}",
         config.data_dir.display()
     )

@@ -4,7 +4,6 @@
 //! HTTP in front of it; `import` and `admin create` use it without.
 
 mod demo;
-mod secrets;
 mod serve;
 mod takeover;
 
@@ -17,7 +16,7 @@ use anyhow::Context;
 use deeptravel_actors::clock::Clock;
 use deeptravel_actors::engine::{Engine, Parts};
 use deeptravel_actors::follow::Following;
-use deeptravel_actors::journal::{Journal, Opened, Position, Retention};
+use deeptravel_actors::journal::{Journal, JournalOptions, Opened, Position, Retention};
 use deeptravel_actors::ports::PaymentGateway;
 use deeptravel_actors::projector::{ProjectionHalted, Projector};
 use deeptravel_domain::time::Timestamp;
@@ -29,7 +28,7 @@ use tokio::time::MissedTickBehavior;
 pub use demo::{apply_timetable, demo, hash_password, put_account};
 pub use serve::{check, serve};
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::embedded::{self, Cluster};
 use crate::postgres::{self, Backoff, Database, Store};
 use takeover::{Held, fenced, take_over};
@@ -91,8 +90,8 @@ impl Core {
             gateway,
             projected: projected.clone(),
             io: io.clone(),
-            sales: config.sales_policy(),
-            arbiters: config.arbiters(),
+            sales: config.order,
+            arbiters: config.server.arbiters(),
         })
         .await?;
         let following = Following::start(&io, &journal, Vec::new());
@@ -231,15 +230,15 @@ async fn release_segments(
     following: Following,
     projected: watch::Receiver<Position>,
     engine: Engine,
-    config: config::Journal,
+    options: JournalOptions,
 ) {
     let mut tick = tokio::time::interval(RETENTION_CHECK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while journal.failure().is_none() {
         tick.tick().await;
         let (following, up_to) = (following.clone(), *projected.borrow());
-        let since_ms = kept_since(&engine.services().clock, config.retain_hours).as_ms();
-        let retention = Retention { bytes_max: config.retain_bytes, since_ms };
+        let since_ms = kept_since(&engine.services().clock, options.retain_hours).as_ms();
+        let retention = Retention { bytes_max: options.retain_bytes, since_ms };
         let was_rationed = journal.space().is_rationed();
         let releasing = tokio::task::spawn_blocking(move || following.release(up_to, retention)).await;
         match releasing {
@@ -270,7 +269,7 @@ fn watch_cluster(cluster: &Cluster, stopping: &AtomicBool) {
 }
 
 fn start_database(config: &Config) -> anyhow::Result<(Option<Arc<Cluster>>, tokio_postgres::Config)> {
-    if let Some(url) = config.database_url() {
+    if let Some(url) = config.database.url() {
         return Ok((None, url.parse().context("database.url")?));
     }
     let cluster = Cluster::start(&embedded::Options::new(config.data_dir.join("postgres")))?;
@@ -282,7 +281,7 @@ fn open_journal(config: &Config) -> anyhow::Result<(Journal, Opened)> {
     let dir = config.journal_dir();
     create_private(&dir)?;
     let (journal, opened) =
-        Journal::open(&dir, config.journal_options()).with_context(|| format!("the journal in {}", dir.display()))?;
+        Journal::open(&dir, config.journal.clone()).with_context(|| format!("the journal in {}", dir.display()))?;
     if let Some(repair) = &opened.repaired {
         tracing::warn!(?repair, "The journal's torn tail was cut");
     }

@@ -1,13 +1,18 @@
 //! Sizes of a journal.
 
+use serde::Deserialize;
+
 use super::OpenError;
 use super::frame::FRAME_HEADER_BYTES;
 use super::segment::SEGMENT_HEADER_BYTES;
+use super::space::RATIONED_PERCENT;
 
 /// Default size of a segment file: large enough that rolling is rare, small enough to zero in a second.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Default space of a journal: days of records at a busy operator, and little on a server's disk.
 pub const JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// Default age of what is kept for a database that is restored from a backup.
+const RETAIN_HOURS: u32 = 48;
 /// A batch is closed at this size: larger writes no longer raise throughput, and a sync should stay short.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Largest record: one decision with thousands of rows (a batch of 5,000 tickets) fits.
@@ -18,33 +23,45 @@ pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// a reader that comes to them verifies their frames.
 pub const VERIFY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
-/// Sizes of a journal, all in bytes, and whose it is.
-#[derive(Clone, Debug)]
+/// Sizes of a journal, all in bytes, and whose it is. What can be chosen is section `journal` of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct JournalOptions {
-    /// The node that writes; a journal of another node is refused.
-    pub node: u64,
-    /// Size of a segment file.
-    pub segment_bytes: u64,
+    /// Of what could go, the last hours are kept by whoever lets it go, up to a size: the lesser of both.
+    pub retain_hours: u32,
+    pub retain_bytes: u64,
     /// Space that all segments together may take. `append` refuses beyond it.
     pub max_bytes: u64,
+    /// Size of a segment file.
+    pub segment_bytes: u64,
+    /// The node that writes; a journal of another node is refused.
+    #[serde(skip)]
+    pub node: u64,
     /// A batch takes no further record beyond this size.
+    #[serde(skip)]
     pub batch_bytes_max: usize,
     /// Largest encoded record; never more than a segment holds.
+    #[serde(skip)]
     pub record_bytes_max: usize,
     /// Largest backlog before the writer.
+    #[serde(skip)]
     pub queue_bytes_max: usize,
     /// How much of the newest segments is verified frame by frame at start.
+    #[serde(skip)]
     pub verify_bytes: u64,
     /// Whether segments are written with zeros beforehand. Without it each sync also has to store a new length.
+    #[serde(skip)]
     pub preallocate: bool,
 }
 
 impl Default for JournalOptions {
     fn default() -> Self {
         Self {
-            node: 1,
-            segment_bytes: SEGMENT_BYTES,
+            retain_hours: RETAIN_HOURS,
+            retain_bytes: JOURNAL_BYTES_MAX / 4,
             max_bytes: JOURNAL_BYTES_MAX,
+            segment_bytes: SEGMENT_BYTES,
+            node: 1,
             batch_bytes_max: BATCH_BYTES_MAX,
             record_bytes_max: RECORD_BYTES_MAX,
             queue_bytes_max: QUEUE_BYTES_MAX,
@@ -60,6 +77,17 @@ const SEGMENT_BYTES_MIN: u64 = 512;
 const SEGMENT_BYTES_LIMIT: u64 = 1024 * 1024 * 1024;
 
 impl JournalOptions {
+    /// What is kept must not use up the space that sales need.
+    pub fn check(&self) -> Result<(), String> {
+        let for_sales = self.max_bytes / 100 * RATIONED_PERCENT;
+        let kept = self.retain_bytes.saturating_add(self.segment_bytes.saturating_mul(2));
+        if kept < for_sales {
+            return Ok(());
+        }
+        let kept = "journal.retain_bytes and two segments of journal.segment_bytes";
+        Err(format!("{kept} must fit into {RATIONED_PERCENT} % of journal.max_bytes, where new sales stop"))
+    }
+
     /// Checks the sizes and fits records and batches into a segment.
     pub(super) fn checked(mut self) -> Result<Self, OpenError> {
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_LIMIT).contains(&self.segment_bytes) {

@@ -55,7 +55,7 @@ impl Handler<Ask<OpenPayment>> for OrderActor {
             return self.answer_waiting();
         }
         let now = self.peers.clock.now();
-        match self.order().payment_terms(&self.peers.sales.payment, now) {
+        match self.order().payment_terms(&self.peers.sales.payment(), now) {
             Ok(terms) => {
                 let body = self.peers.gateway.create_body(&terms, DESCRIPTION, &question.openid).into();
                 // Before it is told: the steps that follow may fail at once, and then this is who is to know.

@@ -13,8 +13,7 @@ use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::identity::{Account, Role};
 use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, SessionId, TravellerId};
 use deeptravel_domain::order::{
-    Contact, Gate, JourneyWish, Order, Passenger, PaymentPolicy, Scan, ScanOutcome, ScanTarget, SeatWish,
-    TicketOutcome, Wish,
+    Contact, Gate, JourneyWish, Order, Passenger, Scan, ScanOutcome, ScanTarget, SeatWish, TicketOutcome, Wish,
 };
 use deeptravel_domain::party::{Party, PassengerType};
 use deeptravel_domain::rejection::Rejection;
@@ -52,7 +51,6 @@ pub struct World {
 impl Default for World {
     fn default() -> World {
         let io = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let payment = PaymentPolicy { min_seconds: 60, grace_seconds: 90, cap_extra_seconds: 900 };
         World {
             dir: tempfile::tempdir().unwrap(),
             store: Arc::default(),
@@ -61,7 +59,9 @@ impl Default for World {
             sales: SalesPolicy {
                 lock_seconds: None,
                 live_holds_max: 5,
-                payment,
+                payment_grace_seconds: 90,
+                cap_extra_seconds: 900,
+                payment_min_seconds: 60,
                 warm_load_bytes_max: 1 << 30,
                 warm_bytes_max: 10_000_000,
             },

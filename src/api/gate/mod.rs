@@ -1,13 +1,17 @@
-//! The gate: validator sessions, and scans that redeem (R-SCAN-02 to R-SCAN-05).
+//! The gate: logins of operators, validator sessions, and scans that redeem (R-SCAN-02 to R-SCAN-05).
 
+mod login;
 mod scan;
 mod sessions;
 
-use utoipa_actix_web::service_config::ServiceConfig;
+use crate::api::frame::Routes;
 
-pub use scan::scan_code;
+/// What stands before everything.
+pub fn hottest(routes: &mut Routes<'_, '_>) {
+    scan::routes(routes);
+}
 
-/// All but [`scan_code`], which stands before everything.
-pub fn routes(config: &mut ServiceConfig<'_>) {
-    config.service(sessions::open_validator_session).service(sessions::end_validator_session);
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    login::routes(routes);
+    sessions::routes(routes);
 }

@@ -3,8 +3,7 @@
 
 use std::cell::RefCell;
 
-use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, post};
+use actix_web::{HttpRequest, HttpResponse};
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::code::{self, Subject};
 use deeptravel_domain::identity::{Attempt, Command, Validator};
@@ -16,15 +15,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::sessions::presented;
-use crate::api::answer::json;
-use crate::api::auth::StaffAuth;
-use crate::api::extract::{Body, Language};
-use crate::api::ticket_view::{TicketView, ticket};
-use crate::api::view::{self, Time};
-use crate::api::{Api, Problem};
+use crate::api::frame::{Allowed, Answered, Api, Body, Language, Problem, Redeem, Routes, Staff, ok};
+use crate::api::views::ticket::{self, TicketView};
+use crate::api::views::{self, Time};
 
 /// Longest request id, in characters (`api.md`).
 const REQUEST_ID_MAX: usize = 64;
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_scan_code, scan_code);
+}
 
 const SUCCESS: &str = "success";
 const PARTIAL: &str = "partial";
@@ -47,7 +47,7 @@ pub struct ScanRequest {
 }
 
 /// The answer to a scan.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Scanned)]
 struct ScanView<'a> {
@@ -109,8 +109,7 @@ struct PreviousView<'a> {
 /// `NOT_ACTIVATED`, `NO_REMAINING`, `WRONG_ENTITLEMENT`, `WRONG_LOCATION`, `WRONG_DEPARTURE`, `DEPARTURE_CANCELLED`,
 /// `NOT_YOUR_MERCHANT`, `INVALID_CODE`, `CODE_EXPIRED`, `REPLAYED`.
 #[utoipa::path(
-    tag = "gate",
-    security(("bearer" = [])),
+    post, path = "/tickets/scan",
     params(("X-Device-Secret" = String, Header, description = "The secret of the validator session")),
     request_body = ScanRequest,
     responses(
@@ -120,15 +119,14 @@ struct PreviousView<'a> {
         (status = 503, description = "Nothing was redeemed that is not durable; repeat with the same `requestId`"),
     )
 )]
-#[post("/tickets/scan")]
-pub async fn scan_code(
+async fn scan_code(
+    Allowed(by): Allowed<Redeem>,
     api: Api,
-    auth: StaffAuth,
     http: HttpRequest,
     language: Language,
     Body(request): Body<ScanRequest>,
-) -> Result<HttpResponse, Problem> {
-    let validator = presented(&api, &auth, request.session_id, http.headers())?;
+) -> Answered {
+    let validator = presented(&api, &by, request.session_id, http.headers())?;
     check_request_id(&request.request_id)?;
     let opened = match code::open_for_scan(&api.code_keys.load(), &request.code, api.engine.now()) {
         Ok(opened) => opened,
@@ -136,7 +134,7 @@ pub async fn scan_code(
     };
 
     let scan = Scan {
-        gate: gate(&auth, &validator),
+        gate: gate(&by, &validator),
         request_id: request.request_id.clone(),
         target: match opened.code.subject {
             Subject::Order(_) => ScanTarget::Order,
@@ -164,12 +162,12 @@ fn check_request_id(id: &str) -> Result<(), Problem> {
     Err(Problem::field("requestId", "is not 1 to 64 visible ASCII characters"))
 }
 
-fn gate(auth: &StaffAuth, validator: &Validator) -> Gate {
+fn gate(by: &Staff, validator: &Validator) -> Gate {
     Gate {
         session: validator.id,
         operator: validator.username.clone(),
         device: validator.device.clone(),
-        merchant: auth.account.merchant.clone(),
+        merchant: by.account.merchant.clone(),
         location: validator.location.clone(),
         departure: validator.departure.clone(),
     }
@@ -181,7 +179,7 @@ async fn refuse_without_ticket(
     validator: &Validator,
     request: ScanRequest,
     reason: &ScanRejection,
-) -> Result<HttpResponse, Problem> {
+) -> Answered {
     let attempt = Attempt {
         session: validator.id,
         request_id: request.request_id,
@@ -194,23 +192,14 @@ async fn refuse_without_ticket(
     };
     api.engine.identify(Command::LogAttempt(attempt)).await?.outcome?;
     count(REJECT, reason.code());
-    let refused = ScanView {
-        result: REJECT,
-        reason: Some(reason.code()),
-        ticket: None,
-        tickets: None,
-        remaining: 0,
-        redeemed_at: None,
-        previous: None,
-    };
-    Ok(json(StatusCode::OK, &refused))
+    Ok(ok(&ScanView { result: REJECT, reason: Some(reason.code()), ..ScanView::default() }))
 }
 
 fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -> HttpResponse {
     let catalogue = api.engine.services().catalogue.load();
     let answer = scanned(&catalogue, language, outcome, order);
     count(answer.result, answer.reason.unwrap_or(""));
-    json(StatusCode::OK, &answer)
+    ok(&answer)
 }
 
 fn scanned<'a>(
@@ -226,15 +215,7 @@ fn scanned<'a>(
         Some(Verdict::Rejected(reason)) => (REJECT, Some(reason.code())),
         None => (REJECT, Some(ScanRejection::InvalidCode.code())),
     };
-    let mut answer = ScanView {
-        result,
-        reason,
-        ticket: None,
-        tickets: None,
-        remaining: 0,
-        redeemed_at: redeemed_at(outcome),
-        previous: None,
-    };
+    let mut answer = ScanView { result, reason, redeemed_at: redeemed_at(outcome), ..ScanView::default() };
     // Tenants never meet: of another merchant's ticket nothing is shown but the reason.
     let shown = || outcome.tickets.iter().filter(|(_, outcome)| !is_anothers(outcome));
     for (id, outcome) in shown() {
@@ -243,21 +224,21 @@ fn scanned<'a>(
     }
     if outcome.scan.target == ScanTarget::Order {
         let tickets = shown().filter_map(|(id, outcome)| {
-            let ticket = ticket(catalogue, language, order, show(*id)?);
+            let ticket = ticket::view(catalogue, language, order, show(*id)?);
             Some(scanned_ticket(ticket, outcome))
         });
         answer.tickets = Some(tickets.collect());
     }
     if outcome.tickets.len() == 1 {
         let only = shown().next().and_then(|(id, _)| show(*id));
-        answer.ticket = only.map(|only| ticket(catalogue, language, order, only));
+        answer.ticket = only.map(|only| ticket::view(catalogue, language, order, only));
     }
     answer
 }
 
 fn scanned_ticket<'a>(ticket: TicketView<'a>, outcome: &'a TicketOutcome) -> ScannedTicketView<'a> {
     let (result, reason, redeemed_at) = match outcome {
-        TicketOutcome::Redeemed { at, .. } => (SUCCESS, None, Some(view::time(*at))),
+        TicketOutcome::Redeemed { at, .. } => (SUCCESS, None, Some(views::time(*at))),
         TicketOutcome::Refused { reason, .. } => (REJECT, Some(reason.code()), None),
     };
     ScannedTicketView { ticket, result, reason, redeemed_at, previous: previous(outcome) }
@@ -273,13 +254,13 @@ fn redeemed_at(outcome: &ScanOutcome) -> Option<Time> {
         TicketOutcome::Redeemed { at, .. } => Some(*at),
         TicketOutcome::Refused { .. } => None,
     });
-    times.max().map(view::time)
+    times.max().map(views::time)
 }
 
 fn previous(outcome: &TicketOutcome) -> Option<PreviousView<'_>> {
     match outcome {
         TicketOutcome::Refused { previous: Some(previous), .. } => {
-            Some(PreviousView { at: view::time(previous.at), location: previous.location.as_deref() })
+            Some(PreviousView { at: views::time(previous.at), location: previous.location.as_deref() })
         }
         TicketOutcome::Refused { previous: None, .. } | TicketOutcome::Redeemed { .. } => None,
     }
@@ -322,7 +303,7 @@ mod tests {
     /// One ticket has been redeemed before, the other is redeemed now.
     #[test]
     fn r_scan_02_an_answer_is_written_as_ever() {
-        use crate::api::golden;
+        use crate::api::views::golden;
         let order = golden::paid();
         let [used, usable, ..] = order.tickets() else { panic!("the order has tickets") };
         let at = Timestamp::from_ms(1_798_158_500_250);
@@ -346,12 +327,12 @@ mod tests {
         };
         let one = |index: usize| written(ScanTarget::Ticket(tickets[index].0), &tickets[index..=index]);
         let lines = [written(ScanTarget::Order, &tickets), one(0), one(1)].join("\n");
-        assert_eq!(lines, include_str!("../golden/scans.zh.json").trim_end());
+        assert_eq!(lines, include_str!("../views/golden/scans.zh.json").trim_end());
     }
 
     #[test]
     fn a_scan_request_takes_no_other_field_and_names_what_is_wrong() {
-        use crate::api::extract::parse_json;
+        use crate::api::frame::parse_json;
         let field = |body: &str| parse_json::<ScanRequest>(body.as_bytes()).unwrap_err().errors()[0].field.to_string();
         let id = "01JAAAAAAAAAAAAAAAAAAAAAAA";
         let body = |rest: &str| format!(r#"{{"code":"DT1X","sessionId":"{id}","requestId":"r1"{rest}}}"#);

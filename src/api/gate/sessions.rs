@@ -3,21 +3,22 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName};
-use actix_web::{HttpResponse, delete, post, web};
+use actix_web::web;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use deeptravel_actors::services::chance;
-use deeptravel_domain::identity::{Command, Role, Validator};
+use deeptravel_domain::identity::{Command, Validator};
 use deeptravel_domain::ids::{DepartureId, LocationCode, SessionId, Shard};
+use deeptravel_domain::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::auth::{StaffAuth, new_secret, sha256};
-use crate::api::extract::Body;
-use crate::api::staff_login::never_cached;
-use crate::api::view::{self, Time};
-use crate::api::{Api, Problem};
+use crate::api::frame::refusals::Refusal;
+use crate::api::frame::{
+    Allowed, Answered, Api, Body, Problem, Redeem, Routes, Staff, hours_after, never_cached, new_secret, no_content,
+    refusals, sha256,
+};
+use crate::api::views::{self, Time};
 
 /// Carries the device secret of a session.
 const DEVICE_SECRET: HeaderName = HeaderName::from_static("x-device-secret");
@@ -27,10 +28,16 @@ const DEVICE_SECRET_LEN_MAX: usize = 128;
 /// Validator sessions have one owner, so they are all in one shard.
 const SHARD: Shard = Shard::of(0);
 
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes
+        .mount(__path_open_validator_session, open_validator_session)
+        .mount(__path_end_validator_session, end_validator_session);
+}
+
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(clippy::struct_field_names)] // the contract names them so
-pub(super) struct OpenSession {
+struct OpenSession {
     /// The device's own name for itself; its earlier session ends.
     #[schema(example = "gate-07", min_length = 1, max_length = 64)]
     device_id: Box<str>,
@@ -55,32 +62,24 @@ struct SessionOpened {
 
 /// Starts to work on a device.
 #[utoipa::path(
-    tag = "gate",
-    security(("bearer" = [])),
-    request_body = OpenSession,
+    post, path = "/validators/sessions", request_body = OpenSession,
     responses(
         (status = 200, body = SessionOpened),
         (status = 403, description = "Not an operator"),
         (status = 422, description = "An unknown location or departure"),
     )
 )]
-#[post("/validators/sessions")]
-pub(super) async fn open_validator_session(
-    api: Api,
-    auth: StaffAuth,
-    Body(request): Body<OpenSession>,
-) -> Result<HttpResponse, Problem> {
-    auth.require(&[Role::Operator])?;
+async fn open_validator_session(Allowed(by): Allowed<Redeem>, api: Api, Body(request): Body<OpenSession>) -> Answered {
     let location = known_location(&api, request.location_id.as_deref())?;
     let departure = known_departure(&api, request.departure_id.as_deref())?;
 
     let (device_secret, secret_hash) = new_secret();
     let opened_at = api.engine.now();
-    let expires_at = opened_at.plus_seconds(i64::from(api.settings.validator_session_seconds));
+    let expires_at = hours_after(opened_at, api.sessions.validator_hours);
     let id = SessionId::compose(opened_at, SHARD, chance());
     let validator = Validator {
         id,
-        username: auth.account.username.clone(),
+        username: by.account.username.clone(),
         device: request.device_id,
         location,
         departure,
@@ -90,7 +89,7 @@ pub(super) async fn open_validator_session(
         ended_at: None,
     };
     api.engine.identify(Command::OpenValidator(validator)).await?.outcome?;
-    Ok(never_cached(&SessionOpened { session_id: id, device_secret, expires_at: view::time(expires_at) }))
+    Ok(never_cached(&SessionOpened { session_id: id, device_secret, expires_at: views::time(expires_at) }))
 }
 
 /// Ports are the locations so far.
@@ -114,54 +113,38 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
 
 /// Ends an own session.
 #[utoipa::path(
-    tag = "gate",
-    security(("bearer" = [])),
-    params(("sessionId" = String, Path)),
+    delete, path = "/validators/sessions/{sessionId}",
     responses(
         (status = 204),
         (status = 403, description = "Not an operator"),
         (status = 404, description = "`SESSION_NOT_FOUND`: not open, or not yours"),
     )
 )]
-#[delete("/validators/sessions/{sessionId}")]
-pub(super) async fn end_validator_session(
-    api: Api,
-    auth: StaffAuth,
-    id: web::Path<String>,
-) -> Result<HttpResponse, Problem> {
-    auth.require(&[Role::Operator])?;
-    let own = id.parse().ok().and_then(|id| own_session(&api, &auth, id)).ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", "there is no such open session of yours")
-            .naming("sessionId", "is no open session of yours")
-    })?;
+async fn end_validator_session(Allowed(by): Allowed<Redeem>, api: Api, id: web::Path<String>) -> Answered {
+    let own =
+        id.parse().ok().and_then(|id| own_session(&api, &by, id)).ok_or_else(|| {
+            Problem::from(refusals::SESSION_NOT_FOUND).naming("sessionId", "is no open session of yours")
+        })?;
     let command = Command::EndValidator { id: own.id, username: own.username.clone() };
     api.engine.identify(command).await?.outcome?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(no_content())
 }
 
-fn own_session(api: &Api, auth: &StaffAuth, id: SessionId) -> Option<Arc<Validator>> {
+fn own_session(api: &Api, by: &Staff, id: SessionId) -> Option<Arc<Validator>> {
     let found = api.engine.services().directory.validator(id, api.engine.now());
-    found.filter(|validator| validator.username == auth.account.username)
+    found.filter(|validator| validator.username == by.account.username)
 }
 
 /// The operator's open session, presented by its device: 401 `SESSION_ENDED`, 401 `DEVICE_MISMATCH`.
-pub(super) fn presented(
-    api: &Api,
-    auth: &StaffAuth,
-    id: SessionId,
-    headers: &HeaderMap,
-) -> Result<Arc<Validator>, Problem> {
-    auth.require(&[Role::Operator])?;
-    let validator = own_session(api, auth, id).ok_or_else(|| {
-        let detail = "the validator session is not open, or not yours";
-        Problem::new(StatusCode::UNAUTHORIZED, "SESSION_ENDED", detail)
+pub(super) fn presented(api: &Api, by: &Staff, id: SessionId, headers: &HeaderMap) -> Result<Arc<Validator>, Problem> {
+    let validator = own_session(api, by, id).ok_or_else(|| {
+        Refusal::from(Rejection::SessionEnded.refusal()).saying("the validator session is not open, or not yours")
     })?;
     let secret = headers.get(DEVICE_SECRET).map_or(&[][..], |secret| secret.as_bytes());
     if is_secret_of(&validator, secret) {
         return Ok(validator);
     }
-    let detail = "X-Device-Secret is not the one of this session's device";
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "DEVICE_MISMATCH", detail))
+    Err(refusals::DEVICE_MISMATCH.into())
 }
 
 fn is_secret_of(validator: &Validator, secret: &[u8]) -> bool {

@@ -1,93 +1,203 @@
-//! Who may ask what: every endpoint behind a login, without a token and with every wrong kind of token.
+//! Who may ask what: every operation of the document, by everybody, as the contract's table says.
+
+use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Answer, Client, Gate, Person};
 use crate::shop::{id, journey, new_key, text, wish};
 
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Role {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Who {
+    WithoutToken,
+    WithNonsense,
     Traveller,
     Operator,
-    /// Who may look at money in trouble.
-    Reader,
-    /// Who may act on it.
-    Cashier,
+    Admin,
+    Ops,
+    Finance,
+    Auditor,
+}
+
+use Who::{Admin, Auditor, Finance, Operator, Ops, Traveller, WithNonsense, WithoutToken};
+
+const EVERYBODY: &[Who] = &[WithoutToken, WithNonsense, Traveller, Operator, Admin, Ops, Finance, Auditor];
+const LOGGED_IN: &[Who] = &[Traveller, Operator, Admin, Ops, Finance, Auditor];
+const DESKS: &[Who] = &[Admin, Ops, Finance, Auditor];
+const CASHIERS: &[Who] = &[Admin, Finance];
+/// WeChat signs what it says; no token stands for a signature.
+const WHO_SIGNS: &[Who] = &[];
+
+/// A request that somebody may make.
+struct Row {
+    operation: &'static str,
+    /// Who may get something else than 401 and 403.
+    may: &'static [Who],
+    path: String,
+    body: Value,
+}
+
+/// Those who ask, and what they ask about.
+struct Cast {
+    client: Client,
+    tokens: Vec<(Who, String)>,
+    gate: Gate,
+    /// Of the traveller: one paid, one not.
+    orders: [String; 2],
+    ticket: String,
+    code: String,
+    coach: String,
+}
+
+impl Cast {
+    async fn meet(client: &Client, mei: &Person) -> Cast {
+        let operator = client.operator("gate").await;
+        let gate = operator.gate(&json!({ "deviceId": "access" })).await;
+        let mut tokens = vec![(Traveller, mei.token.clone()), (Operator, operator.token.clone())];
+        for (who, name) in [(Admin, "admin"), (Ops, "ops"), (Finance, "finance"), (Auditor, "auditor")] {
+            tokens.push((who, client.staff(name).await.token));
+        }
+        let coach = client.coach().await;
+        let order = mei.place(&[journey(&coach)], 1).await.ok();
+        let paid = mei.pay(&order).await;
+        let pending = mei.place(&[journey(&coach)], 1).await.ok();
+        let code = mei.ticket_code(&paid["tickets"][0]).await;
+        let ticket = text(&paid["tickets"][0]["ticketId"]);
+        Cast { client: client.clone(), tokens, gate, orders: [id(&order), id(&pending)], ticket, code, coach }
+    }
+
+    /// The contract's table (`api.md`). What ends something stands last.
+    fn table(&self) -> Vec<Row> {
+        let (none, [order, pending], ticket) = (Value::Null, &self.orders, &self.ticket);
+        let scan = json!({ "code": self.code, "sessionId": self.gate.session, "requestId": "r1" });
+        let session = json!({ "deviceId": "access too" });
+        let staff = |name: &str| json!({ "username": name, "password": format!("demo-{name}") });
+        let notice = json!({ "id": "1", "resource": {} });
+        let search = "/travel/search?origin=HK&destination=ZH&travelDate=2026-12-24";
+        let row = |operation, may, path: &str, body: &Value| {
+            let (path, body) = (path.to_owned(), body.clone());
+            Row { operation, may, path, body }
+        };
+        vec![
+            row("POST /auth/wechat/login", EVERYBODY, "/auth/wechat/login", &json!({ "code": "demo-has-access" })),
+            row("GET /travel/hot-cities", EVERYBODY, "/travel/hot-cities", &none),
+            row("GET /travel/blackout-dates", EVERYBODY, "/travel/blackout-dates?year=2026", &none),
+            row("GET /travel/search", EVERYBODY, search, &none),
+            row("GET /departures/{departureId}", EVERYBODY, &format!("/departures/{}", self.coach), &none),
+            row("POST /orders", &[Traveller], "/orders", &wish(&[journey(&self.coach)], 1)),
+            row("GET /orders", &[Traveller], "/orders", &none),
+            row("GET /orders/{orderId}", &[Traveller], &format!("/orders/{order}"), &none),
+            row("GET /orders/{orderId}/qr", &[Traveller], &format!("/orders/{order}/qr"), &none),
+            row("GET /orders/{orderId}/qr", &[Traveller], &format!("/orders/{order}/qr?use=print"), &none),
+            row(
+                "POST /payments/wechat/session",
+                &[Traveller],
+                "/payments/wechat/session",
+                &json!({ "orderId": pending }),
+            ),
+            row("GET /payments/{orderId}/status", &[Traveller], &format!("/payments/{order}/status"), &none),
+            row("POST /payments/wechat/notify", WHO_SIGNS, "/payments/wechat/notify", &notice),
+            row("POST /payments/wechat/refund-notify", WHO_SIGNS, "/payments/wechat/refund-notify", &notice),
+            row("GET /my/tickets", &[Traveller], "/my/tickets", &none),
+            row("GET /my/refunds", &[Traveller], "/my/refunds", &none),
+            row("GET /tickets/{ticketId}", &[Traveller], &format!("/tickets/{ticket}"), &none),
+            row("GET /tickets/{ticketId}/qr", &[Traveller], &format!("/tickets/{ticket}/qr"), &none),
+            row("GET /tickets/{ticketId}/qr", &[Traveller], &format!("/tickets/{ticket}/qr?use=print"), &none),
+            row("POST /operators/login", EVERYBODY, "/operators/login", &staff("gate")),
+            row("POST /validators/sessions", &[Operator], "/validators/sessions", &session),
+            row("POST /tickets/scan", &[Operator], "/tickets/scan", &scan),
+            row("POST /admin/login", EVERYBODY, "/admin/login", &staff("admin")),
+            row("GET /admin/quarantine", DESKS, "/admin/quarantine", &none),
+            row(
+                "POST /admin/quarantine/{noticeId}/resolve",
+                CASHIERS,
+                "/admin/quarantine/EV-1/resolve",
+                &json!({ "note": "seen to" }),
+            ),
+            row("GET /admin/refunds", DESKS, "/admin/refunds", &none),
+            row("POST /admin/refunds/{refundId}/retry", CASHIERS, &format!("/admin/refunds/{order}R1/retry"), &none),
+            row("GET /health/live", EVERYBODY, "/health/live", &none),
+            row("GET /health/ready", EVERYBODY, "/health/ready", &none),
+            row("GET /metrics", &[Admin, Ops], "/metrics", &none),
+            row("POST /orders/{orderId}/cancel", &[Traveller], &format!("/orders/{pending}/cancel"), &none),
+            row(
+                "DELETE /validators/sessions/{sessionId}",
+                &[Operator],
+                &format!("/validators/sessions/{}", self.gate.session),
+                &none,
+            ),
+            row("POST /auth/logout", LOGGED_IN, "/auth/logout", &none),
+        ]
+    }
+
+    async fn ask(&self, who: Who, row: &Row) -> Answer {
+        let method: Method = row.operation.split_once(' ').unwrap().0.parse().unwrap();
+        let request = self.client.request(method, &row.path).header("Idempotency-Key", new_key());
+        let request = request.header("X-Device-Secret", &self.gate.secret);
+        // This machine may read metrics without a login, but not for another.
+        let request = request.header("X-Forwarded-For", "192.0.2.1");
+        let request = if row.body.is_null() { request } else { request.json(&row.body) };
+        let token = self.tokens.iter().find(|(whose, _)| *whose == who).map(|(_, token)| token.as_str());
+        self.client
+            .send(match token {
+                Some(token) => request.bearer_auth(token),
+                None if who == WithNonsense => request.bearer_auth("nonsense"),
+                None => request,
+            })
+            .await
+    }
 }
 
 #[tokio::test]
-async fn every_endpoint_behind_a_login_refuses_everybody_else() {
+async fn every_operation_refuses_everybody_who_may_not_and_nobody_else() {
     let client = Client::new();
     let mei = client.traveller("has-access").await;
-    let operator = client.operator("gate").await;
-    let (admin, auditor) = (client.administrator().await, client.staff("auditor").await);
-    let gate = operator.gate(&json!({ "deviceId": "access" })).await;
-    let coach = client.coach().await;
-    let order = mei.place(&[journey(&coach)], 1).await.ok();
-    let paid = mei.pay(&order).await;
-    let pending = mei.place(&[journey(&coach)], 1).await.ok();
-    let (order, pending, ticket) = (id(&order), id(&pending), text(&paid["tickets"][0]["ticketId"]));
-    let code = mei.ticket_code(&paid["tickets"][0]).await;
+    let cast = Cast::meet(&client, &mei).await;
+    let table = cast.table();
+    let known: BTreeSet<String> = table.iter().map(|row| row.operation.to_owned()).collect();
+    assert_eq!(known, documented(&client).await, "the table has every operation of the document, and no other");
 
-    let none = Value::Null;
-    let scan = json!({ "code": code, "sessionId": gate.session, "requestId": "r1" });
-    let session = json!({ "deviceId": "access too" });
-    let endpoints: Vec<(Role, Method, String, Value)> = vec![
-        (Role::Traveller, Method::POST, "/orders".into(), wish(&[journey(&coach)], 1)),
-        (Role::Traveller, Method::GET, "/orders".into(), none.clone()),
-        (Role::Traveller, Method::GET, format!("/orders/{order}"), none.clone()),
-        (Role::Traveller, Method::GET, format!("/orders/{order}/qr"), none.clone()),
-        (Role::Traveller, Method::GET, format!("/orders/{order}/qr?use=print"), none.clone()),
-        (Role::Traveller, Method::POST, format!("/orders/{pending}/cancel"), none.clone()),
-        (Role::Traveller, Method::POST, "/payments/wechat/session".into(), json!({ "orderId": pending })),
-        (Role::Traveller, Method::GET, format!("/payments/{order}/status"), none.clone()),
-        (Role::Traveller, Method::GET, "/my/tickets".into(), none.clone()),
-        (Role::Traveller, Method::GET, "/my/refunds".into(), none.clone()),
-        (Role::Traveller, Method::GET, format!("/tickets/{ticket}"), none.clone()),
-        (Role::Traveller, Method::GET, format!("/tickets/{ticket}/qr"), none.clone()),
-        (Role::Traveller, Method::GET, format!("/tickets/{ticket}/qr?use=print"), none.clone()),
-        (Role::Operator, Method::POST, "/validators/sessions".into(), session),
-        (Role::Operator, Method::DELETE, format!("/validators/sessions/{}", gate.session), none.clone()),
-        (Role::Operator, Method::POST, "/tickets/scan".into(), scan),
-        (Role::Reader, Method::GET, "/admin/quarantine".into(), none.clone()),
-        (Role::Cashier, Method::POST, "/admin/quarantine/EV-1/resolve".into(), json!({ "note": "seen to" })),
-        (Role::Reader, Method::GET, "/admin/refunds".into(), none.clone()),
-        (Role::Cashier, Method::POST, format!("/admin/refunds/{order}R1/retry"), none.clone()),
-    ];
-    let left = client.available(&coach, "").await;
-    for (role, method, path, body) in &endpoints {
-        let asked = |token: Option<&str>| {
-            let request = client.request(method.clone(), path).header("Idempotency-Key", new_key());
-            let request = request.header("X-Device-Secret", &gate.secret);
-            let request = if body.is_null() { request } else { request.json(body) };
-            client.send(match token {
-                Some(token) => request.bearer_auth(token),
-                None => request,
-            })
-        };
-        asked(None).await.problem(401, "UNAUTHENTICATED");
-        asked(Some("nonsense")).await.problem(401, "UNAUTHENTICATED");
-        let wrong = match role {
-            Role::Traveller => [&operator.token, &admin.token],
-            Role::Operator => [&mei.token, &admin.token],
-            Role::Reader => [&mei.token, &operator.token],
-            Role::Cashier => [&operator.token, &auditor.token],
-        };
-        for token in wrong {
-            let answer = asked(Some(token)).await;
-            assert!(matches!(answer.status, 401 | 403), "{method} {path}: {} {}", answer.status, answer.text);
+    let left = client.available(&cast.coach, "").await;
+    for row in &table {
+        for who in EVERYBODY.iter().filter(|who| !row.may.contains(who)) {
+            let answer = cast.ask(*who, row).await;
+            let expected = match who {
+                _ if row.may == WHO_SIGNS => (401, "INVALID_SIGNATURE"),
+                WithoutToken | WithNonsense => (401, "UNAUTHENTICATED"),
+                Traveller | Operator | Admin | Ops | Finance | Auditor => (403, "FORBIDDEN"),
+            };
+            let got = (answer.status, answer.body["code"].as_str().unwrap_or_default());
+            assert_eq!(got, expected, "{} by {who:?}: {}", row.operation, answer.text);
+            answer.problem(expected.0, expected.1);
         }
     }
-    for staff in [&admin, &auditor, &client.staff("finance").await] {
-        assert_eq!(staff.get("/admin/quarantine").await.status, 200);
-        assert_eq!(staff.get("/admin/refunds").await.status, 200);
-    }
-    client.post("/auth/logout", &json!({})).await.problem(401, "UNAUTHENTICATED");
+    assert_eq!(client.available(&cast.coach, "").await, left, "nothing was sold or freed");
+    assert_eq!(mei.status(&json!({ "orderId": cast.orders[1] })).await, "pending");
+    assert_eq!(cast.gate.scan(&cast.code, "r2").await["result"], "success", "neither redeemed nor closed");
 
-    assert_eq!(client.available(&coach, "").await, left, "nothing was sold or freed");
-    assert_eq!(mei.status(&json!({ "orderId": pending })).await, "pending");
-    assert_eq!(gate.scan(&code, "r2").await["result"], "success", "neither redeemed nor closed");
+    for row in &table {
+        for who in row.may {
+            let answer = cast.ask(*who, row).await;
+            assert!(!matches!(answer.status, 401 | 403), "{} by {who:?}: {}", row.operation, answer.text);
+        }
+    }
+}
+
+/// Every operation of the document, each with its permission.
+async fn documented(client: &Client) -> BTreeSet<String> {
+    let document = client.get("/openapi.json").await.ok();
+    let mut found = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = format!("{} {path}", method.to_uppercase());
+            let permission = operation["x-permission"].as_str();
+            let permission = permission.unwrap_or_else(|| panic!("{name} has a permission"));
+            assert_eq!(permission == "public", operation["security"].is_null(), "{name}: {permission}");
+            found.insert(name);
+        }
+    }
+    found
 }
 
 #[tokio::test]

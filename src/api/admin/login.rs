@@ -1,0 +1,43 @@
+//! Staff log in at a desk.
+
+use actix_web::HttpRequest;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::frame::{Allowed, Answered, Api, Body, Public, Routes, StaffLogin, UseDesk, log_in, never_cached};
+use crate::api::views::{self, Time};
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_admin_login, admin_login);
+}
+
+/// A member of staff who is logged in.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct StaffLoggedIn {
+    /// For `Authorization: Bearer …`.
+    token: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Time,
+    #[schema(example = json!(["admin"]))]
+    roles: Vec<&'static str>,
+}
+
+/// Logs a member of staff in for administration, operations, finance or audit.
+#[utoipa::path(
+    post, path = "/admin/login", request_body = StaffLogin,
+    responses(
+        (status = 200, body = StaffLoggedIn),
+        (status = 401, description = "The user name or the password is wrong"),
+        (status = 403, description = "The account has no such role"),
+        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
+    )
+)]
+async fn admin_login(_: Allowed<Public>, api: Api, request: HttpRequest, Body(login): Body<StaffLogin>) -> Answered {
+    let done = log_in::<UseDesk>(&api, &request, login).await?;
+    Ok(never_cached(&StaffLoggedIn {
+        roles: done.roles(),
+        token: done.token,
+        expires_at: views::time(done.expires_at),
+    }))
+}

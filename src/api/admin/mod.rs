@@ -1,0 +1,14 @@
+//! Staff at a desk: administration, operations, finance, audit.
+
+mod login;
+mod quarantine;
+mod refunds;
+
+use crate::api::frame::Routes;
+
+/// Everything below `/admin`.
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    login::routes(routes);
+    quarantine::routes(routes);
+    refunds::routes(routes);
+}

@@ -1,0 +1,148 @@
+//! Notices of money that fit nothing, for the desk that sees to them (R-PAY-06, R-ADMIN-07).
+
+use actix_web::web;
+use deeptravel_actors::ports::ListCursor;
+use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
+use deeptravel_domain::quarantine::Notice;
+use deeptravel_domain::rejection::Rejection;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::frame::{
+    Allowed, Answered, Api, Body, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, ok,
+};
+use crate::api::views::{self, Time};
+
+/// Longest note, in characters.
+const NOTE_CHARS_MAX: usize = 500;
+/// Longest id of a notice, in bytes: 128 characters are kept of what WeChat says.
+const NOTICE_ID_MAX: usize = 512;
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_list_quarantine, list_quarantine).mount(__path_resolve_notice, resolve_notice);
+}
+
+/// A notice that WeChat signed and that fits no order.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = QuarantinedNotice)]
+struct NoticeView {
+    /// WeChat's id; of what a query brought, `query/` and the number that was asked about.
+    notice_id: String,
+    /// The number that it names, whosever it is.
+    out_trade_no: String,
+    /// The order of that number, if the number is one of ours. The order need not exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<String>,
+    /// Why it fits nothing.
+    reason: String,
+    /// What WeChat said.
+    #[schema(value_type = Object)]
+    notice: serde_json::Value,
+    #[schema(value_type = String, format = DateTime)]
+    received_at: Time,
+    /// Once somebody has seen to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resolved_at: Option<Time>,
+    /// User name of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+impl From<&Notice> for NoticeView {
+    fn from(notice: &Notice) -> NoticeView {
+        let resolved = notice.resolved.as_ref();
+        let payment = notice.out_trade_no.parse().map(|number: OutTradeNo| number.order);
+        let order = payment.or_else(|_| notice.out_trade_no.parse().map(|number: OutRefundNo| number.order));
+        NoticeView {
+            order_id: order.ok().map(|order| order.to_string()),
+            notice: serde_json::from_str(&notice.said)
+                .unwrap_or_else(|_| serde_json::Value::String(notice.said.clone())),
+            notice_id: notice.id.clone(),
+            out_trade_no: notice.out_trade_no.clone(),
+            transaction_id: notice.transaction_id.clone(),
+            reason: notice.reason.clone(),
+            received_at: views::time(notice.received_at),
+            resolved_at: resolved.map(|resolved| views::time(resolved.at)),
+            resolved_by: resolved.map(|resolved| resolved.by.clone()),
+            note: resolved.and_then(|resolved| resolved.note.clone()),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct QuarantineFilter {
+    /// `true`: those that somebody has seen to; `false`: the others. Without it, all.
+    resolved: Option<bool>,
+}
+
+impl Listed for NoticeView {
+    const SHAPE: Shape = Shape { schema: "Quarantine", field: "notices", order: "The newest first.", is_own: false };
+}
+
+type Quarantine = List<NoticeView>;
+
+/// What WeChat said and no order could use: it may be real money. For finance, operations, audit and administration.
+#[utoipa::path(
+    get, path = "/admin/quarantine", params(QuarantineFilter, Paging),
+    responses((status = 200, body = Quarantine), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
+)]
+async fn list_quarantine(
+    Allowed(by): Allowed<SeeMoney>,
+    api: Api,
+    page: Page<ListCursor, QuarantineFilter>,
+) -> Answered {
+    let resolved = page.filter.resolved;
+    let mut rows = page
+        .read(&api, by.token(), |lists, before, count| async move { lists.quarantine(resolved, before, count).await })
+        .await?;
+    let place = |notice: &Notice| ListCursor { at_ms: notice.received_at.as_ms(), id: notice.id.clone() };
+    let next_cursor = page.cut(&mut rows, place);
+    Ok(Quarantine::of(rows.iter().map(NoticeView::from), next_cursor).answer())
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ResolveNotice {
+    /// What was done about it.
+    #[schema(example = "given back by hand, see ticket 4711", min_length = 1, max_length = 500)]
+    note: String,
+}
+
+/// Says that a notice has been seen to. The first one to say so is kept; saying it again changes nothing. For finance
+/// and administration.
+#[utoipa::path(
+    post, path = "/admin/quarantine/{noticeId}/resolve",
+    params(("noticeId" = String, Path, description = "With `/` written as `%2F`")), request_body = ResolveNotice,
+    responses((status = 200, body = NoticeView), (status = 404, description = "`NOTICE_NOT_FOUND`"))
+)]
+async fn resolve_notice(
+    Allowed(by): Allowed<SettleMoney>,
+    api: Api,
+    id: web::Path<String>,
+    Body(request): Body<ResolveNotice>,
+) -> Answered {
+    let (id, note) = (id.into_inner(), request.note.trim().to_owned());
+    if note.is_empty() || note.chars().count() > NOTE_CHARS_MAX || note.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(Problem::field("note", "is not 1 to 500 characters without control characters"));
+    }
+    if id.len() > NOTICE_ID_MAX || id.contains('\0') {
+        return Err(no_such_notice());
+    }
+    let answer = api.engine.resolve_notice(id, by.account.username.to_string(), note).await?;
+    if answer.outcome == Err(Rejection::NoticeNotFound) {
+        return Err(no_such_notice());
+    }
+    Ok(ok(&NoticeView::from(&*api.shown(by.token(), Ok(answer))?)))
+}
+
+fn no_such_notice() -> Problem {
+    Problem::from(Rejection::NoticeNotFound).naming("noticeId", "is no notice")
+}

@@ -1,0 +1,154 @@
+//! Everybody's refunds, for the desk that sees to those that do not go on by themselves (R-PAY-04, R-ADMIN-07).
+
+use actix_web::http::StatusCode;
+use actix_web::web;
+use deeptravel_actors::ports::ListCursor;
+use deeptravel_domain::ids::OutRefundNo;
+use deeptravel_domain::order::{Refund, RefundState};
+use deeptravel_domain::rejection::Rejection;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::frame::{
+    Allowed, Answered, Api, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, json,
+};
+use crate::api::views::refund::cursor;
+use crate::api::views::{self, MoneyView, Time};
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_list_refunds, list_refunds).mount(__path_retry_refund, retry_refund);
+}
+
+/// A refund with everything that is known of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AdminRefund)]
+struct AdminRefundView {
+    /// `out_refund_no` at WeChat.
+    refund_id: String,
+    order_id: String,
+    /// The payment that goes back.
+    out_trade_no: String,
+    amount: MoneyView,
+    /// `due`: not begun; `begun`: its call is under way or without an answer; `refused`: WeChat refused it, nothing moved, a
+    /// person has to look; `processing`: accepted; `abnormal`: the payer's account cannot take it, a person has to look;
+    /// `succeeded`; `closed`: WeChat gave it up, and the order's next refund took its place.
+    #[schema(pattern = "^(due|begun|refused|processing|abnormal|succeeded|closed)$")]
+    status: &'static str,
+    /// What the traveller sees: `due`, `processing`, `delayed`, `succeeded` or `failed`.
+    shown_status: &'static str,
+    /// `late` or `duplicate`.
+    reason: &'static str,
+    /// WeChat's code, when it has refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
+    /// WeChat's own id, when it has accepted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_refund_id: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    begun_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    completed_at: Option<Time>,
+}
+
+impl From<&Refund> for AdminRefundView {
+    fn from(refund: &Refund) -> AdminRefundView {
+        let (mut refusal, mut provider_refund_id, mut completed_at) = (None, None, None);
+        match &refund.state {
+            RefundState::Due | RefundState::Begun => {}
+            RefundState::Refused { code } => refusal = Some(code.to_string()),
+            RefundState::Processing { refund_id }
+            | RefundState::Abnormal { refund_id }
+            | RefundState::Closed { refund_id } => provider_refund_id = Some(refund_id.to_string()),
+            RefundState::Succeeded { refund_id, at } => {
+                provider_refund_id = Some(refund_id.to_string());
+                completed_at = Some(views::time(*at));
+            }
+        }
+        AdminRefundView {
+            refund_id: refund.number.to_string(),
+            order_id: refund.number.order.to_string(),
+            out_trade_no: refund.payment.to_string(),
+            amount: refund.amount.into(),
+            status: refund.state.code(),
+            shown_status: refund.state.progress().code(),
+            reason: refund.reason.code(),
+            refusal,
+            provider_refund_id,
+            created_at: views::time(refund.due_at),
+            begun_at: refund.begun_at.map(views::time),
+            completed_at,
+        }
+    }
+}
+
+/// The states that a status stands for.
+fn states(status: &str) -> Result<Vec<&'static str>, Problem> {
+    match status {
+        "stuck" => Some(RefundState::STUCK.to_vec()),
+        "outstanding" => Some(RefundState::OUTSTANDING.to_vec()),
+        one => RefundState::CODES.into_iter().find(|code| *code == one).map(|code| vec![code]),
+    }
+    .ok_or_else(|| Problem::field("status", "is no status of a refund"))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RefundsFilter {
+    /// A status; or `stuck`: those that wait for a person; or `outstanding`: all that have not ended.
+    #[param(pattern = "^(due|begun|refused|processing|abnormal|succeeded|closed|stuck|outstanding)$")]
+    status: Option<String>,
+}
+
+impl Listed for AdminRefundView {
+    const SHAPE: Shape =
+        Shape { schema: "AdminRefundList", field: "refunds", order: "The newest first.", is_own: false };
+}
+
+type AdminRefundList = List<AdminRefundView>;
+
+/// Everybody's refunds. For finance, operations, audit and administration.
+#[utoipa::path(
+    get, path = "/admin/refunds", operation_id = "list_all_refunds", params(RefundsFilter, Paging),
+    responses((status = 200, body = AdminRefundList), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
+)]
+async fn list_refunds(Allowed(by): Allowed<SeeMoney>, api: Api, page: Page<ListCursor, RefundsFilter>) -> Answered {
+    let states = page.filter.status.as_deref().map(states).transpose()?;
+    let mut refunds = page
+        .read(&api, by.token(), |lists, before, count| async move { lists.refunds(states, before, count).await })
+        .await?;
+    let next_cursor = page.cut(&mut refunds, cursor);
+    Ok(AdminRefundList::of(refunds.iter().map(AdminRefundView::from), next_cursor).answer())
+}
+
+/// Has a refund that waits for a person tried again now: WeChat is asked what became of it, and if it knows nothing, the same
+/// call is made again under the same number. What comes of it shows in the list. For finance and administration.
+#[utoipa::path(
+    post, path = "/admin/refunds/{refundId}/retry",
+    responses(
+        (status = 202, description = "The refund as it was when the attempt began", body = AdminRefundView),
+        (status = 404, description = "`REFUND_NOT_FOUND`"),
+        (status = 409, description = "`REFUND_NOT_STUCK`"),
+    )
+)]
+async fn retry_refund(Allowed(by): Allowed<SettleMoney>, api: Api, id: web::Path<String>) -> Answered {
+    let number: OutRefundNo = id.parse().map_err(|_| no_such_refund())?;
+    let answer = api.engine.retry_refund(number).await?;
+    if matches!(answer.outcome, Err(Rejection::OrderNotFound | Rejection::RefundNotFound)) {
+        return Err(no_such_refund());
+    }
+    api.shown(by.token(), Ok(answer))?;
+    tracing::info!(refund = %number, staff = %by.account.username, "Refund {number} is tried again by hand");
+    let order = api.shown(by.token(), api.engine.order(number.order).await)?;
+    let refund = order.refund(number).ok_or_else(no_such_refund)?;
+    Ok(json(StatusCode::ACCEPTED, &AdminRefundView::from(refund)))
+}
+
+fn no_such_refund() -> Problem {
+    Problem::from(Rejection::RefundNotFound).naming("refundId", "is no refund")
+}

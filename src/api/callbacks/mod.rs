@@ -1,0 +1,5 @@
+//! What others call when something has happened with them.
+
+mod wechat;
+
+pub use wechat::routes;

@@ -1,0 +1,71 @@
+//! From an owner's answer, which is durable when it arrives (rule 9), to a response; lists know what their session was
+//! shown (rule 13).
+
+use actix_web::HttpResponse;
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use actix_web::web::Bytes;
+use deeptravel_actors::journal::Position;
+use deeptravel_actors::outage::{Answer, Reply};
+use deeptravel_domain::identity::SecretHash;
+use serde::Serialize;
+
+use super::problem::Problem;
+use super::state::Api;
+
+/// What a handler gives.
+pub type Answered = Result<HttpResponse, Problem>;
+
+/// Room for an answer: an order of two passengers with its tickets. A larger one grows.
+const ANSWER_BYTES: usize = 2 * 1024;
+
+/// A JSON answer, written once into a buffer that need not grow.
+pub fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
+    let mut body = Vec::with_capacity(ANSWER_BYTES);
+    serde_json::to_writer(&mut body, value).expect("views have no maps with odd keys, and writing to memory succeeds");
+    let mut response = HttpResponse::with_body(status, BoxBody::new(Bytes::from(body)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// As [`json`], for what has succeeded.
+pub fn ok(value: &impl Serialize) -> HttpResponse {
+    json(StatusCode::OK, value)
+}
+
+/// As [`ok`], with a secret in it.
+pub fn never_cached(value: &impl Serialize) -> HttpResponse {
+    let mut response = ok(value);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// There is nothing to say.
+pub fn no_content() -> HttpResponse {
+    HttpResponse::new(StatusCode::NO_CONTENT)
+}
+
+impl Api {
+    /// An owner's answer, which the session's next list will contain; refusals too.
+    pub fn shown<T>(&self, token: &SecretHash, answer: Answer<T>) -> Result<T, Problem> {
+        let Reply { outcome, position } = answer?;
+        self.seen.note(token, position, self.projected());
+        Ok(outcome?)
+    }
+
+    /// Runs what waits for the network on the I/O runtime. Not cancelled when the client leaves.
+    pub async fn on_io<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
+        self.io.spawn(work).await.map_err(|error| Problem::fault("A task on the I/O runtime did not end", &error))
+    }
+
+    /// The session has ended: nothing is kept for it.
+    pub fn forget_session(&self, token: &SecretHash) {
+        self.seen.forget(token);
+    }
+
+    /// How far Postgres has followed.
+    pub(super) fn projected(&self) -> Position {
+        *self.engine.services().projected.borrow()
+    }
+}

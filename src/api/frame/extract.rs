@@ -1,0 +1,285 @@
+//! What handlers take from a request: a JSON body, the idempotency key, the language. A request that cannot be read is
+//! answered with the name of what is wrong in it.
+
+use std::future::{Ready, ready};
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpRequest};
+use deeptravel_domain::catalogue::Names;
+use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+
+use super::problem::Problem;
+use super::refusals;
+use super::strict::Strict;
+
+/// Largest request body, in bytes (`api.md`): an order of ten passengers is below 4 KiB.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// A body has to be complete within this time, so that slow clients do not hold places of the in-flight limit.
+pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Longest idempotency key, in characters (`api.md`).
+const IDEMPOTENCY_KEY_MAX: usize = 64;
+
+/// Reads a body up to the limit, in time.
+pub async fn read_body(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Problem> {
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > BODY_BYTES_MAX) {
+        return Err(too_large());
+    }
+    // Most bodies come with the head, in one piece: then no timer is needed, and nothing is copied. The server asks for an
+    // answer as soon as it has read the head, and again when it has read what came with it.
+    let mut first = payload.next().now_or_never();
+    if first.is_none() {
+        tokio::task::yield_now().await;
+        first = payload.next().now_or_never();
+    }
+    let first = match first {
+        Some(first) => first.transpose().map_err(|_| cut_off())?,
+        None => Some(Bytes::new()),
+    };
+    let Some(first) = first else { return Ok(Bytes::new()) };
+    if first.len() > BODY_BYTES_MAX {
+        return Err(too_large());
+    }
+    if declared == Some(first.len()) {
+        return Ok(first);
+    }
+    let reading = async {
+        let mut body = BytesMut::from(&first[..]);
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| cut_off())?;
+            if body.len() + chunk.len() > BODY_BYTES_MAX {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    };
+    tokio::time::timeout(BODY_READ_TIMEOUT, reading).await.unwrap_or_else(|_| Err(refusals::REQUEST_TIMEOUT.into()))
+}
+
+fn cut_off() -> Problem {
+    refusals::MALFORMED_REQUEST.into()
+}
+
+fn too_large() -> Problem {
+    refusals::PAYLOAD_TOO_LARGE.saying(format!("a body has at most {BODY_BYTES_MAX} bytes"))
+}
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Body<T>, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let json = read_json_body(request, payload);
+        Box::pin(async move { parse_json(&json.await?).map(Body) })
+    }
+}
+
+/// A JSON body that is read by the handler, which then borrows from it what it need not keep.
+#[derive(Debug)]
+pub struct UnreadBody(Bytes);
+
+impl UnreadBody {
+    /// As [`Body`].
+    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+        parse_json(&self.0)
+    }
+}
+
+impl FromRequest for UnreadBody {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<UnreadBody, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        Box::pin(read_json_body(request, payload).map_ok(UnreadBody))
+    }
+}
+
+fn read_json_body(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+    let (request, mut payload) = (request.clone(), payload.take());
+    async move {
+        check_media_type(&request)?;
+        read_body(&request, &mut payload).await
+    }
+}
+
+fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
+    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(refusals::UNSUPPORTED_MEDIA_TYPE.into())
+}
+
+/// 400 when it is no JSON, 422 with the field when it is not what was asked for.
+pub fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    // Keeping track of the path costs as much as reading: only a body that is refused is read again for it.
+    read_json(body).or_else(|_| read_json_with_paths(body))
+}
+
+fn read_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
+    // Here once for the whole body, and not for every string in it.
+    let text = std::str::from_utf8(body).map_err(serde_json::Error::custom)?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = T::deserialize(Strict(&mut json))?;
+    json.end()?;
+    Ok(value)
+}
+
+fn read_json_with_paths<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        // The path of the whole body is empty; its name has to be said.
+        serde_json::from_slice::<serde::de::IgnoredAny>(body).map_err(|error| malformed(&error))?;
+        return Err(Problem::field("body", "is not an object"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(Strict(&mut json)).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        if error.is_data() { wrong_field(&path, &strip_place(&error.to_string())) } else { malformed(&error) }
+    })?;
+    json.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    let place = format!("line {} column {}", error.line(), error.column());
+    refusals::MALFORMED_JSON.saying(format!("the body is no JSON: {place}"))
+}
+
+/// serde's messages end with a place in the text, which the field's path says better.
+fn strip_place(message: &str) -> String {
+    message.rsplit_once(" at line ").map_or(message, |(said, _)| said).to_owned()
+}
+
+/// A missing field is reported at the object that lacks it: its name is in the message.
+pub fn wrong_field(path: &str, message: &str) -> Problem {
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    let inside = if path == "." { "" } else { path };
+    match missing {
+        Some(name) if inside.is_empty() => Problem::field(name.to_owned(), "is missing"),
+        Some(name) => Problem::field(format!("{inside}.{name}"), "is missing"),
+        None if inside.is_empty() => Problem::field("body", message.to_owned()),
+        None => Problem::field(inside.to_owned(), message.to_owned()),
+    }
+}
+
+/// The `Idempotency-Key` header, where it is required.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(pub Box<str>);
+
+impl FromRequest for IdempotencyKey {
+    type Error = Problem;
+    type Future = Ready<Result<IdempotencyKey, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let header = request.headers().get(IDEMPOTENCY_KEY);
+        let key = header.and_then(|key| key.to_str().ok()).filter(|key| is_idempotency_key(key));
+        ready(key.map(|key| IdempotencyKey(key.into())).ok_or_else(|| {
+            Problem::from(refusals::IDEMPOTENCY_KEY_REQUIRED)
+                .naming("Idempotency-Key", "is not 1 to 64 visible ASCII characters")
+        }))
+    }
+}
+
+fn is_idempotency_key(key: &str) -> bool {
+    (1..=IDEMPOTENCY_KEY_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// In which language names are shown: English when `Accept-Language` begins with it, else Chinese.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Language {
+    Chinese,
+    English,
+}
+
+impl Language {
+    pub fn of(self, names: &Names) -> &str {
+        match self {
+            Language::Chinese => &names.zh,
+            Language::English => &names.en,
+        }
+    }
+}
+
+impl FromRequest for Language {
+    type Error = Problem;
+    type Future = Ready<Result<Language, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let wanted = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let english = wanted.trim_start().get(..2).is_some_and(|start| start.eq_ignore_ascii_case("en"));
+        ready(Ok(if english { Language::English } else { Language::Chinese }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, Debug)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Person {
+        #[allow(dead_code)]
+        name: String,
+        #[allow(dead_code)]
+        children: Option<Vec<Person>>,
+    }
+
+    fn refused(body: &str) -> (u16, String, String) {
+        let problem = parse_json::<Person>(body.as_bytes()).unwrap_err();
+        let field = problem.errors().first().map(|error| error.field.to_string()).unwrap_or_default();
+        (problem.status().as_u16(), problem.code().to_owned(), field)
+    }
+
+    #[test]
+    fn text_that_is_no_json_is_malformed() {
+        assert_eq!(parse_json::<Person>(b"{\"name\":\"\xff\"}").unwrap_err().status().as_u16(), 400);
+        for body in ["", "{", "nonsense", "{\"name\":\"a\"} trailing", "{\"name\":\"\u{0}\"}", "[[[["] {
+            assert_eq!(refused(body).0, 400, "{body:?}");
+        }
+        assert_eq!(refused(&"[".repeat(60_000)).0, 400);
+        let deep = format!("{{\"children\":{}", "[{\"children\":".repeat(1_000));
+        assert_eq!(refused(&deep), (400, "MALFORMED_JSON".into(), String::new()));
+    }
+
+    #[test]
+    fn a_wrong_unknown_missing_or_repeated_field_is_named_with_its_path() {
+        let validation = |field: &str| (422, "VALIDATION_ERROR".to_owned(), field.to_owned());
+        assert_eq!(refused(r#"{"name":1}"#), validation("name"));
+        assert_eq!(refused(r#"{"name":"a","nane":"b"}"#), validation("nane"));
+        assert_eq!(refused(r#"{"children":[]}"#), validation("name"));
+        assert_eq!(refused(r#"{"name":"a","children":[{"name":"b"},{}]}"#), validation("children[1].name"));
+        assert_eq!(refused(r#"{"name":"a","children":[{"name":"b","x":1}]}"#), validation("children[0].x"));
+        assert_eq!(refused(r#"{"name":"a","name":"b"}"#).0, 422);
+        assert_eq!(refused(r#"{"name":"a","children":[["b",null]]}"#), validation("children[0]"));
+        assert_eq!(refused(r#"{"name":"a","children":[[]]}"#), validation("children[0]"));
+        for body in ["[]", "[\"a\", null]", "null", "7"] {
+            assert_eq!(refused(body), validation("body"));
+        }
+    }
+
+    #[test]
+    fn an_idempotency_key_is_visible_ascii() {
+        assert!(is_idempotency_key("a-1"));
+        assert!(is_idempotency_key(&"k".repeat(64)));
+        for key in ["", "a b", "é", "\t", &"k".repeat(65)] {
+            assert!(!is_idempotency_key(key), "{key:?}");
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Lists that people page through. A list's file says which statement reads it, where an entry stands and how it is shown;
+//! here is what all have in common: `limit` and `cursor`, one entry more than is shown, the next page's cursor, the waiting
+//! for what the session was shown (rule 13), and the answer.
+
+use std::fmt::Display;
+use std::future::{Ready, ready};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use deeptravel_actors::ports::{Lists, StoreError};
+use deeptravel_domain::identity::SecretHash;
+use deeptravel_domain::order::Order;
+use serde::de::DeserializeOwned;
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+use super::answer::ok;
+use super::auth::Traveller;
+use super::problem::Problem;
+use super::query::{STRAY, first, parse_query};
+use super::refusals;
+use super::state::Api;
+
+/// Most entries of a page (`api.md`).
+const LIMIT_MAX: u32 = 100;
+/// Entries of a page when nothing is said (`api.md`).
+const LIMIT_DEFAULT: u32 = 20;
+/// A list waits this long for the projector (rule 13).
+const LIST_WAIT: Duration = Duration::from_secs(2);
+/// Layout of cursors, so that another can follow.
+const CURSOR_PREFIX: &str = "1:";
+
+/// The parameters of every list, for the document.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Of lists that have no other parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoFilter {}
+
+/// The page that is asked for. A cursor stands for a place `P` in the list; `F` are the list's own parameters.
+#[derive(Debug)]
+pub struct Page<P, F = NoFilter> {
+    pub limit: usize,
+    /// The place after which the page begins; `None`: the first page.
+    after: Option<P>,
+    pub filter: F,
+}
+
+impl<P: FromStr, F: DeserializeOwned> FromRequest for Page<P, F> {
+    type Error = Problem;
+    type Future = Ready<Result<Page<P, F>, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Page::of(request.query_string()))
+    }
+}
+
+impl<P: FromStr, F: DeserializeOwned> Page<P, F> {
+    /// Errors name the parameter.
+    fn of(query: &str) -> Result<Page<P, F>, Problem> {
+        let Paging { limit, cursor } = parse_query(query)?;
+        let filter = parse_query(&without_paging(query)).map_err(|problem| match problem.errors() {
+            // The reader of the filter does not know that every list has two parameters more.
+            [unknown] if unknown.message.starts_with("unknown field") => Problem::field(unknown.field.clone(), STRAY),
+            _ => problem,
+        })?;
+        Ok(Page { limit: page_limit(limit)? as usize, after: cursor.as_deref().map(read_cursor).transpose()?, filter })
+    }
+}
+
+impl<P: Clone + Display, F> Page<P, F> {
+    /// Reads with one entry more than the page shows, which tells whether another page follows; what is read contains
+    /// everything that this session was shown. While the database is away: 503 at once.
+    pub async fn read<T, R>(
+        &self,
+        api: &Api,
+        token: &SecretHash,
+        read: impl FnOnce(Arc<dyn Lists>, Option<P>, u32) -> R,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        R: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        if !api.lists.is_available() {
+            return Err(refusals::STORAGE_UNAVAILABLE.into());
+        }
+        let wanted = api.seen.of(token);
+        if api.projected() < wanted {
+            let mut projected = api.engine.services().projected.clone();
+            let follows = projected.wait_for(|position| *position >= wanted);
+            match tokio::time::timeout(LIST_WAIT, follows).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) | Err(_) => return Err(refusals::STORAGE_UNAVAILABLE.into()),
+            }
+        }
+        let reading = read(Arc::clone(&api.lists), self.after.clone(), self.limit as u32 + 1);
+        api.on_io(reading).await.and_then(|read| read.map_err(Problem::from))
+    }
+
+    /// As [`Page::read`]; of the first page what is in memory, while the database is away and not only behind (rule 13).
+    pub async fn read_own<T, R>(
+        &self,
+        api: &Api,
+        by: &Traveller,
+        read: impl FnOnce(Arc<dyn Lists>, Option<P>, u32) -> R,
+    ) -> Result<Own<T>, Problem>
+    where
+        T: Send + 'static,
+        R: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let read = self.read(api, by.token(), read).await;
+        let is_away =
+            |problem: &Problem| problem.code() == refusals::STORAGE_UNAVAILABLE.code && !api.lists.is_available();
+        if self.after.is_none() && read.as_ref().is_err_and(is_away) {
+            let mut orders = api.engine.orders_in_memory(by.id, LIMIT_MAX as usize).await?.outcome?;
+            orders.retain(|order| order.is_placed());
+            return Ok(Own::InMemory(orders));
+        }
+        read.map(Own::Stored)
+    }
+
+    /// Cuts what was read to the page. The cursor of the next one, if there is one; `place` says where an entry stands.
+    pub fn cut<T>(&self, entries: &mut Vec<T>, place: impl Fn(&T) -> P) -> Option<String> {
+        let more = entries.len() > self.limit;
+        entries.truncate(self.limit);
+        entries.last().filter(|_| more).map(|last| write_cursor(place(last)))
+    }
+}
+
+/// What there is of a traveller's list.
+#[derive(Debug)]
+pub enum Own<T> {
+    Stored(T),
+    /// The newest orders, from which the first page can be made.
+    InMemory(Vec<Arc<Order>>),
+}
+
+/// The query without what every list has.
+fn without_paging(query: &str) -> String {
+    let is_paging = |part: &&str| matches!(first(part).as_deref(), Some("limit" | "cursor"));
+    query.split('&').filter(|part| !is_paging(part)).collect::<Vec<_>>().join("&")
+}
+
+/// How many entries a page has: `limit`, 1 to 100.
+fn page_limit(limit: Option<u32>) -> Result<u32, Problem> {
+    match limit {
+        None => Ok(LIMIT_DEFAULT),
+        Some(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
+        Some(_) => Err(Problem::field("limit", format!("is not between 1 and {LIMIT_MAX}"))),
+    }
+}
+
+/// The place in a list that a cursor stands for. Clients must not look into it.
+fn read_cursor<P: FromStr>(cursor: &str) -> Result<P, Problem> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    let place = text.and_then(|text| text.strip_prefix(CURSOR_PREFIX)?.parse().ok());
+    place.ok_or_else(|| Problem::field("cursor", "is not one that a page has given"))
+}
+
+fn write_cursor(last: impl Display) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{CURSOR_PREFIX}{last}"))
+}
+
+/// What a list is called, and how it is sorted.
+#[derive(Debug)]
+pub struct Shape {
+    /// Name of the answer in the document.
+    pub schema: &'static str,
+    /// Field of the entries.
+    pub field: &'static str,
+    pub order: &'static str,
+    /// Whether the first page may come from memory; the answer then says whether it is complete.
+    pub is_own: bool,
+}
+
+/// An entry of a list.
+pub trait Listed: Serialize + ToSchema {
+    const SHAPE: Shape;
+}
+
+/// A page as it is answered.
+#[derive(Debug)]
+pub struct List<T> {
+    entries: Vec<T>,
+    next_cursor: Option<String>,
+    is_complete: bool,
+}
+
+impl<T: Listed> List<T> {
+    pub fn of(entries: impl IntoIterator<Item = T>, next_cursor: Option<String>) -> List<T> {
+        List { entries: entries.into_iter().collect(), next_cursor, is_complete: true }
+    }
+
+    /// What is in memory.
+    pub fn incomplete(entries: impl IntoIterator<Item = T>) -> List<T> {
+        List { entries: entries.into_iter().collect(), next_cursor: None, is_complete: false }
+    }
+
+    pub fn answer(&self) -> HttpResponse {
+        ok(self)
+    }
+}
+
+impl<T: Listed> Serialize for List<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut answer = serializer.serialize_map(None)?;
+        answer.serialize_entry(T::SHAPE.field, &self.entries)?;
+        if let Some(cursor) = &self.next_cursor {
+            answer.serialize_entry("nextCursor", cursor)?;
+        }
+        if T::SHAPE.is_own {
+            answer.serialize_entry("complete", &self.is_complete)?;
+        }
+        answer.end()
+    }
+}
+
+impl<T: Listed> ToSchema for List<T> {
+    fn name() -> std::borrow::Cow<'static, str> {
+        T::SHAPE.schema.into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
+impl<T: Listed> PartialSchema for List<T> {
+    fn schema() -> RefOr<Schema> {
+        let Shape { field, order, is_own, .. } = T::SHAPE;
+        let entries = ArrayBuilder::new().items(Ref::from_schema_name(T::name())).description(Some(order));
+        let cursor = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .description(Some("Absent on the last page."));
+        let list = ObjectBuilder::new().property(field, entries).required(field).property("nextCursor", cursor);
+        if !is_own {
+            return list.into();
+        }
+        let complete = "`false` while the database is away: the first page then shows what is in memory.";
+        let complete = ObjectBuilder::new().schema_type(Type::Boolean).description(Some(complete));
+        list.property("complete", complete).required("complete").into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Wanted {
+        status: Option<String>,
+    }
+
+    fn refused(query: &str) -> String {
+        Page::<u32, Wanted>::of(query).unwrap_err().errors()[0].field.to_string()
+    }
+
+    #[test]
+    fn a_page_has_1_to_100_entries_and_a_cursor_comes_back_as_it_was() {
+        assert_eq!(page_limit(None), Ok(20));
+        assert_eq!(page_limit(Some(100)), Ok(100));
+        assert!(page_limit(Some(0)).is_err() && page_limit(Some(101)).is_err());
+        assert_eq!(read_cursor::<u32>(&write_cursor(7)), Ok(7));
+        for cursor in ["", "7", "MTp4", "ÿ"] {
+            assert!(read_cursor::<u32>(cursor).is_err(), "{cursor}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_its_own_parameters_beside_those_of_all() {
+        let query = format!("%6Cimit=2&status=a%26limit=9&cursor={}", write_cursor(7));
+        let page: Page<u32, Wanted> = Page::of(&query).unwrap();
+        assert_eq!((page.limit, page.after), (2, Some(7)));
+        assert_eq!(page.filter.status.as_deref(), Some("a&limit=9"));
+        assert_eq!(Page::<u32>::of("").unwrap().limit, 20);
+    }
+
+    #[test]
+    fn a_wrong_or_unknown_parameter_is_named() {
+        for (query, field) in
+            [("limit=0", "limit"), ("limit=x", "limit"), ("cursor=x", "cursor"), ("statue=a&limit=1", "statue")]
+        {
+            assert_eq!(refused(query), field, "{query}");
+        }
+        for query in ["limit=1&limit=2", "status=a&status=b"] {
+            assert!(Page::<u32, Wanted>::of(query).is_err(), "{query}");
+        }
+        let stray = Page::<u32>::of("limit=1&status=a").unwrap_err();
+        assert_eq!((&*stray.errors()[0].field, &*stray.errors()[0].message), ("status", STRAY));
+    }
+
+    #[test]
+    fn an_entry_more_than_the_page_shows_tells_that_another_page_follows() {
+        let page: Page<u32> = Page::of("limit=2").unwrap();
+        let (mut all, mut more) = (vec![9, 8], vec![9, 8, 7]);
+        assert_eq!(page.cut(&mut all, |entry| *entry), None);
+        assert_eq!(page.cut(&mut more, |entry| *entry), Some(write_cursor(8)));
+        assert_eq!(more, [9, 8]);
+    }
+}

@@ -1,0 +1,35 @@
+//! What every operation stands on, whoever asks: the listener, who asks and whether he may, what is read from a request,
+//! how is answered. Knows no audience; the audiences know it.
+
+mod answer;
+mod auth;
+mod extract;
+mod list;
+mod middleware;
+mod openapi;
+mod passwords;
+mod permission;
+mod problem;
+mod query;
+pub mod refusals;
+mod routes;
+mod seen;
+mod server;
+mod settings;
+mod staff_login;
+mod state;
+mod strict;
+
+pub use answer::{Answered, json, never_cached, no_content, ok};
+pub use auth::{Staff, Traveller, new_secret, secret_bytes, sha256};
+pub use extract::{Body, IdempotencyKey, Language, UnreadBody, parse_json, read_body};
+pub use list::{List, Listed, Own, Page, Paging, Shape};
+pub use middleware::Frame;
+pub use permission::*;
+pub use problem::Problem;
+pub use query::{Parameters, parse_date, parse_query, parse_word};
+pub use routes::{Routes, document};
+pub use server::serve;
+pub use settings::{ServerSettings, SessionSettings, hours_after};
+pub use staff_login::{StaffLogin, log_in};
+pub use state::{Api, ApiParts, Slot};

@@ -1,0 +1,75 @@
+//! Logins of staff: operators at the gate, administrators and their kind at a desk (R-SCAN-04, R-ADMIN-07).
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use deeptravel_domain::identity::{Account, Command, Principal, Session};
+use deeptravel_domain::time::Timestamp;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::auth::new_secret;
+use super::passwords::Origin;
+use super::permission::Permit;
+use super::problem::Problem;
+use super::refusals;
+use super::settings::hours_after;
+use super::state::Api;
+
+/// Longest user name, in bytes: accounts have no longer ones.
+const USERNAME_LEN_MAX: usize = 64;
+/// Longest password that is hashed, in bytes: hashing takes longer with every byte.
+const PASSWORD_LEN_MAX: usize = 256;
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StaffLogin {
+    #[schema(example = "gate", min_length = 1, max_length = 64)]
+    username: String,
+    #[schema(example = "demo-gate", min_length = 1, max_length = 256)]
+    password: String,
+}
+
+/// A fresh token and whose it is.
+pub struct Login {
+    pub token: String,
+    pub expires_at: Timestamp,
+    pub account: Arc<Account>,
+}
+
+impl Login {
+    pub fn roles(&self) -> Vec<&'static str> {
+        self.account.roles.iter().map(|role| role.code()).collect()
+    }
+}
+
+/// Opens a session for an account with a permission.
+pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLogin) -> Result<Login, Problem> {
+    check_text("username", &login.username, USERNAME_LEN_MAX)?;
+    check_text("password", &login.password, PASSWORD_LEN_MAX)?;
+    let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let account = api.engine.services().directory.account(&login.username);
+    let origin = Origin { username: login.username.into(), address };
+    let account = api.passwords.check(origin, account, login.password, &api.io).await?;
+    // Only now: whether a name has a role is nobody's business before.
+    if !P::PERMISSION.is_of_account(&account) {
+        return Err(refusals::FORBIDDEN.saying("the account has no role for this login"));
+    }
+
+    let (token, token_hash) = new_secret();
+    let opened_at = api.engine.now();
+    let expires_at = hours_after(opened_at, api.sessions.staff_hours);
+    let principal = Principal::Staff { username: account.username.clone() };
+    let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
+    api.engine.identify(Command::OpenSession(session)).await?.outcome?;
+    Ok(Login { token, expires_at, account })
+}
+
+/// No account has a name or password with control characters: nobody's hash is computed for them.
+fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), Problem> {
+    if (1..=max).contains(&text.len()) && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Problem::field(field, format!("is not 1 to {max} bytes without control characters")))
+}

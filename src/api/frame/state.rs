@@ -1,0 +1,104 @@
+//! What all handlers share, and where it comes to once the process has started.
+
+use std::future::{Ready, ready};
+use std::ops::Deref;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use arc_swap::ArcSwap;
+use deeptravel_actors::engine::Engine;
+use deeptravel_actors::ports::Lists;
+use deeptravel_domain::code::CodeKeys;
+use deeptravel_domain::sealing::DocumentKeys;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::passwords::Passwords;
+use super::problem::Problem;
+use super::refusals;
+use super::seen::Seen;
+use super::settings::{ServerSettings, SessionSettings};
+
+/// What the composition root plugs in.
+#[derive(Debug)]
+pub struct ApiParts {
+    pub engine: Engine,
+    pub lists: Arc<dyn Lists>,
+    pub wechat: deeptravel_wechat::Client,
+    /// Exchanged when the key file is read again.
+    pub code_keys: Arc<ArcSwap<CodeKeys>>,
+    pub document_keys: Arc<DocumentKeys>,
+    /// Runs everything that waits for the network; not an HTTP worker's runtime.
+    pub io: tokio::runtime::Handle,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    pub server: ServerSettings,
+    pub sessions: SessionSettings,
+}
+
+/// The parts, shared by all workers; handlers take it as an argument.
+#[derive(Clone, Debug)]
+pub struct Api(Arc<Shared>);
+
+/// See [`Api`].
+#[derive(Debug)]
+pub struct Shared {
+    parts: ApiParts,
+    pub(super) seen: Seen,
+    pub(super) passwords: Passwords,
+    /// Requests being answered.
+    pub in_flight: Arc<AtomicUsize>,
+}
+
+impl Deref for Api {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Deref for Shared {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.parts
+    }
+}
+
+/// Where the parts come to once the process has started. Until then the server is live, not ready, and answers 503.
+#[derive(Clone, Debug, Default)]
+pub struct Slot(Arc<OnceLock<Api>>);
+
+impl Slot {
+    /// From now on requests are answered. Filling twice is a mistake and changes nothing.
+    pub fn fill(&self, parts: ApiParts) {
+        let (seen, passwords, in_flight) = (Seen::default(), Passwords::default(), Arc::default());
+        let filled = self.0.set(Api(Arc::new(Shared { parts, seen, passwords, in_flight })));
+        debug_assert!(filled.is_ok(), "a slot is filled once");
+    }
+
+    pub(super) fn get(&self) -> Option<&Api> {
+        self.0.get()
+    }
+
+    /// The parts; 503 while the process is still starting.
+    pub fn api(&self) -> Result<&Api, Problem> {
+        Ok(self.get().ok_or(refusals::STARTING)?)
+    }
+}
+
+/// The parts behind a request; 503 while the process is still starting.
+pub fn of_request(request: &HttpRequest) -> Result<&Api, Problem> {
+    request.app_data::<Slot>().ok_or(refusals::STARTING)?.api()
+}
+
+impl FromRequest for Api {
+    type Error = Problem;
+    type Future = Ready<Result<Api, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(of_request(request).cloned())
+    }
+}

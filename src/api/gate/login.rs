@@ -1,0 +1,46 @@
+//! Operators log in.
+
+use actix_web::HttpRequest;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::frame::{Allowed, Answered, Api, Body, Public, Redeem, Routes, StaffLogin, log_in, never_cached};
+use crate::api::views::{self, Time};
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_operator_login, operator_login);
+}
+
+/// An operator who is logged in.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OperatorLoggedIn {
+    /// For `Authorization: Bearer …`.
+    operator_token: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Time,
+    #[schema(example = json!(["operator"]))]
+    roles: Vec<&'static str>,
+    /// The only merchant whose tickets the operator redeems; null: every merchant's.
+    merchant_id: Option<String>,
+}
+
+/// Logs an operator in, to open validator sessions and scan.
+#[utoipa::path(
+    post, path = "/operators/login", request_body = StaffLogin,
+    responses(
+        (status = 200, body = OperatorLoggedIn),
+        (status = 401, description = "The user name or the password is wrong"),
+        (status = 403, description = "The account is no operator's"),
+        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
+    )
+)]
+async fn operator_login(_: Allowed<Public>, api: Api, request: HttpRequest, Body(login): Body<StaffLogin>) -> Answered {
+    let done = log_in::<Redeem>(&api, &request, login).await?;
+    Ok(never_cached(&OperatorLoggedIn {
+        roles: done.roles(),
+        merchant_id: done.account.merchant.as_ref().map(ToString::to_string),
+        operator_token: done.token,
+        expires_at: views::time(done.expires_at),
+    }))
+}

@@ -1,0 +1,79 @@
+//! One departure with its seat map.
+
+use actix_web::web;
+use deeptravel_domain::catalogue::{RouteStatus, Trip};
+use deeptravel_domain::departure::Channel;
+use deeptravel_domain::ids::DepartureId;
+use deeptravel_domain::party::Party;
+use deeptravel_domain::rejection::Rejection;
+use serde::Deserialize;
+
+use crate::api::frame::{Allowed, Answered, Api, Language, Parameters, Problem, Public, Routes, ok};
+use crate::api::views::departure::{self, DepartureView, SeatClassView};
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_show_departure, show_departure);
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DepartureQuery {
+    /// Whose seats: only `direct` so far.
+    channel: Option<String>,
+    /// Stop where the party boards; the first without it.
+    board_stop: Option<u8>,
+    /// Stop where the party leaves; the last without it.
+    alight_stop: Option<u8>,
+}
+
+fn no_such_departure() -> Problem {
+    Problem::from(Rejection::DepartureNotFound).naming("departureId", "is no departure on sale")
+}
+
+/// A departure: stops, prices for one adult, and which seats are free.
+#[utoipa::path(
+    get, path = "/departures/{departureId}",
+    params(("departureId" = String, Path, description = "As found by the search"), DepartureQuery),
+    responses((status = 200, body = DepartureView), (status = 404, description = "`DEPARTURE_NOT_FOUND`"))
+)]
+async fn show_departure(
+    _: Allowed<Public>,
+    api: Api,
+    language: Language,
+    id: web::Path<String>,
+    Parameters(query): Parameters<DepartureQuery>,
+) -> Answered {
+    let id: DepartureId = id.parse().map_err(|_| no_such_departure())?;
+    let channel = query.channel.as_deref().map(str::parse).transpose();
+    if !matches!(channel, Ok(None | Some(Channel::Direct))) {
+        return Err(Problem::field("channel", "is not direct"));
+    }
+    let services = api.engine.services();
+    let catalogue = services.catalogue.load();
+    let (_, route, _) = catalogue.departure(&id).ok_or_else(no_such_departure)?;
+    if route.status != RouteStatus::OnSale {
+        return Err(no_such_departure());
+    }
+    let whole = route.whole();
+    let (board, alight) = (query.board_stop.unwrap_or(whole.board), query.alight_stop.unwrap_or(whole.alight));
+    let stretch = route.stretch(board, alight);
+    let stretch = stretch.ok_or_else(|| Problem::field("alightStop", "is not a later stop of the departure"))?;
+    let trip = catalogue.trip(&id, stretch).ok_or_else(no_such_departure)?;
+    let seat_map = &departure::vehicle(&catalogue, route).ok_or_else(no_such_departure)?.seat_map;
+
+    let free = departure::availability(&services.board, &trip, seat_map);
+    let per_adult = |trip: &Trip<'_>, class| {
+        let adult = Party::new(1, 0, 0)?;
+        catalogue.quote(trip, class, adult).ok().map(|quote| quote.total.into())
+    };
+    let classes = seat_map.classes.iter().zip(free).map(|(class, available)| SeatClassView {
+        code: class.code.to_string(),
+        name: class.name.clone(),
+        available,
+        price: per_adult(&trip, &class.code),
+    });
+    let view = departure::view(&catalogue, language, &trip, classes);
+    let seats = departure::seats(&services.board, &trip, seat_map);
+    Ok(ok(&DepartureView { seat_map: Some(seats), ..view }))
+}

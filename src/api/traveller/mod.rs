@@ -1,0 +1,30 @@
+//! Travellers: login, search, orders, payment, tickets, refunds.
+
+mod departures;
+mod login;
+mod order_request;
+mod orders;
+mod payments;
+mod places;
+mod qr;
+mod refunds;
+pub mod search;
+mod tickets;
+
+use crate::api::frame::Routes;
+
+/// What stands before everything.
+pub fn hottest(routes: &mut Routes<'_, '_>) {
+    orders::hottest(routes);
+    search::routes(routes);
+}
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    login::routes(routes);
+    places::routes(routes);
+    orders::routes(routes);
+    departures::routes(routes);
+    payments::routes(routes);
+    tickets::routes(routes);
+    refunds::routes(routes);
+}

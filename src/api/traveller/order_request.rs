@@ -1,0 +1,471 @@
+//! The body of `POST /orders`, and the wish that it becomes. Texts are checked for length and for characters that no
+//! name has, so that nothing behind this point can be refused by the journal or by Postgres (rule 8).
+
+use std::borrow::Cow;
+use std::ops::Deref;
+
+use deeptravel_domain::ids::TravellerId;
+use deeptravel_domain::order::{Contact, ITEMS_MAX, JourneyWish, Passenger, SealedDocument, SeatWish, Wish};
+use deeptravel_domain::party::{PARTY_MAX, PassengerType};
+use deeptravel_domain::sealing::{DOCUMENT_NUMBER_LEN_MAX, DocumentKeys, seal_document};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::api::frame::{Problem, secret_bytes, sha256};
+
+/// Longest name of a person, in characters: the longest field of a travel document has fewer.
+const NAME_CHARS_MAX: usize = 64;
+/// Longest telephone number, in characters: 15 digits (E.164) with separators.
+const PHONE_CHARS_MAX: usize = 32;
+/// Longest mail address, in bytes (RFC 5321).
+const EMAIL_LEN_MAX: usize = 254;
+/// Longest kind of document and label of a seat, in bytes.
+const CODE_LEN_MAX: usize = 32;
+/// Languages that messages can have; the first is the default.
+const LOCALES: [&str; 3] = ["zh-CN", "zh-HK", "en"];
+
+/// A string of the request, copied only when it is written with escapes.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A new order.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewOrder<'a> {
+    /// Every item seats every passenger.
+    #[schema(min_items = 1, max_items = 4)]
+    #[serde(borrow)]
+    items: Vec<NewItem<'a>>,
+    #[schema(min_items = 1, max_items = 10)]
+    passengers: Vec<NewPassenger<'a>>,
+    contact: NewContact<'a>,
+    /// There are none yet.
+    #[schema(value_type = Option<String>)]
+    promotion_code: Option<Text<'a>>,
+    /// Language of messages: `zh-CN` (default), `zh-HK` or `en`.
+    #[schema(value_type = Option<String>, example = "zh-HK", pattern = "^(zh-CN|zh-HK|en)$")]
+    locale: Option<Text<'a>>,
+}
+
+/// A journey. Packages and earlier reservations are not sold yet.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"kind": "journey", "departureId": "GZ-HKA-0830.20261224", "seatClass": "standard"}))]
+struct NewItem<'a> {
+    /// `journey`.
+    #[schema(value_type = String, pattern = "^journey$")]
+    #[serde(borrow)]
+    kind: Text<'a>,
+    #[schema(value_type = Option<String>)]
+    departure_id: Option<Text<'a>>,
+    #[schema(value_type = Option<String>)]
+    seat_class: Option<Text<'a>>,
+    /// The first stop without it.
+    board_stop: Option<u8>,
+    /// The last stop without it.
+    alight_stop: Option<u8>,
+    /// One for every passenger; without it any seats, together where possible.
+    #[schema(value_type = Option<Vec<String>>)]
+    seat_numbers: Option<Vec<Text<'a>>>,
+    /// Not yet.
+    #[schema(value_type = Option<String>)]
+    reservation_id: Option<Text<'a>>,
+    /// Not yet.
+    #[schema(value_type = Option<String>)]
+    template_id: Option<Text<'a>>,
+    /// Not yet.
+    #[schema(value_type = Option<String>)]
+    service_date: Option<Text<'a>>,
+    /// Not yet.
+    quantity: Option<u16>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "陈大文", "type": "adult"}))]
+struct NewPassenger<'a> {
+    #[schema(value_type = String, min_length = 1, max_length = 64)]
+    #[serde(borrow)]
+    name: Text<'a>,
+    /// `adult`, `child` or `senior`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, pattern = "^(adult|child|senior)$")]
+    kind: Text<'a>,
+    document: Option<NewDocument<'a>>,
+}
+
+/// A travel document. Its number is encrypted at once; answers show a mask.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewDocument<'a> {
+    #[serde(rename = "type", borrow)]
+    #[schema(value_type = String, example = "passport", min_length = 1, max_length = 32)]
+    kind: Text<'a>,
+    #[schema(value_type = String, min_length = 1, max_length = 128)]
+    number: Text<'a>,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewContact<'a> {
+    #[schema(value_type = String, min_length = 1, max_length = 64)]
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[schema(value_type = String, example = "+852 5555 0123", max_length = 32, pattern = "^[-+() 0-9]+$")]
+    phone: Text<'a>,
+    #[schema(value_type = Option<String>, max_length = 254, pattern = "^[^@ ]+@[^@ ]+[.][^@ ]+$")]
+    email: Option<Text<'a>>,
+}
+
+/// Who asks, and with which key.
+#[derive(Debug)]
+pub struct Asker {
+    pub traveller: TravellerId,
+    pub idempotency_key: Box<str>,
+}
+
+impl NewOrder<'_> {
+    /// The request with its fields understood and its documents sealed. Errors name the field.
+    pub fn into_wish(self, asker: Asker, keys: &DocumentKeys) -> Result<Wish, Problem> {
+        if self.promotion_code.is_some() {
+            return Err(Problem::field("promotionCode", "there is no such promotion"));
+        }
+        if self.items.is_empty() || self.items.len() > ITEMS_MAX {
+            return Err(Problem::field("items", format!("1 to {ITEMS_MAX} items")));
+        }
+        if self.passengers.is_empty() || self.passengers.len() > usize::from(PARTY_MAX) {
+            return Err(Problem::field("passengers", format!("1 to {PARTY_MAX} passengers")));
+        }
+        let locale = self.locale.as_deref().unwrap_or(LOCALES[0]);
+        if !LOCALES.contains(&locale) {
+            return Err(Problem::field("locale", format!("is none of {}", LOCALES.join(", "))));
+        }
+        let items = self.items.iter().enumerate();
+        let passengers = self.passengers.iter().enumerate();
+        Ok(Wish {
+            traveller: asker.traveller,
+            idempotency_key: asker.idempotency_key,
+            body_hash: self.hash(),
+            locale: locale.into(),
+            journeys: items.map(|(index, item)| journey(index, item)).collect::<Result<_, _>>()?,
+            passengers: passengers.map(|(index, given)| passenger(index, given, keys)).collect::<Result<_, _>>()?,
+            contact: contact(&self.contact)?,
+        })
+    }
+
+    /// SHA-256 of the request as understood: spaces and the order of fields make no other request.
+    fn hash(&self) -> [u8; 32] {
+        let mut text = Vec::with_capacity(CANONICAL_BYTES);
+        self.write(&mut text);
+        sha256(&text)
+    }
+}
+
+/// Room for the canonical form of a request of some passengers. A larger one grows.
+const CANONICAL_BYTES: usize = 1024;
+
+/// Writes a part of a request in its one form. Two requests have the same form only if they are the same: what may vary in
+/// length is preceded by its length, and what may be missing by whether it is there.
+trait Canonical {
+    fn write(&self, into: &mut Vec<u8>);
+}
+
+impl Canonical for Text<'_> {
+    fn write(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(&(self.len() as u64).to_be_bytes());
+        into.extend_from_slice(self.as_bytes());
+    }
+}
+
+impl Canonical for u8 {
+    fn write(&self, into: &mut Vec<u8>) {
+        into.push(*self);
+    }
+}
+
+impl Canonical for u16 {
+    fn write(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(&self.to_be_bytes());
+    }
+}
+
+impl<T: Canonical> Canonical for Option<T> {
+    fn write(&self, into: &mut Vec<u8>) {
+        into.push(u8::from(self.is_some()));
+        if let Some(there) = self {
+            there.write(into);
+        }
+    }
+}
+
+impl<T: Canonical> Canonical for Vec<T> {
+    fn write(&self, into: &mut Vec<u8>) {
+        into.extend_from_slice(&(self.len() as u64).to_be_bytes());
+        for part in self {
+            part.write(into);
+        }
+    }
+}
+
+/// All fields of a structure, in this order. A field that is left out does not compile.
+macro_rules! canonical {
+    ($name:ident { $($field:ident),* }) => {
+        impl Canonical for $name<'_> {
+            fn write(&self, into: &mut Vec<u8>) {
+                let $name { $($field),* } = self;
+                $($field.write(into);)*
+            }
+        }
+    };
+}
+
+canonical!(NewOrder { items, passengers, contact, promotion_code, locale });
+canonical!(NewItem {
+    kind,
+    departure_id,
+    seat_class,
+    board_stop,
+    alight_stop,
+    seat_numbers,
+    reservation_id,
+    template_id,
+    service_date,
+    quantity
+});
+canonical!(NewPassenger { name, kind, document });
+canonical!(NewDocument { kind, number });
+canonical!(NewContact { name, phone, email });
+
+fn journey(index: usize, item: &NewItem<'_>) -> Result<JourneyWish, Problem> {
+    let field = |name: &str| format!("items[{index}].{name}");
+    match &*item.kind {
+        "journey" => {}
+        "package" => return Err(Problem::field(field("kind"), "packages are not sold yet")),
+        _ => return Err(Problem::field(field("kind"), "is neither journey nor package")),
+    }
+    if item.reservation_id.is_some() {
+        return Err(Problem::field(field("reservationId"), "journeys from reservations are not sold yet"));
+    }
+    let package_only = [
+        ("templateId", item.template_id.is_some()),
+        ("serviceDate", item.service_date.is_some()),
+        ("quantity", item.quantity.is_some()),
+    ];
+    if let Some((name, _)) = package_only.into_iter().find(|(_, given)| *given) {
+        return Err(Problem::field(field(name), "belongs to packages"));
+    }
+    let missing = |name: &str| Problem::field(field(name), "is missing");
+    let departure = item.departure_id.as_deref().ok_or_else(|| missing("departureId"))?;
+    let departure = departure.parse().map_err(|_| Problem::field(field("departureId"), "is no departure id"))?;
+    let class = item.seat_class.as_deref().ok_or_else(|| missing("seatClass"))?;
+    let class = class.parse().map_err(|_| Problem::field(field("seatClass"), "is no seat class"))?;
+    let seats = match &item.seat_numbers {
+        None => SeatWish::Any,
+        Some(labels) => SeatWish::Chosen(seat_labels(&|| field("seatNumbers"), labels)?),
+    };
+    Ok(JourneyWish { departure, class, board: item.board_stop, alight: item.alight_stop, seats })
+}
+
+fn seat_labels(field: &impl Fn() -> String, labels: &[Text<'_>]) -> Result<Vec<Box<str>>, Problem> {
+    if labels.len() > usize::from(PARTY_MAX) {
+        return Err(Problem::field(field(), "one seat for every passenger"));
+    }
+    let label = |(index, label): (usize, &Text<'_>)| {
+        let fits = (1..=CODE_LEN_MAX).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits { Ok(Box::from(&**label)) } else { Err(Problem::field(format!("{}[{index}]", field()), "is no seat")) }
+    };
+    labels.iter().enumerate().map(label).collect()
+}
+
+fn passenger(index: usize, given: &NewPassenger<'_>, keys: &DocumentKeys) -> Result<Passenger, Problem> {
+    let field = |name: &str| format!("passengers[{index}].{name}");
+    let kind: PassengerType =
+        given.kind.parse().map_err(|_| Problem::field(field("type"), "is none of adult, child, senior"))?;
+    let name = person_name(|| field("name").into(), &given.name)?;
+    let document = given.document.as_ref().map(|document| sealed(&field, document, keys)).transpose()?;
+    Ok(Passenger { name, kind, document })
+}
+
+fn sealed(
+    field: &impl Fn(&str) -> String,
+    document: &NewDocument<'_>,
+    keys: &DocumentKeys,
+) -> Result<SealedDocument, Problem> {
+    let code = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if !(1..=CODE_LEN_MAX).contains(&document.kind.len()) || !document.kind.bytes().all(code) {
+        return Err(Problem::field(field("document.type"), "is no kind of document, such as passport"));
+    }
+    let number = document.number.trim();
+    if !(1..=DOCUMENT_NUMBER_LEN_MAX).contains(&number.len()) || number.chars().any(char::is_control) {
+        let message = format!("is not 1 to {DOCUMENT_NUMBER_LEN_MAX} bytes without control characters");
+        return Err(Problem::field(field("document.number"), message));
+    }
+    Ok(seal_document(keys, &document.kind, number, secret_bytes()))
+}
+
+fn contact(given: &NewContact<'_>) -> Result<Contact, Problem> {
+    let name = person_name(|| "contact.name".into(), &given.name)?;
+    let phone = given.phone.trim();
+    let of_a_number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')');
+    let digits = phone.chars().filter(char::is_ascii_digit).count();
+    if phone.len() > PHONE_CHARS_MAX || digits < 3 || !phone.chars().all(of_a_number) {
+        return Err(Problem::field("contact.phone", "is no telephone number"));
+    }
+    let email = given.email.as_deref().map(mail_address).transpose()?;
+    Ok(Contact { name, phone: phone.into(), email })
+}
+
+fn person_name(field: impl FnOnce() -> Cow<'static, str>, given: &str) -> Result<Box<str>, Problem> {
+    let name = given.trim();
+    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        let message = format!("is not 1 to {NAME_CHARS_MAX} characters without control characters");
+        return Err(Problem::field(field(), message));
+    }
+    Ok(name.into())
+}
+
+/// Only what cannot be an address is refused; whether it is one, mail will show.
+fn mail_address(given: &str) -> Result<Box<str>, Problem> {
+    let parts = given.split_once('@');
+    let plausible = parts.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
+    let clean = given.chars().all(|c| !c.is_control() && !c.is_whitespace());
+    if plausible && clean && given.len() <= EMAIL_LEN_MAX {
+        return Ok(given.into());
+    }
+    Err(Problem::field("contact.email", "is no mail address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::frame::parse_json;
+
+    fn request() -> Value {
+        json!({
+            "items": [{"kind": "journey", "departureId": "R1-0800.20261224", "seatClass": "standard"}],
+            "passengers": [{"name": " 陈大文 ", "type": "adult", "document": {"type": "passport", "number": "E1234567"}}],
+            "contact": {"name": "陈大文", "phone": "+852 5555 0123"}
+        })
+    }
+
+    fn wish(request: &Value) -> Result<Wish, Problem> {
+        wish_of(&request.to_string())
+    }
+
+    fn wish_of(text: &str) -> Result<Wish, Problem> {
+        let keys = DocumentKeys::new([(1, [7; 32])]).unwrap();
+        let asker = Asker { traveller: TravellerId::from_bits(1), idempotency_key: "k".into() };
+        parse_json::<NewOrder<'_>>(text.as_bytes())?.into_wish(asker, &keys)
+    }
+
+    #[test]
+    fn a_wish_has_trimmed_names_and_no_document_number_in_clear() {
+        let wish = wish(&request()).unwrap();
+        let passenger = &wish.passengers[0];
+        assert_eq!(&*passenger.name, "陈大文");
+        assert_eq!(&*passenger.document.as_ref().unwrap().mask, "****4567");
+        assert!(!format!("{wish:?}").contains("E1234567"));
+        assert_eq!(&*wish.locale, "zh-CN");
+    }
+
+    #[test]
+    fn r_hold_05_the_same_request_has_the_same_hash_however_it_is_written() {
+        let first = wish(&request()).unwrap().body_hash;
+        assert_eq!(wish(&request()).unwrap().body_hash, first, "although it is sealed anew");
+        let pretty = serde_json::to_string_pretty(&request()).unwrap();
+        assert_eq!(wish_of(&pretty).unwrap().body_hash, first);
+        let escaped = request().to_string().replace('陈', "\\u9648").replace("passport", "p\\u0061ssport");
+        assert_eq!(wish_of(&escaped).unwrap().body_hash, first);
+        let mut null = request();
+        null["items"][0]["boardStop"] = json!(null);
+        null["locale"] = json!(null);
+        assert_eq!(wish(&null).unwrap().body_hash, first);
+        let backwards = r#"{"contact": {"phone": "+852 5555 0123", "name": "陈大文"}, "passengers":
+            [{"document": {"number": "E1234567", "type": "passport"}, "type": "adult", "name": " 陈大文 "}],
+            "items": [{"seatClass": "standard", "departureId": "R1-0800.20261224", "kind": "journey"}]}"#;
+        assert_eq!(wish_of(backwards).unwrap().body_hash, first);
+    }
+
+    #[test]
+    fn r_hold_05_another_request_has_another_hash_whatever_differs() {
+        let item = |class: &str| json!({"kind": "journey", "departureId": "R1-0800.20261224", "seatClass": class});
+        let cases = [
+            ("/items/0/departureId", json!("R1-0800.20261225")),
+            ("/items/0/seatClass", json!("deluxe")),
+            ("/items/0/boardStop", json!(1)),
+            ("/items/0/alightStop", json!(1)),
+            ("/items/0/seatNumbers", json!([])),
+            ("/items/0/seatNumbers", json!(["1A", "2B"])),
+            ("/items/0/seatNumbers", json!(["1A2", "B"])),
+            ("/items", json!([item("standard"), item("standard")])),
+            ("/items", json!([item("standard"), item("deluxe")])),
+            ("/items", json!([item("deluxe"), item("standard")])),
+            ("/passengers/0/name", json!("陈大文")),
+            ("/passengers/0/type", json!("senior")),
+            ("/passengers/0/document", json!(null)),
+            ("/passengers/0/document/type", json!("passpor")),
+            ("/passengers/0/document/number", json!("tE1234567")),
+            ("/passengers/0/document/number", json!("E1234568")),
+            ("/contact/name", json!("陈大")),
+            ("/contact/phone", json!("+852 5555 0124")),
+            ("/contact/email", json!("tai@example.com")),
+            ("/locale", json!("zh-CN")),
+            ("/locale", json!("en")),
+        ];
+        let mut hashes = vec![wish(&request()).unwrap().body_hash];
+        for (pointer, value) in cases {
+            let mut request = request();
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            request.pointer_mut(parent).unwrap()[name] = value.clone();
+            let hash = wish(&request).unwrap().body_hash;
+            assert!(!hashes.contains(&hash), "{pointer} {value}");
+            hashes.push(hash);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_path() {
+        let cases: [(&str, Value, &str); 20] = [
+            ("/items", json!([]), "items"),
+            ("/items/0/kind", json!("package"), "items[0].kind"),
+            ("/items/0/kind", json!("rocket"), "items[0].kind"),
+            ("/items/0/reservationId", json!("r"), "items[0].reservationId"),
+            ("/items/0/quantity", json!(1), "items[0].quantity"),
+            ("/items/0/departureId", json!("a b"), "items[0].departureId"),
+            ("/items/0/departureId", json!(null), "items[0].departureId"),
+            ("/items/0/boardStop", json!(300), "items[0].boardStop"),
+            ("/items/0/seatNumbers", json!(["1A", "\u{0}"]), "items[0].seatNumbers[1]"),
+            ("/passengers", json!([]), "passengers"),
+            ("/passengers/0/type", json!("infant"), "passengers[0].type"),
+            ("/passengers/0/name", json!("a\u{0}b"), "passengers[0].name"),
+            ("/passengers/0/name", json!("   "), "passengers[0].name"),
+            ("/passengers/0/document/number", json!(""), "passengers[0].document.number"),
+            ("/passengers/0/document/type", json!("护照"), "passengers[0].document.type"),
+            ("/contact/phone", json!("call me"), "contact.phone"),
+            ("/contact/email", json!("nobody"), "contact.email"),
+            ("/contact/fax", json!("1"), "contact.fax"),
+            ("/promotionCode", json!("SPRING"), "promotionCode"),
+            ("/locale", json!("fr"), "locale"),
+        ];
+        for (pointer, value, field) in cases {
+            let mut request = request();
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            let parent = request.pointer_mut(parent).unwrap();
+            parent[name.parse::<usize>().map_or(name, |_| name)] = value;
+            let problem = wish(&request).unwrap_err();
+            assert_eq!(problem.errors()[0].field, field, "{pointer}");
+            assert_eq!(problem.status().as_u16(), 422);
+        }
+    }
+}

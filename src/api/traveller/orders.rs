@@ -1,0 +1,175 @@
+//! Orders of a traveller: place, look, list, cancel.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::{HttpResponse, web};
+use deeptravel_actors::outage::{Outage, Reply};
+use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::order::{Order, OrderStatus};
+use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row::Rows;
+use serde::Deserialize;
+
+use super::order_request::{Asker, NewOrder};
+use super::payments::provider_answers;
+use crate::api::frame::{
+    Allowed, Answered, Api, Buy, IdempotencyKey, Language, List, Listed, Own, Page, Paging, Problem, Routes, Shape,
+    Traveller, UnreadBody, json, parse_word,
+};
+use crate::api::views::order::{self, OrderView};
+
+/// What stands before everything.
+pub fn hottest(routes: &mut Routes<'_, '_>) {
+    routes.mount(__path_place_order, place_order);
+}
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes
+        .mount(__path_list_orders, list_orders)
+        .mount(__path_show_order, show_order)
+        .mount(__path_cancel_order, cancel_order);
+}
+
+impl Api {
+    /// The traveller's own order. Somebody else's is not there (R-TICKET-08).
+    pub async fn own_order(&self, by: &Traveller, id: &str) -> Result<Arc<Order>, Problem> {
+        let id: OrderId = id.parse().map_err(|_| no_such_order())?;
+        let Reply { outcome, position } = self.engine.order(id).await?;
+        match outcome {
+            Ok(order) if order.traveller() == by.id && order.is_placed() => {
+                self.shown(by.token(), Ok(Reply::ok(order, position)))
+            }
+            Ok(_) | Err(Rejection::OrderNotFound) => Err(no_such_order()),
+            Err(rejection) => Err(rejection.into()),
+        }
+    }
+
+    fn order(&self, status: StatusCode, language: Language, order: &Order) -> HttpResponse {
+        json(status, &order::view(&self.engine.services().catalogue.load(), language, order))
+    }
+}
+
+fn no_such_order() -> Problem {
+    Problem::from(Rejection::OrderNotFound).naming("orderId", "is no order of yours")
+}
+
+/// An order from stored rows. Rows that cannot be read are a fault of ours.
+pub fn stored(rows: &Rows, api: &Api) -> Result<Order, Problem> {
+    Order::from_rows(rows, api.engine.now())
+        .map_err(|error| Problem::fault("Rows of a listed order cannot be read", &error))
+}
+
+/// Holds the seats of every item and makes a pending order; all of them or none.
+#[utoipa::path(
+    post, path = "/orders",
+    params((
+        "Idempotency-Key" = String, Header, description = "Valid for 48 hours",
+        min_length = 1, max_length = 64, pattern = "^[!-~]+$"
+    )),
+    request_body = NewOrder,
+    responses(
+        (status = 201, body = OrderView),
+        (status = 200, description = "Made before with the same key", body = OrderView),
+        (status = 400, description = "`IDEMPOTENCY_KEY_REQUIRED`, `MALFORMED_JSON`"),
+        (status = 404, description = "`DEPARTURE_NOT_FOUND`"),
+        (status = 409, description = "`SOLD_OUT`, `SEAT_TAKEN`, `LOCK_LIMIT`, `BOOKING_CLOSED`, `BLACKOUT`"),
+        (status = 422, description = "`VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`"),
+        (status = 503, description = "To be repeated with the same key"),
+    )
+)]
+pub async fn place_order(
+    Allowed(by): Allowed<Buy>,
+    api: Api,
+    language: Language,
+    key: IdempotencyKey,
+    body: UnreadBody,
+) -> Answered {
+    let asker = Asker { traveller: by.id, idempotency_key: key.0 };
+    let wish = body.read::<NewOrder<'_>>()?.into_wish(asker, &api.document_keys)?;
+    // Not kept while the order is made.
+    drop(body);
+    let (order, is_new) = api.shown(by.token(), api.engine.place(wish).await)?;
+    let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
+    let mut response = api.order(if is_new { StatusCode::CREATED } else { StatusCode::OK }, language, &order);
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+/// An order of one's own.
+#[utoipa::path(
+    get, path = "/orders/{orderId}",
+    responses(
+        (status = 200, body = OrderView),
+        (status = 404, description = "`ORDER_NOT_FOUND`: not there, or not yours"),
+    )
+)]
+async fn show_order(Allowed(by): Allowed<Buy>, api: Api, language: Language, id: web::Path<String>) -> Answered {
+    let order = api.own_order(&by, &id).await?;
+    Ok(api.order(StatusCode::OK, language, &order))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct OrdersFilter {
+    /// `pending`, `paid`, `completed` or `cancelled`.
+    #[param(pattern = "^(pending|paid|completed|cancelled)$")]
+    status: Option<String>,
+}
+
+impl Listed for OrderView<'_> {
+    const SHAPE: Shape = Shape { schema: "OrderList", field: "orders", order: "The newest first.", is_own: true };
+}
+
+type OrderList<'a> = List<OrderView<'a>>;
+
+/// One's own orders.
+#[utoipa::path(
+    get, path = "/orders", params(OrdersFilter, Paging),
+    responses((status = 200, body = OrderList), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
+)]
+async fn list_orders(
+    Allowed(by): Allowed<Buy>,
+    api: Api,
+    language: Language,
+    page: Page<OrderId, OrdersFilter>,
+) -> Answered {
+    let wrong = "is none of pending, paid, completed, cancelled";
+    let status: Option<OrderStatus> = parse_word("status", page.filter.status.as_deref(), wrong)?;
+    let read = page
+        .read_own(&api, &by, |lists, before, count| async move { lists.orders_of(by.id, status, before, count).await })
+        .await?;
+    let catalogue = api.engine.services().catalogue.load();
+    match read {
+        Own::Stored(rows) => {
+            let mut orders = rows.iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+            let next_cursor = page.cut(&mut orders, Order::id);
+            let orders = orders.iter().map(|order| order::view(&catalogue, language, order));
+            Ok(OrderList::of(orders, next_cursor).answer())
+        }
+        Own::InMemory(orders) => {
+            let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
+            let orders = wanted.take(page.limit).map(|order| order::view(&catalogue, language, order));
+            Ok(OrderList::incomplete(orders).answer())
+        }
+    }
+}
+
+/// Gives an unpaid order up. With a begun payment the answer comes when WeChat has confirmed its end.
+#[utoipa::path(
+    post, path = "/orders/{orderId}/cancel",
+    responses(
+        (status = 200, body = OrderView),
+        (status = 404, description = "`ORDER_NOT_FOUND`"),
+        (status = 409, description = "`ORDER_PAID`"),
+        (status = 502, description = "`PAYMENT_PROVIDER`: the end is not confirmed yet, the order stays pending"),
+    )
+)]
+async fn cancel_order(Allowed(by): Allowed<Buy>, api: Api, language: Language, id: web::Path<String>) -> Answered {
+    let id = api.own_order(&by, &id).await?.id();
+    let answer = provider_answers(api.engine.cancel(id)).await.unwrap_or(Err(Outage::Provider));
+    let order = api.shown(by.token(), answer)?;
+    Ok(api.order(StatusCode::OK, language, &order))
+}

@@ -1,0 +1,161 @@
+//! Codes as text and as QR symbols (R-TICKET-04): one-time codes for the app, which asks for a fresh one before the last
+//! has expired, and codes to be printed, which live as long as the ticket.
+
+use std::io::Cursor;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use deeptravel_domain::code::{Code, CodeKind, Sealed, Subject, seal};
+use deeptravel_domain::departure::Channel;
+use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::ticket::Ticket;
+use image::{DynamicImage, ImageFormat, Luma};
+use qrcode::render::svg;
+use qrcode::types::QrError;
+use qrcode::{EcLevel, QrCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::api::frame::{Answered, Api, Problem, secret_bytes};
+use crate::api::views::{self, Time};
+
+/// Smallest side of an image, in pixels: enough for a phone's screen.
+const SIDE_PIXELS_MIN: u32 = 360;
+/// When an image's code expires, for clients that do not ask for JSON.
+const EXPIRES_HEADER: HeaderName = HeaderName::from_static("x-code-expires-at");
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct QrQuery {
+    /// `json` (default), `svg` or `png`.
+    #[param(pattern = "^(json|svg|png)$")]
+    format: Option<String>,
+    /// `app`: valid for a minute, redeems once; each request answers another. `print`: as long as the ticket. Without it,
+    /// what the order's channel gives: `app`, where one buys from us.
+    #[param(pattern = "^(app|print)$")]
+    #[serde(rename = "use")]
+    purpose: Option<String>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    format: Format,
+    kind: CodeKind,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Code)]
+pub struct CodeView {
+    /// What the QR symbol says.
+    pub code: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Time,
+    /// It redeems once, and is refused as `REPLAYED` when it is shown again elsewhere.
+    pub one_time: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    Json,
+    Svg,
+    Png,
+}
+
+impl QrQuery {
+    pub fn wanted(&self) -> Result<Wanted, Problem> {
+        let format = match self.format.as_deref() {
+            None | Some("json") => Format::Json,
+            Some("svg") => Format::Svg,
+            Some("png") => Format::Png,
+            Some(_) => return Err(Problem::field("format", "is none of json, svg, png")),
+        };
+        let asked = match self.purpose.as_deref() {
+            None => None,
+            Some("app") => Some(CodeKind::OneTime),
+            Some("print") => Some(CodeKind::Print),
+            Some(_) => return Err(Problem::field("use", "is neither app nor print")),
+        };
+        // Travellers reach their own orders only, and those are of direct sale.
+        let kind = CodeKind::of(&Channel::Direct, asked);
+        let kind = kind.ok_or_else(|| Problem::field("use", "is not for orders of this channel"))?;
+        Ok(Wanted { format, kind })
+    }
+}
+
+/// A fresh code for a subject whose owner asks; `tickets` are those behind it.
+pub fn code(api: &Api, subject: Subject, tickets: &[Ticket], wanted: Wanted) -> Answered {
+    // In this order: the keys seal from the instant on in which they were loaded.
+    let keys = api.code_keys.load();
+    let now = api.engine.now();
+    let code = match wanted.kind {
+        CodeKind::OneTime => Code::one_time(subject, now, api.sessions.code_seconds),
+        CodeKind::Print => Code::print(subject, tickets.iter(), now).ok_or(Rejection::TicketsNotIssued)?,
+    };
+    let one_time = code.kind == CodeKind::OneTime;
+    let Sealed { text: code, expires_at } = seal(&keys, &code, secret_bytes());
+    let expires_at = views::time(expires_at);
+
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    response.insert_header((EXPIRES_HEADER, expires_at.to_string()));
+    let (media_type, image) = match wanted.format {
+        Format::Json => return Ok(response.json(CodeView { code, expires_at, one_time })),
+        Format::Svg => ("image/svg+xml", svg_image(&code).map_err(|error| fault(&error))?.into_bytes()),
+        Format::Png => ("image/png", png_image(&code)?),
+    };
+    response.insert_header((CONTENT_TYPE, media_type));
+    Ok(response.body(image))
+}
+
+fn symbol(code: &str) -> Result<QrCode, QrError> {
+    QrCode::with_error_correction_level(code, EcLevel::M)
+}
+
+fn svg_image(code: &str) -> Result<String, QrError> {
+    Ok(symbol(code)?.render::<svg::Color<'_>>().min_dimensions(SIDE_PIXELS_MIN, SIDE_PIXELS_MIN).build())
+}
+
+fn png_image(code: &str) -> Result<Vec<u8>, Problem> {
+    let symbol = symbol(code).map_err(|error| fault(&error))?;
+    let image = symbol.render::<Luma<u8>>().min_dimensions(SIDE_PIXELS_MIN, SIDE_PIXELS_MIN).build();
+    let mut png = Cursor::new(Vec::new());
+    DynamicImage::ImageLuma8(image).write_to(&mut png, ImageFormat::Png).map_err(|error| fault(&error))?;
+    Ok(png.into_inner())
+}
+
+/// A code of ours always fits a symbol, and memory takes every image.
+fn fault(error: &dyn std::error::Error) -> Problem {
+    Problem::fault("A code cannot be drawn", &error)
+}
+
+#[cfg(test)]
+mod tests {
+    use deeptravel_domain::code::{ORDER_CODE_TEXT_LEN, TICKET_CODE_TEXT_LEN};
+
+    use super::*;
+
+    #[test]
+    fn r_ticket_04_a_code_is_drawn_as_a_small_symbol_in_both_formats() {
+        let of_len = |len: usize| format!("DT1{}", "A".repeat(len - 3));
+        let code = of_len(TICKET_CODE_TEXT_LEN);
+        assert_eq!(symbol(&code).unwrap().width(), 49, "version 8");
+        assert_eq!(symbol(&of_len(ORDER_CODE_TEXT_LEN)).unwrap().width(), 37, "version 5");
+        assert!(svg_image(&code).unwrap().contains("<svg"));
+        let png = png_image(&code).unwrap();
+        assert_eq!(png.get(..8), Some(&b"\x89PNG\r\n\x1a\n"[..]));
+    }
+
+    #[test]
+    fn another_format_or_use_is_refused() {
+        let wanted = |format: Option<&str>, purpose: Option<&str>| {
+            QrQuery { format: format.map(str::to_owned), purpose: purpose.map(str::to_owned) }.wanted()
+        };
+        assert_eq!(wanted(None, None), Ok(Wanted { format: Format::Json, kind: CodeKind::OneTime }));
+        assert_eq!(wanted(Some("png"), Some("print")), Ok(Wanted { format: Format::Png, kind: CodeKind::Print }));
+        assert_eq!(wanted(Some("gif"), None).unwrap_err().errors()[0].field, "format");
+        assert_eq!(wanted(None, Some("tattoo")).unwrap_err().errors()[0].field, "use");
+    }
+}

@@ -1,0 +1,237 @@
+//! What a search finds, as text around the numbers that change with every sale. The text comes from serialising the
+//! views of `departure_view`, cut open where the numbers and lists go: they alone say what an answer looks like.
+
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+use deeptravel_actors::board::{Board, SeatsLeft};
+use deeptravel_domain::catalogue::{Catalogue, Trip, Unsellable};
+use deeptravel_domain::departure::Stretch;
+use deeptravel_domain::ids::{DepartureId, SeatClassCode};
+use deeptravel_domain::party::Party;
+use deeptravel_domain::time::Timestamp;
+use serde::Serialize;
+
+use super::wanted::{Availability, SearchAnswer, Wanted};
+use crate::api::frame::Language;
+use crate::api::views::departure::{self, SeatClassView};
+
+/// Digits of the largest number of seats.
+const SEATS_DIGITS_MAX: usize = 5;
+
+/// Everything that may appear in one answer.
+#[derive(Debug)]
+pub struct Offers {
+    /// For which a class must have enough seats.
+    party_size: u16,
+    /// By departure time; also those that are sold out now.
+    found: Box<[Offer]>,
+    /// The answer around the offers.
+    around: Around,
+    /// The answer when no offer has enough seats.
+    nothing: Box<str>,
+    /// When booking closes next for a trip of that day.
+    changes_at: Timestamp,
+    /// Length that no answer exceeds.
+    length_max: usize,
+}
+
+/// One trip.
+#[derive(Debug)]
+struct Offer {
+    departure: DepartureId,
+    stretch: Stretch,
+    to_classes: Box<str>,
+    /// With a fare for the party.
+    classes: Box<[Class]>,
+    classes_to_tiers: Box<str>,
+    from_tiers: Box<str>,
+}
+
+#[derive(Debug)]
+struct Class {
+    code: SeatClassCode,
+    /// Its seats when nobody has bought any.
+    all: u16,
+    /// Around the number of seats left.
+    around: Around,
+    /// Without the brackets of their list.
+    tiers: Box<str>,
+}
+
+/// Two ends of a text with a gap in between.
+#[derive(Debug)]
+struct Around {
+    before: Box<str>,
+    after: Box<str>,
+}
+
+impl Around {
+    /// Cuts a text at the value of a field. Quotes inside of strings are escaped, so nothing but a field's name reads
+    /// like one.
+    fn value(text: &str, name: &str, value: &str) -> Around {
+        let field = format!("\"{name}\":");
+        let cut = text.split_once(&field).and_then(|(before, rest)| Some((before, rest.strip_prefix(value)?)));
+        let (before, after) = cut.unwrap_or_else(|| unreachable!("{text} has {field}{value}"));
+        Around { before: format!("{before}{field}").into(), after: after.into() }
+    }
+
+    /// Cuts a text inside of an empty list.
+    fn list(text: &str, name: &str) -> Around {
+        let Around { before, after } = Around::value(text, name, "[]");
+        Around { before: format!("{before}[").into(), after: format!("]{after}").into() }
+    }
+
+    fn len(&self) -> usize {
+        self.before.len() + self.after.len()
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| unreachable!("a view has names and numbers only: {error}"))
+}
+
+impl Offers {
+    pub fn find(catalogue: &Catalogue, language: Language, wanted: &Wanted<'_>, now: Timestamp) -> Offers {
+        let (mut reason, mut changes_at) = (Availability::None, Timestamp::MAX);
+        let mut found: Vec<(Timestamp, Offer)> = Vec::new();
+        let trips = catalogue.trips(wanted.origin, wanted.destination, wanted.date);
+        for trip in trips.filter(|trip| wanted.mode.is_none_or(|mode| trip.route.mode == mode)) {
+            // Also when it is not offered: closed, it may give another reason.
+            let closes_at = trip.booking_closes_at();
+            if closes_at > now {
+                changes_at = changes_at.min(closes_at);
+            }
+            match Offer::of(catalogue, language, &trip, wanted.party, now) {
+                Ok(offer) => {
+                    reason = reason.max(Availability::SoldOut);
+                    found.push((trip.departs_at, offer));
+                }
+                Err(none) => reason = reason.max(none),
+            }
+        }
+        found.sort_by(|(a_at, a), (b_at, b)| (a_at, a.departure.as_str()).cmp(&(b_at, b.departure.as_str())));
+        let found: Box<[Offer]> = found.into_iter().map(|(_, offer)| offer).collect();
+        let answer = |availability| json(&SearchAnswer { availability, routes: Vec::new(), packages: [] });
+        let around = Around::list(&answer(Availability::Available), "routes");
+        let length_max = around.len() + found.iter().map(|offer| offer.length_max() + 1).sum::<usize>();
+        let (party_size, nothing) = (wanted.party.size(), answer(reason).into());
+        Offers { party_size, found, around, nothing, changes_at, length_max }
+    }
+
+    /// Until then the same trips are offered.
+    pub fn changes_at(&self) -> Timestamp {
+        self.changes_at
+    }
+
+    /// Bytes of the text, and of an answer written from it, roughly.
+    pub fn size(&self) -> usize {
+        let classes: usize = self.found.iter().map(|offer| offer.classes.len()).sum();
+        let numbers = classes * (size_of::<Class>() + size_of::<SeatsLeft>() + size_of::<u16>());
+        2 * self.length_max + self.found.len() * size_of::<Offer>() + numbers
+    }
+
+    /// Where the seats left are to be read, offer by offer and class by class.
+    pub fn look_up(&self, board: &Board) -> Arc<[SeatsLeft]> {
+        let all = self.found.iter().flat_map(|offer| {
+            let classes = offer.classes.iter().map(|class| (&class.code, class.all));
+            board.seats_left(&offer.departure, offer.stretch, classes)
+        });
+        all.collect()
+    }
+
+    /// The answer with so many seats left.
+    pub fn write(&self, left: &[u16]) -> Bytes {
+        let mut answer = String::with_capacity(self.length_max);
+        let (mut rest, mut is_first) = (left, true);
+        answer.push_str(&self.around.before);
+        for offer in &self.found {
+            let (own, others) = rest.split_at_checked(offer.classes.len()).unwrap_or((rest, &[]));
+            rest = others;
+            if own.iter().any(|left| *left >= self.party_size) {
+                comma(&mut answer, &mut is_first);
+                offer.write(&mut answer, own, self.party_size);
+            }
+        }
+        if is_first {
+            return Bytes::copy_from_slice(self.nothing.as_bytes());
+        }
+        answer.push_str(&self.around.after);
+        Bytes::from(answer)
+    }
+}
+
+impl Offer {
+    /// A trip that may be sold to the party; else why not.
+    fn of(
+        catalogue: &Catalogue,
+        language: Language,
+        trip: &Trip<'_>,
+        party: Party,
+        now: Timestamp,
+    ) -> Result<Offer, Availability> {
+        catalogue.sellable(trip, now).map_err(|unsellable| match unsellable {
+            Unsellable::Blackout => Availability::Blackout,
+            Unsellable::BeyondSalesWindow { .. } | Unsellable::NotOnSale | Unsellable::BookingClosed => {
+                Availability::None
+            }
+        })?;
+        let seat_map = &departure::vehicle(catalogue, trip.route).ok_or(Availability::None)?.seat_map;
+        let sizes = departure::class_sizes(seat_map);
+        let classes = seat_map.classes.iter().zip(sizes).filter_map(|(class, all)| {
+            let quote = catalogue.quote(trip, &class.code, party).ok()?;
+            let (code, name) = (class.code.to_string(), class.name.clone());
+            let view = SeatClassView { code, name, available: 0, price: Some(quote.total.into()) };
+            Some(Class::of(catalogue, trip, &class.code, all, view))
+        });
+        let classes: Box<[Class]> = classes.collect();
+        if classes.is_empty() {
+            return Err(Availability::None);
+        }
+        let view = json(&departure::view(catalogue, language, trip, []));
+        let Around { before: to_classes, after } = Around::list(&view, "seatClasses");
+        let Around { before: classes_to_tiers, after: from_tiers } = Around::list(&after, "tiers");
+        let (departure, stretch) = (trip.departure_id(), trip.stretch);
+        Ok(Offer { departure, stretch, to_classes, classes, classes_to_tiers, from_tiers })
+    }
+
+    fn length_max(&self) -> usize {
+        let class = |class: &Class| class.around.len() + SEATS_DIGITS_MAX + class.tiers.len() + 2;
+        let around = self.to_classes.len() + self.classes_to_tiers.len() + self.from_tiers.len();
+        around + self.classes.iter().map(class).sum::<usize>()
+    }
+
+    fn write(&self, answer: &mut String, left: &[u16], party_size: u16) {
+        let enough = || self.classes.iter().zip(left).filter(|(_, left)| **left >= party_size);
+        answer.push_str(&self.to_classes);
+        let mut is_first = true;
+        for (class, left) in enough() {
+            comma(answer, &mut is_first);
+            answer.push_str(&class.around.before);
+            answer.push_str(itoa::Buffer::new().format(*left));
+            answer.push_str(&class.around.after);
+        }
+        answer.push_str(&self.classes_to_tiers);
+        let mut is_first = true;
+        for (class, _) in enough().filter(|(class, _)| !class.tiers.is_empty()) {
+            comma(answer, &mut is_first);
+            answer.push_str(&class.tiers);
+        }
+        answer.push_str(&self.from_tiers);
+    }
+}
+
+impl Class {
+    fn of(catalogue: &Catalogue, trip: &Trip<'_>, code: &SeatClassCode, all: u16, view: SeatClassView) -> Class {
+        let around = Around::value(&json(&view), "available", "0");
+        let tiers = json(&departure::tiers(catalogue, trip, &[view]));
+        let tiers = tiers.strip_prefix('[').and_then(|tiers| tiers.strip_suffix(']')).unwrap_or_default().into();
+        Class { code: code.clone(), all, around, tiers }
+    }
+}
+
+fn comma(answer: &mut String, is_first: &mut bool) {
+    if !std::mem::take(is_first) {
+        answer.push(',');
+    }
+}

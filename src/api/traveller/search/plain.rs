@@ -1,0 +1,77 @@
+//! The same answers without anything kept ready: every question is answered from the catalogue and the board, and
+//! serialised as a whole. For tests, which compare.
+
+use deeptravel_actors::board::Board;
+use deeptravel_domain::catalogue::{Catalogue, Trip, Unsellable};
+use deeptravel_domain::party::Party;
+use deeptravel_domain::time::Timestamp;
+
+use super::wanted::{Availability, SearchAnswer, SearchQuery, Wanted, understand};
+use crate::api::frame::{Language, Problem, parse_query};
+use crate::api::views::departure::{self, DepartureView, SeatClassView};
+
+pub fn search(
+    catalogue: &Catalogue,
+    board: &Board,
+    now: Timestamp,
+    language: Language,
+    query: &str,
+) -> Result<String, Problem> {
+    let asked: SearchQuery = parse_query(query)?;
+    let wanted = understand(catalogue, &asked)?;
+    catalogue.check_travel_date(wanted.origin, wanted.destination, wanted.date, now)?;
+    Ok(serde_json::to_string(&find(board, catalogue, language, &wanted, now)).unwrap())
+}
+
+fn find<'a>(
+    board: &Board,
+    catalogue: &'a Catalogue,
+    language: Language,
+    wanted: &Wanted<'_>,
+    now: Timestamp,
+) -> SearchAnswer<'a> {
+    let mut availability = Availability::None;
+    let mut found: Vec<(Timestamp, DepartureView<'_>)> = Vec::new();
+    let trips = catalogue.trips(wanted.origin, wanted.destination, wanted.date);
+    for trip in trips.filter(|trip| wanted.mode.is_none_or(|mode| trip.route.mode == mode)) {
+        let reason = match offer(board, catalogue, &trip, wanted.party, now) {
+            Ok(classes) => {
+                let view = departure::view(catalogue, language, &trip, classes);
+                found.push((trip.departs_at, view));
+                Availability::Available
+            }
+            Err(reason) => reason,
+        };
+        availability = availability.max(reason);
+    }
+    found.sort_by(|(a_at, a), (b_at, b)| (a_at, &a.departure_id).cmp(&(b_at, &b.departure_id)));
+    SearchAnswer { availability, routes: found.into_iter().map(|(_, view)| view).collect(), packages: [] }
+}
+
+/// The classes of a trip that the party can buy; else why there is none.
+fn offer(
+    board: &Board,
+    catalogue: &Catalogue,
+    trip: &Trip<'_>,
+    party: Party,
+    now: Timestamp,
+) -> Result<Vec<SeatClassView>, Availability> {
+    catalogue.sellable(trip, now).map_err(|unsellable| match unsellable {
+        Unsellable::Blackout => Availability::Blackout,
+        Unsellable::BeyondSalesWindow { .. } | Unsellable::NotOnSale | Unsellable::BookingClosed => Availability::None,
+    })?;
+    let seat_map = &departure::vehicle(catalogue, trip.route).ok_or(Availability::None)?.seat_map;
+    let free = departure::availability(board, trip, seat_map);
+    let mut reason = Availability::None;
+    let mut classes = Vec::with_capacity(seat_map.classes.len());
+    for (class, available) in seat_map.classes.iter().zip(free) {
+        let Ok(quote) = catalogue.quote(trip, &class.code, party) else { continue };
+        if available < party.size() {
+            reason = Availability::SoldOut;
+            continue;
+        }
+        let (code, name) = (class.code.to_string(), class.name.clone());
+        classes.push(SeatClassView { code, name, available, price: Some(quote.total.into()) });
+    }
+    if classes.is_empty() { Err(reason) } else { Ok(classes) }
+}

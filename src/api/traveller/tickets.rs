@@ -1,0 +1,157 @@
+//! Tickets of a traveller, and the codes to show at the gate.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::web;
+use deeptravel_actors::lists::TicketPage;
+use deeptravel_domain::code::Subject;
+use deeptravel_domain::ids::TicketId;
+use deeptravel_domain::order::Order;
+use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::ticket::TicketStatus;
+use serde::Deserialize;
+
+use super::orders::stored;
+use super::qr::{self, CodeView, QrQuery};
+use crate::api::frame::{
+    Allowed, Answered, Api, Buy, Language, List, Listed, Own, Page, Paging, Parameters, Problem, Routes, Shape,
+    Traveller, ok, parse_word,
+};
+use crate::api::views::ticket::{self, TicketView};
+
+pub fn routes(routes: &mut Routes<'_, '_>) {
+    routes
+        .mount(__path_list_tickets, list_tickets)
+        .mount(__path_show_ticket, show_ticket)
+        .mount(__path_show_ticket_code, show_ticket_code)
+        .mount(__path_show_order_code, show_order_code);
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct TicketsFilter {
+    /// `usable`, `used`, …
+    status: Option<String>,
+}
+
+impl Listed for TicketView<'_> {
+    const SHAPE: Shape =
+        Shape { schema: "TicketList", field: "tickets", order: "Those of the newest order first.", is_own: true };
+}
+
+type TicketList<'a> = List<TicketView<'a>>;
+
+/// One's own tickets.
+#[utoipa::path(
+    get, path = "/my/tickets", params(TicketsFilter, Paging),
+    responses((status = 200, body = TicketList), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
+)]
+async fn list_tickets(
+    Allowed(by): Allowed<Buy>,
+    api: Api,
+    language: Language,
+    page: Page<TicketId, TicketsFilter>,
+) -> Answered {
+    let status: Option<TicketStatus> = parse_word("status", page.filter.status.as_deref(), "is no status of a ticket")?;
+    let read = page
+        .read_own(&api, &by, |lists, before, count| async move { lists.tickets_of(by.id, status, before, count).await })
+        .await?;
+    let catalogue = api.engine.services().catalogue.load();
+    match read {
+        Own::Stored(TicketPage { tickets: mut ids, orders }) => {
+            let next_cursor = page.cut(&mut ids, |id| *id);
+            let orders = orders.iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+            let tickets = ids.iter().filter_map(|id| {
+                let order = orders.iter().find(|order| order.id() == id.order)?;
+                let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
+                Some(ticket::view(&catalogue, language, order, ticket))
+            });
+            Ok(TicketList::of(tickets, next_cursor).answer())
+        }
+        Own::InMemory(orders) => {
+            let tickets = orders.iter().flat_map(|order| order.tickets().iter().map(move |ticket| (order, ticket)));
+            let wanted = tickets.filter(|(_, ticket)| status.is_none_or(|status| ticket.status == status));
+            let tickets = wanted.map(|(order, ticket)| ticket::view(&catalogue, language, order, ticket));
+            Ok(TicketList::incomplete(tickets.take(page.limit)).answer())
+        }
+    }
+}
+
+impl Api {
+    /// The traveller's own ticket and its order. Somebody else's is not there (R-TICKET-08).
+    async fn own_ticket(&self, by: &Traveller, id: &str) -> Result<(Arc<Order>, TicketId), Problem> {
+        let no_such = || Problem::from(Rejection::TicketNotFound).naming("ticketId", "is no ticket of yours");
+        let id: TicketId = id.parse().map_err(|_| no_such())?;
+        let order = self
+            .own_order(by, &id.order.to_string())
+            .await
+            .map_err(|problem| if problem.status() == StatusCode::NOT_FOUND { no_such() } else { problem })?;
+        let known = order.tickets().iter().any(|ticket| ticket.id == id);
+        if known { Ok((order, id)) } else { Err(no_such()) }
+    }
+}
+
+/// A ticket of one's own.
+#[utoipa::path(
+    get, path = "/tickets/{ticketId}",
+    responses(
+        (status = 200, body = TicketView),
+        (status = 404, description = "`TICKET_NOT_FOUND`: not there, or not yours"),
+    )
+)]
+async fn show_ticket(Allowed(by): Allowed<Buy>, api: Api, language: Language, id: web::Path<String>) -> Answered {
+    let (order, id) = api.own_ticket(&by, &id).await?;
+    let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
+    let catalogue = api.engine.services().catalogue.load();
+    Ok(ok(&ticket::view(&catalogue, language, &order, ticket)))
+}
+
+/// The code of a ticket: a fresh one for the app at every request, or one to be printed (R-TICKET-04).
+#[utoipa::path(
+    get, path = "/tickets/{ticketId}/qr", params(("ticketId" = String, Path), QrQuery),
+    responses(
+        (
+            status = 200,
+            description = "As JSON, or as an image",
+            content((CodeView = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
+        ),
+        (status = 404, description = "`TICKET_NOT_FOUND`"),
+    )
+)]
+async fn show_ticket_code(
+    Allowed(by): Allowed<Buy>,
+    api: Api,
+    id: web::Path<String>,
+    Parameters(query): Parameters<QrQuery>,
+) -> Answered {
+    let wanted = query.wanted()?;
+    let (order, id) = api.own_ticket(&by, &id).await?;
+    let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
+    qr::code(&api, Subject::of_ticket(ticket), std::slice::from_ref(ticket), wanted)
+}
+
+/// The code of all tickets of an order, likewise.
+#[utoipa::path(
+    get, path = "/orders/{orderId}/qr", params(("orderId" = String, Path), QrQuery),
+    responses(
+        (
+            status = 200,
+            description = "As JSON, or as an image",
+            content((CodeView = "application/json"), (String = "image/svg+xml"), (Vec<u8> = "image/png")),
+        ),
+        (status = 404, description = "`ORDER_NOT_FOUND`"),
+        (status = 409, description = "`TICKETS_NOT_ISSUED`: to be printed, and not paid yet"),
+    )
+)]
+async fn show_order_code(
+    Allowed(by): Allowed<Buy>,
+    api: Api,
+    id: web::Path<String>,
+    Parameters(query): Parameters<QrQuery>,
+) -> Answered {
+    let wanted = query.wanted()?;
+    let order = api.own_order(&by, &id).await?;
+    qr::code(&api, Subject::Order(order.id()), order.tickets(), wanted)
+}

@@ -1,0 +1,281 @@
+//! Orders byte for byte as they are answered: clients parse these bytes, however they are written.
+
+use std::sync::LazyLock;
+
+use deeptravel_domain::catalogue::{
+    Catalogue, Event, Marks, Mode, Names, Operator, Port, Route, RouteStatus, SALES_WINDOW_DAYS_DEFAULT,
+    SEAT_LOCK_MINUTES_DEFAULT, Stop, Zone,
+};
+use deeptravel_domain::ids::{OutRefundNo, OutTradeNo, PortCode, TicketId};
+use deeptravel_domain::machine::Machine as _;
+use deeptravel_domain::money::Currency;
+use deeptravel_domain::order::rows::{OrderItemRow, OrderRow, PassengerRow, RedemptionRow, RefundRow, TicketRow};
+use deeptravel_domain::order::{CancelReason, Order, OrderStatus, PriceLine, RefundReason};
+use deeptravel_domain::party::PassengerType;
+use deeptravel_domain::row::{List, Rows};
+use deeptravel_domain::ticket::TicketStatus;
+use deeptravel_domain::time::Timestamp;
+
+use super::order;
+use crate::api::frame::Language;
+
+const ORDER: &str = "01K2QJ7E6V70ABT0000000001W";
+const TRAVELLER: &str = "01K2QJ7E6V70ABT0000000002W";
+/// When the orders are looked at; nothing in an answer depends on it.
+const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
+const PLACED: Timestamp = Timestamp::from_ms(1_764_000_000_123);
+const DEPARTS: Timestamp = Timestamp::from_ms(1_798_158_600_000);
+
+/// The ports of the coach have names, the coach is in another zone than we are; whatever else an order names is forgotten.
+pub fn catalogue() -> Catalogue {
+    let port = |code: &str, zh: &str, en: &str| {
+        Event::PortPut(Port { code: code.parse().unwrap(), names: Names::new(zh, en) }.into())
+    };
+    let stop = |code: &str, minutes| Stop {
+        port: code.parse::<PortCode>().unwrap(),
+        arrives_minutes: minutes,
+        departs_minutes: minutes,
+    };
+    let operator =
+        Operator { code: "CTBUS".parse().unwrap(), names: Names::new("中旅「巴士」", "China \"Travel\" Bus") };
+    let route = Route {
+        code: "GZ-BER".parse().unwrap(),
+        operator: operator.code.clone(),
+        mode: Mode::Coach,
+        names: Names::new("線", "Route"),
+        time_zone: Zone::named("Europe/Berlin").unwrap(),
+        stops: vec![stop("GZ", 0), stop("BER", 150)],
+        vehicle: "bus".parse().unwrap(),
+        seat_lock_minutes: SEAT_LOCK_MINUTES_DEFAULT,
+        booking_closes_minutes: 30,
+        sales_window_days: SALES_WINDOW_DAYS_DEFAULT,
+        blackout: std::collections::BTreeSet::default(),
+        status: RouteStatus::OnSale,
+        marks: Marks::new(),
+    };
+    let mut catalogue = Catalogue::new(Currency::Cny);
+    let events = [
+        port("GZ", "廣州東站", "Guangzhou East"),
+        port("BER", "柏林", "Berlin"),
+        Event::OperatorPut(operator.into()),
+        Event::RoutePut(route.into()),
+    ];
+    for event in events {
+        catalogue.evolve(&event);
+    }
+    catalogue
+}
+
+static PRICE_LINES: LazyLock<[PriceLine; 3]> = LazyLock::new(|| {
+    let line = |item, kind, count: u16, discount_minor| PriceLine {
+        item,
+        kind,
+        class: "standard".parse().unwrap(),
+        count,
+        unit_minor: 11_000,
+        discount_minor,
+        total_minor: 11_000 * i64::from(count) - discount_minor,
+        explanation: "fare 0 of revision 1, 5 % off from 3 passengers".into(),
+    };
+    [line(0, PassengerType::Adult, 1, 0), line(0, PassengerType::Child, 1, 550), line(1, PassengerType::Adult, 1, 0)]
+});
+
+fn order_row(status: OrderStatus) -> OrderRow<'static> {
+    OrderRow {
+        order_id: ORDER.parse().unwrap(),
+        version: 1,
+        traveller_id: TRAVELLER.parse().unwrap(),
+        idempotency_key: "secret-key",
+        body_hash: [0; 32],
+        status,
+        locale: "en",
+        contact_name: "陈大文 \"Tai\" \\ O’Neill",
+        contact_phone: "+852 5555 0123",
+        contact_email: Some("tai@example.com"),
+        currency: Currency::Cny,
+        total_minor: 43_450,
+        price_lines: List::Of(&*PRICE_LINES),
+        created_at: PLACED,
+        first_lock_expires_at: PLACED.plus_ms(600_000),
+        lock_expires_at: PLACED.plus_ms(600_000),
+        paid_at: None,
+        completed_at: None,
+        cancelled_at: None,
+        cancel_reason: None,
+        seat_epoch: None,
+        outstanding: false,
+    }
+}
+
+fn put_item(rows: &mut Rows, item: u32, route: &str, operator: &str, ports: [&str; 2]) {
+    // Half a year apart: the clocks of the coach have changed.
+    let departs_at = DEPARTS.plus_ms(i64::from(item) * 180 * 86_400_000);
+    let seats = [format!("0{item}A").into(), format!("0{item}B").into()];
+    rows.put(&OrderItemRow {
+        order_id: ORDER.parse().unwrap(),
+        item,
+        version: 1,
+        departure_id: format!("{route}-0830.2026122{}", 4 + item).parse().unwrap(),
+        route_code: route.parse().unwrap(),
+        operator_code: operator.parse().unwrap(),
+        class_code: "standard".parse().unwrap(),
+        board_stop: 0,
+        alight_stop: 1 + item as u8,
+        board_port: ports[0].parse().unwrap(),
+        alight_port: ports[1].parse().unwrap(),
+        departs_at,
+        arrives_at: departs_at.plus_ms(9_000_000),
+        seat_numbers: List::Of(&seats),
+        seats_chosen: false,
+    });
+}
+
+fn passenger_row<'a>(
+    passenger: u32,
+    name: &'a str,
+    passenger_type: PassengerType,
+    document: Option<&'a str>,
+) -> PassengerRow<'a> {
+    PassengerRow {
+        order_id: ORDER.parse().unwrap(),
+        passenger,
+        version: 1,
+        name,
+        passenger_type,
+        document_kind: document.map(|_| "passport"),
+        document_key_version: document.map(|_| 1),
+        document_sealed: document.map(|_| b"sealed".as_slice()),
+        document_mask: document,
+    }
+}
+
+fn rows(order: &OrderRow<'_>) -> Rows {
+    let mut rows = Rows::default();
+    rows.put(order);
+    put_item(&mut rows, 0, "GZ-BER", "CTBUS", ["GZ", "BER"]);
+    put_item(&mut rows, 1, "GZ-BER", "CTBUS", ["BER", "GZ"]);
+    put_item(&mut rows, 2, "GONE", "LOST", ["X", "Y"]);
+    rows.put(&passenger_row(0, "陈大文", PassengerType::Adult, Some("****4567")));
+    rows.put(&passenger_row(1, "Mei\u{301} \u{1F600}", PassengerType::Child, None));
+    rows
+}
+
+fn put_ticket(rows: &mut Rows, number: u16, item: &OrderItemRow<'_>, status: TicketStatus, remaining_uses: u16) {
+    let order = ORDER.parse().unwrap();
+    rows.put(&TicketRow {
+        ticket_id: TicketId { order, number },
+        order_id: order,
+        version: 2,
+        traveller_id: TRAVELLER.parse().unwrap(),
+        status,
+        passenger: number - 1,
+        departure_id: item.departure_id.clone(),
+        board_stop: item.board_stop,
+        alight_stop: item.alight_stop,
+        seat_number: &item.seat_numbers.to_vec()[0],
+        board_port: item.board_port.clone(),
+        departs_at: item.departs_at,
+        merchant_code: item.operator_code.as_str().parse().unwrap(),
+        entitlement_code: "BOARDING".parse().unwrap(),
+        total_uses: 1,
+        remaining_uses,
+        valid_from: item.departs_at.plus_ms(-7_200_000),
+        valid_until: item.departs_at.plus_ms(1_800_001),
+    });
+}
+
+fn refund_row(number: u16, attempt: u16, state: &str) -> RefundRow<'_> {
+    let order = ORDER.parse().unwrap();
+    RefundRow {
+        out_refund_no: OutRefundNo { order, number },
+        order_id: order,
+        version: 3,
+        out_trade_no: OutTradeNo { order, attempt },
+        state,
+        amount_minor: 43_450,
+        currency: Currency::Cny,
+        reason: RefundReason::Late,
+        due_at: PLACED.plus_ms(700_010),
+        begun_at: None,
+        request_body: &[],
+        refund_id: Some("50000000382019052709732678859"),
+        refusal: None,
+        succeeded_at: Some(PLACED.plus_ms(900_900)),
+    }
+}
+
+fn order(rows: &Rows) -> Order {
+    Order::from_rows(rows, NOW).unwrap()
+}
+
+pub fn pending() -> Order {
+    order(&rows(&order_row(OrderStatus::Pending)))
+}
+
+/// One ticket has been used, another is of a journey that the order does not have any more.
+pub fn paid() -> Order {
+    let mut all = rows(&OrderRow { paid_at: Some(PLACED.plus_ms(1_000)), ..order_row(OrderStatus::Paid) });
+    let mut tickets = Rows::default();
+    let items: Vec<OrderItemRow<'_>> = all.all().unwrap();
+    let [there, back, gone] = &items[..] else { panic!("three items") };
+    let elsewhere = OrderItemRow { departure_id: "OTHER.20261224".parse().unwrap(), ..there.clone() };
+    put_ticket(&mut tickets, 1, there, TicketStatus::Used, 0);
+    put_ticket(&mut tickets, 2, back, TicketStatus::Usable, 1);
+    put_ticket(&mut tickets, 3, gone, TicketStatus::Changing, 1);
+    put_ticket(&mut tickets, 4, &elsewhere, TicketStatus::Usable, 1);
+    tickets.put(&RedemptionRow {
+        ticket_id: format!("{ORDER}-1").parse().unwrap(),
+        number: 1,
+        order_id: ORDER.parse().unwrap(),
+        version: 3,
+        session_id: "01K2QJ7E6V70ABT0000000003W".parse().unwrap(),
+        request_id: "r1",
+        operator_username: "gate",
+        device_id: "device-1",
+        location_code: Some("GZ"),
+        merchant_code: "CTBUS".parse().unwrap(),
+        entitlement_code: "BOARDING".parse().unwrap(),
+        quantity: 1,
+        redeemed_at: DEPARTS.plus_ms(-60_000),
+        code_token: None,
+    });
+    all.extend(&tickets);
+    order(&all)
+}
+
+fn refunded() -> Order {
+    let mut rows = rows(&OrderRow {
+        cancelled_at: Some(PLACED.plus_ms(600_500)),
+        cancel_reason: Some(CancelReason::Expired),
+        contact_email: None,
+        ..order_row(OrderStatus::Cancelled)
+    });
+    rows.put(&refund_row(1, 1, "closed"));
+    rows.put(&refund_row(2, 1, "succeeded"));
+    rows.put(&RefundRow { reason: RefundReason::Duplicate, ..refund_row(3, 2, "processing") });
+    order(&rows)
+}
+
+#[track_caller]
+fn assert_is_written(order: &Order, language: Language, expected: &str) {
+    let written = serde_json::to_string(&order::view(&catalogue(), language, order)).unwrap();
+    assert_eq!(written, expected.trim_end());
+}
+
+#[test]
+fn a_pending_order_is_written_as_ever() {
+    assert_is_written(&pending(), Language::Chinese, include_str!("pending.zh.json"));
+    assert_is_written(&pending(), Language::English, include_str!("pending.en.json"));
+}
+
+#[test]
+fn a_paid_order_is_written_with_its_tickets_as_ever() {
+    assert_is_written(&paid(), Language::Chinese, include_str!("paid.zh.json"));
+    assert_is_written(&paid(), Language::English, include_str!("paid.en.json"));
+}
+
+#[test]
+fn a_cancelled_order_is_written_with_its_refunds_as_ever() {
+    assert_is_written(&refunded(), Language::Chinese, include_str!("refunded.zh.json"));
+    assert_is_written(&refunded(), Language::English, include_str!("refunded.en.json"));
+}

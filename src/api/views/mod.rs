@@ -1,0 +1,227 @@
+//! What several audiences show, and the pieces that the views share: money, times, names.
+//!
+//! Times: of a departure with the offset of its route at that moment, if the catalogue knows the route; all others, and
+//! those of forgotten routes, with +08:00. Names are in the language of the request.
+
+pub mod departure;
+#[cfg(test)]
+pub mod golden;
+pub mod order;
+pub mod refund;
+pub mod ticket;
+
+use std::fmt;
+
+use deeptravel_domain::catalogue::{Catalogue, Route};
+use deeptravel_domain::departure::Stretch;
+use deeptravel_domain::ids::{OperatorCode, PortCode};
+use deeptravel_domain::money::{Currency, Money};
+use deeptravel_domain::time::Timestamp;
+use jiff::tz::Offset;
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+
+use crate::api::frame::Language;
+
+/// Where we sell: the offset of every time that belongs to no route.
+const SALES_OFFSET: Offset = Offset::constant(8);
+
+/// Seats cannot be given back yet; the offers say so (R-SEARCH-07).
+const NO_REFUND: [&str; 2] = ["不可退改", "No refunds or changes"];
+
+/// An amount in minor units.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = Money)]
+pub struct MoneyView {
+    /// Fen, cents.
+    #[schema(example = 22000)]
+    pub amount: i64,
+    /// ISO 4217.
+    #[schema(example = "CNY")]
+    pub currency: &'static str,
+}
+
+impl From<Money> for MoneyView {
+    fn from(money: Money) -> MoneyView {
+        MoneyView::of(money.minor, money.currency)
+    }
+}
+
+impl MoneyView {
+    pub fn of(minor: i64, currency: Currency) -> MoneyView {
+        MoneyView { amount: minor, currency: currency.code() }
+    }
+}
+
+/// A code and its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = Named)]
+pub struct NamedView<'a> {
+    pub code: &'a str,
+    pub name: &'a str,
+}
+
+/// A time as it is written, with an offset. Schemas describe it by `#[schema(value_type = String, format = DateTime)]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Time {
+    at: Timestamp,
+    offset: Offset,
+}
+
+/// A time that belongs to no route.
+pub fn time(at: Timestamp) -> Time {
+    Time { at, offset: SALES_OFFSET }
+}
+
+/// A time of a departure of a route.
+pub fn route_time(route: Option<&Route>, at: Timestamp) -> Time {
+    Time { at, offset: route.map_or(SALES_OFFSET, |route| route.time_zone.offset(at)) }
+}
+
+/// Characters of the longest time that is written here: `2026-12-24T08:30:00.250+08:00`.
+const TIME_LEN: usize = 29;
+
+impl Time {
+    /// RFC 3339 into a buffer: an answer has a dozen times, and the general printer costs several times as much.
+    /// `None`: what jiff has to print, because a part of it does not have its usual form.
+    fn write(self, text: &mut [u8; TIME_LEN]) -> Option<&str> {
+        let local = self.offset.to_datetime(self.at.to_jiff());
+        let (seconds, nanoseconds) = (self.offset.seconds(), local.subsec_nanosecond());
+        if local.year() < 0 || seconds % 60 != 0 || nanoseconds % 1_000_000 != 0 {
+            return None;
+        }
+        let mut pen = Pen { text, len: 0 };
+        pen.digits::<4>(i32::from(local.year()));
+        pen.mark(b'-').digits::<2>(i32::from(local.month()));
+        pen.mark(b'-').digits::<2>(i32::from(local.day()));
+        pen.mark(b'T').digits::<2>(i32::from(local.hour()));
+        pen.mark(b':').digits::<2>(i32::from(local.minute()));
+        pen.mark(b':').digits::<2>(i32::from(local.second()));
+        // As many digits as it takes.
+        match nanoseconds / 1_000_000 {
+            0 => {}
+            ms if ms % 100 == 0 => pen.mark(b'.').digits::<1>(ms / 100),
+            ms if ms % 10 == 0 => pen.mark(b'.').digits::<2>(ms / 10),
+            ms => pen.mark(b'.').digits::<3>(ms),
+        }
+        let minutes = seconds.abs() / 60;
+        pen.mark(if seconds < 0 { b'-' } else { b'+' }).digits::<2>(minutes / 60);
+        pen.mark(b':').digits::<2>(minutes % 60);
+        let Pen { text, len } = pen;
+        std::str::from_utf8(text.get(..len)?).ok()
+    }
+}
+
+/// Where the next character goes.
+struct Pen<'a> {
+    text: &'a mut [u8; TIME_LEN],
+    len: usize,
+}
+
+impl Pen<'_> {
+    fn mark(&mut self, character: u8) -> &mut Self {
+        if let Some(place) = self.text.get_mut(self.len) {
+            *place = character;
+            self.len += 1;
+        }
+        self
+    }
+
+    /// The last digits of a number that is not negative.
+    fn digits<const COUNT: u32>(&mut self, number: i32) {
+        for power in (0..COUNT).rev() {
+            self.mark(b'0' + (number / 10_i32.pow(power) % 10) as u8);
+        }
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.write(&mut [0; TIME_LEN]) {
+            Some(text) => f.write_str(text),
+            None => self.at.to_jiff().display_with_offset(self.offset).fmt(f),
+        }
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.write(&mut [0; TIME_LEN]) {
+            Some(text) => serializer.serialize_str(text),
+            None => serializer.collect_str(self),
+        }
+    }
+}
+
+/// A port with its name; of a port that the catalogue has forgotten, its code.
+pub fn port<'a>(catalogue: &'a Catalogue, language: Language, code: &'a PortCode) -> NamedView<'a> {
+    let code = code.as_str();
+    NamedView { code, name: catalogue.port(code).map_or(code, |port| language.of(&port.names)) }
+}
+
+/// An operator with its name.
+pub fn operator<'a>(catalogue: &'a Catalogue, language: Language, code: &'a OperatorCode) -> NamedView<'a> {
+    let code = code.as_str();
+    NamedView { code, name: catalogue.operator(code).map_or(code, |operator| language.of(&operator.names)) }
+}
+
+/// The port at a stop of a route.
+pub fn stop<'a>(catalogue: &'a Catalogue, language: Language, route: &'a Route, stop: u8) -> NamedView<'a> {
+    match route.stops.get(usize::from(stop)) {
+        Some(stop) => port(catalogue, language, &stop.port),
+        None => NamedView { code: "", name: "" },
+    }
+}
+
+/// Both ends of a stretch.
+pub fn ends<'a>(
+    catalogue: &'a Catalogue,
+    language: Language,
+    route: &'a Route,
+    stretch: Stretch,
+) -> (NamedView<'a>, NamedView<'a>) {
+    (stop(catalogue, language, route, stretch.board), stop(catalogue, language, route, stretch.alight))
+}
+
+/// What can be had back.
+pub fn refund_summary(language: Language) -> &'static str {
+    let [zh, en] = NO_REFUND;
+    match language {
+        Language::Chinese => zh,
+        Language::English => en,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_without_a_route_is_shown_as_in_china() {
+        let at = Timestamp::from_ms(1_764_000_000_250);
+        assert_eq!(time(at).to_string(), "2025-11-25T00:00:00.25+08:00");
+        assert_eq!(serde_json::to_string(&time(at)).unwrap(), "\"2025-11-25T00:00:00.25+08:00\"");
+        assert_eq!(time(Timestamp::from_seconds(0)).to_string(), "1970-01-01T08:00:00+08:00");
+    }
+
+    #[test]
+    fn every_time_is_written_as_jiff_prints_it() {
+        let seconds =
+            [0, 8 * 3_600, 3_600, -5 * 3_600 - 1_800, 5 * 3_600 + 2_700, 60, -60, 27_402, -12 * 3_600, 93_599];
+        let offsets = seconds.map(|seconds| Offset::from_seconds(seconds).unwrap());
+        let around = |ms: i64| [-86_400_000, -1_001, -1_000, -1, 0, 1, 10, 100, 250, 999, 1_000].map(|by| ms + by);
+        let marked =
+            [0, 951_782_400_000, 4_107_542_400_000, 253_402_300_799_999, -62_135_596_800_000, -62_167_219_200_000];
+        // Half a year and an odd part of a day at a time, from the year 1 to 9999.
+        let steps = (-62_135_596_800_000_i64..253_402_300_800_000).step_by(15_790_123_457);
+        let extremes = [i64::MIN, i64::MAX, Timestamp::MAX.as_ms()];
+        for ms in marked.into_iter().flat_map(around).chain(steps).chain(extremes) {
+            for offset in offsets {
+                let time = Time { at: Timestamp::from_ms(ms), offset };
+                let expected = time.at.to_jiff().display_with_offset(offset).to_string();
+                assert_eq!(time.to_string(), expected);
+                assert_eq!(serde_json::to_string(&time).unwrap(), format!("{expected:?}"));
+            }
+        }
+    }
+}

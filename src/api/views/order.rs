@@ -1,0 +1,330 @@
+//! An order on the wire. Views borrow from the order and the catalogue, and ids and times are written straight into the
+//! answer: making one copies nothing.
+
+use deeptravel_domain::catalogue::Catalogue;
+use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::order::{Item, Order};
+use deeptravel_domain::ticket::BOARDING;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::refund::{self, RefundView};
+use super::ticket::{self, TicketView, boarding};
+use crate::api::frame::Language;
+use crate::api::views::{self, MoneyView, NamedView, Time};
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Order)]
+pub struct OrderView<'a> {
+    #[schema(value_type = String)]
+    pub order_id: OrderId,
+    /// `pending`, `paid`, `completed` or `cancelled`.
+    #[schema(example = "pending")]
+    pub status: &'static str,
+    /// Until when the seats are held for payment.
+    #[schema(value_type = String, format = DateTime)]
+    pub lock_expire_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub paid_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub completed_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub cancelled_at: Option<Time>,
+    /// `traveller`, `expired` or `seats_lost`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel_reason: Option<&'static str>,
+    pub amount: MoneyView,
+    pub price_lines: Vec<PriceLineView<'a>>,
+    pub passengers: Vec<PassengerView<'a>>,
+    pub contact: ContactView<'a>,
+    pub items: Vec<ItemView<'a>>,
+    /// What was promised at the time of the order.
+    #[schema(value_type = Vec<PromiseView>)]
+    pub entitlements: [PromiseView; 1],
+    /// Once paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tickets: Option<Vec<TicketView<'a>>>,
+    /// Money that goes back, once there is some. Their amounts add up to all of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refunds: Vec<RefundView>,
+}
+
+/// All passengers of one type on one item.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = PriceLine)]
+pub struct PriceLineView<'a> {
+    /// Index of the item.
+    pub item: u16,
+    pub passenger_type: &'static str,
+    pub seat_class: &'a str,
+    pub count: u16,
+    pub unit: MoneyView,
+    pub discount: MoneyView,
+    pub total: MoneyView,
+    /// Which fare and which tier applied.
+    pub explanation: &'a str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Passenger)]
+pub struct PassengerView<'a> {
+    pub name: &'a str,
+    /// `adult`, `child` or `senior`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<DocumentView<'a>>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Document)]
+pub struct DocumentView<'a> {
+    #[serde(rename = "type")]
+    pub kind: &'a str,
+    /// The last characters; the rest is starred.
+    #[schema(example = "****4567")]
+    pub number: &'a str,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Contact)]
+pub struct ContactView<'a> {
+    pub name: &'a str,
+    pub phone: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<&'a str>,
+}
+
+/// A journey of the order.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = OrderItem)]
+pub struct ItemView<'a> {
+    /// Always `journey` so far.
+    pub kind: &'static str,
+    pub departure_id: &'a str,
+    pub route_code: &'a str,
+    pub operator: NamedView<'a>,
+    pub seat_class: &'a str,
+    pub board_stop: u8,
+    pub alight_stop: u8,
+    pub origin: NamedView<'a>,
+    pub destination: NamedView<'a>,
+    #[schema(value_type = String, format = DateTime)]
+    pub departs_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub arrives_at: Time,
+    /// In the order of the passengers.
+    #[schema(value_type = Vec<String>)]
+    pub seat_numbers: &'a [Box<str>],
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Promise)]
+pub struct PromiseView {
+    pub code: &'static str,
+    pub name: &'static str,
+    /// In all.
+    pub quantity: u32,
+    /// Used up together by the party.
+    pub shared: bool,
+}
+
+/// The order with the names of the catalogue as it is now.
+pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) -> OrderView<'a> {
+    let details = order.details();
+    let tickets = order.tickets();
+    let cancelled = order.cancelled();
+    OrderView {
+        order_id: order.id(),
+        status: order.status().code(),
+        lock_expire_at: views::time(order.lock_expires_at()),
+        created_at: views::time(order.created_at()),
+        paid_at: order.paid_at().map(views::time),
+        completed_at: order.completed_at().map(views::time),
+        cancelled_at: cancelled.map(|(at, _)| views::time(at)),
+        cancel_reason: cancelled.map(|(_, why)| why.code()),
+        amount: order.total().into(),
+        price_lines: price_lines(order),
+        passengers: passengers(order),
+        contact: ContactView {
+            name: &details.contact.name,
+            phone: &details.contact.phone,
+            email: details.contact.email.as_deref(),
+        },
+        items: order.items().iter().map(|item| self::item(catalogue, language, item)).collect(),
+        entitlements: [PromiseView {
+            code: BOARDING,
+            name: boarding(language),
+            quantity: (details.passengers.len() * order.items().len()) as u32,
+            shared: false,
+        }],
+        tickets: (!tickets.is_empty())
+            .then(|| tickets.iter().map(|ticket| ticket::view(catalogue, language, order, ticket)).collect()),
+        refunds: order.shown_refunds().map(refund::view).collect(),
+    }
+}
+
+fn price_lines(order: &Order) -> Vec<PriceLineView<'_>> {
+    let money = |minor: i64| MoneyView::of(minor, order.currency());
+    let lines = order.details().price.lines.iter();
+    lines
+        .map(|line| PriceLineView {
+            item: line.item,
+            passenger_type: line.kind.code(),
+            seat_class: line.class.as_str(),
+            count: line.count,
+            unit: money(line.unit_minor),
+            discount: money(line.discount_minor),
+            total: money(line.total_minor),
+            explanation: &line.explanation,
+        })
+        .collect()
+}
+
+fn passengers(order: &Order) -> Vec<PassengerView<'_>> {
+    let passengers = order.details().passengers.iter();
+    passengers
+        .map(|passenger| PassengerView {
+            name: &passenger.name,
+            kind: passenger.kind.code(),
+            document: passenger
+                .document
+                .as_ref()
+                .map(|document| DocumentView { kind: &document.kind, number: &document.mask }),
+        })
+        .collect()
+}
+
+fn item<'a>(catalogue: &'a Catalogue, language: Language, item: &'a Item) -> ItemView<'a> {
+    let route = catalogue.route(item.route.as_str()).map(|route| &**route);
+    ItemView {
+        kind: "journey",
+        departure_id: item.departure.as_str(),
+        route_code: item.route.as_str(),
+        operator: views::operator(catalogue, language, &item.operator),
+        seat_class: item.class.as_str(),
+        board_stop: item.stretch.board,
+        alight_stop: item.stretch.alight,
+        origin: views::port(catalogue, language, &item.board_port),
+        destination: views::port(catalogue, language, &item.alight_port),
+        departs_at: views::route_time(route, item.departs_at),
+        arrives_at: views::route_time(route, item.arrives_at),
+        seat_numbers: &item.seats,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deeptravel_domain::departure::Stretch;
+    use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
+    use deeptravel_domain::money::{Currency, Money};
+    use deeptravel_domain::order::{Contact, Draft, Passenger, Price, PriceLine, SealedDocument, SeatWish};
+    use deeptravel_domain::party::PassengerType;
+    use deeptravel_domain::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
+
+    fn draft() -> Draft {
+        let document = SealedDocument {
+            kind: "passport".into(),
+            key_version: 1,
+            ciphertext: b"sealed".as_slice().into(),
+            mask: "****4567".into(),
+        };
+        Draft {
+            id: OrderId::compose(NOW, Shard::of(1), 7),
+            traveller: TravellerId::from_bits(1),
+            idempotency_key: "secret-key".into(),
+            body_hash: [0; 32],
+            locale: "en".into(),
+            contact: Contact { name: "Mei".into(), phone: "+852 5555 0123".into(), email: None },
+            passengers: vec![Passenger { name: "Mei".into(), kind: PassengerType::Adult, document: Some(document) }],
+            items: vec![Item {
+                departure: "R1-0800.20261224".parse().unwrap(),
+                route: "R1".parse().unwrap(),
+                operator: "op".parse().unwrap(),
+                class: "standard".parse().unwrap(),
+                stretch: Stretch { board: 0, alight: 2 },
+                board_port: "A".parse().unwrap(),
+                alight_port: "C".parse().unwrap(),
+                departs_at: NOW.plus_seconds(3_600),
+                arrives_at: NOW.plus_seconds(7_200),
+                wish: SeatWish::Any,
+                seats: vec!["07A".into()],
+            }],
+            price: Price {
+                total: Money::new(22_000, Currency::Cny),
+                lines: vec![PriceLine {
+                    item: 0,
+                    kind: PassengerType::Adult,
+                    class: "standard".parse().unwrap(),
+                    count: 1,
+                    unit_minor: 22_000,
+                    discount_minor: 0,
+                    total_minor: 22_000,
+                    explanation: "fare 0 of revision 1".into(),
+                }],
+            },
+            lock_seconds: 600,
+        }
+    }
+
+    #[test]
+    fn r_hold_01_a_pending_order_reads_as_the_contract_says_and_leaks_nothing() {
+        let catalogue = Catalogue::new(Currency::Cny);
+        let drafted = Order::draft(draft(), NOW);
+        let view = view(&catalogue, Language::English, &drafted);
+        let text = serde_json::to_string(&view).unwrap();
+        assert!(!text.contains("secret-key") && !text.contains("sealed"));
+        assert_eq!(
+            serde_json::to_value(view).unwrap(),
+            json!({
+                "orderId": draft().id,
+                "status": "pending",
+                "lockExpireAt": "2025-11-25T00:10:00+08:00",
+                "createdAt": "2025-11-25T00:00:00+08:00",
+                "amount": {"amount": 22_000, "currency": "CNY"},
+                "priceLines": [{
+                    "item": 0,
+                    "passengerType": "adult",
+                    "seatClass": "standard",
+                    "count": 1,
+                    "unit": {"amount": 22_000, "currency": "CNY"},
+                    "discount": {"amount": 0, "currency": "CNY"},
+                    "total": {"amount": 22_000, "currency": "CNY"},
+                    "explanation": "fare 0 of revision 1",
+                }],
+                "passengers": [
+                    {"name": "Mei", "type": "adult", "document": {"type": "passport", "number": "****4567"}},
+                ],
+                "contact": {"name": "Mei", "phone": "+852 5555 0123"},
+                "items": [{
+                    "kind": "journey",
+                    "departureId": "R1-0800.20261224",
+                    "routeCode": "R1",
+                    "operator": {"code": "op", "name": "op"},
+                    "seatClass": "standard",
+                    "boardStop": 0,
+                    "alightStop": 2,
+                    "origin": {"code": "A", "name": "A"},
+                    "destination": {"code": "C", "name": "C"},
+                    "departsAt": "2025-11-25T01:00:00+08:00",
+                    "arrivesAt": "2025-11-25T02:00:00+08:00",
+                    "seatNumbers": ["07A"],
+                }],
+                "entitlements": [{"code": "BOARDING", "name": "Boarding", "quantity": 1, "shared": false}],
+            })
+        );
+    }
+}

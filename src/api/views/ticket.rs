@@ -1,0 +1,129 @@
+//! A ticket on the wire.
+
+use deeptravel_domain::catalogue::Catalogue;
+use deeptravel_domain::ids::{OrderId, TicketId};
+use deeptravel_domain::order::Order;
+use deeptravel_domain::ticket::{Ticket, TicketStatus};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::frame::Language;
+use crate::api::views::{self, NamedView, Time};
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Ticket)]
+pub struct TicketView<'a> {
+    #[schema(value_type = String)]
+    pub ticket_id: TicketId,
+    #[schema(value_type = String)]
+    pub order_id: OrderId,
+    /// `usable`, `used`, `expired`, …
+    #[schema(example = "usable")]
+    pub status: &'static str,
+    /// Always `journey` so far.
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passenger: Option<TicketPassengerView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub departure: Option<TicketDepartureView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seat_number: Option<&'a str>,
+    #[schema(value_type = Vec<EntitlementView>)]
+    pub entitlements: [EntitlementView<'a>; 1],
+    #[schema(value_type = String, format = DateTime)]
+    pub valid_from: Time,
+    /// Exclusive.
+    #[schema(value_type = String, format = DateTime)]
+    pub valid_until: Time,
+    pub refund_pending: bool,
+    pub change_pending: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TicketPassenger)]
+pub struct TicketPassengerView<'a> {
+    pub name: &'a str,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+}
+
+/// The departure, from where the passenger boards to where he leaves.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = TicketDeparture)]
+pub struct TicketDepartureView<'a> {
+    pub departure_id: &'a str,
+    pub route_code: &'a str,
+    pub operator: NamedView<'a>,
+    pub origin: NamedView<'a>,
+    pub destination: NamedView<'a>,
+    #[schema(value_type = String, format = DateTime)]
+    pub departs_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    pub arrives_at: Time,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Entitlement)]
+pub struct EntitlementView<'a> {
+    #[schema(example = "BOARDING")]
+    pub code: &'a str,
+    pub name: &'a str,
+    pub remaining: u16,
+    pub total: u16,
+}
+
+/// The name of the entitlement of every journey.
+pub fn boarding(language: Language) -> &'static str {
+    match language {
+        Language::Chinese => "乘坐",
+        Language::English => "Boarding",
+    }
+}
+
+/// A ticket of an order, with the names of the catalogue as it is now.
+pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, ticket: &'a Ticket) -> TicketView<'a> {
+    let passenger = order.details().passengers.get(usize::from(ticket.passenger));
+    TicketView {
+        ticket_id: ticket.id,
+        order_id: ticket.id.order,
+        status: ticket.status.code(),
+        kind: "journey",
+        passenger: passenger
+            .map(|passenger| TicketPassengerView { name: &passenger.name, kind: passenger.kind.code() }),
+        departure: departure(catalogue, language, order, ticket),
+        seat_number: Some(&ticket.journey.seat),
+        entitlements: [EntitlementView {
+            code: ticket.entitlement.as_str(),
+            name: boarding(language),
+            remaining: ticket.remaining,
+            total: ticket.total,
+        }],
+        valid_from: views::time(ticket.valid_from),
+        valid_until: views::time(ticket.valid_until),
+        refund_pending: false,
+        change_pending: ticket.status == TicketStatus::Changing,
+    }
+}
+
+fn departure<'a>(
+    catalogue: &'a Catalogue,
+    language: Language,
+    order: &'a Order,
+    ticket: &Ticket,
+) -> Option<TicketDepartureView<'a>> {
+    let journey = &ticket.journey;
+    let item =
+        order.items().iter().find(|item| item.departure == journey.departure && item.stretch == journey.stretch)?;
+    let route = catalogue.route(item.route.as_str()).map(|route| &**route);
+    Some(TicketDepartureView {
+        departure_id: item.departure.as_str(),
+        route_code: item.route.as_str(),
+        operator: views::operator(catalogue, language, &item.operator),
+        origin: views::port(catalogue, language, &item.board_port),
+        destination: views::port(catalogue, language, &item.alight_port),
+        departs_at: views::route_time(route, item.departs_at),
+        arrives_at: views::route_time(route, item.arrives_at),
+    })
+}

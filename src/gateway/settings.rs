@@ -1,0 +1,179 @@
+//! The merchant at WeChat, as configured, and the client that is made of it.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use deeptravel_wechat::{Certificates, Client, Config as WechatConfig, official_failover};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use crate::secrets::{read_secret, read_text};
+
+/// Section `wechat` of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WechatSettings {
+    /// Empty in the demo: its own simulator.
+    pub base_url: String,
+    failover_base_url: String,
+    api_base_url: String,
+    appid: String,
+    app_secret: SecretString,
+    app_secret_file: PathBuf,
+    mchid: String,
+    merchant_serial: String,
+    merchant_private_key_file: PathBuf,
+    api_v3_key: SecretString,
+    api_v3_key_file: PathBuf,
+    public_key_id: String,
+    public_key_file: PathBuf,
+    pub certificates: Certificates,
+    notify_base_url: String,
+}
+
+impl WechatSettings {
+    pub fn read_files(&mut self) -> anyhow::Result<()> {
+        read_secret(&mut self.app_secret, &self.app_secret_file, "wechat.app_secret_file")?;
+        read_secret(&mut self.api_v3_key, &self.api_v3_key_file, "wechat.api_v3_key_file")
+    }
+
+    /// Whether WeChat is told where to call.
+    pub fn is_notified(&self) -> bool {
+        !self.notify_base_url.is_empty()
+    }
+
+    /// The client of a server that listens there; errors name the key.
+    pub fn client(&self, listen: SocketAddr) -> anyhow::Result<Client> {
+        let notify_base = self.notify_base(listen);
+        let failover_base_url = match self.failover_base_url.as_str() {
+            "" => official_failover(&self.base_url).map(str::to_owned),
+            "off" => None,
+            set => Some(set.to_owned()),
+        };
+        let merchant_private_key_pem = read_text(&self.merchant_private_key_file, "wechat.merchant_private_key_file")?;
+        let public_key_pem = match self.public_key_file.as_os_str() {
+            unset if unset.is_empty() => String::new(),
+            _ => read_text(&self.public_key_file, "wechat.public_key_file")?,
+        };
+        Client::new(WechatConfig {
+            base_url: self.base_url.clone(),
+            failover_base_url,
+            api_base_url: self.api_base_url.clone(),
+            appid: self.appid.clone(),
+            app_secret: self.app_secret.expose_secret().to_owned(),
+            mchid: self.mchid.clone(),
+            merchant_serial: self.merchant_serial.clone(),
+            merchant_private_key_pem,
+            api_v3_key: self.api_v3_key.expose_secret().to_owned(),
+            public_key_id: self.public_key_id.clone(),
+            public_key_pem,
+            certificates: self.certificates,
+            notify_url: format!("{notify_base}/payments/wechat/notify"),
+            refund_notify_url: format!("{notify_base}/payments/wechat/refund-notify"),
+        })
+        .map_err(|error| anyhow::anyhow!("wechat.{}: {}", key_of(error.field), error.problem))
+    }
+
+    /// Where the provider calls back: as configured, otherwise this server's own address, for a provider on this machine. Who
+    /// listens on every address is reached on loopback.
+    pub fn notify_base(&self, mut listen: SocketAddr) -> String {
+        if self.is_notified() {
+            return self.notify_base_url.trim_end_matches('/').to_owned();
+        }
+        if listen.ip().is_unspecified() {
+            listen.set_ip(if listen.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        format!("http://{listen}")
+    }
+}
+
+/// The key of the configuration behind a field of the client's.
+fn key_of(field: &'static str) -> &'static str {
+    match field {
+        "merchant_private_key_pem" => "merchant_private_key_file",
+        "public_key_pem" => "public_key_file",
+        "notify_url" | "refund_notify_url" => "notify_base_url",
+        same => same,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use deeptravel_wechat::keys::generate_merchant;
+
+    use super::*;
+    use crate::config::{Config, ConfigArgs};
+
+    /// The client of a merchant whose `[wechat]` has these lines, too.
+    fn client(lines: &str) -> anyhow::Result<Client> {
+        let merchant = generate_merchant()?;
+        let mut key = tempfile::NamedTempFile::new()?;
+        key.write_all(merchant.private_key_pem.as_bytes())?;
+        let mut file = tempfile::NamedTempFile::new()?;
+        write!(
+            file,
+            r#"
+            [wechat]
+            base_url = "https://api.mch.weixin.qq.com"
+            api_base_url = "https://api.weixin.qq.com"
+            appid = "wx0123456789abcdef"
+            app_secret = "secret"
+            mchid = "1900000001"
+            merchant_serial = "{}"
+            merchant_private_key_file = "{}"
+            api_v3_key = "0123456789abcdef0123456789abcdef"
+            notify_base_url = "https://shop.example"
+            {lines}
+            "#,
+            merchant.serial,
+            key.path().display(),
+        )?;
+        let args = ConfigArgs { files: vec![file.path().to_owned()], ..ConfigArgs::default() };
+        let config = Config::load(&args, false)?;
+        config.wechat.client(config.server.listen)
+    }
+
+    #[test]
+    fn a_merchant_has_a_public_key_or_certificates_or_both() -> anyhow::Result<()> {
+        client("")?;
+        let error = client("certificates = \"off\"").map(drop).unwrap_err();
+        assert!(error.to_string().contains("wechat.public_key_id"), "{error}");
+        let error = client("public_key_id = \"PUB_KEY_ID_1\"").map(drop).unwrap_err();
+        assert!(error.to_string().contains("wechat.public_key_file"), "{error}");
+        let error = client("certificates = \"sometimes\"").map(drop).unwrap_err();
+        assert!(format!("{error:#}").contains("certificates"), "{error:#}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_provider_on_this_machine_calls_back_to_an_address_that_it_can_reach() -> anyhow::Result<()> {
+        let mut config = Config::load(&ConfigArgs::default(), true)?;
+        for (listen, base) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+            ("[::]:8080", "http://[::1]:8080"),
+            ("192.0.2.1:8080", "http://192.0.2.1:8080"),
+        ] {
+            config.server.listen = listen.parse()?;
+            assert_eq!(config.wechat.notify_base(config.server.listen), base);
+        }
+        config.wechat.notify_base_url = "https://shop.example/".to_owned();
+        assert_eq!(config.wechat.notify_base(config.server.listen), "https://shop.example");
+        Ok(())
+    }
+
+    #[test]
+    fn wechats_own_host_gets_its_second_one_unless_that_is_off() -> anyhow::Result<()> {
+        for (lines, expected) in [
+            ("", true),
+            ("failover_base_url = \"off\"", false),
+            ("failover_base_url = \"https://api2.mch.weixin.qq.com\"", true),
+        ] {
+            let shown = format!("{:?}", client(lines)?);
+            assert_eq!(shown.contains("api2.mch.weixin.qq.com"), expected, "{lines}");
+        }
+        Ok(())
+    }
+}
