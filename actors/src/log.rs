@@ -1,6 +1,7 @@
 //! Records of the owners on their way into the journal.
 
-use deeptravel_domain::row::Rows;
+use deeptravel_domain::announcement::AnnouncementRow;
+use deeptravel_domain::row::{Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::{Admission, AppendError, Journal, KEY_BYTES_MAX, KeyText, Position, Record, RecordHeader, Share};
@@ -85,7 +86,7 @@ impl KeyLog {
     /// Appends one decision that was admitted. After an error the owner is ahead of its log and must end.
     pub fn append(&mut self, admission: Admission, rows: Rows, at: Timestamp) -> Result<Position, AppendError> {
         let header = RecordHeader {
-            kind: Kind::Rows.number(),
+            kind: Kind::of_rows(rows.has(AnnouncementRow::TABLE)).number(),
             codec: CODEC,
             key: self.key.clone(),
             key_version: self.next_version(),

@@ -7,6 +7,7 @@
 #![deny(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod announcement;
 pub mod catalogue;
 pub mod code;
 pub mod departure;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use crate::announcement::AnnouncementRow;
 use crate::catalogue::rows::{
     HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow, VehicleRow,
 };
@@ -13,7 +14,7 @@ use crate::order::rows::{
     TicketAuditRow, TicketRow,
 };
 use crate::quarantine::QuarantineRow;
-use crate::row::{Damage, Message, Raw, Row as _, Rows, Table, Unreadable};
+use crate::row::{Damage, Home, Message, Raw, Row as _, Rows, Table, Unreadable};
 
 /// By slot.
 pub static TABLES: &[&Table] = &[
@@ -41,7 +42,13 @@ pub static TABLES: &[&Table] = &[
     ScheduleRow::TABLE,
     RouteFaresRow::TABLE,
     RefundRow::TABLE,
+    AnnouncementRow::TABLE,
 ];
+
+/// Those that a database stores.
+pub fn stored() -> impl Iterator<Item = &'static Table> {
+    TABLES.iter().copied().filter(|table| table.home == Home::Database)
+}
 
 /// The table of a slot. `None`: a later release has written it.
 pub fn by_slot(slot: u32) -> Option<&'static Table> {
@@ -85,10 +92,13 @@ pub struct Images {
 }
 
 impl Images {
-    /// Takes rows over, unless they are not newer than what is there.
+    /// Takes rows over, unless they are not newer than what is there, or of the journal only.
     pub fn keep(&mut self, rows: &Rows) -> Result<(), Unreadable> {
         for (slot, image) in rows.images() {
             let table = by_slot(slot).ok_or(Unreadable)?;
+            if table.home == Home::Journal {
+                continue;
+            }
             let (key, version) = (table.key(image)?, table.version(image)?);
             match self.newest.entry((slot, key)) {
                 Entry::Occupied(mut known) => {

@@ -96,6 +96,25 @@ pub enum First {
     Unknown,
 }
 
+/// Where a table's rows stay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Home {
+    /// In a database that follows the journal: it has a table of this name.
+    Database,
+    /// Only in the journal, for as long as it keeps them: databases pass over them.
+    Journal,
+}
+
+impl Home {
+    /// What a declaration says; most say nothing.
+    pub const fn of(said: &[Home]) -> Home {
+        match said {
+            [home, ..] => *home,
+            [] => Home::Database,
+        }
+    }
+}
+
 /// A table, as everybody knows it who does not know the type of its rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Table {
@@ -103,6 +122,7 @@ pub struct Table {
     pub slot: u32,
     pub name: &'static str,
     pub first: First,
+    pub home: Home,
     /// By rising tag.
     pub columns: &'static [Column],
 }
@@ -225,13 +245,14 @@ pub trait Row<'a>: Sized {
 /// ```
 ///
 /// makes the struct with these public fields, and [`Row`] for it: the table's slot, name and columns (the fields, in the
-/// order of their tags), and the way into a message and back. A field's type decides the column's kind, see [`Field`]. A row
+/// order of their tags), and the way into a message and back. Rows that no database stores have `, Home::Journal` behind the
+/// rest. A field's type decides the column's kind, see [`Field`]. A row
 /// that borrows nothing has no `<'a>`; one that does calls it so.
 #[macro_export]
 macro_rules! row {
     (
         $(#[$meta:meta])*
-        pub struct $name:ident $(<$a:lifetime>)?: $slot:literal $table:literal, $first:expr;
+        pub struct $name:ident $(<$a:lifetime>)?: $slot:literal $table:literal, $first:expr $(, $home:expr)?;
         $($(#[$doc:meta])* $tag:literal $field:ident $([$($mark:ident),+])?: $type:ty,)+
     ) => {
         $(#[$meta])*
@@ -245,6 +266,7 @@ macro_rules! row {
                 slot: $slot,
                 name: $table,
                 first: $first,
+                home: $crate::row::Home::of(&[$($home)?]),
                 columns: &[$($crate::row::Column {
                     tag: $tag,
                     name: stringify!($field),

@@ -85,6 +85,11 @@ impl Rows {
         self.images().filter(|(slot, _)| *slot == table.slot).map(|(_, image)| image)
     }
 
+    /// Whether there are rows of a table. Looks at the beginning of each image only.
+    pub fn has(&self, table: &Table) -> bool {
+        self.images_of(table).next().is_some()
+    }
+
     /// The rows of one table.
     pub fn of<'a, R: Row<'a>>(&'a self) -> impl Iterator<Item = Result<R, Damage>> {
         self.images_of(R::TABLE).map(R::read)

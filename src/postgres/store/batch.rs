@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use deeptravel_actors::ports::StoreError;
-use deeptravel_domain::row::{Column, Message, Rows, Table, Unreadable};
+use deeptravel_domain::row::{Column, Home, Message, Rows, Table, Unreadable};
 use deeptravel_domain::tables::TABLES;
 use tokio_postgres::types::{Field, IsNull, Kind, ToSql, Type, to_sql_checked};
 
@@ -67,7 +67,7 @@ const NO_NULLS: i32 = 0;
 /// Arrays count from 1.
 const LOWER_BOUND: i32 = 1;
 
-/// At most one copy and one upsert per table that has rows in the batch.
+/// At most one copy and one upsert per table that has rows in the batch and is ours.
 pub(super) fn writes(rows: &Rows, marks: Marks) -> Result<Writes, StoreError> {
     let mut images: Vec<Vec<&[u8]>> = vec![Vec::new(); TABLES.len()];
     for (slot, image) in rows.images() {
@@ -76,7 +76,8 @@ pub(super) fn writes(rows: &Rows, marks: Marks) -> Result<Writes, StoreError> {
         of_table.ok_or_else(|| StoreError::Data(format!("there is no table in slot {slot}")))?.push(image);
     }
     let mut writes = Writes::default();
-    for (table, images) in TABLES.iter().zip(&images).filter(|(_, images)| !images.is_empty()) {
+    let is_ours = |table: &Table, images: &[&[u8]]| table.home == Home::Database && !images.is_empty();
+    for (table, images) in TABLES.iter().zip(&images).filter(|(table, images)| is_ours(table, images)) {
         let data = |error| StoreError::Data(format!("a row for {}: {error}", table.name));
         writes.add(table, images, marks).map_err(data)?;
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use deeptravel_domain::row::Table;
-use deeptravel_domain::tables::TABLES;
+use deeptravel_domain::tables;
 
 /// Every file with its text.
 pub(super) static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/statements.rs"));
@@ -21,7 +21,7 @@ pub(super) fn copy(table: &Table) -> &'static str {
             let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
             format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, columns.join(", "))
         };
-        TABLES.iter().map(|table| (table.slot, text(table))).collect()
+        tables::stored().map(|table| (table.slot, text(table))).collect()
     });
     TEXTS.get(&table.slot).map_or("", String::as_str)
 }

@@ -4,6 +4,7 @@ use super::{
     LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
     TicketAuditRow, TicketRow,
 };
+use crate::announcement::{AnnouncementKind, AnnouncementRow};
 use crate::ids::{OutRefundNo, OutTradeNo, TicketId};
 use crate::order::command::Event;
 use crate::order::scan::{ScanOutcome, TicketOutcome};
@@ -224,7 +225,17 @@ impl Order {
                 event: "redeemed",
                 created_at: *at,
             });
+            let (number, uses) = (Some(ticket.id.number), ticket.redemptions.len());
+            rows.put(&AnnouncementRow {
+                ticket: number,
+                number: Some(uses as u32),
+                ..self.announcement(AnnouncementKind::Redeemed, *at, version)
+            });
         }
+    }
+
+    fn announcement(&self, kind: AnnouncementKind, at: Timestamp, version: u64) -> AnnouncementRow {
+        AnnouncementRow { order_id: self.id(), version, kind, ticket: None, number: None, at }
     }
 }
 
@@ -232,6 +243,7 @@ impl Changed {
     /// Puts the rows that the event adds: nothing else of the same decision changes them.
     fn by(&mut self, event: &Event, order: &Order, version: u64, rows: &mut Rows) {
         let all = || order.payments.iter().map(|payment| payment.number);
+        let announce = |rows: &mut Rows, kind, at: &Timestamp| rows.put(&order.announcement(kind, *at, version));
         match event {
             Event::Placed => {
                 (self.order, self.items, self.image) = (true, true, Image::First);
@@ -254,22 +266,29 @@ impl Changed {
                     None => order.put_issued(&order.id().to_string(), *at, version, rows),
                 }
                 self.payments.extend(capture.as_ref().map(|(number, _)| *number));
+                announce(rows, AnnouncementKind::Paid, at);
             }
             Event::Revived { number, at, .. } => {
                 order.put_issued(&number.to_string(), *at, version, rows);
                 // Equal seats may be other ones.
                 (self.order, self.ledger, self.items) = (true, true, true);
                 self.payments.push(*number);
+                announce(rows, AnnouncementKind::Revived, at);
             }
-            Event::Cancelled { .. } => {
+            Event::Cancelled { at, .. } => {
                 self.order = true;
                 self.payments.extend(all());
+                announce(rows, AnnouncementKind::Cancelled, at);
             }
             Event::LateMoney { .. } => {
                 (self.order, self.ledger) = (true, true);
                 self.payments.extend(all());
             }
-            Event::SeekingBegun { .. } | Event::Completed { .. } => self.order = true,
+            Event::SeekingBegun { .. } => self.order = true,
+            Event::Completed { at } => {
+                self.order = true;
+                announce(rows, AnnouncementKind::Completed, at);
+            }
             Event::RefundDue { refund } => {
                 self.order = true;
                 self.refunds.push(refund.number);

@@ -1,5 +1,6 @@
 //! Stories of orders, with the clock in them; below them, random runs against a world and a naive model.
 
+mod announcing;
 mod late;
 mod matrix;
 mod paying;
