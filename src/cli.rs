@@ -224,6 +224,7 @@ fn payload_of(record: &Record) -> anyhow::Result<serde_json::Value> {
 mod tests {
     use deeptravel_actors::journal::{KeyText, RecordHeader};
     use deeptravel_actors::kind::CODEC;
+    use deeptravel_domain::announcement::AnnouncementRow;
     use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
     use deeptravel_domain::order::rows::{OrderRow, PassengerRow, PaymentRow, RefundRow};
     use deeptravel_domain::quarantine::QuarantineRow;
@@ -257,17 +258,28 @@ mod tests {
         rows
     }
 
-    #[test]
-    fn r_admin_11_a_dumped_journal_names_nobody_and_tells_no_secret() {
+    fn dumped(kind: Kind, rows: Rows) -> String {
         let header = RecordHeader {
-            kind: Kind::Rows.number(),
+            kind: kind.number(),
             codec: CODEC,
             key: KeyText::new("order/O1").unwrap(),
             key_version: 1,
             at_ms: 0,
         };
-        let record = Record { header, payload: personal_rows().into_bytes() };
-        let shown = payload_of(&record).unwrap().to_string();
+        payload_of(&Record { header, payload: rows.into_bytes() }).unwrap().to_string()
+    }
+
+    #[test]
+    fn rule_16_a_dumped_journal_shows_what_is_announced() {
+        let mut rows = Rows::default();
+        put(&mut rows, AnnouncementRow::TABLE, &[("order_id", "O1"), ("kind", "paid")]);
+        let shown = dumped(Kind::Announcing, rows);
+        assert!(shown.starts_with("{\"announcements\":[{") && shown.contains("\"kind\":\"paid\""), "{shown}");
+    }
+
+    #[test]
+    fn r_admin_11_a_dumped_journal_names_nobody_and_tells_no_secret() {
+        let shown = dumped(Kind::Rows, personal_rows());
         assert!(shown.contains("\"order_id\":\"O1\""), "{shown}");
         let as_bytes = [serde_json::to_string(HUSH.as_bytes()).unwrap(), hex::encode(HUSH)];
         assert!(!shown.contains(HUSH) && !as_bytes.iter().any(|bytes| shown.contains(bytes)), "{shown}");

@@ -24,6 +24,7 @@ use crate::catalogue::SALE_CURRENCY;
 use crate::clock::Clock;
 use crate::desk::{Forget, Place, Placed, Recent};
 use crate::directory::Directory;
+use crate::follow::Follower;
 use crate::journal::{Journal, Position};
 use crate::keeper::{Keeper, Keeping, Tell};
 use crate::order::{Cancel, Learn, LearnRefund, OpenPayment, OrderActor, Placement, Redeem, RetryRefund, View};
@@ -32,6 +33,7 @@ use crate::payment::LOAD_ONE;
 use crate::ports::{Haste, PaymentGateway, Store};
 use crate::registry::{Arbiters, Ground, Keys};
 use crate::services::{SalesPolicy, Services};
+use crate::totals::Counting;
 
 pub use crate::owners::Owners;
 pub use crate::registry::{Figures, StartError};
@@ -77,6 +79,7 @@ impl Engine {
             catalogue: ArcSwap::from_pointee(Catalogue::new(SALE_CURRENCY)),
             board: Board::default(),
             attention: Attention::default(),
+            totals: ArcSwap::default(),
             directory: Directory::default(),
             store,
             gateway,
@@ -224,6 +227,11 @@ impl Engine {
     /// Whether the command changed anything. What was answered is what everybody sees from then on.
     pub async fn configure(&self, command: CatalogueCommand) -> Answer<bool> {
         self.tell(&self.owners.catalogue_owner, command).await
+    }
+
+    /// Everybody who follows the journal, each from where his owner stood when the engine started.
+    pub fn followers(&self) -> Vec<Box<dyn Follower>> {
+        vec![Box::new(Counting::new(Arc::clone(&self.owners.totals_owner), &self.owners))]
     }
 
     /// Ends the arbiters. What was appended before is in the journal's hands.

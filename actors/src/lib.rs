@@ -34,4 +34,5 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod timer;
+pub mod totals;
 mod turn;

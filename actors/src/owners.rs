@@ -12,6 +12,7 @@ use crate::order::{OrderActor, Peers};
 use crate::payment::Doubtful;
 use crate::registry::{Figures, Gauge, Ground, Keys, Owner as _, StartError};
 use crate::services::Services;
+use crate::totals::Counted;
 
 /// Makes [`Owners`] from the owners that know nobody else: a field for each, its registry, its start. They start in this
 /// order; desks and orders, which ask others, come after them.
@@ -63,6 +64,7 @@ owners! {
     identities: Keeper<Known>,
     payments: Keeper<Doubtful>,
     departures: DepartureActor,
+    totals_owner: Keeper<Counted>,
 }
 
 impl Owners {

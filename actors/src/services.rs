@@ -7,6 +7,7 @@ use dashmap::DashMap;
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
 use deeptravel_domain::order::PaymentPolicy;
+use deeptravel_domain::totals::Totals;
 use serde::{Deserialize, Deserializer};
 use tokio::sync::watch;
 
@@ -77,6 +78,8 @@ pub struct Services {
     pub catalogue: ArcSwap<Catalogue>,
     pub board: Board,
     pub attention: Attention,
+    /// How often each kind of thing was announced, as far as it is counted durably.
+    pub totals: ArcSwap<Totals>,
     /// Who is logged in.
     pub directory: Directory,
     pub store: Arc<dyn Store>,

@@ -27,3 +27,4 @@ pub mod sealing;
 pub mod tables;
 pub mod ticket;
 pub mod time;
+pub mod totals;

@@ -15,6 +15,7 @@ use crate::order::rows::{
 };
 use crate::quarantine::QuarantineRow;
 use crate::row::{Damage, Home, Message, Raw, Row as _, Rows, Table, Unreadable};
+use crate::totals::TotalsRow;
 
 /// By slot.
 pub static TABLES: &[&Table] = &[
@@ -43,6 +44,7 @@ pub static TABLES: &[&Table] = &[
     RouteFaresRow::TABLE,
     RefundRow::TABLE,
     AnnouncementRow::TABLE,
+    TotalsRow::TABLE,
 ];
 
 /// Those that a database stores.

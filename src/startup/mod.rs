@@ -94,7 +94,7 @@ impl Core {
             arbiters: config.server.arbiters(),
         })
         .await?;
-        let following = Following::start(&io, &journal, Vec::new());
+        let following = Following::start(&io, &journal, engine.followers());
         let stopping = Arc::new(AtomicBool::new(false));
         let core =
             Core { engine, database, projected, journal, following, projection, cluster, stopping, held, io: runtime };

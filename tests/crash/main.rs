@@ -21,6 +21,7 @@ mod trial;
 mod wall;
 
 pub mod stories {
+    mod announcements;
     mod both_down;
     mod clock;
     mod gate_away;

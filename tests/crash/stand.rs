@@ -16,6 +16,8 @@ use crate::shop::{Gate, Shop, day_in};
 use crate::stories::kill::buyers;
 
 const BUYERS: usize = 8;
+/// The only follower there is.
+const FOLLOWED: &str = "follower_position{follower=\"totals\"}";
 const DRAINED_WITHIN: Duration = Duration::from_mins(1);
 
 pub struct Stand {
@@ -78,9 +80,14 @@ impl Stand {
         load.end().await
     }
 
-    /// Waits until Postgres has everything that was answered.
+    /// Waits until everything that was announced is followed, and Postgres has everything.
     pub async fn drained(&self) -> anyhow::Result<()> {
         let since = Instant::now();
+        let durable = self.shop.metric("journal_durable_position").await.unwrap_or_default();
+        while self.shop.metric(FOLLOWED).await.is_none_or(|followed| followed < durable) {
+            assert!(since.elapsed() < DRAINED_WITHIN, "the follower does not catch up");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         while self.shop.metric("projection_lag_records").await != Some(0.0) {
             assert!(since.elapsed() < DRAINED_WITHIN, "Postgres does not catch up");
             tokio::time::sleep(Duration::from_millis(20)).await;

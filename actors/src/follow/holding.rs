@@ -84,8 +84,15 @@ impl Status {
     }
 }
 
+/// Shown as it moves: with it, whoever looks knows what a follower's figures have in them.
+#[allow(clippy::cast_precision_loss)] // beyond 2^53 nobody reads the last digit
+pub(super) fn show_position(name: &'static str, seen: Position) {
+    metrics::gauge!("follower_position", "follower" => name).set(seen.0 as f64);
+}
+
 /// Tells the metrics' recorder what they are.
 pub(super) fn describe() {
+    metrics::describe_gauge!("follower_position", "Position up to which a follower has nothing left to do");
     metrics::describe_counter!("follower_set_aside_total", "Records that a follower failed at twice and passed");
     metrics::describe_gauge!("follower_lag_records", "Durable records that a follower has not come to yet");
     metrics::describe_gauge!("follower_holds_segments", "Segments that Postgres has and a follower has not followed");

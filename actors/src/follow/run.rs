@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::feed::{Chunk, Feed, FeedError};
-use super::{Batch, Failure, Follower, State, Watched};
+use super::{Batch, Failure, Follower, State, Watched, holding};
 use crate::journal::{Journal, Position, ReadError, Reader, Record};
 
 /// Pause before a follower is asked the same again, doubled up to the longest: nobody waits for what follows.
@@ -71,6 +71,7 @@ impl Run {
     pub async fn run(mut self) {
         let name = self.follower.name();
         metrics::counter!("follower_set_aside_total", "follower" => name).increment(0);
+        holding::show_position(name, self.seen);
         let ended = AssertUnwindSafe(self.follow()).catch_unwind().await;
         let (state, why) = match ended {
             Ok(Ok(never)) => match never {},
@@ -180,6 +181,7 @@ impl Run {
 
     fn moved(&mut self, written: Position, seen: Position) {
         (self.written, self.seen) = (written, seen);
+        holding::show_position(self.follower.name(), seen);
         let mut status = self.watched.status();
         // Of a new one that has not written yet, nothing older than where it began is needed.
         status.written = status.written.max(written);

@@ -13,6 +13,7 @@ use crate::desk::Desk;
 use crate::keeper::Keeper;
 use crate::order::OrderActor;
 use crate::registry::Fingerprint;
+use crate::totals::Counted;
 
 /// Where a departure panics or stalls, or who sells its seats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -114,4 +115,4 @@ macro_rules! breakable {
     };
 }
 
-breakable!(Desk, OrderActor, Keeper<Sold>);
+breakable!(Desk, OrderActor, Keeper<Sold>, Keeper<Counted>);

@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Parts};
+use crate::follow::Following;
 use crate::journal::{Journal, JournalOptions, Position};
 use crate::outage::{Answer, Outage};
 use crate::owners::Owners;
@@ -132,6 +133,21 @@ impl World {
         };
         let engine = Engine::start(parts).await.unwrap();
         Running { engine, journal, projected, projector }
+    }
+}
+
+impl World {
+    /// Everybody who follows the journal begins to. They end with it.
+    pub fn follow(&self, running: &Running) -> Following {
+        Following::start(self.io.as_ref().unwrap().handle(), &running.journal, running.engine.followers())
+    }
+
+    /// The last record was not durable when the power went away. To be called while nothing runs.
+    pub fn tear_last_record(&self) {
+        let files = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        let newest = files.filter(|path| path.extension().is_some_and(|extension| extension == "seg")).max().unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(newest).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 1).unwrap();
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine as stories.
 
+mod announcing;
 mod attention;
 mod births;
 mod board;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use deeptravel_actors::attention::Waiting;
 use deeptravel_actors::engine::{Figures, Owners};
 use deeptravel_actors::services::Services;
+use deeptravel_domain::announcement::AnnouncementKind;
 use deeptravel_domain::time::Timestamp;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 
@@ -22,6 +23,7 @@ pub fn set(api: &Api) {
     set_clock(services);
     set_owners(services);
     set_attention(services);
+    set_announcements(services);
     set_wechat(api.wechat.counters());
     show("wechat_certificates", "Platform certificates that verify now", api.wechat.certificates_in_use() as u64);
     show("http_in_flight", "Requests being answered", api.in_flight.load(Ordering::Relaxed) as u64);
@@ -84,6 +86,15 @@ fn set_attention(services: &Services) {
         overdue.count,
     );
     show("paying_holds_overdue_oldest_seconds", "For how long the first of them has been over", age(overdue, now));
+}
+
+/// As the follower who counts them last wrote down: they never go back, whatever ends when.
+fn set_announcements(services: &Services) {
+    describe_counter!("announcements_total", "What owners have announced since the journal's beginning");
+    let totals = services.totals.load();
+    for kind in AnnouncementKind::ALL {
+        counter!("announcements_total", "kind" => kind.code()).absolute(totals.of(kind));
+    }
 }
 
 /// Since the oldest began to wait, in seconds; 0 when nothing waits.

@@ -4,6 +4,8 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::client::Client;
+use crate::server::another;
+use crate::shop::eventually;
 
 #[tokio::test]
 async fn r_ops_02_a_ready_server_says_how_its_database_is() {
@@ -44,11 +46,39 @@ async fn r_ops_02_metrics_tell_what_happens_inside() {
         "database_available",
         "owners_live{kind=\"order\"}",
         "owner_restarts_total{kind=\"departure\"}",
+        "announcements_total{kind=\"completed\"}",
+        "follower_position{follower=\"totals\"}",
         "wechat_calls_total{outcome=\"unknown\"}",
         "http_requests_total{route=\"/tickets/scan\",method=\"POST\",status=\"200\"}",
     ] {
         value(series);
     }
+}
+
+#[tokio::test]
+async fn r_ops_02_metrics_count_what_orders_announce() {
+    let client = Client::of(another(&[]));
+    let (mei, gate) = (client.traveller("mei").await, client.operator("gate").await);
+    let gate = gate.gate(&json!({ "deviceId": "totals" })).await;
+    let shown = async || {
+        let metrics = client.get("/metrics").await.text;
+        ["paid", "cancelled", "revived", "redeemed", "completed"].map(|kind| {
+            let series = format!("announcements_total{{kind=\"{kind}\"}} ");
+            let value = metrics.lines().find_map(|line| line.strip_prefix(&series));
+            value.unwrap_or_else(|| panic!("{series} is missing")).parse::<u64>().unwrap()
+        })
+    };
+    assert_eq!(shown().await, [0; 5]);
+
+    let order = mei.buy(&client.departure().await, 2).await;
+    eventually("it is paid", async || (shown().await == [1, 0, 0, 0, 0]).then_some(())).await;
+    let codes = [mei.ticket_code(&order["tickets"][0]).await, mei.ticket_code(&order["tickets"][1]).await];
+    for (code, request) in [(&codes[0], "r1"), (&codes[0], "r1"), (&codes[0], "r2")] {
+        gate.scan(code, request).await;
+    }
+    eventually("one ticket is used", async || (shown().await == [1, 0, 0, 1, 0]).then_some(())).await;
+    gate.scan(&codes[1], "r3").await;
+    eventually("both are", async || (shown().await == [1, 0, 0, 2, 1]).then_some(())).await;
 }
 
 #[tokio::test]

@@ -118,6 +118,7 @@ async fn rule_14_a_crash_while_the_tail_is_projected_is_nothing_special() -> any
 
 /// Postgres has what the journal says: filled again from the journal alone it has the same rows.
 async fn assert_exact(stand: &Stand, server: Server) -> anyhow::Result<()> {
+    stand.drained().await?;
     server.stop().await?;
     let tables = stand.tables().await?;
     let client = stand.postgres.connect().await?;

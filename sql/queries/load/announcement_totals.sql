@@ -1,0 +1,3 @@
+SELECT
+    follower, version, position, totals
+FROM announcement_totals
