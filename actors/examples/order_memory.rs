@@ -8,7 +8,7 @@
 //! Each line says by how much the process has grown per order since a quarter as many had been sold, holds at the
 //! departures and the desks' entries included, and what a step cost in processor time. Texts are as long as real ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use deeptravel_actors::ports::{GatewayError, Haste, Load, Parameter, PaymentGate
 use deeptravel_actors::projector::Projector;
 use deeptravel_actors::services::SalesPolicy;
 use deeptravel_domain::catalogue::{
-    Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, Schedule, Stop, Vehicle, Weekdays, Zone,
-    departure_id,
+    Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, Schedule, Stop, Timetable, Vehicle,
+    Weekdays, Zone, departure_id,
 };
 use deeptravel_domain::departure::{Seat, SeatClass, SeatMap};
-use deeptravel_domain::fare::{DayType, Fare};
+use deeptravel_domain::fare::{DayType, Fare, FareTable};
 use deeptravel_domain::ids::{DepartureId, OrderId, OutRefundNo, OutTradeNo, SessionId, TravellerId};
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::rows::OrderRow;
@@ -239,10 +239,8 @@ async fn open_sale(engine: &Engine) -> Vec<DepartureId> {
         time_zone: Zone::named("Asia/Hong_Kong").expect("a zone"),
         stops: vec![stop("HK-HZMB", 0), stop("ZH-HZMB", 45)],
         vehicle: code("coach"),
-        seat_lock_minutes: 60,
         booking_closes_minutes: 30,
         sales_window_days: 60,
-        blackout: BTreeSet::new(),
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     };
@@ -259,14 +257,16 @@ async fn open_sale(engine: &Engine) -> Vec<DepartureId> {
     };
     let vehicle =
         Vehicle { code: code("coach"), name: "Coach".to_owned(), seat_map: Arc::new(seat_map), marks: Marks::new() };
+    let put = |content: Change| Command::new(content, "example");
     let commands = [
-        Command::PutOperator(Operator { code: code("one-bus"), names: Names::new("公司", "Company") }),
-        Command::PutPort(port("HK-HZMB")),
-        Command::PutPort(port("ZH-HZMB")),
-        Command::PutVehicle(vehicle),
-        Command::PutRoute(Box::new(route)),
-        Command::PutSchedules { route: code("hzmb-hk-zhuhai"), schedules: (0..A_DAY).map(schedule).collect() },
-        Command::PutFares { route: code("hzmb-hk-zhuhai"), fares: vec![fare], party_tiers: Vec::new() },
+        put(Operator { code: code("one-bus"), names: Names::new("公司", "Company") }.into()),
+        put(port("HK-HZMB").into()),
+        put(port("ZH-HZMB").into()),
+        put(vehicle.into()),
+        put(route.into()),
+        put(Timetable::new(code("hzmb-hk-zhuhai"), (0..A_DAY).map(schedule)).into()),
+        put(FareTable { seat_lock_minutes: 60, ..FareTable::new(code("hzmb-hk-zhuhai"), vec![fare], Vec::new()) }
+            .into()),
     ];
     for command in commands {
         let reply = engine.configure(command).await.expect("no outage");

@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
-use deeptravel_domain::catalogue::rows::{
-    HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow, VehicleRow,
+use deeptravel_domain::catalogue::{
+    Catalogue, Command, Event, HolidayRow, OWNER, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow,
+    VehicleRow,
 };
-use deeptravel_domain::catalogue::{Catalogue, Command, Event};
 use deeptravel_domain::money::Currency;
+use deeptravel_domain::register::{AuditRow, RevisionRow, Standing};
+use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 
 use crate::keeper::{Keeping, Shown};
-use crate::ports::{Load, Parameter, Statement};
+use crate::ports::{KeyVersionRow, Load, Parameter, Statement};
 use crate::services::Services;
 
 /// The currency of sale: mainland WeChat Pay takes no other (R-PRICE-02).
 pub const SALE_CURRENCY: Currency = Currency::Cny;
+
+/// What an entity held in one of its revisions, as the audit has it.
+pub const LOAD_AUDITED: Load = Load::of(&[Statement::new("load/audited_revision", AuditRow::TABLE)]);
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -23,12 +28,12 @@ pub enum Sold {}
 
 impl Keeping for Sold {
     type Machine = Arc<Catalogue>;
-    /// Whether anything changed.
-    type Answer = bool;
+    type Answer = Standing;
 
-    const KEY: &'static str = "catalogue";
+    const KEY: &'static str = OWNER;
     const KIND: &'static str = "catalogue";
     const SHOWN: Shown = Shown::Durable;
+    /// Everything, and the newest version of any write, also of one that was refused.
     const LOAD: Load = Load::of(&[
         Statement::new("load/operators", OperatorRow::TABLE),
         Statement::new("load/ports", PortRow::TABLE),
@@ -38,10 +43,12 @@ impl Keeping for Sold {
         Statement::new("load/routes", RouteRow::TABLE),
         Statement::new("load/schedules", ScheduleRow::TABLE),
         Statement::new("load/route_fares", RouteFaresRow::TABLE),
+        Statement::by("load/config_revisions", RevisionRow::TABLE, "owner"),
+        Statement::new("load/audit_version", KeyVersionRow::TABLE),
     ]);
 
     fn parameters(_: Timestamp) -> Vec<Parameter> {
-        Vec::new()
+        vec![OWNER.to_owned().into()]
     }
 
     fn read(rows: &Rows, _: Timestamp) -> Result<Arc<Catalogue>, Damage> {
@@ -56,7 +63,7 @@ impl Keeping for Sold {
         services.catalogue.store(Arc::clone(catalogue));
     }
 
-    fn answer(_: &Arc<Catalogue>, _: &Command, events: &[Event]) -> bool {
-        !events.is_empty()
+    fn answer(catalogue: &Arc<Catalogue>, command: &Command, events: &[Event]) -> Result<Standing, Rejection> {
+        catalogue.answer(command, events)
     }
 }

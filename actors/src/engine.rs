@@ -1,26 +1,27 @@
 //! The engine: everything that owns, started from Postgres and the journal, and asked through one handle.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::Handler;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use deeptravel_domain::catalogue::{Catalogue, Command as CatalogueCommand};
+use deeptravel_domain::catalogue::{self, Catalogue};
 use deeptravel_domain::identity::Command as IdentityCommand;
 use deeptravel_domain::ids::{OrderId, OutRefundNo, TravellerId};
 use deeptravel_domain::machine::Machine;
 use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome, Wish};
 use deeptravel_domain::quarantine::{Command as Doubt, Notice, QuarantineRow};
+use deeptravel_domain::register::{AuditRow, Standing};
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::row::Damage;
+use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 use tokio::sync::watch;
 
 use crate::ask::{Ask, Question};
 use crate::attention::Attention;
 use crate::board::Board;
-use crate::catalogue::SALE_CURRENCY;
+use crate::catalogue::{LOAD_AUDITED, SALE_CURRENCY};
 use crate::clock::Clock;
 use crate::desk::{Forget, Place, Placed, Recent};
 use crate::directory::Directory;
@@ -30,13 +31,16 @@ use crate::keeper::{Keeper, Keeping, Tell};
 use crate::order::{Cancel, Learn, LearnRefund, OpenPayment, OrderActor, Placement, Redeem, RetryRefund, View};
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::LOAD_ONE;
-use crate::ports::{Haste, PaymentGateway, Store};
+use crate::ports::{Haste, Load, Parameter, PaymentGateway, Store};
 use crate::registry::{Arbiters, Ground, Keys};
 use crate::services::{SalesPolicy, Services};
 use crate::totals::Counting;
 
 pub use crate::owners::Owners;
 pub use crate::registry::{Figures, StartError};
+
+/// How long a restore waits until Postgres has followed what is durable: it is a fraction of a second behind.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(2);
 
 type KeeperCommand<K> = <<K as Keeping>::Machine as Machine>::Command;
 
@@ -206,12 +210,7 @@ impl Engine {
             return Ok(answer);
         }
         // Not in memory: of older ones Postgres has what there is to know, and only the owner changes it.
-        let (owners, parameters) = (Arc::clone(&self.owners), vec![notice.clone().into()]);
-        let reading = self.owners.io.spawn(async move { owners.store.load(LOAD_ONE, parameters, Haste::Wake).await });
-        let rows = reading.await.map_err(|_| Outage::Storage)?.map_err(|error| {
-            tracing::warn!(%error, "The quarantine cannot be read: {error}");
-            Outage::Storage
-        })?;
+        let rows = self.stored(LOAD_ONE, vec![notice.clone().into()]).await?;
         let stored = rows.of().map(|row: Result<QuarantineRow<'_>, Damage>| row.map(|row| Notice::from_row(&row)));
         match stored.last().transpose()? {
             Some(stored) => Ok(self.tell(&self.owners.payments, resolve(Some(stored))).await?.map(known_notice)),
@@ -224,14 +223,46 @@ impl Engine {
         self.tell(&self.owners.identities, command).await
     }
 
-    /// Whether the command changed anything. What was answered is what everybody sees from then on.
-    pub async fn configure(&self, command: CatalogueCommand) -> Answer<bool> {
+    /// A write to the catalogue. What was answered is what everybody sees from then on.
+    pub async fn configure(&self, command: catalogue::Command) -> Answer<Standing> {
         self.tell(&self.owners.catalogue_owner, command).await
     }
 
     /// Everybody who follows the journal, each from where his owner stood when the engine started.
     pub fn followers(&self) -> Vec<Box<dyn Follower>> {
         vec![Box::new(Counting::new(Arc::clone(&self.owners.totals_owner), &self.owners))]
+    }
+
+    /// Brings back what an entity held in a revision, or before the one that stands. Postgres has it, the owner decides.
+    pub async fn restore(&self, key: catalogue::Key, revision: Option<u32>, by: Arc<str>) -> Answer<Standing> {
+        let mut projected = self.owners.projected.clone();
+        let durable = self.owners.journal.durable();
+        let follows = async move { projected.wait_for(|position| *position >= durable).await.map(drop) };
+        let following = self.owners.io.spawn(tokio::time::timeout(FOLLOWS_WITHIN, follows));
+        let follows = following.await.is_ok_and(|in_time| in_time.is_ok_and(|followed| followed.is_ok()));
+        if !follows {
+            return Err(Outage::Storage);
+        }
+        let (entity, id) = key.names();
+        let wanted = Parameter::Number(revision.unwrap_or(0).into());
+        let rows = self.stored(LOAD_AUDITED, vec![entity.to_owned().into(), id.into(), wanted]).await?;
+        let audited: Option<AuditRow<'_>> = rows.of().next().transpose()?;
+        let content = audited.as_ref().and_then(|row| if revision.is_some() { row.after } else { row.before });
+        let change = catalogue::Change::restore(key, content).map_err(|error| match &audited {
+            Some(row) => Outage::from(row.damage(format!("its content cannot be read: {error}"))),
+            None => Outage::Rebuilding,
+        })?;
+        self.configure(catalogue::Command { change, by }).await
+    }
+
+    /// What Postgres has.
+    async fn stored(&self, load: Load, parameters: Vec<Parameter>) -> Result<Rows, Outage> {
+        let owners = Arc::clone(&self.owners);
+        let reading = self.owners.io.spawn(async move { owners.store.load(load, parameters, Haste::Wake).await });
+        reading.await.map_err(|_| Outage::Storage)?.map_err(|error| {
+            tracing::warn!(%error, "Postgres cannot be read: {error}");
+            Outage::Storage
+        })
     }
 
     /// Ends the arbiters. What was appended before is in the journal's hands.

@@ -2,6 +2,7 @@
 
 use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
 use deeptravel_domain::identity::{Command, Event, Identities};
+use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 
@@ -47,5 +48,7 @@ impl Keeping for Known {
         }
     }
 
-    fn answer(_: &Identities, _: &Command, _: &[Event]) {}
+    fn answer(_: &Identities, _: &Command, _: &[Event]) -> Result<(), Rejection> {
+        Ok(())
+    }
 }

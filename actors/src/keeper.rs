@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix::fut::ActorFutureExt;
 use actix::{Actor, AsyncContext, Context, Handler, WrapFuture};
 use deeptravel_domain::machine::Machine;
+use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Rows};
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
@@ -54,8 +55,12 @@ pub trait Keeping: Sized + Send + Sync + 'static {
     /// Shows what has changed.
     fn show(services: &Services, machine: &Self::Machine, events: &[Event<Self>]);
 
-    /// What whoever told the command learns.
-    fn answer(machine: &Self::Machine, command: &Command<Self>, events: &[Event<Self>]) -> Self::Answer;
+    /// What whoever told the command learns; a refusal that leaves a record has events.
+    fn answer(
+        machine: &Self::Machine,
+        command: &Command<Self>,
+        events: &[Event<Self>],
+    ) -> Result<Self::Answer, Rejection>;
 }
 
 /// A command on its way to a keeper.
@@ -207,8 +212,9 @@ impl<K: Keeping> Handler<Ask<Tell<K>>> for Keeper<K> {
             Ok(reply) => reply,
             Err(outage) => return asker.answer(Err(outage)),
         };
-        let answer = outcome.as_ref().map(|events| K::answer(&self.kept.machine, &command, events));
-        let answer = Reply { outcome: answer.map_err(Clone::clone), position };
+        let answer = outcome.as_ref().map_err(Clone::clone);
+        let answer = answer.and_then(|events| K::answer(&self.kept.machine, &command, events));
+        let answer = Reply { outcome: answer, position };
         match K::SHOWN {
             Shown::Appended => asker.answer(Ok(answer)),
             Shown::Durable => self.answer_shown(asker, answer, outcome.unwrap_or_default(), ctx),

@@ -4,10 +4,12 @@ use deeptravel_domain::ids::{OrderId, TicketId, TravellerId};
 use deeptravel_domain::order::rows::{OrderItemRow, OrderRow, PassengerRow, RefundRow, TicketRow};
 use deeptravel_domain::order::{OrderStatus, Refund};
 use deeptravel_domain::quarantine::{Notice, QuarantineRow};
+use deeptravel_domain::register::{Action, AuditRow};
 use deeptravel_domain::row;
 use deeptravel_domain::row::{Damage, First, Row as _, Rows};
 use deeptravel_domain::tables;
 use deeptravel_domain::ticket::TicketStatus;
+use deeptravel_domain::time::Timestamp;
 
 use crate::ports::{ListCursor, Lists, Load, Parameter, Statement, StoreError};
 
@@ -45,6 +47,71 @@ const TICKETS_OF_TRAVELLER: Load = Load {
 const REFUNDS_OF_TRAVELLER: Load = Load::of(&[Statement::new("list/refunds_of_traveller", RefundRow::TABLE)]);
 const REFUNDS: Load = Load::of(&[Statement::new("list/refunds", RefundRow::TABLE)]);
 const QUARANTINE: Load = Load::of(&[Statement::new("list/quarantine", QuarantineRow::TABLE)]);
+
+const AUDIT_OF_ENTITY: Load = Load::of(&[Statement::new("list/audit_of_entity", AuditRow::TABLE)]);
+const AUDIT_LOGS: Load = Load::of(&[Statement::new("list/audit_logs", AuditRow::TABLE)]);
+
+/// A write to configuration, as the audit has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    pub owner: String,
+    /// Of the owner's records.
+    pub number: u64,
+    pub at: Timestamp,
+    pub account: String,
+    pub entity: String,
+    pub id: String,
+    /// `None`: it was refused.
+    pub revision: Option<u32>,
+    pub action: Action,
+    /// JSON: what the entity held, and what it was to hold.
+    pub before: Option<String>,
+    pub after: Option<String>,
+    pub refusal: Option<Refusal>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: String,
+    pub text: String,
+}
+
+impl AuditEntry {
+    /// After which [`dyn Lists::audit_logs`] goes on.
+    pub fn cursor(&self) -> ListCursor {
+        ListCursor { at_ms: self.at.as_ms(), id: format!("{}.{}", self.owner, self.number) }
+    }
+}
+
+impl From<AuditRow<'_>> for AuditEntry {
+    fn from(row: AuditRow<'_>) -> AuditEntry {
+        let owned = |text: &str| text.to_owned();
+        let code = row.refusal_code.map(owned);
+        AuditEntry {
+            owner: owned(row.owner),
+            number: row.number,
+            at: row.at,
+            account: owned(row.account),
+            entity: owned(row.entity),
+            id: owned(row.entity_id),
+            revision: row.revision,
+            action: row.action,
+            before: row.before.map(owned),
+            after: row.after.map(owned),
+            refusal: code.map(|code| Refusal { code, text: row.refusal.map(owned).unwrap_or_default() }),
+        }
+    }
+}
+
+/// Which writes are wanted; all that are left out are.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    pub from: Option<Timestamp>,
+    /// Not included.
+    pub until: Option<Timestamp>,
+    pub account: Option<String>,
+    pub entity: Option<String>,
+}
 
 /// A page of a traveller's tickets, and the rows of the orders that they belong to.
 #[derive(Debug, Clone, Default)]
@@ -135,6 +202,45 @@ impl dyn Lists {
         let rows = rows.await?;
         rows.of::<QuarantineRow<'_>>().map(|row| Ok(Notice::from_row(&row?))).collect()
     }
+
+    /// An entity's history, the newest first, of what was written before the owner's record `before`.
+    pub async fn history(
+        &self,
+        entity: &str,
+        id: &str,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let before = before.map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
+        let numbers = [Parameter::Number(before), Parameter::Number(limit.into())];
+        let names = [entity.to_owned().into(), id.to_owned().into()];
+        audit_entries(&self.load(AUDIT_OF_ENTITY, names.into_iter().chain(numbers).collect()).await?)
+    }
+
+    /// Writes to configuration, also those that were refused, the newest first.
+    pub async fn audit_logs(
+        &self,
+        filter: AuditFilter,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let AuditFilter { from, until, account, entity } = filter;
+        let [at, id] = ListCursor::parameters(before);
+        let parameters = vec![
+            Parameter::Instant(from),
+            Parameter::Instant(until),
+            Parameter::Text(account),
+            Parameter::Text(entity),
+            at,
+            id,
+            Parameter::Number(limit.into()),
+        ];
+        audit_entries(&self.load(AUDIT_LOGS, parameters).await?)
+    }
+}
+
+fn audit_entries(rows: &Rows) -> Result<Vec<AuditEntry>, StoreError> {
+    rows.of::<AuditRow<'_>>().map(|row| Ok(row?.into())).collect()
 }
 
 fn refunds(rows: &Rows) -> Result<Vec<Refund>, StoreError> {

@@ -6,6 +6,7 @@ use crate::keeper::Keeping as _;
 use crate::payment::Doubtful;
 use crate::ports::Load;
 
+pub use crate::catalogue::LOAD_AUDITED as AUDITED_REVISION;
 pub use crate::departure::{LOAD as DEPARTURE, LOAD_AFTER as DEPARTURES_AFTER};
 pub use crate::desk::{DeskEntryRow, LOAD as DESK_ENTRIES, lowest_id};
 pub use crate::order::{LOAD as ORDER, LOAD_WARM as WARM_ORDERS};

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use deeptravel_domain::quarantine::{Command, Kept, NOTICES_KEPT_MAX, Notice, Quarantine, QuarantineRow};
+use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 
@@ -54,12 +55,12 @@ impl Keeping for Doubtful {
         }
     }
 
-    fn answer(quarantine: &Quarantine, command: &Command, events: &[Kept]) -> Option<Arc<Notice>> {
+    fn answer(quarantine: &Quarantine, command: &Command, events: &[Kept]) -> Result<Option<Arc<Notice>>, Rejection> {
         let (id, stored) = match command {
             Command::Keep(notice) => (&notice.id, None),
             Command::Resolve { notice, stored, .. } => (notice, stored.as_ref()),
         };
         let now = events.iter().map(|Kept(notice)| notice).find(|notice| notice.id == *id);
-        now.or_else(|| quarantine.notice(id)).cloned().or_else(|| stored.cloned().map(Arc::new))
+        Ok(now.or_else(|| quarantine.notice(id)).cloned().or_else(|| stored.cloned().map(Arc::new)))
     }
 }

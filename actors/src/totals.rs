@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 use deeptravel_domain::totals::{Counts, Take, Taken, Totals, TotalsRow, count};
@@ -46,8 +47,8 @@ impl Keeping for Counted {
         Counted::begin(services, totals);
     }
 
-    fn answer(totals: &Totals, _: &Take, _: &[Taken]) -> Position {
-        Position(totals.position())
+    fn answer(totals: &Totals, _: &Take, _: &[Taken]) -> Result<Position, Rejection> {
+        Ok(Position(totals.position()))
     }
 }
 

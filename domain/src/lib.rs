@@ -9,6 +9,7 @@
 
 pub mod announcement;
 pub mod catalogue;
+mod clock_time;
 pub mod code;
 pub mod departure;
 pub mod fare;
@@ -21,6 +22,7 @@ pub mod order;
 pub mod packing;
 pub mod party;
 pub mod quarantine;
+pub mod register;
 pub mod rejection;
 pub mod row;
 pub mod sealing;

@@ -115,6 +115,12 @@ refusals! {
         RefundNotFound => "REFUND_NOT_FOUND", NotFound, Never, "no such refund";
         NoticeNotFound => "NOTICE_NOT_FOUND", NotFound, Never, "there is no such notice in quarantine";
         RefundNotStuck => "REFUND_NOT_STUCK", Conflict, Never, "the refund does not wait for anybody";
+
+        // Configuration.
+        NotConfigured { entity: &'static str, id: String } => "NOT_CONFIGURED", NotFound, Never, "there is no {entity} {id}";
+        InUse { entity: &'static str, id: String, by: String }
+            => "IN_USE", Conflict, Never, "{entity} {id} is still used by {by}";
+        NoEarlierRevision => "NO_EARLIER_REVISION", Conflict, Never, "there is no earlier revision";
     }
 }
 

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crate::announcement::AnnouncementRow;
-use crate::catalogue::rows::{
-    HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow, VehicleRow,
-};
+use crate::catalogue::{HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow, VehicleRow};
 use crate::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
 use crate::inventory::rows::{DepartureRow, HoldRow};
 use crate::order::rows::{
@@ -14,6 +12,7 @@ use crate::order::rows::{
     TicketAuditRow, TicketRow,
 };
 use crate::quarantine::QuarantineRow;
+use crate::register::{AuditRow, RevisionRow};
 use crate::row::{Damage, Home, Message, Raw, Row as _, Rows, Table, Unreadable};
 use crate::totals::TotalsRow;
 
@@ -45,6 +44,8 @@ pub static TABLES: &[&Table] = &[
     RefundRow::TABLE,
     AnnouncementRow::TABLE,
     TotalsRow::TABLE,
+    AuditRow::TABLE,
+    RevisionRow::TABLE,
 ];
 
 /// Those that a database stores.

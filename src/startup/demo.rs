@@ -152,9 +152,10 @@ pub async fn apply_timetable(
     timetable: Timetable,
     progress: impl Fn(usize, usize),
 ) -> anyhow::Result<u32> {
-    let (count, mut changes) = (timetable.commands.len(), 0);
-    for (index, command) in timetable.commands.into_iter().enumerate() {
-        changes += u32::from(engine.configure(command).await?.outcome?);
+    let forgotten = timetable.forgotten_years(&engine.services().catalogue.load());
+    let (count, mut changes) = (timetable.commands.len() + forgotten.len(), 0);
+    for (index, command) in timetable.commands.into_iter().chain(forgotten).enumerate() {
+        changes += u32::from(engine.configure(command).await?.outcome?.changed);
         progress(index + 1, count);
     }
     Ok(changes)

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use deeptravel_actors::journal::Position;
+use deeptravel_actors::lists::{AuditEntry, AuditFilter, Refusal};
 use deeptravel_actors::loads;
-use deeptravel_actors::ports::{Haste, Parameter, Store as _, StoreError, Warm};
+use deeptravel_actors::ports::{self, Haste, Parameter, Store as _, StoreError, Warm};
 use deeptravel_domain::catalogue::{
-    self, Catalogue, Holiday, Marks, Mode, Names, Operator, Place, Port, Route, RouteStatus, Schedule, Stop, Vehicle,
-    Weekdays, Zone,
+    self, Calendar, Catalogue, Change, Holiday, Key, Marks, Mode, Names, Operator, Place, Port, Route, RouteStatus,
+    Schedule, Stop, Timetable, Vehicle, Weekdays, Zone,
 };
 use deeptravel_domain::departure::Stretch;
-use deeptravel_domain::fare::{DateRange, DayType, Fare, PartyTier, TimeBand};
+use deeptravel_domain::fare::{DateRange, DayType, Fare, FareTable, PartyTier, TimeBand};
 use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
 use deeptravel_domain::identity::{self, Account, Identities, Principal, Role, Session, Validator};
 use deeptravel_domain::ids::{OrderId, SessionId};
@@ -21,12 +22,22 @@ use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{Command, Order, OrderStatus, ScanTarget};
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::quarantine::{Notice, QuarantineRow, Resolved};
+use deeptravel_domain::register::AuditRow;
+use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::tables::newest_version;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::date;
 
 use crate::support::*;
+
+fn put(content: impl Into<Change>) -> catalogue::Command {
+    catalogue::Command::new(content, "admin")
+}
+
+fn put_holidays(holidays: Vec<Holiday>) -> catalogue::Command {
+    put(Calendar { year: 2026, holidays })
+}
 
 fn catalogue_of_a_coach() -> Vec<catalogue::Command> {
     let names = || Names::new("環島", "Round \"trip\"");
@@ -55,32 +66,28 @@ fn catalogue_of_a_coach() -> Vec<catalogue::Command> {
         Fare { stretch: None, dates: None, times: None, source_price: None, ..fare(PassengerType::Adult, None) };
     let seat_map = departure("X.20261127", 3).seat_map;
     vec![
-        catalogue::Command::PutOperator(Operator { code: code("TJ"), names: names() }),
-        catalogue::Command::PutPort(Port { code: code("HKA"), names: names() }),
-        catalogue::Command::PutPort(Port { code: code("MOB"), names: names() }),
-        catalogue::Command::PutPlace(Place {
+        put(Operator { code: code("TJ"), names: names() }),
+        put(Port { code: code("HKA"), names: names() }),
+        put(Port { code: code("MOB"), names: names() }),
+        put(Place {
             code: code("hk"),
             names: Names::new("香港", "Hong Kong"),
             aliases: vec!["HK".to_owned(), "{a,\"b\"}".to_owned()],
             ports: vec![code("HKA")],
             hot_weight: 9,
         }),
-        catalogue::Command::PutVehicle(Vehicle {
+        put(Vehicle {
             code: code("bus"),
             name: "Bus".to_owned(),
             seat_map: Arc::clone(&seat_map),
             marks: Marks::from(["own_making".to_owned()]),
         }),
-        catalogue::Command::PutHolidays(vec![
+        put_holidays(vec![
             Holiday { date: date(2026, 12, 25), name: "聖誕節".to_owned(), verified: true },
             Holiday { date: date(2026, 12, 26), name: "翌日".to_owned(), verified: false },
         ]),
-        catalogue::Command::PutHolidays(vec![Holiday {
-            date: date(2026, 12, 25),
-            name: "聖誕節".to_owned(),
-            verified: true,
-        }]),
-        catalogue::Command::PutRoute(Box::new(Route {
+        put_holidays(vec![Holiday { date: date(2026, 12, 25), name: "聖誕節".to_owned(), verified: true }]),
+        put(Route {
             code: code("HKMO"),
             operator: code("TJ"),
             mode: Mode::Coach,
@@ -88,34 +95,28 @@ fn catalogue_of_a_coach() -> Vec<catalogue::Command> {
             time_zone: Zone::named("Asia/Hong_Kong").unwrap(),
             stops: vec![stop("HKA", 0), stop("MOB", 45)],
             vehicle: code("bus"),
-            seat_lock_minutes: 10,
             booking_closes_minutes: 30,
             sales_window_days: 30,
-            blackout: BTreeSet::from([date(2027, 2, 6), date(2027, 2, 7)]),
             status: RouteStatus::OnSale,
             marks: Marks::new(),
-        })),
-        catalogue::Command::PutSchedules {
-            route: code("HKMO"),
-            schedules: vec![
+        }),
+        put(Timetable::new(
+            code("HKMO"),
+            [
                 schedule("HKMO-0800", BTreeMap::from([(date(2026, 12, 24), true), (date(2026, 12, 28), false)])),
                 schedule("HKMO-0800-old", BTreeMap::new()),
             ],
-        },
-        catalogue::Command::PutSchedules {
-            route: code("HKMO"),
-            schedules: vec![schedule("HKMO-0800", BTreeMap::from([(date(2026, 12, 24), true)]))],
-        },
-        catalogue::Command::PutFares {
-            route: code("HKMO"),
-            fares: vec![plain],
-            party_tiers: vec![PartyTier { min_party: 3, discount_percent: 5 }],
-        },
-        catalogue::Command::PutFares {
-            route: code("HKMO"),
-            fares: vec![fare(PassengerType::Adult, Some("standard")), fare(PassengerType::Child, None)],
-            party_tiers: vec![],
-        },
+        )),
+        put(Timetable::new(code("HKMO"), [schedule("HKMO-0800", BTreeMap::from([(date(2026, 12, 24), true)]))])),
+        put(FareTable::new(code("HKMO"), vec![plain], vec![PartyTier { min_party: 3, discount_percent: 5 }])),
+        put(FareTable {
+            blackout: BTreeSet::from([date(2027, 2, 6), date(2027, 2, 7)]),
+            ..FareTable::new(
+                code("HKMO"),
+                vec![fare(PassengerType::Adult, Some("standard")), fare(PassengerType::Child, None)],
+                vec![],
+            )
+        }),
     ]
 }
 
@@ -291,6 +292,108 @@ fn the_quarantine_is_read_with_what_is_open_first_and_its_newest_version() {
     assert_eq!((one("EV-3"), one("EV-4")), (vec![known(3)], vec![]));
 }
 
+/// Writes, and what whoever wrote learns.
+fn write(
+    stand: &Stand,
+    catalogue: &mut Catalogue,
+    version: u64,
+    command: &catalogue::Command,
+    now: Timestamp,
+) -> Result<u32, Rejection> {
+    let events = catalogue.decide(command, now).unwrap();
+    for event in &events {
+        catalogue.evolve(event);
+    }
+    stand.project(&catalogue.changed_rows(&events, version)).unwrap();
+    catalogue.answer(command, &events).map(|told| told.revision)
+}
+
+#[test]
+fn a_write_that_was_refused_counts_for_the_catalogues_version() {
+    let stand = Stand::new();
+    let mut catalogue = Catalogue::new(Currency::Cny);
+    let operator = |zh: &str| put(Operator { code: code("TJ"), names: Names::new(zh, "TJ") });
+    assert_eq!(write(&stand, &mut catalogue, 1, &operator("通"), NOW), Ok(1));
+    assert!(write(&stand, &mut catalogue, 2, &operator(""), NOW).is_err());
+    let rows = stand.catalogue().unwrap();
+    assert_eq!((newest_version(&rows).unwrap(), ports::newest_version(&rows).unwrap()), (1, 2));
+    assert_eq!(Catalogue::from_rows(Currency::Cny, &rows).unwrap(), catalogue);
+}
+
+#[test]
+fn r_admin_03_history_and_restore_read_the_audit() {
+    let stand = Stand::new();
+    let mut catalogue = Catalogue::new(Currency::Cny);
+    let fares =
+        |minutes: u16| put(FareTable { seat_lock_minutes: minutes, ..FareTable::new(code("HKMO"), vec![], vec![]) });
+    let at = |minutes: i64| NOW.plus_seconds(60 * minutes);
+    for (version, minutes) in [(1, 5), (2, 61), (3, 15), (4, 20)] {
+        let told = write(&stand, &mut catalogue, version, &fares(minutes), at(version as i64));
+        assert_eq!(told.is_ok(), minutes <= 60);
+    }
+    let import = catalogue::Command::new(Operator { code: code("TJ"), names: Names::new("通", "TJ") }, "import");
+    write(&stand, &mut catalogue, 5, &import, at(5)).unwrap();
+
+    let history = |before, limit| {
+        let page = stand.runtime.block_on(stand.lists.history("fares", "HKMO", before, limit)).unwrap();
+        page.into_iter().map(|entry| (entry.number, entry.revision.unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(history(None, 10), [(4, 3), (3, 2), (1, 1)], "what was refused is left out");
+    assert_eq!(history(None, 2), [(4, 3), (3, 2)]);
+    assert_eq!(history(Some(3), 2), [(1, 1)]);
+
+    let logs = |filter: AuditFilter, before| stand.runtime.block_on(stand.lists.audit_logs(filter, before, 2)).unwrap();
+    let numbers = |entries: &[AuditEntry]| entries.iter().map(|entry| entry.number).collect::<Vec<_>>();
+    let all = logs(AuditFilter::default(), None);
+    assert_eq!(numbers(&all), [5, 4]);
+    let next = logs(AuditFilter::default(), Some(all[1].cursor()));
+    assert_eq!(numbers(&next), [3, 2]);
+    let Some(Refusal { code: refused, text }) = &next[1].refusal else { panic!("{next:?}") };
+    assert_eq!((refused.as_str(), text.as_str()), ("VALIDATION_ERROR", "seatLockMinutes: is not between 1 and 60"));
+    assert_eq!((next[1].revision, next[1].account.as_str(), next[1].at), (None, "admin", at(2)));
+    assert_eq!(numbers(&logs(AuditFilter { account: Some("import".to_owned()), ..AuditFilter::default() }, None)), [5]);
+    let span = AuditFilter { from: Some(at(1)), until: Some(at(3)), ..AuditFilter::default() };
+    assert_eq!(numbers(&logs(span, None)), [2, 1]);
+    let fares_only = AuditFilter { entity: Some("fares".to_owned()), until: Some(at(2)), ..AuditFilter::default() };
+    assert_eq!(numbers(&logs(fares_only, None)), [1]);
+
+    let audited = |revision: i64| {
+        let names = ["fares", "HKMO"].map(|name| name.to_owned().into());
+        let parameters = names.into_iter().chain([Parameter::Number(revision)]).collect();
+        let load = stand.store.load(loads::AUDITED_REVISION, parameters, Haste::Wake);
+        let rows = stand.runtime.block_on(load).unwrap();
+        let row: Option<AuditRow<'_>> = rows.of().next().transpose().unwrap();
+        row.map(|row| (row.number, row.before.map(str::to_owned), row.after.map(str::to_owned)))
+    };
+    let (number, before, _) = audited(0).unwrap();
+    assert_eq!((number, audited(2).unwrap().0, audited(9)), (4, 3, None));
+    let back = Change::restore(Key::FareTable(code("HKMO")), before.as_deref()).unwrap();
+    let back = catalogue::Command::new(back, "admin");
+    assert_eq!(write(&stand, &mut catalogue, 6, &back, at(6)), Ok(4));
+    assert_eq!(catalogue.fares(&code("HKMO")).unwrap().seat_lock_minutes, 15);
+    assert_eq!(Catalogue::from_rows(Currency::Cny, &stand.catalogue().unwrap()).unwrap(), catalogue);
+}
+
+#[test]
+fn a_catalogue_that_an_older_release_has_written_keeps_its_meaning() {
+    let stand = Stand::new();
+    let mut catalogue = Catalogue::new(Currency::Cny);
+    for (version, command) in (1..).zip(catalogue_of_a_coach()) {
+        write(&stand, &mut catalogue, version, &command, NOW).unwrap();
+    }
+    stand.ask::<i64>(
+        "WITH revisions AS (DELETE FROM config_revisions), audit AS (DELETE FROM admin_audit_logs),
+            fares AS (UPDATE route_fares SET seat_lock_minutes = NULL, blackout_dates = '[]'),
+            routes AS (UPDATE routes SET seat_lock_minutes = 25, blackout_dates = '[\"2027-02-06\"]')
+        SELECT 0::bigint",
+    );
+    let read = Catalogue::from_rows(Currency::Cny, &stand.catalogue().unwrap()).unwrap();
+    assert_eq!(read.registers().routes.entry("HKMO").unwrap().revision, 0);
+    let fares = read.fares(&code("HKMO")).unwrap();
+    assert_eq!((fares.revision, fares.since), (2, NOW));
+    assert_eq!((fares.seat_lock_minutes, &fares.blackout), (25, &BTreeSet::from([date(2027, 2, 6)])));
+}
+
 #[test]
 fn loads_of_a_start_wait_for_each_other_on_their_one_connection() {
     let stand = Stand::new();
@@ -302,7 +405,7 @@ fn loads_of_a_start_wait_for_each_other_on_their_one_connection() {
             load(loads::DEPARTURES_AFTER, vec![NOW.into()]),
             load(loads::WARM_ORDERS, warm.parameters()),
             load(loads::DESK_ENTRIES, vec![loads::lowest_id(Timestamp::from_ms(0))]),
-            load(loads::CATALOGUE, Vec::new()),
+            load(loads::CATALOGUE, vec![catalogue::OWNER.to_owned().into()]),
             stand.store.project(&nothing, Position(0), Position(4)),
         )
     });

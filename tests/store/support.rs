@@ -103,7 +103,7 @@ impl Stand {
     }
 
     pub fn catalogue(&self) -> Result<Rows, StoreError> {
-        self.load(loads::CATALOGUE, Vec::new(), Haste::Start)
+        self.load(loads::CATALOGUE, vec![deeptravel_domain::catalogue::OWNER.to_owned().into()], Haste::Start)
     }
 
     /// With the newest version of any row.

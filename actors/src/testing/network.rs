@@ -1,14 +1,14 @@
 //! What is sold in the tests: a coach of five stops and a ferry of two, both the day after tomorrow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use deeptravel_domain::catalogue::{
-    Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, Schedule, Stop, Vehicle, Weekdays, Zone,
-    departure_id,
+    Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, Schedule, Stop, Timetable, Vehicle,
+    Weekdays, Zone, departure_id,
 };
 use deeptravel_domain::departure::{Seat, SeatClass, SeatMap};
-use deeptravel_domain::fare::{DayType, Fare};
+use deeptravel_domain::fare::{DayType, Fare, FareTable};
 use deeptravel_domain::ids::DepartureId;
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::party::PassengerType;
@@ -34,13 +34,23 @@ pub fn ferry() -> DepartureId {
     departure_id(&code("ferry-0900"), SUNDAY).unwrap()
 }
 
+/// As an administrator writes.
+pub fn put(content: impl Into<Change>) -> Command {
+    Command::new(content, "admin")
+}
+
+/// Fares of so much for every passenger of a route.
+pub fn fare_table(route: &str, minor: i64) -> FareTable {
+    FareTable::new(code(route), fares(minor), Vec::new())
+}
+
 /// The commands that make the catalogue; coach and ferry with so many seats, in rows of four.
 pub fn network(seats: u16) -> Vec<Command> {
     let operator = Operator { code: code("op"), names: Names::new("公司", "Company") };
     let port = |text| Port { code: code(text), names: Names::new("口岸", "Port") };
-    let mut commands = vec![Command::PutOperator(operator)];
-    commands.extend(["A", "B", "C", "D", "E"].map(|text| Command::PutPort(port(text))));
-    commands.push(Command::PutVehicle(vehicle(seats)));
+    let mut commands = vec![put(operator)];
+    commands.extend(["A", "B", "C", "D", "E"].map(|text| put(port(text))));
+    commands.push(put(vehicle(seats)));
     let coach_stops = [("A", 0, 0), ("B", 30, 35), ("C", 60, 65), ("D", 90, 95), ("E", 120, 120)];
     commands.extend(line("coach", Mode::Coach, &coach_stops, 8 * 60));
     commands.extend(line("ferry", Mode::Ferry, &[("A", 0, 0), ("E", 60, 60)], 9 * 60));
@@ -57,11 +67,7 @@ fn line(name: &str, mode: Mode, stops: &[(&str, u16, u16)], departs_minutes: u16
         last_date: date(2026, 12, 31),
         exceptions: BTreeMap::new(),
     };
-    [
-        Command::PutRoute(Box::new(route(name, mode, stops))),
-        Command::PutSchedules { route: code(name), schedules: vec![schedule] },
-        Command::PutFares { route: code(name), fares: fares(FARE), party_tiers: Vec::new() },
-    ]
+    [put(route(name, mode, stops)), put(Timetable::new(code(name), [schedule])), put(fare_table(name, FARE))]
 }
 
 fn vehicle(seats: u16) -> Vehicle {
@@ -92,10 +98,8 @@ fn route(name: &str, mode: Mode, stops: &[(&str, u16, u16)]) -> Route {
         time_zone: Zone::named("Asia/Hong_Kong").unwrap(),
         stops: stops.collect(),
         vehicle: code("bus"),
-        seat_lock_minutes: 10,
         booking_closes_minutes: 30,
         sales_window_days: 30,
-        blackout: BTreeSet::new(),
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     }

@@ -11,6 +11,7 @@ use deeptravel_domain::order::rows::{
     LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow, TicketRow,
 };
 use deeptravel_domain::quarantine::{Notice, QuarantineRow};
+use deeptravel_domain::register::AuditRow;
 use deeptravel_domain::row::{Raw, Row, Rows, Table};
 use deeptravel_domain::tables::Images;
 use deeptravel_domain::ticket::TicketStatus;
@@ -101,6 +102,28 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
             newest(tables, &[AccountRow::TABLE, SessionRow::TABLE, ValidatorSessionRow::TABLE])
         }
         ("load/quarantine_version", None, _) => newest(tables, &[QuarantineRow::TABLE]),
+        ("load/audit_version", None, [Parameter::Text(Some(owner))]) => {
+            let versions = rows_of::<AuditRow<'_>>(tables).filter(|row| row.owner == owner).map(|row| row.version);
+            let mut rows = Rows::default();
+            rows.put(&KeyVersionRow { version: versions.max().unwrap_or(0) });
+            rows
+        }
+        (
+            "load/audited_revision",
+            None,
+            [Parameter::Text(Some(entity)), Parameter::Text(Some(id)), Parameter::Number(n)],
+        ) => {
+            let is_wanted = |row: &AuditRow<'_>| {
+                let revision = row.revision.map(i64::from);
+                row.entity == entity && row.entity_id == id && revision.is_some_and(|is| *n == 0 || is == *n)
+            };
+            let newest = rows_of(tables).filter(is_wanted).max_by_key(|row| row.number);
+            let mut rows = Rows::default();
+            if let Some(row) = newest {
+                rows.put(&row);
+            }
+            rows
+        }
         ("load/quarantine", None, [Parameter::Number(limit)]) => {
             let mut notices: Vec<QuarantineRow<'_>> = rows_of(tables).collect();
             notices.sort_by_key(|row| (row.resolved_at.is_some(), std::cmp::Reverse(row.received_at)));

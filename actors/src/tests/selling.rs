@@ -203,7 +203,7 @@ async fn many_changes_at_once_leave_the_newest_catalogue_for_everybody() {
 }
 
 fn is_vehicle(command: &deeptravel_domain::catalogue::Command) -> bool {
-    matches!(command, deeptravel_domain::catalogue::Command::PutVehicle(_))
+    matches!(command.change, deeptravel_domain::catalogue::Change::Vehicle(_))
 }
 
 #[actix::test]

@@ -11,15 +11,16 @@ use crate::testing::{
 
 const KEEP_ALL: Retention = Retention { bytes_max: u64::MAX, since_ms: 0 };
 
-/// A world whose journal holds a few hundred orders.
+/// A world whose journal holds a few hundred orders. Its largest record is the vehicle, which its audit entry spells out seat by
+/// seat.
 async fn cramped(postgres: Postgres) -> (World, Running) {
     cramped_with(900, postgres).await
 }
 
 async fn cramped_with(seats: u16, postgres: Postgres) -> (World, Running) {
     let small = JournalOptions {
-        segment_bytes: 16 * 1024,
-        max_bytes: 256 * 1024,
+        segment_bytes: 80 * 1024,
+        max_bytes: 480 * 1024,
         preallocate: false,
         ..JournalOptions::default()
     };

@@ -5,19 +5,18 @@
 //! the *local date on which he boards*, which for 24:15, or for a late stop, is a later one. Fares and blackout dates
 //! go by the date of boarding too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::Catalogue;
-use super::Table;
-use super::model::{Place, Route, RouteStatus, Schedule};
 use super::zone::{minute_of_day, plus_days};
+use super::{Catalogue, Place, Registers, Route, RouteStatus, Schedule, Written};
 use crate::departure::{Call, DepartureSpec, Stretch};
-use crate::fare::{self, FareQuery, Quote, TierQuote};
+use crate::fare::{self, FareQuery, FareTable, Quote, TierQuote};
 use crate::ids::{DepartureId, PlaceCode, PortCode, RouteCode, ScheduleId, SeatClassCode};
 use crate::party::Party;
+use crate::register::Entry;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -33,38 +32,87 @@ struct Connection {
 
 type ByDestination = BTreeMap<PortCode, Vec<Connection>>;
 
+/// What a search can read is the same as long as this is: two of them are told apart by their `Arc`s.
+#[derive(PartialEq, Eq, Debug, Default)]
+pub struct Edition;
+
 /// What searches need ready-made. Derived: never stored, compared only because all of a catalogue is.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Index {
+    edition: Arc<Edition>,
     /// By port of boarding, then of alighting; intermediate stops included.
     connections: Arc<BTreeMap<PortCode, Arc<ByDestination>>>,
     /// Each route's schedules on offer, by departure time and id.
     timetables: Arc<BTreeMap<RouteCode, Arc<[Arc<Schedule>]>>>,
+    schedules: Schedules,
+    /// Once on offer and no more. Kept so that no other route can take their ids.
+    withdrawn: Schedules,
     /// Every spelling of a place, in lower case.
     places: Arc<BTreeMap<String, PlaceCode>>,
 }
 
+type Schedules = Arc<BTreeMap<ScheduleId, Arc<Schedule>>>;
+
 impl Index {
-    pub fn places_changed(&mut self, places: &Table<PlaceCode, Place>) {
-        let all = places.values().flat_map(|place| place.spellings().map(|spelling| (spelling, place.code.clone())));
+    pub fn of(registers: &Registers, withdrawn: Vec<Arc<Schedule>>) -> Index {
+        let mut index = Index::default();
+        index.places_changed(registers);
+        registers.routes.iter().for_each(|route| index.stops_changed(None, Some(route)));
+        for timetable in registers.timetables.iter() {
+            index.schedules_changed(&timetable.route, &[], &timetable.schedules);
+        }
+        index.withdrawn = Arc::new(withdrawn.into_iter().map(|schedule| (schedule.id.clone(), schedule)).collect());
+        index
+    }
+
+    /// Follows what was written.
+    pub fn follow(&mut self, written: &Written, registers: &Registers) {
+        if is_searched(written) {
+            self.edition = Arc::default();
+        }
+        match written {
+            Written::Place(_) => self.places_changed(registers),
+            Written::Route(route) => self.stops_changed(route.earlier(), route.now()),
+            Written::Timetable(timetable) => {
+                let schedules = |of: Option<&Arc<super::Timetable>>| of.map_or(Vec::new(), |it| it.schedules.clone());
+                let (before, after) = (schedules(timetable.earlier()), schedules(timetable.now()));
+                self.schedules_changed(&timetable.after.route, &before, &after);
+            }
+            Written::Operator(_)
+            | Written::Port(_)
+            | Written::Vehicle(_)
+            | Written::Calendar(_)
+            | Written::FareTable(_) => {}
+        }
+    }
+
+    fn places_changed(&mut self, registers: &Registers) {
+        let places = registers.places.iter();
+        let all = places.flat_map(|place| place.spellings().map(|spelling| (spelling, place.code.clone())));
         self.places = Arc::new(all.collect());
     }
 
-    /// A route's stops have changed from `before` (none when it is new).
-    pub fn route_changed(&mut self, before: Option<&Route>, after: &Route) {
+    /// A route's stops have changed. `None`: it was not, or is not, there.
+    fn stops_changed(&mut self, before: Option<&Arc<Route>>, after: Option<&Arc<Route>>) {
+        if before.map(|route| &route.stops) == after.map(|route| &route.stops) {
+            return;
+        }
         let connections = Arc::make_mut(&mut self.connections);
-        for (from, to, _) in before.into_iter().flat_map(pairs) {
+        let earlier = || before.into_iter().flat_map(|route| pairs(route).map(move |pair| (route, pair)));
+        for (route, (from, to, _)) in earlier() {
             if let Some(found) = connections.get_mut(from).and_then(|to_ports| Arc::make_mut(to_ports).get_mut(to)) {
-                found.retain(|connection| connection.route != after.code);
+                found.retain(|connection| connection.route != route.code);
             }
         }
-        for (from, to, stretch) in pairs(after) {
+        for (route, (from, to, stretch)) in
+            after.into_iter().flat_map(|route| pairs(route).map(move |pair| (route, pair)))
+        {
             let by_destination = Arc::make_mut(connections.entry(from.clone()).or_default());
             let found = by_destination.entry(to.clone()).or_default();
-            found.push(Connection { route: after.code.clone(), stretch });
+            found.push(Connection { route: route.code.clone(), stretch });
             found.sort_unstable_by(|a, b| (&a.route, a.stretch).cmp(&(&b.route, b.stretch)));
         }
-        for (from, to, _) in before.into_iter().flat_map(pairs) {
+        for (_, (from, to, _)) in earlier() {
             // Nothing empty stays behind, so that the same routes give the same index whatever came before.
             let Some(by_destination) = connections.get_mut(from) else { continue };
             if by_destination.get(to).is_some_and(Vec::is_empty) {
@@ -76,17 +124,19 @@ impl Index {
         }
     }
 
-    pub fn schedules_changed(&mut self, route: &RouteCode, changed: &[Arc<Schedule>], withdrawn: &[ScheduleId]) {
-        let gone = |id: &ScheduleId| withdrawn.contains(id);
-        let mut changed: BTreeMap<&ScheduleId, &Arc<Schedule>> =
-            changed.iter().map(|schedule| (&schedule.id, schedule)).collect();
-        let mut schedules: Vec<Arc<Schedule>> = self
-            .schedules_of(route)
-            .iter()
-            .filter(|schedule| !gone(&schedule.id))
-            .map(|schedule| Arc::clone(changed.remove(&schedule.id).unwrap_or(schedule)))
-            .collect();
-        schedules.extend(changed.into_values().cloned());
+    /// All schedules of a route have changed.
+    fn schedules_changed(&mut self, route: &RouteCode, before: &[Arc<Schedule>], after: &[Arc<Schedule>]) {
+        let on_offer = Arc::make_mut(&mut self.schedules);
+        let gone = Arc::make_mut(&mut self.withdrawn);
+        for schedule in before {
+            on_offer.remove(&schedule.id);
+            gone.insert(schedule.id.clone(), Arc::clone(schedule));
+        }
+        for schedule in after {
+            gone.remove(&schedule.id);
+            on_offer.insert(schedule.id.clone(), Arc::clone(schedule));
+        }
+        let mut schedules = after.to_vec();
         schedules.sort_unstable_by(|a, b| (a.departs_minutes, &a.id).cmp(&(b.departs_minutes, &b.id)));
         let timetables = Arc::make_mut(&mut self.timetables);
         if schedules.is_empty() {
@@ -96,12 +146,68 @@ impl Index {
         }
     }
 
+    pub fn schedule(&self, id: &str) -> Option<&Arc<Schedule>> {
+        self.schedules.get(id)
+    }
+
+    pub fn withdrawn(&self, id: &ScheduleId) -> Option<&Arc<Schedule>> {
+        self.withdrawn.get(id)
+    }
+
+    #[cfg(test)]
+    pub fn all_schedules(&self) -> impl Iterator<Item = &Arc<Schedule>> {
+        self.schedules.values()
+    }
+
+    #[cfg(test)]
+    pub fn shares_schedules(&self, other: &Index) -> bool {
+        Arc::ptr_eq(&self.schedules, &other.schedules)
+    }
+
+    pub fn all_withdrawn(&self) -> impl Iterator<Item = &Arc<Schedule>> {
+        self.withdrawn.values()
+    }
+
     pub fn schedules_of(&self, route: &RouteCode) -> &[Arc<Schedule>] {
         self.timetables.get(route).map_or(&[], |schedules| schedules)
     }
 
     fn connections(&self, from: &PortCode, to: &PortCode) -> &[Connection] {
         self.connections.get(from).and_then(|by_destination| by_destination.get(to)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether a search can tell: it shows names of operators and ports and reads all of a timetable, but of a vehicle no more
+/// than the seats.
+fn is_searched(written: &Written) -> bool {
+    match written {
+        Written::Operator(_) | Written::Port(_) | Written::Timetable(_) => true,
+        Written::Place(place) => {
+            let read = |place: &Arc<Place>| (place.spellings().collect::<BTreeSet<_>>(), place.ports.clone());
+            place.earlier().map(read) != place.now().map(read)
+        }
+        Written::Vehicle(vehicle) => {
+            let read = |vehicle: &Arc<super::Vehicle>| Arc::clone(&vehicle.seat_map);
+            vehicle.earlier().map(read) != vehicle.now().map(read)
+        }
+        Written::Calendar(calendar) => {
+            let read = |calendar: &Arc<super::Calendar>| {
+                calendar.holidays.iter().map(|holiday| holiday.date).collect::<BTreeSet<_>>()
+            };
+            calendar.earlier().map(read) != calendar.now().map(read)
+        }
+        Written::Route(route) => {
+            let read = |route: &Arc<Route>| Route {
+                names: super::Names::new("", ""),
+                marks: super::Marks::new(),
+                ..Route::clone(route)
+            };
+            route.earlier().map(read) != route.now().map(read)
+        }
+        Written::FareTable(table) => {
+            let read = |table: &Arc<FareTable>| FareTable { seat_lock_minutes: 1, ..FareTable::clone(table) };
+            table.earlier().map(read) != table.now().map(read)
+        }
     }
 }
 
@@ -209,20 +315,25 @@ fn split_departure_id(id: &DepartureId) -> Option<(&str, Date)> {
 }
 
 impl Catalogue {
+    /// The same as long as what a search can read is the same.
+    pub fn edition(&self) -> &Arc<Edition> {
+        &self.index.edition
+    }
+
     /// A place by code or by any spelling of its name, whatever the case.
     pub fn place(&self, name_or_code: &str) -> Option<&Arc<Place>> {
         let code = self.index.places.get(&name_or_code.trim().to_lowercase())?;
-        self.places.get(code)
+        self.registers.places.get(code)
     }
 
     /// By code.
     pub fn places(&self) -> impl Iterator<Item = &Arc<Place>> {
-        self.places.values()
+        self.registers.places.iter()
     }
 
     /// The places to suggest, heaviest first.
     pub fn hot_cities(&self) -> Vec<&Arc<Place>> {
-        let mut hot: Vec<&Arc<Place>> = self.places.values().filter(|place| place.hot_weight > 0).collect();
+        let mut hot: Vec<&Arc<Place>> = self.places().filter(|place| place.hot_weight > 0).collect();
         hot.sort_unstable_by(|a, b| b.hot_weight.cmp(&a.hot_weight).then_with(|| a.code.cmp(&b.code)));
         hot
     }
@@ -233,8 +344,8 @@ impl Catalogue {
             Some(code) => vec![self.route(code).ok_or_else(|| super::checks::unknown("routeCode", &code))?],
             None => self.routes().filter(|route| route.status == RouteStatus::OnSale).collect(),
         };
-        let mut dates: Vec<Date> =
-            routes.iter().flat_map(|route| route.blackout.iter().copied()).filter(|date| date.year() == year).collect();
+        let blackout = routes.iter().filter_map(|route| self.fares(&route.code)).flat_map(|table| &table.blackout);
+        let mut dates: Vec<Date> = blackout.copied().filter(|date| date.year() == year).collect();
         dates.sort_unstable();
         dates.dedup();
         Ok(dates)
@@ -244,7 +355,7 @@ impl Catalogue {
     pub fn departure(&self, id: &DepartureId) -> Option<(&Arc<Schedule>, &Arc<Route>, Date)> {
         let (schedule, date) = split_departure_id(id)?;
         let schedule = self.schedule(schedule).filter(|schedule| schedule.runs_on(date))?;
-        Some((schedule, self.routes.get(&schedule.route)?, date))
+        Some((schedule, self.registers.routes.get(&schedule.route)?, date))
     }
 
     /// What a departure is born from.
@@ -262,7 +373,7 @@ impl Catalogue {
             operator: route.operator.clone(),
             calls: calls.collect(),
             booking_closes_minutes: route.booking_closes_minutes,
-            seat_map: Arc::clone(&self.vehicles.get(&route.vehicle)?.seat_map),
+            seat_map: Arc::clone(&self.registers.vehicles.get(&route.vehicle)?.seat_map),
         })
     }
 
@@ -288,7 +399,7 @@ impl Catalogue {
             .iter()
             .flat_map(|from| destination.ports.iter().map(move |to| (from, to)))
             .flat_map(|(from, to)| self.index.connections(from, to))
-            .filter_map(|connection| Some((self.routes.get(&connection.route)?, connection.stretch)))
+            .filter_map(|connection| Some((self.registers.routes.get(&connection.route)?, connection.stretch)))
             .filter(|(route, _)| route.status == RouteStatus::OnSale)
             // The iterator must not borrow the places.
             .collect::<Vec<_>>()
@@ -346,7 +457,7 @@ impl Catalogue {
         if now >= trip.booking_closes_at() {
             return Err(Unsellable::BookingClosed);
         }
-        if trip.route.blackout.contains(&trip.boards_on) {
+        if self.fares(&trip.route.code).is_some_and(|table| table.blackout.contains(&trip.boards_on)) {
             return Err(Unsellable::Blackout);
         }
         Ok(())
@@ -369,8 +480,8 @@ impl Catalogue {
         &self,
         trip: &Trip<'_>,
         class: &'c SeatClassCode,
-    ) -> Result<(&fare::FareTable, FareQuery<'c>), Rejection> {
-        let vehicle = self.vehicles.get(&trip.route.vehicle);
+    ) -> Result<(&Entry<FareTable>, FareQuery<'c>), Rejection> {
+        let vehicle = self.registers.vehicles.get(&trip.route.vehicle);
         if vehicle.is_none_or(|vehicle| vehicle.seat_map.class(class).is_none()) {
             return Err(super::checks::unknown("seatClass", class));
         }

@@ -2,23 +2,26 @@
 
 #![allow(clippy::needless_pass_by_value)] // a story reads better without references
 
+use std::collections::BTreeMap;
+
 use jiff::civil::date;
 
 use super::*;
 use crate::departure::{Seat, SeatClass, SeatMap, Stretch};
-use crate::fare::DayType;
-use crate::ids::{DepartureId, SeatClassCode};
+use crate::fare::{DayType, Fare, PartyTier};
+use crate::ids::{DepartureId, RouteCode, SeatClassCode};
 use crate::money::Money;
 use crate::party::{Party, PassengerType};
+use crate::register::AuditRow;
 use crate::row::tests::altered;
 use crate::row::{Raw, Row as _, Rows};
 use crate::tables::{Images, newest_version};
 use crate::time::Timestamp;
 
 /// Friday 20 November 2026, noon in Hong Kong.
-const NOON: Timestamp = Timestamp::from_ms(1_795_147_200_000);
+pub(super) const NOON: Timestamp = Timestamp::from_ms(1_795_147_200_000);
 
-fn code<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+pub(super) fn code<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
@@ -26,7 +29,7 @@ fn stretch(board: u8, alight: u8) -> Stretch {
     Stretch::new(board, alight).unwrap()
 }
 
-fn operator(text: &str) -> Operator {
+pub(super) fn operator(text: &str) -> Operator {
     Operator { code: code(text), names: Names::new("公司", "Company") }
 }
 
@@ -39,7 +42,7 @@ fn place(text: &str, zh: &str, en: &str, ports: &[&str], hot_weight: u32) -> Pla
     Place { code: code(text), names: Names::new(zh, en), aliases: Vec::new(), ports, hot_weight }
 }
 
-fn vehicle(seats: u16) -> Vehicle {
+pub(super) fn vehicle(seats: u16) -> Vehicle {
     let seats =
         (0..seats).map(|row| Seat { label: format!("{:02}A", row + 1), class: (row % 2) as u8, row, column: 0 });
     let classes = ["standard", "deluxe"].map(|class| SeatClass { code: code(class), name: class.to_owned() });
@@ -61,16 +64,14 @@ fn route(text: &str, stops: &[(&str, u16, u16)]) -> Route {
         time_zone: Zone::named("Asia/Hong_Kong").unwrap(),
         stops: stops.collect(),
         vehicle: code("bus"),
-        seat_lock_minutes: SEAT_LOCK_MINUTES_DEFAULT,
         booking_closes_minutes: 30,
         sales_window_days: SALES_WINDOW_DAYS_DEFAULT,
-        blackout: BTreeSet::new(),
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     }
 }
 
-fn coach() -> Route {
+pub(super) fn coach() -> Route {
     route("coach", &[("A", 0, 0), ("B", 30, 35), ("C", 90, 95), ("D", 150, 150)])
 }
 
@@ -86,7 +87,7 @@ fn schedule(id: &str, route: &str, departs_minutes: u16) -> Schedule {
     }
 }
 
-fn fares(minor: i64) -> Vec<Fare> {
+pub(super) fn fares(minor: i64) -> Vec<Fare> {
     PassengerType::ALL
         .into_iter()
         .map(|passenger_type| Fare {
@@ -103,28 +104,49 @@ fn fares(minor: i64) -> Vec<Fare> {
         .collect()
 }
 
+pub(super) fn put(content: impl Into<Change>) -> Command {
+    Command::new(content, "admin")
+}
+
 fn put_schedules(route: &str, schedules: Vec<Schedule>) -> Command {
-    Command::PutSchedules { route: code(route), schedules }
+    put(Timetable::new(code(route), schedules))
+}
+
+pub(super) fn fare_table(route: &str, fares: Vec<Fare>) -> FareTable {
+    FareTable::new(code(route), fares, vec![PartyTier { min_party: 3, discount_percent: 5 }])
 }
 
 fn put_fares(route: &str, fares: Vec<Fare>) -> Command {
-    Command::PutFares { route: code(route), fares, party_tiers: vec![PartyTier { min_party: 3, discount_percent: 5 }] }
+    put(fare_table(route, fares))
 }
 
 fn put_route(route: Route) -> Command {
-    Command::PutRoute(Box::new(route))
+    put(route)
+}
+
+fn put_holidays(holidays: Vec<Holiday>) -> Command {
+    put(Calendar { year: 2026, holidays })
+}
+
+fn restore_fares(route: &str, content: Option<&str>) -> Command {
+    Command::new(Change::restore(Key::FareTable(code(route)), content).unwrap(), "admin")
+}
+
+/// The fares in force, but for other blackout dates.
+fn set_blackout(catalogue: &Catalogue, route: &str, dates: BTreeSet<Date>) -> Command {
+    put(FareTable { blackout: dates, ..FareTable::clone(catalogue.fares(&code(route)).unwrap()) })
 }
 
 /// Coach A–B–C–D at 08:00 and 24:15, places `HK` (A, B) and `SZ` (C, D).
-fn network() -> Vec<Command> {
-    let mut commands = vec![Command::PutOperator(operator("op"))];
-    commands.extend(["A", "B", "C", "D", "E"].map(|text| Command::PutPort(port(text))));
+pub(super) fn network() -> Vec<Command> {
+    let mut commands = vec![put(operator("op"))];
+    commands.extend(["A", "B", "C", "D", "E"].map(|text| put(port(text))));
     commands.extend([
-        Command::PutPlace(place("HK", "香港", "Hong Kong", &["A", "B"], 90)),
-        Command::PutPlace(place("SZ", "深圳", "Shenzhen", &["C", "D"], 100)),
-        Command::PutPlace(place("XX", "無線", "Nowhere", &["E"], 0)),
-        Command::PutVehicle(vehicle(4)),
-        Command::PutHolidays(vec![Holiday { date: date(2026, 12, 25), name: "Christmas".to_owned(), verified: false }]),
+        put(place("HK", "香港", "Hong Kong", &["A", "B"], 90)),
+        put(place("SZ", "深圳", "Shenzhen", &["C", "D"], 100)),
+        put(place("XX", "無線", "Nowhere", &["E"], 0)),
+        put(vehicle(4)),
+        put_holidays(vec![Holiday { date: date(2026, 12, 25), name: "Christmas".to_owned(), verified: false }]),
         put_route(coach()),
         put_schedules(
             "coach",
@@ -135,15 +157,21 @@ fn network() -> Vec<Command> {
     commands
 }
 
-fn apply(catalogue: &mut Catalogue, command: Command) -> Vec<Event> {
-    let events = catalogue.decide(&command, NOON).unwrap();
+pub(super) fn apply(catalogue: &mut Catalogue, command: Command) -> Vec<Event> {
+    let events = decide(catalogue, &command).unwrap();
     for event in &events {
         catalogue.evolve(event);
     }
     events
 }
 
-fn catalogue() -> Catalogue {
+/// As whoever told the command learns it.
+pub(super) fn decide(catalogue: &Catalogue, command: &Command) -> Result<Vec<Event>, Rejection> {
+    let events = catalogue.decide(command, NOON)?;
+    catalogue.answer(command, &events).map(|_| events)
+}
+
+pub(super) fn catalogue() -> Catalogue {
     let mut catalogue = Catalogue::new(Currency::Cny);
     for command in network() {
         assert_eq!(apply(&mut catalogue, command).len(), 1);
@@ -152,7 +180,7 @@ fn catalogue() -> Catalogue {
 }
 
 fn refusal(command: Command) -> String {
-    catalogue().decide(&command, NOON).unwrap_err().to_string()
+    decide(&catalogue(), &command).unwrap_err().to_string()
 }
 
 fn trips<'a>(catalogue: &'a Catalogue, from: &str, to: &str, on: Date) -> Vec<Trip<'a>> {
@@ -177,21 +205,21 @@ fn a_snapshot_keeps_what_it_had_while_the_catalogue_moves_on() {
     apply(&mut catalogue, put_fares("coach", fares(6_000)));
     assert_eq!(snapshot.fares(&code("coach")).unwrap().revision, 1);
     assert_eq!(catalogue.fares(&code("coach")).unwrap().revision, 2);
-    assert!(Arc::ptr_eq(&snapshot.schedules, &catalogue.schedules), "what a write does not touch is shared");
+    assert!(snapshot.index.shares_schedules(&catalogue.index), "what a write does not touch is shared");
 }
 
 #[test]
 fn r_admin_04_refusals_name_the_field() {
-    let unknown_port = Command::PutPlace(place("ZH", "珠海", "Zhuhai", &["A", "Q"], 0));
+    let unknown_port = put(place("ZH", "珠海", "Zhuhai", &["A", "Q"], 0));
     assert_eq!(refusal(unknown_port), "ports[1]: Q is not known");
-    let taken_name = Command::PutPlace(place("ZH", "珠海", " hong kong", &["A"], 0));
+    let taken_name = put(place("ZH", "珠海", " hong kong", &["A"], 0));
     assert_eq!(refusal(taken_name), "names: hong kong is already HK");
     let other_operator = Route { operator: code("no"), ..coach() };
     assert_eq!(refusal(put_route(other_operator)), "operator: no is not known");
     let other_vehicle = Route { vehicle: code("no"), ..coach() };
     assert_eq!(refusal(put_route(other_vehicle)), "vehicle: no is not known");
-    let lock = Route { seat_lock_minutes: 61, ..coach() };
-    assert_eq!(refusal(put_route(lock)), "seatLockMinutes: is not between 1 and 60");
+    let lock = FareTable { seat_lock_minutes: 61, ..fare_table("coach", fares(5_000)) };
+    assert_eq!(refusal(put(lock)), "seatLockMinutes: is not between 1 and 60");
     let nameless = Route { names: Names::new("", "x"), ..coach() };
     assert_eq!(refusal(put_route(nameless)), "names.zh: is empty");
     let nul = Route { names: Names::new("x\0", "x"), ..coach() };
@@ -219,7 +247,7 @@ fn r_admin_04_a_seat_map_has_each_label_and_position_once() {
     let with = |change: fn(&mut SeatMap)| {
         let mut vehicle = vehicle(4);
         change(Arc::make_mut(&mut vehicle.seat_map));
-        refusal(Command::PutVehicle(vehicle))
+        refusal(put(vehicle))
     };
     assert_eq!(with(|map| map.seats[2].label = "01A".to_owned()), "seatMap.seats[2].label: is there twice");
     assert_eq!(with(|map| map.seats[2].class = 2), "seatMap.seats[2].class: is not a class of the map");
@@ -242,7 +270,7 @@ fn r_admin_04_schedules_belong_to_one_route_and_leave_room_for_a_date() {
     let mut catalogue = catalogue();
     apply(&mut catalogue, put_route(route("ferry", &[("A", 0, 0), ("C", 50, 50)])));
     let taken = put_schedules("ferry", vec![schedule("coach-0800", "ferry", 480)]);
-    let refused = catalogue.decide(&taken, NOON).unwrap_err().to_string();
+    let refused = decide(&catalogue, &taken).unwrap_err().to_string();
     assert_eq!(refused, "schedules[0].id: belongs to another route");
 }
 
@@ -254,7 +282,7 @@ fn r_search_01_a_place_is_found_by_code_and_by_name_in_both_languages() {
     }
     assert_eq!(catalogue.place("Atlantis"), None);
     let renamed = Place { aliases: vec!["Bao'an".to_owned()], ..place("SZ", "深圳市", "Shenzhen", &["C"], 1) };
-    apply(&mut catalogue, Command::PutPlace(renamed));
+    apply(&mut catalogue, put(renamed));
     assert!(catalogue.place("bao'AN").is_some());
     assert_eq!(catalogue.place("深圳"), None, "an old spelling goes");
     let hot: Vec<_> = catalogue.hot_cities().iter().map(|place| place.code.to_string()).collect();
@@ -377,7 +405,8 @@ fn r_search_02_only_what_can_be_sold_is_sellable() {
     assert_eq!(at(&catalogue, stretch(1, 3), before(30)), Ok(()), "a later stop closes later");
 
     let dates = BTreeSet::from([date(2026, 11, 21)]);
-    apply(&mut catalogue, Command::SetBlackout { route: code("coach"), dates });
+    let blackout = set_blackout(&catalogue, "coach", dates);
+    apply(&mut catalogue, blackout);
     assert_eq!(at(&catalogue, stretch(0, 3), before(31)), Err(Unsellable::Blackout));
     assert_eq!(catalogue.blackout_dates(2026, None).unwrap(), [date(2026, 11, 21)]);
     assert_eq!(catalogue.blackout_dates(2025, Some("coach")).unwrap(), []);
@@ -425,9 +454,11 @@ fn r_search_05_dates_change_with_the_first_midnight_of_any_route() {
 #[test]
 fn r_admin_03_fares_are_revisions_and_may_wait_for_their_route() {
     let mut catalogue = catalogue();
-    apply(&mut catalogue, put_fares("coach", fares(6_000)));
+    let events = apply(&mut catalogue, put_fares("coach", fares(6_000)));
     assert_eq!(catalogue.fares(&code("coach")).unwrap().revision, 2);
-    assert_eq!(catalogue.earlier_fares(&code("coach"))[0].fares, fares(5_000));
+    let mut restored = catalogue.clone();
+    apply(&mut restored, restore_fares("coach", events[0].audit.before.as_deref()));
+    assert_eq!(restored.fares(&code("coach")).unwrap().fares, fares(5_000));
 
     apply(&mut catalogue, put_fares("new", fares(1)));
     assert_eq!(catalogue.fares(&code("new")).unwrap().revision, 1);
@@ -440,18 +471,29 @@ fn r_admin_03_fares_are_revisions_and_may_wait_for_their_route() {
     let to_d = Fare { stretch: Some(stretch(0, 3)), ..far };
     apply(&mut catalogue, put_fares("coach", vec![to_d]));
     let shorter = put_route(route("coach", &[("A", 0, 0), ("C", 30, 30)]));
-    assert_eq!(catalogue.decide(&shorter, NOON).unwrap_err().to_string(), "stops: fares in force name a later stop");
+    assert_eq!(decide(&catalogue, &shorter).unwrap_err().to_string(), "stops: fares in force name a later stop");
 }
 
 #[test]
-fn only_the_latest_revisions_stay_in_memory() {
+fn only_the_latest_revision_stays_in_memory_and_earlier_ones_in_their_rows() {
     let mut catalogue = catalogue();
-    for minor in 1..100 {
-        apply(&mut catalogue, put_fares("coach", fares(minor)));
+    let mut stored = Images::default();
+    for (minor, version) in (1..100).zip(1..) {
+        let events = apply(&mut catalogue, put_fares("coach", fares(minor)));
+        stored.keep(&catalogue.changed_rows(&events, version)).unwrap();
     }
-    let earlier: Vec<_> = catalogue.earlier_fares(&code("coach")).iter().map(|table| table.revision).collect();
-    assert_eq!(earlier, (51..100).collect::<Vec<_>>());
+    let all = stored.all();
+    let revisions = all.of().map(|row: Result<RouteFaresRow<'_>, _>| row.unwrap().revision);
+    assert_eq!(revisions.collect::<Vec<_>>(), (2..=100).collect::<Vec<_>>());
     assert_eq!(catalogue.fares(&code("coach")).unwrap().revision, 100);
+    assert_eq!(catalogue.all_rows(1).of::<RouteFaresRow<'_>>().count(), 1);
+
+    let earlier = all.of().map(|row: Result<AuditRow<'_>, _>| row.unwrap()).filter(|row| row.revision < Some(100));
+    for (row, minor) in earlier.zip(1..) {
+        assert_eq!(row.revision, Some(minor as u32 + 1));
+        apply(&mut catalogue, restore_fares("coach", row.after));
+        assert_eq!(catalogue.fares(&code("coach")).unwrap().fares, fares(minor));
+    }
 }
 
 #[test]
@@ -480,11 +522,13 @@ fn r_admin_04_a_schedule_that_is_not_named_is_withdrawn_and_may_come_back() {
     apply(&mut catalogue, put_schedules("coach", vec![schedule("coach-2415", "coach", 24 * 60 + 15)]));
     assert_eq!(catalogue.departure_spec(&id), None);
     assert_eq!(trips(&catalogue, "HK", "SZ", date(2026, 11, 20)).len(), 4);
-    let both = network().into_iter().find(|command| matches!(command, Command::PutSchedules { .. }));
+    let both = network().into_iter().find(|command| matches!(command.change, Change::Timetable(_)));
     let events = apply(&mut catalogue, both.unwrap());
-    assert!(matches!(&events[..], [Event::SchedulesPut { changed, .. }] if changed.len() == 1));
+    assert_eq!(catalogue.changed_rows(&events, 1).of::<ScheduleRow<'_>>().count(), 1);
     assert!(catalogue.departure_spec(&id).is_some());
-    assert_eq!(catalogue, self::catalogue());
+    assert_eq!(catalogue.index, self::catalogue().index);
+    let timetable = |catalogue: &Catalogue| catalogue.registers.timetables.get(&code::<RouteCode>("coach")).cloned();
+    assert_eq!(timetable(&catalogue), timetable(&self::catalogue()));
 }
 
 #[test]
@@ -501,8 +545,8 @@ fn rows_give_the_machine_back() {
                 ..schedule("coach-2415", "coach", 24 * 60 + 15)
             }],
         ),
-        Command::SetBlackout { route: code("coach"), dates: BTreeSet::from([date(2026, 11, 21)]) },
-        Command::PutHolidays(vec![Holiday { date: date(2026, 12, 26), name: "Boxing Day".to_owned(), verified: true }]),
+        put(FareTable { blackout: BTreeSet::from([date(2026, 11, 21)]), ..fare_table("coach", fares(6_000)) }),
+        put_holidays(vec![Holiday { date: date(2026, 12, 26), name: "Boxing Day".to_owned(), verified: true }]),
     ]);
     for (command, version) in commands.into_iter().zip(1_u64..) {
         let events = apply(&mut catalogue, command);
@@ -522,11 +566,11 @@ fn rows_give_the_machine_back() {
 #[test]
 fn a_row_survives_its_bytes_and_reads_as_json() {
     let rows = catalogue().all_rows(7);
-    let table = rows::RouteFaresRow::TABLE;
+    let table = RouteFaresRow::TABLE;
     assert_ne!(rows.images_of(table).count(), 0);
     for image in rows.images_of(table) {
         let mut again = Vec::new();
-        rows::RouteFaresRow::read(image).unwrap().put(&mut again);
+        RouteFaresRow::read(image).unwrap().put(&mut again);
         assert_eq!(again, image);
         let json: serde_json::Value = serde_json::from_str(&table.to_json(image).unwrap()).unwrap();
         assert_eq!(json["effective_from"], "2026-11-20T04:00:00Z");
@@ -536,12 +580,12 @@ fn a_row_survives_its_bytes_and_reads_as_json() {
 
 #[test]
 fn a_damaged_row_is_named() {
-    let port = rows::PortRow { port_code: code("HKG"), version: 1, name_zh: "", name_en: "" };
+    let port = PortRow { port_code: code("HKG"), version: 1, name_zh: "", name_en: "" };
     let mut image = Vec::new();
     port.put(&mut image);
     let mut damaged = Rows::default();
-    let spoilt = altered(rows::PortRow::TABLE, &image, "port_code", Some(Raw::Text(b"no such code")));
-    damaged.put_image(rows::PortRow::TABLE.slot, &spoilt);
+    let spoilt = altered(PortRow::TABLE, &image, "port_code", Some(Raw::Text(b"no such code")));
+    damaged.put_image(PortRow::TABLE.slot, &spoilt);
     let damage = Catalogue::from_rows(Currency::Cny, &damaged).unwrap_err();
     assert_eq!(damage.to_string(), "row no such code of ports: port_code cannot be read");
 }

@@ -2,19 +2,21 @@
 //! search and the order ask for a [`quote`]. Promotions come after the party tiers and are not here yet.
 
 mod quote;
+mod spoken;
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeSet;
 
 use jiff::civil::{Date, Weekday};
 use serde::{Deserialize, Serialize};
 
 use crate::departure::{STOPS_MAX, Stretch};
-use crate::ids::{SeatClassCode, codes};
+use crate::ids::{RouteCode, SeatClassCode, codes};
 use crate::money::{Currency, Money};
 use crate::party::{PARTY_MAX, PassengerType};
 use crate::rejection::Rejection;
 use crate::row::part;
-use crate::time::Timestamp;
 
 pub use quote::{AppliedFare, PriceLine, Quote, TierQuote, quote, tier_quotes};
 
@@ -97,6 +99,7 @@ part!(TimeBand { 1 from: u16, 2 until: u16 } => TimeBand::new(from, until));
 
 /// One fare: what a seat costs a passenger of one type, and when that holds. A condition left out always holds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(into = "spoken::Spoken", try_from = "spoken::Spoken")]
 pub struct Fare {
     pub passenger_type: PassengerType,
     pub seat_class: Option<SeatClassCode>,
@@ -159,15 +162,29 @@ pub struct PartyTier {
 
 part!(PartyTier { 1 min_party: u16, 2 discount_percent: u8 } => Some(PartyTier { min_party, discount_percent }));
 
-/// The fares of a route, as one revision. Revisions count from 1 and are never changed.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// Seats of an unpaid order are kept this long unless the fares say otherwise (R-HOLD-01).
+pub const SEAT_LOCK_MINUTES_DEFAULT: u16 = 10;
+
+/// The fares of a route with what else its sale depends on, put as a whole: one revision (R-ADMIN-03).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct FareTable {
-    pub revision: u32,
-    /// When the revision came into force.
-    pub effective_from: Timestamp,
+    #[serde(rename = "routeCode")]
+    pub route: RouteCode,
     pub fares: Vec<Fare>,
     /// By rising `min_party`.
+    #[serde(default)]
     pub party_tiers: Vec<PartyTier>,
+    /// 1–60 (R-HOLD-01).
+    #[serde(default = "seat_lock_minutes_default")]
+    pub seat_lock_minutes: u16,
+    /// Local dates of boarding that are not sold (禁售日).
+    #[serde(default, rename = "blackoutDates")]
+    pub blackout: BTreeSet<Date>,
+}
+
+fn seat_lock_minutes_default() -> u16 {
+    SEAT_LOCK_MINUTES_DEFAULT
 }
 
 /// What is asked of a table: one class on one stretch, boarded at a local date and minute.
@@ -184,6 +201,12 @@ pub struct FareQuery<'a> {
 }
 
 impl FareTable {
+    /// With the default of everything else.
+    pub fn new(route: RouteCode, fares: Vec<Fare>, party_tiers: Vec<PartyTier>) -> FareTable {
+        let blackout = BTreeSet::new();
+        FareTable { route, fares, party_tiers, seat_lock_minutes: SEAT_LOCK_MINUTES_DEFAULT, blackout }
+    }
+
     /// The fare for one passenger, with its place in the list: of those that apply the most specific, and of equally
     /// specific ones the last in the list.
     pub fn fare(&self, passenger_type: PassengerType, query: &FareQuery<'_>) -> Option<(usize, &Fare)> {

@@ -8,6 +8,7 @@ use crate::departure::Stretch;
 use crate::ids::SeatClassCode;
 use crate::money::{Money, MoneyError};
 use crate::party::{Party, PassengerType};
+use crate::register::Entry;
 use crate::rejection::Rejection;
 
 /// Why a line costs what it costs: the fare that applied, as it was in that revision of the table. Part of the price
@@ -65,7 +66,7 @@ pub struct TierQuote {
 
 /// The price of a party. A type without a fare makes the class unsellable to that party; it never costs nothing.
 /// Errors: a field rejection of `passengers`.
-pub fn quote(table: &FareTable, query: &FareQuery<'_>, party: Party) -> Result<Quote, Rejection> {
+pub fn quote(table: &Entry<FareTable>, query: &FareQuery<'_>, party: Party) -> Result<Quote, Rejection> {
     let tier = table.tier(party.size());
     let mut lines = Vec::with_capacity(PassengerType::ALL.len());
     let mut total: Option<Money> = None;

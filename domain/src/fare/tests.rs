@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::party::Party;
+use crate::register::Entry;
 
 fn class(code: &str) -> SeatClassCode {
     code.parse().unwrap()
@@ -32,8 +33,9 @@ fn adult(minor: i64) -> Fare {
     fare(PassengerType::Adult, minor)
 }
 
-fn table(fares: Vec<Fare>, party_tiers: Vec<PartyTier>) -> FareTable {
-    FareTable { revision: 3, effective_from: Timestamp::from_ms(0), fares, party_tiers }
+fn table(fares: Vec<Fare>, party_tiers: Vec<PartyTier>) -> Entry<FareTable> {
+    let table = FareTable::new("coach".parse().unwrap(), fares, party_tiers);
+    Entry { revision: 3, ..Entry::uncounted(table) }
 }
 
 fn stretch(board: u8, alight: u8) -> Stretch {

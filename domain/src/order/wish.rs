@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
 use crate::catalogue::{Catalogue, Trip};
 use crate::departure::Stretch;
-use crate::fare::Quote;
+use crate::fare::{Quote, SEAT_LOCK_MINUTES_DEFAULT};
 use crate::ids::{DepartureId, OrderId, SeatClassCode, TravellerId};
 use crate::money::Money;
 use crate::party::{Party, PassengerType};
@@ -125,7 +125,8 @@ fn price_item(
         .map_err(|unsellable| unsellable.rejection(&format!("items[{index}].departureId")))?;
     let quote = catalogue.quote(&trip, &journey.class, party).map_err(|rejection| at_item(index, rejection))?;
 
-    let lock_seconds = 60 * u32::from(trip.route.seat_lock_minutes);
+    let fares = catalogue.fares(&trip.route.code);
+    let lock_seconds = 60 * u32::from(fares.map_or(SEAT_LOCK_MINUTES_DEFAULT, |table| table.seat_lock_minutes));
     Ok(Priced { item: item_of(&trip, journey)?, quote, lock_seconds })
 }
 

@@ -6,16 +6,16 @@ use std::path::Path;
 
 use deeptravel_domain::catalogue::{Command, Route};
 use deeptravel_domain::departure::Stretch;
-use deeptravel_domain::fare::{DateRange, DayType, Fare, MINUTES_PER_DAY, PartyTier, TimeBand};
+use deeptravel_domain::fare::{DateRange, DayType, Fare, FareTable, MINUTES_PER_DAY, PartyTier, TimeBand};
 use deeptravel_domain::ids::{OperatorCode, PortCode, RouteCode, SeatClassCode};
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::party::PassengerType;
 use jiff::civil::Date;
 
 use super::network::Network;
-use super::routes::Routes;
+use super::routes::{Routes, Terms};
 use super::sheet::{ImportError, Line, Sheet};
-use super::{Settings, SkipList};
+use super::{Settings, SkipList, put};
 
 /// In `bands.csv`: a band of every operator.
 const ANY_OPERATOR: &str = "*";
@@ -84,7 +84,10 @@ pub fn read(
         match fares.remove(&route.code) {
             Some(fares) => {
                 let party_tiers = party_tiers.remove(&route.code).unwrap_or_default();
-                commands.push(Command::PutFares { route: route.code.clone(), fares, party_tiers });
+                let Terms { seat_lock_minutes, blackout } = routes.terms(&route.code);
+                let table = FareTable::new(route.code.clone(), fares, party_tiers);
+                let seat_lock_minutes = seat_lock_minutes.unwrap_or(table.seat_lock_minutes);
+                commands.push(put(FareTable { seat_lock_minutes, blackout, ..table }));
             }
             None => {
                 if let Some(line) = routes.line(&route.code) {

@@ -12,12 +12,14 @@ mod sheet;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use deeptravel_domain::catalogue::{Command, Route, Zone};
+use deeptravel_domain::catalogue::{Calendar, Catalogue, Change, Command, Route, Zone};
 use deeptravel_domain::fare::DateRange;
 use deeptravel_domain::money::Currency;
+use deeptravel_domain::register::Change::Put;
 
 pub use sheet::ImportError;
 use sheet::{Line, Sheet};
@@ -63,6 +65,27 @@ impl SkipList {
     fn add(&mut self, line: &Line, why: impl Into<String>) {
         self.0.push(Skipped { file: line.file(), line: line.number(), why: why.into() });
     }
+}
+
+/// As whom the audit knows us.
+const AUTHOR: &str = "import";
+
+fn put(content: impl Into<Change>) -> Command {
+    Command::new(content, AUTHOR)
+}
+
+impl Timetable {
+    /// Years of which a catalogue has holidays and the timetable names none: they have none any more.
+    pub fn forgotten_years(&self, catalogue: &Catalogue) -> Vec<Command> {
+        let named: BTreeSet<i16> = self.commands.iter().filter_map(|command| year(&command.change)).collect();
+        let calendars = catalogue.registers().calendars.iter().filter(|calendar| !named.contains(&calendar.year));
+        calendars.map(|calendar| put(Calendar { year: calendar.year, holidays: Vec::new() })).collect()
+    }
+}
+
+/// The year whose holidays are put.
+fn year(change: &Change) -> Option<i16> {
+    if let Change::Calendar(Put(calendar)) = change { Some(calendar.year) } else { None }
 }
 
 /// Reads a directory.

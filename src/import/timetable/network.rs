@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use deeptravel_domain::catalogue::{Command, Holiday, Marks, Names, Operator, Place, Port, Route, Vehicle};
+use deeptravel_domain::catalogue::{Calendar, Command, Holiday, Marks, Names, Operator, Place, Port, Route, Vehicle};
 use deeptravel_domain::departure::{SEATS_MAX, Seat, SeatClass, SeatMap};
 use deeptravel_domain::ids::{OperatorCode, PortCode, VehicleCode};
 
-use super::SkipList;
 use super::sheet::{ImportError, Line, Sheet};
+use super::{SkipList, put};
 
 pub struct Network {
     operators: BTreeMap<OperatorCode, (Line, Operator)>,
@@ -48,21 +48,21 @@ impl Network {
         let mut commands = Vec::new();
         for (line, operator) in self.operators.into_values() {
             if routes.iter().any(|route| route.operator == operator.code) {
-                commands.push(Command::PutOperator(operator));
+                commands.push(put(operator));
             } else {
                 skipped.add(&line, format!("operator {} has no route", operator.code));
             }
         }
-        commands.extend(self.ports.into_values().map(Command::PutPort));
-        commands.extend(self.places.into_iter().map(Command::PutPlace));
+        commands.extend(self.ports.into_values().map(put));
+        commands.extend(self.places.into_iter().map(put));
         for (line, vehicle) in self.vehicles.into_values() {
             if routes.iter().any(|route| route.vehicle == vehicle.code) {
-                commands.push(Command::PutVehicle(vehicle));
+                commands.push(put(vehicle));
             } else {
                 skipped.add(&line, format!("vehicle {} has no route", vehicle.code));
             }
         }
-        commands.push(Command::PutHolidays(self.holidays));
+        commands.extend(Calendar::of(self.holidays).into_iter().map(put));
         commands
     }
 }

@@ -4,28 +4,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use deeptravel_domain::catalogue::{
-    Command, Marks, Route, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, SEAT_LOCK_MINUTES_DEFAULT, Schedule, Stop, Weekdays,
+    Command, Marks, Route, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, Schedule, Stop, Timetable, Weekdays,
 };
 use deeptravel_domain::ids::{OperatorCode, RouteCode, ScheduleId};
+use jiff::civil::Date;
 
 use super::network::{Network, names};
 use super::sheet::{ImportError, Line, Sheet};
-use super::{Settings, SkipList};
+use super::{Settings, SkipList, put};
 
 /// Kinds of days in `departures.csv`. We know no better than to read all of them as daily; the route is marked.
 const DAYS_READ_AS_DAILY: [&str; 3] = ["daily", "observed_one_day", "partial_list"];
 
+/// What belongs to a route's fares, although it stands beside the route.
+#[derive(Clone, Default)]
+pub struct Terms {
+    pub seat_lock_minutes: Option<u16>,
+    pub blackout: BTreeSet<Date>,
+}
+
 pub struct Routes {
-    routes: BTreeMap<RouteCode, (Line, Route)>,
+    routes: BTreeMap<RouteCode, (Line, Route, Terms)>,
     /// By departure time.
     schedules: BTreeMap<RouteCode, BTreeMap<u16, Schedule>>,
 }
 
 pub fn read(dir: &Path, settings: &Settings, network: &Network, skipped: &mut SkipList) -> Result<Routes, ImportError> {
-    let mut routes = Routes { routes: routes(dir, settings, network)?, schedules: BTreeMap::new() };
+    let mut routes = routes(dir, settings, network)?;
     departures(dir, settings, &mut routes, skipped)?;
     headways(dir, settings, &mut routes, skipped)?;
-    for (line, route) in routes.routes.values() {
+    for (line, route, _) in routes.routes.values() {
         if !routes.schedules.contains_key(&route.code) {
             skipped.add(line, format!("route {} has no departures", route.code));
         }
@@ -35,7 +43,7 @@ pub fn read(dir: &Path, settings: &Settings, network: &Network, skipped: &mut Sk
 
 impl Routes {
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.routes.values().map(|(_, route)| route)
+        self.routes.values().map(|(_, route, _)| route)
     }
 
     pub fn of_operator(&self, operator: &OperatorCode) -> impl Iterator<Item = &Route> {
@@ -43,19 +51,23 @@ impl Routes {
     }
 
     pub fn get(&self, code: &RouteCode) -> Option<&Route> {
-        self.routes.get(code).map(|(_, route)| route)
+        self.routes.get(code).map(|(_, route, _)| route)
     }
 
     pub fn line(&self, code: &RouteCode) -> Option<&Line> {
-        self.routes.get(code).map(|(line, _)| line)
+        self.routes.get(code).map(|(line, _, _)| line)
+    }
+
+    pub fn terms(&self, code: &RouteCode) -> Terms {
+        self.routes.get(code).map(|(_, _, terms)| terms.clone()).unwrap_or_default()
     }
 
     pub fn into_commands(mut self) -> Vec<Command> {
         let mut commands = Vec::new();
-        for (code, (_, route)) in self.routes {
-            let schedules = self.schedules.remove(&code).unwrap_or_default().into_values().collect();
-            commands.push(Command::PutRoute(Box::new(route)));
-            commands.push(Command::PutSchedules { route: code, schedules });
+        for (code, (_, route, _)) in self.routes {
+            let schedules = self.schedules.remove(&code).unwrap_or_default().into_values();
+            commands.push(put(route));
+            commands.push(put(Timetable::new(code, schedules)));
         }
         commands
     }
@@ -64,7 +76,7 @@ impl Routes {
     fn named(&mut self, line: &Line) -> Result<&mut Route, ImportError> {
         let code: RouteCode = line.parse("route")?;
         match self.routes.get_mut(&code) {
-            Some((_, route)) => Ok(route),
+            Some((_, route, _)) => Ok(route),
             None => Err(line.error("route", format!("{code} is not in routes.csv"))),
         }
     }
@@ -101,11 +113,7 @@ impl Routes {
     }
 }
 
-fn routes(
-    dir: &Path,
-    settings: &Settings,
-    network: &Network,
-) -> Result<BTreeMap<RouteCode, (Line, Route)>, ImportError> {
+fn routes(dir: &Path, settings: &Settings, network: &Network) -> Result<Routes, ImportError> {
     let columns = ["route", "operator", "mode", "name_zh", "name_en", "vehicle"];
     let optional = ["seat_lock_minutes", "booking_closes_minutes", "sales_window_days", "marks"];
     let mut stops = stops(dir, network)?;
@@ -121,10 +129,8 @@ fn routes(
             time_zone: settings.time_zone.clone(),
             stops: stops.remove(&code).ok_or_else(|| line.error("route", "has no stops in stops.csv"))?.1,
             vehicle: line.parse("vehicle")?,
-            seat_lock_minutes: line.parse_optional("seat_lock_minutes")?.unwrap_or(SEAT_LOCK_MINUTES_DEFAULT),
             booking_closes_minutes: line.parse_optional("booking_closes_minutes")?.unwrap_or(0),
             sales_window_days: line.parse_optional("sales_window_days")?.unwrap_or(SALES_WINDOW_DAYS_DEFAULT),
-            blackout: blackout.remove(&code).map(|(_, dates)| dates).unwrap_or_default(),
             status: RouteStatus::OnSale,
             marks: line.parse_list::<String>("marks")?.into_iter().collect(),
         };
@@ -134,14 +140,17 @@ fn routes(
         if network.vehicle(&route.vehicle).is_none() {
             return Err(line.error("vehicle", format!("{} is not in vehicles.csv", route.vehicle)));
         }
-        if routes.insert(code, (line.clone(), route)).is_some() {
+        let seat_lock_minutes = line.parse_optional("seat_lock_minutes")?;
+        let blackout = blackout.remove(&code).map(|(_, dates)| dates).unwrap_or_default();
+        let terms = Terms { seat_lock_minutes, blackout };
+        if routes.insert(code, (line.clone(), route, terms)).is_some() {
             return Err(line.error("route", "is there twice"));
         }
     }
     let left = stops.into_values().map(|(line, _)| line).chain(blackout.into_values().map(|(line, _)| line)).next();
     match left {
         Some(line) => Err(line.error("route", "is not in routes.csv")),
-        None => Ok(routes),
+        None => Ok(Routes { routes, schedules: BTreeMap::new() }),
     }
 }
 
@@ -163,7 +172,7 @@ fn stops(dir: &Path, network: &Network) -> Result<BTreeMap<RouteCode, (Line, Vec
     Ok(stops)
 }
 
-fn blackout(dir: &Path) -> Result<BTreeMap<RouteCode, (Line, BTreeSet<jiff::civil::Date>)>, ImportError> {
+fn blackout(dir: &Path) -> Result<BTreeMap<RouteCode, (Line, BTreeSet<Date>)>, ImportError> {
     let mut blackout: BTreeMap<RouteCode, (Line, BTreeSet<_>)> = BTreeMap::new();
     for line in Sheet::if_there(dir, "blackout.csv", &["route", "date"], &[])?.lines {
         let date = line.parse("date")?;

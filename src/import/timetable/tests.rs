@@ -30,7 +30,8 @@ fn demo() -> Timetable {
 fn apply(catalogue: &mut Catalogue, timetable: Timetable) -> Vec<Event> {
     let mut all = Vec::new();
     for command in timetable.commands {
-        let events = catalogue.decide(&command, NOW).unwrap_or_else(|refused| panic!("{refused}: {command:?}"));
+        let events = catalogue.decide(&command, NOW).unwrap();
+        catalogue.answer(&command, &events).unwrap_or_else(|refused| panic!("{refused}: {command:?}"));
         for event in &events {
             catalogue.evolve(event);
         }

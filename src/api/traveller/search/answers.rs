@@ -2,7 +2,7 @@
 //! has changed; that is looked up in memory at every request, so an answer is never older than the request
 //! (R-SEARCH-03, R-SEARCH-04).
 //!
-//! What an answer rests on: the catalogue (a [`Book`] belongs to one snapshot), the date (it ends with the day), the
+//! What an answer rests on: what a search reads of the catalogue (a [`Book`] belongs to one edition), the date (it ends with the day), the
 //! instants at which booking closes (a page ends with the next one), and the seats left, which are compared with those that
 //! were written.
 
@@ -13,7 +13,7 @@ use actix_web::web::Bytes;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use deeptravel_actors::board::{Board, SeatsLeft};
-use deeptravel_domain::catalogue::Catalogue;
+use deeptravel_domain::catalogue::{Catalogue, Edition};
 use deeptravel_domain::time::Timestamp;
 
 use super::offers::Offers;
@@ -50,7 +50,7 @@ impl Answers {
     /// The answer to a query string. Errors name the parameter at fault; they are not kept.
     pub fn search(
         &self,
-        catalogue: &Arc<Catalogue>,
+        catalogue: &Catalogue,
         board: &Board,
         now: Timestamp,
         language: Language,
@@ -70,13 +70,13 @@ impl Answers {
         Ok(answer)
     }
 
-    fn keep(&self, catalogue: &Arc<Catalogue>, now: Timestamp, language: Language, query: &str, page: Arc<Page>) {
+    fn keep(&self, catalogue: &Catalogue, now: Timestamp, language: Language, query: &str, page: Arc<Page>) {
         let open = self
             .book
             .load_full()
             .filter(|book| book.is_of(catalogue, now) && book.bytes.load(Ordering::Relaxed) < self.bytes_max);
         let book = open.unwrap_or_else(|| {
-            let fresh = Arc::new(Book::new(Arc::clone(catalogue), now));
+            let fresh = Arc::new(Book::new(catalogue, now));
             self.book.store(Some(Arc::clone(&fresh)));
             fresh
         });
@@ -84,10 +84,10 @@ impl Answers {
     }
 }
 
-/// The answers under one snapshot of the catalogue on one day.
+/// The answers under one edition of the catalogue on one day.
 #[derive(Debug)]
 struct Book {
-    catalogue: Arc<Catalogue>,
+    edition: Arc<Edition>,
     from: Timestamp,
     until: Timestamp,
     /// By query string, as it came.
@@ -97,19 +97,19 @@ struct Book {
 }
 
 impl Book {
-    fn new(catalogue: Arc<Catalogue>, now: Timestamp) -> Book {
+    fn new(catalogue: &Catalogue, now: Timestamp) -> Book {
         Book {
+            edition: Arc::clone(catalogue.edition()),
             from: now,
             until: catalogue.dates_change_at(now),
-            catalogue,
             chinese: DashMap::new(),
             english: DashMap::new(),
             bytes: AtomicUsize::new(0),
         }
     }
 
-    fn is_of(&self, catalogue: &Arc<Catalogue>, now: Timestamp) -> bool {
-        Arc::ptr_eq(&self.catalogue, catalogue) && self.from <= now && now < self.until
+    fn is_of(&self, catalogue: &Catalogue, now: Timestamp) -> bool {
+        Arc::ptr_eq(&self.edition, catalogue.edition()) && self.from <= now && now < self.until
     }
 
     fn pages(&self, language: Language) -> &DashMap<Box<str>, Arc<Page>> {

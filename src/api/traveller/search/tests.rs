@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deeptravel_actors::board::{Board, Occupancy};
-use deeptravel_domain::catalogue::{Catalogue, Command};
+use deeptravel_domain::catalogue::{Catalogue, Change, Command, Names, Route, Vehicle};
 use deeptravel_domain::departure::{Channel, Stretch};
+use deeptravel_domain::fare::FareTable;
 use deeptravel_domain::ids::{DepartureId, HoldId, OrderId, SeatClassCode};
 use deeptravel_domain::inventory::{self, Event, HoldAt, Inventory, PlaceHold, SEATS_PER_HOLD_MAX, Wanted};
 use deeptravel_domain::machine::Machine as _;
@@ -39,6 +40,11 @@ fn change(catalogue: &Catalogue, command: &Command) -> Arc<Catalogue> {
         changed.evolve(&event);
     }
     Arc::new(changed)
+}
+
+/// The snapshot after an administrator's write.
+fn put(catalogue: &Catalogue, content: impl Into<Change>) -> Arc<Catalogue> {
+    change(catalogue, &Command::new(content, "admin"))
 }
 
 /// A search engine, and the plain one beside it.
@@ -215,7 +221,8 @@ fn r_search_04_a_day_sells_out_and_says_so() {
 #[test]
 fn r_search_02_booking_closes_and_days_end_on_time_whatever_was_asked_before() {
     let shop = Shop::open();
-    let black = shop.catalogue.routes().find_map(|route| route.blackout.first().copied()).unwrap();
+    let blackout = |route: &Arc<Route>| shop.catalogue.fares(&route.code)?.blackout.first().copied();
+    let black = shop.catalogue.routes().find_map(blackout).unwrap();
     let midnight = |date: Date| Timestamp::from_jiff(date.in_tz("Asia/Hong_Kong").unwrap().timestamp());
     // On a blackout date the reason for the empty list changes as booking closes.
     for (date, hours) in [(date(2026, 11, 21), -8..30), (black, 0..26)] {
@@ -240,13 +247,40 @@ fn r_search_03_a_change_of_the_catalogue_is_in_the_very_next_answer() {
     let before = shop.search(NOW, Language::Chinese, query);
     let codes: Vec<_> = shop.catalogue.routes().map(|route| route.code.clone()).collect();
     for route in codes {
-        let dates = ["2026-11-24".parse().unwrap()].into();
-        shop.catalogue = change(&shop.catalogue, &Command::SetBlackout { route, dates });
+        let Some(table) = shop.catalogue.fares(&route) else { continue };
+        let blackout = ["2026-11-24".parse().unwrap()].into();
+        shop.catalogue = put(&shop.catalogue, FareTable { blackout, ..FareTable::clone(table) });
         shop.search(NOW, Language::Chinese, query);
     }
     let after = shop.search(NOW, Language::Chinese, query);
     assert_ne!(before, after);
     assert_eq!(after, "{\"availability\":\"blackout\",\"routes\":[],\"packages\":[]}");
+}
+
+#[test]
+fn a_write_that_no_search_reads_leaves_the_answers() {
+    let mut shop = Shop::open();
+    let query = "origin=HK&destination=GZ&travelDate=2026-11-24";
+    shop.search(NOW, Language::Chinese, query);
+    shop.search(NOW, Language::English, query);
+    let both = shop.answers.bytes();
+
+    let route = Arc::clone(shop.catalogue.routes().next().unwrap());
+    let vehicle = Arc::clone(shop.catalogue.vehicle(route.vehicle.as_str()).unwrap());
+    let table = FareTable::clone(shop.catalogue.fares(&route.code).unwrap());
+    let (named, renamed) =
+        (Vehicle { name: "Renamed".to_owned(), ..Vehicle::clone(&vehicle) }, Names::new("新", "New"));
+    shop.catalogue = put(&shop.catalogue, named);
+    shop.catalogue = put(&shop.catalogue, Route { names: renamed, ..Route::clone(&route) });
+    shop.catalogue = put(&shop.catalogue, FareTable { seat_lock_minutes: 17, ..table.clone() });
+    shop.catalogue = put(&shop.catalogue, FareTable { seat_lock_minutes: 61, ..table.clone() });
+    shop.search(NOW, Language::Chinese, query);
+    assert_eq!(shop.answers.bytes(), both, "also a refused one");
+
+    let black = FareTable { blackout: ["2026-11-24".parse().unwrap()].into(), ..table };
+    shop.catalogue = put(&shop.catalogue, black);
+    shop.search(NOW, Language::Chinese, query);
+    assert!(shop.answers.bytes() < both, "the English one has gone");
 }
 
 #[test]

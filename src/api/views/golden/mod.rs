@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 
 use deeptravel_domain::catalogue::{
-    Catalogue, Event, Marks, Mode, Names, Operator, Port, Route, RouteStatus, SALES_WINDOW_DAYS_DEFAULT,
-    SEAT_LOCK_MINUTES_DEFAULT, Stop, Zone,
+    Catalogue, Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, SALES_WINDOW_DAYS_DEFAULT,
+    Stop, Vehicle, Zone,
 };
+use deeptravel_domain::departure::{Seat, SeatClass, SeatMap};
 use deeptravel_domain::ids::{OutRefundNo, OutTradeNo, PortCode, TicketId};
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::Currency;
@@ -28,9 +29,8 @@ const DEPARTS: Timestamp = Timestamp::from_ms(1_798_158_600_000);
 
 /// The ports of the coach have names, the coach is in another zone than we are; whatever else an order names is forgotten.
 pub fn catalogue() -> Catalogue {
-    let port = |code: &str, zh: &str, en: &str| {
-        Event::PortPut(Port { code: code.parse().unwrap(), names: Names::new(zh, en) }.into())
-    };
+    let port =
+        |code: &str, zh: &str, en: &str| Change::from(Port { code: code.parse().unwrap(), names: Names::new(zh, en) });
     let stop = |code: &str, minutes| Stop {
         port: code.parse::<PortCode>().unwrap(),
         arrives_minutes: minutes,
@@ -46,22 +46,30 @@ pub fn catalogue() -> Catalogue {
         time_zone: Zone::named("Europe/Berlin").unwrap(),
         stops: vec![stop("GZ", 0), stop("BER", 150)],
         vehicle: "bus".parse().unwrap(),
-        seat_lock_minutes: SEAT_LOCK_MINUTES_DEFAULT,
         booking_closes_minutes: 30,
         sales_window_days: SALES_WINDOW_DAYS_DEFAULT,
-        blackout: std::collections::BTreeSet::default(),
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     };
     let mut catalogue = Catalogue::new(Currency::Cny);
-    let events = [
+    let seat_map = SeatMap {
+        classes: vec![SeatClass { code: "standard".parse().unwrap(), name: "Standard".to_owned() }],
+        seats: vec![Seat { label: "01A".to_owned(), class: 0, row: 1, column: 0 }],
+    };
+    let vehicle =
+        Vehicle { code: route.vehicle.clone(), name: "Bus".to_owned(), seat_map: seat_map.into(), marks: Marks::new() };
+    let contents = [
         port("GZ", "廣州東站", "Guangzhou East"),
         port("BER", "柏林", "Berlin"),
-        Event::OperatorPut(operator.into()),
-        Event::RoutePut(route.into()),
+        operator.into(),
+        vehicle.into(),
+        route.into(),
     ];
-    for event in events {
-        catalogue.evolve(&event);
+    for content in contents {
+        for event in catalogue.decide(&Command::new(content, "admin"), NOW).unwrap() {
+            assert_eq!(event.outcome.as_ref().err(), None);
+            catalogue.evolve(&event);
+        }
     }
     catalogue
 }

@@ -1,0 +1,58 @@
+//! Terminals and border crossings where departures stop.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Catalogue, Names, checks};
+use crate::ids::PortCode;
+use crate::register::{Entity, Entry, Written};
+use crate::rejection::Rejection;
+use crate::row;
+use crate::row::{Damage, First, Rows};
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Port {
+    pub code: PortCode,
+    #[serde(rename = "name")]
+    pub names: Names,
+}
+
+row! {
+    pub struct PortRow<'a>: 17 "ports", First::Unknown;
+    1 port_code [Key]: PortCode,
+    2 version: u64,
+    3 name_zh: &'a str,
+    4 name_en: &'a str,
+}
+
+impl Entity for Port {
+    type Id = PortCode;
+    type World = Catalogue;
+
+    const NAME: &'static str = "port";
+
+    fn id(&self) -> &PortCode {
+        &self.code
+    }
+
+    fn check(&self, _: &Catalogue) -> Result<(), Rejection> {
+        checks::names(&self.names)
+    }
+
+    fn used_by(code: &PortCode, catalogue: &Catalogue) -> Option<String> {
+        let route = catalogue.routes().find(|route| route.stops.iter().any(|stop| stop.port == *code));
+        let place = || catalogue.places().find(|place| place.ports.contains(code));
+        let route = route.map(|route| format!("route {}", route.code));
+        route.or_else(|| place().map(|place| format!("place {}", place.code)))
+    }
+
+    fn put_rows(written: &Written<Port>, _: &Catalogue, version: u64, rows: &mut Rows) {
+        let Port { code, names } = &**written.after;
+        rows.put(&PortRow { port_code: code.clone(), version, name_zh: &names.zh, name_en: &names.en });
+    }
+
+    fn read_rows(rows: &Rows, _: &[PortCode]) -> Result<Vec<Entry<Port>>, Damage> {
+        let port = |row: PortRow<'_>| Port { code: row.port_code, names: Names::new(row.name_zh, row.name_en) };
+        rows.of().map(|row| Ok(Entry::uncounted(port(row?)))).collect()
+    }
+}

@@ -1,0 +1,264 @@
+//! What is the same for everything that is configured, told of the catalogue.
+
+use serde_json::{Value, json};
+
+use super::tests::{NOON, apply, catalogue, coach, code, decide, fare_table, fares, network, operator, put, vehicle};
+use super::*;
+use crate::departure::Stretch;
+use crate::fare::{DateRange, Fare, TimeBand};
+use crate::register::{Action, AuditRow, Entity, Register, RevisionRow};
+use crate::row::{List, Row as _};
+use crate::tables::{Images, newest_version};
+
+fn withdraw(key: Key) -> Command {
+    Command::new(Change::withdraw(key), "admin")
+}
+
+fn restore(key: Key, content: Option<&str>) -> Command {
+    Command::new(Change::restore(key, content).unwrap(), "admin")
+}
+
+fn fares_key() -> Key {
+    Key::FareTable(code("coach"))
+}
+
+/// Tells and keeps what a database would.
+fn tell(
+    catalogue: &mut Catalogue,
+    stored: &mut Images,
+    version: u64,
+    command: &Command,
+) -> Result<Standing, Rejection> {
+    let events = catalogue.decide(command, NOON).unwrap();
+    for event in &events {
+        catalogue.evolve(event);
+    }
+    let rows = catalogue.changed_rows(&events, version);
+    assert_eq!(newest_version(&rows).unwrap(), if events.is_empty() { 0 } else { version });
+    stored.keep(&rows).unwrap();
+    catalogue.answer(command, &events)
+}
+
+#[test]
+fn r_admin_06_every_write_has_one_audit_row_in_its_record_also_a_refused_one() {
+    let (mut catalogue, mut stored) = (catalogue(), Images::default());
+    let after = put(fare_table("coach", fares(6_000)));
+    let told = tell(&mut catalogue, &mut stored, 20, &after).unwrap();
+    assert_eq!(told, Standing { revision: 2, since: NOON, changed: true });
+    let told = tell(&mut catalogue, &mut stored, 21, &after).unwrap();
+    assert_eq!(told, Standing { revision: 2, since: NOON, changed: false }, "again");
+    let wrong = put(FareTable { seat_lock_minutes: 0, ..fare_table("coach", fares(7_000)) });
+    let refused = tell(&mut catalogue, &mut stored, 21, &wrong).unwrap_err();
+    assert_eq!(refused.code(), "VALIDATION_ERROR");
+    assert_eq!(catalogue.fares(&code("coach")).unwrap().fares, fares(6_000), "the last valid revision is in force");
+
+    let rows = stored.all();
+    let audit: Vec<AuditRow<'_>> = rows.all().unwrap();
+    let [written, refused] = &audit[..] else { panic!("{audit:?}") };
+    assert_eq!((written.owner, written.number, written.version, written.at), ("catalogue", 20, 20, NOON));
+    assert_eq!((written.account, written.entity, written.entity_id), ("admin", "fares", "coach"));
+    assert_eq!((written.action, written.revision, written.refusal_code), (Action::Put, Some(2), None));
+    let price = |text: Option<&str>| serde_json::from_str::<Value>(text.unwrap()).unwrap()["fares"][0]["price"].clone();
+    assert_eq!(price(written.before), json!({"amount": 5_000, "currency": "CNY"}));
+    assert_eq!(price(written.after), json!({"amount": 6_000, "currency": "CNY"}));
+    assert_eq!((refused.number, refused.revision, refused.refusal_code), (21, None, Some("VALIDATION_ERROR")));
+    assert_eq!(refused.refusal, Some("seatLockMinutes: is not between 1 and 60"));
+    assert_eq!(price(refused.before), json!({"amount": 6_000, "currency": "CNY"}));
+    assert_eq!(price(refused.after), json!({"amount": 7_000, "currency": "CNY"}), "what was asked for");
+    assert_eq!(rows.of::<RevisionRow<'_>>().count(), 1);
+}
+
+#[test]
+fn r_admin_03_what_was_in_force_earlier_comes_back_as_a_new_revision() {
+    let mut catalogue = catalogue();
+    let events = apply(&mut catalogue, put(fare_table("coach", fares(6_000))));
+    let before = events[0].audit.before.clone().unwrap();
+
+    apply(&mut catalogue, restore(fares_key(), Some(&before)));
+    let restored = catalogue.fares(&code("coach")).unwrap();
+    assert_eq!((restored.revision, &restored.fares), (3, &fares(5_000)));
+    assert_eq!(decide(&catalogue, &restore(fares_key(), Some(&before))), Ok(vec![]), "it is already so");
+    assert_eq!(decide(&catalogue, &restore(fares_key(), None)), Err(Rejection::NoEarlierRevision));
+    let unknown = decide(&catalogue, &restore(Key::FareTable(code("nowhere")), None)).unwrap_err();
+    assert_eq!((unknown.code(), unknown.to_string().as_str()), ("NOT_CONFIGURED", "there is no fares nowhere"));
+}
+
+#[test]
+fn what_is_still_referred_to_cannot_be_withdrawn() {
+    let mut catalogue = catalogue();
+    let refusal = |catalogue: &Catalogue, key: Key| {
+        let refused = decide(catalogue, &withdraw(key)).unwrap_err();
+        (refused.code(), refused.to_string())
+    };
+    let in_use = |text: &str| ("IN_USE", text.to_owned());
+    let (op, bus) = (Key::Operator(code("op")), Key::Vehicle(code("bus")));
+    assert_eq!(refusal(&catalogue, op.clone()), in_use("operator op is still used by route coach"));
+    assert_eq!(refusal(&catalogue, bus), in_use("vehicle bus is still used by route coach"));
+    assert_eq!(refusal(&catalogue, Key::Port(code("A"))), in_use("port A is still used by route coach"));
+    assert_eq!(refusal(&catalogue, Key::Port(code("E"))), in_use("port E is still used by place XX"));
+    let route = Key::Route(code("coach"));
+    assert_eq!(refusal(&catalogue, route.clone()), in_use("route coach is still used by schedule coach-0800"));
+    assert_eq!(refusal(&catalogue, fares_key()).0, "IN_USE");
+    assert_eq!(refusal(&catalogue, Key::Calendar(2026)).0, "IN_USE");
+    assert_eq!(refusal(&catalogue, Key::Operator(code("no"))).0, "NOT_CONFIGURED");
+
+    apply(&mut catalogue, put(Timetable::new(code("coach"), [])));
+    apply(&mut catalogue, withdraw(route.clone()));
+    assert_eq!(catalogue.route("coach"), None);
+    assert_eq!(catalogue.trips(catalogue.place("HK").unwrap(), catalogue.place("SZ").unwrap(), NOON_DATE).count(), 0);
+    assert_eq!(decide(&catalogue, &withdraw(route)), Ok(vec![]), "it is already so");
+    apply(&mut catalogue, withdraw(op));
+    assert_eq!(refusal_of_put(&catalogue, coach()), "operator: op is not known");
+    assert_eq!(Catalogue::from_rows(Currency::Cny, &catalogue.all_rows(9)).unwrap(), catalogue);
+
+    apply(&mut catalogue, put(operator("op")));
+    apply(&mut catalogue, put(coach()));
+    assert_eq!(catalogue.registers().routes.entry("coach").unwrap().revision, 3, "ids go on counting");
+}
+
+const NOON_DATE: Date = jiff::civil::date(2026, 11, 20);
+
+fn refusal_of_put(catalogue: &Catalogue, content: impl Into<Change>) -> String {
+    decide(catalogue, &put(content)).unwrap_err().to_string()
+}
+
+#[test]
+fn rows_of_before_revisions_were_counted_are_revision_0_and_the_next_is_1() {
+    let mut old = Rows::default();
+    for (slot, image) in catalogue().all_rows(12).images() {
+        if slot != RevisionRow::TABLE.slot && slot != RouteFaresRow::TABLE.slot && slot != RouteRow::TABLE.slot {
+            old.put_image(slot, image);
+        }
+    }
+    let since = NOON.plus_seconds(-3_600);
+    let (dates, fares, rows) = ([NOON_DATE], fares(5_000), catalogue().all_rows(12));
+    let route: RouteRow<'_> = rows.all().unwrap().remove(0);
+    old.put(&RouteRow { seat_lock_minutes: 25, blackout_dates: List::Of(&dates), ..route });
+    for revision in [3, 4] {
+        old.put(&RouteFaresRow {
+            route_code: code("coach"),
+            revision,
+            version: 11,
+            effective_from: since,
+            fares: List::Of(&fares),
+            party_tiers: List::Of(&[]),
+            seat_lock_minutes: None,
+            blackout_dates: List::Of(&[]),
+        });
+    }
+
+    let mut catalogue = Catalogue::from_rows(Currency::Cny, &old).unwrap();
+    assert_eq!(catalogue.registers().operators.entry("op").unwrap().revision, 0);
+    let table = catalogue.fares(&code("coach")).unwrap();
+    assert_eq!((table.revision, table.since), (4, since), "fares have counted theirs");
+    assert_eq!((table.seat_lock_minutes, &table.blackout), (25, &BTreeSet::from(dates)), "the route had these");
+    let renamed = Operator { names: Names::new("新", "New"), ..operator("op") };
+    let told = tell(&mut catalogue, &mut Images::default(), 13, &put(renamed)).unwrap();
+    assert_eq!(told.revision, 1);
+
+    // A route that is written again goes on carrying them.
+    let events = apply(&mut catalogue, put(Route { sales_window_days: 31, ..coach() }));
+    let rows = catalogue.changed_rows(&events, 14);
+    let row: RouteRow<'_> = rows.all().unwrap().remove(0);
+    assert_eq!((row.seat_lock_minutes, row.blackout_dates.to_vec()), (25, dates.to_vec()));
+    let next = put(FareTable { seat_lock_minutes: 30, ..FareTable::clone(catalogue.fares(&code("coach")).unwrap()) });
+    apply(&mut catalogue, next);
+    assert_eq!(catalogue.fares(&code("coach")).unwrap().revision, 5);
+}
+
+#[test]
+fn a_year_or_a_timetable_that_was_put_empty_comes_back_empty() {
+    let (mut catalogue, mut stored) = (Catalogue::new(Currency::Cny), Images::default());
+    let mut commands = network();
+    commands.push(put(Timetable::new(code("coach"), [])));
+    commands.push(put(Calendar { year: 2027, holidays: vec![] }));
+    commands.push(put(Calendar { year: 2026, holidays: vec![] }));
+    for (command, version) in commands.iter().zip(1..) {
+        tell(&mut catalogue, &mut stored, version, command).unwrap();
+    }
+    let read = Catalogue::from_rows(Currency::Cny, &stored.all()).unwrap();
+    assert_eq!(read, catalogue);
+    assert_eq!(read.registers().calendars.entry(&2027).unwrap().revision, 1);
+    assert_eq!(read.registers().calendars.entry(&2026).unwrap().revision, 2);
+    assert_eq!(read.registers().timetables.entry("coach").unwrap().revision, 2);
+}
+
+/// Everything goes through its JSON and back.
+fn spoken<E: Entity>(register: &Register<E>) -> Vec<Value> {
+    let said = |content: &Arc<E>| {
+        let said = serde_json::to_value(&**content).unwrap();
+        assert_eq!(serde_json::from_value::<E>(said.clone()).unwrap(), **content);
+        said
+    };
+    register.iter().map(said).collect()
+}
+
+#[test]
+fn entities_are_spoken_of_in_the_words_of_the_api() {
+    let mut catalogue = catalogue();
+    let night = Fare {
+        seat_class: Some(code("deluxe")),
+        stretch: Stretch::new(0, 3),
+        dates: DateRange::new(NOON_DATE, NOON_DATE),
+        times: TimeBand::new(23 * 60 + 30, 6 * 60),
+        ..fares(1).remove(0)
+    };
+    let table = FareTable { blackout: [NOON_DATE].into(), ..fare_table("coach", vec![night]) };
+    apply(&mut catalogue, put(table));
+    let Registers { operators, ports, places, vehicles, calendars, routes, timetables, fares } = catalogue.registers();
+    assert_eq!(spoken(operators)[0], json!({"code": "op", "name": {"zh": "公司", "en": "Company"}}));
+    assert_eq!(spoken(ports).len(), 5);
+    assert_eq!(spoken(places)[0]["hotWeight"], 90);
+    let seat = json!({"label": "02A", "class": "deluxe", "row": 1, "column": 0});
+    assert_eq!(spoken(vehicles)[0]["seats"][1], seat);
+    assert_eq!(spoken(calendars)[0]["holidays"][0]["date"], "2026-12-25");
+    let route = &spoken(routes)[0];
+    assert_eq!((&route["routeCode"], &route["timeZone"]), (&json!("coach"), &json!("Asia/Hong_Kong")));
+    assert_eq!(route["stops"][1], json!({"port": "B", "arrivesMinutes": 30, "departsMinutes": 35}));
+    let night = &spoken(timetables)[0]["schedules"][1];
+    assert_eq!((&night["departs"], &night["weekdays"]), (&json!("24:15"), &json!([1, 2, 3, 4, 5, 6, 7])));
+    assert_eq!(
+        spoken(fares)[0],
+        json!({
+            "routeCode": "coach",
+            "fares": [{
+                "passengerType": "adult", "seatClass": "deluxe", "fromStop": 0, "toStop": 3, "dayType": "any",
+                "dateFrom": "2026-11-20", "dateTo": "2026-11-20", "timeFrom": "23:30", "timeTo": "06:00",
+                "price": {"amount": 1, "currency": "CNY"}, "sourcePrice": {"amount": 2, "currency": "HKD"},
+                "assumed": false,
+            }],
+            "partyTiers": [{"minParty": 3, "discountPercent": 5}],
+            "seatLockMinutes": 10,
+            "blackoutDates": ["2026-11-20"],
+        })
+    );
+    let least = json!({"routeCode": "coach", "fares": []});
+    let least: FareTable = serde_json::from_value(least).unwrap();
+    assert_eq!(least, FareTable::new(code("coach"), vec![], vec![]), "what is left out has its default");
+}
+
+#[test]
+fn only_what_a_search_reads_makes_a_new_edition() {
+    let mut catalogue = catalogue();
+    let mut is_new = |content: Change| {
+        let before = Arc::clone(catalogue.edition());
+        let events = catalogue.decide(&Command::new(content, "admin"), NOON).unwrap();
+        for event in &events {
+            catalogue.evolve(event);
+        }
+        !Arc::ptr_eq(&before, catalogue.edition())
+    };
+    let table = || fare_table("coach", fares(5_000));
+    assert!(!is_new(table().into()), "it is already so");
+    assert!(!is_new(FareTable { seat_lock_minutes: 61, ..table() }.into()), "refused");
+    assert!(!is_new(FareTable { seat_lock_minutes: 15, ..table() }.into()), "orders read it");
+    assert!(is_new(FareTable { blackout: [NOON_DATE].into(), ..table() }.into()));
+    assert!(is_new(fare_table("coach", fares(6_000)).into()));
+    assert!(!is_new(Vehicle { name: "Coach".to_owned(), ..vehicle(4) }.into()));
+    assert!(is_new(vehicle(6).into()));
+    assert!(!is_new(Route { names: Names::new("新", "New"), ..coach() }.into()));
+    assert!(is_new(Route { sales_window_days: 7, ..coach() }.into()));
+    assert!(is_new(Operator { names: Names::new("新", "New"), ..operator("op") }.into()));
+    assert!(is_new(Change::withdraw(Key::Place(code("XX")))));
+    assert!(is_new(Timetable::new(code("coach"), []).into()));
+}

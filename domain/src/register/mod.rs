@@ -1,0 +1,332 @@
+//! Configuration: what administrators put as a whole, and what is the same for every kind of it. A kind is an [`Entity`]; a
+//! [`Register`] keeps what there is of one kind; an owner keeps several, see [`registers!`]. Every write is checked, is
+//! idempotent, counts a revision of its own, and leaves an audit entry in the record that made it true; so does a write that is
+//! refused. What an entity held earlier is in its audit entries only.
+
+mod audit;
+mod list;
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Display};
+use std::ops::Deref;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::rejection::Rejection;
+use crate::row::{Damage, Row as _, Rows};
+use crate::time::Timestamp;
+
+pub use audit::{Action, Audit, AuditRow, RevisionRow, Revisions};
+pub(crate) use list::registers;
+
+/// A kind of configuration. Its serde is what the API and the audit say of it.
+pub trait Entity: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    type Id: Ord + Clone + Debug + Display + FromStr + Send + Sync;
+    /// The machine that owns it, with all that it may refer to.
+    type World;
+
+    /// As the audit and its history call it.
+    const NAME: &'static str;
+
+    fn id(&self) -> &Self::Id;
+
+    /// What it must be like. A refusal names the field as it is called on the wire.
+    fn check(&self, world: &Self::World) -> Result<(), Rejection>;
+
+    /// Who still refers to it, so that it cannot be withdrawn.
+    fn used_by(id: &Self::Id, world: &Self::World) -> Option<String>;
+
+    /// Its rows that a write has changed, as they are in `world` now.
+    fn put_rows(written: &Written<Self>, world: &Self::World, version: u64, rows: &mut Rows);
+
+    /// All of them, each with what its own rows say of its revision. `ids`: of those that have one, also if no row is left of
+    /// what they hold.
+    fn read_rows(rows: &Rows, ids: &[Self::Id]) -> Result<Vec<Entry<Self>>, Damage>;
+}
+
+/// What is in force under one id. It reads as what it holds.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry<E> {
+    pub content: Arc<E>,
+    /// Counts the writes of this id, from 1. 0: it was written before they were counted.
+    pub revision: u32,
+    /// When that revision came into force; before they were counted, the epoch.
+    pub since: Timestamp,
+    /// It is not there any more, but for its id.
+    pub withdrawn: bool,
+}
+
+impl<E> Entry<E> {
+    /// As it was written before revisions were counted.
+    pub fn uncounted(content: E) -> Entry<E> {
+        Entry { content: Arc::new(content), revision: 0, since: Timestamp::from_ms(0), withdrawn: false }
+    }
+}
+
+impl<E> Deref for Entry<E> {
+    type Target = E;
+
+    fn deref(&self) -> &E {
+        &self.content
+    }
+}
+
+/// A write to one entity.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Change<E: Entity> {
+    Put(Arc<E>),
+    /// What an earlier revision held becomes a new one. `None`: there is no such revision.
+    Restore {
+        id: E::Id,
+        content: Option<Arc<E>>,
+    },
+    Withdraw(E::Id),
+}
+
+impl<E: Entity> Change<E> {
+    fn id(&self) -> &E::Id {
+        match self {
+            Change::Put(content) => content.id(),
+            Change::Restore { id, .. } | Change::Withdraw(id) => id,
+        }
+    }
+
+    fn action(&self) -> Action {
+        match self {
+            Change::Put(_) => Action::Put,
+            Change::Restore { .. } => Action::Restore,
+            Change::Withdraw(_) => Action::Withdraw,
+        }
+    }
+
+    fn content(&self) -> Option<&Arc<E>> {
+        match self {
+            Change::Put(content) => Some(content),
+            Change::Restore { content, .. } => content.as_ref(),
+            Change::Withdraw(_) => None,
+        }
+    }
+}
+
+/// A command to an owner of registers: what is written, and who does, an account or a part of us with a name of its own.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Command<C> {
+    pub change: C,
+    pub by: Arc<str>,
+}
+
+impl<C> Command<C> {
+    pub fn new(change: impl Into<C>, by: impl Into<Arc<str>>) -> Command<C> {
+        Command { change: change.into(), by: by.into() }
+    }
+}
+
+/// What a write did to one entry.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Written<E> {
+    pub before: Option<Arc<Entry<E>>>,
+    pub after: Arc<Entry<E>>,
+}
+
+impl<E> Written<E> {
+    /// What was in force before.
+    pub fn earlier(&self) -> Option<&Arc<E>> {
+        self.before.as_ref().filter(|entry| !entry.withdrawn).map(|entry| &entry.content)
+    }
+
+    /// What is in force now.
+    pub fn now(&self) -> Option<&Arc<E>> {
+        Some(&self.after).filter(|entry| !entry.withdrawn).map(|entry| &entry.content)
+    }
+}
+
+/// What became of a command that was not already so.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Event<W> {
+    pub outcome: Result<W, Rejection>,
+    pub audit: Audit,
+}
+
+impl<W> Event<W> {
+    pub(crate) fn map<T>(self, of: impl FnOnce(W) -> T) -> Event<T> {
+        Event { outcome: self.outcome.map(of), audit: self.audit }
+    }
+}
+
+/// What whoever wrote learns: the revision that stands now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    pub revision: u32,
+    pub since: Timestamp,
+    /// Whether this write made it; else it was already so.
+    pub changed: bool,
+}
+
+/// What there is of one kind. `Clone` costs a reference count.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Register<E: Entity>(Arc<BTreeMap<E::Id, Arc<Entry<E>>>>);
+
+impl<E: Entity> Default for Register<E> {
+    fn default() -> Register<E> {
+        Register(Arc::default())
+    }
+}
+
+impl<E: Entity> Register<E> {
+    /// Also one that was withdrawn.
+    pub fn entry<Q: Ord + ?Sized>(&self, id: &Q) -> Option<&Arc<Entry<E>>>
+    where
+        E::Id: Borrow<Q>,
+    {
+        self.0.get(id)
+    }
+
+    pub fn get<Q: Ord + ?Sized>(&self, id: &Q) -> Option<&Arc<E>>
+    where
+        E::Id: Borrow<Q>,
+    {
+        self.entry(id).filter(|entry| !entry.withdrawn).map(|entry| &entry.content)
+    }
+
+    pub fn has<Q: Ord + ?Sized>(&self, id: &Q) -> bool
+    where
+        E::Id: Borrow<Q>,
+    {
+        self.get(id).is_some()
+    }
+
+    /// What is in force, by id.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry<E>>> {
+        self.0.values().filter(|entry| !entry.withdrawn)
+    }
+
+    /// What is in force, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<E>> {
+        self.entries().map(|entry| &entry.content)
+    }
+
+    /// `None`: it is already so.
+    pub(crate) fn decide(
+        &self,
+        change: &Change<E>,
+        by: &Arc<str>,
+        world: &E::World,
+        now: Timestamp,
+    ) -> Option<Event<Written<E>>> {
+        let before = self.0.get(change.id());
+        let outcome = match change {
+            Change::Put(content) | Change::Restore { content: Some(content), .. } => self.put(content, world, now),
+            Change::Restore { id, content: None } => Err(match before {
+                Some(_) => Rejection::NoEarlierRevision,
+                None => not_configured::<E>(id),
+            }),
+            Change::Withdraw(id) => self.withdraw(id, world, now),
+        };
+        let outcome = outcome.transpose()?;
+        let text = |content: &E| Arc::from(json(content));
+        let audit = Audit {
+            at: now,
+            account: Arc::clone(by),
+            entity: E::NAME,
+            id: change.id().to_string(),
+            revision: outcome.as_ref().ok().map(|written| written.after.revision),
+            action: change.action(),
+            before: before.map(|entry| text(&entry.content)),
+            after: change.content().map(|content| text(content)),
+        };
+        Some(Event { outcome, audit })
+    }
+
+    fn put(&self, content: &Arc<E>, world: &E::World, now: Timestamp) -> Result<Option<Written<E>>, Rejection> {
+        content.check(world)?;
+        let before = self.0.get(content.id());
+        if before.is_some_and(|entry| !entry.withdrawn && entry.content == *content) {
+            return Ok(None);
+        }
+        Ok(Some(written(before, Arc::clone(content), now, false)?))
+    }
+
+    fn withdraw(&self, id: &E::Id, world: &E::World, now: Timestamp) -> Result<Option<Written<E>>, Rejection> {
+        let before = self.0.get(id).ok_or_else(|| not_configured::<E>(id))?;
+        if before.withdrawn {
+            return Ok(None);
+        }
+        if let Some(by) = E::used_by(id, world) {
+            return Err(Rejection::InUse { entity: E::NAME, id: id.to_string(), by });
+        }
+        Ok(Some(written(Some(before), Arc::clone(&before.content), now, true)?))
+    }
+
+    pub(crate) fn evolve(&mut self, written: &Written<E>) {
+        Arc::make_mut(&mut self.0).insert(written.after.id().clone(), Arc::clone(&written.after));
+    }
+
+    /// The revision that stands, as whoever asked for this change is told it.
+    pub(crate) fn standing(&self, change: &Change<E>, changed: bool) -> Standing {
+        let (revision, since) =
+            self.0.get(change.id()).map_or((0, Timestamp::from_ms(0)), |entry| (entry.revision, entry.since));
+        Standing { revision, since, changed }
+    }
+
+    pub(crate) fn put_all(&self, owner: &str, world: &E::World, version: u64, rows: &mut Rows) {
+        for entry in self.0.values() {
+            Written { before: None, after: Arc::clone(entry) }.put_rows(owner, world, version, rows);
+        }
+    }
+
+    pub(crate) fn read(rows: &Rows, revisions: &Revisions<'_>) -> Result<Register<E>, Damage> {
+        let counted = revisions.of::<E>()?;
+        let ids: Vec<E::Id> = counted.keys().cloned().collect();
+        let mut entries = BTreeMap::new();
+        for mut entry in E::read_rows(rows, &ids)? {
+            if let Some(row) = counted.get(entry.id()) {
+                (entry.revision, entry.since, entry.withdrawn) = (row.revision, row.since, row.withdrawn);
+            }
+            entries.insert(entry.id().clone(), Arc::new(entry));
+        }
+        if let Some(lost) = counted.iter().find_map(|(id, row)| (!entries.contains_key(id)).then_some(row)) {
+            return Err(lost.damage("has no content"));
+        }
+        Ok(Register(Arc::new(entries)))
+    }
+}
+
+impl<E: Entity> Written<E> {
+    pub(crate) fn put_rows(&self, owner: &str, world: &E::World, version: u64, rows: &mut Rows) {
+        E::put_rows(self, world, version, rows);
+        let Entry { content, revision, since, withdrawn } = &*self.after;
+        rows.put(&RevisionRow {
+            entity: E::NAME,
+            entity_id: &content.id().to_string(),
+            version,
+            owner,
+            revision: *revision,
+            since: *since,
+            withdrawn: *withdrawn,
+        });
+    }
+}
+
+fn written<E: Entity>(
+    before: Option<&Arc<Entry<E>>>,
+    content: Arc<E>,
+    since: Timestamp,
+    withdrawn: bool,
+) -> Result<Written<E>, Rejection> {
+    let revision = before.map_or(0, |entry| entry.revision).checked_add(1);
+    let revision = revision.ok_or_else(|| Rejection::field(E::NAME, "there are no revisions left"))?;
+    let after = Arc::new(Entry { content, revision, since, withdrawn });
+    Ok(Written { before: before.cloned(), after })
+}
+
+fn not_configured<E: Entity>(id: &E::Id) -> Rejection {
+    Rejection::NotConfigured { entity: E::NAME, id: id.to_string() }
+}
+
+fn json(content: &impl Serialize) -> String {
+    serde_json::to_string(content).unwrap_or_else(|error| unreachable!("an entity has texts and numbers only: {error}"))
+}
