@@ -160,6 +160,10 @@ impl Person {
         self.client.send(self.client.request(Method::POST, path).bearer_auth(&self.token).json(body)).await
     }
 
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.client.send(self.client.request(Method::PUT, path).bearer_auth(&self.token).json(body)).await
+    }
+
     pub async fn delete(&self, path: &str) -> Answer {
         self.client.send(self.client.request(Method::DELETE, path).bearer_auth(&self.token)).await
     }

@@ -15,6 +15,7 @@ mod stories {
     mod cancelling;
     mod codes;
     mod expiry;
+    mod fares;
     mod gate;
     mod late_money;
     mod login;

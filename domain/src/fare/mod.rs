@@ -153,7 +153,7 @@ part!(Fare {
 
 /// A price for bigger parties (阶梯定价): from this size on, so much less on every line.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PartyTier {
     pub min_party: u16,
     /// 0–100.

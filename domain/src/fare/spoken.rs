@@ -11,7 +11,7 @@ use crate::money::Money;
 use crate::party::PassengerType;
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Spoken {
     passenger_type: PassengerType,
     #[serde(default, skip_serializing_if = "Option::is_none")]

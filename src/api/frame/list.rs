@@ -143,6 +143,20 @@ impl<P: Clone + Display, F> Page<P, F> {
     }
 }
 
+impl<P: Ord + Clone + Display, F> Page<P, F> {
+    /// The page of what is in memory, sorted by its place, and the cursor of the next one.
+    pub fn of_memory<T>(
+        &self,
+        entries: impl IntoIterator<Item = T>,
+        place: impl Fn(&T) -> P,
+    ) -> (Vec<T>, Option<String>) {
+        let is_after = |entry: &T| self.after.as_ref().is_none_or(|after| place(entry) > *after);
+        let mut entries: Vec<T> = entries.into_iter().filter(is_after).take(self.limit + 1).collect();
+        let next_cursor = self.cut(&mut entries, place);
+        (entries, next_cursor)
+    }
+}
+
 /// What there is of a traveller's list.
 #[derive(Debug)]
 pub enum Own<T> {

@@ -58,6 +58,10 @@ permissions! {
     SeeMoney gives Staff;
     /// Seeing to money in trouble.
     SettleMoney gives Staff;
+    /// Looking at what is configured.
+    SeeConfiguration gives Staff;
+    /// Changing what is configured.
+    Configure gives Staff;
     /// Looking at how the process is.
     SeeMetrics gives Onlooker;
 }
@@ -72,14 +76,14 @@ enum Holder {
 /// The table. What is in no line of it asks for no role: [`Permission::Public`] for nothing, [`Permission::EndSession`] for
 /// any token.
 const fn permissions(holder: Holder) -> &'static [Permission] {
-    use Permission::{Buy, Redeem, SeeMetrics, SeeMoney, SettleMoney, UseDesk};
+    use Permission::{Buy, Configure, Redeem, SeeConfiguration, SeeMetrics, SeeMoney, SettleMoney, UseDesk};
     match holder {
         Holder::Traveller => &[Buy],
         Holder::Staff(Role::Operator) => &[Redeem],
-        Holder::Staff(Role::Admin) => &[UseDesk, SeeMoney, SettleMoney, SeeMetrics],
-        Holder::Staff(Role::Ops) => &[UseDesk, SeeMoney, SeeMetrics],
-        Holder::Staff(Role::Finance) => &[UseDesk, SeeMoney, SettleMoney],
-        Holder::Staff(Role::Auditor) => &[UseDesk, SeeMoney],
+        Holder::Staff(Role::Admin) => &[UseDesk, SeeConfiguration, Configure, SeeMoney, SettleMoney, SeeMetrics],
+        Holder::Staff(Role::Ops) => &[UseDesk, SeeConfiguration, SeeMoney, SeeMetrics],
+        Holder::Staff(Role::Finance) => &[UseDesk, SeeConfiguration, SeeMoney, SettleMoney],
+        Holder::Staff(Role::Auditor) => &[UseDesk, SeeConfiguration, SeeMoney],
     }
 }
 

@@ -108,6 +108,21 @@ impl Cast {
             row("POST /validators/sessions", &[Operator], "/validators/sessions", &session),
             row("POST /tickets/scan", &[Operator], "/tickets/scan", &scan),
             row("POST /admin/login", EVERYBODY, "/admin/login", &staff("admin")),
+            row("GET /admin/routes/fares", DESKS, "/admin/routes/fares", &none),
+            row(
+                "PUT /admin/routes/fares/{routeCode}",
+                &[Admin],
+                "/admin/routes/fares/access",
+                &json!({ "fares": [{ "passengerType": "adult", "price": { "amount": 100, "currency": "CNY" } }] }),
+            ),
+            row("GET /admin/routes/fares/{routeCode}", DESKS, "/admin/routes/fares/access", &none),
+            row("GET /admin/routes/fares/{routeCode}/history", DESKS, "/admin/routes/fares/access/history", &none),
+            row(
+                "POST /admin/routes/fares/{routeCode}/restore",
+                &[Admin],
+                "/admin/routes/fares/access/restore",
+                &json!({}),
+            ),
             row("GET /admin/quarantine", DESKS, "/admin/quarantine", &none),
             row(
                 "POST /admin/quarantine/{noticeId}/resolve",

@@ -115,6 +115,23 @@ impl Examples {
                     .with("X-Device-Secret", &gate.secret)
                     .body(json!({ "code": code, "sessionId": gate.session, "requestId": "r1" }))
             },
+            Example::new("GET /admin/routes/fares", admin),
+            Example::new("PUT /admin/routes/fares/{routeCode}", admin).with("routeCode", "bad-input").body(json!({
+                "fares": [{
+                    "passengerType": "adult", "seatClass": "standard", "fromStop": 0, "toStop": 1, "dayType": "any",
+                    "dateFrom": "2026-12-01", "dateTo": "2026-12-31", "timeFrom": "23:30", "timeTo": "06:00",
+                    "price": { "amount": 100, "currency": "CNY" }, "sourcePrice": { "amount": 110, "currency": "HKD" },
+                    "assumed": false,
+                }],
+                "partyTiers": [{ "minParty": 3, "discountPercent": 5 }],
+                "seatLockMinutes": 10,
+                "blackoutDates": ["2026-12-25"],
+            })),
+            Example::new("GET /admin/routes/fares/{routeCode}", admin).with("routeCode", "hzm-hk-zh"),
+            Example::new("GET /admin/routes/fares/{routeCode}/history", admin).with("routeCode", "hzm-hk-zh"),
+            Example::new("POST /admin/routes/fares/{routeCode}/restore", admin)
+                .with("routeCode", "hzm-hk-zh")
+                .body(json!({ "version": 1 })),
             Example::new("GET /admin/quarantine", admin),
             Example {
                 any_text: &[("note", "a line break is no fault of a note")],

@@ -216,9 +216,10 @@ impl Operation<'_> {
     /// What is no JSON, or not sent as such.
     fn spoil_text(&self, variants: &mut Vec<Variant>) {
         let good = self.example.body.to_string().into_bytes();
-        let in_a_string = |bytes: &[u8]| {
-            let start = good.windows(2).position(|pair| pair == b":\"").unwrap() + 2;
-            [&good[..start], bytes, &good[start..]].concat()
+        let string = good.windows(2).position(|pair| pair == b":\"").map(|start| start + 2);
+        let in_a_string = |bytes: &[u8]| match string {
+            Some(start) => [&good[..start], bytes, &good[start..]].concat(),
+            None => [b"{\"text\":\"", bytes, b"\"}"].concat(),
         };
         let malformed: [(&str, Vec<u8>); 11] = [
             ("no JSON", b"nonsense".to_vec()),

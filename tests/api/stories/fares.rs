@@ -1,0 +1,156 @@
+//! Fares as an administrator puts them (R-ADMIN-03, R-ADMIN-06).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, Person};
+use crate::server::{another, day};
+use crate::shop::{journey, text};
+
+const FARES: &str = "/admin/routes/fares/hzm-hk-zh";
+
+/// A whole revision: everybody pays so many fen.
+fn all_pay(fen: i64) -> Value {
+    let fare = |who| json!({ "passengerType": who, "price": { "amount": fen, "currency": "CNY" } });
+    let fares = ["adult", "child", "senior"].map(fare);
+    json!({ "fares": fares })
+}
+
+/// What the next search says that an adult pays.
+async fn price(client: &Client) -> i64 {
+    let found = client.search("HK", "ZH", day(4), "&mode=coach").await.ok();
+    found["routes"][0]["seatClasses"][0]["price"]["amount"].as_i64().unwrap()
+}
+
+async fn revisions(by: &Person) -> Vec<Value> {
+    by.get(&format!("{FARES}/history")).await.ok()["revisions"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn r_admin_03_fares_are_put_seen_looked_back_at_and_brought_back() {
+    let client = Client::of(another(&[]));
+    let (admin, auditor) = (client.administrator().await, client.staff("auditor").await);
+    let mei = client.traveller("mei").await;
+    let before = admin.get(FARES).await.ok();
+    let locked = mei.place(&[journey(&client.coach().await)], 1).await.ok();
+
+    let put = admin.put(FARES, &all_pay(12_300)).await.ok();
+    let first = before["revision"].as_u64().unwrap() + 1;
+    assert_eq!((&put["routeCode"], &put["revision"]), (&json!("hzm-hk-zh"), &json!(first)));
+    assert_eq!(put["idempotent"], false);
+    assert_eq!(price(&client).await, 12_300, "the next search has it");
+    let again = admin.put(FARES, &all_pay(12_300)).await.ok();
+    assert_eq!((&again["revision"], &again["idempotent"]), (&put["revision"], &json!(true)));
+    assert_eq!(mei.shown(&locked).await["total"], locked["total"], "what is locked keeps its price");
+
+    let shown = auditor.get(FARES).await.ok();
+    assert_eq!((&shown["seatLockMinutes"], &shown["blackoutDates"]), (&json!(10), &json!([])), "the defaults");
+    assert_eq!((&shown["draft"], &shown["effectiveFrom"]), (&json!(false), &put["effectiveFrom"]));
+    let mut twelve = all_pay(12_400);
+    twelve["seatLockMinutes"] = 12.into();
+    twelve["blackoutDates"] = json!([day(9).to_string()]);
+    admin.put(FARES, &twelve).await.ok();
+    assert_eq!(client.search("HK", "ZH", day(9), "&mode=coach").await.ok()["availability"], "blackout");
+
+    let history = revisions(&admin).await;
+    let of = |field: &str| history[..2].iter().map(|revision| revision[field].clone()).collect::<Vec<_>>();
+    assert_eq!(of("version"), [json!(first + 1), json!(first)]);
+    assert_eq!(of("account"), [json!("admin"), json!("admin")]);
+    assert_eq!(history[1]["content"]["fares"][0]["price"]["amount"], 12_300);
+
+    let restore = format!("{FARES}/restore");
+    let back = admin.post(&restore, &json!({})).await.ok();
+    assert_eq!((&back["revision"], price(&client).await), (&json!(first + 2), 12_300));
+    assert_eq!(client.search("HK", "ZH", day(9), "&mode=coach").await.ok()["availability"], "available");
+    admin.post(&restore, &json!({ "version": first + 1 })).await.ok();
+    assert_eq!(price(&client).await, 12_400);
+    assert_eq!(revisions(&admin).await[0]["action"], "restore");
+    admin.post(&restore, &json!({ "version": 4_000 })).await.problem(409, "NO_EARLIER_REVISION");
+}
+
+#[tokio::test]
+async fn r_admin_03_a_refused_write_leaves_the_fares_in_force_and_names_the_field() {
+    let client = Client::of(another(&[]));
+    let admin = client.administrator().await;
+    let before = admin.get(FARES).await.ok();
+    let spoilt = |spoil: fn(&mut Value)| {
+        let mut body = all_pay(100);
+        spoil(&mut body);
+        body
+    };
+    for (body, field) in [
+        (spoilt(|body| drop(body.as_object_mut().unwrap().remove("fares"))), "fares"),
+        (spoilt(|body| body["fares"][1]["seatClass"] = "throne".into()), "fares[1].seatClass"),
+        (spoilt(|body| body["fares"][0]["price"]["currency"] = "HKD".into()), "fares[0].price"),
+        (spoilt(|body| body["fares"][0]["dateFrom"] = "2026-12-01".into()), "fares[0]"),
+        (spoilt(|body| body["fares"][0]["timeFrom"] = "25:61".into()), "fares[0].timeFrom"),
+        (spoilt(|body| body["fares"][0]["season"] = 1.into()), "fares[0].season"),
+        (spoilt(|body| body["seatLockMinutes"] = 0.into()), "seatLockMinutes"),
+        (spoilt(|body| body["blackoutDates"] = json!(["tomorrow"])), "blackoutDates[0]"),
+        (
+            spoilt(|body| body["partyTiers"] = json!([{ "minParty": 3, "discountPercent": 101 }])),
+            "partyTiers[0].discountPercent",
+        ),
+    ] {
+        let refused = admin.put(FARES, &body).await.problem(422, "VALIDATION_ERROR");
+        assert_eq!(refused.body["errors"][0]["field"], field, "{}", refused.text);
+    }
+    assert_eq!(admin.get(FARES).await.ok(), before);
+    client.operator("gate").await.put(FARES, &all_pay(1)).await.problem(403, "FORBIDDEN");
+    client.staff("finance").await.put(FARES, &all_pay(1)).await.problem(403, "FORBIDDEN");
+    admin.get("/admin/routes/fares/nowhere").await.problem(404, "NOT_CONFIGURED");
+    admin.get("/admin/routes/fares/nowhere/history").await.problem(404, "NOT_CONFIGURED");
+    admin.post("/admin/routes/fares/nowhere/restore", &json!({})).await.problem(404, "NOT_CONFIGURED");
+}
+
+#[tokio::test]
+async fn r_admin_03_fares_of_a_code_without_a_route_are_a_draft_and_the_list_has_every_code_once() {
+    let client = Client::of(another(&[]));
+    let admin = client.administrator().await;
+    admin.put("/admin/routes/fares/to-be-opened", &all_pay(5_000)).await.ok();
+    assert_eq!(admin.get("/admin/routes/fares/to-be-opened").await.ok()["draft"], true);
+    admin.post("/admin/routes/fares/to-be-opened/restore", &json!({})).await.problem(409, "NO_EARLIER_REVISION");
+    let (mut codes, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = admin.get(&format!("/admin/routes/fares?limit=2{cursor}")).await.ok();
+        codes.extend(page["routes"].as_array().unwrap().iter().map(|route| text(&route["routeCode"])));
+        match page.get("nextCursor") {
+            Some(next) => cursor = format!("&cursor={}", text(next)),
+            None => break,
+        }
+    }
+    let all = admin.get("/admin/routes/fares?limit=100").await.ok();
+    assert_eq!(codes.len(), all["routes"].as_array().unwrap().len());
+    assert!(codes.is_sorted_by(|a, b| a < b) && codes.contains(&"to-be-opened".to_owned()), "{codes:?}");
+}
+
+#[tokio::test]
+async fn r_admin_06_a_write_is_in_the_search_that_begins_after_its_answer_a_thousand_times_under_load() {
+    let client = Client::of(another(&[]));
+    let admin = client.administrator().await;
+    let ended = Arc::new(AtomicBool::new(false));
+    let load: Vec<_> = (0..4)
+        .map(|number| {
+            let (client, ended) = (client.clone(), Arc::clone(&ended));
+            tokio::spawn(async move {
+                let mei = client.traveller(&format!("load-{number}")).await;
+                let coach = client.coach().await;
+                while !ended.load(Ordering::Relaxed) {
+                    client.search("HK", "ZH", day(4), "").await.ok();
+                    let order = mei.place(&[journey(&coach)], 1).await.ok();
+                    mei.cancel(&order).await.ok();
+                }
+            })
+        })
+        .collect();
+    for fen in 10_001..=11_000 {
+        admin.put(FARES, &all_pay(fen)).await.ok();
+        assert_eq!(price(&client).await, fen);
+    }
+    ended.store(true, Ordering::Relaxed);
+    for task in load {
+        task.await.unwrap();
+    }
+}
