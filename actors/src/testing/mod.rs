@@ -32,7 +32,7 @@ use crate::services::SalesPolicy;
 
 pub use faults::{Break, Fault, Faults};
 pub use gateway::{Call, Line, MemoryGateway};
-pub use network::{FARE, NOON, coach, code, ferry, network};
+pub use network::{FARE, NOON, coach, code, fare_table, ferry, network, put};
 pub use store::{MemoryStore, Postgres};
 
 /// Longer than anything here takes, also on a busy machine.

@@ -5,6 +5,7 @@ mod attention;
 mod births;
 mod board;
 mod breaking;
+mod configuring;
 mod late;
 mod paying;
 mod projecting;
