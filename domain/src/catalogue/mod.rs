@@ -180,11 +180,6 @@ impl Catalogue {
         self.registers.fares.entry(route)
     }
 
-    /// By date.
-    pub fn holidays(&self) -> impl Iterator<Item = &Holiday> {
-        self.registers.calendars.iter().flat_map(|calendar| &calendar.holidays)
-    }
-
     pub fn is_holiday(&self, date: Date) -> bool {
         let calendar = self.registers.calendars.get(&date.year());
         calendar.is_some_and(|calendar| calendar.holidays.iter().any(|holiday| holiday.date == date))

@@ -1,5 +1,5 @@
 //! Configuration: what administrators put as a whole, and what is the same for every kind of it. A kind is an [`Entity`]; a
-//! [`Register`] keeps what there is of one kind; an owner keeps several, see [`registers!`]. Every write is checked, is
+//! [`Register`] keeps what there is of one kind; an owner keeps several, see `registers!`. Every write is checked, is
 //! idempotent, counts a revision of its own, and leaves an audit entry in the record that made it true; so does a write that is
 //! refused. What an entity held earlier is in its audit entries only.
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use deeptravel_domain::catalogue::{Catalogue, Event, Trip};
+use deeptravel_domain::catalogue::{Event, Holiday, Trip};
 use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::fare::Quote;
 use deeptravel_domain::machine::Machine as _;
@@ -28,16 +28,17 @@ fn demo() -> Timetable {
 }
 
 fn apply(catalogue: &mut Catalogue, timetable: Timetable) -> Vec<Event> {
-    let mut all = Vec::new();
-    for command in timetable.commands {
-        let events = catalogue.decide(&command, NOW).unwrap();
-        catalogue.answer(&command, &events).unwrap_or_else(|refused| panic!("{refused}: {command:?}"));
-        for event in &events {
-            catalogue.evolve(event);
-        }
-        all.extend(events);
+    let told = timetable.commands.into_iter().flat_map(|command| tell(catalogue, &command));
+    told.collect()
+}
+
+fn tell(catalogue: &mut Catalogue, command: &Command) -> Vec<Event> {
+    let events = catalogue.decide(command, NOW).unwrap();
+    catalogue.answer(command, &events).unwrap_or_else(|refused| panic!("{refused}: {command:?}"));
+    for event in &events {
+        catalogue.evolve(event);
     }
-    all
+    events
 }
 
 fn demo_catalogue() -> Catalogue {
@@ -122,6 +123,23 @@ fn r_admin_04_importing_the_demo_again_changes_nothing() {
     assert_eq!(catalogue, before);
     let rows = catalogue.all_rows(1);
     assert_eq!(Catalogue::from_rows(Currency::Cny, &rows).unwrap(), catalogue);
+}
+
+#[test]
+fn years_that_the_timetable_does_not_name_any_more_have_no_holidays() {
+    let mut catalogue = demo_catalogue();
+    assert_eq!(demo().forgotten_years(&catalogue), []);
+    let date = date(2031, 1, 1);
+    let calendar = Calendar::of(vec![Holiday { date, name: "New Year".to_owned(), verified: false }]).remove(0);
+    tell(&mut catalogue, &put(calendar));
+    assert!(catalogue.is_holiday(date));
+
+    let forgotten = demo().forgotten_years(&catalogue);
+    assert_eq!(forgotten.len(), 1);
+    for command in &forgotten {
+        assert_eq!(tell(&mut catalogue, command).len(), 1);
+    }
+    assert!(!catalogue.is_holiday(date));
 }
 
 #[test]
