@@ -235,7 +235,7 @@ pub fn check_table(fares: &[Fare], party_tiers: &[PartyTier], sale_currency: Cur
         }
         for (field, price) in [("price", Some(fare.price)), ("sourcePrice", fare.source_price)] {
             if price.is_some_and(|price| !(0..=PRICE_MINOR_MAX).contains(&price.minor)) {
-                return refuse(field, format!("the amount is not between 0 and {PRICE_MINOR_MAX}"));
+                return refuse(&format!("{field}.amount"), format!("is not between 0 and {PRICE_MINOR_MAX}"));
             }
         }
         if fare.stretch.is_some_and(|stretch| Stretch::new(stretch.board, stretch.alight).is_none()) {
@@ -252,6 +252,9 @@ pub fn check_table(fares: &[Fare], party_tiers: &[PartyTier], sale_currency: Cur
 }
 
 fn check_tiers(party_tiers: &[PartyTier]) -> Result<(), Rejection> {
+    if party_tiers.len() > usize::from(PARTY_MAX) {
+        return Err(Rejection::field("partyTiers", format!("more than {PARTY_MAX}")));
+    }
     let mut below = 0;
     for (index, tier) in party_tiers.iter().enumerate() {
         let refuse =

@@ -7,12 +7,13 @@ use super::{DateRange, DayType, Fare, TimeBand};
 use crate::clock_time::ClockTime;
 use crate::departure::Stretch;
 use crate::ids::SeatClassCode;
-use crate::money::Money;
+use crate::money::{Currency, Money};
 use crate::party::PassengerType;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Spoken {
+    #[serde(with = "code")]
     passenger_type: PassengerType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seat_class: Option<SeatClassCode>,
@@ -20,7 +21,7 @@ pub struct Spoken {
     from_stop: Option<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     to_stop: Option<u8>,
-    #[serde(default)]
+    #[serde(default, with = "code")]
     day_type: DayType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     date_from: Option<Date>,
@@ -32,11 +33,49 @@ pub struct Spoken {
     /// Not included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time_to: Option<ClockTime>,
-    price: Money,
+    price: Amount,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    source_price: Option<Money>,
+    source_price: Option<Amount>,
     #[serde(default)]
     assumed: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Amount {
+    amount: i64,
+    #[serde(with = "code")]
+    currency: Currency,
+}
+
+impl From<Money> for Amount {
+    fn from(Money { minor: amount, currency }: Money) -> Amount {
+        Amount { amount, currency }
+    }
+}
+
+impl From<Amount> for Money {
+    fn from(Amount { amount: minor, currency }: Amount) -> Money {
+        Money { minor, currency }
+    }
+}
+
+/// A value by its code. A derived reader calls a number in its place no JSON.
+mod code {
+    use std::borrow::Cow;
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 impl From<Fare> for Spoken {
@@ -55,8 +94,8 @@ impl From<Fare> for Spoken {
             date_to,
             time_from,
             time_to,
-            price,
-            source_price,
+            price: price.into(),
+            source_price: source_price.map(Amount::from),
             assumed,
         }
     }
@@ -77,8 +116,8 @@ impl TryFrom<Spoken> for Fare {
             day_type: spoken.day_type,
             dates: dates?,
             times: times?,
-            price: spoken.price,
-            source_price: spoken.source_price,
+            price: spoken.price.into(),
+            source_price: spoken.source_price.map(Money::from),
             assumed: spoken.assumed,
         })
     }

@@ -148,9 +148,9 @@ fn r_price_02_a_table_holds_only_sale_currency_and_sound_amounts() {
     assert_eq!(check(adult(0)), Ok(()));
     let hkd = Fare { price: Money::new(1, Currency::Hkd), ..adult(1) };
     assert_eq!(check(hkd), Err("fares[1].price: prices are in CNY, not HKD".to_owned()));
-    assert!(check(adult(-1)).unwrap_err().starts_with("fares[1].price: "));
+    assert!(check(adult(-1)).unwrap_err().starts_with("fares[1].price.amount: "));
     let negative_source = Fare { source_price: Some(Money::new(-1, Currency::Hkd)), ..adult(1) };
-    assert!(check(negative_source).unwrap_err().starts_with("fares[1].sourcePrice: "));
+    assert!(check(negative_source).unwrap_err().starts_with("fares[1].sourcePrice.amount: "));
     let backwards = Fare { stretch: Some(Stretch { board: 2, alight: 1 }), ..adult(1) };
     assert!(check(backwards).unwrap_err().starts_with("fares[1].toStop: "));
     let no_time = Fare { times: Some(TimeBand { from: 60, until: 60 }), ..adult(1) };

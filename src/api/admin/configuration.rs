@@ -6,8 +6,7 @@ use std::sync::Arc;
 use deeptravel_actors::lists::AuditEntry;
 use deeptravel_actors::outage::Answer;
 use deeptravel_domain::catalogue::{Change, Command, Key};
-use deeptravel_domain::register::{Action, Entity, Register, Standing};
-use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::register::{Action, Entity, Standing};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -64,26 +63,13 @@ fn written(api: &Api, by: &Staff, answer: Answer<Standing>) -> Result<Standing, 
 }
 
 /// The revisions of an entity, also of one that was withdrawn.
-pub async fn history<E: Entity>(
-    api: &Api,
-    by: &Staff,
-    register: &Register<E>,
-    id: &E::Id,
-    page: &Page<u64>,
-) -> Answered {
-    if register.entry(id).is_none() {
-        return Err(unknown::<E>(id));
-    }
+pub async fn history<E: Entity>(api: &Api, by: &Staff, id: &E::Id, page: &Page<u64>) -> Answered {
     let id = id.to_string();
     let mut revisions = page
         .read(api, by.token(), |lists, before, count| async move { lists.history(E::NAME, &id, before, count).await })
         .await?;
     let next_cursor = page.cut(&mut revisions, |entry| entry.number);
     Ok(History::of(revisions.into_iter().map(revision).collect::<Result<Vec<_>, _>>()?, next_cursor).answer())
-}
-
-pub fn unknown<E: Entity>(id: &E::Id) -> Problem {
-    Rejection::NotConfigured { entity: E::NAME, id: id.to_string() }.into()
 }
 
 fn revision(entry: AuditEntry) -> Result<RevisionView, Problem> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::web;
+use actix_web::{HttpResponse, web};
 use deeptravel_domain::catalogue::{Catalogue, Key};
 use deeptravel_domain::fare::{Fare, FareTable, PartyTier, SEAT_LOCK_MINUTES_DEFAULT};
 use deeptravel_domain::ids::RouteCode;
@@ -17,6 +17,9 @@ use crate::api::frame::{
     Allowed, Answered, Api, Body, Configure, List, Listed, Page, Paging, Problem, Routes, SeeConfiguration, Shape, ok,
 };
 use crate::api::views::{self, MoneyView, Time};
+
+/// A table of as many fares as there may be, each with everything.
+const FARES_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
     routes
@@ -72,19 +75,19 @@ struct PartyTierView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct NewFares {
-    #[schema(value_type = Vec<FareView>)]
+    #[schema(value_type = Vec<FareView>, max_items = 5000)]
     fares: Vec<Fare>,
     /// By rising size.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<PartyTierView>>)]
+    #[schema(value_type = Option<Vec<PartyTierView>>, max_items = 10)]
     party_tiers: Vec<PartyTier>,
     /// For how long the seats of an unpaid order are kept.
     #[schema(minimum = 1, maximum = 60, default = 10)]
     seat_lock_minutes: Option<u16>,
-    /// Local dates of boarding that are not sold.
+    /// Local dates of boarding that are not sold, each once.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<Date>>)]
-    blackout_dates: BTreeSet<Date>,
+    #[schema(value_type = Option<Vec<Date>>, max_items = 3000)]
+    blackout_dates: Vec<Date>,
 }
 
 /// A revision of fares that is in force.
@@ -143,16 +146,21 @@ struct FaresWritten {
     idempotent: bool,
 }
 
-fn answer(route_code: RouteCode, standing: Standing) -> Answered {
+fn answer(route_code: RouteCode, standing: Standing) -> HttpResponse {
     let Standing { revision, since, changed } = standing;
     metrics::counter!("admin_routes_updated_total").increment(u64::from(changed));
-    Ok(ok(&FaresWritten { route_code, revision, effective_from: views::time(since), idempotent: !changed }))
+    ok(&FaresWritten { route_code, revision, effective_from: views::time(since), idempotent: !changed })
 }
 
-/// A code that has fares, with a route or without.
-fn code(path: &str) -> Result<RouteCode, Problem> {
-    let unknown = || Rejection::NotConfigured { entity: FareTable::NAME, id: path.to_owned() };
-    path.parse().map_err(|_| Problem::from(unknown()))
+/// A code that has fares, or had some.
+fn known(catalogue: &Catalogue, path: &str) -> Result<RouteCode, Problem> {
+    let route = path.parse().ok().filter(|route: &RouteCode| catalogue.registers().fares.entry(route).is_some());
+    route.ok_or_else(|| unknown(path))
+}
+
+fn unknown(path: &str) -> Problem {
+    let unknown = Rejection::NotConfigured { entity: FareTable::NAME, id: path.to_owned() };
+    Problem::from(unknown).naming("routeCode", "has no fares")
 }
 
 /// The fares in force.
@@ -176,17 +184,21 @@ async fn put_fares(
     Allowed(by): Allowed<Configure>,
     api: Api,
     path: web::Path<String>,
-    Body(new): Body<NewFares>,
+    Body(new): Body<NewFares, FARES_BYTES_MAX>,
 ) -> Answered {
     let route: RouteCode = path.parse().map_err(|_| Problem::field("routeCode", "is no code"))?;
+    let blackout: BTreeSet<Date> = new.blackout_dates.iter().copied().collect();
+    if blackout.len() < new.blackout_dates.len() {
+        return Err(Problem::field("blackoutDates", "names a date twice"));
+    }
     let table = FareTable {
         route: route.clone(),
         fares: new.fares,
         party_tiers: new.party_tiers,
         seat_lock_minutes: new.seat_lock_minutes.unwrap_or(SEAT_LOCK_MINUTES_DEFAULT),
-        blackout: new.blackout_dates,
+        blackout,
     };
-    answer(route, configuration::put(&api, &by, table).await?)
+    Ok(answer(route, configuration::put(&api, &by, table).await?))
 }
 
 /// The fares of a route.
@@ -195,10 +207,9 @@ async fn put_fares(
     responses((status = 200, body = FaresView), (status = 404, description = "`NOT_CONFIGURED`"))
 )]
 async fn show_fares(_: Allowed<SeeConfiguration>, api: Api, path: web::Path<String>) -> Answered {
-    let (route, catalogue) = (code(&path)?, api.engine.services().catalogue.load());
-    let entry = catalogue.registers().fares.entry(&route).filter(|entry| !entry.withdrawn);
-    let entry = entry.ok_or_else(|| configuration::unknown::<FareTable>(&route))?;
-    Ok(ok(&FaresView::of(&catalogue, entry)))
+    let catalogue = api.engine.services().catalogue.load();
+    let entry = catalogue.registers().fares.entry(path.as_str()).filter(|entry| !entry.withdrawn);
+    Ok(ok(&FaresView::of(&catalogue, entry.ok_or_else(|| unknown(&path))?)))
 }
 
 /// The revisions of a route's fares.
@@ -216,8 +227,8 @@ async fn show_history(
     path: web::Path<String>,
     page: Page<u64>,
 ) -> Answered {
-    let (route, catalogue) = (code(&path)?, api.engine.services().catalogue.load_full());
-    configuration::history(&api, &by, &catalogue.registers().fares, &route, &page).await
+    let route = known(&api.engine.services().catalogue.load(), &path)?;
+    configuration::history::<FareTable>(&api, &by, &route, &page).await
 }
 
 /// Makes what an earlier revision held a new one.
@@ -237,7 +248,7 @@ async fn restore_fares(
     path: web::Path<String>,
     Body(wanted): Body<Restore>,
 ) -> Answered {
-    let route = code(&path)?;
+    let route = known(&api.engine.services().catalogue.load(), &path)?;
     let standing = configuration::restore(&api, &by, Key::FareTable(route.clone()), &wanted).await?;
-    answer(route, standing)
+    Ok(answer(route, standing))
 }

@@ -10,7 +10,9 @@ use deeptravel_domain::order::{PaymentFact, RefundFact};
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_wechat::{Notification, NotificationError, NotificationHeaders, RefundNotice, Resource, Transaction};
 
-use crate::api::frame::{Allowed, Answered, Api, Problem, Public, Routes, no_content, read_body, refusals};
+use crate::api::frame::{
+    Allowed, Answered, Api, BODY_BYTES_MAX, Problem, Public, Routes, no_content, read_body, refusals,
+};
 use crate::gateway::{fact_state, refund_state};
 
 /// The only event about payments (wechat.md 3).
@@ -56,7 +58,7 @@ async fn refund_notice(_: Allowed<Public>, api: Api, request: HttpRequest, body:
 
 /// Either address takes either kind: which one WeChat calls is what the call named, or what its console says.
 async fn receive(api: &Api, request: &HttpRequest, body: web::Payload) -> Answered {
-    let raw = read_body(request, &mut body.into_inner()).await?;
+    let raw = read_body(request, &mut body.into_inner(), BODY_BYTES_MAX).await?;
     let verified = api.wechat.verify_notification(&headers(request), &raw, jiff::Timestamp::now());
     let notification = verified.map_err(|error| refused(&error))?;
     let outcome = tokio::time::timeout(ANSWER_WITHIN, accept(api, notification)).await;

@@ -26,11 +26,11 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Longest idempotency key, in characters (`api.md`).
 const IDEMPOTENCY_KEY_MAX: usize = 64;
 
-/// Reads a body up to the limit, in time.
-pub async fn read_body(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Problem> {
+/// Reads a body up to a limit, in time.
+pub async fn read_body(request: &HttpRequest, payload: &mut Payload, bytes_max: usize) -> Result<Bytes, Problem> {
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: usize| length > BODY_BYTES_MAX) {
-        return Err(too_large());
+    if declared.is_some_and(|length: usize| length > bytes_max) {
+        return Err(too_large(bytes_max));
     }
     // Most bodies come with the head, in one piece: then no timer is needed, and nothing is copied. The server asks for an
     // answer as soon as it has read the head, and again when it has read what came with it.
@@ -44,8 +44,8 @@ pub async fn read_body(request: &HttpRequest, payload: &mut Payload) -> Result<B
         None => Some(Bytes::new()),
     };
     let Some(first) = first else { return Ok(Bytes::new()) };
-    if first.len() > BODY_BYTES_MAX {
-        return Err(too_large());
+    if first.len() > bytes_max {
+        return Err(too_large(bytes_max));
     }
     if declared == Some(first.len()) {
         return Ok(first);
@@ -54,8 +54,8 @@ pub async fn read_body(request: &HttpRequest, payload: &mut Payload) -> Result<B
         let mut body = BytesMut::from(&first[..]);
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|_| cut_off())?;
-            if body.len() + chunk.len() > BODY_BYTES_MAX {
-                return Err(too_large());
+            if body.len() + chunk.len() > bytes_max {
+                return Err(too_large(bytes_max));
             }
             body.extend_from_slice(&chunk);
         }
@@ -68,20 +68,20 @@ fn cut_off() -> Problem {
     refusals::MALFORMED_REQUEST.into()
 }
 
-fn too_large() -> Problem {
-    refusals::PAYLOAD_TOO_LARGE.saying(format!("a body has at most {BODY_BYTES_MAX} bytes"))
+fn too_large(bytes_max: usize) -> Problem {
+    refusals::PAYLOAD_TOO_LARGE.saying(format!("a body has at most {bytes_max} bytes"))
 }
 
-/// A JSON body.
+/// A JSON body of at most so many bytes.
 #[derive(Debug)]
-pub struct Body<T>(pub T);
+pub struct Body<T, const BYTES_MAX: usize = BODY_BYTES_MAX>(pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+impl<T: DeserializeOwned + 'static, const BYTES_MAX: usize> FromRequest for Body<T, BYTES_MAX> {
     type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Body<T>, Problem>>;
+    type Future = LocalBoxFuture<'static, Result<Body<T, BYTES_MAX>, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let json = read_json_body(request, payload);
+        let json = read_json_body(request, payload, BYTES_MAX);
         Box::pin(async move { parse_json(&json.await?).map(Body) })
     }
 }
@@ -102,18 +102,19 @@ impl FromRequest for UnreadBody {
     type Future = LocalBoxFuture<'static, Result<UnreadBody, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        Box::pin(read_json_body(request, payload).map_ok(UnreadBody))
+        Box::pin(read_json_body(request, payload, BODY_BYTES_MAX).map_ok(UnreadBody))
     }
 }
 
 fn read_json_body(
     request: &HttpRequest,
     payload: &mut Payload,
+    bytes_max: usize,
 ) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
     let (request, mut payload) = (request.clone(), payload.take());
     async move {
         check_media_type(&request)?;
-        read_body(&request, &mut payload).await
+        read_body(&request, &mut payload, bytes_max).await
     }
 }
 

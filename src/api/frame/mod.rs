@@ -22,7 +22,7 @@ mod strict;
 
 pub use answer::{Answered, json, never_cached, no_content, ok};
 pub use auth::{Staff, Traveller, new_secret, secret_bytes, sha256};
-pub use extract::{Body, IdempotencyKey, Language, UnreadBody, parse_json, read_body};
+pub use extract::{BODY_BYTES_MAX, Body, IdempotencyKey, Language, UnreadBody, parse_json, read_body};
 pub use list::{List, Listed, Own, Page, Paging, Shape};
 pub use middleware::Frame;
 pub use permission::*;

@@ -6,8 +6,6 @@ use serde_json::{Map, Value, json};
 use super::examples::{Example, Examples};
 use super::resolved;
 
-/// Just over the largest body.
-const TOO_LARGE: usize = 64 * 1024 + 1;
 /// Longer than any text that is taken.
 const OVERLONG: usize = 5_000;
 /// Tags whose operations ignore parameters that they do not know: providers and probes add their own.
@@ -125,7 +123,9 @@ impl Operation<'_> {
         let overlong = "9".repeat(OVERLONG);
         for name in self.names("path") {
             for bad in ["none", "7", "%00", "a%00b", "%FF%FE", "%20", "a%0Ab", "%E6%B7%B1", "..%2F..", &overlong] {
-                let wanted = Wanted { statuses: vec![404, 422], ..Wanted::field(name) };
+                let mut wanted = Wanted { statuses: vec![404, 422], ..Wanted::field(name) };
+                let is_free = self.example.any_text.iter().any(|(free, _)| *free == name);
+                wanted.allowed_success = is_free.then_some(200);
                 let path = self.path_with(Some((name, bad)), &[]);
                 variants.push(Variant { path, ..self.variant(format!("{name} is {bad:.20}"), wanted) });
             }
@@ -217,11 +217,8 @@ impl Operation<'_> {
     fn spoil_text(&self, variants: &mut Vec<Variant>) {
         let good = self.example.body.to_string().into_bytes();
         let string = good.windows(2).position(|pair| pair == b":\"").map(|start| start + 2);
-        let in_a_string = |bytes: &[u8]| match string {
-            Some(start) => [&good[..start], bytes, &good[start..]].concat(),
-            None => [b"{\"text\":\"", bytes, b"\"}"].concat(),
-        };
-        let malformed: [(&str, Vec<u8>); 11] = [
+        let in_a_string = |bytes: &[u8]| string.map(|start| [&good[..start], bytes, &good[start..]].concat());
+        let malformed: [(&str, Vec<u8>); 8] = [
             ("no JSON", b"nonsense".to_vec()),
             ("truncated", good[..good.len() - 1].to_vec()),
             ("half of it", good[..good.len() / 2].to_vec()),
@@ -229,15 +226,15 @@ impl Operation<'_> {
             ("only a space", b" ".to_vec()),
             ("more behind it", [&good[..], b"{}"].concat()),
             ("a byte order mark", [&b"\xef\xbb\xbf"[..], &good].concat()),
-            ("no UTF-8", in_a_string(b"\xff\xfe")),
-            ("half a surrogate", in_a_string(b"\\ud800")),
-            ("a raw NUL", in_a_string(b"\0")),
             ("too deep", b"[".repeat(OVERLONG)),
         ];
-        for (what, body) in malformed {
+        let in_strings = [("no UTF-8", &b"\xff\xfe"[..]), ("half a surrogate", b"\\ud800"), ("a raw NUL", b"\0")];
+        let in_strings = in_strings.into_iter().filter_map(|(what, bytes)| Some((what, in_a_string(bytes)?)));
+        for (what, body) in malformed.into_iter().chain(in_strings) {
             variants.push(Variant { body: Some(body), ..self.variant(what, Wanted::status(&[400])) });
         }
-        for body in [vec![b' '; TOO_LARGE], in_a_string(&vec![b'x'; TOO_LARGE])] {
+        let too_large = self.example.bytes_max + 1;
+        for body in [Some(vec![b' '; too_large]), in_a_string(&vec![b'x'; too_large])].into_iter().flatten() {
             variants.push(Variant { body: Some(body), ..self.variant("too large", Wanted::status(&[413])) });
         }
         let duplicate = [&good[..good.len() - 1], b",", &good[1..]].concat();
