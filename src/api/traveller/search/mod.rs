@@ -5,8 +5,6 @@
 mod answers;
 mod offers;
 #[cfg(test)]
-mod plain;
-#[cfg(test)]
 mod tests;
 mod wanted;
 

@@ -1,5 +1,7 @@
 //! What is kept ready says, byte for byte, what would be said without.
 
+mod plain;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +19,6 @@ use deeptravel_domain::time::Timestamp;
 use jiff::civil::{Date, date};
 
 use super::answers::Answers;
-use super::plain;
 use super::wanted::{Availability, SearchQuery, party};
 use crate::api::frame::{Language, Problem, parse_query};
 use crate::import::timetable;

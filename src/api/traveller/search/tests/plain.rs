@@ -6,7 +6,7 @@ use deeptravel_domain::catalogue::{Catalogue, Trip, Unsellable};
 use deeptravel_domain::party::Party;
 use deeptravel_domain::time::Timestamp;
 
-use super::wanted::{Availability, SearchAnswer, SearchQuery, Wanted, understand};
+use super::super::wanted::{Availability, SearchAnswer, SearchQuery, Wanted, understand};
 use crate::api::frame::{Language, Problem, parse_query};
 use crate::api::views::departure::{self, DepartureView, SeatClassView};
 
