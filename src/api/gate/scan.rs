@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::sessions::presented;
 use crate::api::frame::{Allowed, Answered, Api, Body, Language, Problem, Redeem, Routes, Staff, ok};
 use crate::api::views::ticket::{self, TicketView};
-use crate::api::views::{self, Time};
+use crate::api::views::{self, Zoned};
 
 /// Longest request id, in characters (`api.md`).
 const REQUEST_ID_MAX: usize = 64;
@@ -67,8 +67,7 @@ struct ScanView<'a> {
     remaining: u32,
     /// With `success` and `partial`: when. A repeated request gets the time of the first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    redeemed_at: Option<Time>,
+    redeemed_at: Option<Zoned>,
     /// With `ALREADY_REDEEMED` and `REPLAYED`: the use before.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<PreviousView<'a>>,
@@ -87,8 +86,7 @@ struct ScannedTicketView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    redeemed_at: Option<Time>,
+    redeemed_at: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<PreviousView<'a>>,
 }
@@ -97,8 +95,7 @@ struct ScannedTicketView<'a> {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = PreviousUse)]
 struct PreviousView<'a> {
-    #[schema(value_type = String, format = DateTime)]
-    at: Time,
+    at: Zoned,
     /// Null: at a device without a location.
     location: Option<&'a str>,
 }
@@ -249,7 +246,7 @@ fn is_anothers(outcome: &TicketOutcome) -> bool {
 }
 
 /// The latest, should a request have redeemed at two times.
-fn redeemed_at(outcome: &ScanOutcome) -> Option<Time> {
+fn redeemed_at(outcome: &ScanOutcome) -> Option<Zoned> {
     let times = outcome.tickets.iter().filter_map(|(_, outcome)| match outcome {
         TicketOutcome::Redeemed { at, .. } => Some(*at),
         TicketOutcome::Refused { .. } => None,

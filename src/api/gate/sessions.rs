@@ -18,7 +18,7 @@ use crate::api::frame::{
     Allowed, Answered, Api, Body, Problem, Redeem, Routes, Staff, hours_after, never_cached, new_secret, no_content,
     refusals, sha256,
 };
-use crate::api::views::{self, Time};
+use crate::api::views::{self, Zoned};
 
 /// Carries the device secret of a session.
 const DEVICE_SECRET: HeaderName = HeaderName::from_static("x-device-secret");
@@ -56,8 +56,7 @@ struct SessionOpened {
     session_id: SessionId,
     /// For `X-Device-Secret`; it is shown only now.
     device_secret: String,
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Time,
+    expires_at: Zoned,
 }
 
 /// Starts to work on a device.

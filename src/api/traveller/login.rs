@@ -10,7 +10,7 @@ use crate::api::frame::{
     Allowed, Answered, Api, Body, EndSession, Problem, Public, Routes, hours_after, never_cached, new_secret,
     no_content, refusals,
 };
-use crate::api::views::{self, Time};
+use crate::api::views::{self, Zoned};
 use crate::gateway::traveller_of;
 
 /// Longest login code; WeChat's have 32 characters.
@@ -35,8 +35,7 @@ struct Login {
 struct LoggedIn {
     /// For `Authorization: Bearer …`.
     token: String,
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Time,
+    expires_at: Zoned,
     traveller: TravellerView,
 }
 

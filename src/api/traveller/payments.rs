@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::{Allowed, Answered, Api, Body, Buy, Problem, Routes, ok, refusals};
-use crate::api::views::{self, Time};
+use crate::api::views::{self, Zoned};
 
 /// A traveller waits this long for WeChat. The order goes on by itself; asking again joins it.
 const PROVIDER_WAIT: Duration = Duration::from_secs(8);
@@ -105,8 +105,7 @@ struct PaymentStatus {
     /// The order's: `pending`, `paid`, `completed` or `cancelled`.
     #[schema(example = "pending")]
     status: &'static str,
-    #[schema(value_type = String, format = DateTime)]
-    lock_expire_at: Time,
+    lock_expire_at: Zoned,
 }
 
 /// Whether an order is paid, for the page that waits for it.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::{Answered, Api, Problem, secret_bytes};
-use crate::api::views::{self, Time};
+use crate::api::views::{self, Zoned};
 
 /// Smallest side of an image, in pixels: enough for a phone's screen.
 const SIDE_PIXELS_MIN: u32 = 360;
@@ -51,8 +51,7 @@ pub struct Wanted {
 pub struct CodeView {
     /// What the QR symbol says.
     pub code: String,
-    #[schema(value_type = String, format = DateTime)]
-    pub expires_at: Time,
+    pub expires_at: Zoned,
     /// It redeems once, and is refused as `REPLAYED` when it is shown again elsewhere.
     pub one_time: bool,
 }

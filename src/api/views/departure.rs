@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::frame::Language;
-use crate::api::views::{self, MoneyView, NamedView, Time};
+use crate::api::views::{self, MoneyView, NamedView, Zoned};
 
 /// A departure, from the stop where the party boards to the one where it leaves.
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,10 +31,9 @@ pub struct DepartureView<'a> {
     pub board_stop: u8,
     /// To be given as `alightStop` in an order.
     pub alight_stop: u8,
-    #[schema(value_type = String, format = DateTime, example = "2026-12-24T08:30:00+08:00")]
-    pub departs_at: Time,
-    #[schema(value_type = String, format = DateTime)]
-    pub arrives_at: Time,
+    #[schema(example = "2026-12-24T08:30:00+08:00")]
+    pub departs_at: Zoned,
+    pub arrives_at: Zoned,
     /// All stops of the departure.
     pub stops: Vec<StopView<'a>>,
     pub seat_classes: Vec<SeatClassView>,
@@ -44,8 +43,7 @@ pub struct DepartureView<'a> {
     /// What bigger parties of adults pay.
     pub tiers: Vec<TierView>,
     pub refund_summary: &'static str,
-    #[schema(value_type = String, format = DateTime)]
-    pub booking_closes_at: Time,
+    pub booking_closes_at: Zoned,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,12 +55,10 @@ pub struct StopView<'a> {
     pub name: &'a str,
     /// Not at the first stop.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub arrives_at: Option<Time>,
+    pub arrives_at: Option<Zoned>,
     /// Not at the last stop.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub departs_at: Option<Time>,
+    pub departs_at: Option<Zoned>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]

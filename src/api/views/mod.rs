@@ -61,27 +61,30 @@ pub struct NamedView<'a> {
     pub name: &'a str,
 }
 
-/// A time as it is written, with an offset. Schemas describe it by `#[schema(value_type = String, format = DateTime)]`.
+/// A time as it is written, with an offset. The document takes a type of this name for a text in the format `date-time`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Time {
+pub struct Zoned {
     at: Timestamp,
     offset: Offset,
 }
 
+/// As administration calls it.
+pub type Time = Zoned;
+
 /// A time that belongs to no route.
-pub fn time(at: Timestamp) -> Time {
-    Time { at, offset: SALES_OFFSET }
+pub fn time(at: Timestamp) -> Zoned {
+    Zoned { at, offset: SALES_OFFSET }
 }
 
 /// A time of a departure of a route.
-pub fn route_time(route: Option<&Route>, at: Timestamp) -> Time {
-    Time { at, offset: route.map_or(SALES_OFFSET, |route| route.time_zone.offset(at)) }
+pub fn route_time(route: Option<&Route>, at: Timestamp) -> Zoned {
+    Zoned { at, offset: route.map_or(SALES_OFFSET, |route| route.time_zone.offset(at)) }
 }
 
 /// Characters of the longest time that is written here: `2026-12-24T08:30:00.250+08:00`.
 const TIME_LEN: usize = 29;
 
-impl Time {
+impl Zoned {
     /// RFC 3339 into a buffer: an answer has a dozen times, and the general printer costs several times as much.
     /// `None`: what jiff has to print, because a part of it does not have its usual form.
     fn write(self, text: &mut [u8; TIME_LEN]) -> Option<&str> {
@@ -135,7 +138,7 @@ impl Pen<'_> {
     }
 }
 
-impl fmt::Display for Time {
+impl fmt::Display for Zoned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.write(&mut [0; TIME_LEN]) {
             Some(text) => f.write_str(text),
@@ -144,7 +147,7 @@ impl fmt::Display for Time {
     }
 }
 
-impl Serialize for Time {
+impl Serialize for Zoned {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.write(&mut [0; TIME_LEN]) {
             Some(text) => serializer.serialize_str(text),
@@ -217,7 +220,7 @@ mod tests {
         let extremes = [i64::MIN, i64::MAX, Timestamp::MAX.as_ms()];
         for ms in marked.into_iter().flat_map(around).chain(steps).chain(extremes) {
             for offset in offsets {
-                let time = Time { at: Timestamp::from_ms(ms), offset };
+                let time = Zoned { at: Timestamp::from_ms(ms), offset };
                 let expected = time.at.to_jiff().display_with_offset(offset).to_string();
                 assert_eq!(time.to_string(), expected);
                 assert_eq!(serde_json::to_string(&time).unwrap(), format!("{expected:?}"));

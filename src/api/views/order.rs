@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::refund::{self, RefundView};
 use super::ticket::{self, TicketView, boarding};
 use crate::api::frame::Language;
-use crate::api::views::{self, MoneyView, NamedView, Time};
+use crate::api::views::{self, MoneyView, NamedView, Zoned};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -23,19 +23,14 @@ pub struct OrderView<'a> {
     #[schema(example = "pending")]
     pub status: &'static str,
     /// Until when the seats are held for payment.
-    #[schema(value_type = String, format = DateTime)]
-    pub lock_expire_at: Time,
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: Time,
+    pub lock_expire_at: Zoned,
+    pub created_at: Zoned,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub paid_at: Option<Time>,
+    pub paid_at: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub completed_at: Option<Time>,
+    pub completed_at: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub cancelled_at: Option<Time>,
+    pub cancelled_at: Option<Zoned>,
     /// `traveller`, `expired` or `seats_lost`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<&'static str>,
@@ -117,10 +112,8 @@ pub struct ItemView<'a> {
     pub alight_stop: u8,
     pub origin: NamedView<'a>,
     pub destination: NamedView<'a>,
-    #[schema(value_type = String, format = DateTime)]
-    pub departs_at: Time,
-    #[schema(value_type = String, format = DateTime)]
-    pub arrives_at: Time,
+    pub departs_at: Zoned,
+    pub arrives_at: Zoned,
     /// In the order of the passengers.
     #[schema(value_type = Vec<String>)]
     pub seat_numbers: &'a [Box<str>],

@@ -6,7 +6,7 @@ use deeptravel_domain::order::{Refund, RefundState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::views::{self, MoneyView, Time};
+use crate::api::views::{self, MoneyView, Zoned};
 
 /// Money on its way back to the traveller, to where it came from.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,12 +27,10 @@ pub struct RefundView {
     #[schema(example = "late")]
     pub reason: &'static str,
     /// Since when the money is to go back.
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: Time,
+    pub created_at: Zoned,
     /// When it had gone back.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub completed_at: Option<Time>,
+    pub completed_at: Option<Zoned>,
 }
 
 /// A refund as its traveller sees it.

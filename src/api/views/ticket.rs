@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::frame::Language;
-use crate::api::views::{self, NamedView, Time};
+use crate::api::views::{self, NamedView, Zoned};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -31,11 +31,9 @@ pub struct TicketView<'a> {
     pub seat_number: Option<&'a str>,
     #[schema(value_type = Vec<EntitlementView>)]
     pub entitlements: [EntitlementView<'a>; 1],
-    #[schema(value_type = String, format = DateTime)]
-    pub valid_from: Time,
+    pub valid_from: Zoned,
     /// Exclusive.
-    #[schema(value_type = String, format = DateTime)]
-    pub valid_until: Time,
+    pub valid_until: Zoned,
     pub refund_pending: bool,
     pub change_pending: bool,
 }
@@ -58,10 +56,8 @@ pub struct TicketDepartureView<'a> {
     pub operator: NamedView<'a>,
     pub origin: NamedView<'a>,
     pub destination: NamedView<'a>,
-    #[schema(value_type = String, format = DateTime)]
-    pub departs_at: Time,
-    #[schema(value_type = String, format = DateTime)]
-    pub arrives_at: Time,
+    pub departs_at: Zoned,
+    pub arrives_at: Zoned,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
