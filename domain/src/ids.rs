@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::packing;
-use crate::row::text_fields;
+use crate::row::{Element, Kind, Raw, Unreadable, write};
 use crate::time::Timestamp;
 
 /// The text is not an id of the kind asked for.
@@ -51,20 +51,12 @@ macro_rules! codes {
             const ONE: $crate::row::Kind = $crate::row::Kind::Text;
             const MANY: $crate::row::Kind = $crate::row::Kind::Texts;
 
-            fn is_default(&self) -> bool {
-                false
-            }
-
             fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
                 $crate::row::Element::put_one(&self.code(), tag, out);
             }
 
             fn get_one(raw: $crate::row::Raw<'_>) -> Result<Self, $crate::row::Unreadable> {
                 <&str as $crate::row::Element<'_>>::get_one(raw)?.parse().map_err(|_| $crate::row::Unreadable)
-            }
-
-            fn absent() -> Result<Self, $crate::row::Unreadable> {
-                Err($crate::row::Unreadable)
             }
         }
     };
@@ -139,8 +131,8 @@ fn compose(at: Timestamp, shard: Shard, chance: u64) -> u128 {
 /// things, and a `u128` would be aligned to 16 bytes.
 type Halves = [u64; 2];
 
-macro_rules! time_ordered_id {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+macro_rules! time_ordered_ids {
+    ($($(#[$doc:meta])* $name:ident, $what:literal;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Halves);
@@ -189,17 +181,12 @@ macro_rules! time_ordered_id {
             |id: &$name, serializer| packing::write_id(id.bits(), serializer),
             |deserializer| packing::read_id(deserializer).map($name::from_bits)
         );
-    };
+    )+};
 }
 
-/// Debug through the text form; serde through it too where people read, and where only we do as `$write` and `$read` say.
+/// Debug and fields of rows through the text form; serde through it too where people read, and where only we do as `$write`
+/// and `$read` say.
 macro_rules! text_traits {
-    // Something inside an order: the order, and its number there.
-    ($name:ident { $order:ident, $number:ident }) => {
-        text_traits!($name, |id: &$name, serializer| (id.$order, id.$number).serialize(serializer), |deserializer| {
-            <(OrderId, u16)>::deserialize(deserializer).map(|($order, $number)| $name { $order, $number })
-        });
-    };
     ($name:ident, $write:expr, $read:expr) => {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -225,48 +212,73 @@ macro_rules! text_traits {
                 $read(deserializer)
             }
         }
+
+        impl Element<'_> for $name {
+            const ONE: Kind = Kind::Text;
+            const MANY: Kind = Kind::Texts;
+
+            fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
+                write::shown(tag, self, out);
+            }
+
+            fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
+                <&str>::get_one(raw)?.parse().map_err(|_| Unreadable)
+            }
+        }
     };
 }
 
-time_ordered_id!(
+time_ordered_ids! {
     /// An order. Its shard is its traveller's.
-    OrderId,
-    "order id"
-);
-time_ordered_id!(
+    OrderId, "order id";
     /// A traveller: one WeChat openid, see [`TravellerId::of_openid_digest`].
-    TravellerId,
-    "traveller id"
-);
-time_ordered_id!(
+    TravellerId, "traveller id";
     /// A validator session of an operator on a device.
-    SessionId,
-    "session id"
-);
-
-/// A ticket: its order and a number within it, from 1. Text: `<order>-<number>`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TicketId {
-    pub order: OrderId,
-    pub number: u16,
+    SessionId, "session id";
 }
 
-impl fmt::Display for TicketId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.order, self.number)
-    }
+/// Ids of things inside an order: the order's own, and a number there. Text: `<order><separator><number>`.
+macro_rules! ids_in_order {
+    ($($(#[$doc:meta])* $name:ident { $number:ident }, $separator:literal, $what:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name {
+            pub order: OrderId,
+            pub $number: u16,
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}{}", self.order, $separator, self.$number)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<$name, InvalidId> {
+                let (order, $number) = split_number(text, $separator).ok_or(InvalidId($what))?;
+                Ok($name { order, $number })
+            }
+        }
+
+        text_traits!($name, |id: &$name, serializer| (id.order, id.$number).serialize(serializer), |deserializer| {
+            <(OrderId, u16)>::deserialize(deserializer).map(|(order, $number)| $name { order, $number })
+        });
+    )+};
 }
 
-impl FromStr for TicketId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<TicketId, InvalidId> {
-        let (order, number) = split_number(text, '-').ok_or(InvalidId("ticket id"))?;
-        Ok(TicketId { order, number })
-    }
+ids_in_order! {
+    /// A ticket: its order and a number within it, from 1.
+    TicketId { number }, '-', "ticket id";
+    /// A hold on seats: the order and the number of its item, from 0.
+    HoldId { item }, '.', "hold id";
+    /// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 28 characters at
+    /// most for the first 9 attempts, within WeChat's 32.
+    OutTradeNo { attempt }, 'P', "outTradeNo";
+    /// A refund, as WeChat knows it: the order and the number of the refund, from 1.
+    OutRefundNo { number }, 'R', "outRefundNo";
 }
-
-text_traits!(TicketId { order, number });
 
 /// Tells a one-time code of a ticket or an order from every other: part of its nonce.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -283,81 +295,8 @@ impl CodeToken {
     }
 }
 
-/// A hold on seats: the order and the number of its item, from 0. Text: `<order>.<item>`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HoldId {
-    pub order: OrderId,
-    pub item: u16,
-}
-
-impl fmt::Display for HoldId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.order, self.item)
-    }
-}
-
-impl FromStr for HoldId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<HoldId, InvalidId> {
-        let (order, item) = split_number(text, '.').ok_or(InvalidId("hold id"))?;
-        Ok(HoldId { order, item })
-    }
-}
-
-text_traits!(HoldId { order, item });
-
-/// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 28 characters at
-/// most for the first 9 attempts, within WeChat's 32. Text: `<order>P<attempt>`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OutTradeNo {
-    pub order: OrderId,
-    pub attempt: u16,
-}
-
-impl fmt::Display for OutTradeNo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}P{}", self.order, self.attempt)
-    }
-}
-
-impl FromStr for OutTradeNo {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<OutTradeNo, InvalidId> {
-        // The order's own text may contain a P: the separator is at a fixed place.
-        let (order, attempt) = split_number(text, 'P').ok_or(InvalidId("outTradeNo"))?;
-        Ok(OutTradeNo { order, attempt })
-    }
-}
-
-text_traits!(OutTradeNo { order, attempt });
-
-/// A refund, as WeChat knows it: the order and the number of the refund, from 1. Text: `<order>R<number>`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OutRefundNo {
-    pub order: OrderId,
-    pub number: u16,
-}
-
-impl fmt::Display for OutRefundNo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}R{}", self.order, self.number)
-    }
-}
-
-impl FromStr for OutRefundNo {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<OutRefundNo, InvalidId> {
-        let (order, number) = split_number(text, 'R').ok_or(InvalidId("outRefundNo"))?;
-        Ok(OutRefundNo { order, number })
-    }
-}
-
-text_traits!(OutRefundNo { order, number });
-
-/// `<order><separator><number>` with the number in canonical form, so that an id has exactly one text.
+/// The number in canonical form, so that an id has exactly one text. The order's own text may contain the separator, which
+/// is at a fixed place.
 fn split_number(text: &str, separator: char) -> Option<(OrderId, u16)> {
     let order = text.get(..TEXT_LEN)?.parse().ok()?;
     let digits = text.get(TEXT_LEN..)?.strip_prefix(separator)?;
@@ -368,8 +307,8 @@ fn split_number(text: &str, separator: char) -> Option<(OrderId, u16)> {
 /// Longest text of a code or a departure id, in bytes: they are part of record keys, whose length is bounded.
 pub const CODE_LEN_MAX: usize = 64;
 
-macro_rules! code {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+macro_rules! named {
+    ($($(#[$doc:meta])* $name:ident, $what:literal;)+) => {$(
         $(#[$doc])*
         /// 1–64 ASCII letters, digits, `-`, `_`, `.`; cheap to clone.
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -415,85 +354,33 @@ macro_rules! code {
             |code: &$name, serializer| packing::shared_text::serialize(&code.0, serializer),
             |deserializer| packing::shared_text::deserialize(deserializer).map($name)
         );
-    };
+    )+};
 }
 
-code!(
+named! {
     /// A route, as administrators name it.
-    RouteCode,
-    "route code"
-);
-code!(
+    RouteCode, "route code";
     /// A schedule: one departure time of a route over a range of dates.
-    ScheduleId,
-    "schedule id"
-);
-code!(
+    ScheduleId, "schedule id";
     /// A dated departure: `<schedule>.<yyyymmdd>`. The schedule and the date are found from it.
-    DepartureId,
-    "departure id"
-);
-code!(
+    DepartureId, "departure id";
     /// A kind of vehicle or vessel: its seat map.
-    VehicleCode,
-    "vehicle code"
-);
-code!(
+    VehicleCode, "vehicle code";
     /// A seat class of a departure (standard, deluxe, …).
-    SeatClassCode,
-    "seat class"
-);
-code!(
+    SeatClassCode, "seat class";
     /// A city or district in which travellers search; has ports.
-    PlaceCode,
-    "place code"
-);
-code!(
+    PlaceCode, "place code";
     /// A terminal or border crossing where a departure stops.
-    PortCode,
-    "port code"
-);
-code!(
+    PortCode, "port code";
     /// The company that runs a departure.
-    OperatorCode,
-    "operator code"
-);
-code!(
+    OperatorCode, "operator code";
     /// A merchant whose staff redeems tickets. A carrier's merchant has the operator's code.
-    MerchantCode,
-    "merchant id"
-);
-code!(
+    MerchantCode, "merchant id";
     /// A gate or venue of a merchant.
-    LocationCode,
-    "location id"
-);
-code!(
+    LocationCode, "location id";
     /// What a ticket gives the right to, and what an operator may redeem.
-    EntitlementCode,
-    "entitlement code"
-);
-
-text_fields!(
-    OrderId: Text,
-    TravellerId: Text,
-    SessionId: Text,
-    TicketId: Text,
-    HoldId: Text,
-    OutTradeNo: Text,
-    OutRefundNo: Text,
-    RouteCode: Text,
-    ScheduleId: Text,
-    DepartureId: Text,
-    VehicleCode: Text,
-    SeatClassCode: Text,
-    PlaceCode: Text,
-    PortCode: Text,
-    OperatorCode: Text,
-    MerchantCode: Text,
-    LocationCode: Text,
-    EntitlementCode: Text,
-);
+    EntitlementCode, "entitlement code";
+}
 
 impl From<OrderId> for packing::Common {
     fn from(order: OrderId) -> packing::Common {

@@ -33,13 +33,19 @@ pub trait Machine: Clone {
 
     /// Whether room for a record has to be there before this happens. Without it what happens is memory only, and leaves no
     /// row; a decision that leaves none by itself may still want room, so that nothing begins that cannot go on.
-    fn wants_room(&self, events: &[Self::Event]) -> bool;
+    fn wants_room(&self, _events: &[Self::Event]) -> bool {
+        true
+    }
 
     /// When something is due by itself.
-    fn next_deadline(&self) -> Option<Timestamp>;
+    fn next_deadline(&self) -> Option<Timestamp> {
+        None
+    }
 
     /// What the machine is told then. `None`: nothing ever is due.
-    fn when_due() -> Option<Self::Command>;
+    fn when_due() -> Option<Self::Command> {
+        None
+    }
 }
 
 /// A machine that is shared with readers: it is copied when it changes and somebody still reads it.

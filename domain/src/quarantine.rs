@@ -188,18 +188,6 @@ impl Machine for Quarantine {
         }
         rows
     }
-
-    fn wants_room(&self, _: &[Kept]) -> bool {
-        true
-    }
-
-    fn next_deadline(&self) -> Option<Timestamp> {
-        None
-    }
-
-    fn when_due() -> Option<Command> {
-        None
-    }
 }
 
 #[cfg(test)]

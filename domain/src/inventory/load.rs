@@ -13,12 +13,7 @@ use super::{Hold, HoldState, Inventory, SeatList};
 impl Inventory {
     /// The machine that wrote these rows. Ended holds may be left out once their `expires_at` has passed.
     pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Inventory, Damage> {
-        let departures: Vec<DepartureRow<'_>> = rows.all()?;
-        let count = departures.len();
-        let key = departures.first().map(|row| row.departure_id.to_string()).unwrap_or_default();
-        let damage = || Damage { table: DepartureRow::TABLE.name, key, what: format!("there are {count} of them") };
-        let departure = departures.into_iter().next().filter(|_| count == 1).ok_or_else(damage)?;
-        let mut inventory = departure_from(&departure)?;
+        let mut inventory = departure_from(&rows.only()?)?;
         for hold in rows.of() {
             inventory.add_row(&hold?, now)?;
         }

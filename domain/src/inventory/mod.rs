@@ -188,10 +188,6 @@ impl Machine for Inventory {
         self.changed_rows(events, version)
     }
 
-    fn wants_room(&self, _: &[Event]) -> bool {
-        true
-    }
-
     fn next_deadline(&self) -> Option<Timestamp> {
         self.next_deadline()
     }

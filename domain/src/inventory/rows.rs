@@ -133,11 +133,7 @@ impl Inventory {
             seat_channels: &seat_channels,
             status: self.status,
         };
-        if first {
-            rows.put_first(&row);
-        } else {
-            rows.put(&row);
-        }
+        rows.put_as(first, &row);
     }
 
     fn put_hold(&self, id: HoldId, hold: &Hold, first: bool, stands: Stands, version: u64, rows: &mut Rows) {
@@ -160,11 +156,7 @@ impl Inventory {
             expires_at: hold.expires_at,
             ended_at: stands.ended_at,
         };
-        if first {
-            rows.put_first(&row);
-        } else {
-            rows.put(&row);
-        }
+        rows.put_as(first, &row);
     }
 }
 

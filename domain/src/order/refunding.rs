@@ -33,10 +33,7 @@ impl Order {
     /// The refunds that count, in the order of their numbers: without those that WeChat closed and another one replaced,
     /// so that their amounts add up to what goes back.
     pub fn shown_refunds(&self) -> impl Iterator<Item = &Refund> {
-        self.refunds.iter().filter(|refund| {
-            let replaced = |other: &Refund| other.payment == refund.payment && other.number > refund.number;
-            !(matches!(refund.state, RefundState::Closed { .. }) && self.refunds.iter().any(replaced))
-        })
+        self.refunds.iter().filter(|refund| !self.is_replaced(refund))
     }
 
     /// A new refund of all money of a payment; `after` others that are decided with it.
@@ -210,9 +207,12 @@ impl Order {
 
     /// WeChat closed it without paying, and nothing has taken its place: there had been too many.
     fn is_given_up(&self, refund: &Refund) -> bool {
-        let closed = matches!(refund.state, RefundState::Closed { .. });
-        let replaced = |other: &Refund| other.payment == refund.payment && other.number > refund.number;
-        closed && !self.refunds.iter().any(replaced)
+        matches!(refund.state, RefundState::Closed { .. }) && !self.is_replaced(refund)
+    }
+
+    fn is_replaced(&self, refund: &Refund) -> bool {
+        let replaces = |other: &Refund| other.payment == refund.payment && other.number > refund.number;
+        matches!(refund.state, RefundState::Closed { .. }) && self.refunds.iter().any(replaces)
     }
 
     fn refund_missing(&self, refund: &Refund) -> Result<Vec<Event>, Rejection> {

@@ -27,14 +27,18 @@ pub trait Element<'a>: Sized {
     const MANY: Kind = Self::ONE;
 
     /// Whether it need not be written where it cannot be absent.
-    fn is_default(&self) -> bool;
+    fn is_default(&self) -> bool {
+        false
+    }
 
     fn put_one(&self, tag: u32, out: &mut Vec<u8>);
 
     fn get_one(raw: Raw<'a>) -> Result<Self, Unreadable>;
 
     /// What it is when it was not written.
-    fn absent() -> Result<Self, Unreadable>;
+    fn absent() -> Result<Self, Unreadable> {
+        Err(Unreadable)
+    }
 }
 
 impl<'a, T: Element<'a>> Field<'a> for T {
@@ -201,20 +205,12 @@ impl<'a> Element<'a> for &'a [u8] {
 impl Element<'_> for [u8; 32] {
     const ONE: Kind = Kind::Bytes;
 
-    fn is_default(&self) -> bool {
-        false
-    }
-
     fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
         write::bytes(tag, self, out);
     }
 
     fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
         raw.bytes()?.try_into().map_err(|_| Unreadable)
-    }
-
-    fn absent() -> Result<Self, Unreadable> {
-        Err(Unreadable)
     }
 }
 
@@ -311,17 +307,13 @@ unsigned! {
     u64: Count, Count;
 }
 
-/// Implements [`Element`](crate::row::Element) for types that have a text (`Display`) and are made from it (`FromStr`); it
-/// may be empty only if an empty text makes one.
+/// Implements [`Element`](crate::row::Element) for types that have a text (`Display`), never an empty one, and are made from
+/// it (`FromStr`).
 macro_rules! text_fields {
     ($($type:ty: $one:ident),+ $(,)?) => {
         $(impl $crate::row::Element<'_> for $type {
             const ONE: $crate::row::Kind = $crate::row::Kind::$one;
             const MANY: $crate::row::Kind = $crate::row::Kind::Texts;
-
-            fn is_default(&self) -> bool {
-                false
-            }
 
             fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
                 $crate::row::write::shown(tag, self, out);
@@ -329,10 +321,6 @@ macro_rules! text_fields {
 
             fn get_one(raw: $crate::row::Raw<'_>) -> Result<Self, $crate::row::Unreadable> {
                 <&str as $crate::row::Element<'_>>::get_one(raw)?.parse().map_err(|_| $crate::row::Unreadable)
-            }
-
-            fn absent() -> Result<Self, $crate::row::Unreadable> {
-                "".parse().map_err(|_| $crate::row::Unreadable)
             }
         })+
     };

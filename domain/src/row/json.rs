@@ -20,16 +20,8 @@ enum Reader {
 impl Table {
     /// An image as an object, for people: without its hidden columns.
     pub fn to_json(&self, image: &[u8]) -> Result<String, Unreadable> {
-        let (mut message, mut out) = (Message::new(image), Vec::with_capacity(image.len() * 2));
-        out.push(b'{');
-        for column in self.columns {
-            let start = out.len();
-            put_named(column, &mut message, Reader::Person, &mut out)?;
-            if column.is(Mark::Hidden) {
-                out.truncate(start);
-            }
-        }
-        close(b'}', &mut out);
+        let mut out = Vec::with_capacity(image.len() * 2);
+        put_part(self.columns, *b"{}", image, Reader::Person, &mut out)?;
         String::from_utf8(out).map_err(|_| Unreadable)
     }
 }
@@ -44,14 +36,6 @@ impl Column {
     pub fn take_json(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), Unreadable> {
         take(self.kind, self.tag, value, out)
     }
-}
-
-fn put_named(column: &Column, message: &mut Message<'_>, reader: Reader, out: &mut Vec<u8>) -> Result<(), Unreadable> {
-    put_text(column.name.as_bytes(), out)?;
-    out.push(b':');
-    put(column, message, reader, out)?;
-    out.push(b',');
-    Ok(())
 }
 
 /// Ends an object or a list after its last comma.
@@ -92,8 +76,9 @@ fn put_list(column: &Column, fields: &[u8], reader: Reader, out: &mut Vec<u8>) -
     let mut message = Message::new(fields);
     while let Some((_, raw)) = message.next_field()? {
         match column.kind {
-            Kind::Parts(columns) if column.is(Mark::Compact) => put_tuple(columns, raw.bytes()?, reader, out)?,
-            Kind::Parts(columns) => put_part(columns, raw.bytes()?, reader, out)?,
+            Kind::Parts(columns) if column.is(Mark::Compact) => {
+                put_part(columns, *b"[]", raw.bytes()?, reader, out)?;
+            }
             Kind::Numbers => {
                 for number in super::Numbers::unpacked(raw.bytes()?)? {
                     write_number(number, out);
@@ -109,25 +94,30 @@ fn put_list(column: &Column, fields: &[u8], reader: Reader, out: &mut Vec<u8>) -
     Ok(())
 }
 
-fn put_part(columns: &[Column], part: &[u8], reader: Reader, out: &mut Vec<u8>) -> Result<(), Unreadable> {
+/// Several columns: with their names in braces, without them in other brackets.
+fn put_part(
+    columns: &[Column],
+    brackets: [u8; 2],
+    part: &[u8],
+    reader: Reader,
+    out: &mut Vec<u8>,
+) -> Result<(), Unreadable> {
     let mut message = Message::new(part);
-    out.push(b'{');
+    let [opens, closes] = brackets;
+    out.push(opens);
     for column in columns {
-        put_named(column, &mut message, reader, out)?;
-    }
-    close(b'}', out);
-    Ok(())
-}
-
-/// A part without names.
-fn put_tuple(columns: &[Column], part: &[u8], reader: Reader, out: &mut Vec<u8>) -> Result<(), Unreadable> {
-    let mut message = Message::new(part);
-    out.push(b'[');
-    for column in columns {
+        let start = out.len();
+        if opens == b'{' {
+            put_text(column.name.as_bytes(), out)?;
+            out.push(b':');
+        }
         put(column, &mut message, reader, out)?;
         out.push(b',');
+        if reader == Reader::Person && column.is(Mark::Hidden) {
+            out.truncate(start);
+        }
     }
-    close(b']', out);
+    close(closes, out);
     Ok(())
 }
 
@@ -149,7 +139,7 @@ fn put_value(kind: Kind, raw: Raw<'_>, reader: Reader, out: &mut Vec<u8>) -> Res
                 Reader::Person => write_text(format_args!("\"{}\"", Timestamp::from_ms(ms)), out),
             }
         }
-        Kind::Part(columns) | Kind::Parts(columns) => put_part(columns, raw.bytes()?, reader, out)?,
+        Kind::Part(columns) | Kind::Parts(columns) => put_part(columns, *b"{}", raw.bytes()?, reader, out)?,
     }
     Ok(())
 }

@@ -17,20 +17,12 @@ impl<T: Part> Element<'_> for T {
     const ONE: Kind = Kind::Part(T::COLUMNS);
     const MANY: Kind = Kind::Parts(T::COLUMNS);
 
-    fn is_default(&self) -> bool {
-        false
-    }
-
     fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
         write::within(tag, out, |out| self.put(out));
     }
 
     fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
         T::get(&mut Message::new(raw.bytes()?))
-    }
-
-    fn absent() -> Result<Self, Unreadable> {
-        Err(Unreadable)
     }
 }
 

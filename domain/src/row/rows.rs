@@ -56,6 +56,11 @@ impl Rows {
         });
     }
 
+    /// Appends a row that may be the first image of its.
+    pub fn put_as<'a, R: Row<'a>>(&mut self, is_first: bool, row: &R) {
+        if is_first { self.put_first(row) } else { self.put(row) }
+    }
+
     /// Appends an image that is there already.
     pub fn put_image(&mut self, slot: u32, image: &[u8]) {
         write::bytes(slot, image, &mut self.bytes);
@@ -98,6 +103,15 @@ impl Rows {
     /// As [`Rows::of`], all of them.
     pub fn all<'a, R: Row<'a>>(&'a self) -> Result<Vec<R>, Damage> {
         self.of().collect()
+    }
+
+    /// As [`Rows::of`], of a table that has to have one row here.
+    pub fn only<'a, R: Row<'a>>(&'a self) -> Result<R, Damage> {
+        let rows: Vec<R> = self.all()?;
+        let count = rows.len();
+        let key = self.images_of(R::TABLE).next().map(|image| R::TABLE.key_text(image)).unwrap_or_default();
+        let damage = || Damage { table: R::TABLE.name, key, what: format!("there are {count} of them") };
+        rows.into_iter().next().filter(|_| count == 1).ok_or_else(damage)
     }
 }
 

@@ -185,20 +185,12 @@ row! {
 impl Element<'_> for CodeToken {
     const ONE: Kind = Kind::Signed;
 
-    fn is_default(&self) -> bool {
-        false
-    }
-
     fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
         self.bits().cast_signed().put_one(tag, out);
     }
 
     fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
         i64::get_one(raw).map(|bits| CodeToken::from_bits(bits.cast_unsigned()))
-    }
-
-    fn absent() -> Result<Self, Unreadable> {
-        Err(Unreadable)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 impl Order {
     /// The order as its rows say. What was under way is derived: a live payment is asked about at once.
     pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Order, Damage> {
-        let row = single(rows.all()?)?;
+        let row: OrderRow<'_> = rows.only()?;
         let mut items: Vec<OrderItemRow<'_>> = rows.all()?;
         items.sort_by_key(|row| row.item);
         let items = items.into_iter().map(item_of).collect::<Result<_, _>>()?;
@@ -79,13 +79,6 @@ impl Order {
             _ => Stage::Extending { next: 0 },
         }
     }
-}
-
-fn single(orders: Vec<OrderRow<'_>>) -> Result<OrderRow<'_>, Damage> {
-    let count = orders.len();
-    let key = orders.first().map(|row| row.order_id.to_string()).unwrap_or_default();
-    let damage = || Damage { table: OrderRow::TABLE.name, key, what: format!("there are {count} of them") };
-    orders.into_iter().next().filter(|_| count == 1).ok_or_else(damage)
 }
 
 fn draft_of(row: &OrderRow<'_>, mut passengers: Vec<PassengerRow<'_>>) -> Draft {

@@ -90,10 +90,7 @@ impl Order {
             seat_epoch: (self.seat_epoch != FIRST_EPOCH).then_some(self.seat_epoch),
             outstanding: self.is_outstanding(),
         };
-        match image {
-            Image::First => rows.put_first(&row),
-            Image::Later => rows.put(&row),
-        }
+        rows.put_as(image == Image::First, &row);
     }
 
     fn put_items(&self, image: Image, version: u64, rows: &mut Rows) {
@@ -115,10 +112,7 @@ impl Order {
                 seat_numbers: List::Of(&item.seats),
                 seats_chosen: item.wish != SeatWish::Any,
             };
-            match image {
-                Image::First => rows.put_first(&row),
-                Image::Later => rows.put(&row),
-            }
+            rows.put_as(image == Image::First, &row);
         }
     }
 
@@ -156,10 +150,7 @@ impl Order {
                 booked_at: at,
                 out_refund_no: refund,
             };
-            match image {
-                Image::First => rows.put_first(&row),
-                Image::Later => rows.put(&row),
-            }
+            rows.put_as(image == Image::First, &row);
         }
     }
 
@@ -373,10 +364,7 @@ fn put_payment(payment: &Payment, image: Image, version: u64, rows: &mut Rows) {
             "paid_late"
         }
     };
-    match image {
-        Image::First => rows.put_first(&row),
-        Image::Later => rows.put(&row),
-    }
+    rows.put_as(image == Image::First, &row);
 }
 
 fn put_refund(refund: &Refund, version: u64, rows: &mut Rows) {
