@@ -1,5 +1,7 @@
 //! How an owner is asked: a question, whoever gets the answer, and one way to wait for it.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+
 use actix::Message;
 
 use crate::journal::{Journal, Parked, Parker, Position, Unanswered};
@@ -7,6 +9,11 @@ use crate::outage::{Answer, Outage};
 
 /// Fingerprint of questions that are not set aside: they only read, or come from administrators who see the fault.
 pub const NOT_TOLD_APART: u64 = 0;
+
+/// A fingerprint that equal values have in common.
+pub fn fingerprint_of(value: impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(value).max(NOT_TOLD_APART + 1)
+}
 
 /// Something that an owner is asked.
 pub trait Question: Send + 'static {
@@ -19,14 +26,11 @@ pub trait Question: Send + 'static {
 }
 
 /// A question on its way to its owner.
-#[derive(Debug)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
 pub struct Ask<Q: Question> {
     pub question: Q,
     pub asker: Asker<Q::Answer>,
-}
-
-impl<Q: Question> Message for Ask<Q> {
-    type Result = ();
 }
 
 /// To whom an answer goes that he sees once it is durable. Dropped without one, he learns that its owner has ended.

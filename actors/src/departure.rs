@@ -1,6 +1,5 @@
 //! The owner of one dated departure: its seats and holds. A shell around [`Inventory`].
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, Message};
@@ -12,6 +11,7 @@ use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::BoxFuture;
 
+use crate::ask::fingerprint_of;
 use crate::board::Occupancy;
 use crate::journal::KeyText;
 use crate::kept::{Kept, LiveShell, Shell};
@@ -51,14 +51,11 @@ pub trait Placing: Send + 'static {
 }
 
 /// Seats for somebody who goes on elsewhere.
-#[derive(Debug)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
 pub struct PlaceSeats<P> {
     pub command: Command,
     pub placing: P,
-}
-
-impl<P: Placing> Message for PlaceSeats<P> {
-    type Result = ();
 }
 
 impl<P> Fingerprint for PlaceSeats<P> {
@@ -70,10 +67,7 @@ impl<P> Fingerprint for PlaceSeats<P> {
 
 /// Whoever sends it: of what is done to which hold.
 pub fn fingerprint(command: &Command) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    std::mem::discriminant(command).hash(&mut hasher);
-    hold_of(command).hash(&mut hasher);
-    hasher.finish().max(1)
+    fingerprint_of((std::mem::discriminant(command), hold_of(command)))
 }
 
 fn hold_of(command: &Command) -> Option<(HoldId, u32)> {

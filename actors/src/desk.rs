@@ -133,26 +133,20 @@ fn placed(answer: &Answer<Arc<Order>>, is_first: bool) -> Answer<Placed> {
 }
 
 /// What has become of an order.
-#[derive(Debug)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
 struct Made {
     key: Key,
     order: OrderId,
     answer: Answer<Arc<Order>>,
 }
 
-impl Message for Made {
-    type Result = ();
-}
-
 /// An order holds unpaid seats no longer.
-#[derive(Debug)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
 pub struct Settled {
     pub traveller: TravellerId,
     pub order: OrderId,
-}
-
-impl Message for Settled {
-    type Result = ();
 }
 
 /// An order that a desk remembers does not exist: it was never placed, although nobody could say so then.

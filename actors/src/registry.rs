@@ -10,6 +10,8 @@ pub mod birth;
 mod dormant;
 mod ending;
 mod rebuild;
+#[cfg(test)]
+mod testing;
 
 use std::fmt::{Debug, Display};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
@@ -59,12 +61,9 @@ impl<Q: Question> Fingerprint for Ask<Q> {
 }
 
 /// The last message of an owner that wants to sleep, see [`Keys::retire`].
-#[derive(Debug)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
 pub struct Sleep;
-
-impl Message for Sleep {
-    type Result = ();
-}
 
 /// The shell of one key's machine, as the registry needs it.
 pub trait Owner: Actor<Context = Context<Self>> {
@@ -295,11 +294,6 @@ impl<A: Owner> Keys<A> {
 
     fn world(&self) -> Option<Arc<A::World>> {
         self.world.get()?.upgrade()
-    }
-
-    /// Keys that are in memory, dormant ones included.
-    pub fn in_memory(&self) -> usize {
-        self.slots.len()
     }
 
     /// Keys that have an actor, or are about to.
@@ -553,18 +547,6 @@ impl<A: Owner> Keys<A> {
         *slot = Slot::live(Live { addr, generation });
         drop(slot);
         tell_all(waiting, Ok(true));
-    }
-}
-
-#[cfg(test)]
-impl<A: Owner> Keys<A> {
-    pub fn is_live(&self, id: &A::Id) -> bool {
-        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live(_)))
-    }
-
-    /// Whether two keys share a thread.
-    pub fn is_beside<B: Owner>(&self, id: &A::Id, others: &Keys<B>, other: &B::Id) -> bool {
-        self.place(id) == others.place(other)
     }
 }
 

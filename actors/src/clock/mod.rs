@@ -7,6 +7,8 @@
 
 mod line;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
@@ -121,18 +123,5 @@ fn report(trusted: bool, offset_ms: i64) {
             "The wall clock is {offset_ms} ms ahead of engine time, more than is followed: set it right. Sales and \
              scans go on in engine time; nothing is deleted for its age"
         );
-    }
-}
-
-/// The clock of tests: runs from a fixed instant, and is moved on by hand. Timers look at it often (see `timer`).
-#[cfg(test)]
-impl Clock {
-    pub fn by_hand(start: Timestamp) -> Clock {
-        Clock::starting(start, None)
-    }
-
-    /// Every clone of this clock moves on.
-    pub fn pass(&self, seconds: i64) {
-        self.0.moved_ms.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 }

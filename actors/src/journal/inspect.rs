@@ -8,10 +8,11 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use super::frame::{Frame, Link, Seed};
+use super::frame::{Link, Seed};
 use super::identity::Identity;
-use super::recover::{Tail, check_link, judge_tail, read_header, walk};
-use super::segment::{NO_TIME_MS, SEGMENT_HEADER_BYTES, SegmentFile, list};
+use super::record::Malformed;
+use super::recover::{Tail, check_link, damaged, read, read_header, walk, walk_showing};
+use super::segment::{NO_TIME_MS, SegmentFile, list};
 use super::{OpenError, Position, Record};
 
 /// What a directory holds.
@@ -199,7 +200,7 @@ pub fn records(dir: &Path, after: Position) -> Result<Records, OpenError> {
     while files.get(1).is_some_and(|second| second.first <= after.next()) {
         files.pop_front();
     }
-    Ok(Records { seed, after, files, found: VecDeque::new(), segment: None, due: None })
+    Ok(Records { seed, after, files, found: VecDeque::new(), due: None })
 }
 
 /// Iterator over a directory's records. Ends at a torn tail; damage is its last item.
@@ -208,19 +209,10 @@ pub struct Records {
     seed: Seed,
     after: Position,
     files: VecDeque<SegmentFile>,
-    /// Records of the frame at hand.
-    found: VecDeque<Found>,
-    segment: Option<OpenSegment>,
+    /// Of the segment at hand.
+    found: VecDeque<Result<Found, OpenError>>,
     /// Where the segment before ended.
     due: Option<Link>,
-}
-
-#[derive(Debug)]
-struct OpenSegment {
-    name: String,
-    bytes: Vec<u8>,
-    at: usize,
-    link: Link,
 }
 
 impl Iterator for Records {
@@ -229,63 +221,39 @@ impl Iterator for Records {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(found) = self.found.pop_front() {
-                return Some(Ok(found));
+                return Some(found);
             }
-            if let Err(error) = self.read_frame()? {
+            let file = self.files.pop_front()?;
+            if let Err(error) = self.read_segment(&file) {
                 self.files.clear();
-                self.segment = None;
-                return Some(Err(error));
+                self.found.push_back(Err(error));
             }
         }
     }
 }
 
 impl Records {
-    /// Reads one frame, or opens one segment. `None` at the end.
-    fn read_frame(&mut self) -> Option<Result<(), OpenError>> {
-        let Some(segment) = &mut self.segment else {
-            let file = self.files.pop_front()?;
-            return Some(OpenSegment::open(&file, self.due).map(|segment| self.segment = Some(segment)));
-        };
-        let rest = segment.bytes.get(segment.at..).unwrap_or_default();
-        let frame = match Frame::following(rest, self.seed, segment.link) {
-            Ok(frame) => frame,
-            Err(why) => {
-                let ended = match judge_tail(rest, self.seed, segment.link.next, why) {
-                    Tail::Clean => Ok(()),
-                    Tail::Torn { .. } if self.files.is_empty() => Ok(()),
-                    Tail::Torn { why } | Tail::Damaged { why } => Err(segment.damaged(why)),
-                };
-                self.due = Some(segment.link);
-                self.segment = None;
-                return Some(ended);
-            }
-        };
-        let Ok(records) = frame.records().collect::<Result<Vec<_>, _>>() else {
-            return Some(Err(segment.damaged("the checksum holds, but the records do not parse")));
-        };
-        for (position, record) in records.into_iter().filter(|(position, _)| *position > self.after) {
-            let Ok(record) = record.to_record() else {
-                return Some(Err(segment.damaged("the checksum holds, but the records do not parse")));
-            };
-            let frame_at = segment.at as u64;
-            self.found.push_back(Found { position, segment: segment.name.clone(), frame_at, record });
-        }
-        segment.link = frame.link();
-        segment.at += frame.header.bytes();
-        Some(Ok(()))
-    }
-}
-
-impl OpenSegment {
-    fn open(file: &SegmentFile, due: Option<Link>) -> Result<Self, OpenError> {
+    /// Finds the records of a segment, as far as it reads.
+    fn read_segment(&mut self, file: &SegmentFile) -> Result<(), OpenError> {
         let header = read_header(file)?;
-        check_link(file, &header, due)?;
-        let bytes = fs::read(&file.path).map_err(OpenError::io("read", &file.path))?;
-        Ok(Self { name: file.name(), bytes, at: SEGMENT_HEADER_BYTES, link: header.link })
-    }
-
-    fn damaged(&self, why: &'static str) -> OpenError {
-        OpenError::Damaged { segment: self.name.clone(), offset: self.at as u64, why }
+        check_link(file, &header, self.due)?;
+        let bytes = read(file)?;
+        let (after, found) = (self.after, &mut self.found);
+        let walked = walk_showing(&bytes, self.seed, header.link, |at, frame| {
+            let frame_at = at as u64;
+            let records = frame.records().collect::<Result<Vec<_>, Malformed>>()?;
+            let wanted = records.into_iter().filter(|(position, _)| *position > after);
+            let wanted = wanted.map(|(position, record)| {
+                Ok(Ok(Found { position, segment: file.name(), frame_at, record: record.to_record()? }))
+            });
+            found.extend(wanted.collect::<Result<Vec<_>, Malformed>>()?);
+            Ok(())
+        });
+        self.due = Some(walked.link);
+        match walked.tail {
+            Tail::Clean => Ok(()),
+            Tail::Torn { .. } if self.files.is_empty() => Ok(()),
+            Tail::Torn { why } | Tail::Damaged { why } => Err(damaged(file, walked.end, why)),
+        }
     }
 }

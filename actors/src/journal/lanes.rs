@@ -33,7 +33,6 @@ pub(super) struct Progress {
     durable: AtomicU64,
     ended: OnceLock<JournalFailed>,
     lanes: Vec<Mutex<Lane>>,
-    durable_watch: watch::Sender<Position>,
     ended_watch: watch::Sender<Option<JournalFailed>>,
 }
 
@@ -59,17 +58,12 @@ impl Progress {
             durable: AtomicU64::new(durable.0),
             ended: OnceLock::new(),
             lanes: (0..LANES).map(|_| Mutex::default()).collect(),
-            durable_watch: watch::Sender::new(durable),
             ended_watch: watch::Sender::new(None),
         }
     }
 
     pub(super) fn durable(&self) -> Position {
         Position(self.durable.load(Ordering::Acquire))
-    }
-
-    pub(super) fn watch_durable(&self) -> watch::Receiver<Position> {
-        self.durable_watch.subscribe()
     }
 
     pub(super) fn watch_ended(&self) -> watch::Receiver<Option<JournalFailed>> {
@@ -95,7 +89,6 @@ impl Progress {
             };
             leader.into_iter().chain(overdue).for_each(Waker::wake);
         }
-        self.durable_watch.send_replace(durable);
         owed
     }
 

@@ -37,7 +37,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use disk::{Disk, DiskFile, LocalDisk};
@@ -215,11 +214,6 @@ impl Journal {
     /// A place for an answer that is to be seen once its position is durable.
     pub fn parked<T>(&self) -> (Parker<T>, Parked<T>) {
         parked::parked(&self.handle.shared.progress)
-    }
-
-    /// Follows the durable position.
-    pub fn watch_durable(&self) -> watch::Receiver<Position> {
-        self.handle.shared.progress.watch_durable()
     }
 
     /// Resolves when the journal has failed or was closed. After a failure the process must exit (rule 10).

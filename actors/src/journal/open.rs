@@ -13,7 +13,7 @@ use super::identity::{self, Identity};
 use super::lanes::Progress;
 use super::prepare::Preparer;
 use super::queue::Queue;
-use super::recover::{Recovered, Tail, read_header, recover, walk};
+use super::recover::{Recovered, Tail, read, read_header, recover, walk};
 use super::segment::{
     NO_TIME_MS, SEGMENT_HEADER_BYTES, SPARE_FILE, SegmentFile, SegmentHeader, begin, create_space, list,
 };
@@ -120,7 +120,7 @@ fn is_unused(segment: &SegmentFile) -> Result<bool, OpenError> {
         return Ok(false);
     }
     let header = read_header(segment)?;
-    let bytes = fs::read(&segment.path).map_err(OpenError::io("read", &segment.path))?;
+    let bytes = read(segment)?;
     let walked = walk(&bytes, Seed::of(header.journal), header.link);
     Ok(walked.end == SEGMENT_HEADER_BYTES && walked.tail == Tail::Clean)
 }

@@ -285,16 +285,7 @@ impl OpenSegment {
         let io = |source| ReadError::Io { doing: "read", path: self.path.clone(), source };
         let left = self.file.metadata().map_err(io)?.len().saturating_sub(offset);
         let mut buffer = vec![0; bytes.min(left as usize)];
-        let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, offset + filled as u64) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(io(source)),
-            }
-        }
-        buffer.truncate(filled);
+        self.file.read_exact_at(&mut buffer, offset).map_err(io)?;
         Ok(buffer)
     }
 

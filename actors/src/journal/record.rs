@@ -94,13 +94,6 @@ impl fmt::Display for KeyText {
     }
 }
 
-impl TryFrom<&str> for KeyText {
-    type Error = KeyTextError;
-    fn try_from(text: &str) -> Result<Self, KeyTextError> {
-        Self::new(text)
-    }
-}
-
 impl Serialize for KeyText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)

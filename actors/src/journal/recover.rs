@@ -10,7 +10,7 @@ use super::OpenError;
 use super::disk::{Disk, DiskFile};
 use super::frame::{Frame, Link, Seed, find_later_frame};
 use super::identity::Identity;
-use super::record::Position;
+use super::record::{Malformed, Position};
 use super::segment::{NO_TIME_MS, SEGMENT_HEADER_BYTES, SegmentFile, SegmentHeader};
 
 /// What stands behind the last frame that continues the log.
@@ -41,6 +41,16 @@ pub(super) struct Walked {
 
 /// Walks the frames behind the header of a segment.
 pub(super) fn walk(segment: &[u8], seed: Seed, start: Link) -> Walked {
+    walk_showing(segment, seed, start, |_, _| Ok(()))
+}
+
+/// As [`walk`]; `show` gets every frame with its offset.
+pub(super) fn walk_showing(
+    segment: &[u8],
+    seed: Seed,
+    start: Link,
+    mut show: impl FnMut(usize, Frame<'_>) -> Result<(), Malformed>,
+) -> Walked {
     let mut walked = Walked {
         link: start,
         end: SEGMENT_HEADER_BYTES,
@@ -58,13 +68,13 @@ pub(super) fn walk(segment: &[u8], seed: Seed, start: Link) -> Walked {
                 return walked;
             }
         };
-        for record in frame.records() {
-            let Ok((_, record)) = record else {
-                walked.tail = Tail::Damaged { why: "the checksum holds, but the records do not parse" };
-                return walked;
-            };
-            walked.last_at_ms = walked.last_at_ms.max(record.at_ms);
-        }
+        let mut records = frame.records();
+        let newest = records.try_fold(walked.last_at_ms, |newest, record| Ok(newest.max(record?.1.at_ms)));
+        let Ok(last_at_ms) = newest.and_then(|newest| show(walked.end, frame).map(|()| newest)) else {
+            walked.tail = Tail::Damaged { why: "the checksum holds, but the records do not parse" };
+            return walked;
+        };
+        walked.last_at_ms = last_at_ms;
         walked.link = frame.link();
         walked.last_frame_at = Some(walked.end);
         walked.end += frame.header.bytes();
@@ -72,7 +82,7 @@ pub(super) fn walk(segment: &[u8], seed: Seed, start: Link) -> Walked {
     }
 }
 
-pub(super) fn judge_tail(rest: &[u8], seed: Seed, next: Position, why: &'static str) -> Tail {
+fn judge_tail(rest: &[u8], seed: Seed, next: Position, why: &'static str) -> Tail {
     if is_zero(rest) {
         Tail::Clean
     } else if find_later_frame(rest, seed, next).is_some() {
@@ -173,11 +183,11 @@ pub(super) fn recover(
     })
 }
 
-fn read(segment: &SegmentFile) -> Result<Vec<u8>, OpenError> {
+pub(super) fn read(segment: &SegmentFile) -> Result<Vec<u8>, OpenError> {
     fs::read(&segment.path).map_err(OpenError::io("read", &segment.path))
 }
 
-fn damaged(segment: &SegmentFile, offset: usize, why: &'static str) -> OpenError {
+pub(super) fn damaged(segment: &SegmentFile, offset: usize, why: &'static str) -> OpenError {
     OpenError::Damaged { segment: segment.name(), offset: offset as u64, why }
 }
 

@@ -1,12 +1,12 @@
 //! What an order's owner is asked.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::mem::discriminant;
 use std::sync::Arc;
 
 use deeptravel_domain::ids::OutRefundNo;
 use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome};
 
-use crate::ask::Question;
+use crate::ask::{Question, fingerprint_of};
 
 /// The order as it is.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +49,7 @@ impl Question for Learn {
     type Answer = ();
 
     fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.0.number.hash(&mut hasher);
-        std::mem::discriminant(&self.0.state).hash(&mut hasher);
-        hasher.finish().max(1)
+        fingerprint_of((self.0.number, discriminant(&self.0.state)))
     }
 }
 
@@ -64,10 +61,7 @@ impl Question for LearnRefund {
     type Answer = ();
 
     fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.0.number.hash(&mut hasher);
-        std::mem::discriminant(&self.0.state).hash(&mut hasher);
-        hasher.finish().max(1)
+        fingerprint_of((self.0.number, discriminant(&self.0.state)))
     }
 }
 
@@ -87,8 +81,6 @@ impl Question for Redeem {
     type Answer = (ScanOutcome, Arc<Order>);
 
     fn fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (self.0.gate.session, &self.0.request_id).hash(&mut hasher);
-        hasher.finish().max(1)
+        fingerprint_of((self.0.gate.session, &self.0.request_id))
     }
 }

@@ -30,15 +30,12 @@ pub struct Placing {
 }
 
 /// A departure has answered.
-#[derive(Debug)]
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
 pub struct Held {
     placing: Placing,
     answer: Answer<Vec<Box<str>>>,
     pub sent: Instant,
-}
-
-impl Message for Held {
-    type Result = ();
 }
 
 impl Placing {
@@ -111,7 +108,7 @@ impl Held {
         let peers = &placing.peers;
         let mut unsettled = Unsettled { peers, id: Some(order.id()) };
         #[cfg(test)]
-        strike(peers, &order, crate::testing::Fault::BeforeOrder);
+        peers.faults.strike_order(&order, crate::testing::Fault::BeforeOrder);
         let step = order.effect();
 
         let seed = Seed { order, version: 0, making: Some(making), rested: None };
@@ -125,7 +122,7 @@ impl Held {
             return;
         }
         #[cfg(test)]
-        strike(peers, actor.order(), crate::testing::Fault::AfterOrder);
+        peers.faults.strike_order(actor.order(), crate::testing::Fault::AfterOrder);
         actor.answer_waiting();
         let woken = actor.leave();
         if let Some(id) = unsettled.id {
@@ -133,11 +130,6 @@ impl Held {
             unsettled.id = None;
         }
     }
-}
-
-#[cfg(test)]
-fn strike(peers: &Peers, order: &Order, fault: crate::testing::Fault) {
-    peers.faults.strike(&order.items()[0].departure, fault);
 }
 
 /// An order that is about to change. If that breaks off, only its rows can tell what has become of it.

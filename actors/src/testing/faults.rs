@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use actix::{Actor, Context, Handler, Message};
 use deeptravel_domain::ids::DepartureId;
+use deeptravel_domain::order::Order;
 
 use crate::ask::NOT_TOLD_APART;
 use crate::catalogue::Sold;
@@ -65,6 +66,11 @@ impl Faults {
     pub fn is_planted(&self, departure: &DepartureId) -> bool {
         let planted = self.planted();
         planted.panics.contains_key(departure) || planted.stalls.contains_key(departure)
+    }
+
+    /// As [`Faults::strike`], of an order at its first departure.
+    pub fn strike_order(&self, order: &Order, here: Fault) {
+        self.strike(&order.items()[0].departure, here);
     }
 
     pub fn strike(&self, departure: &DepartureId, here: Fault) {

@@ -1,0 +1,19 @@
+//! What tests see of a registry.
+
+use super::{Keys, Owner, Slot};
+
+impl<A: Owner> Keys<A> {
+    /// Keys that are in memory, dormant ones included.
+    pub fn in_memory(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn is_live(&self, id: &A::Id) -> bool {
+        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live(_)))
+    }
+
+    /// Whether two keys share a thread.
+    pub fn is_beside<B: Owner>(&self, id: &A::Id, others: &Keys<B>, other: &B::Id) -> bool {
+        self.place(id) == others.place(other)
+    }
+}
