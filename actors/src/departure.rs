@@ -17,7 +17,7 @@ use crate::journal::KeyText;
 use crate::kept::{Kept, LiveShell, Shell};
 use crate::log::PUT_OFF_MS;
 use crate::outage::{Answer, Outage};
-use crate::ports::{Haste, Load, Statement, StoreError};
+use crate::ports::{Haste, Load, Statement};
 use crate::registry::{Fingerprint, Keys, Owner, Post, Sleep, StartError};
 use crate::services::Services;
 use crate::timer::Timer;
@@ -130,8 +130,10 @@ impl Owner for DepartureActor {
             let was_here = services.board.get(&id).is_some();
             if !on_sale || was_here {
                 let parameters = vec![id.to_string().into()];
-                let stored = services.store.load(LOAD, parameters, Haste::Wake).await;
-                let stored = stored.map_err(|error| storage(&id, &error))?;
+                let stored = services.store.load(LOAD, parameters, Haste::Wake).await.map_err(|error| {
+                    tracing::warn!(departure.id = %id, %error, "Departure {id} cannot be read: {error}");
+                    Outage::Storage
+                })?;
                 if !stored.is_empty() {
                     return seed(&stored, now).map(Some);
                 }
@@ -177,11 +179,6 @@ fn seed(rows: &Rows, now: Timestamp) -> Result<Seed, Outage> {
 fn over_at(inventory: &Inventory) -> Timestamp {
     let arrival = inventory.spec().calls.last().map_or(Timestamp::MAX, |call| call.arrives_at);
     arrival.plus_seconds(KEPT_AFTER_ARRIVAL_SECONDS)
-}
-
-fn storage(id: &DepartureId, error: &StoreError) -> Outage {
-    tracing::warn!(departure.id = %id, %error, "Departure {id} cannot be read: {error}");
-    Outage::Storage
 }
 
 fn key_of(id: &DepartureId) -> KeyText {
@@ -260,7 +257,7 @@ impl DepartureActor {
             tracing::error!(departure.id = %self.post.id, %hold, "Hold {hold} waits for a close long after its payment ended");
         }
         if self.may_sleep() {
-            self.post.retire();
+            self.post.keys.retire(&self.post.id);
         }
         if now >= self.sleeps_at {
             self.sleeps_at = now.plus_seconds(LOOKS_AGAIN_SECONDS);
@@ -316,7 +313,7 @@ impl Handler<Sleep> for DepartureActor {
             self.kept.log.retire();
             ctx.stop();
         } else {
-            self.post.stay();
+            self.post.keys.stay(&self.post.id);
         }
     }
 }

@@ -217,26 +217,6 @@ pub struct Keys<A: Owner> {
     deadlines: Vec<Deadlines<A::Id>>,
 }
 
-impl<A: Owner> Post<A> {
-    /// See [`Keys::retire`].
-    pub fn retire(&self)
-    where
-        A: Handler<Sleep>,
-    {
-        self.keys.retire(&self.id);
-    }
-
-    /// See [`Keys::stay`].
-    pub fn stay(&self) {
-        self.keys.stay(&self.id);
-    }
-
-    /// See [`Keys::rest`].
-    pub fn rest(&self, rest: Rest) {
-        self.keys.rest(&self.id, rest);
-    }
-}
-
 impl<A: Owner> Clone for Post<A> {
     fn clone(&self) -> Post<A> {
         Post { id: self.id.clone(), keys: Arc::clone(&self.keys), vitals: Arc::clone(&self.vitals) }

@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use serde::de::{Error as _, Visitor};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 thread_local! {
@@ -52,37 +52,23 @@ pub(crate) fn write_id<S: Serializer>(bits: u128, serializer: S) -> Result<S::Ok
 }
 
 pub(crate) fn read_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
-    let bytes = deserializer.deserialize_bytes(Borrowed)?;
+    let bytes = <&[u8]>::deserialize(deserializer)?;
     let own = || ORDER.get().filter(|_| bytes.is_empty()).map(|order| order.id);
     let written = bytes.try_into().ok().map(u128::from_be_bytes);
     written.or_else(own).ok_or_else(|| D::Error::custom("not the bits of an id"))
 }
 
-struct Borrowed;
-
-impl<'de> Visitor<'de> for Borrowed {
-    type Value = &'de [u8];
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("bytes")
-    }
-
-    fn visit_borrowed_bytes<E: serde::de::Error>(self, bytes: &'de [u8]) -> Result<&'de [u8], E> {
-        Ok(bytes)
-    }
-}
-
 /// For `serde(with)`: a hash in one piece.
 pub(crate) mod hash {
     use serde::de::Error as _;
-    use serde::{Deserializer, Serializer};
+    use serde::{Deserialize as _, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(hash)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
-        deserializer.deserialize_bytes(super::Borrowed)?.try_into().map_err(D::Error::custom)
+        <&[u8]>::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
     }
 }
 

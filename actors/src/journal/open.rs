@@ -175,7 +175,7 @@ fn start(shared: Arc<Shared>, recovered: Recovered, lock: File) -> std::io::Resu
         capacity: recovered.active.bytes.max(shared.options.segment_bytes),
         link: recovered.link,
         last_at_ms: recovered.last_at_ms,
-        file: recovered.into_file(),
+        file: recovered.file,
         shared: Arc::clone(&shared),
     };
     writer.publish_space();

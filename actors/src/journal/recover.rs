@@ -127,13 +127,7 @@ pub(super) struct Recovered {
     /// Offset in the active segment where the next frame goes.
     pub end: u64,
     pub repair: Option<Repair>,
-    file: Box<dyn DiskFile>,
-}
-
-impl Recovered {
-    pub(super) fn into_file(self) -> Box<dyn DiskFile> {
-        self.file
-    }
+    pub file: Box<dyn DiskFile>,
 }
 
 /// Verifies the segments and makes the tail fit to be continued. Before a tail is cut, the identity remembers it.

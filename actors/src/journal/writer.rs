@@ -79,7 +79,8 @@ impl Writer {
     fn roll(&mut self) -> Result<(), JournalFailed> {
         let shared = Arc::clone(&self.shared);
         let file = self.spare.take().map_err(JournalFailed::disk("prepare the next segment"))?;
-        let header = shared.segment_header(self.link, self.last_at_ms);
+        let (journal, node) = (shared.journal, shared.options.node);
+        let header = SegmentHeader { journal, node, link: self.link, before_ms: self.last_at_ms };
         let path =
             begin(&*shared.disk, &shared.dir, &*file, &header).map_err(JournalFailed::disk("begin a segment"))?;
 
@@ -98,12 +99,6 @@ impl Writer {
     pub(super) fn publish_space(&self) {
         self.shared.space.active.store(self.offset, Ordering::Relaxed);
         self.shared.space.active_room.store(self.capacity - self.offset, Ordering::Relaxed);
-    }
-}
-
-impl Shared {
-    pub(super) fn segment_header(&self, link: Link, before_ms: i64) -> SegmentHeader {
-        SegmentHeader { journal: self.journal, node: self.options.node, link, before_ms }
     }
 }
 

@@ -240,13 +240,13 @@ impl LiveShell for OrderActor {
         self.answer_waiting();
         self.tell_desk(ctx);
         if self.order().refusal().is_some() {
-            self.post.retire();
+            self.post.keys.retire(&self.post.id);
             return;
         }
         let now = self.peers.clock.now();
         let rests_at = self.may_rest(now).then_some(self.rests_from);
         if rests_at.is_some_and(|at| at <= now) {
-            self.post.retire();
+            self.post.keys.retire(&self.post.id);
             return;
         }
         let deadline = self.order().next_deadline().into_iter().chain(rests_at).min();
@@ -408,14 +408,14 @@ impl Handler<Sleep> for OrderActor {
         let id = self.order().id();
         let rest = self.may_rest(self.peers.clock.now()).then(|| self.pack());
         match rest {
-            Some(Some(rest)) => self.post.rest(rest),
+            Some(Some(rest)) => self.post.keys.rest(&self.post.id, rest),
             _ if self.order().refusal().is_some() => {}
             _ => {
                 if rest.is_some() {
                     tracing::error!(order.id = %id, "Order {id} cannot be packed and stays as it is");
                     self.stays = true;
                 }
-                self.post.stay();
+                self.post.keys.stay(&self.post.id);
                 self.go_on(ctx);
                 return;
             }

@@ -4,7 +4,6 @@ use super::command::{CallFailure, CloseNext, Command, Event, HoldAnswer, HoldSte
 use super::{
     AfterClose, CancelReason, Capture, CloseStep, FactState, Order, OrderStatus, PaymentFact, PaymentState, Stage,
 };
-use crate::departure::Stretch;
 use crate::ids::{EntitlementCode, MerchantCode, OutTradeNo, TicketId};
 use crate::rejection::Rejection;
 use crate::ticket::{BOARDING, JOURNEY_VALID_AFTER_DEPARTURE_SECONDS, Journey, Ticket, TicketStatus};
@@ -303,18 +302,15 @@ impl Order {
         if !self.is_live(number) {
             return vec![];
         }
+        let window_is_over = self.create_called_at.is_none_or(|at| now >= at.plus_seconds(CREATE_WINDOW_SECONDS));
         match &self.stage {
             Stage::Payable { polling: true, .. } => vec![Event::PollEnded],
-            Stage::Closing { then, .. } if self.create_window_is_over(now) => {
+            Stage::Closing { then, .. } if window_is_over => {
                 vec![payment_over(*then, number, self.unpayable_since(now))]
             }
             Stage::Closing { .. } => vec![self.step_failed(now)],
             _ => vec![],
         }
-    }
-
-    fn create_window_is_over(&self, now: Timestamp) -> bool {
-        self.create_called_at.is_none_or(|at| now >= at.plus_seconds(CREATE_WINDOW_SECONDS))
     }
 
     fn cancel(&self, now: Timestamp) -> Result<Vec<Event>, Rejection> {
@@ -409,7 +405,6 @@ impl Order {
     pub(super) fn issue<'a>(&self, seats: impl Iterator<Item = &'a [Box<str>]>, now: Timestamp) -> Vec<Ticket> {
         let mut tickets = Vec::with_capacity(self.items.len() * self.draft.passengers.len());
         for (item, seats) in self.items.iter().zip(seats) {
-            let Stretch { board, alight } = item.stretch;
             for (passenger, seat) in seats.iter().enumerate() {
                 let number = tickets.len() as u16 + 1;
                 tickets.push(Ticket {
@@ -417,13 +412,13 @@ impl Order {
                     passenger: passenger as u16,
                     journey: Journey {
                         departure: item.departure.clone(),
-                        stretch: Stretch { board, alight },
+                        stretch: item.stretch,
                         seat: seat.clone(),
                         board_port: item.board_port.clone(),
                         departs_at: item.departs_at,
                     },
-                    merchant: merchant_of(item),
-                    entitlement: boarding(),
+                    merchant: MerchantCode::from(&item.operator),
+                    entitlement: EntitlementCode::constant(BOARDING),
                     total: 1,
                     remaining: 1,
                     status: TicketStatus::Usable,
@@ -453,14 +448,6 @@ fn payment_over(then: AfterClose, number: OutTradeNo, now: Timestamp) -> Event {
         AfterClose::Cancel(why) => Event::ReleaseBegun { why, at: now },
         AfterClose::Stay => Event::PaymentEnded { number, at: now },
     }
-}
-
-fn merchant_of(item: &super::Item) -> MerchantCode {
-    MerchantCode::from(&item.operator)
-}
-
-fn boarding() -> EntitlementCode {
-    EntitlementCode::constant(BOARDING)
 }
 
 fn poll_at(begun_at: Timestamp, polls: u32) -> Option<Timestamp> {

@@ -337,7 +337,7 @@ impl Order {
             self.book(LedgerKind::RefundDue, payment, Some(number), amount.negated(), *at);
             self.book(LedgerKind::Refunded, payment, Some(number), amount, *at);
         }
-        if matches!(&self.stage, Stage::Refunding { number: current, .. } if *current == number) {
+        if self.is_refunding(number) {
             self.finish();
         }
     }

@@ -118,8 +118,7 @@ impl Order {
     }
 
     pub(super) fn refund_call_failed(&self, number: OutRefundNo, why: CallFailure, now: Timestamp) -> Vec<Event> {
-        let calling = matches!(&self.stage, Stage::Refunding { number: current, .. } if *current == number);
-        if calling { vec![self.call_failed(why, now)] } else { vec![] }
+        if self.is_refunding(number) { vec![self.call_failed(why, now)] } else { vec![] }
     }
 
     /// A person wants a stuck refund to be tried again now.
@@ -232,10 +231,13 @@ impl Order {
         }
     }
 
+    pub(super) fn is_refunding(&self, number: OutRefundNo) -> bool {
+        matches!(&self.stage, Stage::Refunding { number: current, .. } if *current == number)
+    }
+
     /// Nothing new: the step is over all the same.
     fn refund_asked(&self, number: OutRefundNo) -> Vec<Event> {
-        let asking = matches!(&self.stage, Stage::Refunding { number: current, .. } if *current == number);
-        if asking { vec![Event::RefundStepEnded] } else { vec![] }
+        if self.is_refunding(number) { vec![Event::RefundStepEnded] } else { vec![] }
     }
 }
 

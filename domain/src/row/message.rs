@@ -147,7 +147,8 @@ fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u32, Raw<'a>)>, Unreadable> 
 
 /// The way into a message.
 pub mod write {
-    use std::fmt::{Display, Write as _};
+    use std::fmt::Display;
+    use std::io::Write as _;
 
     use super::{WireType, encode_key, encode_varint};
 
@@ -166,7 +167,7 @@ pub mod write {
     pub fn shown(tag: u32, value: &impl Display, out: &mut Vec<u8>) {
         within(tag, out, |out| {
             // Writing into memory does not fail.
-            let _ = write!(Text(out), "{value}");
+            let _ = write!(out, "{value}");
         });
     }
 
@@ -185,14 +186,5 @@ pub mod write {
         let mut digits = Vec::with_capacity(4);
         encode_varint(length as u64, &mut digits);
         out.splice(start..=start, digits);
-    }
-
-    struct Text<'a>(&'a mut Vec<u8>);
-
-    impl std::fmt::Write for Text<'_> {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            self.0.extend_from_slice(text.as_bytes());
-            Ok(())
-        }
     }
 }
