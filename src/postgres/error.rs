@@ -16,7 +16,7 @@ pub enum StoreError {
     /// Postgres answered and refused, or answered what we do not understand. Repeating does not help.
     #[error("Postgres and this program disagree about data")]
     Data(#[source] tokio_postgres::Error),
-    /// What it answered are not the rows that were asked for.
+    /// What it answered are not the rows that were asked for, or what is to be written are none.
     #[error("Postgres answered what no row can be: {0}")]
     Unfit(String),
 }
@@ -82,7 +82,7 @@ impl From<tokio_postgres::Error> for StoreError {
 pub(super) fn is_outage(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         Some(state) => ends_the_connection(state) || may_succeed_later(state),
-        None => error.is_closed() || caused_by_io(error),
+        None => error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>),
     }
 }
 
@@ -147,6 +147,7 @@ const SYSTEM: &str = "58";
 /// once somebody has repaired the server.
 const INTERNAL: &str = "XX";
 
-fn caused_by_io(error: &tokio_postgres::Error) -> bool {
-    error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>)
+/// An error and what is behind it, in one sentence.
+pub(super) fn text(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
 }

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio_postgres::{Config, NoTls};
 
 use super::backoff::Backoff;
-use super::error::{Outage, StoreError};
+use super::error::{Outage, StoreError, text};
 use super::priority;
 
 /// Lists and reports at once; more would only queue inside Postgres, which shares two cores with the engine.
@@ -210,7 +210,7 @@ async fn probe_until_back(inner: Weak<Inner>, config: Config) {
         if inner.strong_count() == 0 {
             return;
         }
-        tracing::debug!(error = %chain(&error), "Postgres is still away");
+        tracing::debug!(error = %text(error), "Postgres is still away");
         backoff.pause().await;
     }
     let Some(inner) = inner.upgrade() else { return };
@@ -231,17 +231,6 @@ async fn probe(config: &Config) -> Result<(), StoreError> {
     };
     let silent = Err(StoreError::Unavailable(Outage::Silent { limit: CONNECT_TIMEOUT }));
     tokio::time::timeout(CONNECT_TIMEOUT, attempt).await.unwrap_or(silent)
-}
-
-/// An error with everything below it, for the one place that prints it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 impl LanePool {

@@ -78,14 +78,7 @@ pub async fn claim_epoch(client: &impl GenericClient, wanted: JournalPosition) -
     if client.execute(&statement, &[&wanted.journal_id, &position, &epoch]).await? == 1 {
         return Ok(());
     }
-    Err(match read_position(client).await? {
-        None => PositionError::Unclaimed,
-        Some(held) if held.journal_id != wanted.journal_id => {
-            PositionError::OtherJournal { ours: wanted.journal_id, found: held.journal_id }
-        }
-        Some(held) if held.epoch >= wanted.epoch => PositionError::EpochTaken { ours: wanted.epoch, found: held.epoch },
-        Some(held) => PositionError::Moved { expected: wanted.position, found: held.position },
-    })
+    Err(refusal(client, wanted, |epoch| epoch >= wanted.epoch).await?)
 }
 
 /// Moves the position from `held.position` to `to`, if nobody else has moved it or taken the epoch. Belongs into the
@@ -104,13 +97,22 @@ pub async fn advance_position(
     if moved == 1 {
         return Ok(());
     }
-    Err(match read_position(client).await? {
+    Err(refusal(client, held, |epoch| epoch != held.epoch).await?)
+}
+
+/// What of the database is not as `ours` says.
+async fn refusal(
+    client: &impl GenericClient,
+    ours: JournalPosition,
+    is_taken: impl Fn(u64) -> bool,
+) -> Result<PositionError, PositionError> {
+    Ok(match read_position(client).await? {
         None => PositionError::Unclaimed,
-        Some(found) if found.journal_id != held.journal_id => {
-            PositionError::OtherJournal { ours: held.journal_id, found: found.journal_id }
+        Some(found) if found.journal_id != ours.journal_id => {
+            PositionError::OtherJournal { ours: ours.journal_id, found: found.journal_id }
         }
-        Some(found) if found.epoch != held.epoch => PositionError::EpochTaken { ours: held.epoch, found: found.epoch },
-        Some(found) => PositionError::Moved { expected: held.position, found: found.position },
+        Some(found) if is_taken(found.epoch) => PositionError::EpochTaken { ours: ours.epoch, found: found.epoch },
+        Some(found) => PositionError::Moved { expected: ours.position, found: found.position },
     })
 }
 

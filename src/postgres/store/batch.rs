@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use deeptravel_actors::ports::StoreError;
 use deeptravel_domain::row::{Column, Home, Message, Rows, Table, Unreadable};
 use deeptravel_domain::tables::TABLES;
 use tokio_postgres::types::{Field, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use super::columns::{Failure, LENGTH, NULL, put, type_of};
 use super::statements::{copy, upsert};
+use crate::postgres::StoreError;
 
 /// New rows of one table, ready to be sent.
 #[derive(Debug)]
@@ -73,12 +73,12 @@ pub(super) fn writes(rows: &Rows, marks: Marks) -> Result<Writes, StoreError> {
     for (slot, image) in rows.images() {
         let place = TABLES.iter().position(|table| table.slot == slot);
         let of_table = place.and_then(|place| images.get_mut(place));
-        of_table.ok_or_else(|| StoreError::Data(format!("there is no table in slot {slot}")))?.push(image);
+        of_table.ok_or_else(|| StoreError::Unfit(format!("there is no table in slot {slot}")))?.push(image);
     }
     let mut writes = Writes::default();
     let is_ours = |table: &Table, images: &[&[u8]]| table.home == Home::Database && !images.is_empty();
     for (table, images) in TABLES.iter().zip(&images).filter(|(table, images)| is_ours(table, images)) {
-        let data = |error| StoreError::Data(format!("a row for {}: {error}", table.name));
+        let data = |error| StoreError::Unfit(format!("a row for {}: {error}", table.name));
         writes.add(table, images, marks).map_err(data)?;
     }
     Ok(writes)

@@ -21,6 +21,7 @@ use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use self::batch::{Copy, Marks, Upsert, Writes, writes};
+use super::error::text;
 use super::position::{JournalPosition, PositionError, advance_position, outages_outside};
 use super::{Database, Lane, Session};
 
@@ -53,15 +54,15 @@ impl Store {
 
     /// Rows that say that they are new are added without a look. If one of them is there after all, the whole batch is
     /// written again as if none had said so.
-    async fn try_project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), ProjectError> {
+    async fn try_project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), PositionError> {
         let believed = writes(rows, Marks::Believed)?;
         let hopeful = !believed.copies.is_empty();
         match self.write(believed, from, to).await {
             Err(PositionError::Store(error)) if hopeful && error.sql_state() == Some(&SqlState::UNIQUE_VIOLATION) => {
                 tracing::debug!(%from, %to, "Rows that were said to be new are there already; they are looked for");
-                Ok(self.write(writes(rows, Marks::Ignored)?, from, to).await?)
+                self.write(writes(rows, Marks::Ignored)?, from, to).await
             }
-            result => Ok(result?),
+            result => result,
         }
     }
 
@@ -69,37 +70,6 @@ impl Store {
         let held = JournalPosition { journal_id: self.journal_id, position: from.0, epoch: self.epoch };
         let job = move |session| async move { outages_outside(write(session, writes, held, to).await) };
         self.database.run(Lane::Projection, job).await?
-    }
-}
-
-/// Why a batch was not projected.
-enum ProjectError {
-    /// With our epoch in place, the position is another one.
-    Moved {
-        found: Position,
-        why: PositionError,
-    },
-    Other(StoreError),
-}
-
-impl From<StoreError> for ProjectError {
-    fn from(error: StoreError) -> Self {
-        ProjectError::Other(error)
-    }
-}
-
-impl From<PositionError> for ProjectError {
-    fn from(error: PositionError) -> Self {
-        match error {
-            PositionError::Moved { found, .. } => ProjectError::Moved { found: Position(found), why: error },
-            PositionError::Store(error) => ProjectError::Other(error.into()),
-            PositionError::TooLarge(_) | PositionError::Negative(_) => {
-                ProjectError::Other(StoreError::Data(text(error)))
-            }
-            PositionError::OtherJournal { .. } | PositionError::EpochTaken { .. } | PositionError::Unclaimed => {
-                ProjectError::Other(StoreError::Fenced(text(error)))
-            }
-        }
     }
 }
 
@@ -157,26 +127,22 @@ impl ports::Store for Store {
         let _turn = self.turn.lock().await;
         let doubtful = self.take_doubt() == Some(from);
         let mut result = self.try_project(rows, from, to).await;
-        if let Err(ProjectError::Moved { found, .. }) = result
+        if let Err(PositionError::Moved { found, .. }) = result
             && doubtful
-            && from < found
+            && from.0 < found
         {
             // Our epoch is in place, so it was this process that came so far.
-            result = if found >= to { Ok(()) } else { self.try_project(rows, found, to).await };
-            if found > to {
+            result = if found >= to.0 { Ok(()) } else { self.try_project(rows, Position(found), to).await };
+            if found > to.0 {
                 // This batch is shorter than the one that was committed: the next one meets the same.
                 self.set_doubt(to);
             }
         }
-        let error = match result {
-            Ok(()) => return Ok(()),
-            Err(ProjectError::Moved { why, .. }) => StoreError::Fenced(text(why)),
-            Err(ProjectError::Other(error)) => error,
-        };
-        if matches!(error, StoreError::Unavailable(_)) {
+        let result = result.map_err(StoreError::from);
+        if matches!(result, Err(StoreError::Unavailable(_))) {
             self.set_doubt(from);
         }
-        Err(error)
+        result
     }
 }
 
@@ -190,7 +156,15 @@ impl From<super::StoreError> for StoreError {
     }
 }
 
-/// An error and what is behind it: the port keeps the sentence only.
-fn text(error: impl Into<anyhow::Error>) -> String {
-    format!("{:#}", error.into())
+impl From<PositionError> for StoreError {
+    fn from(error: PositionError) -> StoreError {
+        match error {
+            PositionError::Store(error) => error.into(),
+            PositionError::TooLarge(_) | PositionError::Negative(_) => StoreError::Data(text(error)),
+            PositionError::Moved { .. }
+            | PositionError::OtherJournal { .. }
+            | PositionError::EpochTaken { .. }
+            | PositionError::Unclaimed => StoreError::Fenced(text(error)),
+        }
+    }
 }
