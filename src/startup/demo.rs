@@ -54,7 +54,8 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
         Some(dir) => dir,
         None => find_timetable()?,
     };
-    let secrets = demo_secrets(&config)?;
+    create_private(&config.data_dir)?;
+    let secrets = DemoSecrets::load_or_make(&config.data_dir, &config.journal_dir())?;
     if config.server.listen.port() == 0 {
         config.server.listen.set_port(free_pair(config.server.listen.ip())?);
     }
@@ -79,11 +80,6 @@ fn demo_code_keys(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<Vec<
         return config.secrets.code_keys();
     }
     Ok(demo_key(&secrets.code_key)?.into_iter().map(|(version, secret)| CodeKey::new(version, secret)).collect())
-}
-
-fn demo_secrets(config: &Config) -> anyhow::Result<DemoSecrets> {
-    create_private(&config.data_dir)?;
-    DemoSecrets::load_or_make(&config.data_dir, &config.journal_dir())
 }
 
 /// A free port whose successor is free for the simulator.

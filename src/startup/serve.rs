@@ -85,8 +85,17 @@ impl Listening {
         core.io().spawn(wechat.clone().look_after_certificates());
         let engine = core.engine.clone();
         let code_keys = Arc::new(ArcSwap::from_pointee(prepare(keys.codes, &engine)?));
-        let metrics = self.metrics.clone();
-        self.slot.fill(parts(&core, config, wechat, &code_keys, keys.documents, metrics));
+        self.slot.fill(ApiParts {
+            engine: core.engine.clone(),
+            lists: Arc::new(Lists::new(core.database.clone())),
+            wechat,
+            code_keys: Arc::clone(&code_keys),
+            document_keys: Arc::new(keys.documents),
+            io: core.io(),
+            metrics: self.metrics.clone(),
+            server: config.server.clone(),
+            sessions: config.session.clone(),
+        });
         println!("listening on http://{}", self.address);
         println!("{}", core.describe_database());
         if !greeting.is_empty() {
@@ -142,25 +151,4 @@ async fn reload_on_hangup(config: &Config, engine: &Engine, code_keys: &ArcSwap<
         }
     }
     anyhow::anyhow!("SIGHUP: no more signals come")
-}
-
-fn parts(
-    core: &Core,
-    config: &Config,
-    wechat: Client,
-    code_keys: &Arc<ArcSwap<CodeKeys>>,
-    document_keys: DocumentKeys,
-    metrics: PrometheusHandle,
-) -> ApiParts {
-    ApiParts {
-        engine: core.engine.clone(),
-        lists: Arc::new(Lists::new(core.database.clone())),
-        wechat,
-        code_keys: Arc::clone(code_keys),
-        document_keys: Arc::new(document_keys),
-        io: core.io(),
-        metrics,
-        server: config.server.clone(),
-        sessions: config.session.clone(),
-    }
 }

@@ -211,9 +211,13 @@ pub enum Language {
 
 impl Language {
     pub fn of(self, names: &Names) -> &str {
+        self.pick(&names.zh, &names.en)
+    }
+
+    pub fn pick<T>(self, chinese: T, english: T) -> T {
         match self {
-            Language::Chinese => &names.zh,
-            Language::English => &names.en,
+            Language::Chinese => chinese,
+            Language::English => english,
         }
     }
 }

@@ -155,8 +155,8 @@ where
             drop(place);
             let response = match answered {
                 Ok(Ok(response)) => response,
-                Ok(Err(error)) => return Err(fault(&meters, &mark, started, Fault::of(&error, id))),
-                Err(_panic) => return Err(fault(&meters, &mark, started, Fault::of_panic(id))),
+                Ok(Err(error)) => return Err(fault(&meters, &mark, started, error.as_error().cloned(), id)),
+                Err(_panic) => return Err(fault(&meters, &mark, started, None, id)),
             };
             let route = meters.route(response.request());
             meters.count(&route, method, response.status(), started);
@@ -169,10 +169,11 @@ where
 }
 
 /// What a request is answered that broke off.
-fn fault(meters: &Meters, mark: &Rc<RequestMark>, started: Instant, fault: Fault) -> Error {
+fn fault(meters: &Meters, mark: &Rc<RequestMark>, started: Instant, problem: Option<Problem>, id: RequestId) -> Error {
     meters.count("fault", mark.method, StatusCode::INTERNAL_SERVER_ERROR, started);
     in_request(mark, || tracing::error!("A request broke off by a fault of ours"));
-    fault.into()
+    let problem = problem.unwrap_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR));
+    Fault { problem, id }.into()
 }
 
 /// Turns every error into a problem document and adds the request's id. What was answered to a token stays out of
@@ -205,18 +206,6 @@ fn finish(mut response: HttpResponse<BoxBody>, id: &RequestId) -> HttpResponse<B
 struct Fault {
     problem: Problem,
     id: RequestId,
-}
-
-impl Fault {
-    fn of_panic(id: RequestId) -> Fault {
-        Fault { problem: Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR), id }
-    }
-
-    fn of(error: &Error, id: RequestId) -> Fault {
-        let problem = error.as_error::<Problem>().cloned();
-        let problem = problem.unwrap_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR));
-        Fault { problem, id }
-    }
 }
 
 impl std::fmt::Display for Fault {

@@ -188,11 +188,8 @@ pub fn ends<'a>(
 
 /// What can be had back.
 pub fn refund_summary(language: Language) -> &'static str {
-    let [zh, en] = NO_REFUND;
-    match language {
-        Language::Chinese => zh,
-        Language::English => en,
-    }
+    let [chinese, english] = NO_REFUND;
+    language.pick(chinese, english)
 }
 
 #[cfg(test)]

@@ -72,10 +72,7 @@ pub struct EntitlementView<'a> {
 
 /// The name of the entitlement of every journey.
 pub fn boarding(language: Language) -> &'static str {
-    match language {
-        Language::Chinese => "乘坐",
-        Language::English => "Boarding",
-    }
+    language.pick("乘坐", "Boarding")
 }
 
 /// A ticket of an order, with the names of the catalogue as it is now.

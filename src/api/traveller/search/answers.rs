@@ -113,10 +113,7 @@ impl Book {
     }
 
     fn pages(&self, language: Language) -> &DashMap<Box<str>, Arc<Page>> {
-        match language {
-            Language::Chinese => &self.chinese,
-            Language::English => &self.english,
-        }
+        language.pick(&self.chinese, &self.english)
     }
 
     fn page(&self, language: Language, query: &str) -> Option<Arc<Page>> {
