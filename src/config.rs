@@ -53,29 +53,21 @@ pub struct ConfigArgs {
 impl Config {
     /// Errors name the key.
     pub fn load(args: &ConfigArgs, demo: bool) -> anyhow::Result<Config> {
-        let mut builder = config::Config::builder().add_source(File::from_str(BASE, FileFormat::Toml));
-        if demo {
-            builder = builder.add_source(File::from_str(DEMO, FileFormat::Toml));
-        }
-        for path in &args.files {
-            builder = builder.add_source(File::from(path.as_path()).format(FileFormat::Toml));
-        }
+        let files = args.files.iter().map(|path| File::from(path.as_path()).format(FileFormat::Toml));
         let environment = Environment::with_prefix("DEEPTRAVEL")
             .prefix_separator("__")
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("server.ops_allow");
-        builder = builder.add_source(environment);
-        if let Ok(url) = std::env::var("DATABASE_URL") {
-            builder = builder.set_override("database.url", url)?;
-        }
-        if let Some(dir) = &args.data_dir {
-            builder = builder.set_override("data_dir", dir.to_string_lossy().into_owned())?;
-        }
-        if let Some(listen) = &args.listen {
-            builder = builder.set_override("server.listen", listen.to_string())?;
-        }
+        let builder = config::Config::builder()
+            .add_source(File::from_str(BASE, FileFormat::Toml))
+            .add_source(File::from_str(if demo { DEMO } else { "" }, FileFormat::Toml))
+            .add_source(files.collect::<Vec<_>>())
+            .add_source(environment)
+            .set_override_option("database.url", std::env::var("DATABASE_URL").ok())?
+            .set_override_option("data_dir", args.data_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()))?
+            .set_override_option("server.listen", args.listen.map(|listen| listen.to_string()))?;
         let mut config: Config = builder.build()?.try_deserialize().context("configuration")?;
         config.database.read_files()?;
         config.wechat.read_files()?;

@@ -47,10 +47,7 @@ impl PaymentGateway for WechatGateway {
     }
 
     async fn create(&self, body: &[u8]) -> Result<String, GatewayError> {
-        match self.client.create_jsapi(body).await {
-            Ok(prepay_id) => Ok(prepay_id.as_str().to_owned()),
-            Err(error) => Err(failure(error)),
-        }
+        self.client.create_jsapi(body).await.map(|prepay_id| prepay_id.as_str().to_owned()).map_err(failure)
     }
 
     async fn query(&self, number: OutTradeNo) -> Result<FactState, GatewayError> {

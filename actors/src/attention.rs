@@ -3,13 +3,15 @@
 //!
 //! Complete, because everything that is outstanding has an owner in memory (rule 14), which says so when it starts.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use dashmap::DashMap;
 use deeptravel_domain::ids::{HoldId, OrderId};
 use deeptravel_domain::inventory::{Event, HoldState, Inventory};
 use deeptravel_domain::order::Order;
 use deeptravel_domain::time::Timestamp;
+
+use crate::journal::lock;
 
 /// How many things wait, and since when the first one does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,7 +61,7 @@ pub struct Attention {
 impl Attention {
     /// Notices in quarantine that nobody has seen to.
     pub fn quarantine(&self) -> Waiting {
-        *self.lock()
+        *lock(&self.quarantine)
     }
 
     pub fn refunds(&self) -> RefundsWaiting {
@@ -79,7 +81,7 @@ impl Attention {
     }
 
     pub(crate) fn set_quarantine(&self, open: Waiting) {
-        *self.lock() = open;
+        *lock(&self.quarantine) = open;
     }
 
     pub(crate) fn set_refunds(&self, order: &Order) {
@@ -114,10 +116,5 @@ impl Attention {
                 | Event::DepartureCancelled => {}
             }
         }
-    }
-
-    /// A value is replaced as a whole: nobody can leave half of one.
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.quarantine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -36,14 +36,15 @@ pub enum KeyRingError {
     Zero(u32),
 }
 
-/// Keys by version, prepared once. Never shown.
-pub(crate) struct KeyRing {
+/// The keys of document numbers (`secrets.document_keys_file`) by version, prepared once. Never shown.
+pub struct DocumentKeys {
     newest: (u32, LessSafeKey),
     older: Vec<(u32, LessSafeKey)>,
 }
 
-impl KeyRing {
-    pub(crate) fn new(keys: impl IntoIterator<Item = (u32, [u8; KEY_LEN])>) -> Result<KeyRing, KeyRingError> {
+impl DocumentKeys {
+    /// The highest version seals. Errors: no key, a version twice, a key of zeros.
+    pub fn new(keys: impl IntoIterator<Item = (u32, [u8; KEY_LEN])>) -> Result<DocumentKeys, KeyRingError> {
         let mut older: Vec<(u32, LessSafeKey)> = Vec::new();
         for (version, key) in keys {
             if older.iter().any(|(other, _)| *other == version) {
@@ -56,15 +57,15 @@ impl KeyRing {
         }
         older.sort_by_key(|(version, _)| *version);
         let newest = older.pop().ok_or(KeyRingError::Empty)?;
-        Ok(KeyRing { newest, older })
+        Ok(DocumentKeys { newest, older })
     }
 
     /// The version that seals, with its key.
-    pub(crate) fn newest(&self) -> (u32, &LessSafeKey) {
+    fn newest(&self) -> (u32, &LessSafeKey) {
         (self.newest.0, &self.newest.1)
     }
 
-    pub(crate) fn key(&self, version: u32) -> Option<&LessSafeKey> {
+    fn key(&self, version: u32) -> Option<&LessSafeKey> {
         if self.newest.0 == version {
             return Some(&self.newest.1);
         }
@@ -72,11 +73,10 @@ impl KeyRing {
     }
 }
 
-impl fmt::Debug for KeyRing {
+impl fmt::Debug for DocumentKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let versions = self.older.iter().chain([&self.newest]).map(|(version, _)| version);
-        f.write_str("keys of versions ")?;
-        f.debug_list().entries(versions).finish()
+        let versions: Vec<u32> = self.older.iter().chain([&self.newest]).map(|(version, _)| *version).collect();
+        write!(f, "DocumentKeys(keys of versions {versions:?})")
     }
 }
 
@@ -112,17 +112,6 @@ pub(crate) fn open_in_place<'text>(
     opened.ok().map(|text| &*text)
 }
 
-/// The keys of document numbers (`secrets.document_keys_file`).
-#[derive(Debug)]
-pub struct DocumentKeys(KeyRing);
-
-impl DocumentKeys {
-    /// The highest version seals. Errors: no key, a version twice, a key of zeros.
-    pub fn new(keys: impl IntoIterator<Item = (u32, [u8; KEY_LEN])>) -> Result<DocumentKeys, KeyRingError> {
-        KeyRing::new(keys).map(DocumentKeys)
-    }
-}
-
 /// A travel document, sealed before it came here: nothing behind this point ever sees the number (rule 8).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SealedDocument {
@@ -149,7 +138,7 @@ pub enum DocumentError {
 /// authenticated with it.
 pub fn seal_document(keys: &DocumentKeys, kind: &str, number: &str, nonce: [u8; NONCE_LEN]) -> SealedDocument {
     debug_assert!(number.len() <= DOCUMENT_NUMBER_LEN_MAX, "the edge bounds document numbers");
-    let (key_version, key) = keys.0.newest();
+    let (key_version, key) = keys.newest();
     let mut sealed = Vec::with_capacity(1 + NONCE_LEN + number.len() + TAG_LEN);
     let mut text = number.as_bytes().to_vec();
     let tag = seal_in_place(key, nonce, &document_associated(key_version, kind), &mut text);
@@ -162,7 +151,7 @@ pub fn seal_document(keys: &DocumentKeys, kind: &str, number: &str, nonce: [u8; 
 
 /// The document number, for those who may see it.
 pub fn open_document(keys: &DocumentKeys, document: &SealedDocument) -> Result<String, DocumentError> {
-    let key = keys.0.key(document.key_version).ok_or(DocumentError::UnknownKey(document.key_version))?;
+    let key = keys.key(document.key_version).ok_or(DocumentError::UnknownKey(document.key_version))?;
     let (format, rest) = document.ciphertext.split_first().ok_or(DocumentError::Altered)?;
     let (nonce, text_and_tag) = rest.split_first_chunk::<NONCE_LEN>().ok_or(DocumentError::Altered)?;
     if *format != DOCUMENT_FORMAT {

@@ -152,9 +152,8 @@ impl Server {
     /// stranger.
     fn signal(&mut self, signal: Signal) -> Result<(), EmbeddedError> {
         let Some(pid) = self.running_pid() else { return Ok(()) };
-        let target = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        let Some(target) = target else { return Ok(()) };
-        kill_process(target, signal).map_err(|errno| EmbeddedError::io("signal process", pid.to_string())(errno.into()))
+        kill_process(Pid::from_child(&self.child), signal)
+            .map_err(|errno| EmbeddedError::io("signal process", pid.to_string())(errno.into()))
     }
 
     fn ends_within(&mut self, limit: Duration) -> bool {

@@ -32,20 +32,14 @@ const TIME_FACTOR: f64 = 0.01;
 /// Attempts to find two free ports side by side; nearly every one succeeds.
 const PAIR_TRIES: usize = 50;
 
-struct DemoAccount {
-    username: &'static str,
-    password: &'static str,
-    role: Role,
-    merchant: Option<&'static str>,
-}
-
-const ACCOUNTS: [DemoAccount; 6] = [
-    DemoAccount { username: "admin", password: "demo-admin", role: Role::Admin, merchant: None },
-    DemoAccount { username: "ops", password: "demo-ops", role: Role::Ops, merchant: None },
-    DemoAccount { username: "finance", password: "demo-finance", role: Role::Finance, merchant: None },
-    DemoAccount { username: "auditor", password: "demo-auditor", role: Role::Auditor, merchant: None },
-    DemoAccount { username: "gate", password: "demo-gate", role: Role::Operator, merchant: None },
-    DemoAccount { username: "museum", password: "demo-museum", role: Role::Operator, merchant: Some("museum") },
+/// Names of accounts, what each may do and for which merchant only. The password is the name after `demo-`.
+const ACCOUNTS: [(&str, Role, Option<&str>); 6] = [
+    ("admin", Role::Admin, None),
+    ("ops", Role::Ops, None),
+    ("finance", Role::Finance, None),
+    ("auditor", Role::Auditor, None),
+    ("gate", Role::Operator, None),
+    ("museum", Role::Operator, Some("museum")),
 ];
 
 /// Runs the demo until it is told to stop.
@@ -166,16 +160,15 @@ async fn load_timetable(engine: &Engine, dir: &Path) -> anyhow::Result<()> {
 }
 
 async fn make_accounts(engine: &Engine) -> anyhow::Result<()> {
-    for account in ACCOUNTS {
-        if engine.services().directory.account(account.username).is_some() {
+    for (name, role, merchant) in ACCOUNTS {
+        if engine.services().directory.account(name).is_some() {
             continue;
         }
-        let password_hash = hash_password(account.password).await?;
         let account = Account {
-            username: account.username.into(),
-            password_hash: password_hash.into(),
-            roles: [account.role].into(),
-            merchant: account.merchant.map(str::parse).transpose()?,
+            username: name.into(),
+            password_hash: hash_password(&format!("demo-{name}")).await?.into(),
+            roles: [role].into(),
+            merchant: merchant.map(str::parse).transpose()?,
             disabled: false,
         };
         put_account(engine, account).await?;

@@ -348,6 +348,6 @@ impl Drop for Handle {
 }
 
 /// Locks a mutex whose data is never left half-changed: nothing inside our critical sections panics.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

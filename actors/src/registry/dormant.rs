@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, Weak};
 use std::time::Duration;
 
 use dashmap::{Entry, OccupiedEntry};
 use deeptravel_domain::time::Timestamp;
 
 use super::{Keys, Live, Origin, Owner, Slot};
+use crate::journal::lock;
 
 /// How often deadlines of dormant keys are looked at. In tests the clock is moved by hand.
 const LOOK_PAUSE: Duration = if cfg!(test) { Duration::from_millis(5) } else { Duration::from_millis(250) };
@@ -41,12 +42,12 @@ impl<I> Default for Deadlines<I> {
 impl<I> Deadlines<I> {
     pub fn note(&self, at: Timestamp, id: I) {
         let bucket = at.as_ms().div_euclid(BUCKET_MS).saturating_add(1).saturating_mul(BUCKET_MS);
-        self.buckets().entry(Timestamp::from_ms(bucket)).or_default().push(id);
+        lock(&self.buckets).entry(Timestamp::from_ms(bucket)).or_default().push(id);
     }
 
     /// Keys whose deadline has passed, some of them. Empty: there are none.
     pub fn take_due(&self, now: Timestamp) -> Vec<I> {
-        let mut buckets = self.buckets();
+        let mut buckets = lock(&self.buckets);
         let Some(first) = buckets.first_entry() else { return Vec::new() };
         if *first.key() <= now { first.remove() } else { Vec::new() }
     }
@@ -54,11 +55,6 @@ impl<I> Deadlines<I> {
     /// As [`Deadlines::take_due`]; what is not looked at is due again.
     fn due(&self, now: Timestamp) -> Due<'_, I> {
         Due { deadlines: self, now, ids: self.take_due(now) }
-    }
-
-    /// Nothing between taking the lock and giving it back can panic half-way.
-    fn buckets(&self) -> MutexGuard<'_, BTreeMap<Timestamp, Vec<I>>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -143,16 +143,6 @@ struct Tombstone {
     expires_at: Timestamp,
 }
 
-/// A seat as the seat map shows it to one channel, on one stretch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SeatState {
-    Free,
-    /// Held or sold somewhere on the stretch.
-    Taken,
-    /// Set aside for another channel.
-    NotForSale,
-}
-
 /// A departure that cannot be: the catalogue must never make one.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SpecError {
@@ -225,10 +215,6 @@ impl Inventory {
         &self.spec
     }
 
-    pub fn is_born(&self) -> bool {
-        self.born
-    }
-
     pub fn status(&self) -> Status {
         self.status
     }
@@ -267,28 +253,6 @@ impl Inventory {
             return 0;
         };
         pick::count_free(&self.layout, &self.taken, Pool::new(class, channel), stretch.mask())
-    }
-
-    /// Every seat as the map shows it to a channel, in the order of the map. Nothing for a stretch that the departure
-    /// lacks.
-    pub fn seat_states<'a>(
-        &'a self,
-        stretch: Stretch,
-        channel: &Channel,
-    ) -> impl Iterator<Item = (&'a Seat, SeatState)> + 'a {
-        let own = self.channel_index(channel);
-        let mask = self.spec.stretch(stretch.board, stretch.alight).map(Stretch::mask);
-        let state = move |place: &Place, taken: u64, mask: u64| {
-            if Some(place.pool.channel()) != own {
-                SeatState::NotForSale
-            } else if taken & mask == 0 {
-                SeatState::Free
-            } else {
-                SeatState::Taken
-            }
-        };
-        let seats = self.spec.seat_map.seats.iter().zip(&self.places).zip(0_u16..);
-        seats.filter_map(move |((seat, place), index)| Some((seat, state(place, self.taken.of(index), mask?))))
     }
 
     /// The ways between neighbouring stops on which a seat is held or sold, as bits of [`Stretch::mask`]. 0 for a seat

@@ -61,34 +61,44 @@ impl<'a> Message<'a> {
     /// The next field with its tag, whatever it is. A tag below an earlier one is an error: it would be missed by whoever
     /// asks for it.
     pub fn next_field(&mut self) -> Result<Option<(u32, Raw<'a>)>, Unreadable> {
-        let mut rest = self.rest;
-        let Some((tag, raw)) = field(&mut rest)? else { return Ok(None) };
-        if tag < self.passed {
-            return Err(Unreadable);
-        }
-        self.rest = rest;
-        self.passed = tag;
-        Ok(Some((tag, raw)))
+        self.next_up_to(u32::MAX)
     }
 
-    /// The tag of the next field.
-    fn next_tag(&self) -> Result<Option<u32>, Unreadable> {
+    /// As [`Message::next_field`], unless its tag is above this one.
+    fn next_up_to(&mut self, last: u32) -> Result<Option<(u32, Raw<'a>)>, Unreadable> {
         let mut rest = self.rest;
         if rest.is_empty() {
             return Ok(None);
         }
-        let (tag, _) = decode_key(&mut rest).map_err(|_| Unreadable)?;
-        if tag < self.passed { Err(Unreadable) } else { Ok(Some(tag)) }
+        let (tag, wire) = decode_key(&mut rest).map_err(|_| Unreadable)?;
+        if tag < self.passed {
+            return Err(Unreadable);
+        }
+        if tag > last {
+            return Ok(None);
+        }
+        let raw = match wire {
+            WireType::Varint => Raw::Number(decode_varint(&mut rest).map_err(|_| Unreadable)?),
+            WireType::LengthDelimited => {
+                let length = decode_varint(&mut rest).ok().and_then(|length| usize::try_from(length).ok());
+                let (bytes, after) = length.and_then(|length| rest.split_at_checked(length)).ok_or(Unreadable)?;
+                rest = after;
+                Raw::Text(bytes)
+            }
+            WireType::SixtyFourBit | WireType::StartGroup | WireType::EndGroup | WireType::ThirtyTwoBit => {
+                return Err(Unreadable);
+            }
+        };
+        (self.rest, self.passed) = (rest, tag);
+        Ok(Some((tag, raw)))
     }
 
     /// The value under a tag. Tags have to be asked for in rising order; those in between are passed, because an older
     /// release may have written them.
     pub fn take(&mut self, tag: u32) -> Result<Option<Raw<'a>>, Unreadable> {
         let mut found = None;
-        while self.next_tag()?.is_some_and(|next| next <= tag) {
-            if let Some((next, raw)) = self.next_field()?
-                && next == tag
-            {
+        while let Some((next, raw)) = self.next_up_to(tag)? {
+            if next == tag {
                 found = Some(raw);
             }
         }
@@ -97,13 +107,9 @@ impl<'a> Message<'a> {
 
     /// All fields under a tag, as they stand there.
     pub fn take_all(&mut self, tag: u32) -> Result<&'a [u8], Unreadable> {
-        while self.next_tag()?.is_some_and(|next| next < tag) {
-            self.next_field()?;
-        }
+        while self.next_up_to(tag - 1)?.is_some() {}
         let begin = self.rest;
-        while self.next_tag()? == Some(tag) {
-            self.next_field()?;
-        }
+        while self.next_up_to(tag)?.is_some() {}
         begin.get(..begin.len() - self.rest.len()).ok_or(Unreadable)
     }
 
@@ -122,27 +128,6 @@ impl<'a> Message<'a> {
         while self.next_field()?.is_some() {}
         Ok(())
     }
-}
-
-/// Splits a field off the front.
-fn field<'a>(rest: &mut &'a [u8]) -> Result<Option<(u32, Raw<'a>)>, Unreadable> {
-    if rest.is_empty() {
-        return Ok(None);
-    }
-    let (tag, wire) = decode_key(rest).map_err(|_| Unreadable)?;
-    let number = match wire {
-        WireType::Varint | WireType::LengthDelimited => decode_varint(rest).map_err(|_| Unreadable)?,
-        WireType::SixtyFourBit | WireType::StartGroup | WireType::EndGroup | WireType::ThirtyTwoBit => {
-            return Err(Unreadable);
-        }
-    };
-    if wire == WireType::Varint {
-        return Ok(Some((tag, Raw::Number(number))));
-    }
-    let length = usize::try_from(number).map_err(|_| Unreadable)?;
-    let (bytes, after) = rest.split_at_checked(length).ok_or(Unreadable)?;
-    *rest = after;
-    Ok(Some((tag, Raw::Text(bytes))))
 }
 
 /// The way into a message.

@@ -4,9 +4,12 @@ mod model;
 mod random;
 mod rows;
 mod seats;
+mod shown;
 mod stories;
 
 use std::sync::Arc;
+
+use shown::SeatState;
 
 use super::*;
 use crate::departure::{Call, SeatClass, SeatMap};

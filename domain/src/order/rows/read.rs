@@ -1,7 +1,5 @@
 //! From stored rows to the machine.
 
-use std::sync::Arc;
-
 use super::{LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow};
 use crate::departure::Stretch;
 use crate::money::Money;
@@ -32,14 +30,11 @@ impl Order {
         let mut ledger: Vec<LedgerRow> = rows.all()?;
         ledger.sort_by_key(|row| row.number);
 
-        let cancelled = row.cancelled_at.zip(row.cancel_reason);
         // Whether a create call was under way is not known any more: take it that one was, just now.
         let create_called_at = payments.iter().any(|payment| payment.state.is_alive()).then_some(now);
         let mut order = Order {
             items,
-            draft: Arc::new(draft),
             status: row.status,
-            created_at: row.created_at,
             first_lock_expires_at: row.first_lock_expires_at,
             lock_expires_at: row.lock_expires_at,
             seat_epoch: row.seat_epoch.unwrap_or(FIRST_EPOCH),
@@ -49,13 +44,10 @@ impl Order {
             ledger: ledger.iter().map(entry_of).collect(),
             paid_at: row.paid_at,
             completed_at: row.completed_at,
-            cancelled,
-            stage: Stage::Done,
-            retry_at: None,
-            failures: 0,
+            cancelled: row.cancelled_at.zip(row.cancel_reason),
             create_called_at,
-            query_called_at: None,
             create_unsure: create_called_at.is_some(),
+            ..Order::draft(draft, row.created_at)
         };
         order.stage = order.stage_at_waking(now);
         Ok(order)
