@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use deeptravel_domain::code::{Code, CodeKey, CodeKeys, Scope, Subject, open, seal, verify};
+use deeptravel_domain::code::{Code, CodeKey, CodeKeys, Scope, Subject, open_for_scan as open, seal, verify};
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::ids::{HoldId, OrderId, Shard, TicketId};
 use deeptravel_domain::inventory::{Command, HoldAt, Inventory, PlaceHold, Wanted};

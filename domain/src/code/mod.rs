@@ -16,8 +16,6 @@ mod pass;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
 pub use crate::ids::CodeToken;
 pub use keys::{CodeKey, CodeKeys, CodeKeysError, PUBLIC_KEY_LEN, PublicKeys};
 pub use layout::{ORDER_CODE_TEXT_LEN, TICKET_CODE_TEXT_LEN};
@@ -91,15 +89,6 @@ impl Subject {
         match self {
             Subject::Order(order) => order,
             Subject::Ticket { id, .. } => id.order,
-        }
-    }
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Subject::Order(order) => order.fmt(f),
-            Subject::Ticket { id, .. } => id.fmt(f),
         }
     }
 }
@@ -193,14 +182,9 @@ pub fn seal(keys: &CodeKeys, code: &Code, nonce: [u8; NONCE_LEN]) -> Sealed {
     Sealed { text: to_text(&bytes), expires_at: Timestamp::from_seconds(until.as_seconds()) }
 }
 
-/// What a code stands for. [`ScanRejection::InvalidCode`] for anything that we did not seal exactly so, or with a key
-/// whose time it was not; [`ScanRejection::CodeExpired`] when its time is over.
-pub fn open(keys: &CodeKeys, text: &str, now: Timestamp) -> Result<Opened, ScanRejection> {
-    open_within(keys, text, now, 0)
-}
-
-/// As [`open`], but also a code that has expired not long ago: the order knows whether the request is repeated, and
-/// redeems nothing with it otherwise.
+/// What a code stands for, also one that has expired not long ago: the order knows whether the request is repeated, and
+/// redeems nothing with it otherwise. [`ScanRejection::InvalidCode`] for anything that we did not seal exactly so, or with a
+/// key whose time it was not; [`ScanRejection::CodeExpired`] when its time is over.
 pub fn open_for_scan(keys: &CodeKeys, text: &str, now: Timestamp) -> Result<Opened, ScanRejection> {
     open_within(keys, text, now, REPEAT_SECONDS)
 }
