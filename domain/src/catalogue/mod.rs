@@ -215,16 +215,4 @@ impl Machine for Catalogue {
         }
         rows
     }
-
-    fn wants_room(&self, _: &[Event]) -> bool {
-        true
-    }
-
-    fn next_deadline(&self) -> Option<Timestamp> {
-        None
-    }
-
-    fn when_due() -> Option<Command> {
-        None
-    }
 }
