@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 
-use serde::{Serialize, Serializer};
-use uuid::Uuid;
+use serde::Serialize;
 
 use super::frame::{Link, Seed};
 use super::identity::Identity;
@@ -19,8 +18,7 @@ use super::{OpenError, Position, Record};
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// The journal's id.
-    #[serde(serialize_with = "as_text")]
-    pub journal: Uuid,
+    pub journal: String,
     /// The node that writes it.
     pub node: u64,
     /// The epoch last set.
@@ -82,10 +80,6 @@ pub enum SegmentState {
     },
 }
 
-fn as_text<S: Serializer>(id: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(id)
-}
-
 /// Verifies every segment and says what it holds. Errors only if the directory itself cannot be read.
 pub fn summary(dir: &Path) -> Result<Summary, OpenError> {
     let identity = identity(dir)?;
@@ -101,7 +95,7 @@ pub fn summary(dir: &Path) -> Result<Summary, OpenError> {
         segments.push(segment);
     }
     Ok(Summary {
-        journal: identity.journal,
+        journal: identity.journal.to_string(),
         node: identity.node,
         epoch: identity.epoch,
         cut: identity.cut,

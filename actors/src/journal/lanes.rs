@@ -33,7 +33,7 @@ pub(super) struct Progress {
     durable: AtomicU64,
     ended: OnceLock<JournalFailed>,
     lanes: Vec<Mutex<Lane>>,
-    ended_watch: watch::Sender<Option<JournalFailed>>,
+    pub ended_watch: watch::Sender<Option<JournalFailed>>,
 }
 
 #[derive(Debug, Default)]
@@ -64,10 +64,6 @@ impl Progress {
 
     pub(super) fn durable(&self) -> Position {
         Position(self.durable.load(Ordering::Acquire))
-    }
-
-    pub(super) fn watch_ended(&self) -> watch::Receiver<Option<JournalFailed>> {
-        self.ended_watch.subscribe()
     }
 
     pub(super) fn ended(&self) -> Option<&JournalFailed> {

@@ -176,7 +176,7 @@ impl Journal {
 
     /// The largest record that is taken, in bytes.
     pub fn record_bytes_max(&self) -> usize {
-        self.handle.shared.queue.record_bytes_max()
+        self.handle.shared.queue.record_bytes_max
     }
 
     /// Tells the journal a key's version when its owner wakes. Refused if the journal has handed out another one: the
@@ -218,7 +218,7 @@ impl Journal {
 
     /// Resolves when the journal has failed or was closed. After a failure the process must exit (rule 10).
     pub fn failed(&self) -> impl Future<Output = JournalFailed> + Send + use<> {
-        let mut ended = self.handle.shared.progress.watch_ended();
+        let mut ended = self.handle.shared.progress.ended_watch.subscribe();
         async move {
             match ended.wait_for(Option::is_some).await {
                 Ok(reason) => reason.clone().unwrap_or(JournalFailed::Closed),

@@ -24,7 +24,7 @@ pub(super) struct Queue {
     /// The writer sleeps here.
     more: Condvar,
     batch_bytes_max: usize,
-    record_bytes_max: usize,
+    pub record_bytes_max: usize,
     backlog_bytes_max: usize,
 }
 
@@ -168,10 +168,6 @@ impl Queue {
 
     pub(super) fn appended(&self) -> Position {
         lock(&self.state).appended
-    }
-
-    pub(super) fn record_bytes_max(&self) -> usize {
-        self.record_bytes_max
     }
 
     pub(super) fn queued_bytes(&self) -> usize {

@@ -157,7 +157,7 @@ type Fit = (usize, Reverse<u32>, usize);
 
 /// The most that free seats can be used on other stretches.
 fn most_used(taken: &Taken, mask: u64, wanted: usize) -> Reverse<u32> {
-    let others = taken.ways().saturating_sub(mask.count_ones() as usize);
+    let others = taken.ways.saturating_sub(mask.count_ones() as usize);
     Reverse((others * wanted) as u32)
 }
 

@@ -7,7 +7,7 @@ pub(super) const WORD_SEATS: usize = u64::BITS as usize;
 /// See the module's documentation. Ways are named by the bits of [`Stretch::mask`](crate::departure::Stretch::mask).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Taken {
-    ways: usize,
+    pub(super) ways: usize,
     /// Word by word of the seats, for each the words of all ways.
     bits: Box<[u64]>,
 }
@@ -16,10 +16,6 @@ impl Taken {
     /// Nothing is taken. There are `ways` between `ways + 1` stops.
     pub(super) fn nothing(seats: usize, ways: usize) -> Taken {
         Taken { ways, bits: vec![0; seats.div_ceil(WORD_SEATS) * ways].into_boxed_slice() }
-    }
-
-    pub(super) fn ways(&self) -> usize {
-        self.ways
     }
 
     pub(super) fn take(&mut self, seat: u16, mask: u64) {

@@ -10,13 +10,12 @@ mod statements;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Mutex;
-
 use async_trait::async_trait;
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::ports::{self, Haste, Load, Parameter, StoreError};
 use deeptravel_domain::row::Rows;
 use futures_util::SinkExt as _;
+use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
@@ -33,23 +32,16 @@ pub struct Store {
     epoch: u64,
     /// The projection's lane has one connection. It is shared with the loads of a start, which may take longer than a
     /// waking key may; whoever comes second waits here rather than being told that it is busy.
-    turn: tokio::sync::Mutex<()>,
-    /// The position before a batch whose outcome nobody knows: Postgres went away and may have committed it.
-    in_doubt: Mutex<Option<Position>>,
+    ///
+    /// Whose turn it is also has the position before a batch whose outcome nobody knows: Postgres went away and may have
+    /// committed it.
+    turn: Mutex<Option<Position>>,
 }
 
 impl Store {
     /// `epoch` as [`claim_epoch`](super::claim_epoch) has taken it for this journal.
     pub fn new(database: Database, journal_id: Uuid, epoch: u64) -> Store {
-        Store { database, journal_id, epoch, turn: tokio::sync::Mutex::new(()), in_doubt: Mutex::new(None) }
-    }
-
-    fn take_doubt(&self) -> Option<Position> {
-        self.in_doubt.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
-    }
-
-    fn set_doubt(&self, before: Position) {
-        *self.in_doubt.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(before);
+        Store { database, journal_id, epoch, turn: Mutex::new(None) }
     }
 
     /// Rows that say that they are new are added without a look. If one of them is there after all, the whole batch is
@@ -124,8 +116,8 @@ impl ports::Store for Store {
     /// After [`StoreError::Unavailable`] nobody knows whether the batch was committed. The next batch from the same
     /// position, shorter or longer, goes on from wherever this process has come; images are idempotent.
     async fn project(&self, rows: &Rows, from: Position, to: Position) -> Result<(), StoreError> {
-        let _turn = self.turn.lock().await;
-        let doubtful = self.take_doubt() == Some(from);
+        let mut in_doubt = self.turn.lock().await;
+        let doubtful = in_doubt.take() == Some(from);
         let mut result = self.try_project(rows, from, to).await;
         if let Err(PositionError::Moved { found, .. }) = result
             && doubtful
@@ -135,12 +127,12 @@ impl ports::Store for Store {
             result = if found >= to.0 { Ok(()) } else { self.try_project(rows, Position(found), to).await };
             if found > to.0 {
                 // This batch is shorter than the one that was committed: the next one meets the same.
-                self.set_doubt(to);
+                *in_doubt = Some(to);
             }
         }
         let result = result.map_err(StoreError::from);
         if matches!(result, Err(StoreError::Unavailable(_))) {
-            self.set_doubt(from);
+            *in_doubt = Some(from);
         }
         result
     }

@@ -151,7 +151,7 @@ impl Page {
         // The edition first: a departure that is born in between is looked up again.
         let edition = board.edition();
         let written = Written::new(&offers, edition, offers.look_up(board));
-        Page { from: now, until: offers.changes_at(), offers, written: ArcSwap::from_pointee(written) }
+        Page { from: now, until: offers.changes_at, offers, written: ArcSwap::from_pointee(written) }
     }
 
     fn is_of(&self, now: Timestamp) -> bool {

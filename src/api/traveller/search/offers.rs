@@ -30,8 +30,8 @@ pub struct Offers {
     around: Around,
     /// The answer when no offer has enough seats.
     nothing: Box<str>,
-    /// When booking closes next for a trip of that day.
-    changes_at: Timestamp,
+    /// When booking closes next for a trip of that day: until then the same trips are offered.
+    pub changes_at: Timestamp,
     /// Length that no answer exceeds.
     length_max: usize,
 }
@@ -117,11 +117,6 @@ impl Offers {
         let length_max = around.len() + found.iter().map(|offer| offer.length_max() + 1).sum::<usize>();
         let (party_size, nothing) = (wanted.party.size(), answer(reason).into());
         Offers { party_size, found, around, nothing, changes_at, length_max }
-    }
-
-    /// Until then the same trips are offered.
-    pub fn changes_at(&self) -> Timestamp {
-        self.changes_at
     }
 
     /// Bytes of the text, and of an answer written from it, roughly.
