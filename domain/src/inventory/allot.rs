@@ -20,7 +20,7 @@ impl Inventory {
         // Give back before taking, so that one request can pass seats from one partner to another.
         for growing in [false, true] {
             for (pool, target) in &targets {
-                let own = Pool::new(pool.class(), 0);
+                let own = Pool::new(pool.class, 0);
                 let has = places.iter().filter(|place| place.pool == *pool).count();
                 let (from, to, count) = if growing {
                     (own, *pool, target.saturating_sub(has))
@@ -33,7 +33,7 @@ impl Inventory {
         let channels = self.channels_with(set);
         for (seat, (before, after)) in self.places.iter().zip(&places).enumerate() {
             if before.pool != after.pool {
-                let channel = channels.get(usize::from(after.pool.channel())).copied().unwrap_or(&Channel::Direct);
+                let channel = channels.get(usize::from(after.pool.channel)).copied().unwrap_or(&Channel::Direct);
                 moved.push((seat as u16, channel.clone()));
             }
         }

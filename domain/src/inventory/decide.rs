@@ -238,7 +238,7 @@ impl Inventory {
                     let Some(seat) = self.spec.seat_map.seat(label) else {
                         return refused("names a seat that this departure lacks".into());
                     };
-                    if self.places.get(usize::from(seat)).is_none_or(|place| place.pool.class() != class) {
+                    if self.places.get(usize::from(seat)).is_none_or(|place| place.pool.class != class) {
                         return refused(format!("names seat {label}, which is of another class").into());
                     }
                     if seats.contains(&seat) {

@@ -41,7 +41,7 @@ impl Inventory {
                 for (seat, channel) in moves {
                     let Some(channel) = self.intern(channel) else { return };
                     if let Some(place) = self.places.get_mut(usize::from(*seat)) {
-                        place.pool = Pool::new(place.pool.class(), channel);
+                        place.pool = Pool::new(place.pool.class, channel);
                     }
                 }
                 self.layout = Layout::of(&self.places);

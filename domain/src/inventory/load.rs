@@ -121,7 +121,7 @@ fn departure_from(row: &DepartureRow<'_>) -> Result<Inventory, Damage> {
         if usize::from(*channel) >= inventory.channels.len() {
             return Err(misfit("seat_channels"));
         }
-        place.pool = Pool::new(place.pool.class(), *channel);
+        place.pool = Pool::new(place.pool.class, *channel);
     }
     inventory.layout = Layout::of(&inventory.places);
     Ok(inventory)

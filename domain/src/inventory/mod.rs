@@ -263,7 +263,7 @@ impl Inventory {
 
     /// The channel that may sell a seat.
     pub fn channel_of(&self, seat: u16) -> Option<&Channel> {
-        self.places.get(usize::from(seat)).and_then(|place| self.channel(place.pool.channel()))
+        self.places.get(usize::from(seat)).and_then(|place| self.channel(place.pool.channel))
     }
 
     /// The channel behind [`Hold::channel`].

@@ -16,21 +16,13 @@ use super::taken::{Bits, Taken, WORD_SEATS, place_of};
 /// The seats of one class that one channel may sell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Pool {
-    class: u8,
-    channel: u8,
+    pub(super) class: u8,
+    pub(super) channel: u8,
 }
 
 impl Pool {
     pub(super) const fn new(class: u8, channel: u8) -> Pool {
         Pool { class, channel }
-    }
-
-    pub(super) const fn class(self) -> u8 {
-        self.class
-    }
-
-    pub(super) const fn channel(self) -> u8 {
-        self.channel
     }
 }
 

@@ -116,9 +116,9 @@ impl Inventory {
 
     fn put_departure(&self, first: bool, version: u64, rows: &mut Rows) {
         let DepartureSpec { id, route, operator, calls, booking_closes_minutes, seat_map } = &self.spec;
-        let all_own = self.places.iter().all(|place| place.pool.channel() == 0);
+        let all_own = self.places.iter().all(|place| place.pool.channel == 0);
         let seat_channels: Vec<u8> =
-            if all_own { Vec::new() } else { self.places.iter().map(|place| place.pool.channel()).collect() };
+            if all_own { Vec::new() } else { self.places.iter().map(|place| place.pool.channel).collect() };
         let row = DepartureRow {
             departure_id: id.clone(),
             version,

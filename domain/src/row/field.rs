@@ -21,14 +21,14 @@ pub trait Field<'a>: Sized {
 }
 
 /// A type of values.
-pub trait Element<'a>: Sized {
+pub trait Element<'a>: PartialEq + Sized {
     const ONE: Kind;
     /// Nothing has several hashes or flags: those say what they are.
     const MANY: Kind = Self::ONE;
 
     /// Whether it need not be written where it cannot be absent.
     fn is_default(&self) -> bool {
-        false
+        Self::absent().is_ok_and(|absent| *self == absent)
     }
 
     fn put_one(&self, tag: u32, out: &mut Vec<u8>);
@@ -164,10 +164,6 @@ impl<'a> Element<'a> for &'a str {
     const ONE: Kind = Kind::Text;
     const MANY: Kind = Kind::Texts;
 
-    fn is_default(&self) -> bool {
-        self.is_empty()
-    }
-
     fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
         write::bytes(tag, self.as_bytes(), out);
     }
@@ -183,10 +179,6 @@ impl<'a> Element<'a> for &'a str {
 
 impl<'a> Element<'a> for &'a [u8] {
     const ONE: Kind = Kind::Bytes;
-
-    fn is_default(&self) -> bool {
-        self.is_empty()
-    }
 
     fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
         write::bytes(tag, self, out);
@@ -217,10 +209,6 @@ impl Element<'_> for [u8; 32] {
 impl Element<'_> for bool {
     const ONE: Kind = Kind::Flag;
 
-    fn is_default(&self) -> bool {
-        !self
-    }
-
     fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
         write::number(tag, u64::from(*self), out);
     }
@@ -237,10 +225,6 @@ impl Element<'_> for bool {
 impl Element<'_> for i64 {
     const ONE: Kind = Kind::Signed;
 
-    fn is_default(&self) -> bool {
-        *self == 0
-    }
-
     fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
         write::number(tag, self.cast_unsigned(), out);
     }
@@ -256,10 +240,6 @@ impl Element<'_> for i64 {
 
 impl Element<'_> for Timestamp {
     const ONE: Kind = Kind::Instant;
-
-    fn is_default(&self) -> bool {
-        self.as_ms() == 0
-    }
 
     fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
         self.as_ms().put_one(tag, out);
@@ -280,10 +260,6 @@ macro_rules! unsigned {
         $(impl Element<'_> for $type {
             const ONE: Kind = Kind::$one;
             const MANY: Kind = Kind::$many;
-
-            fn is_default(&self) -> bool {
-                *self == 0
-            }
 
             fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
                 write::number(tag, u64::from(*self), out);

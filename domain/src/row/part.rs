@@ -5,7 +5,7 @@ use super::message::{Message, Raw, Unreadable, write};
 use super::{Column, Element, Kind};
 
 /// A type of parts; `part!` makes it one.
-pub trait Part: Sized {
+pub trait Part: PartialEq + Sized {
     const COLUMNS: &'static [Column];
 
     fn put(&self, out: &mut Vec<u8>);

@@ -158,15 +158,14 @@ pub fn view<'a>(
     classes: impl IntoIterator<Item = SeatClassView>,
 ) -> DepartureView<'a> {
     let route = trip.route;
-    let (origin, destination) = views::ends(catalogue, language, route, trip.stretch);
     let seat_classes: Vec<SeatClassView> = classes.into_iter().collect();
     DepartureView {
         departure_id: trip.departure_id().to_string(),
         route_code: route.code.to_string(),
         mode: route.mode.code(),
         operator: views::operator(catalogue, language, &route.operator),
-        origin,
-        destination,
+        origin: views::stop(catalogue, language, route, trip.stretch.board),
+        destination: views::stop(catalogue, language, route, trip.stretch.alight),
         board_stop: trip.stretch.board,
         alight_stop: trip.stretch.alight,
         departs_at: views::route_time(Some(route), trip.departs_at),

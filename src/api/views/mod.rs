@@ -13,7 +13,6 @@ pub mod ticket;
 use std::fmt;
 
 use deeptravel_domain::catalogue::{Catalogue, Route};
-use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::ids::{OperatorCode, PortCode};
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::time::Timestamp;
@@ -174,16 +173,6 @@ pub fn stop<'a>(catalogue: &'a Catalogue, language: Language, route: &'a Route, 
         Some(stop) => port(catalogue, language, &stop.port),
         None => NamedView { code: "", name: "" },
     }
-}
-
-/// Both ends of a stretch.
-pub fn ends<'a>(
-    catalogue: &'a Catalogue,
-    language: Language,
-    route: &'a Route,
-    stretch: Stretch,
-) -> (NamedView<'a>, NamedView<'a>) {
-    (stop(catalogue, language, route, stretch.board), stop(catalogue, language, route, stretch.alight))
 }
 
 /// What can be had back.

@@ -27,7 +27,7 @@ impl Inventory {
         let own = self.channel_index(channel);
         let mask = self.spec.stretch(stretch.board, stretch.alight).map(Stretch::mask);
         let state = move |place: &Place, taken: u64, mask: u64| {
-            if Some(place.pool.channel()) != own {
+            if Some(place.pool.channel) != own {
                 SeatState::NotForSale
             } else if taken & mask == 0 {
                 SeatState::Free
