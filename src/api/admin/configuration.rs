@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::api::frame::{Answered, Api, List, Listed, Page, Problem, Shape, Staff};
-use crate::api::views::{self, Time};
+use crate::api::views::{self, Zoned};
 
 /// Which revision is brought back.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -29,8 +29,7 @@ pub struct Restore {
 #[schema(as = Revision)]
 pub struct RevisionView {
     version: u32,
-    #[schema(value_type = String, format = DateTime)]
-    since: Time,
+    since: Zoned,
     /// User name of the account; or `import`, `demo`.
     account: String,
     #[schema(pattern = "^(put|restore|withdraw)$")]

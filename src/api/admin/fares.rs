@@ -16,7 +16,7 @@ use super::configuration::{self, History, Restore};
 use crate::api::frame::{
     Allowed, Answered, Api, Body, Configure, List, Listed, Page, Paging, Problem, Routes, SeeConfiguration, Shape, ok,
 };
-use crate::api::views::{self, MoneyView, Time};
+use crate::api::views::{self, MoneyView, Zoned};
 
 /// A table of as many fares as there may be, each with everything.
 const FARES_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -98,8 +98,7 @@ struct FaresView<'a> {
     #[schema(value_type = String)]
     route_code: &'a RouteCode,
     revision: u32,
-    #[schema(value_type = String, format = DateTime)]
-    effective_from: Time,
+    effective_from: Zoned,
     /// There is no route of that code yet: nothing is sold.
     draft: bool,
     #[schema(value_type = Vec<FareView>)]
@@ -140,8 +139,7 @@ struct FaresWritten {
     #[schema(value_type = String)]
     route_code: RouteCode,
     revision: u32,
-    #[schema(value_type = String, format = DateTime)]
-    effective_from: Time,
+    effective_from: Zoned,
     /// It was so already, and no revision was made.
     idempotent: bool,
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::frame::{Allowed, Answered, Api, Body, Public, Routes, StaffLogin, UseDesk, log_in, never_cached};
-use crate::api::views::{self, Time};
+use crate::api::views::{self, Zoned};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_admin_login, admin_login);
@@ -17,8 +17,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 struct StaffLoggedIn {
     /// For `Authorization: Bearer …`.
     token: String,
-    #[schema(value_type = String, format = DateTime)]
-    expires_at: Time,
+    expires_at: Zoned,
     #[schema(example = json!(["admin"]))]
     roles: Vec<&'static str>,
 }

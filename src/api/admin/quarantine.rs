@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::api::frame::{
     Allowed, Answered, Api, Body, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, ok,
 };
-use crate::api::views::{self, Time};
+use crate::api::views::{self, Zoned};
 
 /// Longest note, in characters.
 const NOTE_CHARS_MAX: usize = 500;
@@ -41,12 +41,10 @@ struct NoticeView {
     /// What WeChat said.
     #[schema(value_type = Object)]
     notice: serde_json::Value,
-    #[schema(value_type = String, format = DateTime)]
-    received_at: Time,
+    received_at: Zoned,
     /// Once somebody has seen to it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    resolved_at: Option<Time>,
+    resolved_at: Option<Zoned>,
     /// User name of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     resolved_by: Option<String>,

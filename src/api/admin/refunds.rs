@@ -13,7 +13,7 @@ use crate::api::frame::{
     Allowed, Answered, Api, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, json,
 };
 use crate::api::views::refund::cursor;
-use crate::api::views::{self, MoneyView, Time};
+use crate::api::views::{self, MoneyView, Zoned};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_list_refunds, list_refunds).mount(__path_retry_refund, retry_refund);
@@ -45,14 +45,11 @@ struct AdminRefundView {
     /// WeChat's own id, when it has accepted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_refund_id: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Time,
+    created_at: Zoned,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    begun_at: Option<Time>,
+    begun_at: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    completed_at: Option<Time>,
+    completed_at: Option<Zoned>,
 }
 
 impl From<&Refund> for AdminRefundView {

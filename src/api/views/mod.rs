@@ -67,9 +67,6 @@ pub struct Zoned {
     offset: Offset,
 }
 
-/// As administration calls it.
-pub type Time = Zoned;
-
 /// A time that belongs to no route.
 pub fn time(at: Timestamp) -> Zoned {
     Zoned { at, offset: SALES_OFFSET }
