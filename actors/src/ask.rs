@@ -7,7 +7,7 @@ use actix::Message;
 use crate::journal::{Journal, Parked, Parker, Position, Unanswered};
 use crate::outage::{Answer, Outage};
 
-/// Fingerprint of questions that are not set aside: they only read, or come from administrators who see the fault.
+/// Fingerprint of questions that are not set aside: they only read, or whoever asks sees the fault and does not repeat.
 pub const NOT_TOLD_APART: u64 = 0;
 
 /// A fingerprint that equal values have in common.

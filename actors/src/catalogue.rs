@@ -12,6 +12,7 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 
+use crate::ask::NOT_TOLD_APART;
 use crate::keeper::{Keeping, Shown};
 use crate::ports::{KeyVersionRow, Load, Parameter, Statement};
 use crate::services::Services;
@@ -49,6 +50,10 @@ impl Keeping for Sold {
 
     fn parameters(_: Timestamp) -> Vec<Parameter> {
         vec![OWNER.to_owned().into()]
+    }
+
+    fn fingerprint(_: &Command) -> u64 {
+        NOT_TOLD_APART
     }
 
     fn read(rows: &Rows, _: Timestamp) -> Result<Arc<Catalogue>, Damage> {

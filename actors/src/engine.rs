@@ -204,8 +204,9 @@ impl Engine {
 
     /// Somebody has seen to a notice in quarantine. Who did so first is kept.
     pub async fn resolve_notice(&self, notice: String, by: String, note: String) -> Answer<Arc<Notice>> {
+        let known = |notice: Option<Arc<Notice>>| notice.ok_or(Rejection::NoticeNotFound);
         let resolve = |stored| Doubt::Resolve { notice: notice.clone(), by: by.clone(), note: note.clone(), stored };
-        let answer = self.tell(&self.owners.payments, resolve(None)).await?.map(known_notice);
+        let answer = self.tell(&self.owners.payments, resolve(None)).await?.and_then(known);
         if !matches!(answer.outcome, Err(Rejection::NoticeNotFound)) {
             return Ok(answer);
         }
@@ -213,7 +214,7 @@ impl Engine {
         let rows = self.stored(LOAD_ONE, vec![notice.clone().into()]).await?;
         let stored = rows.of().map(|row: Result<QuarantineRow<'_>, Damage>| row.map(|row| Notice::from_row(&row)));
         match stored.last().transpose()? {
-            Some(stored) => Ok(self.tell(&self.owners.payments, resolve(Some(stored))).await?.map(known_notice)),
+            Some(stored) => Ok(self.tell(&self.owners.payments, resolve(Some(stored))).await?.and_then(known)),
             None => Ok(answer),
         }
     }
@@ -269,9 +270,4 @@ impl Engine {
     pub fn stop(&self) {
         self.arbiters.stop();
     }
-}
-
-/// A notice that was resolved is a known one.
-fn known_notice(notice: Option<Arc<Notice>>) -> Arc<Notice> {
-    notice.expect("an unknown notice was refused")
 }

@@ -47,6 +47,9 @@ pub trait Keeping: Sized + Send + Sync + 'static {
 
     fn parameters(now: Timestamp) -> Vec<Parameter>;
 
+    /// As [`Question::fingerprint`].
+    fn fingerprint(command: &Command<Self>) -> u64;
+
     fn read(rows: &Rows, now: Timestamp) -> Result<Self::Machine, Damage>;
 
     /// Shows everything: at the start, and when the owner was rebuilt.
@@ -68,6 +71,10 @@ pub struct Tell<K: Keeping>(pub Command<K>);
 
 impl<K: Keeping> Question for Tell<K> {
     type Answer = K::Answer;
+
+    fn fingerprint(&self) -> u64 {
+        K::fingerprint(&self.0)
+    }
 }
 
 /// See the module's documentation.
@@ -117,7 +124,8 @@ impl<K: Keeping> Owner for Keeper<K> {
     fn load(services: Arc<Services>, _: &'static str) -> BoxFuture<'static, Result<Option<Self::Seed>, Outage>> {
         Box::pin(async move {
             Keeper::<K>::seed(&services).await.map(Some).map_err(|error| match error {
-                StartError::Rows(outage) => outage,
+                StartError::Rows(damage) => damage.into(),
+                StartError::Owner(outage) => outage,
                 StartError::Store(error) => {
                     tracing::warn!(key = K::KEY, %error, "The {} cannot be read: {error}", K::KIND);
                     Outage::Storage
@@ -208,7 +216,12 @@ impl<K: Keeping> Handler<Ask<Tell<K>>> for Keeper<K> {
 
     fn handle(&mut self, message: Ask<Tell<K>>, ctx: &mut Context<Keeper<K>>) {
         let Ask { question: Tell(command), asker } = message;
-        let Reply { outcome, position } = match self.apply(&command, ctx) {
+        self.kept.vitals.handling(K::fingerprint(&command));
+        #[cfg(test)]
+        self.services.faults.strike_key(K::KEY);
+        let applied = self.apply(&command, ctx);
+        self.kept.vitals.handled();
+        let Reply { outcome, position } = match applied {
             Ok(reply) => reply,
             Err(outage) => return asker.answer(Err(outage)),
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context};
 use deeptravel_domain::machine::{Machine, Room};
+use deeptravel_domain::row::Rows;
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::{Admission, Journal, KeyText};
@@ -54,23 +55,24 @@ impl<M: Machine> Kept<M> {
                 for event in &events {
                     self.machine.evolve(event);
                 }
-                self.append(admission, &events, now)?;
+                let rows = self.machine.changed_rows(&events, self.log.next_version());
+                self.append(admission, rows, now)?;
             }
             Room::Exact => {
                 let mut changed = self.machine.clone();
                 for event in &events {
                     changed.evolve(event);
                 }
-                let admission = self.log.admit_rows(&changed.changed_rows(&events, self.log.next_version()))?;
+                let rows = changed.changed_rows(&events, self.log.next_version());
+                let admission = self.log.admit_rows(&rows)?;
                 self.machine = changed;
-                self.append(admission, &events, now)?;
+                self.append(admission, rows, now)?;
             }
         }
         Ok(Reply::ok(events, self.log.last()))
     }
 
-    fn append(&mut self, admission: Admission, events: &[M::Event], now: Timestamp) -> Result<(), Outage> {
-        let rows = self.machine.changed_rows(events, self.log.next_version());
+    fn append(&mut self, admission: Admission, rows: Rows, now: Timestamp) -> Result<(), Outage> {
         if rows.is_empty() {
             return Ok(());
         }

@@ -50,6 +50,10 @@ impl<T> Reply<T> {
         Reply { outcome: Err(rejection), position }
     }
 
+    pub fn and_then<U>(self, change: impl FnOnce(T) -> Result<U, Rejection>) -> Reply<U> {
+        Reply { outcome: self.outcome.and_then(change), position: self.position }
+    }
+
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Reply<U> {
         Reply { outcome: self.outcome.map(change), position: self.position }
     }

@@ -8,6 +8,7 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 
+use crate::ask::{NOT_TOLD_APART, fingerprint_of};
 use crate::keeper::{Keeping, Shown};
 use crate::ports::{KeyVersionRow, Load, Parameter, Statement};
 use crate::services::Services;
@@ -35,6 +36,13 @@ impl Keeping for Doubtful {
 
     fn parameters(_: Timestamp) -> Vec<Parameter> {
         vec![Parameter::Number(NOTICES_KEPT_MAX.into())]
+    }
+
+    fn fingerprint(command: &Command) -> u64 {
+        match command {
+            Command::Keep(notice) => fingerprint_of(&notice.id),
+            Command::Resolve { .. } => NOT_TOLD_APART,
+        }
     }
 
     fn read(rows: &Rows, _: Timestamp) -> Result<Quarantine, Damage> {

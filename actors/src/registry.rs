@@ -106,13 +106,9 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("stored rows cannot be used: {0}")]
-    Rows(#[from] Outage),
-}
-
-impl From<Damage> for StartError {
-    fn from(damage: Damage) -> StartError {
-        StartError::Rows(damage.into())
-    }
+    Rows(#[from] Damage),
+    #[error(transparent)]
+    Owner(#[from] Outage),
 }
 
 /// An owner's place: which key it is, where it is registered, and how it is.

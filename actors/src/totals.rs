@@ -8,6 +8,7 @@ use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 use deeptravel_domain::totals::{Counts, Take, Taken, Totals, TotalsRow, count};
 
+use crate::ask::fingerprint_of;
 use crate::follow::{Batch, Failure, Follower};
 use crate::journal::Position;
 use crate::keeper::{Keeper, Keeping, Shown, Tell};
@@ -33,6 +34,10 @@ impl Keeping for Counted {
 
     fn parameters(_: Timestamp) -> Vec<Parameter> {
         Vec::new()
+    }
+
+    fn fingerprint(take: &Take) -> u64 {
+        fingerprint_of(take)
     }
 
     fn read(rows: &Rows, _: Timestamp) -> Result<Totals, Damage> {

@@ -7,7 +7,7 @@ use crate::row::{First, Home};
 use crate::time::Timestamp;
 
 /// What is announced.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum AnnouncementKind {
     /// An order is paid for the first time. One that costs nothing is as well.
     Paid,

@@ -45,7 +45,7 @@ pub fn count(rows: &Rows, counts: &mut Counts) -> Result<(), Damage> {
 }
 
 /// A stretch of the journal is counted: everything that was announced behind `after`, up to and with `up_to`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct Take {
     pub after: u64,
     pub up_to: u64,
@@ -116,18 +116,6 @@ impl Machine for Totals {
         let mut rows = Rows::default();
         rows.put(&TotalsRow { follower: ROW, version, position: self.position, totals: List::Of(&totals) });
         rows
-    }
-
-    fn wants_room(&self, _: &[Taken]) -> bool {
-        true
-    }
-
-    fn next_deadline(&self) -> Option<Timestamp> {
-        None
-    }
-
-    fn when_due() -> Option<Take> {
-        None
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Faults {
 struct Planted {
     panics: BTreeMap<DepartureId, Fault>,
     stalls: BTreeMap<DepartureId, (Fault, Receiver<()>)>,
+    /// How many more messages a keeper panics over.
+    keepers: BTreeMap<&'static str, u32>,
 }
 
 impl Faults {
@@ -48,6 +50,20 @@ impl Faults {
 
     pub fn plant(&self, departure: &DepartureId, fault: Fault) {
         self.planted().panics.insert(departure.clone(), fault);
+    }
+
+    /// The keeper of this key panics over its next messages.
+    pub fn plant_key(&self, key: &'static str, times: u32) {
+        self.planted().keepers.insert(key, times);
+    }
+
+    pub fn strike_key(&self, key: &'static str) {
+        let mut planted = self.planted();
+        if let Some(left) = planted.keepers.get_mut(key).filter(|left| **left > 0) {
+            *left -= 1;
+            drop(planted);
+            panic!("planted");
+        }
     }
 
     /// The departure does nothing more, and blocks its thread, until the sender is dropped.

@@ -99,6 +99,22 @@ async fn rule_20_an_owner_of_totals_that_panics_comes_back_and_counts_on() {
 }
 
 #[actix::test]
+async fn rule_20_a_record_that_the_owner_of_totals_breaks_over_twice_is_passed() {
+    let (world, running) = World::with_seats(10).await;
+    let following = world.follow(&running);
+    running.services().faults.plant_key("totals", 2);
+    let given_up = running.buy(wish(traveller(2), "given up", &coach(), 1)).await;
+    running.shown(running.engine.cancel(given_up.id())).await.unwrap().unwrap();
+    eventually("it is passed", || following.statuses()[0].set_aside == 1).await;
+
+    travel(&world, &running, "afterwards").await;
+    followed(&running, &following).await;
+
+    assert_eq!(totals(&running), [1, 0, 0, 2, 1]);
+    assert_eq!(running.services().totals_owner.restarts(), 2);
+}
+
+#[actix::test]
 async fn rule_16_a_start_finds_what_was_counted_though_postgres_had_not() {
     let (world, running) = World::with_seats(10).await;
     let following = world.follow(&running);

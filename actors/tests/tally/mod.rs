@@ -93,7 +93,7 @@ impl Script {
 pub struct Counted {
     pub position: Position,
     pub totals: Counts,
-    version: u64,
+    pub version: u64,
 }
 
 impl Counted {

@@ -47,9 +47,9 @@ impl Entity for FareTable {
         dates("blackoutDates", self.blackout.iter().copied())
     }
 
-    /// What is not sold any more is withdrawn with its route.
-    fn used_by(route: &RouteCode, _: &Catalogue) -> Option<String> {
-        Some(format!("route {route}"))
+    /// They name it by code and revision for ever. A route is taken off sale by its status.
+    fn used_by(_: &RouteCode, _: &Catalogue) -> Option<String> {
+        Some("orders".to_owned())
     }
 
     fn put_rows(written: &Written<FareTable>, _: &Catalogue, version: u64, rows: &mut Rows) {

@@ -4,7 +4,8 @@
 ///
 /// - `Registers`, with a [`Register`](super::Register) under each name,
 /// - `Change`, `Key` and `Written`, with a variant for each entity: what is written, its id, and what that did,
-/// - and what is the same for each of them: decide, evolve, the rows both ways, and a change from stored text.
+/// - and, with the `Command` and `Event` of the module that has the list, what is the same for each of them: decide,
+///   evolve, the rows both ways, and a change from stored text.
 macro_rules! registers {
     ($world:ty, $owner:expr; $($name:ident: $entity:ident,)+) => {
         /// What is configured, kind by kind.
@@ -40,6 +41,11 @@ macro_rules! registers {
                 Ok(change)
             }
 
+            /// What is written.
+            pub fn key(&self) -> Key {
+                match self { $(Change::$entity(change) => Key::$entity(change.id().clone()),)+ }
+            }
+
             pub fn withdraw(key: Key) -> Change {
                 match key { $(Key::$entity(id) => Change::$entity($crate::register::Change::Withdraw(id)),)+ }
             }
@@ -53,6 +59,11 @@ macro_rules! registers {
         }
 
         impl Registers {
+            /// Whether it is there, or was before it was withdrawn.
+            pub fn knows(&self, key: &Key) -> bool {
+                match key { $(Key::$entity(id) => self.$name.entry(id).is_some(),)+ }
+            }
+
             fn decide(&self, command: &Command, world: &$world, now: $crate::time::Timestamp) -> Option<Event> {
                 match &command.change {
                     $(Change::$entity(change) =>

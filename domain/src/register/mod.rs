@@ -1,7 +1,7 @@
 //! Configuration: what administrators put as a whole, and what is the same for every kind of it. A kind is an [`Entity`]; a
 //! [`Register`] keeps what there is of one kind; an owner keeps several, see `registers!`. Every write is checked, is
 //! idempotent, counts a revision of its own, and leaves an audit entry in the record that made it true; so does a write that is
-//! refused. What an entity held earlier is in its audit entries only.
+//! refused. What an entity held earlier is read from its audit entries.
 
 mod audit;
 mod list;
@@ -37,7 +37,7 @@ pub trait Entity: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Sen
     /// What it must be like. A refusal names the field as it is called on the wire.
     fn check(&self, world: &Self::World) -> Result<(), Rejection>;
 
-    /// Who still refers to it, so that it cannot be withdrawn.
+    /// Who still refers to it or needs it, so that it cannot be withdrawn.
     fn used_by(id: &Self::Id, world: &Self::World) -> Option<String>;
 
     /// Its rows that a write has changed, as they are in `world` now.
@@ -88,7 +88,7 @@ pub enum Change<E: Entity> {
 }
 
 impl<E: Entity> Change<E> {
-    fn id(&self) -> &E::Id {
+    pub(crate) fn id(&self) -> &E::Id {
         match self {
             Change::Put(content) => content.id(),
             Change::Restore { id, .. } | Change::Withdraw(id) => id,

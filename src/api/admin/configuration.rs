@@ -30,7 +30,7 @@ pub struct Restore {
 pub struct RevisionView {
     version: u32,
     since: Zoned,
-    /// User name of the account; or `import`, `demo`.
+    /// User name of the account; or `import`.
     account: String,
     #[schema(pattern = "^(put|restore|withdraw)$")]
     action: &'static str,

@@ -126,11 +126,26 @@ impl<'a> FaresView<'a> {
     }
 }
 
-impl Listed for FaresView<'_> {
+/// The fares of a route as a list has them: tables may be large.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RouteFaresSummary)]
+struct SummaryView<'a> {
+    #[schema(value_type = String)]
+    route_code: &'a RouteCode,
+    revision: u32,
+    effective_from: Zoned,
+    /// There is no route of that code yet: nothing is sold.
+    draft: bool,
+    /// How many there are.
+    fares: usize,
+}
+
+impl Listed for SummaryView<'_> {
     const SHAPE: Shape = Shape { schema: "RouteFaresList", field: "routes", order: "By code.", is_own: false };
 }
 
-type RouteFaresList<'a> = List<FaresView<'a>>;
+type RouteFaresList<'a> = List<SummaryView<'a>>;
 
 /// The revision that stands after a write.
 #[derive(Debug, Serialize, ToSchema)]
@@ -166,7 +181,14 @@ fn unknown(path: &str) -> Problem {
 async fn list_fares(_: Allowed<SeeConfiguration>, api: Api, page: Page<RouteCode>) -> Answered {
     let catalogue = api.engine.services().catalogue.load();
     let (fares, next_cursor) = page.of_memory(catalogue.registers().fares.entries(), |entry| entry.route.clone());
-    Ok(RouteFaresList::of(fares.into_iter().map(|entry| FaresView::of(&catalogue, entry)), next_cursor).answer())
+    let summaries = fares.into_iter().map(|entry| SummaryView {
+        route_code: &entry.route,
+        revision: entry.revision,
+        effective_from: views::time(entry.since),
+        draft: catalogue.route(entry.route.as_str()).is_none(),
+        fares: entry.fares.len(),
+    });
+    Ok(RouteFaresList::of(summaries, next_cursor).answer())
 }
 
 /// Puts the fares of a route, in force for the very next search. For a code without a route they wait for it. Orders that hold

@@ -194,7 +194,8 @@ async fn every_operation_refuses_everybody_who_may_not_and_nobody_else() {
     for row in &table {
         for who in row.may {
             let answer = cast.ask(*who, row).await;
-            assert!(!matches!(answer.status, 401 | 403), "{} by {who:?}: {}", row.operation, answer.text);
+            let is_answered = !matches!(answer.status, 401 | 403) && answer.status < 500;
+            assert!(is_answered, "{} by {who:?}: {}", row.operation, answer.text);
         }
     }
 }

@@ -71,6 +71,20 @@ async fn r_admin_03_fares_are_put_seen_looked_back_at_and_brought_back() {
 }
 
 #[tokio::test]
+async fn r_admin_06_what_was_put_is_there_after_a_restart_and_so_is_its_history() {
+    let server = another(&[]);
+    let client = Client::of(server);
+    client.administrator().await.put(FARES, &all_pay(7_700)).await.ok();
+    let server = server.restart(&[]);
+    let client = Client::of(server);
+    let admin = client.administrator().await;
+    assert_eq!(price(&client).await, 7_700, "a start of the demo adds what is missing, and changes nothing");
+    assert_eq!(revisions(&admin).await[0]["content"]["fares"][0]["price"]["amount"], 7_700);
+    admin.post(&format!("{FARES}/restore"), &json!({})).await.ok();
+    assert_ne!(price(&client).await, 7_700);
+}
+
+#[tokio::test]
 async fn r_admin_03_a_refused_write_leaves_the_fares_in_force_and_names_the_field() {
     let client = Client::of(another(&[]));
     let admin = client.administrator().await;
