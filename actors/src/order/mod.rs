@@ -365,7 +365,13 @@ impl OrderActor {
             OrderStatus::Pending => match self.order().payments().last().map(|payment| &payment.state) {
                 Some(PaymentState::Created { .. }) => Some(Ok(Reply::ok(Arc::clone(self.order()), position))),
                 Some(PaymentState::Refused { .. }) => Some(Err(Outage::Provider)),
-                _ => None,
+                Some(
+                    PaymentState::Begun
+                    | PaymentState::Closed
+                    | PaymentState::Paid { .. }
+                    | PaymentState::PaidLate { .. },
+                )
+                | None => None,
             },
         }
     }

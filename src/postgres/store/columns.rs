@@ -108,7 +108,10 @@ fn put_number(column: &Column, number: u64, out: &mut BytesMut) -> Result<IsNull
         Kind::Instant => {
             return jiff::Timestamp::from_millisecond(number.cast_signed())?.to_sql(&Type::TIMESTAMPTZ, out);
         }
-        _ => out.put_i64(number.cast_signed()),
+        Kind::Signed => out.put_i64(number.cast_signed()),
+        Kind::Text | Kind::Texts | Kind::Date | Kind::Bytes | Kind::Numbers | Kind::Part(_) | Kind::Parts(_) => {
+            return Err(format!("{} holds no number", column.name).into());
+        }
     }
     Ok(IsNull::No)
 }
