@@ -72,3 +72,17 @@ impl Keeping for Sold {
         catalogue.answer(command, events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use deeptravel_domain::catalogue::Registers;
+
+    use super::*;
+
+    #[test]
+    fn what_is_registered_is_there_after_a_start() {
+        for table in Registers::TABLES {
+            assert!(Sold::LOAD.rows.iter().any(|statement| statement.table == *table), "{} is not loaded", table.name);
+        }
+    }
+}

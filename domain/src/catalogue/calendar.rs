@@ -10,7 +10,7 @@ use super::checks::{dates, ensure, text};
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::Rejection;
 use crate::row;
-use crate::row::{Damage, First, Rows};
+use crate::row::{Damage, First, Row as _, Rows, Table};
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,6 +65,7 @@ impl Entity for Calendar {
     type World = Catalogue;
 
     const NAME: &'static str = "holidays";
+    const TABLE: &'static Table = HolidayRow::TABLE;
 
     fn id(&self) -> &i16 {
         &self.year

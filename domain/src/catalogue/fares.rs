@@ -12,7 +12,7 @@ use crate::ids::RouteCode;
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::Rejection;
 use crate::row;
-use crate::row::{Damage, First, List, Rows};
+use crate::row::{Damage, First, List, Row as _, Rows, Table};
 use crate::time::Timestamp;
 
 row! {
@@ -33,6 +33,7 @@ impl Entity for FareTable {
     type World = Catalogue;
 
     const NAME: &'static str = "fares";
+    const TABLE: &'static Table = RouteFaresRow::TABLE;
 
     fn id(&self) -> &RouteCode {
         &self.route

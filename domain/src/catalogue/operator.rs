@@ -7,7 +7,7 @@ use crate::ids::OperatorCode;
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::Rejection;
 use crate::row;
-use crate::row::{Damage, First, Rows};
+use crate::row::{Damage, First, Row as _, Rows, Table};
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,6 +30,7 @@ impl Entity for Operator {
     type World = Catalogue;
 
     const NAME: &'static str = "operator";
+    const TABLE: &'static Table = OperatorRow::TABLE;
 
     fn id(&self) -> &OperatorCode {
         &self.code

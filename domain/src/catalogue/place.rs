@@ -8,7 +8,7 @@ use crate::ids::{PlaceCode, PortCode};
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::Rejection;
 use crate::row;
-use crate::row::{Damage, First, List, Rows};
+use crate::row::{Damage, First, List, Row as _, Rows, Table};
 
 /// Other spellings of a place.
 const ALIASES_MAX: usize = 32;
@@ -52,6 +52,7 @@ impl Entity for Place {
     type World = Catalogue;
 
     const NAME: &'static str = "place";
+    const TABLE: &'static Table = PlaceRow::TABLE;
 
     fn id(&self) -> &PlaceCode {
         &self.code

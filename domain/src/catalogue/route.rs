@@ -10,7 +10,7 @@ use crate::ids::{OperatorCode, PortCode, RouteCode, VehicleCode, codes};
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::Rejection;
 use crate::row;
-use crate::row::{Damage, First, List, Rows, part, text_fields};
+use crate::row::{Damage, First, List, Row as _, Rows, Table, part, text_fields};
 
 /// How many days ahead a route is sold unless it says otherwise.
 pub const SALES_WINDOW_DAYS_DEFAULT: u16 = 30;
@@ -116,6 +116,7 @@ impl Entity for Route {
     type World = Catalogue;
 
     const NAME: &'static str = "route";
+    const TABLE: &'static Table = RouteRow::TABLE;
 
     fn id(&self) -> &RouteCode {
         &self.code

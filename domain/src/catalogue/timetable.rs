@@ -15,7 +15,7 @@ use crate::ids::{CODE_LEN_MAX, RouteCode, ScheduleId};
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::Rejection;
 use crate::row;
-use crate::row::{Damage, Element, First, Kind, List, Raw, Rows, Unreadable, part};
+use crate::row::{Damage, Element, First, Kind, List, Raw, Row as _, Rows, Table, Unreadable, part};
 
 /// One departure a minute around the clock, for each weekday pattern.
 const SCHEDULES_MAX: usize = 5_000;
@@ -218,6 +218,7 @@ impl Entity for Timetable {
     type World = Catalogue;
 
     const NAME: &'static str = "schedules";
+    const TABLE: &'static Table = ScheduleRow::TABLE;
 
     fn id(&self) -> &RouteCode {
         &self.route

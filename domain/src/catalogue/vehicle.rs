@@ -12,7 +12,7 @@ use crate::ids::{SeatClassCode, VehicleCode};
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::Rejection;
 use crate::row;
-use crate::row::{Damage, First, List, Rows};
+use crate::row::{Damage, First, List, Row as _, Rows, Table};
 
 /// A row of the seat map is one record: classes and labels stay small.
 const CLASSES_MAX: usize = 32;
@@ -88,6 +88,7 @@ impl Entity for Vehicle {
     type World = Catalogue;
 
     const NAME: &'static str = "vehicle";
+    const TABLE: &'static Table = VehicleRow::TABLE;
 
     fn id(&self) -> &VehicleCode {
         &self.code

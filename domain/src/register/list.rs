@@ -59,6 +59,9 @@ macro_rules! registers {
         }
 
         impl Registers {
+            /// Of what they are read.
+            pub const TABLES: &[&$crate::row::Table] = &[$(<$entity as $crate::register::Entity>::TABLE),+];
+
             /// Whether it is there, or was before it was withdrawn.
             pub fn knows(&self, key: &Key) -> bool {
                 match key { $(Key::$entity(id) => self.$name.entry(id).is_some(),)+ }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::rejection::Rejection;
-use crate::row::{Damage, Row as _, Rows};
+use crate::row::{Damage, Row as _, Rows, Table};
 use crate::time::Timestamp;
 
 pub use audit::{Action, Audit, AuditRow, RevisionRow, Revisions};
@@ -31,6 +31,8 @@ pub trait Entity: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Sen
 
     /// As the audit and its history call it.
     const NAME: &'static str;
+    /// Where its rows are.
+    const TABLE: &'static Table;
 
     fn id(&self) -> &Self::Id;
 
