@@ -16,8 +16,9 @@ fn main() {
         files.sort();
         for file in files {
             let name = file.file_stem().and_then(|name| name.to_str()).expect("a file has a name");
-            let file = file.to_str().expect("paths are UTF-8");
-            writeln!(list, "    ({:?}, include_str!({file:?})),", format!("{folder}/{name}")).expect("memory takes it");
+            // Where the checkout stands is asked when the list is compiled: a target directory may serve several.
+            let text = format!("concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/sql/queries/{folder}/{name}.sql\")");
+            writeln!(list, "    (\"{folder}/{name}\", include_str!({text})),").expect("memory takes it");
         }
     }
     list.push_str("]\n");
