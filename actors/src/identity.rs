@@ -24,12 +24,14 @@ impl Keeping for Known {
     /// A session that was ended must not be good for a moment longer.
     const SHOWN: Shown = Shown::Appended;
     /// All accounts, the sessions that are open, and the newest version of any row.
-    const LOAD: Load = Load::of(&[
-        Statement::new("load/accounts", AccountRow::TABLE),
-        Statement::new("load/sessions_open", SessionRow::TABLE),
-        Statement::new("load/validator_sessions_open", ValidatorSessionRow::TABLE),
-        Statement::new("load/identity_version", KeyVersionRow::TABLE),
-    ]);
+    const LOAD: Load = Load::of_whole(
+        &[AccountRow::TABLE],
+        &[
+            Statement::new("load/sessions_open", SessionRow::TABLE),
+            Statement::new("load/validator_sessions_open", ValidatorSessionRow::TABLE),
+            Statement::new("load/identity_version", KeyVersionRow::TABLE),
+        ],
+    );
 
     fn parameters(now: Timestamp) -> Vec<Parameter> {
         vec![now.into()]

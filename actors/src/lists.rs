@@ -39,11 +39,9 @@ const SUMMARY: &[Statement] = &[
 ];
 
 const ORDERS_OF_TRAVELLER: Load =
-    Load { keys: Some((Statement::new("list/order_ids_of_traveller", OrderIdRow::TABLE), "order_id")), rows: SUMMARY };
-const TICKETS_OF_TRAVELLER: Load = Load {
-    keys: Some((Statement::new("list/ticket_ids_of_traveller", TicketIdRow::TABLE), "order_id")),
-    rows: SUMMARY,
-};
+    Load::of_found(Statement::new("list/order_ids_of_traveller", OrderIdRow::TABLE), "order_id", SUMMARY);
+const TICKETS_OF_TRAVELLER: Load =
+    Load::of_found(Statement::new("list/ticket_ids_of_traveller", TicketIdRow::TABLE), "order_id", SUMMARY);
 const REFUNDS_OF_TRAVELLER: Load = Load::of(&[Statement::new("list/refunds_of_traveller", RefundRow::TABLE)]);
 const REFUNDS: Load = Load::of(&[Statement::new("list/refunds", RefundRow::TABLE)]);
 const QUARANTINE: Load = Load::of(&[Statement::new("list/quarantine", QuarantineRow::TABLE)]);

@@ -5,6 +5,7 @@ use crate::identity::Known;
 use crate::keeper::Keeping as _;
 use crate::payment::Doubtful;
 use crate::ports::Load;
+use crate::totals::Counted;
 
 pub use crate::catalogue::LOAD_AUDITED as AUDITED_REVISION;
 pub use crate::departure::{LOAD as DEPARTURE, LOAD_AFTER as DEPARTURES_AFTER};
@@ -16,3 +17,4 @@ pub use crate::ports::DeskEntry;
 pub const CATALOGUE: Load = Sold::LOAD;
 pub const IDENTITIES: Load = Known::LOAD;
 pub const QUARANTINE: Load = Doubtful::LOAD;
+pub const TOTALS: Load = Counted::LOAD;

@@ -65,11 +65,23 @@ pub struct Load {
     /// others.
     pub keys: Option<(Statement, &'static str)>,
     pub rows: &'static [Statement],
+    /// Tables that are read whole, each by the statement of its name: `load/<table>`.
+    pub whole: &'static [&'static Table],
 }
 
 impl Load {
     pub const fn of(rows: &'static [Statement]) -> Load {
-        Load { keys: None, rows }
+        Load { keys: None, rows, whole: &[] }
+    }
+
+    /// The rows of the keys that the statement answers in this column.
+    pub const fn of_found(keys: Statement, column: &'static str, rows: &'static [Statement]) -> Load {
+        Load { keys: Some((keys, column)), ..Load::of(rows) }
+    }
+
+    /// All rows of these tables, and what the statements answer.
+    pub const fn of_whole(whole: &'static [&'static Table], rows: &'static [Statement]) -> Load {
+        Load { whole, ..Load::of(rows) }
     }
 }
 

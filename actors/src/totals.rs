@@ -13,7 +13,7 @@ use crate::follow::{Batch, Failure, Follower};
 use crate::journal::Position;
 use crate::keeper::{Keeper, Keeping, Shown, Tell};
 use crate::outage::Outage;
-use crate::ports::{Load, Parameter, Statement};
+use crate::ports::{Load, Parameter};
 use crate::registry::Keys;
 use crate::services::Services;
 
@@ -30,7 +30,7 @@ impl Keeping for Counted {
     const KIND: &'static str = "totals";
     /// A counter must not go back after a crash.
     const SHOWN: Shown = Shown::Durable;
-    const LOAD: Load = Load::of(&[Statement::new("load/announcement_totals", TotalsRow::TABLE)]);
+    const LOAD: Load = Load::of_whole(&[TotalsRow::TABLE], &[]);
 
     fn parameters(_: Timestamp) -> Vec<Parameter> {
         Vec::new()

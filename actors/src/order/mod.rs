@@ -60,8 +60,7 @@ const ROWS: &[Statement] = &[
 pub const LOAD: Load = Load::of(ROWS);
 /// Of every order that is pending or has something outstanding, and of those with tickets that will soon be shown at a gate
 /// as many as there is room for: see [`Warm`](crate::ports::Warm).
-pub const LOAD_WARM: Load =
-    Load { keys: Some((Statement::new("load/order_ids_warm", OrderIdRow::TABLE), "order_id")), rows: ROWS };
+pub const LOAD_WARM: Load = Load::of_found(Statement::new("load/order_ids_warm", OrderIdRow::TABLE), "order_id", ROWS);
 
 /// See the module's documentation.
 pub struct OrderActor {

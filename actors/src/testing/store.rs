@@ -74,11 +74,6 @@ const DEPARTURE: [&Table; 2] = [DepartureRow::TABLE, HoldRow::TABLE];
 
 /// What the statements' files say, for the few that do more than to compare one column.
 fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> Rows {
-    let all = || {
-        let mut rows = Rows::default();
-        tables.of(statement.table).for_each(|image| rows.put_image(statement.table.slot, image));
-        rows
-    };
     match (statement.name, statement.by, parameters) {
         (_, Some(column), [Parameter::Text(Some(key))]) => equal(tables, statement.table, column, key),
         (_, Some(column), [Parameter::Texts(Some(keys))]) => {
@@ -91,7 +86,7 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
         ("load/departures_after", None, [Parameter::Instant(Some(after))]) => {
             some(tables, |row: &DepartureRow<'_>| row.departs_at > *after)
         }
-        ("load/holds_after", None, _) => all(),
+        ("load/holds_after", None, _) => all(tables, statement.table),
         ("load/sessions_open", None, [Parameter::Instant(Some(now))]) => {
             some(tables, |row: &SessionRow<'_>| row.ended_at.is_none() && row.expires_at > *now)
         }
@@ -142,9 +137,14 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
             rows
         }
         ("load/order_ids_warm", None, _) => warm_ids(tables, parameters),
-        (name, None, _) if name.strip_prefix("load/") == Some(statement.table.name) => all(),
         (name, ..) => panic!("{name} with {parameters:?} is not known here"),
     }
+}
+
+fn all(tables: &Images, table: &Table) -> Rows {
+    let mut rows = Rows::default();
+    tables.of(table).for_each(|image| rows.put_image(table.slot, image));
+    rows
 }
 
 fn rows_of<'a, R: Row<'a>>(tables: &'a Images) -> impl Iterator<Item = R> {
@@ -242,9 +242,7 @@ impl MemoryStore {
 
     /// Every row of a table.
     pub fn rows(&self, table: &Table) -> Rows {
-        let mut rows = Rows::default();
-        self.state().tables.of(table).for_each(|image| rows.put_image(table.slot, image));
-        rows
+        all(&self.state().tables, table)
     }
 
     pub fn orders(&self) -> Vec<(OrderId, OrderStatus)> {
@@ -284,6 +282,7 @@ impl Store for MemoryStore {
         for statement in load.rows {
             rows.extend(&answer(&state.tables, statement, &parameters));
         }
+        load.whole.iter().for_each(|table| rows.extend(&all(&state.tables, table)));
         drop(state);
         assert!(!(is_of_order && postgres == Postgres::Broken), "planted");
         Ok(rows)

@@ -9,6 +9,7 @@
 mod calendar;
 mod checks;
 mod fares;
+mod index;
 mod operator;
 mod place;
 mod port;
@@ -43,11 +44,12 @@ use crate::time::Timestamp;
 pub use crate::fare::SEAT_LOCK_MINUTES_DEFAULT;
 pub use calendar::{Calendar, Holiday, HolidayRow};
 pub use fares::RouteFaresRow;
+pub use index::Edition;
 pub use operator::{Operator, OperatorRow};
 pub use place::{Place, PlaceRow};
 pub use port::{Port, PortRow};
 pub use route::{Mode, Route, RouteRow, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, Stop};
-pub use search::{Edition, Trip, Unsellable, departure_id};
+pub use search::{Trip, Unsellable, departure_id};
 pub use timetable::{Exception, Schedule, ScheduleRow, Timetable, Weekdays};
 pub use vehicle::{Vehicle, VehicleRow};
 pub use zone::{UnknownZone, Zone};
@@ -93,19 +95,19 @@ pub struct Catalogue {
     sale_currency: Currency,
     registers: Registers,
     /// What searches need, derived from the registers.
-    index: search::Index,
+    index: index::Index,
 }
 
 impl Catalogue {
     /// An empty catalogue. All prices in it are in `sale_currency` (R-PRICE-02).
     pub fn new(sale_currency: Currency) -> Catalogue {
-        Catalogue { sale_currency, registers: Registers::default(), index: search::Index::default() }
+        Catalogue { sale_currency, registers: Registers::default(), index: index::Index::default() }
     }
 
     /// From the newest image of every row, in any order.
     pub fn from_rows(sale_currency: Currency, rows: &Rows) -> Result<Catalogue, Damage> {
         let registers = Registers::read(rows)?;
-        let index = search::Index::of(&registers, timetable::withdrawn(rows)?);
+        let index = index::Index::of(&registers, timetable::withdrawn(rows)?);
         Ok(Catalogue { sale_currency, registers, index })
     }
 

@@ -5,16 +5,16 @@
 //! the *local date on which he boards*, which for 24:15, or for a late stop, is a later one. Fares and blackout dates
 //! go by the date of boarding too.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::index::Edition;
 use super::zone::{minute_of_day, plus_days};
-use super::{Catalogue, Place, Registers, Route, RouteStatus, Schedule, Written};
+use super::{Catalogue, Place, Route, RouteStatus, Schedule};
 use crate::departure::{Call, DepartureSpec, Stretch};
 use crate::fare::{self, FareQuery, FareTable, Quote, TierQuote};
-use crate::ids::{DepartureId, PlaceCode, PortCode, RouteCode, ScheduleId, SeatClassCode};
+use crate::ids::{DepartureId, ScheduleId, SeatClassCode};
 use crate::party::Party;
 use crate::register::Entry;
 use crate::rejection::Rejection;
@@ -22,202 +22,6 @@ use crate::time::Timestamp;
 
 /// Clocks are set forward or back by at most so much: further from midnight the date of a time is certain.
 const CLOCK_CHANGE_MINUTES_MAX: u16 = 180;
-
-/// A stretch of a route that leads from one port to another.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Connection {
-    route: RouteCode,
-    stretch: Stretch,
-}
-
-type ByDestination = BTreeMap<PortCode, Vec<Connection>>;
-
-/// What a search can read is the same as long as this is: two of them are told apart by their `Arc`s.
-#[derive(PartialEq, Eq, Debug, Default)]
-pub struct Edition;
-
-/// What searches need ready-made. Derived: never stored, compared only because all of a catalogue is.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Index {
-    edition: Arc<Edition>,
-    /// By port of boarding, then of alighting; intermediate stops included.
-    connections: Arc<BTreeMap<PortCode, Arc<ByDestination>>>,
-    /// Each route's schedules on offer, by departure time and id.
-    timetables: Arc<BTreeMap<RouteCode, Arc<[Arc<Schedule>]>>>,
-    schedules: Schedules,
-    /// Once on offer and no more. Kept so that no other route can take their ids.
-    withdrawn: Schedules,
-    /// Every spelling of a place, in lower case.
-    places: Arc<BTreeMap<String, PlaceCode>>,
-}
-
-type Schedules = Arc<BTreeMap<ScheduleId, Arc<Schedule>>>;
-
-impl Index {
-    pub fn of(registers: &Registers, withdrawn: Vec<Arc<Schedule>>) -> Index {
-        let mut index = Index::default();
-        index.places_changed(registers);
-        registers.routes.iter().for_each(|route| index.stops_changed(None, Some(route)));
-        for timetable in registers.timetables.iter() {
-            index.schedules_changed(&timetable.route, &[], &timetable.schedules);
-        }
-        index.withdrawn = Arc::new(withdrawn.into_iter().map(|schedule| (schedule.id.clone(), schedule)).collect());
-        index
-    }
-
-    /// Follows what was written.
-    pub fn follow(&mut self, written: &Written, registers: &Registers) {
-        if is_searched(written) {
-            self.edition = Arc::default();
-        }
-        match written {
-            Written::Place(_) => self.places_changed(registers),
-            Written::Route(route) => self.stops_changed(route.earlier(), route.now()),
-            Written::Timetable(timetable) => {
-                let schedules = |of: Option<&Arc<super::Timetable>>| of.map_or(Vec::new(), |it| it.schedules.clone());
-                let (before, after) = (schedules(timetable.earlier()), schedules(timetable.now()));
-                self.schedules_changed(&timetable.after.route, &before, &after);
-            }
-            Written::Operator(_)
-            | Written::Port(_)
-            | Written::Vehicle(_)
-            | Written::Calendar(_)
-            | Written::FareTable(_) => {}
-        }
-    }
-
-    fn places_changed(&mut self, registers: &Registers) {
-        let places = registers.places.iter();
-        let all = places.flat_map(|place| place.spellings().map(|spelling| (spelling, place.code.clone())));
-        self.places = Arc::new(all.collect());
-    }
-
-    /// A route's stops have changed. `None`: it was not, or is not, there.
-    fn stops_changed(&mut self, before: Option<&Arc<Route>>, after: Option<&Arc<Route>>) {
-        if before.map(|route| &route.stops) == after.map(|route| &route.stops) {
-            return;
-        }
-        let connections = Arc::make_mut(&mut self.connections);
-        let earlier = || before.into_iter().flat_map(|route| pairs(route).map(move |pair| (route, pair)));
-        for (route, (from, to, _)) in earlier() {
-            if let Some(found) = connections.get_mut(from).and_then(|to_ports| Arc::make_mut(to_ports).get_mut(to)) {
-                found.retain(|connection| connection.route != route.code);
-            }
-        }
-        for (route, (from, to, stretch)) in
-            after.into_iter().flat_map(|route| pairs(route).map(move |pair| (route, pair)))
-        {
-            let by_destination = Arc::make_mut(connections.entry(from.clone()).or_default());
-            let found = by_destination.entry(to.clone()).or_default();
-            found.push(Connection { route: route.code.clone(), stretch });
-            found.sort_unstable_by(|a, b| (&a.route, a.stretch).cmp(&(&b.route, b.stretch)));
-        }
-        for (_, (from, to, _)) in earlier() {
-            // Nothing empty stays behind, so that the same routes give the same index whatever came before.
-            let Some(by_destination) = connections.get_mut(from) else { continue };
-            if by_destination.get(to).is_some_and(Vec::is_empty) {
-                Arc::make_mut(by_destination).remove(to);
-            }
-            if by_destination.is_empty() {
-                connections.remove(from);
-            }
-        }
-    }
-
-    /// All schedules of a route have changed.
-    fn schedules_changed(&mut self, route: &RouteCode, before: &[Arc<Schedule>], after: &[Arc<Schedule>]) {
-        let on_offer = Arc::make_mut(&mut self.schedules);
-        let gone = Arc::make_mut(&mut self.withdrawn);
-        for schedule in before {
-            on_offer.remove(&schedule.id);
-            gone.insert(schedule.id.clone(), Arc::clone(schedule));
-        }
-        for schedule in after {
-            gone.remove(&schedule.id);
-            on_offer.insert(schedule.id.clone(), Arc::clone(schedule));
-        }
-        let mut schedules = after.to_vec();
-        schedules.sort_unstable_by(|a, b| (a.departs_minutes, &a.id).cmp(&(b.departs_minutes, &b.id)));
-        let timetables = Arc::make_mut(&mut self.timetables);
-        if schedules.is_empty() {
-            timetables.remove(route);
-        } else {
-            timetables.insert(route.clone(), schedules.into());
-        }
-    }
-
-    pub fn schedule(&self, id: &str) -> Option<&Arc<Schedule>> {
-        self.schedules.get(id)
-    }
-
-    pub fn withdrawn(&self, id: &ScheduleId) -> Option<&Arc<Schedule>> {
-        self.withdrawn.get(id)
-    }
-
-    #[cfg(test)]
-    pub fn all_schedules(&self) -> impl Iterator<Item = &Arc<Schedule>> {
-        self.schedules.values()
-    }
-
-    #[cfg(test)]
-    pub fn shares_schedules(&self, other: &Index) -> bool {
-        Arc::ptr_eq(&self.schedules, &other.schedules)
-    }
-
-    pub fn all_withdrawn(&self) -> impl Iterator<Item = &Arc<Schedule>> {
-        self.withdrawn.values()
-    }
-
-    pub fn schedules_of(&self, route: &RouteCode) -> &[Arc<Schedule>] {
-        self.timetables.get(route).map_or(&[], |schedules| schedules)
-    }
-
-    fn connections(&self, from: &PortCode, to: &PortCode) -> &[Connection] {
-        self.connections.get(from).and_then(|by_destination| by_destination.get(to)).map_or(&[], Vec::as_slice)
-    }
-}
-
-/// Whether a search can tell: it shows names of operators and ports and reads all of a timetable, but of a vehicle no more
-/// than the seats.
-fn is_searched(written: &Written) -> bool {
-    match written {
-        Written::Operator(_) | Written::Port(_) | Written::Timetable(_) => true,
-        Written::Place(place) => {
-            let read = |place: &Arc<Place>| (place.spellings().collect::<BTreeSet<_>>(), place.ports.clone());
-            place.earlier().map(read) != place.now().map(read)
-        }
-        Written::Vehicle(vehicle) => {
-            let read = |vehicle: &Arc<super::Vehicle>| Arc::clone(&vehicle.seat_map);
-            vehicle.earlier().map(read) != vehicle.now().map(read)
-        }
-        Written::Calendar(calendar) => {
-            let read = |calendar: &Arc<super::Calendar>| {
-                calendar.holidays.iter().map(|holiday| holiday.date).collect::<BTreeSet<_>>()
-            };
-            calendar.earlier().map(read) != calendar.now().map(read)
-        }
-        Written::Route(route) => {
-            let read = |route: &Arc<Route>| Route {
-                names: super::Names::new("", ""),
-                marks: super::Marks::new(),
-                ..Route::clone(route)
-            };
-            route.earlier().map(read) != route.now().map(read)
-        }
-        Written::FareTable(table) => {
-            let read = |table: &Arc<FareTable>| FareTable { seat_lock_minutes: 1, ..FareTable::clone(table) };
-            table.earlier().map(read) != table.now().map(read)
-        }
-    }
-}
-
-/// Every pair of a route's stops in its direction.
-fn pairs(route: &Route) -> impl Iterator<Item = (&PortCode, &PortCode, Stretch)> {
-    route.stops.iter().zip(0_u8..).flat_map(move |(from, board)| {
-        let later = route.stops.iter().zip(0_u8..).skip(usize::from(board) + 1);
-        later.map(move |(to, alight)| (&from.port, &to.port, Stretch { board, alight }))
-    })
-}
 
 /// A way to travel: a stretch of one dated departure.
 #[derive(Clone, PartialEq, Debug)]

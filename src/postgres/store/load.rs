@@ -1,9 +1,10 @@
 //! From Postgres to rows: whatever a statement answers becomes messages, column by column.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use deadpool_postgres::{GenericClient, Transaction};
-use deeptravel_actors::ports::{Load, Parameter, Statement};
+use deeptravel_actors::ports::{Load, Parameter};
 use deeptravel_domain::row::{Column, Message, Rows, Table};
 use deeptravel_domain::time::Timestamp;
 use futures_util::{TryStreamExt, pin_mut};
@@ -11,7 +12,7 @@ use tokio_postgres::IsolationLevel;
 use tokio_postgres::types::{FromSql, ToSql, Type};
 
 use super::columns::{take, type_of};
-use super::statements::text;
+use super::statements::{text, whole};
 use crate::postgres::{Session, StoreError};
 
 /// Keys whose rows are read with one statement per table: a few MiB at a time.
@@ -32,13 +33,13 @@ pub(in crate::postgres) async fn load(
     let client = snapshot(&mut session).await?;
     let mut rows = Rows::default();
     let Some((statement, column)) = load.keys else {
-        read_all(&client, load.rows, &parameters, &mut rows).await?;
+        read_all(&client, &load, &parameters, &mut rows).await?;
         return Ok(rows);
     };
-    read(&client, &statement, &parameters, &mut rows).await?;
+    read(&client, statement.name, statement.table, &parameters, &mut rows).await?;
     let keys = texts(statement.table, column, &rows)?;
     for keys in keys.chunks(KEYS_AT_ONCE) {
-        read_all(&client, load.rows, &[keys.to_vec().into()], &mut rows).await?;
+        read_all(&client, &load, &[keys.to_vec().into()], &mut rows).await?;
     }
     Ok(rows)
 }
@@ -59,13 +60,15 @@ fn texts(table: &Table, column: &str, rows: &Rows) -> Result<Vec<String>, StoreE
 /// All at once: the driver sends them one after the other and waits for none.
 async fn read_all(
     client: &impl GenericClient,
-    statements: &[Statement],
+    load: &Load,
     parameters: &[Parameter],
     rows: &mut Rows,
 ) -> Result<(), StoreError> {
-    let reading = statements.iter().map(async |statement| {
+    let named = load.rows.iter().map(|statement| (Cow::Borrowed(statement.name), statement.table));
+    let whole = load.whole.iter().map(|table| (Cow::Owned(whole(table)), *table));
+    let reading = named.chain(whole).map(async |(name, table)| {
         let mut answered = Rows::default();
-        read(client, statement, parameters, &mut answered).await?;
+        read(client, &name, table, parameters, &mut answered).await?;
         Ok::<Rows, StoreError>(answered)
     });
     for answered in futures_util::future::try_join_all(reading).await? {
@@ -77,11 +80,11 @@ async fn read_all(
 /// The rows that a statement answers. It gets as many of the parameters as it takes, the first ones.
 async fn read(
     client: &impl GenericClient,
-    statement: &Statement,
+    name: &str,
+    table: &Table,
     parameters: &[Parameter],
     rows: &mut Rows,
 ) -> Result<(), StoreError> {
-    let Statement { name, table, .. } = statement;
     let sql = text(name).ok_or_else(|| StoreError::Unfit(format!("there is no statement {name}")))?;
     let prepared = client.prepare_cached(sql).await?;
     let places = places(table, prepared.columns())

@@ -14,6 +14,11 @@ pub(super) fn text(name: &str) -> Option<&'static str> {
     FILES.iter().find(|(file, _)| *file == name).map(|(_, text)| *text)
 }
 
+/// The name of the statement that reads a table whole.
+pub(super) fn whole(table: &Table) -> String {
+    format!("load/{}", table.name)
+}
+
 /// The statement that takes new rows of a table. Only this one is made here: it says nothing but the columns.
 pub(super) fn copy(table: &Table) -> &'static str {
     static TEXTS: LazyLock<HashMap<u32, String>> = LazyLock::new(|| {

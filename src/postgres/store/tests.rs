@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use deeptravel_actors::loads;
 use deeptravel_domain::announcement::{AnnouncementKind, AnnouncementRow};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::row::{Column, Kind, Mark, Message, Rows, Table, VERSION, write};
@@ -16,7 +17,7 @@ use tokio_postgres::types::ToSql;
 
 use super::batch::{Copy, Upsert, newest};
 use super::columns::{take, type_of};
-use super::statements::{FILES, copy};
+use super::statements::{FILES, copy, text, whole};
 use crate::postgres::{Database, Lane, Session};
 use crate::testing::fresh_database;
 
@@ -246,6 +247,12 @@ fn upsert_text(table: &Table) -> String {
     )
 }
 
+/// The file that reads a table whole. It is written once; then it may say of which rows.
+fn whole_text(table: &Table) -> String {
+    let columns: Vec<String> = table.columns.iter().map(|column| column.name.to_owned()).collect();
+    format!("SELECT\n{}\nFROM {}\n", lines(&columns), table.name)
+}
+
 /// A file that selects whole rows, with the columns that their table has now. As it is, if it selects something else: what
 /// stands on the line of the SELECT, and expressions.
 fn select_text(text: &str) -> String {
@@ -270,7 +277,9 @@ fn statements_have_the_columns_that_are_declared() {
     let upserts = tables::stored().map(|table| (format!("project/{}", table.name), upsert_text(table)));
     let selects = FILES.iter().filter(|(name, _)| !name.starts_with("project/"));
     let selects = selects.map(|(name, text)| ((*name).to_owned(), select_text(text)));
-    let mut wanted: Vec<(String, String)> = upserts.chain(selects).collect();
+    let tables = [loads::CATALOGUE, loads::IDENTITIES, loads::TOTALS].into_iter().flat_map(|load| load.whole);
+    let wholes = tables.filter(|table| text(&whole(table)).is_none()).map(|table| (whole(table), whole_text(table)));
+    let mut wanted: Vec<(String, String)> = upserts.chain(selects).chain(wholes).collect();
     wanted.sort();
     if std::env::var_os("DEEPTRAVEL_REWRITE").is_some() {
         for (name, text) in &wanted {
