@@ -12,7 +12,7 @@ use deeptravel_domain::ids::{OrderId, OutRefundNo, TravellerId};
 use deeptravel_domain::machine::Machine;
 use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome, Wish};
 use deeptravel_domain::quarantine::{Command as Doubt, Notice, QuarantineRow};
-use deeptravel_domain::register::{AuditRow, Standing};
+use deeptravel_domain::register::{AuditRow, Author, Standing};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
@@ -235,7 +235,7 @@ impl Engine {
     }
 
     /// Brings back what an entity held in a revision, or before the one that stands. Postgres has it, the owner decides.
-    pub async fn restore(&self, key: catalogue::Key, revision: Option<u32>, by: Arc<str>) -> Answer<Standing> {
+    pub async fn restore(&self, key: catalogue::Key, revision: Option<u32>, by: Author) -> Answer<Standing> {
         let mut projected = self.owners.projected.clone();
         let durable = self.owners.journal.durable();
         let follows = async move { projected.wait_for(|position| *position >= durable).await.map(drop) };

@@ -6,7 +6,7 @@ use super::tests::{NOON, apply, catalogue, coach, code, decide, fare_table, fare
 use super::*;
 use crate::departure::Stretch;
 use crate::fare::{DateRange, Fare, TimeBand};
-use crate::register::{Action, AuditRow, Entity, Register, RevisionRow};
+use crate::register::{Action, AuditRow, Author, Entity, Register, RevisionRow};
 use crate::row::{List, Row as _};
 use crate::tables::{Images, newest_version};
 
@@ -37,6 +37,41 @@ fn tell(
     assert_eq!(newest_version(&rows).unwrap(), if events.is_empty() { 0 } else { version });
     stored.keep(&rows).unwrap();
     catalogue.answer(command, &events)
+}
+
+/// As a client tells it that names its writes.
+fn keyed(command: Command, key: &str) -> Command {
+    Command { by: Author { key: Some(key.into()), ..command.by }, ..command }
+}
+
+#[test]
+fn r_admin_06_a_write_with_a_key_that_is_told_again_is_the_same_write() {
+    let (mut catalogue, mut stored) = (catalogue(), Images::default());
+    tell(&mut catalogue, &mut stored, 20, &put(fare_table("coach", fares(6_000)))).unwrap();
+    let before = serde_json::to_string(&fare_table("coach", fares(7_000))).unwrap();
+    let back = |content: &str| keyed(restore(fares_key(), Some(content)), "back");
+    let written = tell(&mut catalogue, &mut stored, 21, &back(&before)).unwrap();
+    assert_eq!((written.revision, written.changed), (3, true));
+
+    // What stood before the newest write is now something else; the answer had been lost.
+    let other = serde_json::to_string(&fare_table("coach", fares(6_000))).unwrap();
+    let again = tell(&mut catalogue, &mut stored, 22, &back(&other)).unwrap();
+    assert_eq!((again.revision, again.changed), (3, false));
+    assert_eq!(catalogue.fares(&code("coach")).unwrap().fares, fares(7_000));
+
+    // After a restart too.
+    let rows = stored.all();
+    let mut catalogue = Catalogue::from_rows(Currency::Cny, &rows).unwrap();
+    assert!(!tell(&mut catalogue, &mut stored, 22, &back(&other)).unwrap().changed);
+
+    // Another write under the same key is none; one of another kind is another.
+    let write = |amount, key| keyed(put(fare_table("coach", fares(amount))), key);
+    assert_eq!(tell(&mut catalogue, &mut stored, 22, &write(8_000, "mine")).unwrap().revision, 4);
+    let mismatch = tell(&mut catalogue, &mut stored, 23, &write(9_000, "mine")).unwrap_err();
+    assert_eq!(mismatch, Rejection::IdempotencyMismatch);
+    assert_eq!(catalogue.fares(&code("coach")).unwrap().fares, fares(8_000));
+    let restored = tell(&mut catalogue, &mut stored, 24, &keyed(restore(fares_key(), Some(&before)), "mine")).unwrap();
+    assert_eq!((restored.revision, restored.changed), (5, true));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Entity;
+use super::{Asked, Entity};
 use crate::ids::codes;
 use crate::rejection::Rejection;
 use crate::row;
@@ -66,6 +66,15 @@ row! {
     5 revision: u32,
     6 since: Timestamp,
     7 withdrawn: bool,
+    /// What the client calls the write that made it.
+    8 asked_action: Option<Action>,
+    9 asked_key: Option<&'a str>,
+}
+
+impl RevisionRow<'_> {
+    pub(super) fn asked(&self) -> Option<Asked> {
+        Some(Asked { action: self.asked_action?, key: self.asked_key?.into() })
+    }
 }
 
 impl Audit {

@@ -60,12 +60,21 @@ pub struct Entry<E> {
     pub since: Timestamp,
     /// It is not there any more, but for its id.
     pub withdrawn: bool,
+    /// What the client calls the write that made it, if it does.
+    pub asked: Option<Asked>,
+}
+
+/// A client's key of a write: told again, it is the same write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Asked {
+    pub action: Action,
+    pub key: Arc<str>,
 }
 
 impl<E> Entry<E> {
     /// As it was written before revisions were counted.
     pub fn uncounted(content: E) -> Entry<E> {
-        Entry { content: Arc::new(content), revision: 0, since: Timestamp::from_ms(0), withdrawn: false }
+        Entry { content: Arc::new(content), revision: 0, since: Timestamp::from_ms(0), withdrawn: false, asked: None }
     }
 }
 
@@ -114,15 +123,30 @@ impl<E: Entity> Change<E> {
     }
 }
 
-/// A command to an owner of registers: what is written, and who does, an account or a part of us with a name of its own.
+/// Who writes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Author {
+    /// An account, or a part of us with a name of its own.
+    pub account: Arc<str>,
+    /// See [`Asked`].
+    pub key: Option<Arc<str>>,
+}
+
+impl From<&str> for Author {
+    fn from(account: &str) -> Author {
+        Author { account: account.into(), key: None }
+    }
+}
+
+/// A command to an owner of registers.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Command<C> {
     pub change: C,
-    pub by: Arc<str>,
+    pub by: Author,
 }
 
 impl<C> Command<C> {
-    pub fn new(change: impl Into<C>, by: impl Into<Arc<str>>) -> Command<C> {
+    pub fn new(change: impl Into<C>, by: impl Into<Author>) -> Command<C> {
         Command { change: change.into(), by: by.into() }
     }
 }
@@ -215,24 +239,22 @@ impl<E: Entity> Register<E> {
     pub(crate) fn decide(
         &self,
         change: &Change<E>,
-        by: &Arc<str>,
+        by: &Author,
         world: &E::World,
         now: Timestamp,
     ) -> Option<Event<Written<E>>> {
         let before = self.0.get(change.id());
-        let outcome = match change {
-            Change::Put(content) | Change::Restore { content: Some(content), .. } => self.put(content, world, now),
-            Change::Restore { id, content: None } => Err(match before {
-                Some(_) => Rejection::NoEarlierRevision,
-                None => not_configured::<E>(id),
-            }),
-            Change::Withdraw(id) => self.withdraw(id, world, now),
+        let asked = by.key.clone().map(|key| Asked { action: change.action(), key });
+        let outcome = match before {
+            Some(entry) if is_told_again(entry, asked.as_ref()) => repeated(entry, change),
+            _ => self.write(change, world),
         };
-        let outcome = outcome.transpose()?;
+        let written = |(content, withdrawn)| written(before, content, now, withdrawn, asked);
+        let outcome = outcome.and_then(|write| write.map(written).transpose()).transpose()?;
         let text = |content: &E| Arc::from(json(content));
         let audit = Audit {
             at: now,
-            account: Arc::clone(by),
+            account: Arc::clone(&by.account),
             entity: E::NAME,
             id: change.id().to_string(),
             revision: outcome.as_ref().ok().map(|written| written.after.revision),
@@ -243,24 +265,23 @@ impl<E: Entity> Register<E> {
         Some(Event { outcome, audit })
     }
 
-    fn put(&self, content: &Arc<E>, world: &E::World, now: Timestamp) -> Result<Option<Written<E>>, Rejection> {
-        content.check(world)?;
-        let before = self.0.get(content.id());
-        if before.is_some_and(|entry| !entry.withdrawn && entry.content == *content) {
-            return Ok(None);
+    /// What it is to hold, and whether it is withdrawn. `None`: it is already so.
+    fn write(&self, change: &Change<E>, world: &E::World) -> Result<Option<(Arc<E>, bool)>, Rejection> {
+        let id = change.id();
+        match (change, self.0.get(id)) {
+            (Change::Put(content) | Change::Restore { content: Some(content), .. }, before) => {
+                content.check(world)?;
+                let is_so = before.is_some_and(|entry| !entry.withdrawn && entry.content == *content);
+                Ok((!is_so).then(|| (Arc::clone(content), false)))
+            }
+            (Change::Restore { content: None, .. }, Some(_)) => Err(Rejection::NoEarlierRevision),
+            (Change::Restore { content: None, .. } | Change::Withdraw(_), None) => Err(not_configured::<E>(id)),
+            (Change::Withdraw(_), Some(before)) if before.withdrawn => Ok(None),
+            (Change::Withdraw(_), Some(before)) => match E::used_by(id, world) {
+                Some(by) => Err(Rejection::InUse { entity: E::NAME, id: id.to_string(), by }),
+                None => Ok(Some((Arc::clone(&before.content), true))),
+            },
         }
-        Ok(Some(written(before, Arc::clone(content), now, false)?))
-    }
-
-    fn withdraw(&self, id: &E::Id, world: &E::World, now: Timestamp) -> Result<Option<Written<E>>, Rejection> {
-        let before = self.0.get(id).ok_or_else(|| not_configured::<E>(id))?;
-        if before.withdrawn {
-            return Ok(None);
-        }
-        if let Some(by) = E::used_by(id, world) {
-            return Err(Rejection::InUse { entity: E::NAME, id: id.to_string(), by });
-        }
-        Ok(Some(written(Some(before), Arc::clone(&before.content), now, true)?))
     }
 
     pub(crate) fn evolve(&mut self, written: &Written<E>) {
@@ -287,6 +308,7 @@ impl<E: Entity> Register<E> {
         for mut entry in E::read_rows(rows, &ids)? {
             if let Some(row) = counted.get(entry.id()) {
                 (entry.revision, entry.since, entry.withdrawn) = (row.revision, row.since, row.withdrawn);
+                entry.asked = row.asked();
             }
             entries.insert(entry.id().clone(), Arc::new(entry));
         }
@@ -300,7 +322,7 @@ impl<E: Entity> Register<E> {
 impl<E: Entity> Written<E> {
     pub(crate) fn put_rows(&self, owner: &str, world: &E::World, version: u64, rows: &mut Rows) {
         E::put_rows(self, world, version, rows);
-        let Entry { content, revision, since, withdrawn } = &*self.after;
+        let Entry { content, revision, since, withdrawn, asked } = &*self.after;
         rows.put(&RevisionRow {
             entity: E::NAME,
             entity_id: &content.id().to_string(),
@@ -309,7 +331,22 @@ impl<E: Entity> Written<E> {
             revision: *revision,
             since: *since,
             withdrawn: *withdrawn,
+            asked_action: asked.as_ref().map(|asked| asked.action),
+            asked_key: asked.as_ref().map(|asked| &*asked.key),
         });
+    }
+}
+
+fn is_told_again<E>(entry: &Entry<E>, asked: Option<&Asked>) -> bool {
+    asked.is_some() && entry.asked.as_ref() == asked
+}
+
+/// The write that made what stands is told again: it is already so, unless it says something else now. A restoration names no
+/// content of its own.
+fn repeated<E: Entity>(entry: &Entry<E>, change: &Change<E>) -> Result<Option<(Arc<E>, bool)>, Rejection> {
+    match change {
+        Change::Put(content) if entry.content != *content => Err(Rejection::IdempotencyMismatch),
+        Change::Put(_) | Change::Restore { .. } | Change::Withdraw(_) => Ok(None),
     }
 }
 
@@ -318,10 +355,11 @@ fn written<E: Entity>(
     content: Arc<E>,
     since: Timestamp,
     withdrawn: bool,
+    asked: Option<Asked>,
 ) -> Result<Written<E>, Rejection> {
     let revision = before.map_or(0, |entry| entry.revision).checked_add(1);
     let revision = revision.ok_or_else(|| Rejection::field(E::NAME, "there are no revisions left"))?;
-    let after = Arc::new(Entry { content, revision, since, withdrawn });
+    let after = Arc::new(Entry { content, revision, since, withdrawn, asked });
     Ok(Written { before: before.cloned(), after })
 }
 

@@ -1,12 +1,10 @@
 //! What is the same for every kind of configuration: a write, its answer, the history, and the way back (R-ADMIN-06). A
 //! kind's own file says its paths, its body, and how it is shown.
 
-use std::sync::Arc;
-
 use deeptravel_actors::lists::AuditEntry;
 use deeptravel_actors::outage::Answer;
 use deeptravel_domain::catalogue::{Change, Command, Key};
-use deeptravel_domain::register::{Action, Entity, Standing};
+use deeptravel_domain::register::{Action, Author, Entity, Standing};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -54,7 +52,7 @@ pub async fn put(api: &Api, by: &Staff, content: impl Into<Change>) -> Result<St
 
 /// Makes what an earlier revision held a new one.
 pub async fn restore(api: &Api, by: &Staff, key: Key, wanted: &Restore) -> Result<Standing, Problem> {
-    written(api, by, api.engine.restore(key, wanted.version, Arc::from(&*by.account.username)).await)
+    written(api, by, api.engine.restore(key, wanted.version, Author::from(&*by.account.username)).await)
 }
 
 fn written(api: &Api, by: &Staff, answer: Answer<Standing>) -> Result<Standing, Problem> {
