@@ -9,7 +9,7 @@
 
 pub mod announcement;
 pub mod catalogue;
-mod clock_time;
+pub mod clock_time;
 pub mod code;
 pub mod departure;
 pub mod fare;

@@ -2,8 +2,8 @@
 //! here they become the tables of single routes in the sale currency.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
+use anyhow::{bail, ensure};
 use deeptravel_domain::catalogue::{Command, Route};
 use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::fare::{DateRange, DayType, Fare, FareTable, MINUTES_PER_DAY, PartyTier, TimeBand};
@@ -13,9 +13,9 @@ use deeptravel_domain::party::PassengerType;
 use jiff::civil::Date;
 
 use super::network::Network;
-use super::routes::{Routes, Terms};
-use super::sheet::{ImportError, Line, Sheet};
-use super::{Settings, SkipList, put};
+use super::routes::{Listed, Routes};
+use super::sheet::{Line, lines_if_any};
+use super::{Import, put};
 
 /// In `bands.csv`: a band of every operator.
 const ANY_OPERATOR: &str = "*";
@@ -51,52 +51,42 @@ struct Tables<'a> {
     rates: BTreeMap<Currency, Rate>,
 }
 
-pub fn read(
-    dir: &Path,
-    settings: &Settings,
-    network: &Network,
-    routes: &Routes,
-    skipped: &mut SkipList,
-) -> Result<Vec<Command>, ImportError> {
+pub fn read(import: &mut Import, network: &Network, routes: &Routes) -> anyhow::Result<Vec<Command>> {
     let tables = Tables {
         network,
         routes,
-        sale_currency: settings.sale_currency,
-        groups: groups(dir, routes)?,
-        bands: bands(dir, settings)?,
-        passenger_types: passenger_types(dir)?,
-        rates: rates(dir, settings)?,
+        sale_currency: import.sale_currency,
+        groups: groups(import, routes)?,
+        bands: bands(import)?,
+        passenger_types: passenger_types(import)?,
+        rates: rates(import)?,
     };
     let columns = ["operator", "group", "class", "band", "passenger_type", "currency", "amount_minor"];
     let optional = ["channel", "from_stop", "to_stop"];
-    let published = Sheet::if_there(dir, "fares.csv", &columns, &optional)?;
-    let assumed = Sheet::if_there(dir, "fares_assumed.csv", &columns, &optional)?;
     let mut fares: BTreeMap<RouteCode, Vec<Fare>> = BTreeMap::new();
-    for (sheet, is_assumed) in [(published, false), (assumed, true)] {
-        for line in &sheet.lines {
-            tables.add_fares(line, is_assumed, &mut fares, skipped)?;
+    for (file, is_assumed) in [("fares.csv", false), ("fares_assumed.csv", true)] {
+        for line in lines_if_any(import.dir, file, &columns, &optional)? {
+            tables.add_fares(&line, is_assumed, &mut fares, import)?;
         }
     }
 
-    let mut party_tiers = party_tiers(dir, routes)?;
+    let mut party_tiers = party_tiers(import, routes)?;
     let mut commands = Vec::new();
-    for route in routes.iter() {
-        match fares.remove(&route.code) {
-            Some(fares) => {
-                let party_tiers = party_tiers.remove(&route.code).unwrap_or_default();
-                let Terms { seat_lock_minutes, blackout } = routes.terms(&route.code);
-                let table = FareTable::new(route.code.clone(), fares, party_tiers);
-                let seat_lock_minutes = seat_lock_minutes.unwrap_or(table.seat_lock_minutes);
-                commands.push(put(FareTable { seat_lock_minutes, blackout, ..table }));
-            }
-            None => {
-                if let Some(line) = routes.line(&route.code) {
-                    skipped.add(line, format!("route {} has no fares and cannot be bought", route.code));
-                }
-            }
-        }
+    for (code, Listed { line, seat_lock_minutes, blackout, .. }) in routes {
+        let Some(fares) = fares.remove(code) else {
+            import.skip(line, format!("route {code} has no fares and cannot be bought"));
+            continue;
+        };
+        let table = FareTable::new(code.clone(), fares, party_tiers.remove(code).unwrap_or_default());
+        let seat_lock_minutes = seat_lock_minutes.unwrap_or(table.seat_lock_minutes);
+        commands.push(put(FareTable { seat_lock_minutes, blackout: blackout.clone(), ..table }));
     }
     Ok(commands)
+}
+
+/// The routes of an operator.
+fn routes_of<'a>(routes: &'a Routes, operator: &OperatorCode) -> impl Iterator<Item = &'a Route> {
+    routes.values().map(|listed| &listed.route).filter(move |route| route.operator == *operator)
 }
 
 impl Tables<'_> {
@@ -106,21 +96,21 @@ impl Tables<'_> {
         line: &Line,
         is_assumed: bool,
         fares: &mut BTreeMap<RouteCode, Vec<Fare>>,
-        skipped: &mut SkipList,
-    ) -> Result<(), ImportError> {
+        import: &mut Import,
+    ) -> anyhow::Result<()> {
         let operator: OperatorCode = line.parse("operator")?;
-        if self.routes.of_operator(&operator).next().is_none() {
-            skipped.add(line, format!("operator {operator} has no route"));
+        if routes_of(self.routes, &operator).next().is_none() {
+            import.skip(line, format!("operator {operator} has no route"));
             return Ok(());
         }
         if let Some(channel) = line.optional("channel").filter(|channel| *channel != OWN_CHANNEL) {
-            skipped.add(line, format!("is sold through channel {channel}, not by the operator"));
+            import.skip(line, format!("is sold through channel {channel}, not by the operator"));
             return Ok(());
         }
         let published_type = line.text("passenger_type")?;
         let passenger_types = self.passenger_types(&operator, published_type);
         if passenger_types.is_empty() {
-            skipped.add(line, format!("passenger type {published_type} is not adult, child or senior"));
+            import.skip(line, format!("passenger type {published_type} is not adult, child or senior"));
             return Ok(());
         }
         let source_price: Money = Money::new(line.parse("amount_minor")?, line.parse("currency")?);
@@ -130,9 +120,8 @@ impl Tables<'_> {
         for route in self.group(line, &operator)? {
             let vehicle = self.network.vehicle(&route.vehicle);
             if vehicle.is_none_or(|vehicle| vehicle.seat_map.class(&seat_class).is_none()) {
-                return Err(
-                    line.error("class", format!("vehicle {} of {} has no such class", route.vehicle, route.code))
-                );
+                let message = format_args!("vehicle {} of {} has no such class", route.vehicle, route.code);
+                bail!(line.error("class", message));
             }
             let stretch = stretch(line, route)?;
             let table = fares.entry(route.code.clone()).or_default();
@@ -160,84 +149,85 @@ impl Tables<'_> {
     }
 
     /// Rounded half up to the minor unit.
-    fn in_sale_currency(&self, line: &Line, amount: Money) -> Result<Money, ImportError> {
+    fn in_sale_currency(&self, line: &Line, amount: Money) -> anyhow::Result<Money> {
         if amount.currency == self.sale_currency {
             return Ok(amount);
         }
         let rate = self.rates.get(&amount.currency);
         let rate = rate.ok_or_else(|| line.error("currency", "has no rate in rates.csv"))?;
         let converted = amount.fraction(rate.numerator, rate.denominator);
-        let converted = converted.map_err(|error| line.error("amount_minor", error.to_string()))?;
+        let converted = converted.map_err(|error| line.error("amount_minor", error))?;
         Ok(Money::new(converted.minor, self.sale_currency))
     }
 
-    fn bands(&self, line: &Line, operator: &OperatorCode) -> Result<&[Band], ImportError> {
+    fn bands(&self, line: &Line, operator: &OperatorCode) -> anyhow::Result<&[Band]> {
         let band = line.text("band")?;
         let of = |operator: &str| self.bands.get(&(operator.to_owned(), band.to_owned()));
         let found = of(operator.as_str()).or_else(|| of(ANY_OPERATOR));
-        found.map(Vec::as_slice).ok_or_else(|| line.error("band", format!("{band} of {operator} is not in bands.csv")))
+        let missing = || line.error("band", format_args!("{band} of {operator} is not in bands.csv"));
+        found.map(Vec::as_slice).ok_or_else(missing)
     }
 
     /// The routes of a group. A route's own code is a group of one.
-    fn group(&self, line: &Line, operator: &OperatorCode) -> Result<Vec<&Route>, ImportError> {
+    fn group(&self, line: &Line, operator: &OperatorCode) -> anyhow::Result<Vec<&Route>> {
         let group = line.text("group")?;
         let routes: Vec<&Route> = match self.groups.get(&(operator.clone(), group.to_owned())) {
-            Some(codes) => codes.iter().filter_map(|code| self.routes.get(code)).collect(),
-            None => self.routes.of_operator(operator).filter(|route| route.code.as_str() == group).collect(),
+            Some(codes) => codes.iter().filter_map(|code| self.routes.get(code)).map(|listed| &listed.route).collect(),
+            None => routes_of(self.routes, operator).filter(|route| route.code.as_str() == group).collect(),
         };
         if routes.is_empty() {
-            return Err(line.error("group", format!("{group} of {operator} is not in route_groups.csv")));
+            bail!(line.error("group", format_args!("{group} of {operator} is not in route_groups.csv")));
         }
         Ok(routes)
     }
 }
 
 /// From and to which stop a fare holds: both ports or none.
-fn stretch(line: &Line, route: &Route) -> Result<Option<Stretch>, ImportError> {
-    let stop = |column: &'static str| -> Result<Option<u8>, ImportError> {
+fn stretch(line: &Line, route: &Route) -> anyhow::Result<Option<Stretch>> {
+    let stop = |column: &str| -> anyhow::Result<Option<u8>> {
         let Some(port) = line.parse_optional::<PortCode>(column)? else { return Ok(None) };
         let index = route.stops.iter().position(|stop| stop.port == port);
-        let index = index.ok_or_else(|| line.error(column, format!("{} does not stop at {port}", route.code)))?;
+        let index = index.ok_or_else(|| line.error(column, format_args!("{} does not stop at {port}", route.code)))?;
         Ok(Some(index as u8))
     };
     match (stop("from_stop")?, stop("to_stop")?) {
         (None, None) => Ok(None),
-        (Some(board), Some(alight)) => match route.stretch(board, alight) {
-            Some(stretch) => Ok(Some(stretch)),
-            None => Err(line.error("to_stop", "is not after from_stop")),
-        },
-        _ => Err(line.error("to_stop", "from_stop and to_stop come together")),
+        (Some(board), Some(alight)) => {
+            let stretch = route.stretch(board, alight);
+            stretch.map(Some).ok_or_else(|| line.error("to_stop", "is not after from_stop"))
+        }
+        _ => bail!(line.error("to_stop", "from_stop and to_stop come together")),
     }
 }
 
-fn groups(dir: &Path, routes: &Routes) -> Result<BTreeMap<(OperatorCode, String), Vec<RouteCode>>, ImportError> {
+fn groups(import: &Import, routes: &Routes) -> anyhow::Result<BTreeMap<(OperatorCode, String), Vec<RouteCode>>> {
     let mut groups: BTreeMap<_, Vec<RouteCode>> = BTreeMap::new();
-    for line in Sheet::if_there(dir, "route_groups.csv", &["operator", "group", "route"], &[])?.lines {
+    for line in lines_if_any(import.dir, "route_groups.csv", &["operator", "group", "route"], &[])? {
         let operator: OperatorCode = line.parse("operator")?;
         let route: RouteCode = line.parse("route")?;
-        if routes.get(&route).is_none_or(|route| route.operator != operator) {
-            return Err(line.error("route", format!("{route} is not a route of {operator}")));
+        if routes.get(&route).is_none_or(|listed| listed.route.operator != operator) {
+            bail!(line.error("route", format_args!("{route} is not a route of {operator}")));
         }
         groups.entry((operator, line.text("group")?.to_owned())).or_default().push(route);
     }
     Ok(groups)
 }
 
-fn passenger_types(dir: &Path) -> Result<BTreeMap<(OperatorCode, String), Vec<PassengerType>>, ImportError> {
+fn passenger_types(import: &Import) -> anyhow::Result<BTreeMap<(OperatorCode, String), Vec<PassengerType>>> {
     let mut types: BTreeMap<_, Vec<PassengerType>> = BTreeMap::new();
     let columns = ["operator", "published", "passenger_type"];
-    for line in Sheet::if_there(dir, "passenger_types.csv", &columns, &[])?.lines {
+    for line in lines_if_any(import.dir, "passenger_types.csv", &columns, &[])? {
         let key = (line.parse("operator")?, line.text("published")?.to_owned());
         types.entry(key).or_default().push(line.parse("passenger_type")?);
     }
     Ok(types)
 }
 
-fn bands(dir: &Path, settings: &Settings) -> Result<BTreeMap<(String, String), Vec<Band>>, ImportError> {
+fn bands(import: &Import) -> anyhow::Result<BTreeMap<(String, String), Vec<Band>>> {
     let columns = ["operator", "band", "day_type"];
     let optional = ["from", "until", "season_from", "season_to", "marks"];
     let mut bands: BTreeMap<_, Vec<Band>> = BTreeMap::new();
-    for line in Sheet::if_there(dir, "bands.csv", &columns, &optional)?.lines {
+    for line in lines_if_any(import.dir, "bands.csv", &columns, &optional)? {
         let key = (line.text("operator")?.to_owned(), line.text("band")?.to_owned());
         let assumed = line.parse_list::<String>("marks")?.iter().any(|mark| mark == "assumed");
         let band = Band { day_type: line.parse("day_type")?, dates: None, times: times(&line)?, assumed };
@@ -245,14 +235,14 @@ fn bands(dir: &Path, settings: &Settings) -> Result<BTreeMap<(String, String), V
         if line.optional("season_from").is_none() && line.optional("season_to").is_none() {
             list.push(band);
         } else {
-            list.extend(seasons(&line, settings.period)?.into_iter().map(|dates| Band { dates: Some(dates), ..band }));
+            list.extend(seasons(&line, import.period)?.into_iter().map(|dates| Band { dates: Some(dates), ..band }));
         }
     }
     Ok(bands)
 }
 
 /// The times of a band, until but without the last minute; `24:00` is midnight. A band without times has all.
-fn times(line: &Line) -> Result<Option<TimeBand>, ImportError> {
+fn times(line: &Line) -> anyhow::Result<Option<TimeBand>> {
     if line.optional("from").is_none() && line.optional("until").is_none() {
         return Ok(None);
     }
@@ -262,11 +252,11 @@ fn times(line: &Line) -> Result<Option<TimeBand>, ImportError> {
 }
 
 /// A season of every year (`MM-DD` to `MM-DD`, both included, over New Year if need be) within the period.
-fn seasons(line: &Line, period: DateRange) -> Result<Vec<DateRange>, ImportError> {
-    let day = |column: &'static str, year: i16| -> Result<Date, ImportError> {
+fn seasons(line: &Line, period: DateRange) -> anyhow::Result<Vec<DateRange>> {
+    let day = |column: &str, year: i16| -> anyhow::Result<Date> {
         let text = line.text(column)?;
         let date = format!("{year:04}-{text}").parse();
-        date.map_err(|_| line.error(column, format!("{text:?} is not a day as MM-DD")))
+        date.map_err(|_| line.error(column, format_args!("{text:?} is not a day as MM-DD")))
     };
     let mut seasons = Vec::new();
     for year in period.from.year() - 1..=period.to.year() {
@@ -277,18 +267,17 @@ fn seasons(line: &Line, period: DateRange) -> Result<Vec<DateRange>, ImportError
     Ok(seasons)
 }
 
-fn rates(dir: &Path, settings: &Settings) -> Result<BTreeMap<Currency, Rate>, ImportError> {
+fn rates(import: &Import) -> anyhow::Result<BTreeMap<Currency, Rate>> {
     let mut rates = BTreeMap::new();
-    for line in Sheet::if_there(dir, "rates.csv", &["currency", "sale_currency", "rate", "date"], &[])?.lines {
-        if line.parse::<Currency>("sale_currency")? != settings.sale_currency {
+    for line in lines_if_any(import.dir, "rates.csv", &["currency", "sale_currency", "rate", "date"], &[])? {
+        if line.parse::<Currency>("sale_currency")? != import.sale_currency {
             continue;
         }
         line.parse::<Date>("date")?;
         let text = line.text("rate")?;
-        let rate = rate(text).ok_or_else(|| line.error("rate", format!("{text:?} is not a rate as 0.9150")))?;
-        if rates.insert(line.parse("currency")?, rate).is_some() {
-            return Err(line.error("currency", "is there twice"));
-        }
+        let rate = rate(text).ok_or_else(|| line.error("rate", format_args!("{text:?} is not a rate as 0.9150")))?;
+        let earlier = rates.insert(line.parse("currency")?, rate);
+        ensure!(earlier.is_none(), line.error("currency", "is there twice"));
     }
     Ok(rates)
 }
@@ -302,13 +291,11 @@ fn rate(text: &str) -> Option<Rate> {
     (all_digits && numerator > 0).then_some(Rate { numerator, denominator: 10_u32.pow(places) })
 }
 
-fn party_tiers(dir: &Path, routes: &Routes) -> Result<BTreeMap<RouteCode, Vec<PartyTier>>, ImportError> {
+fn party_tiers(import: &Import, routes: &Routes) -> anyhow::Result<BTreeMap<RouteCode, Vec<PartyTier>>> {
     let mut tiers: BTreeMap<RouteCode, Vec<PartyTier>> = BTreeMap::new();
-    for line in Sheet::if_there(dir, "party_tiers.csv", &["route", "min_party", "discount_percent"], &[])?.lines {
+    for line in lines_if_any(import.dir, "party_tiers.csv", &["route", "min_party", "discount_percent"], &[])? {
         let route: RouteCode = line.parse("route")?;
-        if routes.get(&route).is_none() {
-            return Err(line.error("route", "is not in routes.csv"));
-        }
+        ensure!(routes.contains_key(&route), line.error("route", "is not in routes.csv"));
         let tier = PartyTier { min_party: line.parse("min_party")?, discount_percent: line.parse("discount_percent")? };
         tiers.entry(route).or_default().push(tier);
     }

@@ -1,9 +1,9 @@
 //! A timetable as a directory of CSV files (`config/demo/README.md` describes them): operators, ports, places,
 //! vehicles, holidays, routes, departures, headways and fares.
 //!
-//! What is malformed is an [`ImportError`] that names file, line and column. What is sound but not for us (another
-//! sales channel, an operator without a route) is [`Skipped`] and listed. Reading the same directory again gives the
-//! same commands, and those change nothing in a catalogue that has them.
+//! What is malformed is an error that names file, line and column. What is sound but not for us (another sales channel,
+//! an operator without a route) is [`Skipped`] and listed. Reading the same directory again gives the same commands, and
+//! those change nothing in a catalogue that has them.
 
 mod fares;
 mod network;
@@ -16,13 +16,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
+use anyhow::bail;
 use deeptravel_domain::catalogue::{Calendar, Catalogue, Change, Command, Route, Zone};
 use deeptravel_domain::fare::DateRange;
 use deeptravel_domain::money::Currency;
 use deeptravel_domain::register::Change::Put;
 
-pub use sheet::ImportError;
-use sheet::{Line, Sheet};
+use sheet::Line;
 
 /// A line that was understood and left out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,21 +49,19 @@ pub struct Timetable {
     pub skipped: Vec<Skipped>,
 }
 
-/// `timetable.csv`: what holds for all files.
-struct Settings {
+/// An import under way: what holds for all files, and what was left out so far.
+struct Import<'a> {
+    dir: &'a Path,
     /// The service dates of all schedules.
     period: DateRange,
     time_zone: Zone,
     sale_currency: Currency,
+    skipped: Vec<Skipped>,
 }
 
-/// The lines left out so far.
-#[derive(Default)]
-struct SkipList(Vec<Skipped>);
-
-impl SkipList {
-    fn add(&mut self, line: &Line, why: impl Into<String>) {
-        self.0.push(Skipped { file: line.file(), line: line.number(), why: why.into() });
+impl Import<'_> {
+    fn skip(&mut self, line: &Line, why: impl Into<String>) {
+        self.skipped.push(Skipped { file: line.file, line: line.number, why: why.into() });
     }
 }
 
@@ -89,27 +87,28 @@ fn year(change: &Change) -> Option<i16> {
 }
 
 /// Reads a directory.
-pub fn read(dir: &Path) -> Result<Timetable, ImportError> {
-    let settings = settings(dir)?;
-    let mut skipped = SkipList::default();
+pub fn read(dir: &Path) -> anyhow::Result<Timetable> {
+    let mut import = begin(dir)?;
     let network = network::read(dir)?;
-    let routes = routes::read(dir, &settings, &network, &mut skipped)?;
-    let fares = fares::read(dir, &settings, &network, &routes, &mut skipped)?;
+    let routes = routes::read(&mut import, &network)?;
+    let fares = fares::read(&mut import, &network, &routes)?;
 
-    let in_use: Vec<&Route> = routes.iter().collect();
-    let mut commands = network.into_commands(&in_use, &mut skipped);
-    commands.extend(routes.into_commands());
+    let in_use: Vec<&Route> = routes.values().map(|listed| &listed.route).collect();
+    let mut commands = network.into_commands(&in_use, &mut import);
+    commands.extend(routes::into_commands(routes));
     commands.extend(fares);
-    skipped.0.sort_by_key(|left_out| (left_out.file, left_out.line));
-    Ok(Timetable { sale_currency: settings.sale_currency, commands, skipped: skipped.0 })
+    let mut skipped = import.skipped;
+    skipped.sort_by_key(|left_out| (left_out.file, left_out.line));
+    Ok(Timetable { sale_currency: import.sale_currency, commands, skipped })
 }
 
-fn settings(dir: &Path) -> Result<Settings, ImportError> {
-    let sheet = Sheet::required(dir, "timetable.csv", &["first_date", "last_date", "time_zone", "sale_currency"])?;
-    let [line] = &sheet.lines[..] else { return Err(sheet.error("has exactly one line below the header")) };
+/// Reads `timetable.csv`.
+fn begin(dir: &Path) -> anyhow::Result<Import<'_>> {
+    let columns = ["first_date", "last_date", "time_zone", "sale_currency"];
+    let lines = sheet::lines(dir, "timetable.csv", &columns, &[])?;
+    let [line] = &lines[..] else { bail!("timetable.csv: has exactly one line below the header") };
     let period = DateRange::new(line.parse("first_date")?, line.parse("last_date")?)
         .ok_or_else(|| line.error("last_date", "is before the first"))?;
-    let time_zone =
-        Zone::named(line.text("time_zone")?).map_err(|unknown| line.error("time_zone", unknown.to_string()))?;
-    Ok(Settings { period, time_zone, sale_currency: line.parse("sale_currency")? })
+    let time_zone = Zone::named(line.text("time_zone")?).map_err(|unknown| line.error("time_zone", unknown))?;
+    Ok(Import { dir, period, time_zone, sale_currency: line.parse("sale_currency")?, skipped: Vec::new() })
 }

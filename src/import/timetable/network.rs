@@ -1,25 +1,27 @@
 //! Operators, ports, places, vehicles and holidays.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::{bail, ensure};
 use deeptravel_domain::catalogue::{Calendar, Command, Holiday, Marks, Names, Operator, Place, Port, Route, Vehicle};
 use deeptravel_domain::departure::{SEATS_MAX, Seat, SeatClass, SeatMap};
 use deeptravel_domain::ids::{OperatorCode, PortCode, VehicleCode};
+use jiff::civil::Date;
 
-use super::sheet::{ImportError, Line, Sheet};
-use super::{SkipList, put};
+use super::sheet::{Line, lines, lines_if_any};
+use super::{Import, put};
 
 pub struct Network {
-    operators: BTreeMap<OperatorCode, (Line, Operator)>,
-    ports: BTreeMap<PortCode, Port>,
+    pub operators: BTreeMap<OperatorCode, (Line, Operator)>,
+    pub ports: BTreeMap<PortCode, Port>,
     places: Vec<Place>,
     vehicles: BTreeMap<VehicleCode, (Line, Vehicle)>,
     holidays: Vec<Holiday>,
 }
 
-pub fn read(dir: &Path) -> Result<Network, ImportError> {
+pub fn read(dir: &Path) -> anyhow::Result<Network> {
     let ports = ports(dir)?;
     Ok(Network {
         operators: operators(dir)?,
@@ -31,26 +33,18 @@ pub fn read(dir: &Path) -> Result<Network, ImportError> {
 }
 
 impl Network {
-    pub fn has_operator(&self, code: &OperatorCode) -> bool {
-        self.operators.contains_key(code)
-    }
-
-    pub fn port(&self, code: &PortCode) -> Option<&Port> {
-        self.ports.get(code)
-    }
-
     pub fn vehicle(&self, code: &VehicleCode) -> Option<&Vehicle> {
         self.vehicles.get(code).map(|(_, vehicle)| vehicle)
     }
 
     /// Operators and vehicles that none of the routes uses stay out.
-    pub fn into_commands(self, routes: &[&Route], skipped: &mut SkipList) -> Vec<Command> {
+    pub fn into_commands(self, routes: &[&Route], import: &mut Import) -> Vec<Command> {
         let mut commands = Vec::new();
         for (line, operator) in self.operators.into_values() {
             if routes.iter().any(|route| route.operator == operator.code) {
                 commands.push(put(operator));
             } else {
-                skipped.add(&line, format!("operator {} has no route", operator.code));
+                import.skip(&line, format!("operator {} has no route", operator.code));
             }
         }
         commands.extend(self.ports.into_values().map(put));
@@ -59,7 +53,7 @@ impl Network {
             if routes.iter().any(|route| route.vehicle == vehicle.code) {
                 commands.push(put(vehicle));
             } else {
-                skipped.add(&line, format!("vehicle {} has no route", vehicle.code));
+                import.skip(&line, format!("vehicle {} has no route", vehicle.code));
             }
         }
         commands.extend(Calendar::of(self.holidays).into_iter().map(put));
@@ -67,34 +61,31 @@ impl Network {
     }
 }
 
-fn operators(dir: &Path) -> Result<BTreeMap<OperatorCode, (Line, Operator)>, ImportError> {
+fn operators(dir: &Path) -> anyhow::Result<BTreeMap<OperatorCode, (Line, Operator)>> {
     let mut operators = BTreeMap::new();
-    for line in Sheet::required(dir, "operators.csv", &["operator", "name_zh", "name_en"])?.lines {
+    for line in lines(dir, "operators.csv", &["operator", "name_zh", "name_en"], &[])? {
         let code: OperatorCode = line.parse("operator")?;
         let operator = Operator { code: code.clone(), names: names(&line)? };
-        if operators.contains_key(&code) {
-            return Err(line.error("operator", "is there twice"));
-        }
-        operators.insert(code, (line, operator));
+        let earlier = operators.insert(code, (line.clone(), operator));
+        ensure!(earlier.is_none(), line.error("operator", "is there twice"));
     }
     Ok(operators)
 }
 
-fn ports(dir: &Path) -> Result<BTreeMap<PortCode, Port>, ImportError> {
+fn ports(dir: &Path) -> anyhow::Result<BTreeMap<PortCode, Port>> {
     let mut ports = BTreeMap::new();
-    for line in Sheet::required(dir, "ports.csv", &["port", "name_zh", "name_en"])?.lines {
+    for line in lines(dir, "ports.csv", &["port", "name_zh", "name_en"], &[])? {
         let code: PortCode = line.parse("port")?;
-        if ports.insert(code.clone(), Port { code, names: names(&line)? }).is_some() {
-            return Err(line.error("port", "is there twice"));
-        }
+        let earlier = ports.insert(code.clone(), Port { code, names: names(&line)? });
+        ensure!(earlier.is_none(), line.error("port", "is there twice"));
     }
     Ok(ports)
 }
 
-fn places(dir: &Path, ports: &BTreeMap<PortCode, Port>) -> Result<Vec<Place>, ImportError> {
+fn places(dir: &Path, ports: &BTreeMap<PortCode, Port>) -> anyhow::Result<Vec<Place>> {
     let columns = ["place", "name_zh", "name_en", "ports", "weight"];
     let mut places: Vec<Place> = Vec::new();
-    for line in Sheet::read(dir, "places.csv", &columns, &["aliases"])?.lines {
+    for line in lines(dir, "places.csv", &columns, &["aliases"])? {
         let aliases = line.optional("aliases").into_iter().flat_map(|text| text.split('|'));
         let place = Place {
             code: line.parse("place")?,
@@ -104,11 +95,10 @@ fn places(dir: &Path, ports: &BTreeMap<PortCode, Port>) -> Result<Vec<Place>, Im
             hot_weight: line.parse("weight")?,
         };
         if let Some(unknown) = place.ports.iter().find(|port| !ports.contains_key(*port)) {
-            return Err(line.error("ports", format!("{unknown} is not in ports.csv")));
+            bail!(line.error("ports", format_args!("{unknown} is not in ports.csv")));
         }
-        if places.iter().any(|earlier| earlier.code == place.code) {
-            return Err(line.error("place", "is there twice"));
-        }
+        let is_new = places.iter().all(|earlier| earlier.code != place.code);
+        ensure!(is_new, line.error("place", "is there twice"));
         places.push(place);
     }
     Ok(places)
@@ -116,10 +106,10 @@ fn places(dir: &Path, ports: &BTreeMap<PortCode, Port>) -> Result<Vec<Place>, Im
 
 /// Lines of one vehicle are blocks of its seat map: so many rows of one class, with the letters of their seats from
 /// left to right and `_` for an aisle.
-fn vehicles(dir: &Path) -> Result<BTreeMap<VehicleCode, (Line, Vehicle)>, ImportError> {
+fn vehicles(dir: &Path) -> anyhow::Result<BTreeMap<VehicleCode, (Line, Vehicle)>> {
     let columns = ["vehicle", "name", "class", "class_name", "first_row", "rows", "columns"];
     let mut vehicles: BTreeMap<VehicleCode, (Line, Vehicle)> = BTreeMap::new();
-    for line in Sheet::read(dir, "vehicles.csv", &columns, &["marks"])?.lines {
+    for line in lines(dir, "vehicles.csv", &columns, &["marks"])? {
         let code: VehicleCode = line.parse("vehicle")?;
         let mut vehicle = match vehicles.remove(&code) {
             Some((_, vehicle)) => vehicle,
@@ -137,7 +127,7 @@ fn vehicles(dir: &Path) -> Result<BTreeMap<VehicleCode, (Line, Vehicle)>, Import
     Ok(vehicles)
 }
 
-fn add_block(line: &Line, map: &mut SeatMap) -> Result<(), ImportError> {
+fn add_block(line: &Line, map: &mut SeatMap) -> anyhow::Result<()> {
     let class = SeatClass { code: line.parse("class")?, name: line.text("class_name")?.to_owned() };
     let class_index = if let Some(index) = map.class(&class.code) {
         index
@@ -148,17 +138,13 @@ fn add_block(line: &Line, map: &mut SeatMap) -> Result<(), ImportError> {
     let first_row: u16 = line.parse("first_row")?;
     let rows: u16 = line.parse("rows")?;
     let letters = line.text("columns")?;
-    let after_before = map.seats.last().is_none_or(|last| last.row < first_row);
-    if first_row == 0 || !after_before {
-        return Err(line.error("first_row", "is not after the rows before"));
-    }
+    let is_after = first_row > map.seats.last().map_or(0, |last| last.row);
+    ensure!(is_after, line.error("first_row", "is not after the rows before"));
     let last_row = first_row.checked_add(rows).ok_or_else(|| line.error("rows", "are too many"))?;
-    if letters.len() > 32 || !letters.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'_') {
-        return Err(line.error("columns", "are not capital letters and _ for an aisle"));
-    }
-    if map.seats.len() + usize::from(rows) * letters.len() > SEATS_MAX {
-        return Err(line.error("rows", format!("make more than {SEATS_MAX} seats")));
-    }
+    let are_letters = letters.bytes().all(|letter| letter.is_ascii_uppercase() || letter == b'_');
+    ensure!(letters.len() <= 32 && are_letters, line.error("columns", "are not capital letters and _ for an aisle"));
+    let seats = map.seats.len() + usize::from(rows) * letters.len();
+    ensure!(seats <= SEATS_MAX, line.error("rows", format_args!("make more than {SEATS_MAX} seats")));
     for row in first_row..last_row {
         let seats = letters.chars().zip(0_u8..).filter(|(letter, _)| *letter != '_');
         map.seats.extend(seats.map(|(letter, column)| Seat {
@@ -171,24 +157,21 @@ fn add_block(line: &Line, map: &mut SeatMap) -> Result<(), ImportError> {
     Ok(())
 }
 
-fn holidays(dir: &Path) -> Result<Vec<Holiday>, ImportError> {
-    let mut holidays = Vec::new();
-    let mut dates = BTreeSet::new();
-    for line in Sheet::if_there(dir, "holidays.csv", &["date", "name", "verified"], &[])?.lines {
+fn holidays(dir: &Path) -> anyhow::Result<Vec<Holiday>> {
+    let mut holidays: BTreeMap<Date, Holiday> = BTreeMap::new();
+    for line in lines_if_any(dir, "holidays.csv", &["date", "name", "verified"], &[])? {
         let verified = match line.text("verified")? {
             "yes" => true,
             "no" => false,
-            _ => return Err(line.error("verified", "is not yes or no")),
+            _ => bail!(line.error("verified", "is not yes or no")),
         };
         let holiday = Holiday { date: line.parse("date")?, name: line.text("name")?.to_owned(), verified };
-        if !dates.insert(holiday.date) {
-            return Err(line.error("date", "is there twice"));
-        }
-        holidays.push(holiday);
+        let earlier = holidays.insert(holiday.date, holiday);
+        ensure!(earlier.is_none(), line.error("date", "is there twice"));
     }
-    Ok(holidays)
+    Ok(holidays.into_values().collect())
 }
 
-pub fn names(line: &Line) -> Result<Names, ImportError> {
+pub fn names(line: &Line) -> anyhow::Result<Names> {
     Ok(Names::new(line.text("name_zh")?, line.text("name_en")?))
 }

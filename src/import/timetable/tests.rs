@@ -229,7 +229,7 @@ fn what_is_not_for_us_is_listed_with_its_reason() {
 }
 
 /// A copy of the demo with one file changed.
-fn demo_with(file: &str, change: impl Fn(String) -> String) -> Result<Timetable, ImportError> {
+fn demo_with(file: &str, change: impl Fn(String) -> String) -> anyhow::Result<Timetable> {
     let dir = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(demo_dir()).unwrap() {
         let entry = entry.unwrap();
@@ -276,6 +276,11 @@ fn a_mistake_names_file_line_and_column() {
     assert!(mistake("routes.csv", "\ncwj-hk-mo,cwj", "\ncwj-hk-mo,wjc").contains("line 2, column operator"));
     assert!(mistake("timetable.csv", "Asia/Hong_Kong", "Asia/Hongkong2").contains("column time_zone"));
     assert!(mistake("vehicles.csv", "AB_CDE_FG", "ab_cde_fg").contains("line 2, column columns"));
+}
+
+#[test]
+fn a_byte_order_mark_as_spreadsheets_write_it_is_passed() {
+    assert_eq!(demo_with("ports.csv", |text| format!("\u{feff}{text}")).unwrap(), demo());
 }
 
 #[test]
