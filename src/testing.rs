@@ -14,9 +14,10 @@ use std::sync::mpsc;
 
 use anyhow::{Context, Result, anyhow};
 use tokio::runtime::Runtime;
+use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::embedded::{Cluster, EmbeddedError, Options};
+use crate::embedded::{Cluster, EmbeddedError, Options, SUPERUSER};
 use crate::postgres::{migrate, migrations_digest};
 
 /// More test processes at once than this on one machine is a mistake.
@@ -71,7 +72,7 @@ pub fn fresh_database() -> Result<TestDatabase> {
     let statement = format!("CREATE DATABASE {name} TEMPLATE {}", shared.template);
     let config = shared.cluster.connection("postgres");
     shared.block_on(async move { copy(&config, &statement).await })?;
-    Ok(TestDatabase { config: shared.cluster.connection(&name), url: shared.cluster.url(&name), name })
+    Ok(TestDatabase { config: shared.cluster.connection(&name), url: url(&shared.cluster, &name), name })
 }
 
 async fn copy(config: &Config, statement: &str) -> Result<()> {
@@ -157,7 +158,43 @@ impl Shared {
     }
 }
 
+/// How a process started by a test reaches `dbname` in the cluster, as a `DATABASE_URL`.
+pub fn url(cluster: &Cluster, dbname: &str) -> String {
+    let host = percent_encode(&socket_dir(cluster).to_string_lossy());
+    let port = cluster.connection(dbname).get_ports()[0];
+    format!("postgres://{SUPERUSER}@{host}:{port}/{dbname}")
+}
+
+/// The directory of a cluster's socket, which `psql -h` wants.
+pub fn socket_dir(cluster: &Cluster) -> PathBuf {
+    match cluster.connection("postgres").get_hosts() {
+        [Host::Unix(directory)] => directory.clone(),
+        others => unreachable!("a private cluster listens on one socket, not on {others:?}"),
+    }
+}
+
+fn percent_encode(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing into a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
 /// The directory that holds the clusters of tests, for a person who wants to look at a log.
 pub fn clusters_dir() -> PathBuf {
     std::env::temp_dir().join(format!("deeptravel-tests-{}", rustix::process::geteuid().as_raw()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_socket_directory_survives_the_url() {
+        assert_eq!(super::percent_encode("/tmp/a b"), "%2Ftmp%2Fa%20b");
+    }
 }

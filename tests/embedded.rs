@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{Cluster, DATABASE, EmbeddedError, Options};
+use deeptravel::testing::{socket_dir, url};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -69,8 +70,8 @@ fn from_nothing_it_is_ready_at_once_and_the_printed_line_connects() {
     let output = Command::new("sh").args(["-c", &shell]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "deeptravel|deeptravel", "{output:?}");
 
-    let url: tokio_postgres::Config = cluster.url(DATABASE).parse().unwrap();
-    assert_eq!(url.get_hosts(), cluster.connection(DATABASE).get_hosts());
+    let config: tokio_postgres::Config = url(&cluster, DATABASE).parse().unwrap();
+    assert_eq!(config.get_hosts(), cluster.connection(DATABASE).get_hosts());
 }
 
 #[test]
@@ -97,13 +98,13 @@ fn a_server_that_was_killed_is_noticed_and_starts_again_on_the_same_socket() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = Cluster::start(&options(directory.path())).unwrap();
     sql(&cluster, "CREATE TABLE kept AS SELECT 7 AS n");
-    let socket_dir = cluster.socket_dir().to_path_buf();
+    let socket = socket_dir(&cluster);
 
     signal(cluster.pid().unwrap(), Signal::KILL);
     wait_until("the end of the killed server", || cluster.pid().is_none());
 
     cluster.start_again().unwrap();
-    assert_eq!(cluster.socket_dir(), socket_dir);
+    assert_eq!(socket_dir(&cluster), socket);
     assert_eq!(sql(&cluster, "SELECT n FROM kept").as_deref(), Some("7"));
 }
 
@@ -203,11 +204,11 @@ fn a_path_too_long_for_a_socket_gets_one_elsewhere_and_leaves_nothing_there() {
     let deep = directory.path().join("d".repeat(90));
     let cluster = Cluster::start(&options(&deep)).unwrap();
     assert_eq!(sql(&cluster, "SELECT 1").as_deref(), Some("1"));
-    let socket_dir = cluster.socket_dir().to_path_buf();
-    assert!(socket_dir.starts_with("/tmp"), "{}", socket_dir.display());
-    assert_eq!(fs::metadata(&socket_dir).unwrap().permissions().mode() & 0o777, 0o700);
+    let socket = socket_dir(&cluster);
+    assert!(socket.starts_with("/tmp"), "{}", socket.display());
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o700);
     drop(cluster);
-    assert!(!socket_dir.exists());
+    assert!(!socket.exists());
 }
 
 #[test]
@@ -312,11 +313,10 @@ fn another_user_of_the_machine_does_not_get_in() {
     let cluster = Cluster::start(&options(directory.path())).unwrap();
     let command = cluster.describe().strip_prefix("postgres: ").unwrap().to_owned();
     // Even somebody who can open the socket is known by his account.
-    for path in [directory.path().to_path_buf(), directory.path().join("postgres"), cluster.socket_dir().to_path_buf()]
-    {
+    for path in [directory.path().to_path_buf(), directory.path().join("postgres"), socket_dir(&cluster)] {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let socket = cluster.socket_dir().join(".s.PGSQL.5432");
+    let socket = socket_dir(&cluster).join(".s.PGSQL.5432");
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o777)).unwrap();
     let daemon =
         Command::new("setpriv").args(["--reuid=1", "--regid=1", "--clear-groups", "sh", "-c"]).arg(command).output();

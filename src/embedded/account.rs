@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::EmbeddedError;
+use super::error::Result;
 
 /// Tried in this order when we are root: our own, that of the distribution's package, the one that always exists.
 const CANDIDATES: [&str; 3] = ["deeptravel", "postgres", "nobody"];
@@ -28,7 +29,7 @@ pub(super) struct Account {
 
 impl Account {
     /// The current user; for root the owner of an existing `cluster_dir`, else the first candidate that exists.
-    pub(super) fn choose(cluster_dir: &Path) -> Result<Self, EmbeddedError> {
+    pub(super) fn choose(cluster_dir: &Path) -> Result<Self> {
         let uid = rustix::process::geteuid();
         let own_name = id(&["-un"]).ok_or(EmbeddedError::NamelessUser { uid: uid.as_raw() })?;
         if !uid.is_root() {
@@ -62,7 +63,7 @@ impl Account {
     }
 
     /// Gives `path` to the account of the server. Nothing to do for an ordinary user.
-    pub(super) fn give(&self, path: &Path) -> Result<(), EmbeddedError> {
+    pub(super) fn give(&self, path: &Path) -> Result<()> {
         if !self.lent {
             return Ok(());
         }
@@ -72,7 +73,7 @@ impl Account {
 
     /// `program` as this account, interrupted by the kernel when the forking thread ends, in a process group of its own
     /// so that Ctrl-C in a terminal reaches only us and we stop the server when we are done with it.
-    pub(super) fn command(&self, program: &Path) -> Result<Command, EmbeddedError> {
+    pub(super) fn command(&self, program: &Path) -> Result<Command> {
         let setpriv = find_setpriv().ok_or(EmbeddedError::SetprivMissing)?;
         let mut command = Command::new(setpriv);
         if self.lent {

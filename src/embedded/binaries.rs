@@ -1,15 +1,14 @@
 //! Finding `initdb` and `postgres`. Distributions keep them outside `PATH`, one directory for each major version.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::EmbeddedError;
+use super::error::Result;
 
 /// The oldest major version whose SQL we stay within.
 pub(super) const OLDEST_MAJOR: u32 = 15;
-
-/// Names the directory of the programs; when it is set, no other place is looked at.
-const PROGRAM_DIR_VARIABLE: &str = "DEEPTRAVEL_PG_BINDIR";
 
 /// Where packages put one directory per major version: what stands before and after the version.
 const VERSIONED_PLACES: [(&str, &str, &str); 5] = [
@@ -30,26 +29,19 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    pub(super) fn initdb(&self) -> PathBuf {
-        self.directory.join("initdb")
-    }
-
-    pub(super) fn postgres(&self) -> PathBuf {
-        self.directory.join("postgres")
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 }
 
-/// The installation to use: `given`, else the one of `DEEPTRAVEL_PG_BINDIR`, else the newest in the usual places, then
-/// that of `pg_config`, then that of `PATH`. A cluster that exists needs the major version that made it.
-pub(super) fn find(given: Option<&Path>, made_by: Option<&MadeBy>) -> Result<Programs, EmbeddedError> {
-    let named = given.map(Path::to_path_buf).or_else(|| std::env::var_os(PROGRAM_DIR_VARIABLE).map(PathBuf::from));
-    match named {
-        Some(directory) => {
-            let found = inspect(&directory).ok_or(EmbeddedError::NotPrograms { directory, oldest: OLDEST_MAJOR })?;
-            pick([found], made_by)
-        }
-        None => pick(usual_places().iter().filter_map(|directory| inspect(directory)), made_by),
-    }
+/// The installation to use: `given` and no other, else the newest in the usual places, then that of `pg_config`, then that
+/// of `PATH`. A cluster that exists needs the major version that made it.
+pub(super) fn find(given: Option<&Path>, made_by: Option<&MadeBy>) -> Result<Programs> {
+    let Some(directory) = given else {
+        return pick(usual_places().iter().filter_map(|directory| inspect(directory)), made_by);
+    };
+    let missing = || EmbeddedError::NotPrograms { directory: directory.to_path_buf(), oldest: OLDEST_MAJOR };
+    pick([inspect(directory).ok_or_else(missing)?], made_by)
 }
 
 /// An existing cluster and the major version that made it.
@@ -59,19 +51,12 @@ pub(super) struct MadeBy {
     pub(super) major: u32,
 }
 
-fn pick(found: impl IntoIterator<Item = Programs>, made_by: Option<&MadeBy>) -> Result<Programs, EmbeddedError> {
-    let mut found = found.into_iter().peekable();
-    if found.peek().is_none() {
-        return Err(EmbeddedError::ProgramsMissing { oldest: OLDEST_MAJOR });
-    }
-    let wanted = |programs: &Programs| made_by.is_none_or(|cluster| cluster.major == programs.major);
-    match (found.find(wanted), made_by) {
-        (Some(programs), _) => Ok(programs),
-        (None, Some(cluster)) => {
-            Err(EmbeddedError::MajorMissing { directory: cluster.directory.clone(), made_by: cluster.major })
-        }
-        (None, None) => Err(EmbeddedError::ProgramsMissing { oldest: OLDEST_MAJOR }),
-    }
+fn pick(found: impl IntoIterator<Item = Programs>, made_by: Option<&MadeBy>) -> Result<Programs> {
+    let mut found = found.into_iter();
+    let first = found.next().ok_or(EmbeddedError::ProgramsMissing { oldest: OLDEST_MAJOR })?;
+    let Some(MadeBy { directory, major }) = made_by else { return Ok(first) };
+    let missing = || EmbeddedError::MajorMissing { directory: directory.clone(), made_by: *major };
+    iter::once(first).chain(found).find(|programs| programs.major == *major).ok_or_else(missing)
 }
 
 /// The installation in `directory`, if it is complete and new enough.
@@ -96,21 +81,18 @@ fn usual_places() -> Vec<PathBuf> {
         VERSIONED_PLACES.iter().flat_map(|(parent, prefix, suffix)| versioned(parent, prefix, suffix)).collect();
     places.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
 
-    let mut places: Vec<PathBuf> = places.into_iter().map(|(_, place)| place).collect();
-    places.extend(PLAIN_PLACES.map(PathBuf::from));
-    places.extend(pg_config_place());
-    places.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
-    places
+    let path = std::env::var_os("PATH");
+    let others = PLAIN_PLACES.map(PathBuf::from).into_iter().chain(pg_config_place());
+    let others = others.chain(path.iter().flat_map(std::env::split_paths));
+    places.into_iter().map(|(_, place)| place).chain(others).collect()
 }
 
 /// `parent/prefix<major>/suffix` for every major version that is there.
-fn versioned(parent: &str, prefix: &str, suffix: &str) -> Vec<(u32, PathBuf)> {
-    let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
-    let numbered = entries.flatten().filter_map(|entry| {
+fn versioned(parent: &str, prefix: &str, suffix: &str) -> impl Iterator<Item = (u32, PathBuf)> {
+    std::fs::read_dir(parent).into_iter().flatten().flatten().filter_map(move |entry| {
         let major = entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok()?;
         Some((major, entry.path().join(suffix)))
-    });
-    numbered.collect()
+    })
 }
 
 fn pg_config_place() -> Option<PathBuf> {

@@ -1,7 +1,7 @@
 //! The directory of the private cluster: made reachable, locked, initialised, and freed from servers that an earlier,
 //! killed process left behind.
 
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::account::Account;
 use super::binaries::{MadeBy, Programs};
-use super::error::one_line;
+use super::error::{Result, one_line};
 use super::{DATABASE, EmbeddedError, SUPERUSER, settings};
 
 pub(super) const CLUSTER: &str = "cluster";
@@ -35,10 +35,13 @@ const ORPHAN_GONE_WITHIN: Duration = Duration::from_secs(10);
 /// After this an orphan is told to stop at once and leave the rest to recovery, so that a restart stays quick.
 const ORPHAN_HURRIED_AFTER: Duration = Duration::from_secs(3);
 
+/// The permission bits of all but the owner.
+const OTHERS: u32 = 0o077;
+
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Makes `data_dir` and what is missing above it, gives it to the account of the server, and returns its real path.
-pub(super) fn prepare(data_dir: &Path, account: &Account) -> Result<PathBuf, EmbeddedError> {
+pub(super) fn prepare(data_dir: &Path, account: &Account) -> Result<PathBuf> {
     let absolute = std::path::absolute(data_dir).map_err(EmbeddedError::io("resolve", data_dir))?;
     if let Some(parent) = absolute.parent() {
         make_reachable(parent, account)?;
@@ -51,7 +54,7 @@ pub(super) fn prepare(data_dir: &Path, account: &Account) -> Result<PathBuf, Emb
 }
 
 /// Takes over a directory only if it is empty or already a directory of ours: it is about to change its owner.
-fn check_ours(data_dir: &Path, account: &Account) -> Result<(), EmbeddedError> {
+fn check_ours(data_dir: &Path, account: &Account) -> Result<()> {
     // Emptiness first: another process of ours that is making it right now changes the owner before it adds a file.
     let mut entries = fs::read_dir(data_dir).map_err(EmbeddedError::io("read", data_dir))?;
     if entries.next().is_none() {
@@ -65,13 +68,13 @@ fn check_ours(data_dir: &Path, account: &Account) -> Result<(), EmbeddedError> {
 }
 
 /// Makes `directory` if it is missing and sees to it that the server's account can pass through it and all above it.
-fn make_reachable(directory: &Path, account: &Account) -> Result<(), EmbeddedError> {
+fn make_reachable(directory: &Path, account: &Account) -> Result<()> {
     let mut path = PathBuf::new();
     for component in directory.components() {
         path.push(component);
         match path.metadata() {
             Ok(found) if account.can_search(&found) || !account.lent => {}
-            Ok(found) if path == directory && found.uid() == 0 && is_private(&found) => {
+            Ok(found) if path == directory && found.uid() == 0 && found.mode() & OTHERS == 0 => {
                 let_pass(&path, account, found.mode())?;
             }
             Ok(_) => return Err(EmbeddedError::Unreachable { directory: path, account: account.name.clone() }),
@@ -87,22 +90,16 @@ fn make_reachable(directory: &Path, account: &Account) -> Result<(), EmbeddedErr
     Ok(())
 }
 
-/// Whether the permission bits are all the owner's.
-fn is_private(found: &Metadata) -> bool {
-    let others = found.mode() & 0o077;
-    others == 0
-}
-
 /// A state directory that root alone may enter (`mktemp -d`) lets the group of the server's account pass through, and
 /// nobody else: it had no rights for its group before, so none are taken away or widened.
-fn let_pass(directory: &Path, account: &Account, mode: u32) -> Result<(), EmbeddedError> {
+fn let_pass(directory: &Path, account: &Account, mode: u32) -> Result<()> {
     std::os::unix::fs::chown(directory, None, Some(account.gid))
         .map_err(EmbeddedError::io("change the group of", directory))?;
     set_mode(directory, (mode & 0o7777) | 0o010)
 }
 
 /// Takes the directory for this process. The kernel frees it when the process ends, however it ends.
-pub(super) fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
+pub(super) fn lock(data_dir: &Path) -> Result<File> {
     let path = data_dir.join(LOCK);
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(EmbeddedError::io("open", &path))?;
@@ -114,7 +111,7 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
 }
 
 /// The major version that made the cluster, `None` when there is no cluster yet.
-pub(super) fn made_by(cluster_dir: &Path) -> Result<Option<MadeBy>, EmbeddedError> {
+pub(super) fn made_by(cluster_dir: &Path) -> Result<Option<MadeBy>> {
     let path = cluster_dir.join("PG_VERSION");
     match fs::read_to_string(&path) {
         Ok(text) => {
@@ -127,25 +124,20 @@ pub(super) fn made_by(cluster_dir: &Path) -> Result<Option<MadeBy>, EmbeddedErro
 }
 
 /// Makes a new cluster beside the place and moves it there when it is whole, so that a crash leaves no half cluster.
-pub(super) fn initialise(
-    cluster_dir: &Path,
-    programs: &Programs,
-    account: &Account,
-    fsync: bool,
-) -> Result<(), EmbeddedError> {
+pub(super) fn initialise(cluster_dir: &Path, programs: &Programs, account: &Account, fsync: bool) -> Result<()> {
     let new = cluster_dir.with_file_name(NEW_CLUSTER);
     if new.exists() {
         fs::remove_dir_all(&new).map_err(EmbeddedError::io("remove", &new))?;
     }
 
     // Collation C: the same order on every machine and after every upgrade of its C library.
-    let mut initdb = account.command(&programs.initdb())?;
+    let mut initdb = account.command(&programs.program("initdb"))?;
     initdb.arg("-D").arg(&new).arg(format!("--username={SUPERUSER}"));
     initdb.args(["--auth-local=peer", "--auth-host=reject", "--data-checksums", "--encoding=UTF8", "--locale=C"]);
     if !fsync {
         initdb.arg("--no-sync");
     }
-    let output = initdb.output().map_err(EmbeddedError::io("run", programs.initdb()))?;
+    let output = initdb.output().map_err(EmbeddedError::io("run", programs.program("initdb")))?;
     if !output.status.success() {
         let output = one_line(&[output.stdout, output.stderr].concat());
         return Err(EmbeddedError::Initialise { program: "initdb", output });
@@ -153,17 +145,13 @@ pub(super) fn initialise(
 
     create_database(&new, programs, account, fsync)?;
     fs::rename(&new, cluster_dir).map_err(EmbeddedError::io("move the new cluster to", cluster_dir))?;
-    sync_parent(cluster_dir)
+    let data_dir = cluster_dir.parent().unwrap_or(cluster_dir);
+    File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(EmbeddedError::io("sync", data_dir))
 }
 
 /// Makes our database in single-user mode, so that a cluster that is in place always has it.
-fn create_database(
-    cluster_dir: &Path,
-    programs: &Programs,
-    account: &Account,
-    fsync: bool,
-) -> Result<(), EmbeddedError> {
-    let postgres = programs.postgres();
+fn create_database(cluster_dir: &Path, programs: &Programs, account: &Account, fsync: bool) -> Result<()> {
+    let postgres = programs.program("postgres");
     let mut command = account.command(&postgres)?;
     command.arg("--single").arg("-D").arg(cluster_dir);
     command.args(["-c", if fsync { "fsync=on" } else { "fsync=off" }, "-c", "exit_on_error=on", "postgres"]);
@@ -183,14 +171,9 @@ fn create_database(
     Err(EmbeddedError::Initialise { program: "postgres --single", output })
 }
 
-fn sync_parent(path: &Path) -> Result<(), EmbeddedError> {
-    let Some(parent) = path.parent() else { return Ok(()) };
-    File::open(parent).and_then(|parent| parent.sync_all()).map_err(EmbeddedError::io("sync", parent))
-}
-
 /// Who may log in: this process's user and the server's, both by peer, both as [`SUPERUSER`]. Written at every start,
 /// because the user who starts us may be another one than last time.
-pub(super) fn write_access_rules(cluster_dir: &Path, account: &Account) -> Result<(), EmbeddedError> {
+pub(super) fn write_access_rules(cluster_dir: &Path, account: &Account) -> Result<()> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let map = |name: &str| format!("{SUPERUSER} {} {SUPERUSER}\n", quoted(name));
     let mut users = map(&account.own_name);
@@ -207,7 +190,7 @@ pub(super) fn write_access_rules(cluster_dir: &Path, account: &Account) -> Resul
 }
 
 /// A directory for the socket: ours, or a fresh one under `/tmp` when our path is too long for a socket's address.
-pub(super) fn socket_dir(data_dir: &Path, account: &Account) -> Result<PathBuf, EmbeddedError> {
+pub(super) fn socket_dir(data_dir: &Path, account: &Account) -> Result<PathBuf> {
     let noted = data_dir.join(SOCKET_ELSEWHERE);
     if let Ok(earlier) = fs::read_to_string(&noted) {
         remove_socket_dir(Path::new(earlier.trim()));
@@ -253,7 +236,7 @@ pub(super) fn is_ready(cluster_dir: &Path, pid: u32) -> bool {
 /// We hold the directory's lock, so a server in it has lost its owner: the kernel told it to shut down when the owner
 /// died. It is told again, in case it started too late to hear. A pid file whose pid now belongs to a stranger would make
 /// Postgres refuse to start; with no process left in the directory it can only be stale.
-pub(super) fn evict_orphans(cluster_dir: &Path) -> Result<(), EmbeddedError> {
+pub(super) fn evict_orphans(cluster_dir: &Path) -> Result<()> {
     let pid_file = cluster_dir.join("postmaster.pid");
     if !pid_file.exists() {
         return Ok(());
@@ -267,7 +250,10 @@ pub(super) fn evict_orphans(cluster_dir: &Path) -> Result<(), EmbeddedError> {
         }
         let signal = if started.elapsed() < ORPHAN_HURRIED_AFTER { Signal::INT } else { Signal::QUIT };
         if told != Some(signal) {
-            tell(owner_of(&pid_file).filter(|pid| pids.contains(pid)), signal);
+            if let Some(owner) = owner_of(&pid_file).filter(|pid| pids.contains(pid)).and_then(Pid::from_raw) {
+                // It may end between our look and the signal; the loop looks again.
+                let _ = kill_process(owner, signal);
+            }
             told = Some(signal);
         }
         if started.elapsed() > ORPHAN_GONE_WITHIN {
@@ -285,7 +271,7 @@ pub(super) fn evict_orphans(cluster_dir: &Path) -> Result<(), EmbeddedError> {
 }
 
 /// The processes called `postgres` whose working directory is the cluster: the server itself and its children.
-fn postgres_processes_in(cluster_dir: &Path) -> Vec<u32> {
+fn postgres_processes_in(cluster_dir: &Path) -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
@@ -296,26 +282,15 @@ fn postgres_processes_in(cluster_dir: &Path) -> Vec<u32> {
     pids.collect()
 }
 
-fn owner_of(pid_file: &Path) -> Option<u32> {
+fn owner_of(pid_file: &Path) -> Option<i32> {
     fs::read_to_string(pid_file).ok()?.lines().next()?.trim().parse().ok()
 }
 
-fn tell(pid: Option<u32>, signal: Signal) {
-    let target = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-    if let Some(target) = target {
-        // It may end between our look and the signal; the loop looks again.
-        let _ = kill_process(target, signal);
-    }
-}
-
 /// Makes one directory; one that is there already is fine.
-fn create_dir(path: &Path, mode: u32) -> Result<(), EmbeddedError> {
-    match fs::DirBuilder::new().mode(mode).create(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(EmbeddedError::io("make", path)(error)),
-        _ => Ok(()),
-    }
+fn create_dir(path: &Path, mode: u32) -> Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(EmbeddedError::io("make", path))
 }
 
-fn set_mode(path: &Path, mode: u32) -> Result<(), EmbeddedError> {
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(EmbeddedError::io("change the mode of", path))
 }

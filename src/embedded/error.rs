@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+pub(super) type Result<T> = std::result::Result<T, EmbeddedError>;
+
 /// Why the private Postgres did not start or stop.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
@@ -42,7 +44,7 @@ pub enum EmbeddedError {
         "the Postgres processes {pids:?} of an earlier run still use {} after {waited_s} s: end them first",
         directory.display()
     )]
-    StillHeld { directory: PathBuf, pids: Vec<u32>, waited_s: u64 },
+    StillHeld { directory: PathBuf, pids: Vec<i32>, waited_s: u64 },
     #[error("{program} could not make a new cluster: {output}")]
     Initialise { program: &'static str, output: String },
     #[error("Postgres ended while starting; the last lines of its log: {log}")]

@@ -29,6 +29,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use account::Account;
 pub use error::EmbeddedError;
+use error::Result;
 use server::{Launch, Server};
 
 /// The database role that owns everything in the private cluster.
@@ -44,14 +45,15 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// Whether commits reach the disk. Only tests, whose data nobody misses, turn this off.
     pub fsync: bool,
-    /// The directory of `initdb` and `postgres`. `None` searches `DEEPTRAVEL_PG_BINDIR` and the usual places.
+    /// The directory of `initdb` and `postgres`. `None` searches the usual places.
     pub program_dir: Option<PathBuf>,
 }
 
 impl Options {
-    /// A durable cluster in `data_dir` with the programs of this machine.
+    /// A durable cluster in `data_dir` with the programs of this machine, or those of `DEEPTRAVEL_PG_BINDIR`.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), fsync: true, program_dir: None }
+        let program_dir = std::env::var_os("DEEPTRAVEL_PG_BINDIR").map(PathBuf::from);
+        Self { data_dir: data_dir.into(), fsync: true, program_dir }
     }
 }
 
@@ -75,7 +77,7 @@ impl Cluster {
     /// # Errors
     /// Every [`EmbeddedError`] is one sentence that says what to do; those of a failed start carry the last lines of the
     /// server's log.
-    pub fn start(options: &Options) -> Result<Self, EmbeddedError> {
+    pub fn start(options: &Options) -> Result<Self> {
         let account = Account::choose(&options.data_dir.join(directory::CLUSTER))?;
         let data_dir = directory::prepare(&options.data_dir, &account)?;
         let lock = directory::lock(&data_dir)?;
@@ -103,26 +105,10 @@ impl Cluster {
         config
     }
 
-    /// How another process of the same user reaches `dbname`, in the form of a `DATABASE_URL`.
-    pub fn url(&self, dbname: &str) -> String {
-        let host = percent_encode(&self.launch.socket_dir.to_string_lossy());
-        format!("postgres://{SUPERUSER}@{host}:{}/{dbname}", settings::PORT)
-    }
-
     /// The line that tells people and scripts how to connect; what follows `postgres: ` can be pasted into a shell.
     pub fn describe(&self) -> String {
         let host = shell_quote(&self.launch.socket_dir.to_string_lossy());
         format!("postgres: psql -h {host} -p {} -U {SUPERUSER} -d {DATABASE}", settings::PORT)
-    }
-
-    /// A client program that belongs to this server's version, for instance `pg_dump`.
-    pub fn client_program(&self, name: &str) -> PathBuf {
-        self.launch.programs.directory.join(name)
-    }
-
-    /// The directory that `psql -h` wants.
-    pub fn socket_dir(&self) -> &Path {
-        &self.launch.socket_dir
     }
 
     /// The process id of the server, `None` while it is stopped or after it died.
@@ -131,16 +117,13 @@ impl Cluster {
     }
 
     /// Ends all connections, writes everything out and waits until the server has gone. Already stopped is success.
-    pub fn stop(&self) -> Result<(), EmbeddedError> {
+    pub fn stop(&self) -> Result<()> {
         let mut slot = self.server();
-        match slot.take() {
-            Some(server) => server.stop(),
-            None => Ok(()),
-        }
+        slot.take().map_or(Ok(()), Server::stop)
     }
 
     /// Starts the server again after [`Cluster::stop`] or after it died, on the same socket. Already running is success.
-    pub fn start_again(&self) -> Result<(), EmbeddedError> {
+    pub fn start_again(&self) -> Result<()> {
         let mut slot = self.server();
         if slot.as_mut().and_then(Server::running_pid).is_some() {
             return Ok(());
@@ -168,7 +151,7 @@ impl Drop for Cluster {
 
 /// Where the process keeps its state when no directory is given: `/var/lib/deeptravel` for root, otherwise
 /// `~/.local/state/deeptravel`. Never inside a checkout, which the account of the server often cannot reach.
-pub fn default_state_dir() -> Result<PathBuf, EmbeddedError> {
+pub fn default_state_dir() -> Result<PathBuf> {
     if rustix::process::geteuid().is_root() {
         return Ok(PathBuf::from("/var/lib/deeptravel"));
     }
@@ -176,19 +159,6 @@ pub fn default_state_dir() -> Result<PathBuf, EmbeddedError> {
         Some(home) if !home.is_empty() => Ok(Path::new(&home).join(".local/state/deeptravel")),
         _ => Err(EmbeddedError::NoHome),
     }
-}
-
-fn percent_encode(text: &str) -> String {
-    use std::fmt::Write;
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing into a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
 }
 
 fn shell_quote(text: &str) -> String {
@@ -200,11 +170,10 @@ fn shell_quote(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{percent_encode, shell_quote};
+    use super::shell_quote;
 
     #[test]
-    fn a_socket_directory_survives_the_url_and_the_shell() {
-        assert_eq!(percent_encode("/tmp/a b"), "%2Ftmp%2Fa%20b");
+    fn a_socket_directory_survives_the_shell() {
         assert_eq!(shell_quote("/tmp/plain-1.2_x"), "/tmp/plain-1.2_x");
         assert_eq!(shell_quote("/tmp/it's"), r"'/tmp/it'\''s'");
     }

@@ -1,7 +1,6 @@
 //! The server process: started on a thread that outlives it, ready when its pid file says so, stopped by signals.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -12,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::account::Account;
 use super::binaries::Programs;
-use super::error::one_line;
+use super::error::{Result, one_line};
 use super::{EmbeddedError, directory};
 
 /// Long enough to replay two gigabytes of log after a crash of the machine.
@@ -28,7 +27,7 @@ const IMMEDIATE_SHUTDOWN_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How much of the log an error carries.
-const LOG_TAIL_BYTES: u64 = 2_000;
+const LOG_TAIL_BYTES: usize = 2_000;
 
 /// A log beyond this is set aside at the next start, replacing the one set aside before.
 const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -46,10 +45,10 @@ pub(super) struct Launch {
 
 impl Launch {
     /// Starts the server and waits until it accepts connections.
-    pub(super) fn start(&self) -> Result<Server, EmbeddedError> {
+    pub(super) fn start(&self) -> Result<Server> {
         let (log, log_start) = self.open_log()?;
         let also_log = log.try_clone().map_err(EmbeddedError::io("share", &self.log))?;
-        let postgres = self.programs.postgres();
+        let postgres = self.programs.program("postgres");
         let mut command = self.account.command(&postgres)?;
         command.arg("-D").arg(&self.cluster_dir).args(&self.arguments);
         command.stdout(Stdio::from(also_log)).stderr(Stdio::from(log));
@@ -65,7 +64,7 @@ impl Launch {
         }
     }
 
-    fn wait_until_ready(&self, server: &mut Server, log_start: u64) -> Result<(), EmbeddedError> {
+    fn wait_until_ready(&self, server: &mut Server, log_start: u64) -> Result<()> {
         let started = Instant::now();
         loop {
             let Some(pid) = server.running_pid() else {
@@ -83,11 +82,11 @@ impl Launch {
     }
 
     /// The log to append to, and how long it is already.
-    fn open_log(&self) -> Result<(File, u64), EmbeddedError> {
+    fn open_log(&self) -> Result<(File, u64)> {
         let length = |path: &Path| path.metadata().map_or(0, |found| found.len());
         if length(&self.log) > LOG_BYTES_MAX {
             let old = self.log.with_extension("log.old");
-            std::fs::rename(&self.log, &old).map_err(EmbeddedError::io("set aside", &self.log))?;
+            fs::rename(&self.log, &old).map_err(EmbeddedError::io("set aside", &self.log))?;
         }
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         Ok((log.map_err(EmbeddedError::io("open", &self.log))?, length(&self.log)))
@@ -95,15 +94,13 @@ impl Launch {
 
     /// The last lines the server wrote since `log_start`, on one line.
     fn log_tail(&self, log_start: u64) -> String {
-        let read = || {
-            let mut log = File::open(&self.log)?;
-            let end = log.metadata()?.len();
-            log.seek(SeekFrom::Start(log_start.max(end.saturating_sub(LOG_TAIL_BYTES))))?;
-            let mut tail = Vec::new();
-            log.read_to_end(&mut tail)?;
-            Ok::<_, std::io::Error>(one_line(&tail))
-        };
-        read().unwrap_or_else(|error| format!("({} cannot be read: {error})", self.log.display()))
+        match fs::read(&self.log) {
+            Ok(log) => {
+                let start = log.len().saturating_sub(LOG_TAIL_BYTES).max(log_start as usize);
+                one_line(log.get(start..).unwrap_or_default())
+            }
+            Err(error) => format!("({} cannot be read: {error})", self.log.display()),
+        }
     }
 }
 
@@ -137,7 +134,7 @@ impl Server {
     }
 
     /// Fast shutdown, then an immediate one, then a kill; returns when the process has gone.
-    pub(super) fn stop(mut self) -> Result<(), EmbeddedError> {
+    pub(super) fn stop(mut self) -> Result<()> {
         for (signal, within) in [(Signal::INT, FAST_SHUTDOWN_WITHIN), (Signal::QUIT, IMMEDIATE_SHUTDOWN_WITHIN)] {
             self.signal(signal)?;
             if self.ends_within(within) {
@@ -150,7 +147,7 @@ impl Server {
 
     /// Signals the server if it still runs: an ended child keeps its pid until it is waited for, so this cannot hit a
     /// stranger.
-    fn signal(&mut self, signal: Signal) -> Result<(), EmbeddedError> {
+    fn signal(&mut self, signal: Signal) -> Result<()> {
         let Some(pid) = self.running_pid() else { return Ok(()) };
         kill_process(Pid::from_child(&self.child), signal)
             .map_err(|errno| EmbeddedError::io("signal process", pid.to_string())(errno.into()))

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use deeptravel::embedded::{Cluster, DATABASE, Options};
+use deeptravel::testing::url;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
@@ -37,7 +38,7 @@ impl Postgres {
     }
 
     pub fn url(&self) -> String {
-        self.cluster.url(DATABASE)
+        url(&self.cluster, DATABASE)
     }
 
     pub async fn stop(&self) -> anyhow::Result<()> {
@@ -83,7 +84,9 @@ impl Postgres {
     }
 
     async fn tool(&self, name: &str, arguments: &[&str]) -> anyhow::Result<()> {
-        let mut command = Command::new(self.cluster.client_program(name));
+        // The one that belongs to the server's version.
+        let found = self.connect().await?.query_one("SELECT setting FROM pg_config WHERE name = 'BINDIR'", &[]).await?;
+        let mut command = Command::new(Path::new(found.get::<_, &str>(0)).join(name));
         command.args(["--dbname", &self.url()]).args(arguments);
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
         if !output.status.success() {

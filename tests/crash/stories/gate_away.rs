@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
+use deeptravel::testing::url;
 use deeptravel_domain::code::{Code, CodeKey, CodeKeys, Subject, seal};
 use deeptravel_domain::ids::{OrderId, Shard};
 use deeptravel_domain::time::Timestamp;
@@ -27,7 +28,7 @@ async fn a_ticket_that_cannot_be_looked_up_while_postgres_is_away_is_not_called_
     let dir = tempfile::Builder::new().prefix("deeptravel-gate-").tempdir_in("/tmp")?;
     let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
     let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
-    let world = World::new(Some(cluster.url(DATABASE)))?;
+    let world = World::new(Some(url(&cluster, DATABASE)))?;
     let _server = world.start().await?;
     let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
     let gate = shop.gate("away").await?;

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
+use deeptravel::testing::url;
 
 use super::kill::buyers;
 use crate::history::{History, assert_no_seat_twice};
@@ -18,7 +19,7 @@ async fn orders_payments_and_scans_go_on_while_postgres_is_away() -> anyhow::Res
     let dir = tempfile::Builder::new().prefix("deeptravel-away-").tempdir_in("/tmp")?;
     let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
     let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
-    let world = World::new(Some(cluster.url(DATABASE)))?;
+    let world = World::new(Some(url(&cluster, DATABASE)))?;
     let _server = world.start().await?;
     let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
     let departures = Arc::new(shop.departures(day_in(2)?).await?);
@@ -77,7 +78,7 @@ async fn a_start_without_postgres_is_live_not_ready_and_goes_on_when_it_comes() 
     let stopping = Arc::clone(&cluster);
     tokio::task::spawn_blocking(move || stopping.stop()).await??;
 
-    let world = World::new(Some(cluster.url(DATABASE)))?;
+    let world = World::new(Some(url(&cluster, DATABASE)))?;
     let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
     let waiting = async {
         let since = Instant::now();
@@ -101,7 +102,7 @@ async fn rule_14_a_server_whose_database_another_has_taken_exits() -> anyhow::Re
     let dir = tempfile::Builder::new().prefix("deeptravel-fence-").tempdir_in("/tmp")?;
     let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
     let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
-    let world = World::new(Some(cluster.url(DATABASE)))?;
+    let world = World::new(Some(url(&cluster, DATABASE)))?;
     let mut server = world.start().await?;
 
     let (client, connection) = cluster.connection(DATABASE).connect(tokio_postgres::NoTls).await?;
