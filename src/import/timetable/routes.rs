@@ -32,6 +32,8 @@ pub type Routes = BTreeMap<RouteCode, Listed>;
 
 pub fn read(import: &mut Import, network: &Network) -> anyhow::Result<Routes> {
     let mut routes = routes(import, network)?;
+    stops(import, network, &mut routes)?;
+    blackout(import, &mut routes)?;
     departures(import, &mut routes)?;
     headways(import, &mut routes)?;
     for Listed { line, route, .. } in routes.values().filter(|listed| listed.schedules.is_empty()) {
@@ -84,8 +86,6 @@ impl Listed {
 fn routes(import: &Import, network: &Network) -> anyhow::Result<Routes> {
     let columns = ["route", "operator", "mode", "name_zh", "name_en", "vehicle"];
     let optional = ["seat_lock_minutes", "booking_closes_minutes", "sales_window_days", "marks"];
-    let mut stops = stops(import, network)?;
-    let mut blackout = blackout(import)?;
     let mut routes = Routes::new();
     for line in lines(import.dir, "routes.csv", &columns, &optional)? {
         let code: RouteCode = line.parse("route")?;
@@ -95,7 +95,7 @@ fn routes(import: &Import, network: &Network) -> anyhow::Result<Routes> {
             mode: line.parse("mode")?,
             names: names(&line)?,
             time_zone: import.time_zone.clone(),
-            stops: stops.remove(&code).ok_or_else(|| line.error("route", "has no stops in stops.csv"))?.1,
+            stops: Vec::new(),
             vehicle: line.parse("vehicle")?,
             booking_closes_minutes: line.parse_optional("booking_closes_minutes")?.unwrap_or(0),
             sales_window_days: line.parse_optional("sales_window_days")?.unwrap_or(SALES_WINDOW_DAYS_DEFAULT),
@@ -112,19 +112,17 @@ fn routes(import: &Import, network: &Network) -> anyhow::Result<Routes> {
             line: line.clone(),
             route,
             seat_lock_minutes: line.parse_optional("seat_lock_minutes")?,
-            blackout: blackout.remove(&code).map(|(_, dates)| dates).unwrap_or_default(),
+            blackout: BTreeSet::new(),
             schedules: BTreeMap::new(),
         };
         ensure!(routes.insert(code, listed).is_none(), line.error("route", "is there twice"));
     }
-    let left = stops.into_values().map(|(line, _)| line).chain(blackout.into_values().map(|(line, _)| line)).next();
-    left.map_or(Ok(routes), |line| Err(line.error("route", "is not in routes.csv")))
+    Ok(routes)
 }
 
-/// The stops of each route in the order of the file.
-fn stops(import: &Import, network: &Network) -> anyhow::Result<BTreeMap<RouteCode, (Line, Vec<Stop>)>> {
+/// In the order of the file.
+fn stops(import: &Import, network: &Network, routes: &mut Routes) -> anyhow::Result<()> {
     let columns = ["route", "port", "arrives_minutes", "departs_minutes"];
-    let mut stops: BTreeMap<RouteCode, (Line, Vec<Stop>)> = BTreeMap::new();
     for line in lines(import.dir, "stops.csv", &columns, &[])? {
         let stop = Stop {
             port: line.parse("port")?,
@@ -134,18 +132,19 @@ fn stops(import: &Import, network: &Network) -> anyhow::Result<BTreeMap<RouteCod
         if !network.ports.contains_key(&stop.port) {
             bail!(line.error("port", format_args!("{} is not in ports.csv", stop.port)));
         }
-        stops.entry(line.parse("route")?).or_insert_with(|| (line.clone(), Vec::new())).1.push(stop);
+        named(routes, &line)?.route.stops.push(stop);
     }
-    Ok(stops)
+    for Listed { line, route, .. } in routes.values() {
+        ensure!(!route.stops.is_empty(), line.error("route", "has no stops in stops.csv"));
+    }
+    Ok(())
 }
 
-fn blackout(import: &Import) -> anyhow::Result<BTreeMap<RouteCode, (Line, BTreeSet<Date>)>> {
-    let mut blackout: BTreeMap<RouteCode, (Line, BTreeSet<_>)> = BTreeMap::new();
+fn blackout(import: &Import, routes: &mut Routes) -> anyhow::Result<()> {
     for line in lines_if_any(import.dir, "blackout.csv", &["route", "date"], &[])? {
-        let date = line.parse("date")?;
-        blackout.entry(line.parse("route")?).or_insert_with(|| (line.clone(), BTreeSet::new())).1.insert(date);
+        named(routes, &line)?.blackout.insert(line.parse("date")?);
     }
-    Ok(blackout)
+    Ok(())
 }
 
 fn departures(import: &mut Import, routes: &mut Routes) -> anyhow::Result<()> {
