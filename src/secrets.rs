@@ -134,21 +134,14 @@ impl DemoSecrets {
     /// accounts and its timetable must not come among real sales.
     pub fn load_or_make(data_dir: &Path, journal_dir: &Path) -> anyhow::Result<DemoSecrets> {
         let path = data_dir.join(DEMO_SECRETS);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).with_context(|| path.display().to_string()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if journal_dir.exists() {
-                    bail!(
-                        "data_dir: {} was not begun by a demo; give the demo a directory of its own",
-                        data_dir.display()
-                    );
-                }
-                let secrets = DemoSecrets::make()?;
-                secrets.write(&path).with_context(|| path.display().to_string())?;
-                Ok(secrets)
+        let context = || path.display().to_string();
+        if !path.try_exists().with_context(context)? {
+            if journal_dir.exists() {
+                bail!("data_dir: {} was not begun by a demo; give the demo a directory of its own", data_dir.display());
             }
-            Err(error) => Err(error).with_context(|| path.display().to_string()),
+            DemoSecrets::make()?.write(&path).with_context(context)?;
         }
+        toml::from_str(&std::fs::read_to_string(&path).with_context(context)?).with_context(context)
     }
 
     fn make() -> anyhow::Result<DemoSecrets> {
@@ -178,9 +171,7 @@ impl DemoSecrets {
 
 /// One key of version 1 from hex digits.
 pub fn demo_key(digits: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LEN])>> {
-    let mut key = [0; KEY_LEN];
-    hex::decode_to_slice(digits, &mut key).context(DEMO_SECRETS)?;
-    Ok(vec![(1, key)])
+    Ok(vec![parse_key(&format!("1 {digits}")).context(DEMO_SECRETS)?])
 }
 
 fn random_hex(bytes: usize) -> anyhow::Result<String> {
