@@ -188,8 +188,8 @@ async fn finish<T>(core: Core, outcome: anyhow::Result<T>) -> anyhow::Result<T> 
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
     let url = config.database.url().context("database.url: the private database migrates itself")?;
-    let report = postgres::migrate(&url.parse()?).await?;
-    println!("{} migrations applied", report.applied.len());
+    let applied = postgres::migrate(&url.parse()?).await?;
+    println!("{} migrations applied", applied.len());
     Ok(())
 }
 

@@ -26,11 +26,6 @@ impl Backoff {
         tokio::time::sleep(self.take()).await;
     }
 
-    /// After a success: the next pause is the shortest again.
-    pub fn reset(&mut self) {
-        *self = Self::default();
-    }
-
     fn take(&mut self) -> Duration {
         let now = self.next;
         self.next = (now * 2).min(PAUSE_MAX);
@@ -43,11 +38,9 @@ mod tests {
     use super::Backoff;
 
     #[test]
-    fn pauses_double_up_to_a_second_and_start_again_after_a_success() {
+    fn pauses_double_up_to_a_second() {
         let mut backoff = Backoff::default();
         let taken: Vec<_> = (0..7).map(|_| backoff.take().as_millis()).collect();
         assert_eq!(taken, [50, 100, 200, 400, 800, 1_000, 1_000]);
-        backoff.reset();
-        assert_eq!(backoff.take().as_millis(), 50);
     }
 }

@@ -56,13 +56,9 @@ impl StoreError {
         Self::Unavailable(Outage::Connect(error))
     }
 
-    /// The state Postgres gave as the reason, if it gave one.
-    pub fn sql_state(&self) -> Option<&SqlState> {
-        match self {
-            Self::Data(error)
-            | Self::Unavailable(Outage::Connect(error) | Outage::Broken(error) | Outage::GaveUp(error)) => error.code(),
-            Self::Unavailable(_) | Self::Unfit(_) => None,
-        }
+    /// Whether the same may succeed once Postgres is back.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
     }
 }
 

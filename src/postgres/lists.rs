@@ -9,24 +9,13 @@ use super::store::load::load;
 use super::{Database, Lane};
 
 /// The lists, as Postgres has them: behind the journal by as much as the projection is.
-#[derive(Debug, Clone)]
-pub struct Lists {
-    database: Database,
-}
-
-impl Lists {
-    pub fn new(database: Database) -> Lists {
-        Lists { database }
-    }
-}
-
 #[async_trait]
-impl ports::Lists for Lists {
+impl ports::Lists for Database {
     fn is_available(&self) -> bool {
-        self.database.is_available()
+        Database::is_available(self)
     }
 
     async fn load(&self, wanted: Load, parameters: Vec<Parameter>) -> Result<Rows, StoreError> {
-        Ok(self.database.run(Lane::Lists, move |session| load(session, wanted, parameters)).await?)
+        Ok(self.run(Lane::Lists, move |session| load(session, wanted, parameters)).await?)
     }
 }

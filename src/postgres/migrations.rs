@@ -46,7 +46,7 @@ impl SchemaError {
     pub fn is_outage(&self) -> bool {
         match self {
             Self::ServerTooOld { .. } | Self::StrangeVersion { .. } => false,
-            Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
+            Self::Store(error) => error.is_outage(),
             Self::Migration(error) => match error.kind() {
                 refinery::error::Kind::Connection(_, cause) => {
                     cause.downcast_ref::<tokio_postgres::Error>().is_some_and(is_outage)
@@ -57,19 +57,13 @@ impl SchemaError {
     }
 }
 
-/// What [`migrate`] did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaReport {
-    /// The names of the migrations applied now, such as `V1__journal_position`; empty when nothing was to do.
-    pub applied: Vec<String>,
-}
-
-/// Brings the database to the newest schema. Several processes may do so at once: one works, the others wait for it and
-/// find nothing left. Uses one connection of its own, driven by the current runtime until the work is done.
+/// Brings the database to the newest schema, and names the migrations that it has applied, such as
+/// `V1__journal_position`. Several processes may do so at once: one works, the others wait for it and find nothing left.
+/// Uses one connection of its own, driven by the current runtime until the work is done.
 ///
 /// # Errors
 /// [`SchemaError::is_outage`] says whether waiting for Postgres helps; anything else needs a person.
-pub async fn migrate(config: &Config) -> Result<SchemaReport, SchemaError> {
+pub async fn migrate(config: &Config) -> Result<Vec<String>, SchemaError> {
     let mut config = config.clone();
     config.connect_timeout(CONNECT_TIMEOUT).application_name("deeptravel migrate");
     config.tcp_user_timeout(TCP_SILENCE_MAX);
@@ -86,11 +80,11 @@ pub async fn migrate(config: &Config) -> Result<SchemaReport, SchemaError> {
     };
     // The driver ends by itself once `work` has dropped the client; what it says then adds nothing to a query's error.
     let (report, _) = tokio::join!(work, connection);
-    Ok(SchemaReport { applied: report?.applied_migrations().iter().map(ToString::to_string).collect() })
+    Ok(report?.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
 /// Refuses a server older than PostgreSQL 15.
-pub async fn check_server_version(client: &Client) -> Result<(), SchemaError> {
+async fn check_server_version(client: &Client) -> Result<(), SchemaError> {
     let row = client.query_one("SHOW server_version_num", &[]).await?;
     let answer: String = row.try_get(0)?;
     check_version_number(&answer)
@@ -106,12 +100,10 @@ fn check_version_number(answer: &str) -> Result<(), SchemaError> {
 }
 
 async fn take_lock(client: &Client) -> Result<(), SchemaError> {
-    let limit = LOCK_TIMEOUT.as_millis().to_string();
-    client.execute("SELECT set_config('lock_timeout', $1, false)", &[&limit]).await?;
-    client.execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK]).await?;
+    let limit = LOCK_TIMEOUT.as_millis();
+    client.batch_execute(&format!("SET lock_timeout = {limit}; SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
     // A migration may rightly wait longer for a busy table than we wait for each other.
-    client.execute("SELECT set_config('lock_timeout', '0', false)", &[]).await?;
-    Ok(())
+    Ok(client.batch_execute("SET lock_timeout = 0").await?)
 }
 
 /// A short name for the whole set of migrations in this program, which changes when any of them does. Names the

@@ -15,9 +15,8 @@ mod store;
 
 pub use backoff::Backoff;
 pub use error::{Outage, StoreError};
-pub use lists::Lists;
-pub use migrations::{SchemaError, SchemaReport, check_server_version, migrate, migrations_digest};
-pub use pool::{CONNECTIONS, Database, JOB_TIMEOUT, Lane, PROJECTION_TIMEOUT, Session};
+pub use migrations::{SchemaError, migrate, migrations_digest};
+pub use pool::{Database, Lane, Session};
 pub use position::{JournalPosition, PositionError, advance_position, claim_epoch, outages_outside, read_position};
 pub use settings::DatabaseSettings;
 pub use store::Store;

@@ -7,18 +7,16 @@
 //! While Postgres is away, jobs are refused at once: the first failure closes the door, and one probe with backoff opens
 //! it again. Nobody else knocks, so a server that comes back is not met by a crowd.
 
-use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::{
-    ClientWrapper, Hook, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts,
-};
+use deadpool_postgres::{Hook, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio_postgres::config::Host;
 use tokio_postgres::{Config, NoTls};
 
 use super::backoff::Backoff;
@@ -34,9 +32,6 @@ const WAKE_CONNECTIONS: usize = 8;
 /// The projector alone, one batch after the other.
 const PROJECTION_CONNECTIONS: usize = 1;
 
-/// What one process takes of the server's connections, without the probe's and the migrations'.
-pub const CONNECTIONS: usize = LIST_CONNECTIONS + WAKE_CONNECTIONS + PROJECTION_CONNECTIONS;
-
 /// To a server on this machine or in this room, a connection takes milliseconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -49,10 +44,10 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// The longest a list or a waking key takes, from the request for a connection to its last row; then 503. A stopped
 /// server answers nothing, not even its own time limit.
-pub const JOB_TIMEOUT: Duration = Duration::from_secs(2);
+const JOB_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest a batch of the projector takes. Nobody waits for it, but a stopped server must be noticed.
-pub const PROJECTION_TIMEOUT: Duration = Duration::from_secs(30);
+const PROJECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What Postgres allows one statement of the projector; see [`STATEMENT_TIMEOUT`].
 const PROJECTION_STATEMENT_TIMEOUT: Duration = Duration::from_secs(25);
@@ -72,30 +67,26 @@ pub enum Lane {
 }
 
 /// Postgres as the rest of the process sees it. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Database {
     inner: Arc<Inner>,
 }
 
+#[derive(Debug)]
 struct Inner {
     runtime: Handle,
     config: Config,
     lists: LanePool,
     wakes: LanePool,
     projection: LanePool,
-    available: watch::Sender<bool>,
+    available: AtomicBool,
 }
 
+#[derive(Debug)]
 struct LanePool {
     pool: Pool,
     connections: usize,
     job_timeout: Duration,
-}
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Database").field("available", &self.is_available()).finish_non_exhaustive()
-    }
 }
 
 impl Database {
@@ -107,24 +98,9 @@ impl Database {
         if config.get_application_name().is_none() {
             config.application_name("deeptravel");
         }
-        let lists = LanePool::new(&config, LIST_CONNECTIONS, JOB_TIMEOUT, STATEMENT_TIMEOUT, None);
-        let wakes = LanePool::new(&config, WAKE_CONNECTIONS, JOB_TIMEOUT, STATEMENT_TIMEOUT, None);
-        let hosts = config.get_hosts().to_vec();
-        let considerate = Hook::async_fn(move |client: &mut ClientWrapper, _| {
-            let hosts = hosts.clone();
-            Box::pin(async move {
-                priority::lower(client, &hosts).await;
-                Ok(())
-            })
-        });
-        let projection = LanePool::new(
-            &config,
-            PROJECTION_CONNECTIONS,
-            PROJECTION_TIMEOUT,
-            PROJECTION_STATEMENT_TIMEOUT,
-            Some(considerate),
-        );
-        let (available, _) = watch::channel(true);
+        let lane = |lane| LanePool::new(&config, lane);
+        let (lists, wakes, projection) = (lane(Lane::Lists), lane(Lane::Wakes), lane(Lane::Projection));
+        let available = AtomicBool::new(true);
         Self { inner: Arc::new(Inner { runtime, config, lists, wakes, projection, available }) }
     }
 
@@ -162,20 +138,7 @@ impl Database {
 
     /// Whether Postgres answered last time, as far as we know.
     pub fn is_available(&self) -> bool {
-        *self.inner.available.borrow()
-    }
-
-    /// Returns when Postgres is back; at once if it is not away. For the projector, which has nothing better to do. Not
-    /// every [`StoreError::Unavailable`] means away (a full disk does not), so a worker that repeats what failed also
-    /// pauses by a [`Backoff`]; and a commit whose answer was lost may have happened, so it first reads the position.
-    pub async fn until_available(&self) {
-        // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = self.inner.available.subscribe().wait_for(|available| *available).await;
-    }
-
-    /// Changes each time Postgres goes away or comes back: for health and metrics.
-    pub fn availability(&self) -> watch::Receiver<bool> {
-        self.inner.available.subscribe()
+        self.inner.available.load(Ordering::Relaxed)
     }
 }
 
@@ -190,7 +153,7 @@ impl Inner {
 
     /// Refuses further jobs and starts the one probe that ends this. Runs on the I/O runtime.
     fn close_door(self: &Arc<Self>) {
-        if !self.available.send_if_modified(|available| std::mem::replace(available, false)) {
+        if !self.available.swap(false, Ordering::Relaxed) {
             return;
         }
         tracing::warn!("Postgres is away: lists, reports and waking keys answer 503 until it is back");
@@ -216,7 +179,7 @@ async fn probe_until_back(inner: Weak<Inner>, config: Config) {
     let Some(inner) = inner.upgrade() else { return };
     let away_ms = u64::try_from(away_since.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(away_ms, "Postgres is back after {away_ms} ms");
-    inner.available.send_replace(true);
+    inner.available.store(true, Ordering::Relaxed);
 }
 
 /// Connects and asks for an answer, on a connection of its own.
@@ -234,21 +197,20 @@ async fn probe(config: &Config) -> Result<(), StoreError> {
 }
 
 impl LanePool {
-    /// `post_create` runs on each new connection.
-    fn new(
-        config: &Config,
-        connections: usize,
-        job_timeout: Duration,
-        statement_timeout: Duration,
-        post_create: Option<Hook>,
-    ) -> Self {
+    fn new(config: &Config, lane: Lane) -> Self {
+        let (connections, job_timeout, statement_timeout) = match lane {
+            Lane::Lists => (LIST_CONNECTIONS, JOB_TIMEOUT, STATEMENT_TIMEOUT),
+            Lane::Wakes => (WAKE_CONNECTIONS, JOB_TIMEOUT, STATEMENT_TIMEOUT),
+            Lane::Projection => (PROJECTION_CONNECTIONS, PROJECTION_TIMEOUT, PROJECTION_STATEMENT_TIMEOUT),
+        };
         let mut config = config.clone();
         let given = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
         config.options(format!("{given}-c statement_timeout={}", statement_timeout.as_millis()));
+        let is_here = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let mut builder = Pool::builder(Manager::from_config(config, NoTls, recycle));
-        if let Some(hook) = post_create {
-            builder = builder.post_create(hook);
+        if lane == Lane::Projection && is_here {
+            builder = builder.post_create(Hook::async_fn(|client, _| Box::pin(priority::lower(client).map(Ok))));
         }
         let timeouts =
             Timeouts { wait: Some(ACQUIRE_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
@@ -282,6 +244,7 @@ impl LanePool {
 
 /// One job's connection: a client with a cache of prepared statements. It goes back to its lane when dropped, unless its
 /// job ran out of time: then a statement may still be running on it and it is closed.
+#[derive(Debug)]
 pub struct Session {
     object: Option<Object>,
     abandoned: Arc<AtomicBool>,
@@ -290,12 +253,6 @@ pub struct Session {
 impl Session {
     /// Present until `drop`, the only place that takes it.
     const PRESENT: &'static str = "a session keeps its connection until it is dropped";
-}
-
-impl fmt::Debug for Session {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").finish_non_exhaustive()
-    }
 }
 
 impl Deref for Session {

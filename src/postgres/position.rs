@@ -31,10 +31,6 @@ pub enum PositionError {
     Moved { expected: u64, found: u64 },
     #[error("nobody has claimed an epoch in this database yet")]
     Unclaimed,
-    #[error("{0} does not fit a 64-bit signed number")]
-    TooLarge(u64),
-    #[error("Postgres holds {0}, a position or epoch below zero")]
-    Negative(i64),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -54,7 +50,7 @@ pub fn outages_outside<T>(result: Result<T, PositionError>) -> Result<Result<T, 
 }
 
 /// Where the projection stands, `None` before any process has claimed an epoch.
-pub async fn read_position(client: &impl GenericClient) -> Result<Option<JournalPosition>, PositionError> {
+pub async fn read_position(client: &impl GenericClient) -> Result<Option<JournalPosition>, StoreError> {
     let statement = client.prepare_cached(READ).await?;
     let Some(row) = client.query_opt(&statement, &[]).await? else { return Ok(None) };
     let position = JournalPosition {
@@ -116,10 +112,10 @@ async fn refusal(
     })
 }
 
-fn to_sql(number: u64) -> Result<i64, PositionError> {
-    i64::try_from(number).map_err(|_| PositionError::TooLarge(number))
+fn to_sql(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Unfit(format!("{number} does not fit a 64-bit signed number")))
 }
 
-fn from_sql(number: i64) -> Result<u64, PositionError> {
-    u64::try_from(number).map_err(|_| PositionError::Negative(number))
+fn from_sql(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Unfit(format!("{number} is a position or epoch below zero")))
 }

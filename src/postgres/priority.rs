@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use rustix::process::{Pid, setpriority_process};
 use tokio_postgres::Client;
-use tokio_postgres::config::Host;
 
 /// A third of the usual weight.
 const NICE: i32 = 5;
@@ -22,11 +21,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// What the kernel calls the processes of a Postgres server.
 const PROCESS_NAME: &str = "postgres";
 
-/// Lowers the priority of the process that serves this connection, if it runs on this machine and we may.
-pub(super) async fn lower(client: &Client, hosts: &[Host]) {
-    if !hosts.iter().all(|host| matches!(host, Host::Unix(_))) {
-        return;
-    }
+/// Lowers the priority of the process that serves this connection, which runs on this machine, if we may.
+pub(super) async fn lower(client: &Client) {
     // What is wrong with the connection is found by its first job.
     let asked = tokio::time::timeout(ANSWER_WITHIN, client.query_one("SELECT pg_backend_pid()", &[])).await;
     let Ok(Ok(row)) = asked else { return };

@@ -294,9 +294,9 @@ async fn migrate(io: &Handle, config: &tokio_postgres::Config) -> anyhow::Result
     loop {
         let config = config.clone();
         match io.spawn(async move { postgres::migrate(&config).await }).await? {
-            Ok(report) => {
-                if !report.applied.is_empty() {
-                    tracing::info!(migrations = ?report.applied, "Migrated the database");
+            Ok(applied) => {
+                if !applied.is_empty() {
+                    tracing::info!(migrations = ?applied, "Migrated the database");
                 }
                 return Ok(());
             }

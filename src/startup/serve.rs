@@ -18,7 +18,6 @@ use super::Core;
 use crate::api::{self, ApiParts, Slot};
 use crate::config::Config;
 use crate::gateway::WechatGateway;
-use crate::postgres::Lists;
 use crate::secrets::{DEMO_SECRETS, read_code_keys};
 use crate::telemetry;
 
@@ -87,7 +86,7 @@ impl Listening {
         let code_keys = Arc::new(ArcSwap::from_pointee(prepare(keys.codes, &engine)?));
         self.slot.fill(ApiParts {
             engine: core.engine.clone(),
-            lists: Arc::new(Lists::new(core.database.clone())),
+            lists: Arc::new(core.database.clone()),
             wechat,
             code_keys: Arc::clone(&code_keys),
             document_keys: Arc::new(keys.documents),

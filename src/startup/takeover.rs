@@ -49,9 +49,7 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
 
 /// How far the database has followed the journal; refuses a pair that does not fit.
 async fn find_out(database: &Database, journal: &Journal) -> anyhow::Result<Position> {
-    let stored =
-        patiently(database, |session| async move { outages_outside(postgres::read_position(&*session).await) })
-            .await??;
+    let stored = patiently(database, |session| async move { postgres::read_position(&*session).await }).await?;
     let ours = JournalPosition { journal_id: journal.id(), position: 0, epoch: journal.epoch() };
     let seen = fits(ours, stored)?;
     journal.check_seen(seen)?;
@@ -106,10 +104,8 @@ pub async fn fenced(database: &Database, held: Held, projected: &watch::Receiver
         tick.tick().await;
         // Read before the database is: it cannot be behind this.
         let at_least = *projected.borrow();
-        let read = database
-            .run(Lane::Wakes, |session| async move { outages_outside(postgres::read_position(&*session).await) })
-            .await;
-        if let Ok(Ok(found)) = read
+        let read = database.run(Lane::Wakes, |session| async move { postgres::read_position(&*session).await }).await;
+        if let Ok(found) = read
             && let Err(error) = still_ours(held, at_least, found)
         {
             return error;

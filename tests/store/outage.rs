@@ -1,5 +1,7 @@
 //! Postgres goes away and comes back (rules 12 and 13).
 
+use std::time::Duration;
+
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::{Store, migrate, read_position};
 use deeptravel_actors::journal::Position;
@@ -30,7 +32,9 @@ impl Server {
         self.cluster.stop().unwrap();
         call();
         self.cluster.start_again().unwrap();
-        self.stand.runtime.block_on(self.stand.database.until_available());
+        while !self.stand.database.is_available() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

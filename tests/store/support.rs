@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use deeptravel::postgres::{Database, JournalPosition, Lists, Store, claim_epoch, read_position};
+use deeptravel::postgres::{Database, JournalPosition, Store, claim_epoch, read_position};
 use deeptravel::testing::{TestDatabase, fresh_database};
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::loads::{self, DeskEntry, DeskEntryRow, lowest_id};
@@ -57,7 +57,7 @@ impl Stand {
         let database = Database::new(runtime.handle().clone(), config);
         let journal_id = Uuid::now_v7();
         let store = runtime.block_on(open(&database, journal_id));
-        let lists = Box::new(Lists::new(database.clone()));
+        let lists = Box::new(database.clone());
         Stand { runtime, database, journal_id, store, lists, position: AtomicU64::new(0), test_database: None }
     }
 

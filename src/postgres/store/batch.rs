@@ -9,14 +9,14 @@ use deeptravel_domain::row::{Column, Home, Message, Rows, Table, Unreadable};
 use deeptravel_domain::tables::TABLES;
 use tokio_postgres::types::{Field, IsNull, Kind, ToSql, Type, to_sql_checked};
 
-use super::columns::{Failure, LENGTH, NULL, put, type_of};
+use super::columns::{Failure, LENGTH, NULL, put, put_sized, type_of};
 use super::statements::{copy, upsert};
 use crate::postgres::StoreError;
 
 /// New rows of one table, ready to be sent.
 #[derive(Debug)]
 pub(super) struct Copy {
-    pub(super) sql: &'static str,
+    pub(super) sql: String,
     /// The whole stream.
     pub(super) rows: Bytes,
 }
@@ -93,20 +93,19 @@ impl Writes {
             return Ok(());
         }
         let newest = newest(table, images).map_err(|Unreadable| "its key or version cannot be read")?;
-        let (first, others): (Vec<_>, Vec<_>) =
-            newest.into_iter().partition(|newest| marks == Marks::Believed && newest.first);
+        let of = |first: bool| -> Vec<&[u8]> {
+            let chosen = newest.iter().filter(|newest| (marks == Marks::Believed && newest.first) == first);
+            chosen.map(|newest| newest.image).collect()
+        };
+        let (first, others) = (of(true), of(false));
         if !first.is_empty() {
-            self.copies.push(Copy::of(table, &images_of(first))?);
+            self.copies.push(Copy::of(table, &first)?);
         }
         if !others.is_empty() {
-            self.upserts.push(Upsert::of(table, &images_of(others))?);
+            self.upserts.push(Upsert::of(table, &others)?);
         }
         Ok(())
     }
-}
-
-fn images_of(newest: Vec<Newest<'_>>) -> Vec<&[u8]> {
-    newest.into_iter().map(|newest| newest.image).collect()
 }
 
 /// The newest image of a row in a batch.
@@ -166,21 +165,14 @@ impl Upsert {
 impl RowArray {
     /// For each column of the table, in its order, where it stands in our rows; not all of a table's are ours.
     fn places(&self, fields: &[Field]) -> Result<Vec<Option<usize>>, Failure> {
-        let place = |field: &Field| {
-            let place = self.columns.iter().position(|column| column.name == field.name());
-            match place.and_then(|place| self.columns.get(place)).map(type_of) {
-                Some(ours) if ours != *field.type_() => {
-                    Err(format!("column {} is {}, the rows hold {ours}", field.name(), field.type_()).into())
-                }
-                Some(_) | None => Ok(place),
-            }
-        };
-        let places = fields.iter().map(place).collect::<Result<Vec<_>, Failure>>()?;
-        if places.iter().flatten().count() == self.columns.len() {
-            return Ok(places);
+        let mut places = vec![None; fields.len()];
+        for (ours, column) in self.columns.iter().enumerate() {
+            let (name, kind) = (column.name, type_of(column));
+            let theirs = fields.iter().position(|field| field.name() == name && *field.type_() == kind);
+            let place = theirs.and_then(|theirs| places.get_mut(theirs));
+            *place.ok_or_else(|| format!("the table has no column {name} that is {kind}"))? = Some(ours);
         }
-        let names: Vec<&str> = self.columns.iter().map(|column| column.name).collect();
-        Err(format!("the table lacks one of {}", names.join(", ")).into())
+        Ok(places)
     }
 }
 
@@ -216,20 +208,17 @@ impl ToSql for RowArray {
             for _ in self.columns {
                 ours.push(next_field(&mut rows)?);
             }
-            let start = out.len();
-            out.put_i32(0);
-            out.put_i32(i32::try_from(fields.len())?);
-            for (field, place) in fields.iter().zip(&places) {
-                out.put_u32(field.type_().oid());
-                match place.and_then(|place| ours.get(place)) {
-                    Some(value) => out.extend_from_slice(value),
-                    None => out.put_i32(NULL),
+            put_sized(out, |out| {
+                out.put_i32(i32::try_from(fields.len())?);
+                for (field, place) in fields.iter().zip(&places) {
+                    out.put_u32(field.type_().oid());
+                    match place.and_then(|place| ours.get(place)) {
+                        Some(value) => out.extend_from_slice(value),
+                        None => out.put_i32(NULL),
+                    }
                 }
-            }
-            let length = i32::try_from(out.len() - start - LENGTH)?;
-            if let Some(slot) = out.get_mut(start..start + LENGTH) {
-                slot.copy_from_slice(&length.to_be_bytes());
-            }
+                Ok(IsNull::No)
+            })?;
         }
         Ok(IsNull::No)
     }

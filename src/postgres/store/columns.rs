@@ -41,10 +41,17 @@ fn misfit(column: &Column) -> Failure {
 
 /// Appends a column's value with its length before it.
 pub(super) fn put(column: &Column, message: &mut Message<'_>, out: &mut BytesMut) -> Result<(), Failure> {
+    put_sized(out, |out| put_value(column, message, out)).map_err(|error| format!("{}: {error}", column.name).into())
+}
+
+/// Appends what is written with its length before it.
+pub(super) fn put_sized(
+    out: &mut BytesMut,
+    write: impl FnOnce(&mut BytesMut) -> Result<IsNull, Failure>,
+) -> Result<(), Failure> {
     let start = out.len();
     out.put_i32(NULL);
-    let written = put_value(column, message, out).map_err(|error| format!("{}: {error}", column.name))?;
-    if matches!(written, IsNull::No) {
+    if matches!(write(out)?, IsNull::No) {
         let length = i32::try_from(out.len() - start - LENGTH)?;
         if let Some(slot) = out.get_mut(start..start + LENGTH) {
             slot.copy_from_slice(&length.to_be_bytes());
@@ -56,15 +63,17 @@ pub(super) fn put(column: &Column, message: &mut Message<'_>, out: &mut BytesMut
 fn put_value(column: &Column, message: &mut Message<'_>, out: &mut BytesMut) -> Result<IsNull, Failure> {
     let unread = |Unreadable| misfit(column);
     match column.kind {
-        Kind::Text | Kind::Bytes | Kind::Date => {
-            let Some(bytes) = message.bytes(column.tag).map_err(unread)? else { return absent(column, out, &[]) };
-            if column.kind != Kind::Date {
-                out.put_slice(bytes);
-                return Ok(IsNull::No);
+        Kind::Text | Kind::Bytes | Kind::Date => match message.bytes(column.tag).map_err(unread)? {
+            None if column.nullable => Ok(IsNull::Yes),
+            None if column.kind == Kind::Date => Err(misfit(column)),
+            Some(day) if column.kind == Kind::Date => {
+                std::str::from_utf8(day)?.parse::<Date>()?.to_sql(&Type::DATE, out)
             }
-            let day: Date = std::str::from_utf8(bytes)?.parse()?;
-            day.to_sql(&Type::DATE, out)
-        }
+            bytes => {
+                out.put_slice(bytes.unwrap_or_default());
+                Ok(IsNull::No)
+            }
+        },
         Kind::Flag | Kind::Small | Kind::Count | Kind::Signed | Kind::Instant => {
             let number = match message.number(column.tag).map_err(unread)? {
                 None if column.nullable => return Ok(IsNull::Yes),
@@ -82,18 +91,6 @@ fn put_value(column: &Column, message: &mut Message<'_>, out: &mut BytesMut) -> 
                 out.put_u8(JSONB_VERSION);
             }
             out.put_slice(&json);
-            Ok(IsNull::No)
-        }
-    }
-}
-
-/// A value that was not written: none, or what its kind has instead.
-fn absent(column: &Column, out: &mut BytesMut, instead: &[u8]) -> Result<IsNull, Failure> {
-    match (column.nullable, column.kind) {
-        (true, _) => Ok(IsNull::Yes),
-        (false, Kind::Date) => Err(misfit(column)),
-        (false, _) => {
-            out.put_slice(instead);
             Ok(IsNull::No)
         }
     }

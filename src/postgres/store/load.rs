@@ -89,8 +89,8 @@ async fn read(
     let prepared = client.prepare_cached(sql).await?;
     let places = places(table, prepared.columns())
         .map_err(|column| StoreError::Unfit(format!("{name} does not answer {}", column.name)))?;
-    let values: Vec<Value<'_>> = parameters.iter().take(prepared.params().len()).map(Value).collect();
-    let answer = client.query_raw(&prepared, values.iter().map(|value| value as &(dyn ToSql + Sync))).await?;
+    let values: Vec<_> = parameters.iter().take(prepared.params().len()).map(value).collect();
+    let answer = client.query_raw(&prepared, values).await?;
     pin_mut!(answer);
     let mut image = Vec::new();
     while let Some(row) = answer.try_next().await? {
@@ -128,27 +128,12 @@ impl<'a> FromSql<'a> for RawValue<'a> {
 }
 
 /// A parameter as the driver takes it.
-#[derive(Debug)]
-struct Value<'a>(&'a Parameter);
-
-impl ToSql for Value<'_> {
-    fn to_sql(
-        &self,
-        ty: &Type,
-        out: &mut bytes::BytesMut,
-    ) -> Result<tokio_postgres::types::IsNull, Box<dyn Error + Sync + Send>> {
-        match self.0 {
-            Parameter::Text(text) => text.to_sql_checked(ty, out),
-            Parameter::Texts(texts) => texts.to_sql_checked(ty, out),
-            Parameter::Instant(at) => at.map(Timestamp::to_jiff).to_sql_checked(ty, out),
-            Parameter::Number(number) => number.to_sql_checked(ty, out),
-            Parameter::Flag(flag) => flag.to_sql_checked(ty, out),
-        }
+fn value(parameter: &Parameter) -> Box<dyn ToSql + Sync + Send + '_> {
+    match parameter {
+        Parameter::Text(text) => Box::new(text),
+        Parameter::Texts(texts) => Box::new(texts),
+        Parameter::Instant(at) => Box::new(at.map(Timestamp::to_jiff)),
+        Parameter::Number(number) => Box::new(number),
+        Parameter::Flag(flag) => Box::new(flag),
     }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-
-    tokio_postgres::types::to_sql_checked!();
 }

@@ -50,7 +50,9 @@ impl Store {
         let believed = writes(rows, Marks::Believed)?;
         let hopeful = !believed.copies.is_empty();
         match self.write(believed, from, to).await {
-            Err(PositionError::Store(error)) if hopeful && error.sql_state() == Some(&SqlState::UNIQUE_VIOLATION) => {
+            Err(PositionError::Store(super::StoreError::Data(error)))
+                if hopeful && error.code() == Some(&SqlState::UNIQUE_VIOLATION) =>
+            {
                 tracing::debug!(%from, %to, "Rows that were said to be new are there already; they are looked for");
                 self.write(writes(rows, Marks::Ignored)?, from, to).await
             }
@@ -60,23 +62,21 @@ impl Store {
 
     async fn write(&self, writes: Writes, from: Position, to: Position) -> Result<(), PositionError> {
         let held = JournalPosition { journal_id: self.journal_id, position: from.0, epoch: self.epoch };
-        let job = move |session| async move { outages_outside(write(session, writes, held, to).await) };
+        let job = move |mut session: Session| async move {
+            let written = write(&mut session, writes, held, to).await;
+            if written.is_err() {
+                // Statements may be of tables that a restore has replaced since: they would fail for ever.
+                session.statement_cache.clear();
+            }
+            outages_outside(written)
+        };
         self.database.run(Lane::Projection, job).await?
     }
 }
 
 /// One transaction: the position, and the rows. The position comes first: whatever has become of the tables, a database that is
 /// not where we left it is told apart from one that cannot now.
-async fn write(mut session: Session, writes: Writes, held: JournalPosition, to: Position) -> Result<(), PositionError> {
-    let written = write_with(&mut session, writes, held, to).await;
-    if written.is_err() {
-        // Statements may be of tables that a restore has replaced since: they would fail for ever.
-        session.statement_cache.clear();
-    }
-    written
-}
-
-async fn write_with(
+async fn write(
     session: &mut Session,
     writes: Writes,
     held: JournalPosition,
@@ -85,7 +85,7 @@ async fn write_with(
     let transaction = session.transaction().await?;
     advance_position(&transaction, held, to.0).await?;
     for Copy { sql, rows } in writes.copies {
-        let statement = transaction.prepare_cached(sql).await?;
+        let statement = transaction.prepare_cached(&sql).await?;
         let sink = transaction.copy_in(&statement).await?;
         tokio::pin!(sink);
         sink.send(rows).await?;
@@ -152,7 +152,6 @@ impl From<PositionError> for StoreError {
     fn from(error: PositionError) -> StoreError {
         match error {
             PositionError::Store(error) => error.into(),
-            PositionError::TooLarge(_) | PositionError::Negative(_) => StoreError::Data(text(error)),
             PositionError::Moved { .. }
             | PositionError::OtherJournal { .. }
             | PositionError::EpochTaken { .. }

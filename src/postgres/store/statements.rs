@@ -1,10 +1,6 @@
 //! The statements: the files under `sql/queries`, by their names.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
 use deeptravel_domain::row::Table;
-use deeptravel_domain::tables;
 
 /// Every file with its text.
 pub(super) static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/statements.rs"));
@@ -20,15 +16,9 @@ pub(super) fn whole(table: &Table) -> String {
 }
 
 /// The statement that takes new rows of a table. Only this one is made here: it says nothing but the columns.
-pub(super) fn copy(table: &Table) -> &'static str {
-    static TEXTS: LazyLock<HashMap<u32, String>> = LazyLock::new(|| {
-        let text = |table: &Table| {
-            let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
-            format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, columns.join(", "))
-        };
-        tables::stored().map(|table| (table.slot, text(table))).collect()
-    });
-    TEXTS.get(&table.slot).map_or("", String::as_str)
+pub(super) fn copy(table: &Table) -> String {
+    let columns: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, columns.join(", "))
 }
 
 /// The statement that upserts rows of a table.

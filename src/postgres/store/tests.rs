@@ -129,7 +129,7 @@ async fn upsert(session: &Session, table: &'static Table, image: &[u8]) {
 async fn copied(session: &Session, table: &'static Table, image: &[u8]) {
     let Copy { sql, rows } = Copy::of(table, &[image]).unwrap();
     assert_eq!(sql, copy(table));
-    let sink = session.copy_in(sql).await.unwrap();
+    let sink = session.copy_in(&sql).await.unwrap();
     tokio::pin!(sink);
     sink.send(rows).await.unwrap();
     sink.finish().await.unwrap();
