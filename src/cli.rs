@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use deeptravel_actors::engine::Engine;
 use deeptravel_actors::journal::{Position, Record, inspect};
 use deeptravel_actors::kind::Kind;
-use deeptravel_domain::identity::{Account, Role};
+use deeptravel_domain::identity::Role;
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::tables;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::config::{Config, ConfigArgs};
-use crate::gateway::NoGateway;
 use crate::startup::{self, Core};
 use crate::{api, postgres, telemetry};
 
@@ -101,7 +100,9 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Demo { timetable } => startup::demo(config, timetable).await,
         Command::Serve => startup::serve(config).await,
         Command::Import(Import::Timetable { dir }) => import_timetable(&config, &dir).await,
-        Command::Admin(Admin::Create { name }) => create_admin(&config, &name).await,
+        Command::Admin(Admin::Create { name }) => {
+            on_engine(&config, async |engine: &Engine| create_admin(engine, &name).await).await
+        }
         Command::Journal(JournalCommand::Inspect) => {
             let summary = inspect::summary(&config.journal_dir())?;
             println!("{}", serde_json::to_string_pretty(&summary)?);
@@ -123,24 +124,19 @@ async fn import_timetable(config: &Config, dir: &Path) -> anyhow::Result<()> {
     for skipped in &timetable.skipped {
         println!("skipped: {skipped}");
     }
-    let core = Core::start(config, Arc::new(NoGateway)).await?;
-    let changes = startup::apply_timetable(&core.engine, timetable, |done, of| {
-        eprint!("\r{done} of {of}");
-    })
-    .await;
-    eprintln!();
-    finish(core, changes).await.map(|changes| println!("{changes} changes"))
+    let importing = async |engine: &Engine| {
+        let changes = startup::apply_timetable(engine, timetable, |done, of| eprint!("\r{done} of {of}")).await;
+        eprintln!();
+        changes
+    };
+    let changes = on_engine(config, importing).await?;
+    println!("{changes} changes");
+    Ok(())
 }
 
-async fn create_admin(config: &Config, name: &str) -> anyhow::Result<()> {
-    // First, so that nobody types a password for a directory that is in use.
-    let core = Core::start(config, Arc::new(NoGateway)).await?;
-    let made = make_admin(&core, name).await;
-    finish(core, made).await
-}
-
-async fn make_admin(core: &Core, name: &str) -> anyhow::Result<()> {
-    if core.engine.services().directory.account(name).is_some() {
+/// Asks for the password when the engine runs, so that nobody types one for a directory that is in use.
+async fn create_admin(engine: &Engine, name: &str) -> anyhow::Result<()> {
+    if engine.services().directory.account(name).is_some() {
         bail!("there is an account {name} already");
     }
     eprint!("password for {name}: ");
@@ -148,14 +144,18 @@ async fn make_admin(core: &Core, name: &str) -> anyhow::Result<()> {
     if password.chars().count() < startup::PASSWORD_CHARS_MIN {
         bail!("a password has at least {} characters", startup::PASSWORD_CHARS_MIN);
     }
-    let account = Account {
-        username: name.into(),
-        password_hash: startup::hash_password(&password).await?.into(),
-        roles: [Role::Admin].into(),
-        merchant: None,
-        disabled: false,
-    };
-    startup::put_account(&core.engine, account).await
+    startup::make_account(engine, name, password, Role::Admin, None).await
+}
+
+/// Works with an engine without the world, waits until Postgres has what came of it, and stops, whatever that was.
+async fn on_engine<T>(config: &Config, work: impl AsyncFnOnce(&Engine) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let core = Core::start(config, None).await?;
+    let outcome = work(&core.engine).await;
+    let drained = core.drained().await;
+    core.stop().await?;
+    let value = outcome?;
+    drained?;
+    Ok(value)
 }
 
 /// A line of standard input; a terminal does not show what is typed.
@@ -175,15 +175,6 @@ fn read_password() -> anyhow::Result<String> {
     }
     read?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-/// Waits for projection and stops the core, whatever came of the work.
-async fn finish<T>(core: Core, outcome: anyhow::Result<T>) -> anyhow::Result<T> {
-    let drained = core.drained().await;
-    core.stop().await?;
-    let value = outcome?;
-    drained?;
-    Ok(value)
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {

@@ -21,47 +21,49 @@ pub use settings::WechatSettings;
 /// The orders take a call for over after this time.
 const _: () = assert!(REQUEST_TIMEOUT.as_secs() <= CALL_TIMEOUT_SECONDS_MAX as u64);
 
-/// The client as a [`PaymentGateway`].
+/// The client as a [`PaymentGateway`]. Commands that start the engine without the world have none: every call ends unknown
+/// then, so an order that has something outstanding just waits for the server.
 #[derive(Debug, Clone)]
-pub struct WechatGateway {
-    client: Client,
-}
+pub struct WechatGateway(pub Option<Client>);
 
 impl WechatGateway {
-    pub fn new(client: Client) -> WechatGateway {
-        WechatGateway { client }
+    fn client(&self) -> Result<&Client, GatewayError> {
+        self.0.as_ref().ok_or_else(|| unknown("this command does not call WeChat"))
     }
 }
 
 #[async_trait]
 impl PaymentGateway for WechatGateway {
     fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Vec<u8> {
-        self.client.create_body(&CreateRequest {
+        let request = CreateRequest {
             out_trade_no: terms.number.to_string(),
             description: description.to_owned(),
             total_minor: terms.total.minor,
             openid: openid.to_owned(),
             time_expire: terms.time_expire.to_jiff(),
             attach: None,
-        })
+        };
+        self.client().map(|client| client.create_body(&request)).unwrap_or_default()
     }
 
     async fn create(&self, body: &[u8]) -> Result<String, GatewayError> {
-        self.client.create_jsapi(body).await.map(|prepay_id| prepay_id.as_str().to_owned()).map_err(failure)
+        let prepay_id = self.client()?.create_jsapi(body).await.map_err(failure)?;
+        Ok(prepay_id.as_str().to_owned())
     }
 
     async fn query(&self, number: OutTradeNo) -> Result<FactState, GatewayError> {
-        match self.client.query(&number.to_string()).await {
-            Ok(transaction) if transaction.mchid != self.client.mchid() => Ok(FactState::Foreign("another merchant")),
-            Ok(transaction) if transaction.appid != self.client.appid() => Ok(FactState::Foreign("another appid")),
-            Ok(transaction) => fact_state(&transaction).map_err(|why| GatewayError::Unknown(why.to_owned())),
+        let client = self.client()?;
+        match client.query(&number.to_string()).await {
+            Ok(transaction) if transaction.mchid != client.mchid() => Ok(FactState::Foreign("another merchant")),
+            Ok(transaction) if transaction.appid != client.appid() => Ok(FactState::Foreign("another appid")),
+            Ok(transaction) => fact_state(&transaction).map_err(unknown),
             Err(CallError::NotFound) => Ok(FactState::NotFound),
             Err(error) => Err(failure(error)),
         }
     }
 
     async fn close(&self, number: OutTradeNo) -> Result<(), GatewayError> {
-        self.client.close(&number.to_string()).await.map_err(failure)
+        self.client()?.close(&number.to_string()).await.map_err(failure)
     }
 
     fn refund_body(&self, terms: &RefundTerms) -> Vec<u8> {
@@ -69,28 +71,32 @@ impl PaymentGateway for WechatGateway {
             RefundReason::Late => "订单已取消，座位已售",
             RefundReason::Duplicate => "重复付款",
         };
-        self.client.refund_body(&RefundRequest {
+        let request = RefundRequest {
             transaction_id: terms.transaction_id.to_string(),
             out_trade_no: Some(terms.payment.to_string()),
             out_refund_no: terms.number.to_string(),
             reason: Some(reason.to_owned()),
             refund_minor: terms.amount.minor,
             total_minor: terms.total.minor,
-        })
+        };
+        self.client().map(|client| client.refund_body(&request)).unwrap_or_default()
     }
 
     async fn refund(&self, body: &[u8]) -> Result<RefundFactState, GatewayError> {
-        let refund = self.client.refund(body).await.map_err(failure)?;
-        refund_state(&refund).map_err(|why| GatewayError::Unknown(why.to_owned()))
+        refund_state(&self.client()?.refund(body).await.map_err(failure)?).map_err(unknown)
     }
 
     async fn query_refund(&self, number: OutRefundNo) -> Result<RefundFactState, GatewayError> {
-        match self.client.query_refund(&number.to_string()).await {
-            Ok(refund) => refund_state(&refund).map_err(|why| GatewayError::Unknown(why.to_owned())),
+        match self.client()?.query_refund(&number.to_string()).await {
+            Ok(refund) => refund_state(&refund).map_err(unknown),
             Err(CallError::NotFound) => Ok(RefundFactState::NotFound),
             Err(error) => Err(failure(error)),
         }
     }
+}
+
+fn unknown(why: &str) -> GatewayError {
+    GatewayError::Unknown(why.to_owned())
 }
 
 fn failure(error: CallError) -> GatewayError {
@@ -148,46 +154,6 @@ pub fn refund_state(refund: &Refund) -> Result<RefundFactState, &'static str> {
     let refund_id = refund.sound_id().ok_or("a refund without an id")?;
     let amount = Money::new(refund.amount.refund, currency);
     Ok(RefundFactState::Known(KnownRefund { payment, refund_id: refund_id.into(), amount, status }))
-}
-
-/// For commands that start the engine without the world: every call ends unknown, so an order that has something
-/// outstanding just waits for the server.
-#[derive(Debug, Clone, Copy)]
-pub struct NoGateway;
-
-#[async_trait]
-impl PaymentGateway for NoGateway {
-    fn create_body(&self, _: &PaymentTerms, _: &str, _: &str) -> Vec<u8> {
-        Vec::new()
-    }
-
-    async fn create(&self, _: &[u8]) -> Result<String, GatewayError> {
-        Err(no_provider())
-    }
-
-    async fn query(&self, _: OutTradeNo) -> Result<FactState, GatewayError> {
-        Err(no_provider())
-    }
-
-    async fn close(&self, _: OutTradeNo) -> Result<(), GatewayError> {
-        Err(no_provider())
-    }
-
-    fn refund_body(&self, _: &RefundTerms) -> Vec<u8> {
-        Vec::new()
-    }
-
-    async fn refund(&self, _: &[u8]) -> Result<RefundFactState, GatewayError> {
-        Err(no_provider())
-    }
-
-    async fn query_refund(&self, _: OutRefundNo) -> Result<RefundFactState, GatewayError> {
-        Err(no_provider())
-    }
-}
-
-fn no_provider() -> GatewayError {
-    GatewayError::Unknown("this command does not call WeChat".to_owned())
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use argon2::Argon2;
@@ -17,7 +16,6 @@ use deeptravel_wechat::{Client, Config as WechatConfig};
 use super::serve::{Keys, Listening};
 use super::{Core, create_private};
 use crate::config::Config;
-use crate::gateway::WechatGateway;
 use crate::import::timetable::{self, Timetable};
 use crate::secrets::{DemoSecrets, demo_key};
 
@@ -56,7 +54,7 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
     let listening = Listening::start(&config)?;
     let (wechat, simulator) = demo_wechat(&config, &secrets)?;
 
-    let core = Core::start(&config, Arc::new(WechatGateway::new(wechat.clone()))).await?;
+    let core = Core::start(&config, Some(wechat.clone())).await?;
     load_timetable(&core.engine, &timetable).await?;
     make_accounts(&core.engine).await?;
     let keys = Keys {
@@ -64,7 +62,7 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
         documents: DocumentKeys::new(demo_key(&secrets.document_key)?)?,
     };
     let greeting = greeting(&config, simulator.as_ref());
-    listening.serve(core, &config, wechat, keys, &greeting).await
+    listening.serve(core, wechat, keys, &greeting).await
     // The simulator stops when it is dropped, after the server.
 }
 
@@ -167,34 +165,32 @@ async fn load_timetable(engine: &Engine, dir: &Path) -> anyhow::Result<()> {
 
 async fn make_accounts(engine: &Engine) -> anyhow::Result<()> {
     for (name, role, merchant) in ACCOUNTS {
-        if engine.services().directory.account(name).is_some() {
-            continue;
+        if engine.services().directory.account(name).is_none() {
+            make_account(engine, name, format!("demo-{name}"), role, merchant).await?;
         }
-        let account = Account {
-            username: name.into(),
-            password_hash: hash_password(&format!("demo-{name}")).await?.into(),
-            roles: [role].into(),
-            merchant: merchant.map(str::parse).transpose()?,
-            disabled: false,
-        };
-        put_account(engine, account).await?;
     }
     Ok(())
 }
 
-/// Makes or changes an account; durable when it returns.
-pub async fn put_account(engine: &Engine, account: Account) -> anyhow::Result<()> {
+/// Makes an account; durable when it returns.
+pub async fn make_account(
+    engine: &Engine,
+    name: &str,
+    password: String,
+    role: Role,
+    merchant: Option<&str>,
+) -> anyhow::Result<()> {
+    // Slow on purpose, so not on this thread.
+    let hashing = tokio::task::spawn_blocking(move || Argon2::default().hash_password(password.as_bytes()));
+    let hash = hashing.await?.map_err(|error| anyhow::anyhow!("argon2: {error}"))?;
+    let account = Account {
+        username: name.into(),
+        password_hash: hash.to_string().into(),
+        roles: [role].into(),
+        merchant: merchant.map(str::parse).transpose()?,
+        disabled: false,
+    };
     Ok(engine.identify(Command::PutAccount(account)).await?.outcome?)
-}
-
-/// A PHC string of argon2id. Slow on purpose, so not on this thread.
-pub async fn hash_password(password: &str) -> anyhow::Result<String> {
-    let password = password.to_owned();
-    tokio::task::spawn_blocking(move || {
-        let hash = Argon2::default().hash_password(password.as_bytes());
-        hash.map(|hash| hash.to_string()).map_err(|error| anyhow::anyhow!("argon2: {error}"))
-    })
-    .await?
 }
 
 fn greeting(config: &Config, simulator: Option<&Running>) -> String {

@@ -9,29 +9,29 @@ mod takeover;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use deeptravel_actors::clock::Clock;
 use deeptravel_actors::engine::{Engine, Parts};
 use deeptravel_actors::follow::Following;
-use deeptravel_actors::journal::{Journal, JournalOptions, Opened, Position, Retention};
-use deeptravel_actors::ports::PaymentGateway;
+use deeptravel_actors::journal::{Journal, JournalOptions, Opened, Retention};
 use deeptravel_actors::projector::{ProjectionHalted, Projector};
+use deeptravel_actors::services::Services;
 use deeptravel_domain::time::Timestamp;
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::watch;
+use deeptravel_wechat::Client;
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-pub use demo::{apply_timetable, demo, hash_password, put_account};
+pub use demo::{apply_timetable, demo, make_account};
 pub use serve::{check, serve};
 
 use crate::config::Config;
 use crate::embedded::{self, Cluster};
-use crate::postgres::{self, Backoff, Database, Store};
-use takeover::{Held, fenced, take_over};
+use crate::gateway::WechatGateway;
+use crate::postgres::{self, Database, SchemaError, Store};
+use takeover::{Held, fenced, patiently, take_over};
 
 /// Shortest password of an account of staff.
 pub const PASSWORD_CHARS_MIN: usize = 12;
@@ -50,29 +50,31 @@ const RETENTION_CHECK: Duration = Duration::from_secs(1);
 pub struct Core {
     pub engine: Engine,
     pub database: Database,
-    pub projected: watch::Receiver<Position>,
-    journal: Journal,
-    following: Following,
     /// `None` while projection is paused.
     projection: Option<JoinHandle<Result<(), ProjectionHalted>>>,
     cluster: Option<Arc<Cluster>>,
-    stopping: Arc<AtomicBool>,
     held: Held,
     io: Io,
 }
 
 impl Core {
-    /// Starts as rule 14 says. The gateway is made with the handle of the runtime that its calls run on.
-    pub async fn start(config: &Config, gateway: Arc<dyn PaymentGateway>) -> anyhow::Result<Core> {
-        let runtime = Io::start()?;
-        let io = runtime.handle();
+    /// Starts as rule 14 says. Without a client no call reaches WeChat.
+    pub async fn start(config: &Config, wechat: Option<Client>) -> anyhow::Result<Core> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(IO_THREADS)
+            .thread_name("io")
+            .enable_all()
+            .build()
+            .context("threads for input and output")?;
+        let io = runtime.handle().clone();
+        let runtime = Io(Some(runtime));
         let (cluster, database_config) = start_database(config)?;
         let (journal, opened) = open_journal(config)?;
         let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
         io.spawn(clock.clone().follow_wall_clock());
 
         let database = Database::new(io.clone(), &database_config);
-        migrate(&io, &database_config).await?;
+        io.spawn(migrate(database_config)).await??;
         let held = take_over(&database, &journal).await?;
         let store = Arc::new(Store::new(database.clone(), held.journal_id, held.epoch));
         let (mut projector, projected) = Projector::new(&journal, store.clone(), held.seen)?;
@@ -87,23 +89,19 @@ impl Core {
             journal: journal.clone(),
             clock,
             store,
-            gateway,
-            projected: projected.clone(),
+            gateway: Arc::new(WechatGateway(wechat)),
+            projected,
             io: io.clone(),
             sales: config.order,
             arbiters: config.server.arbiters(),
         })
         .await?;
         let following = Following::start(&io, &journal, engine.followers());
-        let stopping = Arc::new(AtomicBool::new(false));
-        let core =
-            Core { engine, database, projected, journal, following, projection, cluster, stopping, held, io: runtime };
-        core.look_after(config);
-        Ok(core)
-    }
-
-    pub fn io(&self) -> Handle {
-        self.io.handle()
+        if let Some(cluster) = cluster.clone() {
+            io.spawn(watch_cluster(cluster));
+        }
+        io.spawn(release_segments(engine.clone(), following, config.journal.clone()));
+        Ok(Core { engine, database, projection, cluster, held, io: runtime })
     }
 
     /// The `postgres: …` line: how to connect.
@@ -113,63 +111,48 @@ impl Core {
 
     /// Resolves when the process must not go on: the journal cannot write, or the database is another server's.
     pub fn fatal(&mut self) -> impl Future<Output = anyhow::Error> + use<> {
-        let journal = self.journal.failed();
-        let projection = self.projection.take();
-        let (database, held, projected) = (self.database.clone(), self.held, self.projected.clone());
-        async move {
-            let fenced = fenced(&database, held, &projected);
-            let projecting = async {
-                match projection {
-                    Some(task) => task.await,
-                    None => std::future::pending().await,
+        let (projection, database, held) = (self.projection.take(), self.database.clone(), self.held);
+        let (journal, projected) = (self.engine.services().journal.failed(), self.engine.services().projected.clone());
+        let projecting = async move {
+            let Some(task) = projection else { return std::future::pending().await };
+            match task.await {
+                Ok(Err(halted @ ProjectionHalted::Fenced(_))) => anyhow::Error::new(halted),
+                Ok(Err(halted)) => {
+                    // Sales go on: everything is in the journal. Somebody has to look (rule 12).
+                    tracing::error!(%halted, "Projection has halted: {halted}");
+                    metrics::gauge!("projection_halted").set(1.0);
+                    std::future::pending().await
                 }
-            };
-            tokio::pin!(journal, projecting, fenced);
+                // It ends with the journal, which says why.
+                Ok(Ok(())) => std::future::pending().await,
+                Err(panicked) => anyhow::Error::new(panicked).context("projection"),
+            }
+        };
+        async move {
             tokio::select! {
-                failed = &mut journal => anyhow::Error::new(failed),
-                error = &mut fenced => error,
-                halted = &mut projecting => match halted {
-                    Ok(Err(halted @ ProjectionHalted::Fenced(_))) => anyhow::Error::new(halted),
-                    Ok(Err(halted)) => {
-                        // Sales go on: everything is in the journal. Somebody has to look (rule 12).
-                        tracing::error!(%halted, "Projection has halted: {halted}");
-                        metrics::gauge!("projection_halted").set(1.0);
-                        tokio::select! {
-                            failed = &mut journal => anyhow::Error::new(failed),
-                            error = &mut fenced => error,
-                        }
-                    }
-                    Ok(Ok(())) => anyhow::Error::new(journal.await),
-                    Err(panicked) => anyhow::Error::new(panicked).context("projection"),
-                },
+                failed = journal => anyhow::Error::new(failed),
+                error = fenced(&database, held, &projected) => error,
+                error = projecting => error,
             }
         }
     }
 
-    fn look_after(&self, config: &Config) {
-        if let Some(cluster) = self.cluster.clone() {
-            let stopping = Arc::clone(&self.stopping);
-            self.io().spawn_blocking(move || watch_cluster(&cluster, &stopping));
-        }
-        let (journal, projected, engine) = (self.journal.clone(), self.projected.clone(), self.engine.clone());
-        self.io().spawn(release_segments(journal, self.following.clone(), projected, engine, config.journal.clone()));
-    }
-
     /// Flushes the journal, lets Postgres catch up within a deadline, stops everything.
-    pub async fn stop(self) -> anyhow::Result<()> {
-        self.stopping.store(true, Ordering::Relaxed);
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         self.engine.stop();
-        let journal = self.journal.clone();
+        let journal = self.engine.services().journal.clone();
         let last = tokio::task::spawn_blocking(move || journal.close()).await?.context("closing the journal")?;
-        let mut projected = self.projected.clone();
+        let mut projected = self.engine.services().projected.clone();
         let drained = tokio::time::timeout(DRAIN_DEADLINE, projected.wait_for(|position| *position >= last)).await;
         if !matches!(drained, Ok(Ok(_))) {
             tracing::warn!("The database is behind; the next start brings it up to date");
         }
-        let (io, cluster) = (self.io, self.cluster);
+        let (io, cluster) = (self.io.0.take(), self.cluster);
         // Both block.
         tokio::task::spawn_blocking(move || {
-            io.shut_down();
+            if let Some(runtime) = io {
+                runtime.shutdown_timeout(IO_SHUTDOWN);
+            }
             cluster.map_or(Ok(()), |cluster| cluster.stop())
         })
         .await??;
@@ -178,37 +161,15 @@ impl Core {
 
     /// Waits until Postgres has everything that was answered.
     pub async fn drained(&self) -> anyhow::Result<()> {
-        let last = self.journal.appended();
-        self.projected.clone().wait_for(|position| *position >= last).await.context("projection has ended")?;
+        let services = self.engine.services();
+        let last = services.journal.appended();
+        services.projected.clone().wait_for(|position| *position >= last).await.context("projection has ended")?;
         Ok(())
     }
 }
 
 /// The runtime for everything that waits for the network. A runtime must not be dropped where it would block a task.
 struct Io(Option<Runtime>);
-
-impl Io {
-    fn start() -> anyhow::Result<Io> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(IO_THREADS)
-            .thread_name("io")
-            .enable_all()
-            .build()
-            .context("threads for input and output")?;
-        Ok(Io(Some(runtime)))
-    }
-
-    fn handle(&self) -> Handle {
-        self.0.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
-    }
-
-    /// Blocks, but not for long.
-    fn shut_down(mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_timeout(IO_SHUTDOWN);
-        }
-    }
-}
 
 impl Drop for Io {
     fn drop(&mut self) {
@@ -225,19 +186,14 @@ fn kept_since(clock: &Clock, hours: u32) -> Timestamp {
 
 /// Deletes segments that Postgres and the followers have and nobody wants any more; without space for sales also such as
 /// would be kept for retention or a follower that does not get on.
-async fn release_segments(
-    journal: Journal,
-    following: Following,
-    projected: watch::Receiver<Position>,
-    engine: Engine,
-    options: JournalOptions,
-) {
+async fn release_segments(engine: Engine, following: Following, options: JournalOptions) {
+    let Services { journal, projected, clock, .. }: &Services = engine.services();
     let mut tick = tokio::time::interval(RETENTION_CHECK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while journal.failure().is_none() {
         tick.tick().await;
         let (following, up_to) = (following.clone(), *projected.borrow());
-        let since_ms = kept_since(&engine.services().clock, options.retain_hours).as_ms();
+        let since_ms = kept_since(clock, options.retain_hours).as_ms();
         let retention = Retention { bytes_max: options.retain_bytes, since_ms };
         let was_rationed = journal.space().is_rationed();
         let releasing = tokio::task::spawn_blocking(move || following.release(up_to, retention)).await;
@@ -253,15 +209,14 @@ async fn release_segments(
     }
 }
 
-fn watch_cluster(cluster: &Cluster, stopping: &AtomicBool) {
+/// Starts the private Postgres again when it has ended by itself. Ends with its runtime, before Postgres is stopped.
+async fn watch_cluster(cluster: Arc<Cluster>) {
     loop {
-        std::thread::sleep(CLUSTER_CHECK);
-        if stopping.load(Ordering::Relaxed) {
-            return;
-        }
+        tokio::time::sleep(CLUSTER_CHECK).await;
         if cluster.pid().is_none() {
             tracing::error!("The private Postgres has ended and is started again");
-            if let Err(error) = cluster.start_again() {
+            let cluster = Arc::clone(&cluster);
+            if let Ok(Err(error)) = tokio::task::spawn_blocking(move || cluster.start_again()).await {
                 tracing::error!(%error, "The private Postgres cannot be started: {error}");
             }
         }
@@ -288,26 +243,13 @@ fn open_journal(config: &Config) -> anyhow::Result<(Journal, Opened)> {
     Ok((journal, opened))
 }
 
-/// Brings the schema up to date. While Postgres is away it waits: live, not ready, nothing lost (rule 14).
-async fn migrate(io: &Handle, config: &tokio_postgres::Config) -> anyhow::Result<()> {
-    let mut backoff = Backoff::default();
-    loop {
-        let config = config.clone();
-        match io.spawn(async move { postgres::migrate(&config).await }).await? {
-            Ok(applied) => {
-                if !applied.is_empty() {
-                    tracing::info!(migrations = ?applied, "Migrated the database");
-                }
-                return Ok(());
-            }
-            Err(error) if error.is_outage() => {
-                let error = anyhow::Error::new(error);
-                tracing::warn!("The start waits for the database: {error:#}");
-                backoff.pause().await;
-            }
-            Err(error) => return Err(error).context("schema"),
-        }
+/// Brings the schema up to date.
+async fn migrate(config: tokio_postgres::Config) -> anyhow::Result<()> {
+    let applied = patiently(SchemaError::is_outage, || postgres::migrate(&config)).await.context("schema")?;
+    if !applied.is_empty() {
+        tracing::info!(migrations = ?applied, "Migrated the database");
     }
+    Ok(())
 }
 
 /// A directory that only we can read. Those above it that are missing are as others are: the account of the private

@@ -17,7 +17,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Core;
 use crate::api::{self, ApiParts, Slot};
 use crate::config::Config;
-use crate::gateway::WechatGateway;
 use crate::secrets::{DEMO_SECRETS, read_code_keys};
 use crate::telemetry;
 
@@ -32,8 +31,8 @@ pub struct Keys {
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (wechat, keys) = check(&config)?;
     let listening = Listening::start(&config)?;
-    let core = Core::start(&config, Arc::new(WechatGateway::new(wechat.clone()))).await?;
-    listening.serve(core, &config, wechat, keys, "").await
+    let core = Core::start(&config, Some(wechat.clone())).await?;
+    listening.serve(core, wechat, keys, "").await
 }
 
 /// Whether everything that production needs is configured; errors name the key.
@@ -50,7 +49,8 @@ pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
 }
 
 /// A server that listens, live but not ready, until it is given a core.
-pub struct Listening {
+pub struct Listening<'a> {
+    config: &'a Config,
     server: JoinHandle<std::io::Result<()>>,
     handle: ServerHandle,
     slot: Slot,
@@ -58,42 +58,35 @@ pub struct Listening {
     pub address: SocketAddr,
 }
 
-impl Listening {
+impl<'a> Listening<'a> {
     /// Before anything else, so that a taken port costs nothing, port 0 is known early, and whatever the start counts is
     /// counted.
-    pub fn start(config: &Config) -> anyhow::Result<Listening> {
+    pub fn start(config: &'a Config) -> anyhow::Result<Listening<'a>> {
         let metrics = telemetry::metrics()?;
         let slot = Slot::default();
         let listen = config.server.listen;
         let (server, address) =
             api::serve(listen, &slot, config.server.workers()).with_context(|| format!("server.listen = {listen}"))?;
         let handle = server.handle();
-        Ok(Listening { server: actix_rt::spawn(server), handle, slot, metrics, address })
+        Ok(Listening { config, server: actix_rt::spawn(server), handle, slot, metrics, address })
     }
 
     /// Serves until told to stop. `greeting` is printed once the server answers.
-    pub async fn serve(
-        self,
-        mut core: Core,
-        config: &Config,
-        wechat: Client,
-        keys: Keys,
-        greeting: &str,
-    ) -> anyhow::Result<()> {
+    pub async fn serve(self, mut core: Core, wechat: Client, keys: Keys, greeting: &str) -> anyhow::Result<()> {
         let fatal = core.fatal();
-        core.io().spawn(wechat.clone().look_after_certificates());
-        let engine = core.engine.clone();
+        let (engine, io) = (core.engine.clone(), core.engine.services().io.clone());
+        io.spawn(wechat.clone().look_after_certificates());
         let code_keys = Arc::new(ArcSwap::from_pointee(prepare(keys.codes, &engine)?));
         self.slot.fill(ApiParts {
-            engine: core.engine.clone(),
+            engine: engine.clone(),
             lists: Arc::new(core.database.clone()),
             wechat,
             code_keys: Arc::clone(&code_keys),
             document_keys: Arc::new(keys.documents),
-            io: core.io(),
+            io,
             metrics: self.metrics.clone(),
-            server: config.server.clone(),
-            sessions: config.session.clone(),
+            server: self.config.server.clone(),
+            sessions: self.config.session.clone(),
         });
         println!("listening on http://{}", self.address);
         println!("{}", core.describe_database());
@@ -107,7 +100,7 @@ impl Listening {
             error = fatal => Err(error),
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
-            error = reload_on_hangup(config, &engine, &code_keys) => Err(error),
+            ended = reload_on_hangup(self.config, &engine, &code_keys) => ended,
         };
         // After a fatal fault nothing more can be answered: do not wait for requests that wait for the journal.
         self.handle.stop(outcome.is_ok()).await;
@@ -134,20 +127,17 @@ fn prepare(keys: Vec<CodeKey>, engine: &Engine) -> anyhow::Result<CodeKeys> {
 
 /// Reads the keys of codes again at every SIGHUP. A file that cannot be used changes nothing. Without a file, as in the
 /// demo, the signal does what it always does: a closed terminal ends the server.
-async fn reload_on_hangup(config: &Config, engine: &Engine, code_keys: &ArcSwap<CodeKeys>) -> anyhow::Error {
+async fn reload_on_hangup(config: &Config, engine: &Engine, code_keys: &ArcSwap<CodeKeys>) -> anyhow::Result<()> {
     let path = &config.secrets.code_keys_file;
     if path.as_os_str().is_empty() {
         return std::future::pending().await;
     }
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return anyhow::Error::new(error).context("SIGHUP"),
-    };
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
     while hangup.recv().await.is_some() {
         match read_code_keys(path).and_then(|keys| prepare(keys, engine)) {
             Ok(keys) => code_keys.store(Arc::new(keys)),
             Err(error) => tracing::error!("The code keys stay as they are: {error:#}"),
         }
     }
-    anyhow::anyhow!("SIGHUP: no more signals come")
+    bail!("SIGHUP: no more signals come")
 }

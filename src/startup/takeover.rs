@@ -37,7 +37,8 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
         let wanted = JournalPosition { journal_id, position: seen.0, epoch };
         let claim =
             move |session: Session| async move { outages_outside(postgres::claim_epoch(&*session, wanted).await) };
-        match patiently(database, claim).await? {
+        let claimed = patiently(StoreError::is_outage, || database.run(Lane::Projection, claim)).await?;
+        match claimed {
             Ok(()) => return Ok(Held { journal_id, epoch, seen }),
             // Somebody has come since we looked: a commit of the killed process before us, or another server, or our own
             // claim whose answer was lost. Our journal may lack what is there now.
@@ -49,11 +50,15 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
 
 /// How far the database has followed the journal; refuses a pair that does not fit.
 async fn find_out(database: &Database, journal: &Journal) -> anyhow::Result<Position> {
-    let stored = patiently(database, |session| async move { postgres::read_position(&*session).await }).await?;
+    let stored = patiently(StoreError::is_outage, || read_position(database, Lane::Projection)).await?;
     let ours = JournalPosition { journal_id: journal.id(), position: 0, epoch: journal.epoch() };
     let seen = fits(ours, stored)?;
     journal.check_seen(seen)?;
     Ok(seen)
+}
+
+async fn read_position(database: &Database, lane: Lane) -> Result<Option<JournalPosition>, StoreError> {
+    database.run(lane, |session| async move { postgres::read_position(&*session).await }).await
 }
 
 /// Positions of two journals with the same id can be compared only while one of them has written. The database's epoch
@@ -77,18 +82,17 @@ fn fits(ours: JournalPosition, stored: Option<JournalPosition>) -> anyhow::Resul
     }
 }
 
-/// Asks Postgres, and waits for it while it is away.
-async fn patiently<T, F, Fut>(database: &Database, job: F) -> anyhow::Result<T>
+/// Asks Postgres, and waits for it while it is away: live, not ready, nothing lost (rule 14).
+pub async fn patiently<T, E, Asking>(is_outage: fn(&E) -> bool, ask: impl Fn() -> Asking) -> anyhow::Result<T>
 where
-    T: Send + 'static,
-    F: Fn(Session) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<T, StoreError>> + Send + 'static,
+    Asking: Future<Output = Result<T, E>>,
+    anyhow::Error: From<E>,
 {
     let mut backoff = Backoff::default();
     loop {
-        match database.run(Lane::Projection, job.clone()).await {
-            Err(StoreError::Unavailable(why)) => {
-                tracing::warn!(%why, "The start waits for the database: {why}");
+        match ask().await {
+            Err(error) if is_outage(&error) => {
+                tracing::warn!("The start waits for the database: {:#}", anyhow::Error::from(error));
                 backoff.pause().await;
             }
             answered => return Ok(answered?),
@@ -104,8 +108,7 @@ pub async fn fenced(database: &Database, held: Held, projected: &watch::Receiver
         tick.tick().await;
         // Read before the database is: it cannot be behind this.
         let at_least = *projected.borrow();
-        let read = database.run(Lane::Wakes, |session| async move { postgres::read_position(&*session).await }).await;
-        if let Ok(found) = read
+        if let Ok(found) = read_position(database, Lane::Wakes).await
             && let Err(error) = still_ours(held, at_least, found)
         {
             return error;
