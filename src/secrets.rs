@@ -64,12 +64,7 @@ pub fn read_code_keys(path: &Path) -> anyhow::Result<Vec<CodeKey>> {
 }
 
 /// `form` is how a line should look.
-fn read_lines<K>(
-    path: &Path,
-    key: &str,
-    form: &str,
-    parse: impl Fn(&str) -> anyhow::Result<K>,
-) -> anyhow::Result<Vec<K>> {
+fn read_lines<K>(path: &Path, key: &str, form: &str, parse: fn(&str) -> anyhow::Result<K>) -> anyhow::Result<Vec<K>> {
     let text = read_text(path, key)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
     let mut keys = Vec::new();

@@ -18,7 +18,7 @@ use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::embedded::{Cluster, EmbeddedError, Options, SUPERUSER};
-use crate::postgres::{migrate, migrations_digest};
+use crate::postgres::{migrate, migrations};
 
 /// More test processes at once than this on one machine is a mistake.
 const PROCESSES_MAX: u32 = 32;
@@ -137,6 +137,15 @@ async fn prepare(admin: &Config, template: &str, template_config: &Config) -> Re
         client.batch_execute(&format!("ALTER DATABASE {half} RENAME TO {template}")).await?;
     }
     Ok(())
+}
+
+/// A short name for the whole set of migrations in this program, which changes when any of them does.
+fn migrations_digest() -> String {
+    let digest = migrations()
+        .get_migrations()
+        .iter()
+        .fold(0u64, |digest, migration| digest.rotate_left(7) ^ migration.checksum());
+    format!("{digest:016x}")
 }
 
 async fn connect(config: &Config) -> Result<Client> {

@@ -21,6 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 mod embedded {
     refinery::embed_migrations!("sql/migrations");
 }
+pub(crate) use embedded::migrations::runner as migrations;
 
 /// Why the schema is not what this program needs.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +76,7 @@ pub async fn migrate(config: &Config) -> Result<Vec<String>, SchemaError> {
         check_server_version(&client).await?;
         take_lock(&client).await?;
         // The lock ends with the connection, also when a migration fails.
-        let done = embedded::migrations::runner().run_async(&mut client).await;
+        let done = migrations().run_async(&mut client).await;
         done.map_err(|error| SchemaError::Migration(Box::new(error)))
     };
     // The driver ends by itself once `work` has dropped the client; what it says then adds nothing to a query's error.
@@ -104,15 +105,6 @@ async fn take_lock(client: &Client) -> Result<(), SchemaError> {
     client.batch_execute(&format!("SET lock_timeout = {limit}; SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
     // A migration may rightly wait longer for a busy table than we wait for each other.
     Ok(client.batch_execute("SET lock_timeout = 0").await?)
-}
-
-/// A short name for the whole set of migrations in this program, which changes when any of them does. Names the
-/// database that tests copy.
-pub fn migrations_digest() -> String {
-    let runner = embedded::migrations::runner();
-    let all = runner.get_migrations().iter();
-    let digest = all.fold(0u64, |digest, migration| digest.rotate_left(7) ^ migration.checksum());
-    format!("{digest:016x}")
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ mod store;
 
 pub use backoff::Backoff;
 pub use error::{Outage, StoreError};
-pub use migrations::{SchemaError, migrate, migrations_digest};
+pub(crate) use migrations::migrations;
+pub use migrations::{SchemaError, migrate};
 pub use pool::{Database, Lane, Session};
 pub use position::{JournalPosition, PositionError, advance_position, claim_epoch, outages_outside, read_position};
 pub use settings::DatabaseSettings;

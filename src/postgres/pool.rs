@@ -127,13 +127,10 @@ impl Database {
             }
             result
         });
-        match running.await {
-            Ok(result) => result,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(StoreError::Unavailable(Outage::ShuttingDown)),
-            },
-        }
+        running.await.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::Unavailable(Outage::ShuttingDown)),
+        })
     }
 
     /// Whether Postgres answered last time, as far as we know.

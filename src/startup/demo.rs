@@ -42,10 +42,7 @@ const ACCOUNTS: [(&str, Role, Option<&str>); 6] = [
 
 /// Runs the demo until it is told to stop.
 pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Result<()> {
-    let timetable = match timetable {
-        Some(dir) => dir,
-        None => find_timetable()?,
-    };
+    let timetable = timetable.map_or_else(find_timetable, Ok)?;
     create_private(&config.data_dir)?;
     let secrets = DemoSecrets::load_or_make(&config.data_dir, &config.journal_dir())?;
     if config.server.listen.port() == 0 {

@@ -40,6 +40,9 @@ struct Rate {
     denominator: u32,
 }
 
+/// Of each route.
+type Fares = BTreeMap<RouteCode, Vec<Fare>>;
+
 /// What the lines of fares are read with.
 struct Tables<'a> {
     network: &'a Network,
@@ -63,7 +66,7 @@ pub fn read(import: &mut Import, network: &Network, routes: &Routes) -> anyhow::
     };
     let columns = ["operator", "group", "class", "band", "passenger_type", "currency", "amount_minor"];
     let optional = ["channel", "from_stop", "to_stop"];
-    let mut fares: BTreeMap<RouteCode, Vec<Fare>> = BTreeMap::new();
+    let mut fares = Fares::new();
     for (file, is_assumed) in [("fares.csv", false), ("fares_assumed.csv", true)] {
         for line in lines_if_any(import.dir, file, &columns, &optional)? {
             tables.add_fares(&line, is_assumed, &mut fares, import)?;
@@ -91,13 +94,7 @@ fn routes_of<'a>(routes: &'a Routes, operator: &OperatorCode) -> impl Iterator<I
 
 impl Tables<'_> {
     /// Adds the fares of one line to all routes of its group, or says why it is left out.
-    fn add_fares(
-        &self,
-        line: &Line,
-        is_assumed: bool,
-        fares: &mut BTreeMap<RouteCode, Vec<Fare>>,
-        import: &mut Import,
-    ) -> anyhow::Result<()> {
+    fn add_fares(&self, line: &Line, is_assumed: bool, fares: &mut Fares, import: &mut Import) -> anyhow::Result<()> {
         let operator: OperatorCode = line.parse("operator")?;
         if routes_of(self.routes, &operator).next().is_none() {
             import.skip(line, format!("operator {operator} has no route"));

@@ -2,11 +2,11 @@
 //! upsert of those that may be there already. Rows are turned from messages into columns as they are written; nothing else is
 //! made of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use deeptravel_domain::row::{Column, Home, Message, Rows, Table, Unreadable};
-use deeptravel_domain::tables::TABLES;
+use deeptravel_domain::tables;
 use tokio_postgres::types::{Field, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use super::columns::{Failure, LENGTH, NULL, put, put_sized, type_of};
@@ -69,17 +69,18 @@ const LOWER_BOUND: i32 = 1;
 
 /// At most one copy and one upsert per table that has rows in the batch and is ours.
 pub(super) fn writes(rows: &Rows, marks: Marks) -> Result<Writes, StoreError> {
-    let mut images: Vec<Vec<&[u8]>> = vec![Vec::new(); TABLES.len()];
+    let mut by_slot: BTreeMap<u32, Vec<&[u8]>> = BTreeMap::new();
     for (slot, image) in rows.images() {
-        let place = TABLES.iter().position(|table| table.slot == slot);
-        let of_table = place.and_then(|place| images.get_mut(place));
-        of_table.ok_or_else(|| StoreError::Unfit(format!("there is no table in slot {slot}")))?.push(image);
+        by_slot.entry(slot).or_default().push(image);
     }
     let mut writes = Writes::default();
-    let is_ours = |table: &Table, images: &[&[u8]]| table.home == Home::Database && !images.is_empty();
-    for (table, images) in TABLES.iter().zip(&images).filter(|(table, images)| is_ours(table, images)) {
-        let data = |error| StoreError::Unfit(format!("a row for {}: {error}", table.name));
-        writes.add(table, images, marks).map_err(data)?;
+    for (slot, images) in by_slot {
+        let unfit = || StoreError::Unfit(format!("there is no table in slot {slot}"));
+        let table = tables::by_slot(slot).ok_or_else(unfit)?;
+        if table.home == Home::Database {
+            let unfit = |error| StoreError::Unfit(format!("a row for {}: {error}", table.name));
+            writes.add(table, &images, marks).map_err(unfit)?;
+        }
     }
     Ok(writes)
 }
