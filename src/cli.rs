@@ -15,6 +15,7 @@ use deeptravel_domain::tables;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::config::{Config, ConfigArgs};
+use crate::import::timetable::{self, Timetable};
 use crate::startup::{self, Core};
 use crate::{api, postgres, telemetry};
 
@@ -120,18 +121,28 @@ pub async fn run() -> anyhow::Result<()> {
 }
 
 async fn import_timetable(config: &Config, dir: &Path) -> anyhow::Result<()> {
-    let timetable = crate::import::timetable::read(dir)?;
+    let timetable = timetable::read(dir)?;
     for skipped in &timetable.skipped {
         println!("skipped: {skipped}");
     }
-    let importing = async |engine: &Engine| {
-        let changes = startup::apply_timetable(engine, timetable, |done, of| eprint!("\r{done} of {of}")).await;
+    let changes = on_engine(config, async |engine: &Engine| {
+        let changes = apply(engine, timetable).await;
         eprintln!();
         changes
-    };
-    let changes = on_engine(config, importing).await?;
-    println!("{changes} changes");
+    });
+    println!("{} changes", changes.await?);
     Ok(())
+}
+
+/// Applies a timetable and shows how far it is; what is the same already changes nothing. Answers the number of changes.
+async fn apply(engine: &Engine, timetable: Timetable) -> anyhow::Result<u32> {
+    let forgotten = timetable.forgotten_years(&engine.services().catalogue.load());
+    let (count, mut changes) = (timetable.commands.len() + forgotten.len(), 0);
+    for (index, command) in timetable.commands.into_iter().chain(forgotten).enumerate() {
+        changes += u32::from(engine.configure(command).await?.outcome?.changed);
+        eprint!("\r{} of {count}", index + 1);
+    }
+    Ok(changes)
 }
 
 /// Asks for the password when the engine runs, so that nobody types one for a directory that is in use.

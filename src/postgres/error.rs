@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use tokio_postgres::error::SqlState;
 
 /// The two kinds of failure, which call for opposite answers.
@@ -56,6 +56,20 @@ impl StoreError {
         Self::Unavailable(Outage::Connect(error))
     }
 
+    /// The failure to get a connection from a pool of `connections`, or to open one within `limit`.
+    pub(super) fn from_pool(error: PoolError, connections: usize, limit: Duration) -> Self {
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => Self::Unavailable(Outage::Busy { connections }),
+            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
+                Self::Unavailable(Outage::Silent { limit })
+            }
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => Self::connect(error),
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(HookError::Message(_)) => {
+                Self::Unavailable(Outage::ShuttingDown)
+            }
+        }
+    }
+
     /// Whether the same may succeed once Postgres is back.
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable(_))
@@ -79,23 +93,6 @@ pub(super) fn is_outage(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         Some(state) => ends_the_connection(state) || may_succeed_later(state),
         None => error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>),
-    }
-}
-
-impl StoreError {
-    /// The failure to get a connection from a pool of `connections`, or to open one within `limit`.
-    pub(super) fn from_pool(error: PoolError, connections: usize, limit: Duration) -> Self {
-        use deadpool_postgres::{HookError, TimeoutType};
-        match error {
-            PoolError::Timeout(TimeoutType::Wait) => Self::Unavailable(Outage::Busy { connections }),
-            PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => {
-                Self::Unavailable(Outage::Silent { limit })
-            }
-            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => Self::connect(error),
-            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(HookError::Message(_)) => {
-                Self::Unavailable(Outage::ShuttingDown)
-            }
-        }
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod backoff;
 mod error;
-mod lists;
 mod migrations;
 mod pool;
 mod position;

@@ -16,7 +16,7 @@ use deeptravel_wechat::{Client, Config as WechatConfig};
 use super::serve::{Keys, Listening};
 use super::{Core, create_private};
 use crate::config::Config;
-use crate::import::timetable::{self, Timetable};
+use crate::import::timetable;
 use crate::secrets::{DemoSecrets, demo_key};
 
 /// The demo's timetable, when no other is named.
@@ -129,21 +129,6 @@ fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client
     })
     .map_err(|error| anyhow::anyhow!("demo WeChat: {}: {}", error.field, error.problem))?;
     Ok((client, Some(simulator)))
-}
-
-/// Applies a timetable; what is the same already changes nothing. Answers the number of changes.
-pub async fn apply_timetable(
-    engine: &Engine,
-    timetable: Timetable,
-    progress: impl Fn(usize, usize),
-) -> anyhow::Result<u32> {
-    let forgotten = timetable.forgotten_years(&engine.services().catalogue.load());
-    let (count, mut changes) = (timetable.commands.len() + forgotten.len(), 0);
-    for (index, command) in timetable.commands.into_iter().chain(forgotten).enumerate() {
-        changes += u32::from(engine.configure(command).await?.outcome?.changed);
-        progress(index + 1, count);
-    }
-    Ok(changes)
 }
 
 /// Puts what the timetable names and is not there yet. What is there may be an administrator's, and stays as it is.

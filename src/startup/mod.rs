@@ -24,7 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
-pub use demo::{apply_timetable, demo, make_account};
+pub use demo::{demo, make_account};
 pub use serve::{check, serve};
 
 use crate::config::Config;

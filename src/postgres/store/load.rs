@@ -25,11 +25,7 @@ async fn snapshot(session: &mut Session) -> Result<Transaction<'_>, StoreError> 
 }
 
 /// Everything that is to be read at once.
-pub(in crate::postgres) async fn load(
-    mut session: Session,
-    load: Load,
-    parameters: Vec<Parameter>,
-) -> Result<Rows, StoreError> {
+pub(super) async fn load(mut session: Session, load: Load, parameters: Vec<Parameter>) -> Result<Rows, StoreError> {
     let client = snapshot(&mut session).await?;
     let mut rows = Rows::default();
     let Some((statement, column)) = load.keys else {

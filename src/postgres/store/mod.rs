@@ -1,11 +1,11 @@
-//! The projected tables behind the port [`Store`]: batches of rows in, the rows of keys that wake out.
+//! The projected tables behind the ports: batches of rows in, the rows of keys that wake and of lists out.
 //!
 //! What a row looks like is declared in the domain, and statements are the files of `sql/queries`: neither a table nor a rule of
 //! the business is known here (rule 12).
 
 mod batch;
 mod columns;
-pub(super) mod load;
+mod load;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -135,6 +135,19 @@ impl ports::Store for Store {
             *in_doubt = Some(from);
         }
         result
+    }
+}
+
+/// Lists that people page through, as Postgres has them: behind the journal by as much as the projection is. They wait for
+/// nobody and starve nobody: a lane of their own, the newest page first, and a cursor that stays right while rows are added.
+#[async_trait]
+impl ports::Lists for Database {
+    fn is_available(&self) -> bool {
+        Database::is_available(self)
+    }
+
+    async fn load(&self, wanted: Load, parameters: Vec<Parameter>) -> Result<Rows, StoreError> {
+        Ok(self.run(Lane::Lists, move |session| load::load(session, wanted, parameters)).await?)
     }
 }
 
