@@ -38,44 +38,34 @@ pub enum KeyRingError {
 
 /// The keys of document numbers (`secrets.document_keys_file`) by version, prepared once. Never shown.
 pub struct DocumentKeys {
-    newest: (u32, LessSafeKey),
-    older: Vec<(u32, LessSafeKey)>,
+    /// By rising version; at least one.
+    keys: Vec<(u32, LessSafeKey)>,
 }
 
 impl DocumentKeys {
     /// The highest version seals. Errors: no key, a version twice, a key of zeros.
     pub fn new(keys: impl IntoIterator<Item = (u32, [u8; KEY_LEN])>) -> Result<DocumentKeys, KeyRingError> {
-        let mut older: Vec<(u32, LessSafeKey)> = Vec::new();
+        let mut prepared: Vec<(u32, LessSafeKey)> = Vec::new();
         for (version, key) in keys {
-            if older.iter().any(|(other, _)| *other == version) {
+            if prepared.iter().any(|(other, _)| *other == version) {
                 return Err(KeyRingError::Repeated(version));
             }
             if key == [0; KEY_LEN] {
                 return Err(KeyRingError::Zero(version));
             }
-            older.push((version, prepare(&key)));
+            prepared.push((version, prepare(&key)));
         }
-        older.sort_by_key(|(version, _)| *version);
-        let newest = older.pop().ok_or(KeyRingError::Empty)?;
-        Ok(DocumentKeys { newest, older })
-    }
-
-    /// The version that seals, with its key.
-    fn newest(&self) -> (u32, &LessSafeKey) {
-        (self.newest.0, &self.newest.1)
-    }
-
-    fn key(&self, version: u32) -> Option<&LessSafeKey> {
-        if self.newest.0 == version {
-            return Some(&self.newest.1);
+        if prepared.is_empty() {
+            return Err(KeyRingError::Empty);
         }
-        self.older.iter().find(|(other, _)| *other == version).map(|(_, key)| key)
+        prepared.sort_by_key(|(version, _)| *version);
+        Ok(DocumentKeys { keys: prepared })
     }
 }
 
 impl fmt::Debug for DocumentKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let versions: Vec<u32> = self.older.iter().chain([&self.newest]).map(|(version, _)| *version).collect();
+        let versions: Vec<u32> = self.keys.iter().map(|(version, _)| *version).collect();
         write!(f, "DocumentKeys(keys of versions {versions:?})")
     }
 }
@@ -122,15 +112,6 @@ pub struct SealedDocument {
     pub mask: Box<str>,
 }
 
-/// A sealed document that does not open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DocumentError {
-    #[error("there is no document key of version {0}")]
-    UnknownKey(u32),
-    #[error("the sealed document was altered")]
-    Altered,
-}
-
 /// Seals a document number: from here on only its mask is in clear. The caller has bounded `number` by
 /// [`DOCUMENT_NUMBER_LEN_MAX`]. `nonce` must be fresh for every call.
 ///
@@ -138,38 +119,16 @@ pub enum DocumentError {
 /// authenticated with it.
 pub fn seal_document(keys: &DocumentKeys, kind: &str, number: &str, nonce: [u8; NONCE_LEN]) -> SealedDocument {
     debug_assert!(number.len() <= DOCUMENT_NUMBER_LEN_MAX, "the edge bounds document numbers");
-    let (key_version, key) = keys.newest();
-    let mut sealed = Vec::with_capacity(1 + NONCE_LEN + number.len() + TAG_LEN);
+    // Checked by `DocumentKeys::new`.
+    let Some((key_version, key)) = keys.keys.last() else { unreachable!("there is a key") };
     let mut text = number.as_bytes().to_vec();
-    let tag = seal_in_place(key, nonce, &document_associated(key_version, kind), &mut text);
-    sealed.push(DOCUMENT_FORMAT);
-    sealed.extend_from_slice(&nonce);
-    sealed.extend_from_slice(&text);
-    sealed.extend_from_slice(&tag);
-    SealedDocument { kind: kind.into(), key_version, ciphertext: sealed.into(), mask: mask(number).into() }
-}
-
-/// The document number, for those who may see it.
-pub fn open_document(keys: &DocumentKeys, document: &SealedDocument) -> Result<String, DocumentError> {
-    let key = keys.key(document.key_version).ok_or(DocumentError::UnknownKey(document.key_version))?;
-    let (format, rest) = document.ciphertext.split_first().ok_or(DocumentError::Altered)?;
-    let (nonce, text_and_tag) = rest.split_first_chunk::<NONCE_LEN>().ok_or(DocumentError::Altered)?;
-    if *format != DOCUMENT_FORMAT {
-        return Err(DocumentError::Altered);
-    }
-    let associated = document_associated(document.key_version, &document.kind);
-    let mut text = text_and_tag.to_vec();
-    let number = open_in_place(key, *nonce, &associated, &mut text).ok_or(DocumentError::Altered)?;
-    std::str::from_utf8(number).map(str::to_owned).map_err(|_| DocumentError::Altered)
+    let tag = seal_in_place(key, nonce, &document_associated(*key_version, kind), &mut text);
+    let ciphertext = [&[DOCUMENT_FORMAT][..], &nonce, &text, &tag].concat().into();
+    SealedDocument { kind: kind.into(), key_version: *key_version, ciphertext, mask: mask(number).into() }
 }
 
 fn document_associated(key_version: u32, kind: &str) -> Vec<u8> {
-    let mut associated = Vec::with_capacity(DOCUMENT_DOMAIN.len() + 5 + kind.len());
-    associated.extend_from_slice(DOCUMENT_DOMAIN);
-    associated.push(DOCUMENT_FORMAT);
-    associated.extend_from_slice(&key_version.to_be_bytes());
-    associated.extend_from_slice(kind.as_bytes());
-    associated
+    [DOCUMENT_DOMAIN, &[DOCUMENT_FORMAT], &key_version.to_be_bytes(), kind.as_bytes()].concat()
 }
 
 /// The last four characters in clear, but never more than half of them; `*` for every other.
@@ -186,6 +145,30 @@ mod tests {
     use super::*;
 
     const NONCE: [u8; NONCE_LEN] = [9; NONCE_LEN];
+
+    /// A sealed document that does not open.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+    enum DocumentError {
+        #[error("there is no document key of version {0}")]
+        UnknownKey(u32),
+        #[error("the sealed document was altered")]
+        Altered,
+    }
+
+    /// The document number, for those who may see it: nobody asks for it yet.
+    fn open_document(keys: &DocumentKeys, document: &SealedDocument) -> Result<String, DocumentError> {
+        let key = keys.keys.iter().find(|(version, _)| *version == document.key_version).map(|(_, key)| key);
+        let key = key.ok_or(DocumentError::UnknownKey(document.key_version))?;
+        let (format, rest) = document.ciphertext.split_first().ok_or(DocumentError::Altered)?;
+        let (nonce, text_and_tag) = rest.split_first_chunk::<NONCE_LEN>().ok_or(DocumentError::Altered)?;
+        if *format != DOCUMENT_FORMAT {
+            return Err(DocumentError::Altered);
+        }
+        let associated = document_associated(document.key_version, &document.kind);
+        let mut text = text_and_tag.to_vec();
+        let number = open_in_place(key, *nonce, &associated, &mut text).ok_or(DocumentError::Altered)?;
+        std::str::from_utf8(number).map(str::to_owned).map_err(|_| DocumentError::Altered)
+    }
 
     fn keys(versions: &[u8]) -> DocumentKeys {
         DocumentKeys::new(versions.iter().map(|version| (u32::from(*version), [*version; KEY_LEN]))).unwrap()
