@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
-use deeptravel_domain::totals::{Counts, Take, Taken, Totals, TotalsRow, count};
+use deeptravel_domain::totals::{Counts, Take, Totals, TotalsRow, count};
 
 use crate::ask::fingerprint_of;
 use crate::follow::{Batch, Failure, Follower};
@@ -48,11 +48,11 @@ impl Keeping for Counted {
         services.totals.store(Arc::new(totals.clone()));
     }
 
-    fn show(services: &Services, totals: &Totals, _: &[Taken]) {
+    fn show(services: &Services, totals: &Totals, _: &[Take]) {
         Counted::begin(services, totals);
     }
 
-    fn answer(totals: &Totals, _: &Take, _: &[Taken]) -> Result<Position, Rejection> {
+    fn answer(totals: &Totals, _: &Take, _: &[Take]) -> Result<Position, Rejection> {
         Ok(Position(totals.position()))
     }
 }

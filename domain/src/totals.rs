@@ -52,13 +52,6 @@ pub struct Take {
     pub counts: Counts,
 }
 
-/// It is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Taken {
-    pub up_to: u64,
-    pub counts: Counts,
-}
-
 /// See the module's documentation.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Totals {
@@ -93,25 +86,26 @@ impl Totals {
 
 impl Machine for Totals {
     type Command = Take;
-    type Event = Taken;
+    /// What is told is what happens.
+    type Event = Take;
 
     const ROOM: Room = Room::Estimated;
 
     /// A stretch that begins elsewhere was counted already, or would leave a gap: nobody knows what became of the attempt
     /// before, and whoever asks learns where the next one has to begin.
-    fn decide(&self, Take { after, up_to, counts }: &Take, _: Timestamp) -> Result<Vec<Taken>, Rejection> {
-        let fits = *after == self.position && *up_to > self.position;
-        Ok(fits.then(|| Taken { up_to: *up_to, counts: counts.clone() }).into_iter().collect())
+    fn decide(&self, take: &Take, _: Timestamp) -> Result<Vec<Take>, Rejection> {
+        let fits = take.after == self.position && take.up_to > self.position;
+        Ok(fits.then(|| take.clone()).into_iter().collect())
     }
 
-    fn evolve(&mut self, Taken { up_to, counts }: &Taken) {
-        self.position = *up_to;
-        for (kind, count) in counts {
+    fn evolve(&mut self, take: &Take) {
+        self.position = take.up_to;
+        for (kind, count) in &take.counts {
             *self.counts.entry(*kind).or_default() += count;
         }
     }
 
-    fn changed_rows(&self, _: &[Taken], version: u64) -> Rows {
+    fn changed_rows(&self, _: &[Take], version: u64) -> Rows {
         let totals: Vec<Total> = self.counts.iter().map(|(kind, count)| Total { kind: *kind, count: *count }).collect();
         let mut rows = Rows::default();
         rows.put(&TotalsRow { follower: ROW, version, position: self.position, totals: List::Of(&totals) });
