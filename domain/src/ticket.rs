@@ -51,17 +51,6 @@ impl TicketStatus {
             | TicketStatus::Cancelled => true,
         }
     }
-
-    /// The whole state table of R-TICKET-05.
-    pub const fn may_become(self, next: TicketStatus) -> bool {
-        use TicketStatus::{Cancelled, Changed, Changing, Expired, PreGenerated, Refunded, Usable, Used};
-        match (self, next) {
-            (PreGenerated, Usable | Cancelled | Expired)
-            | (Usable, Used | Refunded | Changing | Expired)
-            | (Changing, Changed) => true,
-            (PreGenerated | Usable | Changing | Used | Refunded | Changed | Expired | Cancelled, _) => false,
-        }
-    }
 }
 
 /// The journey that a ticket carries its passenger on.
@@ -109,6 +98,19 @@ pub struct Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl TicketStatus {
+        /// The whole state table of R-TICKET-05: no order's ticket takes another way.
+        pub(crate) const fn may_become(self, next: TicketStatus) -> bool {
+            use TicketStatus::{Cancelled, Changed, Changing, Expired, PreGenerated, Refunded, Usable, Used};
+            match (self, next) {
+                (PreGenerated, Usable | Cancelled | Expired)
+                | (Usable, Used | Refunded | Changing | Expired)
+                | (Changing, Changed) => true,
+                (PreGenerated | Usable | Changing | Used | Refunded | Changed | Expired | Cancelled, _) => false,
+            }
+        }
+    }
 
     #[test]
     fn r_ticket_05_no_final_state_is_ever_left_and_every_state_has_one_name() {
