@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::packing;
-use crate::row::{Element, Kind, Raw, Unreadable, write};
+use crate::row::text_fields;
 use crate::time::Timestamp;
 
 /// The text is not an id of the kind asked for.
@@ -20,9 +20,13 @@ pub struct InvalidId(pub &'static str);
 
 /// Names the variants of an enum, as they stand in rows, on the wire and in logs:
 /// `codes!(Mode, "mode": Coach = "coach", Ferry = "ferry");` makes `Mode::ALL`, `code()`, the text both ways, and a type of
-/// fields.
+/// fields. What is said of any other text is [`InvalidId`], or as `text => UnknownMode(text.to_owned()), UnknownMode` says
+/// in the place of `"mode"`.
 macro_rules! codes {
-    ($type:ident, $what:literal: $($variant:ident = $code:literal),+ $(,)?) => {
+    ($type:ident, $what:literal: $($codes:tt)+) => {
+        $crate::ids::codes!($type, text => $crate::ids::InvalidId($what), $crate::ids::InvalidId: $($codes)+);
+    };
+    ($type:ident, $text:ident => $invalid:expr, $error:ty: $($variant:ident = $code:literal),+ $(,)?) => {
         impl $type {
             pub const ALL: [$type; [$($code),+].len()] = [$($type::$variant),+];
 
@@ -40,10 +44,10 @@ macro_rules! codes {
         }
 
         impl std::str::FromStr for $type {
-            type Err = $crate::ids::InvalidId;
+            type Err = $error;
 
-            fn from_str(text: &str) -> Result<$type, Self::Err> {
-                $type::ALL.into_iter().find(|one| one.code() == text).ok_or($crate::ids::InvalidId($what))
+            fn from_str($text: &str) -> Result<$type, Self::Err> {
+                $type::ALL.into_iter().find(|one| one.code() == $text).ok_or_else(|| $invalid)
             }
         }
 
@@ -213,18 +217,7 @@ macro_rules! text_traits {
             }
         }
 
-        impl Element<'_> for $name {
-            const ONE: Kind = Kind::Text;
-            const MANY: Kind = Kind::Texts;
-
-            fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
-                write::shown(tag, self, out);
-            }
-
-            fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
-                <&str>::get_one(raw)?.parse().map_err(|_| Unreadable)
-            }
-        }
+        text_fields!($name: Text);
     };
 }
 
@@ -282,18 +275,7 @@ ids_in_order! {
 
 /// Tells a one-time code of a ticket or an order from every other: part of its nonce.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CodeToken(u64);
-
-impl CodeToken {
-    pub const fn from_bits(bits: u64) -> CodeToken {
-        CodeToken(bits)
-    }
-
-    pub const fn bits(self) -> u64 {
-        self.0
-    }
-}
+pub struct CodeToken(pub u64);
 
 /// The number in canonical form, so that an id has exactly one text. The order's own text may contain the separator, which
 /// is at a fixed place.

@@ -1,57 +1,28 @@
 //! Money: integer minor units and a currency (R-PRICE-02). Nothing here ever touches a floating-point number.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::row::{part, text_fields};
+use crate::ids::codes;
+use crate::row::part;
 
 /// The currencies in which fares are published on the routes we serve. All of them have two decimals.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Currency {
-    #[serde(rename = "CNY")]
     Cny,
-    #[serde(rename = "HKD")]
     Hkd,
-    #[serde(rename = "MOP")]
     Mop,
 }
 
-impl Currency {
-    /// The ISO 4217 code.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Currency::Cny => "CNY",
-            Currency::Hkd => "HKD",
-            Currency::Mop => "MOP",
-        }
-    }
-}
-
-impl fmt::Display for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
+// By their ISO 4217 codes.
+codes!(Currency, text => UnknownCurrency(text.to_owned()), UnknownCurrency: Cny = "CNY", Hkd = "HKD", Mop = "MOP");
 
 /// The text is not the ISO 4217 code of a currency we know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown currency {0:?}; known are CNY, HKD and MOP")]
 pub struct UnknownCurrency(pub String);
-
-impl FromStr for Currency {
-    type Err = UnknownCurrency;
-
-    fn from_str(text: &str) -> Result<Currency, UnknownCurrency> {
-        match text {
-            "CNY" => Ok(Currency::Cny),
-            "HKD" => Ok(Currency::Hkd),
-            "MOP" => Ok(Currency::Mop),
-            other => Err(UnknownCurrency(other.to_owned())),
-        }
-    }
-}
 
 /// An amount in minor units (fen, cents) of one currency. On the wire `{"amount": 22000, "currency": "CNY"}`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -62,7 +33,6 @@ pub struct Money {
 }
 
 part!(Money { 1 minor as "amount": i64, 2 currency: Currency } => Some(Money { minor, currency }));
-text_fields!(Currency: Text);
 
 /// The result does not fit 64 bits, or two currencies met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -384,7 +384,7 @@ impl Buyer {
             departure: None,
         };
         // A code of its own for each request; the highest bits, too, come back.
-        let token = CodeToken::from_bits(u64::MAX - u64::from(request_id.as_bytes()[request_id.len() - 1]));
+        let token = CodeToken(u64::MAX - u64::from(request_id.as_bytes()[request_id.len() - 1]));
         let code = Some(ShownCode { kind: CodeKind::OneTime, token, issued_at: now, closes_at: now.plus_seconds(60) });
         self.tell(&Command::Scan(Scan { gate, request_id: request_id.into(), target, entitlement: None, code }), now)
     }

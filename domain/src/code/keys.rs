@@ -53,11 +53,11 @@ pub enum CodeKeysError {
 
 /// A version with its times.
 #[derive(Clone, Debug)]
-struct Entry<K> {
-    version: u32,
+pub(super) struct Entry<K> {
+    pub version: u32,
     seals_from: Option<Timestamp>,
-    opens_until: Option<Timestamp>,
-    key: K,
+    pub opens_until: Option<Timestamp>,
+    pub key: K,
 }
 
 impl<K> Entry<K> {
@@ -68,7 +68,7 @@ impl<K> Entry<K> {
 
 /// Versions, oldest first, with their times.
 #[derive(Clone, Debug)]
-struct Schedule<K> {
+pub(super) struct Schedule<K> {
     entries: Vec<Entry<K>>,
     /// A version without `seals_from` has sealed since then, as far as anybody knows; whether before is not known.
     loaded_at: Timestamp,
@@ -82,7 +82,7 @@ impl<K> Schedule<K> {
 
     /// The key of a version, if it opens now and a code that says to be issued at `issued_at` can be its work: not when
     /// another version sealed by then. So a key that has been replaced is of no use to whoever finds it later.
-    fn genuine(&self, version: u32, issued_at: Timestamp, now: Timestamp) -> Option<&K> {
+    pub fn genuine(&self, version: u32, issued_at: Timestamp, now: Timestamp) -> Option<&K> {
         let entry = self.entries.iter().find(|entry| entry.version == version)?;
         let early = entry.seals_from.is_some_and(|from| issued_at < from);
         let late = self
@@ -122,15 +122,7 @@ impl Secrets {
 
 /// The keys of codes, prepared once. Never shown.
 #[derive(Debug)]
-pub struct CodeKeys(Schedule<Secrets>);
-
-/// The key that seals, while it does.
-pub(super) struct Sealing<'keys> {
-    pub version: u32,
-    pub secrets: &'keys Secrets,
-    /// Nothing that it seals opens from then on.
-    pub opens_until: Option<Timestamp>,
-}
+pub struct CodeKeys(pub(super) Schedule<Secrets>);
 
 impl CodeKeys {
     /// `loaded_at`: engine time; the keys seal from then on.
@@ -159,14 +151,11 @@ impl CodeKeys {
         }
     }
 
-    pub(super) fn sealing(&self, at: Timestamp) -> Sealing<'_> {
+    /// The key that seals. Nothing that it seals opens when its time is over.
+    pub(super) fn sealing(&self, at: Timestamp) -> &Entry<Secrets> {
         // Checked by `new`.
         let Some(entry) = self.0.sealing(at.max(self.0.loaded_at)) else { unreachable!("a key always seals") };
-        Sealing { version: entry.version, secrets: &entry.key, opens_until: entry.opens_until }
-    }
-
-    pub(super) fn genuine(&self, version: u32, issued_at: Timestamp, now: Timestamp) -> Option<&Secrets> {
-        self.0.genuine(version, issued_at, now)
+        entry
     }
 
     /// The version that seals at `at`.
@@ -194,10 +183,4 @@ impl CodeKeys {
 
 /// The public halves of the signing keys, with the same times.
 #[derive(Clone, Debug)]
-pub struct PublicKeys(Schedule<[u8; PUBLIC_KEY_LEN]>);
-
-impl PublicKeys {
-    pub(super) fn genuine(&self, version: u32, issued_at: Timestamp, now: Timestamp) -> Option<&[u8; PUBLIC_KEY_LEN]> {
-        self.0.genuine(version, issued_at, now)
-    }
-}
+pub struct PublicKeys(pub(super) Schedule<[u8; PUBLIC_KEY_LEN]>);

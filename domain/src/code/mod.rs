@@ -81,7 +81,7 @@ pub enum Subject {
 
 impl Subject {
     pub fn of_ticket(ticket: &Ticket) -> Subject {
-        Subject::Ticket { id: ticket.id, scope: Scope::of_ticket(ticket) }
+        Subject::Ticket { id: ticket.id, scope: Scope::of(&ticket.entitlement, Some(&ticket.journey.departure)) }
     }
 
     /// The order whose machine decides about it.
@@ -152,12 +152,12 @@ pub struct Opened {
 /// Seals with the key whose time it is when the code is issued. A key that will end ends its codes: `expires_at` says so.
 /// `nonce` must be fresh for every call.
 pub fn seal(keys: &CodeKeys, code: &Code, nonce: [u8; NONCE_LEN]) -> Sealed {
-    let key = keys.sealing(code.issued_at);
-    let until = key.opens_until.map_or(code.until, |end| code.until.min(end));
+    let entry = keys.sealing(code.issued_at);
+    let until = entry.opens_until.map_or(code.until, |end| code.until.min(end));
     let header = Header {
         is_ticket: matches!(code.subject, Subject::Ticket { .. }),
         kind: code.kind,
-        version: key.version,
+        version: entry.version,
         nonce,
         issued_at: code.issued_at,
         from: code.from,
@@ -170,13 +170,13 @@ pub fn seal(keys: &CodeKeys, code: &Code, nonce: [u8; NONCE_LEN]) -> Sealed {
         Subject::Order(_) => secret.extend_from_slice(&0_u16.to_be_bytes()),
         Subject::Ticket { id, scope } => {
             secret.extend_from_slice(&id.number.to_be_bytes());
-            bytes.extend_from_slice(&Reference::of(id).bytes());
-            bytes.extend_from_slice(&scope.bytes());
-            let signature = pass::sign(&key.secrets.signing, &bytes);
+            bytes.extend_from_slice(&Reference::of(id).0);
+            bytes.extend_from_slice(&scope.0);
+            let signature = pass::sign(&entry.key.signing, &bytes);
             bytes.extend_from_slice(&signature);
         }
     }
-    let tag = seal_in_place(&key.secrets.sealing, nonce, &associated(&bytes), &mut secret);
+    let tag = seal_in_place(&entry.key.sealing, nonce, &associated(&bytes), &mut secret);
     bytes.extend_from_slice(&secret);
     bytes.extend_from_slice(&tag);
     Sealed { text: to_text(&bytes), expires_at: Timestamp::from_seconds(until.as_seconds()) }
@@ -200,7 +200,7 @@ fn open_within(keys: &CodeKeys, text: &str, now: Timestamp, seconds: i64) -> Res
 fn authenticate(keys: &CodeKeys, text: &str, now: Timestamp) -> Option<Opened> {
     let mut bytes = from_text(text)?;
     let header = Header::read(&bytes)?;
-    let key = keys.genuine(header.version, header.issued_at, now)?;
+    let key = keys.0.genuine(header.version, header.issued_at, now)?;
     let (clear, sealed) = bytes.split_at_mut_checked(header.clear_len())?;
     let secret = open_in_place(&key.sealing, header.nonce, &associated(clear), sealed)?;
     let (order, number) = secret.split_first_chunk()?;
@@ -209,7 +209,7 @@ fn authenticate(keys: &CodeKeys, text: &str, now: Timestamp) -> Option<Opened> {
         0 if !header.is_ticket => Subject::Order(order),
         number if header.is_ticket => {
             let scope = clear.get(..SIGNED_LEN)?.last_chunk()?;
-            Subject::Ticket { id: TicketId { order, number }, scope: Scope::from_bytes(*scope) }
+            Subject::Ticket { id: TicketId { order, number }, scope: Scope(*scope) }
         }
         _ => return None,
     };
@@ -218,7 +218,7 @@ fn authenticate(keys: &CodeKeys, text: &str, now: Timestamp) -> Option<Opened> {
 }
 
 fn token(nonce: [u8; NONCE_LEN]) -> CodeToken {
-    CodeToken::from_bits(nonce.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
+    CodeToken(nonce.first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
 }
 
 fn associated(clear: &[u8]) -> Vec<u8> {

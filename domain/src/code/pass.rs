@@ -13,7 +13,6 @@ use super::layout::{HEADER_LEN, Header, REFERENCE_LEN, SCOPE_LEN, SIGNATURE_LEN,
 use super::{CodeKind, PublicKey};
 use crate::ids::{DepartureId, EntitlementCode, TicketId};
 use crate::rejection::ScanRejection;
-use crate::ticket::Ticket;
 use crate::time::Timestamp;
 
 const PASS_DOMAIN: &[u8] = b"deeptravel/pass";
@@ -22,40 +21,24 @@ const SCOPE_DOMAIN: &[u8] = b"deeptravel/scope";
 
 /// Stands for a ticket in a gate's pack: the same in all its codes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Reference([u8; REFERENCE_LEN]);
+pub struct Reference(pub(super) [u8; REFERENCE_LEN]);
 
 impl Reference {
     pub fn of(ticket: TicketId) -> Reference {
         Reference(hash(REFERENCE_DOMAIN, &[ticket.to_string().as_bytes()]))
-    }
-
-    pub(super) fn bytes(self) -> [u8; REFERENCE_LEN] {
-        self.0
     }
 }
 
 /// What a ticket is good for: an entitlement, of a journey on one departure. A gate computes the scopes that it
 /// redeems and compares.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Scope([u8; SCOPE_LEN]);
+pub struct Scope(pub(super) [u8; SCOPE_LEN]);
 
 impl Scope {
     /// `departure`: `None` for what is not a journey.
     pub fn of(entitlement: &EntitlementCode, departure: Option<&DepartureId>) -> Scope {
         let departure = departure.map_or("", DepartureId::as_str);
         Scope(hash(SCOPE_DOMAIN, &[entitlement.as_str().as_bytes(), departure.as_bytes()]))
-    }
-
-    pub fn of_ticket(ticket: &Ticket) -> Scope {
-        Scope::of(&ticket.entitlement, Some(&ticket.journey.departure))
-    }
-
-    pub(super) const fn from_bytes(bytes: [u8; SCOPE_LEN]) -> Scope {
-        Scope(bytes)
-    }
-
-    pub(super) fn bytes(self) -> [u8; SCOPE_LEN] {
-        self.0
     }
 }
 
@@ -92,7 +75,7 @@ fn authenticate(keys: &PublicKeys, text: &str, now: Timestamp) -> Option<Pass> {
     }
     let (signed, rest) = code.split_first_chunk::<SIGNED_LEN>()?;
     let signature = rest.first_chunk::<SIGNATURE_LEN>()?;
-    let key: &PublicKey = keys.genuine(header.version, header.issued_at, now)?;
+    let key: &PublicKey = keys.0.genuine(header.version, header.issued_at, now)?;
     UnparsedPublicKey::new(&ED25519, key).verify(&message(signed), signature).ok()?;
     let (reference, scope) = signed.get(HEADER_LEN..)?.split_first_chunk()?;
     Some(Pass {

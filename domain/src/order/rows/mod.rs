@@ -186,11 +186,11 @@ impl Element<'_> for CodeToken {
     const ONE: Kind = Kind::Signed;
 
     fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
-        self.bits().cast_signed().put_one(tag, out);
+        self.0.cast_signed().put_one(tag, out);
     }
 
     fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
-        i64::get_one(raw).map(|bits| CodeToken::from_bits(bits.cast_unsigned()))
+        i64::get_one(raw).map(|bits| CodeToken(bits.cast_unsigned()))
     }
 }
 

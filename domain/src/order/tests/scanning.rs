@@ -242,11 +242,11 @@ fn r_scan_02_a_scan_as_a_whole_is_a_success_partial_or_refused_for_the_reason_of
 
 /// A one-time code; `token` tells it from the others.
 fn one_time(token: u64) -> ShownCode {
-    ShownCode { kind: CodeKind::OneTime, token: CodeToken::from_bits(token), issued_at: at(90), closes_at: at(150) }
+    ShownCode { kind: CodeKind::OneTime, token: CodeToken(token), issued_at: at(90), closes_at: at(150) }
 }
 
 fn printed(seconds: i64) -> ShownCode {
-    ShownCode { kind: CodeKind::Print, token: CodeToken::from_bits(1), issued_at: at(seconds), closes_at: at(9_000) }
+    ShownCode { kind: CodeKind::Print, token: CodeToken(1), issued_at: at(seconds), closes_at: at(9_000) }
 }
 
 /// Refused as a copy of what was used then, at the first port.
