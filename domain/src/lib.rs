@@ -7,6 +7,10 @@
 #![deny(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::float_arithmetic)]
 #![cfg_attr(test, allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+// So that what tests share reads the same here as elsewhere.
+#[cfg(test)]
+extern crate self as deeptravel_domain;
+
 pub mod announcement;
 pub mod catalogue;
 pub mod clock_time;
@@ -27,6 +31,8 @@ pub mod rejection;
 pub mod row;
 pub mod sealing;
 pub mod tables;
+#[cfg(test)]
+mod testing;
 pub mod ticket;
 pub mod time;
 pub mod totals;

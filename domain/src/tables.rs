@@ -1,7 +1,6 @@
 //! Every table whose rows records carry: the one list of them. Slots are never reused.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use crate::announcement::AnnouncementRow;
 use crate::catalogue::{HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow, VehicleRow};
@@ -13,7 +12,7 @@ use crate::order::rows::{
 };
 use crate::quarantine::QuarantineRow;
 use crate::register::{AuditRow, RevisionRow};
-use crate::row::{Damage, Home, Message, Raw, Row as _, Rows, Table, Unreadable};
+use crate::row::{Damage, Home, Message, Row as _, Rows, Table, Unreadable};
 use crate::totals::TotalsRow;
 
 /// By slot.
@@ -86,63 +85,6 @@ pub fn split(rows: &Rows, column: &str) -> Result<Vec<Rows>, Damage> {
         }
     }
     Ok(parts.into_values().collect())
-}
-
-/// The newest image of every row, by table and key: what a database holds that follows records.
-#[derive(Clone, Debug, Default)]
-pub struct Images {
-    newest: BTreeMap<(u32, Vec<u8>), Vec<u8>>,
-}
-
-impl Images {
-    /// Takes rows over, unless they are not newer than what is there, or of the journal only.
-    pub fn keep(&mut self, rows: &Rows) -> Result<(), Unreadable> {
-        for (slot, image) in rows.images() {
-            let table = by_slot(slot).ok_or(Unreadable)?;
-            if table.home == Home::Journal {
-                continue;
-            }
-            let (key, version) = (table.key(image)?, table.version(image)?);
-            match self.newest.entry((slot, key)) {
-                Entry::Occupied(mut known) => {
-                    if table.version(known.get())? < version {
-                        known.insert(table.unmarked(image)?);
-                    }
-                }
-                Entry::Vacant(place) => drop(place.insert(table.unmarked(image)?)),
-            }
-        }
-        Ok(())
-    }
-
-    /// All rows of a table, by key.
-    pub fn of(&self, table: &Table) -> impl DoubleEndedIterator<Item = &[u8]> {
-        let (from, to) = ((table.slot, Vec::new()), (table.slot + 1, Vec::new()));
-        self.newest.range(from..to).map(|(_, image)| image.as_slice())
-    }
-
-    /// Everything.
-    pub fn all(&self) -> Rows {
-        let mut rows = Rows::default();
-        for ((slot, _), image) in &self.newest {
-            rows.put_image(*slot, image);
-        }
-        rows
-    }
-
-    /// The rows of these tables whose column has this value.
-    pub fn select(&self, tables: &[&Table], column: &str, value: Raw<'_>) -> Result<Rows, Unreadable> {
-        let mut rows = Rows::default();
-        for table in tables {
-            let tag = table.column(column).ok_or(Unreadable)?.tag;
-            for image in self.of(table) {
-                if Message::new(image).take(tag)? == Some(value) {
-                    rows.put_image(table.slot, image);
-                }
-            }
-        }
-        Ok(rows)
-    }
 }
 
 #[cfg(test)]

@@ -136,7 +136,6 @@ fn r_pay_09_money_on_its_way_back_comes_back_as_it_was() {
             assert_eq!((&found.state, &found.body), (&expected.state, &expected.body));
             assert_eq!((found.due_at, found.begun_at), (expected.due_at, expected.begun_at));
         }
-        assert_eq!(machine.balance(), buyer.order.balance());
         (machine.refunds().len(), machine.status())
     };
 
@@ -192,8 +191,9 @@ fn a_departure_comes_back_with_its_live_holds_and_the_newest_version_of_its_key(
         assert_eq!(machine.spec(), coach.machine.spec());
         assert_eq!(machine.hold(hold(0)), coach.machine.hold(hold(0)));
         assert_eq!(machine.holds().count(), 1);
-        let klook = coach.machine.allotment(&code("standard"), &"ota:klook".parse().unwrap());
-        assert_eq!(machine.allotment(&code("standard"), &"ota:klook".parse().unwrap()), klook);
+        for seat in 0..machine.spec().seat_map.seats.len() as u16 {
+            assert_eq!(machine.channel_of(seat), coach.machine.channel_of(seat));
+        }
     }
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM holds WHERE state = 'expired'"), 3);
     // A hold given back before its time would be placed again by a late message, had it been forgotten.

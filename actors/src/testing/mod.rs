@@ -1,6 +1,8 @@
 //! A whole engine in one process for tests: journal in a temporary directory, Postgres and WeChat in memory, a clock
 //! that is moved by hand.
 
+#[path = "../../../domain/src/testing/mod.rs"]
+mod domain;
 mod faults;
 mod gateway;
 mod network;
@@ -30,6 +32,7 @@ use crate::owners::Owners;
 use crate::projector::{ProjectionHalted, Projector};
 use crate::services::SalesPolicy;
 
+pub use domain::{Balance, Images};
 pub use faults::{Break, Fault, Faults};
 pub use gateway::{Call, Line, MemoryGateway};
 pub use network::{FARE, NOON, coach, code, fare_table, ferry, network, put};

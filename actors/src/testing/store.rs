@@ -12,10 +12,10 @@ use deeptravel_domain::order::rows::{
 };
 use deeptravel_domain::quarantine::{Notice, QuarantineRow};
 use deeptravel_domain::register::AuditRow;
-use deeptravel_domain::row::{Raw, Row, Rows, Table};
-use deeptravel_domain::tables::Images;
+use deeptravel_domain::row::{Message, Raw, Row, Rows, Table};
 use deeptravel_domain::ticket::TicketStatus;
 
+use super::Images;
 use crate::desk::DeskEntryRow;
 use crate::journal::Position;
 use crate::lists::OrderIdRow;
@@ -158,7 +158,21 @@ fn some<'a, R: Row<'a>>(tables: &'a Images, is_wanted: impl Fn(&R) -> bool) -> R
 }
 
 fn equal(tables: &Images, table: &Table, column: &str, value: &str) -> Rows {
-    tables.select(&[table], column, Raw::Text(value.as_bytes())).unwrap()
+    select(tables, &[table], column, Raw::Text(value.as_bytes()))
+}
+
+/// The rows of these tables whose column has this value.
+fn select(tables: &Images, of: &[&Table], column: &str, value: Raw<'_>) -> Rows {
+    let mut rows = Rows::default();
+    for table in of {
+        let tag = table.column(column).unwrap().tag;
+        for image in tables.of(table) {
+            if Message::new(image).take(tag).unwrap() == Some(value) {
+                rows.put_image(table.slot, image);
+            }
+        }
+    }
+    rows
 }
 
 fn newest(tables: &Images, of: &[&Table]) -> Rows {
@@ -236,7 +250,7 @@ impl MemoryStore {
     }
 
     fn rows_with(&self, tables: &[&Table], column: &str, value: &str) -> Option<Rows> {
-        let rows = self.state().tables.select(tables, column, Raw::Text(value.as_bytes())).unwrap();
+        let rows = select(&self.state().tables, tables, column, Raw::Text(value.as_bytes()));
         (!rows.is_empty()).then_some(rows)
     }
 
@@ -272,7 +286,7 @@ impl Store for MemoryStore {
                 let found = answer(&state.tables, &statement, &parameters);
                 let column = statement.table.column(column).unwrap();
                 let value = |image: &[u8]| {
-                    let text = deeptravel_domain::row::Message::new(image).bytes(column.tag).unwrap().unwrap().to_vec();
+                    let text = Message::new(image).bytes(column.tag).unwrap().unwrap().to_vec();
                     String::from_utf8(text).unwrap()
                 };
                 vec![Parameter::Texts(Some(found.images_of(statement.table).map(value).collect()))]

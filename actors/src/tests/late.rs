@@ -1,9 +1,11 @@
 //! Late money and refunds, through departures, provider and crashes (R-PAY-04; wechat.md R4, R9).
 
 use deeptravel_domain::ids::{OrderId, OutRefundNo, OutTradeNo};
-use deeptravel_domain::order::{Balance, OrderStatus, RefundState, RefundStatus};
+use deeptravel_domain::order::{OrderStatus, RefundState, RefundStatus};
 
-use crate::testing::{Call, FARE, Line, Running, World, coach, eventually, eventually_so, redeemed, traveller, wish};
+use crate::testing::{
+    Balance, Call, FARE, Line, Running, World, coach, eventually, eventually_so, redeemed, traveller, wish,
+};
 
 /// The coach leaves in 44 hours.
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -23,7 +25,7 @@ async fn pay_after_all(world: &World, running: &Running, number: OutTradeNo) {
 }
 
 async fn balance(running: &Running, order: OrderId) -> Balance {
-    running.order(order).await.balance()
+    Balance::of(running.order(order).await.ledger())
 }
 
 #[actix::test]

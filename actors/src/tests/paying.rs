@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 
 use crate::departure::Seats;
 use crate::outage::Outage;
-use crate::testing::{Call, FARE, Line, World, coach, eventually, eventually_so, traveller, wish};
+use crate::testing::{Balance, Call, FARE, Line, World, coach, eventually, eventually_so, traveller, wish};
 
 #[actix::test]
 async fn a_paid_order_has_its_tickets_once_however_often_the_notice_comes() {
@@ -145,7 +145,8 @@ async fn money_without_seats_is_in_the_ledger_before_its_notice_is_acknowledged(
 
     running.shown(running.engine.learn(fact)).await.unwrap().unwrap();
 
-    assert_eq!(running.order(order.id()).await.balance().captured, FARE, "the acknowledgement waits for the ledger");
+    let balance = Balance::of(running.order(order.id()).await.ledger());
+    assert_eq!(balance.captured, FARE, "the acknowledgement waits for the ledger");
     let paid = || async { running.order(order.id()).await.status() == OrderStatus::Paid };
     eventually_so("it has found its seats again", paid).await;
 }

@@ -11,7 +11,7 @@ use crate::fare::{DayType, Fare};
 use crate::ids::DepartureId;
 use crate::money::Money;
 use crate::party::PassengerType;
-use crate::tables::Images;
+use crate::testing::Images;
 
 const NOW: Timestamp = Timestamp::from_ms(1_795_147_200_000);
 const PORTS: [&str; 4] = ["A", "B", "C", "D"];

@@ -8,7 +8,8 @@ use crate::departure::Stretch;
 use crate::fare::{DateRange, Fare, TimeBand};
 use crate::register::{Action, AuditRow, Author, Entity, Register, RevisionRow};
 use crate::row::{List, Row as _};
-use crate::tables::{Images, newest_version};
+use crate::tables::newest_version;
+use crate::testing::Images;
 
 fn withdraw(key: Key) -> Command {
     Command::new(Change::withdraw(key), "admin")

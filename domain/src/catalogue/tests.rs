@@ -15,7 +15,8 @@ use crate::party::{Party, PassengerType};
 use crate::register::AuditRow;
 use crate::row::tests::altered;
 use crate::row::{Raw, Row as _, Rows};
-use crate::tables::{Images, newest_version};
+use crate::tables::newest_version;
+use crate::testing::Images;
 use crate::time::Timestamp;
 
 /// Friday 20 November 2026, noon in Hong Kong.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::ids::Shard;
 use crate::machine::Machine as _;
-use crate::tables::Images;
+use crate::testing::Images;
 
 const T0: Timestamp = Timestamp::from_seconds(1_800_000_000);
 

@@ -28,12 +28,12 @@ pub use decide::LAPSES_PER_TURN_MAX;
 pub use seats::{SEATS_PER_HOLD_MAX, SeatList};
 
 use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat, Stretch};
-use crate::ids::{HoldId, SeatClassCode, codes};
+use crate::ids::{HoldId, codes};
 use crate::machine::{Machine, Room};
 use crate::rejection::Rejection;
 use crate::row::Rows;
 use crate::time::Timestamp;
-use pick::{Layout, Place, Pool};
+use pick::{Layout, Place};
 use taken::Taken;
 
 /// Most channels of one departure, the operator's own included: a seat names its channel in one byte.
@@ -242,19 +242,6 @@ impl Inventory {
         ids
     }
 
-    /// How many seats of a class are free all along a stretch for a channel (R-SEARCH-04). Holds that are due count
-    /// as taken until they are swept. 0 for a class, stretch or channel that the departure lacks.
-    pub fn availability(&self, class: &SeatClassCode, stretch: Stretch, channel: &Channel) -> u16 {
-        let (Some(class), Some(stretch), Some(channel)) = (
-            self.spec.seat_map.class(class),
-            self.spec.stretch(stretch.board, stretch.alight),
-            self.channel_index(channel),
-        ) else {
-            return 0;
-        };
-        pick::count_free(&self.layout, &self.taken, Pool::new(class, channel), stretch.mask())
-    }
-
     /// The ways between neighbouring stops on which a seat is held or sold, as bits of [`Stretch::mask`]. 0 for a seat
     /// that does not exist.
     pub fn occupancy(&self, seat: u16) -> u64 {
@@ -269,15 +256,6 @@ impl Inventory {
     /// The channel behind [`Hold::channel`].
     pub fn channel(&self, index: u8) -> Option<&Channel> {
         self.channels.get(usize::from(index))
-    }
-
-    /// How many seats of a class are set aside for a channel, taken or not (R-ADMIN-04).
-    pub fn allotment(&self, class: &SeatClassCode, channel: &Channel) -> u16 {
-        let (Some(class), Some(channel)) = (self.spec.seat_map.class(class), self.channel_index(channel)) else {
-            return 0;
-        };
-        let pool = Pool::new(class, channel);
-        self.places.iter().filter(|place| place.pool == pool).count() as u16
     }
 
     /// What is printed on a seat.

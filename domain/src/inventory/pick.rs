@@ -86,10 +86,6 @@ impl Layout {
     }
 }
 
-pub(super) fn count_free(layout: &Layout, taken: &Taken, pool: Pool, mask: u64) -> u16 {
-    layout.free(taken, pool, mask).map(|free| free.count_ones() as u16).sum()
-}
-
 /// The seats of one departure as the choice sees them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seats<'a> {
@@ -289,7 +285,7 @@ mod tests {
             let available = free.count();
 
             let chosen = pick(seats, pool, mask, case.wanted);
-            prop_assert_eq!(count_free(&layout, &taken, pool, mask) as usize, available);
+            prop_assert_eq!(layout.free(&taken, pool, mask).map(u64::count_ones).sum::<u32>() as usize, available);
             if available < case.wanted {
                 prop_assert_eq!(chosen, Err(available as u16));
             } else if let Some(first) = told(&case, &places, mask, pool) {

@@ -43,7 +43,7 @@ pub use crate::sealing::SealedDocument;
 pub use command::{CallFailure, CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
 pub use decide::CALL_TIMEOUT_SECONDS_MAX;
 pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
-pub use ledger::{Balance, LedgerEntry, LedgerKind};
+pub use ledger::{LedgerEntry, LedgerKind};
 pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState};
 pub use refund::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
@@ -303,11 +303,6 @@ impl Order {
 
     pub fn ledger(&self) -> &[LedgerEntry] {
         &self.ledger
-    }
-
-    /// What the ledger adds up to.
-    pub fn balance(&self) -> Balance {
-        Balance::of(&self.ledger)
     }
 
     pub fn total(&self) -> Money {

@@ -13,7 +13,7 @@ use shown::SeatState;
 
 use super::*;
 use crate::departure::{Call, SeatClass, SeatMap};
-use crate::ids::OrderId;
+use crate::ids::{OrderId, SeatClassCode};
 use crate::rejection::Rejection;
 
 /// 08:00 on the day of departure; every stop is an hour after the one before it.
@@ -102,6 +102,27 @@ pub(super) fn hold_at(number: u16) -> HoldAt {
 
 /// A machine in a story: says a command, gets the events or the refusal.
 pub(super) struct Story(pub Inventory);
+
+impl Inventory {
+    /// How many seats of a class are free all along a stretch for a channel (R-SEARCH-04), looked at one by one. Holds that
+    /// are due count as taken until they are swept.
+    pub fn availability(&self, class: &SeatClassCode, stretch: Stretch, channel: &Channel) -> u16 {
+        self.seats_of(class, channel).filter(|seat| self.occupancy(*seat) & stretch.mask() == 0).count() as u16
+    }
+
+    /// How many seats of a class are set aside for a channel, taken or not (R-ADMIN-04).
+    pub fn allotment(&self, class: &SeatClassCode, channel: &Channel) -> u16 {
+        self.seats_of(class, channel).count() as u16
+    }
+
+    fn seats_of(&self, class: &SeatClassCode, channel: &Channel) -> impl Iterator<Item = u16> {
+        let class = self.spec().seat_map.class(class);
+        let seats = self.spec().seat_map.seats.iter().zip(0..);
+        seats
+            .filter(move |(place, seat)| Some(place.class) == class && self.channel_of(*seat) == Some(channel))
+            .map(|(_, seat)| seat)
+    }
+}
 
 impl Story {
     pub fn new(stops: usize, drawing: &[&str]) -> Story {

@@ -9,7 +9,8 @@ use super::random::{STOPS, Sender, VESSEL, beginning, steps};
 use super::*;
 use crate::row::tests::altered;
 use crate::row::{Damage, List, Raw, Row as _, Rows, Table};
-use crate::tables::{Images, by_slot, newest_version};
+use crate::tables::{by_slot, newest_version};
+use crate::testing::Images;
 
 /// The newest image of every row, as the database has it.
 #[derive(Default)]

@@ -24,7 +24,8 @@ use crate::ids::{SessionId, Shard, TicketId};
 use crate::party::PassengerType;
 use crate::rejection::{Rejection, ScanRejection};
 use crate::row::{Row as _, Rows, Table};
-use crate::tables::{Images, by_slot};
+use crate::tables::by_slot;
+use crate::testing::{Balance, Images};
 use crate::ticket::TicketStatus;
 
 /// Every story starts here.
@@ -34,6 +35,20 @@ const LOCK_SECONDS: u32 = 600;
 const DEPARTS: i64 = 7_200;
 const POLICY: PaymentPolicy = PaymentPolicy { min_seconds: 60, grace_seconds: 90, cap_extra_seconds: 300 };
 const FARE: i64 = 22_000;
+
+impl Order {
+    /// What the ledger adds up to.
+    fn balance(&self) -> Balance {
+        Balance::of(&self.ledger)
+    }
+}
+
+impl Balance {
+    /// What the order keeps of the money that came.
+    const fn kept(self) -> i64 {
+        self.captured - self.refund_due - self.refunded
+    }
+}
 
 fn at(seconds: i64) -> Timestamp {
     START.plus_seconds(seconds)

@@ -140,8 +140,11 @@ impl Departure {
     /// Sells so many seats of each class, the whole way.
     fn sell_of_each(&mut self, seats: u16) {
         let (whole, seat_map) = (self.inventory.spec().whole(), Arc::clone(&self.inventory.spec().seat_map));
-        for class in &seat_map.classes {
-            let all = self.inventory.availability(&class.code, whole, &Channel::Direct);
+        for (class, index) in seat_map.classes.iter().zip(0..) {
+            let is_free = |seat: u16| self.inventory.occupancy(seat) & whole.mask() == 0;
+            let own = |seat: u16| self.inventory.channel_of(seat) == Some(&Channel::Direct);
+            let of_class = seat_map.seats.iter().zip(0..).filter(|(seat, _)| seat.class == index);
+            let all = of_class.filter(|(_, seat)| own(*seat) && is_free(*seat)).count() as u16;
             let mut left = seats.min(all);
             while left > 0 {
                 let party = left.min(SEATS_PER_HOLD_MAX as u16);

@@ -1,0 +1,10 @@
+//! What tests share, also with those of other crates, which include this file by its path.
+
+// No crate needs all of it.
+#![allow(dead_code)]
+
+mod balance;
+mod images;
+
+pub use balance::Balance;
+pub use images::Images;
