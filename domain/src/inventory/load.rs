@@ -7,7 +7,7 @@ use crate::row::{Damage, Row as _, Rows};
 use crate::time::Timestamp;
 
 use super::pick::{Layout, Pool};
-use super::rows::{CONFIRMED, DepartureRow, EXPIRED, HELD, HoldRow, PAYING, RELEASED};
+use super::rows::{DepartureRow, EXPIRED, HoldRow, RELEASED};
 use super::{Hold, HoldState, Inventory, SeatList};
 
 impl Inventory {
@@ -36,9 +36,6 @@ impl Inventory {
             return Err(row.damage("it is there twice"));
         }
         let state = match row.state {
-            HELD => HoldState::Held,
-            PAYING => HoldState::Paying,
-            CONFIRMED => HoldState::Confirmed,
             RELEASED => {
                 if row.expires_at > now {
                     self.insert_tombstone(id, row.epoch, row.expires_at);
@@ -46,7 +43,7 @@ impl Inventory {
                 return Ok(());
             }
             EXPIRED => return Ok(()),
-            _ => return Err(misfit(row, "state")),
+            live => live.parse().map_err(|_| misfit(row, "state"))?,
         };
         let hold = self.hold_from(row, state)?;
 

@@ -136,6 +136,8 @@ pub enum HoldState {
     Confirmed,
 }
 
+codes!(HoldState, "hold state": Held = "held", Paying = "paying", Confirmed = "confirmed");
+
 /// What is remembered of a hold released before its `expires_at`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Tombstone {

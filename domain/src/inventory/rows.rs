@@ -12,7 +12,7 @@ use crate::row::{First, List, Numbers, Rows};
 use crate::time::Timestamp;
 
 use super::command::Event;
-use super::{Hold, HoldState, Inventory, Status};
+use super::{Hold, Inventory, Status};
 
 row! {
     /// A dated departure that was born.
@@ -64,11 +64,12 @@ row! {
 /// With which an order places a hold for the first time.
 const FIRST_EPOCH: u32 = 1;
 
-pub(super) const HELD: &str = "held";
-pub(super) const PAYING: &str = "paying";
-pub(super) const CONFIRMED: &str = "confirmed";
+/// How a hold has ended.
 pub(super) const RELEASED: &str = "released";
 pub(super) const EXPIRED: &str = "expired";
+
+/// A hold, the state that its row says, and when it ended.
+type Stands<'a> = (&'a Hold, &'static str, Option<Timestamp>);
 
 impl Inventory {
     /// The rows that `events` changed, one image each, as they are now that the machine has evolved by them. `version`
@@ -80,32 +81,25 @@ impl Inventory {
         let mut opened = false;
         // The last event of a hold says how it now is.
         for event in events.iter().rev() {
-            match event {
-                Event::Opened => (departure_changed, opened) = (true, true),
-                Event::SeatsAllotted { .. } | Event::DepartureCancelled => departure_changed = true,
+            let (id, stands) = match event {
+                Event::Opened => {
+                    (departure_changed, opened) = (true, true);
+                    continue;
+                }
+                Event::SeatsAllotted { .. } | Event::DepartureCancelled => {
+                    departure_changed = true;
+                    continue;
+                }
                 Event::HoldPlaced { id, .. }
                 | Event::PayingBegun { id, .. }
                 | Event::HoldConfirmed { id }
-                | Event::SeatsFreed { id, .. } => {
-                    if let Some(hold) = self.holds.get(id).filter(|_| imaged.insert(*id)) {
-                        let state = match hold.state {
-                            HoldState::Held => HELD,
-                            HoldState::Paying => PAYING,
-                            HoldState::Confirmed => CONFIRMED,
-                        };
-                        let first = matches!(event, Event::HoldPlaced { .. }) && hold.epoch == FIRST_EPOCH;
-                        self.put_hold(*id, hold, first, Stands { state, ended_at: None }, version, &mut rows);
-                    }
-                }
-                Event::HoldReleased { id, hold, at } if imaged.insert(*id) => {
-                    let ended = Stands { state: RELEASED, ended_at: Some(*at) };
-                    self.put_hold(*id, hold, false, ended, version, &mut rows);
-                }
-                Event::HoldLapsed { id, hold, at } if imaged.insert(*id) => {
-                    let ended = Stands { state: EXPIRED, ended_at: Some(*at) };
-                    self.put_hold(*id, hold, false, ended, version, &mut rows);
-                }
-                Event::HoldReleased { .. } | Event::HoldLapsed { .. } => {}
+                | Event::SeatsFreed { id, .. } => (id, self.holds.get(id).map(|hold| (hold, hold.state.code(), None))),
+                Event::HoldReleased { id, hold, at } => (id, Some((hold, RELEASED, Some(*at)))),
+                Event::HoldLapsed { id, hold, at } => (id, Some((hold, EXPIRED, Some(*at)))),
+            };
+            if let Some(stands) = stands.filter(|_| imaged.insert(*id)) {
+                let is_first = matches!(event, Event::HoldPlaced { .. }) && stands.0.epoch == FIRST_EPOCH;
+                self.put_hold(*id, stands, is_first, version, &mut rows);
             }
         }
         if departure_changed {
@@ -136,7 +130,8 @@ impl Inventory {
         rows.put_as(first, &row);
     }
 
-    fn put_hold(&self, id: HoldId, hold: &Hold, first: bool, stands: Stands, version: u64, rows: &mut Rows) {
+    fn put_hold(&self, id: HoldId, stands: Stands<'_>, first: bool, version: u64, rows: &mut Rows) {
+        let (hold, state, ended_at) = stands;
         let class = self.spec.seat_map.classes.get(usize::from(hold.class));
         let labels: Vec<&str> = hold.seats.iter().map(|seat| self.label(seat)).collect();
         let row = HoldRow {
@@ -151,18 +146,11 @@ impl Inventory {
             board_stop: hold.stretch.board,
             alight_stop: hold.stretch.alight,
             channel: self.channel(hold.channel).cloned().unwrap_or(Channel::Direct),
-            state: stands.state,
+            state,
             placed_at: hold.placed_at,
             expires_at: hold.expires_at,
-            ended_at: stands.ended_at,
+            ended_at,
         };
         rows.put_as(first, &row);
     }
-}
-
-/// Where a hold stands.
-#[derive(Clone, Copy)]
-struct Stands {
-    state: &'static str,
-    ended_at: Option<Timestamp>,
 }
