@@ -8,15 +8,15 @@ use deeptravel::testing::{TestDatabase, fresh_database};
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::loads::{self, DeskEntry, DeskEntryRow, lowest_id};
 use deeptravel_actors::ports::{self, Haste, Load, Parameter, Store as _, StoreError, Warm};
-use deeptravel_domain::code::{CodeKind, CodeToken};
+use deeptravel_domain::code::{Code, CodeToken, Opened, Subject};
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::ids::{HoldId, OrderId, OutTradeNo, SessionId, Shard, TravellerId};
 use deeptravel_domain::inventory::{self, Inventory};
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{
     Capture, Command, Contact, Draft, Effect, Event, FactState, Gate, Item, KnownRefund, Order, Passenger, PaymentFact,
-    PaymentPolicy, Price, PriceLine, RefundFact, RefundFactState, RefundStatus, Scan, ScanTarget, SealedDocument,
-    SeatWish, ShownCode,
+    PaymentPolicy, Prepay, Price, PriceLine, RefundFact, RefundFactState, RefundStatus, Scan, ScanTarget,
+    SealedDocument, SeatWish,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::row::{Row, Rows};
@@ -385,7 +385,7 @@ impl Buyer {
         };
         // A code of its own for each request; the highest bits, too, come back.
         let token = CodeToken(u64::MAX - u64::from(request_id.as_bytes()[request_id.len() - 1]));
-        let code = Some(ShownCode { kind: CodeKind::OneTime, token, issued_at: now, closes_at: now.plus_seconds(60) });
+        let code = Some(Opened { code: Code::one_time(Subject::Order(self.order.id()), now, 60), token });
         self.tell(&Command::Scan(Scan { gate, request_id: request_id.into(), target, entitlement: None, code }), now)
     }
 
@@ -418,12 +418,11 @@ impl Buyer {
                 | Effect::BeginPaying { .. }
                 | Effect::ConfirmHold { .. }
                 | Effect::FreeSeats { .. } => unreachable!("these are answered by a departure"),
-                Effect::CreatePayment { number, .. } => Command::PaymentCreated {
-                    number,
-                    prepay_id: "wx2611".into(),
-                    nonce: "n0nce".into(),
-                    signed_at_seconds: now.as_seconds(),
-                },
+                Effect::CreatePayment { number, .. } => {
+                    let (id, nonce) = ("wx2611".into(), "n0nce".into());
+                    let prepay = Prepay { id, nonce, signed_at_seconds: now.as_seconds() };
+                    Command::PaymentCreated { number, prepay }
+                }
                 Effect::QueryPayment { number } => {
                     Command::PaymentFact(PaymentFact { number, state: FactState::NotPaid })
                 }

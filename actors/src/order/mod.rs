@@ -362,7 +362,7 @@ impl OrderActor {
             }
             OrderStatus::Pending if self.order().is_settling() => None,
             OrderStatus::Pending => match self.order().payments().last().map(|payment| &payment.state) {
-                Some(PaymentState::Created { .. }) => Some(Ok(Reply::ok(Arc::clone(self.order()), position))),
+                Some(PaymentState::Created(_)) => Some(Ok(Reply::ok(Arc::clone(self.order()), position))),
                 Some(PaymentState::Refused { .. }) => Some(Err(Outage::Provider)),
                 Some(
                     PaymentState::Begun

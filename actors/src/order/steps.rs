@@ -9,7 +9,7 @@ use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::{DepartureId, OutRefundNo, OutTradeNo};
 use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeats, HoldAt, PlaceHold, Wanted};
 use deeptravel_domain::order::{
-    CallFailure, Command, Effect, HoldAnswer, Order, PaymentFact, RefundFact, SeatWish, StepFailure,
+    CallFailure, Command, Effect, HoldAnswer, Order, PaymentFact, Prepay, RefundFact, SeatWish, StepFailure,
 };
 use deeptravel_domain::quarantine::Command::Keep;
 use deeptravel_domain::quarantine::Notice;
@@ -138,12 +138,11 @@ impl OrderActor {
         let now = self.remember(&Command::CreateCalled);
         let gateway = Arc::clone(&self.peers.gateway);
         self.call(async move { gateway.create(&body).await }, ctx, move |result| match result {
-            Ok(prepay_id) => Command::PaymentCreated {
-                number,
-                prepay_id: prepay_id.into(),
-                nonce: format!("{:016X}{:016X}", chance(), chance()).into(),
-                signed_at_seconds: now.as_seconds(),
-            },
+            Ok(prepay_id) => {
+                let nonce = format!("{:016X}{:016X}", chance(), chance()).into();
+                let prepay = Prepay { id: prepay_id.into(), nonce, signed_at_seconds: now.as_seconds() };
+                Command::PaymentCreated { number, prepay }
+            }
             Err(GatewayError::Refused { code, may_exist }) => {
                 Command::CreateRefused { number, code: code.into(), may_exist }
             }

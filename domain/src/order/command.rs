@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::scan::{Scan, ScanOutcome};
 use super::{
-    AfterClose, CancelReason, Capture, CloseStep, Order, PaymentFact, PaymentTerms, Refund, RefundFact, RefundState,
-    RefundStep, SeatWish, Seats, Stage,
+    AfterClose, CancelReason, Capture, CloseStep, Order, PaymentFact, PaymentTerms, Prepay, Refund, RefundFact,
+    RefundState, RefundStep, SeatWish, Seats, Stage,
 };
 use crate::ids::{HoldId, OutRefundNo, OutTradeNo};
 use crate::rejection::Rejection;
@@ -75,9 +75,7 @@ pub enum Command {
     QueryCalled,
     PaymentCreated {
         number: OutTradeNo,
-        prepay_id: Box<str>,
-        nonce: Box<str>,
-        signed_at_seconds: i64,
+        prepay: Prepay,
     },
     /// WeChat refused for good. `may_exist` when the refusal suggests that the number is known there.
     CreateRefused {
@@ -154,9 +152,7 @@ pub enum Event {
     },
     PaymentCreated {
         number: OutTradeNo,
-        prepay_id: Box<str>,
-        nonce: Box<str>,
-        signed_at_seconds: i64,
+        prepay: Prepay,
     },
     PaymentRefused {
         number: OutTradeNo,
@@ -176,7 +172,7 @@ pub enum Event {
     },
     /// Memory.
     CloseStepped {
-        step: CloseNext,
+        step: CloseStep,
     },
     /// Of a paid order: nobody can pay this other attempt any more.
     PaymentEnded {
@@ -280,15 +276,6 @@ pub enum Event {
     Completed {
         at: Timestamp,
     },
-}
-
-/// Where closing goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CloseNext {
-    Close,
-    QueryAgain,
-    /// The payment was seen unpaid once more after the close: close again.
-    Restart,
 }
 
 /// One step that the order wants done now. Repeating a step is harmless.

@@ -1,6 +1,6 @@
 //! All checks of an order. Nothing is changed here.
 
-use super::command::{CallFailure, CloseNext, Command, Event, HoldAnswer, HoldStep, StepFailure};
+use super::command::{CallFailure, Command, Event, HoldAnswer, HoldStep, StepFailure};
 use super::{
     AfterClose, CancelReason, Capture, CloseStep, FactState, Order, OrderStatus, PaymentFact, PaymentState, Stage,
 };
@@ -37,22 +37,14 @@ impl Order {
             }
             Command::CreateCalled => Ok(only_if(self.live_payment().is_some(), Event::CreateCalled { at: now })),
             Command::QueryCalled => Ok(only_if(self.live_payment().is_some(), Event::QueryCalled { at: now })),
-            Command::PaymentCreated { number, prepay_id, nonce, signed_at_seconds } => {
+            Command::PaymentCreated { number, prepay } => {
                 let waiting = self.stage == Stage::Creating && self.is_live(*number);
-                Ok(only_if(
-                    waiting,
-                    Event::PaymentCreated {
-                        number: *number,
-                        prepay_id: prepay_id.clone(),
-                        nonce: nonce.clone(),
-                        signed_at_seconds: *signed_at_seconds,
-                    },
-                ))
+                Ok(only_if(waiting, Event::PaymentCreated { number: *number, prepay: prepay.clone() }))
             }
             Command::CreateRefused { number, code, may_exist } => Ok(self.create_refused(*number, code, *may_exist)),
             Command::CloseAnswered { number } => {
                 let waiting = matches!(self.stage, Stage::Closing { step: CloseStep::Close, .. });
-                Ok(only_if(waiting && self.is_live(*number), Event::CloseStepped { step: CloseNext::QueryAgain }))
+                Ok(only_if(waiting && self.is_live(*number), Event::CloseStepped { step: CloseStep::QueryAgain }))
             }
             Command::CallFailed { number, why } => {
                 let calling = matches!(
@@ -265,10 +257,10 @@ impl Order {
         }
         match &self.stage {
             Stage::Payable { polling: true, .. } => vec![Event::PollEnded],
-            Stage::Closing { step: CloseStep::QueryFirst, .. } => vec![Event::CloseStepped { step: CloseNext::Close }],
+            Stage::Closing { step: CloseStep::QueryFirst, .. } => vec![Event::CloseStepped { step: CloseStep::Close }],
             // Still open after the close: close again, later.
             Stage::Closing { step: CloseStep::QueryAgain, .. } => {
-                vec![Event::CloseStepped { step: CloseNext::Restart }, self.step_failed(now)]
+                vec![Event::CloseStepped { step: CloseStep::Close }, self.step_failed(now)]
             }
             _ => vec![],
         }
@@ -276,7 +268,7 @@ impl Order {
 
     fn seen_closed(&self, number: OutTradeNo, state: &PaymentState, now: Timestamp) -> Result<Vec<Event>, Rejection> {
         match state {
-            PaymentState::Begun | PaymentState::Created { .. } => {}
+            PaymentState::Begun | PaymentState::Created(_) => {}
             PaymentState::Refused { .. } | PaymentState::Closed => return Ok(vec![]),
             // WeChat never closes what is paid: one of the two facts is wrong, and a person has to look.
             PaymentState::Paid { .. } | PaymentState::PaidLate { .. } => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::command::{CloseNext, Event, StepFailure};
+use super::command::{Event, StepFailure};
 use super::{
     AfterClose, CancelReason, Capture, CloseStep, LedgerEntry, LedgerKind, Order, OrderStatus, Payment, PaymentState,
     PaymentTerms, Refund, RefundState, RefundStep, SeatWish, Seats, Stage,
@@ -21,9 +21,7 @@ impl Order {
             Event::HoldUndone => self.hold_undone(),
             Event::Placed => self.advance_to(Stage::Open),
             Event::HoldPaying => self.hold_paying(),
-            Event::HoldReleased => self.hold_released(),
-            Event::HoldFoundConfirmed => self.hold_found_confirmed(),
-            Event::HoldConfirmed => self.hold_confirmed(),
+            Event::HoldReleased | Event::HoldFoundConfirmed | Event::HoldConfirmed => self.hold_stepped(event),
 
             // A payment and its end.
             Event::PaymentBegun { terms, body, at } => self.payment_begun(terms, body, *at),
@@ -31,9 +29,8 @@ impl Order {
                 self.create_unsure = self.create_called_at.is_some();
                 self.create_called_at = Some(*at);
             }
-            Event::PaymentCreated { number, prepay_id, nonce, signed_at_seconds } => {
-                let (prepay_id, nonce, signed_at_seconds) = (prepay_id.clone(), nonce.clone(), *signed_at_seconds);
-                self.set_payment(*number, PaymentState::Created { prepay_id, nonce, signed_at_seconds });
+            Event::PaymentCreated { number, prepay } => {
+                self.set_payment(*number, PaymentState::Created(prepay.clone()));
                 self.advance_to(Stage::Payable { polls: 0, polling: false });
             }
             Event::PaymentRefused { number, code } => {
@@ -50,7 +47,11 @@ impl Order {
             Event::ClosingBegun { then } => {
                 self.advance_to(Stage::Closing { then: *then, step: CloseStep::QueryFirst });
             }
-            Event::CloseStepped { step } => self.close_stepped(*step),
+            Event::CloseStepped { step: next } => {
+                if let Stage::Closing { step, .. } = &mut self.stage {
+                    *step = *next;
+                }
+            }
             Event::PaymentEnded { number, at } => {
                 self.end_payments(*at);
                 self.set_payment(*number, PaymentState::Closed);
@@ -141,27 +142,13 @@ impl Order {
         }
     }
 
-    fn hold_confirmed(&mut self) {
-        match &mut self.stage {
-            Stage::Settling { next, .. } | Stage::Reviving { next, .. } => *next += 1,
-            _ => return,
-        }
-        self.start_afresh();
-    }
-
-    fn hold_released(&mut self) {
-        match &mut self.stage {
-            Stage::Releasing { next, .. } => *next += 1,
-            Stage::GivingBack { found, .. } => drop(found.pop()),
-            _ => return,
-        }
-        self.start_afresh();
-    }
-
-    fn hold_found_confirmed(&mut self) {
-        match &mut self.stage {
-            Stage::Releasing { next, confirmed, .. } => *confirmed = *next + 1,
-            Stage::GivingBack { found, confirmed } => *confirmed = found.len(),
+    fn hold_stepped(&mut self, event: &Event) {
+        match (&mut self.stage, event) {
+            (Stage::Settling { next, .. } | Stage::Reviving { next, .. }, Event::HoldConfirmed)
+            | (Stage::Releasing { next, .. }, Event::HoldReleased) => *next += 1,
+            (Stage::GivingBack { found, .. }, Event::HoldReleased) => drop(found.pop()),
+            (Stage::Releasing { next, confirmed, .. }, Event::HoldFoundConfirmed) => *confirmed = *next + 1,
+            (Stage::GivingBack { found, confirmed }, Event::HoldFoundConfirmed) => *confirmed = found.len(),
             _ => return,
         }
         self.start_afresh();
@@ -194,15 +181,6 @@ impl Order {
     fn poll_ended(&mut self) {
         if let Stage::Payable { polls, .. } = self.stage {
             self.advance_to(Stage::Payable { polls, polling: false });
-        }
-    }
-
-    fn close_stepped(&mut self, next: CloseNext) {
-        if let Stage::Closing { step, .. } = &mut self.stage {
-            *step = match next {
-                CloseNext::Close | CloseNext::Restart => CloseStep::Close,
-                CloseNext::QueryAgain => CloseStep::QueryAgain,
-            };
         }
     }
 

@@ -40,16 +40,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use crate::sealing::SealedDocument;
-pub use command::{CallFailure, CloseNext, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
+pub use command::{CallFailure, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
 pub use decide::CALL_TIMEOUT_SECONDS_MAX;
 pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
 pub use ledger::{LedgerEntry, LedgerKind};
-pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState};
+pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState, Prepay};
 pub use refund::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
     RefundStatus, RefundStep, RefundTerms,
 };
-pub use scan::{Gate, Previous, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
+pub use scan::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
 pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
@@ -150,7 +150,7 @@ pub enum AfterClose {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) enum CloseStep {
+pub enum CloseStep {
     QueryFirst,
     Close,
     QueryAgain,

@@ -14,11 +14,7 @@ pub enum PaymentState {
     /// Recorded with its exact body; seats are being kept longer, or the call is under way or will be repeated.
     Begun,
     /// WeChat knows it; the traveller can pay.
-    Created {
-        prepay_id: Box<str>,
-        nonce: Box<str>,
-        signed_at_seconds: i64,
-    },
+    Created(Prepay),
     /// WeChat refused to create it.
     Refused {
         code: Box<str>,
@@ -39,8 +35,17 @@ pub enum PaymentState {
 impl PaymentState {
     /// Whether the traveller may still be able to pay it.
     pub fn is_alive(&self) -> bool {
-        matches!(self, PaymentState::Begun | PaymentState::Created { .. })
+        matches!(self, PaymentState::Begun | PaymentState::Created(_))
     }
+}
+
+/// What the traveller's app shows WeChat to pay.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Prepay {
+    /// WeChat's.
+    pub id: Box<str>,
+    pub nonce: Box<str>,
+    pub signed_at_seconds: i64,
 }
 
 /// One attempt to be paid. At most one is alive (wechat.md R1).

@@ -51,7 +51,7 @@ impl Order {
     /// A print code that says to be older than the tickets is nobody's but a forger's: with a key that has been replaced
     /// since, and that he can only use for the time before (one-time codes of that time have expired anyway).
     fn is_back_dated(&self, scan: &Scan) -> bool {
-        let printed = scan.code.filter(|code| code.kind == CodeKind::Print);
+        let printed = scan.code.map(|shown| shown.code).filter(|code| code.kind == CodeKind::Print);
         printed.zip(self.paid_at).is_some_and(|(code, paid_at)| code.issued_at.as_seconds() < paid_at.as_seconds())
     }
 

@@ -109,17 +109,13 @@ pub enum RefundProgress {
     Failed,
 }
 
-impl RefundProgress {
-    pub const fn code(self) -> &'static str {
-        match self {
-            RefundProgress::Due => "due",
-            RefundProgress::Processing => "processing",
-            RefundProgress::Delayed => "delayed",
-            RefundProgress::Succeeded => "succeeded",
-            RefundProgress::Failed => "failed",
-        }
-    }
-}
+codes!(RefundProgress, "progress of a refund":
+    Due = "due",
+    Processing = "processing",
+    Delayed = "delayed",
+    Succeeded = "succeeded",
+    Failed = "failed",
+);
 
 /// Money on its way back to the traveller.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

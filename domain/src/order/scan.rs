@@ -28,23 +28,6 @@ pub enum ScanTarget {
     Ticket(TicketId),
 }
 
-/// The code that was shown, as far as an order minds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ShownCode {
-    pub kind: CodeKind,
-    pub token: CodeToken,
-    pub issued_at: Timestamp,
-    /// From then on it redeems nothing; what it has redeemed is still answered to the request that did.
-    pub closes_at: Timestamp,
-}
-
-impl From<&Opened> for ShownCode {
-    fn from(opened: &Opened) -> ShownCode {
-        let Opened { code, token } = opened;
-        ShownCode { kind: code.kind, token: *token, issued_at: code.issued_at, closes_at: code.closes_at() }
-    }
-}
-
 /// One press of the scanner.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scan {
@@ -53,17 +36,18 @@ pub struct Scan {
     pub target: ScanTarget,
     /// What the gate redeems; `None`: whatever the ticket gives.
     pub entitlement: Option<EntitlementCode>,
-    /// `None`: the operator chose the tickets by hand.
-    pub code: Option<ShownCode>,
+    /// The code that was shown; `None`: the operator chose the tickets by hand.
+    pub code: Option<Opened>,
 }
 
 impl Scan {
     pub(super) fn one_time(&self) -> Option<CodeToken> {
-        self.code.filter(|code| code.kind == CodeKind::OneTime).map(|code| code.token)
+        self.code.filter(|shown| shown.code.kind == CodeKind::OneTime).map(|shown| shown.token)
     }
 
+    /// What the code has redeemed is still answered to the request that did.
     pub(super) fn is_late(&self, now: Timestamp) -> bool {
-        self.code.is_some_and(|code| now >= code.closes_at)
+        self.code.is_some_and(|shown| now >= shown.code.closes_at())
     }
 
     pub(super) fn made(&self, redemption: &Redemption) -> bool {

@@ -8,7 +8,7 @@ use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::code::{self, Subject};
 use deeptravel_domain::identity::{Attempt, Command, Validator};
 use deeptravel_domain::ids::{EntitlementCode, SessionId, TicketId};
-use deeptravel_domain::order::{Gate, Order, Scan, ScanOutcome, ScanTarget, ShownCode, TicketOutcome, Verdict};
+use deeptravel_domain::order::{Gate, Order, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
 use metrics::Counter;
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,7 @@ async fn scan_code(
             Subject::Ticket { id, .. } => ScanTarget::Ticket(id),
         },
         entitlement: request.entitlement_code.clone(),
-        code: Some(ShownCode::from(&opened)),
+        code: Some(opened),
     };
     match api.engine.redeem(opened.code.subject.order(), scan).await?.outcome {
         Ok((outcome, order)) if outcome.verdict().is_some() => Ok(answer(&api, language, &outcome, &order)),

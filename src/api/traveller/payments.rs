@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::web;
 use deeptravel_actors::outage::{Answer, Outage, Reply};
-use deeptravel_domain::order::{Order, PaymentState};
+use deeptravel_domain::order::{Order, PaymentState, Prepay};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_wechat::PrepayId;
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ async fn open_payment(Allowed(by): Allowed<Buy>, api: Api, Body(request): Body<N
 /// The parameters of the payment that WeChat knows: signed over what was recorded, so always the same.
 fn parameters(api: &Api, order: &Order) -> Result<PaymentSession, Problem> {
     let payment = order.live_payment().ok_or(Rejection::OrderNotPayable)?;
-    let PaymentState::Created { prepay_id, nonce, signed_at_seconds } = &payment.state else {
+    let PaymentState::Created(Prepay { id: prepay_id, nonce, signed_at_seconds }) = &payment.state else {
         return Err(Outage::Provider.into());
     };
     let unusable = |what: &'static str| {

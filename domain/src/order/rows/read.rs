@@ -6,9 +6,9 @@ use crate::money::Money;
 use crate::order::decide::polls_until;
 use crate::order::{
     AfterClose, CancelReason, CloseStep, Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, Order, OrderStatus, Passenger,
-    Payment, PaymentState, Price, Refund, RefundState, SealedDocument, SeatWish, Stage,
+    Payment, PaymentState, Prepay, Price, Refund, RefundState, SealedDocument, SeatWish, Stage,
 };
-use crate::row::{Damage, Row as _, Rows};
+use crate::row::{Damage, Row, Rows};
 use crate::ticket::{Journey, Redemption, Ticket};
 use crate::time::Timestamp;
 
@@ -67,7 +67,7 @@ impl Order {
             return closing(AfterClose::Cancel(CancelReason::Expired));
         }
         match payment.state {
-            PaymentState::Created { .. } => Stage::Payable { polls: polls_until(payment.begun_at, now), polling: true },
+            PaymentState::Created(_) => Stage::Payable { polls: polls_until(payment.begun_at, now), polling: true },
             _ => Stage::Extending { next: 0 },
         }
     }
@@ -124,18 +124,14 @@ fn passenger_of(row: &PassengerRow<'_>) -> Passenger {
 }
 
 fn payment_of(row: &PaymentRow<'_>) -> Result<Payment, Damage> {
-    let text = |column: Option<&str>, name: &str| {
-        column.map(Box::from).ok_or_else(|| row.damage(format!("{name} is missing for its state")))
-    };
+    let text = |column: Option<&str>, name: &str| needed(row, column, name).map(Box::from);
     let state = match row.state {
         "begun" => PaymentState::Begun,
-        "created" => PaymentState::Created {
-            prepay_id: text(row.prepay_id, "prepay_id")?,
+        "created" => PaymentState::Created(Prepay {
+            id: text(row.prepay_id, "prepay_id")?,
             nonce: text(row.nonce, "nonce")?,
-            signed_at_seconds: row
-                .signed_at_seconds
-                .ok_or_else(|| row.damage("signed_at_seconds is missing for its state"))?,
-        },
+            signed_at_seconds: needed(row, row.signed_at_seconds, "signed_at_seconds")?,
+        }),
         "refused" => PaymentState::Refused { code: text(row.refusal, "refusal")? },
         "closed" => PaymentState::Closed,
         "paid" => PaymentState::Paid { transaction_id: text(row.transaction_id, "transaction_id")? },
@@ -159,19 +155,17 @@ fn payment_of(row: &PaymentRow<'_>) -> Result<Payment, Damage> {
 impl Refund {
     /// A refund as its row says.
     pub fn from_row(row: &RefundRow<'_>) -> Result<Refund, Damage> {
-        let missing = |name: &str| row.damage(format!("{name} is missing for its state"));
-        let refund_id = || row.refund_id.map(Box::from).ok_or_else(|| missing("refund_id"));
+        let refund_id = || needed(row, row.refund_id, "refund_id").map(Box::from);
         let state = match row.state {
             "due" => RefundState::Due,
             "begun" => RefundState::Begun,
-            "refused" => RefundState::Refused { code: row.refusal.ok_or_else(|| missing("refusal"))?.into() },
+            "refused" => RefundState::Refused { code: needed(row, row.refusal, "refusal")?.into() },
             "processing" => RefundState::Processing { refund_id: refund_id()? },
             "abnormal" => RefundState::Abnormal { refund_id: refund_id()? },
             "closed" => RefundState::Closed { refund_id: refund_id()? },
-            "succeeded" => RefundState::Succeeded {
-                refund_id: refund_id()?,
-                at: row.succeeded_at.ok_or_else(|| missing("succeeded_at"))?,
-            },
+            "succeeded" => {
+                RefundState::Succeeded { refund_id: refund_id()?, at: needed(row, row.succeeded_at, "succeeded_at")? }
+            }
             _ => return Err(row.damage("state is none")),
         };
         Ok(Refund {
@@ -186,6 +180,11 @@ impl Refund {
             asked_at: None,
         })
     }
+}
+
+/// What a row of its state has.
+fn needed<'a, T>(row: &impl Row<'a>, column: Option<T>, name: &str) -> Result<T, Damage> {
+    column.ok_or_else(|| row.damage(format!("{name} is missing for its state")))
 }
 
 fn ticket_of(row: TicketRow<'_>) -> Result<Ticket, Damage> {

@@ -8,26 +8,18 @@ use crate::announcement::{AnnouncementKind, AnnouncementRow};
 use crate::ids::{OutRefundNo, OutTradeNo, TicketId};
 use crate::order::command::Event;
 use crate::order::scan::{ScanOutcome, TicketOutcome};
-use crate::order::{FIRST_EPOCH, LedgerEntry, Order, Payment, PaymentState, Refund, RefundState, SeatWish};
+use crate::order::{FIRST_EPOCH, LedgerEntry, Order, Payment, PaymentState, Prepay, Refund, RefundState, SeatWish};
 use crate::row::{List, Rows};
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
-
-/// Whether an image is the first of its row.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum Image {
-    First,
-    #[default]
-    Later,
-}
 
 /// What a decision has changed of rows that several of its events may touch: each is imaged once.
 #[derive(Default)]
 struct Changed {
     order: bool,
     items: bool,
-    /// Of the order and its items.
-    image: Image,
+    /// The order and its items have no earlier images.
+    is_first: bool,
     payments: Vec<OutTradeNo>,
     /// The one of them that was begun.
     begun: Option<OutTradeNo>,
@@ -46,11 +38,10 @@ impl Order {
         }
 
         if changed.items {
-            self.put_items(changed.image, version, &mut rows);
+            self.put_items(changed.is_first, version, &mut rows);
         }
         for payment in self.payments.iter().filter(|payment| changed.payments.contains(&payment.number)) {
-            let image = if changed.begun == Some(payment.number) { Image::First } else { Image::Later };
-            put_payment(payment, image, version, &mut rows);
+            put_payment(payment, changed.begun == Some(payment.number), version, &mut rows);
         }
         for refund in self.refunds.iter().filter(|refund| changed.refunds.contains(&refund.number)) {
             put_refund(refund, version, &mut rows);
@@ -59,12 +50,12 @@ impl Order {
             self.put_ledger(version, &mut rows);
         }
         if changed.order {
-            self.put_order(changed.image, version, &mut rows);
+            self.put_order(changed.is_first, version, &mut rows);
         }
         rows
     }
 
-    fn put_order(&self, image: Image, version: u64, rows: &mut Rows) {
+    fn put_order(&self, is_first: bool, version: u64, rows: &mut Rows) {
         let draft = &self.draft;
         let row = OrderRow {
             order_id: draft.id,
@@ -90,10 +81,10 @@ impl Order {
             seat_epoch: (self.seat_epoch != FIRST_EPOCH).then_some(self.seat_epoch),
             outstanding: self.is_outstanding(),
         };
-        rows.put_as(image == Image::First, &row);
+        rows.put_as(is_first, &row);
     }
 
-    fn put_items(&self, image: Image, version: u64, rows: &mut Rows) {
+    fn put_items(&self, is_first: bool, version: u64, rows: &mut Rows) {
         for (number, item) in self.items.iter().enumerate() {
             let row = OrderItemRow {
                 order_id: self.id(),
@@ -112,7 +103,7 @@ impl Order {
                 seat_numbers: List::Of(&item.seats),
                 seats_chosen: item.wish != SeatWish::Any,
             };
-            rows.put_as(image == Image::First, &row);
+            rows.put_as(is_first, &row);
         }
     }
 
@@ -136,7 +127,7 @@ impl Order {
 
     fn put_ledger(&self, version: u64, rows: &mut Rows) {
         // An order's first entry is what was captured for it, and in nobody's way.
-        let image = if self.ledger.len() == 1 { Image::First } else { Image::Later };
+        let is_first = self.ledger.len() == 1;
         for (index, entry) in self.ledger.iter().enumerate() {
             let LedgerEntry { kind, payment, refund, amount, at } = *entry;
             let row = LedgerRow {
@@ -150,7 +141,7 @@ impl Order {
                 booked_at: at,
                 out_refund_no: refund,
             };
-            rows.put_as(image == Image::First, &row);
+            rows.put_as(is_first, &row);
         }
     }
 
@@ -237,7 +228,7 @@ impl Changed {
         let announce = |rows: &mut Rows, kind, at: &Timestamp| rows.put(&order.announcement(kind, *at, version));
         match event {
             Event::Placed => {
-                (self.order, self.items, self.image) = (true, true, Image::First);
+                (self.order, self.items, self.is_first) = (true, true, true);
                 order.put_passengers(version, rows);
             }
             Event::PaymentBegun { terms, .. } => {
@@ -321,7 +312,7 @@ impl Changed {
     }
 }
 
-fn put_payment(payment: &Payment, image: Image, version: u64, rows: &mut Rows) {
+fn put_payment(payment: &Payment, is_first: bool, version: u64, rows: &mut Rows) {
     let mut row = PaymentRow {
         out_trade_no: payment.number,
         order_id: payment.number.order,
@@ -343,8 +334,8 @@ fn put_payment(payment: &Payment, image: Image, version: u64, rows: &mut Rows) {
     };
     row.state = match &payment.state {
         PaymentState::Begun => "begun",
-        PaymentState::Created { prepay_id, nonce, signed_at_seconds } => {
-            row.prepay_id = Some(prepay_id);
+        PaymentState::Created(Prepay { id, nonce, signed_at_seconds }) => {
+            row.prepay_id = Some(id);
             row.nonce = Some(nonce);
             row.signed_at_seconds = Some(*signed_at_seconds);
             "created"
@@ -364,7 +355,7 @@ fn put_payment(payment: &Payment, image: Image, version: u64, rows: &mut Rows) {
             "paid_late"
         }
     };
-    rows.put_as(image == Image::First, &row);
+    rows.put_as(is_first, &row);
 }
 
 fn put_refund(refund: &Refund, version: u64, rows: &mut Rows) {

@@ -379,12 +379,8 @@ fn body(attempt: u16) -> Arc<[u8]> {
 }
 
 fn created(attempt: u16) -> Command {
-    Command::PaymentCreated {
-        number: number(attempt),
-        prepay_id: "wx20".into(),
-        nonce: "nonce".into(),
-        signed_at_seconds: START.as_seconds(),
-    }
+    let prepay = Prepay { id: "wx20".into(), nonce: "nonce".into(), signed_at_seconds: START.as_seconds() };
+    Command::PaymentCreated { number: number(attempt), prepay }
 }
 
 fn create_refused(attempt: u16, may_exist: bool) -> Command {

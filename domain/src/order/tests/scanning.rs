@@ -1,8 +1,7 @@
 //! Scans at the gate (R-SCAN-02 to R-SCAN-06, R-TICKET-07).
 
 use super::*;
-use crate::code::{CodeKind, CodeToken};
-use crate::order::ShownCode;
+use crate::code::{Code, CodeKind, CodeToken, Opened, PRINT_GRACE_SECONDS, Subject};
 use crate::tables::newest_version;
 
 /// The gate's answer, ticket by ticket.
@@ -241,12 +240,15 @@ fn r_scan_02_a_scan_as_a_whole_is_a_success_partial_or_refused_for_the_reason_of
 }
 
 /// A one-time code; `token` tells it from the others.
-fn one_time(token: u64) -> ShownCode {
-    ShownCode { kind: CodeKind::OneTime, token: CodeToken(token), issued_at: at(90), closes_at: at(150) }
+fn one_time(token: u64) -> Opened {
+    Opened { code: Code::one_time(Subject::Order(order_id()), at(90), 60), token: CodeToken(token) }
 }
 
-fn printed(seconds: i64) -> ShownCode {
-    ShownCode { kind: CodeKind::Print, token: CodeToken(1), issued_at: at(seconds), closes_at: at(9_000) }
+/// Closes long after everything here.
+fn printed(seconds: i64) -> Opened {
+    let (issued_at, until) = (at(seconds), at(9_000 - PRINT_GRACE_SECONDS));
+    let code = Code { kind: CodeKind::Print, subject: Subject::Order(order_id()), issued_at, from: issued_at, until };
+    Opened { code, token: CodeToken(1) }
 }
 
 /// Refused as a copy of what was used then, at the first port.
@@ -368,9 +370,10 @@ fn r_ticket_04_a_print_code_from_before_the_payment_is_a_forgery() {
     story.order.paid_at = Some(paid_at.plus_seconds(500));
     story.now = at(1_000);
     let version = story.version;
-    let shown = |seconds| Scan {
-        code: Some(ShownCode { issued_at: paid_at.plus_seconds(seconds), ..printed(0) }),
-        ..scan(1, "r1", ScanTarget::Order)
+    let shown = |seconds| {
+        let Opened { code, token } = printed(0);
+        let code = Code { issued_at: paid_at.plus_seconds(seconds), ..code };
+        Scan { code: Some(Opened { code, token }), ..scan(1, "r1", ScanTarget::Order) }
     };
     assert_eq!(scanned(&mut story, shown(499)), []);
     assert_eq!(story.version, version, "the session logs the attempt");
