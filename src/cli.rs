@@ -229,7 +229,7 @@ mod tests {
     use deeptravel_domain::announcement::AnnouncementRow;
     use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
     use deeptravel_domain::order::rows::{OrderRow, PassengerRow, PaymentRow, RefundRow};
-    use deeptravel_domain::quarantine::QuarantineRow;
+    use deeptravel_domain::quarantine::Notice;
     use deeptravel_domain::row::{Row as _, Table, write};
 
     use super::*;
@@ -256,7 +256,7 @@ mod tests {
         put(&mut rows, AccountRow::TABLE, &[("password_hash", HUSH)]);
         put(&mut rows, SessionRow::TABLE, &[("token_hash", HUSH), ("openid", HUSH)]);
         put(&mut rows, ValidatorSessionRow::TABLE, &[("secret_hash", HUSH)]);
-        put(&mut rows, QuarantineRow::TABLE, &[("notice", HUSH), ("note", HUSH)]);
+        put(&mut rows, Notice::TABLE, &[("notice", HUSH), ("note", HUSH)]);
         rows
     }
 

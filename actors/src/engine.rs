@@ -11,10 +11,10 @@ use deeptravel_domain::identity::Command as IdentityCommand;
 use deeptravel_domain::ids::{OrderId, OutRefundNo, TravellerId};
 use deeptravel_domain::machine::Machine;
 use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome, Wish};
-use deeptravel_domain::quarantine::{Command as Doubt, Notice, QuarantineRow};
+use deeptravel_domain::quarantine::{Command as Doubt, Notice};
 use deeptravel_domain::register::{AuditRow, Author, Standing};
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::row::{Damage, Row as _, Rows};
+use deeptravel_domain::row::{Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 use tokio::sync::watch;
 
@@ -212,8 +212,7 @@ impl Engine {
         }
         // Not in memory: of older ones Postgres has what there is to know, and only the owner changes it.
         let rows = self.stored(LOAD_ONE, vec![notice.clone().into()]).await?;
-        let stored = rows.of().map(|row: Result<QuarantineRow<'_>, Damage>| row.map(|row| Notice::from_row(&row)));
-        match stored.last().transpose()? {
+        match rows.of().last().transpose()? {
             Some(stored) => Ok(self.tell(&self.owners.payments, resolve(Some(stored))).await?.and_then(known)),
             None => Ok(answer),
         }

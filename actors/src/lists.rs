@@ -3,7 +3,7 @@
 use deeptravel_domain::ids::{OrderId, TicketId, TravellerId};
 use deeptravel_domain::order::rows::{OrderItemRow, OrderRow, PassengerRow, RefundRow, TicketRow};
 use deeptravel_domain::order::{OrderStatus, Refund};
-use deeptravel_domain::quarantine::{Notice, QuarantineRow};
+use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::{Action, AuditRow};
 use deeptravel_domain::row;
 use deeptravel_domain::row::{Damage, First, Row as _, Rows};
@@ -44,7 +44,7 @@ const TICKETS_OF_TRAVELLER: Load =
     Load::of_found(Statement::new("list/ticket_ids_of_traveller", TicketIdRow::TABLE), "order_id", SUMMARY);
 const REFUNDS_OF_TRAVELLER: Load = Load::of(&[Statement::new("list/refunds_of_traveller", RefundRow::TABLE)]);
 const REFUNDS: Load = Load::of(&[Statement::new("list/refunds", RefundRow::TABLE)]);
-const QUARANTINE: Load = Load::of(&[Statement::new("list/quarantine", QuarantineRow::TABLE)]);
+const QUARANTINE: Load = Load::of(&[Statement::new("list/quarantine", Notice::TABLE)]);
 
 const AUDIT_OF_ENTITY: Load = Load::of(&[Statement::new("list/audit_of_entity", AuditRow::TABLE)]);
 const AUDIT_LOGS: Load = Load::of(&[Statement::new("list/audit_logs", AuditRow::TABLE)]);
@@ -197,8 +197,7 @@ impl dyn Lists {
     ) -> Result<Vec<Notice>, StoreError> {
         let [at, id] = ListCursor::parameters(before);
         let rows = self.load(QUARANTINE, vec![Parameter::Flag(resolved), at, id, Parameter::Number(limit.into())]);
-        let rows = rows.await?;
-        rows.of::<QuarantineRow<'_>>().map(|row| Ok(Notice::from_row(&row?))).collect()
+        Ok(rows.await?.all()?)
     }
 
     /// An entity's history, the newest first, of what was written before the owner's record `before`.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use deeptravel_domain::quarantine::{Command, Kept, NOTICES_KEPT_MAX, Notice, Quarantine, QuarantineRow};
+use deeptravel_domain::quarantine::{Command, Kept, NOTICES_KEPT_MAX, Notice, Quarantine};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
@@ -18,7 +18,7 @@ use crate::services::Services;
 pub enum Doubtful {}
 
 /// One notice.
-pub const LOAD_ONE: Load = Load::of(&[Statement::by("load/quarantined_notice", QuarantineRow::TABLE, "notice_id")]);
+pub const LOAD_ONE: Load = Load::of(&[Statement::by("load/quarantined_notice", Notice::TABLE, "notice_id")]);
 
 impl Keeping for Doubtful {
     type Machine = Quarantine;
@@ -30,7 +30,7 @@ impl Keeping for Doubtful {
     const SHOWN: Shown = Shown::Appended;
     /// At most so many notices, open ones first, of these and of the others the newest; and the newest version of any.
     const LOAD: Load = Load::of(&[
-        Statement::new("load/quarantine", QuarantineRow::TABLE),
+        Statement::new("load/quarantine", Notice::TABLE),
         Statement::new("load/quarantine_version", KeyVersionRow::TABLE),
     ]);
 
@@ -40,7 +40,7 @@ impl Keeping for Doubtful {
 
     fn fingerprint(command: &Command) -> u64 {
         match command {
-            Command::Keep(notice) => fingerprint_of(&notice.id),
+            Command::Keep(notice) => fingerprint_of(&notice.notice_id),
             Command::Resolve { .. } => NOT_TOLD_APART,
         }
     }
@@ -57,7 +57,7 @@ impl Keeping for Doubtful {
         Doubtful::begin(services, quarantine);
         for Kept(notice) in events {
             let Notice { out_trade_no: number, reason, .. } = &**notice;
-            if notice.resolved.is_none() {
+            if notice.resolved_at.is_none() {
                 tracing::error!(payment = %number, %reason, "A notice about {number} is put in quarantine: {reason}");
             }
         }
@@ -65,10 +65,10 @@ impl Keeping for Doubtful {
 
     fn answer(quarantine: &Quarantine, command: &Command, events: &[Kept]) -> Result<Option<Arc<Notice>>, Rejection> {
         let (id, stored) = match command {
-            Command::Keep(notice) => (&notice.id, None),
+            Command::Keep(notice) => (&notice.notice_id, None),
             Command::Resolve { notice, stored, .. } => (notice, stored.as_ref()),
         };
-        let now = events.iter().map(|Kept(notice)| notice).find(|notice| notice.id == *id);
+        let now = events.iter().map(|Kept(notice)| notice).find(|notice| notice.notice_id == *id);
         Ok(now.or_else(|| quarantine.notice(id)).cloned().or_else(|| stored.cloned().map(Arc::new)))
     }
 }

@@ -15,83 +15,26 @@ pub const NOTICES_KEPT_MAX: u32 = 10_000;
 
 row! {
     /// A notice that was signed by the provider but does not fit any order.
-    pub struct QuarantineRow<'a>: 15 "quarantine", First::Unknown;
-    /// The provider's id of the notice.
-    1 notice_id [Key]: &'a str,
+    #[derive(Eq, Default)]
+    pub struct Notice: 15 "quarantine", First::Unknown;
+    /// The provider's id; of what a query brought, `query/` and the number that was asked about.
+    1 notice_id [Key]: String,
+    /// Of the record that wrote it; 0 in memory.
     2 version: u64,
-    3 out_trade_no: &'a str,
-    4 transaction_id: Option<&'a str>,
-    5 reason: &'a str,
+    /// The number that it names, whosever it is.
+    3 out_trade_no: String,
+    4 transaction_id: Option<String>,
+    /// Why it fits no order.
+    5 reason: String,
     /// What the provider said, decrypted, as JSON. It may name the payer.
-    6 notice [Hidden]: &'a str,
+    6 notice [Hidden]: String,
     7 received_at: Timestamp,
     /// When somebody had seen to it.
     8 resolved_at: Option<Timestamp>,
-    /// The account that did.
-    9 resolved_by: Option<&'a str>,
+    /// User name of the account that did.
+    9 resolved_by: Option<String>,
     /// What was done, in a person's words.
-    10 note [Hidden]: Option<&'a str>,
-}
-
-/// A notice in quarantine, as its owner keeps it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Notice {
-    /// The provider's id; of what a query brought, `query/` and the number that was asked about.
-    pub id: String,
-    /// The number that it names, whosever it is.
-    pub out_trade_no: String,
-    pub transaction_id: Option<String>,
-    /// Why it fits no order.
-    pub reason: String,
-    /// What the provider said, decrypted, as JSON.
-    pub said: String,
-    pub received_at: Timestamp,
-    pub resolved: Option<Resolved>,
-}
-
-/// Who has seen to a notice.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Resolved {
-    pub at: Timestamp,
-    /// User name of the account.
-    pub by: String,
-    /// What was done.
-    pub note: Option<String>,
-}
-
-impl Notice {
-    pub fn row(&self, version: u64) -> QuarantineRow<'_> {
-        let resolved = self.resolved.as_ref();
-        QuarantineRow {
-            notice_id: &self.id,
-            version,
-            out_trade_no: &self.out_trade_no,
-            transaction_id: self.transaction_id.as_deref(),
-            reason: &self.reason,
-            notice: &self.said,
-            received_at: self.received_at,
-            resolved_at: resolved.map(|resolved| resolved.at),
-            resolved_by: resolved.map(|resolved| resolved.by.as_str()),
-            note: resolved.and_then(|resolved| resolved.note.as_deref()),
-        }
-    }
-
-    pub fn from_row(row: &QuarantineRow<'_>) -> Notice {
-        let resolved = row.resolved_at.map(|at| Resolved {
-            at,
-            by: row.resolved_by.unwrap_or_default().to_owned(),
-            note: row.note.map(str::to_owned),
-        });
-        Notice {
-            id: row.notice_id.to_owned(),
-            out_trade_no: row.out_trade_no.to_owned(),
-            transaction_id: row.transaction_id.map(str::to_owned),
-            reason: row.reason.to_owned(),
-            said: row.notice.to_owned(),
-            received_at: row.received_at,
-            resolved,
-        }
-    }
+    10 note [Hidden]: Option<String>,
 }
 
 /// What can be told.
@@ -125,9 +68,9 @@ pub struct Quarantine {
 impl Quarantine {
     /// At most [`NOTICES_KEPT_MAX`] of the rows.
     pub fn from_rows(rows: &Rows) -> Result<Quarantine, Damage> {
-        let notices = rows.of().map(|row: Result<QuarantineRow<'_>, Damage>| {
-            let notice = Notice::from_row(&row?);
-            Ok((notice.id.clone(), Arc::new(notice)))
+        let notices = rows.of().map(|notice: Result<Notice, Damage>| {
+            let notice = Notice { version: 0, ..notice? };
+            Ok((notice.notice_id.clone(), Arc::new(notice)))
         });
         Ok(Quarantine { notices: notices.collect::<Result<_, _>>()? })
     }
@@ -138,7 +81,7 @@ impl Quarantine {
 
     /// Those that nobody has seen to.
     pub fn open(&self) -> impl Iterator<Item = &Arc<Notice>> {
-        self.notices.values().filter(|notice| notice.resolved.is_none())
+        self.notices.values().filter(|notice| notice.resolved_at.is_none())
     }
 
     /// Keeps the number bounded: the oldest goes, one that was seen to before others.
@@ -146,8 +89,8 @@ impl Quarantine {
         if self.notices.len() <= NOTICES_KEPT_MAX as usize {
             return;
         }
-        let oldest = self.notices.values().min_by_key(|notice| (notice.resolved.is_none(), notice.received_at));
-        if let Some(id) = oldest.map(|notice| notice.id.clone()) {
+        let oldest = self.notices.values().min_by_key(|notice| (notice.resolved_at.is_none(), notice.received_at));
+        if let Some(id) = oldest.map(|notice| notice.notice_id.clone()) {
             self.notices.remove(&id);
         }
     }
@@ -162,29 +105,30 @@ impl Machine for Quarantine {
     fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Kept>, Rejection> {
         let kept = match command {
             Command::Keep(notice) => {
-                let is_known = |known: &Arc<Notice>| known.reason == notice.reason && known.said == notice.said;
-                let is_new = !self.notices.get(&notice.id).is_some_and(is_known);
+                let is_known = |known: &Arc<Notice>| known.reason == notice.reason && known.notice == notice.notice;
+                let is_new = !self.notices.get(&notice.notice_id).is_some_and(is_known);
                 is_new.then(|| Notice { received_at: now, ..notice.clone() })
             }
             Command::Resolve { notice, by, note, stored } => {
                 let known = self.notices.get(notice).map(|notice| &**notice).or(stored.as_ref());
                 let known = known.ok_or(Rejection::NoticeNotFound)?;
-                let resolved = Some(Resolved { at: now, by: by.clone(), note: Some(note.clone()) });
-                known.resolved.is_none().then(|| Notice { resolved, ..known.clone() })
+                let (resolved_by, note) = (Some(by.clone()), Some(note.clone()));
+                let resolved = || Notice { resolved_at: Some(now), resolved_by, note, ..known.clone() };
+                known.resolved_at.is_none().then(resolved)
             }
         };
         Ok(kept.into_iter().map(|notice| Kept(Arc::new(notice))).collect())
     }
 
     fn evolve(&mut self, Kept(notice): &Kept) {
-        self.notices.insert(notice.id.clone(), Arc::clone(notice));
+        self.notices.insert(notice.notice_id.clone(), Arc::clone(notice));
         self.forget_one();
     }
 
     fn changed_rows(&self, events: &[Kept], version: u64) -> Rows {
         let mut rows = Rows::default();
         for Kept(notice) in events {
-            rows.put(&notice.row(version));
+            rows.put(&Notice { version, ..Notice::clone(notice) });
         }
         rows
     }
@@ -197,7 +141,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
 
     fn notice(id: &str) -> Notice {
-        Notice { id: id.to_owned(), reason: "no such order".to_owned(), ..Notice::default() }
+        Notice { notice_id: id.to_owned(), reason: "no such order".to_owned(), ..Notice::default() }
     }
 
     fn resolve(id: &str, stored: Option<Notice>) -> Command {

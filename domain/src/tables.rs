@@ -10,7 +10,7 @@ use crate::order::rows::{
     LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
     TicketAuditRow, TicketRow,
 };
-use crate::quarantine::QuarantineRow;
+use crate::quarantine::Notice;
 use crate::register::{AuditRow, RevisionRow};
 use crate::row::{Damage, Home, Message, Row as _, Rows, Table, Unreadable};
 use crate::totals::TotalsRow;
@@ -31,7 +31,7 @@ pub static TABLES: &[&Table] = &[
     AccountRow::TABLE,
     SessionRow::TABLE,
     ValidatorSessionRow::TABLE,
-    QuarantineRow::TABLE,
+    Notice::TABLE,
     OperatorRow::TABLE,
     PortRow::TABLE,
     PlaceRow::TABLE,

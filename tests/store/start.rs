@@ -21,7 +21,7 @@ use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{Command, Order, OrderStatus, ScanTarget};
 use deeptravel_domain::party::PassengerType;
-use deeptravel_domain::quarantine::{Notice, QuarantineRow, Resolved};
+use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::AuditRow;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Rows;
@@ -258,38 +258,31 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
     assert_eq!(*entry.idempotency_key, format!("key-{}", order_id(5)));
 }
 
-/// A notice with the version of its row.
-fn stored(row: &QuarantineRow<'_>) -> (Notice, u64) {
-    (Notice::from_row(row), row.version)
-}
-
 #[test]
 fn the_quarantine_is_read_with_what_is_open_first_and_its_newest_version() {
     let stand = Stand::new();
-    let all = |rows: &Rows| rows.all().unwrap().iter().map(stored).collect::<Vec<_>>();
+    let all = |rows: &Rows| rows.all::<Notice>().unwrap();
     let read = |limit| stand.quarantine(limit).map(|(rows, version)| (all(&rows), version)).unwrap();
     assert_eq!(read(10), (vec![], 0));
     let notice = |number: u64| Notice {
-        id: format!("EV-{number}"),
+        notice_id: format!("EV-{number}"),
+        version: number,
         out_trade_no: "unknown".to_owned(),
         transaction_id: None,
         reason: "unknown_order".to_owned(),
-        said: "{\"amount\": {\"total\": 1}}".to_owned(),
+        notice: "{\"amount\": {\"total\": 1}}".to_owned(),
         received_at: NOW.plus_ms(number as i64),
-        resolved: (number == 3).then(|| Resolved {
-            at: NOW,
-            by: "finance".to_owned(),
-            note: Some("given back by hand".to_owned()),
-        }),
+        resolved_at: (number == 3).then_some(NOW),
+        resolved_by: (number == 3).then(|| "finance".to_owned()),
+        note: (number == 3).then(|| "given back by hand".to_owned()),
     };
     let mut rows = Rows::default();
-    (1..=3).for_each(|number| rows.put(&notice(number).row(number)));
+    (1..=3).for_each(|number| rows.put(&notice(number)));
     stand.project(&rows).unwrap();
-    let known = |number| (notice(number), number);
-    assert_eq!(read(10), (vec![known(2), known(1), known(3)], 3));
-    assert_eq!(read(1), (vec![known(2)], 3), "the version also counts what is not loaded");
+    assert_eq!(read(10), (vec![notice(2), notice(1), notice(3)], 3));
+    assert_eq!(read(1), (vec![notice(2)], 3), "the version also counts what is not loaded");
     let one = |id: &str| all(&stand.quarantined_notice(id).unwrap());
-    assert_eq!((one("EV-3"), one("EV-4")), (vec![known(3)], vec![]));
+    assert_eq!((one("EV-3"), one("EV-4")), (vec![notice(3)], vec![]));
 }
 
 /// Writes, and what whoever wrote learns.

@@ -241,10 +241,10 @@ impl OrderActor {
             _ => return Ok(()),
         };
         let notice = Notice {
-            id: format!("query/{about}"),
+            notice_id: format!("query/{about}"),
             out_trade_no: about,
             reason: rejection.to_string(),
-            said,
+            notice: said,
             ..Notice::default()
         };
         let peers = Arc::clone(&self.peers);

@@ -10,7 +10,7 @@ use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::order::rows::{
     LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow, TicketRow,
 };
-use deeptravel_domain::quarantine::{Notice, QuarantineRow};
+use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::AuditRow;
 use deeptravel_domain::row::{Message, Raw, Row, Rows, Table};
 use deeptravel_domain::ticket::TicketStatus;
@@ -96,7 +96,7 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
         ("load/identity_version", None, _) => {
             newest(tables, &[AccountRow::TABLE, SessionRow::TABLE, ValidatorSessionRow::TABLE])
         }
-        ("load/quarantine_version", None, _) => newest(tables, &[QuarantineRow::TABLE]),
+        ("load/quarantine_version", None, _) => newest(tables, &[Notice::TABLE]),
         ("load/audit_version", None, [Parameter::Text(Some(owner))]) => {
             let versions = rows_of::<AuditRow<'_>>(tables).filter(|row| row.owner == owner).map(|row| row.version);
             let mut rows = Rows::default();
@@ -120,7 +120,7 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
             rows
         }
         ("load/quarantine", None, [Parameter::Number(limit)]) => {
-            let mut notices: Vec<QuarantineRow<'_>> = rows_of(tables).collect();
+            let mut notices: Vec<Notice> = rows_of(tables).collect();
             notices.sort_by_key(|row| (row.resolved_at.is_some(), std::cmp::Reverse(row.received_at)));
             let mut rows = Rows::default();
             notices.iter().take(usize::try_from(*limit).unwrap()).for_each(|row| rows.put(row));
@@ -269,8 +269,8 @@ impl MemoryStore {
     }
 
     pub fn quarantined(&self) -> Vec<Notice> {
-        let rows = self.rows(QuarantineRow::TABLE);
-        rows.of::<QuarantineRow<'_>>().map(|row| Notice::from_row(&row.unwrap())).collect()
+        let rows = self.rows(Notice::TABLE);
+        rows.all().unwrap()
     }
 }
 

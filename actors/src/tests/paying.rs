@@ -3,7 +3,7 @@
 use deeptravel_domain::inventory::{Command as Seat, HoldAt};
 use deeptravel_domain::money::Money;
 use deeptravel_domain::order::{CancelReason, FIRST_EPOCH, FactState, OrderStatus};
-use deeptravel_domain::quarantine::{Notice, QuarantineRow};
+use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Row as _;
 use deeptravel_domain::tables::newest_version;
@@ -60,13 +60,13 @@ async fn a_notice_with_another_amount_changes_nothing() {
 #[actix::test]
 async fn r_pay_06_a_notice_that_fits_no_order_is_kept() {
     let (world, running) = World::with_seats(4).await;
-    let notice = Notice { id: "EV-1".to_owned(), reason: "no such order".to_owned(), ..Notice::default() };
+    let notice = Notice { notice_id: "EV-1".to_owned(), reason: "no such order".to_owned(), ..Notice::default() };
 
     running.shown(running.engine.quarantine(notice)).await.unwrap().unwrap();
 
     running.drained().await;
     let kept = world.store.quarantined();
-    let versions = world.store.rows(QuarantineRow::TABLE);
+    let versions = world.store.rows(Notice::TABLE);
     assert_eq!((kept.len(), newest_version(&versions)), (1, Ok(1)));
     assert!(kept[0].received_at.as_ms() > 0);
 }

@@ -54,21 +54,20 @@ struct NoticeView {
 
 impl From<&Notice> for NoticeView {
     fn from(notice: &Notice) -> NoticeView {
-        let resolved = notice.resolved.as_ref();
         let payment = notice.out_trade_no.parse().map(|number: OutTradeNo| number.order);
         let order = payment.or_else(|_| notice.out_trade_no.parse().map(|number: OutRefundNo| number.order));
         NoticeView {
             order_id: order.ok().map(|order| order.to_string()),
-            notice: serde_json::from_str(&notice.said)
-                .unwrap_or_else(|_| serde_json::Value::String(notice.said.clone())),
-            notice_id: notice.id.clone(),
+            notice: serde_json::from_str(&notice.notice)
+                .unwrap_or_else(|_| serde_json::Value::String(notice.notice.clone())),
+            notice_id: notice.notice_id.clone(),
             out_trade_no: notice.out_trade_no.clone(),
             transaction_id: notice.transaction_id.clone(),
             reason: notice.reason.clone(),
             received_at: views::time(notice.received_at),
-            resolved_at: resolved.map(|resolved| views::time(resolved.at)),
-            resolved_by: resolved.map(|resolved| resolved.by.clone()),
-            note: resolved.and_then(|resolved| resolved.note.clone()),
+            resolved_at: notice.resolved_at.map(views::time),
+            resolved_by: notice.resolved_by.clone(),
+            note: notice.note.clone(),
         }
     }
 }
@@ -101,7 +100,7 @@ async fn list_quarantine(
     let mut rows = page
         .read(&api, by.token(), |lists, before, count| async move { lists.quarantine(resolved, before, count).await })
         .await?;
-    let place = |notice: &Notice| ListCursor { at_ms: notice.received_at.as_ms(), id: notice.id.clone() };
+    let place = |notice: &Notice| ListCursor { at_ms: notice.received_at.as_ms(), id: notice.notice_id.clone() };
     let next_cursor = page.cut(&mut rows, place);
     Ok(Quarantine::of(rows.iter().map(NoticeView::from), next_cursor).answer())
 }

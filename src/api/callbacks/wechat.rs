@@ -159,11 +159,11 @@ fn outage(outage: Outage) -> Problem {
 
 async fn quarantine(api: &Api, said: Said, reason: String) -> Result<(), Problem> {
     let notice = Notice {
-        id: storable(&said.notice),
+        notice_id: storable(&said.notice),
         out_trade_no: storable(&said.out_trade_no),
         transaction_id: said.transaction_id.as_deref().map(storable),
         reason,
-        said: said.json.to_string(),
+        notice: said.json.to_string(),
         ..Notice::default()
     };
     api.engine.quarantine(notice).await.map_err(outage)?.outcome?;
