@@ -18,7 +18,7 @@ use crate::party::{PARTY_MAX, PassengerType};
 use crate::rejection::Rejection;
 use crate::row::part;
 
-pub use quote::{AppliedFare, PriceLine, Quote, TierQuote, quote, tier_quotes};
+pub use quote::{PriceLine, Quote, TierQuote, quote, tier_quotes};
 
 /// Most fares of one table: classes × bands × types × stretches of the largest real tables is a tenth of it.
 pub const FARES_MAX: usize = 5_000;

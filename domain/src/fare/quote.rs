@@ -1,36 +1,14 @@
 //! The price of a party: one line per passenger type, each with the fare and tier that made it. Rounding is half up,
 //! once per line (R-PRICE-01); the arithmetic is checked.
 
-use serde::{Deserialize, Serialize};
-
-use super::{DateRange, DayType, Fare, FareQuery, FareTable, PartyTier, TimeBand};
-use crate::departure::Stretch;
-use crate::ids::SeatClassCode;
+use super::{Fare, FareQuery, FareTable, PartyTier};
 use crate::money::{Money, MoneyError};
 use crate::party::{Party, PassengerType};
 use crate::register::Entry;
 use crate::rejection::Rejection;
 
-/// Why a line costs what it costs: the fare that applied, as it was in that revision of the table. Part of the price
-/// snapshot of an order.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AppliedFare {
-    pub revision: u32,
-    /// The fare's place in the table of that revision, from 0.
-    pub index: u32,
-    pub seat_class: Option<SeatClassCode>,
-    pub stretch: Option<Stretch>,
-    pub day_type: DayType,
-    pub dates: Option<DateRange>,
-    pub times: Option<TimeBand>,
-    pub source_price: Option<Money>,
-    pub assumed: bool,
-}
-
 /// All passengers of one type: `unit × count = subtotal`, `subtotal − discount = total`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PriceLine {
     pub passenger_type: PassengerType,
     pub count: u16,
@@ -40,12 +18,15 @@ pub struct PriceLine {
     pub tier: Option<PartyTier>,
     pub discount: Money,
     pub total: Money,
-    pub fare: AppliedFare,
+    /// Why it costs that: the fare that applied, as it was in that revision of the table.
+    pub fare: Fare,
+    pub revision: u32,
+    /// The fare's place in the table of that revision, from 0.
+    pub index: u32,
 }
 
 /// The price of a party on one stretch in one class.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Quote {
     /// One per passenger type of the party: adults, children, seniors.
     pub lines: Vec<PriceLine>,
@@ -53,8 +34,7 @@ pub struct Quote {
 }
 
 /// What a bigger party would pay (R-SEARCH-07).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TierQuote {
     pub min_party: u16,
     pub discount_percent: u8,
@@ -75,8 +55,8 @@ pub fn quote(table: &Entry<FareTable>, query: &FareQuery<'_>, party: Party) -> R
         if count == 0 {
             continue;
         }
-        let (index, fare) = applicable(table, query, passenger_type)?;
-        let line = line(fare, count, tier, explain(table.revision, index, fare)).map_err(unpayable)?;
+        let applied = applicable(table, query, passenger_type)?;
+        let line = line(applied, table.revision, count, tier).map_err(unpayable)?;
         total = Some(match total {
             None => line.total,
             Some(sum) => sum.plus(line.total).map_err(unpayable)?,
@@ -119,7 +99,8 @@ fn applicable<'a>(
     })
 }
 
-fn line(fare: &Fare, count: u16, tier: Option<PartyTier>, explained: AppliedFare) -> Result<PriceLine, MoneyError> {
+fn line(applied: (usize, &Fare), revision: u32, count: u16, tier: Option<PartyTier>) -> Result<PriceLine, MoneyError> {
+    let (index, fare) = applied;
     let subtotal = fare.price.times(u32::from(count))?;
     let total = discounted(subtotal, tier)?;
     Ok(PriceLine {
@@ -130,7 +111,9 @@ fn line(fare: &Fare, count: u16, tier: Option<PartyTier>, explained: AppliedFare
         tier,
         discount: Money::new(subtotal.minor.saturating_sub(total.minor), subtotal.currency),
         total,
-        fare: explained,
+        fare: fare.clone(),
+        revision,
+        index: index as u32,
     })
 }
 
@@ -138,20 +121,6 @@ fn discounted(amount: Money, tier: Option<PartyTier>) -> Result<Money, MoneyErro
     match tier {
         None => Ok(amount),
         Some(tier) => amount.fraction(100_u32.saturating_sub(u32::from(tier.discount_percent)), 100),
-    }
-}
-
-fn explain(revision: u32, index: usize, fare: &Fare) -> AppliedFare {
-    AppliedFare {
-        revision,
-        index: index as u32,
-        seat_class: fare.seat_class.clone(),
-        stretch: fare.stretch,
-        day_type: fare.day_type,
-        dates: fare.dates,
-        times: fare.times,
-        source_price: fare.source_price,
-        assumed: fare.assumed,
     }
 }
 

@@ -118,7 +118,7 @@ fn r_price_01_every_line_is_explained_and_rounded_half_up_on_its_own() {
     assert_eq!(seniors.total, cny(5_273), "5272.5 rounds up");
     assert_eq!(quote.total, cny(21_111 + 5_277 + 5_273));
     assert_eq!(adults.tier, Some(tier));
-    assert_eq!((adults.fare.revision, adults.fare.index), (3, 0));
+    assert_eq!((adults.revision, adults.index), (3, 0));
     assert_eq!((adults.fare.source_price, adults.fare.assumed), (source_price, true));
 }
 

@@ -1,6 +1,6 @@
 //! What a traveller asks for, and the priced draft that it becomes on the catalogue of the moment.
 
-use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
 use crate::catalogue::{Catalogue, Trip};
@@ -81,14 +81,9 @@ impl Wish {
     }
 
     fn party(&self) -> Result<Party, Rejection> {
-        let mut counts: BTreeMap<PassengerType, u16> = BTreeMap::new();
-        for passenger in &self.passengers {
-            let count = counts.entry(passenger.kind).or_default();
-            *count = count.saturating_add(1);
-        }
-        let of = |kind| counts.get(&kind).copied().unwrap_or(0);
-        Party::new(of(PassengerType::Adult), of(PassengerType::Child), of(PassengerType::Senior))
-            .ok_or_else(|| Rejection::field("passengers", "1 to 10 passengers"))
+        let of = |kind| self.passengers.iter().filter(|passenger| passenger.kind == kind).count();
+        let [adults, children, seniors] = PassengerType::ALL.map(|kind| of(kind).try_into().unwrap_or(u16::MAX));
+        Party::new(adults, children, seniors).ok_or_else(|| Rejection::field("passengers", "1 to 10 passengers"))
     }
 
     fn check_seats(&self, index: usize, journey: &JourneyWish) -> Result<(), Rejection> {
@@ -173,9 +168,7 @@ fn price_lines(index: usize, priced: &Priced) -> impl Iterator<Item = PriceLine>
 
 /// In words that a clerk can check against the fare table.
 fn explain(line: &crate::fare::PriceLine) -> String {
-    use std::fmt::Write as _;
-
-    let mut text = format!("fare {} of revision {}", line.fare.index, line.fare.revision);
+    let mut text = format!("fare {} of revision {}", line.index, line.revision);
     // Writing into a string cannot fail.
     if let Some(times) = line.fare.times {
         let clock = |minutes: u16| (minutes / 60, minutes % 60);
