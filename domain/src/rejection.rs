@@ -2,6 +2,7 @@
 //! It is never a fault of ours (that is a panic) and never an outage (that is an error of the shell).
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use crate::ids::EntitlementCode;
 
@@ -128,6 +129,11 @@ impl Rejection {
     pub fn field(field: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Rejection {
         Rejection::Field { field: field.into(), message: message.into() }
     }
+}
+
+/// Refuses what does not hold; `field` names the culprit as it is called on the wire.
+pub fn ensure(holds: bool, field: impl Display, message: impl Display) -> Result<(), Rejection> {
+    if holds { Ok(()) } else { Err(Rejection::field(field.to_string(), message.to_string())) }
 }
 
 refusals! {

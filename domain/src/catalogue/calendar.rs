@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::Catalogue;
-use super::checks::{dates, ensure, text};
+use super::checks::{dates, text};
 use crate::register::{Entity, Entry, Written};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::row;
 use crate::row::{Damage, First, Row as _, Rows, Table};
 

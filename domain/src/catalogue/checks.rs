@@ -5,7 +5,7 @@ use std::fmt::Display;
 use jiff::civil::Date;
 
 use super::{Marks, Names};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 
 /// Longest name, in bytes: fits a screen and an index entry.
 pub const NAME_LEN_MAX: usize = 200;
@@ -17,8 +17,9 @@ pub fn unknown(field: impl Into<String>, code: &dyn Display) -> Rejection {
     Rejection::field(field.into(), format!("{code} is not known"))
 }
 
-pub fn ensure(holds: bool, field: &str, message: &str) -> Result<(), Rejection> {
-    if holds { Ok(()) } else { Err(Rejection::field(field.to_owned(), message.to_owned())) }
+/// What has this code, which is named in `field`.
+pub fn known<T>(found: Option<T>, field: impl Into<String>, code: &dyn Display) -> Result<T, Rejection> {
+    found.ok_or_else(|| unknown(field, code))
 }
 
 /// Something to read on one line: not empty, not too long, no control characters.

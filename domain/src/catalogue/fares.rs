@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::checks::{dates, ensure, unknown};
+use super::checks::{dates, known};
 use super::{Catalogue, Route, RouteRow};
 use crate::fare::{Fare, FareTable, PartyTier, check_table};
 use crate::ids::RouteCode;
 use crate::register::{Entity, Entry, Written};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::row;
 use crate::row::{Damage, First, List, Row as _, Rows, Table};
 use crate::time::Timestamp;
@@ -96,13 +96,12 @@ fn entry(row: RouteFaresRow<'_>, routes: &BTreeMap<&RouteCode, &RouteRow<'_>>) -
 fn fit_route(catalogue: &Catalogue, route: &Route, fares: &[Fare]) -> Result<(), Rejection> {
     let vehicle = catalogue.vehicle(route.vehicle.as_str());
     for (index, fare) in fares.iter().enumerate() {
-        if let Some(class) = &fare.seat_class
-            && vehicle.is_none_or(|vehicle| vehicle.seat_map.class(class).is_none())
-        {
-            return Err(unknown(format!("fares[{index}].seatClass"), class));
+        if let Some(class) = &fare.seat_class {
+            let found = vehicle.and_then(|vehicle| vehicle.seat_map.class(class));
+            known(found, format!("fares[{index}].seatClass"), class)?;
         }
         let fits = fare.stretch.is_none_or(|stretch| route.stretch(stretch.board, stretch.alight).is_some());
-        ensure(fits, &format!("fares[{index}].toStop"), "is not a stop of the route")?;
+        ensure(fits, format_args!("fares[{index}].toStop"), "is not a stop of the route")?;
     }
     Ok(())
 }

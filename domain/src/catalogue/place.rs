@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::checks::{self, ensure, text, unknown};
+use super::checks::{self, known, text};
 use super::{Catalogue, Names};
 use crate::ids::{PlaceCode, PortCode};
 use crate::register::{Entity, Entry, Written};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::row;
 use crate::row::{Damage, First, List, Row as _, Rows, Table};
 
@@ -70,9 +70,7 @@ impl Entity for Place {
         ensure(self.ports.len() <= PORTS_MAX, "ports", "are too many")?;
         for (index, port) in self.ports.iter().enumerate() {
             let field = format!("ports[{index}]");
-            if catalogue.port(port.as_str()).is_none() {
-                return Err(unknown(field, port));
-            }
+            known(catalogue.port(port.as_str()), &field, port)?;
             ensure(!self.ports.iter().take(index).any(|earlier| earlier == port), &field, "is there twice")?;
         }
         Ok(())

@@ -3,12 +3,12 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::checks::{self, ensure, unknown};
+use super::checks::{self, known};
 use super::{Catalogue, Marks, Names, SEAT_LOCK_MINUTES_DEFAULT, Zone};
 use crate::departure::{STOPS_MAX, STOPS_MIN, Stretch};
 use crate::ids::{OperatorCode, PortCode, RouteCode, VehicleCode, codes};
 use crate::register::{Entity, Entry, Written};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::row;
 use crate::row::{Damage, First, List, Row as _, Rows, Table, part, text_fields};
 
@@ -125,13 +125,9 @@ impl Entity for Route {
     fn check(&self, catalogue: &Catalogue) -> Result<(), Rejection> {
         checks::names(&self.names)?;
         checks::marks(&self.marks)?;
-        if catalogue.operator(self.operator.as_str()).is_none() {
-            return Err(unknown("operator", &self.operator));
-        }
+        known(catalogue.operator(self.operator.as_str()), "operator", &self.operator)?;
         self.check_stops(catalogue)?;
-        if catalogue.vehicle(self.vehicle.as_str()).is_none() {
-            return Err(unknown("vehicle", &self.vehicle));
-        }
+        known(catalogue.vehicle(self.vehicle.as_str()), "vehicle", &self.vehicle)?;
         let closes_in_time = self.booking_closes_minutes <= BOOKING_CLOSES_MINUTES_MAX;
         ensure(closes_in_time, "bookingClosesMinutes", "is more than a week")?;
         ensure(self.sales_window_days <= SALES_WINDOW_DAYS_MAX, "salesWindowDays", "is more than two years")?;
@@ -195,9 +191,7 @@ impl Route {
         let mut left = None;
         for (index, stop) in self.stops.iter().enumerate() {
             let field = |name: &str| format!("stops[{index}].{name}");
-            if catalogue.port(stop.port.as_str()).is_none() {
-                return Err(unknown(field("port"), &stop.port));
-            }
+            known(catalogue.port(stop.port.as_str()), field("port"), &stop.port)?;
             let next = self.stops.get(index + 1);
             ensure(next.is_none_or(|next| next.port != stop.port), &field("port"), "is followed by itself")?;
             match left {

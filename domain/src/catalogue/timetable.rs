@@ -8,12 +8,12 @@ use jiff::civil::{Date, Weekday};
 use serde::{Deserialize, Serialize};
 
 use super::Catalogue;
-use super::checks::{dates, ensure, unknown};
+use super::checks::{dates, known};
 use super::route::ROUTE_MINUTES_MAX;
 use crate::clock_time::ClockTime;
 use crate::ids::{CODE_LEN_MAX, RouteCode, ScheduleId};
 use crate::register::{Entity, Entry, Written};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::row;
 use crate::row::{Damage, Element, First, Kind, List, Raw, Row as _, Rows, Table, Unreadable, part};
 
@@ -225,9 +225,7 @@ impl Entity for Timetable {
     }
 
     fn check(&self, catalogue: &Catalogue) -> Result<(), Rejection> {
-        if catalogue.route(self.route.as_str()).is_none() {
-            return Err(unknown("routeCode", &self.route));
-        }
+        known(catalogue.route(self.route.as_str()), "routeCode", &self.route)?;
         ensure(self.schedules.len() <= SCHEDULES_MAX, "schedules", "are too many")?;
         let mut ids = BTreeSet::new();
         for (index, schedule) in self.schedules.iter().enumerate() {
@@ -262,11 +260,9 @@ impl Entity for Timetable {
     fn read_rows(rows: &Rows, ids: &[RouteCode]) -> Result<Vec<Entry<Timetable>>, Damage> {
         let mut routes: BTreeMap<RouteCode, Vec<Arc<Schedule>>> =
             ids.iter().map(|route| (route.clone(), Vec::new())).collect();
-        for row in rows.of() {
-            let row: ScheduleRow<'_> = row?;
-            let (route, withdrawn) = (row.route_code.clone(), row.withdrawn);
-            let schedules = routes.entry(route).or_default();
-            if !withdrawn {
+        for row in rows.all::<ScheduleRow<'_>>()? {
+            let schedules = routes.entry(row.route_code.clone()).or_default();
+            if !row.withdrawn {
                 schedules.push(Arc::new(schedule_of(row)));
             }
         }
@@ -276,14 +272,8 @@ impl Entity for Timetable {
 
 /// Those that are no longer on offer.
 pub fn withdrawn(rows: &Rows) -> Result<Vec<Arc<Schedule>>, Damage> {
-    let mut withdrawn = Vec::new();
-    for row in rows.of() {
-        let row: ScheduleRow<'_> = row?;
-        if row.withdrawn {
-            withdrawn.push(Arc::new(schedule_of(row)));
-        }
-    }
-    Ok(withdrawn)
+    let all = rows.all::<ScheduleRow<'_>>()?.into_iter();
+    Ok(all.filter(|row| row.withdrawn).map(|row| Arc::new(schedule_of(row))).collect())
 }
 
 pub fn put_schedule(schedule: &Schedule, withdrawn: bool, version: u64, rows: &mut Rows) {

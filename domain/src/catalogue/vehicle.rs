@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::checks::{self, ensure, text};
+use super::checks::{self, text};
 use super::{Catalogue, Marks};
 use crate::departure::{SEATS_MAX, Seat, SeatClass, SeatMap};
 use crate::ids::{SeatClassCode, VehicleCode};
 use crate::register::{Entity, Entry, Written};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::row;
 use crate::row::{Damage, First, List, Row as _, Rows, Table};
 

@@ -15,7 +15,7 @@ use crate::departure::{STOPS_MAX, Stretch};
 use crate::ids::{RouteCode, SeatClassCode, codes};
 use crate::money::{Currency, Money};
 use crate::party::{PARTY_MAX, PassengerType};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::row::part;
 
 pub use quote::{PriceLine, Quote, TierQuote, quote, tier_quotes};
@@ -225,46 +225,35 @@ impl FareTable {
 
 /// What a table must be like whatever its route; the catalogue checks classes and stops.
 pub fn check_table(fares: &[Fare], party_tiers: &[PartyTier], sale_currency: Currency) -> Result<(), Rejection> {
-    if fares.len() > FARES_MAX {
-        return Err(Rejection::field("fares", format!("more than {FARES_MAX}")));
-    }
+    ensure(fares.len() <= FARES_MAX, "fares", format_args!("more than {FARES_MAX}"))?;
     for (index, fare) in fares.iter().enumerate() {
-        let refuse = |field: &str, message: String| Err(Rejection::field(format!("fares[{index}].{field}"), message));
-        if fare.price.currency != sale_currency {
-            return refuse("price", format!("prices are in {sale_currency}, not {}", fare.price.currency));
+        let field = |name: &str| format!("fares[{index}].{name}");
+        let Fare { price, source_price, .. } = fare;
+        let other_currency = format_args!("prices are in {sale_currency}, not {}", price.currency);
+        ensure(price.currency == sale_currency, field("price"), other_currency)?;
+        for (name, price) in [("price.amount", Some(*price)), ("sourcePrice.amount", *source_price)] {
+            let fits = price.is_none_or(|price| (0..=PRICE_MINOR_MAX).contains(&price.minor));
+            ensure(fits, field(name), format_args!("is not between 0 and {PRICE_MINOR_MAX}"))?;
         }
-        for (field, price) in [("price", Some(fare.price)), ("sourcePrice", fare.source_price)] {
-            if price.is_some_and(|price| !(0..=PRICE_MINOR_MAX).contains(&price.minor)) {
-                return refuse(&format!("{field}.amount"), format!("is not between 0 and {PRICE_MINOR_MAX}"));
-            }
-        }
-        if fare.stretch.is_some_and(|stretch| Stretch::new(stretch.board, stretch.alight).is_none()) {
-            return refuse("toStop", format!("a stretch runs forward between stops 0 and {}", STOPS_MAX - 1));
-        }
-        if fare.dates.is_some_and(|dates| DateRange::new(dates.from, dates.to).is_none()) {
-            return refuse("dateTo", "ends before it begins".to_owned());
-        }
-        if fare.times.is_some_and(|times| TimeBand::new(times.from, times.until).is_none()) {
-            return refuse("timeTo", "is not another minute of the same day".to_owned());
-        }
+        let fits = fare.stretch.is_none_or(|stretch| Stretch::new(stretch.board, stretch.alight).is_some());
+        let last = STOPS_MAX - 1;
+        ensure(fits, field("toStop"), format_args!("a stretch runs forward between stops 0 and {last}"))?;
+        let fits = fare.dates.is_none_or(|dates| DateRange::new(dates.from, dates.to).is_some());
+        ensure(fits, field("dateTo"), "ends before it begins")?;
+        let fits = fare.times.is_none_or(|times| TimeBand::new(times.from, times.until).is_some());
+        ensure(fits, field("timeTo"), "is not another minute of the same day")?;
     }
     check_tiers(party_tiers)
 }
 
 fn check_tiers(party_tiers: &[PartyTier]) -> Result<(), Rejection> {
-    if party_tiers.len() > usize::from(PARTY_MAX) {
-        return Err(Rejection::field("partyTiers", format!("more than {PARTY_MAX}")));
-    }
+    ensure(party_tiers.len() <= usize::from(PARTY_MAX), "partyTiers", format_args!("more than {PARTY_MAX}"))?;
     let mut below = 0;
     for (index, tier) in party_tiers.iter().enumerate() {
-        let refuse =
-            |field: &str, message: String| Err(Rejection::field(format!("partyTiers[{index}].{field}"), message));
-        if tier.min_party <= below || tier.min_party > PARTY_MAX {
-            return refuse("minParty", format!("rises from tier to tier, between 1 and {PARTY_MAX}"));
-        }
-        if tier.discount_percent > 100 {
-            return refuse("discountPercent", "is not between 0 and 100".to_owned());
-        }
+        let field = |name: &str| format!("partyTiers[{index}].{name}");
+        let rises = below < tier.min_party && tier.min_party <= PARTY_MAX;
+        ensure(rises, field("minParty"), format_args!("rises from tier to tier, between 1 and {PARTY_MAX}"))?;
+        ensure(tier.discount_percent <= 100, field("discountPercent"), "is not between 0 and 100")?;
         below = tier.min_party;
     }
     Ok(())

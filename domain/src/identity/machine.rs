@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Command, Deadline, Event, Identities, SecretHash, Session};
 use crate::ids::SessionId;
 use crate::machine::{Machine, Room};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::row::Rows;
 use crate::time::Timestamp;
 
@@ -135,5 +135,5 @@ impl Identities {
 
 fn check_name(field: &'static str, name: &str) -> Result<(), Rejection> {
     let fits = !name.is_empty() && name.len() <= NAME_LEN_MAX && name.chars().all(|c| !c.is_control());
-    if fits { Ok(()) } else { Err(Rejection::field(field, "1 to 64 bytes without control characters")) }
+    ensure(fits, field, "1 to 64 bytes without control characters")
 }

@@ -3,7 +3,7 @@
 //! so that each channel's seats stay together.
 
 use crate::departure::Channel;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
 
 use super::command::{Event, SetAllotments};
@@ -46,28 +46,23 @@ impl Inventory {
 
     /// The pools named, each once, with how many seats they shall have.
     fn targets(&self, set: &SetAllotments) -> Result<Vec<(Pool, usize)>, Rejection> {
-        let refused = |message| Rejection::field("allotments", message);
+        let ensure = |holds, message| ensure(holds, "allotments", message);
         let channels = self.channels_with(set);
-        if channels.len() > CHANNELS_MAX {
-            return Err(refused("has more channels than a departure can have"));
-        }
+        ensure(channels.len() <= CHANNELS_MAX, "has more channels than a departure can have")?;
         let mut targets: Vec<(Pool, usize)> = Vec::with_capacity(set.allotments.len());
         for allotment in &set.allotments {
-            if allotment.channel == Channel::Direct {
-                return Err(refused("has the operator's own channel, which has what is left"));
-            }
+            let others = allotment.channel != Channel::Direct;
+            ensure(others, "has the operator's own channel, which has what is left")?;
             // A channel is written as text: what does not come back as it was would never wake again.
             let text = allotment.channel.to_string();
-            if text.contains('\0') || text.parse().as_ref() != Ok(&allotment.channel) {
-                return Err(refused("has a channel whose name cannot be kept"));
-            }
+            let comes_back = !text.contains('\0') && text.parse().as_ref() == Ok(&allotment.channel);
+            ensure(comes_back, "has a channel whose name cannot be kept")?;
             let class = self.spec.seat_map.class(&allotment.class);
-            let class = class.ok_or(refused("has a class that this departure lacks"))?;
+            let class = class.ok_or(Rejection::field("allotments", "has a class that this departure lacks"))?;
             let channel = channels.iter().position(|known| **known == allotment.channel).unwrap_or(0);
             let pool = Pool::new(class, channel as u8);
-            if targets.iter().any(|(named, _)| *named == pool) {
-                return Err(refused("has the same channel and class twice"));
-            }
+            let once = targets.iter().all(|(named, _)| *named != pool);
+            ensure(once, "has the same channel and class twice")?;
             targets.push((pool, usize::from(allotment.seats)));
         }
         Ok(targets)

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::departure::Stretch;
 use crate::ids::HoldId;
 use crate::party::PARTY_MAX;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
 
 use super::command::{BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, Wanted};
@@ -225,25 +225,20 @@ impl Inventory {
 
     /// Seats that exist, are of the class, and are each asked for once.
     fn known_seats(&self, place: &PlaceHold, class: u8) -> Result<KnownSeats, Rejection> {
-        let refused = |message: Cow<'static, str>| Err(Rejection::field("seatNumbers", message));
         match &place.wanted {
             Wanted::Auto(count) if (1..=PARTY_MAX).contains(count) => Ok(KnownSeats::Auto(*count)),
             Wanted::Auto(_) => Err(Rejection::field("seats", format!("is 1 to {PARTY_MAX}"))),
-            Wanted::Chosen(labels) if labels.is_empty() || labels.len() > SEATS_PER_HOLD_MAX => {
-                refused(format!("names 1 to {SEATS_PER_HOLD_MAX} seats").into())
-            }
             Wanted::Chosen(labels) => {
+                let field = "seatNumbers";
+                let fits = (1..=SEATS_PER_HOLD_MAX).contains(&labels.len());
+                ensure(fits, field, format_args!("names 1 to {SEATS_PER_HOLD_MAX} seats"))?;
                 let mut seats = Vec::with_capacity(labels.len());
                 for label in labels {
-                    let Some(seat) = self.spec.seat_map.seat(label) else {
-                        return refused("names a seat that this departure lacks".into());
-                    };
-                    if self.places.get(usize::from(seat)).is_none_or(|place| place.pool.class != class) {
-                        return refused(format!("names seat {label}, which is of another class").into());
-                    }
-                    if seats.contains(&seat) {
-                        return refused(format!("names seat {label} twice").into());
-                    }
+                    let seat = self.spec.seat_map.seat(label);
+                    let seat = seat.ok_or_else(|| Rejection::field(field, "names a seat that this departure lacks"))?;
+                    let fits = self.places.get(usize::from(seat)).is_some_and(|place| place.pool.class == class);
+                    ensure(fits, field, format_args!("names seat {label}, which is of another class"))?;
+                    ensure(!seats.contains(&seat), field, format_args!("names seat {label} twice"))?;
                     seats.push(seat);
                 }
                 Ok(KnownSeats::Chosen(SeatList::new(seats).unwrap_or_default()))

@@ -9,7 +9,7 @@ use crate::fare::{Quote, SEAT_LOCK_MINUTES_DEFAULT};
 use crate::ids::{DepartureId, OrderId, SeatClassCode, TravellerId};
 use crate::money::Money;
 use crate::party::{Party, PassengerType};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
 
 /// Most journeys of one order: there and back, twice. Each is a hold on its own departure.
@@ -50,9 +50,8 @@ impl Wish {
         lock_seconds: Option<u32>,
     ) -> Result<Draft, Rejection> {
         let party = self.party()?;
-        if self.journeys.is_empty() || self.journeys.len() > ITEMS_MAX {
-            return Err(Rejection::field("items", format!("1 to {ITEMS_MAX} items")));
-        }
+        let fits = (1..=ITEMS_MAX).contains(&self.journeys.len());
+        ensure(fits, "items", format_args!("1 to {ITEMS_MAX} items"))?;
         let mut priced = Vec::with_capacity(self.journeys.len());
         for (index, journey) in self.journeys.iter().enumerate() {
             self.check_seats(index, journey)?;
@@ -87,12 +86,11 @@ impl Wish {
     }
 
     fn check_seats(&self, index: usize, journey: &JourneyWish) -> Result<(), Rejection> {
-        match &journey.seats {
-            SeatWish::Chosen(seats) if seats.len() != self.passengers.len() => {
-                Err(Rejection::field(format!("items[{index}].seatNumbers"), "one seat for every passenger"))
-            }
-            SeatWish::Chosen(_) | SeatWish::Any => Ok(()),
-        }
+        let fits = match &journey.seats {
+            SeatWish::Chosen(seats) => seats.len() == self.passengers.len(),
+            SeatWish::Any => true,
+        };
+        ensure(fits, format_args!("items[{index}].seatNumbers"), "one seat for every passenger")
     }
 }
 
