@@ -163,7 +163,6 @@ fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
         principal,
         opened_at: NOW,
         expires_at: NOW.plus_seconds(3600),
-        ended_at: None,
     };
     let validator = |number, device: &str| Validator {
         id: SessionId::from_bits(number),
@@ -174,7 +173,6 @@ fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
         secret_hash: [4; 32],
         opened_at: NOW,
         expires_at: NOW.plus_seconds(3600),
-        ended_at: None,
     };
     let commands = [
         identity::Command::PutAccount(account),

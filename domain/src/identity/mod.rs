@@ -54,23 +54,22 @@ pub enum Principal {
     Staff { username: Box<str> },
 }
 
-/// A login.
+/// A login that nobody has ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Session {
     pub token_hash: SecretHash,
     pub principal: Principal,
     pub opened_at: Timestamp,
     pub expires_at: Timestamp,
-    pub ended_at: Option<Timestamp>,
 }
 
 impl Session {
     pub fn is_open(&self, now: Timestamp) -> bool {
-        self.ended_at.is_none() && now < self.expires_at
+        now < self.expires_at
     }
 }
 
-/// A gate at work: an operator on a device, at a place, perhaps for one departure.
+/// A gate at work, until somebody ends that: an operator on a device, at a place, perhaps for one departure.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Validator {
     pub id: SessionId,
@@ -81,12 +80,11 @@ pub struct Validator {
     pub secret_hash: SecretHash,
     pub opened_at: Timestamp,
     pub expires_at: Timestamp,
-    pub ended_at: Option<Timestamp>,
 }
 
 impl Validator {
     pub fn is_open(&self, now: Timestamp) -> bool {
-        self.ended_at.is_none() && now < self.expires_at
+        now < self.expires_at
     }
 }
 

@@ -77,16 +77,17 @@ impl Identities {
             identities.evolve(&Event::AccountPut(Arc::new(account_of(row?))));
         }
         for row in rows.of() {
-            let session = session_of(&row?)?;
-            if session.is_open(now) {
+            let row: SessionRow<'_> = row?;
+            let session = session_of(&row)?;
+            if row.ended_at.is_none() && session.is_open(now) {
                 identities.evolve(&Event::SessionOpened(Arc::new(session)));
             }
         }
-        let mut validators = rows.of().map(|row| row.map(validator_of)).collect::<Result<Vec<_>, _>>()?;
-        validators.retain(|validator| validator.is_open(now));
-        validators.sort_by_key(|validator| validator.opened_at);
-        for validator in validators {
-            identities.evolve(&Event::ValidatorOpened(Arc::new(validator)));
+        let mut validators: Vec<ValidatorSessionRow<'_>> = rows.all()?;
+        validators.retain(|row| row.ended_at.is_none() && now < row.expires_at);
+        validators.sort_by_key(|row| row.opened_at);
+        for row in validators {
+            identities.evolve(&Event::ValidatorOpened(Arc::new(validator_of(row))));
         }
         Ok(identities)
     }
@@ -170,13 +171,7 @@ fn session_of(row: &SessionRow<'_>) -> Result<Session, Damage> {
         (None, None, Some(username)) => Principal::Staff { username: username.into() },
         _ => return Err(row.damage("it is nobody's or of two")),
     };
-    Ok(Session {
-        token_hash: row.token_hash,
-        principal,
-        opened_at: row.opened_at,
-        expires_at: row.expires_at,
-        ended_at: row.ended_at,
-    })
+    Ok(Session { token_hash: row.token_hash, principal, opened_at: row.opened_at, expires_at: row.expires_at })
 }
 
 fn validator_of(row: ValidatorSessionRow<'_>) -> Validator {
@@ -189,6 +184,5 @@ fn validator_of(row: ValidatorSessionRow<'_>) -> Validator {
         secret_hash: row.secret_hash,
         opened_at: row.opened_at,
         expires_at: row.expires_at,
-        ended_at: row.ended_at,
     }
 }

@@ -23,7 +23,6 @@ fn session(token: u8, username: &str) -> Session {
         principal: Principal::Staff { username: username.into() },
         opened_at: T0,
         expires_at: T0.plus_seconds(3600),
-        ended_at: None,
     }
 }
 
@@ -37,7 +36,6 @@ fn validator(number: u64, device: &str) -> Validator {
         secret_hash: [number as u8; 32],
         opened_at: T0,
         expires_at: T0.plus_seconds(600),
-        ended_at: None,
     }
 }
 

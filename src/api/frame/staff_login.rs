@@ -61,7 +61,7 @@ pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLog
     let opened_at = api.engine.now();
     let expires_at = hours_after(opened_at, api.sessions.staff_hours);
     let principal = Principal::Staff { username: account.username.clone() };
-    let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
+    let session = Session { token_hash, principal, opened_at, expires_at };
     api.engine.identify(Command::OpenSession(session)).await?.outcome?;
     Ok(Login { token, expires_at, account })
 }

@@ -85,7 +85,6 @@ async fn open_validator_session(Allowed(by): Allowed<Redeem>, api: Api, Body(req
         secret_hash,
         opened_at,
         expires_at,
-        ended_at: None,
     };
     api.engine.identify(Command::OpenValidator(validator)).await?.outcome?;
     Ok(never_cached(&SessionOpened { session_id: id, device_secret, expires_at: views::time(expires_at) }))
@@ -169,7 +168,6 @@ mod tests {
             secret_hash,
             opened_at: now,
             expires_at: now.plus_seconds(60),
-            ended_at: None,
         };
         assert!(is_secret_of(&validator, secret.as_bytes()));
         for other in [new_secret().0.as_bytes(), b"", &secret.as_bytes()[1..], secret.repeat(3).as_bytes()] {

@@ -71,7 +71,7 @@ async fn log_in(_: Allowed<Public>, api: Api, Body(request): Body<Login>) -> Ans
     let opened_at = api.engine.now();
     let expires_at = hours_after(opened_at, api.sessions.traveller_hours);
     let principal = Principal::Traveller { id: traveller, openid: openid.into() };
-    let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
+    let session = Session { token_hash, principal, opened_at, expires_at };
     api.engine.identify(Command::OpenSession(session)).await?.outcome?;
     let traveller = TravellerView { id: traveller.to_string() };
     Ok(never_cached(&LoggedIn { token, expires_at: views::time(expires_at), traveller }))
