@@ -267,7 +267,7 @@ pub fn release(number: u64) -> inventory::Command {
 pub fn allot(partner: &str, seats: u16) -> inventory::Command {
     let channel = Channel::Ota(partner.into());
     let allotments = vec![inventory::Allotment { channel, class: code("standard"), seats }];
-    inventory::Command::SetAllotments(inventory::SetAllotments { allotments })
+    inventory::Command::SetAllotments(allotments)
 }
 
 /// A party of two and a child, one of them with a document, from the first stop to the last.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::ids::{HoldId, OrderId, SeatClassCode};
 use deeptravel_domain::inventory::{
-    Allotment, Command, Event, HoldAt, Inventory, PlaceHold, SEATS_PER_HOLD_MAX, SetAllotments, Wanted,
+    Allotment, Command, Event, HoldAt, Inventory, PlaceHold, SEATS_PER_HOLD_MAX, Wanted,
 };
 use deeptravel_domain::time::Timestamp;
 use proptest::prelude::*;
@@ -79,13 +79,11 @@ fn command(step: &Step, number: usize, stops: u8) -> Command {
             })
         }
         Step::Release(number) => Command::ReleaseHold(HoldAt { hold: hold(*number), epoch: 1 }),
-        Step::SetAside { class, seats } => Command::SetAllotments(SetAllotments {
-            allotments: vec![Allotment {
-                channel: Channel::Ota("partner".into()),
-                class: code(CLASSES[*class]),
-                seats: *seats,
-            }],
-        }),
+        Step::SetAside { class, seats } => Command::SetAllotments(vec![Allotment {
+            channel: Channel::Ota("partner".into()),
+            class: code(CLASSES[*class]),
+            seats: *seats,
+        }]),
     }
 }
 

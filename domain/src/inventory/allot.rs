@@ -6,14 +6,14 @@ use crate::departure::Channel;
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
 
-use super::command::{Event, SetAllotments};
+use super::command::{Allotment, Event};
 use super::pick::{Place, Pool};
 use super::taken::Taken;
 use super::{CHANNELS_MAX, Inventory};
 
 impl Inventory {
-    pub(super) fn set_allotments(&self, set: &SetAllotments, now: Timestamp) -> Result<Vec<Event>, Rejection> {
-        let targets = self.targets(set)?;
+    pub(super) fn set_allotments(&self, allotments: &[Allotment], now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        let targets = self.targets(allotments)?;
         let taken = self.taken_without(None, now);
         let mut places = self.places.clone();
         let mut moved = Vec::new();
@@ -30,7 +30,7 @@ impl Inventory {
                 move_seats(&mut places, &taken, from, to, count, growing).ok_or(Rejection::BelowUse)?;
             }
         }
-        let channels = self.channels_with(set);
+        let channels = self.channels_with(allotments);
         for (seat, (before, after)) in self.places.iter().zip(&places).enumerate() {
             if before.pool != after.pool {
                 let channel = channels.get(usize::from(after.pool.channel)).copied().unwrap_or(&Channel::Direct);
@@ -45,12 +45,12 @@ impl Inventory {
     }
 
     /// The pools named, each once, with how many seats they shall have.
-    fn targets(&self, set: &SetAllotments) -> Result<Vec<(Pool, usize)>, Rejection> {
+    fn targets(&self, allotments: &[Allotment]) -> Result<Vec<(Pool, usize)>, Rejection> {
         let ensure = |holds, message| ensure(holds, "allotments", message);
-        let channels = self.channels_with(set);
+        let channels = self.channels_with(allotments);
         ensure(channels.len() <= CHANNELS_MAX, "has more channels than a departure can have")?;
-        let mut targets: Vec<(Pool, usize)> = Vec::with_capacity(set.allotments.len());
-        for allotment in &set.allotments {
+        let mut targets: Vec<(Pool, usize)> = Vec::with_capacity(allotments.len());
+        for allotment in allotments {
             let others = allotment.channel != Channel::Direct;
             ensure(others, "has the operator's own channel, which has what is left")?;
             // A channel is written as text: what does not come back as it was would never wake again.
@@ -69,9 +69,9 @@ impl Inventory {
     }
 
     /// The channels as they will be numbered once those of the request are known.
-    fn channels_with<'a>(&'a self, set: &'a SetAllotments) -> Vec<&'a Channel> {
+    fn channels_with<'a>(&'a self, allotments: &'a [Allotment]) -> Vec<&'a Channel> {
         let mut channels: Vec<&Channel> = self.channels.iter().collect();
-        for allotment in &set.allotments {
+        for allotment in allotments {
             if !channels.contains(&&allotment.channel) {
                 channels.push(&allotment.channel);
             }

@@ -24,8 +24,9 @@ pub enum Command {
     ReleaseHold(HoldAt),
     /// After-sales puts some seats of a confirmed hold back on sale; the hold stays, also without seats.
     FreeSeats(FreeSeats),
-    /// Refused with `BelowUse`, and then nothing changes, if seats in use would have to change hands (R-ADMIN-04).
-    SetAllotments(SetAllotments),
+    /// Sets the allotments named; the others stay as they are, and the operator's own channel has what is left. Refused with
+    /// `BelowUse`, and then nothing changes, if seats in use would have to change hands (R-ADMIN-04).
+    SetAllotments(Vec<Allotment>),
     /// No new holds and no new payments from now on.
     CancelDeparture,
     /// The holds that are due lapse, at most [`LAPSES_PER_TURN_MAX`](super::LAPSES_PER_TURN_MAX) of them. The timer's
@@ -76,12 +77,6 @@ pub struct FreeSeats {
     pub epoch: u32,
     /// Labels of seats of the hold.
     pub seats: Vec<String>,
-}
-
-/// Sets the allotments named; the others stay as they are, and the operator's own channel has what is left (R-ADMIN-04).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SetAllotments {
-    pub allotments: Vec<Allotment>,
 }
 
 /// Physical seats set aside for a partner.

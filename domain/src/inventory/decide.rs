@@ -27,7 +27,7 @@ impl Inventory {
             Command::ConfirmHold(at) => self.confirm(*at, now),
             Command::ReleaseHold(at) => self.release(*at, now),
             Command::FreeSeats(free) => self.free_seats(free, now),
-            Command::SetAllotments(set) => self.set_allotments(set, now),
+            Command::SetAllotments(allotments) => self.set_allotments(allotments, now),
             Command::CancelDeparture => Ok(match self.status {
                 Status::Cancelled => Vec::new(),
                 Status::OnSale => self.opening().chain([Event::DepartureCancelled]).collect(),

@@ -23,7 +23,7 @@ mod tests;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
-pub use command::{Allotment, BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, SetAllotments, Wanted};
+pub use command::{Allotment, BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, Wanted};
 pub use decide::LAPSES_PER_TURN_MAX;
 pub use seats::{SEATS_PER_HOLD_MAX, SeatList};
 

@@ -171,7 +171,7 @@ impl Story {
 
     pub fn allot(&mut self, partner_name: &str, seats: u16, now: Timestamp) -> Result<Vec<Event>, Rejection> {
         let allotments = vec![Allotment { channel: partner(partner_name), class: class('s'), seats }];
-        self.apply(&Command::SetAllotments(SetAllotments { allotments }), now)
+        self.apply(&Command::SetAllotments(allotments), now)
     }
 
     pub fn seats_of(&self, hold: HoldId) -> String {

@@ -218,9 +218,9 @@ impl Naive {
         }
     }
 
-    fn answer_allotments(&self, set: &SetAllotments, now: Timestamp) -> Answer {
-        let named: BTreeSet<_> = set.allotments.iter().map(|a| (&a.channel, &a.class)).collect();
-        if named.len() < set.allotments.len() {
+    fn answer_allotments(&self, set: &[Allotment], now: Timestamp) -> Answer {
+        let named: BTreeSet<_> = set.iter().map(|a| (&a.channel, &a.class)).collect();
+        if named.len() < set.len() {
             return Field("allotments");
         }
         let mut change = false;
@@ -235,7 +235,7 @@ impl Naive {
             };
             let mut spare = of(&Channel::Direct, true);
             let mut needed = 0;
-            for allotment in set.allotments.iter().filter(|a| a.class == class) {
+            for allotment in set.iter().filter(|a| a.class == class) {
                 let (has, target) = (of(&allotment.channel, false), usize::from(allotment.seats));
                 if target < has && has - target > of(&allotment.channel, true) {
                     return Refused(Rejection::BelowUse);
@@ -291,7 +291,7 @@ impl Naive {
                 for (at, (label, ..)) in self.seats.iter().enumerate() {
                     self.channels.insert(label.clone(), machine.channel_of(at as u16).unwrap().clone());
                 }
-                for Allotment { channel, class, seats } in &set.allotments {
+                for Allotment { channel, class, seats } in set {
                     assert_eq!(machine.allotment(class, channel), *seats);
                 }
             }

@@ -114,7 +114,7 @@ impl Sender {
                     class: class(*letter),
                     seats: *seats,
                 };
-                Command::SetAllotments(SetAllotments { allotments: allotments.iter().map(of).collect() })
+                Command::SetAllotments(allotments.iter().map(of).collect())
             }
             What::Cancel => Command::CancelDeparture,
             What::Expire => Command::Expire,

@@ -328,7 +328,7 @@ fn r_admin_04_one_change_can_pass_seats_from_one_partner_to_another() {
     let mut story = Story::new(2, COACH);
     let set = |trip, klook| {
         let of = |name, seats| Allotment { channel: partner(name), class: class('s'), seats };
-        Command::SetAllotments(SetAllotments { allotments: vec![of("klook", klook), of("trip", trip)] })
+        Command::SetAllotments(vec![of("klook", klook), of("trip", trip)])
     };
     story.apply(&set(12, 0), at(0)).unwrap();
     story.apply(&set(5, 7), at(1)).unwrap();
@@ -340,7 +340,7 @@ fn r_admin_04_one_change_can_pass_seats_from_one_partner_to_another() {
         vec![Allotment { channel: partner("trip"), class: class('s'), seats: 1 }; 2],
         vec![Allotment { channel: partner(""), class: class('s'), seats: 1 }],
     ] {
-        let refused = story.apply(&Command::SetAllotments(SetAllotments { allotments }), at(2));
+        let refused = story.apply(&Command::SetAllotments(allotments), at(2));
         assert!(matches!(refused, Err(Rejection::Field { .. })), "{refused:?}");
     }
 }
