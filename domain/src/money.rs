@@ -48,10 +48,6 @@ impl Money {
         Money { minor, currency }
     }
 
-    pub const fn zero(currency: Currency) -> Money {
-        Money { minor: 0, currency }
-    }
-
     /// The same amount the other way.
     #[must_use]
     pub const fn negated(self) -> Money {

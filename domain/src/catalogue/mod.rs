@@ -141,10 +141,6 @@ impl Catalogue {
         self.registers.operators.get(code)
     }
 
-    pub fn operators(&self) -> impl Iterator<Item = &Arc<Operator>> {
-        self.registers.operators.iter()
-    }
-
     pub fn port(&self, code: &str) -> Option<&Arc<Port>> {
         self.registers.ports.get(code)
     }

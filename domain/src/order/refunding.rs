@@ -137,6 +137,8 @@ impl Order {
 
     /// One function for every source of facts (wechat.md R9).
     pub(super) fn refund_fact(&self, fact: &RefundFact, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        use RefundState::{Abnormal, Begun, Closed, Due, Processing, Refused, Succeeded};
+
         let number = fact.number;
         let refund = self.refund(number).ok_or(Rejection::PaymentMismatch("no such refund of this order"))?;
         let known = match &fact.state {
@@ -153,42 +155,25 @@ impl Order {
         let refund_id = known.refund_id.clone();
         let moved = |state| Ok(vec![Event::RefundMoved { number, state }]);
         match (&refund.state, known.status) {
-            (RefundState::Due | RefundState::Begun | RefundState::Refused { .. }, RefundStatus::Processing) => {
-                moved(RefundState::Processing { refund_id })
-            }
+            (Due | Begun | Refused { .. }, RefundStatus::Processing) => moved(Processing { refund_id }),
             // It had to be mended at WeChat, and is under way again.
-            (RefundState::Processing { .. } | RefundState::Abnormal { .. }, RefundStatus::Processing)
-            | (RefundState::Abnormal { .. }, RefundStatus::Abnormal) => Ok(self.refund_asked(number)),
-            (
-                RefundState::Due
-                | RefundState::Begun
-                | RefundState::Refused { .. }
-                | RefundState::Processing { .. }
-                | RefundState::Abnormal { .. },
-                RefundStatus::Success,
-            ) => moved(RefundState::Succeeded { refund_id, at: now }),
-            (
-                RefundState::Due | RefundState::Begun | RefundState::Refused { .. } | RefundState::Processing { .. },
-                RefundStatus::Abnormal,
-            ) => moved(RefundState::Abnormal { refund_id }),
-            (
-                RefundState::Due
-                | RefundState::Begun
-                | RefundState::Refused { .. }
-                | RefundState::Processing { .. }
-                | RefundState::Abnormal { .. },
-                RefundStatus::Closed,
-            ) => Ok(self.refund_closed(refund, refund_id, now)),
-            // Old news: a terminal state is never overwritten.
-            (RefundState::Succeeded { .. }, RefundStatus::Processing | RefundStatus::Success)
-            | (RefundState::Closed { .. }, RefundStatus::Processing | RefundStatus::Abnormal | RefundStatus::Closed) => {
-                Ok(vec![])
+            (Processing { .. } | Abnormal { .. }, RefundStatus::Processing)
+            | (Abnormal { .. }, RefundStatus::Abnormal) => Ok(self.refund_asked(number)),
+            (Due | Begun | Refused { .. } | Processing { .. } | Abnormal { .. }, RefundStatus::Success) => {
+                moved(Succeeded { refund_id, at: now })
             }
-            (RefundState::Succeeded { .. }, RefundStatus::Closed | RefundStatus::Abnormal) => {
+            (Due | Begun | Refused { .. } | Processing { .. }, RefundStatus::Abnormal) => moved(Abnormal { refund_id }),
+            (Due | Begun | Refused { .. } | Processing { .. } | Abnormal { .. }, RefundStatus::Closed) => {
+                Ok(self.refund_closed(refund, refund_id, now))
+            }
+            // Old news: a terminal state is never overwritten.
+            (Succeeded { .. }, RefundStatus::Processing | RefundStatus::Success)
+            | (Closed { .. }, RefundStatus::Processing | RefundStatus::Abnormal | RefundStatus::Closed) => Ok(vec![]),
+            (Succeeded { .. }, RefundStatus::Closed | RefundStatus::Abnormal) => {
                 Err(Rejection::PaymentMismatch("a refund that had succeeded has not"))
             }
             // Its successor may have paid too: a person has to look.
-            (RefundState::Closed { .. }, RefundStatus::Success) => {
+            (Closed { .. }, RefundStatus::Success) => {
                 Err(Rejection::PaymentMismatch("a refund that was closed has succeeded"))
             }
         }

@@ -59,7 +59,7 @@ impl Wish {
         }
         // Orders that meet take their seats in one order (rule 5).
         priced.sort_by(|a, b| (&a.item.departure, a.item.stretch).cmp(&(&b.item.departure, b.item.stretch)));
-        let total = priced.iter().try_fold(Money::zero(catalogue.sale_currency()), |sum, item| {
+        let total = priced.iter().try_fold(Money::new(0, catalogue.sale_currency()), |sum, item| {
             sum.plus(item.quote.total).map_err(|error| Rejection::field("items", error.to_string()))
         })?;
         let lines = priced.iter().enumerate().flat_map(|(index, priced)| price_lines(index, priced)).collect();

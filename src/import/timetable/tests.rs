@@ -110,7 +110,7 @@ fn the_demo_has_this_much_in_it() {
     let routes: Vec<_> = catalogue.routes().collect();
     let schedules: usize = routes.iter().map(|route| catalogue.schedules_of(&route.code).len()).sum();
     let fares: usize = routes.iter().map(|route| catalogue.fares(&route.code).unwrap().fares.len()).sum();
-    assert_eq!((catalogue.operators().count(), catalogue.places().count()), (7, 6));
+    assert_eq!((catalogue.registers().operators.iter().count(), catalogue.places().count()), (7, 6));
     assert_eq!((routes.len(), schedules, fares), (15, 498, 207));
     assert_eq!(skipped, BTreeMap::from([("fares.csv", 17), ("operators.csv", 5), ("vehicles.csv", 1)]));
 }
