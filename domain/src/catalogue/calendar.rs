@@ -77,8 +77,8 @@ impl Entity for Calendar {
         for (index, holiday) in self.holidays.iter().enumerate() {
             let field = |name: &str| format!("holidays[{index}].{name}");
             text(&field("name"), &holiday.name)?;
-            ensure(holiday.date.year() == self.year, &field("date"), "is in another year")?;
-            ensure(seen.insert(holiday.date), &field("date"), "is there twice")?;
+            ensure(holiday.date.year() == self.year, field("date"), "is in another year")?;
+            ensure(seen.insert(holiday.date), field("date"), "is there twice")?;
         }
         Ok(())
     }

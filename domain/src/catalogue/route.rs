@@ -193,17 +193,17 @@ impl Route {
             let field = |name: &str| format!("stops[{index}].{name}");
             known(catalogue.port(stop.port.as_str()), field("port"), &stop.port)?;
             let next = self.stops.get(index + 1);
-            ensure(next.is_none_or(|next| next.port != stop.port), &field("port"), "is followed by itself")?;
+            ensure(next.is_none_or(|next| next.port != stop.port), field("port"), "is followed by itself")?;
             match left {
                 None => {
-                    ensure(stop.departs_minutes == 0, &field("departsMinutes"), "the first stop is left at minute 0")?;
+                    ensure(stop.departs_minutes == 0, field("departsMinutes"), "the first stop is left at minute 0")?;
                 }
                 Some(left) => {
-                    ensure(stop.arrives_minutes > left, &field("arrivesMinutes"), "is not after the stop before")?;
+                    ensure(stop.arrives_minutes > left, field("arrivesMinutes"), "is not after the stop before")?;
                 }
             }
-            ensure(stop.departs_minutes >= stop.arrives_minutes, &field("departsMinutes"), "is before the arrival")?;
-            ensure(stop.departs_minutes <= ROUTE_MINUTES_MAX, &field("departsMinutes"), "is beyond two days")?;
+            ensure(stop.departs_minutes >= stop.arrives_minutes, field("departsMinutes"), "is before the arrival")?;
+            ensure(stop.departs_minutes <= ROUTE_MINUTES_MAX, field("departsMinutes"), "is beyond two days")?;
             left = Some(stop.departs_minutes);
         }
         Ok(())

@@ -230,14 +230,14 @@ impl Entity for Timetable {
         let mut ids = BTreeSet::new();
         for (index, schedule) in self.schedules.iter().enumerate() {
             let field = |name: &str| format!("schedules[{index}].{name}");
-            ensure(schedule.route == self.route, &field("route"), "is another route")?;
-            ensure(schedule.id.as_str().len() + DATE_SUFFIX_LEN <= CODE_LEN_MAX, &field("id"), "is too long")?;
-            ensure(ids.insert(&schedule.id), &field("id"), "is there twice")?;
+            ensure(schedule.route == self.route, field("route"), "is another route")?;
+            ensure(schedule.id.as_str().len() + DATE_SUFFIX_LEN <= CODE_LEN_MAX, field("id"), "is too long")?;
+            ensure(ids.insert(&schedule.id), field("id"), "is there twice")?;
             let known = catalogue.schedule(schedule.id.as_str()).or_else(|| catalogue.withdrawn(&schedule.id));
-            ensure(known.is_none_or(|known| known.route == self.route), &field("id"), "belongs to another route")?;
-            ensure(schedule.departs_minutes < ROUTE_MINUTES_MAX, &field("departs"), "is beyond the next day")?;
+            ensure(known.is_none_or(|known| known.route == self.route), field("id"), "belongs to another route")?;
+            ensure(schedule.departs_minutes < ROUTE_MINUTES_MAX, field("departs"), "is beyond the next day")?;
             dates(&field("firstDate"), [schedule.first_date, schedule.last_date].into_iter())?;
-            ensure(schedule.first_date <= schedule.last_date, &field("lastDate"), "is before the first")?;
+            ensure(schedule.first_date <= schedule.last_date, field("lastDate"), "is before the first")?;
             dates(&field("exceptions"), schedule.exceptions.keys().copied())?;
         }
         Ok(())

@@ -133,7 +133,7 @@ fn check_seats(map: &SeatMap) -> Result<(), Rejection> {
     for (index, class) in map.classes.iter().enumerate() {
         text(&format!("seatMap.classes[{index}].name"), &class.name)?;
         let twice = map.classes.iter().take(index).any(|earlier| earlier.code == class.code);
-        ensure(!twice, &format!("seatMap.classes[{index}].code"), "is there twice")?;
+        ensure(!twice, format!("seatMap.classes[{index}].code"), "is there twice")?;
     }
     ensure((1..=SEATS_MAX).contains(&map.seats.len()), "seatMap.seats", "are none or too many")?;
     let mut labels = BTreeSet::new();
@@ -141,11 +141,11 @@ fn check_seats(map: &SeatMap) -> Result<(), Rejection> {
     for (index, seat) in map.seats.iter().enumerate() {
         let field = |name: &str| format!("seatMap.seats[{index}].{name}");
         text(&field("label"), &seat.label)?;
-        ensure(seat.label.len() <= SEAT_LABEL_LEN_MAX, &field("label"), "is too long")?;
-        ensure(labels.insert(seat.label.as_str()), &field("label"), "is there twice")?;
-        ensure(usize::from(seat.class) < map.classes.len(), &field("class"), "is not a class of the map")?;
+        ensure(seat.label.len() <= SEAT_LABEL_LEN_MAX, field("label"), "is too long")?;
+        ensure(labels.insert(seat.label.as_str()), field("label"), "is there twice")?;
+        ensure(usize::from(seat.class) < map.classes.len(), field("class"), "is not a class of the map")?;
         let position = (seat.row, seat.column);
-        ensure(before < Some(position), &field("row"), "seats are not in the order of row and column")?;
+        ensure(before < Some(position), field("row"), "seats are not in the order of row and column")?;
         before = Some(position);
     }
     Ok(())

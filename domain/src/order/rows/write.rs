@@ -18,8 +18,6 @@ use crate::time::Timestamp;
 struct Changed {
     order: bool,
     items: bool,
-    /// The order and its items have no earlier images.
-    is_first: bool,
     payments: Vec<OutTradeNo>,
     /// The one of them that was begun.
     begun: Option<OutTradeNo>,
@@ -33,12 +31,14 @@ impl Order {
     pub fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
         let mut rows = Rows::default();
         let mut changed = Changed::default();
+        // Then the order and its items have no earlier images.
+        let is_placed = events.contains(&Event::Placed);
         for event in events {
             changed.by(event, self, version, &mut rows);
         }
 
         if changed.items {
-            self.put_items(changed.is_first, version, &mut rows);
+            self.put_items(is_placed, version, &mut rows);
         }
         for payment in self.payments.iter().filter(|payment| changed.payments.contains(&payment.number)) {
             put_payment(payment, changed.begun == Some(payment.number), version, &mut rows);
@@ -50,7 +50,7 @@ impl Order {
             self.put_ledger(version, &mut rows);
         }
         if changed.order {
-            self.put_order(changed.is_first, version, &mut rows);
+            self.put_order(is_placed, version, &mut rows);
         }
         rows
     }
@@ -228,7 +228,7 @@ impl Changed {
         let announce = |rows: &mut Rows, kind, at: &Timestamp| rows.put(&order.announcement(kind, *at, version));
         match event {
             Event::Placed => {
-                (self.order, self.items, self.is_first) = (true, true, true);
+                (self.order, self.items) = (true, true);
                 order.put_passengers(version, rows);
             }
             Event::PaymentBegun { terms, .. } => {
