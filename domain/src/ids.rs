@@ -67,6 +67,24 @@ macro_rules! codes {
 }
 pub(crate) use codes;
 
+/// For `serde(with)`: a value by its text. A derived reader calls a number in its place no JSON.
+pub(crate) mod as_text {
+    use std::borrow::Cow;
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
 /// A virtual shard: the part of the state to which a key belongs (0–4095).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Shard(u16);
@@ -210,8 +228,7 @@ macro_rules! text_traits {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
                 if deserializer.is_human_readable() {
-                    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                    return text.parse().map_err(serde::de::Error::custom);
+                    return as_text::deserialize(deserializer);
                 }
                 $read(deserializer)
             }

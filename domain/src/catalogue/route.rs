@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::checks::{self, known};
 use super::{Catalogue, Marks, Names, SEAT_LOCK_MINUTES_DEFAULT, Zone};
 use crate::departure::{STOPS_MAX, STOPS_MIN, Stretch};
-use crate::ids::{OperatorCode, PortCode, RouteCode, VehicleCode, codes};
+use crate::ids::{OperatorCode, PortCode, RouteCode, VehicleCode, as_text, codes};
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::{Rejection, ensure};
 use crate::row;
@@ -58,6 +58,7 @@ pub struct Route {
     #[serde(rename = "name")]
     pub names: Names,
     /// In which its schedules' times and all its dates are to be read.
+    #[serde(with = "as_text")]
     pub time_zone: Zone,
     pub stops: Vec<Stop>,
     pub vehicle: VehicleCode,

@@ -196,20 +196,12 @@ fn exceptions(schedule: &Schedule) -> Vec<Exception> {
 impl Element<'_> for Weekdays {
     const ONE: Kind = Kind::Small;
 
-    fn is_default(&self) -> bool {
-        false
-    }
-
     fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
         self.bits().put_one(tag, out);
     }
 
     fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
         Weekdays::from_bits(u8::get_one(raw)?).ok_or(Unreadable)
-    }
-
-    fn absent() -> Result<Self, Unreadable> {
-        Err(Unreadable)
     }
 }
 

@@ -3,7 +3,6 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::time::Timestamp;
 
@@ -60,18 +59,6 @@ impl std::str::FromStr for Zone {
 
     fn from_str(name: &str) -> Result<Zone, UnknownZone> {
         Zone::named(name)
-    }
-}
-
-impl Serialize for Zone {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Zone {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Zone, D::Error> {
-        Zone::named(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

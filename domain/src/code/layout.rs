@@ -16,9 +16,6 @@ const LAYOUT_ORDER: u8 = 2;
 /// A ticket's code, with a pass.
 const LAYOUT_TICKET: u8 = 3;
 
-const KIND_ONE_TIME: u8 = 1;
-const KIND_PRINT: u8 = 2;
-
 /// Up to the window's end.
 pub(super) const HEADER_LEN: usize = 1 + 1 + 4 + NONCE_LEN + 3 * 4;
 pub(super) const REFERENCE_LEN: usize = 8;
@@ -56,10 +53,7 @@ impl Header {
     pub fn write(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(TICKET_CODE_LEN);
         bytes.push(if self.is_ticket { LAYOUT_TICKET } else { LAYOUT_ORDER });
-        bytes.push(match self.kind {
-            CodeKind::OneTime => KIND_ONE_TIME,
-            CodeKind::Print => KIND_PRINT,
-        });
+        bytes.push(self.kind as u8);
         bytes.extend_from_slice(&self.version.to_be_bytes());
         bytes.extend_from_slice(&self.nonce);
         for at in [self.issued_at, self.from, self.until] {
@@ -82,11 +76,7 @@ impl Header {
             LAYOUT_ORDER if code.len() == ORDER_CODE_LEN => false,
             _ => return None,
         };
-        let kind = match *kind {
-            KIND_ONE_TIME => CodeKind::OneTime,
-            KIND_PRINT => CodeKind::Print,
-            _ => return None,
-        };
+        let kind = [CodeKind::OneTime, CodeKind::Print].into_iter().find(|known| *known as u8 == *kind)?;
         let at = |bytes: &[u8; 4]| Timestamp::from_seconds(i64::from(u32::from_be_bytes(*bytes)));
         Some(Header {
             is_ticket,

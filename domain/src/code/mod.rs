@@ -47,13 +47,13 @@ const CODE_DOMAIN: &[u8] = b"deeptravel/code";
 
 type PublicKey = [u8; PUBLIC_KEY_LEN];
 
-/// What a code is for.
+/// What a code is for, numbered as in its bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CodeKind {
     /// For the app: short-lived, redeems once.
-    OneTime,
+    OneTime = 1,
     /// For paper and resellers: as long as the ticket, as often as the ticket allows.
-    Print,
+    Print = 2,
 }
 
 impl CodeKind {

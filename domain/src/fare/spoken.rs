@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::{DateRange, DayType, Fare, TimeBand};
 use crate::clock_time::ClockTime;
 use crate::departure::Stretch;
-use crate::ids::SeatClassCode;
+use crate::ids::{SeatClassCode, as_text};
 use crate::money::{Currency, Money};
 use crate::party::PassengerType;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Spoken {
-    #[serde(with = "code")]
+    #[serde(with = "as_text")]
     passenger_type: PassengerType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seat_class: Option<SeatClassCode>,
@@ -21,7 +21,7 @@ pub struct Spoken {
     from_stop: Option<u8>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     to_stop: Option<u8>,
-    #[serde(default, with = "code")]
+    #[serde(default, with = "as_text")]
     day_type: DayType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     date_from: Option<Date>,
@@ -44,7 +44,7 @@ pub struct Spoken {
 #[serde(deny_unknown_fields)]
 struct Amount {
     amount: i64,
-    #[serde(with = "code")]
+    #[serde(with = "as_text")]
     currency: Currency,
 }
 
@@ -57,24 +57,6 @@ impl From<Money> for Amount {
 impl From<Amount> for Money {
     fn from(Amount { amount: minor, currency }: Amount) -> Money {
         Money { minor, currency }
-    }
-}
-
-/// A value by its code. A derived reader calls a number in its place no JSON.
-mod code {
-    use std::borrow::Cow;
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
-        Cow::<str>::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

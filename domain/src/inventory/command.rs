@@ -129,17 +129,16 @@ pub enum Event {
 impl Event {
     /// The seats whose occupancy or channel it changes.
     pub fn touched_seats(&self) -> impl Iterator<Item = u16> + '_ {
-        let (held, moved): (SeatList, &[(u16, Channel)]) = match self {
+        let (held, moved): (Option<&SeatList>, &[(u16, Channel)]) = match self {
             Event::HoldPlaced { hold, .. } | Event::HoldReleased { hold, .. } | Event::HoldLapsed { hold, .. } => {
-                (hold.seats, &[])
+                (Some(&hold.seats), &[])
             }
-            Event::SeatsFreed { seats, .. } => (*seats, &[]),
-            Event::SeatsAllotted { moves } => (SeatList::default(), moves),
+            Event::SeatsFreed { seats, .. } => (Some(seats), &[]),
+            Event::SeatsAllotted { moves } => (None, moves),
             Event::Opened | Event::PayingBegun { .. } | Event::HoldConfirmed { .. } | Event::DepartureCancelled => {
-                (SeatList::default(), &[])
+                (None, &[])
             }
         };
-        let count = held.len();
-        (0..count).filter_map(move |at| held.as_slice().get(at).copied()).chain(moved.iter().map(|(seat, _)| *seat))
+        held.into_iter().flat_map(SeatList::iter).chain(moved.iter().map(|(seat, _)| *seat))
     }
 }
