@@ -114,7 +114,7 @@ impl Sale {
             epoch: 1,
             channel: Channel::Direct,
             class: free.spec().seat_map.classes[0].code.clone(),
-            stretch: free.spec().whole(),
+            stretch: Stretch { board: 0, alight: free.spec().calls.len() as u8 - 1 },
             wanted: Wanted::Auto(2),
             expires_at: NOW.plus_seconds(600),
         };

@@ -111,11 +111,6 @@ impl DepartureSpec {
         Stretch::new(board, alight).filter(|stretch| usize::from(stretch.alight) < self.calls.len())
     }
 
-    /// The whole way, first stop to last.
-    pub fn whole(&self) -> Stretch {
-        Stretch { board: 0, alight: self.calls.len().saturating_sub(1).max(1) as u8 }
-    }
-
     /// From this instant on, the stretch is no longer sold.
     pub fn booking_closes_at(&self, stretch: Stretch) -> Timestamp {
         let departs_at =

@@ -150,7 +150,7 @@ fn a_class_or_stretch_that_the_departure_lacks_has_no_seats() {
 #[test]
 fn what_was_looked_up_follows_every_sale_and_a_new_edition_says_when_to_look_again() {
     let (board, mut inventory) = (Board::default(), departure(2, 8));
-    let (id, whole) = (inventory.spec().id.clone(), inventory.spec().whole());
+    let (id, whole) = (inventory.spec().id.clone(), Stretch { board: 0, alight: 1 });
     let look = |board: &Board| -> Vec<SeatsLeft> {
         let classes = [(code("standard"), 4), (code("sleeper"), 3)];
         board.seats_left(&id, whole, classes.iter().map(|(class, all)| (class, *all))).collect()

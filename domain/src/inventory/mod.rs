@@ -217,10 +217,6 @@ impl Inventory {
         &self.spec
     }
 
-    pub fn status(&self) -> Status {
-        self.status
-    }
-
     /// A live hold: held (perhaps due, not yet swept), paying or confirmed.
     pub fn hold(&self, id: HoldId) -> Option<&Hold> {
         self.holds.get(&id)

@@ -55,7 +55,7 @@ pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
 use crate::ids::{HoldId, OrderId, OutRefundNo, OutTradeNo, TravellerId, codes};
 use crate::machine::{Machine, Room};
-use crate::money::{Currency, Money};
+use crate::money::Money;
 use crate::rejection::Rejection;
 use crate::row::Rows;
 use crate::ticket::Ticket;
@@ -312,10 +312,6 @@ impl Order {
     /// Nothing is to be paid: the order is paid as soon as it is placed (R-PRICE-01).
     pub(crate) fn is_free_of_charge(&self) -> bool {
         self.draft.price.total.minor == 0
-    }
-
-    pub fn currency(&self) -> Currency {
-        self.draft.price.total.currency
     }
 
     /// The hold of an item.

@@ -166,7 +166,7 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) 
 }
 
 fn price_lines(order: &Order) -> Vec<PriceLineView<'_>> {
-    let money = |minor: i64| MoneyView::of(minor, order.currency());
+    let money = |minor: i64| MoneyView::of(minor, order.total().currency);
     let lines = order.details().price.lines.iter();
     lines
         .map(|line| PriceLineView {

@@ -21,6 +21,7 @@ use super::rows::{
 use super::*;
 use crate::departure::Stretch;
 use crate::ids::{SessionId, Shard, TicketId};
+use crate::money::Currency;
 use crate::party::PassengerType;
 use crate::rejection::{Rejection, ScanRejection};
 use crate::row::{Row as _, Rows, Table};

@@ -139,7 +139,8 @@ impl Departure {
 
     /// Sells so many seats of each class, the whole way.
     fn sell_of_each(&mut self, seats: u16) {
-        let (whole, seat_map) = (self.inventory.spec().whole(), Arc::clone(&self.inventory.spec().seat_map));
+        let whole = Stretch { board: 0, alight: self.inventory.spec().calls.len() as u8 - 1 };
+        let seat_map = Arc::clone(&self.inventory.spec().seat_map);
         for (class, index) in seat_map.classes.iter().zip(0..) {
             let is_free = |seat: u16| self.inventory.occupancy(seat) & whole.mask() == 0;
             let own = |seat: u16| self.inventory.channel_of(seat) == Some(&Channel::Direct);
