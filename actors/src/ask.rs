@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
-use actix::Message;
+use actix::{Actor, Message};
 
 use crate::journal::{Journal, Parked, Parker, Position, Unanswered};
 use crate::outage::{Answer, Outage};
@@ -16,21 +16,24 @@ pub fn fingerprint_of(value: impl Hash) -> u64 {
 }
 
 /// Something that an owner is asked.
-pub trait Question: Send + 'static {
+pub trait Question<A: Actor>: Send + 'static {
     type Answer: Send + 'static;
 
     /// Tells a question that changes something apart from others: the same number when the same one is asked again.
     fn fingerprint(&self) -> u64 {
         NOT_TOLD_APART
     }
+
+    /// What its owner does with it. Whoever asks may be kept until there is an answer.
+    fn put(self, owner: &mut A, asker: Asker<Self::Answer>, ctx: &mut A::Context);
 }
 
 /// A question on its way to its owner.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Ask<Q: Question> {
+pub struct Ask<Q, T> {
     pub question: Q,
-    pub asker: Asker<Q::Answer>,
+    pub asker: Asker<T>,
 }
 
 /// To whom an answer goes that he sees once it is durable. Dropped without one, he learns that its owner has ended.

@@ -9,7 +9,6 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 
-use crate::ask::NOT_TOLD_APART;
 use crate::keeper::{Keeping, Shown};
 use crate::ports::{KeyVersionRow, Load, Parameter, Statement};
 use crate::services::Services;
@@ -44,19 +43,11 @@ impl Keeping for Sold {
         vec![OWNER.to_owned().into()]
     }
 
-    fn fingerprint(_: &Command) -> u64 {
-        NOT_TOLD_APART
-    }
-
     fn read(rows: &Rows, _: Timestamp) -> Result<Arc<Catalogue>, Damage> {
         Catalogue::from_rows(SALE_CURRENCY, rows).map(Arc::new)
     }
 
     fn begin(services: &Services, catalogue: &Arc<Catalogue>) {
-        services.catalogue.store(Arc::clone(catalogue));
-    }
-
-    fn show(services: &Services, catalogue: &Arc<Catalogue>, _: &[Event]) {
         services.catalogue.store(Arc::clone(catalogue));
     }
 

@@ -6,21 +6,20 @@ use actix::{Actor, ActorContext, Context, Handler, Message};
 use deeptravel_domain::ids::{DepartureId, HoldId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::inventory::{Command, Event, Hold, Inventory};
-use deeptravel_domain::row::{Row as _, Rows};
+use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
-use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
 
 use crate::ask::fingerprint_of;
 use crate::board::Occupancy;
-use crate::journal::KeyText;
-use crate::kept::{Kept, LiveShell, Shell};
-use crate::log::PUT_OFF_MS;
-use crate::outage::{Answer, Outage};
+use crate::journal::Position;
+use crate::kept::{Kept, LiveShell, Seed, Shell};
+use crate::outage::{Answer, Outage, Reply};
 use crate::ports::{Haste, Load, Statement};
-use crate::registry::{Fingerprint, Keys, Owner, Post, Sleep, StartError};
+use crate::registry::{Keys, Owner, Post, Sleep, StartError};
 use crate::services::Services;
-use crate::timer::Timer;
 use crate::turn::Turn;
 
 /// A departure that left so long ago is still loaded at the start.
@@ -30,42 +29,41 @@ const KEPT_AFTER_ARRIVAL_SECONDS: i64 = 3 * 60 * 60;
 /// A departure that may not sleep yet, because it is not projected, looks again after this long.
 const LOOKS_AGAIN_SECONDS: i64 = 60;
 
-/// Anything that changes seats. The answer has the labels of the hold's seats.
-#[derive(Clone, Debug)]
-pub struct Seats(pub Command);
+/// The labels of a hold's seats.
+pub type Labels = Vec<Box<str>>;
 
-impl Message for Seats {
-    type Result = Answer<Vec<Box<str>>>;
-}
-
-impl Fingerprint for Seats {
-    fn fingerprint(&self) -> u64 {
-        fingerprint(&self.0)
-    }
-}
-
-/// Whoever gets seats without waiting for the answer himself.
-pub trait Placing: Send + 'static {
-    /// What the departure says.
-    fn held(self, answer: Answer<Vec<Box<str>>>);
-}
-
-/// Seats for somebody who goes on elsewhere.
+/// Anything that changes seats.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct PlaceSeats<P> {
+pub struct Seats<P> {
     pub command: Command,
-    pub placing: P,
+    pub asker: P,
 }
 
-impl<P> Fingerprint for PlaceSeats<P> {
-    /// The same as if the answer were waited for.
-    fn fingerprint(&self) -> u64 {
-        fingerprint(&self.command)
+/// Whoever gets a departure's answer.
+pub trait AsksForSeats: Send + 'static {
+    fn told(self, answer: Answer<Labels>);
+}
+
+impl AsksForSeats for oneshot::Sender<Answer<Labels>> {
+    fn told(self, answer: Answer<Labels>) {
+        // Whoever asked may have gone.
+        let _ = self.send(answer);
     }
 }
 
-/// Whoever sends it: of what is done to which hold.
+impl Keys<DepartureActor> {
+    /// One owner asks a departure: what comes back need not be durable yet, and whoever rests on it says so.
+    pub async fn consult(&self, id: &DepartureId, command: Command) -> Answer<Labels> {
+        let (asker, asked) = oneshot::channel();
+        match self.tell(id, fingerprint(&command), Seats { command, asker }).await? {
+            Some(_under_way) => asked.await.unwrap_or(Err(Outage::Rebuilding)),
+            None => Ok(Reply::rejected(Rejection::DepartureNotFound, Position::NOTHING)),
+        }
+    }
+}
+
+/// Whoever asks: of what is done to which hold.
 pub fn fingerprint(command: &Command) -> u64 {
     fingerprint_of((std::mem::discriminant(command), hold_of(command)))
 }
@@ -86,75 +84,57 @@ pub struct DepartureActor {
     post: Post<DepartureActor>,
     kept: Kept<Inventory>,
     occupancy: Arc<Occupancy>,
-    timer: Timer,
     turn: Turn,
     sleeps_at: Timestamp,
 }
 
-/// A departure as it wakes: unborn, or from its rows.
-#[derive(Debug)]
-pub struct Seed {
-    pub inventory: Inventory,
-    pub version: u64,
-}
-
 impl Owner for DepartureActor {
     type Id = DepartureId;
-    type Seed = Seed;
+    type Seed = Seed<Inventory>;
     type World = Services;
 
     const KIND: &'static str = "departure";
 
     /// Every born departure that is still under way, or will be.
-    fn start(services: Arc<Services>, keys: Arc<Keys<Self>>) -> BoxFuture<'static, Result<(), StartError>> {
-        Box::pin(async move {
-            let now = services.clock.now();
-            let since = now.plus_seconds(-STARTED_BEFORE_SECONDS);
-            let rows = services.store.load(LOAD_AFTER, vec![since.into()], Haste::Start).await?;
-            for rows in tables::split(&rows, "departure_id")? {
-                let seed = seed(&rows, now)?;
-                let id = seed.inventory.spec().id.clone();
-                services.board.open(&seed.inventory);
-                keys.put(&id, seed);
-            }
-            Ok(())
-        })
+    async fn start(services: Arc<Services>, keys: Arc<Keys<Self>>) -> Result<(), StartError> {
+        let now = services.clock.now();
+        let since = now.plus_seconds(-STARTED_BEFORE_SECONDS);
+        let rows = services.store.load(LOAD_AFTER, vec![since.into()], Haste::Start).await?;
+        for rows in tables::split(&rows, "departure_id")? {
+            let seed = seed(&rows, now)?;
+            let id = seed.machine.spec().id.clone();
+            services.board.open(&seed.machine);
+            keys.put(&id, seed);
+        }
+        Ok(())
     }
 
-    fn load(services: Arc<Services>, id: DepartureId) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
-        Box::pin(async move {
-            let now = services.clock.now();
-            let spec = services.catalogue.load().departure_spec(&id);
-            // Every born departure on sale was loaded at the start and stays (rule 14): this one is unborn.
-            let on_sale = spec.as_ref().is_some_and(|spec| now < spec.departs_at());
-            let was_here = services.board.get(&id).is_some();
-            if !on_sale || was_here {
-                let parameters = vec![id.to_string().into()];
-                let stored = services.store.load(LOAD, parameters, Haste::Wake).await.map_err(|error| {
-                    tracing::warn!(departure.id = %id, %error, "Departure {id} cannot be read: {error}");
-                    Outage::Storage
-                })?;
-                if !stored.is_empty() {
-                    return seed(&stored, now).map(Some);
-                }
+    async fn load(services: Arc<Services>, id: DepartureId) -> Result<Option<Seed<Inventory>>, StartError> {
+        let now = services.clock.now();
+        let spec = services.catalogue.load().departure_spec(&id);
+        // Every born departure on sale was loaded at the start and stays (rule 14): this one is unborn.
+        let on_sale = spec.as_ref().is_some_and(|spec| now < spec.departs_at());
+        let was_here = services.board.get(&id).is_some();
+        if !on_sale || was_here {
+            let stored = services.store.load(LOAD, vec![id.to_string().into()], Haste::Wake).await?;
+            if !stored.is_empty() {
+                return Ok(Some(seed(&stored, now)?));
             }
-            let unborn = |spec| {
-                Inventory::unborn(spec).map_err(|error| {
-                    tracing::error!(departure.id = %id, %error, "The catalogue describes an impossible departure {id}");
-                    Outage::Rebuilding
-                })
-            };
-            Ok(spec.map(unborn).transpose()?.map(|inventory| Seed { inventory, version: 0 }))
-        })
+        }
+        let unborn = |spec| {
+            Inventory::unborn(spec).map_err(|error| {
+                tracing::error!(departure.id = %id, %error, "The catalogue describes an impossible departure {id}");
+                Outage::Rebuilding
+            })
+        };
+        Ok(spec.map(unborn).transpose()?.map(|machine| Seed { machine, version: 0 }))
     }
 
-    fn build(services: Arc<Services>, post: Post<Self>, seed: Seed) -> Result<DepartureActor, Outage> {
-        let Seed { inventory, version } = seed;
-        let occupancy = services.board.open(&inventory);
-        let sleeps_at = over_at(&inventory);
-        let kept = Kept::wake(&services.journal, key_of(&post.id), version, inventory, Arc::clone(&post.vitals))?;
-        let (timer, turn) = (Timer::default(), Turn::default());
-        Ok(DepartureActor { services, post, kept, occupancy, timer, turn, sleeps_at })
+    fn build(services: Arc<Services>, post: Post<Self>, seed: Seed<Inventory>) -> Result<DepartureActor, Outage> {
+        let occupancy = services.board.open(&seed.machine);
+        let sleeps_at = over_at(&seed.machine);
+        let kept = Kept::wake(&services.journal, &format!("departure/{}", post.id), seed, &post.vitals)?;
+        Ok(DepartureActor { services, post, kept, occupancy, turn: Turn::default(), sleeps_at })
     }
 }
 
@@ -170,19 +150,14 @@ pub const LOAD_AFTER: Load = Load::of(&[
 ]);
 
 /// A seed from a departure's rows.
-fn seed(rows: &Rows, now: Timestamp) -> Result<Seed, Outage> {
-    let (version, inventory) = (tables::newest_version(rows)?, Inventory::from_rows(rows, now)?);
-    Ok(Seed { inventory, version })
+fn seed(rows: &Rows, now: Timestamp) -> Result<Seed<Inventory>, Damage> {
+    Ok(Seed { version: tables::newest_version(rows)?, machine: Inventory::from_rows(rows, now)? })
 }
 
 /// When nobody has anything to do with a departure any more.
 fn over_at(inventory: &Inventory) -> Timestamp {
     let arrival = inventory.spec().calls.last().map_or(Timestamp::MAX, |call| call.arrives_at);
     arrival.plus_seconds(KEPT_AFTER_ARRIVAL_SECONDS)
-}
-
-fn key_of(id: &DepartureId) -> KeyText {
-    KeyText::new(format!("departure/{id}")).expect("a departure id is short printable ASCII")
 }
 
 impl Actor for DepartureActor {
@@ -215,8 +190,24 @@ impl Shell for DepartureActor {
 
 impl LiveShell for DepartureActor {
     fn go_on(&mut self, ctx: &mut Context<DepartureActor>) {
-        let deadline = self.kept.machine.next_deadline().unwrap_or(self.sleeps_at);
-        self.timer.arm(ctx, self.services.clock.now(), Some(deadline), DepartureActor::wake);
+        self.arm(Some(self.kept.machine.next_deadline().unwrap_or(self.sleeps_at)), ctx);
+    }
+
+    fn wake(&mut self, ctx: &mut Context<DepartureActor>) {
+        if self.apply(&Command::Expire, ctx).is_err() {
+            return self.wake_later(ctx);
+        }
+        let now = self.services.clock.now();
+        for hold in self.kept.machine.overdue(now) {
+            tracing::error!(departure.id = %self.post.id, %hold, "Hold {hold} waits for a close long after its payment ended");
+        }
+        if self.may_sleep() {
+            self.post.keys.retire(&self.post.id);
+        }
+        if now >= self.sleeps_at {
+            self.sleeps_at = now.plus_seconds(LOOKS_AGAIN_SECONDS);
+        }
+        self.go_on(ctx);
     }
 }
 
@@ -243,54 +234,7 @@ impl DepartureActor {
         }
     }
 
-    fn wake(&mut self, ctx: &mut Context<DepartureActor>) {
-        self.timer.fired();
-        let expired = self.apply(&Command::Expire, ctx);
-        let now = self.services.clock.now();
-        if expired.is_err() {
-            if !self.kept.vitals.has_failed() {
-                self.timer.arm(ctx, now, Some(now.plus_ms(PUT_OFF_MS)), DepartureActor::wake);
-            }
-            return;
-        }
-        for hold in self.kept.machine.overdue(now) {
-            tracing::error!(departure.id = %self.post.id, %hold, "Hold {hold} waits for a close long after its payment ended");
-        }
-        if self.may_sleep() {
-            self.post.keys.retire(&self.post.id);
-        }
-        if now >= self.sleeps_at {
-            self.sleeps_at = now.plus_seconds(LOOKS_AGAIN_SECONDS);
-        }
-        self.go_on(ctx);
-    }
-
-    fn seats_of(&self, hold: HoldId) -> Vec<Box<str>> {
-        let inventory = &self.kept.machine;
-        let seats = inventory.hold(hold).into_iter().flat_map(Hold::live_seats);
-        seats.map(|seat| inventory.label(seat).into()).collect()
-    }
-}
-
-impl Handler<Seats> for DepartureActor {
-    type Result = Answer<Vec<Box<str>>>;
-
-    fn handle(&mut self, message: Seats, ctx: &mut Context<DepartureActor>) -> Answer<Vec<Box<str>>> {
-        self.change_seats(&message.0, ctx)
-    }
-}
-
-impl<P: Placing> Handler<PlaceSeats<P>> for DepartureActor {
-    type Result = ();
-
-    fn handle(&mut self, message: PlaceSeats<P>, ctx: &mut Context<DepartureActor>) {
-        let answer = self.change_seats(&message.command, ctx);
-        message.placing.held(answer);
-    }
-}
-
-impl DepartureActor {
-    fn change_seats(&mut self, command: &Command, ctx: &mut Context<DepartureActor>) -> Answer<Vec<Box<str>>> {
+    fn change_seats(&mut self, command: &Command, ctx: &mut Context<DepartureActor>) -> Answer<Labels> {
         self.kept.vitals.handling(fingerprint(command));
         #[cfg(test)]
         self.services.faults.strike(&self.post.id, crate::testing::Fault::AtMessage);
@@ -299,8 +243,19 @@ impl DepartureActor {
         self.kept.vitals.handled();
         let reply = reply?;
         self.turn.taken(ctx);
-        let seats = hold_of(command).map_or_else(Vec::new, |(hold, _)| self.seats_of(hold));
-        Ok(reply.map(|_| seats))
+        let inventory = &self.kept.machine;
+        let hold = hold_of(command).and_then(|(hold, _)| inventory.hold(hold));
+        let seats = hold.into_iter().flat_map(Hold::live_seats).map(|seat| inventory.label(seat).into());
+        Ok(reply.map(|_| seats.collect()))
+    }
+}
+
+impl<P: AsksForSeats> Handler<Seats<P>> for DepartureActor {
+    type Result = ();
+
+    fn handle(&mut self, Seats { command, asker }: Seats<P>, ctx: &mut Context<DepartureActor>) {
+        let answer = self.change_seats(&command, ctx);
+        asker.told(answer);
     }
 }
 

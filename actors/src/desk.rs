@@ -4,8 +4,8 @@
 
 mod keys;
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,18 +16,17 @@ use deeptravel_domain::ids::{OrderId, TravellerId};
 use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row;
-use deeptravel_domain::row::{Damage, First, Row as _};
+use deeptravel_domain::row::{Damage, First, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
-use futures_util::future::BoxFuture;
 use keys::{Known, MadeKeys};
 
-use crate::ask::{Ask, Asker, NOT_TOLD_APART, Question};
+use crate::ask::{Ask, Asker, Question};
 use crate::journal::Position;
 use crate::log::admit_sale;
 use crate::order::{Held, Peers, Placement, Placing};
 use crate::outage::{Answer, Outage, Reply};
-use crate::ports::{DeskEntry, Haste, Load, Parameter, Statement};
-use crate::registry::{Fingerprint, Keys, Owner, Post, StartError};
+use crate::ports::{Haste, Load, Parameter, Statement};
+use crate::registry::{Keys, Owner, Post, StartError};
 use crate::services::DESKS;
 use crate::turn::Turn;
 
@@ -58,19 +57,6 @@ pub fn lowest_id(since: Timestamp) -> Parameter {
     OrderId::from_bits(u128::from(since.as_ms().max(0).unsigned_abs()) << 80).to_string().into()
 }
 
-impl From<DeskEntryRow<'_>> for DeskEntry {
-    fn from(row: DeskEntryRow<'_>) -> DeskEntry {
-        let DeskEntryRow { order_id, traveller_id, idempotency_key, body_hash, status } = row;
-        DeskEntry {
-            order: order_id,
-            traveller: traveller_id,
-            idempotency_key: idempotency_key.into(),
-            body_hash,
-            status,
-        }
-    }
-}
-
 /// An order is wished for.
 #[derive(Debug)]
 pub struct Place {
@@ -78,8 +64,13 @@ pub struct Place {
     pub sent: Instant,
 }
 
-impl Question for Place {
+impl Question<Desk> for Place {
     type Answer = Placed;
+
+    fn put(self, desk: &mut Desk, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
+        desk.turn.taken_of(self.sent, Instant::now(), ctx);
+        desk.place(&self.wish, asker, ctx);
+    }
 }
 
 /// What became of the wish.
@@ -142,11 +133,19 @@ struct Made {
 }
 
 /// An order holds unpaid seats no longer.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Debug)]
 pub struct Settled {
     pub traveller: TravellerId,
     pub order: OrderId,
+}
+
+impl Question<Desk> for Settled {
+    type Answer = ();
+
+    fn put(self, desk: &mut Desk, asker: Asker<()>, _: &mut Context<Desk>) {
+        desk.settled(self.traveller, self.order);
+        asker.answer(Ok(Reply::ok((), Position::NOTHING)));
+    }
 }
 
 /// An order that a desk remembers does not exist: it was never placed, although nobody could say so then.
@@ -157,21 +156,28 @@ pub struct Forget {
     pub order: OrderId,
 }
 
-impl Question for Forget {
+impl Question<Desk> for Forget {
     type Answer = ();
+
+    fn put(self, desk: &mut Desk, asker: Asker<()>, _: &mut Context<Desk>) {
+        if desk.made.remove(self.traveller, &self.idempotency_key, self.order) {
+            desk.settled(self.traveller, self.order);
+        }
+        asker.answer(Ok(Reply::ok((), Position::NOTHING)));
+    }
 }
 
 /// A traveller's orders of the last 48 hours, newest first.
 #[derive(Debug)]
 pub struct Recent(pub TravellerId);
 
-impl Question for Recent {
+impl Question<Desk> for Recent {
     type Answer = Vec<OrderId>;
-}
 
-impl Fingerprint for Settled {
-    fn fingerprint(&self) -> u64 {
-        NOT_TOLD_APART
+    fn put(self, desk: &mut Desk, asker: Asker<Vec<OrderId>>, _: &mut Context<Desk>) {
+        let recent = desk.made.recent(self.0, desk.peers.clock.now());
+        // What each of them rests on it says itself.
+        asker.answer(Ok(Reply::ok(recent, Position::NOTHING)));
     }
 }
 
@@ -198,9 +204,22 @@ pub struct Desk {
 /// What a desk starts from.
 #[derive(Debug)]
 pub struct Seed {
-    pub entries: Vec<DeskEntry>,
+    /// Of its travellers' orders: see [`LOAD`].
+    entries: Rows,
     /// Orders that were being made when the desk before this one ended.
-    pub in_flight: Vec<DeskEntry>,
+    in_flight: Vec<(OrderId, Arc<Wish>)>,
+}
+
+/// What [`LOAD`] answers, for each desk its own.
+async fn load_entries(peers: &Peers) -> Result<Vec<Rows>, StartError> {
+    let since = peers.clock.now().plus_seconds(-KEYS_KEPT_SECONDS);
+    let rows = peers.store.load(LOAD, vec![lowest_id(since)], Haste::Start).await?;
+    let mut desks = vec![Rows::default(); DESKS];
+    for row in rows.of::<DeskEntryRow<'_>>() {
+        let row = row?;
+        desks[peers.desk_of(row.traveller_id)].put(&row);
+    }
+    Ok(desks)
 }
 
 impl Owner for Desk {
@@ -211,64 +230,40 @@ impl Owner for Desk {
 
     const KIND: &'static str = "desk";
 
-    fn start(peers: Arc<Peers>, keys: Arc<Keys<Desk>>) -> BoxFuture<'static, Result<(), StartError>> {
-        Box::pin(async move {
-            let since = peers.clock.now().plus_seconds(-KEYS_KEPT_SECONDS);
-            let rows = peers.store.load(LOAD, vec![lowest_id(since)], Haste::Start).await?;
-            let mut desks: Vec<Vec<DeskEntry>> = (0..DESKS).map(|_| Vec::new()).collect();
-            for row in rows.of::<DeskEntryRow<'_>>() {
-                let entry = DeskEntry::from(row?);
-                if let Some(desk) = desks.get_mut(peers.desk_of(entry.traveller)) {
-                    desk.push(entry);
-                }
-            }
-            for (shard, entries) in desks.into_iter().enumerate() {
-                keys.put(&shard, Seed { entries, in_flight: Vec::new() });
-            }
-            Ok(())
-        })
+    async fn start(peers: Arc<Peers>, keys: Arc<Keys<Desk>>) -> Result<(), StartError> {
+        for (shard, entries) in load_entries(&peers).await?.into_iter().enumerate() {
+            keys.put(&shard, Seed { entries, in_flight: Vec::new() });
+        }
+        Ok(())
     }
 
-    fn load(peers: Arc<Peers>, shard: usize) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
-        Box::pin(async move {
-            // In this order: an order that is no longer in flight has a record, and that is projected before the rows
-            // are read.
-            let of_shard = |entry: &DeskEntry| peers.desk_of(entry.traveller) == shard;
-            let noted = peers.in_flight.iter().map(|entry| entry.value().clone());
-            let mut in_flight: Vec<DeskEntry> = noted.filter(of_shard).collect();
-            let appended = peers.journal.appended();
-            let mut projected = peers.projected.clone();
-            projected.wait_for(|position| *position >= appended).await.map_err(|_| Outage::Storage)?;
-
-            let since = peers.clock.now().plus_seconds(-KEYS_KEPT_SECONDS);
-            let rows = peers.store.load(LOAD, vec![lowest_id(since)], Haste::Start).await.map_err(|error| {
-                tracing::warn!(desk = shard, %error, "Desk {shard} cannot be read: {error}");
-                Outage::Storage
-            })?;
-            let entries = rows.of().map(|row: Result<DeskEntryRow<'_>, Damage>| row.map(DeskEntry::from));
-            let mut entries: Vec<DeskEntry> = entries.collect::<Result<_, _>>()?;
-            entries.retain(of_shard);
-            let made: HashSet<OrderId> = entries.iter().map(|entry| entry.order).collect();
-            in_flight.retain(|entry| !made.contains(&entry.order));
-            Ok(Some(Seed { entries, in_flight }))
-        })
+    async fn load(peers: Arc<Peers>, shard: usize) -> Result<Option<Seed>, StartError> {
+        // In this order: an order that is no longer in flight has a record, and that is projected before the rows
+        // are read.
+        let noted = peers.in_flight.iter().map(|noted| (*noted.key(), Arc::clone(&noted)));
+        let in_flight = noted.filter(|(_, wish)| peers.desk_of(wish.traveller) == shard).collect();
+        let appended = peers.journal.appended();
+        let mut projected = peers.projected.clone();
+        projected.wait_for(|position| *position >= appended).await.map_err(|_| Outage::Storage)?;
+        let entries = load_entries(&peers).await?.swap_remove(shard);
+        Ok(Some(Seed { entries, in_flight }))
     }
 
     fn build(peers: Arc<Peers>, _: Post<Desk>, seed: Seed) -> Result<Desk, Outage> {
-        let Seed { mut entries, in_flight } = seed;
         let (promised, made, unpaid) = (HashMap::new(), MadeKeys::default(), HashMap::new());
         let mut desk = Desk { peers, promised, made, unpaid, turn: Turn::default() };
-        entries.sort_by_key(|entry| entry.order);
-        for entry in entries {
-            desk.made.insert(entry.traveller, &entry.idempotency_key, &entry.body_hash, entry.order);
+        let mut entries: Vec<DeskEntryRow<'_>> = seed.entries.of().collect::<Result<_, Damage>>()?;
+        entries.sort_by_key(|entry| entry.order_id);
+        for entry in &entries {
+            desk.made.insert(entry.traveller_id, entry.idempotency_key, &entry.body_hash, entry.order_id);
             if entry.status == OrderStatus::Pending {
-                desk.note_unpaid(entry.traveller, entry.order);
+                desk.note_unpaid(entry.traveller_id, entry.order_id);
             }
         }
-        for entry in in_flight {
-            desk.note_unpaid(entry.traveller, entry.order);
-            let promised = Promised { body_hash: entry.body_hash, order: entry.order, waiting: Vec::new() };
-            desk.promised.insert((entry.traveller, entry.idempotency_key), promised);
+        for (order, wish) in seed.in_flight {
+            if entries.binary_search_by_key(&order, |entry| entry.order_id).is_err() {
+                desk.promise(&wish, order);
+            }
         }
         Ok(desk)
     }
@@ -286,11 +281,10 @@ impl Actor for Desk {
 }
 
 impl Desk {
-    fn place(&mut self, wish: &Wish, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
+    fn place(&mut self, wish: &Arc<Wish>, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
         let now = self.peers.clock.now();
         self.made.sweep(now);
-        let key: Key = (wish.traveller, wish.idempotency_key.clone());
-        if let Some(promised) = self.promised.get_mut(&key) {
+        if let Some(promised) = self.promised.get_mut(&key_of(wish)) {
             if promised.body_hash == wish.body_hash {
                 promised.waiting.push(asker);
             } else {
@@ -309,7 +303,7 @@ impl Desk {
             None => {}
         }
         match self.draft(wish, now) {
-            Ok(Ok(draft)) => self.make(key, wish, draft, asker, ctx),
+            Ok(Ok(draft)) => self.make(wish, draft, asker, ctx),
             Ok(Err(rejection)) => asker.answer(Ok(self.refused(rejection))),
             Err(outage) => asker.answer(Err(outage)),
         }
@@ -330,12 +324,17 @@ impl Desk {
         Ok(wish.draft(&catalogue, id, now, self.peers.sales.lock_seconds))
     }
 
-    fn make(&mut self, key: Key, wish: &Wish, draft: Draft, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
+    fn promise(&mut self, wish: &Wish, order: OrderId) {
+        let promised = Promised { body_hash: wish.body_hash, order, waiting: Vec::new() };
+        self.promised.insert(key_of(wish), promised);
+        self.note_unpaid(wish.traveller, order);
+    }
+
+    fn make(&mut self, wish: &Arc<Wish>, draft: Draft, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
         let id = draft.id;
-        self.promised.insert(key.clone(), Promised { body_hash: wish.body_hash, order: id, waiting: Vec::new() });
-        self.note_unpaid(wish.traveller, id);
-        self.peers.in_flight.insert(id, entry_of(wish, id));
-        let desk = Some((key, ctx.address()));
+        self.promise(wish, id);
+        self.peers.in_flight.insert(id, Arc::clone(wish));
+        let desk = Some((key_of(wish), ctx.address()));
         let making = Making { peers: Arc::clone(&self.peers), order: id, asker: Some(asker), desk };
         Placing::begin(&self.peers, draft, making, ctx.address());
     }
@@ -409,22 +408,15 @@ impl Desk {
     }
 }
 
-fn entry_of(wish: &Wish, order: OrderId) -> DeskEntry {
-    DeskEntry {
-        order,
-        traveller: wish.traveller,
-        idempotency_key: wish.idempotency_key.clone(),
-        body_hash: wish.body_hash,
-        status: OrderStatus::Pending,
-    }
+fn key_of(wish: &Wish) -> Key {
+    (wish.traveller, wish.idempotency_key.clone())
 }
 
-impl Handler<Ask<Place>> for Desk {
+impl<Q: Question<Desk>> Handler<Ask<Q, Q::Answer>> for Desk {
     type Result = ();
 
-    fn handle(&mut self, Ask { question: Place { wish, sent }, asker }: Ask<Place>, ctx: &mut Context<Desk>) {
-        self.turn.taken_of(sent, Instant::now(), ctx);
-        self.place(&wish, asker, ctx);
+    fn handle(&mut self, Ask { question, asker }: Ask<Q, Q::Answer>, ctx: &mut Context<Desk>) {
+        question.put(self, asker, ctx);
     }
 }
 
@@ -444,34 +436,5 @@ impl Handler<Made> for Desk {
 
     fn handle(&mut self, Made { key, order, answer }: Made, ctx: &mut Context<Desk>) {
         self.placed(key, order, &answer, ctx);
-    }
-}
-
-impl Handler<Settled> for Desk {
-    type Result = ();
-
-    fn handle(&mut self, message: Settled, _: &mut Context<Desk>) {
-        self.settled(message.traveller, message.order);
-    }
-}
-
-impl Handler<Ask<Forget>> for Desk {
-    type Result = ();
-
-    fn handle(&mut self, Ask { question: forget, asker }: Ask<Forget>, _: &mut Context<Desk>) {
-        if self.made.remove(forget.traveller, &forget.idempotency_key, forget.order) {
-            self.settled(forget.traveller, forget.order);
-        }
-        asker.answer(Ok(Reply::ok((), Position::NOTHING)));
-    }
-}
-
-impl Handler<Ask<Recent>> for Desk {
-    type Result = ();
-
-    fn handle(&mut self, Ask { question: Recent(traveller), asker }: Ask<Recent>, _: &mut Context<Desk>) {
-        let recent = self.made.recent(traveller, self.peers.clock.now());
-        // What each of them rests on it says itself.
-        asker.answer(Ok(Reply::ok(recent, Position::NOTHING)));
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::Handler;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::{self, Catalogue};
@@ -16,47 +15,31 @@ use deeptravel_domain::register::{AuditRow, Author, Standing};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
-use tokio::sync::watch;
 
-use crate::ask::{Ask, Question};
+use crate::ask::Question;
 use crate::attention::Attention;
 use crate::board::Board;
 use crate::catalogue::{LOAD_AUDITED, SALE_CURRENCY};
-use crate::clock::Clock;
 use crate::desk::{Forget, Place, Placed, Recent};
 use crate::directory::Directory;
 use crate::follow::Follower;
-use crate::journal::{Journal, Position};
 use crate::keeper::{Keeper, Keeping, Tell};
 use crate::order::{Cancel, Learn, LearnRefund, OpenPayment, OrderActor, Placement, Redeem, RetryRefund, View};
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::LOAD_ONE;
-use crate::ports::{Haste, Load, Parameter, PaymentGateway, Store};
-use crate::registry::{Arbiters, Ground, Keys};
-use crate::services::{SalesPolicy, Services};
+use crate::ports::{Haste, Load, Parameter};
+use crate::registry::{Arbiters, Keys};
+use crate::services::Services;
 use crate::totals::Counting;
 
 pub use crate::owners::Owners;
+pub use crate::parts::Parts;
 pub use crate::registry::{Figures, StartError};
 
 /// How long a restore waits until Postgres has followed what is durable: it is a fraction of a second behind.
 const FOLLOWS_WITHIN: Duration = Duration::from_secs(2);
 
 type KeeperCommand<K> = <<K as Keeping>::Machine as Machine>::Command;
-
-/// What the process plugs in.
-#[derive(Debug)]
-pub struct Parts {
-    pub journal: Journal,
-    pub clock: Clock,
-    pub store: Arc<dyn Store>,
-    pub gateway: Arc<dyn PaymentGateway>,
-    pub projected: watch::Receiver<Position>,
-    pub io: tokio::runtime::Handle,
-    pub sales: SalesPolicy,
-    /// Arbiters for the owners; none of them serves HTTP.
-    pub arbiters: usize,
-}
 
 /// A running engine. Clones are the same one. Dropping the last one does not stop the arbiters: call [`Engine::stop`].
 #[derive(Clone, Debug)]
@@ -68,33 +51,19 @@ pub struct Engine {
 impl Engine {
     /// Loads what rule 14 asks for. Everything durable must have been projected before.
     pub async fn start(parts: Parts) -> Result<Engine, StartError> {
-        let Parts { journal, clock, store, gateway, projected, io, sales, arbiters } = parts;
-        let arbiters = Arbiters::start(arbiters);
-        let ground = Ground {
-            arbiters: arbiters.clone(),
-            clock: clock.clone(),
-            journal: journal.clone(),
-            projected: projected.clone(),
-            io: io.clone(),
-        };
+        let arbiters = Arbiters::start(parts.arbiters);
         let services = Services {
-            clock,
-            journal,
+            parts: Arc::new(parts),
             catalogue: ArcSwap::from_pointee(Catalogue::new(SALE_CURRENCY)),
             board: Board::default(),
             attention: Attention::default(),
             totals: ArcSwap::default(),
             directory: Directory::default(),
-            store,
-            gateway,
-            projected,
-            io,
-            sales,
             in_flight: DashMap::new(),
             #[cfg(test)]
             faults: crate::testing::Faults::default(),
         };
-        match Owners::start(&ground, services).await {
+        match Owners::start(&arbiters, services).await {
             Ok(owners) => Ok(Engine { owners: Arc::new(owners), arbiters }),
             Err(error) => {
                 arbiters.stop();
@@ -135,10 +104,7 @@ impl Engine {
     }
 
     /// Asks an order. One that is not there is a refusal.
-    async fn ask_order<Q: Question>(&self, id: OrderId, question: Q) -> Answer<Q::Answer>
-    where
-        OrderActor: Handler<Ask<Q>>,
-    {
+    async fn ask_order<Q: Question<OrderActor>>(&self, id: OrderId, question: Q) -> Answer<Q::Answer> {
         let nothing = || Reply::rejected(Rejection::OrderNotFound, self.owners.journal.durable());
         Ok(self.owners.orders.ask(&id, question).await?.unwrap_or_else(nothing))
     }

@@ -6,7 +6,6 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 
-use crate::ask::NOT_TOLD_APART;
 use crate::keeper::{Keeping, Shown};
 use crate::ports::{KeyVersionRow, Load, Parameter, Statement};
 use crate::services::Services;
@@ -35,10 +34,6 @@ impl Keeping for Known {
 
     fn parameters(now: Timestamp) -> Vec<Parameter> {
         vec![now.into()]
-    }
-
-    fn fingerprint(_: &Command) -> u64 {
-        NOT_TOLD_APART
     }
 
     fn read(rows: &Rows, now: Timestamp) -> Result<Identities, Damage> {

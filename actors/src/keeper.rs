@@ -9,17 +9,13 @@ use deeptravel_domain::machine::Machine;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Rows};
 use deeptravel_domain::time::Timestamp;
-use futures_util::future::BoxFuture;
 
-use crate::ask::{Ask, Asker, Question};
-use crate::journal::KeyText;
-use crate::kept::{Kept, LiveShell, Shell};
-use crate::log::PUT_OFF_MS;
+use crate::ask::{Ask, Asker, NOT_TOLD_APART, Question};
+use crate::kept::{Kept, LiveShell, Seed, Shell};
 use crate::outage::{Outage, Reply};
 use crate::ports::{Haste, Load, Parameter, newest_version};
 use crate::registry::{Keys, Owner, Post, StartError};
 use crate::services::Services;
-use crate::timer::Timer;
 
 type Command<K> = <<K as Keeping>::Machine as Machine>::Command;
 type Event<K> = <<K as Keeping>::Machine as Machine>::Event;
@@ -48,7 +44,9 @@ pub trait Keeping: Sized + Send + Sync + 'static {
     fn parameters(now: Timestamp) -> Vec<Parameter>;
 
     /// As [`Question::fingerprint`].
-    fn fingerprint(command: &Command<Self>) -> u64;
+    fn fingerprint(_: &Command<Self>) -> u64 {
+        NOT_TOLD_APART
+    }
 
     fn read(rows: &Rows, now: Timestamp) -> Result<Self::Machine, Damage>;
 
@@ -56,7 +54,9 @@ pub trait Keeping: Sized + Send + Sync + 'static {
     fn begin(services: &Services, machine: &Self::Machine);
 
     /// Shows what has changed.
-    fn show(services: &Services, machine: &Self::Machine, events: &[Event<Self>]);
+    fn show(services: &Services, machine: &Self::Machine, _: &[Event<Self>]) {
+        Self::begin(services, machine);
+    }
 
     /// What whoever told the command learns; a refusal that leaves a record has events.
     fn answer(
@@ -69,39 +69,12 @@ pub trait Keeping: Sized + Send + Sync + 'static {
 /// A command on its way to a keeper.
 pub struct Tell<K: Keeping>(pub Command<K>);
 
-impl<K: Keeping> Question for Tell<K> {
-    type Answer = K::Answer;
-
-    fn fingerprint(&self) -> u64 {
-        K::fingerprint(&self.0)
-    }
-}
-
 /// See the module's documentation.
 pub struct Keeper<K: Keeping> {
     services: Arc<Services>,
     kept: Kept<K::Machine>,
-    timer: Timer,
     /// Version of what everybody reads, where that is shown once it is durable.
     shown: u64,
-}
-
-/// A machine as it wakes.
-#[derive(Debug)]
-pub struct Seed<M> {
-    pub machine: M,
-    /// Of its newest row.
-    pub version: u64,
-}
-
-impl<K: Keeping> Keeper<K> {
-    /// All that there is may take longer than somebody who waits for one key would.
-    async fn seed(services: &Services) -> Result<Seed<K::Machine>, StartError> {
-        let now = services.clock.now();
-        let rows = services.store.load(K::LOAD, K::parameters(now), Haste::Start).await?;
-        let (machine, version) = (K::read(&rows, now)?, newest_version(&rows)?);
-        Ok(Seed { machine, version })
-    }
 }
 
 impl<K: Keeping> Owner for Keeper<K> {
@@ -111,35 +84,27 @@ impl<K: Keeping> Owner for Keeper<K> {
 
     const KIND: &'static str = K::KIND;
 
-    fn start(services: Arc<Services>, keys: Arc<Keys<Self>>) -> BoxFuture<'static, Result<(), StartError>> {
-        Box::pin(async move {
-            let seed = Keeper::<K>::seed(&services).await?;
+    async fn start(services: Arc<Services>, keys: Arc<Keys<Self>>) -> Result<(), StartError> {
+        if let Some(seed) = Keeper::<K>::load(Arc::clone(&services), K::KEY).await? {
             // What is read without a message is there before the first request; the actor starts a little later.
             K::begin(&services, &seed.machine);
             keys.put(&K::KEY, seed);
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
-    fn load(services: Arc<Services>, _: &'static str) -> BoxFuture<'static, Result<Option<Self::Seed>, Outage>> {
-        Box::pin(async move {
-            Keeper::<K>::seed(&services).await.map(Some).map_err(|error| match error {
-                StartError::Rows(damage) => damage.into(),
-                StartError::Owner(outage) => outage,
-                StartError::Store(error) => {
-                    tracing::warn!(key = K::KEY, %error, "The {} cannot be read: {error}", K::KIND);
-                    Outage::Storage
-                }
-            })
-        })
+    /// All that there is may take longer than somebody who waits for one key would.
+    async fn load(services: Arc<Services>, _: &'static str) -> Result<Option<Self::Seed>, StartError> {
+        let now = services.clock.now();
+        let rows = services.store.load(K::LOAD, K::parameters(now), Haste::Start).await?;
+        Ok(Some(Seed { machine: K::read(&rows, now)?, version: newest_version(&rows)? }))
     }
 
     fn build(services: Arc<Services>, post: Post<Self>, seed: Self::Seed) -> Result<Keeper<K>, Outage> {
-        let key = KeyText::new(K::KEY).expect("a constant that fits");
-        let Seed { machine, version } = seed;
-        K::begin(&services, &machine);
-        let kept = Kept::wake(&services.journal, key, version, machine, post.vitals)?;
-        Ok(Keeper { services, kept, timer: Timer::default(), shown: version })
+        K::begin(&services, &seed.machine);
+        let shown = seed.version;
+        let kept = Kept::wake(&services.journal, K::KEY, seed, &post.vitals)?;
+        Ok(Keeper { services, kept, shown })
     }
 }
 
@@ -171,24 +136,19 @@ impl<K: Keeping> Shell for Keeper<K> {
 
 impl<K: Keeping> LiveShell for Keeper<K> {
     fn go_on(&mut self, ctx: &mut Context<Keeper<K>>) {
-        self.timer.arm(ctx, self.services.clock.now(), self.kept.machine.next_deadline(), Keeper::wake);
+        self.arm(self.kept.machine.next_deadline(), ctx);
+    }
+
+    fn wake(&mut self, ctx: &mut Context<Keeper<K>>) {
+        let due = K::Machine::when_due();
+        if due.is_some_and(|command| self.apply(&command, ctx).is_err()) {
+            return self.wake_later(ctx);
+        }
+        self.go_on(ctx);
     }
 }
 
 impl<K: Keeping> Keeper<K> {
-    fn wake(&mut self, ctx: &mut Context<Keeper<K>>) {
-        self.timer.fired();
-        let due = K::Machine::when_due();
-        if due.is_some_and(|command| self.apply(&command, ctx).is_err()) {
-            if !self.kept.vitals.has_failed() {
-                let now = self.services.clock.now();
-                self.timer.arm(ctx, now, Some(now.plus_ms(PUT_OFF_MS)), Keeper::wake);
-            }
-            return;
-        }
-        self.go_on(ctx);
-    }
-
     /// Whoever asked is answered once everybody sees it, also if it was so already: then by an earlier change.
     fn answer_shown(
         &mut self,
@@ -211,26 +171,37 @@ impl<K: Keeping> Keeper<K> {
     }
 }
 
-impl<K: Keeping> Handler<Ask<Tell<K>>> for Keeper<K> {
-    type Result = ();
+impl<K: Keeping> Question<Keeper<K>> for Tell<K> {
+    type Answer = K::Answer;
 
-    fn handle(&mut self, message: Ask<Tell<K>>, ctx: &mut Context<Keeper<K>>) {
-        let Ask { question: Tell(command), asker } = message;
-        self.kept.vitals.handling(K::fingerprint(&command));
+    fn fingerprint(&self) -> u64 {
+        K::fingerprint(&self.0)
+    }
+
+    fn put(self, keeper: &mut Keeper<K>, asker: Asker<K::Answer>, ctx: &mut Context<Keeper<K>>) {
+        let Tell(command) = self;
         #[cfg(test)]
-        self.services.faults.strike_key(K::KEY);
-        let applied = self.apply(&command, ctx);
-        self.kept.vitals.handled();
-        let Reply { outcome, position } = match applied {
+        keeper.services.faults.strike_key(K::KEY);
+        let Reply { outcome, position } = match keeper.apply(&command, ctx) {
             Ok(reply) => reply,
             Err(outage) => return asker.answer(Err(outage)),
         };
         let answer = outcome.as_ref().map_err(Clone::clone);
-        let answer = answer.and_then(|events| K::answer(&self.kept.machine, &command, events));
+        let answer = answer.and_then(|events| K::answer(&keeper.kept.machine, &command, events));
         let answer = Reply { outcome: answer, position };
         match K::SHOWN {
             Shown::Appended => asker.answer(Ok(answer)),
-            Shown::Durable => self.answer_shown(asker, answer, outcome.unwrap_or_default(), ctx),
+            Shown::Durable => keeper.answer_shown(asker, answer, outcome.unwrap_or_default(), ctx),
         }
+    }
+}
+
+impl<K: Keeping, Q: Question<Keeper<K>>> Handler<Ask<Q, Q::Answer>> for Keeper<K> {
+    type Result = ();
+
+    fn handle(&mut self, Ask { question, asker }: Ask<Q, Q::Answer>, ctx: &mut Context<Keeper<K>>) {
+        self.kept.vitals.handling(question.fingerprint());
+        question.put(self, asker, ctx);
+        self.kept.vitals.handled();
     }
 }

@@ -9,9 +9,10 @@ use deeptravel_domain::row::Rows;
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::{Admission, Journal, KeyText};
-use crate::log::KeyLog;
+use crate::log::{KeyLog, PUT_OFF_MS};
 use crate::outage::{Answer, Outage, Reply};
 use crate::registry::Vitals;
+use crate::timer::Timer;
 
 /// A machine, its log, and whether the two still agree.
 #[derive(Debug)]
@@ -19,18 +20,22 @@ pub struct Kept<M> {
     pub machine: M,
     pub log: KeyLog,
     pub vitals: Arc<Vitals>,
+    pub timer: Timer,
+}
+
+/// A machine as it wakes.
+#[derive(Debug)]
+pub struct Seed<M> {
+    pub machine: M,
+    /// Of its newest row; 0: it has none yet.
+    pub version: u64,
 }
 
 impl<M: Machine> Kept<M> {
-    /// For an owner that wakes with rows up to `version` (0: it has none yet).
-    pub fn wake(
-        journal: &Journal,
-        key: KeyText,
-        version: u64,
-        machine: M,
-        vitals: Arc<Vitals>,
-    ) -> Result<Kept<M>, Outage> {
-        Ok(Kept { machine, log: KeyLog::wake(journal.clone(), key, version)?, vitals })
+    pub fn wake(journal: &Journal, key: &str, seed: Seed<M>, vitals: &Arc<Vitals>) -> Result<Kept<M>, Outage> {
+        let key = KeyText::new(key).expect("an owner's key is short printable text");
+        let log = KeyLog::wake(journal.clone(), key, seed.version)?;
+        Ok(Kept { machine: seed.machine, log, vitals: Arc::clone(vitals), timer: Timer::default() })
     }
 
     /// Decides, changes and writes. An outage is found before anything changes; if the journal refuses all the same, the
@@ -116,6 +121,24 @@ pub trait Shell: Sized {
 pub trait LiveShell: Shell + Actor<Context = Context<Self>> {
     /// After every change: whatever follows from how things stand now, the timer among it.
     fn go_on(&mut self, ctx: &mut Context<Self>);
+
+    /// The timer's deadline has passed. It has to be armed again.
+    fn wake(&mut self, ctx: &mut Context<Self>);
+
+    fn arm(&mut self, deadline: Option<Timestamp>, ctx: &mut Context<Self>) {
+        let now = self.now();
+        self.kept().timer.arm(ctx, now, deadline, |shell, ctx| {
+            shell.kept().timer.fired();
+            shell.wake(ctx);
+        });
+    }
+
+    /// What cannot be written now is tried again when the actor wakes.
+    fn wake_later(&mut self, ctx: &mut Context<Self>) {
+        if !self.kept().vitals.has_failed() {
+            self.arm(Some(self.now().plus_ms(PUT_OFF_MS)), ctx);
+        }
+    }
 
     /// [`Shell::change`], and what follows. The actor ends if it has failed.
     fn apply(

@@ -23,6 +23,7 @@ mod log;
 mod order;
 pub mod outage;
 mod owners;
+mod parts;
 pub mod payment;
 pub mod ports;
 pub mod projector;

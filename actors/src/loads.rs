@@ -12,7 +12,6 @@ pub use crate::departure::{LOAD as DEPARTURE, LOAD_AFTER as DEPARTURES_AFTER};
 pub use crate::desk::{DeskEntryRow, LOAD as DESK_ENTRIES, lowest_id};
 pub use crate::order::{LOAD as ORDER, LOAD_WARM as WARM_ORDERS};
 pub use crate::payment::LOAD_ONE as QUARANTINED_NOTICE;
-pub use crate::ports::DeskEntry;
 
 pub const CATALOGUE: Load = Sold::LOAD;
 pub const IDENTITIES: Load = Known::LOAD;

@@ -10,7 +10,7 @@ use crate::identity::Known;
 use crate::keeper::Keeper;
 use crate::order::{OrderActor, Peers};
 use crate::payment::Doubtful;
-use crate::registry::{Figures, Gauge, Ground, Keys, Owner as _, StartError};
+use crate::registry::{Arbiters, Figures, Gauge, Keys, Owner as _, StartError};
 use crate::services::Services;
 use crate::totals::Counted;
 
@@ -29,11 +29,11 @@ macro_rules! owners {
 
         impl Owners {
             /// Everything that is durable has been projected before.
-            pub(crate) async fn start(ground: &Ground, services: Services) -> Result<Owners, StartError> {
+            pub(crate) async fn start(arbiters: &Arbiters, services: Services) -> Result<Owners, StartError> {
                 let services = Arc::new(services);
-                $(let $name: Arc<Keys<$owner>> = Keys::new(ground.clone());)+
+                $(let $name: Arc<Keys<$owner>> = Keys::new(&services.parts, arbiters);)+
                 $($name.settle(&services);)+
-                let (desks, orders) = (Keys::new(ground.clone()), Keys::new(ground.clone()));
+                let (desks, orders) = (Keys::new(&services.parts, arbiters), Keys::new(&services.parts, arbiters));
                 let peers = Arc::new(Peers {
                     services: Arc::clone(&services),
                     departures: Arc::clone(&$departures),

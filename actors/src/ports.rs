@@ -5,8 +5,8 @@ use std::fmt::{self, Debug};
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use deeptravel_domain::ids::{OrderId, OutRefundNo, OutTradeNo, TravellerId};
-use deeptravel_domain::order::{FactState, OrderStatus, PaymentTerms, RefundFactState, RefundTerms};
+use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
+use deeptravel_domain::order::{FactState, PaymentTerms, RefundFactState, RefundTerms};
 use deeptravel_domain::row;
 use deeptravel_domain::row::{Damage, First, Rows, Table};
 use deeptravel_domain::tables;
@@ -111,16 +111,6 @@ impl From<Timestamp> for Parameter {
     fn from(at: Timestamp) -> Parameter {
         Parameter::Instant(Some(at))
     }
-}
-
-/// What a desk remembers of an order.
-#[derive(Debug, Clone)]
-pub struct DeskEntry {
-    pub order: OrderId,
-    pub traveller: TravellerId,
-    pub idempotency_key: Box<str>,
-    pub body_hash: [u8; 32],
-    pub status: OrderStatus,
 }
 
 /// What a start loads although nothing is under way (rule 14), so that scans go on if Postgres goes away soon after.

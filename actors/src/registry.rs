@@ -18,14 +18,12 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use actix::dev::ToEnvelope;
 use actix::dev::channel;
 use actix::{Actor, Addr, Context, Handler, Message};
-use dashmap::{DashMap, Entry};
+use dashmap::{DashMap, Entry, OccupiedEntry};
 use deeptravel_domain::row::Damage;
 use deeptravel_domain::time::Timestamp;
-use futures_util::future::BoxFuture;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 pub use arbiters::Arbiters;
 use dormant::Deadlines;
@@ -34,9 +32,8 @@ use ending::Ending;
 pub use rebuild::Vitals;
 
 use crate::ask::{Ask, NOT_TOLD_APART, Question, asking};
-use crate::clock::Clock;
-use crate::journal::{Journal, Position};
 use crate::outage::{Outage, Reply};
+use crate::parts::Parts;
 use crate::ports::StoreError;
 
 /// Requests to owners of one kind that may be under way at once. Above the ten thousand orders that must be in flight
@@ -48,17 +45,6 @@ const WAKES_MAX: usize = 1_024;
 
 /// Envelopes an actor's queue takes before senders are parked. The real bound is [`ASKS_MAX`].
 const MAILBOX: usize = 16;
-
-/// A message of one owner to another, told apart from others as a question is.
-pub trait Fingerprint {
-    fn fingerprint(&self) -> u64;
-}
-
-impl<Q: Question> Fingerprint for Ask<Q> {
-    fn fingerprint(&self) -> u64 {
-        self.question.fingerprint()
-    }
-}
 
 /// The last message of an owner that wants to sleep, see [`Keys::retire`].
 #[derive(Debug, Message)]
@@ -81,10 +67,16 @@ pub trait Owner: Actor<Context = Context<Self>> {
     }
 
     /// Loads what a start asks for (rule 14). Everything durable has been projected before.
-    fn start(world: Arc<Self::World>, keys: Arc<Keys<Self>>) -> BoxFuture<'static, Result<(), StartError>>;
+    fn start(
+        world: Arc<Self::World>,
+        keys: Arc<Keys<Self>>,
+    ) -> impl Future<Output = Result<(), StartError>> + Send + 'static;
 
     /// `None`: there is no such key.
-    fn load(world: Arc<Self::World>, id: Self::Id) -> BoxFuture<'static, Result<Option<Self::Seed>, Outage>>;
+    fn load(
+        world: Arc<Self::World>,
+        id: Self::Id,
+    ) -> impl Future<Output = Result<Option<Self::Seed>, StartError>> + Send + 'static;
 
     /// A seed from what [`Keys::rest`] was given. Runs on the actor's arbiter. Owners that never rest have none.
     fn unpack(_id: &Self::Id, _packed: &[u8]) -> Option<Self::Seed> {
@@ -100,7 +92,7 @@ pub trait Owner: Actor<Context = Context<Self>> {
     fn build(world: Arc<Self::World>, post: Post<Self>, seed: Self::Seed) -> Result<Self, Outage>;
 }
 
-/// Why the engine did not start.
+/// Why an owner, or the engine, did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
@@ -116,16 +108,6 @@ pub struct Post<A: Owner> {
     pub id: A::Id,
     pub keys: Arc<Keys<A>>,
     pub vitals: Arc<Vitals>,
-}
-
-/// What the registry itself needs of the outside.
-#[derive(Clone, Debug)]
-pub struct Ground {
-    pub arbiters: Arbiters,
-    pub clock: Clock,
-    pub journal: Journal,
-    pub projected: watch::Receiver<Position>,
-    pub io: tokio::runtime::Handle,
 }
 
 /// A home like any other.
@@ -152,18 +134,31 @@ pub enum Woken<A: Owner> {
 /// Told `true` when the key has an owner again, `false` when there is no such key.
 type Waiting = oneshot::Sender<Result<bool, Outage>>;
 
+/// A key's actor.
 struct Live<A: Owner> {
     addr: Addr<A>,
     generation: u64,
+    /// It is to end.
+    leaving: Option<Leaving>,
 }
 
-/// An actor that ends; these wait until it has ended and then wake it again.
-struct Retiring<A: Owner> {
-    addr: Addr<A>,
-    generation: u64,
+#[derive(Default)]
+struct Leaving {
+    /// These wait until it has ended and then wake it again.
     waiting: Vec<Waiting>,
     /// The owner becomes dormant; otherwise it sleeps.
     rest: Option<Rest>,
+}
+
+impl<A: Owner> Live<A> {
+    /// What its owner has no more use for is dropped, and whoever asked learns of that.
+    fn send<M: Message<Result = ()> + Send + 'static>(&self, message: M)
+    where
+        A: Handler<M>,
+    {
+        // A fresh clone always has room for one message; this address might be parked.
+        let _ = self.addr.clone().try_send(message);
+    }
 }
 
 /// Most slots are dormant ones: what others need stands in boxes of its own.
@@ -173,14 +168,17 @@ enum Slot<A: Owner> {
     Dormant(Rest),
     /// Being read from Postgres, or made; these wait.
     Waking(Vec<Waiting>),
-    Retiring(Box<Retiring<A>>),
     /// Ended by a fault; answered 503 until it is back.
     Rebuilding,
 }
 
 impl<A: Owner> Slot<A> {
-    fn live(live: Live<A>) -> Slot<A> {
-        Slot::Live(Box::new(live))
+    /// The actor, if it takes messages.
+    fn awake(&self) -> Option<&Live<A>> {
+        match self {
+            Slot::Live(live) if live.leaving.is_none() => Some(live),
+            Slot::Live(_) | Slot::Dormant(_) | Slot::Waking(_) | Slot::Rebuilding => None,
+        }
     }
 }
 
@@ -198,7 +196,8 @@ pub struct Figures {
 pub struct Keys<A: Owner> {
     this: Weak<Keys<A>>,
     world: OnceLock<Weak<A::World>>,
-    ground: Ground,
+    parts: Arc<Parts>,
+    arbiters: Arbiters,
     slots: DashMap<A::Id, Slot<A>>,
     asks: AtomicUsize,
     wakes: AtomicUsize,
@@ -228,7 +227,7 @@ impl<A: Owner> Debug for Keys<A> {
 /// Counts one request under way.
 #[derive(Debug)]
 #[must_use = "the request is under way until this is dropped"]
-struct UnderWay<'a>(&'a AtomicUsize);
+pub struct UnderWay<'a>(&'a AtomicUsize);
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
@@ -236,22 +235,16 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// What becomes of a message.
-enum Way<M, S> {
-    Sent(S),
-    /// The owner is not there yet.
-    Wait(M, oneshot::Receiver<Result<bool, Outage>>),
-}
-
 impl<A: Owner> Keys<A> {
     /// Of a world that is still to be [settled](Keys::settle).
-    pub fn new(ground: Ground) -> Arc<Keys<A>> {
+    pub fn new(parts: &Arc<Parts>, arbiters: &Arbiters) -> Arc<Keys<A>> {
         Arc::new_cyclic(|this| Keys {
             this: this.clone(),
             world: OnceLock::new(),
             slots: DashMap::new(),
-            deadlines: (0..ground.arbiters.count()).map(|_| Deadlines::default()).collect(),
-            ground,
+            deadlines: (0..arbiters.count()).map(|_| Deadlines::default()).collect(),
+            parts: Arc::clone(parts),
+            arbiters: arbiters.clone(),
             asks: AtomicUsize::new(0),
             wakes: AtomicUsize::new(0),
             generations: AtomicU64::new(1),
@@ -272,135 +265,105 @@ impl<A: Owner> Keys<A> {
         self.world.get()?.upgrade()
     }
 
-    /// Keys that have an actor, or are about to.
-    pub fn live(&self) -> usize {
-        self.slots.len().saturating_sub(self.dormant.keys())
-    }
-
     /// How many keys are dormant, and what they take.
     pub fn dormant(&self) -> &Gauge {
         &self.dormant
     }
 
     pub fn figures(&self) -> Figures {
-        Figures { kind: A::KIND, live: self.live(), restarts: self.restarts() }
-    }
-
-    /// Actors rebuilt after a fault since the start.
-    pub fn restarts(&self) -> u64 {
-        self.restarts.load(Ordering::Relaxed)
+        let live = self.slots.len().saturating_sub(self.dormant.keys());
+        Figures { kind: A::KIND, live, restarts: self.restarts.load(Ordering::Relaxed) }
     }
 
     /// Whether the key can answer without Postgres. One that retires can, but for those that are about to sleep.
     pub fn is_in_memory(&self, id: &A::Id) -> bool {
-        let found = self.slots.get(id);
-        found.is_some_and(|slot| matches!(&*slot, Slot::Live(_) | Slot::Dormant(_) | Slot::Retiring(_)))
+        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live(_) | Slot::Dormant(_)))
     }
 
     /// Asks a key's owner, waking it if it is dormant or sleeps. The answer is durable. `Ok(None)`: there is no such key.
     ///
     /// After [`Outage::Rebuilding`] the question may have had its effect or not, as after a crash of the process.
-    pub async fn ask<Q: Question>(&self, id: &A::Id, question: Q) -> Result<Option<Reply<Q::Answer>>, Outage>
+    pub async fn ask<Q: Question<A>>(&self, id: &A::Id, question: Q) -> Result<Option<Reply<Q::Answer>>, Outage>
     where
-        A: Handler<Ask<Q>>,
-        A::Context: ToEnvelope<A, Ask<Q>>,
+        A: Handler<Ask<Q, Q::Answer>>,
     {
-        let (asker, asked) = asking(&self.ground.journal);
-        let message = Ask { question, asker };
-        let _under_way = self.admit(id, &message)?;
-        // A question that an owner has no more use for is dropped, and its asker learns of that. Nobody is woken for its
-        // mere delivery.
-        match self.deliver(id, message, |addr, message| drop(addr.try_send(message))).await? {
-            Some(()) => asked.answer().await.map(Some),
-            None => Ok(None),
-        }
+        let (asker, asked) = asking(&self.parts.journal);
+        let told = self.tell(id, question.fingerprint(), Ask { question, asker }).await?;
+        let Some(_under_way) = told else { return Ok(None) };
+        asked.answer().await.map(Some)
     }
 
-    /// One owner asks another: what comes back need not be durable yet, and whoever rests on it says so.
-    pub async fn consult<M>(&self, id: &A::Id, message: M) -> Result<Option<M::Result>, Outage>
+    /// Gives a key's owner a message that says whom to answer, waking it if it is dormant or sleeps. Nobody is woken for
+    /// its mere delivery. `Ok(None)`: there is no such key.
+    pub async fn tell<M>(&self, id: &A::Id, fingerprint: u64, mut message: M) -> Result<Option<UnderWay<'_>>, Outage>
     where
-        M: Message + Fingerprint + Send + 'static,
-        M::Result: Send,
+        M: Message<Result = ()> + Send + 'static,
         A: Handler<M>,
-        A::Context: ToEnvelope<A, M>,
     {
-        let _under_way = self.admit(id, &message)?;
-        match self.deliver(id, message, |addr, message| addr.send(message)).await? {
-            Some(request) => request.await.map(Some).map_err(|_| Outage::Rebuilding),
-            None => Ok(None),
-        }
-    }
-
-    /// A message that carries what comes of it, if the owner is awake. Otherwise it comes back.
-    pub fn hand_over<M>(&self, id: &A::Id, message: M) -> Result<(), M>
-    where
-        M: Message<Result = ()> + Fingerprint + Send + 'static,
-        A: Handler<M>,
-        A::Context: ToEnvelope<A, M>,
-    {
-        if self.is_set_aside(id, message.fingerprint()) {
-            return Err(message);
-        }
-        let Some(slot) = self.slots.get(id) else { return Err(message) };
-        let Slot::Live(live) = &*slot else { return Err(message) };
-        // A fresh clone has room. What its owner has no more use for is dropped.
-        let _ = live.addr.clone().try_send(message);
-        Ok(())
-    }
-
-    fn admit(&self, id: &A::Id, message: &impl Fingerprint) -> Result<UnderWay<'_>, Outage> {
         let before = self.asks.fetch_add(1, Ordering::Relaxed);
         // Given back when it is dropped, also right here.
         let under_way = UnderWay(&self.asks);
         if before >= ASKS_MAX {
             return Err(Outage::Overloaded);
         }
-        if self.is_set_aside(id, message.fingerprint()) {
+        if self.is_set_aside(id, fingerprint) {
             return Err(Outage::SetAside);
         }
-        Ok(under_way)
+        while let Some((unsent, awake)) = self.send(id, message)? {
+            if !awake.await.unwrap_or(Err(Outage::Rebuilding))? {
+                return Ok(None);
+            }
+            message = unsent;
+        }
+        Ok(Some(under_way))
     }
 
-    /// `None`: there is no such key.
-    async fn deliver<M, S>(&self, id: &A::Id, mut message: M, send: fn(Addr<A>, M) -> S) -> Result<Option<S>, Outage> {
-        loop {
-            match self.send(id, message, send)? {
-                Way::Sent(sent) => return Ok(Some(sent)),
-                Way::Wait(unsent, awake) => match awake.await {
-                    Ok(Ok(true)) => message = unsent,
-                    Ok(Ok(false)) => return Ok(None),
-                    Ok(Err(outage)) => return Err(outage),
-                    Err(_) => return Err(Outage::Rebuilding),
-                },
-            }
+    /// As [`Keys::tell`], if the owner is awake. Otherwise the message comes back.
+    pub fn hand_over<M>(&self, id: &A::Id, fingerprint: u64, message: M) -> Result<(), M>
+    where
+        M: Message<Result = ()> + Send + 'static,
+        A: Handler<M>,
+    {
+        if self.is_set_aside(id, fingerprint) {
+            return Err(message);
         }
+        let Some(slot) = self.slots.get(id) else { return Err(message) };
+        let Some(live) = slot.awake() else { return Err(message) };
+        live.send(message);
+        Ok(())
     }
 
     /// Puts the message into the owner's mailbox while the key's slot is locked: an owner that wants to sleep has it
-    /// before [`Sleep`], or its sender finds the key retiring.
-    fn send<M, S>(&self, id: &A::Id, message: M, send: fn(Addr<A>, M) -> S) -> Result<Way<M, S>, Outage> {
-        // A fresh clone always has room for one message; the slot's own address might be parked.
-        let deliver = |addr: &Addr<A>, message| Ok(Way::Sent(send(addr.clone(), message)));
-        if let Some(slot) = self.slots.get(id) {
-            match &*slot {
-                Slot::Live(live) => return deliver(&live.addr, message),
-                Slot::Rebuilding => return Err(Outage::Rebuilding),
-                Slot::Dormant(_) | Slot::Waking(_) | Slot::Retiring(_) => {}
-            }
+    /// before [`Sleep`], or its sender finds the key retiring. It comes back if the owner is not there yet.
+    fn send<M>(&self, id: &A::Id, message: M) -> Result<Option<(M, oneshot::Receiver<Result<bool, Outage>>)>, Outage>
+    where
+        M: Message<Result = ()> + Send + 'static,
+        A: Handler<M>,
+    {
+        if let Some(slot) = self.slots.get(id)
+            && let Some(live) = slot.awake()
+        {
+            live.send(message);
+            return Ok(None);
         }
         let (sender, receiver) = oneshot::channel();
         match self.slots.entry(id.clone()) {
             Entry::Occupied(mut entry) => match entry.get_mut() {
-                Slot::Live(live) => return deliver(&live.addr, message),
+                Slot::Live(live) => match &mut live.leaving {
+                    Some(leaving) => leaving.waiting.push(sender),
+                    None => {
+                        live.send(message);
+                        return Ok(None);
+                    }
+                },
                 Slot::Rebuilding => return Err(Outage::Rebuilding),
                 Slot::Dormant(rest) => {
                     let live = self.rouse(id, rest);
-                    let sent = deliver(&live.addr, message);
-                    entry.insert(Slot::live(live));
-                    return sent;
+                    live.send(message);
+                    entry.insert(Slot::Live(live));
+                    return Ok(None);
                 }
                 Slot::Waking(waiting) => waiting.push(sender),
-                Slot::Retiring(retiring) => retiring.waiting.push(sender),
             },
             Entry::Vacant(entry) => {
                 if self.wakes.load(Ordering::Relaxed) >= WAKES_MAX {
@@ -410,16 +373,15 @@ impl<A: Owner> Keys<A> {
                 self.wake(id.clone());
             }
         }
-        Ok(Way::Wait(message, receiver))
+        Ok(Some((message, receiver)))
     }
 
     fn wake(&self, id: A::Id) {
         let (Some(keys), Some(world)) = (self.this.upgrade(), self.world()) else { return };
         self.wakes.fetch_add(1, Ordering::Relaxed);
-        self.ground.io.spawn(async move {
-            let loaded = load::<A>(world, &id).await;
+        self.parts.io.spawn(async move {
+            let woken = load::<A>(world, &id).await;
             keys.wakes.fetch_sub(1, Ordering::Relaxed);
-            let woken = loaded.map(|seed| seed.map_or(Woken::Absent, Woken::Awake));
             keys.woken(&id, woken);
         });
     }
@@ -429,58 +391,46 @@ impl<A: Owner> Keys<A> {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
         let Slot::Waking(waiting) = entry.get_mut() else { return };
         let waiting = std::mem::take(waiting);
-        let result = match woken {
-            Ok(Woken::Awake(seed)) => {
-                entry.insert(Slot::live(self.start(id, Origin::Seed(seed))));
-                drop(entry);
-                Ok(true)
-            }
-            Ok(Woken::Dormant(rest)) => {
-                self.lay(entry, rest);
-                Ok(true)
-            }
-            Ok(Woken::Absent) => {
-                entry.remove();
-                Ok(false)
-            }
-            Err(outage) => {
-                entry.remove();
-                Err(outage)
-            }
-        };
-        tell_all(waiting, result);
+        // One that cannot be read is not kept: whoever asks next looks again.
+        let outage = woken.as_ref().err().copied();
+        let exists = self.fill(entry, woken.unwrap_or(Woken::Absent));
+        tell_all(waiting, outage.map_or(Ok(exists), Err));
     }
 
-    /// Keeps a key for an owner that is being made: whoever asks for it waits until it has [`Keys::woken`]. `false`: it
-    /// exists.
-    pub fn reserve(&self, id: &A::Id) -> bool {
-        match self.slots.entry(id.clone()) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(entry) => {
-                entry.insert(Slot::Waking(Vec::new()));
-                true
+    /// Whether there is such a key.
+    fn fill(&self, mut entry: OccupiedEntry<'_, A::Id, Slot<A>>, woken: Woken<A>) -> bool {
+        match woken {
+            Woken::Awake(seed) => {
+                let live = self.start(entry.key(), Origin::Seed(seed));
+                entry.insert(Slot::Live(live));
+            }
+            Woken::Dormant(rest) => {
+                self.dormant.add(&rest.packed);
+                self.deadlines_of(entry.key()).note(rest.due, entry.key().clone());
+                entry.insert(Slot::Dormant(rest));
+            }
+            Woken::Absent => {
+                entry.remove();
+                return false;
             }
         }
+        true
     }
 
     /// Starts an owner that is known not to exist yet, or whose rows have been read in bulk. `false`: it exists.
     pub fn put(&self, id: &A::Id, seed: A::Seed) -> bool {
-        match self.slots.entry(id.clone()) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(entry) => {
-                entry.insert(Slot::live(self.start(id, Origin::Seed(seed))));
-                true
-            }
-        }
+        let Entry::Vacant(entry) = self.slots.entry(id.clone()) else { return false };
+        entry.insert(Slot::Live(self.start(id, Origin::Seed(seed))));
+        true
     }
 
     /// To be called while the key's slot is locked, so that an owner that ends at once finds itself in it.
-    fn start(&self, id: &A::Id, origin: Origin<A>) -> Live<A> {
+    fn start(&self, id: &A::Id, origin: Origin<A>) -> Box<Live<A>> {
         let (sender, receiver) = channel::channel(MAILBOX);
         let vitals = Arc::new(Vitals::new());
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let (keys, id) = (self.this.clone(), id.clone());
-        self.ground.arbiters.run(A::home(&id), move || {
+        self.arbiters.run(A::home(&id), move || {
             let Some(keys) = keys.upgrade() else { return };
             let ending = Ending::<A> { post: Post { id, keys, vitals }, generation, end: None };
             actix_rt::spawn(async move {
@@ -488,12 +438,12 @@ impl<A: Owner> Keys<A> {
                 ending.with(outcome);
             });
         });
-        Live { addr: Addr::new(sender), generation }
+        Box::new(Live { addr: Addr::new(sender), generation, leaving: None })
     }
 
     /// Index of the key's arbiter.
     fn place(&self, id: &A::Id) -> usize {
-        self.ground.arbiters.place(A::home(id))
+        self.arbiters.place(A::home(id))
     }
 
     /// An owner asks to leave memory: from here on whoever asks waits, and after the messages it has got already it
@@ -504,35 +454,39 @@ impl<A: Owner> Keys<A> {
         A: Handler<Sleep>,
     {
         if let Some(mut slot) = self.slots.get_mut(id)
-            && let Slot::Live(live) = &*slot
+            && let Slot::Live(live) = &mut *slot
+            && live.leaving.is_none()
         {
-            let Live { addr, generation } = &**live;
-            let (addr, generation) = (addr.clone(), *generation);
-            // A fresh clone has room; the mailbox is open, because its owner is calling.
-            let _ = addr.clone().try_send(Sleep);
-            *slot = Slot::Retiring(Box::new(Retiring { addr, generation, waiting: Vec::new(), rest: None }));
+            live.send(Sleep);
+            live.leaving = Some(Leaving::default());
         }
     }
 
     /// The owner that asked to leave has something to do again.
     pub fn stay(&self, id: &A::Id) {
         let Some(mut slot) = self.slots.get_mut(id) else { return };
-        let Slot::Retiring(retiring) = &mut *slot else { return };
-        let waiting = std::mem::take(&mut retiring.waiting);
-        let (addr, generation) = (retiring.addr.clone(), retiring.generation);
-        *slot = Slot::live(Live { addr, generation });
+        let Slot::Live(live) = &mut *slot else { return };
+        let Some(leaving) = live.leaving.take() else { return };
         drop(slot);
-        tell_all(waiting, Ok(true));
+        tell_all(leaving.waiting, Ok(true));
     }
 }
 
 /// Reads a key's rows. A panic in there is a fault of the key, not of those who wait for it.
-async fn load<A: Owner>(world: Arc<A::World>, id: &A::Id) -> Result<Option<A::Seed>, Outage> {
-    let loading = tokio::spawn(A::load(world, id.clone()));
-    loading.await.unwrap_or_else(|error| {
+async fn load<A: Owner>(world: Arc<A::World>, id: &A::Id) -> Result<Woken<A>, Outage> {
+    let loaded = tokio::spawn(A::load(world, id.clone())).await.unwrap_or_else(|error| {
         tracing::error!(kind = A::KIND, %id, %error, "Reading {} {id} panicked", A::KIND);
-        Err(Outage::Rebuilding)
-    })
+        Err(Outage::Rebuilding.into())
+    });
+    match loaded {
+        Ok(seed) => Ok(seed.map_or(Woken::Absent, Woken::Awake)),
+        Err(StartError::Owner(outage)) => Err(outage),
+        Err(StartError::Rows(damage)) => Err(damage.into()),
+        Err(StartError::Store(error)) => {
+            tracing::warn!(kind = A::KIND, %id, %error, "{} {id} cannot be read: {error}", A::KIND);
+            Err(Outage::Storage)
+        }
+    }
 }
 
 fn tell_all(waiting: Vec<Waiting>, result: Result<bool, Outage>) {

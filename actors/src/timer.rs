@@ -16,7 +16,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Arms, moves or disarms the timer. When it fires, `wake` runs; it has to arm the timer again.
+    /// Arms, moves or disarms the timer. When it fires, `wake` runs.
     pub fn arm<A: Actor<Context = Context<A>>>(
         &mut self,
         ctx: &mut Context<A>,

@@ -48,10 +48,6 @@ impl Keeping for Counted {
         services.totals.store(Arc::new(totals.clone()));
     }
 
-    fn show(services: &Services, totals: &Totals, _: &[Take]) {
-        Counted::begin(services, totals);
-    }
-
     fn answer(totals: &Totals, _: &Take, _: &[Take]) -> Result<Position, Rejection> {
         Ok(Position(totals.position()))
     }

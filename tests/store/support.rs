@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use deeptravel::postgres::{Database, JournalPosition, Store, claim_epoch, read_position};
 use deeptravel::testing::{TestDatabase, fresh_database};
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::loads::{self, DeskEntry, DeskEntryRow, lowest_id};
+use deeptravel_actors::loads::{self, DeskEntryRow, lowest_id};
 use deeptravel_actors::ports::{self, Haste, Load, Parameter, Store as _, StoreError, Warm};
 use deeptravel_domain::code::{Code, CodeToken, Opened, Subject};
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
@@ -14,8 +14,8 @@ use deeptravel_domain::ids::{HoldId, OrderId, OutTradeNo, SessionId, Shard, Trav
 use deeptravel_domain::inventory::{self, Inventory};
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{
-    Capture, Command, Contact, Draft, Effect, Event, FactState, Gate, Item, KnownRefund, Order, Passenger, PaymentFact,
-    PaymentPolicy, Prepay, Price, PriceLine, RefundFact, RefundFactState, RefundStatus, Scan, ScanTarget,
+    Capture, Command, Contact, Draft, Effect, Event, FactState, Gate, Item, KnownRefund, Order, OrderStatus, Passenger,
+    PaymentFact, PaymentPolicy, Prepay, Price, PriceLine, RefundFact, RefundFactState, RefundStatus, Scan, ScanTarget,
     SealedDocument, SeatWish,
 };
 use deeptravel_domain::party::PassengerType;
@@ -42,6 +42,23 @@ pub struct Stand {
     pub lists: Box<dyn ports::Lists>,
     position: AtomicU64,
     pub test_database: Option<TestDatabase>,
+}
+
+/// What a desk reads of an order.
+#[derive(Debug)]
+pub struct DeskEntry {
+    pub order: OrderId,
+    pub traveller: TravellerId,
+    pub idempotency_key: String,
+    pub body_hash: [u8; 32],
+    pub status: OrderStatus,
+}
+
+impl From<DeskEntryRow<'_>> for DeskEntry {
+    fn from(row: DeskEntryRow<'_>) -> DeskEntry {
+        let DeskEntryRow { order_id: order, traveller_id: traveller, idempotency_key, body_hash, status } = row;
+        DeskEntry { order, traveller, idempotency_key: idempotency_key.to_owned(), body_hash, status }
+    }
 }
 
 impl Stand {
@@ -99,7 +116,7 @@ impl Stand {
 
     pub fn desk_entries(&self, since: Timestamp) -> Result<Vec<DeskEntry>, StoreError> {
         let rows = self.load(loads::DESK_ENTRIES, vec![lowest_id(since)], Haste::Start)?;
-        rows.of::<DeskEntryRow<'_>>().map(|row| Ok(row?.into())).collect()
+        rows.of::<DeskEntryRow<'_>>().map(|row| Ok(DeskEntry::from(row?))).collect()
     }
 
     pub fn catalogue(&self) -> Result<Rows, StoreError> {

@@ -1,10 +1,9 @@
 //! The owner of one order. A shell around [`Order`]: it does the machine's steps one after the other, with departures
 //! by message and with WeChat by tasks on the I/O runtime, and answers those who wait once the machine is there.
 
-mod handlers;
-mod messages;
 mod peers;
 mod placing;
+mod questions;
 mod report;
 mod rest;
 mod steps;
@@ -20,27 +19,23 @@ use deeptravel_domain::order::rows::{
 };
 use deeptravel_domain::order::{Command, Effect, Event, Order, OrderStatus, PaymentState, StepFailure};
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::row::{Row as _, Rows};
+use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
-use futures_util::future::BoxFuture;
 
-pub use messages::{Cancel, Learn, LearnRefund, OpenPayment, Placement, Redeem, RetryRefund, View};
 pub use peers::Peers;
 pub use placing::{Held, Placing};
+pub use questions::{Cancel, Learn, LearnRefund, OpenPayment, Placement, Redeem, RetryRefund, View};
 pub use rest::WARM_SECONDS;
 
 use crate::ask::{Asker, answer_all};
 use crate::desk::{Making, Settled};
-use crate::journal::KeyText;
-use crate::kept::{Kept, LiveShell, Shell};
+use crate::kept::{self, Kept, LiveShell, Shell};
 use crate::lists::OrderIdRow;
-use crate::log::PUT_OFF_MS;
 use crate::outage::{Answer, Outage, Reply};
-use crate::ports::{Haste, Load, Statement, StoreError, Warm};
+use crate::ports::{Haste, Load, Statement, Warm};
 use crate::registry::{Keys, Look, Owner, Post, Sleep, StartError, home_of};
 use crate::services::desk_of_shard;
-use crate::timer::Timer;
 
 /// Pause before the desk is told again of what it could not be told.
 const TELL_AGAIN: Duration = Duration::from_millis(500);
@@ -68,7 +63,6 @@ pub struct OrderActor {
     post: Post<OrderActor>,
     /// The order is shared with whoever is being answered; copied only if it changes before they are done with it.
     kept: Kept<Arc<Order>>,
-    timer: Timer,
     /// The step under way. A later stage of the machine may want another one: then this one's answer comes too late
     /// and changes nothing.
     under_way: Option<Effect>,
@@ -115,7 +109,7 @@ pub struct Seed {
 }
 
 impl Seed {
-    pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Seed, Outage> {
+    pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Seed, Damage> {
         let (version, order) = (tables::newest_version(rows)?, Order::from_rows(rows, now)?);
         Ok(Seed { order: Arc::new(order), version, making: None, rested: None })
     }
@@ -134,20 +128,18 @@ impl Owner for OrderActor {
 
     /// Every order that has something to do, and those that will soon be shown at a gate. What is outstanding of theirs
     /// goes on at once, and asks the departures: they are there before.
-    fn start(peers: Arc<Peers>, keys: Arc<Keys<Self>>) -> BoxFuture<'static, Result<(), StartError>> {
-        Box::pin(async move {
-            report::register();
-            let now = peers.clock.now();
-            let (departs_before, bytes_max) = (now.plus_seconds(WARM_SECONDS), peers.sales.warm_load_bytes_max);
-            let parameters = Warm { now, departs_before, bytes_max }.parameters();
-            let rows = peers.store.load(LOAD_WARM, parameters, Haste::Start).await?;
-            for rows in tables::split(&rows, "order_id")? {
-                let seed = Seed::from_rows(&rows, now)?;
-                keys.put(&seed.id(), seed);
-            }
-            keys.tend_dormant();
-            Ok(())
-        })
+    async fn start(peers: Arc<Peers>, keys: Arc<Keys<Self>>) -> Result<(), StartError> {
+        report::register();
+        let now = peers.clock.now();
+        let (departs_before, bytes_max) = (now.plus_seconds(WARM_SECONDS), peers.sales.warm_load_bytes_max);
+        let parameters = Warm { now, departs_before, bytes_max }.parameters();
+        let rows = peers.store.load(LOAD_WARM, parameters, Haste::Start).await?;
+        for rows in tables::split(&rows, "order_id")? {
+            let seed = Seed::from_rows(&rows, now)?;
+            keys.put(&seed.id(), seed);
+        }
+        keys.tend_dormant();
+        Ok(())
     }
 
     /// Beside its desk, which makes it.
@@ -155,16 +147,10 @@ impl Owner for OrderActor {
         home_of(&desk_of_shard(id.shard()))
     }
 
-    fn load(peers: Arc<Peers>, id: OrderId) -> BoxFuture<'static, Result<Option<Seed>, Outage>> {
-        Box::pin(async move {
-            let parameters = vec![vec![id.to_string()].into()];
-            let stored = peers.store.load(LOAD, parameters, Haste::Wake).await.map_err(|error: StoreError| {
-                tracing::warn!(order.id = %id, %error, "Order {id} cannot be read: {error}");
-                Outage::Storage
-            })?;
-            let now = peers.clock.now();
-            (!stored.is_empty()).then(|| Seed::from_rows(&stored, now)).transpose()
-        })
+    async fn load(peers: Arc<Peers>, id: OrderId) -> Result<Option<Seed>, StartError> {
+        let stored = peers.store.load(LOAD, vec![vec![id.to_string()].into()], Haste::Wake).await?;
+        let now = peers.clock.now();
+        Ok((!stored.is_empty()).then(|| Seed::from_rows(&stored, now)).transpose()?)
     }
 
     fn unpack(id: &OrderId, packed: &[u8]) -> Option<Seed> {
@@ -176,10 +162,10 @@ impl Owner for OrderActor {
     }
 
     fn build(peers: Arc<Peers>, post: Post<Self>, seed: Seed) -> Result<OrderActor, Outage> {
-        let key = KeyText::new(format!("order/{}", post.id)).expect("an order id is short printable ASCII");
         let now = peers.clock.now();
         let unpaid = seed.order.status() == OrderStatus::Pending;
-        let mut kept = Kept::wake(&peers.journal, key, seed.version, seed.order, Arc::clone(&post.vitals))?;
+        let woken = kept::Seed { machine: seed.order, version: seed.version };
+        let mut kept = Kept::wake(&peers.journal, &format!("order/{}", post.id), woken, &post.vitals)?;
         if let Some(rested) = seed.rested {
             kept.log.rested_on(rested.last);
         }
@@ -189,7 +175,6 @@ impl Owner for OrderActor {
             peers,
             post,
             kept,
-            timer: Timer::default(),
             under_way: None,
             outstanding: 0,
             has_left: false,
@@ -249,9 +234,19 @@ impl LiveShell for OrderActor {
             return;
         }
         let deadline = self.order().next_deadline().into_iter().chain(rests_at).min();
-        self.timer.arm(ctx, now, deadline, OrderActor::wake);
+        self.arm(deadline, ctx);
         // Last: a step that ends at once may have been put off, and arms the timer for that.
         self.start_step(ctx);
+    }
+
+    fn wake(&mut self, ctx: &mut Context<OrderActor>) {
+        if self.has_left {
+            return;
+        }
+        match self.apply(&Command::Wake, ctx) {
+            Ok(_) => self.go_on(ctx),
+            Err(outage) => self.put_off(outage, ctx),
+        }
     }
 }
 
@@ -268,19 +263,7 @@ impl OrderActor {
         answer_all(&mut self.payments, &Err(outage));
         answer_all(&mut self.cancels, &Err(outage));
         answer_all(&mut self.facts, &Err(outage));
-        let now = self.peers.clock.now();
-        self.timer.arm(ctx, now, Some(now.plus_ms(PUT_OFF_MS)), OrderActor::wake);
-    }
-
-    fn wake(&mut self, ctx: &mut Context<OrderActor>) {
-        self.timer.fired();
-        if self.has_left {
-            return;
-        }
-        match self.apply(&Command::Wake, ctx) {
-            Ok(_) => self.go_on(ctx),
-            Err(outage) => self.put_off(outage, ctx),
-        }
+        self.wake_later(ctx);
     }
 
     fn is_waited_for(&self) -> bool {
@@ -304,7 +287,7 @@ impl OrderActor {
         let telling = async move {
             let desk = peers.desk_of(traveller);
             // A desk that is being rebuilt may have read the rows of before.
-            while peers.desks.consult(&desk, Settled { traveller, order }).await.is_err() {
+            while peers.desks.ask(&desk, Settled { traveller, order }).await.is_err() {
                 tokio::time::sleep(TELL_AGAIN).await;
             }
         };
@@ -381,17 +364,6 @@ impl OrderActor {
             OrderStatus::Cancelled => Some(Ok(Reply::ok(Arc::clone(self.order()), position))),
             OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
             OrderStatus::Pending => None,
-        }
-    }
-
-    /// A payment that was not begun: those who wait for one are told why.
-    fn answer_refused_payment(&mut self, begun: Answer<()>) {
-        match begun {
-            Ok(Reply { outcome: Err(rejection), position }) => {
-                answer_all(&mut self.payments, &Ok(Reply::rejected(rejection, position)));
-            }
-            Err(outage) => answer_all(&mut self.payments, &Err(outage)),
-            Ok(_) => {}
         }
     }
 

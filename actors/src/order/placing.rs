@@ -6,35 +6,35 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Addr, Message};
-use deeptravel_domain::ids::{DepartureId, OrderId};
+use deeptravel_domain::ids::DepartureId;
 use deeptravel_domain::inventory::{Command as SeatCommand, HoldAt};
 use deeptravel_domain::order::{Command, Draft, Effect, Order};
 
 use super::steps::hold_command;
 use super::{OrderActor, Peers, Seed};
-use crate::departure::{PlaceSeats, Placing as _};
+use crate::departure::{AsksForSeats, Labels, Seats, fingerprint};
 use crate::desk::{Desk, Making};
 use crate::kept::{Kept, Shell as _};
 use crate::outage::{Answer, Outage};
+use crate::registry::birth::Birth;
 use crate::registry::{Owner, Post, Vitals, Woken};
 
 /// An order that is being placed, in whose hands it is. Dropped it is not lost: its desk goes on with it, or an
 /// actor.
-#[derive(Debug)]
 pub struct Placing {
     peers: Arc<Peers>,
     /// Until the departure has answered.
     desk: Option<Addr<Desk>>,
     /// Until it is placed or refused.
-    order: Option<(Arc<Order>, Making)>,
+    order: Option<(Arc<Order>, Making, Birth<OrderActor>)>,
 }
 
 /// A departure has answered.
-#[derive(Debug, Message)]
+#[derive(Message)]
 #[rtype(result = "()")]
 pub struct Held {
     placing: Placing,
-    answer: Answer<Vec<Box<str>>>,
+    answer: Answer<Labels>,
     pub sent: Instant,
 }
 
@@ -43,15 +43,17 @@ impl Placing {
     pub fn begin(peers: &Arc<Peers>, draft: Draft, making: Making, desk: Addr<Desk>) {
         let order = Order::draft(draft, peers.clock.now());
         let wanted = seats_wanted(&order);
-        if !peers.orders.reserve(&order.id()) {
+        let Some(birth) = peers.orders.expect_birth(&order.id()) else {
             tracing::error!(order.id = %order.id(), "Order id {} has been given out twice", order.id());
             return;
-        }
-        let placing = Placing { peers: Arc::clone(peers), desk: Some(desk), order: Some((Arc::new(order), making)) };
+        };
+        let order = Some((Arc::new(order), making, birth));
+        let placing = Placing { peers: Arc::clone(peers), desk: Some(desk), order };
         let unsent = match wanted {
             Some((departure, command)) => {
-                let message = PlaceSeats { command, placing };
-                peers.departures.hand_over(&departure, message).err().map(|message| message.placing)
+                let fingerprint = fingerprint(&command);
+                let message = Seats { command, asker: placing };
+                peers.departures.hand_over(&departure, fingerprint, message).err().map(|message| message.asker)
             }
             None => Some(placing),
         };
@@ -62,17 +64,15 @@ impl Placing {
     }
 
     fn start_actor(&mut self) {
-        if let Some((order, making)) = self.order.take() {
-            let id = order.id();
-            let seed = Seed { order, version: 0, making: Some(making), rested: None };
-            self.peers.orders.woken(&id, Ok(Woken::Awake(seed)));
+        if let Some((order, making, birth)) = self.order.take() {
+            birth.born(Woken::Awake(Seed { order, version: 0, making: Some(making), rested: None }));
         }
     }
 }
 
-impl crate::departure::Placing for Placing {
+impl AsksForSeats for Placing {
     /// Goes on at the desk.
-    fn held(mut self, answer: Answer<Vec<Box<str>>>) {
+    fn told(mut self, answer: Answer<Labels>) {
         if let Some(desk) = self.desk.take() {
             // Without its desk an actor goes on with the order.
             let _ = desk.try_send(Held { placing: self, answer, sent: Instant::now() });
@@ -87,7 +87,7 @@ impl Drop for Placing {
         let mut placing = Placing { peers, desk: self.desk.take(), order: Some(order) };
         if placing.desk.is_some() {
             // The departure has ended. What has ended it is not asked again.
-            placing.held(Err(Outage::Rebuilding));
+            placing.told(Err(Outage::Rebuilding));
         } else {
             // The desk has. Not here: whoever drops this may be ending, too, and its arbiter with it.
             self.peers.io.spawn(async move { placing.start_actor() });
@@ -104,45 +104,27 @@ impl Held {
     /// Writes the order's first record, answers, and lays it to rest.
     pub fn go_on(self) {
         let Held { mut placing, answer, .. } = self;
-        let Some((order, making)) = placing.order.take() else { return };
+        let Some((order, making, birth)) = placing.order.take() else { return };
         let peers = &placing.peers;
-        let mut unsettled = Unsettled { peers, id: Some(order.id()) };
         #[cfg(test)]
         peers.faults.strike_order(&order, crate::testing::Fault::BeforeOrder);
         let step = order.effect();
 
         let seed = Seed { order, version: 0, making: Some(making), rested: None };
         let post = Post { id: seed.id(), keys: Arc::clone(&peers.orders), vitals: Arc::new(Vitals::new()) };
-        let Ok(mut actor) = OrderActor::build(Arc::clone(peers), post, seed) else { return };
+        let Ok(mut actor) = OrderActor::build(Arc::clone(peers), post, seed) else { return birth.broken() };
         let result = actor.departure_says(answer);
         if let Some(answer) = step.and_then(|step| step.hold_answer(result))
             && actor.change(&Command::HoldAnswered(answer)).is_err()
             && actor.kept.vitals.has_failed()
         {
-            return;
+            // Only its rows can tell what has become of it.
+            return birth.broken();
         }
         #[cfg(test)]
         peers.faults.strike_order(actor.order(), crate::testing::Fault::AfterOrder);
         actor.answer_waiting();
-        let woken = actor.leave();
-        if let Some(id) = unsettled.id {
-            peers.orders.woken(&id, Ok(woken));
-            unsettled.id = None;
-        }
-    }
-}
-
-/// An order that is about to change. If that breaks off, only its rows can tell what has become of it.
-struct Unsettled<'a> {
-    peers: &'a Peers,
-    id: Option<OrderId>,
-}
-
-impl Drop for Unsettled<'_> {
-    fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
-            self.peers.orders.broken(&id);
-        }
+        birth.born(actor.leave());
     }
 }
 

@@ -17,7 +17,6 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 
 use super::OrderActor;
-use crate::departure::Seats;
 use crate::keeper::{Keeping as _, Tell};
 use crate::kept::LiveShell as _;
 use crate::outage::{Answer, Outage, Reply};
@@ -105,15 +104,11 @@ impl OrderActor {
         let Some(step) = self.under_way.clone() else { return };
         let Some(departure) = self.order().items().get(item).map(|item| item.departure.clone()) else { return };
         let peers = Arc::clone(&self.peers);
-        let asking = async move { peers.departures.consult(&departure, Seats(command)).await };
+        let asking = async move { peers.departures.consult(&departure, command).await };
         self.outstanding += 1;
         ctx.spawn(asking.into_actor(self).map(move |answer, actor, ctx| {
             actor.outstanding -= 1;
-            let result = match answer {
-                Ok(Some(answer)) => actor.departure_says(answer),
-                Ok(None) => Err(StepFailure::Refused(Rejection::DepartureNotFound)),
-                Err(outage) => actor.departure_says(Err(outage)),
-            };
+            let result = actor.departure_says(answer);
             if let Some(answer) = step.hold_answer(result) {
                 actor.finish_step(Some(&step), &Command::HoldAnswered(answer), ctx);
             }

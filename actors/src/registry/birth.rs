@@ -1,8 +1,9 @@
 //! Births: an owner's record may hold the first images of a key that never had a record, with version 0 (rule 4); that
-//! key's own first record is version 1. So no row ever changes its owner or goes back in version.
+//! key's own first record is version 1. So no row ever changes its owner or goes back in version. An order that is placed
+//! is made in the same way, with its own first record.
 //!
-//! Until the parent's record is projected the child is nowhere but in memory, and reading its rows would say that there is
-//! no such key. So the parent keeps the child's slot before it writes, and lays the child into it afterwards: from there
+//! Until that record is projected the child is nowhere but in memory, and reading its rows would say that there is
+//! no such key. So whoever makes it keeps its slot before he writes, and lays the child into it afterwards: from there
 //! on it is like any other key, that leaves memory only once it is projected. A crash in between loses nothing: the next
 //! start projects the record, and the child wakes from its rows.
 //!
@@ -10,12 +11,15 @@
 
 use std::sync::Arc;
 
-use super::{Keys, Owner, Woken};
+use dashmap::Entry;
 
-/// The slot of a child whose parent is about to write: nobody else wakes or makes it, and whoever asks for it waits.
+use super::{Keys, Owner, Slot, Woken};
+
+/// The slot of a child whose first images are about to be written: nobody else wakes or makes it, and whoever asks for it
+/// waits.
 ///
-/// Dropped, it is given back, as when the parent's record was refused: there is no such key. Only a panic leaves open
-/// whether there is one; then the key answers 503 until its rows would be there.
+/// Dropped, it is given back, as when the record was refused: there is no such key. Only a panic leaves open whether
+/// there is one; then the key answers 503 until its rows would be there.
 #[must_use = "the slot is given back when this is dropped"]
 pub struct Birth<A: Owner> {
     keys: Arc<Keys<A>>,
@@ -24,20 +28,29 @@ pub struct Birth<A: Owner> {
 }
 
 impl<A: Owner> Keys<A> {
-    /// Keeps the slot of a key that never had a record. To be called before the parent changes anything. `None`: somebody
-    /// asks for the key just now, or it exists after all; the parent's command is to be repeated.
+    /// Keeps the slot of a key that never had a record. To be called before anything changes. `None`: somebody asks for
+    /// the key just now, or it exists after all; the parent's command is to be repeated.
     pub fn expect_birth(&self, id: &A::Id) -> Option<Birth<A>> {
         let keys = self.this.upgrade()?;
-        self.reserve(id).then(|| Birth { keys, id: Some(id.clone()) })
+        let Entry::Vacant(entry) = self.slots.entry(id.clone()) else { return None };
+        entry.insert(Slot::Waking(Vec::new()));
+        Some(Birth { keys, id: Some(id.clone()) })
     }
 }
 
 impl<A: Owner> Birth<A> {
-    /// The parent's record has been appended: here is the child as that says, with version 0 and resting on no earlier
-    /// position than the record's.
+    /// The record has been appended: here is the child as that says, resting on no earlier position than the record's;
+    /// with version 0 if the record was its parent's.
     pub fn born(mut self, child: Woken<A>) {
         if let Some(id) = self.id.take() {
             self.keys.woken(&id, Ok(child));
+        }
+    }
+
+    /// It is not known what has become of it, as after a panic.
+    pub fn broken(mut self) {
+        if let Some(id) = self.id.take() {
+            self.keys.broken(&id);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, Weak};
 use std::time::Duration;
 
-use dashmap::{Entry, OccupiedEntry};
+use dashmap::Entry;
 use deeptravel_domain::time::Timestamp;
 
 use super::{Keys, Live, Origin, Owner, Slot};
@@ -125,21 +125,15 @@ impl<A: Owner> Keys<A> {
     /// those who asked meanwhile.
     pub fn rest(&self, id: &A::Id, rest: Rest) {
         if let Some(mut slot) = self.slots.get_mut(id)
-            && let Slot::Retiring(retiring) = &mut *slot
+            && let Slot::Live(live) = &mut *slot
+            && let Some(leaving) = &mut live.leaving
         {
-            retiring.rest = Some(rest);
+            leaving.rest = Some(rest);
         }
     }
 
-    /// From now on the key is dormant.
-    pub(super) fn lay(&self, mut entry: OccupiedEntry<'_, A::Id, Slot<A>>, rest: Rest) {
-        self.dormant.add(&rest.packed);
-        self.deadlines_of(entry.key()).note(rest.due, entry.key().clone());
-        entry.insert(Slot::Dormant(rest));
-    }
-
     /// Starts a dormant key's actor. To be called while the key's slot is locked.
-    pub(super) fn rouse(&self, id: &A::Id, rest: &mut Rest) -> Live<A> {
+    pub(super) fn rouse(&self, id: &A::Id, rest: &mut Rest) -> Box<Live<A>> {
         let packed = std::mem::take(&mut rest.packed);
         self.dormant.remove(&packed);
         self.start(id, Origin::Packed(packed))
@@ -151,9 +145,9 @@ impl<A: Owner> Keys<A> {
 
     /// From now on dormant keys are looked at when their time has come: on their own arbiter, and by one timer there.
     pub fn tend_dormant(&self) {
-        for place in 0..self.ground.arbiters.count() {
+        for place in 0..self.arbiters.count() {
             let keys = self.this.clone();
-            self.ground.arbiters.run_at(place, move || {
+            self.arbiters.run_at(place, move || {
                 actix_rt::spawn(async move {
                     // Whoever is looked at may break it: the others must not wait for ever.
                     while let Err(error) = actix_rt::spawn(tend::<A>(keys.clone(), place)).await {
@@ -174,7 +168,7 @@ impl<A: Owner> Keys<A> {
         match A::look(world, id, &rest.packed, now) {
             Look::Act => {
                 let live = self.rouse(id, rest);
-                entry.insert(Slot::live(live));
+                entry.insert(Slot::Live(live));
             }
             Look::Sleep => {
                 self.dormant.remove(&rest.packed);
@@ -194,7 +188,7 @@ async fn tend<A: Owner>(keys: Weak<Keys<A>>, place: usize) {
         actix_rt::time::sleep(LOOK_PAUSE).await;
         let Some(keys) = keys.upgrade() else { return };
         let Some(world) = keys.world() else { return };
-        let now = keys.ground.clock.now();
+        let now = keys.parts.clock.now();
         loop {
             let mut due = keys.deadlines[place].due(now);
             if due.ids.is_empty() {

@@ -4,33 +4,29 @@ use actix::Context;
 use actix::dev::channel::AddressReceiver;
 use dashmap::Entry;
 
-use super::{Keys, Origin, Owner, Post, Slot, Vitals, tell_all};
+use super::{Keys, Leaving, Origin, Owner, Post, Slot, Vitals, Woken, tell_all};
 use crate::outage::Outage;
 
 impl<A: Owner> Keys<A> {
     fn ended(&self, id: &A::Id, generation: u64, vitals: &Vitals, end: End) {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
-        let (waiting, rest) = match entry.get_mut() {
-            Slot::Live(live) if live.generation == generation => (Vec::new(), None),
-            Slot::Retiring(retiring) if retiring.generation == generation => {
-                (std::mem::take(&mut retiring.waiting), retiring.rest.take())
-            }
+        let Leaving { waiting, rest } = match entry.get_mut() {
+            Slot::Live(live) if live.generation == generation => live.leaving.take().unwrap_or_default(),
             // Its successor runs already.
-            Slot::Live(_) | Slot::Retiring(_) | Slot::Dormant(_) | Slot::Waking(_) | Slot::Rebuilding => return,
+            Slot::Live(_) | Slot::Dormant(_) | Slot::Waking(_) | Slot::Rebuilding => return,
         };
         match end {
             End::Stopped if !vitals.has_failed() => {
-                match (rest, waiting.is_empty()) {
-                    (Some(rest), true) => self.lay(entry, rest),
-                    (Some(rest), false) => {
-                        entry.insert(Slot::live(self.start(id, Origin::Packed(rest.packed))));
+                match rest {
+                    rest if waiting.is_empty() => {
+                        self.fill(entry, rest.map_or(Woken::Absent, Woken::Dormant));
+                    }
+                    Some(rest) => {
+                        entry.insert(Slot::Live(self.start(id, Origin::Packed(rest.packed))));
                         drop(entry);
                         tell_all(waiting, Ok(true));
                     }
-                    (None, true) => {
-                        entry.remove();
-                    }
-                    (None, false) => {
+                    None => {
                         entry.insert(Slot::Waking(waiting));
                         self.wake(id.clone());
                     }

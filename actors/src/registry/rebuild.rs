@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dashmap::{Entry, OccupiedEntry};
 
-use super::{Keys, NOT_TOLD_APART, Origin, Owner, Slot, Waiting, load, tell_all};
+use super::{Keys, NOT_TOLD_APART, Owner, Slot, Waiting, load, tell_all};
 use crate::outage::Outage;
 
 /// A command that ended its owner this often is set aside (rule 20).
@@ -109,9 +109,9 @@ impl<A: Owner> Keys<A> {
     /// A successor starts from rows that contain everything its predecessor appended.
     fn rebuild(&self, id: A::Id, mut pause: Duration) {
         let (Some(keys), Some(world)) = (self.this.upgrade(), self.world()) else { return };
-        let appended = self.ground.journal.appended();
-        self.ground.io.spawn(async move {
-            let mut projected = keys.ground.projected.clone();
+        let appended = self.parts.journal.appended();
+        self.parts.io.spawn(async move {
+            let mut projected = keys.parts.projected.clone();
             if projected.wait_for(|position| *position >= appended).await.is_err() {
                 // Projection has halted: the rows will not get there, and the key stays 503 until somebody has looked.
                 return;
@@ -119,7 +119,12 @@ impl<A: Owner> Keys<A> {
             loop {
                 tokio::time::sleep(pause).await;
                 match load::<A>(Arc::clone(&world), &id).await {
-                    Ok(seed) => return keys.rebuilt(&id, seed),
+                    Ok(woken) => {
+                        if let Entry::Occupied(entry) = keys.slots.entry(id) {
+                            keys.fill(entry, woken);
+                        }
+                        return;
+                    }
                     Err(outage) => {
                         tracing::warn!(kind = A::KIND, %id, %outage, "{} {id} cannot be rebuilt yet", A::KIND);
                         pause = (pause * 2).clamp(REBUILD_PAUSE, REBUILD_PAUSE_LONGEST);
@@ -127,17 +132,5 @@ impl<A: Owner> Keys<A> {
                 }
             }
         });
-    }
-
-    fn rebuilt(&self, id: &A::Id, seed: Option<A::Seed>) {
-        let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
-        match seed {
-            Some(seed) => {
-                entry.insert(Slot::live(self.start(id, Origin::Seed(seed))));
-            }
-            None => {
-                entry.remove();
-            }
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What tests see of a registry.
 
-use super::{Keys, Owner, Slot};
+use super::{Keys, Owner};
 
 impl<A: Owner> Keys<A> {
     /// Keys that are in memory, dormant ones included.
@@ -8,8 +8,18 @@ impl<A: Owner> Keys<A> {
         self.slots.len()
     }
 
+    /// Keys that have an actor, or are about to.
+    pub fn live(&self) -> usize {
+        self.figures().live
+    }
+
+    /// Actors rebuilt after a fault since the start.
+    pub fn restarts(&self) -> u64 {
+        self.figures().restarts
+    }
+
     pub fn is_live(&self, id: &A::Id) -> bool {
-        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live(_)))
+        self.slots.get(id).is_some_and(|slot| slot.awake().is_some())
     }
 
     /// Whether two keys share a thread.

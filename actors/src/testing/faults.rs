@@ -4,17 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard};
 
-use actix::{Actor, Context, Handler, Message};
+use actix::Actor;
 use deeptravel_domain::ids::DepartureId;
 use deeptravel_domain::order::Order;
 
-use crate::ask::NOT_TOLD_APART;
-use crate::catalogue::Sold;
-use crate::desk::Desk;
-use crate::keeper::Keeper;
-use crate::order::OrderActor;
-use crate::registry::Fingerprint;
-use crate::totals::Counted;
+use crate::ask::{Asker, Question};
 
 /// Where a departure panics or stalls, or who sells its seats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,34 +101,14 @@ impl Faults {
     }
 }
 
-/// Whoever handles it breaks.
+/// Whoever is asked this breaks.
 #[derive(Debug)]
 pub struct Break;
 
-impl Message for Break {
-    type Result = ();
-}
+impl<A: Actor> Question<A> for Break {
+    type Answer = ();
 
-impl Fingerprint for Break {
-    fn fingerprint(&self) -> u64 {
-        NOT_TOLD_APART
+    fn put(self, _: &mut A, _: Asker<()>, _: &mut A::Context) {
+        panic!("planted");
     }
 }
-
-fn broken<A: Actor<Context = Context<A>>>(_: &mut A) {
-    panic!("planted");
-}
-
-macro_rules! breakable {
-    ($($owner:ty),*) => {
-        $(impl Handler<Break> for $owner {
-            type Result = ();
-
-            fn handle(&mut self, _: Break, _: &mut Context<$owner>) {
-                broken(self);
-            }
-        })*
-    };
-}
-
-breakable!(Desk, OrderActor, Keeper<Sold>, Keeper<Counted>);

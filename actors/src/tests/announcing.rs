@@ -87,7 +87,7 @@ async fn rule_20_an_owner_of_totals_that_panics_comes_back_and_counts_on() {
 
     // Its newest record is not projected: until it is, the owner stays away, and what comes waits for it.
     let owner = &running.services().totals_owner;
-    owner.consult(&"totals", Break).await.unwrap_err();
+    owner.ask(&"totals", Break).await.unwrap_err();
     travel(&world, &running, "third").await;
     assert_eq!(totals(&running), [2, 0, 0, 4, 2]);
     world.store.set(Postgres::Up);

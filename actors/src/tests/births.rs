@@ -111,7 +111,6 @@ async fn whoever_asks_for_a_child_before_it_is_born_waits_and_nobody_else_makes_
     }
     assert!(!orders.is_in_memory(&child.id()));
     assert!(orders.expect_birth(&child.id()).is_none());
-    assert!(!orders.reserve(&child.id()));
     assert!(!orders.put(&child.id(), Seed::from_rows(&first_images(&child), running.engine.now()).unwrap()));
     write(&running, 1, &child).unwrap();
     birth.born(awake(&running, &child));
@@ -224,7 +223,7 @@ async fn a_child_that_breaks_before_its_first_record_is_rebuilt_with_version_0()
     world.store.set(Postgres::Behind);
     bear(&running, 1, &child);
     let orders = &running.services().orders;
-    assert!(orders.consult(&child.id(), crate::testing::Break).await.is_err());
+    assert!(orders.ask(&child.id(), crate::testing::Break).await.is_err());
     assert_eq!(running.shown(running.engine.order(child.id())).await.unwrap_err(), Outage::Rebuilding);
 
     world.store.set(Postgres::Up);

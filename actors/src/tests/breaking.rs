@@ -8,7 +8,6 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Rows;
 use futures_util::future::join_all;
 
-use crate::departure::Seats;
 use crate::journal::{KeyText, Record, RecordHeader};
 use crate::kind::{CODEC, Kind};
 use crate::outage::Outage;
@@ -17,7 +16,7 @@ use crate::testing::{
 };
 
 async fn is_back(running: &Running) {
-    let release = || Seats(Command::ReleaseHold(HoldAt { hold: hold(9), epoch: 1 }));
+    let release = || Command::ReleaseHold(HoldAt { hold: hold(9), epoch: 1 });
     eventually_so("the coach is back", || async {
         running.services().departures.consult(&coach(), release()).await.is_ok()
     })
@@ -101,7 +100,7 @@ async fn a_key_whose_order_broke_off_makes_a_new_one() {
 async fn a_command_that_kills_twice_is_set_aside_and_others_are_not() {
     let (_world, running) = World::with_seats(10).await;
     let departures = &running.services().departures;
-    let poison = || Seats(Command::ConfirmHold(HoldAt { hold: hold(1), epoch: 1 }));
+    let poison = || Command::ConfirmHold(HoldAt { hold: hold(1), epoch: 1 });
 
     for _ in 0..2 {
         running.services().faults.plant(&coach(), Fault::AtMessage);
@@ -181,7 +180,7 @@ async fn break_the_desk_of_an_order(has_actor: bool) {
         eventually("the departure has been asked", || !services.faults.is_planted(&coach())).await;
         assert_eq!(services.orders.is_live(&in_flight(&running)), has_actor);
         let desk = services.desk_of(traveller(number));
-        within("answered", services.desks.consult(&desk, Break)).await.unwrap_err();
+        within("answered", services.desks.ask(&desk, Break)).await.unwrap_err();
         eventually("the desk is back", || services.desks.restarts() == 1 && services.desks.is_live(&desk)).await;
         let again = join_all((0..3).map(|_| running.shown(running.engine.place(wanted.clone()))));
         let unblocking = async {
@@ -263,7 +262,7 @@ async fn a_desk_that_breaks_learns_of_every_order_that_ended_meanwhile() {
         orders.push(running.buy(wish(traveller(1), &format!("key-{number}"), &coach(), 1)).await);
     }
 
-    services.desks.consult(&desk, Break).await.unwrap_err();
+    services.desks.ask(&desk, Break).await.unwrap_err();
     for order in &orders {
         running.shown(running.engine.cancel(order.id())).await.unwrap().unwrap();
     }
@@ -288,7 +287,7 @@ async fn whoever_waits_for_an_order_that_breaks_is_told_and_the_order_goes_on() 
     let opening = running.engine.open_payment(order.id(), "openid".into());
     let breaking = async {
         eventually("the call is made", || world.gateway.calls(crate::testing::Call::Create) == 1).await;
-        running.services().orders.consult(&order.id(), Break).await.unwrap_err();
+        running.services().orders.ask(&order.id(), Break).await.unwrap_err();
     };
     let (told, ()) = tokio::join!(within("told", opening), breaking);
     assert_eq!(told.unwrap_err(), Outage::Rebuilding);

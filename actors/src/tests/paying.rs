@@ -9,7 +9,6 @@ use deeptravel_domain::row::Row as _;
 use deeptravel_domain::tables::newest_version;
 use futures_util::future::join_all;
 
-use crate::departure::Seats;
 use crate::outage::Outage;
 use crate::testing::{Balance, Call, FARE, Line, World, coach, eventually, eventually_so, traveller, wish};
 
@@ -140,8 +139,8 @@ async fn money_without_seats_is_in_the_ledger_before_its_notice_is_acknowledged(
     let number = running.open_payment(order.id()).await;
     let fact = world.gateway.pay(number).unwrap();
     // Cannot happen while the rules hold: the seats are given back behind the order's back.
-    let release = Seats(Seat::ReleaseHold(HoldAt { hold: order.hold(0), epoch: FIRST_EPOCH }));
-    running.services().departures.consult(&coach(), release).await.unwrap().unwrap().unwrap().outcome.unwrap();
+    let release = Seat::ReleaseHold(HoldAt { hold: order.hold(0), epoch: FIRST_EPOCH });
+    running.services().departures.consult(&coach(), release).await.unwrap().outcome.unwrap();
 
     running.shown(running.engine.learn(fact)).await.unwrap().unwrap();
 

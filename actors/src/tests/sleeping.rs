@@ -6,7 +6,6 @@ use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::rejection::Rejection;
 use futures_util::future::join_all;
 
-use crate::departure::Seats;
 use crate::outage::Outage;
 use crate::testing::{Postgres, Running, World, coach, eventually, eventually_so, redeemed, traveller, wish};
 
@@ -146,6 +145,6 @@ async fn a_departure_sleeps_long_after_its_arrival_once_it_is_projected_and_wake
     let holds: Vec<HoldRow<'_>> = stored.all().unwrap();
     let confirmed = holds.iter().find(|hold| hold.state == "confirmed").unwrap();
     let confirm = Command::ConfirmHold(HoldAt { hold: confirmed.hold_id, epoch: 1 });
-    let seats = running.services().departures.consult(&coach(), Seats(confirm)).await.unwrap().unwrap().unwrap();
+    let seats = running.services().departures.consult(&coach(), confirm).await.unwrap();
     assert_eq!(seats.outcome.unwrap().len(), 1);
 }
