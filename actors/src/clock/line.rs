@@ -46,29 +46,13 @@ impl Slope {
     }
 }
 
-/// What a difference between the clocks leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Follow(Slope),
-    /// Too far away: engine time runs on evenly.
-    Refused,
-}
-
-impl Verdict {
-    pub(super) fn slope(self) -> Slope {
-        match self {
-            Verdict::Follow(slope) => slope,
-            Verdict::Refused => Slope::Even,
-        }
-    }
-}
-
-/// `offset_ms`: the wall clock minus engine time.
-pub(super) fn judge(offset_ms: i64) -> Verdict {
+/// How engine time is to run; `None`: the clocks are too far apart for one to follow the other. `offset_ms`: the wall
+/// clock minus engine time.
+pub(super) fn judge(offset_ms: i64) -> Option<Slope> {
     match offset_ms.unsigned_abs() {
-        away if away > FOLLOWED_MS_MAX.unsigned_abs() => Verdict::Refused,
-        near if near < NOTICED_MS_MIN.unsigned_abs() => Verdict::Follow(Slope::Even),
-        _ => Verdict::Follow(Slope::of(offset_ms.signum())),
+        away if away > FOLLOWED_MS_MAX.unsigned_abs() => None,
+        near if near < NOTICED_MS_MIN.unsigned_abs() => Some(Slope::Even),
+        _ => Some(Slope::of(offset_ms.signum())),
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use deeptravel_domain::time::Timestamp;
 
-use line::{Line, PackedLine, Verdict, judge};
+use line::{Line, PackedLine, Slope, judge};
 
 /// How often the wall clock is looked at. An alarm is at most this late.
 const LOOK: Duration = Duration::from_secs(1);
@@ -89,9 +89,9 @@ impl Clock {
         let course = &*self.0;
         let offset_ms = wall.ms_since(self.at(elapsed_us));
         course.offset_ms.store(offset_ms, Ordering::Relaxed);
-        let verdict = judge(offset_ms);
-        course.line.bend(verdict.slope(), elapsed_us);
-        let trusted = verdict != Verdict::Refused;
+        let slope = judge(offset_ms);
+        course.line.bend(slope.unwrap_or(Slope::Even), elapsed_us);
+        let trusted = slope.is_some();
         if course.trusted.swap(trusted, Ordering::Relaxed) != trusted {
             report(trusted, offset_ms);
         }
