@@ -109,10 +109,7 @@ const fn stretches(stops: usize) -> usize {
 
 /// The seats left of a class along a stretch of one departure: a number to be read again and again, for one load.
 #[derive(Clone, Debug)]
-pub struct SeatsLeft(Source);
-
-#[derive(Clone, Debug)]
-enum Source {
+pub enum SeatsLeft {
     Same(u16),
     Counted { by: Arc<Occupancy>, place: usize },
 }
@@ -120,9 +117,9 @@ enum Source {
 impl SeatsLeft {
     /// As of now, for as long as the board is in the edition in which this was looked up.
     pub fn now(&self) -> u16 {
-        match &self.0 {
-            Source::Same(count) => *count,
-            Source::Counted { by, place } => by.count(*place),
+        match self {
+            SeatsLeft::Same(count) => *count,
+            SeatsLeft::Counted { by, place } => by.count(*place),
         }
     }
 }
@@ -155,14 +152,12 @@ impl Board {
         classes: impl IntoIterator<Item = (&'a SeatClassCode, u16)>,
     ) -> impl Iterator<Item = SeatsLeft> {
         let born = self.get(id);
-        classes.into_iter().map(move |(class, all)| {
-            SeatsLeft(match &born {
-                None => Source::Same(all),
-                Some(born) => match born.place_of(class, stretch) {
-                    Some(place) => Source::Counted { by: Arc::clone(born), place },
-                    None => Source::Same(0),
-                },
-            })
+        classes.into_iter().map(move |(class, all)| match &born {
+            None => SeatsLeft::Same(all),
+            Some(born) => match born.place_of(class, stretch) {
+                Some(place) => SeatsLeft::Counted { by: Arc::clone(born), place },
+                None => SeatsLeft::Same(0),
+            },
         })
     }
 
