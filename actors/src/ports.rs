@@ -119,7 +119,8 @@ pub struct Warm {
     pub now: Timestamp,
     /// Orders with usable tickets for departures before this.
     pub departs_before: Timestamp,
-    /// As many of them as take so much memory, the earliest departures first. See [`Warm::bytes_of`].
+    /// As many of them as take so much memory, the earliest departures first: by an estimate,
+    /// whatever they really take.
     pub bytes_max: u64,
 }
 
@@ -128,11 +129,6 @@ impl Warm {
     pub const ORDER_BYTES: u64 = 4_000;
     /// What each ticket adds, with its passenger.
     pub const TICKET_BYTES: u64 = 500;
-
-    /// The estimate by which orders are counted, whatever they really take.
-    pub const fn bytes_of(tickets: u64) -> u64 {
-        Warm::ORDER_BYTES + Warm::TICKET_BYTES * tickets
-    }
 
     /// As its statement takes them.
     pub fn parameters(self) -> Vec<Parameter> {

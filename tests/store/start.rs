@@ -231,7 +231,11 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
 
     // Three tickets each.
     let warm = |departs_before, orders: u64| {
-        let warm = Warm { now: NOW.plus_seconds(60), departs_before, bytes_max: orders * Warm::bytes_of(3) };
+        let warm = Warm {
+            now: NOW.plus_seconds(60),
+            departs_before,
+            bytes_max: orders * (Warm::ORDER_BYTES + 3 * Warm::TICKET_BYTES),
+        };
         let orders = stand.warm_orders(warm).unwrap();
         orders.iter().map(|rows| Order::from_rows(rows, NOW).unwrap()).collect::<Vec<_>>()
     };

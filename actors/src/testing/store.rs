@@ -195,7 +195,7 @@ fn warm_ids(tables: &Images, parameters: &[Parameter]) -> Rows {
         rows_of::<TicketRow<'_>>(tables).any(|ticket| ticket.order_id == row.order_id && soon(&ticket))
     };
     // Every order here has one ticket or two, so that their number does for their bytes.
-    let limit = (u64::try_from(*bytes).unwrap() / Warm::bytes_of(1)) as usize;
+    let limit = (u64::try_from(*bytes).unwrap() / (Warm::ORDER_BYTES + Warm::TICKET_BYTES)) as usize;
     let (pending, others): (Vec<_>, Vec<_>) = rows_of(tables).partition(is_pending);
     let usable = others.into_iter().filter(is_usable).take(limit);
     let mut rows = Rows::default();
