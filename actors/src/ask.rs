@@ -3,8 +3,9 @@
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
 use actix::{Actor, Message};
+use futures_util::TryFutureExt;
 
-use crate::journal::{Journal, Parked, Parker, Position, Unanswered};
+use crate::journal::{Journal, Parker, Position, Unanswered};
 use crate::outage::{Answer, Outage};
 
 /// Fingerprint of questions that are not set aside: they only read, or whoever asks sees the fault and does not repeat.
@@ -29,7 +30,7 @@ pub trait Question<A: Actor>: Send + 'static {
 }
 
 /// A question on its way to its owner.
-#[derive(Debug, Message)]
+#[derive(Message)]
 #[rtype(result = "()")]
 pub struct Ask<Q, T> {
     pub question: Q,
@@ -37,18 +38,16 @@ pub struct Ask<Q, T> {
 }
 
 /// To whom an answer goes that he sees once it is durable. Dropped without one, he learns that its owner has ended.
-#[derive(Debug)]
 pub struct Asker<T>(Parker<Answer<T>>);
 
-/// What an asker waits for.
-#[derive(Debug)]
-#[must_use = "an answer is there only once it is waited for"]
-pub struct Asked<T>(Parked<Answer<T>>);
-
-/// A place for one answer.
-pub fn asking<T>(journal: &Journal) -> (Asker<T>, Asked<T>) {
+/// A place for one answer, and the wait for it.
+pub fn asking<T>(journal: &Journal) -> (Asker<T>, impl Future<Output = Answer<T>> + use<T>) {
     let (parker, parked) = journal.parked();
-    (Asker(parker), Asked(parked))
+    let answer = parked.unwrap_or_else(|why| match why {
+        Unanswered::Abandoned => Err(Outage::Rebuilding),
+        Unanswered::Failed(_) => Err(Outage::Journal),
+    });
+    (Asker(parker), answer)
 }
 
 impl<T> Asker<T> {
@@ -56,16 +55,6 @@ impl<T> Asker<T> {
         // An outage rests on nothing.
         let position = answer.as_ref().map_or(Position::NOTHING, |reply| reply.position);
         self.0.park(answer, position);
-    }
-}
-
-impl<T> Asked<T> {
-    /// The answer, durable.
-    pub async fn answer(self) -> Answer<T> {
-        self.0.await.unwrap_or_else(|why| match why {
-            Unanswered::Abandoned => Err(Outage::Rebuilding),
-            Unanswered::Failed(_) => Err(Outage::Journal),
-        })
     }
 }
 

@@ -133,7 +133,7 @@ impl Owner for DepartureActor {
     fn build(services: Arc<Services>, post: Post<Self>, seed: Seed<Inventory>) -> Result<DepartureActor, Outage> {
         let occupancy = services.board.open(&seed.machine);
         let sleeps_at = over_at(&seed.machine);
-        let kept = Kept::wake(&services.journal, &format!("departure/{}", post.id), seed, &post.vitals)?;
+        let kept = Kept::wake(&services.parts, &format!("departure/{}", post.id), seed, &post.vitals)?;
         Ok(DepartureActor { services, post, kept, occupancy, turn: Turn::default(), sleeps_at })
     }
 }
@@ -174,10 +174,6 @@ impl Shell for DepartureActor {
 
     fn kept(&mut self) -> &mut Kept<Inventory> {
         &mut self.kept
-    }
-
-    fn now(&self) -> Timestamp {
-        self.services.clock.now()
     }
 
     fn publish(&mut self, events: &[Event]) {

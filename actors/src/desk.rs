@@ -84,7 +84,6 @@ pub enum Placed {
 
 /// What the owner of an order that is being made has of its desk: a note that outlives the desk, until there is a record or
 /// a refusal, and whom to answer. Dropped without an answer it says so: the owner has ended.
-#[derive(Debug)]
 pub struct Making {
     peers: Arc<Peers>,
     order: OrderId,
@@ -184,7 +183,6 @@ impl Question<Desk> for Recent {
 type Key = (TravellerId, Box<str>);
 
 /// An order that is being made, and who waits for it besides the first.
-#[derive(Debug)]
 struct Promised {
     body_hash: [u8; 32],
     order: OrderId,

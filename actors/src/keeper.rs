@@ -103,7 +103,7 @@ impl<K: Keeping> Owner for Keeper<K> {
     fn build(services: Arc<Services>, post: Post<Self>, seed: Self::Seed) -> Result<Keeper<K>, Outage> {
         K::begin(&services, &seed.machine);
         let shown = seed.version;
-        let kept = Kept::wake(&services.journal, K::KEY, seed, &post.vitals)?;
+        let kept = Kept::wake(&services.parts, K::KEY, seed, &post.vitals)?;
         Ok(Keeper { services, kept, shown })
     }
 }
@@ -121,10 +121,6 @@ impl<K: Keeping> Shell for Keeper<K> {
 
     fn kept(&mut self) -> &mut Kept<K::Machine> {
         &mut self.kept
-    }
-
-    fn now(&self) -> Timestamp {
-        self.services.clock.now()
     }
 
     fn publish(&mut self, events: &[Event<K>]) {

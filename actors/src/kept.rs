@@ -8,9 +8,11 @@ use deeptravel_domain::machine::{Machine, Room};
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::time::Timestamp;
 
-use crate::journal::{Admission, Journal, KeyText};
+use crate::clock::Clock;
+use crate::journal::{Admission, KeyText};
 use crate::log::{KeyLog, PUT_OFF_MS};
 use crate::outage::{Answer, Outage, Reply};
+use crate::parts::Parts;
 use crate::registry::Vitals;
 use crate::timer::Timer;
 
@@ -21,6 +23,7 @@ pub struct Kept<M> {
     pub log: KeyLog,
     pub vitals: Arc<Vitals>,
     pub timer: Timer,
+    clock: Clock,
 }
 
 /// A machine as it wakes.
@@ -32,10 +35,11 @@ pub struct Seed<M> {
 }
 
 impl<M: Machine> Kept<M> {
-    pub fn wake(journal: &Journal, key: &str, seed: Seed<M>, vitals: &Arc<Vitals>) -> Result<Kept<M>, Outage> {
+    pub fn wake(parts: &Parts, key: &str, seed: Seed<M>, vitals: &Arc<Vitals>) -> Result<Kept<M>, Outage> {
         let key = KeyText::new(key).expect("an owner's key is short printable text");
-        let log = KeyLog::wake(journal.clone(), key, seed.version)?;
-        Ok(Kept { machine: seed.machine, log, vitals: Arc::clone(vitals), timer: Timer::default() })
+        let log = KeyLog::wake(parts.journal.clone(), key, seed.version)?;
+        let (vitals, timer, clock) = (Arc::clone(vitals), Timer::default(), parts.clock.clone());
+        Ok(Kept { machine: seed.machine, log, vitals, timer, clock })
     }
 
     /// Decides, changes and writes. An outage is found before anything changes; if the journal refuses all the same, the
@@ -96,8 +100,6 @@ pub trait Shell: Sized {
 
     fn kept(&mut self) -> &mut Kept<Self::Machine>;
 
-    fn now(&self) -> Timestamp;
-
     /// Shows what others read without asking. Called after the record was appended.
     fn publish(&mut self, events: &[<Self::Machine as Machine>::Event]);
 
@@ -106,7 +108,7 @@ pub trait Shell: Sized {
         &mut self,
         command: &<Self::Machine as Machine>::Command,
     ) -> Answer<Vec<<Self::Machine as Machine>::Event>> {
-        let now = self.now();
+        let now = self.kept().clock.now();
         let reply = self.kept().tell(command, now)?;
         if let Ok(events) = &reply.outcome
             && !events.is_empty()
@@ -126,8 +128,8 @@ pub trait LiveShell: Shell + Actor<Context = Context<Self>> {
     fn wake(&mut self, ctx: &mut Context<Self>);
 
     fn arm(&mut self, deadline: Option<Timestamp>, ctx: &mut Context<Self>) {
-        let now = self.now();
-        self.kept().timer.arm(ctx, now, deadline, |shell, ctx| {
+        let Kept { timer, clock, .. } = self.kept();
+        timer.arm(ctx, clock.now(), deadline, |shell, ctx| {
             shell.kept().timer.fired();
             shell.wake(ctx);
         });
@@ -136,7 +138,8 @@ pub trait LiveShell: Shell + Actor<Context = Context<Self>> {
     /// What cannot be written now is tried again when the actor wakes.
     fn wake_later(&mut self, ctx: &mut Context<Self>) {
         if !self.kept().vitals.has_failed() {
-            self.arm(Some(self.now().plus_ms(PUT_OFF_MS)), ctx);
+            let later = self.kept().clock.now().plus_ms(PUT_OFF_MS);
+            self.arm(Some(later), ctx);
         }
     }
 

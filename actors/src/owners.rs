@@ -22,8 +22,6 @@ macro_rules! owners {
         #[derive(Debug)]
         pub struct Owners {
             peers: Arc<Peers>,
-            pub(crate) desks: Arc<Keys<Desk>>,
-            pub(crate) orders: Arc<Keys<OrderActor>>,
             $(pub(crate) $name: Arc<Keys<$owner>>,)+
         }
 
@@ -45,9 +43,9 @@ macro_rules! owners {
                 orders.settle(&peers);
 
                 $(<$owner>::start(Arc::clone(&services), Arc::clone(&$name)).await?;)+
-                Desk::start(Arc::clone(&peers), Arc::clone(&desks)).await?;
-                OrderActor::start(Arc::clone(&peers), Arc::clone(&orders)).await?;
-                Ok(Owners { peers, desks, orders, $($name),+ })
+                Desk::start(Arc::clone(&peers), desks).await?;
+                OrderActor::start(Arc::clone(&peers), orders).await?;
+                Ok(Owners { peers, $($name),+ })
             }
 
             /// How each kind of owner fares.
@@ -75,9 +73,9 @@ impl Owners {
 }
 
 impl Deref for Owners {
-    type Target = Services;
+    type Target = Peers;
 
-    fn deref(&self) -> &Services {
+    fn deref(&self) -> &Peers {
         &self.peers
     }
 }

@@ -133,6 +133,7 @@ pub enum Woken<A: Owner> {
 
 /// Told `true` when the key has an owner again, `false` when there is no such key.
 type Waiting = oneshot::Sender<Result<bool, Outage>>;
+type Woke = oneshot::Receiver<Result<bool, Outage>>;
 
 /// A key's actor.
 struct Live<A: Owner> {
@@ -290,7 +291,7 @@ impl<A: Owner> Keys<A> {
         let (asker, asked) = asking(&self.parts.journal);
         let told = self.tell(id, question.fingerprint(), Ask { question, asker }).await?;
         let Some(_under_way) = told else { return Ok(None) };
-        asked.answer().await.map(Some)
+        asked.await.map(Some)
     }
 
     /// Gives a key's owner a message that says whom to answer, waking it if it is dormant or sleeps. Nobody is woken for
@@ -309,8 +310,8 @@ impl<A: Owner> Keys<A> {
         if self.is_set_aside(id, fingerprint) {
             return Err(Outage::SetAside);
         }
-        while let Some((unsent, awake)) = self.send(id, message)? {
-            if !awake.await.unwrap_or(Err(Outage::Rebuilding))? {
+        while let Some((unsent, woke)) = self.send(id, message)? {
+            if !woke.await.unwrap_or(Err(Outage::Rebuilding))? {
                 return Ok(None);
             }
             message = unsent;
@@ -335,7 +336,7 @@ impl<A: Owner> Keys<A> {
 
     /// Puts the message into the owner's mailbox while the key's slot is locked: an owner that wants to sleep has it
     /// before [`Sleep`], or its sender finds the key retiring. It comes back if the owner is not there yet.
-    fn send<M>(&self, id: &A::Id, message: M) -> Result<Option<(M, oneshot::Receiver<Result<bool, Outage>>)>, Outage>
+    fn send<M>(&self, id: &A::Id, message: M) -> Result<Option<(M, Woke)>, Outage>
     where
         M: Message<Result = ()> + Send + 'static,
         A: Handler<M>,
@@ -349,18 +350,18 @@ impl<A: Owner> Keys<A> {
         let (sender, receiver) = oneshot::channel();
         match self.slots.entry(id.clone()) {
             Entry::Occupied(mut entry) => match entry.get_mut() {
-                Slot::Live(live) => match &mut live.leaving {
-                    Some(leaving) => leaving.waiting.push(sender),
-                    None => {
+                Slot::Live(live) => {
+                    let Some(leaving) = &mut live.leaving else {
                         live.send(message);
                         return Ok(None);
-                    }
-                },
+                    };
+                    leaving.waiting.push(sender);
+                }
                 Slot::Rebuilding => return Err(Outage::Rebuilding),
                 Slot::Dormant(rest) => {
                     let live = self.rouse(id, rest);
                     live.send(message);
-                    entry.insert(Slot::Live(live));
+                    entry.insert(Slot::Live(Box::new(live)));
                     return Ok(None);
                 }
                 Slot::Waking(waiting) => waiting.push(sender),
@@ -402,7 +403,7 @@ impl<A: Owner> Keys<A> {
         match woken {
             Woken::Awake(seed) => {
                 let live = self.start(entry.key(), Origin::Seed(seed));
-                entry.insert(Slot::Live(live));
+                entry.insert(Slot::Live(Box::new(live)));
             }
             Woken::Dormant(rest) => {
                 self.dormant.add(&rest.packed);
@@ -420,17 +421,17 @@ impl<A: Owner> Keys<A> {
     /// Starts an owner that is known not to exist yet, or whose rows have been read in bulk. `false`: it exists.
     pub fn put(&self, id: &A::Id, seed: A::Seed) -> bool {
         let Entry::Vacant(entry) = self.slots.entry(id.clone()) else { return false };
-        entry.insert(Slot::Live(self.start(id, Origin::Seed(seed))));
+        entry.insert(Slot::Live(Box::new(self.start(id, Origin::Seed(seed)))));
         true
     }
 
     /// To be called while the key's slot is locked, so that an owner that ends at once finds itself in it.
-    fn start(&self, id: &A::Id, origin: Origin<A>) -> Box<Live<A>> {
+    fn start(&self, id: &A::Id, origin: Origin<A>) -> Live<A> {
         let (sender, receiver) = channel::channel(MAILBOX);
         let vitals = Arc::new(Vitals::new());
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let (keys, id) = (self.this.clone(), id.clone());
-        self.arbiters.run(A::home(&id), move || {
+        self.arbiters.run_at(self.place(&id), move || {
             let Some(keys) = keys.upgrade() else { return };
             let ending = Ending::<A> { post: Post { id, keys, vitals }, generation, end: None };
             actix_rt::spawn(async move {
@@ -438,7 +439,7 @@ impl<A: Owner> Keys<A> {
                 ending.with(outcome);
             });
         });
-        Box::new(Live { addr: Addr::new(sender), generation, leaving: None })
+        Live { addr: Addr::new(sender), generation, leaving: None }
     }
 
     /// Index of the key's arbiter.

@@ -1,7 +1,6 @@
 //! Answers that wait for their record: whoever waits is woken once, when the answer is there and durable, and not for each
 //! of the two. Waking a task on another thread costs as much as a few of an owner's decisions.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -117,18 +116,6 @@ impl<T> Drop for Parked<T> {
     fn drop(&mut self) {
         // With the answer goes its place in the lane.
         drop(self.take());
-    }
-}
-
-impl<T> fmt::Debug for Parker<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Parker")
-    }
-}
-
-impl<T> fmt::Debug for Parked<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Parked")
     }
 }
 

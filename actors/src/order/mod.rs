@@ -98,7 +98,6 @@ enum DeskCount {
 }
 
 /// An order as it wakes: as a draft, or from its rows.
-#[derive(Debug)]
 pub struct Seed {
     order: Arc<Order>,
     version: u64,
@@ -165,7 +164,7 @@ impl Owner for OrderActor {
         let now = peers.clock.now();
         let unpaid = seed.order.status() == OrderStatus::Pending;
         let woken = kept::Seed { machine: seed.order, version: seed.version };
-        let mut kept = Kept::wake(&peers.journal, &format!("order/{}", post.id), woken, &post.vitals)?;
+        let mut kept = Kept::wake(&peers.parts, &format!("order/{}", post.id), woken, &post.vitals)?;
         if let Some(rested) = seed.rested {
             kept.log.rested_on(rested.last);
         }
@@ -206,10 +205,6 @@ impl Shell for OrderActor {
 
     fn kept(&mut self) -> &mut Kept<Arc<Order>> {
         &mut self.kept
-    }
-
-    fn now(&self) -> Timestamp {
-        self.peers.clock.now()
     }
 
     fn publish(&mut self, events: &[Event]) {
@@ -311,14 +306,10 @@ impl OrderActor {
             // Its record has been taken by the journal.
             self.answer_placement(&Ok(Reply::ok(Arc::clone(self.order()), position)));
         }
-        if !self.payments.is_empty()
-            && let Some(answer) = self.payment_answer()
-        {
+        if let Some(answer) = self.payment_answer() {
             answer_all(&mut self.payments, &answer);
         }
-        if !self.cancels.is_empty()
-            && let Some(answer) = self.cancel_answer()
-        {
+        if let Some(answer) = self.cancel_answer() {
             answer_all(&mut self.cancels, &answer);
         }
         if !self.order().has_unrecorded_money() {
@@ -337,12 +328,11 @@ impl OrderActor {
     /// `None`: still on the way.
     fn payment_answer(&self) -> Option<Answer<Arc<Order>>> {
         let position = self.kept.log.last();
+        let refused = |rejection| Some(Ok(Reply::rejected(rejection, position)));
         match self.order().status() {
-            OrderStatus::Paid | OrderStatus::Completed => Some(Ok(Reply::rejected(Rejection::OrderPaid, position))),
-            OrderStatus::Cancelled => Some(Ok(Reply::rejected(Rejection::OrderNotPayable, position))),
-            OrderStatus::Pending if self.order().is_ending() => {
-                Some(Ok(Reply::rejected(Rejection::OrderNotPayable, position)))
-            }
+            OrderStatus::Paid | OrderStatus::Completed => refused(Rejection::OrderPaid),
+            OrderStatus::Cancelled => refused(Rejection::OrderNotPayable),
+            OrderStatus::Pending if self.order().is_ending() => refused(Rejection::OrderNotPayable),
             OrderStatus::Pending if self.order().is_settling() => None,
             OrderStatus::Pending => match self.order().payments().last().map(|payment| &payment.state) {
                 Some(PaymentState::Created(_)) => Some(Ok(Reply::ok(Arc::clone(self.order()), position))),

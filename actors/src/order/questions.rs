@@ -116,13 +116,11 @@ impl Question<OrderActor> for Learn {
 
     fn put(self, owner: &mut OrderActor, asker: Asker<()>, ctx: &mut Context<OrderActor>) {
         owner.asked();
-        match failure(owner.apply(&Command::PaymentFact(self.0), ctx)) {
-            Some(why) => asker.answer(why),
-            None => {
-                owner.facts.push(asker);
-                owner.answer_waiting();
-            }
+        if let Some(why) = failure(owner.apply(&Command::PaymentFact(self.0), ctx)) {
+            return asker.answer(why);
         }
+        owner.facts.push(asker);
+        owner.answer_waiting();
     }
 }
 

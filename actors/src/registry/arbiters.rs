@@ -39,11 +39,7 @@ impl Arbiters {
         (home % self.handles.len() as u64) as usize
     }
 
-    /// Runs something short where a home is: at once if that is this thread.
-    pub fn run(&self, home: u64, work: impl FnOnce() + Send + 'static) {
-        self.run_at(self.place(home), work);
-    }
-
+    /// Runs something short there: at once if that is this thread.
     pub fn run_at(&self, place: usize, work: impl FnOnce() + Send + 'static) {
         if OWN.get() == Some((self.number, place)) {
             work();

@@ -133,7 +133,7 @@ impl<A: Owner> Keys<A> {
     }
 
     /// Starts a dormant key's actor. To be called while the key's slot is locked.
-    pub(super) fn rouse(&self, id: &A::Id, rest: &mut Rest) -> Box<Live<A>> {
+    pub(super) fn rouse(&self, id: &A::Id, rest: &mut Rest) -> Live<A> {
         let packed = std::mem::take(&mut rest.packed);
         self.dormant.remove(&packed);
         self.start(id, Origin::Packed(packed))
@@ -168,7 +168,7 @@ impl<A: Owner> Keys<A> {
         match A::look(world, id, &rest.packed, now) {
             Look::Act => {
                 let live = self.rouse(id, rest);
-                entry.insert(Slot::Live(live));
+                entry.insert(Slot::Live(Box::new(live)));
             }
             Look::Sleep => {
                 self.dormant.remove(&rest.packed);

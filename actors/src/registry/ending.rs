@@ -22,7 +22,7 @@ impl<A: Owner> Keys<A> {
                         self.fill(entry, rest.map_or(Woken::Absent, Woken::Dormant));
                     }
                     Some(rest) => {
-                        entry.insert(Slot::Live(self.start(id, Origin::Packed(rest.packed))));
+                        entry.insert(Slot::Live(Box::new(self.start(id, Origin::Packed(rest.packed)))));
                         drop(entry);
                         tell_all(waiting, Ok(true));
                     }
