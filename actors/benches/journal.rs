@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use deeptravel_actors::journal::{Journal, JournalOptions, KeyText, Limits, Position, Record, RecordHeader, Retention};
+use deeptravel_actors::journal::{
+    Journal, JournalOptions, KeyText, Limits, Position, Reached, Record, RecordHeader, Retention,
+};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -33,7 +35,7 @@ fn append_and_sync(bencher: Bencher, records: u64) {
             last = journal.append(&record(&key, version)).unwrap();
         }
         runtime.block_on(journal.wait(last)).unwrap();
-        journal.release(last, Retention::NONE).unwrap();
+        journal.release(Reached { projected: last, followed: last }, Retention::NONE).unwrap();
     });
 }
 

@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use deeptravel_actors::journal::{Journal, JournalOptions, KeyText, Position, Record, RecordHeader, Retention};
+use deeptravel_actors::journal::{
+    Journal, JournalOptions, KeyText, Position, Reached, Record, RecordHeader, Retention,
+};
 
 const ARBITERS: usize = 2;
 
@@ -45,7 +47,10 @@ fn main() {
     drop(report);
     for _ in 0..seconds {
         std::thread::sleep(Duration::from_secs(1));
-        journal.release(journal.durable(), Retention::NONE).expect("segments that can be removed");
+        let last = journal.durable();
+        journal
+            .release(Reached { projected: last, followed: last }, Retention::NONE)
+            .expect("segments that can be removed");
     }
     stop.store(true, Ordering::Relaxed);
     let mut waits: Vec<_> = reports.iter().flatten().collect();

@@ -14,7 +14,7 @@ use deeptravel_actors::journal::{
     AppendError, Journal, JournalFailed, JournalOptions, OpenError, Position, Record, Retention,
 };
 use faulty::{Fault, FaultyDisk, MortalDisk};
-use journal_support::{append_frame, block_on, read_all, record, small, wait};
+use journal_support::{all_at, append_frame, block_on, read_all, record, small, wait};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
@@ -133,7 +133,7 @@ fn a_full_disk_refuses_new_records_before_the_segment_is_full_and_recovers() {
     for version in version..version + 50 {
         append_frame(&journal, &record("a", version, &[1; 100]));
     }
-    journal.release(journal.durable(), Retention::NONE).unwrap();
+    journal.release(all_at(journal.durable()), Retention::NONE).unwrap();
 }
 
 #[test]

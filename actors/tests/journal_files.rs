@@ -12,7 +12,7 @@ use std::sync::Arc;
 use deeptravel_actors::journal::{
     Journal, JournalOptions, OpenError, Opened, Position, ReadError, Record, Retention, inspect,
 };
-use journal_support::{UnsyncedDisk, append_frame, copy, open_briefly, read_all, record, segments, small};
+use journal_support::{UnsyncedDisk, all_at, append_frame, copy, open_briefly, read_all, record, segments, small};
 use tempfile::{TempDir, tempdir};
 
 /// A saved journal whose every record is a frame, with where each frame ends in the last segment.
@@ -379,7 +379,7 @@ fn inspect_works_beside_a_running_journal() {
     append_frame(&journal, &record("a", 1, b"x"));
     let summary = inspect::summary(dir.path()).unwrap();
     assert_eq!((summary.sound, summary.last), (true, Position(1)));
-    journal.release(Position(1), Retention::NONE).unwrap();
+    journal.release(all_at(Position(1)), Retention::NONE).unwrap();
     append_frame(&journal, &record("a", 2, b"y"));
 }
 

@@ -14,7 +14,7 @@ use deeptravel_actors::journal::{
     AppendError, Journal, JournalFailed, JournalOptions, KeyText, Limits, OpenError, Position, ReadError, Record,
     RegisterError, Retention,
 };
-use journal_support::{append_frame, block_on, read_all, record, segments, small, wait};
+use journal_support::{all_at, append_frame, block_on, read_all, record, segments, small, wait};
 use tempfile::tempdir;
 
 #[test]
@@ -125,7 +125,7 @@ fn records_above_the_limits_are_refused_and_cost_no_position() {
     assert_eq!(journal.durable(), Position(version));
 
     // What was projected makes room again.
-    journal.release(Position(version), Retention::NONE).unwrap();
+    journal.release(all_at(Position(version)), Retention::NONE).unwrap();
     assert!(!journal.space().is_rationed());
     append_frame(&journal, &record("a", version + 1, &[1; 900]));
 }
@@ -320,7 +320,7 @@ fn a_reader_follows_the_running_journal_over_segments_that_are_released_behind_i
                     assert_eq!(record.payload, expected.to_le_bytes());
                     assert!(position <= journal.durable());
                 }
-                journal.release(reader.position(), Retention::NONE).unwrap();
+                journal.release(all_at(reader.position()), Retention::NONE).unwrap();
             }
         });
     });
@@ -437,16 +437,16 @@ fn rule_11_release_keeps_what_is_not_projected_and_what_the_retention_wants() {
 
     // Records of the second segment are not all projected: only the first may go.
     let up_to = Position(first_of(2) - 2);
-    assert_eq!(journal.release(up_to, Retention::NONE).unwrap().segments, 1);
-    assert_eq!(journal.release(up_to, Retention::NONE).unwrap().segments, 0);
+    assert_eq!(journal.release(all_at(up_to), Retention::NONE).unwrap().segments, 1);
+    assert_eq!(journal.release(all_at(up_to), Retention::NONE).unwrap().segments, 0);
     // Everything is projected, but young (engine time is 1,000 ms + version).
-    assert_eq!(journal.release(Position(100), all(0)).unwrap().segments, 0);
-    assert_eq!(journal.release(Position(100), all(1_000 + first_of(1) as i64)).unwrap().segments, 1);
+    assert_eq!(journal.release(all_at(Position(100)), all(0)).unwrap().segments, 0);
+    assert_eq!(journal.release(all_at(Position(100)), all(1_000 + first_of(1) as i64)).unwrap().segments, 1);
     // Two segments' worth of bytes may stay.
     let two = Retention { bytes_max: 2 * 4096, since_ms: 0 };
-    assert_eq!(journal.release(Position(100), two).unwrap().segments, before - 2 - 3);
+    assert_eq!(journal.release(all_at(Position(100)), two).unwrap().segments, before - 2 - 3);
     assert_eq!(segments(dir.path()).len(), 3);
-    assert_eq!(journal.release(Position(100), Retention::NONE).unwrap().segments, 2);
+    assert_eq!(journal.release(all_at(Position(100)), Retention::NONE).unwrap().segments, 2);
     assert_eq!(segments(dir.path()).len(), 1);
 
     // A journal whose beginning was released opens again, and says so to a database that is too old.

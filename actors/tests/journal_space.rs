@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use deeptravel_actors::journal::{AppendError, Journal, JournalOptions, Position, Retention, Share};
-use journal_support::{append_frame, read_all, record, segments, small, wait};
+use deeptravel_actors::journal::{AppendError, Journal, JournalOptions, Position, Reached, Retention, Share};
+use journal_support::{all_at, append_frame, read_all, record, segments, small, wait};
 use tempfile::{TempDir, tempdir};
 
 /// Keeps everything that it may keep.
@@ -88,13 +88,13 @@ fn rule_11_retention_gives_way_when_sales_would_stop() {
     let last = fill_share_of_sales(&journal);
 
     // Nothing is projected: nothing can go, and sales stay closed.
-    assert_eq!(journal.release(Position::NOTHING, KEEP_ALL).unwrap().segments, 0);
+    assert_eq!(journal.release(all_at(Position::NOTHING), KEEP_ALL).unwrap().segments, 0);
     assert!(journal.space().is_rationed());
 
     // As little goes as leaves sales the room of a whole segment.
-    assert_eq!(journal.release(last, KEEP_ALL).unwrap().segments, 2);
+    assert_eq!(journal.release(all_at(last), KEEP_ALL).unwrap().segments, 2);
     assert!(!journal.space().is_rationed());
-    assert_eq!(journal.release(last, KEEP_ALL).unwrap().segments, 0);
+    assert_eq!(journal.release(all_at(last), KEEP_ALL).unwrap().segments, 0);
     append_frame(&journal, &record("a", last.0 + 1, &[1; 300]));
     assert_eq!(read_all(&journal, last).len(), 1);
 }
@@ -110,12 +110,18 @@ fn rule_11_what_a_follower_has_not_read_stays_until_sales_would_stop() {
     let before = segments(dir.path()).len();
 
     // However old and large it is; and nothing that only the follower has.
-    assert_eq!(journal.release_followed(all, Position::NOTHING, Retention::NONE).unwrap().segments, 0);
-    assert_eq!(journal.release_followed(Position::NOTHING, all, Retention::NONE).unwrap().segments, 0);
+    assert_eq!(
+        journal.release(Reached { projected: all, followed: Position::NOTHING }, Retention::NONE).unwrap().segments,
+        0
+    );
+    assert_eq!(
+        journal.release(Reached { projected: Position::NOTHING, followed: all }, Retention::NONE).unwrap().segments,
+        0
+    );
     assert_eq!(journal.unread(Position::NOTHING, all).segments, before - 1);
     assert_eq!(journal.unread(all, all).segments, 0);
     assert_eq!(journal.unread(Position::NOTHING, Position::NOTHING).segments, 0);
-    let released = journal.release_followed(all, middle, Retention::NONE).unwrap();
+    let released = journal.release(Reached { projected: all, followed: middle }, Retention::NONE).unwrap();
     assert!(released.segments > 0);
     assert!(released.oldest <= middle.next() && released.oldest > Position(1), "{released:?}");
     assert_eq!(journal.unread(middle, all).segments, segments(dir.path()).len() - 1);
@@ -126,11 +132,11 @@ fn rule_11_what_a_follower_has_not_read_stays_until_sales_would_stop() {
     while journal.admit(Share::Sales, 400).is_ok() {
         last = append_frame(&journal, &record("a", last.0 + 1, &[1; 300]));
     }
-    let released = journal.release_followed(last, middle, Retention::NONE).unwrap();
+    let released = journal.release(Reached { projected: last, followed: middle }, Retention::NONE).unwrap();
     assert!(released.segments > 0 && released.oldest > middle.next(), "{released:?}");
     assert!(!journal.space().is_rationed());
     // As little as sales need.
-    assert_eq!(journal.release_followed(last, middle, Retention::NONE).unwrap().segments, 0);
+    assert_eq!(journal.release(Reached { projected: last, followed: middle }, Retention::NONE).unwrap().segments, 0);
 }
 
 /// A file system of its own that holds so many bytes. `None` where this process may not make one.
@@ -214,7 +220,7 @@ fn rule_10_a_disk_without_space_for_the_next_segment_rations_and_kills_nothing()
 
     // A projected segment goes although the retention would keep it, and its space becomes the next one.
     let before = segments(disk.path()).len();
-    assert_eq!(journal.release(journal.durable(), KEEP_ALL).unwrap().segments, 1);
+    assert_eq!(journal.release(all_at(journal.durable()), KEEP_ALL).unwrap().segments, 1);
     until(|| !journal.space().exhausted);
     let last = journal.durable();
     for version in last.0 + 1..last.0 + 100 {

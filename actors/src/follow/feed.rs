@@ -1,14 +1,14 @@
 //! What all followers read: one task goes through the log, and keeps the newest of what it has found.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::journal::{Journal, Limits, Position, ReadError, Reader, Record};
+use crate::journal::{Journal, Limits, Position, ReadError, Reader, Record, lock};
 use crate::kind::Kind;
 
 /// From one look at the log to the next while it grows. Every look that finds something is a record of each follower, and
@@ -101,7 +101,7 @@ impl Feed {
     }
 
     fn keep(&self, chunk: Chunk) {
-        let mut chunks = self.chunks();
+        let mut chunks = lock(&self.chunks);
         if chunks.len() >= CHUNKS_KEPT {
             chunks.pop_front();
         }
@@ -115,11 +115,6 @@ impl Feed {
 
     /// What comes after a position, if it is kept.
     pub fn chunk(&self, after: Position) -> Option<Arc<Chunk>> {
-        self.chunks().iter().find(|chunk| chunk.after <= after && after < chunk.up_to).cloned()
-    }
-
-    /// Nothing between taking the lock and giving it back can panic half-way.
-    fn chunks(&self) -> MutexGuard<'_, VecDeque<Arc<Chunk>>> {
-        self.chunks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.chunks).iter().find(|chunk| chunk.after <= after && after < chunk.up_to).cloned()
     }
 }

@@ -5,8 +5,8 @@
 
 use std::io;
 
-use super::{Following, Holds, State, Status, Watched};
-use crate::journal::{Journal, Position, Released, Retention, Unread};
+use super::{Following, Holds, State, Status};
+use crate::journal::{Journal, Position, Reached, Released, Retention, Unread, lock};
 
 /// A follower that keeps more than this share of the space for sales is reported: there is time to mend it, and no doubt
 /// that it has to be mended.
@@ -18,9 +18,9 @@ impl Following {
     pub fn release(&self, projected: Position, retention: Retention) -> io::Result<Released> {
         let needing = self.statuses().into_iter().filter(Status::needs_its_records);
         let followed = needing.map(|status| status.written).min().unwrap_or(projected);
-        let released = self.journal.release_followed(projected, followed, retention)?;
+        let released = self.journal.release(Reached { projected, followed }, retention)?;
         for watched in &*self.followers {
-            watched.check(&self.journal, projected);
+            lock(watched).check(&self.journal, projected);
         }
         Ok(released)
     }
@@ -34,28 +34,23 @@ impl Status {
             State::Lost => false,
         }
     }
-}
 
-impl Watched {
-    fn check(&self, journal: &Journal, projected: Position) {
-        let mut status = self.status();
-        let needs = status.needs_its_records();
-        let unread = if needs { journal.unread(status.written, projected) } else { Unread::default() };
-        let gave_way = needs && status.written.next() < journal.oldest();
+    fn check(&mut self, journal: &Journal, projected: Position) {
+        let needs = self.needs_its_records();
+        let unread = if needs { journal.unread(self.written, projected) } else { Unread::default() };
+        let gave_way = needs && self.written.next() < journal.oldest();
         let too_much = journal.space().for_sales() / 100 * TOO_MUCH_PERCENT;
         let holds = match (gave_way, unread.bytes > too_much) {
             (true, _) => Holds::GaveWay,
             (false, true) => Holds::TooMuch,
             (false, false) => Holds::Little,
         };
-        if holds != std::mem::replace(&mut status.holds, holds) {
-            status.report(unread);
+        if holds != std::mem::replace(&mut self.holds, holds) {
+            self.report(unread);
         }
-        status.show(journal.durable(), unread);
+        self.show(journal.durable(), unread);
     }
-}
 
-impl Status {
     fn report(&self, Unread { segments, bytes }: Unread) {
         let Status { name, written, .. } = *self;
         match self.holds {

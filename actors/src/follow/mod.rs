@@ -17,13 +17,12 @@ mod feed;
 mod holding;
 mod run;
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
-use crate::journal::{Journal, Position, Record};
+use crate::journal::{Journal, Position, Record, lock};
 use crate::outage::Outage;
 use feed::Feed;
 use run::Run;
@@ -120,37 +119,13 @@ pub struct Status {
 }
 
 /// A status that its follower's task writes and others read.
-struct Watched(Mutex<Status>);
-
-impl Watched {
-    fn new(name: &'static str, begins_at: Position) -> Watched {
-        Watched(Mutex::new(Status {
-            name,
-            state: State::Follows,
-            written: begins_at,
-            seen: begins_at,
-            set_aside: 0,
-            holds: Holds::Little,
-        }))
-    }
-
-    /// Nothing between taking the lock and giving it back can panic half-way.
-    fn status(&self) -> MutexGuard<'_, Status> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+type Watched = Mutex<Status>;
 
 /// The followers of a journal. Their tasks end with the journal. Clones are the same followers.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Following {
     journal: Journal,
     followers: Arc<[Arc<Watched>]>,
-}
-
-impl fmt::Debug for Following {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.statuses()).finish()
-    }
 }
 
 impl Following {
@@ -160,7 +135,8 @@ impl Following {
         let watch = |follower: &dyn Follower| {
             // Of one that is new, nothing older than the journal was ever meant.
             let begins_at = if follower.position() == Position::NOTHING { oldest } else { follower.position() };
-            Arc::new(Watched::new(follower.name(), begins_at))
+            let (name, state, written, seen) = (follower.name(), State::Follows, begins_at, begins_at);
+            Arc::new(Mutex::new(Status { name, state, written, seen, set_aside: 0, holds: Holds::Little }))
         };
         let watched: Arc<[_]> = followers.iter().map(|follower| watch(&**follower)).collect();
         let following = Following { journal: journal.clone(), followers: Arc::clone(&watched) };
@@ -175,6 +151,6 @@ impl Following {
     }
 
     pub fn statuses(&self) -> Vec<Status> {
-        self.followers.iter().map(|watched| *watched.status()).collect()
+        self.followers.iter().map(|watched| *lock(watched)).collect()
     }
 }

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 
 use super::feed::{Chunk, Feed, FeedError};
 use super::{Batch, Failure, Follower, State, Watched, holding};
-use crate::journal::{Journal, Position, ReadError, Reader, Record};
+use crate::journal::{Journal, Position, ReadError, Reader, Record, lock};
 
 /// Pause before a follower is asked the same again, doubled up to the longest: nobody waits for what follows.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -19,23 +19,12 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(1);
 enum End {
     /// The journal was closed, or has failed and the process ends.
     Closed,
-    /// What it needs is gone.
-    Lost(ReadError),
     Unreadable(FeedError),
 }
 
-impl From<FeedError> for End {
-    fn from(error: FeedError) -> End {
-        match error {
-            FeedError::Read(lost @ ReadError::Released { .. }) => End::Lost(lost),
-            FeedError::Read(_) | FeedError::Kind { .. } => End::Unreadable(error),
-        }
-    }
-}
-
-impl From<ReadError> for End {
-    fn from(error: ReadError) -> End {
-        FeedError::Read(error).into()
+impl<E: Into<FeedError>> From<E> for End {
+    fn from(error: E) -> End {
+        End::Unreadable(error.into())
     }
 }
 
@@ -63,7 +52,7 @@ pub(super) struct Run {
 impl Run {
     pub fn new(follower: Box<dyn Follower>, journal: Journal, feed: Feed, watched: Arc<Watched>) -> Run {
         let written = follower.position();
-        let seen = watched.status().seen;
+        let seen = lock(&watched).seen;
         Run { follower, journal, feed, own: None, watched, written, seen }
     }
 
@@ -76,11 +65,14 @@ impl Run {
         let (state, why) = match ended {
             Ok(Ok(never)) => match never {},
             Ok(Err(End::Closed)) => return,
-            Ok(Err(End::Lost(error))) => (State::Lost, error.to_string()),
+            // What it needs is gone.
+            Ok(Err(End::Unreadable(lost @ FeedError::Read(ReadError::Released { .. })))) => {
+                (State::Lost, lost.to_string())
+            }
             Ok(Err(End::Unreadable(error))) => (State::Stopped, error.to_string()),
             Err(_) => (State::Stopped, "it broke".to_owned()),
         };
-        self.watched.status().state = state;
+        lock(&self.watched).state = state;
         tracing::error!(follower = name, position = %self.seen, "Follower {name} has stopped: {why}");
     }
 
@@ -168,7 +160,7 @@ impl Run {
                     "Follower {name} has failed twice at record {position}, which is set aside: {why}"
                 );
                 metrics::counter!("follower_set_aside_total", "follower" => name).increment(1);
-                self.watched.status().set_aside += 1;
+                lock(&self.watched).set_aside += 1;
                 self.hand(&[], *position).await?;
             }
             if self.seen != *position {
@@ -182,7 +174,7 @@ impl Run {
     fn moved(&mut self, written: Position, seen: Position) {
         (self.written, self.seen) = (written, seen);
         holding::show_position(self.follower.name(), seen);
-        let mut status = self.watched.status();
+        let mut status = lock(&self.watched);
         // Of a new one that has not written yet, nothing older than where it began is needed.
         status.written = status.written.max(written);
         status.seen = seen;

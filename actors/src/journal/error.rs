@@ -8,110 +8,51 @@ use uuid::Uuid;
 
 use super::record::Position;
 
-/// Why a journal does not open. Nothing here repairs itself: except `Io` and `Locked` each needs a decision.
+/// Why a journal does not open. Nothing here repairs itself: except `Io` and `Locked` each needs a decision. A segment
+/// is named by its file.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The disk refused.
     #[error("cannot {doing} {}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To which file.
-        path: PathBuf,
-        /// What the disk said.
-        source: io::Error,
-    },
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
     /// Another process (or another journal in this one) writes here.
     #[error("the journal in {} is in use: another process holds its lock", dir.display())]
-    Locked {
-        /// The journal's directory.
-        dir: PathBuf,
-    },
+    Locked { dir: PathBuf },
     /// The sizes make no sense.
     #[error("the journal's options do not fit: {0}")]
     Options(&'static str),
     /// The identity file is missing beside records, or does not read.
     #[error("the journal's identity in {} cannot be used: {why}", dir.display())]
-    Identity {
-        /// The journal's directory.
-        dir: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The directory belongs to another node.
+    Identity { dir: PathBuf, why: &'static str },
+    /// The directory, or a segment in it, belongs to another node.
     #[error("the journal belongs to node {found}, this is node {expected}")]
-    OtherNode {
-        /// This node.
-        expected: u64,
-        /// The node in the journal's identity or segment.
-        found: u64,
-    },
-    /// A segment of another journal lies in the directory.
+    OtherNode { expected: u64, found: u64 },
+    /// A segment of another journal lies in the directory, whose identity file says which is expected.
     #[error("segment {segment} belongs to journal {found}, not to {expected}")]
-    Foreign {
-        /// File name of the segment.
-        segment: String,
-        /// Id in the identity file.
-        expected: Uuid,
-        /// Id in the segment.
-        found: Uuid,
-    },
+    Foreign { segment: String, expected: Uuid, found: Uuid },
     /// Written by a later release in a way this one cannot read.
     #[error("segment {segment} needs a reader of format {minimum_reader} or later, this is {ours}", ours = super::FORMAT)]
-    NewerFormat {
-        /// File name of the segment.
-        segment: String,
-        /// Oldest format whose readers can read it.
-        minimum_reader: u16,
-    },
-    /// Bytes before the end of the log do not read. Restore the segment from a copy; do not cut it.
+    NewerFormat { segment: String, minimum_reader: u16 },
+    /// Bytes before the end of the log do not read: the first frame that does not starts at `offset`. Restore the segment
+    /// from a copy; do not cut it.
     #[error("segment {segment} is damaged at byte {offset}: {why}")]
-    Damaged {
-        /// File name of the segment.
-        segment: String,
-        /// Where the first frame that does not read starts.
-        offset: u64,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    Damaged { segment: String, offset: u64, why: &'static str },
     /// Records between two segments are missing.
     #[error("segment {segment} starts at position {found}, but position {expected} is due: records are missing")]
-    Gap {
-        /// File name of the later segment.
-        segment: String,
-        /// The position that is due.
-        expected: Position,
-        /// The position it starts at.
-        found: Position,
-    },
+    Gap { segment: String, expected: Position, found: Position },
     /// The journal is older than the database.
     #[error(
         "the journal ends at position {last}, but Postgres has already seen {seen}: acknowledged records are missing"
     )]
-    EndsBefore {
-        /// Last position of the journal.
-        last: Position,
-        /// Last position in Postgres.
-        seen: Position,
-    },
+    EndsBefore { last: Position, seen: Position },
     /// The tail was cut before what the database has seen, and positions were given anew since.
     #[error(
         "the journal was cut after position {cut}, but Postgres has already seen {seen}: acknowledged records are missing"
     )]
-    CutBefore {
-        /// Last position that survived the cut.
-        cut: Position,
-        /// Last position in Postgres.
-        seen: Position,
-    },
+    CutBefore { cut: Position, seen: Position },
     /// The database is older than the oldest segment: what lies between was released.
     #[error("the journal's oldest record is {oldest}, but Postgres has seen only {seen}: restore a newer backup")]
-    Released {
-        /// Oldest position still in the journal.
-        oldest: Position,
-        /// Last position in Postgres.
-        seen: Position,
-    },
+    Released { oldest: Position, seen: Position },
 }
 
 impl OpenError {
@@ -125,26 +66,13 @@ impl OpenError {
 pub enum AppendError {
     /// The key's owner is not the only one, or skipped a version: the actor is to be discarded (rule 7).
     #[error("the key's next version is {expected}, not {got}")]
-    WrongVersion {
-        /// The version that is due.
-        expected: u64,
-        /// The version of the refused record.
-        got: u64,
-    },
+    WrongVersion { expected: u64, got: u64 },
     /// Larger than a record may be.
     #[error("a record of {bytes} bytes is above the limit of {max}")]
-    TooLarge {
-        /// Encoded size of the refused record.
-        bytes: usize,
-        /// The limit.
-        max: usize,
-    },
+    TooLarge { bytes: usize, max: usize },
     /// The disk is behind: too many bytes wait for the writer.
     #[error("the disk is behind: {queued} bytes wait for it")]
-    QueueFull {
-        /// Bytes that wait.
-        queued: usize,
-    },
+    QueueFull { queued: usize },
     /// The journal's space or the disk is full.
     #[error("the journal has no space left")]
     NoSpace,
@@ -160,9 +88,7 @@ pub enum AppendError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key is at version {known} in the journal, its owner woke with {got}")]
 pub struct RegisterError {
-    /// Version of the key's last record.
     pub known: u64,
-    /// Version the owner woke with.
     pub got: u64,
 }
 
@@ -171,13 +97,7 @@ pub struct RegisterError {
 pub enum JournalFailed {
     /// A write or sync failed: the process must exit and start again (rule 10).
     #[error("the journal could not {doing}")]
-    Disk {
-        /// What was being done.
-        doing: &'static str,
-        /// What the disk said.
-        #[source]
-        source: Arc<io::Error>,
-    },
+    Disk { doing: &'static str, source: Arc<io::Error> },
     /// The writer panicked.
     #[error("the journal's writer panicked")]
     WriterPanicked,
@@ -192,43 +112,19 @@ impl JournalFailed {
     }
 }
 
-/// Why a reader stops. It never skips.
+/// Why a reader stops. It never skips. A segment is named by its file.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The records asked for were released.
     #[error("position {wanted} was released, the oldest is {oldest}")]
-    Released {
-        /// The position asked for.
-        wanted: Position,
-        /// Oldest position still in the journal.
-        oldest: Position,
-    },
+    Released { wanted: Position, oldest: Position },
     /// Asked to start after a position that does not exist yet.
     #[error("position {after} is not in the journal, it ends at {last}")]
-    Beyond {
-        /// The position to start after.
-        after: Position,
-        /// Last durable position.
-        last: Position,
-    },
-    /// Durable bytes do not read any more.
+    Beyond { after: Position, last: Position },
+    /// Durable bytes do not read any more, from the frame that starts at `offset`.
     #[error("segment {segment} is damaged at byte {offset}: {why}")]
-    Damaged {
-        /// File name of the segment.
-        segment: String,
-        /// Where the frame starts.
-        offset: u64,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    Damaged { segment: String, offset: u64, why: &'static str },
     /// The disk refused.
     #[error("cannot {doing} {}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To which file.
-        path: PathBuf,
-        /// What the disk said.
-        source: io::Error,
-    },
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
 }

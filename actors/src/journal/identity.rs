@@ -54,13 +54,9 @@ impl Identity {
         write().map_err(OpenError::io("write", &path))
     }
 
-    fn fields(&self) -> String {
-        let cut = self.cut.map_or_else(|| "none".to_owned(), |cut| cut.to_string());
-        format!("{TITLE}\nid {}\nnode {}\nepoch {}\ncut {cut}\n", self.journal, self.node, self.epoch)
-    }
-
     fn to_text(self) -> String {
-        let fields = self.fields();
+        let cut = self.cut.map_or_else(|| "none".to_owned(), |cut| cut.to_string());
+        let fields = format!("{TITLE}\nid {}\nnode {}\nepoch {}\ncut {cut}\n", self.journal, self.node, self.epoch);
         let crc = crc32c::crc32c(fields.as_bytes());
         format!("{fields}crc {crc:08x}\n")
     }

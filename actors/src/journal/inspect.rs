@@ -64,20 +64,10 @@ pub struct SegmentSummary {
 pub enum SegmentState {
     /// Everything reads.
     Whole,
-    /// The last write of the log was interrupted here; start cuts it.
-    Torn {
-        /// Where the first frame starts that is not whole.
-        offset: u64,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Start refuses.
-    Damaged {
-        /// Where the first frame starts that does not read.
-        offset: u64,
-        /// What is wrong with it.
-        why: String,
-    },
+    /// The last write of the log was interrupted where the first frame starts that is not whole; start cuts it.
+    Torn { offset: u64, why: String },
+    /// Start refuses, for the first frame that does not read.
+    Damaged { offset: u64, why: String },
 }
 
 /// Verifies every segment and says what it holds. Errors only if the directory itself cannot be read.

@@ -8,7 +8,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -29,6 +28,7 @@ const LANES: usize = 64;
 pub(super) const LEADER_GRACE: Duration = Duration::from_millis(2);
 
 /// What the writer has achieved.
+#[derive(Debug)]
 pub(super) struct Progress {
     durable: AtomicU64,
     ended: OnceLock<JournalFailed>,
@@ -88,20 +88,10 @@ impl Progress {
         owed
     }
 
-    /// Wakes what leaders have not woken in time. Says whether something is still owed.
+    /// Wakes what leaders have not woken in time. Says whether something is still owed. For the writer, as nobody else
+    /// moves the position on.
     pub(super) fn sweep(&self) -> bool {
-        let now = Instant::now();
-        let mut owed = false;
-        for lane in &self.lanes {
-            let overdue = {
-                let mut lane = lock(lane);
-                let overdue = lane.take_overdue(now);
-                owed |= !lane.reached.is_empty();
-                overdue
-            };
-            overdue.into_iter().for_each(Waker::wake);
-        }
-        owed
+        self.advance(self.durable())
     }
 
     /// Nothing more becomes durable: everybody is told. Only the first reason counts.
@@ -128,15 +118,6 @@ impl Progress {
         // Set after the last position was published: look again, lest a durable record is called failed.
         let ended = self.ended.get()?;
         Some(if self.durable() >= position { Ok(()) } else { Err(ended.clone()) })
-    }
-}
-
-impl fmt::Debug for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Progress")
-            .field("durable", &self.durable())
-            .field("ended", &self.ended())
-            .finish_non_exhaustive()
     }
 }
 
@@ -213,18 +194,13 @@ impl Wait {
         waker: Waker,
     ) -> (Self, Option<Waker>) {
         let mut wait = Self::new(progress, position);
-        let outcome = wait.join_lane(lane, &waker);
+        let outcome = wait.join(lane, &waker);
         (wait, outcome.is_some().then_some(waker))
     }
 
     /// Joins the lane or renews the waker. The lane's lock orders this against the writer: either the writer's
     /// position is seen here, or this waker is seen by the writer.
-    fn join(&mut self, waker: &Waker) -> Option<Result<(), JournalFailed>> {
-        let lane = self.seat.map_or_else(own_lane, |seat| seat.lane);
-        self.join_lane(lane, waker)
-    }
-
-    fn join_lane(&mut self, index: usize, waker: &Waker) -> Option<Result<(), JournalFailed>> {
+    fn join(&mut self, index: usize, waker: &Waker) -> Option<Result<(), JournalFailed>> {
         let mut lane = lock(self.progress.lanes.get(index)?);
         if let Some(outcome) = self.progress.outcome(self.position) {
             return Some(outcome);
@@ -257,7 +233,10 @@ impl Future for Wait {
     type Output = Result<(), JournalFailed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = self.progress.outcome(self.position).or_else(|| self.join(cx.waker()));
+        let outcome = self.progress.outcome(self.position).or_else(|| {
+            let lane = self.seat.map_or_else(own_lane, |seat| seat.lane);
+            self.join(lane, cx.waker())
+        });
         match outcome {
             Some(outcome) => {
                 self.leave();

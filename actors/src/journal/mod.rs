@@ -43,21 +43,19 @@ pub use disk::{Disk, DiskFile, LocalDisk};
 pub use error::{AppendError, JournalFailed, OpenError, ReadError, RegisterError};
 pub use lanes::Wait;
 pub use open::Opened;
-pub use options::{
-    BATCH_BYTES_MAX, JOURNAL_BYTES_MAX, JournalOptions, QUEUE_BYTES_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES, VERIFY_BYTES,
-};
+pub use options::JournalOptions;
 pub use parked::{Parked, Parker, Unanswered};
 pub use reader::{Limits, Passage, Reader};
 pub use record::{KEY_BYTES_MAX, KeyText, KeyTextError, Position, Record, RecordHeader};
 pub use recover::Repair;
-pub use segments::{Released, Retention, Unread};
+pub use segments::{Reached, Released, Retention, Unread};
 pub use space::{RATIONED_PERCENT, Share, Space};
 
 use frame::Seed;
 use identity::Identity;
 use lanes::Progress;
 use queue::Queue;
-use segments::{Needs, Reached, Segments};
+use segments::{Needs, Segments};
 use space::SpaceGauge;
 
 /// Format of the files that this release writes.
@@ -176,7 +174,7 @@ impl Journal {
 
     /// The largest record that is taken, in bytes.
     pub fn record_bytes_max(&self) -> usize {
-        self.handle.shared.queue.record_bytes_max
+        self.handle.shared.options.record_bytes_max
     }
 
     /// Tells the journal a key's version when its owner wakes. Refused if the journal has handed out another one: the
@@ -252,24 +250,12 @@ impl Journal {
         self.handle.shared.segments.unread(after, projected)
     }
 
-    /// Deletes whole segments whose records are all at or before `up_to` (the projected position) and that the
-    /// retention does not keep; never the active one. Retention gives way where sales would stop for want of space
-    /// (rule 11). Blocks on the disk.
-    pub fn release(&self, up_to: Position, retention: Retention) -> std::io::Result<Released> {
-        self.release_followed(up_to, up_to, retention)
-    }
-
-    /// As [`Journal::release`], beside followers who have everything up to `followed`. What they have not read is kept
-    /// however old and large, but gives way like retention: who needs it then reads [`ReadError::Released`].
-    pub fn release_followed(
-        &self,
-        projected: Position,
-        followed: Position,
-        retention: Retention,
-    ) -> std::io::Result<Released> {
+    /// Deletes whole segments that everybody has and that the retention does not keep; never the active one. Retention
+    /// gives way where sales would stop for want of space (rule 11). What followers have not read is kept however old and
+    /// large, but gives way like retention: who needs it then reads [`ReadError::Released`]. Blocks on the disk.
+    pub fn release(&self, reached: Reached, retention: Retention) -> std::io::Result<Released> {
         let shared = &self.handle.shared;
         let needs = Needs { space: self.space(), segment_bytes: shared.options.segment_bytes };
-        let reached = Reached { projected, followed };
         let released = shared.segments.release(&*shared.disk, &shared.dir, reached, retention, needs)?;
         shared.space.sealed.fetch_sub(released.bytes, std::sync::atomic::Ordering::Relaxed);
         Ok(released)
@@ -322,7 +308,7 @@ impl Journal {
 /// Short, because it is printed with every actor that holds a journal.
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journal").field("dir", &self.dir).field("progress", &self.progress).finish_non_exhaustive()
+        f.debug_struct("Journal").field("dir", &self.dir).finish_non_exhaustive()
     }
 }
 

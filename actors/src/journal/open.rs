@@ -139,20 +139,14 @@ fn shared(
     recovered: &Recovered,
 ) -> Shared {
     let last = recovered.link.next.previous();
-    let entries = segments.iter().zip(&recovered.before_ms).map(|(segment, &before_ms)| Entry {
-        first: segment.first,
-        path: segment.path.clone(),
-        bytes: segment.bytes,
-        before_ms,
-    });
+    let before_ms = recovered.before_ms.iter();
+    let entries = segments.iter().zip(before_ms).map(|(file, &before_ms)| Entry { file: file.clone(), before_ms });
     let sealed = segments.iter().rev().skip(1).map(|segment| segment.bytes).sum();
     let space = SpaceGauge {
         max: options.max_bytes,
         batch_bytes_max: options.batch_bytes_max as u64,
         sealed: AtomicU64::new(sealed),
-        active: AtomicU64::new(0),
-        active_room: AtomicU64::new(0),
-        exhausted: AtomicBool::new(false),
+        ..SpaceGauge::default()
     };
     Shared {
         dir: dir.to_owned(),

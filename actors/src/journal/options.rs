@@ -8,20 +8,20 @@ use super::segment::SEGMENT_HEADER_BYTES;
 use super::space::RATIONED_PERCENT;
 
 /// Default size of a segment file: large enough that rolling is rare, small enough to zero in a second.
-pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 /// Default space of a journal: days of records at a busy operator, and little on a server's disk.
-pub const JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+const JOURNAL_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// Default age of what is kept for a database that is restored from a backup.
 const RETAIN_HOURS: u32 = 48;
 /// A batch is closed at this size: larger writes no longer raise throughput, and a sync should stay short.
-pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Largest record: one decision with thousands of rows (a batch of 5,000 tickets) fits.
-pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
+const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records that wait for the writer: about a second of a slow disk. Above it `append` refuses instead of hoarding.
-pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Start verifies at most the newest 2 GiB frame by frame (under two seconds); of older segments only the headers,
 /// a reader that comes to them verifies their frames.
-pub const VERIFY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+const VERIFY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Sizes of a journal, all in bytes, and whose it is. What can be chosen is section `journal` of the configuration.
 #[derive(Clone, Debug, Deserialize)]

@@ -23,12 +23,10 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// The writer sleeps here.
     more: Condvar,
-    batch_bytes_max: usize,
-    pub record_bytes_max: usize,
-    backlog_bytes_max: usize,
+    options: JournalOptions,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     batches: VecDeque<Batch>,
     buffers: Vec<Vec<u8>>,
@@ -65,36 +63,21 @@ pub(super) enum Taken {
 
 impl Queue {
     pub(super) fn new(options: &JournalOptions, last: Position) -> Self {
-        let state = State {
-            batches: VecDeque::new(),
-            buffers: Vec::new(),
-            appended: last,
-            queued_bytes: 0,
-            admitted_bytes: 0,
-            versions: HashMap::new(),
-            writer_sleeps: false,
-            stopped: false,
-        };
-        Self {
-            state: Mutex::new(state),
-            more: Condvar::new(),
-            batch_bytes_max: options.batch_bytes_max,
-            record_bytes_max: options.record_bytes_max,
-            backlog_bytes_max: options.queue_bytes_max,
-        }
+        let state = State { appended: last, ..State::default() };
+        Self { state: Mutex::new(state), more: Condvar::new(), options: options.clone() }
     }
 
     /// Keeps room for a record of so many bytes, or says why there is none.
     pub(super) fn admit(&self, share: Share, bytes: usize, space: &SpaceGauge) -> Result<(), AppendError> {
-        if bytes > self.record_bytes_max {
-            return Err(AppendError::TooLarge { bytes, max: self.record_bytes_max });
+        if bytes > self.options.record_bytes_max {
+            return Err(AppendError::TooLarge { bytes, max: self.options.record_bytes_max });
         }
         let mut state = lock(&self.state);
         if state.stopped {
             return Err(AppendError::Stopped);
         }
         let waiting = state.queued_bytes + state.admitted_bytes;
-        if waiting + bytes > share.of(self.backlog_bytes_max) && waiting > 0 {
+        if waiting + bytes > share.of(self.options.queue_bytes_max) && waiting > 0 {
             return Err(AppendError::QueueFull { queued: waiting });
         }
         if share == Share::Sales && space.read().is_rationed() {
@@ -119,8 +102,8 @@ impl Queue {
         let bytes = record.encoded_bytes();
         let mut state = lock(&self.state);
         state.admitted_bytes -= admitted_bytes;
-        if bytes > self.record_bytes_max {
-            return Err(AppendError::TooLarge { bytes, max: self.record_bytes_max });
+        if bytes > self.options.record_bytes_max {
+            return Err(AppendError::TooLarge { bytes, max: self.options.record_bytes_max });
         }
         if state.stopped {
             return Err(AppendError::Stopped);
@@ -137,7 +120,7 @@ impl Queue {
                 state.versions.insert(header.key.clone(), expected);
             }
         }
-        let position = state.push(record, bytes, self.batch_bytes_max);
+        let position = state.push(record, bytes, self.options.batch_bytes_max);
         let wake = std::mem::take(&mut state.writer_sleeps);
         drop(state);
         if wake {
@@ -211,7 +194,7 @@ impl Queue {
         frame.clear();
         let mut state = lock(&self.state);
         state.queued_bytes -= records_bytes;
-        if state.buffers.len() < BUFFERS_KEPT && frame.capacity() <= 2 * self.batch_bytes_max {
+        if state.buffers.len() < BUFFERS_KEPT && frame.capacity() <= 2 * self.options.batch_bytes_max {
             state.buffers.push(frame);
         }
     }

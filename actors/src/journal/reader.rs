@@ -165,10 +165,11 @@ impl Reader {
     }
 
     /// Reads on in the frame at hand.
-    fn read_frame<W>(&mut self, durable: Position, passage: &mut Filling<W>) -> Result<Room, ReadError>
-    where
-        W: Fn(u16) -> bool,
-    {
+    fn read_frame(
+        &mut self,
+        durable: Position,
+        passage: &mut Filling<impl Fn(u16) -> bool>,
+    ) -> Result<Room, ReadError> {
         self.load(durable)?;
         let Some(segment) = &mut self.segment else { return Ok(Room::Full) };
         let (mut next, mut consumed) = (self.next, segment.consumed);
@@ -236,7 +237,7 @@ impl OpenSegment {
             buffer_durable: Position::NOTHING,
         };
         let header = segment.read(0, SEGMENT_HEADER_BYTES)?;
-        match SegmentHeader::decode(&header) {
+        match SegmentHeader::decode(&header, file_name(first)) {
             Ok(header) if header.journal == shared.journal && header.link.next == first => {
                 segment.link = header.link;
                 Ok(segment)

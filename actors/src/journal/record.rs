@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// The number of a record in the log. The first record has 1; 0 means "nothing yet".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,7 +39,8 @@ impl fmt::Display for Position {
 pub const KEY_BYTES_MAX: usize = 200;
 
 /// The text of a key: 1 to [`KEY_BYTES_MAX`] bytes without control characters, cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct KeyText(Arc<str>);
 
 impl KeyText {
@@ -66,10 +67,7 @@ impl KeyText {
 pub enum KeyTextError {
     /// Empty or longer than [`KEY_BYTES_MAX`].
     #[error("a key has 1 to {KEY_BYTES_MAX} bytes, this one has {bytes}")]
-    Length {
-        /// Length of the refused text.
-        bytes: usize,
-    },
+    Length { bytes: usize },
     /// Contains a control character.
     #[error("a key has no control characters")]
     ControlCharacter,
@@ -91,12 +89,6 @@ impl Borrow<str> for KeyText {
 impl fmt::Display for KeyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl Serialize for KeyText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
     }
 }
 

@@ -160,12 +160,18 @@ pub(super) fn recover(
     let bytes = read(active)?;
     let walked = walk(&bytes, seed, header.link);
     let file = disk.open(&active.path).map_err(OpenError::io("open", &active.path))?;
+    let found = Active { segment: active, file: &*file, bytes: &bytes, walked: &walked };
     let repair = match walked.tail {
         Tail::Clean => None,
         Tail::Damaged { why } => return Err(damaged(active, walked.end, why)),
-        Tail::Torn { why } => Some(cut(disk, dir, identity, active, &*file, &bytes, &walked, why)?),
+        Tail::Torn { why } => {
+            let after = walked.link.next.previous();
+            identity.cut = Some(identity.cut.map_or(after, |cut| cut.min(after)));
+            identity.write(disk, dir)?;
+            Some(found.cut(why)?)
+        }
     };
-    believe_last_frame(active, &*file, &bytes, &walked)?;
+    found.believe_last_frame()?;
     Ok(Recovered {
         link: walked.link,
         last_at_ms: walked.last_at_ms.max(header.before_ms),
@@ -211,7 +217,7 @@ pub(super) fn read_header(segment: &SegmentFile) -> Result<SegmentHeader, OpenEr
     let file = fs::File::open(&segment.path).map_err(OpenError::io("open", &segment.path))?;
     let mut start = file.take(SEGMENT_HEADER_BYTES as u64);
     start.read_to_end(&mut bytes).map_err(OpenError::io("read", &segment.path))?;
-    SegmentHeader::decode(&bytes).map_err(|error| error.of_segment(&segment.name()))
+    SegmentHeader::decode(&bytes, segment.name())
 }
 
 /// Index of the oldest of the newest segments that together have at most `verify_bytes`; the last is always verified.
@@ -237,39 +243,34 @@ pub(super) fn check_link(segment: &SegmentFile, header: &SegmentHeader, link: Op
     Ok(())
 }
 
-/// Writes zeros over everything behind the last whole frame, so that no byte of it can ever be read as a record.
-#[expect(clippy::too_many_arguments, reason = "one call, and each is needed")]
-fn cut(
-    disk: &dyn Disk,
-    dir: &Path,
-    identity: &mut Identity,
-    segment: &SegmentFile,
-    file: &dyn DiskFile,
-    bytes: &[u8],
-    walked: &Walked,
-    why: &'static str,
-) -> Result<Repair, OpenError> {
-    let after = walked.link.next.previous();
-    identity.cut = Some(identity.cut.map_or(after, |cut| cut.min(after)));
-    identity.write(disk, dir)?;
-
-    let torn = bytes.get(walked.end..).unwrap_or_default();
-    let torn_bytes = torn.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    file.write_all_at(&vec![0; torn_bytes], walked.end as u64)
-        .map_err(OpenError::io("cut the tail of", &segment.path))?;
-    file.sync().map_err(OpenError::io("sync", &segment.path))?;
-    Ok(Repair { segment: segment.name(), offset: walked.end as u64, bytes: torn_bytes as u64, after, why })
+/// The segment that is written next, as it was found.
+struct Active<'a> {
+    segment: &'a SegmentFile,
+    file: &'a dyn DiskFile,
+    bytes: &'a [u8],
+    walked: &'a Walked,
 }
 
-/// Writes and syncs the last frame once more. If the process before ended because a sync had failed, the page cache
-/// may show a frame that never reached the disk, and a later sync would not write it either.
-fn believe_last_frame(
-    segment: &SegmentFile,
-    file: &dyn DiskFile,
-    bytes: &[u8],
-    walked: &Walked,
-) -> Result<(), OpenError> {
-    let Some(frame) = walked.last_frame_at.and_then(|at| bytes.get(at..walked.end)) else { return Ok(()) };
-    file.write_all_at(frame, (walked.end - frame.len()) as u64).map_err(OpenError::io("write", &segment.path))?;
-    file.sync().map_err(OpenError::io("sync", &segment.path))
+impl Active<'_> {
+    /// Writes zeros over everything behind the last whole frame, so that no byte of it can ever be read as a record.
+    fn cut(&self, why: &'static str) -> Result<Repair, OpenError> {
+        let Self { segment, walked, .. } = self;
+        let torn = self.bytes.get(walked.end..).unwrap_or_default();
+        let torn_bytes = torn.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        self.write("cut the tail of", &vec![0; torn_bytes], walked.end)?;
+        let (offset, bytes) = (walked.end as u64, torn_bytes as u64);
+        Ok(Repair { segment: segment.name(), offset, bytes, after: walked.link.next.previous(), why })
+    }
+
+    /// Writes and syncs the last frame once more. If the process before ended because a sync had failed, the page cache
+    /// may show a frame that never reached the disk, and a later sync would not write it either.
+    fn believe_last_frame(&self) -> Result<(), OpenError> {
+        let Some(at) = self.walked.last_frame_at else { return Ok(()) };
+        self.write("write", self.bytes.get(at..self.walked.end).unwrap_or_default(), at)
+    }
+
+    fn write(&self, doing: &'static str, bytes: &[u8], at: usize) -> Result<(), OpenError> {
+        self.file.write_all_at(bytes, at as u64).map_err(OpenError::io(doing, &self.segment.path))?;
+        self.file.sync().map_err(OpenError::io("sync", &self.segment.path))
+    }
 }

@@ -35,27 +35,6 @@ pub(super) struct SegmentHeader {
     pub before_ms: i64,
 }
 
-/// Why the first 64 bytes are no header that we can use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HeaderError {
-    NoSegment,
-    Newer { minimum_reader: u16 },
-    Checksum,
-}
-
-impl HeaderError {
-    pub(super) fn of_segment(self, segment: &str) -> OpenError {
-        let segment = segment.to_owned();
-        match self {
-            Self::Newer { minimum_reader } => OpenError::NewerFormat { segment, minimum_reader },
-            Self::NoSegment => OpenError::Damaged { segment, offset: 0, why: "this is no journal segment" },
-            Self::Checksum => {
-                OpenError::Damaged { segment, offset: 0, why: "the checksum of the header does not hold" }
-            }
-        }
-    }
-}
-
 impl SegmentHeader {
     pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
@@ -72,18 +51,19 @@ impl SegmentHeader {
         bytes
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, HeaderError> {
-        let header = bytes.first_chunk::<SEGMENT_HEADER_BYTES>().ok_or(HeaderError::NoSegment)?;
-        if header[0..8] != MAGIC {
-            return Err(HeaderError::NoSegment);
-        }
+    /// Reads the first bytes of the file called `segment`.
+    pub(super) fn decode(bytes: &[u8], segment: String) -> Result<Self, OpenError> {
+        let Some(header) = bytes.first_chunk::<SEGMENT_HEADER_BYTES>().filter(|header| header.starts_with(&MAGIC))
+        else {
+            return Err(OpenError::Damaged { segment, offset: 0, why: "this is no journal segment" });
+        };
         // Before the checksum, because a later format may have another header.
         let minimum_reader = u16::from_le_bytes(field(header, 10));
         if minimum_reader > FORMAT {
-            return Err(HeaderError::Newer { minimum_reader });
+            return Err(OpenError::NewerFormat { segment, minimum_reader });
         }
         if crc32c::crc32c(&header[..60]) != u32::from_le_bytes(field(header, 60)) {
-            return Err(HeaderError::Checksum);
+            return Err(OpenError::Damaged { segment, offset: 0, why: "the checksum of the header does not hold" });
         }
         Ok(Self {
             journal: Uuid::from_bytes(field(header, 24)),
@@ -185,11 +165,12 @@ mod tests {
     #[test]
     fn a_header_reads_back_and_every_flipped_bit_is_noticed() {
         let bytes = header().encode();
-        assert_eq!(SegmentHeader::decode(&bytes), Ok(header()));
+        let decode = |bytes: &[u8]| SegmentHeader::decode(bytes, String::new());
+        assert_eq!(decode(&bytes).unwrap(), header());
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(SegmentHeader::decode(&flipped).is_err(), "bit {bit}");
+            assert!(decode(&flipped).is_err(), "bit {bit}");
         }
     }
 
@@ -197,6 +178,7 @@ mod tests {
     fn a_newer_minimum_reader_is_told_apart_from_damage() {
         let mut bytes = header().encode();
         bytes[10] = 2;
-        assert_eq!(SegmentHeader::decode(&bytes), Err(HeaderError::Newer { minimum_reader: 2 }));
+        let newer = SegmentHeader::decode(&bytes, String::new());
+        assert!(matches!(newer, Err(OpenError::NewerFormat { minimum_reader: 2, .. })));
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use super::disk::Disk;
 use super::lock;
 use super::record::Position;
+use super::segment::SegmentFile;
 use super::space::Space;
 
 /// Which segments are kept although nobody needs them any more (rule 11): those within both limits, as long as there is space.
@@ -64,7 +65,7 @@ pub struct Unread {
 
 /// How far those are who need the log.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reached {
+pub struct Reached {
     /// Postgres has everything up to here.
     pub projected: Position,
     /// Every follower has.
@@ -73,10 +74,7 @@ pub(super) struct Reached {
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub first: Position,
-    pub path: PathBuf,
-    /// Length of the file.
-    pub bytes: u64,
+    pub file: SegmentFile,
     /// Engine time of the newest record before this segment, in ms.
     pub before_ms: i64,
 }
@@ -93,28 +91,28 @@ impl Segments {
     pub(super) fn push(&self, entry: Entry, sealed_bytes: u64) {
         let mut entries = lock(&self.0);
         if let Some(sealed) = entries.back_mut() {
-            sealed.bytes = sealed_bytes;
+            sealed.file.bytes = sealed_bytes;
         }
         entries.push_back(entry);
     }
 
     pub(super) fn oldest(&self) -> Position {
-        lock(&self.0).front().map_or(Position::NOTHING, |entry| entry.first)
+        lock(&self.0).front().map_or(Position::NOTHING, |entry| entry.file.first)
     }
 
     /// The segment that a position belongs to; `None` if it was released.
-    pub(super) fn holding(&self, position: Position) -> Option<Entry> {
-        lock(&self.0).iter().rev().find(|entry| entry.first <= position).cloned()
+    pub(super) fn holding(&self, position: Position) -> Option<SegmentFile> {
+        lock(&self.0).iter().map(|entry| &entry.file).rev().find(|file| file.first <= position).cloned()
     }
 
     /// Segments before the active one that are projected and have something after a position.
     pub(super) fn unread(&self, after: Position, projected: Position) -> Unread {
         let entries = lock(&self.0);
         let sealed = entries.iter().zip(entries.iter().skip(1));
-        let unread = sealed.filter(|(_, next)| next.first > after.next() && next.first <= projected.next());
+        let unread = sealed.filter(|(_, next)| next.file.first > after.next() && next.file.first <= projected.next());
         unread.fold(Unread::default(), |Unread { segments, bytes }, (entry, _)| Unread {
             segments: segments + 1,
-            bytes: bytes + entry.bytes,
+            bytes: bytes + entry.file.bytes,
         })
     }
 
@@ -130,33 +128,33 @@ impl Segments {
     ) -> io::Result<Released> {
         let mut entries = lock(&self.0);
         let starts = || entries.iter().zip(entries.iter().skip(1));
-        let is_projected = |next: &Entry| next.first <= projected.next();
-        let mut kept: u64 = starts().filter(|(_, next)| is_projected(next)).map(|(entry, _)| entry.bytes).sum();
+        let is_projected = |next: &Entry| next.file.first <= projected.next();
+        let mut kept: u64 = starts().filter(|(_, next)| is_projected(next)).map(|(entry, _)| entry.file.bytes).sum();
         let bytes_max = needs.left_for_retention(kept);
         let mut released = Released::default();
         for (entry, next) in starts().take_while(|(_, next)| is_projected(next)) {
-            let is_unread = next.first > followed.next();
+            let is_unread = next.file.first > followed.next();
             let is_retained = kept <= retention.bytes_max && next.before_ms >= retention.since_ms;
             if kept <= bytes_max && (is_unread || is_retained) {
                 break;
             }
-            kept -= entry.bytes;
+            kept -= entry.file.bytes;
             released.segments += 1;
         }
         for done in 0..released.segments {
             let Some(entry) = entries.front() else { break };
-            if let Err(error) = disk.remove(&entry.path) {
+            if let Err(error) = disk.remove(&entry.file.path) {
                 if done > 0 {
                     disk.sync_directory(dir)?;
                 }
                 return Err(error);
             }
-            released.bytes += entries.pop_front().map_or(0, |entry| entry.bytes);
+            released.bytes += entries.pop_front().map_or(0, |entry| entry.file.bytes);
         }
         if released.segments > 0 {
             disk.sync_directory(dir)?;
         }
-        released.oldest = entries.front().map_or(Position::NOTHING, |entry| entry.first);
+        released.oldest = entries.front().map_or(Position::NOTHING, |entry| entry.file.first);
         Ok(released)
     }
 }

@@ -49,7 +49,7 @@ impl Space {
 }
 
 /// The live figures: written by the writer and by release, read by every append.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct SpaceGauge {
     pub max: u64,
     /// Kept back in the active segment: a batch that does not fit at its end leaves up to this much unused.

@@ -12,7 +12,7 @@ use super::frame::{Link, seal};
 use super::lanes::LEADER_GRACE;
 use super::prepare::Preparer;
 use super::queue::{Batch, Taken};
-use super::segment::{SEGMENT_HEADER_BYTES, SegmentHeader, begin};
+use super::segment::{SEGMENT_HEADER_BYTES, SegmentFile, SegmentHeader, begin};
 use super::segments::Entry;
 
 #[derive(Debug)]
@@ -90,8 +90,8 @@ impl Writer {
         self.offset = SEGMENT_HEADER_BYTES as u64;
         self.file = file;
         self.publish_space();
-        let entry = Entry { first: self.link.next, path, bytes: self.capacity, before_ms: self.last_at_ms };
-        shared.segments.push(entry, sealed_bytes);
+        let file = SegmentFile { first: self.link.next, path, bytes: self.capacity };
+        shared.segments.push(Entry { file, before_ms: self.last_at_ms }, sealed_bytes);
         self.spare.order();
         Ok(())
     }

@@ -3,7 +3,7 @@
 use deeptravel_domain::identity::Command as IdentityCommand;
 use deeptravel_domain::order::OrderStatus;
 
-use crate::journal::{Admission, Journal, JournalOptions, Retention, Share};
+use crate::journal::{Admission, Journal, JournalOptions, Reached, Retention, Share};
 use crate::outage::Outage;
 use crate::testing::{
     Fault, Postgres, Running, World, account, coach, eventually, eventually_so, ferry, redeemed, scan, traveller, wish,
@@ -61,7 +61,7 @@ async fn recover(world: &World, running: &Running) {
     world.store.set(Postgres::Up);
     running.drained().await;
     let projected = *running.projected.borrow();
-    running.journal.release(projected, KEEP_ALL).unwrap();
+    running.journal.release(Reached { projected, followed: projected }, KEEP_ALL).unwrap();
 }
 
 fn assert_nobody_died(running: &Running) {

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use deeptravel_actors::journal::{
-    Disk, DiskFile, Journal, JournalOptions, KeyText, LocalDisk, OpenError, Opened, Position, Record, RecordHeader,
+    Disk, DiskFile, Journal, JournalOptions, KeyText, LocalDisk, OpenError, Opened, Position, Reached, Record,
+    RecordHeader,
 };
 
 /// Segments so small that a few records fill one.
@@ -33,6 +34,11 @@ pub fn append_frame(journal: &Journal, record: &Record) -> Position {
     let position = journal.append(record).expect("a record that is due");
     wait(journal, position);
     position
+}
+
+/// Postgres and everybody who follows have everything up to here.
+pub fn all_at(position: Position) -> Reached {
+    Reached { projected: position, followed: position }
 }
 
 /// Every record of the journal.
