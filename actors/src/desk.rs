@@ -284,42 +284,37 @@ impl Desk {
         self.made.sweep(now);
         if let Some(promised) = self.promised.get_mut(&key_of(wish)) {
             if promised.body_hash == wish.body_hash {
-                promised.waiting.push(asker);
-            } else {
-                asker.answer(Ok(self.refused(Rejection::IdempotencyMismatch)));
+                return promised.waiting.push(asker);
             }
-            return;
-        }
-        match self.made.get(wish.traveller, &wish.idempotency_key, &wish.body_hash, now) {
-            Some(Known { same_request: false, .. }) => {
-                return asker.answer(Ok(self.refused(Rejection::IdempotencyMismatch)));
-            }
-            Some(Known { same_request: true, order }) => {
-                // Of what it rests on the order knows more.
-                return asker.answer(Ok(Reply::ok(Placed::Known(order), Position::NOTHING)));
-            }
-            None => {}
+            return asker.answer(Ok(Reply::rejected(Rejection::IdempotencyMismatch, self.peers.journal.appended())));
         }
         match self.draft(wish, now) {
-            Ok(Ok(draft)) => self.make(wish, draft, asker, ctx),
-            Ok(Err(rejection)) => asker.answer(Ok(self.refused(rejection))),
-            Err(outage) => asker.answer(Err(outage)),
+            Ok(draft) => self.make(wish, draft, asker, ctx),
+            Err(answer) => asker.answer(answer),
         }
     }
 
-    /// An outage: no new sale begins now, the journal's space being rationed (rule 11), or its disk behind.
-    fn draft(&self, wish: &Wish, now: Timestamp) -> Result<Result<Draft, Rejection>, Outage> {
-        if self.promised.len() >= PROMISED_MAX {
-            return Err(Outage::Overloaded);
+    /// Or what there is to answer at once. An outage: no new sale begins now, the journal's space being rationed (rule 11),
+    /// or its disk behind.
+    fn draft(&self, wish: &Wish, now: Timestamp) -> Result<Draft, Answer<Placed>> {
+        let refused = |rejection| Err(Ok(Reply::rejected(rejection, self.peers.journal.appended())));
+        match self.made.get(wish.traveller, &wish.idempotency_key, &wish.body_hash, now) {
+            Some(Known { same_request: false, .. }) => return refused(Rejection::IdempotencyMismatch),
+            // Of what it rests on the order knows more.
+            Some(Known { order, .. }) => return Err(Ok(Reply::ok(Placed::Known(order), Position::NOTHING))),
+            None => {}
         }
-        admit_sale(&self.peers.journal)?;
+        if self.promised.len() >= PROMISED_MAX {
+            return Err(Err(Outage::Overloaded));
+        }
+        admit_sale(&self.peers.journal).map_err(Err)?;
         let limit = self.peers.sales.live_holds_max;
         if self.unpaid.get(&wish.traveller).map_or(0, Vec::len) >= limit as usize {
-            return Ok(Err(Rejection::LockLimit { limit }));
+            return refused(Rejection::LockLimit { limit });
         }
         let id = self.peers.new_order_id(wish.traveller);
         let catalogue = self.peers.catalogue.load();
-        Ok(wish.draft(&catalogue, id, now, self.peers.sales.lock_seconds))
+        wish.draft(&catalogue, id, now, self.peers.sales.lock_seconds).or_else(refused)
     }
 
     fn promise(&mut self, wish: &Wish, order: OrderId) {
@@ -335,10 +330,6 @@ impl Desk {
         let desk = Some((key_of(wish), ctx.address()));
         let making = Making { peers: Arc::clone(&self.peers), order: id, asker: Some(asker), desk };
         Placing::begin(&self.peers, draft, making, ctx.address());
-    }
-
-    fn refused(&self, rejection: Rejection) -> Reply<Placed> {
-        Reply::rejected(rejection, self.peers.journal.appended())
     }
 
     fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Arc<Order>>, ctx: &mut Context<Desk>) {
