@@ -52,26 +52,21 @@ impl<M: Machine> Kept<M> {
         if events.is_empty() {
             return Ok(Reply::ok(events, self.log.last()));
         }
+        let evolve = |machine: &mut M| events.iter().for_each(|event| machine.evolve(event));
         if !self.machine.wants_room(&events) {
-            for event in &events {
-                self.machine.evolve(event);
-            }
+            evolve(&mut self.machine);
             return Ok(Reply::ok(events, self.log.last()));
         }
         match M::ROOM {
             Room::Estimated => {
                 let admission = self.log.admit(events.len())?;
-                for event in &events {
-                    self.machine.evolve(event);
-                }
+                evolve(&mut self.machine);
                 let rows = self.machine.changed_rows(&events, self.log.next_version());
                 self.append(admission, rows, now)?;
             }
             Room::Exact => {
                 let mut changed = self.machine.clone();
-                for event in &events {
-                    changed.evolve(event);
-                }
+                evolve(&mut changed);
                 let rows = changed.changed_rows(&events, self.log.next_version());
                 let admission = self.log.admit_rows(&rows)?;
                 self.machine = changed;

@@ -71,12 +71,6 @@ pub struct Projector {
     waiting: Option<Waiting>,
 }
 
-impl std::fmt::Debug for Projector {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Projector").field("projected", &*self.projected.borrow()).finish_non_exhaustive()
-    }
-}
-
 impl Projector {
     /// `from`: what Postgres has.
     pub fn new(

@@ -213,12 +213,6 @@ pub struct Keys<A: Owner> {
     deadlines: Vec<Deadlines<A::Id>>,
 }
 
-impl<A: Owner> Clone for Post<A> {
-    fn clone(&self) -> Post<A> {
-        Post { id: self.id.clone(), keys: Arc::clone(&self.keys), vitals: Arc::clone(&self.vitals) }
-    }
-}
-
 impl<A: Owner> Debug for Keys<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").field("kind", &A::KIND).field("slots", &self.slots.len()).finish_non_exhaustive()

@@ -1,5 +1,7 @@
 //! How an owner's task ends: by itself, by a fault, or with its arbiter.
 
+use std::sync::Arc;
+
 use actix::Context;
 use actix::dev::channel::AddressReceiver;
 use dashmap::Entry;
@@ -69,7 +71,8 @@ impl<A: Owner> Ending<A> {
         receiver: AddressReceiver<A>,
         origin: Origin<A>,
     ) -> impl Future<Output = Result<(), Outage>> + use<A> {
-        let post = self.post.clone();
+        let Post { id, keys, vitals } = &self.post;
+        let post = Post { id: id.clone(), keys: Arc::clone(keys), vitals: Arc::clone(vitals) };
         async move {
             let seed = match origin {
                 Origin::Seed(seed) => seed,
