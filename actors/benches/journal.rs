@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use deeptravel_actors::journal::{
-    Journal, JournalOptions, KeyText, Limits, Position, Reached, Record, RecordHeader, Retention,
+    Journal, JournalOptions, KeyText, Limits, Position, Reached, Record, RecordHeader, Retention, Share,
 };
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -32,11 +32,15 @@ fn append_and_sync(bencher: Bencher, records: u64) {
         let mut last = Position::NOTHING;
         for _ in 0..records {
             version += 1;
-            last = journal.append(&record(&key, version)).unwrap();
+            last = append(&journal, &record(&key, version));
         }
         runtime.block_on(journal.wait(last)).unwrap();
         journal.release(Reached { projected: last, followed: last }, Retention::NONE).unwrap();
     });
+}
+
+fn append(journal: &Journal, record: &Record) -> Position {
+    journal.admit(Share::Whole, record.encoded_bytes()).unwrap().append(record).unwrap()
 }
 
 fn record(key: &KeyText, key_version: u64) -> Record {
@@ -55,7 +59,7 @@ fn read(bencher: Bencher, wanted: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let key = KeyText::new("order/01JAAAAAAAAAAAAAAAAAAAAAAA").unwrap();
     for version in 1..=READ_RECORDS {
-        let position = journal.append(&record(&key, version)).unwrap();
+        let position = append(&journal, &record(&key, version));
         if version % 100 == 0 {
             runtime.block_on(journal.wait(position)).unwrap();
         }

@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use deeptravel_actors::journal::{
-    Journal, JournalOptions, KeyText, Position, Reached, Record, RecordHeader, Retention,
+    Journal, JournalOptions, KeyText, Position, Reached, Record, RecordHeader, Retention, Share,
 };
 
 const ARBITERS: usize = 2;
@@ -81,7 +81,8 @@ async fn produce(journal: &Journal, key: KeyText, payload_bytes: usize, stop: &A
     while !stop.load(Ordering::Relaxed) {
         record.header.key_version += 1;
         let begun = Instant::now();
-        let position: Position = journal.append(&record).expect("a record that is due");
+        let room = journal.admit(Share::Whole, record.encoded_bytes());
+        let position: Position = room.and_then(|room| room.append(&record)).expect("a record that is due");
         journal.wait(position).await.expect("a disk that works");
         waits.push(begun.elapsed());
     }

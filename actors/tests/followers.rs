@@ -12,7 +12,7 @@ use deeptravel_actors::follow::{Failure, Follower, Following, Holds, State};
 use deeptravel_actors::journal::{Journal, JournalOptions, Position, Record, Retention, inspect};
 use deeptravel_actors::kind::Kind;
 use deeptravel_actors::outage::Outage;
-use journal_support::{append_frame, record, segments, small, wait};
+use journal_support::{Shortcuts as _, append_frame, record, segments, small, wait};
 use tally::{Counts, Script, Tally, Turn, counted};
 use tempfile::{TempDir, tempdir};
 use tokio::runtime::Runtime;
@@ -55,7 +55,7 @@ impl Office {
     }
 
     fn next_of(&self, key: &str, payload: &[u8]) -> Record {
-        record(key, self.journal.key_version(key).unwrap_or(0) + 1, payload)
+        record(key, self.journal.next_version(key), payload)
     }
 
     /// Waits until a follower has followed up to a position.

@@ -14,7 +14,7 @@ use deeptravel_actors::journal::{
     AppendError, Journal, JournalFailed, JournalOptions, OpenError, Position, Record, Retention,
 };
 use faulty::{Fault, FaultyDisk, MortalDisk};
-use journal_support::{all_at, append_frame, block_on, read_all, record, small, wait};
+use journal_support::{Shortcuts as _, all_at, append_frame, block_on, read_all, record, small, wait};
 use proptest::prelude::*;
 use tempfile::tempdir;
 

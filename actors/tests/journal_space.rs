@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use deeptravel_actors::journal::{AppendError, Journal, JournalOptions, Position, Reached, Retention, Share};
-use journal_support::{all_at, append_frame, read_all, record, segments, small, wait};
+use journal_support::{Shortcuts as _, all_at, append_frame, read_all, record, segments, small, wait};
 use tempfile::{TempDir, tempdir};
 
 /// Keeps everything that it may keep.

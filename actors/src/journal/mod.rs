@@ -167,11 +167,6 @@ impl Journal {
         Ok(Admission { shared: Arc::clone(shared), bytes })
     }
 
-    /// [`Journal::admit`] and [`Admission::append`] in one, for whoever has the record already.
-    pub fn append(&self, record: &Record) -> Result<Position, AppendError> {
-        self.admit(Share::Whole, record.encoded_bytes())?.append(record)
-    }
-
     /// The largest record that is taken, in bytes.
     pub fn record_bytes_max(&self) -> usize {
         self.handle.shared.options.record_bytes_max
@@ -186,11 +181,6 @@ impl Journal {
     /// Forgets a key whose owner sleeps; its last record has been projected (rule 6).
     pub fn forget(&self, key: &str) {
         self.handle.shared.queue.forget(key);
-    }
-
-    /// The version of a key's last record, if the key is registered. What a rebuilt owner must reach (rule 20).
-    pub fn key_version(&self, key: &str) -> Option<u64> {
-        self.handle.shared.queue.version(key)
     }
 
     /// Position of the last record taken.

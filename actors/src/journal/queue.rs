@@ -145,10 +145,6 @@ impl Queue {
         lock(&self.state).versions.remove(key);
     }
 
-    pub(super) fn version(&self, key: &str) -> Option<u64> {
-        lock(&self.state).versions.get(key).copied()
-    }
-
     pub(super) fn appended(&self) -> Position {
         lock(&self.state).appended
     }

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::engine::{Engine, Parts};
 use crate::follow::Following;
-use crate::journal::{Journal, JournalOptions, Position};
+use crate::journal::{AppendError, Journal, JournalOptions, Position, Record, Share};
 use crate::outage::{Answer, Outage};
 use crate::owners::Owners;
 use crate::projector::{ProjectionHalted, Projector};
@@ -157,6 +157,11 @@ impl World {
 impl Running {
     pub fn services(&self) -> &Owners {
         self.engine.services()
+    }
+
+    /// Writes what none of the owners has decided.
+    pub fn append(&self, record: &Record) -> Result<Position, AppendError> {
+        self.journal.admit(Share::Whole, record.encoded_bytes())?.append(record)
     }
 
     /// Ends like a process that is asked to: the journal is closed, what is durable is projected.

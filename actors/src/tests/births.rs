@@ -47,7 +47,7 @@ fn first_images(order: &Order) -> Rows {
 fn write(running: &Running, version: u64, child: &Order) -> Result<Position, AppendError> {
     let (key, at_ms) = (KeyText::new("batch/1").unwrap(), running.engine.now().as_ms());
     let header = RecordHeader { kind: Kind::Rows.number(), codec: CODEC, key, key_version: version, at_ms };
-    running.journal.append(&Record { header, payload: first_images(child).into_bytes() })
+    running.append(&Record { header, payload: first_images(child).into_bytes() })
 }
 
 fn expect(running: &Running, child: &Order) -> Birth<OrderActor> {

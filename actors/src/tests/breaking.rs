@@ -6,6 +6,7 @@ use deeptravel_domain::inventory::{Command, HoldAt};
 use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Rows;
+use deeptravel_domain::tables::newest_version;
 use futures_util::future::join_all;
 
 use crate::journal::{KeyText, Record, RecordHeader};
@@ -119,13 +120,13 @@ async fn steal_a_version(world: &World, running: &Running) {
     let stored = world.store.rows_of_departure(&coach()).unwrap();
     let mut departure: DepartureRow<'_> = stored.of().next().unwrap().unwrap();
     let key = KeyText::new(format!("departure/{}", coach())).unwrap();
-    let key_version = running.journal.key_version(key.as_str()).unwrap() + 1;
+    let key_version = newest_version(&stored).unwrap() + 1;
     departure.version = key_version;
     let mut rows = Rows::default();
     rows.put(&departure);
     let header =
         RecordHeader { kind: Kind::Rows.number(), codec: CODEC, key, key_version, at_ms: running.engine.now().as_ms() };
-    running.journal.append(&Record { header, payload: rows.into_bytes() }).unwrap();
+    running.append(&Record { header, payload: rows.into_bytes() }).unwrap();
 }
 
 #[actix::test]

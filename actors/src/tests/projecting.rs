@@ -122,7 +122,7 @@ async fn a_record_of_an_unknown_kind_halts_projection() {
         let position = world.store.position();
         let key = KeyText::new("later/1").unwrap();
         let header = RecordHeader { kind, codec, key, key_version: 1, at_ms: 0 };
-        running.journal.append(&Record { header, payload: vec![1] }).unwrap();
+        running.append(&Record { header, payload: vec![1] }).unwrap();
 
         let halted = running.halted().await;
 
@@ -140,7 +140,7 @@ async fn rows_of_an_unknown_table_halt_projection() {
     rows.put_image(999, b"");
     let key = KeyText::new("later/1").unwrap();
     let header = RecordHeader { kind: Kind::Rows.number(), codec: CODEC, key, key_version: 1, at_ms: 0 };
-    running.journal.append(&Record { header, payload: rows.into_bytes() }).unwrap();
+    running.append(&Record { header, payload: rows.into_bytes() }).unwrap();
 
     let halted = running.halted().await;
 

@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use deeptravel_actors::journal::{
-    Disk, DiskFile, Journal, JournalOptions, KeyText, LocalDisk, OpenError, Opened, Position, Reached, Record,
-    RecordHeader,
+    AppendError, Disk, DiskFile, Journal, JournalOptions, KeyText, LocalDisk, OpenError, Opened, Position, Reached,
+    Record, RecordHeader, Share,
 };
 
 /// Segments so small that a few records fill one.
@@ -18,6 +18,28 @@ pub fn record(key: &str, version: u64, payload: &[u8]) -> Record {
     let key = KeyText::new(key).expect("a key");
     let header = RecordHeader { kind: 1, codec: 1, key, key_version: version, at_ms: 1_000 + version as i64 };
     Record { header, payload: payload.to_vec() }
+}
+
+/// What nobody but tests asks of a journal.
+pub trait Shortcuts {
+    /// Room for one record, and the record.
+    fn append(&self, record: &Record) -> Result<Position, AppendError>;
+
+    /// The version that the key's next record has to have: 1 if the key is not known.
+    fn next_version(&self, key: &str) -> u64;
+}
+
+impl Shortcuts for Journal {
+    fn append(&self, record: &Record) -> Result<Position, AppendError> {
+        self.admit(Share::Whole, record.encoded_bytes())?.append(record)
+    }
+
+    fn next_version(&self, key: &str) -> u64 {
+        match self.append(&record(key, 0, b"")) {
+            Err(AppendError::WrongVersion { expected, .. }) => expected,
+            other => panic!("no record has version 0: {other:?}"),
+        }
+    }
 }
 
 /// Waits on this thread.

@@ -8,7 +8,7 @@ use deeptravel_actors::follow::{Batch, Failure, Follower};
 use deeptravel_actors::journal::{Journal, Position, Record};
 use deeptravel_actors::outage::Outage;
 
-use crate::journal_support::{read_all, record};
+use crate::journal_support::{Shortcuts as _, read_all, record};
 
 /// How often each kind was announced.
 pub type Counts = BTreeMap<u8, u64>;
