@@ -32,6 +32,7 @@ impl OrderActor {
         }
         self.under_way.clone_from(&effect);
         let Some(effect) = effect else { return };
+        let gateway = Arc::clone(&self.peers.gateway);
         match effect {
             Effect::PlaceHold { item, hold, epoch, wish, expires_at } => {
                 let wanted = hold_command(self.order(), item, HoldAt { hold, epoch }, &wish, expires_at);
@@ -55,14 +56,12 @@ impl OrderActor {
             Effect::CreatePayment { number, body } => self.create_payment(number, body, ctx),
             Effect::QueryPayment { number } => {
                 self.remember(&Command::QueryCalled);
-                let gateway = Arc::clone(&self.peers.gateway);
                 self.call(async move { gateway.query(number).await }, ctx, move |result| match result {
                     Ok(state) => Command::PaymentFact(PaymentFact { number, state }),
                     Err(_) => Command::CallFailed { number, why: CallFailure::NoAnswer },
                 });
             }
             Effect::ClosePayment { number } => {
-                let gateway = Arc::clone(&self.peers.gateway);
                 self.call(async move { gateway.close(number).await }, ctx, move |result| match result {
                     // Also a refusal: whatever it says, the query that follows decides (wechat.md 2.4).
                     Ok(()) | Err(GatewayError::Refused { .. }) => Command::CloseAnswered { number },
@@ -71,7 +70,6 @@ impl OrderActor {
             }
             Effect::BeginRefund { number } => self.begin_refund(number, ctx),
             Effect::CallRefund { number, body } => {
-                let gateway = Arc::clone(&self.peers.gateway);
                 self.call(async move { gateway.refund(&body).await }, ctx, move |result| match result {
                     Ok(state) => Command::RefundFact(RefundFact { number, state }),
                     Err(GatewayError::Refused { code, may_exist: false }) => {
@@ -83,7 +81,6 @@ impl OrderActor {
                 });
             }
             Effect::QueryRefund { number } => {
-                let gateway = Arc::clone(&self.peers.gateway);
                 self.call(async move { gateway.query_refund(number).await }, ctx, move |result| match result {
                     Ok(state) => Command::RefundFact(RefundFact { number, state }),
                     Err(_) => Command::RefundCallFailed { number, why: CallFailure::NoAnswer },
