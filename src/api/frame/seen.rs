@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use dashmap::{DashMap, Entry};
+use dashmap::DashMap;
 use deeptravel_actors::journal::Position;
 use deeptravel_domain::identity::SecretHash;
 
@@ -33,16 +33,11 @@ impl Seen {
                 return;
             }
         }
-        match self.positions.entry(*token) {
-            Entry::Occupied(mut entry) => {
-                let newest = (*entry.get()).max(position);
-                entry.insert(newest);
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(position);
-                self.count.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        let mut newest = self.positions.entry(*token).or_insert_with(|| {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            position
+        });
+        *newest = position.max(*newest);
     }
 
     /// What a list for this session has to contain.

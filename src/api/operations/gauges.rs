@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use deeptravel_actors::attention::Waiting;
+use deeptravel_actors::attention::{RefundsWaiting, Waiting};
 use deeptravel_actors::engine::{Figures, Owners};
 use deeptravel_actors::services::Services;
 use deeptravel_domain::announcement::AnnouncementKind;
@@ -68,18 +68,14 @@ fn set_owners(owners: &Owners) {
 fn set_attention(services: &Services) {
     let now = services.clock.now();
     let quarantine = services.attention.quarantine();
-    let refunds = services.attention.refunds();
+    let RefundsWaiting { outstanding, stuck } = services.attention.refunds();
     let overdue = services.attention.overdue_holds(now);
     show("payment_quarantine_open", "Notices in quarantine that nobody has seen to", quarantine.count);
     show("payment_quarantine_oldest_seconds", "For how long the oldest of them has waited", age(quarantine, now));
-    show("refunds_outstanding", "Refunds that have not ended", refunds.outstanding.count);
-    show(
-        "refunds_outstanding_oldest_seconds",
-        "For how long the oldest of them has been due",
-        age(refunds.outstanding, now),
-    );
-    show("refunds_stuck", "Refunds that wait for a person", refunds.stuck.count);
-    show("refunds_stuck_oldest_seconds", "For how long the oldest of them has been due", age(refunds.stuck, now));
+    show("refunds_outstanding", "Refunds that have not ended", outstanding.count);
+    show("refunds_outstanding_oldest_seconds", "For how long the oldest of them has been due", age(outstanding, now));
+    show("refunds_stuck", "Refunds that wait for a person", stuck.count);
+    show("refunds_stuck_oldest_seconds", "For how long the oldest of them has been due", age(stuck, now));
     show(
         "paying_holds_overdue",
         "Holds kept past their payment's end, because its close is not confirmed",
