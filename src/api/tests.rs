@@ -137,10 +137,11 @@ async fn a_panic_in_a_handler_is_a_500_with_the_requests_id_and_nothing_else_sto
     async fn panics() -> &'static str {
         panic!("planted")
     }
+    let frame = Frame::new(Slot::default());
     let app = App::new()
         .route("/panic", web::get().to(panics))
         .route("/calm", web::get().to(async || "calm"))
-        .wrap(Frame::new(Slot::default()));
+        .wrap_fn(move |request, service| frame.around(request, service));
     let app = test::init_service(app).await;
 
     let request = test::TestRequest::get().uri("/panic").insert_header(("X-Request-Id", "r1")).to_request();

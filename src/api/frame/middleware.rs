@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::{Future as _, Ready, poll_fn, ready};
+use std::future::{poll_fn, ready};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
@@ -13,14 +13,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::Either;
 use metrics::{Counter, Histogram};
-
 use uuid::fmt::Simple;
 
 use super::problem::Problem;
@@ -35,22 +34,13 @@ const REQUEST_ID_LEN_MAX: usize = 64;
 const UNCOUNTED: [&str; 2] = ["/health/", "/metrics"];
 
 /// The id of the request, as it stands in the log and in `X-Request-Id`.
-#[derive(Clone, Debug)]
-pub struct RequestId(HeaderValue);
-
-impl RequestId {
-    fn of(request: &ServiceRequest) -> RequestId {
-        let given = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id.as_bytes()));
-        RequestId(given.cloned().unwrap_or_else(|| {
-            let mut digits = [0; Simple::LENGTH];
-            let fresh = uuid::Uuid::now_v7().simple().encode_lower(&mut digits);
-            HeaderValue::from_str(fresh).expect("hexadecimal digits are a header value")
-        }))
-    }
-
-    pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
-    }
+fn request_id(request: &ServiceRequest) -> HeaderValue {
+    let given = request.headers().get(&REQUEST_ID).filter(|id| is_sane(id.as_bytes()));
+    given.cloned().unwrap_or_else(|| {
+        let mut digits = [0; Simple::LENGTH];
+        let fresh = uuid::Uuid::now_v7().simple().encode_lower(&mut digits);
+        HeaderValue::from_str(fresh).expect("hexadecimal digits are a header value")
+    })
 }
 
 fn is_sane(id: &[u8]) -> bool {
@@ -58,15 +48,63 @@ fn is_sane(id: &[u8]) -> bool {
     (1..=REQUEST_ID_LEN_MAX).contains(&id.len()) && id.iter().all(allowed)
 }
 
-/// The outermost middleware.
-#[derive(Clone, Debug)]
+/// The outermost middleware of one worker.
+#[derive(Clone)]
 pub struct Frame {
     slot: Slot,
+    meters: Rc<Meters>,
 }
 
 impl Frame {
     pub fn new(slot: Slot) -> Frame {
-        Frame { slot }
+        Frame { slot, meters: Rc::default() }
+    }
+
+    /// What [`actix_web::App::wrap_fn`] takes.
+    pub fn around<S, B>(
+        &self,
+        request: ServiceRequest,
+        service: &S,
+    ) -> impl Future<Output = Result<ServiceResponse<EitherBody<B>>, Error>> + use<S, B>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+        B: MessageBody + 'static,
+    {
+        let started = Instant::now();
+        let id = request_id(&request);
+        let method = method_name(request.method());
+        let meters = Rc::clone(&self.meters);
+        let Some(place) = self.enter(request.path()) else {
+            let problem = refusals::OVERLOADED.saying("too many requests are under way");
+            meters.count("overload", method, problem.status(), started);
+            let refused = render(problem, &id);
+            return Either::Left(ready(Ok(request.into_response(refused.map_into_right_body()))));
+        };
+        let mark = Rc::new(RequestMark { id: id.to_str().unwrap_or_default().into(), method });
+        let answering = in_request(&mark, || service.call(request));
+        Either::Right(async move {
+            let mut answering = pin!(AssertUnwindSafe(answering).catch_unwind());
+            let answered = poll_fn(|task| in_request(&mark, || answering.as_mut().poll(task))).await;
+            drop(place);
+            let known = match answered {
+                Ok(Ok(response)) => {
+                    let route = meters.route(response.request());
+                    meters.count(&route, method, response.status(), started);
+                    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+                        in_request(&mark, || {
+                            tracing::error!(http.route = &*route, "A request ended with a fault of ours");
+                        });
+                    }
+                    return Ok(dress(response, &id));
+                }
+                Ok(Err(error)) => error.as_error().cloned(),
+                Err(_panic) => None,
+            };
+            meters.count("fault", method, StatusCode::INTERNAL_SERVER_ERROR, started);
+            in_request(&mark, || tracing::error!("A request broke off by a fault of ours"));
+            let problem = known.unwrap_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR));
+            Err(Fault { problem, id }.into())
+        })
     }
 
     /// `None`: there are too many.
@@ -100,95 +138,21 @@ impl Drop for InFlight {
     }
 }
 
-impl<S, B> Transform<S, ServiceRequest> for Frame
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    S::Future: 'static,
-    B: MessageBody + 'static,
-{
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = Error;
-    type Transform = Framed<S>;
-    type InitError = ();
-    type Future = Ready<Result<Framed<S>, ()>>;
-
-    fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(Framed { service, frame: self.clone(), meters: Rc::default() }))
-    }
-}
-
-/// See [`Frame`].
-pub struct Framed<S> {
-    service: S,
-    frame: Frame,
-    meters: Rc<Meters>,
-}
-
-impl<S, B> Service<ServiceRequest> for Framed<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    S::Future: 'static,
-    B: MessageBody + 'static,
-{
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
-
-    forward_ready!(service);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let started = Instant::now();
-        let id = RequestId::of(&request);
-        let method = method_name(request.method());
-        let meters = Rc::clone(&self.meters);
-        let Some(place) = self.frame.enter(request.path()) else {
-            let problem = refusals::OVERLOADED.saying("too many requests are under way");
-            meters.count("overload", method, problem.status(), started);
-            let refused = finish(problem.render(id.as_str()), &id);
-            return Box::pin(ready(Ok(request.into_response(refused.map_into_right_body()))));
-        };
-        let mark = Rc::new(RequestMark { id: id.as_str().into(), method });
-        let answering = in_request(&mark, || self.service.call(request));
-        Box::pin(async move {
-            let mut answering = pin!(AssertUnwindSafe(answering).catch_unwind());
-            let answered = poll_fn(|task| in_request(&mark, || answering.as_mut().poll(task))).await;
-            drop(place);
-            let response = match answered {
-                Ok(Ok(response)) => response,
-                Ok(Err(error)) => return Err(fault(&meters, &mark, started, error.as_error().cloned(), id)),
-                Err(_panic) => return Err(fault(&meters, &mark, started, None, id)),
-            };
-            let route = meters.route(response.request());
-            meters.count(&route, method, response.status(), started);
-            if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
-                in_request(&mark, || tracing::error!(http.route = &*route, "A request ended with a fault of ours"));
-            }
-            Ok(dress(response, &id))
-        })
-    }
-}
-
-/// What a request is answered that broke off.
-fn fault(meters: &Meters, mark: &Rc<RequestMark>, started: Instant, problem: Option<Problem>, id: RequestId) -> Error {
-    meters.count("fault", mark.method, StatusCode::INTERNAL_SERVER_ERROR, started);
-    in_request(mark, || tracing::error!("A request broke off by a fault of ours"));
-    let problem = problem.unwrap_or_else(|| Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR));
-    Fault { problem, id }.into()
-}
-
 /// Turns every error into a problem document and adds the request's id. What was answered to a token stays out of
 /// caches.
-fn dress<B: MessageBody + 'static>(mut response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B>> {
+fn dress<B: MessageBody + 'static>(
+    mut response: ServiceResponse<B>,
+    id: &HeaderValue,
+) -> ServiceResponse<EitherBody<B>> {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         let known = response.response_mut().extensions_mut().remove::<Problem>();
         let problem = known.unwrap_or_else(|| Problem::of_status(status));
-        let rendered = finish(problem.render(id.as_str()), id);
-        return response.into_response(rendered.map_into_right_body());
+        return response.into_response(render(problem, id).map_into_right_body());
     }
     let is_personal = response.request().headers().contains_key(AUTHORIZATION);
     let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, id.0.clone());
+    headers.insert(REQUEST_ID, id.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if is_personal && !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -196,31 +160,23 @@ fn dress<B: MessageBody + 'static>(mut response: ServiceResponse<B>, id: &Reques
     response.map_into_left_body()
 }
 
-fn finish(mut response: HttpResponse<BoxBody>, id: &RequestId) -> HttpResponse<BoxBody> {
-    response.headers_mut().insert(REQUEST_ID, id.0.clone());
+fn render(problem: Problem, id: &HeaderValue) -> HttpResponse<BoxBody> {
+    let mut response = problem.render(id.to_str().unwrap_or_default());
+    response.headers_mut().insert(REQUEST_ID, id.clone());
     response
 }
 
 /// A request that broke off, or whose handler panicked: 500, a bug of ours (rule 21).
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
 struct Fault {
     problem: Problem,
-    id: RequestId,
-}
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.problem.fmt(f)
-    }
+    id: HeaderValue,
 }
 
 impl ResponseError for Fault {
-    fn status_code(&self) -> StatusCode {
-        self.problem.status()
-    }
-
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        finish(self.problem.clone().render(self.id.as_str()), &self.id)
+        render(self.problem.clone(), &self.id)
     }
 }
 
@@ -250,19 +206,17 @@ impl Meters {
 
     fn count(&self, route: &str, method: &'static str, status: StatusCode, started: Instant) {
         let mut known = self.known.borrow_mut();
-        if !known.contains_key(route) {
-            known.insert(route.into(), Vec::new());
-        }
-        let Some(meters) = known.get_mut(route) else { return };
+        let meters = match known.get_mut(route) {
+            Some(meters) => meters,
+            None => known.entry(route.into()).or_default(),
+        };
         let found = meters.iter().position(|meter| meter.method == method && meter.status == status);
-        let index = found.unwrap_or_else(|| {
-            meters.push(Meter::new(route, method, status));
-            meters.len() - 1
-        });
-        if let Some(meter) = meters.get(index) {
-            meter.total.increment(1);
-            meter.seconds.record(started.elapsed().as_secs_f64());
-        }
+        let meter = match found {
+            Some(index) => &meters[index],
+            None => meters.push_mut(Meter::new(route, method, status)),
+        };
+        meter.total.increment(1);
+        meter.seconds.record(started.elapsed().as_secs_f64());
     }
 }
 
@@ -283,16 +237,8 @@ impl Meter {
 
 /// Bounded, whatever clients invent.
 fn method_name(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        Method::PATCH => "PATCH",
-        _ => "OTHER",
-    }
+    let known = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"];
+    known.into_iter().find(|known| *known == method.as_str()).unwrap_or("OTHER")
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub fn serve(
     workers: usize,
     routes: impl Fn(&mut Routes<'_, '_>) + Clone + Send + 'static,
 ) -> std::io::Result<(Server, SocketAddr)> {
-    let (slot, frame) = (slot.clone(), Frame::new(slot.clone()));
+    let slot = slot.clone();
     let server = HttpServer::new(move || {
         let (app, document) = App::new()
             .app_data(slot.clone())
@@ -44,11 +44,12 @@ pub fn serve(
             .configure(|config| routes(&mut Routes::of(config)))
             .split_for_parts();
         let document = openapi::complete(document);
+        let frame = Frame::new(slot.clone());
         app.app_data(web::Data::new(Paths::of(&document)))
             .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document))
             .route("/docs", web::get().to(docs))
             .default_service(web::to(elsewhere))
-            .wrap(frame.clone())
+            .wrap_fn(move |request, service| frame.around(request, service))
     })
     .workers(workers)
     .client_request_timeout(HEAD_READ_TIMEOUT)
