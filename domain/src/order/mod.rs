@@ -53,7 +53,7 @@ pub use scan::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Ver
 pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
-use crate::ids::{HoldId, OrderId, OutRefundNo, OutTradeNo, TravellerId, codes};
+use crate::ids::{HoldId, OrderId, OutRefundNo, OutTradeNo, TicketId, TravellerId, codes};
 use crate::machine::{Machine, Room};
 use crate::money::Money;
 use crate::rejection::Rejection;
@@ -295,6 +295,10 @@ impl Order {
 
     pub fn tickets(&self) -> &[Ticket] {
         &self.tickets
+    }
+
+    pub fn ticket(&self, id: TicketId) -> Option<&Ticket> {
+        self.tickets.iter().find(|ticket| ticket.id == id)
     }
 
     pub fn refunds(&self) -> &[Refund] {

@@ -191,7 +191,7 @@ impl Order {
                 continue;
             }
             put_attempt(outcome, *id, result, version, rows);
-            let Some(ticket) = self.tickets.iter().find(|ticket| ticket.id == *id) else { continue };
+            let Some(ticket) = self.ticket(*id) else { continue };
             // A refusal changes no ticket, but its record takes a version of the key. Attempts are not read when the
             // key wakes; the ticket's image tells it.
             rows.put(&self.ticket_row(ticket, version));
