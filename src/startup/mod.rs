@@ -17,7 +17,6 @@ use deeptravel_actors::engine::{Engine, Parts};
 use deeptravel_actors::follow::Following;
 use deeptravel_actors::journal::{Journal, JournalOptions, Opened, Retention};
 use deeptravel_actors::projector::{ProjectionHalted, Projector};
-use deeptravel_actors::services::Services;
 use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::Client;
 use tokio::runtime::{Builder, Runtime};
@@ -187,7 +186,7 @@ fn kept_since(clock: &Clock, hours: u32) -> Timestamp {
 /// Deletes segments that Postgres and the followers have and nobody wants any more; without space for sales also such as
 /// would be kept for retention or a follower that does not get on.
 async fn release_segments(engine: Engine, following: Following, options: JournalOptions) {
-    let Services { journal, projected, clock, .. }: &Services = engine.services();
+    let Parts { journal, projected, clock, .. } = &*engine.services().parts;
     let mut tick = tokio::time::interval(RETENTION_CHECK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while journal.failure().is_none() {

@@ -85,66 +85,58 @@ fn counted(result: &'static str) {
 }
 
 fn refused(error: &NotificationError) -> Problem {
-    match error {
-        NotificationError::Malformed(_) => {
-            counted("malformed");
-            tracing::error!(%error, "A genuine payment notice cannot be read: {error}");
-            refusals::MALFORMED_NOTIFICATION.saying(error.to_string())
-        }
-        NotificationError::OldProtocol => {
-            counted("old protocol");
-            tracing::warn!(%error, "A notice is refused: {error}");
-            refusals::MALFORMED_NOTIFICATION.saying(error.to_string())
-        }
-        NotificationError::SignTest => {
-            counted("signtest");
-            refusals::INVALID_SIGNATURE.saying(error.to_string())
-        }
+    let (result, refusal) = match error {
+        NotificationError::Malformed(_) => ("malformed", refusals::MALFORMED_NOTIFICATION),
+        NotificationError::OldProtocol => ("old protocol", refusals::MALFORMED_NOTIFICATION),
+        NotificationError::SignTest => ("signtest", refusals::INVALID_SIGNATURE),
         NotificationError::Signature
         | NotificationError::UnknownSerial
         | NotificationError::Age
         | NotificationError::MissingHeader(_)
-        | NotificationError::SignatureType => {
-            counted("unverified");
-            tracing::warn!(%error, "A payment notice is refused: {error}");
-            refusals::INVALID_SIGNATURE.saying(error.to_string())
-        }
+        | NotificationError::SignatureType => ("unverified", refusals::INVALID_SIGNATURE),
+    };
+    counted(result);
+    match error {
+        NotificationError::Malformed(_) => tracing::error!(%error, "A genuine notice cannot be read: {error}"),
+        NotificationError::SignTest => {}
+        _ => tracing::warn!(%error, "A notice is refused: {error}"),
     }
+    refusal.saying(error.to_string())
 }
 
 async fn accept(api: &Api, notification: Notification) -> Result<(), Problem> {
     let Notification { id, event_type, resource } = notification;
     let us = Merchant { appid: api.wechat.appid(), mchid: api.wechat.mchid() };
-    match resource {
+    let unfit = match resource {
         Resource::Transaction(transaction) if event_type == PAID => {
-            let said = Said::of_transaction(id, &transaction);
-            match payment_fact(&us, &transaction) {
-                Ok(fact) => learned(api, said, api.engine.learn(fact).await).await,
-                Err(reason) => quarantine(api, said, reason.to_owned()).await,
-            }
+            let reason = told(payment_fact(&us, &transaction), async |fact| api.engine.learn(fact).await).await?;
+            reason.map(|reason| unfit_payment(&id, &transaction, reason))
         }
         Resource::Refund(notice) => {
-            let said = Said::of_refund(id, &notice);
-            match refund_fact(&us, &notice) {
-                Ok(fact) => learned(api, said, api.engine.learn_refund(fact).await).await,
-                Err(reason) => quarantine(api, said, reason.to_owned()).await,
-            }
+            let reason = told(refund_fact(&us, &notice), async |fact| api.engine.learn_refund(fact).await).await?;
+            reason.map(|reason| unfit_refund(&id, &notice, reason))
         }
         Resource::Transaction(_) | Resource::Other { .. } => {
             counted("ignored");
-            Ok(())
+            return Ok(());
         }
+    };
+    let result = if unfit.is_some() { "quarantined" } else { "accepted" };
+    if let Some(notice) = unfit {
+        api.engine.quarantine(notice).await.map_err(outage)?.outcome?;
     }
+    counted(result);
+    Ok(())
 }
 
-/// The order has acted on it, or refuses it.
-async fn learned(api: &Api, said: Said, answer: Answer<()>) -> Result<(), Problem> {
-    match answer.map_err(outage)?.outcome {
-        Ok(()) => {
-            counted("accepted");
-            Ok(())
-        }
-        Err(rejection) => quarantine(api, said, rejection.to_string()).await,
+/// Tells an order. `Some`: why none can act on it.
+async fn told<F>(
+    fact: Result<F, &'static str>,
+    tell: impl AsyncFnOnce(F) -> Answer<()>,
+) -> Result<Option<String>, Problem> {
+    match fact {
+        Ok(fact) => Ok(tell(fact).await.map_err(outage)?.outcome.err().map(|rejection| rejection.to_string())),
+        Err(reason) => Ok(Some(reason.to_owned())),
     }
 }
 
@@ -157,64 +149,9 @@ fn outage(outage: Outage) -> Problem {
     }
 }
 
-async fn quarantine(api: &Api, said: Said, reason: String) -> Result<(), Problem> {
-    let notice = Notice {
-        notice_id: storable(&said.notice),
-        out_trade_no: storable(&said.out_trade_no),
-        transaction_id: said.transaction_id.as_deref().map(storable),
-        reason,
-        notice: said.json.to_string(),
-        ..Notice::default()
-    };
-    api.engine.quarantine(notice).await.map_err(outage)?.outcome?;
-    counted("quarantined");
-    Ok(())
-}
-
-/// What a person reads of a notice that fits nothing.
-struct Said {
-    notice: String,
-    out_trade_no: String,
-    transaction_id: Option<String>,
-    json: serde_json::Value,
-}
-
-impl Said {
-    fn of_transaction(notice: String, transaction: &Transaction) -> Said {
-        Said {
-            notice,
-            out_trade_no: transaction.out_trade_no.clone(),
-            transaction_id: transaction.transaction_id.clone(),
-            json: as_json(transaction),
-        }
-    }
-
-    fn of_refund(notice: String, RefundNotice { mchid, refund }: &RefundNotice) -> Said {
-        let json = serde_json::json!({
-            "mchid": storable(mchid),
-            "out_trade_no": storable(&refund.out_trade_no),
-            "out_refund_no": storable(&refund.out_refund_no),
-            "transaction_id": storable(&refund.transaction_id),
-            "refund_id": storable(&refund.refund_id),
-            "refund_status": storable(&format!("{:?}", refund.status)),
-            "amount": {
-                "total": refund.amount.total,
-                "refund": refund.amount.refund,
-                "currency": storable(&refund.amount.currency),
-            },
-        });
-        let transaction_id = Some(refund.transaction_id.clone());
-        Said { notice, out_trade_no: refund.out_trade_no.clone(), transaction_id, json }
-    }
-}
-
-/// Postgres cannot store NUL in a text, nor index a long one; refusing a row would stop everything behind it.
-fn storable(text: &str) -> String {
-    text.chars().filter(|c| *c != '\0').take(STORED_CHARS_MAX).collect()
-}
-
-fn as_json(transaction: &Transaction) -> serde_json::Value {
-    serde_json::json!({
+/// What a person reads of a payment that fits nothing.
+fn unfit_payment(id: &str, transaction: &Transaction, reason: String) -> Notice {
+    let said = serde_json::json!({
         "appid": storable(&transaction.appid),
         "mchid": storable(&transaction.mchid),
         "out_trade_no": storable(&transaction.out_trade_no),
@@ -226,7 +163,45 @@ fn as_json(transaction: &Transaction) -> serde_json::Value {
             "currency": storable(&amount.currency),
         })),
         "payer_openid": transaction.payer.as_ref().map(|payer| storable(&payer.openid)),
-    })
+    });
+    Notice {
+        notice_id: storable(id),
+        out_trade_no: storable(&transaction.out_trade_no),
+        transaction_id: transaction.transaction_id.as_deref().map(storable),
+        reason,
+        notice: said.to_string(),
+        ..Notice::default()
+    }
+}
+
+/// The same of a refund.
+fn unfit_refund(id: &str, RefundNotice { mchid, refund }: &RefundNotice, reason: String) -> Notice {
+    let said = serde_json::json!({
+        "mchid": storable(mchid),
+        "out_trade_no": storable(&refund.out_trade_no),
+        "out_refund_no": storable(&refund.out_refund_no),
+        "transaction_id": storable(&refund.transaction_id),
+        "refund_id": storable(&refund.refund_id),
+        "refund_status": storable(&format!("{:?}", refund.status)),
+        "amount": {
+            "total": refund.amount.total,
+            "refund": refund.amount.refund,
+            "currency": storable(&refund.amount.currency),
+        },
+    });
+    Notice {
+        notice_id: storable(id),
+        out_trade_no: storable(&refund.out_trade_no),
+        transaction_id: Some(storable(&refund.transaction_id)),
+        reason,
+        notice: said.to_string(),
+        ..Notice::default()
+    }
+}
+
+/// Postgres cannot store NUL in a text, nor index a long one; refusing a row would stop everything behind it.
+fn storable(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').take(STORED_CHARS_MAX).collect()
 }
 
 /// Who we are at WeChat.
@@ -316,7 +291,7 @@ mod tests {
             let mut transaction = transaction();
             spoil(&mut transaction);
             assert_eq!(payment_fact(&US, &transaction), Err(reason));
-            assert!(!as_json(&transaction).to_string().contains("\\u0000"));
+            assert!(!unfit_payment("id", &transaction, reason.into()).said.contains("\\u0000"));
         }
     }
 
@@ -325,7 +300,8 @@ mod tests {
         assert_eq!(storable("a\0b"), "ab");
         let long = "深".repeat(70_000);
         assert_eq!(storable(&long).chars().count(), STORED_CHARS_MAX);
-        assert!(as_json(&Transaction { out_trade_no: long, ..transaction() }).to_string().len() < 1_024);
+        let transaction = Transaction { out_trade_no: long, ..transaction() };
+        assert!(unfit_payment("id", &transaction, String::new()).notice.len() < 1_024);
     }
 
     fn refund() -> RefundNotice {
@@ -362,7 +338,7 @@ mod tests {
             let mut notice = refund();
             spoil(&mut notice);
             assert_eq!(refund_fact(&US, &notice), Err(reason));
-            assert!(!Said::of_refund("id".into(), &notice).json.to_string().contains("\\u0000"));
+            assert!(!unfit_refund("id", &notice, reason.into()).said.contains("\\u0000"));
         }
     }
 }
