@@ -44,8 +44,9 @@ fn routes(slot: &Slot) -> impl Fn(&mut Routes<'_, '_>) + Clone + Send + 'static 
     move |routes| {
         routes
             .keeping(search.clone())
-            .audience("gate", gate::hottest)
-            .audience("travellers", traveller::hottest)
+            .audience("gate", gate::scan::routes)
+            .audience("travellers", traveller::orders::hottest)
+            .audience("travellers", traveller::search::routes)
             .audience("travellers", traveller::routes)
             .audience("callbacks", callbacks::routes)
             .audience("gate", gate::routes)

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::{HttpResponse, web};
-use deeptravel_domain::catalogue::{Catalogue, Key};
+use actix_web::HttpResponse;
+use actix_web::web::Path;
+use deeptravel_domain::catalogue::Key;
 use deeptravel_domain::fare::{Fare, FareTable, PartyTier, SEAT_LOCK_MINUTES_DEFAULT};
 use deeptravel_domain::ids::RouteCode;
-use deeptravel_domain::register::{Entity as _, Entry, Standing};
+use deeptravel_domain::register::{Entity as _, Standing};
 use deeptravel_domain::rejection::Rejection;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -93,10 +94,8 @@ struct NewFares {
 /// A revision of fares that is in force.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = RouteFares)]
-struct FaresView<'a> {
-    #[schema(value_type = String)]
-    route_code: &'a RouteCode,
+struct RouteFares<'a> {
+    route_code: &'a str,
     revision: u32,
     effective_from: Zoned,
     /// There is no route of that code yet: nothing is sold.
@@ -110,29 +109,11 @@ struct FaresView<'a> {
     blackout_dates: &'a BTreeSet<Date>,
 }
 
-impl<'a> FaresView<'a> {
-    fn of(catalogue: &Catalogue, entry: &'a Entry<FareTable>) -> FaresView<'a> {
-        let FareTable { route, fares, party_tiers, seat_lock_minutes, blackout } = &*entry.content;
-        FaresView {
-            route_code: route,
-            revision: entry.revision,
-            effective_from: views::time(entry.since),
-            draft: catalogue.route(route.as_str()).is_none(),
-            fares,
-            party_tiers,
-            seat_lock_minutes: *seat_lock_minutes,
-            blackout_dates: blackout,
-        }
-    }
-}
-
 /// The fares of a route as a list has them: tables may be large.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = RouteFaresSummary)]
-struct SummaryView<'a> {
-    #[schema(value_type = String)]
-    route_code: &'a RouteCode,
+struct RouteFaresSummary<'a> {
+    route_code: &'a str,
     revision: u32,
     effective_from: Zoned,
     /// There is no route of that code yet: nothing is sold.
@@ -141,11 +122,11 @@ struct SummaryView<'a> {
     fares: usize,
 }
 
-impl Listed for SummaryView<'_> {
+impl Listed for RouteFaresSummary<'_> {
     const SHAPE: Shape = Shape { schema: "RouteFaresList", field: "routes", order: "By code.", is_own: false };
 }
 
-type RouteFaresList<'a> = List<SummaryView<'a>>;
+type RouteFaresList<'a> = List<RouteFaresSummary<'a>>;
 
 /// The revision that stands after a write.
 #[derive(Debug, Serialize, ToSchema)]
@@ -166,7 +147,8 @@ fn answer(route_code: RouteCode, standing: Standing) -> HttpResponse {
 }
 
 /// A code that has fares, or had some.
-fn known(catalogue: &Catalogue, path: &str) -> Result<RouteCode, Problem> {
+fn known(api: &Api, path: &str) -> Result<RouteCode, Problem> {
+    let catalogue = api.engine.services().catalogue.load();
     let route = path.parse().ok().filter(|route: &RouteCode| catalogue.registers().fares.entry(route).is_some());
     route.ok_or_else(|| unknown(path))
 }
@@ -181,14 +163,14 @@ fn unknown(path: &str) -> Problem {
 async fn list_fares(_: Allowed<SeeConfiguration>, api: Api, page: Page<RouteCode>) -> Answered {
     let catalogue = api.engine.services().catalogue.load();
     let (fares, next_cursor) = page.of_memory(catalogue.registers().fares.entries(), |entry| entry.route.clone());
-    let summaries = fares.into_iter().map(|entry| SummaryView {
-        route_code: &entry.route,
+    let summaries = fares.into_iter().map(|entry| RouteFaresSummary {
+        route_code: entry.route.as_str(),
         revision: entry.revision,
         effective_from: views::time(entry.since),
         draft: catalogue.route(entry.route.as_str()).is_none(),
         fares: entry.fares.len(),
     });
-    Ok(RouteFaresList::of(summaries, next_cursor).answer())
+    Ok(RouteFaresList::answer(summaries, next_cursor))
 }
 
 /// Puts the fares of a route, in force for the very next search. For a code without a route they wait for it. Orders that hold
@@ -200,17 +182,11 @@ async fn list_fares(_: Allowed<SeeConfiguration>, api: Api, page: Page<RouteCode
         (status = 422, description = "`VALIDATION_ERROR`; the fares in force stay"),
     )
 )]
-async fn put_fares(
-    Allowed(by): Allowed<Configure>,
-    api: Api,
-    path: web::Path<String>,
-    Body(new): Body<NewFares, FARES_BYTES_MAX>,
-) -> Answered {
+async fn put_fares(Allowed(by): Allowed<Configure>, path: Path<String>, body: Body<FARES_BYTES_MAX>) -> Answered {
+    let new: NewFares = body.json()?;
     let route: RouteCode = path.parse().map_err(|_| Problem::field("routeCode", "is no code"))?;
     let blackout: BTreeSet<Date> = new.blackout_dates.iter().copied().collect();
-    if blackout.len() < new.blackout_dates.len() {
-        return Err(Problem::field("blackoutDates", "names a date twice"));
-    }
+    Problem::unless(blackout.len() == new.blackout_dates.len(), "blackoutDates", "names a date twice")?;
     let table = FareTable {
         route: route.clone(),
         fares: new.fares,
@@ -218,18 +194,29 @@ async fn put_fares(
         seat_lock_minutes: new.seat_lock_minutes.unwrap_or(SEAT_LOCK_MINUTES_DEFAULT),
         blackout,
     };
-    Ok(answer(route, configuration::put(&api, &by, table).await?))
+    Ok(answer(route, configuration::put(&by, table).await?))
 }
 
 /// The fares of a route.
 #[utoipa::path(
     get, path = "/admin/routes/fares/{routeCode}",
-    responses((status = 200, body = FaresView), (status = 404, description = "`NOT_CONFIGURED`"))
+    responses((status = 200, body = RouteFares), (status = 404, description = "`NOT_CONFIGURED`"))
 )]
-async fn show_fares(_: Allowed<SeeConfiguration>, api: Api, path: web::Path<String>) -> Answered {
+async fn show_fares(_: Allowed<SeeConfiguration>, api: Api, path: Path<String>) -> Answered {
     let catalogue = api.engine.services().catalogue.load();
     let entry = catalogue.registers().fares.entry(path.as_str()).filter(|entry| !entry.withdrawn);
-    Ok(ok(&FaresView::of(&catalogue, entry.ok_or_else(|| unknown(&path))?)))
+    let entry = entry.ok_or_else(|| unknown(&path))?;
+    let FareTable { route, fares, party_tiers, seat_lock_minutes, blackout } = &*entry.content;
+    Ok(ok(&RouteFares {
+        route_code: route.as_str(),
+        revision: entry.revision,
+        effective_from: views::time(entry.since),
+        draft: catalogue.route(route.as_str()).is_none(),
+        fares,
+        party_tiers,
+        seat_lock_minutes: *seat_lock_minutes,
+        blackout_dates: blackout,
+    }))
 }
 
 /// The revisions of a route's fares.
@@ -241,14 +228,9 @@ async fn show_fares(_: Allowed<SeeConfiguration>, api: Api, path: web::Path<Stri
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
-async fn show_history(
-    Allowed(by): Allowed<SeeConfiguration>,
-    api: Api,
-    path: web::Path<String>,
-    page: Page<u64>,
-) -> Answered {
-    let route = known(&api.engine.services().catalogue.load(), &path)?;
-    configuration::history::<FareTable>(&api, &by, &route, &page).await
+async fn show_history(Allowed(by): Allowed<SeeConfiguration>, path: Path<String>, page: Page<u64>) -> Answered {
+    let route = known(&by.api, &path)?;
+    configuration::history::<FareTable>(&by, &route, &page).await
 }
 
 /// Makes what an earlier revision held a new one.
@@ -262,13 +244,9 @@ async fn show_history(
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
-async fn restore_fares(
-    Allowed(by): Allowed<Configure>,
-    api: Api,
-    path: web::Path<String>,
-    Body(wanted): Body<Restore>,
-) -> Answered {
-    let route = known(&api.engine.services().catalogue.load(), &path)?;
-    let standing = configuration::restore(&api, &by, Key::FareTable(route.clone()), &wanted).await?;
+async fn restore_fares(Allowed(by): Allowed<Configure>, path: Path<String>, body: Body) -> Answered {
+    let wanted = body.json()?;
+    let route = known(&by.api, &path)?;
+    let standing = configuration::restore(&by, Key::FareTable(route.clone()), &wanted).await?;
     Ok(answer(route, standing))
 }

@@ -4,7 +4,9 @@ use actix_web::HttpRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Answered, Api, Body, Public, Routes, StaffLogin, UseDesk, log_in, never_cached};
+use crate::api::frame::{
+    Allowed, Answered, Api, Body, Login, Public, Routes, StaffLogin, UseDesk, log_in, never_cached,
+};
 use crate::api::views::{self, Zoned};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -32,11 +34,7 @@ struct StaffLoggedIn {
         (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
     )
 )]
-async fn admin_login(_: Allowed<Public>, api: Api, request: HttpRequest, Body(login): Body<StaffLogin>) -> Answered {
-    let done = log_in::<UseDesk>(&api, &request, login).await?;
-    Ok(never_cached(&StaffLoggedIn {
-        roles: done.roles(),
-        token: done.token,
-        expires_at: views::time(done.expires_at),
-    }))
+async fn admin_login(_: Allowed<Public>, api: Api, request: HttpRequest, body: Body) -> Answered {
+    let Login { token, expires_at, roles, .. } = log_in::<UseDesk>(&api, &request, body.json()?).await?;
+    Ok(never_cached(&StaffLoggedIn { token, expires_at: views::time(expires_at), roles }))
 }

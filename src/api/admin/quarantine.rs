@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::{
-    Allowed, Answered, Api, Body, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, ok,
+    Allowed, Answered, Body, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, ok,
 };
 use crate::api::views::{self, Zoned};
 
@@ -25,8 +25,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 /// A notice that WeChat signed and that fits no order.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = QuarantinedNotice)]
-struct NoticeView {
+struct QuarantinedNotice {
     /// WeChat's id; of what a query brought, `query/` and the number that was asked about.
     notice_id: String,
     /// The number that it names, whosever it is.
@@ -52,11 +51,11 @@ struct NoticeView {
     note: Option<String>,
 }
 
-impl From<&Notice> for NoticeView {
-    fn from(notice: &Notice) -> NoticeView {
+impl From<&Notice> for QuarantinedNotice {
+    fn from(notice: &Notice) -> QuarantinedNotice {
         let payment = notice.out_trade_no.parse().map(|number: OutTradeNo| number.order);
         let order = payment.or_else(|_| notice.out_trade_no.parse().map(|number: OutRefundNo| number.order));
-        NoticeView {
+        QuarantinedNotice {
             order_id: order.ok().map(|order| order.to_string()),
             notice: serde_json::from_str(&notice.notice)
                 .unwrap_or_else(|_| serde_json::Value::String(notice.notice.clone())),
@@ -80,29 +79,24 @@ struct QuarantineFilter {
     resolved: Option<bool>,
 }
 
-impl Listed for NoticeView {
+impl Listed for QuarantinedNotice {
     const SHAPE: Shape = Shape { schema: "Quarantine", field: "notices", order: "The newest first.", is_own: false };
 }
 
-type Quarantine = List<NoticeView>;
+type Quarantine = List<QuarantinedNotice>;
 
 /// What WeChat said and no order could use: it may be real money. For finance, operations, audit and administration.
 #[utoipa::path(
     get, path = "/admin/quarantine", params(QuarantineFilter, Paging),
     responses((status = 200, body = Quarantine), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
 )]
-async fn list_quarantine(
-    Allowed(by): Allowed<SeeMoney>,
-    api: Api,
-    page: Page<ListCursor, QuarantineFilter>,
-) -> Answered {
+async fn list_quarantine(Allowed(by): Allowed<SeeMoney>, page: Page<ListCursor, QuarantineFilter>) -> Answered {
     let resolved = page.filter.resolved;
-    let mut rows = page
-        .read(&api, by.token(), |lists, before, count| async move { lists.quarantine(resolved, before, count).await })
-        .await?;
+    let mut rows =
+        page.read(&by, |lists, before, count| async move { lists.quarantine(resolved, before, count).await }).await?;
     let place = |notice: &Notice| ListCursor { at_ms: notice.received_at.as_ms(), id: notice.notice_id.clone() };
     let next_cursor = page.cut(&mut rows, place);
-    Ok(Quarantine::of(rows.iter().map(NoticeView::from), next_cursor).answer())
+    Ok(Quarantine::answer(rows.iter().map(QuarantinedNotice::from), next_cursor))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -118,26 +112,22 @@ struct ResolveNotice {
 #[utoipa::path(
     post, path = "/admin/quarantine/{noticeId}/resolve",
     params(("noticeId" = String, Path, description = "With `/` written as `%2F`")), request_body = ResolveNotice,
-    responses((status = 200, body = NoticeView), (status = 404, description = "`NOTICE_NOT_FOUND`"))
+    responses((status = 200, body = QuarantinedNotice), (status = 404, description = "`NOTICE_NOT_FOUND`"))
 )]
-async fn resolve_notice(
-    Allowed(by): Allowed<SettleMoney>,
-    api: Api,
-    id: web::Path<String>,
-    Body(request): Body<ResolveNotice>,
-) -> Answered {
+async fn resolve_notice(Allowed(by): Allowed<SettleMoney>, id: web::Path<String>, body: Body) -> Answered {
+    let request: ResolveNotice = body.json()?;
     let (id, note) = (id.into_inner(), request.note.trim().to_owned());
-    if note.is_empty() || note.chars().count() > NOTE_CHARS_MAX || note.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(Problem::field("note", "is not 1 to 500 characters without control characters"));
-    }
+    let fits = (1..=NOTE_CHARS_MAX).contains(&note.chars().count());
+    let clean = note.chars().all(|c| !c.is_control() || c == '\n');
+    Problem::unless(fits && clean, "note", "is not 1 to 500 characters without control characters")?;
     if id.len() > NOTICE_ID_MAX || id.contains('\0') {
         return Err(no_such_notice());
     }
-    let answer = api.engine.resolve_notice(id, by.account.username.to_string(), note).await?;
+    let answer = by.api.engine.resolve_notice(id, by.who.username.to_string(), note).await?;
     if answer.outcome == Err(Rejection::NoticeNotFound) {
         return Err(no_such_notice());
     }
-    Ok(ok(&NoticeView::from(&*api.shown(by.token(), Ok(answer))?)))
+    Ok(ok(&QuarantinedNotice::from(&*by.shown(Ok(answer))?)))
 }
 
 fn no_such_notice() -> Problem {

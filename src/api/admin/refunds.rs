@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::{
-    Allowed, Answered, Api, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, json,
+    Allowed, Answered, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, json,
 };
 use crate::api::views::refund::cursor;
 use crate::api::views::{self, MoneyView, Zoned};
@@ -22,8 +22,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 /// A refund with everything that is known of it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = AdminRefund)]
-struct AdminRefundView {
+struct AdminRefund {
     /// `out_refund_no` at WeChat.
     refund_id: String,
     order_id: String,
@@ -52,21 +51,17 @@ struct AdminRefundView {
     completed_at: Option<Zoned>,
 }
 
-impl From<&Refund> for AdminRefundView {
-    fn from(refund: &Refund) -> AdminRefundView {
-        let (mut refusal, mut provider_refund_id, mut completed_at) = (None, None, None);
-        match &refund.state {
-            RefundState::Due | RefundState::Begun => {}
-            RefundState::Refused { code } => refusal = Some(code.to_string()),
+impl From<&Refund> for AdminRefund {
+    fn from(refund: &Refund) -> AdminRefund {
+        let (refusal, provider_refund_id, completed_at) = match &refund.state {
+            RefundState::Due | RefundState::Begun => (None, None, None),
+            RefundState::Refused { code } => (Some(code.to_string()), None, None),
             RefundState::Processing { refund_id }
             | RefundState::Abnormal { refund_id }
-            | RefundState::Closed { refund_id } => provider_refund_id = Some(refund_id.to_string()),
-            RefundState::Succeeded { refund_id, at } => {
-                provider_refund_id = Some(refund_id.to_string());
-                completed_at = Some(views::time(*at));
-            }
-        }
-        AdminRefundView {
+            | RefundState::Closed { refund_id } => (None, Some(refund_id.to_string()), None),
+            RefundState::Succeeded { refund_id, at } => (None, Some(refund_id.to_string()), Some(views::time(*at))),
+        };
+        AdminRefund {
             refund_id: refund.number.to_string(),
             order_id: refund.number.order.to_string(),
             out_trade_no: refund.payment.to_string(),
@@ -102,25 +97,24 @@ struct RefundsFilter {
     status: Option<String>,
 }
 
-impl Listed for AdminRefundView {
+impl Listed for AdminRefund {
     const SHAPE: Shape =
         Shape { schema: "AdminRefundList", field: "refunds", order: "The newest first.", is_own: false };
 }
 
-type AdminRefundList = List<AdminRefundView>;
+type AdminRefundList = List<AdminRefund>;
 
 /// Everybody's refunds. For finance, operations, audit and administration.
 #[utoipa::path(
     get, path = "/admin/refunds", operation_id = "list_all_refunds", params(RefundsFilter, Paging),
     responses((status = 200, body = AdminRefundList), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
 )]
-async fn list_refunds(Allowed(by): Allowed<SeeMoney>, api: Api, page: Page<ListCursor, RefundsFilter>) -> Answered {
+async fn list_refunds(Allowed(by): Allowed<SeeMoney>, page: Page<ListCursor, RefundsFilter>) -> Answered {
     let states = page.filter.status.as_deref().map(states).transpose()?;
-    let mut refunds = page
-        .read(&api, by.token(), |lists, before, count| async move { lists.refunds(states, before, count).await })
-        .await?;
+    let mut refunds =
+        page.read(&by, |lists, before, count| async move { lists.refunds(states, before, count).await }).await?;
     let next_cursor = page.cut(&mut refunds, cursor);
-    Ok(AdminRefundList::of(refunds.iter().map(AdminRefundView::from), next_cursor).answer())
+    Ok(AdminRefundList::answer(refunds.iter().map(AdminRefund::from), next_cursor))
 }
 
 /// Has a refund that waits for a person tried again now: WeChat is asked what became of it, and if it knows nothing, the same
@@ -128,22 +122,22 @@ async fn list_refunds(Allowed(by): Allowed<SeeMoney>, api: Api, page: Page<ListC
 #[utoipa::path(
     post, path = "/admin/refunds/{refundId}/retry",
     responses(
-        (status = 202, description = "The refund as it was when the attempt began", body = AdminRefundView),
+        (status = 202, description = "The refund as it was when the attempt began", body = AdminRefund),
         (status = 404, description = "`REFUND_NOT_FOUND`"),
         (status = 409, description = "`REFUND_NOT_STUCK`"),
     )
 )]
-async fn retry_refund(Allowed(by): Allowed<SettleMoney>, api: Api, id: web::Path<String>) -> Answered {
+async fn retry_refund(Allowed(by): Allowed<SettleMoney>, id: web::Path<String>) -> Answered {
     let number: OutRefundNo = id.parse().map_err(|_| no_such_refund())?;
-    let answer = api.engine.retry_refund(number).await?;
+    let answer = by.api.engine.retry_refund(number).await?;
     if matches!(answer.outcome, Err(Rejection::OrderNotFound | Rejection::RefundNotFound)) {
         return Err(no_such_refund());
     }
-    api.shown(by.token(), Ok(answer))?;
-    tracing::info!(refund = %number, staff = %by.account.username, "Refund {number} is tried again by hand");
-    let order = api.shown(by.token(), api.engine.order(number.order).await)?;
+    by.shown(Ok(answer))?;
+    tracing::info!(refund = %number, staff = %by.who.username, "Refund {number} is tried again by hand");
+    let order = by.shown(by.api.engine.order(number.order).await)?;
     let refund = order.refund(number).ok_or_else(no_such_refund)?;
-    Ok(json(StatusCode::ACCEPTED, &AdminRefundView::from(refund)))
+    Ok(json(StatusCode::ACCEPTED, &AdminRefund::from(refund)))
 }
 
 fn no_such_refund() -> Problem {

@@ -8,9 +8,9 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::outage::{Answer, Reply};
-use deeptravel_domain::identity::SecretHash;
 use serde::Serialize;
 
+use super::auth::LoggedIn;
 use super::problem::Problem;
 use super::state::Api;
 
@@ -46,22 +46,19 @@ pub fn no_content() -> HttpResponse {
     HttpResponse::new(StatusCode::NO_CONTENT)
 }
 
-impl Api {
+impl<W> LoggedIn<W> {
     /// An owner's answer, which the session's next list will contain; refusals too.
-    pub fn shown<T>(&self, token: &SecretHash, answer: Answer<T>) -> Result<T, Problem> {
+    pub fn shown<T>(&self, answer: Answer<T>) -> Result<T, Problem> {
         let Reply { outcome, position } = answer?;
-        self.seen.note(token, position, self.projected());
+        self.api.seen.note(self.token(), position, self.api.projected());
         Ok(outcome?)
     }
+}
 
+impl Api {
     /// Runs what waits for the network on the I/O runtime. Not cancelled when the client leaves.
     pub async fn on_io<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
         self.io.spawn(work).await.map_err(|error| Problem::fault("A task on the I/O runtime did not end", &error))
-    }
-
-    /// The session has ended: nothing is kept for it.
-    pub fn forget_session(&self, token: &SecretHash) {
-        self.seen.forget(token);
     }
 
     /// How far Postgres has followed.

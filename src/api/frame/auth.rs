@@ -8,11 +8,13 @@ use actix_web::http::header::AUTHORIZATION;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use base64::Engine as _;
-use deeptravel_domain::identity::{Account, Principal, SecretHash, Session};
+use deeptravel_domain::identity::{Account, Command, Principal, SecretHash, Session};
 use deeptravel_domain::ids::TravellerId;
+use deeptravel_domain::time::Timestamp;
 
 use super::problem::Problem;
 use super::refusals;
+use super::settings::hours_after;
 use super::state::{Api, of_request};
 
 /// Bytes of chance in a token.
@@ -22,9 +24,7 @@ const TOKEN_LEN_MAX: usize = 128;
 
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    hash
+    digest(&SHA256, bytes).as_ref().try_into().expect("it has 32 bytes")
 }
 
 /// Fresh bytes that nobody can guess.
@@ -41,9 +41,9 @@ pub fn new_secret() -> (String, SecretHash) {
     (token, hash)
 }
 
-/// The open session of the request's token.
-pub(super) fn session(request: &HttpRequest) -> Result<(&Api, Arc<Session>), Problem> {
-    let api = of_request(request)?;
+/// Whoever has the open session of the request's token.
+pub(super) fn logged_in(request: &HttpRequest) -> Result<LoggedIn<()>, Problem> {
+    let api = of_request(request)?.clone();
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header
         .and_then(bearer_token)
@@ -51,7 +51,7 @@ pub(super) fn session(request: &HttpRequest) -> Result<(&Api, Arc<Session>), Pro
     let found = api.engine.services().directory.session(&sha256(token.as_bytes()), api.engine.now());
     let session =
         found.ok_or_else(|| refusals::UNAUTHENTICATED.saying("the token is unknown, revoked or has expired"))?;
-    Ok((api, session))
+    Ok(LoggedIn { who: (), api, session })
 }
 
 fn bearer_token(header: &str) -> Option<&str> {
@@ -60,39 +60,45 @@ fn bearer_token(header: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("Bearer") && (1..=TOKEN_LEN_MAX).contains(&token.len())).then_some(token)
 }
 
-/// A traveller who is logged in.
+/// Who is logged in, and the parts that he asks.
 #[derive(Clone, Debug)]
-pub struct Traveller {
-    pub id: TravellerId,
+pub struct LoggedIn<W> {
+    pub who: W,
+    pub api: Api,
     pub(super) session: Arc<Session>,
 }
 
-impl Traveller {
+/// A traveller.
+pub type Traveller = LoggedIn<TravellerId>;
+/// A member of staff whose account may be used.
+pub type Staff = LoggedIn<Arc<Account>>;
+
+impl Api {
+    /// Opens a session: its token, to be shown once, and its end.
+    pub async fn open_session(&self, principal: Principal, hours: u32) -> Result<(String, Timestamp), Problem> {
+        let (token, token_hash) = new_secret();
+        let opened_at = self.engine.now();
+        let expires_at = hours_after(opened_at, hours);
+        let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
+        self.engine.identify(Command::OpenSession(session)).await?.outcome?;
+        Ok((token, expires_at))
+    }
+}
+
+impl<W> LoggedIn<W> {
     /// SHA-256 of the token.
     pub fn token(&self) -> &SecretHash {
         &self.session.token_hash
     }
+}
 
+impl Traveller {
     /// The traveller at WeChat. Not to be logged.
     pub fn openid(&self) -> &str {
         match &self.session.principal {
             Principal::Traveller { openid, .. } => openid,
             Principal::Staff { .. } => unreachable!("made from a traveller's session only"),
         }
-    }
-}
-
-/// A member of staff who is logged in and whose account may be used.
-#[derive(Clone, Debug)]
-pub struct Staff {
-    pub account: Arc<Account>,
-    pub(super) session: Arc<Session>,
-}
-
-impl Staff {
-    /// SHA-256 of the token.
-    pub fn token(&self) -> &SecretHash {
-        &self.session.token_hash
     }
 }
 

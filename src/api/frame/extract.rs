@@ -5,12 +5,12 @@ use std::future::{Ready, ready};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, HeaderName};
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use deeptravel_domain::catalogue::Names;
 use futures_util::future::LocalBoxFuture;
-use futures_util::{FutureExt as _, StreamExt as _, TryFutureExt as _};
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
 
@@ -40,7 +40,7 @@ pub async fn read_body(request: &HttpRequest, payload: &mut Payload, bytes_max: 
         first = payload.next().now_or_never();
     }
     let first = match first {
-        Some(first) => first.transpose().map_err(|_| cut_off())?,
+        Some(first) => first.transpose().map_err(|_| refusals::MALFORMED_REQUEST)?,
         None => Some(Bytes::new()),
     };
     let Some(first) = first else { return Ok(Bytes::new()) };
@@ -53,7 +53,7 @@ pub async fn read_body(request: &HttpRequest, payload: &mut Payload, bytes_max: 
     let reading = async {
         let mut body = BytesMut::from(&first[..]);
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| cut_off())?;
+            let chunk = chunk.map_err(|_| refusals::MALFORMED_REQUEST)?;
             if body.len() + chunk.len() > bytes_max {
                 return Err(too_large(bytes_max));
             }
@@ -64,67 +64,39 @@ pub async fn read_body(request: &HttpRequest, payload: &mut Payload, bytes_max: 
     tokio::time::timeout(BODY_READ_TIMEOUT, reading).await.unwrap_or_else(|_| Err(refusals::REQUEST_TIMEOUT.into()))
 }
 
-fn cut_off() -> Problem {
-    refusals::MALFORMED_REQUEST.into()
-}
-
 fn too_large(bytes_max: usize) -> Problem {
     refusals::PAYLOAD_TOO_LARGE.saying(format!("a body has at most {bytes_max} bytes"))
 }
 
-/// A JSON body of at most so many bytes.
+/// A JSON body of at most so many bytes, not yet understood.
 #[derive(Debug)]
-pub struct Body<T, const BYTES_MAX: usize = BODY_BYTES_MAX>(pub T);
+pub struct Body<const BYTES_MAX: usize = BODY_BYTES_MAX>(Bytes);
 
-impl<T: DeserializeOwned + 'static, const BYTES_MAX: usize> FromRequest for Body<T, BYTES_MAX> {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Body<T, BYTES_MAX>, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let json = read_json_body(request, payload, BYTES_MAX);
-        Box::pin(async move { parse_json(&json.await?).map(Body) })
+impl<const BYTES_MAX: usize> Body<BYTES_MAX> {
+    /// What the body says; see [`parse_json`].
+    pub fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        parse_json(&self.0)
     }
-}
 
-/// A JSON body that is read by the handler, which then borrows from it what it need not keep.
-#[derive(Debug)]
-pub struct UnreadBody(Bytes);
-
-impl UnreadBody {
-    /// As [`Body`].
-    pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+    /// As [`Body::json`], for a handler that borrows from the body what it need not keep.
+    pub fn borrowed<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         parse_json(&self.0)
     }
 }
 
-impl FromRequest for UnreadBody {
+impl<const BYTES_MAX: usize> FromRequest for Body<BYTES_MAX> {
     type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<UnreadBody, Problem>>;
+    type Future = LocalBoxFuture<'static, Result<Body<BYTES_MAX>, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        Box::pin(read_json_body(request, payload, BODY_BYTES_MAX).map_ok(UnreadBody))
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            if !request.content_type().eq_ignore_ascii_case("application/json") {
+                return Err(refusals::UNSUPPORTED_MEDIA_TYPE.into());
+            }
+            read_body(&request, &mut payload, BYTES_MAX).await.map(Body)
+        })
     }
-}
-
-fn read_json_body(
-    request: &HttpRequest,
-    payload: &mut Payload,
-    bytes_max: usize,
-) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
-    let (request, mut payload) = (request.clone(), payload.take());
-    async move {
-        check_media_type(&request)?;
-        read_body(&request, &mut payload, bytes_max).await
-    }
-}
-
-fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
-    let media_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
-        return Ok(());
-    }
-    Err(refusals::UNSUPPORTED_MEDIA_TYPE.into())
 }
 
 /// 400 when it is no JSON, 422 with the field when it is not what was asked for.
@@ -190,7 +162,7 @@ impl FromRequest for IdempotencyKey {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let header = request.headers().get(IDEMPOTENCY_KEY);
-        let key = header.and_then(|key| key.to_str().ok()).filter(|key| is_idempotency_key(key));
+        let key = header.and_then(|key| key.to_str().ok()).filter(|key| is_visible_ascii(key, IDEMPOTENCY_KEY_MAX));
         ready(key.map(|key| IdempotencyKey(key.into())).ok_or_else(|| {
             Problem::from(refusals::IDEMPOTENCY_KEY_REQUIRED)
                 .naming("Idempotency-Key", "is not 1 to 64 visible ASCII characters")
@@ -198,8 +170,9 @@ impl FromRequest for IdempotencyKey {
     }
 }
 
-fn is_idempotency_key(key: &str) -> bool {
-    (1..=IDEMPOTENCY_KEY_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+/// Whether a text has 1 to `len_max` characters, all of them visible ASCII.
+pub fn is_visible_ascii(text: &str, len_max: usize) -> bool {
+    (1..=len_max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// In which language names are shown: English when `Accept-Language` begins with it, else Chinese.
@@ -281,6 +254,7 @@ mod tests {
 
     #[test]
     fn an_idempotency_key_is_visible_ascii() {
+        let is_idempotency_key = |key: &str| is_visible_ascii(key, IDEMPOTENCY_KEY_MAX);
         assert!(is_idempotency_key("a-1"));
         assert!(is_idempotency_key(&"k".repeat(64)));
         for key in ["", "a b", "é", "\t", &"k".repeat(65)] {

@@ -13,7 +13,6 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deeptravel_actors::ports::{Lists, StoreError};
-use deeptravel_domain::identity::SecretHash;
 use deeptravel_domain::order::Order;
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap as _;
@@ -23,11 +22,10 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::answer::ok;
-use super::auth::Traveller;
+use super::auth::{LoggedIn, Traveller};
 use super::problem::Problem;
 use super::query::{STRAY, first, parse_query};
 use super::refusals;
-use super::state::Api;
 
 /// Most entries of a page (`api.md`).
 const LIMIT_MAX: u32 = 100;
@@ -89,25 +87,24 @@ impl<P: Clone + Display, F> Page<P, F> {
     /// everything that this session was shown. While the database is away: 503 at once.
     pub async fn read<T, R>(
         &self,
-        api: &Api,
-        token: &SecretHash,
+        by: &LoggedIn<impl Sized>,
         read: impl FnOnce(Arc<dyn Lists>, Option<P>, u32) -> R,
     ) -> Result<T, Problem>
     where
         T: Send + 'static,
         R: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
+        let api = &by.api;
         if !api.lists.is_available() {
             return Err(refusals::STORAGE_UNAVAILABLE.into());
         }
-        let wanted = api.seen.of(token);
+        let wanted = api.seen.of(by.token());
         if api.projected() < wanted {
             let mut projected = api.engine.services().projected.clone();
             let follows = projected.wait_for(|position| *position >= wanted);
-            match tokio::time::timeout(LIST_WAIT, follows).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) | Err(_) => return Err(refusals::STORAGE_UNAVAILABLE.into()),
-            }
+            let Ok(Ok(_)) = tokio::time::timeout(LIST_WAIT, follows).await else {
+                return Err(refusals::STORAGE_UNAVAILABLE.into());
+            };
         }
         let reading = read(Arc::clone(&api.lists), self.after.clone(), self.limit as u32 + 1);
         api.on_io(reading).await.and_then(|read| read.map_err(Problem::from))
@@ -116,7 +113,6 @@ impl<P: Clone + Display, F> Page<P, F> {
     /// As [`Page::read`]; of the first page what is in memory, while the database is away and not only behind (rule 13).
     pub async fn read_own<T, R>(
         &self,
-        api: &Api,
         by: &Traveller,
         read: impl FnOnce(Arc<dyn Lists>, Option<P>, u32) -> R,
     ) -> Result<Own<T>, Problem>
@@ -124,11 +120,11 @@ impl<P: Clone + Display, F> Page<P, F> {
         T: Send + 'static,
         R: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let read = self.read(api, by.token(), read).await;
+        let read = self.read(by, read).await;
         let is_away =
-            |problem: &Problem| problem.code() == refusals::STORAGE_UNAVAILABLE.code && !api.lists.is_available();
+            |problem: &Problem| problem.code() == refusals::STORAGE_UNAVAILABLE.code && !by.api.lists.is_available();
         if self.after.is_none() && read.as_ref().is_err_and(is_away) {
-            let mut orders = api.engine.orders_in_memory(by.id, LIMIT_MAX as usize).await?.outcome?;
+            let mut orders = by.api.engine.orders_in_memory(by.who, LIMIT_MAX as usize).await?.outcome?;
             orders.retain(|order| order.is_placed());
             return Ok(Own::InMemory(orders));
         }
@@ -173,11 +169,8 @@ fn without_paging(query: &str) -> String {
 
 /// How many entries a page has: `limit`, 1 to 100.
 fn page_limit(limit: Option<u32>) -> Result<u32, Problem> {
-    match limit {
-        None => Ok(LIMIT_DEFAULT),
-        Some(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
-        Some(_) => Err(Problem::field("limit", format!("is not between 1 and {LIMIT_MAX}"))),
-    }
+    let limit = Some(limit.unwrap_or(LIMIT_DEFAULT)).filter(|limit| (1..=LIMIT_MAX).contains(limit));
+    limit.ok_or_else(|| Problem::field("limit", format!("is not between 1 and {LIMIT_MAX}")))
 }
 
 /// The place in a list that a cursor stands for. Clients must not look into it.
@@ -218,17 +211,13 @@ pub struct List<T> {
 }
 
 impl<T: Listed> List<T> {
-    pub fn of(entries: impl IntoIterator<Item = T>, next_cursor: Option<String>) -> List<T> {
-        List { entries: entries.into_iter().collect(), next_cursor, is_complete: true }
+    pub fn answer(entries: impl IntoIterator<Item = T>, next_cursor: Option<String>) -> HttpResponse {
+        ok(&List { entries: entries.into_iter().collect(), next_cursor, is_complete: true })
     }
 
     /// What is in memory.
-    pub fn incomplete(entries: impl IntoIterator<Item = T>) -> List<T> {
-        List { entries: entries.into_iter().collect(), next_cursor: None, is_complete: false }
-    }
-
-    pub fn answer(&self) -> HttpResponse {
-        ok(self)
+    pub fn incomplete(entries: impl IntoIterator<Item = T>) -> HttpResponse {
+        ok(&List { entries: entries.into_iter().collect(), next_cursor: None, is_complete: false })
     }
 }
 

@@ -3,7 +3,7 @@
 use actix_web::dev::ResourceDef;
 use actix_web::http::{Method, StatusCode};
 use utoipa::OpenApi;
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response};
 
@@ -46,8 +46,7 @@ pub(super) fn complete(mut document: Document) -> Document {
 }
 
 fn complete_operation(operation: &mut Operation) {
-    let parameters = operation.parameters.iter().flatten();
-    let has_query = parameters.clone().any(|parameter| is_in(parameter, &ParameterIn::Query));
+    let has_query = has_query(operation);
     let is_secured = operation.security.is_some();
     let mut common = vec![StatusCode::SERVICE_UNAVAILABLE];
     if operation.request_body.is_some() {
@@ -81,8 +80,9 @@ fn complete_operation(operation: &mut Operation) {
     }
 }
 
-fn is_in(parameter: &RefOr<Parameter>, place: &ParameterIn) -> bool {
-    matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place)
+fn has_query(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| matches!(parameter, RefOr::T(of) if of.parameter_in == ParameterIn::Query))
 }
 
 /// Tags whose operations ignore parameters that they do not know: providers and probes may add their own (`api.md`).
@@ -109,9 +109,8 @@ impl Paths {
 /// Unknown parameters are refused like unknown fields: where an operation has parameters, by whoever reads them; where it
 /// has none, by leaving it out.
 pub(super) fn takes_no_query(operation: &Operation) -> bool {
-    let mut parameters = operation.parameters.iter().flatten();
     let lenient = operation.tags.iter().flatten().any(|tag| LENIENT_TAGS.contains(&tag.as_str()));
-    !lenient && !parameters.any(|parameter| is_in(parameter, &ParameterIn::Query))
+    !lenient && !has_query(operation)
 }
 
 pub(super) fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {

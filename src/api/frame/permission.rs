@@ -3,15 +3,14 @@
 
 use std::future::{Ready, ready};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::FORWARDED;
 use actix_web::{FromRequest, HttpRequest};
-use deeptravel_domain::identity::{Account, Principal, Role, Session};
+use deeptravel_domain::identity::{Account, Principal, Role};
 use serde::Serialize;
 
-use super::auth::{Staff, Traveller, session};
+use super::auth::{LoggedIn, Staff, Traveller, logged_in};
 use super::problem::Problem;
 use super::refusals;
 use super::state::of_request;
@@ -47,7 +46,7 @@ permissions! {
     /// What anybody may ask without saying who he is.
     Public gives ();
     /// Ending the session of the token that one has.
-    EndSession gives Arc<Session>;
+    EndSession gives LoggedIn<()>;
     /// Buying, and what comes of it: one's own orders, payments, tickets and refunds.
     Buy gives Traveller;
     /// Working at a gate: validator sessions and scans.
@@ -135,17 +134,19 @@ impl Caller for () {
 }
 
 /// Anybody who is logged in.
-impl Caller for Arc<Session> {
-    fn admit(request: &HttpRequest, _: Permission) -> Result<Arc<Session>, Problem> {
-        session(request).map(|(_, session)| session)
+impl Caller for LoggedIn<()> {
+    fn admit(request: &HttpRequest, _: Permission) -> Result<LoggedIn<()>, Problem> {
+        logged_in(request)
     }
 }
 
 impl Caller for Traveller {
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Traveller, Problem> {
-        let (_, session) = session(request)?;
+        let LoggedIn { api, session, .. } = logged_in(request)?;
         match session.principal {
-            Principal::Traveller { id, .. } if permission.is_of(Holder::Traveller) => Ok(Traveller { id, session }),
+            Principal::Traveller { id, .. } if permission.is_of(Holder::Traveller) => {
+                Ok(Traveller { who: id, api, session })
+            }
             Principal::Traveller { .. } | Principal::Staff { .. } => {
                 Err(refusals::FORBIDDEN.saying("this is for travellers"))
             }
@@ -155,7 +156,7 @@ impl Caller for Traveller {
 
 impl Caller for Staff {
     fn admit(request: &HttpRequest, permission: Permission) -> Result<Staff, Problem> {
-        let (api, session) = session(request)?;
+        let LoggedIn { api, session, .. } = logged_in(request)?;
         let Principal::Staff { username } = &session.principal else {
             return Err(refusals::FORBIDDEN.saying("this is for staff"));
         };
@@ -164,7 +165,7 @@ impl Caller for Staff {
         if !permission.is_of_account(&account) {
             return Err(refusals::FORBIDDEN.saying("the account has no role for this"));
         }
-        Ok(Staff { account, session })
+        Ok(Staff { who: account, api, session })
     }
 }
 

@@ -25,9 +25,8 @@ const PROBLEM_JSON: &str = "application/problem+json";
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
 pub struct FieldError {
     /// Path of the field in the request.
-    #[schema(value_type = String, example = "passengers[0].type")]
+    #[schema(example = "passengers[0].type")]
     pub field: Cow<'static, str>,
-    #[schema(value_type = String)]
     pub message: Cow<'static, str>,
 }
 
@@ -35,7 +34,7 @@ pub struct FieldError {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Problem)]
-pub struct ProblemDocument {
+pub struct ProblemDocument<'a> {
     /// Always `about:blank`: `code` tells the errors apart.
     #[serde(rename = "type")]
     kind: &'static str,
@@ -44,22 +43,22 @@ pub struct ProblemDocument {
     #[schema(example = 422)]
     status: u16,
     /// What is wrong, for people.
-    #[schema(value_type = String)]
     detail: Cow<'static, str>,
     /// Stable code, for programs.
-    #[schema(example = "VALIDATION_ERROR", extensions(("x-extensible-enum" = json!(refusals::codes()))))]
+    #[schema(example = "VALIDATION_ERROR", extensions(("x-extensible-enum" = json!(refusals::all().map(|refusal| refusal.code).collect::<Vec<_>>()))))]
     code: &'static str,
     /// The fields at fault; empty when none is.
     errors: Vec<FieldError>,
     /// As in the `X-Request-Id` header; quote it when you ask for help.
-    request_id: String,
+    request_id: &'a str,
     /// With `SOLD_OUT`: seats that are left of that class on that stretch.
     #[serde(skip_serializing_if = "Option::is_none")]
     available: Option<u16>,
 }
 
 /// An error on its way out. Boxed: results carry it everywhere, and it is rare.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{} {}", .0.refusal.status.as_u16(), .0.refusal.code)]
 pub struct Problem(Box<Details>);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -92,6 +91,11 @@ impl Problem {
         let mut problem = Problem::from(Rejection::field(field, message));
         problem.0.detail = "a value of the request is not acceptable".into();
         problem
+    }
+
+    /// Refuses a field that does not fit.
+    pub fn unless(fits: bool, field: &'static str, message: &'static str) -> Result<(), Problem> {
+        if fits { Ok(()) } else { Err(Problem::field(field, message)) }
     }
 
     pub fn method_not_allowed(allow: &str) -> Problem {
@@ -157,16 +161,10 @@ impl Problem {
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         }
-        let document = ProblemDocument {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or("error"),
-            status: status.as_u16(),
-            detail,
-            code,
-            errors,
-            request_id: request_id.to_owned(),
-            available,
-        };
+        let title = status.canonical_reason().unwrap_or("error");
+        let status = status.as_u16();
+        let document =
+            ProblemDocument { kind: "about:blank", title, status, detail, code, errors, request_id, available };
         response.body(serde_json::to_vec(&document).expect("strings and integers always serialise"))
     }
 }
@@ -178,19 +176,7 @@ fn cut(mut text: Cow<'static, str>) -> Cow<'static, str> {
     text
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.status().as_u16(), self.code())
-    }
-}
-
-impl std::error::Error for Problem {}
-
 impl ResponseError for Problem {
-    fn status_code(&self) -> StatusCode {
-        self.status()
-    }
-
     /// Carries the problem to the middleware, which renders it.
     fn error_response(&self) -> HttpResponse<BoxBody> {
         let mut response = HttpResponse::new(self.status());

@@ -1,11 +1,8 @@
 //! Query strings. Unknown parameters are refused like unknown fields.
 
 use std::borrow::Cow;
-use std::future::{Ready, ready};
 use std::str::FromStr;
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
 use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 
@@ -15,29 +12,12 @@ use super::problem::Problem;
 /// What is wrong with a parameter that an operation does not have.
 pub const STRAY: &str = "is no parameter of this operation";
 
-/// The parameters after the question mark.
-#[derive(Debug)]
-pub struct Parameters<T>(pub T);
-
-impl<T: DeserializeOwned> FromRequest for Parameters<T> {
-    type Error = Problem;
-    type Future = Ready<Result<Parameters<T>, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse_query(request.query_string()).map(Parameters))
-    }
-}
-
-pub fn is_empty(query: &str) -> bool {
-    first(query).is_none()
-}
-
 /// The name of the first parameter.
 pub fn first(query: &str) -> Option<Cow<'_, str>> {
     form_urlencoded::parse(query.as_bytes()).next().map(|(name, _)| name)
 }
 
-/// 422 with the parameter's name.
+/// What stands after the question mark; 422 with the parameter's name.
 pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let parameters = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(parameters)

@@ -4,17 +4,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use deeptravel_domain::identity::{Account, Command, Principal, Session};
+use deeptravel_domain::identity::{Account, Principal};
 use deeptravel_domain::time::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::auth::new_secret;
 use super::passwords::Origin;
 use super::permission::Permit;
 use super::problem::Problem;
 use super::refusals;
-use super::settings::hours_after;
 use super::state::Api;
 
 /// Longest user name, in bytes: accounts have no longer ones.
@@ -35,13 +33,8 @@ pub struct StaffLogin {
 pub struct Login {
     pub token: String,
     pub expires_at: Timestamp,
+    pub roles: Vec<&'static str>,
     pub account: Arc<Account>,
-}
-
-impl Login {
-    pub fn roles(&self) -> Vec<&'static str> {
-        self.account.roles.iter().map(|role| role.code()).collect()
-    }
 }
 
 /// Opens a session for an account with a permission.
@@ -57,13 +50,10 @@ pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLog
         return Err(refusals::FORBIDDEN.saying("the account has no role for this login"));
     }
 
-    let (token, token_hash) = new_secret();
-    let opened_at = api.engine.now();
-    let expires_at = hours_after(opened_at, api.sessions.staff_hours);
     let principal = Principal::Staff { username: account.username.clone() };
-    let session = Session { token_hash, principal, opened_at, expires_at };
-    api.engine.identify(Command::OpenSession(session)).await?.outcome?;
-    Ok(Login { token, expires_at, account })
+    let (token, expires_at) = api.open_session(principal, api.sessions.staff_hours).await?;
+    let roles = account.roles.iter().map(|role| role.code()).collect();
+    Ok(Login { token, expires_at, roles, account })
 }
 
 /// No account has a name or password with control characters: nobody's hash is computed for them.

@@ -45,7 +45,7 @@ pub struct Api(Arc<Shared>);
 #[derive(Debug)]
 pub struct Shared {
     parts: ApiParts,
-    pub(super) seen: Seen,
+    pub(in crate::api) seen: Seen,
     pub(super) passwords: Passwords,
     /// Requests being answered.
     pub in_flight: Arc<AtomicUsize>,

@@ -4,7 +4,9 @@ use actix_web::HttpRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Answered, Api, Body, Public, Redeem, Routes, StaffLogin, log_in, never_cached};
+use crate::api::frame::{
+    Allowed, Answered, Api, Body, Login, Public, Redeem, Routes, StaffLogin, log_in, never_cached,
+};
 use crate::api::views::{self, Zoned};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -34,12 +36,9 @@ struct OperatorLoggedIn {
         (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
     )
 )]
-async fn operator_login(_: Allowed<Public>, api: Api, request: HttpRequest, Body(login): Body<StaffLogin>) -> Answered {
-    let done = log_in::<Redeem>(&api, &request, login).await?;
-    Ok(never_cached(&OperatorLoggedIn {
-        roles: done.roles(),
-        merchant_id: done.account.merchant.as_ref().map(ToString::to_string),
-        operator_token: done.token,
-        expires_at: views::time(done.expires_at),
-    }))
+async fn operator_login(_: Allowed<Public>, api: Api, request: HttpRequest, body: Body) -> Answered {
+    let Login { token, expires_at, roles, account } = log_in::<Redeem>(&api, &request, body.json()?).await?;
+    let merchant_id = account.merchant.as_ref().map(ToString::to_string);
+    let expires_at = views::time(expires_at);
+    Ok(never_cached(&OperatorLoggedIn { operator_token: token, expires_at, roles, merchant_id }))
 }

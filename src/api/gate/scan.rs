@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::code::{self, Subject};
 use deeptravel_domain::identity::{Attempt, Command, Validator};
-use deeptravel_domain::ids::{EntitlementCode, SessionId, TicketId};
+use deeptravel_domain::ids::{EntitlementCode, SessionId};
 use deeptravel_domain::order::{Gate, Order, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
 use metrics::Counter;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::sessions::presented;
-use crate::api::frame::{Allowed, Answered, Api, Body, Language, Problem, Redeem, Routes, Staff, ok};
+use crate::api::frame::{Allowed, Answered, Api, Body, Language, Problem, Redeem, Routes, Staff, is_visible_ascii, ok};
 use crate::api::views::ticket::{self, TicketView};
 use crate::api::views::{self, Zoned};
 
@@ -49,8 +49,7 @@ pub struct ScanRequest {
 /// The answer to a scan.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Scanned)]
-struct ScanView<'a> {
+struct Scanned<'a> {
     /// `success`; `partial`: some tickets of an order code were refused; `reject`.
     #[schema(example = "success")]
     result: &'static str,
@@ -62,7 +61,7 @@ struct ScanView<'a> {
     ticket: Option<TicketView<'a>>,
     /// With an order code: each ticket behind it that is not another merchant's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    tickets: Option<Vec<ScannedTicketView<'a>>>,
+    tickets: Option<Vec<ScannedTicket<'a>>>,
     /// Uses that are left on the shown tickets.
     remaining: u32,
     /// With `success` and `partial`: when. A repeated request gets the time of the first.
@@ -70,14 +69,13 @@ struct ScanView<'a> {
     redeemed_at: Option<Zoned>,
     /// With `ALREADY_REDEEMED` and `REPLAYED`: the use before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    previous: Option<PreviousView<'a>>,
+    previous: Option<PreviousUse<'a>>,
 }
 
 /// One ticket behind an order code.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = ScannedTicket)]
-struct ScannedTicketView<'a> {
+struct ScannedTicket<'a> {
     #[serde(flatten)]
     ticket: TicketView<'a>,
     /// `success` or `reject`.
@@ -88,13 +86,12 @@ struct ScannedTicketView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     redeemed_at: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    previous: Option<PreviousView<'a>>,
+    previous: Option<PreviousUse<'a>>,
 }
 
 /// When and where a ticket was used before.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = PreviousUse)]
-struct PreviousView<'a> {
+struct PreviousUse<'a> {
     at: Zoned,
     /// Null: at a device without a location.
     location: Option<&'a str>,
@@ -110,24 +107,19 @@ struct PreviousView<'a> {
     params(("X-Device-Secret" = String, Header, description = "The secret of the validator session")),
     request_body = ScanRequest,
     responses(
-        (status = 200, body = ScanView),
+        (status = 200, body = Scanned),
         (status = 401, description = "Also `SESSION_ENDED`, `DEVICE_MISMATCH`"),
         (status = 403, description = "Not an operator"),
         (status = 503, description = "Nothing was redeemed that is not durable; repeat with the same `requestId`"),
     )
 )]
-async fn scan_code(
-    Allowed(by): Allowed<Redeem>,
-    api: Api,
-    http: HttpRequest,
-    language: Language,
-    Body(request): Body<ScanRequest>,
-) -> Answered {
-    let validator = presented(&api, &by, request.session_id, http.headers())?;
+async fn scan_code(Allowed(by): Allowed<Redeem>, http: HttpRequest, language: Language, body: Body) -> Answered {
+    let request: ScanRequest = body.json()?;
+    let validator = presented(&by, request.session_id, http.headers())?;
     check_request_id(&request.request_id)?;
-    let opened = match code::open_for_scan(&api.code_keys.load(), &request.code, api.engine.now()) {
+    let opened = match code::open_for_scan(&by.api.code_keys.load(), &request.code, by.api.engine.now()) {
         Ok(opened) => opened,
-        Err(reason) => return refuse_without_ticket(&api, &validator, request, &reason).await,
+        Err(reason) => return refuse_without_ticket(&by.api, &validator, request, &reason).await,
     };
 
     let scan = Scan {
@@ -140,34 +132,25 @@ async fn scan_code(
         entitlement: request.entitlement_code.clone(),
         code: Some(opened),
     };
-    match api.engine.redeem(opened.code.subject.order(), scan).await?.outcome {
-        Ok((outcome, order)) if outcome.verdict().is_some() => Ok(answer(&api, language, &outcome, &order)),
+    match by.api.engine.redeem(opened.code.subject.order(), scan).await?.outcome {
+        Ok((outcome, order)) if outcome.verdict().is_some() => Ok(answer(&by.api, language, &outcome, &order)),
         // It was sealed with a key of ours, but it is over, there is no such ticket, or it says to be older than that.
         Ok(_) | Err(Rejection::OrderNotFound) => {
-            let late = api.engine.now() >= opened.code.closes_at();
+            let late = by.api.engine.now() >= opened.code.closes_at();
             let reason = if late { ScanRejection::CodeExpired } else { ScanRejection::InvalidCode };
-            refuse_without_ticket(&api, &validator, request, &reason).await
+            refuse_without_ticket(&by.api, &validator, request, &reason).await
         }
         Err(rejection) => Err(rejection.into()),
     }
 }
 
 fn check_request_id(id: &str) -> Result<(), Problem> {
-    if (1..=REQUEST_ID_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(());
-    }
-    Err(Problem::field("requestId", "is not 1 to 64 visible ASCII characters"))
+    Problem::unless(is_visible_ascii(id, REQUEST_ID_MAX), "requestId", "is not 1 to 64 visible ASCII characters")
 }
 
 fn gate(by: &Staff, validator: &Validator) -> Gate {
-    Gate {
-        session: validator.id,
-        operator: validator.username.clone(),
-        device: validator.device.clone(),
-        merchant: by.account.merchant.clone(),
-        location: validator.location.clone(),
-        departure: validator.departure.clone(),
-    }
+    let Validator { id, username, device, location, departure, .. } = validator.clone();
+    Gate { session: id, operator: username, device, merchant: by.who.merchant.clone(), location, departure }
 }
 
 /// There is no ticket whose order could write the attempt down: the session does (R-SCAN-05).
@@ -189,7 +172,7 @@ async fn refuse_without_ticket(
     };
     api.engine.identify(Command::LogAttempt(attempt)).await?.outcome?;
     count(REJECT, reason.code());
-    Ok(ok(&ScanView { result: REJECT, reason: Some(reason.code()), ..ScanView::default() }))
+    Ok(ok(&Scanned { result: REJECT, reason: Some(reason.code()), ..Scanned::default() }))
 }
 
 fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -> HttpResponse {
@@ -204,41 +187,40 @@ fn scanned<'a>(
     language: Language,
     outcome: &'a ScanOutcome,
     order: &'a Order,
-) -> ScanView<'a> {
-    let show = |id: TicketId| order.tickets().iter().find(|ticket| ticket.id == id);
+) -> Scanned<'a> {
     let (result, reason) = match outcome.verdict() {
         Some(Verdict::Success) => (SUCCESS, None),
         Some(Verdict::Partial(reason)) => (PARTIAL, Some(reason.code())),
         Some(Verdict::Rejected(reason)) => (REJECT, Some(reason.code())),
         None => (REJECT, Some(ScanRejection::InvalidCode.code())),
     };
-    let mut answer = ScanView { result, reason, redeemed_at: redeemed_at(outcome), ..ScanView::default() };
+    let mut answer = Scanned { result, reason, redeemed_at: redeemed_at(outcome), ..Scanned::default() };
     // Tenants never meet: of another merchant's ticket nothing is shown but the reason.
     let shown = || outcome.tickets.iter().filter(|(_, outcome)| !is_anothers(outcome));
     for (id, outcome) in shown() {
-        answer.remaining += show(*id).map_or(0, |ticket| u32::from(ticket.remaining));
+        answer.remaining += order.ticket(*id).map_or(0, |ticket| u32::from(ticket.remaining));
         answer.previous = answer.previous.or_else(|| previous(outcome));
     }
     if outcome.scan.target == ScanTarget::Order {
         let tickets = shown().filter_map(|(id, outcome)| {
-            let ticket = ticket::view(catalogue, language, order, show(*id)?);
+            let ticket = ticket::view(catalogue, language, order, order.ticket(*id)?);
             Some(scanned_ticket(ticket, outcome))
         });
         answer.tickets = Some(tickets.collect());
     }
     if outcome.tickets.len() == 1 {
-        let only = shown().next().and_then(|(id, _)| show(*id));
+        let only = shown().next().and_then(|(id, _)| order.ticket(*id));
         answer.ticket = only.map(|only| ticket::view(catalogue, language, order, only));
     }
     answer
 }
 
-fn scanned_ticket<'a>(ticket: TicketView<'a>, outcome: &'a TicketOutcome) -> ScannedTicketView<'a> {
+fn scanned_ticket<'a>(ticket: TicketView<'a>, outcome: &'a TicketOutcome) -> ScannedTicket<'a> {
     let (result, reason, redeemed_at) = match outcome {
         TicketOutcome::Redeemed { at, .. } => (SUCCESS, None, Some(views::time(*at))),
         TicketOutcome::Refused { reason, .. } => (REJECT, Some(reason.code()), None),
     };
-    ScannedTicketView { ticket, result, reason, redeemed_at, previous: previous(outcome) }
+    ScannedTicket { ticket, result, reason, redeemed_at, previous: previous(outcome) }
 }
 
 fn is_anothers(outcome: &TicketOutcome) -> bool {
@@ -254,13 +236,9 @@ fn redeemed_at(outcome: &ScanOutcome) -> Option<Zoned> {
     times.max().map(views::time)
 }
 
-fn previous(outcome: &TicketOutcome) -> Option<PreviousView<'_>> {
-    match outcome {
-        TicketOutcome::Refused { previous: Some(previous), .. } => {
-            Some(PreviousView { at: views::time(previous.at), location: previous.location.as_deref() })
-        }
-        TicketOutcome::Refused { previous: None, .. } | TicketOutcome::Redeemed { .. } => None,
-    }
+fn previous(outcome: &TicketOutcome) -> Option<PreviousUse<'_>> {
+    let TicketOutcome::Refused { previous: Some(previous), .. } = outcome else { return None };
+    Some(PreviousUse { at: views::time(previous.at), location: previous.location.as_deref() })
 }
 
 thread_local! {
@@ -283,6 +261,7 @@ fn count(result: &'static str, reason: &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use deeptravel_domain::ids::TicketId;
     use deeptravel_domain::order::Previous;
     use deeptravel_domain::time::Timestamp;
 

@@ -1,6 +1,5 @@
 //! Validator sessions: an operator at work on a device, at a place, perhaps for one departure (R-SCAN-04).
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use actix_web::http::header::{HeaderMap, HeaderName};
@@ -15,8 +14,8 @@ use utoipa::ToSchema;
 
 use crate::api::frame::refusals::Refusal;
 use crate::api::frame::{
-    Allowed, Answered, Api, Body, Problem, Redeem, Routes, Staff, hours_after, never_cached, new_secret, no_content,
-    refusals, sha256,
+    Allowed, Answered, Body, Problem, Redeem, Routes, Staff, hours_after, never_cached, new_secret, no_content,
+    parse_word, refusals, sha256,
 };
 use crate::api::views::{self, Zoned};
 
@@ -68,17 +67,24 @@ struct SessionOpened {
         (status = 422, description = "An unknown location or departure"),
     )
 )]
-async fn open_validator_session(Allowed(by): Allowed<Redeem>, api: Api, Body(request): Body<OpenSession>) -> Answered {
-    let location = known_location(&api, request.location_id.as_deref())?;
-    let departure = known_departure(&api, request.departure_id.as_deref())?;
+async fn open_validator_session(Allowed(by): Allowed<Redeem>, body: Body) -> Answered {
+    let request: OpenSession = body.json()?;
+    let catalogue = by.api.engine.services().catalogue.load_full();
+    let location: Option<LocationCode> = parse_word("locationId", request.location_id.as_deref(), "is no location")?;
+    // Ports are the locations so far.
+    let is_port = location.iter().all(|code| catalogue.port(code.as_str()).is_some());
+    Problem::unless(is_port, "locationId", "is no location")?;
+    let departure: Option<DepartureId> = parse_word("departureId", request.departure_id.as_deref(), "is no departure")?;
+    let is_known = departure.iter().all(|id| catalogue.departure(id).is_some());
+    Problem::unless(is_known, "departureId", "is no departure")?;
 
     let (device_secret, secret_hash) = new_secret();
-    let opened_at = api.engine.now();
-    let expires_at = hours_after(opened_at, api.sessions.validator_hours);
+    let opened_at = by.api.engine.now();
+    let expires_at = hours_after(opened_at, by.api.sessions.validator_hours);
     let id = SessionId::compose(opened_at, SHARD, chance());
     let validator = Validator {
         id,
-        username: by.account.username.clone(),
+        username: by.who.username.clone(),
         device: request.device_id,
         location,
         departure,
@@ -86,27 +92,8 @@ async fn open_validator_session(Allowed(by): Allowed<Redeem>, api: Api, Body(req
         opened_at,
         expires_at,
     };
-    api.engine.identify(Command::OpenValidator(validator)).await?.outcome?;
+    by.api.engine.identify(Command::OpenValidator(validator)).await?.outcome?;
     Ok(never_cached(&SessionOpened { session_id: id, device_secret, expires_at: views::time(expires_at) }))
-}
-
-/// Ports are the locations so far.
-fn known_location(api: &Api, location: Option<&str>) -> Result<Option<LocationCode>, Problem> {
-    let Some(text) = location else { return Ok(None) };
-    let known = LocationCode::from_str(text).ok().filter(|code| {
-        let catalogue = api.engine.services().catalogue.load();
-        catalogue.port(code.as_str()).is_some()
-    });
-    known.map(Some).ok_or_else(|| Problem::field("locationId", "is no location"))
-}
-
-fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<DepartureId>, Problem> {
-    let Some(text) = departure else { return Ok(None) };
-    let known = DepartureId::from_str(text).ok().filter(|id| {
-        let catalogue = api.engine.services().catalogue.load();
-        catalogue.departure(id).is_some()
-    });
-    known.map(Some).ok_or_else(|| Problem::field("departureId", "is no departure"))
 }
 
 /// Ends an own session.
@@ -118,31 +105,27 @@ fn known_departure(api: &Api, departure: Option<&str>) -> Result<Option<Departur
         (status = 404, description = "`SESSION_NOT_FOUND`: not open, or not yours"),
     )
 )]
-async fn end_validator_session(Allowed(by): Allowed<Redeem>, api: Api, id: web::Path<String>) -> Answered {
-    let own =
-        id.parse().ok().and_then(|id| own_session(&api, &by, id)).ok_or_else(|| {
-            Problem::from(refusals::SESSION_NOT_FOUND).naming("sessionId", "is no open session of yours")
-        })?;
+async fn end_validator_session(Allowed(by): Allowed<Redeem>, id: web::Path<String>) -> Answered {
+    let own = id.parse().ok().and_then(|id| own_session(&by, id));
+    let no_such = || Problem::from(refusals::SESSION_NOT_FOUND).naming("sessionId", "is no open session of yours");
+    let own = own.ok_or_else(no_such)?;
     let command = Command::EndValidator { id: own.id, username: own.username.clone() };
-    api.engine.identify(command).await?.outcome?;
+    by.api.engine.identify(command).await?.outcome?;
     Ok(no_content())
 }
 
-fn own_session(api: &Api, by: &Staff, id: SessionId) -> Option<Arc<Validator>> {
-    let found = api.engine.services().directory.validator(id, api.engine.now());
-    found.filter(|validator| validator.username == by.account.username)
+fn own_session(by: &Staff, id: SessionId) -> Option<Arc<Validator>> {
+    let found = by.api.engine.services().directory.validator(id, by.api.engine.now());
+    found.filter(|validator| validator.username == by.who.username)
 }
 
 /// The operator's open session, presented by its device: 401 `SESSION_ENDED`, 401 `DEVICE_MISMATCH`.
-pub(super) fn presented(api: &Api, by: &Staff, id: SessionId, headers: &HeaderMap) -> Result<Arc<Validator>, Problem> {
-    let validator = own_session(api, by, id).ok_or_else(|| {
+pub(super) fn presented(by: &Staff, id: SessionId, headers: &HeaderMap) -> Result<Arc<Validator>, Problem> {
+    let validator = own_session(by, id).ok_or_else(|| {
         Refusal::from(Rejection::SessionEnded.refusal()).saying("the validator session is not open, or not yours")
     })?;
     let secret = headers.get(DEVICE_SECRET).map_or(&[][..], |secret| secret.as_bytes());
-    if is_secret_of(&validator, secret) {
-        return Ok(validator);
-    }
-    Err(refusals::DEVICE_MISMATCH.into())
+    if is_secret_of(&validator, secret) { Ok(validator) } else { Err(refusals::DEVICE_MISMATCH.into()) }
 }
 
 fn is_secret_of(validator: &Validator, secret: &[u8]) -> bool {

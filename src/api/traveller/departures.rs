@@ -1,6 +1,6 @@
 //! One departure with its seat map.
 
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use deeptravel_domain::catalogue::{RouteStatus, Trip};
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::DepartureId;
@@ -8,7 +8,7 @@ use deeptravel_domain::party::Party;
 use deeptravel_domain::rejection::Rejection;
 use serde::Deserialize;
 
-use crate::api::frame::{Allowed, Answered, Api, Language, Parameters, Problem, Public, Routes, ok};
+use crate::api::frame::{Allowed, Answered, Api, Language, Problem, Public, Routes, ok, parse_query};
 use crate::api::views::departure::{self, DepartureView, SeatClassView};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -42,13 +42,12 @@ async fn show_departure(
     api: Api,
     language: Language,
     id: web::Path<String>,
-    Parameters(query): Parameters<DepartureQuery>,
+    request: HttpRequest,
 ) -> Answered {
+    let query: DepartureQuery = parse_query(request.query_string())?;
     let id: DepartureId = id.parse().map_err(|_| no_such_departure())?;
     let channel = query.channel.as_deref().map(str::parse).transpose();
-    if !matches!(channel, Ok(None | Some(Channel::Direct))) {
-        return Err(Problem::field("channel", "is not direct"));
-    }
+    Problem::unless(matches!(channel, Ok(None | Some(Channel::Direct))), "channel", "is not direct")?;
     let services = api.engine.services();
     let catalogue = services.catalogue.load();
     let (_, route, _) = catalogue.departure(&id).ok_or_else(no_such_departure)?;
@@ -60,7 +59,7 @@ async fn show_departure(
     let stretch = route.stretch(board, alight);
     let stretch = stretch.ok_or_else(|| Problem::field("alightStop", "is not a later stop of the departure"))?;
     let trip = catalogue.trip(&id, stretch).ok_or_else(no_such_departure)?;
-    let seat_map = &departure::vehicle(&catalogue, route).ok_or_else(no_such_departure)?.seat_map;
+    let seat_map = &catalogue.vehicle(route.vehicle.as_str()).ok_or_else(no_such_departure)?.seat_map;
 
     let free = departure::availability(&services.board, &trip, seat_map);
     let per_adult = |trip: &Trip<'_>, class| {

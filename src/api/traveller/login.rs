@@ -1,14 +1,14 @@
 //! A traveller's login through WeChat, and everybody's logout.
 
-use deeptravel_domain::identity::{Command, Principal, Session};
+use deeptravel_domain::identity::{Command, Principal};
 use deeptravel_wechat::LoginError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::refusals::Refusal;
 use crate::api::frame::{
-    Allowed, Answered, Api, Body, EndSession, Problem, Public, Routes, hours_after, never_cached, new_secret,
-    no_content, refusals,
+    Allowed, Answered, Api, Body, EndSession, Problem, Public, Routes, is_visible_ascii, never_cached, no_content,
+    refusals,
 };
 use crate::api::views::{self, Zoned};
 use crate::gateway::traveller_of;
@@ -54,25 +54,19 @@ struct TravellerView {
         (status = 502, description = "`LOGIN_PROVIDER`: WeChat gives no answer"),
     )
 )]
-async fn log_in(_: Allowed<Public>, api: Api, Body(request): Body<Login>) -> Answered {
-    let fits = (1..=CODE_LEN_MAX).contains(&request.code.len()) && request.code.bytes().all(|b| b.is_ascii_graphic());
-    if !fits {
-        return Err(Problem::field("code", "is not 1 to 128 visible ASCII characters"));
-    }
+async fn log_in(_: Allowed<Public>, api: Api, body: Body) -> Answered {
+    let Login { code } = body.json()?;
+    Problem::unless(is_visible_ascii(&code, CODE_LEN_MAX), "code", "is not 1 to 128 visible ASCII characters")?;
     let wechat = api.wechat.clone();
-    let answer = api.on_io(async move { wechat.code2session(&request.code).await }).await?;
+    let answer = api.on_io(async move { wechat.code2session(&code).await }).await?;
     let openid = answer.map_err(|error| refused(&error))?.openid;
     if openid.len() > OPENID_LEN_MAX || openid.chars().any(char::is_control) {
         return Err(refusals::LOGIN_PROVIDER.into());
     }
 
     let traveller = traveller_of(&openid);
-    let (token, token_hash) = new_secret();
-    let opened_at = api.engine.now();
-    let expires_at = hours_after(opened_at, api.sessions.traveller_hours);
     let principal = Principal::Traveller { id: traveller, openid: openid.into() };
-    let session = Session { token_hash, principal, opened_at, expires_at };
-    api.engine.identify(Command::OpenSession(session)).await?.outcome?;
+    let (token, expires_at) = api.open_session(principal, api.sessions.traveller_hours).await?;
     let traveller = TravellerView { id: traveller.to_string() };
     Ok(never_cached(&LoggedIn { token, expires_at: views::time(expires_at), traveller }))
 }
@@ -96,8 +90,8 @@ fn refused(error: &LoginError) -> Refusal {
 
 /// Ends the session of the token.
 #[utoipa::path(post, path = "/auth/logout", responses((status = 204)))]
-async fn log_out(Allowed(by): Allowed<EndSession>, api: Api) -> Answered {
-    api.engine.identify(Command::EndSession(by.token_hash)).await?.outcome?;
-    api.forget_session(&by.token_hash);
+async fn log_out(Allowed(by): Allowed<EndSession>) -> Answered {
+    by.api.engine.identify(Command::EndSession(*by.token())).await?.outcome?;
+    by.api.seen.forget(by.token());
     Ok(no_content())
 }

@@ -3,7 +3,7 @@
 mod departures;
 mod login;
 mod order_request;
-mod orders;
+pub mod orders;
 mod payments;
 mod places;
 mod qr;
@@ -12,12 +12,6 @@ pub mod search;
 mod tickets;
 
 use crate::api::frame::Routes;
-
-/// What stands before everything.
-pub fn hottest(routes: &mut Routes<'_, '_>) {
-    orders::hottest(routes);
-    search::routes(routes);
-}
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
     login::routes(routes);

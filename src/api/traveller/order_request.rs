@@ -11,7 +11,7 @@ use deeptravel_domain::sealing::{DOCUMENT_NUMBER_LEN_MAX, DocumentKeys, seal_doc
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::{Problem, secret_bytes, sha256};
+use crate::api::frame::{IdempotencyKey, Problem, is_visible_ascii, secret_bytes, sha256};
 
 /// Longest name of a person, in characters: the longest field of a travel document has fewer.
 const NAME_CHARS_MAX: usize = 64;
@@ -126,19 +126,10 @@ struct NewContact<'a> {
     email: Option<Text<'a>>,
 }
 
-/// Who asks, and with which key.
-#[derive(Debug)]
-pub struct Asker {
-    pub traveller: TravellerId,
-    pub idempotency_key: Box<str>,
-}
-
 impl NewOrder<'_> {
     /// The request with its fields understood and its documents sealed. Errors name the field.
-    pub fn into_wish(self, asker: Asker, keys: &DocumentKeys) -> Result<Wish, Problem> {
-        if self.promotion_code.is_some() {
-            return Err(Problem::field("promotionCode", "there is no such promotion"));
-        }
+    pub fn into_wish(self, traveller: TravellerId, key: IdempotencyKey, keys: &DocumentKeys) -> Result<Wish, Problem> {
+        Problem::unless(self.promotion_code.is_none(), "promotionCode", "there is no such promotion")?;
         if self.items.is_empty() || self.items.len() > ITEMS_MAX {
             return Err(Problem::field("items", format!("1 to {ITEMS_MAX} items")));
         }
@@ -152,8 +143,8 @@ impl NewOrder<'_> {
         let items = self.items.iter().enumerate();
         let passengers = self.passengers.iter().enumerate();
         Ok(Wish {
-            traveller: asker.traveller,
-            idempotency_key: asker.idempotency_key,
+            traveller,
+            idempotency_key: key.0,
             body_hash: self.hash(),
             locale: locale.into(),
             journeys: items.map(|(index, item)| journey(index, item)).collect::<Result<_, _>>()?,
@@ -252,16 +243,14 @@ fn journey(index: usize, item: &NewItem<'_>) -> Result<JourneyWish, Problem> {
         "package" => return Err(Problem::field(field("kind"), "packages are not sold yet")),
         _ => return Err(Problem::field(field("kind"), "is neither journey nor package")),
     }
-    if item.reservation_id.is_some() {
-        return Err(Problem::field(field("reservationId"), "journeys from reservations are not sold yet"));
-    }
-    let package_only = [
-        ("templateId", item.template_id.is_some()),
-        ("serviceDate", item.service_date.is_some()),
-        ("quantity", item.quantity.is_some()),
+    let not_sold = [
+        ("reservationId", item.reservation_id.is_some(), "journeys from reservations are not sold yet"),
+        ("templateId", item.template_id.is_some(), "belongs to packages"),
+        ("serviceDate", item.service_date.is_some(), "belongs to packages"),
+        ("quantity", item.quantity.is_some(), "belongs to packages"),
     ];
-    if let Some((name, _)) = package_only.into_iter().find(|(_, given)| *given) {
-        return Err(Problem::field(field(name), "belongs to packages"));
+    if let Some((name, _, why)) = not_sold.into_iter().find(|(_, given, _)| *given) {
+        return Err(Problem::field(field(name), why));
     }
     let missing = |name: &str| Problem::field(field(name), "is missing");
     let departure = item.departure_id.as_deref().ok_or_else(|| missing("departureId"))?;
@@ -280,7 +269,7 @@ fn seat_labels(field: &impl Fn() -> String, labels: &[Text<'_>]) -> Result<Vec<B
         return Err(Problem::field(field(), "one seat for every passenger"));
     }
     let label = |(index, label): (usize, &Text<'_>)| {
-        let fits = (1..=CODE_LEN_MAX).contains(&label.len()) && label.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits = is_visible_ascii(label, CODE_LEN_MAX);
         if fits { Ok(Box::from(&**label)) } else { Err(Problem::field(format!("{}[{index}]", field()), "is no seat")) }
     };
     labels.iter().enumerate().map(label).collect()
@@ -317,9 +306,8 @@ fn contact(given: &NewContact<'_>) -> Result<Contact, Problem> {
     let phone = given.phone.trim();
     let of_a_number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')');
     let digits = phone.chars().filter(char::is_ascii_digit).count();
-    if phone.len() > PHONE_CHARS_MAX || digits < 3 || !phone.chars().all(of_a_number) {
-        return Err(Problem::field("contact.phone", "is no telephone number"));
-    }
+    let fits = phone.len() <= PHONE_CHARS_MAX && digits >= 3 && phone.chars().all(of_a_number);
+    Problem::unless(fits, "contact.phone", "is no telephone number")?;
     let email = given.email.as_deref().map(mail_address).transpose()?;
     Ok(Contact { name, phone: phone.into(), email })
 }
@@ -338,10 +326,8 @@ fn mail_address(given: &str) -> Result<Box<str>, Problem> {
     let parts = given.split_once('@');
     let plausible = parts.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
     let clean = given.chars().all(|c| !c.is_control() && !c.is_whitespace());
-    if plausible && clean && given.len() <= EMAIL_LEN_MAX {
-        return Ok(given.into());
-    }
-    Err(Problem::field("contact.email", "is no mail address"))
+    Problem::unless(plausible && clean && given.len() <= EMAIL_LEN_MAX, "contact.email", "is no mail address")?;
+    Ok(given.into())
 }
 
 #[cfg(test)]
@@ -365,8 +351,8 @@ mod tests {
 
     fn wish_of(text: &str) -> Result<Wish, Problem> {
         let keys = DocumentKeys::new([(1, [7; 32])]).unwrap();
-        let asker = Asker { traveller: TravellerId::from_bits(1), idempotency_key: "k".into() };
-        parse_json::<NewOrder<'_>>(text.as_bytes())?.into_wish(asker, &keys)
+        let key = IdempotencyKey("k".into());
+        parse_json::<NewOrder<'_>>(text.as_bytes())?.into_wish(TravellerId::from_bits(1), key, &keys)
     }
 
     #[test]

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::{HttpResponse, web};
-use deeptravel_actors::outage::{Outage, Reply};
+use deeptravel_actors::outage::Reply;
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::{Order, OrderStatus};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Rows;
 use serde::Deserialize;
 
-use super::order_request::{Asker, NewOrder};
+use super::order_request::NewOrder;
 use super::payments::provider_answers;
 use crate::api::frame::{
-    Allowed, Answered, Api, Buy, IdempotencyKey, Language, List, Listed, Own, Page, Paging, Problem, Routes, Shape,
-    Traveller, UnreadBody, json, parse_word,
+    Allowed, Answered, Api, Body, Buy, IdempotencyKey, Language, List, Listed, Own, Page, Paging, Problem, Routes,
+    Shape, Traveller, json, parse_word,
 };
 use crate::api::views::order::{self, OrderView};
 
@@ -32,23 +32,23 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
         .mount(__path_cancel_order, cancel_order);
 }
 
-impl Api {
+impl Traveller {
     /// The traveller's own order. Somebody else's is not there (R-TICKET-08).
-    pub async fn own_order(&self, by: &Traveller, id: &str) -> Result<Arc<Order>, Problem> {
+    pub async fn own_order(&self, id: &str) -> Result<Arc<Order>, Problem> {
         let id: OrderId = id.parse().map_err(|_| no_such_order())?;
-        let Reply { outcome, position } = self.engine.order(id).await?;
+        let Reply { outcome, position } = self.api.engine.order(id).await?;
         match outcome {
-            Ok(order) if order.traveller() == by.id && order.is_placed() => {
-                self.shown(by.token(), Ok(Reply::ok(order, position)))
+            Ok(order) if order.traveller() == self.who && order.is_placed() => {
+                self.shown(Ok(Reply::ok(order, position)))
             }
             Ok(_) | Err(Rejection::OrderNotFound) => Err(no_such_order()),
             Err(rejection) => Err(rejection.into()),
         }
     }
+}
 
-    fn order(&self, status: StatusCode, language: Language, order: &Order) -> HttpResponse {
-        json(status, &order::view(&self.engine.services().catalogue.load(), language, order))
-    }
+fn answer(api: &Api, status: StatusCode, language: Language, order: &Order) -> HttpResponse {
+    json(status, &order::view(&api.engine.services().catalogue.load(), language, order))
 }
 
 fn no_such_order() -> Problem {
@@ -79,20 +79,14 @@ pub fn stored(rows: &Rows, api: &Api) -> Result<Order, Problem> {
         (status = 503, description = "To be repeated with the same key"),
     )
 )]
-pub async fn place_order(
-    Allowed(by): Allowed<Buy>,
-    api: Api,
-    language: Language,
-    key: IdempotencyKey,
-    body: UnreadBody,
-) -> Answered {
-    let asker = Asker { traveller: by.id, idempotency_key: key.0 };
-    let wish = body.read::<NewOrder<'_>>()?.into_wish(asker, &api.document_keys)?;
+async fn place_order(Allowed(by): Allowed<Buy>, language: Language, key: IdempotencyKey, body: Body) -> Answered {
+    let wish = body.borrowed::<NewOrder<'_>>()?.into_wish(by.who, key, &by.api.document_keys)?;
     // Not kept while the order is made.
     drop(body);
-    let (order, is_new) = api.shown(by.token(), api.engine.place(wish).await)?;
+    let (order, is_new) = by.shown(by.api.engine.place(wish).await)?;
     let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
-    let mut response = api.order(if is_new { StatusCode::CREATED } else { StatusCode::OK }, language, &order);
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = answer(&by.api, status, language, &order);
     response.headers_mut().insert(LOCATION, location);
     Ok(response)
 }
@@ -105,9 +99,9 @@ pub async fn place_order(
         (status = 404, description = "`ORDER_NOT_FOUND`: not there, or not yours"),
     )
 )]
-async fn show_order(Allowed(by): Allowed<Buy>, api: Api, language: Language, id: web::Path<String>) -> Answered {
-    let order = api.own_order(&by, &id).await?;
-    Ok(api.order(StatusCode::OK, language, &order))
+async fn show_order(Allowed(by): Allowed<Buy>, language: Language, id: web::Path<String>) -> Answered {
+    let order = by.own_order(&id).await?;
+    Ok(answer(&by.api, StatusCode::OK, language, &order))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -130,29 +124,24 @@ type OrderList<'a> = List<OrderView<'a>>;
     get, path = "/orders", params(OrdersFilter, Paging),
     responses((status = 200, body = OrderList), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
 )]
-async fn list_orders(
-    Allowed(by): Allowed<Buy>,
-    api: Api,
-    language: Language,
-    page: Page<OrderId, OrdersFilter>,
-) -> Answered {
+async fn list_orders(Allowed(by): Allowed<Buy>, language: Language, page: Page<OrderId, OrdersFilter>) -> Answered {
     let wrong = "is none of pending, paid, completed, cancelled";
     let status: Option<OrderStatus> = parse_word("status", page.filter.status.as_deref(), wrong)?;
     let read = page
-        .read_own(&api, &by, |lists, before, count| async move { lists.orders_of(by.id, status, before, count).await })
+        .read_own(&by, |lists, before, count| async move { lists.orders_of(by.who, status, before, count).await })
         .await?;
-    let catalogue = api.engine.services().catalogue.load();
+    let catalogue = by.api.engine.services().catalogue.load();
     match read {
         Own::Stored(rows) => {
-            let mut orders = rows.iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+            let mut orders = rows.iter().map(|rows| stored(rows, &by.api)).collect::<Result<Vec<Order>, Problem>>()?;
             let next_cursor = page.cut(&mut orders, Order::id);
             let orders = orders.iter().map(|order| order::view(&catalogue, language, order));
-            Ok(OrderList::of(orders, next_cursor).answer())
+            Ok(OrderList::answer(orders, next_cursor))
         }
         Own::InMemory(orders) => {
             let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
             let orders = wanted.take(page.limit).map(|order| order::view(&catalogue, language, order));
-            Ok(OrderList::incomplete(orders).answer())
+            Ok(OrderList::incomplete(orders))
         }
     }
 }
@@ -167,9 +156,8 @@ async fn list_orders(
         (status = 502, description = "`PAYMENT_PROVIDER`: the end is not confirmed yet, the order stays pending"),
     )
 )]
-async fn cancel_order(Allowed(by): Allowed<Buy>, api: Api, language: Language, id: web::Path<String>) -> Answered {
-    let id = api.own_order(&by, &id).await?.id();
-    let answer = provider_answers(api.engine.cancel(id)).await.unwrap_or(Err(Outage::Provider));
-    let order = api.shown(by.token(), answer)?;
-    Ok(api.order(StatusCode::OK, language, &order))
+async fn cancel_order(Allowed(by): Allowed<Buy>, language: Language, id: web::Path<String>) -> Answered {
+    let id = by.own_order(&id).await?.id();
+    let order = by.shown(provider_answers(by.api.engine.cancel(id)).await)?;
+    Ok(answer(&by.api, StatusCode::OK, language, &order))
 }

@@ -6,7 +6,7 @@ use actix_web::web;
 use deeptravel_actors::outage::{Answer, Outage, Reply};
 use deeptravel_domain::order::{Order, PaymentState, Prepay};
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_wechat::PrepayId;
+use deeptravel_wechat::{PayParams, PrepayId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,9 +20,9 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_open_payment, open_payment).mount(__path_payment_status, payment_status);
 }
 
-/// Waits for an answer that may depend on WeChat. `None`: not in time; the work goes on.
-pub async fn provider_answers<T>(answer: impl Future<Output = Answer<T>>) -> Option<Answer<T>> {
-    tokio::time::timeout(PROVIDER_WAIT, answer).await.ok()
+/// Waits for an answer that may depend on WeChat. When it does not come in time, the work goes on.
+pub async fn provider_answers<T>(answer: impl Future<Output = Answer<T>>) -> Answer<T> {
+    tokio::time::timeout(PROVIDER_WAIT, answer).await.unwrap_or(Err(Outage::Provider))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -59,19 +59,16 @@ struct PaymentSession {
         (status = 502, description = "`PAYMENT_PROVIDER`: ask again"),
     )
 )]
-async fn open_payment(Allowed(by): Allowed<Buy>, api: Api, Body(request): Body<NewPaymentSession>) -> Answered {
-    let id = api.own_order(&by, &request.order_id).await?.id();
-    let answer = provider_answers(api.engine.open_payment(id, by.openid().into())).await;
-    let answer = answer.unwrap_or(Err(Outage::Provider)).map(|reply| Reply {
-        // The contract has one code for every order that cannot be paid now (`api.md`).
-        outcome: reply.outcome.map_err(|rejection| match rejection {
-            Rejection::OrderPaid => Rejection::OrderNotPayable,
-            other => other,
-        }),
-        position: reply.position,
-    });
-    let order = api.shown(by.token(), answer)?;
-    Ok(ok(&parameters(&api, &order)?))
+async fn open_payment(Allowed(by): Allowed<Buy>, body: Body) -> Answered {
+    let request: NewPaymentSession = body.json()?;
+    let id = by.own_order(&request.order_id).await?.id();
+    let mut answer = provider_answers(by.api.engine.open_payment(id, by.openid().into())).await;
+    // The contract has one code for every order that cannot be paid now (`api.md`).
+    if let Ok(Reply { outcome: Err(rejection @ Rejection::OrderPaid), .. }) = &mut answer {
+        *rejection = Rejection::OrderNotPayable;
+    }
+    let order = by.shown(answer)?;
+    Ok(ok(&parameters(&by.api, &order)?))
 }
 
 /// The parameters of the payment that WeChat knows: signed over what was recorded, so always the same.
@@ -86,17 +83,10 @@ fn parameters(api: &Api, order: &Order) -> Result<PaymentSession, Problem> {
     };
     let prepay = PrepayId::parse(prepay_id).ok_or_else(|| unusable("its prepay id is none"))?;
     let signed = api.wechat.pay_params(&prepay, *signed_at_seconds, nonce);
-    let signed = signed.map_err(|_| unusable("the signature failed"))?;
-    Ok(PaymentSession {
-        out_trade_no: payment.number.to_string(),
-        prepay_id: prepay_id.to_string(),
-        app_id: signed.app_id,
-        time_stamp: signed.time_stamp,
-        nonce_str: signed.nonce_str,
-        package: signed.package,
-        sign_type: signed.sign_type,
-        pay_sign: signed.pay_sign,
-    })
+    let PayParams { app_id, time_stamp, nonce_str, package, sign_type, pay_sign } =
+        signed.map_err(|_| unusable("the signature failed"))?;
+    let (out_trade_no, prepay_id) = (payment.number.to_string(), prepay_id.to_string());
+    Ok(PaymentSession { out_trade_no, prepay_id, app_id, time_stamp, nonce_str, package, sign_type, pay_sign })
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -113,8 +103,8 @@ struct PaymentStatus {
     get, path = "/payments/{orderId}/status",
     responses((status = 200, body = PaymentStatus), (status = 404, description = "`ORDER_NOT_FOUND`"))
 )]
-async fn payment_status(Allowed(by): Allowed<Buy>, api: Api, id: web::Path<String>) -> Answered {
-    let order = api.own_order(&by, &id).await?;
+async fn payment_status(Allowed(by): Allowed<Buy>, id: web::Path<String>) -> Answered {
+    let order = by.own_order(&id).await?;
     let lock_expire_at = views::time(order.lock_expires_at());
     Ok(ok(&PaymentStatus { status: order.status().code(), lock_expire_at }))
 }

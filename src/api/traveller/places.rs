@@ -2,11 +2,11 @@
 //! request, which costs microseconds, so a change is visible to the very next one and there is no cache to count
 //! (R-SEARCH-03).
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Answered, Api, Language, Parameters, Problem, Public, Routes, ok};
+use crate::api::frame::{Allowed, Answered, Api, Language, Problem, Public, Routes, ok, parse_query};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_hot_cities, hot_cities).mount(__path_blackout_dates, blackout_dates);
@@ -63,10 +63,9 @@ struct BlackoutDates {
     get, path = "/travel/blackout-dates", params(BlackoutQuery),
     responses((status = 200, body = BlackoutDates))
 )]
-async fn blackout_dates(_: Allowed<Public>, api: Api, Parameters(query): Parameters<BlackoutQuery>) -> Answered {
-    if !(2000..=2999).contains(&query.year) {
-        return Err(Problem::field("year", "is not between 2000 and 2999"));
-    }
+async fn blackout_dates(_: Allowed<Public>, api: Api, request: HttpRequest) -> Answered {
+    let query: BlackoutQuery = parse_query(request.query_string())?;
+    Problem::unless((2000..=2999).contains(&query.year), "year", "is not between 2000 and 2999")?;
     let catalogue = api.engine.services().catalogue.load();
     let blackout_dates = catalogue.blackout_dates(query.year, query.route_code.as_deref())?;
     Ok(ok(&BlackoutDates { year: query.year, blackout_dates }))

@@ -1,22 +1,20 @@
 //! Tickets of a traveller, and the codes to show at the gate.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use deeptravel_actors::lists::TicketPage;
 use deeptravel_domain::code::Subject;
 use deeptravel_domain::ids::TicketId;
 use deeptravel_domain::order::Order;
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::ticket::TicketStatus;
+use deeptravel_domain::ticket::{Ticket, TicketStatus};
 use serde::Deserialize;
 
 use super::orders::stored;
 use super::qr::{self, CodeView, QrQuery};
 use crate::api::frame::{
-    Allowed, Answered, Api, Buy, Language, List, Listed, Own, Page, Paging, Parameters, Problem, Routes, Shape,
-    Traveller, ok, parse_word,
+    Allowed, Answered, Buy, Language, List, Listed, Own, Page, Paging, Problem, Routes, Shape, Traveller, ok,
+    parse_query, parse_word,
 };
 use crate::api::views::ticket::{self, TicketView};
 
@@ -48,48 +46,41 @@ type TicketList<'a> = List<TicketView<'a>>;
     get, path = "/my/tickets", params(TicketsFilter, Paging),
     responses((status = 200, body = TicketList), (status = 503, description = "`STORAGE_UNAVAILABLE`"))
 )]
-async fn list_tickets(
-    Allowed(by): Allowed<Buy>,
-    api: Api,
-    language: Language,
-    page: Page<TicketId, TicketsFilter>,
-) -> Answered {
+async fn list_tickets(Allowed(by): Allowed<Buy>, language: Language, page: Page<TicketId, TicketsFilter>) -> Answered {
     let status: Option<TicketStatus> = parse_word("status", page.filter.status.as_deref(), "is no status of a ticket")?;
     let read = page
-        .read_own(&api, &by, |lists, before, count| async move { lists.tickets_of(by.id, status, before, count).await })
+        .read_own(&by, |lists, before, count| async move { lists.tickets_of(by.who, status, before, count).await })
         .await?;
-    let catalogue = api.engine.services().catalogue.load();
+    let catalogue = by.api.engine.services().catalogue.load();
     match read {
         Own::Stored(TicketPage { tickets: mut ids, orders }) => {
             let next_cursor = page.cut(&mut ids, |id| *id);
-            let orders = orders.iter().map(|rows| stored(rows, &api)).collect::<Result<Vec<Order>, Problem>>()?;
+            let orders = orders.iter().map(|rows| stored(rows, &by.api)).collect::<Result<Vec<Order>, Problem>>()?;
             let tickets = ids.iter().filter_map(|id| {
                 let order = orders.iter().find(|order| order.id() == id.order)?;
-                let ticket = order.tickets().iter().find(|ticket| ticket.id == *id)?;
-                Some(ticket::view(&catalogue, language, order, ticket))
+                Some(ticket::view(&catalogue, language, order, order.ticket(*id)?))
             });
-            Ok(TicketList::of(tickets, next_cursor).answer())
+            Ok(TicketList::answer(tickets, next_cursor))
         }
         Own::InMemory(orders) => {
             let tickets = orders.iter().flat_map(|order| order.tickets().iter().map(move |ticket| (order, ticket)));
             let wanted = tickets.filter(|(_, ticket)| status.is_none_or(|status| ticket.status == status));
             let tickets = wanted.map(|(order, ticket)| ticket::view(&catalogue, language, order, ticket));
-            Ok(TicketList::incomplete(tickets.take(page.limit)).answer())
+            Ok(TicketList::incomplete(tickets.take(page.limit)))
         }
     }
 }
 
-impl Api {
-    /// The traveller's own ticket and its order. Somebody else's is not there (R-TICKET-08).
-    async fn own_ticket(&self, by: &Traveller, id: &str) -> Result<(Arc<Order>, TicketId), Problem> {
+impl Traveller {
+    /// What is answered about the traveller's own ticket and its order. Somebody else's is not there (R-TICKET-08).
+    async fn own_ticket(&self, id: &str, answer: impl FnOnce(&Order, &Ticket) -> Answered) -> Answered {
         let no_such = || Problem::from(Rejection::TicketNotFound).naming("ticketId", "is no ticket of yours");
         let id: TicketId = id.parse().map_err(|_| no_such())?;
         let order = self
-            .own_order(by, &id.order.to_string())
+            .own_order(&id.order.to_string())
             .await
             .map_err(|problem| if problem.status() == StatusCode::NOT_FOUND { no_such() } else { problem })?;
-        let known = order.tickets().iter().any(|ticket| ticket.id == id);
-        if known { Ok((order, id)) } else { Err(no_such()) }
+        answer(&order, order.ticket(id).ok_or_else(no_such)?)
     }
 }
 
@@ -101,11 +92,11 @@ impl Api {
         (status = 404, description = "`TICKET_NOT_FOUND`: not there, or not yours"),
     )
 )]
-async fn show_ticket(Allowed(by): Allowed<Buy>, api: Api, language: Language, id: web::Path<String>) -> Answered {
-    let (order, id) = api.own_ticket(&by, &id).await?;
-    let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
-    let catalogue = api.engine.services().catalogue.load();
-    Ok(ok(&ticket::view(&catalogue, language, &order, ticket)))
+async fn show_ticket(Allowed(by): Allowed<Buy>, language: Language, id: web::Path<String>) -> Answered {
+    let answer = |order: &Order, ticket: &Ticket| {
+        Ok(ok(&ticket::view(&by.api.engine.services().catalogue.load(), language, order, ticket)))
+    };
+    by.own_ticket(&id, answer).await
 }
 
 /// The code of a ticket: a fresh one for the app at every request, or one to be printed (R-TICKET-04).
@@ -120,16 +111,10 @@ async fn show_ticket(Allowed(by): Allowed<Buy>, api: Api, language: Language, id
         (status = 404, description = "`TICKET_NOT_FOUND`"),
     )
 )]
-async fn show_ticket_code(
-    Allowed(by): Allowed<Buy>,
-    api: Api,
-    id: web::Path<String>,
-    Parameters(query): Parameters<QrQuery>,
-) -> Answered {
-    let wanted = query.wanted()?;
-    let (order, id) = api.own_ticket(&by, &id).await?;
-    let ticket = order.tickets().iter().find(|ticket| ticket.id == id).ok_or(Rejection::TicketNotFound)?;
-    qr::code(&api, Subject::of_ticket(ticket), std::slice::from_ref(ticket), wanted)
+async fn show_ticket_code(Allowed(by): Allowed<Buy>, id: web::Path<String>, request: HttpRequest) -> Answered {
+    let wanted = parse_query::<QrQuery>(request.query_string())?.wanted()?;
+    let code = |ticket: &Ticket| qr::code(&by.api, Subject::of_ticket(ticket), std::slice::from_ref(ticket), wanted);
+    by.own_ticket(&id, |_, ticket| code(ticket)).await
 }
 
 /// The code of all tickets of an order, likewise.
@@ -145,13 +130,8 @@ async fn show_ticket_code(
         (status = 409, description = "`TICKETS_NOT_ISSUED`: to be printed, and not paid yet"),
     )
 )]
-async fn show_order_code(
-    Allowed(by): Allowed<Buy>,
-    api: Api,
-    id: web::Path<String>,
-    Parameters(query): Parameters<QrQuery>,
-) -> Answered {
-    let wanted = query.wanted()?;
-    let order = api.own_order(&by, &id).await?;
-    qr::code(&api, Subject::Order(order.id()), order.tickets(), wanted)
+async fn show_order_code(Allowed(by): Allowed<Buy>, id: web::Path<String>, request: HttpRequest) -> Answered {
+    let wanted = parse_query::<QrQuery>(request.query_string())?.wanted()?;
+    let order = by.own_order(&id).await?;
+    qr::code(&by.api, Subject::Order(order.id()), order.tickets(), wanted)
 }

@@ -1,7 +1,7 @@
 //! A departure on the wire, for one stretch: as an offer to a party, or with its seat map.
 
 use deeptravel_actors::board::Board;
-use deeptravel_domain::catalogue::{Catalogue, Route, Trip, Vehicle};
+use deeptravel_domain::catalogue::{Catalogue, Trip};
 use deeptravel_domain::departure::SeatMap;
 use deeptravel_domain::ids::SeatClassCode;
 use deeptravel_domain::time::Timestamp;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::frame::Language;
-use crate::api::views::{self, MoneyView, NamedView, Zoned};
+use crate::api::views::{self, MoneyView, Named, Zoned};
 
 /// A departure, from the stop where the party boards to the one where it leaves.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,11 +22,11 @@ pub struct DepartureView<'a> {
     /// `coach` or `ferry`.
     #[schema(example = "ferry")]
     pub mode: &'static str,
-    pub operator: NamedView<'a>,
+    pub operator: Named<'a>,
     /// Where the party boards.
-    pub origin: NamedView<'a>,
+    pub origin: Named<'a>,
     /// Where the party leaves.
-    pub destination: NamedView<'a>,
+    pub destination: Named<'a>,
     /// To be given as `boardStop` in an order.
     pub board_stop: u8,
     /// To be given as `alightStop` in an order.
@@ -145,11 +145,6 @@ pub fn seats(board: &Board, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<SeatView
         .collect()
 }
 
-/// The seats of a route's vehicle.
-pub fn vehicle<'a>(catalogue: &'a Catalogue, route: &Route) -> Option<&'a Vehicle> {
-    catalogue.vehicle(route.vehicle.as_str()).map(|vehicle| &**vehicle)
-}
-
 /// A departure without its seat map.
 pub fn view<'a>(
     catalogue: &'a Catalogue,
@@ -174,7 +169,8 @@ pub fn view<'a>(
         tiers: tiers(catalogue, trip, &seat_classes),
         seat_classes,
         seat_map: None,
-        refund_summary: views::refund_summary(language),
+        // Seats cannot be given back yet (R-SEARCH-07).
+        refund_summary: language.pick("不可退改", "No refunds or changes"),
         booking_closes_at: views::route_time(Some(route), trip.booking_closes_at()),
     }
 }
@@ -190,7 +186,7 @@ fn stops<'a>(catalogue: &'a Catalogue, language: Language, trip: &Trip<'a>) -> V
         .iter()
         .zip(0_u8..)
         .map(|(stop, index)| {
-            let NamedView { code, name } = views::port(catalogue, language, &stop.port);
+            let Named { code, name } = views::port(catalogue, language, &stop.port);
             let arrives_at = (index > 0).then(|| views::route_time(Some(route), at(stop.arrives_minutes)));
             let departs_at =
                 (usize::from(index) < last).then(|| views::route_time(Some(route), at(stop.departs_minutes)));

@@ -14,7 +14,7 @@ use std::fmt;
 
 use deeptravel_domain::catalogue::{Catalogue, Route};
 use deeptravel_domain::ids::{OperatorCode, PortCode};
-use deeptravel_domain::money::{Currency, Money};
+use deeptravel_domain::money::Money;
 use deeptravel_domain::time::Timestamp;
 use jiff::tz::Offset;
 use serde::{Serialize, Serializer};
@@ -24,9 +24,6 @@ use crate::api::frame::Language;
 
 /// Where we sell: the offset of every time that belongs to no route.
 const SALES_OFFSET: Offset = Offset::constant(8);
-
-/// Seats cannot be given back yet; the offers say so (R-SEARCH-07).
-const NO_REFUND: [&str; 2] = ["不可退改", "No refunds or changes"];
 
 /// An amount in minor units.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
@@ -41,21 +38,14 @@ pub struct MoneyView {
 }
 
 impl From<Money> for MoneyView {
-    fn from(money: Money) -> MoneyView {
-        MoneyView::of(money.minor, money.currency)
-    }
-}
-
-impl MoneyView {
-    pub fn of(minor: i64, currency: Currency) -> MoneyView {
+    fn from(Money { minor, currency }: Money) -> MoneyView {
         MoneyView { amount: minor, currency: currency.code() }
     }
 }
 
 /// A code and its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
-#[schema(as = Named)]
-pub struct NamedView<'a> {
+pub struct Named<'a> {
     pub code: &'a str,
     pub name: &'a str,
 }
@@ -153,29 +143,23 @@ impl Serialize for Zoned {
 }
 
 /// A port with its name; of a port that the catalogue has forgotten, its code.
-pub fn port<'a>(catalogue: &'a Catalogue, language: Language, code: &'a PortCode) -> NamedView<'a> {
+pub fn port<'a>(catalogue: &'a Catalogue, language: Language, code: &'a PortCode) -> Named<'a> {
     let code = code.as_str();
-    NamedView { code, name: catalogue.port(code).map_or(code, |port| language.of(&port.names)) }
+    Named { code, name: catalogue.port(code).map_or(code, |port| language.of(&port.names)) }
 }
 
 /// An operator with its name.
-pub fn operator<'a>(catalogue: &'a Catalogue, language: Language, code: &'a OperatorCode) -> NamedView<'a> {
+pub fn operator<'a>(catalogue: &'a Catalogue, language: Language, code: &'a OperatorCode) -> Named<'a> {
     let code = code.as_str();
-    NamedView { code, name: catalogue.operator(code).map_or(code, |operator| language.of(&operator.names)) }
+    Named { code, name: catalogue.operator(code).map_or(code, |operator| language.of(&operator.names)) }
 }
 
 /// The port at a stop of a route.
-pub fn stop<'a>(catalogue: &'a Catalogue, language: Language, route: &'a Route, stop: u8) -> NamedView<'a> {
+pub fn stop<'a>(catalogue: &'a Catalogue, language: Language, route: &'a Route, stop: u8) -> Named<'a> {
     match route.stops.get(usize::from(stop)) {
         Some(stop) => port(catalogue, language, &stop.port),
-        None => NamedView { code: "", name: "" },
+        None => Named { code: "", name: "" },
     }
-}
-
-/// What can be had back.
-pub fn refund_summary(language: Language) -> &'static str {
-    let [chinese, english] = NO_REFUND;
-    language.pick(chinese, english)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::money::Money;
 use deeptravel_domain::order::{Item, Order};
 use deeptravel_domain::ticket::BOARDING;
 use serde::Serialize;
@@ -11,7 +12,7 @@ use utoipa::ToSchema;
 use super::refund::{self, RefundView};
 use super::ticket::{self, TicketView, boarding};
 use crate::api::frame::Language;
-use crate::api::views::{self, MoneyView, NamedView, Zoned};
+use crate::api::views::{self, MoneyView, Named, Zoned};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -38,10 +39,9 @@ pub struct OrderView<'a> {
     pub price_lines: Vec<PriceLineView<'a>>,
     pub passengers: Vec<PassengerView<'a>>,
     pub contact: ContactView<'a>,
-    pub items: Vec<ItemView<'a>>,
+    pub items: Vec<OrderItem<'a>>,
     /// What was promised at the time of the order.
-    #[schema(value_type = Vec<PromiseView>)]
-    pub entitlements: [PromiseView; 1],
+    pub entitlements: [Promise; 1],
     /// Once paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tickets: Option<Vec<TicketView<'a>>>,
@@ -75,12 +75,11 @@ pub struct PassengerView<'a> {
     #[serde(rename = "type")]
     pub kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub document: Option<DocumentView<'a>>,
+    pub document: Option<Document<'a>>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Document)]
-pub struct DocumentView<'a> {
+pub struct Document<'a> {
     #[serde(rename = "type")]
     pub kind: &'a str,
     /// The last characters; the rest is starred.
@@ -100,28 +99,25 @@ pub struct ContactView<'a> {
 /// A journey of the order.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = OrderItem)]
-pub struct ItemView<'a> {
+pub struct OrderItem<'a> {
     /// Always `journey` so far.
     pub kind: &'static str,
     pub departure_id: &'a str,
     pub route_code: &'a str,
-    pub operator: NamedView<'a>,
+    pub operator: Named<'a>,
     pub seat_class: &'a str,
     pub board_stop: u8,
     pub alight_stop: u8,
-    pub origin: NamedView<'a>,
-    pub destination: NamedView<'a>,
+    pub origin: Named<'a>,
+    pub destination: Named<'a>,
     pub departs_at: Zoned,
     pub arrives_at: Zoned,
     /// In the order of the passengers.
-    #[schema(value_type = Vec<String>)]
     pub seat_numbers: &'a [Box<str>],
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Promise)]
-pub struct PromiseView {
+pub struct Promise {
     pub code: &'static str,
     pub name: &'static str,
     /// In all.
@@ -153,7 +149,7 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) 
             email: details.contact.email.as_deref(),
         },
         items: order.items().iter().map(|item| self::item(catalogue, language, item)).collect(),
-        entitlements: [PromiseView {
+        entitlements: [Promise {
             code: BOARDING,
             name: boarding(language),
             quantity: (details.passengers.len() * order.items().len()) as u32,
@@ -166,7 +162,7 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) 
 }
 
 fn price_lines(order: &Order) -> Vec<PriceLineView<'_>> {
-    let money = |minor: i64| MoneyView::of(minor, order.total().currency);
+    let money = |minor| Money::new(minor, order.total().currency).into();
     let lines = order.details().price.lines.iter();
     lines
         .map(|line| PriceLineView {
@@ -191,14 +187,14 @@ fn passengers(order: &Order) -> Vec<PassengerView<'_>> {
             document: passenger
                 .document
                 .as_ref()
-                .map(|document| DocumentView { kind: &document.kind, number: &document.mask }),
+                .map(|document| Document { kind: &document.kind, number: &document.mask }),
         })
         .collect()
 }
 
-fn item<'a>(catalogue: &'a Catalogue, language: Language, item: &'a Item) -> ItemView<'a> {
+fn item<'a>(catalogue: &'a Catalogue, language: Language, item: &'a Item) -> OrderItem<'a> {
     let route = catalogue.route(item.route.as_str()).map(|route| &**route);
-    ItemView {
+    OrderItem {
         kind: "journey",
         departure_id: item.departure.as_str(),
         route_code: item.route.as_str(),

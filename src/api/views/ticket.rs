@@ -2,13 +2,13 @@
 
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::{OrderId, TicketId};
-use deeptravel_domain::order::Order;
+use deeptravel_domain::order::{Item, Order};
 use deeptravel_domain::ticket::{Ticket, TicketStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::frame::Language;
-use crate::api::views::{self, NamedView, Zoned};
+use crate::api::views::{self, Named, Zoned};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -24,13 +24,12 @@ pub struct TicketView<'a> {
     /// Always `journey` so far.
     pub kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub passenger: Option<TicketPassengerView<'a>>,
+    pub passenger: Option<TicketPassenger<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub departure: Option<TicketDepartureView<'a>>,
+    pub departure: Option<TicketDeparture<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seat_number: Option<&'a str>,
-    #[schema(value_type = Vec<EntitlementView>)]
-    pub entitlements: [EntitlementView<'a>; 1],
+    pub entitlements: [Entitlement<'a>; 1],
     pub valid_from: Zoned,
     /// Exclusive.
     pub valid_until: Zoned,
@@ -39,8 +38,7 @@ pub struct TicketView<'a> {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TicketPassenger)]
-pub struct TicketPassengerView<'a> {
+pub struct TicketPassenger<'a> {
     pub name: &'a str,
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -49,20 +47,18 @@ pub struct TicketPassengerView<'a> {
 /// The departure, from where the passenger boards to where he leaves.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = TicketDeparture)]
-pub struct TicketDepartureView<'a> {
+pub struct TicketDeparture<'a> {
     pub departure_id: &'a str,
     pub route_code: &'a str,
-    pub operator: NamedView<'a>,
-    pub origin: NamedView<'a>,
-    pub destination: NamedView<'a>,
+    pub operator: Named<'a>,
+    pub origin: Named<'a>,
+    pub destination: Named<'a>,
     pub departs_at: Zoned,
     pub arrives_at: Zoned,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Entitlement)]
-pub struct EntitlementView<'a> {
+pub struct Entitlement<'a> {
     #[schema(example = "BOARDING")]
     pub code: &'a str,
     pub name: &'a str,
@@ -78,16 +74,29 @@ pub fn boarding(language: Language) -> &'static str {
 /// A ticket of an order, with the names of the catalogue as it is now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, ticket: &'a Ticket) -> TicketView<'a> {
     let passenger = order.details().passengers.get(usize::from(ticket.passenger));
+    let journey = &ticket.journey;
+    let of_ticket = |item: &&Item| item.departure == journey.departure && item.stretch == journey.stretch;
+    let departure = order.items().iter().find(of_ticket).map(|item| {
+        let route = catalogue.route(item.route.as_str()).map(|route| &**route);
+        TicketDeparture {
+            departure_id: item.departure.as_str(),
+            route_code: item.route.as_str(),
+            operator: views::operator(catalogue, language, &item.operator),
+            origin: views::port(catalogue, language, &item.board_port),
+            destination: views::port(catalogue, language, &item.alight_port),
+            departs_at: views::route_time(route, item.departs_at),
+            arrives_at: views::route_time(route, item.arrives_at),
+        }
+    });
     TicketView {
         ticket_id: ticket.id,
         order_id: ticket.id.order,
         status: ticket.status.code(),
         kind: "journey",
-        passenger: passenger
-            .map(|passenger| TicketPassengerView { name: &passenger.name, kind: passenger.kind.code() }),
-        departure: departure(catalogue, language, order, ticket),
-        seat_number: Some(&ticket.journey.seat),
-        entitlements: [EntitlementView {
+        passenger: passenger.map(|passenger| TicketPassenger { name: &passenger.name, kind: passenger.kind.code() }),
+        departure,
+        seat_number: Some(&journey.seat),
+        entitlements: [Entitlement {
             code: ticket.entitlement.as_str(),
             name: boarding(language),
             remaining: ticket.remaining,
@@ -98,25 +107,4 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, 
         refund_pending: false,
         change_pending: ticket.status == TicketStatus::Changing,
     }
-}
-
-fn departure<'a>(
-    catalogue: &'a Catalogue,
-    language: Language,
-    order: &'a Order,
-    ticket: &Ticket,
-) -> Option<TicketDepartureView<'a>> {
-    let journey = &ticket.journey;
-    let item =
-        order.items().iter().find(|item| item.departure == journey.departure && item.stretch == journey.stretch)?;
-    let route = catalogue.route(item.route.as_str()).map(|route| &**route);
-    Some(TicketDepartureView {
-        departure_id: item.departure.as_str(),
-        route_code: item.route.as_str(),
-        operator: views::operator(catalogue, language, &item.operator),
-        origin: views::port(catalogue, language, &item.board_port),
-        destination: views::port(catalogue, language, &item.alight_port),
-        departs_at: views::route_time(route, item.departs_at),
-        arrives_at: views::route_time(route, item.arrives_at),
-    })
 }

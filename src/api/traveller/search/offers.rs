@@ -171,7 +171,7 @@ impl Offer {
                 Availability::None
             }
         })?;
-        let seat_map = &departure::vehicle(catalogue, trip.route).ok_or(Availability::None)?.seat_map;
+        let seat_map = &catalogue.vehicle(trip.route.vehicle.as_str()).ok_or(Availability::None)?.seat_map;
         let sizes = departure::class_sizes(seat_map);
         let classes = seat_map.classes.iter().zip(sizes).filter_map(|(class, all)| {
             let quote = catalogue.quote(trip, &class.code, party).ok()?;

@@ -72,9 +72,7 @@ pub fn understand<'a>(catalogue: &'a Catalogue, query: &SearchQuery) -> Result<W
     };
     let origin = place("origin", &query.origin)?;
     let destination = place("destination", &query.destination)?;
-    if origin.code == destination.code {
-        return Err(Problem::field("destination", "is the origin"));
-    }
+    Problem::unless(origin.code != destination.code, "destination", "is the origin")?;
     let date = parse_date("travelDate", &query.travel_date)?;
     let mode = parse_word("mode", query.mode.as_deref(), "is neither coach nor ferry")?;
     Ok(Wanted { origin, destination, date, party: party(query)?, mode })

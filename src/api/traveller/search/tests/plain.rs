@@ -60,7 +60,7 @@ fn offer(
         Unsellable::Blackout => Availability::Blackout,
         Unsellable::BeyondSalesWindow { .. } | Unsellable::NotOnSale | Unsellable::BookingClosed => Availability::None,
     })?;
-    let seat_map = &departure::vehicle(catalogue, trip.route).ok_or(Availability::None)?.seat_map;
+    let seat_map = &catalogue.vehicle(trip.route.vehicle.as_str()).ok_or(Availability::None)?.seat_map;
     let free = departure::availability(board, trip, seat_map);
     let mut reason = Availability::None;
     let mut classes = Vec::with_capacity(seat_map.classes.len());
