@@ -48,6 +48,9 @@ fn is_sane(id: &[u8]) -> bool {
     (1..=REQUEST_ID_LEN_MAX).contains(&id.len()) && id.iter().all(allowed)
 }
 
+/// What comes out of the frame: a response in which errors are problem documents.
+type Dressed<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
+
 /// The outermost middleware of one worker.
 #[derive(Clone)]
 pub struct Frame {
@@ -61,11 +64,7 @@ impl Frame {
     }
 
     /// What [`actix_web::App::wrap_fn`] takes.
-    pub fn around<S, B>(
-        &self,
-        request: ServiceRequest,
-        service: &S,
-    ) -> impl Future<Output = Result<ServiceResponse<EitherBody<B>>, Error>> + use<S, B>
+    pub fn around<S, B>(&self, request: ServiceRequest, service: &S) -> impl Future<Output = Dressed<B>> + use<S, B>
     where
         S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
         B: MessageBody + 'static,
@@ -95,7 +94,7 @@ impl Frame {
                             tracing::error!(http.route = &*route, "A request ended with a fault of ours");
                         });
                     }
-                    return Ok(dress(response, &id));
+                    return dress(response, &id);
                 }
                 Ok(Err(error)) => error.as_error().cloned(),
                 Err(_panic) => None,
@@ -110,7 +109,7 @@ impl Frame {
     /// `None`: there are too many.
     fn enter(&self, path: &str) -> Option<InFlight> {
         let counted = !UNCOUNTED.iter().any(|uncounted| path.starts_with(uncounted));
-        match self.slot.get().filter(|_| counted) {
+        match self.slot.api().ok().filter(|_| counted) {
             Some(api) => InFlight::enter(&api.in_flight, api.server.max_in_flight),
             // While the process starts there is nothing to protect.
             None => Some(InFlight(None)),
@@ -140,15 +139,12 @@ impl Drop for InFlight {
 
 /// Turns every error into a problem document and adds the request's id. What was answered to a token stays out of
 /// caches.
-fn dress<B: MessageBody + 'static>(
-    mut response: ServiceResponse<B>,
-    id: &HeaderValue,
-) -> ServiceResponse<EitherBody<B>> {
+fn dress<B: MessageBody + 'static>(mut response: ServiceResponse<B>, id: &HeaderValue) -> Dressed<B> {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         let known = response.response_mut().extensions_mut().remove::<Problem>();
         let problem = known.unwrap_or_else(|| Problem::of_status(status));
-        return response.into_response(render(problem, id).map_into_right_body());
+        return Ok(response.into_response(render(problem, id).map_into_right_body()));
     }
     let is_personal = response.request().headers().contains_key(AUTHORIZATION);
     let headers = response.headers_mut();
@@ -157,7 +153,7 @@ fn dress<B: MessageBody + 'static>(
     if is_personal && !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    response.map_into_left_body()
+    Ok(response.map_into_left_body())
 }
 
 fn render(problem: Problem, id: &HeaderValue) -> HttpResponse<BoxBody> {

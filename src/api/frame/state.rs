@@ -79,13 +79,9 @@ impl Slot {
         debug_assert!(filled.is_ok(), "a slot is filled once");
     }
 
-    pub(super) fn get(&self) -> Option<&Api> {
-        self.0.get()
-    }
-
     /// The parts; 503 while the process is still starting.
     pub fn api(&self) -> Result<&Api, Problem> {
-        Ok(self.get().ok_or(refusals::STARTING)?)
+        Ok(self.0.get().ok_or(refusals::STARTING)?)
     }
 }
 

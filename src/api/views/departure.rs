@@ -4,7 +4,6 @@ use deeptravel_actors::board::Board;
 use deeptravel_domain::catalogue::{Catalogue, Trip};
 use deeptravel_domain::departure::SeatMap;
 use deeptravel_domain::ids::SeatClassCode;
-use deeptravel_domain::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -179,7 +178,7 @@ fn stops<'a>(catalogue: &'a Catalogue, language: Language, trip: &Trip<'a>) -> V
     let route = trip.route;
     let boarding = route.stops.get(usize::from(trip.stretch.board)).map_or(0, |stop| stop.departs_minutes);
     let starts_at = trip.departs_at.plus_seconds(-60 * i64::from(boarding));
-    let at = |minutes: u16| -> Timestamp { starts_at.plus_seconds(60 * i64::from(minutes)) };
+    let at = |minutes: u16| views::route_time(Some(route), starts_at.plus_seconds(60 * i64::from(minutes)));
     let last = route.stops.len().saturating_sub(1);
     route
         .stops
@@ -187,9 +186,8 @@ fn stops<'a>(catalogue: &'a Catalogue, language: Language, trip: &Trip<'a>) -> V
         .zip(0_u8..)
         .map(|(stop, index)| {
             let Named { code, name } = views::port(catalogue, language, &stop.port);
-            let arrives_at = (index > 0).then(|| views::route_time(Some(route), at(stop.arrives_minutes)));
-            let departs_at =
-                (usize::from(index) < last).then(|| views::route_time(Some(route), at(stop.departs_minutes)));
+            let arrives_at = (index > 0).then(|| at(stop.arrives_minutes));
+            let departs_at = (usize::from(index) < last).then(|| at(stop.departs_minutes));
             StopView { index, code, name, arrives_at, departs_at }
         })
         .collect()

@@ -4,7 +4,7 @@
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::money::Money;
-use deeptravel_domain::order::{Item, Order};
+use deeptravel_domain::order::{Contact, Draft, Item, Order};
 use deeptravel_domain::ticket::BOARDING;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -128,7 +128,7 @@ pub struct Promise {
 
 /// The order with the names of the catalogue as it is now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) -> OrderView<'a> {
-    let details = order.details();
+    let Draft { contact: Contact { name, phone, email }, passengers: party, .. } = order.details();
     let tickets = order.tickets();
     let cancelled = order.cancelled();
     OrderView {
@@ -143,16 +143,12 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) 
         amount: order.total().into(),
         price_lines: price_lines(order),
         passengers: passengers(order),
-        contact: ContactView {
-            name: &details.contact.name,
-            phone: &details.contact.phone,
-            email: details.contact.email.as_deref(),
-        },
+        contact: ContactView { name, phone, email: email.as_deref() },
         items: order.items().iter().map(|item| self::item(catalogue, language, item)).collect(),
         entitlements: [Promise {
             code: BOARDING,
             name: boarding(language),
-            quantity: (details.passengers.len() * order.items().len()) as u32,
+            quantity: (party.len() * order.items().len()) as u32,
             shared: false,
         }],
         tickets: (!tickets.is_empty())
