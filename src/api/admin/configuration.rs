@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::api::frame::{Answered, List, Listed, Page, Problem, Shape, Staff};
+use crate::api::frame::{Answered, Page, Problem, Staff, ok};
 use crate::api::views::{self, Zoned};
 
 /// Which revision is brought back.
@@ -36,11 +36,15 @@ pub struct Revision {
     content: Option<Box<RawValue>>,
 }
 
-impl Listed for Revision {
-    const SHAPE: Shape = Shape { schema: "History", field: "revisions", order: "The newest first.", is_own: false };
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct History {
+    /// The newest first.
+    revisions: Vec<Revision>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
-
-pub type History = List<Revision>;
 
 /// Puts it. Everybody sees it from the answer on.
 pub async fn put(by: &Staff, content: impl Into<Change>) -> Result<Standing, Problem> {
@@ -58,7 +62,8 @@ pub async fn history<E: Entity>(by: &Staff, id: &E::Id, page: &Page<u64>) -> Ans
     let mut revisions =
         page.read(by, |lists, before, count| async move { lists.history(E::NAME, &id, before, count).await }).await?;
     let next_cursor = page.cut(&mut revisions, |entry| entry.number);
-    Ok(History::answer(revisions.into_iter().map(revision).collect::<Result<Vec<_>, _>>()?, next_cursor))
+    let revisions = revisions.into_iter().map(revision).collect::<Result<_, _>>()?;
+    Ok(ok(&History { revisions, next_cursor }))
 }
 
 fn revision(entry: AuditEntry) -> Result<Revision, Problem> {

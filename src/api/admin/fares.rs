@@ -14,9 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::configuration::{self, History, Restore};
-use crate::api::frame::{
-    Allowed, Answered, Api, Body, Configure, List, Listed, Page, Paging, Problem, Routes, SeeConfiguration, Shape, ok,
-};
+use crate::api::frame::{Allowed, Answered, Api, Body, Configure, Page, Paging, Problem, Routes, SeeConfiguration, ok};
 use crate::api::views::{self, MoneyView, Zoned};
 
 /// A table of as many fares as there may be, each with everything.
@@ -122,11 +120,15 @@ struct RouteFaresSummary<'a> {
     fares: usize,
 }
 
-impl Listed for RouteFaresSummary<'_> {
-    const SHAPE: Shape = Shape { schema: "RouteFaresList", field: "routes", order: "By code.", is_own: false };
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RouteFaresList<'a> {
+    /// By code.
+    routes: Vec<RouteFaresSummary<'a>>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
-
-type RouteFaresList<'a> = List<RouteFaresSummary<'a>>;
 
 /// The revision that stands after a write.
 #[derive(Debug, Serialize, ToSchema)]
@@ -163,14 +165,14 @@ fn unknown(path: &str) -> Problem {
 async fn list_fares(_: Allowed<SeeConfiguration>, api: Api, page: Page<RouteCode>) -> Answered {
     let catalogue = api.engine.services().catalogue.load();
     let (fares, next_cursor) = page.of_memory(catalogue.registers().fares.entries(), |entry| entry.route.clone());
-    let summaries = fares.into_iter().map(|entry| RouteFaresSummary {
+    let routes = fares.into_iter().map(|entry| RouteFaresSummary {
         route_code: entry.route.as_str(),
         revision: entry.revision,
         effective_from: views::time(entry.since),
         draft: catalogue.route(entry.route.as_str()).is_none(),
         fares: entry.fares.len(),
     });
-    Ok(RouteFaresList::answer(summaries, next_cursor))
+    Ok(ok(&RouteFaresList { routes: routes.collect(), next_cursor }))
 }
 
 /// Puts the fares of a route, in force for the very next search. For a code without a route they wait for it. Orders that hold

@@ -8,9 +8,7 @@ use deeptravel_domain::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::{
-    Allowed, Answered, Body, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, ok,
-};
+use crate::api::frame::{Allowed, Answered, Body, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, ok};
 use crate::api::views::{self, Zoned};
 
 /// Longest note, in characters.
@@ -79,11 +77,15 @@ struct QuarantineFilter {
     resolved: Option<bool>,
 }
 
-impl Listed for QuarantinedNotice {
-    const SHAPE: Shape = Shape { schema: "Quarantine", field: "notices", order: "The newest first.", is_own: false };
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Quarantine {
+    /// The newest first.
+    notices: Vec<QuarantinedNotice>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
-
-type Quarantine = List<QuarantinedNotice>;
 
 /// What WeChat said and no order could use: it may be real money. For finance, operations, audit and administration.
 #[utoipa::path(
@@ -96,7 +98,7 @@ async fn list_quarantine(Allowed(by): Allowed<SeeMoney>, page: Page<ListCursor, 
         page.read(&by, |lists, before, count| async move { lists.quarantine(resolved, before, count).await }).await?;
     let place = |notice: &Notice| ListCursor { at_ms: notice.received_at.as_ms(), id: notice.notice_id.clone() };
     let next_cursor = page.cut(&mut rows, place);
-    Ok(Quarantine::answer(rows.iter().map(QuarantinedNotice::from), next_cursor))
+    Ok(ok(&Quarantine { notices: rows.iter().map(QuarantinedNotice::from).collect(), next_cursor }))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

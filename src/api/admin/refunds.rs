@@ -9,9 +9,7 @@ use deeptravel_domain::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::frame::{
-    Allowed, Answered, List, Listed, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, Shape, json,
-};
+use crate::api::frame::{Allowed, Answered, Page, Paging, Problem, Routes, SeeMoney, SettleMoney, json, ok};
 use crate::api::views::refund::cursor;
 use crate::api::views::{self, MoneyView, Zoned};
 
@@ -97,12 +95,15 @@ struct RefundsFilter {
     status: Option<String>,
 }
 
-impl Listed for AdminRefund {
-    const SHAPE: Shape =
-        Shape { schema: "AdminRefundList", field: "refunds", order: "The newest first.", is_own: false };
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct AdminRefundList {
+    /// The newest first.
+    refunds: Vec<AdminRefund>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
-
-type AdminRefundList = List<AdminRefund>;
 
 /// Everybody's refunds. For finance, operations, audit and administration.
 #[utoipa::path(
@@ -114,7 +115,7 @@ async fn list_refunds(Allowed(by): Allowed<SeeMoney>, page: Page<ListCursor, Ref
     let mut refunds =
         page.read(&by, |lists, before, count| async move { lists.refunds(states, before, count).await }).await?;
     let next_cursor = page.cut(&mut refunds, cursor);
-    Ok(AdminRefundList::answer(refunds.iter().map(AdminRefund::from), next_cursor))
+    Ok(ok(&AdminRefundList { refunds: refunds.iter().map(AdminRefund::from).collect(), next_cursor }))
 }
 
 /// Has a refund that waits for a person tried again now: WeChat is asked what became of it, and if it knows nothing, the same

@@ -1,6 +1,6 @@
 //! Lists that people page through. A list's file says which statement reads it, where an entry stands and how it is shown;
-//! here is what all have in common: `limit` and `cursor`, one entry more than is shown, the next page's cursor, the waiting
-//! for what the session was shown (rule 13), and the answer.
+//! here is what all have in common: `limit` and `cursor`, one entry more than is shown, the next page's cursor, and the
+//! waiting for what the session was shown (rule 13).
 
 use std::fmt::Display;
 use std::future::{Ready, ready};
@@ -9,19 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deeptravel_actors::ports::{Lists, StoreError};
 use deeptravel_domain::order::Order;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Serialize, Serializer};
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::{Ref, RefOr, Schema};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa::IntoParams;
 
-use super::answer::ok;
 use super::auth::{LoggedIn, Traveller};
 use super::problem::Problem;
 use super::query::{STRAY, first, parse_query};
@@ -183,84 +179,6 @@ fn read_cursor<P: FromStr>(cursor: &str) -> Result<P, Problem> {
 
 fn write_cursor(last: impl Display) -> String {
     URL_SAFE_NO_PAD.encode(format!("{CURSOR_PREFIX}{last}"))
-}
-
-/// What a list is called, and how it is sorted.
-#[derive(Debug)]
-pub struct Shape {
-    /// Name of the answer in the document.
-    pub schema: &'static str,
-    /// Field of the entries.
-    pub field: &'static str,
-    pub order: &'static str,
-    /// Whether the first page may come from memory; the answer then says whether it is complete.
-    pub is_own: bool,
-}
-
-/// An entry of a list.
-pub trait Listed: Serialize + ToSchema {
-    const SHAPE: Shape;
-}
-
-/// A page as it is answered.
-#[derive(Debug)]
-pub struct List<T> {
-    entries: Vec<T>,
-    next_cursor: Option<String>,
-    is_complete: bool,
-}
-
-impl<T: Listed> List<T> {
-    pub fn answer(entries: impl IntoIterator<Item = T>, next_cursor: Option<String>) -> HttpResponse {
-        ok(&List { entries: entries.into_iter().collect(), next_cursor, is_complete: true })
-    }
-
-    /// What is in memory.
-    pub fn incomplete(entries: impl IntoIterator<Item = T>) -> HttpResponse {
-        ok(&List { entries: entries.into_iter().collect(), next_cursor: None, is_complete: false })
-    }
-}
-
-impl<T: Listed> Serialize for List<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut answer = serializer.serialize_map(None)?;
-        answer.serialize_entry(T::SHAPE.field, &self.entries)?;
-        if let Some(cursor) = &self.next_cursor {
-            answer.serialize_entry("nextCursor", cursor)?;
-        }
-        if T::SHAPE.is_own {
-            answer.serialize_entry("complete", &self.is_complete)?;
-        }
-        answer.end()
-    }
-}
-
-impl<T: Listed> ToSchema for List<T> {
-    fn name() -> std::borrow::Cow<'static, str> {
-        T::SHAPE.schema.into()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.push((T::name().into_owned(), T::schema()));
-        T::schemas(schemas);
-    }
-}
-
-impl<T: Listed> PartialSchema for List<T> {
-    fn schema() -> RefOr<Schema> {
-        let Shape { field, order, is_own, .. } = T::SHAPE;
-        let entries = ArrayBuilder::new().items(Ref::from_schema_name(T::name())).description(Some(order));
-        let cursor = ObjectBuilder::new()
-            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-            .description(Some("Absent on the last page."));
-        let list = ObjectBuilder::new().property(field, entries).required(field).property("nextCursor", cursor);
-        if !is_own {
-            return list.into();
-        }
-        let complete = "`false` while the database is away: the first page then shows what is in memory.";
-        let complete = ObjectBuilder::new().schema_type(Type::Boolean).description(Some(complete));
-        list.property("complete", complete).required("complete").into()
-    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod strict;
 pub use answer::{Answered, json, never_cached, no_content, ok};
 pub use auth::{LoggedIn, Staff, Traveller, new_secret, secret_bytes, sha256};
 pub use extract::{BODY_BYTES_MAX, Body, IdempotencyKey, Language, is_visible_ascii, parse_json, read_body};
-pub use list::{List, Listed, Own, Page, Paging, Shape};
+pub use list::{Own, Page, Paging};
 pub use middleware::Frame;
 pub use permission::*;
 pub use problem::Problem;

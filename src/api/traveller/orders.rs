@@ -10,13 +10,14 @@ use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::{Order, OrderStatus};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Rows;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::order_request::NewOrder;
 use super::payments::provider_answers;
 use crate::api::frame::{
-    Allowed, Answered, Api, Body, Buy, IdempotencyKey, Language, List, Listed, Own, Page, Paging, Problem, Routes,
-    Shape, Traveller, json, parse_word,
+    Allowed, Answered, Api, Body, Buy, IdempotencyKey, Language, Own, Page, Paging, Problem, Routes, Traveller, json,
+    ok, parse_word,
 };
 use crate::api::views::order::{self, OrderView};
 
@@ -113,11 +114,17 @@ struct OrdersFilter {
     status: Option<String>,
 }
 
-impl Listed for OrderView<'_> {
-    const SHAPE: Shape = Shape { schema: "OrderList", field: "orders", order: "The newest first.", is_own: true };
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct OrderList<'a> {
+    /// The newest first.
+    orders: Vec<OrderView<'a>>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// `false` while the database is away: the first page then shows what is in memory.
+    complete: bool,
 }
-
-type OrderList<'a> = List<OrderView<'a>>;
 
 /// One's own orders.
 #[utoipa::path(
@@ -135,13 +142,13 @@ async fn list_orders(Allowed(by): Allowed<Buy>, language: Language, page: Page<O
         Own::Stored(rows) => {
             let mut orders = rows.iter().map(|rows| stored(rows, &by.api)).collect::<Result<Vec<Order>, Problem>>()?;
             let next_cursor = page.cut(&mut orders, Order::id);
-            let orders = orders.iter().map(|order| order::view(&catalogue, language, order));
-            Ok(OrderList::answer(orders, next_cursor))
+            let orders = orders.iter().map(|order| order::view(&catalogue, language, order)).collect();
+            Ok(ok(&OrderList { orders, next_cursor, complete: true }))
         }
         Own::InMemory(orders) => {
             let wanted = orders.iter().filter(|order| status.is_none_or(|status| order.status() == status));
-            let orders = wanted.take(page.limit).map(|order| order::view(&catalogue, language, order));
-            Ok(OrderList::incomplete(orders))
+            let orders = wanted.take(page.limit).map(|order| order::view(&catalogue, language, order)).collect();
+            Ok(ok(&OrderList { orders, next_cursor: None, complete: false }))
         }
     }
 }

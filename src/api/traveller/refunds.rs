@@ -2,19 +2,27 @@
 
 use deeptravel_actors::ports::ListCursor;
 use deeptravel_domain::order::Refund;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::api::frame::{Allowed, Answered, Buy, List, Listed, Own, Page, Paging, Routes, Shape};
+use crate::api::frame::{Allowed, Answered, Buy, Own, Page, Paging, Routes, ok};
 use crate::api::views::refund::{self, RefundView, cursor};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_list_refunds, list_refunds);
 }
 
-impl Listed for RefundView {
-    const SHAPE: Shape = Shape { schema: "RefundList", field: "refunds", order: "The newest first.", is_own: true };
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct RefundList {
+    /// The newest first.
+    refunds: Vec<RefundView>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// `false` while the database is away: the first page then shows what is in memory.
+    complete: bool,
 }
-
-type RefundList = List<RefundView>;
 
 /// What comes back to oneself.
 #[utoipa::path(
@@ -27,12 +35,14 @@ async fn list_refunds(Allowed(by): Allowed<Buy>, page: Page<ListCursor>) -> Answ
     match read {
         Own::Stored(mut refunds) => {
             let next_cursor = page.cut(&mut refunds, cursor);
-            Ok(RefundList::answer(refunds.iter().map(refund::view), next_cursor))
+            let refunds = refunds.iter().map(refund::view).collect();
+            Ok(ok(&RefundList { refunds, next_cursor, complete: true }))
         }
         Own::InMemory(orders) => {
             let mut refunds: Vec<&Refund> = orders.iter().flat_map(|order| order.shown_refunds()).collect();
             refunds.sort_by_key(|refund| std::cmp::Reverse((refund.due_at, refund.number)));
-            Ok(RefundList::incomplete(refunds.into_iter().take(page.limit).map(refund::view)))
+            let refunds = refunds.into_iter().take(page.limit).map(refund::view).collect();
+            Ok(ok(&RefundList { refunds, next_cursor: None, complete: false }))
         }
     }
 }

@@ -8,13 +8,13 @@ use deeptravel_domain::ids::TicketId;
 use deeptravel_domain::order::Order;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::ticket::{Ticket, TicketStatus};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::orders::stored;
 use super::qr::{self, CodeView, QrQuery};
 use crate::api::frame::{
-    Allowed, Answered, Buy, Language, List, Listed, Own, Page, Paging, Problem, Routes, Shape, Traveller, ok,
-    parse_query, parse_word,
+    Allowed, Answered, Buy, Language, Own, Page, Paging, Problem, Routes, Traveller, ok, parse_query, parse_word,
 };
 use crate::api::views::ticket::{self, TicketView};
 
@@ -34,12 +34,17 @@ struct TicketsFilter {
     status: Option<String>,
 }
 
-impl Listed for TicketView<'_> {
-    const SHAPE: Shape =
-        Shape { schema: "TicketList", field: "tickets", order: "Those of the newest order first.", is_own: true };
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TicketList<'a> {
+    /// Those of the newest order first.
+    tickets: Vec<TicketView<'a>>,
+    /// Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// `false` while the database is away: the first page then shows what is in memory.
+    complete: bool,
 }
-
-type TicketList<'a> = List<TicketView<'a>>;
 
 /// One's own tickets.
 #[utoipa::path(
@@ -60,13 +65,13 @@ async fn list_tickets(Allowed(by): Allowed<Buy>, language: Language, page: Page<
                 let order = orders.iter().find(|order| order.id() == id.order)?;
                 Some(ticket::view(&catalogue, language, order, order.ticket(*id)?))
             });
-            Ok(TicketList::answer(tickets, next_cursor))
+            Ok(ok(&TicketList { tickets: tickets.collect(), next_cursor, complete: true }))
         }
         Own::InMemory(orders) => {
             let tickets = orders.iter().flat_map(|order| order.tickets().iter().map(move |ticket| (order, ticket)));
             let wanted = tickets.filter(|(_, ticket)| status.is_none_or(|status| ticket.status == status));
             let tickets = wanted.map(|(order, ticket)| ticket::view(&catalogue, language, order, ticket));
-            Ok(TicketList::incomplete(tickets.take(page.limit)))
+            Ok(ok(&TicketList { tickets: tickets.take(page.limit).collect(), next_cursor: None, complete: false }))
         }
     }
 }

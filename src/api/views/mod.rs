@@ -44,7 +44,7 @@ impl From<Money> for MoneyView {
 }
 
 /// A code and its name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, ToSchema)]
 pub struct Named<'a> {
     pub code: &'a str,
     pub name: &'a str,
@@ -156,10 +156,8 @@ pub fn operator<'a>(catalogue: &'a Catalogue, language: Language, code: &'a Oper
 
 /// The port at a stop of a route.
 pub fn stop<'a>(catalogue: &'a Catalogue, language: Language, route: &'a Route, stop: u8) -> Named<'a> {
-    match route.stops.get(usize::from(stop)) {
-        Some(stop) => port(catalogue, language, &stop.port),
-        None => Named { code: "", name: "" },
-    }
+    let stop = route.stops.get(usize::from(stop));
+    stop.map(|stop| port(catalogue, language, &stop.port)).unwrap_or_default()
 }
 
 #[cfg(test)]
