@@ -291,7 +291,7 @@ mod tests {
             let mut transaction = transaction();
             spoil(&mut transaction);
             assert_eq!(payment_fact(&US, &transaction), Err(reason));
-            assert!(!unfit_payment("id", &transaction, reason.into()).said.contains("\\u0000"));
+            assert!(!unfit_payment("id", &transaction, reason.into()).notice.contains("\\u0000"));
         }
     }
 
@@ -338,7 +338,7 @@ mod tests {
             let mut notice = refund();
             spoil(&mut notice);
             assert_eq!(refund_fact(&US, &notice), Err(reason));
-            assert!(!unfit_refund("id", &notice, reason.into()).said.contains("\\u0000"));
+            assert!(!unfit_refund("id", &notice, reason.into()).notice.contains("\\u0000"));
         }
     }
 }

@@ -79,7 +79,7 @@ impl Api {
         let (token, token_hash) = new_secret();
         let opened_at = self.engine.now();
         let expires_at = hours_after(opened_at, hours);
-        let session = Session { token_hash, principal, opened_at, expires_at, ended_at: None };
+        let session = Session { token_hash, principal, opened_at, expires_at };
         self.engine.identify(Command::OpenSession(session)).await?.outcome?;
         Ok((token, expires_at))
     }
