@@ -1,6 +1,8 @@
 //! What is the same for every kind of configuration: a write, its answer, the history, and the way back (R-ADMIN-06). A
 //! kind's own file says its paths, its body, and how it is shown.
 
+use std::sync::Arc;
+
 use deeptravel_actors::lists::AuditEntry;
 use deeptravel_domain::catalogue::{Change, Command, Key};
 use deeptravel_domain::register::{Action, Author, Entity, Standing};
@@ -8,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::api::frame::{Answered, Page, Problem, Staff, ok};
+use crate::api::frame::{Answered, OptionalKey, Page, Problem, Staff, ok};
 use crate::api::views::{self, Zoned};
 
 /// Which revision is brought back.
@@ -47,13 +49,17 @@ pub struct History {
 }
 
 /// Puts it. Everybody sees it from the answer on.
-pub async fn put(by: &Staff, content: impl Into<Change>) -> Result<Standing, Problem> {
-    by.shown(by.api.engine.configure(Command::new(content, &*by.who.username)).await)
+pub async fn put(by: &Staff, key: OptionalKey, content: impl Into<Change>) -> Result<Standing, Problem> {
+    by.shown(by.api.engine.configure(Command::new(content, author(by, key))).await)
 }
 
 /// Makes what an earlier revision held a new one.
-pub async fn restore(by: &Staff, key: Key, wanted: &Restore) -> Result<Standing, Problem> {
-    by.shown(by.api.engine.restore(key, wanted.version, Author::from(&*by.who.username)).await)
+pub async fn restore(by: &Staff, key: OptionalKey, what: Key, wanted: &Restore) -> Result<Standing, Problem> {
+    by.shown(by.api.engine.restore(what, wanted.version, author(by, key)).await)
+}
+
+fn author(by: &Staff, key: OptionalKey) -> Author {
+    Author { account: Arc::from(&*by.who.username), key: key.key.map(|key| key.0.into()) }
 }
 
 /// The revisions of an entity, also of one that was withdrawn.

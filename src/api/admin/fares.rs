@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::configuration::{self, History, Restore};
-use crate::api::frame::{Allowed, Answered, Api, Body, Configure, Page, Paging, Problem, Routes, SeeConfiguration, ok};
+use crate::api::frame::{
+    Allowed, Answered, Api, Body, Configure, OptionalKey, Page, Paging, Problem, Routes, SeeConfiguration, ok,
+};
 use crate::api::views::{self, MoneyView, Zoned};
 
 /// A table of as many fares as there may be, each with everything.
@@ -178,13 +180,19 @@ async fn list_fares(_: Allowed<SeeConfiguration>, api: Api, page: Page<RouteCode
 /// Puts the fares of a route, in force for the very next search. For a code without a route they wait for it. Orders that hold
 /// seats keep their price.
 #[utoipa::path(
-    put, path = "/admin/routes/fares/{routeCode}", request_body = NewFares,
+    put, path = "/admin/routes/fares/{routeCode}", params(("routeCode" = String, Path), OptionalKey),
+    request_body = NewFares,
     responses(
         (status = 200, body = FaresWritten),
-        (status = 422, description = "`VALIDATION_ERROR`; the fares in force stay"),
+        (status = 422, description = "`VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`; the fares in force stay"),
     )
 )]
-async fn put_fares(Allowed(by): Allowed<Configure>, path: Path<String>, body: Body<FARES_BYTES_MAX>) -> Answered {
+async fn put_fares(
+    Allowed(by): Allowed<Configure>,
+    path: Path<String>,
+    key: OptionalKey,
+    body: Body<FARES_BYTES_MAX>,
+) -> Answered {
     let new: NewFares = body.json()?;
     let route: RouteCode = path.parse().map_err(|_| Problem::field("routeCode", "is no code"))?;
     let blackout: BTreeSet<Date> = new.blackout_dates.iter().copied().collect();
@@ -196,7 +204,7 @@ async fn put_fares(Allowed(by): Allowed<Configure>, path: Path<String>, body: Bo
         seat_lock_minutes: new.seat_lock_minutes.unwrap_or(SEAT_LOCK_MINUTES_DEFAULT),
         blackout,
     };
-    Ok(answer(route, configuration::put(&by, table).await?))
+    Ok(answer(route, configuration::put(&by, key, table).await?))
 }
 
 /// The fares of a route.
@@ -237,7 +245,8 @@ async fn show_history(Allowed(by): Allowed<SeeConfiguration>, path: Path<String>
 
 /// Makes what an earlier revision held a new one.
 #[utoipa::path(
-    post, path = "/admin/routes/fares/{routeCode}/restore", request_body = Restore,
+    post, path = "/admin/routes/fares/{routeCode}/restore", params(("routeCode" = String, Path), OptionalKey),
+    request_body = Restore,
     responses(
         (status = 200, body = FaresWritten),
         (status = 404, description = "`NOT_CONFIGURED`"),
@@ -246,9 +255,9 @@ async fn show_history(Allowed(by): Allowed<SeeConfiguration>, path: Path<String>
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
-async fn restore_fares(Allowed(by): Allowed<Configure>, path: Path<String>, body: Body) -> Answered {
+async fn restore_fares(Allowed(by): Allowed<Configure>, path: Path<String>, key: OptionalKey, body: Body) -> Answered {
     let wanted = body.json()?;
     let route = known(&by.api, &path)?;
-    let standing = configuration::restore(&by, Key::FareTable(route.clone()), &wanted).await?;
+    let standing = configuration::restore(&by, key, Key::FareTable(route.clone()), &wanted).await?;
     Ok(answer(route, standing))
 }

@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, HeaderName};
+use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use deeptravel_domain::catalogue::Names;
@@ -13,6 +13,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _};
+use utoipa::IntoParams;
 
 use super::problem::Problem;
 use super::refusals;
@@ -161,12 +162,39 @@ impl FromRequest for IdempotencyKey {
     type Future = Ready<Result<IdempotencyKey, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let header = request.headers().get(IDEMPOTENCY_KEY);
+        ready(IdempotencyKey::of(request.headers().get(IDEMPOTENCY_KEY)))
+    }
+}
+
+impl IdempotencyKey {
+    fn of(header: Option<&HeaderValue>) -> Result<IdempotencyKey, Problem> {
         let key = header.and_then(|key| key.to_str().ok()).filter(|key| is_visible_ascii(key, IDEMPOTENCY_KEY_MAX));
-        ready(key.map(|key| IdempotencyKey(key.into())).ok_or_else(|| {
+        key.map(|key| IdempotencyKey(key.into())).ok_or_else(|| {
             Problem::from(refusals::IDEMPOTENCY_KEY_REQUIRED)
                 .naming("Idempotency-Key", "is not 1 to 64 visible ASCII characters")
-        }))
+        })
+    }
+}
+
+/// The same header, where a client may leave it out.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct OptionalKey {
+    /// Names the write: told again while it is the newest, it changes nothing more.
+    #[param(
+        rename = "Idempotency-Key", value_type = Option<String>,
+        min_length = 1, max_length = 64, pattern = "^[!-~]+$"
+    )]
+    pub key: Option<IdempotencyKey>,
+}
+
+impl FromRequest for OptionalKey {
+    type Error = Problem;
+    type Future = Ready<Result<OptionalKey, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let header = request.headers().get(IDEMPOTENCY_KEY);
+        ready(header.map(|key| IdempotencyKey::of(Some(key))).transpose().map(|key| OptionalKey { key }))
     }
 }
 

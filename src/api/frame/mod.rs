@@ -22,7 +22,9 @@ mod strict;
 
 pub use answer::{Answered, json, never_cached, no_content, ok};
 pub use auth::{LoggedIn, Staff, Traveller, new_secret, secret_bytes, sha256};
-pub use extract::{BODY_BYTES_MAX, Body, IdempotencyKey, Language, is_visible_ascii, parse_json, read_body};
+pub use extract::{
+    BODY_BYTES_MAX, Body, IdempotencyKey, Language, OptionalKey, is_visible_ascii, parse_json, read_body,
+};
 pub use list::{Own, Page, Paging};
 pub use middleware::Frame;
 pub use permission::*;

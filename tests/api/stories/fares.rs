@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Person};
@@ -82,6 +83,28 @@ async fn r_admin_06_what_was_put_is_there_after_a_restart_and_so_is_its_history(
     assert_eq!(revisions(&admin).await[0]["content"]["fares"][0]["price"]["amount"], 7_700);
     admin.post(&format!("{FARES}/restore"), &json!({})).await.ok();
     assert_ne!(price(&client).await, 7_700);
+}
+
+#[tokio::test]
+async fn r_admin_06_a_write_whose_answer_was_lost_is_told_again_under_its_key() {
+    let client = Client::of(another(&[]));
+    let admin = client.administrator().await;
+    admin.put(FARES, &all_pay(8_100)).await.ok();
+    admin.put(FARES, &all_pay(8_200)).await.ok();
+    let (restore, put) = (format!("{FARES}/restore"), client.request(Method::PUT, FARES));
+    let keyed = async |request: RequestBuilder, key: &str, body: &Value| {
+        client.send(request.bearer_auth(&admin.token).header("Idempotency-Key", key).json(body)).await
+    };
+    let back = async || keyed(client.request(Method::POST, &restore), "back", &json!({})).await.ok();
+
+    // The way back without a number goes forth again, unless it is known to be the same.
+    let (once, twice) = (back().await, back().await);
+    assert_eq!((&once["idempotent"], &twice["idempotent"]), (&json!(false), &json!(true)));
+    assert_eq!((&once["revision"], price(&client).await), (&twice["revision"], 8_100));
+    keyed(put, "mine", &all_pay(8_300)).await.ok();
+    keyed(client.request(Method::PUT, FARES), "mine", &all_pay(8_400)).await.problem(422, "IDEMPOTENCY_MISMATCH");
+    keyed(client.request(Method::PUT, FARES), "a b", &all_pay(8_400)).await.problem(400, "IDEMPOTENCY_KEY_REQUIRED");
+    assert_eq!(price(&client).await, 8_300);
 }
 
 #[tokio::test]
