@@ -16,6 +16,7 @@ mod traveller;
 pub mod views;
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 
 use actix_web::dev::Server;
 
@@ -40,7 +41,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 /// Every audience. Paths are compared in this order, and one with a variable part is a regular expression, so what is asked
 /// most stands before all of them, and administration behind.
 fn routes(slot: &Slot) -> impl Fn(&mut Routes<'_, '_>) + Clone + Send + 'static {
-    let search = Search::new(slot.clone());
+    let search: Search = Arc::new((slot.clone(), Answers::default()));
     move |routes| {
         routes
             .keeping(search.clone())

@@ -1,7 +1,6 @@
 //! What all handlers share, and where it comes to once the process has started.
 
 use std::future::{Ready, ready};
-use std::ops::Deref;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
@@ -12,6 +11,7 @@ use deeptravel_actors::engine::Engine;
 use deeptravel_actors::ports::Lists;
 use deeptravel_domain::code::CodeKeys;
 use deeptravel_domain::sealing::DocumentKeys;
+use derive_more::Deref;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::passwords::Passwords;
@@ -38,33 +38,18 @@ pub struct ApiParts {
 }
 
 /// The parts, shared by all workers; handlers take it as an argument.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deref)]
 pub struct Api(Arc<Shared>);
 
 /// See [`Api`].
-#[derive(Debug)]
+#[derive(Debug, Deref)]
 pub struct Shared {
+    #[deref]
     parts: ApiParts,
     pub(in crate::api) seen: Seen,
     pub(super) passwords: Passwords,
     /// Requests being answered.
     pub in_flight: Arc<AtomicUsize>,
-}
-
-impl Deref for Api {
-    type Target = Shared;
-
-    fn deref(&self) -> &Shared {
-        &self.0
-    }
-}
-
-impl Deref for Shared {
-    type Target = ApiParts;
-
-    fn deref(&self) -> &ApiParts {
-        &self.parts
-    }
 }
 
 /// Where the parts come to once the process has started. Until then the server is live, not ready, and answers 503.

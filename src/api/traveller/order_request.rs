@@ -2,12 +2,12 @@
 //! name has, so that nothing behind this point can be refused by the journal or by Postgres (rule 8).
 
 use std::borrow::Cow;
-use std::ops::Deref;
 
 use deeptravel_domain::ids::TravellerId;
 use deeptravel_domain::order::{Contact, ITEMS_MAX, JourneyWish, Passenger, SealedDocument, SeatWish, Wish};
 use deeptravel_domain::party::{PARTY_MAX, PassengerType};
 use deeptravel_domain::sealing::{DOCUMENT_NUMBER_LEN_MAX, DocumentKeys, seal_document};
+use derive_more::Deref;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -25,17 +25,10 @@ const CODE_LEN_MAX: usize = 32;
 const LOCALES: [&str; 3] = ["zh-CN", "zh-HK", "en"];
 
 /// A string of the request, copied only when it is written with escapes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deref, Deserialize)]
+#[deref(forward)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
 
 /// A new order.
 #[derive(Debug, Deserialize, ToSchema)]

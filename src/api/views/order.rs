@@ -4,7 +4,7 @@
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::money::Money;
-use deeptravel_domain::order::{Contact, Draft, Item, Order};
+use deeptravel_domain::order::{Contact, Draft, Item, Order, Passenger};
 use deeptravel_domain::ticket::BOARDING;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -177,13 +177,9 @@ fn price_lines(order: &Order) -> Vec<PriceLineView<'_>> {
 fn passengers(order: &Order) -> Vec<PassengerView<'_>> {
     let passengers = order.details().passengers.iter();
     passengers
-        .map(|passenger| PassengerView {
-            name: &passenger.name,
-            kind: passenger.kind.code(),
-            document: passenger
-                .document
-                .as_ref()
-                .map(|document| Document { kind: &document.kind, number: &document.mask }),
+        .map(|Passenger { name, kind, document }| {
+            let document = document.as_ref().map(|document| Document { kind: &document.kind, number: &document.mask });
+            PassengerView { name, kind: kind.code(), document }
         })
         .collect()
 }

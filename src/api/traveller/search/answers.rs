@@ -6,6 +6,7 @@
 //! instants at which booking closes (a page ends with the next one), and the seats left, which are compared with those that
 //! were written.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -58,7 +59,7 @@ impl Answers {
     ) -> Result<Bytes, Problem> {
         let open = self.book.load();
         let book = open.as_ref().filter(|book| book.is_of(catalogue, now));
-        if let Some(page) = book.and_then(|book| book.page(language, query)).filter(|page| page.is_of(now)) {
+        if let Some(page) = book.and_then(|book| book.page(language, query)).filter(|page| page.valid.contains(&now)) {
             return Ok(page.read(board));
         }
         let asked: SearchQuery = parse_query(query)?;
@@ -88,8 +89,7 @@ impl Answers {
 #[derive(Debug)]
 struct Book {
     edition: Arc<Edition>,
-    from: Timestamp,
-    until: Timestamp,
+    valid: Range<Timestamp>,
     /// By query string, as it came.
     chinese: DashMap<Box<str>, Arc<Page>>,
     english: DashMap<Box<str>, Arc<Page>>,
@@ -100,8 +100,7 @@ impl Book {
     fn new(catalogue: &Catalogue, now: Timestamp) -> Book {
         Book {
             edition: Arc::clone(catalogue.edition()),
-            from: now,
-            until: catalogue.dates_change_at(now),
+            valid: now..catalogue.dates_change_at(now),
             chinese: DashMap::new(),
             english: DashMap::new(),
             bytes: AtomicUsize::new(0),
@@ -109,7 +108,7 @@ impl Book {
     }
 
     fn is_of(&self, catalogue: &Catalogue, now: Timestamp) -> bool {
-        Arc::ptr_eq(&self.edition, catalogue.edition()) && self.from <= now && now < self.until
+        Arc::ptr_eq(&self.edition, catalogue.edition()) && self.valid.contains(&now)
     }
 
     fn pages(&self, language: Language) -> &DashMap<Box<str>, Arc<Page>> {
@@ -131,8 +130,7 @@ impl Book {
 /// One answer: what it is made of, and how it was last written.
 #[derive(Debug)]
 struct Page {
-    from: Timestamp,
-    until: Timestamp,
+    valid: Range<Timestamp>,
     offers: Offers,
     written: ArcSwap<Written>,
 }
@@ -151,11 +149,7 @@ impl Page {
         // The edition first: a departure that is born in between is looked up again.
         let edition = board.edition();
         let written = Written::new(&offers, edition, offers.look_up(board));
-        Page { from: now, until: offers.changes_at, offers, written: ArcSwap::from_pointee(written) }
-    }
-
-    fn is_of(&self, now: Timestamp) -> bool {
-        self.from <= now && now < self.until
+        Page { valid: now..offers.changes_at, offers, written: ArcSwap::from_pointee(written) }
     }
 
     /// The answer as of now.

@@ -19,14 +19,7 @@ use wanted::{SearchAnswer, SearchQuery};
 pub use answers::Answers;
 
 /// What searches need of the parts, and what they keep, for all workers.
-#[derive(Clone, Debug)]
-pub struct Search(Arc<(Slot, Answers)>);
-
-impl Search {
-    pub fn new(slot: Slot) -> Search {
-        Search(Arc::new((slot, Answers::default())))
-    }
-}
+pub type Search = Arc<(Slot, Answers)>;
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_search, search);
@@ -35,8 +28,8 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 /// Departures between two places on a day that the party can buy now.
 #[utoipa::path(get, path = "/travel/search", params(SearchQuery), responses((status = 200, body = SearchAnswer)))]
 async fn search(_: Allowed<Public>, request: HttpRequest, language: Language) -> Answered {
-    let Search(shared) = request.app_data().ok_or(refusals::STARTING)?;
-    let (slot, answers) = &**shared;
+    let search: &Search = request.app_data().ok_or(refusals::STARTING)?;
+    let (slot, answers) = &**search;
     let api = slot.api()?;
     let services = api.engine.services();
     let (catalogue, now) = (services.catalogue.load(), api.engine.now());
