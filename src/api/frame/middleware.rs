@@ -49,7 +49,7 @@ fn is_sane(id: &[u8]) -> bool {
 }
 
 /// What comes out of the frame: a response in which errors are problem documents.
-type Dressed<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
+type Dressed<B> = ServiceResponse<EitherBody<B>>;
 
 /// The outermost middleware of one worker.
 #[derive(Clone)]
@@ -64,7 +64,11 @@ impl Frame {
     }
 
     /// What [`actix_web::App::wrap_fn`] takes.
-    pub fn around<S, B>(&self, request: ServiceRequest, service: &S) -> impl Future<Output = Dressed<B>> + use<S, B>
+    pub fn around<S, B>(
+        &self,
+        request: ServiceRequest,
+        service: &S,
+    ) -> impl Future<Output = Result<Dressed<B>, Error>> + use<S, B>
     where
         S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
         B: MessageBody + 'static,
@@ -94,7 +98,7 @@ impl Frame {
                             tracing::error!(http.route = &*route, "A request ended with a fault of ours");
                         });
                     }
-                    return dress(response, &id);
+                    return Ok(dress(response, &id));
                 }
                 Ok(Err(error)) => error.as_error().cloned(),
                 Err(_panic) => None,
@@ -144,7 +148,7 @@ fn dress<B: MessageBody + 'static>(mut response: ServiceResponse<B>, id: &Header
     if status.is_client_error() || status.is_server_error() {
         let known = response.response_mut().extensions_mut().remove::<Problem>();
         let problem = known.unwrap_or_else(|| Problem::of_status(status));
-        return Ok(response.into_response(render(problem, id).map_into_right_body()));
+        return response.into_response(render(problem, id).map_into_right_body());
     }
     let is_personal = response.request().headers().contains_key(AUTHORIZATION);
     let headers = response.headers_mut();
@@ -153,7 +157,7 @@ fn dress<B: MessageBody + 'static>(mut response: ServiceResponse<B>, id: &Header
     if is_personal && !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    Ok(response.map_into_left_body())
+    response.map_into_left_body()
 }
 
 fn render(problem: Problem, id: &HeaderValue) -> HttpResponse<BoxBody> {

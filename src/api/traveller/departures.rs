@@ -1,7 +1,7 @@
 //! One departure with its seat map.
 
 use actix_web::{HttpRequest, web};
-use deeptravel_domain::catalogue::{RouteStatus, Trip};
+use deeptravel_domain::catalogue::RouteStatus;
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::DepartureId;
 use deeptravel_domain::party::Party;
@@ -62,15 +62,10 @@ async fn show_departure(
     let seat_map = &catalogue.vehicle(route.vehicle.as_str()).ok_or_else(no_such_departure)?.seat_map;
 
     let free = departure::availability(&services.board, &trip, seat_map);
-    let per_adult = |trip: &Trip<'_>, class| {
-        let adult = Party::new(1, 0, 0)?;
-        catalogue.quote(trip, class, adult).ok().map(|quote| quote.total.into())
-    };
-    let classes = seat_map.classes.iter().zip(free).map(|(class, available)| SeatClassView {
-        code: class.code.to_string(),
-        name: class.name.clone(),
-        available,
-        price: per_adult(&trip, &class.code),
+    let classes = seat_map.classes.iter().zip(free).map(|(class, available)| {
+        let quote = Party::new(1, 0, 0).and_then(|adult| catalogue.quote(&trip, &class.code, adult).ok());
+        let price = quote.map(|quote| quote.total.into());
+        SeatClassView { code: class.code.to_string(), name: class.name.clone(), available, price }
     });
     let view = departure::view(&catalogue, language, &trip, classes);
     let seats = departure::seats(&services.board, &trip, seat_map);

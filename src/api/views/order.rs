@@ -129,6 +129,7 @@ pub struct Promise {
 /// The order with the names of the catalogue as it is now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) -> OrderView<'a> {
     let Draft { contact: Contact { name, phone, email }, passengers: party, .. } = order.details();
+    let quantity = (party.len() * order.items().len()) as u32;
     let tickets = order.tickets();
     let cancelled = order.cancelled();
     OrderView {
@@ -145,12 +146,7 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) 
         passengers: passengers(order),
         contact: ContactView { name, phone, email: email.as_deref() },
         items: order.items().iter().map(|item| self::item(catalogue, language, item)).collect(),
-        entitlements: [Promise {
-            code: BOARDING,
-            name: boarding(language),
-            quantity: (party.len() * order.items().len()) as u32,
-            shared: false,
-        }],
+        entitlements: [Promise { code: BOARDING, name: boarding(language), quantity, shared: false }],
         tickets: (!tickets.is_empty())
             .then(|| tickets.iter().map(|ticket| ticket::view(catalogue, language, order, ticket)).collect()),
         refunds: order.shown_refunds().map(refund::view).collect(),

@@ -74,7 +74,7 @@ pub fn boarding(language: Language) -> &'static str {
 /// A ticket of an order, with the names of the catalogue as it is now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, ticket: &'a Ticket) -> TicketView<'a> {
     let passenger = order.details().passengers.get(usize::from(ticket.passenger));
-    let journey = &ticket.journey;
+    let &Ticket { ref journey, ref entitlement, remaining, total, .. } = ticket;
     let of_ticket = |item: &&Item| item.departure == journey.departure && item.stretch == journey.stretch;
     let departure = order.items().iter().find(of_ticket).map(|item| {
         let route = catalogue.route(item.route.as_str()).map(|route| &**route);
@@ -96,12 +96,7 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, 
         passenger: passenger.map(|passenger| TicketPassenger { name: &passenger.name, kind: passenger.kind.code() }),
         departure,
         seat_number: Some(&journey.seat),
-        entitlements: [Entitlement {
-            code: ticket.entitlement.as_str(),
-            name: boarding(language),
-            remaining: ticket.remaining,
-            total: ticket.total,
-        }],
+        entitlements: [Entitlement { code: entitlement.as_str(), name: boarding(language), remaining, total }],
         valid_from: views::time(ticket.valid_from),
         valid_until: views::time(ticket.valid_until),
         refund_pending: false,
