@@ -40,11 +40,8 @@ pub async fn read_body(request: &HttpRequest, payload: &mut Payload, bytes_max: 
         tokio::task::yield_now().await;
         first = payload.next().now_or_never();
     }
-    let first = match first {
-        Some(first) => first.transpose().map_err(|_| refusals::MALFORMED_REQUEST)?,
-        None => Some(Bytes::new()),
-    };
-    let Some(first) = first else { return Ok(Bytes::new()) };
+    let first = first.unwrap_or_else(|| Some(Ok(Bytes::new())));
+    let Some(first) = first.transpose().map_err(|_| refusals::MALFORMED_REQUEST)? else { return Ok(Bytes::new()) };
     if first.len() > bytes_max {
         return Err(too_large(bytes_max));
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use deeptravel_domain::ids::TravellerId;
 use deeptravel_domain::order::{Contact, ITEMS_MAX, JourneyWish, Passenger, SealedDocument, SeatWish, Wish};
-use deeptravel_domain::party::{PARTY_MAX, PassengerType};
+use deeptravel_domain::party::PARTY_MAX;
 use deeptravel_domain::sealing::{DOCUMENT_NUMBER_LEN_MAX, DocumentKeys, seal_document};
 use derive_more::Deref;
 use serde::Deserialize;
@@ -270,8 +270,7 @@ fn seat_labels(field: &impl Fn() -> String, labels: &[Text<'_>]) -> Result<Vec<B
 
 fn passenger(index: usize, given: &NewPassenger<'_>, keys: &DocumentKeys) -> Result<Passenger, Problem> {
     let field = |name: &str| format!("passengers[{index}].{name}");
-    let kind: PassengerType =
-        given.kind.parse().map_err(|_| Problem::field(field("type"), "is none of adult, child, senior"))?;
+    let kind = given.kind.parse().map_err(|_| Problem::field(field("type"), "is none of adult, child, senior"))?;
     let name = person_name(|| field("name").into(), &given.name)?;
     let document = given.document.as_ref().map(|document| sealed(&field, document, keys)).transpose()?;
     Ok(Passenger { name, kind, document })
@@ -316,8 +315,7 @@ fn person_name(field: impl FnOnce() -> Cow<'static, str>, given: &str) -> Result
 
 /// Only what cannot be an address is refused; whether it is one, mail will show.
 fn mail_address(given: &str) -> Result<Box<str>, Problem> {
-    let parts = given.split_once('@');
-    let plausible = parts.is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
+    let plausible = given.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
     let clean = given.chars().all(|c| !c.is_control() && !c.is_whitespace());
     Problem::unless(plausible && clean && given.len() <= EMAIL_LEN_MAX, "contact.email", "is no mail address")?;
     Ok(given.into())

@@ -81,10 +81,8 @@ impl Traveller {
     async fn own_ticket(&self, id: &str, answer: impl FnOnce(&Order, &Ticket) -> Answered) -> Answered {
         let no_such = || Problem::from(Rejection::TicketNotFound).naming("ticketId", "is no ticket of yours");
         let id: TicketId = id.parse().map_err(|_| no_such())?;
-        let order = self
-            .own_order(&id.order.to_string())
-            .await
-            .map_err(|problem| if problem.status() == StatusCode::NOT_FOUND { no_such() } else { problem })?;
+        let not_it = |problem: Problem| if problem.status() == StatusCode::NOT_FOUND { no_such() } else { problem };
+        let order = self.own_order(&id.order.to_string()).await.map_err(not_it)?;
         answer(&order, order.ticket(id).ok_or_else(no_such)?)
     }
 }
