@@ -1,6 +1,8 @@
 //! Records as the first release wrote them: whoever reads them now finds in them what was meant then (rule 23). One line a
 //! record: its key, its version, its rows. A demo server wrote them; beside them stands what its rows say.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use deeptravel_domain::inventory::{HoldState, Inventory};
