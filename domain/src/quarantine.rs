@@ -113,7 +113,7 @@ impl Machine for Quarantine {
                 let known = self.notices.get(notice).map(|notice| &**notice).or(stored.as_ref());
                 let known = known.ok_or(Rejection::NoticeNotFound)?;
                 let (resolved_by, note) = (Some(by.clone()), Some(note.clone()));
-                let resolved = || Notice { resolved_at: Some(now), resolved_by, note, ..known.clone() };
+                let resolved = || Notice { version: 0, resolved_at: Some(now), resolved_by, note, ..known.clone() };
                 known.resolved_at.is_none().then(resolved)
             }
         };
