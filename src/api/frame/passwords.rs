@@ -67,10 +67,8 @@ impl Passwords {
         blocking: &Handle,
     ) -> Result<Arc<Account>, Problem> {
         self.refuse_if_blocked(&origin)?;
-        let _login = self
-            .logins
-            .try_acquire()
-            .map_err(|_| refusals::OVERLOADED.saying("too many are logging in at once").retry_after(2))?;
+        let too_many = |_| refusals::OVERLOADED.saying("too many are logging in at once").retry_after(2);
+        let _login = self.logins.try_acquire().map_err(too_many)?;
         let place = Arc::clone(&self.checks).acquire_owned().await;
         // Others with the same name may have failed while this one waited.
         self.refuse_if_blocked(&origin)?;

@@ -35,6 +35,7 @@ pub struct RefundView {
 
 /// A refund as its traveller sees it.
 pub fn view(refund: &Refund) -> RefundView {
+    let completed_at = if let RefundState::Succeeded { at, .. } = refund.state { Some(views::time(at)) } else { None };
     RefundView {
         refund_id: refund.number,
         order_id: refund.number.order,
@@ -42,10 +43,7 @@ pub fn view(refund: &Refund) -> RefundView {
         status: refund.state.progress().code(),
         reason: refund.reason.code(),
         created_at: views::time(refund.due_at),
-        completed_at: match &refund.state {
-            RefundState::Succeeded { at, .. } => Some(views::time(*at)),
-            _ => None,
-        },
+        completed_at,
     }
 }
 
