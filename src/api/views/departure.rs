@@ -76,7 +76,7 @@ pub struct SeatClassView {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = PartyTier)]
+#[schema(as = PartyTierPrice)]
 pub struct TierView {
     pub seat_class: String,
     pub min_party: u16,
