@@ -34,7 +34,7 @@ impl WechatGateway {
 
 #[async_trait]
 impl PaymentGateway for WechatGateway {
-    fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Vec<u8> {
+    fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Result<Vec<u8>, GatewayError> {
         let request = CreateRequest {
             out_trade_no: terms.number.to_string(),
             description: description.to_owned(),
@@ -43,7 +43,7 @@ impl PaymentGateway for WechatGateway {
             time_expire: terms.time_expire.to_jiff(),
             attach: None,
         };
-        self.client().map(|client| client.create_body(&request)).unwrap_or_default()
+        Ok(self.client()?.create_body(&request))
     }
 
     async fn create(&self, body: &[u8]) -> Result<String, GatewayError> {
@@ -66,7 +66,7 @@ impl PaymentGateway for WechatGateway {
         self.client()?.close(&number.to_string()).await.map_err(failure)
     }
 
-    fn refund_body(&self, terms: &RefundTerms) -> Vec<u8> {
+    fn refund_body(&self, terms: &RefundTerms) -> Result<Vec<u8>, GatewayError> {
         let reason = match terms.reason {
             RefundReason::Late => "订单已取消，座位已售",
             RefundReason::Duplicate => "重复付款",
@@ -79,7 +79,7 @@ impl PaymentGateway for WechatGateway {
             refund_minor: terms.amount.minor,
             total_minor: terms.total.minor,
         };
-        self.client().map(|client| client.refund_body(&request)).unwrap_or_default()
+        Ok(self.client()?.refund_body(&request))
     }
 
     async fn refund(&self, body: &[u8]) -> Result<RefundFactState, GatewayError> {

@@ -339,11 +339,11 @@ struct WeChat;
 
 #[async_trait]
 impl PaymentGateway for WeChat {
-    fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Vec<u8> {
+    fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Result<Vec<u8>, GatewayError> {
         let mut body = format!("{} {description} {openid}", terms.number).into_bytes();
         // As long as the one that WeChat gets.
         body.resize(500, b'.');
-        body
+        Ok(body)
     }
 
     async fn create(&self, body: &[u8]) -> Result<String, GatewayError> {
@@ -358,8 +358,8 @@ impl PaymentGateway for WeChat {
         Ok(())
     }
 
-    fn refund_body(&self, _: &RefundTerms) -> Vec<u8> {
-        Vec::new()
+    fn refund_body(&self, _: &RefundTerms) -> Result<Vec<u8>, GatewayError> {
+        Ok(Vec::new())
     }
 
     async fn refund(&self, _: &[u8]) -> Result<RefundFactState, GatewayError> {

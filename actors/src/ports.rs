@@ -119,8 +119,7 @@ pub struct Warm {
     pub now: Timestamp,
     /// Orders with usable tickets for departures before this.
     pub departs_before: Timestamp,
-    /// As many of them as take so much memory, the earliest departures first: by an estimate,
-    /// whatever they really take.
+    /// As many of them as take so much memory, the earliest departures first. It is estimated, whatever they really take.
     pub bytes_max: u64,
 }
 
@@ -244,14 +243,14 @@ pub enum GatewayError {
 #[async_trait]
 pub trait PaymentGateway: Send + Sync + Debug {
     /// The exact body of the create call; it is recorded before the call is made.
-    fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Vec<u8>;
+    fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Result<Vec<u8>, GatewayError>;
     /// The prepay id.
     async fn create(&self, body: &[u8]) -> Result<String, GatewayError>;
     async fn query(&self, number: OutTradeNo) -> Result<FactState, GatewayError>;
     async fn close(&self, number: OutTradeNo) -> Result<(), GatewayError>;
 
     /// The exact body of the call of a refund; it is recorded before the call is made.
-    fn refund_body(&self, terms: &RefundTerms) -> Vec<u8>;
+    fn refund_body(&self, terms: &RefundTerms) -> Result<Vec<u8>, GatewayError>;
     /// What became of the refund. Never [`RefundFactState::NotFound`].
     async fn refund(&self, body: &[u8]) -> Result<RefundFactState, GatewayError>;
     async fn query_refund(&self, number: OutRefundNo) -> Result<RefundFactState, GatewayError>;

@@ -11,7 +11,7 @@ use deeptravel_domain::rejection::Rejection;
 use super::OrderActor;
 use crate::ask::{Ask, Asker, Question, answer_all, fingerprint_of};
 use crate::kept::LiveShell as _;
-use crate::outage::{Answer, Reply};
+use crate::outage::{Answer, Outage, Reply};
 
 /// What WeChat shows as the thing paid for; at most 127 characters.
 const DESCRIPTION: &str = "DeepTravel 车船票";
@@ -75,10 +75,12 @@ impl Question<OrderActor> for OpenPayment {
         let now = owner.peers.clock.now();
         match owner.order().payment_terms(&owner.peers.sales.payment(), now) {
             Ok(terms) => {
-                let body = owner.peers.gateway.create_body(&terms, DESCRIPTION, &self.openid).into();
+                let Ok(body) = owner.peers.gateway.create_body(&terms, DESCRIPTION, &self.openid) else {
+                    return asker.answer(Err(Outage::Provider));
+                };
                 // Before it is told: the steps that follow may fail at once, and then this is who is to know.
                 owner.payments.push(asker);
-                if let Some(why) = failure(owner.apply(&Command::BeginPayment { terms, body }, ctx)) {
+                if let Some(why) = failure(owner.apply(&Command::BeginPayment { terms, body: body.into() }, ctx)) {
                     answer_all(&mut owner.payments, &why);
                 }
             }

@@ -92,9 +92,13 @@ impl OrderActor {
     /// The body is made here and recorded before the call.
     fn begin_refund(&mut self, number: OutRefundNo, ctx: &mut Context<OrderActor>) {
         let Some(terms) = self.order().refund_terms(number) else { return };
-        let body = self.peers.gateway.refund_body(&terms).into();
+        let command = match self.peers.gateway.refund_body(&terms) {
+            Ok(body) => Command::BeginRefund { number, body: body.into() },
+            // What is recorded is what is called for ever: nothing is, and it is tried again.
+            Err(_) => Command::RefundCallFailed { number, why: CallFailure::NoAnswer },
+        };
         let step = self.under_way.clone();
-        self.finish_step(step.as_ref(), &Command::BeginRefund { number, body }, ctx);
+        self.finish_step(step.as_ref(), &command, ctx);
     }
 
     fn ask_departure(&mut self, item: usize, command: SeatCommand, ctx: &mut Context<OrderActor>) {

@@ -17,6 +17,8 @@ use crate::ports::{GatewayError, PaymentGateway};
 pub enum Line {
     #[default]
     Good,
+    /// There is none: what would be sent cannot be made.
+    Missing,
     /// Calls do not arrive.
     Dead,
     /// Calls arrive and have their effect; the answers do not.
@@ -164,9 +166,9 @@ impl State {
 
 #[async_trait]
 impl PaymentGateway for MemoryGateway {
-    fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Vec<u8> {
+    fn create_body(&self, terms: &PaymentTerms, description: &str, openid: &str) -> Result<Vec<u8>, GatewayError> {
         let PaymentTerms { number, total, time_expire, .. } = terms;
-        format!("{number} {} {time_expire} {description} {openid}", total.minor).into_bytes()
+        Ok(format!("{number} {} {time_expire} {description} {openid}", total.minor).into_bytes())
     }
 
     async fn create(&self, body: &[u8]) -> Result<String, GatewayError> {
@@ -203,12 +205,15 @@ impl PaymentGateway for MemoryGateway {
         state.answers(Ok(()))
     }
 
-    fn refund_body(&self, terms: &RefundTerms) -> Vec<u8> {
+    fn refund_body(&self, terms: &RefundTerms) -> Result<Vec<u8>, GatewayError> {
         if let Some(happens) = self.at_refund_body.lock().unwrap().take() {
             happens();
         }
+        if self.state().line == Line::Missing {
+            return Err(GatewayError::Unknown("nobody is called here".to_owned()));
+        }
         let RefundTerms { number, payment, amount, .. } = terms;
-        format!("{number} {payment} {}", amount.minor).into_bytes()
+        Ok(format!("{number} {payment} {}", amount.minor).into_bytes())
     }
 
     async fn refund(&self, body: &[u8]) -> Result<RefundFactState, GatewayError> {

@@ -175,6 +175,31 @@ async fn r9_a_refund_that_never_arrived_is_called_again() {
     assert!(world.gateway.calls(Call::QueryRefund) > 0, "it was asked about first");
 }
 
+/// As when a command that imports a timetable wakes an order: it has no client of WeChat's.
+#[actix::test]
+async fn r9_a_refund_that_falls_due_where_nobody_is_called_is_made_by_whoever_can() {
+    let (world, running) = World::with_seats(4).await;
+    let (order, number) = cancelled(&running, 2).await;
+    running.buy_and_pay(&world, wish(traveller(2), "key", &coach(), 3)).await;
+    world.gateway.set(Line::Missing);
+    pay_after_all(&world, &running, number).await;
+    eventually_so("it is due", || async { running.order(order).await.refunds().len() == 1 }).await;
+    world.clock.pass(60);
+    assert_eq!(
+        running.order(order).await.refunds()[0].state,
+        RefundState::Due,
+        "nothing is recorded that cannot be sent"
+    );
+
+    world.gateway.set(Line::Good);
+    eventually("the refund is accepted", || {
+        world.clock.pass(30);
+        world.gateway.refunds().len() == 1
+    })
+    .await;
+    assert_eq!(world.gateway.calls(Call::Refund), 1);
+}
+
 #[actix::test]
 async fn rule_16_late_money_and_refunds_go_on_after_the_process_was_killed() {
     let (world, running) = World::with_seats(2).await;
