@@ -214,7 +214,7 @@ impl Engine {
         let rows = self.stored(LOAD_AUDITED, vec![entity.to_owned().into(), id.into(), wanted]).await?;
         let audited: Option<AuditRow<'_>> = rows.of().next().transpose()?;
         let content = audited.as_ref().and_then(|row| if revision.is_some() { row.after } else { row.before });
-        let change = catalogue::Change::restore(key, content).map_err(|error| match &audited {
+        let change = catalogue::Change::restore(key, revision, content).map_err(|error| match &audited {
             Some(row) => Outage::from(row.damage(format!("its content cannot be read: {error}"))),
             None => Outage::Rebuilding,
         })?;

@@ -362,7 +362,7 @@ fn r_admin_03_history_and_restore_read_the_audit() {
     };
     let (number, before, _) = audited(0).unwrap();
     assert_eq!((number, audited(2).unwrap().0, audited(9)), (4, 3, None));
-    let back = Change::restore(Key::FareTable(code("HKMO")), before.as_deref()).unwrap();
+    let back = Change::restore(Key::FareTable(code("HKMO")), None, before.as_deref()).unwrap();
     let back = catalogue::Command::new(back, "admin");
     assert_eq!(write(&stand, &mut catalogue, 6, &back, at(6)), Ok(4));
     assert_eq!(catalogue.fares(&code("HKMO")).unwrap().seat_lock_minutes, 15);

@@ -54,14 +54,14 @@ impl Index {
 
     /// Follows what was written.
     pub fn follow(&mut self, written: &Written, registers: &Registers) {
-        if self.has_followed(written, registers) {
+        if self.apply(written, registers) {
             self.edition = Arc::default();
         }
     }
 
-    /// Whether a search can tell: it shows names of operators and ports and reads all of a timetable, but of a vehicle no
+    /// Follows, and says whether a search can tell: it shows names of operators and ports and reads all of a timetable, but of a vehicle no
     /// more than the seats.
-    fn has_followed(&mut self, written: &Written, registers: &Registers) -> bool {
+    fn apply(&mut self, written: &Written, registers: &Registers) -> bool {
         match written {
             Written::Operator(_) | Written::Port(_) => true,
             Written::Place(place) => {

@@ -16,7 +16,7 @@ fn withdraw(key: Key) -> Command {
 }
 
 fn restore(key: Key, content: Option<&str>) -> Command {
-    Command::new(Change::restore(key, content).unwrap(), "admin")
+    Command::new(Change::restore(key, None, content).unwrap(), "admin")
 }
 
 fn fares_key() -> Key {
@@ -43,6 +43,23 @@ fn tell(
 /// As a client tells it that names its writes.
 fn keyed(command: Command, key: &str) -> Command {
     Command { by: Author { key: Some(key.into()), ..command.by }, ..command }
+}
+
+#[test]
+fn r_admin_06_a_key_names_a_write_of_one_account_and_of_one_revision() {
+    let (mut catalogue, mut stored) = (catalogue(), Images::default());
+    tell(&mut catalogue, &mut stored, 20, &put(fare_table("coach", fares(6_000)))).unwrap();
+    let content = |amount| serde_json::to_string(&fare_table("coach", fares(amount))).unwrap();
+    let back = |revision, amount, account: &str| {
+        let change = Change::restore(fares_key(), Some(revision), Some(&content(amount))).unwrap();
+        keyed(Command::new(change, account), "1")
+    };
+    assert_eq!(tell(&mut catalogue, &mut stored, 21, &back(1, 5_000, "admin")).unwrap().revision, 3);
+    assert_eq!(tell(&mut catalogue, &mut stored, 22, &back(1, 5_000, "admin")).unwrap().revision, 3);
+    let other = tell(&mut catalogue, &mut stored, 22, &back(2, 6_000, "admin")).unwrap_err();
+    assert_eq!(other, Rejection::IdempotencyMismatch, "another revision under the same key");
+    let told = tell(&mut catalogue, &mut stored, 23, &back(2, 6_000, "somebody")).unwrap();
+    assert_eq!((told.revision, told.changed), (4, true), "somebody else's key is another");
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn put_holidays(holidays: Vec<Holiday>) -> Command {
 }
 
 fn restore_fares(route: &str, content: Option<&str>) -> Command {
-    Command::new(Change::restore(Key::FareTable(code(route)), content).unwrap(), "admin")
+    Command::new(Change::restore(Key::FareTable(code(route)), None, content).unwrap(), "admin")
 }
 
 /// The fares in force, but for other blackout dates.

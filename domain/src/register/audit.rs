@@ -68,12 +68,15 @@ row! {
     7 withdrawn: bool,
     /// What the client calls the write that made it.
     8 asked_action: Option<Action>,
-    9 asked_key: Option<&'a str>,
+    9 asked_account: Option<&'a str>,
+    10 asked_key: Option<&'a str>,
+    11 asked_revision: Option<u32>,
 }
 
 impl RevisionRow<'_> {
     pub(super) fn asked(&self) -> Option<Asked> {
-        Some(Asked { action: self.asked_action?, key: self.asked_key?.into() })
+        let (account, key) = (self.asked_account?.into(), self.asked_key?.into());
+        Some(Asked { action: self.asked_action?, account, key, wanted: self.asked_revision })
     }
 }
 

@@ -32,10 +32,10 @@ macro_rules! registers {
 
         impl Change {
             /// Back to what an earlier revision held, as its audit entry has it. `None`: there is none.
-            pub fn restore(key: Key, content: Option<&str>) -> serde_json::Result<Change> {
+            pub fn restore(key: Key, revision: Option<u32>, content: Option<&str>) -> serde_json::Result<Change> {
                 let change = match key {
                     $(Key::$entity(id) => Change::$entity($crate::register::Change::Restore {
-                        id, content: content.map(serde_json::from_str).transpose()?.map(std::sync::Arc::new),
+                        id, revision, content: content.map(serde_json::from_str).transpose()?.map(std::sync::Arc::new),
                     }),)+
                 };
                 Ok(change)

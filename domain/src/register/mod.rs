@@ -64,11 +64,14 @@ pub struct Entry<E> {
     pub asked: Option<Asked>,
 }
 
-/// A client's key of a write: told again, it is the same write.
+/// What a client calls a write of its account: told again, it is the same write.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Asked {
     pub action: Action,
+    pub account: Arc<str>,
     pub key: Arc<str>,
+    /// Which revision a restoration named.
+    pub wanted: Option<u32>,
 }
 
 impl<E> Entry<E> {
@@ -93,6 +96,8 @@ pub enum Change<E: Entity> {
     /// What an earlier revision held becomes a new one. `None`: there is no such revision.
     Restore {
         id: E::Id,
+        /// As it was named; `None`: the one before what stands.
+        revision: Option<u32>,
         content: Option<Arc<E>>,
     },
     Withdraw(E::Id),
@@ -120,6 +125,30 @@ impl<E: Entity> Change<E> {
             Change::Restore { content, .. } => content.as_ref(),
             Change::Withdraw(_) => None,
         }
+    }
+}
+
+impl Asked {
+    fn of<E: Entity>(change: &Change<E>, by: &Author, key: &Arc<str>) -> Asked {
+        let wanted = match change {
+            Change::Restore { revision, .. } => *revision,
+            Change::Put(_) | Change::Withdraw(_) => None,
+        };
+        Asked { action: change.action(), account: Arc::clone(&by.account), key: Arc::clone(key), wanted }
+    }
+
+    fn is_named_as(&self, told: &Asked) -> bool {
+        (self.action, &self.account, &self.key) == (told.action, &told.account, &told.key)
+    }
+
+    /// The write that made what stands says something else when it is told again. What a restoration would bring back now is
+    /// no sign of that.
+    fn repeats<E: Entity>(&self, told: &Asked, change: &Change<E>, entry: &Entry<E>) -> Result<(), Rejection> {
+        let is_other = match change {
+            Change::Put(content) => entry.content != *content,
+            Change::Restore { .. } | Change::Withdraw(_) => self.wanted != told.wanted,
+        };
+        if is_other { Err(Rejection::IdempotencyMismatch) } else { Ok(()) }
     }
 }
 
@@ -244,10 +273,13 @@ impl<E: Entity> Register<E> {
         now: Timestamp,
     ) -> Option<Event<Written<E>>> {
         let before = self.0.get(change.id());
-        let asked = by.key.clone().map(|key| Asked { action: change.action(), key });
-        let outcome = match before {
-            Some(entry) if is_told_again(entry, asked.as_ref()) => repeated(entry, change),
-            _ => self.write(change, world),
+        let asked = by.key.as_ref().map(|key| Asked::of(change, by, key));
+        let told = asked.as_ref().zip(before.and_then(|entry| entry.asked.as_ref().map(|told| (entry, told))));
+        let outcome = match told {
+            Some((asked, (entry, told))) if asked.is_named_as(told) => {
+                asked.repeats(told, change, entry).map(|()| None)
+            }
+            Some(_) | None => self.write(change, world),
         };
         let written = |(content, withdrawn)| written(before, content, now, withdrawn, asked);
         let outcome = outcome.and_then(|write| write.map(written).transpose()).transpose()?;
@@ -332,21 +364,10 @@ impl<E: Entity> Written<E> {
             since: *since,
             withdrawn: *withdrawn,
             asked_action: asked.as_ref().map(|asked| asked.action),
+            asked_account: asked.as_ref().map(|asked| &*asked.account),
             asked_key: asked.as_ref().map(|asked| &*asked.key),
+            asked_revision: asked.as_ref().and_then(|asked| asked.wanted),
         });
-    }
-}
-
-fn is_told_again<E>(entry: &Entry<E>, asked: Option<&Asked>) -> bool {
-    asked.is_some() && entry.asked.as_ref() == asked
-}
-
-/// The write that made what stands is told again: it is already so, unless it says something else now. A restoration names no
-/// content of its own.
-fn repeated<E: Entity>(entry: &Entry<E>, change: &Change<E>) -> Result<Option<(Arc<E>, bool)>, Rejection> {
-    match change {
-        Change::Put(content) if entry.content != *content => Err(Rejection::IdempotencyMismatch),
-        Change::Put(_) | Change::Restore { .. } | Change::Withdraw(_) => Ok(None),
     }
 }
 
