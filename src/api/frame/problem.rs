@@ -45,7 +45,7 @@ pub struct ProblemDocument<'a> {
     /// What is wrong, for people.
     detail: Cow<'static, str>,
     /// Stable code, for programs.
-    #[schema(example = "VALIDATION_ERROR", extensions(("x-extensible-enum" = json!(refusals::all().map(|refusal| refusal.code).collect::<Vec<_>>()))))]
+    #[schema(example = "VALIDATION_ERROR", extensions(("x-extensible-enum" = json!(refusals::codes()))))]
     code: &'static str,
     /// The fields at fault; empty when none is.
     errors: Vec<FieldError>,

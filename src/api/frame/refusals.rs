@@ -99,6 +99,11 @@ pub fn all() -> impl Iterator<Item = Refusal> {
     TABLE.iter().copied().chain(Rejection::ALL.iter().map(Refusal::from))
 }
 
+/// Every code, for the document.
+pub fn codes() -> Vec<&'static str> {
+    all().map(|refusal| refusal.code).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
