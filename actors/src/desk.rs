@@ -288,33 +288,33 @@ impl Desk {
             }
             return asker.answer(Ok(Reply::rejected(Rejection::IdempotencyMismatch, self.peers.journal.appended())));
         }
-        match self.draft(wish, now) {
-            Ok(draft) => self.make(wish, draft, asker, ctx),
-            Err(answer) => asker.answer(answer),
+        let known = self.made.get(wish.traveller, &wish.idempotency_key, &wish.body_hash, now);
+        let drafted = match known {
+            Some(Known { same_request: false, .. }) => Ok(Err(Rejection::IdempotencyMismatch)),
+            // Of what it rests on the order knows more.
+            Some(Known { order, .. }) => return asker.answer(Ok(Reply::ok(Placed::Known(order), Position::NOTHING))),
+            None => self.draft(wish, now),
+        };
+        match drafted {
+            Ok(Ok(draft)) => self.make(wish, draft, asker, ctx),
+            Ok(Err(rejection)) => asker.answer(Ok(Reply::rejected(rejection, self.peers.journal.appended()))),
+            Err(outage) => asker.answer(Err(outage)),
         }
     }
 
-    /// Or what there is to answer at once. An outage: no new sale begins now, the journal's space being rationed (rule 11),
-    /// or its disk behind.
-    fn draft(&self, wish: &Wish, now: Timestamp) -> Result<Draft, Answer<Placed>> {
-        let refused = |rejection| Err(Ok(Reply::rejected(rejection, self.peers.journal.appended())));
-        match self.made.get(wish.traveller, &wish.idempotency_key, &wish.body_hash, now) {
-            Some(Known { same_request: false, .. }) => return refused(Rejection::IdempotencyMismatch),
-            // Of what it rests on the order knows more.
-            Some(Known { order, .. }) => return Err(Ok(Reply::ok(Placed::Known(order), Position::NOTHING))),
-            None => {}
-        }
+    /// An outage: no new sale begins now, the journal's space being rationed (rule 11), or its disk behind.
+    fn draft(&self, wish: &Wish, now: Timestamp) -> Result<Result<Draft, Rejection>, Outage> {
         if self.promised.len() >= PROMISED_MAX {
-            return Err(Err(Outage::Overloaded));
+            return Err(Outage::Overloaded);
         }
-        admit_sale(&self.peers.journal).map_err(Err)?;
+        admit_sale(&self.peers.journal)?;
         let limit = self.peers.sales.live_holds_max;
         if self.unpaid.get(&wish.traveller).map_or(0, Vec::len) >= limit as usize {
-            return refused(Rejection::LockLimit { limit });
+            return Ok(Err(Rejection::LockLimit { limit }));
         }
         let id = self.peers.new_order_id(wish.traveller);
         let catalogue = self.peers.catalogue.load();
-        wish.draft(&catalogue, id, now, self.peers.sales.lock_seconds).or_else(refused)
+        Ok(wish.draft(&catalogue, id, now, self.peers.sales.lock_seconds))
     }
 
     fn promise(&mut self, wish: &Wish, order: OrderId) {

@@ -26,8 +26,10 @@ pub struct Placing {
     /// Until the departure has answered.
     desk: Option<Addr<Desk>>,
     /// Until it is placed or refused.
-    order: Option<(Arc<Order>, Making, Birth<OrderActor>)>,
+    order: Option<Unplaced>,
 }
+
+type Unplaced = (Arc<Order>, Making, Birth<OrderActor>);
 
 /// A departure has answered.
 #[derive(Message)]
@@ -58,16 +60,14 @@ impl Placing {
             None => Some(placing),
         };
         // The departure has to be woken first, or has trouble.
-        if let Some(mut placing) = unsent {
-            placing.start_actor();
+        if let Some(unplaced) = unsent.and_then(|mut placing| placing.order.take()) {
+            start_actor(unplaced);
         }
     }
+}
 
-    fn start_actor(&mut self) {
-        if let Some((order, making, birth)) = self.order.take() {
-            birth.born(Woken::Awake(Seed { order, version: 0, making: Some(making), rested: None }));
-        }
-    }
+fn start_actor((order, making, birth): Unplaced) {
+    birth.born(Woken::Awake(Seed { order, version: 0, making: Some(making), rested: None }));
 }
 
 impl AsksForSeats for Placing {
@@ -82,15 +82,16 @@ impl AsksForSeats for Placing {
 
 impl Drop for Placing {
     fn drop(&mut self) {
-        let Some(order) = self.order.take() else { return };
+        let Some(unplaced) = self.order.take() else { return };
         let peers = Arc::clone(&self.peers);
-        let mut placing = Placing { peers, desk: self.desk.take(), order: Some(order) };
-        if placing.desk.is_some() {
+        match self.desk.take() {
             // The departure has ended. What has ended it is not asked again.
-            placing.told(Err(Outage::Rebuilding));
-        } else {
-            // The desk has. Not here: whoever drops this may be ending, too, and its arbiter with it.
-            self.peers.io.spawn(async move { placing.start_actor() });
+            Some(desk) => {
+                Placing { peers, desk: Some(desk), order: Some(unplaced) }.told(Err(Outage::Rebuilding));
+            }
+            // The desk has. Not here: whoever drops this may be ending, too, and its arbiter with it. At the end of the
+            // process nobody takes it, and it is dropped as a birth is that nobody saw.
+            None => drop(peers.io.spawn(async move { start_actor(unplaced) })),
         }
     }
 }
