@@ -17,3 +17,5 @@ pub const CATALOGUE: Load = Sold::LOAD;
 pub const IDENTITIES: Load = Known::LOAD;
 pub const QUARANTINE: Load = Doubtful::LOAD;
 pub const TOTALS: Load = Counted::LOAD;
+/// Of the owners of which there is one each. The command that writes statements looks here for tables that are read whole.
+pub const KEPT: &[Load] = &[CATALOGUE, IDENTITIES, QUARANTINE, TOTALS];

@@ -288,8 +288,8 @@ impl<A: Owner> Keys<A> {
         asked.await.map(Some)
     }
 
-    /// Gives a key's owner a message that says whom to answer, waking it if it is dormant or sleeps. Nobody is woken for
-    /// its mere delivery. `Ok(None)`: there is no such key.
+    /// Gives a key's owner a message that says whom to answer, waking it if it is dormant or sleeps. No task is
+    /// woken for its mere delivery. `Ok(None)`: there is no such key.
     pub async fn tell<M>(&self, id: &A::Id, fingerprint: u64, mut message: M) -> Result<Option<UnderWay<'_>>, Outage>
     where
         M: Message<Result = ()> + Send + 'static,

@@ -20,13 +20,9 @@ pub struct InvalidId(pub &'static str);
 
 /// Names the variants of an enum, as they stand in rows, on the wire and in logs:
 /// `codes!(Mode, "mode": Coach = "coach", Ferry = "ferry");` makes `Mode::ALL`, `code()`, the text both ways, and a type of
-/// fields. What is said of any other text is [`InvalidId`], or as `text => UnknownMode(text.to_owned()), UnknownMode` says
-/// in the place of `"mode"`.
+/// fields. Any other text is an [`InvalidId`] of that name.
 macro_rules! codes {
-    ($type:ident, $what:literal: $($codes:tt)+) => {
-        $crate::ids::codes!($type, text => $crate::ids::InvalidId($what), $crate::ids::InvalidId: $($codes)+);
-    };
-    ($type:ident, $text:ident => $invalid:expr, $error:ty: $($variant:ident = $code:literal),+ $(,)?) => {
+    ($type:ident, $what:literal: $($variant:ident = $code:literal),+ $(,)?) => {
         impl $type {
             pub const ALL: [$type; [$($code),+].len()] = [$($type::$variant),+];
 
@@ -44,10 +40,10 @@ macro_rules! codes {
         }
 
         impl std::str::FromStr for $type {
-            type Err = $error;
+            type Err = $crate::ids::InvalidId;
 
-            fn from_str($text: &str) -> Result<$type, Self::Err> {
-                $type::ALL.into_iter().find(|one| one.code() == $text).ok_or_else(|| $invalid)
+            fn from_str(text: &str) -> Result<$type, Self::Err> {
+                $type::ALL.into_iter().find(|one| one.code() == text).ok_or($crate::ids::InvalidId($what))
             }
         }
 
@@ -206,7 +202,7 @@ macro_rules! time_ordered_ids {
     )+};
 }
 
-/// Debug and fields of rows through the text form; serde through it too where people read, and where only we do as `$write`
+/// Debug through the text form; serde through it too where people read, and where only we do as `$write`
 /// and `$read` say.
 macro_rules! text_traits {
     ($name:ident, $write:expr, $read:expr) => {
@@ -233,8 +229,6 @@ macro_rules! text_traits {
                 $read(deserializer)
             }
         }
-
-        text_fields!($name: Text);
     };
 }
 
@@ -380,6 +374,27 @@ named! {
     /// What a ticket gives the right to, and what an operator may redeem.
     EntitlementCode, "entitlement code";
 }
+
+text_fields!(
+    OrderId: Text,
+    TravellerId: Text,
+    SessionId: Text,
+    TicketId: Text,
+    HoldId: Text,
+    OutTradeNo: Text,
+    OutRefundNo: Text,
+    RouteCode: Text,
+    ScheduleId: Text,
+    DepartureId: Text,
+    VehicleCode: Text,
+    SeatClassCode: Text,
+    PlaceCode: Text,
+    PortCode: Text,
+    OperatorCode: Text,
+    MerchantCode: Text,
+    LocationCode: Text,
+    EntitlementCode: Text,
+);
 
 impl From<OrderId> for packing::Common {
     fn from(order: OrderId) -> packing::Common {

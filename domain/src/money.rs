@@ -17,12 +17,7 @@ pub enum Currency {
 }
 
 // By their ISO 4217 codes.
-codes!(Currency, text => UnknownCurrency(text.to_owned()), UnknownCurrency: Cny = "CNY", Hkd = "HKD", Mop = "MOP");
-
-/// The text is not the ISO 4217 code of a currency we know.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown currency {0:?}; known are CNY, HKD and MOP")]
-pub struct UnknownCurrency(pub String);
+codes!(Currency, "currency: known are CNY, HKD and MOP": Cny = "CNY", Hkd = "HKD", Mop = "MOP");
 
 /// An amount in minor units (fen, cents) of one currency. On the wire `{"amount": 22000, "currency": "CNY"}`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

@@ -38,34 +38,33 @@ pub enum KeyRingError {
 
 /// The keys of document numbers (`secrets.document_keys_file`) by version, prepared once. Never shown.
 pub struct DocumentKeys {
-    /// By rising version; at least one.
-    keys: Vec<(u32, LessSafeKey)>,
+    newest: (u32, LessSafeKey),
+    /// Nothing opens documents yet; whatever will finds its key here.
+    older: Vec<(u32, LessSafeKey)>,
 }
 
 impl DocumentKeys {
     /// The highest version seals. Errors: no key, a version twice, a key of zeros.
     pub fn new(keys: impl IntoIterator<Item = (u32, [u8; KEY_LEN])>) -> Result<DocumentKeys, KeyRingError> {
-        let mut prepared: Vec<(u32, LessSafeKey)> = Vec::new();
+        let mut older: Vec<(u32, LessSafeKey)> = Vec::new();
         for (version, key) in keys {
-            if prepared.iter().any(|(other, _)| *other == version) {
+            if older.iter().any(|(other, _)| *other == version) {
                 return Err(KeyRingError::Repeated(version));
             }
             if key == [0; KEY_LEN] {
                 return Err(KeyRingError::Zero(version));
             }
-            prepared.push((version, prepare(&key)));
+            older.push((version, prepare(&key)));
         }
-        if prepared.is_empty() {
-            return Err(KeyRingError::Empty);
-        }
-        prepared.sort_by_key(|(version, _)| *version);
-        Ok(DocumentKeys { keys: prepared })
+        older.sort_by_key(|(version, _)| *version);
+        let newest = older.pop().ok_or(KeyRingError::Empty)?;
+        Ok(DocumentKeys { newest, older })
     }
 }
 
 impl fmt::Debug for DocumentKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let versions: Vec<u32> = self.keys.iter().map(|(version, _)| *version).collect();
+        let versions: Vec<u32> = self.older.iter().chain([&self.newest]).map(|(version, _)| *version).collect();
         write!(f, "DocumentKeys(keys of versions {versions:?})")
     }
 }
@@ -119,8 +118,7 @@ pub struct SealedDocument {
 /// authenticated with it.
 pub fn seal_document(keys: &DocumentKeys, kind: &str, number: &str, nonce: [u8; NONCE_LEN]) -> SealedDocument {
     debug_assert!(number.len() <= DOCUMENT_NUMBER_LEN_MAX, "the edge bounds document numbers");
-    // Checked by `DocumentKeys::new`.
-    let Some((key_version, key)) = keys.keys.last() else { unreachable!("there is a key") };
+    let (key_version, key) = &keys.newest;
     let mut text = number.as_bytes().to_vec();
     let tag = seal_in_place(key, nonce, &document_associated(*key_version, kind), &mut text);
     let ciphertext = [&[DOCUMENT_FORMAT][..], &nonce, &text, &tag].concat().into();
@@ -157,7 +155,12 @@ mod tests {
 
     /// The document number, for those who may see it: nobody asks for it yet.
     fn open_document(keys: &DocumentKeys, document: &SealedDocument) -> Result<String, DocumentError> {
-        let key = keys.keys.iter().find(|(version, _)| *version == document.key_version).map(|(_, key)| key);
+        let key = keys
+            .older
+            .iter()
+            .chain([&keys.newest])
+            .find(|(version, _)| *version == document.key_version)
+            .map(|(_, key)| key);
         let key = key.ok_or(DocumentError::UnknownKey(document.key_version))?;
         let (format, rest) = document.ciphertext.split_first().ok_or(DocumentError::Altered)?;
         let (nonce, text_and_tag) = rest.split_first_chunk::<NONCE_LEN>().ok_or(DocumentError::Altered)?;

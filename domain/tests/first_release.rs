@@ -20,7 +20,7 @@ mod images;
 const RECORDS: &str = include_str!("golden/first_release.records");
 const ROWS: &str = include_str!("golden/first_release.rows");
 
-/// When the server was killed: half past eight in the morning, UTC.
+/// When the server was killed: in the morning, at one minute to nine UTC.
 const THEN: Timestamp = Timestamp::from_ms(1_796_029_140_000);
 
 fn records() -> impl Iterator<Item = (&'static str, Rows)> {

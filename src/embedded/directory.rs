@@ -286,7 +286,7 @@ fn owner_of(pid_file: &Path) -> Option<i32> {
     fs::read_to_string(pid_file).ok()?.lines().next()?.trim().parse().ok()
 }
 
-/// Makes one directory; one that is there already is fine.
+/// Makes a directory, and those above it if they are gone; one that is there already is fine.
 fn create_dir(path: &Path, mode: u32) -> Result<()> {
     fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(EmbeddedError::io("make", path))
 }

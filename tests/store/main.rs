@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use deeptravel_actors::journal::Position;
+use deeptravel_actors::loads::KEPT;
 use deeptravel_actors::ports::{Store as _, StoreError, Warm};
 use deeptravel_domain::ids::{OrderId, TicketId};
 use deeptravel_domain::inventory::rows::HoldRow;
@@ -44,10 +45,12 @@ fn every_statement_file_fits_the_migrated_schema_and_is_used() {
                 panic!("{}: {error:?}", path.display());
             }
             let name = path.strip_prefix(root.join("sql/queries")).unwrap().to_str().unwrap();
-            // Statements by their names, those of tables by their tables, and the position's by their files.
+            // Statements by their names, those of tables by their tables, also where one is read whole, and the position's by their files.
             let stem = name.strip_suffix(".sql").unwrap();
             let of_table = stem.strip_prefix("project/").map(|table| TABLES.iter().any(|known| known.name == table));
+            let mut whole = KEPT.iter().flat_map(|load| load.whole);
             let used = of_table.unwrap_or_else(|| sources.contains(&format!("\"{stem}\"")))
+                || whole.any(|table| stem.strip_prefix("load/") == Some(table.name))
                 || sources.contains(&format!("/{name}\""));
             assert!(used, "{name} is not used");
         }

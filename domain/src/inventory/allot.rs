@@ -46,23 +46,23 @@ impl Inventory {
 
     /// The pools named, each once, with how many seats they shall have.
     fn targets(&self, allotments: &[Allotment]) -> Result<Vec<(Pool, usize)>, Rejection> {
-        let ensure = |holds, message| ensure(holds, "allotments", message);
+        let fits = |holds, message| ensure(holds, "allotments", message);
         let channels = self.channels_with(allotments);
-        ensure(channels.len() <= CHANNELS_MAX, "has more channels than a departure can have")?;
+        fits(channels.len() <= CHANNELS_MAX, "has more channels than a departure can have")?;
         let mut targets: Vec<(Pool, usize)> = Vec::with_capacity(allotments.len());
         for allotment in allotments {
             let others = allotment.channel != Channel::Direct;
-            ensure(others, "has the operator's own channel, which has what is left")?;
+            fits(others, "has the operator's own channel, which has what is left")?;
             // A channel is written as text: what does not come back as it was would never wake again.
             let text = allotment.channel.to_string();
             let comes_back = !text.contains('\0') && text.parse().as_ref() == Ok(&allotment.channel);
-            ensure(comes_back, "has a channel whose name cannot be kept")?;
+            fits(comes_back, "has a channel whose name cannot be kept")?;
             let class = self.spec.seat_map.class(&allotment.class);
             let class = class.ok_or(Rejection::field("allotments", "has a class that this departure lacks"))?;
             let channel = channels.iter().position(|known| **known == allotment.channel).unwrap_or(0);
             let pool = Pool::new(class, channel as u8);
             let once = targets.iter().all(|(named, _)| *named != pool);
-            ensure(once, "has the same channel and class twice")?;
+            fits(once, "has the same channel and class twice")?;
             targets.push((pool, usize::from(allotment.seats)));
         }
         Ok(targets)

@@ -68,8 +68,22 @@ const FIRST_EPOCH: u32 = 1;
 pub(super) const RELEASED: &str = "released";
 pub(super) const EXPIRED: &str = "expired";
 
-/// A hold, the state that its row says, and when it ended.
-type Stands<'a> = (&'a Hold, &'static str, Option<Timestamp>);
+/// What a hold's row says of it.
+struct Stands<'a> {
+    hold: &'a Hold,
+    state: &'static str,
+    ended_at: Option<Timestamp>,
+}
+
+impl<'a> Stands<'a> {
+    fn live(hold: &'a Hold) -> Stands<'a> {
+        Stands { hold, state: hold.state.code(), ended_at: None }
+    }
+
+    fn ended(hold: &'a Hold, state: &'static str, at: Timestamp) -> Stands<'a> {
+        Stands { hold, state, ended_at: Some(at) }
+    }
+}
 
 impl Inventory {
     /// The rows that `events` changed, one image each, as they are now that the machine has evolved by them. `version`
@@ -93,12 +107,12 @@ impl Inventory {
                 Event::HoldPlaced { id, .. }
                 | Event::PayingBegun { id, .. }
                 | Event::HoldConfirmed { id }
-                | Event::SeatsFreed { id, .. } => (id, self.holds.get(id).map(|hold| (hold, hold.state.code(), None))),
-                Event::HoldReleased { id, hold, at } => (id, Some((hold, RELEASED, Some(*at)))),
-                Event::HoldLapsed { id, hold, at } => (id, Some((hold, EXPIRED, Some(*at)))),
+                | Event::SeatsFreed { id, .. } => (id, self.holds.get(id).map(Stands::live)),
+                Event::HoldReleased { id, hold, at } => (id, Some(Stands::ended(hold, RELEASED, *at))),
+                Event::HoldLapsed { id, hold, at } => (id, Some(Stands::ended(hold, EXPIRED, *at))),
             };
             if let Some(stands) = stands.filter(|_| imaged.insert(*id)) {
-                let is_first = matches!(event, Event::HoldPlaced { .. }) && stands.0.epoch == FIRST_EPOCH;
+                let is_first = matches!(event, Event::HoldPlaced { .. }) && stands.hold.epoch == FIRST_EPOCH;
                 self.put_hold(*id, stands, is_first, version, &mut rows);
             }
         }
@@ -131,7 +145,7 @@ impl Inventory {
     }
 
     fn put_hold(&self, id: HoldId, stands: Stands<'_>, first: bool, version: u64, rows: &mut Rows) {
-        let (hold, state, ended_at) = stands;
+        let Stands { hold, state, ended_at } = stands;
         let class = self.spec.seat_map.classes.get(usize::from(hold.class));
         let labels: Vec<&str> = hold.seats.iter().map(|seat| self.label(seat)).collect();
         let row = HoldRow {

@@ -80,9 +80,12 @@ impl Wish {
     }
 
     fn party(&self) -> Result<Party, Rejection> {
-        let of = |kind| self.passengers.iter().filter(|passenger| passenger.kind == kind).count();
-        let [adults, children, seniors] = PassengerType::ALL.map(|kind| of(kind).try_into().unwrap_or(u16::MAX));
-        Party::new(adults, children, seniors).ok_or_else(|| Rejection::field("passengers", "1 to 10 passengers"))
+        let of = |kind| {
+            let count = self.passengers.iter().filter(|passenger| passenger.kind == kind).count();
+            u16::try_from(count).unwrap_or(u16::MAX)
+        };
+        let party = Party::new(of(PassengerType::Adult), of(PassengerType::Child), of(PassengerType::Senior));
+        party.ok_or_else(|| Rejection::field("passengers", "1 to 10 passengers"))
     }
 
     fn check_seats(&self, index: usize, journey: &JourneyWish) -> Result<(), Rejection> {

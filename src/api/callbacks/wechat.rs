@@ -99,7 +99,12 @@ fn refused(error: &NotificationError) -> Problem {
     match error {
         NotificationError::Malformed(_) => tracing::error!(%error, "A genuine notice cannot be read: {error}"),
         NotificationError::SignTest => {}
-        _ => tracing::warn!(%error, "A notice is refused: {error}"),
+        NotificationError::OldProtocol
+        | NotificationError::Signature
+        | NotificationError::UnknownSerial
+        | NotificationError::Age
+        | NotificationError::MissingHeader(_)
+        | NotificationError::SignatureType => tracing::warn!(%error, "A notice is refused: {error}"),
     }
     refusal.saying(error.to_string())
 }

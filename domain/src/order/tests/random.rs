@@ -37,7 +37,7 @@ fn check_packed(order: &Order) {
 }
 
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // a story has some dozens
+#[expect(clippy::large_enum_variant, reason = "a story has some dozens")]
 enum Op {
     /// The step that the order wants is done, one way or another.
     Step(u8),

@@ -138,7 +138,7 @@ impl Examples {
             Example::new("GET /admin/routes/fares", admin),
             Example {
                 bytes_max: 2 * 1024 * 1024,
-                ..fares(Example::new("PUT /admin/routes/fares/{routeCode}", admin).body(json!({
+                ..fares(Example::new("PUT /admin/routes/fares/{routeCode}", admin).with("Idempotency-Key", "bad-input").body(json!({
                 "fares": [{
                     "passengerType": "adult", "seatClass": "standard", "fromStop": 0, "toStop": 1, "dayType": "any",
                     "dateFrom": "2026-12-01", "dateTo": "2026-12-31", "timeFrom": "23:30", "timeTo": "06:00",
@@ -152,7 +152,7 @@ impl Examples {
             },
             fares(Example::new("GET /admin/routes/fares/{routeCode}", admin)),
             fares(Example::new("GET /admin/routes/fares/{routeCode}/history", admin)),
-            fares(Example::new("POST /admin/routes/fares/{routeCode}/restore", admin).body(json!({ "version": 1 }))),
+            fares(Example::new("POST /admin/routes/fares/{routeCode}/restore", admin).with("Idempotency-Key", "bad-input").body(json!({ "version": 1 }))),
             Example::new("GET /admin/quarantine", admin),
             Example {
                 any_text: &[("note", "a line break is no fault of a note")],

@@ -148,9 +148,11 @@ impl Operation<'_> {
                 variant.headers.push((name.to_owned(), bad.to_vec()));
                 variants.push(variant);
             }
-            let mut missing = self.variant(format!("{name} is missing"), wanted());
-            missing.headers.retain(|(known, _)| known != name);
-            variants.push(missing);
+            if self.parameters("header").any(|known| known["name"] == name && known["required"] == true) {
+                let mut missing = self.variant(format!("{name} is missing"), wanted());
+                missing.headers.retain(|(known, _)| known != name);
+                variants.push(missing);
+            }
         }
     }
 
