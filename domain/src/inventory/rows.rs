@@ -69,6 +69,7 @@ pub(super) const RELEASED: &str = "released";
 pub(super) const EXPIRED: &str = "expired";
 
 /// What a hold's row says of it.
+#[derive(Clone, Copy)]
 struct Stands<'a> {
     hold: &'a Hold,
     state: &'static str,
