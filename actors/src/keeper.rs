@@ -195,9 +195,7 @@ impl<K: Keeping> Question<Keeper<K>> for Tell<K> {
 impl<K: Keeping, Q: Question<Keeper<K>>> Handler<Ask<Q, Q::Answer>> for Keeper<K> {
     type Result = ();
 
-    fn handle(&mut self, Ask { question, asker }: Ask<Q, Q::Answer>, ctx: &mut Context<Keeper<K>>) {
-        self.kept.vitals.handling(question.fingerprint());
-        question.put(self, asker, ctx);
-        self.kept.vitals.handled();
+    fn handle(&mut self, ask: Ask<Q, Q::Answer>, ctx: &mut Context<Keeper<K>>) {
+        self.hear(ask, ctx);
     }
 }

@@ -8,6 +8,7 @@ use deeptravel_domain::machine::{Machine, Room};
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::time::Timestamp;
 
+use crate::ask::{Ask, Question};
 use crate::clock::Clock;
 use crate::journal::{Admission, KeyText};
 use crate::log::{KeyLog, PUT_OFF_MS};
@@ -136,6 +137,14 @@ pub trait LiveShell: Shell + Actor<Context = Context<Self>> {
             let later = self.kept().clock.now().plus_ms(PUT_OFF_MS);
             self.arm(Some(later), ctx);
         }
+    }
+
+    /// Hears a question, and remembers while it does which one it is: should it be the end of the owner, it is not asked
+    /// again and again (rule 20).
+    fn hear<Q: Question<Self>>(&mut self, Ask { question, asker }: Ask<Q, Q::Answer>, ctx: &mut Context<Self>) {
+        self.kept().vitals.handling(question.fingerprint());
+        question.put(self, asker, ctx);
+        self.kept().vitals.handled();
     }
 
     /// [`Shell::change`], and what follows. The actor ends if it has failed.

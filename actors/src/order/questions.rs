@@ -19,10 +19,8 @@ const DESCRIPTION: &str = "DeepTravel 车船票";
 impl<Q: Question<OrderActor>> Handler<Ask<Q, Q::Answer>> for OrderActor {
     type Result = ();
 
-    fn handle(&mut self, Ask { question, asker }: Ask<Q, Q::Answer>, ctx: &mut Context<OrderActor>) {
-        self.kept.vitals.handling(question.fingerprint());
-        question.put(self, asker, ctx);
-        self.kept.vitals.handled();
+    fn handle(&mut self, ask: Ask<Q, Q::Answer>, ctx: &mut Context<OrderActor>) {
+        self.hear(ask, ctx);
     }
 }
 

@@ -30,8 +30,8 @@ pub fn text(field: &str, text: &str) -> Result<(), Rejection> {
 }
 
 pub fn names(names: &Names) -> Result<(), Rejection> {
-    text("names.zh", &names.zh)?;
-    text("names.en", &names.en)
+    text("name.zh", &names.zh)?;
+    text("name.en", &names.en)
 }
 
 pub fn marks(marks: &Marks) -> Result<(), Rejection> {

@@ -222,9 +222,9 @@ fn r_admin_04_refusals_name_the_field() {
     let lock = FareTable { seat_lock_minutes: 61, ..fare_table("coach", fares(5_000)) };
     assert_eq!(refusal(put(lock)), "seatLockMinutes: is not between 1 and 60");
     let nameless = Route { names: Names::new("", "x"), ..coach() };
-    assert_eq!(refusal(put_route(nameless)), "names.zh: is empty");
+    assert_eq!(refusal(put_route(nameless)), "name.zh: is empty");
     let nul = Route { names: Names::new("x\0", "x"), ..coach() };
-    assert_eq!(refusal(put_route(nul)), "names.zh: has control characters");
+    assert_eq!(refusal(put_route(nul)), "name.zh: has control characters");
 }
 
 #[test]
