@@ -111,6 +111,12 @@ fn the_domain_is_pure() {
     );
 }
 
+/// `Ticket::set_status` holds a ticket to its state table.
+#[test]
+fn r_ticket_05_a_tickets_status_is_set_in_one_place() {
+    assert_never_names("domain/src", &["ticket.status = "]);
+}
+
 /// Money that the simulator takes is nobody's, so production cannot have one.
 #[test]
 fn only_the_demo_starts_the_simulator() {

@@ -62,7 +62,7 @@ impl Order {
             }
             let quantity = ticket.remaining;
             ticket.remaining = 0;
-            ticket.status = TicketStatus::Used;
+            ticket.set_status(TicketStatus::Used);
             ticket.redemptions.push(Redemption {
                 session: outcome.scan.gate.session,
                 request_id: outcome.scan.request_id.clone(),

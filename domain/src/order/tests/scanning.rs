@@ -203,6 +203,17 @@ fn r_scan_05_every_other_state_of_a_ticket_has_its_reason() {
 }
 
 #[test]
+#[should_panic(expected = "is refunded and cannot become used")]
+fn r_ticket_05_a_ticket_that_was_given_back_meanwhile_is_not_set_used_whatever_was_decided() {
+    let mut story = couple();
+    let decided = story.order.decide(&Command::Scan(scan(1, "r1", first())), story.now).unwrap();
+    story.order.tickets[0].status = TicketStatus::Refunded;
+    for event in &decided {
+        story.order.evolve(event);
+    }
+}
+
+#[test]
 fn a_refusal_takes_a_version_that_the_state_rows_tell() {
     let mut story = couple();
     let version = story.version;
