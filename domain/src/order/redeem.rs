@@ -3,14 +3,21 @@
 //! A one-time code redeems by one request only (R-TICKET-04). What it redeemed says so: every redemption keeps the
 //! code's token, and there are never more redemptions than uses. A refused scan leaves no redemption, so a code that was
 //! shown at the wrong gate is still good at the right one; and of two codes that two phones fetched at once, both are.
+//! Every use of a ticket that has several takes a fresh one-time code; a print code takes one by each request.
 
 use super::command::Event;
 use super::scan::{Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome};
 use super::{Order, OrderStatus};
-use crate::code::CodeKind;
 use crate::rejection::ScanRejection;
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
+
+/// What a gate takes of a ticket at once (R-SCAN-02).
+const USES_OF_A_SCAN: u16 = 1;
+
+/// Within this time a session takes one use of a ticket by a print code, because a reader that still sees the paper reads
+/// it again.
+const READ_TWICE_MS: i64 = 2_000;
 
 impl Order {
     /// Always an answer, also for a refusal: every attempt is logged.
@@ -28,7 +35,8 @@ impl Order {
             .collect();
         let outcome = ScanOutcome { scan: scan.clone(), at: now, tickets };
 
-        let all_final = self.tickets.iter().all(|ticket| ticket.status.is_final() || outcome.redeems(ticket.id));
+        let all_final =
+            self.tickets.iter().all(|ticket| ticket.status.is_final() || outcome.leaves(ticket.id) == Some(0));
         let completes = self.status == OrderStatus::Paid && !self.tickets.is_empty() && all_final;
         let mut events = vec![Event::Scanned(outcome)];
         if completes {
@@ -51,18 +59,19 @@ impl Order {
     /// A print code that says to be older than the tickets is nobody's but a forger's: with a key that has been replaced
     /// since, and that he can only use for the time before (one-time codes of that time have expired anyway).
     fn is_back_dated(&self, scan: &Scan) -> bool {
-        let printed = scan.code.map(|shown| shown.code).filter(|code| code.kind == CodeKind::Print);
-        printed.zip(self.paid_at).is_some_and(|(code, paid_at)| code.issued_at.as_seconds() < paid_at.as_seconds())
+        scan.printed()
+            .zip(self.paid_at)
+            .is_some_and(|(code, paid_at)| code.issued_at.as_seconds() < paid_at.as_seconds())
     }
 
     pub(super) fn apply_scan(&mut self, outcome: &ScanOutcome) {
         for ticket in &mut self.tickets {
-            if !outcome.redeems(ticket.id) {
-                continue;
+            let Some(remaining) = outcome.leaves(ticket.id) else { continue };
+            let quantity = ticket.remaining.saturating_sub(remaining);
+            ticket.remaining = remaining;
+            if remaining == 0 {
+                ticket.set_status(TicketStatus::Used);
             }
-            let quantity = ticket.remaining;
-            ticket.remaining = 0;
-            ticket.set_status(TicketStatus::Used);
             ticket.redemptions.push(Redemption {
                 session: outcome.scan.gate.session,
                 request_id: outcome.scan.request_id.clone(),
@@ -77,11 +86,16 @@ impl Order {
 
 /// `used`: what the shown one-time code has redeemed by another request.
 fn judge(ticket: &Ticket, scan: &Scan, used: Option<(&Ticket, &Redemption)>, now: Timestamp) -> TicketOutcome {
-    if let Some(redemption) = ticket.redemptions.iter().find(|redemption| scan.made(redemption)) {
-        return TicketOutcome::Redeemed { at: redemption.at, remaining: ticket.remaining, repeated: true };
+    let by_this_request = ticket.redemptions.iter().enumerate().find(|(_, redemption)| scan.made(redemption));
+    if let Some((place, redemption)) = by_this_request {
+        // As it was answered then, whatever has been used since (R-SCAN-03).
+        let used_then = ticket.redemptions.iter().take(place + 1).map(|redemption| redemption.quantity).sum();
+        let remaining = ticket.total.saturating_sub(used_then);
+        return TicketOutcome::Redeemed { at: redemption.at, remaining, repeated: true };
     }
     let Some(reason) = refusal(ticket, scan, used, now) else {
-        return TicketOutcome::Redeemed { at: now, remaining: 0, repeated: false };
+        let remaining = ticket.remaining.saturating_sub(USES_OF_A_SCAN);
+        return TicketOutcome::Redeemed { at: now, remaining, repeated: false };
     };
     let previous = match reason {
         ScanRejection::AlreadyRedeemed => ticket.redemptions.last(),
@@ -130,6 +144,12 @@ fn refusal(
         TicketStatus::Usable if ticket.remaining == 0 => Some(ScanRejection::NoRemaining),
         // A request that is repeated too late to redeem what it could not redeem the first time.
         TicketStatus::Usable if scan.is_late(now) => Some(ScanRejection::CodeExpired),
+        TicketStatus::Usable if is_read_twice(ticket, scan, now) => Some(ScanRejection::AlreadyRedeemed),
         TicketStatus::Usable => None,
     }
+}
+
+fn is_read_twice(ticket: &Ticket, scan: &Scan, now: Timestamp) -> bool {
+    let just_now = |used: &Redemption| used.session == scan.gate.session && now.ms_since(used.at) < READ_TWICE_MS;
+    scan.printed().is_some() && ticket.redemptions.iter().any(just_now)
 }

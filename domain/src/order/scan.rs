@@ -1,6 +1,6 @@
 //! A scan of an order's tickets, and the answer to it.
 
-use crate::code::{CodeKind, CodeToken, Opened};
+use crate::code::{Code, CodeKind, CodeToken, Opened};
 use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, SessionId, TicketId};
 use crate::rejection::ScanRejection;
 use crate::ticket::Redemption;
@@ -45,6 +45,10 @@ impl Scan {
         self.code.filter(|shown| shown.code.kind == CodeKind::OneTime).map(|shown| shown.token)
     }
 
+    pub(super) fn printed(&self) -> Option<Code> {
+        self.code.map(|shown| shown.code).filter(|code| code.kind == CodeKind::Print)
+    }
+
     /// What the code has redeemed is still answered to the request that did.
     pub(super) fn is_late(&self, now: Timestamp) -> bool {
         self.code.is_some_and(|shown| now >= shown.code.closes_at())
@@ -70,7 +74,7 @@ impl Previous {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TicketOutcome {
-    /// `repeated`: by this very request before; nothing is redeemed again.
+    /// `remaining`: uses that are left after it. `repeated`: by this very request before; nothing is redeemed again.
     Redeemed {
         at: Timestamp,
         remaining: u16,
@@ -132,9 +136,11 @@ impl ScanOutcome {
         redeemed(true) && !redeemed(false)
     }
 
-    pub(super) fn redeems(&self, ticket: TicketId) -> bool {
-        self.tickets
-            .iter()
-            .any(|(id, outcome)| *id == ticket && matches!(outcome, TicketOutcome::Redeemed { repeated: false, .. }))
+    /// How many uses of a ticket are left after this. `None`: it redeems nothing of it.
+    pub(super) fn leaves(&self, ticket: TicketId) -> Option<u16> {
+        self.tickets.iter().find_map(|(id, outcome)| match outcome {
+            TicketOutcome::Redeemed { remaining, repeated: false, .. } if *id == ticket => Some(*remaining),
+            TicketOutcome::Redeemed { .. } | TicketOutcome::Refused { .. } => None,
+        })
     }
 }

@@ -25,6 +25,18 @@ fn couple() -> Story {
     Story::paid_with(1, 2)
 }
 
+/// The first of their tickets has so many uses.
+fn couple_with_uses(uses: u16) -> Story {
+    let mut story = couple();
+    let ticket = &mut story.order.tickets[0];
+    (ticket.total, ticket.remaining) = (uses, uses);
+    story
+}
+
+fn used_once(seconds: i64, remaining: u16, repeated: bool) -> TicketOutcome {
+    TicketOutcome::Redeemed { at: at(seconds), remaining, repeated }
+}
+
 fn first() -> ScanTarget {
     ScanTarget::Ticket(ticket_id(1))
 }
@@ -49,6 +61,66 @@ fn r_scan_02_a_usable_ticket_is_redeemed_with_rows_of_what_happened() {
         (audit.prev_status, audit.new_status, audit.event),
         (Some(TicketStatus::Usable), TicketStatus::Used, "redeemed")
     );
+}
+
+#[test]
+fn d4_a_scan_takes_one_use_and_the_last_one_makes_the_ticket_used() {
+    let mut story = couple_with_uses(3);
+    for (seconds, request, left, status) in
+        [(100, "r1", 2, TicketStatus::Usable), (200, "r2", 1, TicketStatus::Usable), (300, "r3", 0, TicketStatus::Used)]
+    {
+        story.now = at(seconds);
+        assert_eq!(scanned(&mut story, scan(1, request, first())), [(1, used_once(seconds, left, false))]);
+        for restarted in [false, true] {
+            if restarted {
+                story.restart();
+            }
+            let ticket = &story.order.tickets()[0];
+            assert_eq!((ticket.total, ticket.remaining, ticket.status), (3, left, status));
+            assert_eq!(ticket.redemptions.last().map(|redemption| redemption.quantity), Some(1));
+        }
+    }
+    let again = scanned(&mut story, scan(1, "r1", first()));
+    assert_eq!(again, [(1, used_once(100, 2, true))], "R-SCAN-03: what was left then");
+    assert_eq!(scanned(&mut story, scan(1, "r4", first())), [(1, already(300))]);
+}
+
+#[test]
+fn d4_the_order_is_completed_with_the_last_use_not_with_the_last_ticket_that_is_scanned() {
+    let mut story = couple_with_uses(2);
+    story.now = at(100);
+    let answers = scanned(&mut story, scan(1, "r1", ScanTarget::Order));
+    assert_eq!(answers, [(1, used_once(100, 1, false)), (2, redeemed(100, false))]);
+    assert_eq!(story.order.status(), OrderStatus::Paid);
+    story.now = at(200);
+    let events = story.ok(&Command::Scan(scan(1, "r2", ScanTarget::Order)));
+    assert_eq!(events.last(), Some(&Event::Completed { at: at(200) }));
+}
+
+#[test]
+fn d4_each_use_takes_a_one_time_code_of_its_own() {
+    let mut story = couple_with_uses(2);
+    let shown = |session, token, request| Scan { code: Some(one_time(token)), ..scan(session, request, first()) };
+    story.now = at(100);
+    assert_eq!(scanned(&mut story, shown(1, 7, "r1")), [(1, used_once(100, 1, false))]);
+    story.now = at(110);
+    for session in [1, 2] {
+        assert_eq!(scanned(&mut story, shown(session, 7, "r2")), [(1, replayed(100))], "also at the gate that took it");
+    }
+    assert_eq!(scanned(&mut story, shown(1, 8, "r3")), [(1, used_once(110, 0, false))]);
+}
+
+#[test]
+fn d4_a_print_code_that_a_reader_reads_twice_within_two_seconds_takes_one_use() {
+    let mut story = couple_with_uses(3);
+    let shown = |session, request| Scan { code: Some(printed(0)), ..scan(session, request, first()) };
+    story.now = at(100);
+    assert_eq!(scanned(&mut story, shown(1, "r1")), [(1, used_once(100, 2, false))]);
+    story.now = at(100).plus_ms(1_999);
+    assert_eq!(scanned(&mut story, shown(1, "r2")), [(1, already(100))]);
+    story.now = at(102);
+    assert_eq!(scanned(&mut story, shown(1, "r2")), [(1, used_once(102, 1, false))], "a refusal is not remembered");
+    assert_eq!(scanned(&mut story, shown(2, "r1")), [(1, used_once(102, 0, false))], "another gate is another person");
 }
 
 #[test]
