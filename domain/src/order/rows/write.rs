@@ -198,15 +198,18 @@ impl Order {
             let TicketOutcome::Redeemed { at, .. } = result else { continue };
             let Some(redemption) = ticket.redemptions.last() else { continue };
             put_redemption(ticket, redemption, outcome, version, rows);
-            rows.put(&TicketAuditRow {
-                ticket_id: ticket.id,
-                new_status: ticket.status,
-                event_id: &format!("{}/{}", redemption.session, redemption.request_id),
-                version,
-                prev_status: Some(TicketStatus::Usable),
-                event: "redeemed",
-                created_at: *at,
-            });
+            // Only what is usable is redeemed, and stays so while uses are left: then no status has changed (R-TICKET-06).
+            if ticket.status != TicketStatus::Usable {
+                rows.put(&TicketAuditRow {
+                    ticket_id: ticket.id,
+                    new_status: ticket.status,
+                    event_id: &format!("{}/{}", redemption.session, redemption.request_id),
+                    version,
+                    prev_status: Some(TicketStatus::Usable),
+                    event: "redeemed",
+                    created_at: *at,
+                });
+            }
             let (number, uses) = (Some(ticket.id.number), ticket.redemptions.len());
             rows.put(&AnnouncementRow {
                 ticket: number,

@@ -124,6 +124,24 @@ fn d4_a_print_code_that_a_reader_reads_twice_within_two_seconds_takes_one_use() 
 }
 
 #[test]
+fn d14_the_audit_has_a_row_when_a_status_changes_and_none_for_a_use_that_leaves_some() {
+    let mut story = couple_with_uses(2);
+    let audited = |story: &Story| {
+        let rows = story.stored.audit();
+        rows.iter().map(|row| (row.ticket_id, row.prev_status, row.new_status)).collect::<Vec<_>>()
+    };
+    let issued = audited(&story);
+    story.now = at(100);
+    scanned(&mut story, scan(1, "r1", first()));
+    assert_eq!(audited(&story), issued, "it was usable, and is");
+    assert_eq!((story.stored.attempts().len(), story.stored.rows().images_of(RedemptionRow::TABLE).count()), (1, 1));
+    story.now = at(200);
+    scanned(&mut story, scan(1, "r2", first()));
+    let used = (ticket_id(1), Some(TicketStatus::Usable), TicketStatus::Used);
+    assert_eq!(audited(&story), [issued, vec![used]].concat());
+}
+
+#[test]
 fn r_scan_03_a_second_scan_is_refused_with_when_and_where() {
     let mut story = couple();
     story.now = at(100);
