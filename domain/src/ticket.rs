@@ -100,6 +100,8 @@ pub struct Ticket {
     pub total: u16,
     pub remaining: u16,
     pub status: TicketStatus,
+    /// When it was made, which need not be when it was paid: a partner's before, one that takes another's place after.
+    pub issued_at: Timestamp,
     pub valid_from: Timestamp,
     /// Exclusive.
     pub valid_until: Timestamp,

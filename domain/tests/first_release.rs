@@ -31,6 +31,10 @@ fn records() -> impl Iterator<Item = (&'static str, Rows)> {
     })
 }
 
+fn columns(json: &str) -> serde_json::Map<String, serde_json::Value> {
+    serde_json::from_str(json).unwrap()
+}
+
 /// The newest rows of each key.
 fn owners() -> BTreeMap<&'static str, Images> {
     let mut owners: BTreeMap<&str, Images> = BTreeMap::new();
@@ -44,8 +48,12 @@ fn rule_23_every_row_of_the_first_release_says_what_it_said() {
     for (key, rows) in records() {
         for (slot, image) in rows.images() {
             let table = by_slot(slot).unwrap();
-            let says = format!("{} {}", table.name, table.to_json(image).unwrap());
-            assert_eq!(Some(says.as_str()), said.next(), "of {key}");
+            let (name, said) = said.next().unwrap().split_once(' ').unwrap();
+            let mut says = columns(&table.to_json(image).unwrap());
+            let said = columns(said);
+            // A column that has come since says nothing.
+            says.retain(|column, value| said.contains_key(column) || !value.is_null());
+            assert_eq!((table.name, says), (name, said), "of {key}");
         }
     }
     assert_eq!(said.next(), None);

@@ -414,6 +414,7 @@ impl Order {
                     total: 1,
                     remaining: 1,
                     status: TicketStatus::Usable,
+                    issued_at: now,
                     valid_from: now,
                     valid_until: item.departs_at.plus_seconds(JOURNEY_VALID_AFTER_DEPARTURE_SECONDS).max(now),
                     redemptions: Vec::new(),

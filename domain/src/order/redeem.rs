@@ -6,7 +6,7 @@
 //! Every use of a ticket that has several takes a fresh one-time code; a print code takes one by each request.
 
 use super::command::Event;
-use super::scan::{Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome};
+use super::scan::{Previous, Scan, ScanOutcome, TicketOutcome};
 use super::{Order, OrderStatus};
 use crate::rejection::ScanRejection;
 use crate::ticket::{Redemption, Ticket, TicketStatus};
@@ -23,16 +23,10 @@ impl Order {
     /// Always an answer, also for a refusal: every attempt is logged.
     pub(super) fn scan(&self, scan: &Scan, now: Timestamp) -> Vec<Event> {
         let used = self.use_by_another_request(scan);
-        let is_good = !self.is_back_dated(scan) && (!scan.is_late(now) || self.is_repetition(scan));
-        let tickets = self
-            .tickets
-            .iter()
-            .filter(|ticket| match scan.target {
-                ScanTarget::Order => is_good,
-                ScanTarget::Ticket(id) => ticket.id == id && is_good,
-            })
-            .map(|ticket| (ticket.id, judge(ticket, scan, used, now)))
-            .collect();
+        let targets = || self.tickets.iter().filter(|ticket| scan.target.is(ticket.id));
+        let is_good =
+            targets().any(|ticket| !scan.predates(ticket)) && (!scan.is_late(now) || self.is_repetition(scan));
+        let tickets = targets().filter(|_| is_good).map(|ticket| (ticket.id, judge(ticket, scan, used, now))).collect();
         let outcome = ScanOutcome { scan: scan.clone(), at: now, tickets };
 
         let all_final =
@@ -54,14 +48,6 @@ impl Order {
 
     fn is_repetition(&self, scan: &Scan) -> bool {
         self.tickets.iter().any(|ticket| ticket.redemptions.iter().any(|redemption| scan.made(redemption)))
-    }
-
-    /// A print code that says to be older than the tickets is nobody's but a forger's: with a key that has been replaced
-    /// since, and that he can only use for the time before (one-time codes of that time have expired anyway).
-    fn is_back_dated(&self, scan: &Scan) -> bool {
-        scan.printed()
-            .zip(self.paid_at)
-            .is_some_and(|(code, paid_at)| code.issued_at.as_seconds() < paid_at.as_seconds())
     }
 
     pub(super) fn apply_scan(&mut self, outcome: &ScanOutcome) {
@@ -144,6 +130,8 @@ fn refusal(
         TicketStatus::Usable if ticket.remaining == 0 => Some(ScanRejection::NoRemaining),
         // A request that is repeated too late to redeem what it could not redeem the first time.
         TicketStatus::Usable if scan.is_late(now) => Some(ScanRejection::CodeExpired),
+        // An order's code that was printed before this ticket of it was issued.
+        TicketStatus::Usable if scan.predates(ticket) => Some(ScanRejection::CodeExpired),
         TicketStatus::Usable if is_read_twice(ticket, scan, now) => Some(ScanRejection::AlreadyRedeemed),
         TicketStatus::Usable => None,
     }

@@ -3,7 +3,7 @@
 use crate::code::{Code, CodeKind, CodeToken, Opened};
 use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, SessionId, TicketId};
 use crate::rejection::ScanRejection;
-use crate::ticket::Redemption;
+use crate::ticket::{Redemption, Ticket};
 use crate::time::Timestamp;
 
 /// A validator session as far as a scan depends on it.
@@ -28,6 +28,15 @@ pub enum ScanTarget {
     Ticket(TicketId),
 }
 
+impl ScanTarget {
+    pub(super) fn is(self, ticket: TicketId) -> bool {
+        match self {
+            ScanTarget::Order => true,
+            ScanTarget::Ticket(id) => id == ticket,
+        }
+    }
+}
+
 /// One press of the scanner.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scan {
@@ -47,6 +56,12 @@ impl Scan {
 
     pub(super) fn printed(&self) -> Option<Code> {
         self.code.map(|shown| shown.code).filter(|code| code.kind == CodeKind::Print)
+    }
+
+    /// A print code that says to be older than the ticket is nobody's but a forger's: with a key that has been replaced since,
+    /// and that he can only use for the time before (one-time codes of that time have expired anyway).
+    pub(super) fn predates(&self, ticket: &Ticket) -> bool {
+        self.printed().is_some_and(|code| code.issued_at.as_seconds() < ticket.issued_at.as_seconds())
     }
 
     /// What the code has redeemed is still answered to the request that did.

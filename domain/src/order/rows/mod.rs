@@ -159,6 +159,8 @@ row! {
     16 remaining_uses: u16,
     17 valid_from: Timestamp,
     18 valid_until: Timestamp,
+    /// Absent: it was issued when it became valid.
+    20 issued_at: Option<Timestamp>,
 }
 
 row! {

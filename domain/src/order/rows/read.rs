@@ -205,6 +205,7 @@ fn ticket_of(row: TicketRow<'_>) -> Result<Ticket, Damage> {
         total: row.total_uses,
         remaining: row.remaining_uses,
         status: row.status,
+        issued_at: row.issued_at.unwrap_or(row.valid_from),
         valid_from: row.valid_from,
         valid_until: row.valid_until,
         redemptions: Vec::new(),

@@ -182,6 +182,7 @@ impl Order {
             remaining_uses: ticket.remaining,
             valid_from: ticket.valid_from,
             valid_until: ticket.valid_until,
+            issued_at: (ticket.issued_at != ticket.valid_from).then_some(ticket.issued_at),
         }
     }
 

@@ -465,20 +465,57 @@ fn r_ticket_04_a_print_code_and_a_choice_by_hand_are_not_one_time() {
 }
 
 #[test]
-fn r_ticket_04_a_print_code_from_before_the_payment_is_a_forgery() {
+fn r_ticket_04_a_print_code_from_before_the_tickets_were_issued_is_a_forgery() {
     let mut story = couple();
-    let paid_at = story.order.paid_at().unwrap();
-    story.order.paid_at = Some(paid_at.plus_seconds(500));
+    story.order.tickets.iter_mut().for_each(|ticket| ticket.issued_at = at(500));
     story.now = at(1_000);
     let version = story.version;
-    let shown = |seconds| {
-        let Opened { code, token } = printed(0);
-        let code = Code { issued_at: paid_at.plus_seconds(seconds), ..code };
-        Scan { code: Some(Opened { code, token }), ..scan(1, "r1", ScanTarget::Order) }
-    };
+    let shown = |seconds| Scan { code: Some(printed(seconds)), ..scan(1, "r1", ScanTarget::Order) };
     assert_eq!(scanned(&mut story, shown(499)), []);
     assert_eq!(story.version, version, "the session logs the attempt");
     assert_eq!(scanned(&mut story, shown(500)).len(), 2);
+}
+
+#[test]
+fn d3_a_code_that_was_printed_before_its_ticket_was_paid_for_is_good() {
+    let mut story = couple();
+    // A reseller printed them when they were issued; they were paid for at 500.
+    story.order.paid_at = Some(at(500));
+    story.now = at(1_000);
+    let shown = |seconds, request| Scan { code: Some(printed(seconds)), ..scan(1, request, first()) };
+    assert_eq!(scanned(&mut story, shown(-1, "r1")), [], "older than the ticket itself");
+    assert_eq!(scanned(&mut story, shown(0, "r2")), [(1, redeemed(1_000, false))]);
+}
+
+#[test]
+fn d3_an_orders_printed_code_does_not_redeem_a_ticket_that_was_issued_after_it() {
+    for restarted in [false, true] {
+        let mut story = couple();
+        // The second ticket has taken another's place.
+        story.order.tickets[1].issued_at = at(500);
+        story.now = at(1_000);
+        let shown = |seconds, request| Scan { code: Some(printed(seconds)), ..scan(1, request, ScanTarget::Order) };
+        let newer = refused(ScanRejection::CodeExpired);
+        assert_eq!(scanned(&mut story, shown(100, "r1")), [(1, redeemed(1_000, false)), (2, newer)]);
+        if restarted {
+            story.restart();
+        }
+        let alone = Scan { target: ScanTarget::Ticket(ticket_id(2)), ..shown(499, "r2") };
+        assert_eq!(scanned(&mut story, alone), []);
+        assert_eq!(scanned(&mut story, shown(500, "r3")), [(1, already(1_000)), (2, redeemed(1_000, false))]);
+    }
+}
+
+#[test]
+fn rule_23_a_row_that_does_not_say_when_its_ticket_was_issued_means_when_it_became_valid() {
+    let mut story = Story::payable();
+    story.now = at(77);
+    story.ok(&paid(1));
+    story.holds_agree();
+    let rows = story.stored.rows();
+    assert!(rows.of::<TicketRow<'_>>().all(|row| row.unwrap().issued_at.is_none()), "as rows ever were");
+    story.restart();
+    assert_eq!(story.order.tickets()[0].issued_at, at(77));
 }
 
 #[test]

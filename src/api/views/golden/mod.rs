@@ -189,6 +189,7 @@ fn put_ticket(rows: &mut Rows, number: u16, item: &OrderItemRow<'_>, status: Tic
         remaining_uses,
         valid_from: item.departs_at.plus_ms(-7_200_000),
         valid_until: item.departs_at.plus_ms(1_800_001),
+        issued_at: None,
     });
 }
 
