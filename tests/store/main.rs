@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::loads::KEPT;
 use deeptravel_actors::ports::{Store as _, StoreError, Warm};
-use deeptravel_domain::ids::{OrderId, TicketId};
+use deeptravel_domain::ids::{OrderId, OutRefundNo, TicketId};
 use deeptravel_domain::inventory::rows::HoldRow;
 use deeptravel_domain::inventory::{self, Inventory};
 use deeptravel_domain::order::rows::{
-    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, TicketRow,
+    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow,
 };
 use deeptravel_domain::order::{Command, Order, OrderStatus, RefundStatus, ScanTarget};
 use deeptravel_domain::row::{List, Rows};
@@ -138,6 +138,7 @@ fn r_pay_09_money_on_its_way_back_comes_back_as_it_was() {
         for (found, expected) in refunds {
             assert_eq!((&found.state, &found.body), (&expected.state, &expected.body));
             assert_eq!((found.due_at, found.begun_at), (expected.due_at, expected.begun_at));
+            assert_eq!(found.replaces, expected.replaces);
         }
         (machine.refunds().len(), machine.status())
     };
@@ -159,6 +160,39 @@ fn r_pay_09_money_on_its_way_back_comes_back_as_it_was() {
     let total = "SELECT string_agg(concat_ws(' ', out_refund_no LIKE '%R1', state, amount_minor), ', ' \
                  ORDER BY out_refund_no) FROM refunds";
     assert_eq!(stand.ask::<String>(total), "t closed 55000, f due 55000");
+}
+
+#[test]
+fn d2_a_closed_refund_is_listed_until_another_one_says_that_it_replaces_it() {
+    let stand = Stand::new();
+    let (mut buyer, rows) = Buyer::place(draft(order_id(1), traveller(1), "HKMO-0800.20261127"), NOW);
+    stand.project(&rows).unwrap();
+    let due = buyer.pay_too_late(NOW.plus_seconds(30));
+    stand.project(&due).unwrap();
+    let listed = || {
+        let refunds = stand.runtime.block_on(stand.lists.refunds_of(traveller(1), None, 9)).unwrap();
+        refunds.iter().map(|refund| refund.number.number).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(), [1]);
+
+    let whole: RefundRow<'_> = due.of().next().unwrap().unwrap();
+    let number = |number| OutRefundNo { order: order_id(1), number };
+    let written = |version, closed_minor, others: &[(u16, i64, Option<u16>)]| {
+        let mut rows = Rows::default();
+        let amount_minor = closed_minor;
+        rows.put(&RefundRow { version, state: "closed", refund_id: Some("50000"), amount_minor, ..whole.clone() });
+        for (other, amount_minor, replaced) in others.iter().copied() {
+            let (out_refund_no, replaces) = (number(other), replaced.map(number));
+            rows.put(&RefundRow { out_refund_no, version, amount_minor, replaces, ..whole.clone() });
+        }
+        stand.project(&rows).unwrap();
+    };
+    written(101, 55_000, &[(2, 55_000, None)]);
+    assert_eq!(listed(), [2], "as rows were before they said so: the whole payment under another number");
+    written(102, 15_000, &[(2, 40_000, None)]);
+    assert_eq!(listed(), [2, 1], "another part of the payment is other money");
+    written(103, 15_000, &[(2, 40_000, None), (3, 15_000, Some(1))]);
+    assert_eq!(listed(), [3, 2]);
 }
 
 #[test]

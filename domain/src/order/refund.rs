@@ -129,6 +129,8 @@ pub struct Refund {
     /// The exact body of the call, from when it is begun until WeChat has accepted it.
     pub body: Arc<[u8]>,
     pub state: RefundState,
+    /// The refund that WeChat closed without paying, whose money this one gives back.
+    pub replaces: Option<OutRefundNo>,
     /// When WeChat last heard of it. Memory: after a restart it is asked at once.
     pub(crate) asked_at: Option<Timestamp>,
 }

@@ -36,7 +36,7 @@ impl Order {
         self.refunds.iter().filter(|refund| !self.is_replaced(refund))
     }
 
-    /// A new refund of all money of a payment; `after` others that are decided with it.
+    /// A new refund; `after` others that are decided with it.
     pub(super) fn refund_of(
         &self,
         payment: OutTradeNo,
@@ -55,8 +55,15 @@ impl Order {
             begun_at: None,
             body: Arc::default(),
             state: RefundState::Due,
+            replaces: None,
             asked_at: None,
         }
+    }
+
+    /// The same money under a new number.
+    fn successor(&self, closed: &Refund, now: Timestamp) -> Event {
+        let next = self.refund_of(closed.payment, closed.amount, closed.reason, now, 0);
+        Event::RefundDue { refund: Refund { replaces: Some(closed.number), ..next } }
     }
 
     /// The terms of a refund that is due.
@@ -126,8 +133,7 @@ impl Order {
     pub(super) fn retry_refund(&self, number: OutRefundNo, now: Timestamp) -> Result<Vec<Event>, Rejection> {
         let refund = self.refund(number).ok_or(Rejection::RefundNotFound)?;
         if self.is_given_up(refund) {
-            let next = self.refund_of(refund.payment, refund.amount, refund.reason, now, 0);
-            return Ok(vec![Event::RefundDue { refund: next }]);
+            return Ok(vec![self.successor(refund, now)]);
         }
         if !refund.state.is_stuck() {
             return Err(Rejection::RefundNotStuck);
@@ -183,8 +189,7 @@ impl Order {
     fn refund_closed(&self, refund: &Refund, refund_id: Box<str>, now: Timestamp) -> Vec<Event> {
         let mut events = vec![Event::RefundMoved { number: refund.number, state: RefundState::Closed { refund_id } }];
         if self.refunds.len() < REFUNDS_MAX {
-            let next = self.refund_of(refund.payment, refund.amount, refund.reason, now, 0);
-            events.push(Event::RefundDue { refund: next });
+            events.push(self.successor(refund, now));
         }
         events
     }
@@ -195,8 +200,7 @@ impl Order {
     }
 
     fn is_replaced(&self, refund: &Refund) -> bool {
-        let replaces = |other: &Refund| other.payment == refund.payment && other.number > refund.number;
-        matches!(refund.state, RefundState::Closed { .. }) && self.refunds.iter().any(replaces)
+        self.refunds.iter().any(|other| other.replaces == Some(refund.number))
     }
 
     fn refund_missing(&self, refund: &Refund) -> Result<Vec<Event>, Rejection> {

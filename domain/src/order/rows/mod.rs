@@ -137,6 +137,8 @@ row! {
     /// WeChat's code.
     13 refusal: Option<&'a str>,
     14 succeeded_at: Option<Timestamp>,
+    /// The closed refund whose place it takes. Rows that were written before there was this column never say so.
+    15 replaces: Option<OutRefundNo>,
 }
 
 row! {

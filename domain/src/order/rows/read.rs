@@ -1,7 +1,10 @@
 //! From stored rows to the machine.
 
+use std::collections::BTreeMap;
+
 use super::{LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow};
 use crate::departure::Stretch;
+use crate::ids::{OutRefundNo, OutTradeNo};
 use crate::money::Money;
 use crate::order::decide::polls_until;
 use crate::order::{
@@ -24,6 +27,7 @@ impl Order {
         payments.sort_by_key(|payment| payment.number);
         let mut refunds = rows.of().map(|row| Refund::from_row(&row?)).collect::<Result<Vec<_>, _>>()?;
         refunds.sort_by_key(|refund| refund.number);
+        find_replaced(&mut refunds, &payments);
         let mut tickets = rows.of().map(|row| ticket_of(row?)).collect::<Result<Vec<_>, _>>()?;
         tickets.sort_by_key(|ticket| ticket.id);
         add_redemptions(&mut tickets, rows.all()?)?;
@@ -177,8 +181,22 @@ impl Refund {
             begun_at: row.begun_at,
             body: row.request_body.into(),
             state,
+            replaces: row.replaces,
             asked_at: None,
         })
+    }
+}
+
+/// Rows that were written before a refund said what it replaces: each gave a whole payment back, so an earlier one of the
+/// same payment was closed, and this one took its place.
+fn find_replaced(refunds: &mut [Refund], payments: &[Payment]) {
+    let mut last_of: BTreeMap<OutTradeNo, OutRefundNo> = BTreeMap::new();
+    let gives_all_back = |refund: &Refund| {
+        payments.iter().any(|payment| (payment.number, payment.total) == (refund.payment, refund.amount))
+    };
+    for refund in refunds.iter_mut().filter(|refund| gives_all_back(refund)) {
+        let before = last_of.insert(refund.payment, refund.number);
+        refund.replaces = refund.replaces.or(before);
     }
 }
 

@@ -378,6 +378,7 @@ fn put_refund(refund: &Refund, version: u64, rows: &mut Rows) {
         refund_id: None,
         refusal: None,
         succeeded_at: None,
+        replaces: refund.replaces,
     };
     match &refund.state {
         RefundState::Due | RefundState::Begun => {}

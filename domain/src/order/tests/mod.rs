@@ -231,11 +231,18 @@ impl Story {
         let decided = self.order.decide(command, self.now);
         assert_eq!(self.order, before, "decide changes nothing");
         let events = decided?;
-        for event in &events {
+        self.happens(&events);
+        Ok(events)
+    }
+
+    /// Whatever decided it.
+    fn happens(&mut self, events: &[Event]) {
+        let has_room = self.order.wants_room(events);
+        for event in events {
             self.order.evolve(event);
         }
-        let rows = self.order.changed_rows(&events, self.version + 1);
-        assert!(rows.is_empty() || before.wants_room(&events), "room is asked for before: {events:?}");
+        let rows = self.order.changed_rows(events, self.version + 1);
+        assert!(rows.is_empty() || has_room, "room is asked for before: {events:?}");
         if !rows.is_empty() {
             self.version += 1;
             let newest =
@@ -247,7 +254,6 @@ impl Story {
             assert_eq!(distinct.len(), images.len(), "one image a row");
             self.stored.save(&rows);
         }
-        Ok(events)
     }
 
     fn ok(&mut self, command: &Command) -> Vec<Event> {

@@ -1,6 +1,7 @@
 //! Money on its way back (wechat.md R9, section 4; R-PAY-09).
 
 use super::*;
+use crate::row::tests::altered;
 
 const SUCCESS: RefundStatus = RefundStatus::Success;
 const PROCESSING: RefundStatus = RefundStatus::Processing;
@@ -134,6 +135,77 @@ fn r9_a_refund_that_wechat_closed_goes_on_under_a_new_number() {
     story.ok(&refund_fact(2, SUCCESS));
     assert!(story.order.is_settled());
     assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: 0, refunded: FARE });
+}
+
+/// The paid order's money goes back in so many equal parts: what a refund of single tickets will decide.
+fn in_parts(parts: u16) -> Story {
+    let mut story = Story::paid_with(1, 1);
+    let part = cny(FARE / i64::from(parts));
+    let refund = |after| story.order.refund_of(number(1), part, RefundReason::Late, story.now, usize::from(after));
+    let due: Vec<Event> = (0..parts).map(|after| Event::RefundDue { refund: refund(after) }).collect();
+    story.happens(&due);
+    story
+}
+
+impl Story {
+    /// Its call is made, and WeChat says this.
+    fn part_is(&mut self, refund: u16, status: RefundStatus) {
+        let amount = self.order.refund(refund_number(refund)).unwrap().amount;
+        self.wake_when_due();
+        self.ok(&Command::BeginRefund { number: refund_number(refund), body: refund_body(refund) });
+        self.ok(&refund_says(refund, RefundFactState::Known(KnownRefund { amount, ..known_refund(refund, status) })));
+    }
+
+    fn shown_numbers(&self) -> Vec<u16> {
+        self.order.shown_refunds().map(|refund| refund.number.number).collect()
+    }
+}
+
+#[test]
+fn d2_a_part_that_wechat_closed_is_replaced_by_its_own_successor_and_not_by_another_part() {
+    let mut story = in_parts(2);
+    story.part_is(1, RefundStatus::Closed);
+    let replaces = |story: &Story| story.order.refunds().iter().map(|refund| refund.replaces).collect::<Vec<_>>();
+    assert_eq!(replaces(&story), [None, None, Some(refund_number(1))]);
+    assert_eq!(story.shown_numbers(), [2, 3]);
+    story.restart();
+    assert_eq!(replaces(&story), [None, None, Some(refund_number(1))]);
+    assert_eq!(story.shown_numbers(), [2, 3]);
+}
+
+#[test]
+fn d2_a_part_that_wechat_closed_when_there_had_been_too_many_refunds_is_not_lost_behind_later_parts() {
+    let parts = REFUNDS_MAX as u16;
+    let mut story = in_parts(parts);
+    story.part_is(1, RefundStatus::Closed);
+    for restarted in [false, true] {
+        if restarted {
+            story.restart();
+        }
+        assert_eq!(story.order.refunds().len(), REFUNDS_MAX);
+        assert_eq!(story.shown_numbers(), (1..=parts).collect::<Vec<_>>(), "no other part is its money");
+    }
+    story.ok(&Command::RetryRefund { number: refund_number(1) });
+    assert_eq!(story.shown_numbers(), (2..=parts + 1).collect::<Vec<_>>());
+    assert_eq!(story.tell(&Command::RetryRefund { number: refund_number(1) }), Err(Rejection::RefundNotStuck));
+}
+
+#[test]
+fn rule_23_a_refund_whose_row_says_no_more_than_its_payment_replaced_the_one_before_it() {
+    let mut story = Story::refund_called();
+    story.ok(&refund_fact(1, RefundStatus::Closed));
+    story.part_is(2, RefundStatus::Closed);
+    let mut before = Rows::default();
+    for (slot, image) in story.stored.rows().images() {
+        if slot == RefundRow::TABLE.slot {
+            before.put_image(slot, &altered(RefundRow::TABLE, image, "replaces", None));
+        } else {
+            before.put_image(slot, image);
+        }
+    }
+    let woken = Order::from_rows(&before, story.now).unwrap();
+    assert_eq!(woken.shown_refunds().map(|refund| refund.number.number).collect::<Vec<_>>(), [3]);
+    assert_eq!(random::without_volatile(woken), random::without_volatile(story.order));
 }
 
 #[test]

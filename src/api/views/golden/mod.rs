@@ -210,6 +210,7 @@ fn refund_row(number: u16, attempt: u16, state: &str) -> RefundRow<'_> {
         refund_id: Some("50000000382019052709732678859"),
         refusal: None,
         succeeded_at: Some(PLACED.plus_ms(900_900)),
+        replaces: None,
     }
 }
 
@@ -260,7 +261,8 @@ fn refunded() -> Order {
         ..order_row(OrderStatus::Cancelled)
     });
     rows.put(&refund_row(1, 1, "closed"));
-    rows.put(&refund_row(2, 1, "succeeded"));
+    let closed = OutRefundNo { order: ORDER.parse().unwrap(), number: 1 };
+    rows.put(&RefundRow { replaces: Some(closed), ..refund_row(2, 1, "succeeded") });
     rows.put(&RefundRow { reason: RefundReason::Duplicate, ..refund_row(3, 2, "processing") });
     order(&rows)
 }
