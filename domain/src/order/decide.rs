@@ -108,7 +108,7 @@ impl Order {
             (Stage::Undoing { left, .. }, HoldStep::Release) if *left == answer.item + 1 => vec![Event::HoldUndone],
             (Stage::Extending { next }, HoldStep::BeginPaying) if *next == answer.item => match &answer.result {
                 Ok(_) => vec![Event::HoldPaying],
-                Err(StepFailure::Refused(_)) => vec![self.end_payment(CancelReason::SeatsLost, now)],
+                Err(StepFailure::Refused(refused)) => vec![self.end_payment(lost_by(refused), now)],
                 Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
             },
             (Stage::Releasing { next, .. }, HoldStep::Release | HoldStep::Free) if *next == answer.item => {
@@ -123,7 +123,7 @@ impl Order {
                 Ok(_) => self.confirmed(*next, now),
                 // The seats are gone although money came. What is left of them is given back, then the order ends
                 // and the money is to go back too.
-                Err(StepFailure::Refused(_)) => vec![Event::ReleaseBegun { why: CancelReason::SeatsLost, at: now }],
+                Err(StepFailure::Refused(refused)) => vec![Event::ReleaseBegun { why: lost_by(refused), at: now }],
                 Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
             },
             (Stage::Seeking { found, .. }, HoldStep::Place) if found.len() == answer.item => {
@@ -177,7 +177,7 @@ impl Order {
         if let (true, Stage::Releasing { why, capture, .. }) = (self.is_last(item), &self.stage) {
             events.push(Event::Cancelled { at: now, why: *why });
             if let Some((number, capture)) = capture {
-                events.extend(self.late_money(*number, capture, OrderStatus::Cancelled, now));
+                events.extend(self.late_money(*number, capture, Some(*why), now));
             }
         }
         events
@@ -239,14 +239,14 @@ impl Order {
             ) if *first == number => vec![],
             // Another attempt was paid as well, while the first money is being settled.
             (OrderStatus::Pending, Stage::Settling { .. } | Stage::Releasing { capture: Some(_), .. }) => {
-                self.late_money(number, capture, self.status, now)
+                self.late_money(number, capture, None, now)
             }
             (OrderStatus::Pending, _) => {
                 vec![Event::SettlingBegun { capture: Some((number, capture.clone())) }]
             }
             // Money after the cancellation, or a second time.
             (OrderStatus::Cancelled | OrderStatus::Paid | OrderStatus::Completed, _) => {
-                self.late_money(number, capture, self.status, now)
+                self.late_money(number, capture, self.cancelled.map(|(_, why)| why), now)
             }
         }
     }
@@ -433,6 +433,12 @@ fn of_item(item: usize, failure: &StepFailure) -> StepFailure {
         }
         other => other.clone(),
     }
+}
+
+/// Why an order ends whose departure refuses the seats that were held.
+fn lost_by(refused: &Rejection) -> CancelReason {
+    let cancelled = *refused == Rejection::DepartureCancelled;
+    if cancelled { CancelReason::DepartureCancelled } else { CancelReason::SeatsLost }
 }
 
 /// Nobody can pay it any more.

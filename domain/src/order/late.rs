@@ -1,6 +1,6 @@
 //! Late money (R-PAY-04): a success that the order has no seats for any more is written down, and then climbs a
 //! ladder: the same seats, equal seats on the same departure, the money back. All journeys of the order find seats,
-//! or none is kept.
+//! or none is kept. An order whose departure was cancelled, or whose late money went back before, does not climb it.
 //!
 //! The money's record comes first, so that the notice can be acknowledged; what is left to do follows from it: a
 //! cancelled order with a late payment and no refund of it is still seeking.
@@ -8,7 +8,7 @@
 use super::command::{Event, HoldAnswer, HoldStep, StepFailure};
 use super::payment::{Capture, Payment, PaymentState};
 use super::refund::RefundReason;
-use super::{Order, OrderStatus, Seats, Stage};
+use super::{CancelReason, Order, OrderStatus, Seats, Stage};
 use crate::ids::OutTradeNo;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -17,29 +17,37 @@ use crate::time::Timestamp;
 const FOUND_FOR_SECONDS: i64 = 60 * 60;
 
 impl Order {
-    /// What follows from money that the order, which then is in `status`, cannot simply take.
+    /// What follows from money that the order cannot simply take. `cancelled`: why it then is; `None`: it has been paid.
     pub(super) fn late_money(
         &self,
         number: OutTradeNo,
         capture: &Capture,
-        status: OrderStatus,
+        cancelled: Option<CancelReason>,
         now: Timestamp,
     ) -> Vec<Event> {
         let mut events = vec![Event::LateMoney { number, capture: capture.clone(), at: now }];
         let refund = |reason| Event::RefundDue { refund: self.refund_of(number, capture.amount, reason, now, 0) };
-        match status {
-            OrderStatus::Cancelled if self.is_seeking() => {}
-            OrderStatus::Cancelled if self.leaves_after(now) => events.push(Event::SeekingBegun {
+        match cancelled {
+            None => events.push(refund(RefundReason::Duplicate)),
+            Some(_) if self.is_seeking() => {}
+            Some(why) if self.may_come_back(why) && self.leaves_after(now) => events.push(Event::SeekingBegun {
                 number,
                 expires_at: now.plus_seconds(FOUND_FOR_SECONDS),
                 payable: self.was_payable(number, capture.paid_at),
             }),
-            OrderStatus::Cancelled => events.push(refund(RefundReason::Late)),
-            OrderStatus::Pending | OrderStatus::Paid | OrderStatus::Completed => {
-                events.push(refund(RefundReason::Duplicate));
-            }
+            Some(_) => events.push(refund(RefundReason::Late)),
         }
         events
+    }
+
+    /// Not once late money has gone back: the traveller has been told that nothing came of the order.
+    fn may_come_back(&self, why: CancelReason) -> bool {
+        let was_refunded = self.refunds.iter().any(|refund| refund.reason == RefundReason::Late);
+        match why {
+            CancelReason::Traveller | CancelReason::Expired | CancelReason::SeatsLost => !was_refunded,
+            // Should it ever run after all, those who still want to go order anew.
+            CancelReason::DepartureCancelled => false,
+        }
     }
 
     pub(super) fn is_seeking(&self) -> bool {

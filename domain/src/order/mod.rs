@@ -89,9 +89,16 @@ pub enum CancelReason {
     Expired,
     /// A departure no longer had the held seats. Cannot happen while the rules hold; money that came is refunded.
     SeatsLost,
+    /// A departure of it was cancelled before it was paid.
+    DepartureCancelled,
 }
 
-codes!(CancelReason, "cancel reason": Traveller = "traveller", Expired = "expired", SeatsLost = "seats_lost");
+codes!(CancelReason, "cancel reason":
+    Traveller = "traveller",
+    Expired = "expired",
+    SeatsLost = "seats_lost",
+    DepartureCancelled = "departure_cancelled",
+);
 
 /// What the order is doing. Between two durable events this is memory only: after a restart it is derived from the
 /// rows, and every step that was under way is done again.

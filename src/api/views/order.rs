@@ -32,7 +32,7 @@ pub struct OrderView<'a> {
     pub completed_at: Option<Zoned>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancelled_at: Option<Zoned>,
-    /// `traveller`, `expired` or `seats_lost`.
+    /// `traveller`, `expired`, `seats_lost` or `departure_cancelled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_reason: Option<&'static str>,
     pub amount: MoneyView,

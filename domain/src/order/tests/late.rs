@@ -14,6 +14,25 @@ fn paid_then(attempt: u16, seconds: i64) -> Command {
     fact(attempt, FactState::Paid(Capture { paid_at: Some(at(seconds)), ..capture(attempt) }))
 }
 
+/// WeChat has refused the first attempt.
+fn refused_once() -> Story {
+    let mut story = Story::placed();
+    story.begin_payment().unwrap();
+    story.holds_agree();
+    story.ok(&Command::CreateCalled);
+    story.ok(&create_refused(1, false));
+    story
+}
+
+/// And the traveller can pay the second.
+fn payable_again() -> Story {
+    let mut story = refused_once();
+    story.begin_payment().unwrap();
+    story.holds_agree();
+    story.create_succeeds();
+    story
+}
+
 #[test]
 fn r_pay_04_seats_that_are_still_free_revive_the_order() {
     let mut story = Story::cancelled_with(2, 2);
@@ -112,6 +131,60 @@ fn r_pay_04_after_the_departure_there_is_nothing_to_seek() {
     story.ok(&paid(1));
     assert_eq!(story.order.effect(), None);
     assert_eq!(story.refund_state(1), &RefundState::Due, "in the same record");
+}
+
+#[test]
+fn d5_an_order_whose_departure_was_cancelled_is_not_brought_back_by_late_money() {
+    let mut story = refused_once();
+    story.begin_payment().unwrap();
+    story.hold_refuses(Rejection::DepartureCancelled);
+    story.holds_agree();
+    assert_eq!(story.cancelled_why(), CancelReason::DepartureCancelled);
+
+    for restarted in [false, true] {
+        let mut story = story.clone();
+        if restarted {
+            story.restart();
+        }
+        story.now = at(700);
+        story.ok(&paid(1));
+        assert_eq!((story.order.status(), story.order.effect()), (OrderStatus::Cancelled, None), "nothing is sought");
+        assert_eq!(story.refund_state(1), &RefundState::Due, "in the same record");
+        assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: FARE, refunded: 0 });
+    }
+}
+
+#[test]
+fn d5_money_that_comes_just_when_the_departure_is_cancelled_goes_back_without_asking_for_other_seats() {
+    let mut story = Story::payable_with(2, 1);
+    story.ok(&paid(1));
+    story.hold_answers(Ok(vec![]));
+    story.hold_refuses(Rejection::DepartureCancelled);
+    assert!(matches!(story.effect(), Effect::FreeSeats { item: 0, .. }));
+    story.holds_agree();
+    assert_eq!(story.order.cancelled().map(|(_, why)| why), Some(CancelReason::DepartureCancelled));
+    assert_eq!(story.order.effect(), None);
+    assert_eq!(story.refund_state(1), &RefundState::Due);
+}
+
+#[test]
+fn d5_an_order_whose_late_money_went_back_is_not_brought_back_by_more_of_it() {
+    let mut story = payable_again();
+    story.ok(&Command::Cancel);
+    story.ok(&fact(2, FactState::Closed));
+    story.holds_agree();
+    story.now = at(700);
+    story.ok(&paid(1));
+    story.hold_refuses(seat_taken());
+    story.hold_refuses(sold_out());
+    assert_eq!(story.refund_state(1), &RefundState::Due, "the traveller is told so");
+
+    // Meanwhile somebody has given seats back.
+    story.now = at(800);
+    story.ok(&paid(2));
+    assert_eq!((story.order.status(), story.order.effect()), (OrderStatus::Cancelled, None));
+    assert_eq!(story.refund_state(2), &RefundState::Due);
+    assert_eq!(story.order.balance(), Balance { captured: 2 * FARE, refund_due: 2 * FARE, refunded: 0 });
 }
 
 #[test]
@@ -244,14 +317,7 @@ fn rule_16_seeking_goes_on_after_a_crash_at_any_step() {
 
 #[test]
 fn r8_the_second_payment_of_a_paid_order_goes_back() {
-    let mut story = Story::placed();
-    story.begin_payment().unwrap();
-    story.holds_agree();
-    story.ok(&Command::CreateCalled);
-    story.ok(&create_refused(1, false));
-    story.begin_payment().unwrap();
-    story.holds_agree();
-    story.create_succeeds();
+    let mut story = payable_again();
     story.ok(&paid(2));
     story.holds_agree();
     story.ok(&paid(1));
@@ -265,14 +331,7 @@ fn r8_the_second_payment_of_a_paid_order_goes_back() {
 #[test]
 fn r8_a_payment_that_can_still_be_made_of_a_paid_order_is_ended_at_wechat() {
     for ending in [fact(2, FactState::Closed), paid(2)] {
-        let mut story = Story::placed();
-        story.begin_payment().unwrap();
-        story.holds_agree();
-        story.ok(&Command::CreateCalled);
-        story.ok(&create_refused(1, false));
-        story.begin_payment().unwrap();
-        story.holds_agree();
-        story.create_succeeds();
+        let mut story = payable_again();
         story.ok(&paid(1));
         story.holds_agree();
         assert_eq!(story.order.status(), OrderStatus::Paid);
@@ -294,14 +353,7 @@ fn r8_a_payment_that_can_still_be_made_of_a_paid_order_is_ended_at_wechat() {
 
 #[test]
 fn two_late_payments_find_seats_once_and_the_other_goes_back() {
-    let mut story = Story::placed();
-    story.begin_payment().unwrap();
-    story.holds_agree();
-    story.ok(&Command::CreateCalled);
-    story.ok(&create_refused(1, false));
-    story.begin_payment().unwrap();
-    story.holds_agree();
-    story.create_succeeds();
+    let mut story = payable_again();
     story.ok(&Command::Cancel);
     story.ok(&fact(2, FactState::Closed));
     story.holds_agree();
@@ -356,11 +408,7 @@ fn r_pay_04_what_was_paid_while_the_answer_closed_was_under_way_was_not_payable_
 #[test]
 fn r_pay_04_a_payment_that_wechat_had_refused_was_not_payable_as_far_as_anybody_knew() {
     for restarted in [false, true] {
-        let mut story = Story::placed();
-        story.begin_payment().unwrap();
-        story.holds_agree();
-        story.ok(&Command::CreateCalled);
-        story.ok(&create_refused(1, false));
+        let mut story = refused_once();
         story.ok(&Command::Cancel);
         story.holds_agree();
         story.now = at(700);
