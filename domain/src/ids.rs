@@ -277,8 +277,8 @@ ids_in_order! {
     TicketId { number }, '-', "ticket id";
     /// A hold on seats: the order and the number of its item, from 0.
     HoldId { item }, '.', "hold id";
-    /// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 28 characters at
-    /// most for the first 9 attempts, within WeChat's 32.
+    /// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 32 characters at
+    /// most, as many as WeChat takes.
     OutTradeNo { attempt }, 'P', "outTradeNo";
     /// A refund, as WeChat knows it: the order and the number of the refund, from 1.
     OutRefundNo { number }, 'R', "outRefundNo";
@@ -445,7 +445,7 @@ mod tests {
         assert_eq!(hold.to_string().parse(), Ok(hold));
         let payment = OutTradeNo { order, attempt: 1 };
         assert_eq!(payment.to_string().parse(), Ok(payment));
-        assert!(payment.to_string().len() <= 32, "WeChat's limit");
+        assert_eq!(OutTradeNo { order, attempt: u16::MAX }.to_string().len(), 32, "WeChat's limit");
         let refund = OutRefundNo { order, number: 12 };
         assert_eq!(refund.to_string().parse(), Ok(refund));
         assert_eq!(format!("{order}-03").parse::<TicketId>(), Err(InvalidId("ticket id")));

@@ -6,8 +6,10 @@ use crate::money::Money;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-/// Most attempts to pay one order. Only attempts that WeChat refused count, so nobody needs more; each leaves a row.
-pub const PAYMENT_ATTEMPTS_MAX: u16 = 9;
+/// Most attempts to pay one order. A further one is begun only if WeChat has refused all before it, which it does for minutes
+/// on end when it has trouble: whoever tries every quarter of a minute comes to the end of a lock of ten minutes. Bounded,
+/// because each leaves a row.
+pub const PAYMENT_ATTEMPTS_MAX: u16 = 40;
 
 /// The limits around payment, from configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -76,6 +76,27 @@ fn r1_a_refused_create_may_be_tried_again_within_the_lock() {
 }
 
 #[test]
+fn d12_whoever_tries_again_while_wechat_has_trouble_pays_as_soon_as_it_has_none() {
+    let mut story = Story::placed();
+    // Three minutes of it, and one try every quarter of a minute.
+    for attempt in 1..=12 {
+        story.now = at(15 * i64::from(attempt));
+        story.begin_payment().unwrap();
+        story.holds_agree();
+        story.ok(&Command::CreateCalled);
+        story.ok(&create_refused(attempt, false));
+    }
+    story.now = at(195);
+    assert_eq!(story.begin_payment().map(|terms| terms.number), Ok(number(13)), "the lock has not ended (R-PAY-03)");
+    story.holds_agree();
+    story.create_succeeds();
+    story.restart();
+    story.ok(&paid(13));
+    story.holds_agree();
+    assert_eq!(story.order.status(), OrderStatus::Paid);
+}
+
+#[test]
 fn attempts_are_bounded() {
     let mut story = Story::placed();
     for attempt in 1..=PAYMENT_ATTEMPTS_MAX {
