@@ -13,8 +13,9 @@
 //! after [`CALL_TIMEOUT_SECONDS_MAX`]; a departure gets an order's messages in the order in which they were sent, also
 //! those sent before and after the order's actor was rebuilt.
 //!
-//! The parts: `command` what can be told and what then happened; `decide` the checks; `late` money that comes after
-//! the end; `refunding` money that goes back; `redeem` scans; `evolve` the only mutation; [`rows`] how it is stored.
+//! The parts: `command` what can be told and what then happened; `decide` the checks; `facts` what WeChat says about a
+//! payment; `late` money that comes after the end; `refunding` money that goes back; `redeem` scans; `evolve` the only
+//! mutation; [`rows`] how it is stored.
 //!
 //! Absent on purpose: refunds that a traveller asks for, changes, packages, promotions.
 
@@ -22,6 +23,7 @@ mod command;
 mod decide;
 mod draft;
 mod evolve;
+mod facts;
 mod late;
 mod ledger;
 mod payment;
@@ -41,8 +43,8 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::sealing::SealedDocument;
 pub use command::{CallFailure, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
-pub use decide::CALL_TIMEOUT_SECONDS_MAX;
 pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
+pub use facts::CALL_TIMEOUT_SECONDS_MAX;
 pub use ledger::{LedgerEntry, LedgerKind};
 pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState, Prepay};
 pub use refund::{
