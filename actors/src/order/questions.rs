@@ -184,9 +184,9 @@ impl OrderActor {
         self.asked();
         let reply = self.apply(&Command::Scan(scan), ctx)?;
         Ok(reply.and_then(|events| {
-            let scanned = events.into_iter().find_map(|event| match event {
-                Event::Scanned(outcome) => Some(outcome),
-                _ => None,
+            let scanned = events.into_iter().find_map(|event| {
+                let Event::Scanned(outcome) = event else { return None };
+                Some(outcome)
             });
             scanned.map(|outcome| (outcome, Arc::clone(self.order()))).ok_or(Rejection::TicketNotFound)
         }))

@@ -66,7 +66,45 @@ pub(super) fn report(attention: &Attention, order: &Order, events: &[Event]) {
                     | RefundState::Succeeded { .. } => {}
                 }
             }
-            _ => {}
+            Event::EqualSought { resold: false }
+            | Event::Cancelled {
+                why: CancelReason::Traveller | CancelReason::Expired | CancelReason::DepartureCancelled,
+                ..
+            }
+            | Event::HoldPlaced { .. }
+            | Event::HoldRefused { .. }
+            | Event::HoldUndone
+            | Event::Placed
+            | Event::PaymentBegun { .. }
+            | Event::HoldPaying
+            | Event::CreateCalled { .. }
+            | Event::PaymentCreated { .. }
+            | Event::PaymentRefused { .. }
+            | Event::QueryCalled { .. }
+            | Event::PollBegun
+            | Event::PollEnded
+            | Event::ClosingBegun { .. }
+            | Event::CloseStepped { .. }
+            | Event::PaymentEnded { .. }
+            | Event::ReleaseBegun { .. }
+            | Event::HoldReleased
+            | Event::HoldFoundConfirmed
+            | Event::SettlingBegun { .. }
+            | Event::HoldConfirmed
+            | Event::Paid { .. }
+            | Event::SeekingBegun { .. }
+            | Event::SeatsFound { .. }
+            | Event::GivingBackBegun { .. }
+            | Event::SeekingEnded
+            | Event::RefundRetried { .. }
+            | Event::RefundStepBegun { .. }
+            | Event::RefundBegun { .. }
+            | Event::RefundUnknown { .. }
+            | Event::RefundStepEnded
+            | Event::StepFailed { .. }
+            | Event::RetryDue
+            | Event::Scanned(_)
+            | Event::Completed { .. } => {}
         }
     }
 }

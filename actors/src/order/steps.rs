@@ -234,7 +234,22 @@ impl OrderActor {
                 format!("{state:?}"),
                 Command::RefundCallFailed { number: *number, why: CallFailure::Distrusted },
             ),
-            _ => return Ok(()),
+            // Nothing of these says anything about money.
+            Command::HoldAnswered(_)
+            | Command::BeginPayment { .. }
+            | Command::CreateCalled
+            | Command::QueryCalled
+            | Command::PaymentCreated { .. }
+            | Command::CreateRefused { .. }
+            | Command::CloseAnswered { .. }
+            | Command::CallFailed { .. }
+            | Command::BeginRefund { .. }
+            | Command::RefundRefused { .. }
+            | Command::RefundCallFailed { .. }
+            | Command::RetryRefund { .. }
+            | Command::Cancel
+            | Command::Wake
+            | Command::Scan(_) => return Ok(()),
         };
         let notice = Notice {
             notice_id: format!("query/{about}"),

@@ -59,13 +59,24 @@ impl Order {
 
     /// When to send [`Command::Wake`]. Nothing depends on its being punctual.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        // However the step under way goes, and however long its repetition is put off: a payment's end is its end.
-        match (self.retry_at, &self.stage) {
-            (Some(retry_at), Stage::Extending { .. } | Stage::Creating | Stage::Payable { .. }) => {
+        let Some(retry_at) = self.retry_at else { return self.step_deadline() };
+        match &self.stage {
+            // However the step under way goes, and however long its repetition is put off: a payment's end is its end.
+            Stage::Extending { .. } | Stage::Creating | Stage::Payable { .. } => {
                 Some(self.live_payment().map_or(retry_at, |payment| retry_at.min(payment.time_expire)))
             }
-            (Some(retry_at), _) => Some(retry_at),
-            (None, _) => self.step_deadline(),
+            Stage::Placing { .. }
+            | Stage::Undoing { .. }
+            | Stage::Refused { .. }
+            | Stage::Open
+            | Stage::Closing { .. }
+            | Stage::Releasing { .. }
+            | Stage::Settling { .. }
+            | Stage::Seeking { .. }
+            | Stage::Reviving { .. }
+            | Stage::GivingBack { .. }
+            | Stage::Refunding { .. }
+            | Stage::Done => Some(retry_at),
         }
     }
 
@@ -122,10 +133,10 @@ impl Order {
                 self.seek_answered(answer, now)
             }
             (Stage::Reviving { next, .. }, HoldStep::Confirm) if *next == answer.item => {
-                self.seek_answered(answer, now)
+                self.revive_answered(answer, now)
             }
             (Stage::GivingBack { found, .. }, HoldStep::Release | HoldStep::Free) if found.len() == answer.item + 1 => {
-                self.seek_answered(answer, now)
+                self.give_back_answered(answer, now)
             }
             // An answer to a step that is no longer wanted.
             (
@@ -251,7 +262,21 @@ impl Order {
                 let due = self.refund_plan().filter(|(at, ..)| now >= *at);
                 events.extend(due.map(|(_, number, step)| Event::RefundStepBegun { number, step, at: now }));
             }
-            _ => {}
+            // It is too early, or an answer is waited for.
+            Stage::Placing { .. }
+            | Stage::Undoing { .. }
+            | Stage::Refused { .. }
+            | Stage::Open
+            | Stage::Extending { .. }
+            | Stage::Creating
+            | Stage::Payable { .. }
+            | Stage::Closing { .. }
+            | Stage::Releasing { .. }
+            | Stage::Settling { .. }
+            | Stage::Seeking { .. }
+            | Stage::Reviving { .. }
+            | Stage::GivingBack { .. }
+            | Stage::Refunding { .. } => {}
         }
         events
     }

@@ -21,7 +21,9 @@ impl Order {
             Event::HoldUndone => self.hold_undone(),
             Event::Placed => self.advance_to(Stage::Open),
             Event::HoldPaying => self.hold_paying(),
-            Event::HoldReleased | Event::HoldFoundConfirmed | Event::HoldConfirmed => self.hold_stepped(event),
+            Event::HoldConfirmed => self.hold_confirmed(),
+            Event::HoldReleased => self.hold_released(),
+            Event::HoldFoundConfirmed => self.hold_found_confirmed(),
 
             // A payment and its end.
             Event::PaymentBegun { terms, body, at } => self.payment_begun(terms, body, *at),
@@ -142,14 +144,51 @@ impl Order {
         }
     }
 
-    fn hold_stepped(&mut self, event: &Event) {
-        match (&mut self.stage, event) {
-            (Stage::Settling { next, .. } | Stage::Reviving { next, .. }, Event::HoldConfirmed)
-            | (Stage::Releasing { next, .. }, Event::HoldReleased) => *next += 1,
-            (Stage::GivingBack { found, .. }, Event::HoldReleased) => drop(found.pop()),
-            (Stage::Releasing { next, confirmed, .. }, Event::HoldFoundConfirmed) => *confirmed = *next + 1,
-            (Stage::GivingBack { found, confirmed }, Event::HoldFoundConfirmed) => *confirmed = found.len(),
-            _ => return,
+    fn hold_confirmed(&mut self) {
+        if let Stage::Settling { next, .. } | Stage::Reviving { next, .. } = &mut self.stage {
+            *next += 1;
+            self.start_afresh();
+        }
+    }
+
+    fn hold_released(&mut self) {
+        match &mut self.stage {
+            Stage::Releasing { next, .. } => *next += 1,
+            Stage::GivingBack { found, .. } => drop(found.pop()),
+            Stage::Placing { .. }
+            | Stage::Undoing { .. }
+            | Stage::Refused { .. }
+            | Stage::Open
+            | Stage::Extending { .. }
+            | Stage::Creating
+            | Stage::Payable { .. }
+            | Stage::Closing { .. }
+            | Stage::Settling { .. }
+            | Stage::Seeking { .. }
+            | Stage::Reviving { .. }
+            | Stage::Refunding { .. }
+            | Stage::Done => return,
+        }
+        self.start_afresh();
+    }
+
+    fn hold_found_confirmed(&mut self) {
+        match &mut self.stage {
+            Stage::Releasing { next, confirmed, .. } => *confirmed = *next + 1,
+            Stage::GivingBack { found, confirmed } => *confirmed = found.len(),
+            Stage::Placing { .. }
+            | Stage::Undoing { .. }
+            | Stage::Refused { .. }
+            | Stage::Open
+            | Stage::Extending { .. }
+            | Stage::Creating
+            | Stage::Payable { .. }
+            | Stage::Closing { .. }
+            | Stage::Settling { .. }
+            | Stage::Seeking { .. }
+            | Stage::Reviving { .. }
+            | Stage::Refunding { .. }
+            | Stage::Done => return,
         }
         self.start_afresh();
     }
@@ -185,10 +224,10 @@ impl Order {
     }
 
     fn release_begun(&mut self, why: CancelReason, at: Timestamp) {
-        let (capture, confirmed) = match &self.stage {
-            Stage::Settling { capture, next } => (capture.clone(), *next),
-            _ => (None, 0),
-        };
+        let (mut capture, mut confirmed) = (None, 0);
+        if let Stage::Settling { capture: settled, next } = &mut self.stage {
+            (capture, confirmed) = (settled.take(), *next);
+        }
         if capture.is_none() {
             self.end_payments(at);
         }
@@ -343,11 +382,11 @@ impl Order {
     }
 
     fn undo(&mut self, failure: StepFailure) {
-        let left = match (&self.stage, &failure) {
-            (Stage::Placing { next }, StepFailure::Refused(_)) => *next,
+        let Stage::Placing { next } = self.stage else { return };
+        let left = match failure {
+            StepFailure::Refused(_) => next,
             // Nobody knows whether the departure placed the hold: it is given back as well.
-            (Stage::Placing { next }, StepFailure::Unavailable) => next + 1,
-            _ => 0,
+            StepFailure::Unavailable => next + 1,
         };
         self.set_undoing(left, failure);
     }

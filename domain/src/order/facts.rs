@@ -60,7 +60,23 @@ impl Order {
             (OrderStatus::Pending, Stage::Settling { .. } | Stage::Releasing { capture: Some(_), .. }) => {
                 self.late_money(number, capture, None, now)
             }
-            (OrderStatus::Pending, _) => {
+            (
+                OrderStatus::Pending,
+                Stage::Releasing { capture: None, .. }
+                | Stage::Placing { .. }
+                | Stage::Undoing { .. }
+                | Stage::Refused { .. }
+                | Stage::Open
+                | Stage::Extending { .. }
+                | Stage::Creating
+                | Stage::Payable { .. }
+                | Stage::Closing { .. }
+                | Stage::Seeking { .. }
+                | Stage::Reviving { .. }
+                | Stage::GivingBack { .. }
+                | Stage::Refunding { .. }
+                | Stage::Done,
+            ) => {
                 vec![Event::SettlingBegun { capture: Some((number, capture.clone())) }]
             }
             // Money after the cancellation, or a second time.
@@ -81,7 +97,22 @@ impl Order {
             Stage::Closing { step: CloseStep::QueryAgain, .. } => {
                 vec![Event::CloseStepped { step: CloseStep::Close }, self.step_failed(now)]
             }
-            _ => vec![],
+            // An answer to a question of before, or none that matters here.
+            Stage::Payable { polling: false, .. }
+            | Stage::Closing { step: CloseStep::Close, .. }
+            | Stage::Placing { .. }
+            | Stage::Undoing { .. }
+            | Stage::Refused { .. }
+            | Stage::Open
+            | Stage::Extending { .. }
+            | Stage::Creating
+            | Stage::Releasing { .. }
+            | Stage::Settling { .. }
+            | Stage::Seeking { .. }
+            | Stage::Reviving { .. }
+            | Stage::GivingBack { .. }
+            | Stage::Refunding { .. }
+            | Stage::Done => vec![],
         }
     }
 
@@ -99,7 +130,19 @@ impl Order {
             Stage::Payable { .. } | Stage::Creating => {
                 vec![Event::ReleaseBegun { why: CancelReason::Expired, at: self.unpayable_since(now) }]
             }
-            _ => vec![],
+            // Its end is under way already, or its create call has not been made.
+            Stage::Placing { .. }
+            | Stage::Undoing { .. }
+            | Stage::Refused { .. }
+            | Stage::Open
+            | Stage::Extending { .. }
+            | Stage::Releasing { .. }
+            | Stage::Settling { .. }
+            | Stage::Seeking { .. }
+            | Stage::Reviving { .. }
+            | Stage::GivingBack { .. }
+            | Stage::Refunding { .. }
+            | Stage::Done => vec![],
         })
     }
 
@@ -120,7 +163,21 @@ impl Order {
                 vec![payment_over(*then, number, self.unpayable_since(now))]
             }
             Stage::Closing { .. } => vec![self.step_failed(now)],
-            _ => vec![],
+            // Nobody has asked, or it does not matter here.
+            Stage::Payable { polling: false, .. }
+            | Stage::Placing { .. }
+            | Stage::Undoing { .. }
+            | Stage::Refused { .. }
+            | Stage::Open
+            | Stage::Extending { .. }
+            | Stage::Creating
+            | Stage::Releasing { .. }
+            | Stage::Settling { .. }
+            | Stage::Seeking { .. }
+            | Stage::Reviving { .. }
+            | Stage::GivingBack { .. }
+            | Stage::Refunding { .. }
+            | Stage::Done => vec![],
         }
     }
 }

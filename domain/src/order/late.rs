@@ -5,7 +5,7 @@
 //! The money's record comes first, so that the notice can be acknowledged; what is left to do follows from it: a
 //! cancelled order with a late payment and no refund of it is still seeking.
 
-use super::command::{Event, HoldAnswer, HoldStep, StepFailure};
+use super::command::{Event, HoldAnswer, StepFailure};
 use super::payment::{Capture, Payment, PaymentState};
 use super::refund::RefundReason;
 use super::{CancelReason, Order, OrderStatus, Seats, Stage};
@@ -86,18 +86,25 @@ impl Order {
         })
     }
 
+    /// The seats that were sought of the next item.
     pub(super) fn seek_answered(&self, answer: &HoldAnswer, now: Timestamp) -> Vec<Event> {
-        match (&self.stage, answer.step, &answer.result) {
-            (_, _, Err(StepFailure::Unavailable)) => vec![self.step_failed(now)],
-            (Stage::Seeking { .. }, HoldStep::Place, Ok(seats)) => vec![Event::SeatsFound { seats: seats.clone() }],
-            (Stage::Seeking { equal: false, payable, .. }, HoldStep::Place, Err(StepFailure::Refused(why))) => {
+        let Stage::Seeking { found, equal, payable, .. } = &self.stage else { return vec![] };
+        match &answer.result {
+            Ok(seats) => vec![Event::SeatsFound { seats: seats.clone() }],
+            Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
+            Err(StepFailure::Refused(_)) if *equal => self.give_back(found, 0, now),
+            Err(StepFailure::Refused(why)) => {
                 let taken = matches!(why, Rejection::SeatTaken { .. } | Rejection::SoldOut { .. });
                 vec![Event::EqualSought { resold: *payable && taken }]
             }
-            (Stage::Seeking { found, .. }, HoldStep::Place, Err(StepFailure::Refused(_))) => {
-                self.give_back(found, 0, now)
-            }
-            (Stage::Reviving { number, found, next }, HoldStep::Confirm, Ok(_)) => {
+        }
+    }
+
+    /// Of all items seats have been found, and those of the next are confirmed, or not.
+    pub(super) fn revive_answered(&self, answer: &HoldAnswer, now: Timestamp) -> Vec<Event> {
+        let Stage::Reviving { number, found, next } = &self.stage else { return vec![] };
+        match &answer.result {
+            Ok(_) => {
                 let mut events = vec![Event::HoldConfirmed];
                 if self.is_last(*next) && self.leaves_after(now) {
                     events.extend(self.revive(*number, found, now));
@@ -107,19 +114,25 @@ impl Order {
                 }
                 events
             }
-            (Stage::Reviving { found, next, .. }, HoldStep::Confirm, Err(StepFailure::Refused(_))) => {
-                self.give_back(found, *next, now)
-            }
-            (Stage::GivingBack { .. }, _, _) if answer.found_confirmed() => vec![Event::HoldFoundConfirmed],
+            Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
+            Err(StepFailure::Refused(_)) => self.give_back(found, *next, now),
+        }
+    }
+
+    /// Of the last item that is left.
+    pub(super) fn give_back_answered(&self, answer: &HoldAnswer, now: Timestamp) -> Vec<Event> {
+        let Stage::GivingBack { found, .. } = &self.stage else { return vec![] };
+        match &answer.result {
+            _ if answer.found_confirmed() => vec![Event::HoldFoundConfirmed],
+            Err(StepFailure::Unavailable) => vec![self.step_failed(now)],
             // A refusal says that there is nothing to give back.
-            (Stage::GivingBack { found, .. }, HoldStep::Release | HoldStep::Free, _) => {
+            Ok(_) | Err(StepFailure::Refused(_)) => {
                 let mut events = vec![Event::HoldReleased];
                 if found.len() == 1 {
                     events.extend(self.return_all(now));
                 }
                 events
             }
-            _ => vec![],
         }
     }
 

@@ -339,10 +339,8 @@ impl Order {
 
     /// Why the order was never made, once everything that was held for it has been given back.
     pub fn refusal(&self) -> Option<&StepFailure> {
-        match &self.stage {
-            Stage::Refused { failure } => Some(failure),
-            _ => None,
-        }
+        let Stage::Refused { failure } = &self.stage else { return None };
+        Some(failure)
     }
 
     /// Whether the actor may sleep as far as the order is concerned: no step is under way and no deadline is near.

@@ -86,7 +86,14 @@ impl RefundState {
 
     /// Whether something is left to be done.
     pub fn is_outstanding(&self) -> bool {
-        !matches!(self, RefundState::Succeeded { .. } | RefundState::Closed { .. })
+        match self {
+            RefundState::Due
+            | RefundState::Begun
+            | RefundState::Refused { .. }
+            | RefundState::Processing { .. }
+            | RefundState::Abnormal { .. } => true,
+            RefundState::Succeeded { .. } | RefundState::Closed { .. } => false,
+        }
     }
 
     /// Whether it waits for a person.

@@ -72,7 +72,12 @@ impl Order {
         }
         match payment.state {
             PaymentState::Created(_) => Stage::Payable { polls: polls_until(payment.begun_at, now), polling: true },
-            _ => Stage::Extending { next: 0 },
+            PaymentState::Begun
+            // A live payment is in none of these.
+            | PaymentState::Refused { .. }
+            | PaymentState::Closed
+            | PaymentState::Paid { .. }
+            | PaymentState::PaidLate { .. } => Stage::Extending { next: 0 },
         }
     }
 }
