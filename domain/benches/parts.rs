@@ -137,7 +137,7 @@ fn ticket() -> Subject {
 }
 
 fn text(keys: &CodeKeys, subject: Subject) -> String {
-    seal(keys, &Code::one_time(subject, NOW, 60), [1; 12]).text
+    seal(keys, &Code::one_time(subject, NOW, 60), NOW, [1; 12]).text
 }
 
 /// Signs.

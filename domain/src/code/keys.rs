@@ -80,6 +80,14 @@ impl<K> Schedule<K> {
         self.entries.iter().rev().find(|entry| self.has_begun(entry, at) && !entry.is_over(at))
     }
 
+    /// Since when the version that seals at `at` has done so, as far as it is known: what says to be issued before that is
+    /// another version's work.
+    fn sealing_since(&self, sealing: &Entry<K>, at: Timestamp) -> Option<Timestamp> {
+        let newer = self.entries.iter().filter(|entry| entry.version > sealing.version);
+        let ends = newer.filter_map(|entry| entry.opens_until).filter(|end| *end <= at);
+        ends.chain(sealing.seals_from).max()
+    }
+
     /// The key of a version, if it opens now and a code that says to be issued at `issued_at` can be its work: not when
     /// another version sealed by then. So a key that has been replaced is of no use to whoever finds it later.
     pub fn genuine(&self, version: u32, issued_at: Timestamp, now: Timestamp) -> Option<&K> {
@@ -151,16 +159,17 @@ impl CodeKeys {
         }
     }
 
-    /// The key that seals. Nothing that it seals opens when its time is over.
-    pub(super) fn sealing(&self, at: Timestamp) -> &Entry<Secrets> {
+    /// The key that seals, and since when it has, if that is known. Nothing that it seals opens when its time is over.
+    pub(super) fn sealing(&self, at: Timestamp) -> (&Entry<Secrets>, Option<Timestamp>) {
+        let at = at.max(self.0.loaded_at);
         // Checked by `new`.
-        let Some(entry) = self.0.sealing(at.max(self.0.loaded_at)) else { unreachable!("a key always seals") };
-        entry
+        let Some(entry) = self.0.sealing(at) else { unreachable!("a key always seals") };
+        (entry, self.0.sealing_since(entry, at))
     }
 
     /// The version that seals at `at`.
     pub fn sealing_version(&self, at: Timestamp) -> u32 {
-        self.sealing(at).version
+        self.sealing(at).0.version
     }
 
     /// Versions that open although a newer one has no date from which it seals: codes that are forged with them after the

@@ -149,17 +149,18 @@ pub struct Opened {
     pub token: CodeToken,
 }
 
-/// Seals with the key whose time it is when the code is issued. A key that will end ends its codes: `expires_at` says so.
-/// `nonce` must be fresh for every call.
-pub fn seal(keys: &CodeKeys, code: &Code, nonce: [u8; NONCE_LEN]) -> Sealed {
-    let entry = keys.sealing(code.issued_at);
+/// Seals at `now` with the key whose time that is. A code that was issued before the key's turn, and is sealed again, says to
+/// be issued when that turn began: what says to be older would not open, because another key sealed then. A key that will
+/// end ends its codes: `expires_at` says so. `nonce` must be fresh for every call.
+pub fn seal(keys: &CodeKeys, code: &Code, now: Timestamp, nonce: [u8; NONCE_LEN]) -> Sealed {
+    let (entry, since) = keys.sealing(now);
     let until = entry.opens_until.map_or(code.until, |end| code.until.min(end));
     let header = Header {
         is_ticket: matches!(code.subject, Subject::Ticket { .. }),
         kind: code.kind,
         version: entry.version,
         nonce,
-        issued_at: code.issued_at,
+        issued_at: since.map_or(code.issued_at, |since| code.issued_at.max(since)),
         from: code.from,
         until,
     };

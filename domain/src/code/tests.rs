@@ -54,8 +54,9 @@ fn one_time() -> Code {
     Code::one_time(ticket(), NOW, 60)
 }
 
+/// Sealed when it is issued.
 fn text(keys: &CodeKeys, code: &Code) -> String {
-    seal(keys, code, NONCE).text
+    seal(keys, code, code.issued_at, NONCE).text
 }
 
 fn invalid<T>() -> Result<T, ScanRejection> {
@@ -66,7 +67,7 @@ fn invalid<T>() -> Result<T, ScanRejection> {
 fn r_ticket_04_a_one_time_code_says_what_it_stands_for_until_the_instant_it_expires() {
     for subject in [ticket(), Subject::Order(order())] {
         let code = Code::one_time(subject, NOW, 60);
-        let sealed = seal(&keys(&[1]), &code, NONCE);
+        let sealed = seal(&keys(&[1]), &code, NOW, NONCE);
         assert_eq!(sealed.expires_at, at(60));
         for now in [NOW, at(60).plus_ms(-1)] {
             assert_eq!(open(&keys(&[1]), &sealed.text, now).map(|opened| opened.code), Ok(code));
@@ -80,7 +81,7 @@ fn r_ticket_04_a_one_time_code_says_what_it_stands_for_until_the_instant_it_expi
 
 #[test]
 fn r_ticket_04_a_print_code_outlives_its_ticket_so_that_the_gate_hears_the_tickets_own_reason() {
-    let sealed = seal(&keys(&[1]), &print(NOW), NONCE);
+    let sealed = seal(&keys(&[1]), &print(NOW), NOW, NONCE);
     assert_eq!(sealed.expires_at, at(30 * DAY));
     let opened = |now| open(&keys(&[1]), &sealed.text, now).map(|opened| opened.code);
     assert_eq!(opened(at(30 * DAY)), Ok(print(NOW)));
@@ -99,7 +100,7 @@ fn r_ticket_04_the_channel_decides_what_is_shown() {
 
 #[test]
 fn two_codes_have_two_tokens() {
-    let token = |nonce| open(&keys(&[1]), &seal(&keys(&[1]), &one_time(), nonce).text, NOW).unwrap().token;
+    let token = |nonce| open(&keys(&[1]), &seal(&keys(&[1]), &one_time(), NOW, nonce).text, NOW).unwrap().token;
     assert_ne!(token([1; NONCE_LEN]), token([2; NONCE_LEN]));
     assert_eq!(CodeToken(token(NONCE).0), token(NONCE));
 }
@@ -213,7 +214,7 @@ fn r_ticket_04_a_key_that_has_ended_opens_nothing_and_says_so_in_what_it_seals()
     let ending = CodeKey { opens_until: Some(at(3 * DAY)), ..key(1) };
     let second = CodeKey { seals_from: Some(NOW), ..key(2) };
     let keys = CodeKeys::new([ending, second.clone()], at(-DAY)).unwrap();
-    let sealed = seal(&keys, &print(at(-1)), NONCE);
+    let sealed = seal(&keys, &print(at(-1)), at(-1), NONCE);
     assert_eq!(sealed.expires_at, at(3 * DAY));
     assert!(open(&keys, &sealed.text, at(3 * DAY - 1)).is_ok());
     assert_eq!(open(&keys, &sealed.text, at(3 * DAY)), invalid());
@@ -226,6 +227,31 @@ fn r_ticket_04_a_key_that_has_ended_opens_nothing_and_says_so_in_what_it_seals()
     let later = Code::one_time(ticket(), at(200), 60);
     assert_eq!(open(&keys, &text(&keys, &later), at(210)).map(|opened| opened.code), Ok(later));
     assert_eq!(open(&keys, &text(&self::keys(&[2]), &later), at(210)), invalid());
+}
+
+#[test]
+fn d21_a_code_that_is_sealed_again_after_a_rotation_opens_as_it_did_before() {
+    let ending = CodeKey { opens_until: Some(at(3 * DAY)), ..key(1) };
+    let second = CodeKey { seals_from: Some(NOW), ..key(2) };
+    let keys = |loaded_at| CodeKeys::new([ending.clone(), second.clone()], loaded_at).unwrap();
+    let issued = print(at(-DAY));
+    assert!(open(&keys(at(-DAY)), &text(&keys(at(-DAY)), &issued), at(DAY)).is_ok(), "sealed before the rotation");
+
+    // Shown again afterwards, by the server that was there all the time and by one that was started since; then when the
+    // first key has ended.
+    for (keys, now) in [(keys(at(-DAY)), at(DAY)), (keys(at(DAY)), at(DAY)), (keys(at(-DAY)), at(9 * DAY))] {
+        let again = seal(&keys, &issued, now, NONCE);
+        let expected = Code { issued_at: NOW, ..issued };
+        assert_eq!(open(&keys, &again.text, now).map(|opened| opened.code), Ok(expected));
+        assert_eq!(verify(&keys.public(), &again.text, now).map(|pass| pass.issued_at), Ok(NOW));
+        assert_eq!(again.expires_at, issued.until, "the first key's end is none of its");
+    }
+
+    // The second key was found out and ended: the first one seals on, also what was issued in the other's time.
+    let leaked = CodeKey { opens_until: Some(at(100)), ..second };
+    let keys = CodeKeys::new([key(1), leaked], at(-DAY)).unwrap();
+    let again = seal(&keys, &print(at(50)), at(200), NONCE).text;
+    assert_eq!(open(&keys, &again, at(200)).map(|opened| opened.code.issued_at), Ok(at(100)));
 }
 
 #[test]
@@ -318,8 +344,27 @@ proptest! {
             until: Timestamp::from_seconds(i64::from(until)),
         };
         // Issued before it was loaded, too: a restart lies between.
-        let opened = authenticate(&keys(&[1]), &seal(&keys(&[1]), &code, nonce).text, NOW);
+        let opened = authenticate(&keys(&[1]), &seal(&keys(&[1]), &code, NOW, nonce).text, NOW);
         prop_assert_eq!(opened.map(|opened| opened.code), Some(code));
+    }
+
+    #[test]
+    fn d21_whatever_is_sealed_opens_at_once_under_any_rotation_and_whenever_it_was_issued(
+        dates in proptest::collection::vec((proptest::option::of(-50..50_i64), proptest::option::of(-50..50_i64)), 1..4),
+        loaded in -50..50_i64, later in 0..50_i64, ago in 0..100_i64,
+    ) {
+        let dated = |(version, (from, until)): (u8, &(Option<i64>, Option<i64>))| CodeKey {
+            seals_from: from.map(at),
+            opens_until: until.map(at),
+            ..key(version)
+        };
+        let now = at(loaded + later);
+        if let Ok(keys) = CodeKeys::new((1..).zip(&dates).map(dated), at(loaded)) {
+            let sealed = seal(&keys, &print(now.plus_seconds(-ago)), now, NONCE).text;
+            let issued_at = open(&keys, &sealed, now).unwrap().code.issued_at;
+            prop_assert!((now.plus_seconds(-ago)..=now).contains(&issued_at), "{issued_at:?}");
+            prop_assert!(verify(&keys.public(), &sealed, now).is_ok());
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub fn code(api: &Api, subject: Subject, tickets: &[Ticket], wanted: Wanted) -> 
         CodeKind::Print => Code::print(subject, tickets.iter(), now).ok_or(Rejection::TicketsNotIssued)?,
     };
     let one_time = code.kind == CodeKind::OneTime;
-    let Sealed { text: code, expires_at } = seal(&keys, &code, secret_bytes());
+    let Sealed { text: code, expires_at } = seal(&keys, &code, now, secret_bytes());
     let expires_at = views::time(expires_at);
 
     let mut response = HttpResponse::Ok();

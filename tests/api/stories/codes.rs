@@ -123,7 +123,7 @@ fn forged(kind: CodeKind, ticket: &Value, issued_at: Timestamp) -> String {
     let scope = Scope::of(&"BOARDING".parse().unwrap(), None);
     let subject = Subject::Ticket { id: text(&ticket["ticketId"]).parse().unwrap(), scope };
     let code = Code { kind, ..Code::one_time(subject, issued_at, 3600) };
-    seal(&CodeKeys::new([CodeKey::new(1, OLD)], issued_at).unwrap(), &code, [9; 12]).text
+    seal(&CodeKeys::new([CodeKey::new(1, OLD)], issued_at).unwrap(), &code, issued_at, [9; 12]).text
 }
 
 fn now() -> Timestamp {

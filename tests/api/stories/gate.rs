@@ -128,7 +128,7 @@ fn sealed(client: &Client, subject: Subject, seconds_ago: i64) -> String {
     hex::decode_to_slice(secrets["code_key"].as_str().unwrap(), &mut key).unwrap();
     let issued_at = Timestamp::from_jiff(jiff::Timestamp::now()).plus_seconds(-seconds_ago);
     let keys = CodeKeys::new([CodeKey::new(1, key)], issued_at).unwrap();
-    seal(&keys, &Code::one_time(subject, issued_at, 60), [7; 12]).text
+    seal(&keys, &Code::one_time(subject, issued_at, 60), issued_at, [7; 12]).text
 }
 
 fn of_ticket(id: TicketId) -> Subject {

@@ -20,7 +20,7 @@ fn code_of_nothing(world: &World) -> anyhow::Result<String> {
     let now = Timestamp::from_jiff(jiff::Timestamp::now());
     let subject = Subject::Order(OrderId::compose(now, Shard::of(1), 1));
     let code = Code::one_time(subject, now, 600);
-    Ok(seal(&CodeKeys::new([CodeKey::new(1, key)], now)?, &code, [7; 12]).text)
+    Ok(seal(&CodeKeys::new([CodeKey::new(1, key)], now)?, &code, now, [7; 12]).text)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
