@@ -7,6 +7,7 @@ mod outage;
 mod rates;
 mod start;
 mod support;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -237,6 +238,31 @@ fn a_departure_comes_back_with_its_live_holds_and_the_newest_version_of_its_key(
     let holds: Vec<HoldRow<'_>> = bulk.all().unwrap();
     assert!(holds.iter().any(|row| row.hold_id == hold(1) && row.state == "released"));
     assert!(!holds.iter().any(|row| row.state == "expired"));
+}
+
+#[test]
+fn d16_every_epoch_of_a_hold_is_a_row_and_the_last_one_counts() {
+    let stand = Stand::new();
+    let id = "HKMO-0800.20261127";
+    let mut coach = Coach::new(id, 3);
+    stand.project(&coach.tell(&place(1, NOW), NOW)).unwrap();
+    // Its money comes a quarter of an hour later, when the hold's time is over and no timer has run.
+    let late = NOW.plus_seconds(900);
+    stand.project(&coach.tell(&place_as(1, 2, late), late)).unwrap();
+
+    let said = "SELECT string_agg(concat_ws(' ', epoch, state), ', ' ORDER BY epoch) FROM holds";
+    assert_eq!(stand.ask::<String>(said), "1 expired, 2 held");
+    for stored in [stand.departure(id).unwrap().unwrap(), stand.departures_after(NOW).unwrap().remove(0)] {
+        let woken = Inventory::from_rows(&stored, late).unwrap();
+        assert_eq!(woken.holds().collect::<Vec<_>>(), coach.machine.holds().collect::<Vec<_>>());
+    }
+
+    let over = late.plus_seconds(600);
+    stand.project(&coach.tell(&inventory::Command::Expire, over)).unwrap();
+    assert_eq!(stand.ask::<String>(said), "1 expired, 2 expired");
+    let stored = stand.departure(id).unwrap().unwrap();
+    assert_eq!(Inventory::from_rows(&stored, over).unwrap().holds().count(), 0);
+    assert_eq!(newest_version(&stored).unwrap(), coach.version);
 }
 
 #[test]

@@ -63,7 +63,10 @@ impl From<DeskEntryRow<'_>> for DeskEntry {
 
 impl Stand {
     pub fn new() -> Stand {
-        let test_database = fresh_database().unwrap();
+        Stand::in_database(fresh_database().unwrap())
+    }
+
+    pub fn in_database(test_database: TestDatabase) -> Stand {
         let config = test_database.config.clone();
         Stand { test_database: Some(test_database), ..Stand::on(&config) }
     }
@@ -262,9 +265,14 @@ pub fn hold(number: u64) -> HoldId {
 
 /// One seat for ten minutes, first stop to last.
 pub fn place(number: u64, now: Timestamp) -> inventory::Command {
+    place_as(number, 1, now)
+}
+
+/// The same as a hold of this epoch.
+pub fn place_as(number: u64, epoch: u32, now: Timestamp) -> inventory::Command {
     inventory::Command::PlaceHold(inventory::PlaceHold {
         hold: hold(number),
-        epoch: 1,
+        epoch,
         channel: Channel::Direct,
         class: code("standard"),
         stretch: Stretch { board: 0, alight: 2 },

@@ -8,14 +8,22 @@ use crate::time::Timestamp;
 
 use super::pick::{Layout, Pool};
 use super::rows::{DepartureRow, EXPIRED, HoldRow, RELEASED};
-use super::{Hold, HoldState, Inventory, SeatList};
+use super::{ById, Hold, HoldState, Inventory, SeatList};
+
+/// With which an order places a hold for the first time.
+const FIRST_EPOCH: u32 = 1;
 
 impl Inventory {
-    /// The machine that wrote these rows. Ended holds may be left out once their `expires_at` has passed.
+    /// The machine that wrote these rows. Ended holds may be left out once their `expires_at` has passed, but not those of
+    /// later epochs: they say that the earlier ones are over.
     pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Inventory, Damage> {
         let mut inventory = departure_from(&rows.only()?)?;
-        for hold in rows.of() {
-            inventory.add_row(&hold?, now)?;
+        let holds: Vec<HoldRow<'_>> = rows.all()?;
+        let last = last_rows(&holds);
+        // An earlier row may say that its hold is live: older releases wrote nothing of one that made way.
+        let counts = |row: &&HoldRow<'_>| last.get(&row.hold_id).is_none_or(|last| written(row) == *last);
+        for hold in holds.iter().filter(counts) {
+            inventory.add_row(hold, now)?;
         }
         Ok(inventory)
     }
@@ -91,6 +99,23 @@ impl Inventory {
         let known = u16::try_from(seat).ok().filter(|seat| usize::from(*seat) < self.places.len());
         known.ok_or_else(|| misfit(row, "seats"))
     }
+}
+
+/// Of each hold that was placed again, when its last row was written.
+fn last_rows(holds: &[HoldRow<'_>]) -> ById<(u64, u32)> {
+    let again = holds.iter().filter(|row| row.epoch > FIRST_EPOCH);
+    let mut last: ById<(u64, u32)> = again.map(|row| (row.hold_id, written(row))).collect();
+    for row in holds {
+        if let Some(known) = last.get_mut(&row.hold_id) {
+            *known = written(row).max(*known);
+        }
+    }
+    last
+}
+
+/// The order in which the rows of a hold were written: in one record an earlier epoch makes way for a later one.
+fn written(row: &HoldRow<'_>) -> (u64, u32) {
+    (row.version, row.epoch)
 }
 
 fn departure_from(row: &DepartureRow<'_>) -> Result<Inventory, Damage> {

@@ -37,12 +37,12 @@ row! {
 }
 
 row! {
-    /// A hold, live or ended. A hold placed again under a higher epoch takes over its row.
+    /// A hold of one epoch, live or ended. Placed again it gets another row, and its earlier ones say what it had before.
     pub struct HoldRow<'a>: 2 "holds", First::Marked(16);
     1 hold_id [Key]: HoldId,
     2 departure_id: DepartureId,
     3 version: u64,
-    4 epoch: u32,
+    4 epoch [Key]: u32,
     5 class_code: &'a str,
     /// All seats of the hold, also those freed since, as places in the seat map.
     6 seats: Numbers,
@@ -60,9 +60,6 @@ row! {
     /// When it was released or expired.
     15 ended_at: Option<Timestamp>,
 }
-
-/// With which an order places a hold for the first time.
-const FIRST_EPOCH: u32 = 1;
 
 /// How a hold has ended.
 pub(super) const RELEASED: &str = "released";
@@ -94,7 +91,7 @@ impl Inventory {
         let mut imaged = BTreeSet::new();
         let mut departure_changed = false;
         let mut opened = false;
-        // The last event of a hold says how it now is.
+        // The last event of an epoch of a hold says how that now is.
         for event in events.iter().rev() {
             let (id, stands) = match event {
                 Event::Opened => {
@@ -112,8 +109,8 @@ impl Inventory {
                 Event::HoldReleased { id, hold, at } => (id, Some(Stands::ended(hold, RELEASED, *at))),
                 Event::HoldLapsed { id, hold, at } => (id, Some(Stands::ended(hold, EXPIRED, *at))),
             };
-            if let Some(stands) = stands.filter(|_| imaged.insert(*id)) {
-                let is_first = matches!(event, Event::HoldPlaced { .. }) && stands.hold.epoch == FIRST_EPOCH;
+            if let Some(stands) = stands.filter(|stands| imaged.insert((*id, stands.hold.epoch))) {
+                let is_first = matches!(event, Event::HoldPlaced { .. });
                 self.put_hold(*id, stands, is_first, version, &mut rows);
             }
         }

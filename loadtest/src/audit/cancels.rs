@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use super::{CHUNK, Findings, Patience};
 use crate::database::Database;
 
-/// Of acknowledged cancels: the order's state and whether its hold still keeps seats.
+/// Of acknowledged cancels: the order's state and whether its hold, as it was placed last, still keeps seats.
 const CANCELLED: &str = "
-    SELECT o.order_id, o.status, h.state IN ('held', 'paying', 'confirmed')
-    FROM unnest($1::text[]) AS wanted(order_id)
-    JOIN orders o ON o.order_id = wanted.order_id
-    JOIN holds h ON h.hold_id = wanted.order_id || '.0'
-    WHERE o.status = 'cancelled' AND h.state NOT IN ('held', 'paying', 'confirmed') OR $2";
+    WITH stands AS (
+        SELECT DISTINCT ON (o.order_id) o.order_id, o.status, h.state IN ('held', 'paying', 'confirmed') AS holds
+        FROM unnest($1::text[]) AS wanted(order_id)
+        JOIN orders o ON o.order_id = wanted.order_id
+        JOIN holds h ON h.hold_id = wanted.order_id || '.0'
+        ORDER BY o.order_id, h.epoch DESC
+    )
+    SELECT order_id, status, holds FROM stands WHERE status = 'cancelled' AND NOT holds OR $2";
 
 /// Looks for every acknowledged cancel; the projection may still be on its way.
 pub async fn cancels(database: Option<&Database>, acks: &[Box<str>]) -> anyhow::Result<Findings> {

@@ -78,13 +78,16 @@ const SOLD_TWICE: &str = "
     )
     SELECT departure_id, hold_id, seat::text FROM in_order WHERE left_at > board_stop LIMIT 1000";
 
-/// Acknowledged orders with their seats; hold and item as the order's first item names them.
+/// Acknowledged orders with their seats; hold and item as the order's first item names them. Of a hold that was placed again
+/// the last row says how it stands.
 const ORDERS: &str = "
-    SELECT o.order_id, o.status, i.departure_id, i.seat_numbers, h.state, h.departure_id, h.seat_numbers
+    SELECT DISTINCT ON (o.order_id)
+        o.order_id, o.status, i.departure_id, i.seat_numbers, h.state, h.departure_id, h.seat_numbers
     FROM unnest($1::text[]) AS wanted(order_id)
     JOIN orders o ON o.order_id = wanted.order_id
     JOIN order_items i ON i.order_id = wanted.order_id AND i.item = 0
-    JOIN holds h ON h.hold_id = wanted.order_id || '.0'";
+    JOIN holds h ON h.hold_id = wanted.order_id || '.0'
+    ORDER BY o.order_id, h.epoch DESC";
 
 /// Redemptions of acknowledged tickets.
 const REDEEMED: &str = "

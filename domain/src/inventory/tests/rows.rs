@@ -158,6 +158,82 @@ fn rows_say_in_words_where_every_hold_stands() {
     assert_eq!((row.state, row.ended_at), ("expired", Some(at(10))));
 }
 
+/// The key of the row of a hold that was placed once.
+fn hold_key(number: u16) -> String {
+    format!("{}/1", hold_id(number))
+}
+
+/// Where every row of a hold stands, by epoch.
+fn epochs(table: &Stored, number: u16) -> Vec<(u32, String, String, Option<Timestamp>)> {
+    let mut epochs: Vec<_> = table.holds().into_iter().filter(|row| row.hold_id == hold_id(number)).collect();
+    epochs.sort_by_key(|row| row.epoch);
+    let says = |row: &HoldRow<'_>| (row.state.to_owned(), row.seat_numbers.to_vec().join(" "));
+    epochs.iter().map(|row| (row.epoch, says(row).0, says(row).1, row.ended_at)).collect()
+}
+
+/// Places hold 1, and again after twelve minutes, when its time is over and no timer has run; the seats that it had first are
+/// sold to hold 2. `write` is given each record.
+fn placed_again(mut write: impl FnMut(&mut Stored, Rows)) -> (Inventory, Stored) {
+    let (mut story, mut table) = (Story::new(3, &["ss", "ss"]), Stored::default());
+    let again = PlaceHold { epoch: 2, ..place(1, "AC", chosen("2A 2B"), at(12)) };
+    let steps = [
+        (Command::PlaceHold(place(1, "AC", chosen("1A 1B"), at(0))), 0),
+        (Command::PlaceHold(again), 12),
+        (Command::PlaceHold(place(2, "AC", chosen("1A 1B"), at(13))), 13),
+        (Command::ConfirmHold(hold_at(2)), 13),
+    ];
+    for (version, (command, minute)) in (1..).zip(&steps) {
+        let events = story.apply(command, at(*minute)).unwrap();
+        write(&mut table, story.0.changed_rows(&events, version));
+    }
+    (story.0, table)
+}
+
+#[test]
+fn d16_a_hold_that_is_placed_again_keeps_the_row_of_its_earlier_epoch() {
+    let (machine, mut table) = placed_again(|table, rows| table.write(&rows));
+    let row = |epoch, state: &str, seats: &str, ended_at| (epoch, state.to_owned(), seats.to_owned(), ended_at);
+    let had = row(1, "expired", "1A 1B", Some(at(12)));
+    assert_eq!(epochs(&table, 1), [had.clone(), row(2, "held", "2A 2B", None)]);
+    assert_eq!(essence(&table.wake(at(13)).unwrap(), at(13)), essence(&machine, at(13)));
+
+    // Once more, now that it has not ended yet: it makes way.
+    let mut woken = Story(table.wake(at(14)).unwrap());
+    let third = PlaceHold { epoch: 3, ..place(1, "AC", chosen("2A"), at(14)) };
+    let events = woken.apply(&Command::PlaceHold(third), at(14)).unwrap();
+    table.write(&woken.0.changed_rows(&events, 5));
+    let made_way = row(2, "released", "2A 2B", Some(at(14)));
+    assert_eq!(epochs(&table, 1), [had, made_way, row(3, "held", "2A", None)]);
+    assert_eq!(essence(&table.wake(at(14)).unwrap(), at(14)), essence(&woken.0, at(14)));
+}
+
+#[test]
+fn rule_23_where_a_hold_made_way_in_an_older_release_its_later_epoch_counts() {
+    let (machine, mut table) = placed_again(|table, rows| {
+        // Older releases wrote one image of a hold, its newest.
+        let mut newest = Rows::default();
+        let mut seen = HashSet::new();
+        for (slot, image) in rows.images() {
+            if slot != HoldRow::TABLE.slot || seen.insert(HoldRow::read(image).unwrap().hold_id) {
+                newest.put_image(slot, image);
+            }
+        }
+        table.write(&newest);
+    });
+    assert_eq!(epochs(&table, 1)[0].1, "held", "the row of its first epoch was left as it was");
+
+    let woken = table.wake(at(13)).unwrap();
+    assert_eq!(essence(&woken, at(13)), essence(&machine, at(13)));
+    let mut story = Story(woken);
+    assert_eq!([story.seats_of(hold_id(1)), story.seats_of(hold_id(2))], ["2A 2B", "1A 1B"]);
+
+    // Also when the later epoch has ended.
+    let events = story.apply(&Command::Expire, at(22)).unwrap();
+    table.write(&story.0.changed_rows(&events, 5));
+    let woken = Story(table.wake(at(23)).unwrap());
+    assert_eq!([woken.seats_of(hold_id(1)), woken.seats_of(hold_id(2))], ["", "1A 1B"]);
+}
+
 /// What is wrong with a hold, or the departure, that has another value in a column.
 fn damage(table: &'static Table, key: &str, column: &str, value: Raw<'_>) -> String {
     let rows = self::table().spoilt(table, key, column, Some(value));
@@ -167,13 +243,13 @@ fn damage(table: &'static Table, key: &str, column: &str, value: Raw<'_>) -> Str
 
 #[test]
 fn r_hold_04_rows_that_sell_a_seat_twice_are_refused_by_its_name() {
-    let what = damage(HoldRow::TABLE, &hold_id(2).to_string(), "board_stop", Raw::Number(0));
+    let what = damage(HoldRow::TABLE, &hold_key(2), "board_stop", Raw::Number(0));
     assert_eq!(what, "seat 1A is another hold's on the same stretch, or is in the hold twice");
 }
 
 #[test]
 fn rows_that_no_machine_can_have_written_are_refused() {
-    let hold = |column, value| damage(HoldRow::TABLE, &hold_id(2).to_string(), column, value);
+    let hold = |column, value| damage(HoldRow::TABLE, &hold_key(2), column, value);
     let text = |text: &'static str| Raw::Text(text.as_bytes());
     assert_eq!(hold("hold_id", text("x")), "hold_id cannot be read");
     assert_eq!(hold("departure_id", text("x")), "departure_id does not fit");
@@ -214,10 +290,7 @@ fn holds_that_are_there_twice_or_have_seats_of_another_channel_are_refused() {
     rows.put(&changed);
     stored.0.of(HoldRow::TABLE).for_each(|image| rows.put_image(HoldRow::TABLE.slot, image));
     let damage = Inventory::from_rows(&rows, at(1)).unwrap_err();
-    assert_eq!(
-        (damage.key, damage.what),
-        (hold_id(1).to_string(), "seat 1B is of another class or channel".to_owned())
-    );
+    assert_eq!((damage.key, damage.what), (hold_key(1), "seat 1B is of another class or channel".to_owned()));
 }
 
 #[test]
