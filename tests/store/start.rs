@@ -13,9 +13,7 @@ use deeptravel_domain::catalogue::{
 };
 use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::fare::{DateRange, DayType, Fare, FareTable, PartyTier, TimeBand};
-use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
-use deeptravel_domain::identity::{self, Account, Identities, Principal, Role, Session, Validator};
-use deeptravel_domain::ids::{OrderId, SessionId};
+use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::inventory::rows::DepartureRow;
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
@@ -138,69 +136,6 @@ fn the_catalogue_comes_back_with_its_marks_withdrawn_schedules_and_fare_revision
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM route_fares"), 2);
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM schedules WHERE withdrawn"), 1);
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM holidays WHERE removed"), 1);
-}
-
-/// How many accounts, sessions and sessions of validators there are.
-fn counts(rows: &Rows) -> (usize, usize, usize) {
-    (count::<AccountRow<'_>>(rows), count::<SessionRow<'_>>(rows), count::<ValidatorSessionRow<'_>>(rows))
-}
-
-#[test]
-fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
-    let stand = Stand::new();
-    let (rows, version) = stand.identities(NOW).unwrap();
-    assert_eq!((counts(&rows), version), ((0, 0, 0), 0));
-
-    let account = Account {
-        username: "gate".into(),
-        password_hash: "$argon2id$v=19$…".into(),
-        roles: BTreeSet::from([Role::Operator, Role::Auditor]),
-        merchant: Some(code("TJ")),
-        disabled: false,
-    };
-    let session = |hash, principal| Session {
-        token_hash: [hash; 32],
-        principal,
-        opened_at: NOW,
-        expires_at: NOW.plus_seconds(3600),
-    };
-    let validator = |number, device: &str| Validator {
-        id: SessionId::from_bits(number),
-        username: "gate".into(),
-        device: device.into(),
-        location: Some(code("HKA")),
-        departure: None,
-        secret_hash: [4; 32],
-        opened_at: NOW,
-        expires_at: NOW.plus_seconds(3600),
-    };
-    let commands = [
-        identity::Command::PutAccount(account),
-        identity::Command::OpenSession(session(1, Principal::Staff { username: "gate".into() })),
-        identity::Command::OpenSession(session(2, Principal::Traveller { id: traveller(1), openid: "o-1".into() })),
-        identity::Command::OpenSession(session(3, Principal::Traveller { id: traveller(2), openid: "o-2".into() })),
-        identity::Command::OpenValidator(validator(1, "device-1")),
-        // The device's earlier session ends.
-        identity::Command::OpenValidator(validator(2, "device-1")),
-        identity::Command::EndSession([3; 32]),
-    ];
-    let mut identities = Identities::default();
-    for (version, command) in (1..).zip(commands) {
-        let events = identities.decide(&command, NOW).unwrap();
-        for event in &events {
-            identities.evolve(event);
-        }
-        stand.project(&identities.changed_rows(&events, version)).unwrap();
-    }
-
-    let (rows, version) = stand.identities(NOW).unwrap();
-    assert_eq!(counts(&rows), (1, 2, 1));
-    assert_eq!(version, 7);
-    assert_eq!(Identities::from_rows(&rows, NOW).unwrap(), identities);
-
-    let later = NOW.plus_seconds(3600);
-    let (rows, version) = stand.identities(later).unwrap();
-    assert_eq!((counts(&rows), version), ((1, 0, 0), 7));
 }
 
 #[test]
