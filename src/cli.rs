@@ -227,7 +227,7 @@ mod tests {
     use deeptravel_actors::journal::{KeyText, RecordHeader};
     use deeptravel_actors::kind::CODEC;
     use deeptravel_domain::announcement::AnnouncementRow;
-    use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
+    use deeptravel_domain::identity::rows::{AccountRow, SessionRow, TravellerRow, ValidatorSessionRow};
     use deeptravel_domain::order::rows::{OrderRow, PassengerRow, PaymentRow, RefundRow};
     use deeptravel_domain::quarantine::Notice;
     use deeptravel_domain::row::{Row as _, Table, write};
@@ -255,6 +255,7 @@ mod tests {
         put(&mut rows, RefundRow::TABLE, &[("request_body", HUSH)]);
         put(&mut rows, AccountRow::TABLE, &[("password_hash", HUSH)]);
         put(&mut rows, SessionRow::TABLE, &[("token_hash", HUSH), ("openid", HUSH)]);
+        put(&mut rows, TravellerRow::TABLE, &[("openid", HUSH)]);
         put(&mut rows, ValidatorSessionRow::TABLE, &[("secret_hash", HUSH)]);
         put(&mut rows, Notice::TABLE, &[("notice", HUSH), ("note", HUSH)]);
         rows

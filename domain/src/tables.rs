@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::announcement::AnnouncementRow;
 use crate::catalogue::{HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow, VehicleRow};
-use crate::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
+use crate::identity::rows::{AccountRow, SessionRow, TravellerRow, ValidatorSessionRow};
 use crate::inventory::rows::{DepartureRow, HoldRow};
 use crate::order::rows::{
     LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
@@ -45,6 +45,7 @@ pub static TABLES: &[&Table] = &[
     TotalsRow::TABLE,
     AuditRow::TABLE,
     RevisionRow::TABLE,
+    TravellerRow::TABLE,
 ];
 
 /// Those that a database stores.

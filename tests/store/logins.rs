@@ -113,3 +113,27 @@ fn d17_a_start_looks_at_no_login_that_is_over() {
         assert!(!plan.contains("Seq Scan on sessions") && !plan.contains("Seq Scan on validator_sessions"), "{plan}");
     }
 }
+
+#[test]
+fn d18_a_travellers_openid_outlives_the_sessions_that_told_it() {
+    let stand = Stand::new();
+    let mut identities = Identities::default();
+    let login = |hash, number, openid: &str| {
+        let principal = Principal::Traveller { id: traveller(number), openid: openid.into() };
+        let (opened_at, expires_at) = (NOW, NOW.plus_seconds(3600));
+        identity::Command::OpenSession(Session { token_hash: [hash; 32], principal, opened_at, expires_at })
+    };
+    // On two phones, and out again on the first.
+    let ended = identity::Command::EndSession([1; 32]);
+    for (version, command) in (1..).zip([login(1, 1, "o-1"), login(2, 2, "o-2"), login(3, 1, "o-1"), ended]) {
+        let events = identities.decide(&command, NOW).unwrap();
+        for event in &events {
+            identities.evolve(event);
+        }
+        stand.project(&identities.changed_rows(&events, version)).unwrap();
+    }
+
+    stand.ask::<i64>("WITH gone AS (DELETE FROM sessions RETURNING 1) SELECT count(*) FROM gone");
+    let known = "SELECT string_agg(openid || ' ' || version, ', ' ORDER BY traveller_id) FROM travellers";
+    assert_eq!(stand.ask::<String>(known), "o-1 0, o-2 0");
+}

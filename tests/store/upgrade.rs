@@ -92,3 +92,15 @@ fn rule_23_holds_from_before_epochs_had_rows_go_on_where_they_were() {
     assert_eq!(holds(&stand, over), [(2, "confirmed")]);
     assert_eq!(stand.ask::<String>(HOLDS), "2 confirmed, 1 held, 2 expired");
 }
+
+#[test]
+fn rule_23_travellers_who_logged_in_before_they_had_rows_have_them() {
+    let stand = before_migration(12);
+    execute(
+        &stand,
+        "INSERT INTO sessions (token_hash, version, traveller_id, openid, username)
+         VALUES ('a', 1, 't-1', 'o-1', NULL), ('b', 2, NULL, NULL, 'gate'), ('c', 3, 't-1', 'o-1', NULL)",
+    );
+    upgrade(&stand);
+    assert_eq!(stand.ask::<String>("SELECT string_agg(concat(t), ' ') FROM travellers AS t"), "(t-1,0,o-1)");
+}

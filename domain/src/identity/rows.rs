@@ -34,6 +34,18 @@ row! {
 }
 
 row! {
+    /// A traveller, born with the first login in the record of that (rule 4). Later logins write it again: it says the same
+    /// for ever, because the id follows from the openid, and the first image is kept.
+    pub struct TravellerRow<'a>: 32 "travellers", First::Unknown;
+    1 traveller_id [Key]: TravellerId,
+    2 version: u64,
+    3 openid [Hidden]: &'a str,
+}
+
+/// The version of a row in another key's record: below that of any of its own (rule 4).
+const BORN: u64 = 0;
+
+row! {
     pub struct ValidatorSessionRow<'a>: 14 "validator_sessions", First::Marked(11);
     1 session_id [Key]: SessionId,
     2 version: u64,
@@ -54,7 +66,12 @@ pub(super) fn changed(events: &[Event], version: u64) -> Rows {
     for event in events {
         match event {
             Event::AccountPut(account) => put_account(account, version, &mut rows),
-            Event::SessionOpened(session) => rows.put_first(&session_row(session, version, None)),
+            Event::SessionOpened(session) => {
+                rows.put_first(&session_row(session, version, None));
+                if let Principal::Traveller { id, openid } = &session.principal {
+                    rows.put(&TravellerRow { traveller_id: *id, version: BORN, openid });
+                }
+            }
             Event::SessionEnded { session, at } => rows.put(&session_row(session, version, Some(*at))),
             Event::ValidatorOpened(validator) => rows.put_first(&validator_row(validator, version, None)),
             Event::ValidatorEnded { validator, at } => rows.put(&validator_row(validator, version, Some(*at))),
