@@ -40,9 +40,8 @@ fn demo() -> Arc<Catalogue> {
     let timetable = timetable::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo")).unwrap();
     let mut catalogue = Catalogue::new(Currency::Cny);
     for command in timetable.commands {
-        for event in catalogue.decide(&command, NOW).unwrap() {
-            catalogue.evolve(&event);
-        }
+        let events = catalogue.decide(&command, NOW).unwrap();
+        catalogue.apply(&events, 1);
     }
     Arc::new(catalogue)
 }
@@ -119,9 +118,7 @@ impl Sale {
             expires_at: NOW.plus_seconds(600),
         };
         let events = held.decide(&Command::PlaceHold(place), NOW).unwrap();
-        for event in &events {
-            held.evolve(event);
-        }
+        held.apply(&events, 1);
         let seats = events.iter().flat_map(Event::touched_seats).collect();
         Sale { occupancy, states: [held, free], seats, turn: 0 }
     }

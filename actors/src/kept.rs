@@ -53,22 +53,20 @@ impl<M: Machine> Kept<M> {
         if events.is_empty() {
             return Ok(Reply::ok(events, self.log.last()));
         }
-        let evolve = |machine: &mut M| events.iter().for_each(|event| machine.evolve(event));
+        let version = self.log.next_version();
         if !self.machine.wants_room(&events) {
-            evolve(&mut self.machine);
+            self.machine.apply(&events, version);
             return Ok(Reply::ok(events, self.log.last()));
         }
         match M::ROOM {
             Room::Estimated => {
                 let admission = self.log.admit(events.len())?;
-                evolve(&mut self.machine);
-                let rows = self.machine.changed_rows(&events, self.log.next_version());
+                let rows = self.machine.apply(&events, version);
                 self.append(admission, rows, now)?;
             }
             Room::Exact => {
                 let mut changed = self.machine.clone();
-                evolve(&mut changed);
-                let rows = changed.changed_rows(&events, self.log.next_version());
+                let rows = changed.apply(&events, version);
                 let admission = self.log.admit_rows(&rows)?;
                 self.machine = changed;
                 self.append(admission, rows, now)?;

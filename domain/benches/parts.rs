@@ -8,6 +8,7 @@ use deeptravel_domain::code::{Code, CodeKey, CodeKeys, Scope, Subject, open_for_
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::ids::{HoldId, OrderId, Shard, TicketId};
 use deeptravel_domain::inventory::{Command, HoldAt, Inventory, PlaceHold, Wanted};
+use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use divan::{Bencher, black_box};
@@ -62,10 +63,7 @@ fn place(number: u64, party: u16, stretch: Stretch) -> Command {
 /// Decides, images the rows as a journal record has them, evolves. The rows' bytes.
 fn apply(inventory: &mut Inventory, command: &Command) -> Result<usize, Rejection> {
     let events = inventory.decide(command, NOW)?;
-    for event in &events {
-        inventory.evolve(event);
-    }
-    Ok(inventory.changed_rows(&events, 1).as_bytes().len())
+    Ok(inventory.apply(&events, 1).as_bytes().len())
 }
 
 /// A hold for every third seat, on stretches of every length: with two stops two of three seats are taken.

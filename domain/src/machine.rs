@@ -25,11 +25,9 @@ pub trait Machine: Clone {
     /// All checks, and no change. No events: it is already so.
     fn decide(&self, command: &Self::Command, now: Timestamp) -> Result<Vec<Self::Event>, Rejection>;
 
-    /// The only mutation.
-    fn evolve(&mut self, event: &Self::Event);
-
-    /// Images of the rows that `events` changed, as they are now: called after `evolve`.
-    fn changed_rows(&self, events: &[Self::Event], version: u64) -> Rows;
+    /// The only mutation: what was decided happens. Images of the rows that it touched, as they are then; none: nothing durable
+    /// happened, and no record is needed.
+    fn apply(&mut self, events: &[Self::Event], version: u64) -> Rows;
 
     /// Whether room for a record has to be there before this happens. Without it what happens is memory only, and leaves no
     /// row; a decision that leaves none by itself may still want room, so that nothing begins that cannot go on.
@@ -59,12 +57,8 @@ impl<M: Machine> Machine for Arc<M> {
         M::decide(self, command, now)
     }
 
-    fn evolve(&mut self, event: &M::Event) {
-        Arc::make_mut(self).evolve(event);
-    }
-
-    fn changed_rows(&self, events: &[M::Event], version: u64) -> Rows {
-        M::changed_rows(self, events, version)
+    fn apply(&mut self, events: &[M::Event], version: u64) -> Rows {
+        Arc::make_mut(self).apply(events, version)
     }
 
     fn wants_room(&self, events: &[M::Event]) -> bool {

@@ -120,14 +120,11 @@ impl Machine for Quarantine {
         Ok(kept.into_iter().map(|notice| Kept(Arc::new(notice))).collect())
     }
 
-    fn evolve(&mut self, Kept(notice): &Kept) {
-        self.notices.insert(notice.notice_id.clone(), Arc::clone(notice));
-        self.forget_one();
-    }
-
-    fn changed_rows(&self, events: &[Kept], version: u64) -> Rows {
+    fn apply(&mut self, events: &[Kept], version: u64) -> Rows {
         let mut rows = Rows::default();
         for Kept(notice) in events {
+            self.notices.insert(notice.notice_id.clone(), Arc::clone(notice));
+            self.forget_one();
             rows.put(&Notice { version, ..Notice::clone(notice) });
         }
         rows
@@ -150,9 +147,7 @@ mod tests {
 
     fn told(quarantine: &mut Quarantine, command: &Command) -> usize {
         let events = quarantine.decide(command, NOW).unwrap();
-        for event in &events {
-            quarantine.evolve(event);
-        }
+        quarantine.apply(&events, 1);
         events.len()
     }
 
@@ -165,7 +160,7 @@ mod tests {
         assert_eq!(told(&mut quarantine, &resolve("EV-1", None)), 1);
         assert_eq!(told(&mut quarantine, &resolve("EV-1", None)), 0, "somebody has");
         assert_eq!(quarantine.open().count(), 0);
-        let rows = quarantine.changed_rows(&[Kept(Arc::clone(quarantine.notice("EV-1").unwrap()))], 2);
+        let rows = quarantine.apply(&[Kept(Arc::clone(quarantine.notice("EV-1").unwrap()))], 2);
         assert_eq!(Quarantine::from_rows(&rows).unwrap(), quarantine);
     }
 

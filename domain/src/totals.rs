@@ -98,14 +98,13 @@ impl Machine for Totals {
         Ok(fits.then(|| take.clone()).into_iter().collect())
     }
 
-    fn evolve(&mut self, take: &Take) {
-        self.position = take.up_to;
-        for (kind, count) in &take.counts {
-            *self.counts.entry(*kind).or_default() += count;
+    fn apply(&mut self, taken: &[Take], version: u64) -> Rows {
+        for take in taken {
+            self.position = take.up_to;
+            for (kind, count) in &take.counts {
+                *self.counts.entry(*kind).or_default() += count;
+            }
         }
-    }
-
-    fn changed_rows(&self, _: &[Take], version: u64) -> Rows {
         let totals: Vec<Total> = self.counts.iter().map(|(kind, count)| Total { kind: *kind, count: *count }).collect();
         let mut rows = Rows::default();
         rows.put(&TotalsRow { follower: ROW, version, position: self.position, totals: List::Of(&totals) });
@@ -125,10 +124,7 @@ mod tests {
 
     fn told(totals: &mut Totals, command: &Take) -> Rows {
         let events = totals.decide(command, NOW).unwrap();
-        for event in &events {
-            totals.evolve(event);
-        }
-        if events.is_empty() { Rows::default() } else { totals.changed_rows(&events, 7) }
+        if events.is_empty() { Rows::default() } else { totals.apply(&events, 7) }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use deeptravel_domain::inventory::{self, Inventory};
 use deeptravel_domain::order::rows::{
     LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow,
 };
-use deeptravel_domain::order::{Command, Order, OrderStatus, RefundStatus, ScanTarget};
+use deeptravel_domain::order::{Command, Order, OrderStatus, RefundStatus, ScanTarget, back};
 use deeptravel_domain::row::{List, Rows};
 use deeptravel_domain::tables::{TABLES, newest_version};
 use deeptravel_domain::ticket::TicketStatus;
@@ -150,12 +150,12 @@ fn r_pay_09_money_on_its_way_back_comes_back_as_it_was() {
     assert_eq!(warm(), 1, "money is on its way: whoever starts an engine has to load it");
 
     let now = DEPARTS_AT.plus_seconds(60);
-    buyer.tell(&Command::Wake, now);
+    buyer.tell(Command::Wake, now);
     let number = buyer.order.refunds()[0].number;
-    stand.project(&buyer.tell(&Command::BeginRefund { number, body: b"{}".as_slice().into() }, now)).unwrap();
+    stand.project(&buyer.tell(back::Command::BeginRefund { number, body: b"{}".as_slice().into() }, now)).unwrap();
     back(&buyer);
-    let refused = Command::RefundRefused { number, code: "NOT_ENOUGH".into() };
-    stand.project(&buyer.tell(&refused, now)).unwrap();
+    let refused = back::Command::RefundRefused { number, code: "NOT_ENOUGH".into() };
+    stand.project(&buyer.tell(refused, now)).unwrap();
     back(&buyer);
     stand.project(&buyer.refund_is(RefundStatus::Closed, now)).unwrap();
     assert_eq!(back(&buyer).0, 2, "it goes on under another number");

@@ -17,7 +17,7 @@ use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::inventory::rows::DepartureRow;
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
-use deeptravel_domain::order::{Command, Order, OrderStatus, ScanTarget};
+use deeptravel_domain::order::{Order, OrderStatus, ScanTarget, collect};
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::AuditRow;
@@ -124,10 +124,7 @@ fn the_catalogue_comes_back_with_its_marks_withdrawn_schedules_and_fare_revision
     let mut catalogue = Catalogue::new(Currency::Cny);
     for (version, command) in (1..).zip(catalogue_of_a_coach()) {
         let events = catalogue.decide(&command, NOW).unwrap();
-        for event in &events {
-            catalogue.evolve(event);
-        }
-        stand.project(&catalogue.changed_rows(&events, version)).unwrap();
+        stand.project(&catalogue.apply(&events, version)).unwrap();
     }
 
     let rows = stand.catalogue().unwrap();
@@ -161,7 +158,7 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
     assert_eq!(buyers[3].order.status(), OrderStatus::Completed);
     // Order 1 is pending, with a payment under way.
     let terms = buyers[0].order.payment_terms(&POLICY, NOW).unwrap();
-    rows.extend(&buyers[0].tell(&Command::BeginPayment { terms, body: b"{}".as_slice().into() }, NOW));
+    rows.extend(&buyers[0].tell(collect::Command::Begin { terms, body: b"{}".as_slice().into() }, NOW));
     stand.project(&rows).unwrap();
 
     // Three tickets each.
@@ -174,7 +171,7 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
         let orders = stand.warm_orders(warm).unwrap();
         orders.iter().map(|rows| Order::from_rows(rows, NOW).unwrap()).collect::<Vec<_>>()
     };
-    let ids = |orders: &[Order]| orders.iter().map(Order::id).collect::<Vec<OrderId>>();
+    let ids = |orders: &[Order]| orders.iter().map(|order| order.id()).collect::<Vec<OrderId>>();
     let all = warm(day(20), 10);
     assert_eq!(ids(&all), [1, 2, 3, 5].map(order_id));
     assert_eq!(ids(&warm(day(20), 2)), [1, 3, 5].map(order_id), "the limit does not count pending ones");
@@ -231,10 +228,7 @@ fn write(
     now: Timestamp,
 ) -> Result<u32, Rejection> {
     let events = catalogue.decide(command, now).unwrap();
-    for event in &events {
-        catalogue.evolve(event);
-    }
-    stand.project(&catalogue.changed_rows(&events, version)).unwrap();
+    stand.project(&catalogue.apply(&events, version)).unwrap();
     catalogue.answer(command, &events).map(|told| told.revision)
 }
 

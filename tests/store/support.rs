@@ -12,11 +12,12 @@ use deeptravel_domain::code::{Code, CodeToken, Opened, Subject};
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::ids::{HoldId, OrderId, OutTradeNo, SessionId, Shard, TravellerId};
 use deeptravel_domain::inventory::{self, Inventory};
+use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{
-    Capture, Command, Contact, Draft, Effect, Event, FactState, Gate, Item, KnownRefund, Order, OrderStatus, Passenger,
+    Capture, Command, Contact, Draft, Effect, FactState, Gate, Item, KnownRefund, Order, OrderStatus, Passenger,
     PaymentFact, PaymentPolicy, Prepay, Price, PriceLine, RefundFact, RefundFactState, RefundStatus, Scan, ScanTarget,
-    SealedDocument, SeatWish,
+    SealedDocument, SeatWish, back, collect, sale, ticket,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::row::{Row, Rows};
@@ -251,11 +252,8 @@ impl Coach {
     /// Decides, changes, and answers the rows of the record.
     pub fn tell(&mut self, command: &inventory::Command, now: Timestamp) -> Rows {
         let events = self.machine.decide(command, now).unwrap();
-        for event in &events {
-            self.machine.evolve(event);
-        }
         self.version += 1;
-        self.machine.changed_rows(&events, self.version)
+        self.machine.apply(&events, self.version)
     }
 }
 
@@ -368,9 +366,9 @@ impl Buyer {
 
     pub fn pay(&mut self, now: Timestamp) -> Rows {
         let terms = self.order.payment_terms(&POLICY, now).unwrap();
-        let mut rows = self.tell(&Command::BeginPayment { terms, body: b"{\"total\":1}".as_slice().into() }, now);
+        let mut rows = self.tell(collect::Command::Begin { terms, body: b"{\"total\":1}".as_slice().into() }, now);
         rows.extend(&self.run_steps(now));
-        rows.extend(&self.tell(&self.money(terms.number, now), now));
+        rows.extend(&self.tell(self.money(terms.number, now), now));
         rows.extend(&self.run_steps(now));
         rows
     }
@@ -378,17 +376,17 @@ impl Buyer {
     /// Gives up with a payment begun, and pays it all the same, after the departure: the money has to go back.
     pub fn pay_too_late(&mut self, now: Timestamp) -> Rows {
         let terms = self.order.payment_terms(&POLICY, now).unwrap();
-        let mut rows = self.tell(&Command::BeginPayment { terms, body: b"{\"total\":1}".as_slice().into() }, now);
-        rows.extend(&self.tell(&Command::Cancel, now));
+        let mut rows = self.tell(collect::Command::Begin { terms, body: b"{\"total\":1}".as_slice().into() }, now);
+        rows.extend(&self.tell(sale::Command::Cancel, now));
         rows.extend(&self.run_steps(now));
-        rows.extend(&self.tell(&self.money(terms.number, now), DEPARTS_AT));
+        rows.extend(&self.tell(self.money(terms.number, now), DEPARTS_AT));
         rows
     }
 
     fn money(&self, number: OutTradeNo, now: Timestamp) -> Command {
         let transaction_id = format!("42000{}", self.order.id()).into();
         let capture = Capture { transaction_id, amount: self.order.total(), payer: None, paid_at: Some(now) };
-        Command::PaymentFact(PaymentFact { number, state: FactState::Paid(capture) })
+        collect::Command::Fact(PaymentFact { number, state: FactState::Paid(capture) }).into()
     }
 
     /// What WeChat says about the order's first refund.
@@ -396,7 +394,7 @@ impl Buyer {
         let refund = &self.order.refunds()[0];
         let (number, payment, amount) = (refund.number, refund.payment, refund.amount);
         let known = KnownRefund { payment, refund_id: "50000".into(), amount, status };
-        self.tell(&Command::RefundFact(RefundFact { number, state: RefundFactState::Known(known) }), now)
+        self.tell(back::Command::RefundFact(RefundFact { number, state: RefundFactState::Known(known) }), now)
     }
 
     pub fn scan(&mut self, request_id: &str, target: ScanTarget, now: Timestamp) -> Rows {
@@ -411,20 +409,14 @@ impl Buyer {
         // A code of its own for each request; the highest bits, too, come back.
         let token = CodeToken(u64::MAX - u64::from(request_id.as_bytes()[request_id.len() - 1]));
         let code = Some(Opened { code: Code::one_time(Subject::Order(self.order.id()), now, 60), token });
-        self.tell(&Command::Scan(Scan { gate, request_id: request_id.into(), target, entitlement: None, code }), now)
+        let scan = Scan { gate, request_id: request_id.into(), target, entitlement: None, code };
+        self.tell(ticket::Command::Scan(scan), now)
     }
 
     /// Decides, changes, and answers the rows of the record, if there is one.
-    pub fn tell(&mut self, command: &Command, now: Timestamp) -> Rows {
-        let events = self.order.decide(command, now).unwrap();
-        for event in &events {
-            self.order.evolve(event);
-        }
-        self.rows_of(&events)
-    }
-
-    fn rows_of(&mut self, events: &[Event]) -> Rows {
-        let rows = self.order.changed_rows(events, self.version + 1);
+    pub fn tell(&mut self, command: impl Into<Command>, now: Timestamp) -> Rows {
+        let events = self.order.decide(&command.into(), now).unwrap();
+        let rows = self.order.apply(&events, self.version + 1);
         if !rows.is_empty() {
             self.version += 1;
         }
@@ -434,7 +426,7 @@ impl Buyer {
     /// Does what the order wants done until it wants nothing more.
     fn run_steps(&mut self, now: Timestamp) -> Rows {
         let mut rows = Rows::default();
-        while let Some(effect) = self.order.effect() {
+        while let Some(effect) = self.order.effects().next() {
             let seats = ["02A", "02B", "02C"].map(Into::into).to_vec();
             let answer = effect.hold_answer(Ok(seats)).map(Command::HoldAnswered);
             let answer = answer.unwrap_or_else(|| match effect {
@@ -446,17 +438,17 @@ impl Buyer {
                 Effect::CreatePayment { number, .. } => {
                     let (id, nonce) = ("wx2611".into(), "n0nce".into());
                     let prepay = Prepay { id, nonce, signed_at_seconds: now.as_seconds() };
-                    Command::PaymentCreated { number, prepay }
+                    collect::Command::Created { number, prepay }.into()
                 }
                 Effect::QueryPayment { number } => {
-                    Command::PaymentFact(PaymentFact { number, state: FactState::NotPaid })
+                    collect::Command::Fact(PaymentFact { number, state: FactState::NotPaid }).into()
                 }
-                Effect::ClosePayment { number } => Command::CloseAnswered { number },
+                Effect::ClosePayment { number } => collect::Command::CloseAnswered { number }.into(),
                 Effect::BeginRefund { .. } | Effect::CallRefund { .. } | Effect::QueryRefund { .. } => {
                     unreachable!("refunds are told by hand")
                 }
             });
-            rows.extend(&self.tell(&answer, now));
+            rows.extend(&self.tell(answer, now));
         }
         rows
     }

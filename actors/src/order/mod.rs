@@ -17,7 +17,7 @@ use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::rows::{
     LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow,
 };
-use deeptravel_domain::order::{Command, Effect, Event, Order, OrderStatus, PaymentState, StepFailure};
+use deeptravel_domain::order::{Command, Event, Order, OrderStatus, PartName, PaymentState, StepFailure};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::tables;
@@ -36,6 +36,7 @@ use crate::outage::{Answer, Outage, Reply};
 use crate::ports::{Haste, Load, Statement, Warm};
 use crate::registry::{Keys, Look, Owner, Post, Sleep, StartError, home_of};
 use crate::services::desk_of_shard;
+use steps::UnderWay;
 
 /// Pause before the desk is told again of what it could not be told.
 const TELL_AGAIN: Duration = Duration::from_millis(500);
@@ -63,9 +64,7 @@ pub struct OrderActor {
     post: Post<OrderActor>,
     /// The order is shared with whoever is being answered; copied only if it changes before they are done with it.
     kept: Kept<Arc<Order>>,
-    /// The step under way. A later stage of the machine may want another one: then this one's answer comes too late
-    /// and changes nothing.
-    under_way: Option<Effect>,
+    under_way: UnderWay,
     /// Steps that were begun and have not been answered, also those whose answer nobody waits for any more.
     outstanding: u32,
     placement: Vec<Asker<Arc<Order>>>,
@@ -174,7 +173,7 @@ impl Owner for OrderActor {
             peers,
             post,
             kept,
-            under_way: None,
+            under_way: UnderWay::default(),
             outstanding: 0,
             has_left: false,
             stays: false,
@@ -214,7 +213,7 @@ impl Shell for OrderActor {
 }
 
 impl LiveShell for OrderActor {
-    /// Answers those whose wait is over, arms the timer, starts the next step.
+    /// Answers those whose wait is over, arms the timer, starts the next steps.
     fn go_on(&mut self, ctx: &mut Context<OrderActor>) {
         self.answer_waiting();
         self.tell_desk(ctx);
@@ -231,7 +230,7 @@ impl LiveShell for OrderActor {
         let deadline = self.order().next_deadline().into_iter().chain(rests_at).min();
         self.arm(deadline, ctx);
         // Last: a step that ends at once may have been put off, and arms the timer for that.
-        self.start_step(ctx);
+        self.start_steps(ctx);
     }
 
     fn wake(&mut self, ctx: &mut Context<OrderActor>) {
@@ -357,9 +356,17 @@ impl OrderActor {
         }
     }
 
-    /// Nobody waits for the repetition of a step: the order goes on by itself, and the client asks again.
+    /// Nobody waits for the repetition of a step: the order goes on by itself, and the client asks again. For a refund nobody
+    /// waits.
     fn answer_failed_step(&mut self, events: &[Event]) {
-        if events.iter().any(|event| matches!(event, Event::StepFailed { .. })) {
+        let waited_for = |event: &Event| match event {
+            Event::StepFailed { part, .. } => match part {
+                PartName::Sale | PartName::Collecting | PartName::GivingBack => true,
+                PartName::Refunding => false,
+            },
+            Event::Sale(_) | Event::Collect(_) | Event::Back(_) | Event::Ticket(_) | Event::RetryDue { .. } => false,
+        };
+        if events.iter().any(waited_for) {
             answer_all(&mut self.payments, &Err(Outage::Provider));
             answer_all(&mut self.cancels, &Err(Outage::Provider));
             answer_all(&mut self.facts, &Err(Outage::Rebuilding));

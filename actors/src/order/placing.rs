@@ -97,8 +97,8 @@ impl Drop for Placing {
 }
 
 fn seats_wanted(order: &Order) -> Option<(DepartureId, SeatCommand)> {
-    let Some(Effect::PlaceHold { item, hold, epoch, wish, expires_at }) = order.effect() else { return None };
-    hold_command(order, item, HoldAt { hold, epoch }, &wish, expires_at)
+    let Some(Effect::PlaceHold { claim, hold, epoch, wish, expires_at }) = order.effects().next() else { return None };
+    hold_command(order, claim, HoldAt { hold, epoch }, &wish, expires_at)
 }
 
 impl Held {
@@ -109,7 +109,7 @@ impl Held {
         let peers = &placing.peers;
         #[cfg(test)]
         peers.faults.strike_order(&order, crate::testing::Fault::BeforeOrder);
-        let step = order.effect();
+        let step = order.effects().next();
 
         let seed = Seed { order, version: 0, making: Some(making), rested: None };
         let post = Post { id: seed.id(), keys: Arc::clone(&peers.orders), vitals: Arc::new(Vitals::new()) };

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use actix::{Context, Handler};
 use deeptravel_domain::ids::OutRefundNo;
-use deeptravel_domain::order::{Command, Event, Order, OrderStatus, PaymentFact, RefundFact, Scan, ScanOutcome};
+use deeptravel_domain::order::{
+    Event, Order, OrderStatus, PaymentFact, RefundFact, Scan, ScanOutcome, back, collect, sale, ticket,
+};
 use deeptravel_domain::rejection::Rejection;
 
 use super::OrderActor;
@@ -78,7 +80,9 @@ impl Question<OrderActor> for OpenPayment {
                 };
                 // Before it is told: the steps that follow may fail at once, and then this is who is to know.
                 owner.payments.push(asker);
-                if let Some(why) = failure(owner.apply(&Command::BeginPayment { terms, body: body.into() }, ctx)) {
+                if let Some(why) =
+                    failure(owner.apply(&collect::Command::Begin { terms, body: body.into() }.into(), ctx))
+                {
                     answer_all(&mut owner.payments, &why);
                 }
             }
@@ -96,7 +100,7 @@ impl Question<OrderActor> for Cancel {
     fn put(self, owner: &mut OrderActor, asker: Asker<Arc<Order>>, ctx: &mut Context<OrderActor>) {
         owner.asked();
         owner.cancels.push(asker);
-        match failure(owner.apply(&Command::Cancel, ctx)) {
+        match failure(owner.apply(&sale::Command::Cancel.into(), ctx)) {
             Some(why) => answer_all(&mut owner.cancels, &why),
             None => owner.answer_waiting(),
         }
@@ -116,7 +120,7 @@ impl Question<OrderActor> for Learn {
 
     fn put(self, owner: &mut OrderActor, asker: Asker<()>, ctx: &mut Context<OrderActor>) {
         owner.asked();
-        if let Some(why) = failure(owner.apply(&Command::PaymentFact(self.0), ctx)) {
+        if let Some(why) = failure(owner.apply(&collect::Command::Fact(self.0).into(), ctx)) {
             return asker.answer(why);
         }
         owner.facts.push(asker);
@@ -136,7 +140,7 @@ impl Question<OrderActor> for LearnRefund {
     }
 
     fn put(self, owner: &mut OrderActor, asker: Asker<()>, ctx: &mut Context<OrderActor>) {
-        let answer = owner.apply(&Command::RefundFact(self.0), ctx);
+        let answer = owner.apply(&back::Command::RefundFact(self.0).into(), ctx);
         asker.answer(answer.map(|reply| reply.map(drop)));
     }
 }
@@ -149,7 +153,7 @@ impl Question<OrderActor> for RetryRefund {
     type Answer = ();
 
     fn put(self, owner: &mut OrderActor, asker: Asker<()>, ctx: &mut Context<OrderActor>) {
-        let answer = owner.apply(&Command::RetryRefund { number: self.0 }, ctx);
+        let answer = owner.apply(&back::Command::RetryRefund { number: self.0 }.into(), ctx);
         asker.answer(answer.map(|reply| reply.map(drop)));
     }
 }
@@ -178,14 +182,11 @@ impl OrderActor {
     }
 
     fn redeem(&mut self, scan: Scan, ctx: &mut Context<OrderActor>) -> Answer<(ScanOutcome, Arc<Order>)> {
-        if !self.order().is_placed() {
-            return Ok(self.unplaced());
-        }
         self.asked();
-        let reply = self.apply(&Command::Scan(scan), ctx)?;
+        let reply = self.apply(&ticket::Command::Scan(scan).into(), ctx)?;
         Ok(reply.and_then(|events| {
             let scanned = events.into_iter().find_map(|event| {
-                let Event::Scanned(outcome) = event else { return None };
+                let Event::Ticket(ticket::Event::Scanned(outcome)) = event else { return None };
                 Some(outcome)
             });
             scanned.map(|outcome| (outcome, Arc::clone(self.order()))).ok_or(Rejection::TicketNotFound)

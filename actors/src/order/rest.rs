@@ -50,12 +50,12 @@ impl OrderActor {
         let at_work = self.stays
             || self.outstanding > 0
             || self.kept.vitals.has_failed()
-            || self.under_way.is_some()
+            || self.under_way.is_any()
             || self.making.is_some()
             || self.desk == DeskCount::Telling
             || self.is_waited_for()
             || !self.order().is_placed()
-            || self.order().effect().is_some();
+            || self.order().effects().next().is_some();
         let soon = |deadline: Timestamp| deadline < now.plus_ms(SOON_MS);
         !at_work && self.order().next_deadline().map_or(self.order().is_settled(), |deadline| !soon(deadline))
     }

@@ -8,8 +8,10 @@ use actix::{AsyncContext, Context, WrapFuture};
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::{DepartureId, OutRefundNo, OutTradeNo};
 use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeats, HoldAt, PlaceHold, Wanted};
+use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::order::{
-    CallFailure, Command, Effect, HoldAnswer, Order, PaymentFact, Prepay, RefundFact, SeatWish, StepFailure,
+    CallFailure, Command, Effect, HoldAnswer, Order, PartName, PaymentFact, Prepay, RefundFact, SeatWish, StepFailure,
+    back, collect,
 };
 use deeptravel_domain::quarantine::Command::Keep;
 use deeptravel_domain::quarantine::Notice;
@@ -24,86 +26,120 @@ use crate::payment::Doubtful;
 use crate::ports::GatewayError;
 use crate::services::chance;
 
-impl OrderActor {
-    pub(super) fn start_step(&mut self, ctx: &mut Context<OrderActor>) {
-        let effect = self.order().effect();
-        if effect.is_none() || effect == self.under_way {
-            return;
+/// The steps under way, one of each part. A later stage of a part may want another one: then the answer to this one comes
+/// too late and changes nothing.
+#[derive(Default)]
+pub(super) struct UnderWay([Option<Effect>; PartName::ALL.len()]);
+
+impl UnderWay {
+    pub fn is_any(&self) -> bool {
+        self.0.iter().any(Option::is_some)
+    }
+
+    fn is(&self, effect: &Effect) -> bool {
+        self.0.iter().any(|step| step.as_ref() == Some(effect))
+    }
+
+    fn begins(&mut self, effect: Effect) {
+        let part = effect.part() as usize;
+        if let Some(step) = self.0.get_mut(part) {
+            *step = Some(effect);
         }
-        self.under_way.clone_from(&effect);
-        let Some(effect) = effect else { return };
+    }
+
+    fn ends(&mut self, effect: &Effect) {
+        for step in self.0.iter_mut().filter(|step| step.as_ref() == Some(effect)) {
+            *step = None;
+        }
+    }
+}
+
+impl OrderActor {
+    /// Every part's next step. One that ends at once may change what the others want: they are asked again then.
+    pub(super) fn start_steps(&mut self, ctx: &mut Context<OrderActor>) {
+        let wanted = self.order().effects().find(|effect| !self.under_way.is(effect));
+        if let Some(effect) = wanted {
+            self.under_way.begins(effect.clone());
+            self.start(effect, ctx);
+            self.start_steps(ctx);
+        }
+    }
+
+    fn start(&mut self, effect: Effect, ctx: &mut Context<OrderActor>) {
+        let step = effect.clone();
         let gateway = Arc::clone(&self.peers.gateway);
         match effect {
-            Effect::PlaceHold { item, hold, epoch, wish, expires_at } => {
-                let wanted = hold_command(self.order(), item, HoldAt { hold, epoch }, &wish, expires_at);
+            Effect::PlaceHold { claim, hold, epoch, wish, expires_at } => {
+                let wanted = hold_command(self.order(), claim, HoldAt { hold, epoch }, &wish, expires_at);
                 if let Some((_, command)) = wanted {
-                    self.ask_departure(item, command, ctx);
+                    self.ask_departure(step, claim, command, ctx);
                 }
             }
-            Effect::BeginPaying { item, hold, epoch, expires_at } => {
-                self.ask_departure(item, SeatCommand::BeginPaying(BeginPaying { hold, epoch, expires_at }), ctx);
+            Effect::BeginPaying { claim, hold, epoch, expires_at } => {
+                let paying = BeginPaying { hold, epoch, expires_at };
+                self.ask_departure(step, claim, SeatCommand::BeginPaying(paying), ctx);
             }
-            Effect::ConfirmHold { item, hold, epoch } => {
-                self.ask_departure(item, SeatCommand::ConfirmHold(HoldAt { hold, epoch }), ctx);
+            Effect::ConfirmHold { claim, hold, epoch } => {
+                self.ask_departure(step, claim, SeatCommand::ConfirmHold(HoldAt { hold, epoch }), ctx);
             }
-            Effect::ReleaseHold { item, hold, epoch } => {
-                self.ask_departure(item, SeatCommand::ReleaseHold(HoldAt { hold, epoch }), ctx);
+            Effect::ReleaseHold { claim, hold, epoch } => {
+                self.ask_departure(step, claim, SeatCommand::ReleaseHold(HoldAt { hold, epoch }), ctx);
             }
-            Effect::FreeSeats { item, hold, epoch, seats } => {
+            Effect::FreeSeats { claim, hold, epoch, seats } => {
                 let seats = seats.into_iter().map(String::from).collect();
-                self.ask_departure(item, SeatCommand::FreeSeats(FreeSeats { hold, epoch, seats }), ctx);
+                self.ask_departure(step, claim, SeatCommand::FreeSeats(FreeSeats { hold, epoch, seats }), ctx);
             }
-            Effect::CreatePayment { number, body } => self.create_payment(number, body, ctx),
+            Effect::CreatePayment { number, body } => self.create_payment(step, number, body, ctx),
             Effect::QueryPayment { number } => {
-                self.remember(&Command::QueryCalled);
-                self.call(async move { gateway.query(number).await }, ctx, move |result| match result {
-                    Ok(state) => Command::PaymentFact(PaymentFact { number, state }),
-                    Err(_) => Command::CallFailed { number, why: CallFailure::NoAnswer },
+                self.remember(collect::Command::QueryCalled);
+                self.call(step, async move { gateway.query(number).await }, ctx, move |result| match result {
+                    Ok(state) => collect::Command::Fact(PaymentFact { number, state }).into(),
+                    Err(_) => collect::Command::CallFailed { number, why: CallFailure::NoAnswer }.into(),
                 });
             }
             Effect::ClosePayment { number } => {
-                self.call(async move { gateway.close(number).await }, ctx, move |result| match result {
+                self.call(step, async move { gateway.close(number).await }, ctx, move |result| match result {
                     // Also a refusal: whatever it says, the query that follows decides (wechat.md 2.4).
-                    Ok(()) | Err(GatewayError::Refused { .. }) => Command::CloseAnswered { number },
-                    Err(GatewayError::Unknown(_)) => Command::CallFailed { number, why: CallFailure::NoAnswer },
+                    Ok(()) | Err(GatewayError::Refused { .. }) => collect::Command::CloseAnswered { number }.into(),
+                    Err(GatewayError::Unknown(_)) => {
+                        collect::Command::CallFailed { number, why: CallFailure::NoAnswer }.into()
+                    }
                 });
             }
-            Effect::BeginRefund { number } => self.begin_refund(number, ctx),
+            Effect::BeginRefund { number } => self.begin_refund(&step, number, ctx),
             Effect::CallRefund { number, body } => {
-                self.call(async move { gateway.refund(&body).await }, ctx, move |result| match result {
-                    Ok(state) => Command::RefundFact(RefundFact { number, state }),
+                self.call(step, async move { gateway.refund(&body).await }, ctx, move |result| match result {
+                    Ok(state) => back::Command::RefundFact(RefundFact { number, state }).into(),
                     Err(GatewayError::Refused { code, may_exist: false }) => {
-                        Command::RefundRefused { number, code: code.into() }
+                        back::Command::RefundRefused { number, code: code.into() }.into()
                     }
                     Err(GatewayError::Refused { may_exist: true, .. } | GatewayError::Unknown(_)) => {
-                        Command::RefundCallFailed { number, why: CallFailure::NoAnswer }
+                        back::Command::RefundCallFailed { number, why: CallFailure::NoAnswer }.into()
                     }
                 });
             }
             Effect::QueryRefund { number } => {
-                self.call(async move { gateway.query_refund(number).await }, ctx, move |result| match result {
-                    Ok(state) => Command::RefundFact(RefundFact { number, state }),
-                    Err(_) => Command::RefundCallFailed { number, why: CallFailure::NoAnswer },
+                self.call(step, async move { gateway.query_refund(number).await }, ctx, move |result| match result {
+                    Ok(state) => back::Command::RefundFact(RefundFact { number, state }).into(),
+                    Err(_) => back::Command::RefundCallFailed { number, why: CallFailure::NoAnswer }.into(),
                 });
             }
         }
     }
 
     /// The body is made here and recorded before the call.
-    fn begin_refund(&mut self, number: OutRefundNo, ctx: &mut Context<OrderActor>) {
+    fn begin_refund(&mut self, step: &Effect, number: OutRefundNo, ctx: &mut Context<OrderActor>) {
         let Some(terms) = self.order().refund_terms(number) else { return };
         let command = match self.peers.gateway.refund_body(&terms) {
-            Ok(body) => Command::BeginRefund { number, body: body.into() },
+            Ok(body) => back::Command::BeginRefund { number, body: body.into() },
             // What is recorded is what is called for ever: nothing is, and it is tried again.
-            Err(_) => Command::RefundCallFailed { number, why: CallFailure::NoAnswer },
+            Err(_) => back::Command::RefundCallFailed { number, why: CallFailure::NoAnswer },
         };
-        let step = self.under_way.clone();
-        self.finish_step(step.as_ref(), &command, ctx);
+        self.finish_step(step, &command.into(), ctx);
     }
 
-    fn ask_departure(&mut self, item: usize, command: SeatCommand, ctx: &mut Context<OrderActor>) {
-        let Some(step) = self.under_way.clone() else { return };
-        let Some(departure) = self.order().items().get(item).map(|item| item.departure.clone()) else { return };
+    fn ask_departure(&mut self, step: Effect, claim: usize, command: SeatCommand, ctx: &mut Context<OrderActor>) {
+        let Some(departure) = self.order().items().get(claim).map(|item| item.departure.clone()) else { return };
         let peers = Arc::clone(&self.peers);
         let asking = async move { peers.departures.consult(&departure, command).await };
         self.outstanding += 1;
@@ -111,7 +147,7 @@ impl OrderActor {
             actor.outstanding -= 1;
             let result = actor.departure_says(answer);
             if let Some(answer) = step.hold_answer(result) {
-                actor.finish_step(Some(&step), &Command::HoldAnswered(answer), ctx);
+                actor.finish_step(&step, &Command::HoldAnswered(answer), ctx);
             }
         }));
     }
@@ -130,30 +166,27 @@ impl OrderActor {
         }
     }
 
-    fn create_payment(&mut self, number: OutTradeNo, body: Arc<[u8]>, ctx: &mut Context<OrderActor>) {
-        let now = self.remember(&Command::CreateCalled);
+    fn create_payment(&mut self, step: Effect, number: OutTradeNo, body: Arc<[u8]>, ctx: &mut Context<OrderActor>) {
+        let now = self.remember(collect::Command::CreateCalled);
         let gateway = Arc::clone(&self.peers.gateway);
-        self.call(async move { gateway.create(&body).await }, ctx, move |result| match result {
+        self.call(step, async move { gateway.create(&body).await }, ctx, move |result| match result {
             Ok(prepay_id) => {
                 let nonce = format!("{:016X}{:016X}", chance(), chance()).into();
                 let prepay = Prepay { id: prepay_id.into(), nonce, signed_at_seconds: now.as_seconds() };
-                Command::PaymentCreated { number, prepay }
+                collect::Command::Created { number, prepay }.into()
             }
             Err(GatewayError::Refused { code, may_exist }) => {
-                Command::CreateRefused { number, code: code.into(), may_exist }
+                collect::Command::CreateRefused { number, code: code.into(), may_exist }.into()
             }
-            Err(GatewayError::Unknown(_)) => Command::CallFailed { number, why: CallFailure::NoAnswer },
+            Err(GatewayError::Unknown(_)) => collect::Command::CallFailed { number, why: CallFailure::NoAnswer }.into(),
         });
     }
 
     /// A call is about to be made: the order remembers when, and no row says so.
-    fn remember(&mut self, command: &Command) -> Timestamp {
+    fn remember(&mut self, command: collect::Command) -> Timestamp {
         let now = self.peers.clock.now();
-        if let Ok(events) = self.order().decide(command, now) {
-            let order = Arc::make_mut(&mut self.kept.machine);
-            for event in &events {
-                order.evolve(event);
-            }
+        if let Ok(events) = self.order().decide(&command.into(), now) {
+            self.kept.machine.apply(&events, self.kept.log.next_version());
         }
         now
     }
@@ -161,6 +194,7 @@ impl OrderActor {
     /// A call to WeChat on the I/O runtime, once everything that the order rests on is durable (rule 16).
     fn call<T: Send + 'static>(
         &mut self,
+        step: Effect,
         call: impl Future<Output = Result<T, GatewayError>> + Send + 'static,
         ctx: &mut Context<OrderActor>,
         answer: impl FnOnce(Result<T, GatewayError>) -> Command + 'static,
@@ -170,7 +204,6 @@ impl OrderActor {
             durable.await.map_err(|error| GatewayError::Unknown(error.to_string()))?;
             call.await
         });
-        let step = self.under_way.clone();
         self.outstanding += 1;
         ctx.spawn(calling.into_actor(self).map(move |result, actor, ctx| {
             actor.outstanding -= 1;
@@ -179,17 +212,15 @@ impl OrderActor {
                 let id = actor.order().id();
                 tracing::warn!(order.id = %id, %error, "Calling WeChat about order {id} failed: {error}");
             }
-            actor.finish_step(step.as_ref(), &answer(result), ctx);
+            actor.finish_step(&step, &answer(result), ctx);
         }));
     }
 
-    fn finish_step(&mut self, step: Option<&Effect>, command: &Command, ctx: &mut Context<OrderActor>) {
-        if self.under_way.as_ref() == step {
-            self.under_way = None;
-        }
+    fn finish_step(&mut self, step: &Effect, command: &Command, ctx: &mut Context<OrderActor>) {
+        self.under_way.ends(step);
         let outcome = match self.apply(command, ctx) {
             Ok(Reply { outcome, .. }) => outcome,
-            Err(outage) => return self.step_put_off(outage, command, ctx),
+            Err(outage) => return self.step_put_off(outage, step, command, ctx),
         };
         if let Err(rejection) = outcome
             && let Err(outage) = self.distrust(command, &rejection, ctx)
@@ -201,14 +232,14 @@ impl OrderActor {
 
     /// The answer to a step cannot be written. An order that has no record yet gives its seats back and is not made;
     /// otherwise the step is done again.
-    fn step_put_off(&mut self, outage: Outage, command: &Command, ctx: &mut Context<OrderActor>) {
+    fn step_put_off(&mut self, outage: Outage, step: &Effect, command: &Command, ctx: &mut Context<OrderActor>) {
         if let Command::HoldAnswered(answer) = command
             && !self.order().is_placed()
             && answer.result.is_ok()
         {
             self.unavailable = outage;
             let given_up = HoldAnswer { result: Err(StepFailure::Unavailable), ..answer.clone() };
-            return self.finish_step(None, &Command::HoldAnswered(given_up), ctx);
+            return self.finish_step(step, &Command::HoldAnswered(given_up), ctx);
         }
         self.put_off(outage, ctx);
     }
@@ -223,33 +254,37 @@ impl OrderActor {
     ) -> Result<(), Outage> {
         let id = self.order().id();
         tracing::error!(order.id = %id, %rejection, "What WeChat says about {id} is refused: {rejection}");
-        let (about, said, again) = match command {
-            Command::PaymentFact(PaymentFact { number, state }) => (
+        let (about, said, again): (_, _, Command) = match command {
+            Command::Collect(collect::Command::Fact(PaymentFact { number, state })) => (
                 number.to_string(),
                 format!("{state:?}"),
-                Command::CallFailed { number: *number, why: CallFailure::Distrusted },
+                collect::Command::CallFailed { number: *number, why: CallFailure::Distrusted }.into(),
             ),
-            Command::RefundFact(RefundFact { number, state }) => (
+            Command::Back(back::Command::RefundFact(RefundFact { number, state })) => (
                 number.to_string(),
                 format!("{state:?}"),
-                Command::RefundCallFailed { number: *number, why: CallFailure::Distrusted },
+                back::Command::RefundCallFailed { number: *number, why: CallFailure::Distrusted }.into(),
             ),
             // Nothing of these says anything about money.
-            Command::HoldAnswered(_)
-            | Command::BeginPayment { .. }
-            | Command::CreateCalled
-            | Command::QueryCalled
-            | Command::PaymentCreated { .. }
-            | Command::CreateRefused { .. }
-            | Command::CloseAnswered { .. }
-            | Command::CallFailed { .. }
-            | Command::BeginRefund { .. }
-            | Command::RefundRefused { .. }
-            | Command::RefundCallFailed { .. }
-            | Command::RetryRefund { .. }
-            | Command::Cancel
-            | Command::Wake
-            | Command::Scan(_) => return Ok(()),
+            Command::Collect(
+                collect::Command::Begin { .. }
+                | collect::Command::CreateCalled
+                | collect::Command::QueryCalled
+                | collect::Command::Created { .. }
+                | collect::Command::CreateRefused { .. }
+                | collect::Command::CloseAnswered { .. }
+                | collect::Command::CallFailed { .. },
+            )
+            | Command::Back(
+                back::Command::BeginRefund { .. }
+                | back::Command::RefundRefused { .. }
+                | back::Command::RefundCallFailed { .. }
+                | back::Command::RetryRefund { .. },
+            )
+            | Command::HoldAnswered(_)
+            | Command::Sale(_)
+            | Command::Ticket(_)
+            | Command::Wake => return Ok(()),
         };
         let notice = Notice {
             notice_id: format!("query/{about}"),
@@ -269,15 +304,15 @@ impl OrderActor {
     }
 }
 
-/// Which departure to ask for an item's seats, and how.
+/// Which departure to ask for a claim's seats, and how.
 pub(super) fn hold_command(
     order: &Order,
-    item: usize,
+    claim: usize,
     at: HoldAt,
     wish: &SeatWish,
     expires_at: Timestamp,
 ) -> Option<(DepartureId, SeatCommand)> {
-    let journey = order.items().get(item)?;
+    let journey = order.items().get(claim)?;
     let wanted = match wish {
         SeatWish::Any => Wanted::Auto(order.details().passengers.len() as u16),
         SeatWish::Chosen(labels) => Wanted::Chosen(labels.iter().map(ToString::to_string).collect()),

@@ -4,8 +4,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::order::rows::{OrderItemRow, RedemptionRow, TicketRow};
-use deeptravel_domain::order::{Event, Order};
+use deeptravel_domain::order::{Draft, Order, sale};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Row as _, Rows};
 use deeptravel_domain::tables::newest_version;
@@ -35,12 +36,12 @@ async fn with_child() -> (World, Running, Arc<Order>) {
     (world, running, child)
 }
 
-/// Its rows as a parent writes them.
+/// Its rows as a parent writes them: nobody pays such an order.
 fn first_images(order: &Order) -> Rows {
-    let (at, number) = (order.created_at(), order.payments()[0].number);
-    let events =
-        [Event::Placed, Event::Paid { at, capture: None, tickets: Vec::new() }, Event::PaymentEnded { number, at }];
-    order.changed_rows(&events, 0)
+    let (at, tickets) = (order.created_at(), order.tickets().to_vec());
+    let draft = Draft { items: order.items().to_vec(), ..order.details().clone() };
+    let born = [sale::Event::Placed.into(), sale::Event::Paid { at, capture: None, tickets }.into()];
+    Order::draft(draft, at).apply(&born, 0)
 }
 
 /// The parent's record.

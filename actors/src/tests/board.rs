@@ -7,6 +7,7 @@ use deeptravel_domain::ids::{HoldId, OrderId, SeatClassCode};
 use deeptravel_domain::inventory::{
     Allotment, Command, Event, HoldAt, Inventory, PlaceHold, SEATS_PER_HOLD_MAX, Wanted,
 };
+use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::time::Timestamp;
 use proptest::prelude::*;
 
@@ -122,9 +123,7 @@ proptest! {
         assert_counts(&occupancy, &inventory, stops);
         for (number, step) in steps.iter().enumerate() {
             let Ok(events) = inventory.decide(&command(step, number, stops), NOW) else { continue };
-            for event in &events {
-                inventory.evolve(event);
-            }
+            inventory.apply(&events, 1);
             occupancy.publish(&inventory, events.iter().flat_map(Event::touched_seats));
         }
         assert_counts(&occupancy, &inventory, stops);
@@ -165,9 +164,7 @@ fn what_was_looked_up_follows_every_sale_and_a_new_edition_says_when_to_look_aga
     assert_eq!(read(&left), [4, 0], "what the departure has");
     let hold = Step::Hold { class: 0, board: 0, ways: 1, seats: 3 };
     let events = inventory.decide(&command(&hold, 0, 2), NOW).unwrap();
-    for event in &events {
-        inventory.evolve(event);
-    }
+    inventory.apply(&events, 1);
     occupancy.publish(&inventory, events.iter().flat_map(Event::touched_seats));
     assert_eq!((board.edition(), read(&left)), (born, vec![1, 0]));
 

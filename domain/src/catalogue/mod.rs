@@ -196,13 +196,16 @@ impl Machine for Catalogue {
         Ok(self.registers.decide(command, self, now).into_iter().collect())
     }
 
-    fn evolve(&mut self, event: &Event) {
-        if let Ok(written) = &event.outcome {
+    fn apply(&mut self, events: &[Event], version: u64) -> Rows {
+        for written in events.iter().filter_map(|event| event.outcome.as_ref().ok()) {
             self.registers.evolve(written);
             self.index.follow(written, &self.registers);
         }
+        self.changed_rows(events, version)
     }
+}
 
+impl Catalogue {
     fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
         let mut rows = Rows::default();
         for Event { outcome, audit } in events {

@@ -31,10 +31,7 @@ fn tell(
     command: &Command,
 ) -> Result<Standing, Rejection> {
     let events = catalogue.decide(command, NOON).unwrap();
-    for event in &events {
-        catalogue.evolve(event);
-    }
-    let rows = catalogue.changed_rows(&events, version);
+    let rows = catalogue.apply(&events, version);
     assert_eq!(newest_version(&rows).unwrap(), if events.is_empty() { 0 } else { version });
     stored.keep(&rows).unwrap();
     catalogue.answer(command, &events)
@@ -296,9 +293,7 @@ fn only_what_a_search_reads_makes_a_new_edition() {
     let mut is_new = |content: Change| {
         let before = Arc::clone(catalogue.edition());
         let events = catalogue.decide(&Command::new(content, "admin"), NOON).unwrap();
-        for event in &events {
-            catalogue.evolve(event);
-        }
+        catalogue.apply(&events, 1);
         !Arc::ptr_eq(&before, catalogue.edition())
     };
     let table = || fare_table("coach", fares(5_000));

@@ -160,9 +160,7 @@ pub(super) fn network() -> Vec<Command> {
 
 pub(super) fn apply(catalogue: &mut Catalogue, command: Command) -> Vec<Event> {
     let events = decide(catalogue, &command).unwrap();
-    for event in &events {
-        catalogue.evolve(event);
-    }
+    catalogue.apply(&events, 1);
     events
 }
 

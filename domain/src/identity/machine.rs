@@ -56,7 +56,28 @@ impl Machine for Identities {
         }
     }
 
-    fn evolve(&mut self, event: &Event) {
+    fn apply(&mut self, events: &[Event], version: u64) -> Rows {
+        for event in events {
+            self.evolve(event);
+        }
+        super::rows::changed(events, version)
+    }
+
+    fn wants_room(&self, events: &[Event]) -> bool {
+        events.iter().any(|event| !matches!(event, Event::Forgotten { .. }))
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    fn when_due() -> Option<Command> {
+        Some(Command::Sweep)
+    }
+}
+
+impl Identities {
+    pub(crate) fn evolve(&mut self, event: &Event) {
         match event {
             Event::AccountPut(account) => {
                 self.accounts.insert(account.username.clone(), Arc::clone(account));
@@ -87,24 +108,6 @@ impl Machine for Identities {
         }
     }
 
-    fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
-        super::rows::changed(events, version)
-    }
-
-    fn wants_room(&self, events: &[Event]) -> bool {
-        events.iter().any(|event| !matches!(event, Event::Forgotten { .. }))
-    }
-
-    fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(at, _)| *at)
-    }
-
-    fn when_due() -> Option<Command> {
-        Some(Command::Sweep)
-    }
-}
-
-impl Identities {
     fn end_all(&self, username: &str, now: Timestamp) -> Vec<Event> {
         let of_account = |session: &&Arc<Session>| matches!(&session.principal, super::Principal::Staff { username: owner } if **owner == *username);
         let mut sessions: Vec<_> = self.sessions().filter(of_account).collect();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Account, Attempt, Event, Identities, Principal, Role, SecretHash, Session, Validator};
 use crate::ids::{DepartureId, LocationCode, MerchantCode, SessionId, TravellerId};
-use crate::machine::Machine as _;
 use crate::order::rows::ScanAttemptRow;
 use crate::row;
 use crate::row::{Damage, First, List, Row as _, Rows};

@@ -51,11 +51,7 @@ impl Story {
     fn tell(&mut self, command: Command, now: Timestamp) -> Vec<Event> {
         let events = self.identities.decide(&command, now).expect("accepted");
         self.version += 1;
-        let rows = self.identities.changed_rows(&events, self.version);
-        self.rows.keep(&rows).unwrap();
-        for event in &events {
-            self.identities.evolve(event);
-        }
+        self.rows.keep(&self.identities.apply(&events, self.version)).unwrap();
         events
     }
 

@@ -172,11 +172,10 @@ impl Machine for Inventory {
         self.decide(command, now)
     }
 
-    fn evolve(&mut self, event: &Event) {
-        self.evolve(event);
-    }
-
-    fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
+    fn apply(&mut self, events: &[Event], version: u64) -> Rows {
+        for event in events {
+            self.evolve(event);
+        }
         self.changed_rows(events, version)
     }
 

@@ -1,70 +1,71 @@
 //! An order: passengers, seats, payments and tickets of one purchase, as one machine (R-HOLD, R-PAY, R-TICKET).
 //!
 //! The caller is the order's actor. It feeds [`Command`]s to [`Order::decide`], applies the events, and then does what
-//! [`Order::effect`] asks for, one step at a time, and feeds the answer back. What it may not forget is in durable
-//! events; progress between two of them (which item's hold is next, whether WeChat was asked) is kept in `Stage`
-//! only, because every step can be repeated harmlessly.
+//! [`Order::effects`] asks for, and feeds the answers back. What it may not forget is in durable events; progress between
+//! two of them (which claim's hold is next, whether WeChat was asked) is kept in the parts' stages only, because every
+//! step can be repeated harmlessly.
 //!
 //! The order of steps carries the guarantees: departures are told first, the order's own record is written last. So a
 //! paid order's seats are confirmed, a cancelled order's seats are free, and only pending orders have work left after
 //! a crash.
 //!
-//! What the machine relies on: [`Command::CreateCalled`] is told before each create call; a call to WeChat is given up
-//! after [`CALL_TIMEOUT_SECONDS_MAX`]; a departure gets an order's messages in the order in which they were sent, also
+//! What the machine relies on: [`collect::Command::CreateCalled`] is told before each create call; a call to WeChat is given
+//! up after [`CALL_TIMEOUT_SECONDS_MAX`]; a departure gets an order's messages in the order in which they were sent, also
 //! those sent before and after the order's actor was rebuilt.
 //!
-//! The parts: `command` what can be told and what then happened; `decide` the checks; `facts` what WeChat says about a
-//! payment; `late` money that comes after the end; `refunding` money that goes back; `redeem` scans; `evolve` the only
-//! mutation; [`rows`] how it is stored.
+//! One folder per topic, with its commands, events, stage, checks, changes, effect and deadline: [`sale`] (from the wish to
+//! confirmed seats; late money), [`collect`] (the one live payment), [`back`] (seats and money that go back), [`ticket`]
+//! (issued, redeemed). What one does while another is under way stands in `meeting`; what is held at others in `claim`;
+//! how parts run and are tried again in `part`; how the status follows the tickets in `follow`. [`rows`] has what is
+//! stored: nothing but it changes that.
 //!
 //! Absent on purpose: refunds that a traveller asks for, changes, packages, promotions.
 
-mod command;
-mod decide;
-mod draft;
-mod evolve;
-mod facts;
-mod late;
+pub mod back;
+mod claim;
+pub mod collect;
+mod follow;
 mod ledger;
-mod payment;
-mod redeem;
-mod refund;
-mod refunding;
+mod meeting;
+mod part;
 pub mod rows;
-mod scan;
-mod terms;
+pub mod sale;
 #[cfg(test)]
 mod tests;
-mod wish;
+pub mod ticket;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::sealing::SealedDocument;
-pub use command::{CallFailure, Command, Effect, Event, HoldAnswer, HoldStep, StepFailure};
-pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
-pub use facts::CALL_TIMEOUT_SECONDS_MAX;
-pub use ledger::{LedgerEntry, LedgerKind};
-pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState, Prepay};
-pub use refund::{
+pub use back::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
     RefundStatus, RefundStep, RefundTerms,
 };
-pub use scan::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
-pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
-pub use wish::{ITEMS_MAX, JourneyWish, Wish};
+pub use claim::{HoldAnswer, HoldStep, StepFailure};
+pub use collect::{
+    CALL_TIMEOUT_SECONDS_MAX, Capture, FactState, PAYMENT_ATTEMPTS_MAX, Payment, PaymentFact, PaymentPolicy,
+    PaymentState, PaymentTerms, Prepay,
+};
+pub use ledger::{LedgerEntry, LedgerKind};
+pub use part::PartName;
+pub use sale::{
+    Contact, Draft, FIRST_EPOCH, ITEMS_MAX, Item, JourneyWish, Passenger, Price, PriceLine, SeatWish, Wish,
+};
+pub use ticket::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
 
-use crate::ids::{HoldId, OrderId, OutRefundNo, OutTradeNo, TicketId, TravellerId, codes};
+use crate::ids::{HoldId, OutRefundNo, OutTradeNo, codes};
 use crate::machine::{Machine, Room};
-use crate::money::Money;
 use crate::rejection::Rejection;
-use crate::row::Rows;
-use crate::ticket::Ticket;
+use crate::row::{Damage, Rows};
 use crate::time::Timestamp;
+use part::{Part, Retry};
+use rows::{Saved, Touched};
 
-/// Epoch of an order's first hold on an item. Seeking seats again after late money takes the next one.
-pub const FIRST_EPOCH: u32 = 1;
+/// Pause after an answer about something else than the order: somebody has to look first.
+const DISTRUST_PAUSE_SECONDS: i64 = 10 * 60;
 
 /// The four states of an order (glossary). Everything else is derived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -102,99 +103,155 @@ codes!(CancelReason, "cancel reason":
     DepartureCancelled = "departure_cancelled",
 );
 
-/// What the order is doing. Between two durable events this is memory only: after a restart it is derived from the
-/// rows, and every step that was under way is done again.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) enum Stage {
-    /// Asking departures for seats; `next` is the item to ask for. No record exists yet.
-    Placing { next: usize },
-    /// Waiting for the traveller.
-    Open,
-    /// A payment has begun: departures are told to keep the seats.
-    Extending { next: usize },
-    /// Seats are kept: the create call is under way or to be repeated.
-    Creating,
-    /// The traveller can pay. `polls` have been made; `polling` while one is under way.
-    Payable { polls: u32, polling: bool },
-    /// Ending the payment at WeChat before the seats are freed: query, close, query (wechat.md R3).
-    Closing { then: AfterClose, step: CloseStep },
-    /// No payment is alive: giving the seats back. With a `capture`, money came but a departure refused the seats
-    /// after others had confirmed the first `confirmed`.
-    Releasing { why: CancelReason, next: usize, confirmed: usize, capture: Option<(OutTradeNo, Capture)> },
-    /// Money is there, or none is needed: departures confirm the seats.
-    Settling { capture: Option<(OutTradeNo, Capture)>, next: usize },
-    /// Late money seeks seats: those that the order had, or with `equal` any like them. `found` are those of the items
-    /// before the one being asked for.
-    Seeking { number: OutTradeNo, found: Vec<Seats>, equal: bool, expires_at: Timestamp, payable: bool },
-    /// Late money has found seats for all items: departures confirm them.
-    Reviving { number: OutTradeNo, found: Vec<Seats>, next: usize },
-    /// Late money has not found seats for all items: what was found is given back, of which the first
-    /// `confirmed` items are sold already. The last item goes first: whoever seeks again after a crash then finds all
-    /// that is left.
-    GivingBack { found: Vec<Seats>, confirmed: usize },
-    /// Paid, completed or cancelled, and money is on its way back.
-    Refunding { number: OutRefundNo, step: RefundStep },
-    /// Paid, completed or cancelled.
-    Done,
-    // Never packed, so that a refusal need not be readable. They stand last, because serde counts skipped variants
-    // when it writes and not when it reads.
-    /// A departure refused: giving back the seats of the items before it.
-    #[serde(skip)]
-    Undoing { left: usize, failure: StepFailure },
-    /// Refused, and nothing is held. The order never existed.
-    #[serde(skip)]
-    Refused { failure: StepFailure },
+/// Everything an order can be told. Answers to steps that are no longer wanted change nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// The answer to a step with a claim's owner, for the topic that asked.
+    HoldAnswered(HoldAnswer),
+    Sale(sale::Command),
+    Collect(collect::Command),
+    Back(back::Command),
+    Ticket(ticket::Command),
+    /// A deadline may have passed.
+    Wake,
 }
 
-/// Labels of an item's seats, in the order of the passengers.
-pub(crate) type Seats = Vec<Box<str>>;
-
-/// What ending a payment at WeChat is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum AfterClose {
-    /// The order ends with it.
-    Cancel(CancelReason),
-    /// The order has been paid by another attempt: nobody shall pay this one too.
-    Stay,
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    Sale(sale::Event),
+    Collect(collect::Event),
+    Back(back::Event),
+    Ticket(ticket::Event),
+    /// Memory: the step of a part that is under way is repeated later.
+    StepFailed {
+        part: PartName,
+        retry_at: Timestamp,
+    },
+    /// Memory.
+    RetryDue {
+        part: PartName,
+    },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum CloseStep {
-    QueryFirst,
-    Close,
-    QueryAgain,
+/// What is said in a topic's words is said to the order.
+macro_rules! topics {
+    ($($topic:ident: $module:ident),+) => {
+        $(impl From<$module::Command> for Command {
+            fn from(command: $module::Command) -> Command {
+                Command::$topic(command)
+            }
+        }
+
+        impl From<$module::Event> for Event {
+            fn from(event: $module::Event) -> Event {
+                Event::$topic(event)
+            }
+        })+
+    };
+}
+
+topics!(Sale: sale, Collect: collect, Back: back, Ticket: ticket);
+
+/// One step that a part of the order wants done now. Repeating a step is harmless.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    PlaceHold {
+        claim: usize,
+        hold: HoldId,
+        epoch: u32,
+        wish: SeatWish,
+        expires_at: Timestamp,
+    },
+    ReleaseHold {
+        claim: usize,
+        hold: HoldId,
+        epoch: u32,
+    },
+    /// Puts the seats of a confirmed hold back on sale.
+    FreeSeats {
+        claim: usize,
+        hold: HoldId,
+        epoch: u32,
+        seats: Vec<Box<str>>,
+    },
+    BeginPaying {
+        claim: usize,
+        hold: HoldId,
+        epoch: u32,
+        expires_at: Timestamp,
+    },
+    ConfirmHold {
+        claim: usize,
+        hold: HoldId,
+        epoch: u32,
+    },
+    CreatePayment {
+        number: OutTradeNo,
+        body: Arc<[u8]>,
+    },
+    QueryPayment {
+        number: OutTradeNo,
+    },
+    ClosePayment {
+        number: OutTradeNo,
+    },
+    /// Make the exact body of [`Order::refund_terms`], and answer with [`back::Command::BeginRefund`].
+    BeginRefund {
+        number: OutRefundNo,
+    },
+    CallRefund {
+        number: OutRefundNo,
+        body: Arc<[u8]>,
+    },
+    QueryRefund {
+        number: OutRefundNo,
+    },
+}
+
+impl Effect {
+    /// Whose step it is.
+    pub fn part(&self) -> PartName {
+        match self {
+            Effect::PlaceHold { .. } | Effect::ConfirmHold { .. } => PartName::Sale,
+            Effect::BeginPaying { .. }
+            | Effect::CreatePayment { .. }
+            | Effect::QueryPayment { .. }
+            | Effect::ClosePayment { .. } => PartName::Collecting,
+            Effect::ReleaseHold { .. } | Effect::FreeSeats { .. } => PartName::GivingBack,
+            Effect::BeginRefund { .. } | Effect::CallRefund { .. } | Effect::QueryRefund { .. } => PartName::Refunding,
+        }
+    }
+}
+
+/// Why a call to WeChat brought no answer that can be used. Either way nobody knows what became of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CallFailure {
+    /// No answer, or none that verifies.
+    NoAnswer,
+    /// The answer is about something else than the order: a person has to look, and asking again soon is of no use.
+    Distrusted,
 }
 
 /// One order. See the module's documentation. Serialised it is a short-lived image of the whole machine, for its owner to
 /// [pack](crate::packing); what is stored are its [`rows`]. An order that is being refused has no such image.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Order {
-    pub(crate) draft: Arc<Draft>,
-    pub(crate) items: Vec<Item>,
-    pub(crate) status: OrderStatus,
-    pub(crate) created_at: Timestamp,
-    /// The end of the first lock; the cap counts from it.
-    pub(crate) first_lock_expires_at: Timestamp,
-    pub(crate) lock_expires_at: Timestamp,
-    /// Epoch of the order's holds: it counts how often the order has sought its seats.
-    pub(crate) seat_epoch: u32,
-    pub(crate) payments: Vec<Payment>,
-    pub(crate) refunds: Vec<Refund>,
-    pub(crate) tickets: Vec<Ticket>,
-    pub(crate) ledger: Vec<LedgerEntry>,
-    pub(crate) paid_at: Option<Timestamp>,
-    pub(crate) completed_at: Option<Timestamp>,
-    pub(crate) cancelled: Option<(Timestamp, CancelReason)>,
-    pub(crate) stage: Stage,
-    /// The step under way failed and is repeated at this instant.
-    pub(crate) retry_at: Option<Timestamp>,
-    pub(crate) failures: u32,
-    /// When the create call was last started: until its window is over, WeChat may still learn of the payment.
-    pub(crate) create_called_at: Option<Timestamp>,
-    /// When WeChat was last asked about a payment.
-    pub(crate) query_called_at: Option<Timestamp>,
-    /// An earlier create call for the live payment ended without an answer: it may have reached WeChat.
-    pub(crate) create_unsure: bool,
+    saved: Saved,
+    sale: Part<sale::Stage>,
+    collecting: Part<collect::Stage>,
+    giving_back: Part<back::Giving>,
+    refunding: Part<back::Stage>,
+    calls: collect::Calls,
+}
+
+/// What rows say of an order is there to be read; it changes by events.
+impl Deref for Order {
+    type Target = Saved;
+
+    fn deref(&self) -> &Saved {
+        &self.saved
+    }
 }
 
 impl Machine for Order {
@@ -207,17 +264,17 @@ impl Machine for Order {
         self.decide(command, now)
     }
 
-    fn evolve(&mut self, event: &Event) {
-        self.evolve(event);
-    }
-
-    fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
-        self.changed_rows(events, version)
+    fn apply(&mut self, events: &[Event], version: u64) -> Rows {
+        let mut touched = Touched::default();
+        for event in events {
+            self.evolve(event, &mut touched);
+        }
+        self.saved.touched_rows(events, &touched, version)
     }
 
     /// A draft remembers only; its first record is its placement.
     fn wants_room(&self, events: &[Event]) -> bool {
-        self.is_placed() || events.contains(&Event::Placed)
+        self.is_placed() || events.contains(&sale::Event::Placed.into())
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
@@ -231,152 +288,150 @@ impl Machine for Order {
 
 impl Order {
     /// An order that has asked for nothing yet. Its first effect asks the first departure for seats.
-    pub fn draft(mut draft: Draft, now: Timestamp) -> Order {
-        let lock_expires_at = now.plus_seconds(i64::from(draft.lock_seconds));
+    pub fn draft(draft: Draft, now: Timestamp) -> Order {
         Order {
-            items: std::mem::take(&mut draft.items),
-            draft: Arc::new(draft),
-            status: OrderStatus::Pending,
-            created_at: now,
-            first_lock_expires_at: lock_expires_at,
-            lock_expires_at,
-            seat_epoch: FIRST_EPOCH,
-            payments: Vec::new(),
-            refunds: Vec::new(),
-            tickets: Vec::new(),
-            ledger: Vec::new(),
-            paid_at: None,
-            completed_at: None,
-            cancelled: None,
-            stage: Stage::Placing { next: 0 },
-            retry_at: None,
-            failures: 0,
-            create_called_at: None,
-            query_called_at: None,
-            create_unsure: false,
+            saved: Saved::new(draft, now),
+            sale: Part::new(sale::Stage::Placing { next: 0 }),
+            collecting: Part::new(collect::Stage::Idle),
+            giving_back: Part::new(back::Giving::default()),
+            refunding: Part::new(back::Stage::default()),
+            calls: collect::Calls::default(),
         }
     }
 
-    pub fn id(&self) -> OrderId {
-        self.draft.id
+    /// The order as its rows say. What was under way is derived: a live payment is asked about at once.
+    pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Order, Damage> {
+        let saved = Saved::from_rows(rows)?;
+        let mut order = Order {
+            saved,
+            sale: Part::new(sale::Stage::Over),
+            collecting: Part::new(collect::Stage::Idle),
+            giving_back: Part::new(back::Giving::default()),
+            refunding: Part::new(back::Stage::default()),
+            calls: collect::Calls::default(),
+        };
+        let live = order.live_payment();
+        // Whether a create call was under way is not known any more: take it that one was, just now.
+        let created_at = live.map(|_| now);
+        let collecting = collect::Stage::at_waking(live, order.status() == OrderStatus::Pending, now);
+        order.calls = collect::Calls { created_at, unsure: created_at.is_some(), queried_at: None };
+        order.collecting = Part::new(collecting);
+        order.sale = Part::new(order.sale_at_waking(now));
+        Ok(order)
     }
 
-    pub fn traveller(&self) -> TravellerId {
-        self.draft.traveller
+    /// What follows from `command` at `now`. No events: it is already so, or no longer matters.
+    pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        match command {
+            Command::HoldAnswered(answer) => Ok(match answer.step {
+                HoldStep::Place | HoldStep::Confirm => self.sale_answered(answer, now),
+                HoldStep::BeginPaying => self.collect_answered(answer, now),
+                HoldStep::Release | HoldStep::Free => self.giving_answered(answer, now),
+            }),
+            Command::Sale(command) => self.sale_decides(command, now),
+            Command::Collect(command) => self.collect_decides(command, now),
+            Command::Back(command) => self.back_decides(command, now),
+            Command::Ticket(command) => self.ticket_decides(command, now),
+            Command::Wake => Ok(self.wake(now)),
+        }
     }
 
-    pub fn details(&self) -> &Draft {
-        &self.draft
+    /// The only place where an order changes. Cannot fail.
+    fn evolve(&mut self, event: &Event, touched: &mut Touched) {
+        match event {
+            Event::Sale(event) => self.sale_evolves(event, touched),
+            Event::Collect(event) => self.collect_evolves(event, touched),
+            Event::Back(event) => self.back_evolves(event, touched),
+            Event::Ticket(event) => self.ticket_evolves(event, touched),
+            Event::StepFailed { part, retry_at } => {
+                self.retry_mut(*part).failed_until(*retry_at);
+                if *part == PartName::Refunding {
+                    self.refund_step_failed();
+                }
+            }
+            Event::RetryDue { part } => self.retry_mut(*part).is_due(),
+        }
+        let outstanding = self.is_outstanding();
+        self.saved.set_outstanding(outstanding, touched);
     }
 
-    pub fn items(&self) -> &[Item] {
-        &self.items
+    /// The steps to be done now, at most one of each part. While one is under way the caller does not ask for it again.
+    pub fn effects(&self) -> impl Iterator<Item = Effect> + use<> {
+        PartName::ALL.map(|part| self.effect_of(part)).into_iter().flatten()
     }
 
-    pub fn status(&self) -> OrderStatus {
-        self.status
+    fn effect_of(&self, part: PartName) -> Option<Effect> {
+        if self.retry(part).at().is_some() {
+            return None;
+        }
+        match part {
+            PartName::Sale => self.sale_effect(),
+            PartName::Collecting => self.collect_effect(),
+            PartName::GivingBack => self.giving_effect(),
+            PartName::Refunding => self.refunding_effect(),
+        }
     }
 
-    pub fn created_at(&self) -> Timestamp {
-        self.created_at
+    /// When to send [`Command::Wake`]. Nothing depends on its being punctual.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let giving_back = self.giving_back.retry.at();
+        let deadlines = [self.sale_deadline(), self.collect_deadline(), giving_back, self.refunding_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
-    /// Until when the traveller can pay: `lockExpireAt` on the wire.
-    pub fn lock_expires_at(&self) -> Timestamp {
-        self.lock_expires_at
-    }
-
-    pub fn paid_at(&self) -> Option<Timestamp> {
-        self.paid_at
-    }
-
-    pub fn completed_at(&self) -> Option<Timestamp> {
-        self.completed_at
-    }
-
-    pub fn cancelled(&self) -> Option<(Timestamp, CancelReason)> {
-        self.cancelled
-    }
-
-    pub fn payments(&self) -> &[Payment] {
-        &self.payments
-    }
-
-    pub fn tickets(&self) -> &[Ticket] {
-        &self.tickets
-    }
-
-    pub fn ticket(&self, id: TicketId) -> Option<&Ticket> {
-        self.tickets.iter().find(|ticket| ticket.id == id)
-    }
-
-    pub fn refunds(&self) -> &[Refund] {
-        &self.refunds
-    }
-
-    pub fn ledger(&self) -> &[LedgerEntry] {
-        &self.ledger
-    }
-
-    pub fn total(&self) -> Money {
-        self.draft.price.total
-    }
-
-    /// Nothing is to be paid: the order is paid as soon as it is placed (R-PRICE-01).
-    pub(crate) fn is_free_of_charge(&self) -> bool {
-        self.draft.price.total.minor == 0
-    }
-
-    /// The hold of an item.
-    pub fn hold(&self, item: usize) -> HoldId {
-        HoldId { order: self.draft.id, item: item as u16 }
-    }
-
-    /// Whether the first record exists or is about to: the seats are held.
-    pub fn is_placed(&self) -> bool {
-        !matches!(self.stage, Stage::Placing { .. } | Stage::Undoing { .. } | Stage::Refused { .. })
-    }
-
-    /// Why the order was never made, once everything that was held for it has been given back.
-    pub fn refusal(&self) -> Option<&StepFailure> {
-        let Stage::Refused { failure } = &self.stage else { return None };
-        Some(failure)
+    fn wake(&self, now: Timestamp) -> Vec<Event> {
+        let due = |part: &PartName| self.retry(*part).at().is_some_and(|at| now >= at);
+        let mut events: Vec<Event> =
+            PartName::ALL.into_iter().filter(due).map(|part| Event::RetryDue { part }).collect();
+        events.extend(self.sale_wakes(now));
+        events.extend(self.collect_wakes(now));
+        events.extend(self.refunding_wakes(now));
+        events
     }
 
     /// Whether the actor may sleep as far as the order is concerned: no step is under way and no deadline is near.
     pub fn is_settled(&self) -> bool {
-        matches!(self.stage, Stage::Done) && !self.refunds.iter().any(|refund| refund.state.is_outstanding())
+        let idle = *self.sale.stage() == sale::Stage::Over
+            && *self.collecting.stage() == collect::Stage::Idle
+            && !self.gives_back();
+        idle && !self.refunds_are_outstanding()
     }
 
-    /// Not pending any more, and something is left to be done: whoever starts an engine has to load it (rule 14).
-    pub(crate) fn is_outstanding(&self) -> bool {
-        let refunding = self.refunds.iter().any(|refund| refund.state.is_outstanding());
-        let due = self.is_seeking() || refunding || self.live_payment().is_some();
-        self.status != OrderStatus::Pending && due
+    fn is_outstanding(&self) -> bool {
+        let due = self.is_seeking() || self.refunds_are_outstanding() || self.live_payment().is_some();
+        self.status() != OrderStatus::Pending && due
     }
 
-    /// Money has come and the departures are confirming the seats.
-    pub fn is_settling(&self) -> bool {
-        matches!(self.stage, Stage::Settling { .. })
+    fn refunds_are_outstanding(&self) -> bool {
+        self.refunds().iter().any(|refund| refund.state.is_outstanding())
     }
 
-    /// Money has come that is not in the ledger yet.
-    pub fn has_unrecorded_money(&self) -> bool {
-        matches!(self.stage, Stage::Settling { capture: Some(_), .. } | Stage::Releasing { capture: Some(_), .. })
+    fn retry(&self, part: PartName) -> &Retry {
+        match part {
+            PartName::Sale => &self.sale.retry,
+            PartName::Collecting => &self.collecting.retry,
+            PartName::GivingBack => &self.giving_back.retry,
+            PartName::Refunding => &self.refunding.retry,
+        }
     }
 
-    /// The order is being given up: its payment is being ended at WeChat, or its seats are being given back.
-    pub fn is_ending(&self) -> bool {
-        matches!(self.stage, Stage::Closing { then: AfterClose::Cancel(_), .. } | Stage::Releasing { .. })
+    fn retry_mut(&mut self, part: PartName) -> &mut Retry {
+        match part {
+            PartName::Sale => &mut self.sale.retry,
+            PartName::Collecting => &mut self.collecting.retry,
+            PartName::GivingBack => &mut self.giving_back.retry,
+            PartName::Refunding => &mut self.refunding.retry,
+        }
     }
 
-    /// The payment that the traveller may still be able to pay.
-    pub fn live_payment(&self) -> Option<&Payment> {
-        self.payments.iter().find(|payment| payment.state.is_alive())
+    fn step_failed(&self, part: PartName, now: Timestamp) -> Event {
+        Event::StepFailed { part, retry_at: self.retry(part).after_failure(now) }
     }
 
-    /// The payment with this number.
-    pub fn payment(&self, number: OutTradeNo) -> Option<&Payment> {
-        self.payments.iter().find(|payment| payment.number == number)
+    fn call_failed(&self, part: PartName, why: CallFailure, now: Timestamp) -> Event {
+        match why {
+            CallFailure::NoAnswer => self.step_failed(part, now),
+            CallFailure::Distrusted => Event::StepFailed { part, retry_at: now.plus_seconds(DISTRUST_PAUSE_SECONDS) },
+        }
     }
 }

@@ -141,7 +141,7 @@ async fn list_orders(Allowed(by): Allowed<Buy>, language: Language, page: Page<O
     match read {
         Own::Stored(rows) => {
             let mut orders = rows.iter().map(|rows| stored(rows, &by.api)).collect::<Result<Vec<Order>, Problem>>()?;
-            let next_cursor = page.cut(&mut orders, Order::id);
+            let next_cursor = page.cut(&mut orders, |order| order.id());
             let orders = orders.iter().map(|order| order::view(&catalogue, language, order)).collect();
             Ok(ok(&OrderList { orders, next_cursor, complete: true }))
         }

@@ -35,9 +35,7 @@ fn apply(catalogue: &mut Catalogue, timetable: Timetable) -> Vec<Event> {
 fn tell(catalogue: &mut Catalogue, command: &Command) -> Vec<Event> {
     let events = catalogue.decide(command, NOW).unwrap();
     catalogue.answer(command, &events).unwrap_or_else(|refused| panic!("{refused}: {command:?}"));
-    for event in &events {
-        catalogue.evolve(event);
-    }
+    catalogue.apply(&events, 1);
     events
 }
 

@@ -1,7 +1,12 @@
 //! An order's rows. States are the codes of the domain's types, so that a person can read them in SQL.
 
 mod read;
+mod saved;
+mod touched;
 mod write;
+
+pub use saved::Saved;
+pub use touched::Touched;
 
 use std::sync::Arc;
 

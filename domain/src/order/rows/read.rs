@@ -2,22 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow};
+use super::{LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, Saved, TicketRow};
 use crate::departure::Stretch;
 use crate::ids::{OutRefundNo, OutTradeNo};
 use crate::money::Money;
-use crate::order::decide::polls_until;
 use crate::order::{
-    AfterClose, CancelReason, CloseStep, Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, Order, OrderStatus, Passenger,
-    Payment, PaymentState, Prepay, Price, Refund, RefundState, SealedDocument, SeatWish, Stage,
+    Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, Passenger, Payment, PaymentState, Prepay, Price, Refund,
+    RefundState, SealedDocument, SeatWish,
 };
 use crate::row::{Damage, Row, Rows};
 use crate::ticket::{Journey, Redemption, Ticket};
-use crate::time::Timestamp;
 
-impl Order {
-    /// The order as its rows say. What was under way is derived: a live payment is asked about at once.
-    pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Order, Damage> {
+impl Saved {
+    pub(in crate::order) fn from_rows(rows: &Rows) -> Result<Saved, Damage> {
         let row: OrderRow<'_> = rows.only()?;
         let mut items: Vec<OrderItemRow<'_>> = rows.all()?;
         items.sort_by_key(|row| row.item);
@@ -34,9 +31,7 @@ impl Order {
         let mut ledger: Vec<LedgerRow> = rows.all()?;
         ledger.sort_by_key(|row| row.number);
 
-        // Whether a create call was under way is not known any more: take it that one was, just now.
-        let create_called_at = payments.iter().any(|payment| payment.state.is_alive()).then_some(now);
-        let mut order = Order {
+        Ok(Saved {
             items,
             status: row.status,
             first_lock_expires_at: row.first_lock_expires_at,
@@ -49,36 +44,9 @@ impl Order {
             paid_at: row.paid_at,
             completed_at: row.completed_at,
             cancelled: row.cancelled_at.zip(row.cancel_reason),
-            create_called_at,
-            create_unsure: create_called_at.is_some(),
-            ..Order::draft(draft, row.created_at)
-        };
-        order.stage = order.stage_at_waking(now);
-        Ok(order)
-    }
-
-    fn stage_at_waking(&self, now: Timestamp) -> Stage {
-        let closing = |then| Stage::Closing { then, step: CloseStep::QueryFirst };
-        let live = self.live_payment();
-        if self.status != OrderStatus::Pending {
-            let seeking = self.seeking_again(now);
-            return seeking.unwrap_or_else(|| live.map_or(Stage::Done, |_| closing(AfterClose::Stay)));
-        }
-        let Some(payment) = live else {
-            return if self.is_free_of_charge() { Stage::Settling { capture: None, next: 0 } } else { Stage::Open };
-        };
-        if now >= payment.time_expire {
-            return closing(AfterClose::Cancel(CancelReason::Expired));
-        }
-        match payment.state {
-            PaymentState::Created(_) => Stage::Payable { polls: polls_until(payment.begun_at, now), polling: true },
-            PaymentState::Begun
-            // A live payment is in none of these.
-            | PaymentState::Refused { .. }
-            | PaymentState::Closed
-            | PaymentState::Paid { .. }
-            | PaymentState::PaidLate { .. } => Stage::Extending { next: 0 },
-        }
+            outstanding: row.outstanding,
+            ..Saved::new(draft, row.created_at)
+        })
     }
 }
 
@@ -187,7 +155,6 @@ impl Refund {
             body: row.request_body.into(),
             state,
             replaces: row.replaces,
-            asked_at: None,
         })
     }
 }

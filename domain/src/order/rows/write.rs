@@ -1,56 +1,55 @@
 //! From the machine to its rows.
 
+use super::touched::{Cause, Reach};
 use super::{
-    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
-    TicketAuditRow, TicketRow,
+    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, Saved, ScanAttemptRow,
+    TicketAuditRow, TicketRow, Touched,
 };
 use crate::announcement::{AnnouncementKind, AnnouncementRow};
-use crate::ids::{OutRefundNo, OutTradeNo, TicketId};
-use crate::order::command::Event;
-use crate::order::scan::{ScanOutcome, TicketOutcome};
-use crate::order::{FIRST_EPOCH, LedgerEntry, Order, Payment, PaymentState, Prepay, Refund, RefundState, SeatWish};
+use crate::ids::TicketId;
+use crate::order::{
+    Event, FIRST_EPOCH, LedgerEntry, Payment, PaymentState, Prepay, Refund, RefundState, ScanOutcome, SeatWish,
+    TicketOutcome, ticket,
+};
 use crate::row::{List, Rows};
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
 
-/// What a decision has changed of rows that several of its events may touch: each is imaged once.
-#[derive(Default)]
-struct Changed {
-    order: bool,
-    items: bool,
-    payments: Vec<OutTradeNo>,
-    /// The one of them that was begun.
-    begun: Option<OutTradeNo>,
-    ledger: bool,
-    refunds: Vec<OutRefundNo>,
-}
-
-impl Order {
-    /// Images of the rows that `events` changed, as they are now: call it after `evolve`. Empty: nothing durable
-    /// happened, and no record is needed.
-    pub fn changed_rows(&self, events: &[Event], version: u64) -> Rows {
+impl Saved {
+    /// Images of the rows that were touched, and of what the events add by themselves.
+    pub(in crate::order) fn touched_rows(&self, events: &[Event], touched: &Touched, version: u64) -> Rows {
         let mut rows = Rows::default();
-        let mut changed = Changed::default();
-        // Then the order and its items have no earlier images.
-        let is_placed = events.contains(&Event::Placed);
+        let is_new = touched.order == Reach::All;
+        if is_new {
+            self.put_passengers(version, &mut rows);
+        }
+        if let Some((cause, at)) = touched.issued {
+            self.put_issued(cause, at, version, &mut rows);
+        }
         for event in events {
-            changed.by(event, self, version, &mut rows);
+            if let Event::Ticket(ticket::Event::Scanned(outcome)) = event
+                && !outcome.is_repeated()
+            {
+                self.put_scan(outcome, version, &mut rows);
+            }
         }
-
-        if changed.items {
-            self.put_items(is_placed, version, &mut rows);
+        if touched.order >= Reach::Items {
+            self.put_items(is_new, version, &mut rows);
         }
-        for payment in self.payments.iter().filter(|payment| changed.payments.contains(&payment.number)) {
-            put_payment(payment, changed.begun == Some(payment.number), version, &mut rows);
+        for payment in self.payments.iter().filter(|payment| touched.payments.contains(&payment.number)) {
+            put_payment(payment, touched.begun == Some(payment.number), version, &mut rows);
         }
-        for refund in self.refunds.iter().filter(|refund| changed.refunds.contains(&refund.number)) {
+        for refund in self.refunds.iter().filter(|refund| touched.refunds.contains(&refund.number)) {
             put_refund(refund, version, &mut rows);
         }
-        if changed.ledger {
+        if touched.ledger {
             self.put_ledger(version, &mut rows);
         }
-        if changed.order {
-            self.put_order(is_placed, version, &mut rows);
+        for (kind, at) in &touched.announced {
+            rows.put(&self.announcement(*kind, *at, version));
+        }
+        if touched.order >= Reach::Order {
+            self.put_order(is_new, version, &mut rows);
         }
         rows
     }
@@ -79,7 +78,7 @@ impl Order {
             cancelled_at: self.cancelled.map(|(at, _)| at),
             cancel_reason: self.cancelled.map(|(_, why)| why),
             seat_epoch: (self.seat_epoch != FIRST_EPOCH).then_some(self.seat_epoch),
-            outstanding: self.is_outstanding(),
+            outstanding: self.outstanding,
         };
         rows.put_as(is_first, &row);
     }
@@ -145,7 +144,11 @@ impl Order {
         }
     }
 
-    fn put_issued(&self, cause: &str, at: Timestamp, version: u64, rows: &mut Rows) {
+    fn put_issued(&self, cause: Cause, at: Timestamp, version: u64, rows: &mut Rows) {
+        let cause = match cause {
+            Cause::Payment(number) => number.to_string(),
+            Cause::Order(id) => id.to_string(),
+        };
         for ticket in &self.tickets {
             rows.put_first(&self.ticket_row(ticket, version));
         }
@@ -153,7 +156,7 @@ impl Order {
             rows.put(&TicketAuditRow {
                 ticket_id: ticket.id,
                 new_status: ticket.status,
-                event_id: cause,
+                event_id: &cause,
                 version,
                 prev_status: None,
                 event: "issued",
@@ -222,97 +225,6 @@ impl Order {
 
     fn announcement(&self, kind: AnnouncementKind, at: Timestamp, version: u64) -> AnnouncementRow {
         AnnouncementRow { order_id: self.id(), version, kind, ticket: None, number: None, at }
-    }
-}
-
-impl Changed {
-    /// Puts the rows that the event adds: nothing else of the same decision changes them.
-    fn by(&mut self, event: &Event, order: &Order, version: u64, rows: &mut Rows) {
-        let all = || order.payments.iter().map(|payment| payment.number);
-        let announce = |rows: &mut Rows, kind, at: &Timestamp| rows.put(&order.announcement(kind, *at, version));
-        match event {
-            Event::Placed => {
-                (self.order, self.items) = (true, true);
-                order.put_passengers(version, rows);
-            }
-            Event::PaymentBegun { terms, .. } => {
-                self.order = true;
-                self.begun = Some(terms.number);
-                self.payments.push(terms.number);
-            }
-            Event::PaymentEnded { number, .. } => {
-                self.order = true;
-                self.payments.push(*number);
-            }
-            Event::PaymentCreated { number, .. } | Event::PaymentRefused { number, .. } => self.payments.push(*number),
-            Event::Paid { capture, at, .. } => {
-                (self.order, self.ledger) = (true, true);
-                match capture {
-                    Some((number, _)) => order.put_issued(&number.to_string(), *at, version, rows),
-                    None => order.put_issued(&order.id().to_string(), *at, version, rows),
-                }
-                self.payments.extend(capture.as_ref().map(|(number, _)| *number));
-                announce(rows, AnnouncementKind::Paid, at);
-            }
-            Event::Revived { number, at, .. } => {
-                order.put_issued(&number.to_string(), *at, version, rows);
-                // Equal seats may be other ones.
-                (self.order, self.ledger, self.items) = (true, true, true);
-                self.payments.push(*number);
-                announce(rows, AnnouncementKind::Revived, at);
-            }
-            Event::Cancelled { at, .. } => {
-                self.order = true;
-                self.payments.extend(all());
-                announce(rows, AnnouncementKind::Cancelled, at);
-            }
-            Event::LateMoney { .. } => {
-                (self.order, self.ledger) = (true, true);
-                self.payments.extend(all());
-            }
-            Event::SeekingBegun { .. } => self.order = true,
-            Event::Completed { at } => {
-                self.order = true;
-                announce(rows, AnnouncementKind::Completed, at);
-            }
-            Event::RefundDue { refund } => {
-                self.order = true;
-                self.refunds.push(refund.number);
-            }
-            Event::RefundBegun { number, .. } => self.refunds.push(*number),
-            Event::RefundMoved { number, state } => {
-                self.order = true;
-                self.refunds.push(*number);
-                self.ledger |= matches!(state, RefundState::Succeeded { .. });
-            }
-            Event::Scanned(outcome) if outcome.is_repeated() => {}
-            Event::Scanned(outcome) => order.put_scan(outcome, version, rows),
-            Event::HoldPlaced { .. }
-            | Event::HoldRefused { .. }
-            | Event::HoldUndone
-            | Event::HoldPaying
-            | Event::CreateCalled { .. }
-            | Event::QueryCalled { .. }
-            | Event::PollBegun
-            | Event::PollEnded
-            | Event::ClosingBegun { .. }
-            | Event::CloseStepped { .. }
-            | Event::ReleaseBegun { .. }
-            | Event::HoldReleased
-            | Event::HoldFoundConfirmed
-            | Event::SettlingBegun { .. }
-            | Event::HoldConfirmed
-            | Event::SeatsFound { .. }
-            | Event::EqualSought { .. }
-            | Event::GivingBackBegun { .. }
-            | Event::SeekingEnded
-            | Event::RefundRetried { .. }
-            | Event::RefundStepBegun { .. }
-            | Event::RefundUnknown { .. }
-            | Event::RefundStepEnded
-            | Event::StepFailed { .. }
-            | Event::RetryDue => {}
-        }
     }
 }
 

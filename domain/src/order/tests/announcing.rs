@@ -15,7 +15,7 @@ fn kinds(story: &Story) -> Vec<AnnouncementKind> {
 }
 
 fn scanned(story: &mut Story, request: &str, target: ScanTarget) {
-    story.ok(&Command::Scan(scan(1, request, target)));
+    story.ok(ticket::Command::Scan(scan(1, request, target)));
 }
 
 #[test]
@@ -23,12 +23,12 @@ fn rule_16_a_placed_order_announces_nothing_and_is_paid_once() {
     let mut story = Story::payable_with(2, 2);
     assert_eq!(kinds(&story), []);
     story.now = at(77);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     assert_eq!(kinds(&story), [], "departures still confirm the seats");
     story.holds_agree();
-    story.ignores(&paid(1));
+    story.ignores(paid(1));
     story.restart();
-    story.ignores(&paid(1));
+    story.ignores(paid(1));
 
     let rows: Vec<AnnouncementRow> = story.stored.log.all().unwrap();
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
@@ -59,7 +59,7 @@ fn rule_16_whatever_ends_a_placed_order_is_announced_once() {
     let mut unpaid = Story::placed();
     unpaid.wake_at(i64::from(LOCK_SECONDS));
     unpaid.holds_agree();
-    unpaid.ignores(&Command::Cancel);
+    unpaid.ignores(sale::Command::Cancel);
     assert_eq!(kinds(&unpaid), [Cancelled]);
 
     let given_up = Story::cancelled_with(2, 1);
@@ -70,7 +70,7 @@ fn rule_16_whatever_ends_a_placed_order_is_announced_once() {
 fn rule_16_late_money_that_brings_an_order_back_is_no_second_payment() {
     let mut story = Story::cancelled_with(1, 1);
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     assert_eq!(kinds(&story), [Cancelled], "it seeks seats");
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);
@@ -90,9 +90,9 @@ fn rule_16_every_redemption_is_announced_by_ticket_and_a_repetition_is_not() {
     scanned(&mut story, "r3", ScanTarget::Order);
     assert_eq!(announced(&story)[2..], [(Redeemed, Some(1), Some(1))], "a partial success");
     let other_port = Gate { location: Some("PORT-1".parse().unwrap()), ..gate(2) };
-    let last = Command::Scan(Scan { gate: other_port, ..scan(2, "r4", ScanTarget::Order) });
-    story.ok(&last);
-    story.ok(&last);
+    let last = ticket::Command::Scan(Scan { gate: other_port, ..scan(2, "r4", ScanTarget::Order) });
+    story.ok(last.clone());
+    story.ok(last);
     let end = [(Redeemed, Some(3), Some(1)), (Redeemed, Some(4), Some(1)), (Completed, None, None)];
     assert_eq!(announced(&story)[3..], end);
 }

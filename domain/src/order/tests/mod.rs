@@ -1,77 +1,78 @@
 //! Stories of orders, with the clock in them; below them, random runs against a world and a naive model.
 
 mod announcing;
-mod late;
-mod matrix;
-mod paying;
-mod placing;
-mod random;
-mod refunds;
+mod beside;
+pub(super) mod random;
 mod restart;
-mod scanning;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+pub(super) use std::collections::{BTreeMap, BTreeSet};
+pub(super) use std::sync::Arc;
 
-use super::rows::{
+pub(super) use super::rows::{
     LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
     TicketAuditRow, TicketRow,
 };
-use super::*;
-use crate::departure::Stretch;
-use crate::ids::{SessionId, Shard, TicketId};
-use crate::money::Currency;
-use crate::party::PassengerType;
-use crate::rejection::{Rejection, ScanRejection};
-use crate::row::{Row as _, Rows, Table};
-use crate::tables::by_slot;
-use crate::testing::{Balance, Images};
-use crate::ticket::TicketStatus;
+pub(super) use super::*;
+pub(super) use crate::departure::Stretch;
+pub(super) use crate::ids::{OrderId, OutRefundNo, TravellerId};
+pub(super) use crate::ids::{SessionId, Shard, TicketId};
+pub(super) use crate::money::{Currency, Money};
+pub(super) use crate::party::PassengerType;
+pub(super) use crate::rejection::{Rejection, ScanRejection};
+pub(super) use crate::row::{Row as _, Rows, Table};
+pub(super) use crate::tables::by_slot;
+pub(super) use crate::testing::{Balance, Images};
+pub(super) use crate::ticket::TicketStatus;
 
 /// Every story starts here.
-const START: Timestamp = Timestamp::from_ms(1_764_000_000_000);
-const LOCK_SECONDS: u32 = 600;
+pub(super) const START: Timestamp = Timestamp::from_ms(1_764_000_000_000);
+pub(super) const LOCK_SECONDS: u32 = 600;
 /// The first item's departure, in seconds after the start; each next one leaves an hour later.
-const DEPARTS: i64 = 7_200;
-const POLICY: PaymentPolicy = PaymentPolicy { min_seconds: 60, grace_seconds: 90, cap_extra_seconds: 300 };
-const FARE: i64 = 22_000;
+pub(super) const DEPARTS: i64 = 7_200;
+pub(super) const POLICY: PaymentPolicy = PaymentPolicy { min_seconds: 60, grace_seconds: 90, cap_extra_seconds: 300 };
+pub(super) const FARE: i64 = 22_000;
 
 impl Order {
+    /// What it wants done first.
+    pub(in crate::order) fn effect(&self) -> Option<Effect> {
+        self.effects().next()
+    }
+
     /// What the ledger adds up to.
-    fn balance(&self) -> Balance {
-        Balance::of(&self.ledger)
+    pub(in crate::order) fn balance(&self) -> Balance {
+        Balance::of(self.ledger())
     }
 }
 
 impl Balance {
     /// What the order keeps of the money that came.
-    const fn kept(self) -> i64 {
+    pub(in crate::order) const fn kept(self) -> i64 {
         self.captured - self.refund_due - self.refunded
     }
 }
 
-fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> Timestamp {
     START.plus_seconds(seconds)
 }
 
-fn cny(minor: i64) -> Money {
+pub(super) fn cny(minor: i64) -> Money {
     Money::new(minor, Currency::Cny)
 }
 
-fn order_id() -> OrderId {
+pub(super) fn order_id() -> OrderId {
     OrderId::compose(START, Shard::of(3), 0x1234_5678)
 }
 
-fn number(attempt: u16) -> OutTradeNo {
+pub(super) fn number(attempt: u16) -> OutTradeNo {
     OutTradeNo { order: order_id(), attempt }
 }
 
-fn ticket_id(number: u16) -> TicketId {
+pub(super) fn ticket_id(number: u16) -> TicketId {
     TicketId { order: order_id(), number }
 }
 
-fn item(index: usize) -> Item {
+pub(super) fn item(index: usize) -> Item {
     let departs = DEPARTS + 3_600 * index as i64;
     Item {
         departure: format!("SK-{index}.20251124").parse().unwrap(),
@@ -88,7 +89,7 @@ fn item(index: usize) -> Item {
     }
 }
 
-fn draft(items: usize, passengers: usize, total_minor: i64) -> Draft {
+pub(super) fn draft(items: usize, passengers: usize, total_minor: i64) -> Draft {
     let passenger = |index| Passenger {
         name: format!("Passenger {index}").into(),
         kind: if index == 0 { PassengerType::Adult } else { PassengerType::Child },
@@ -125,20 +126,20 @@ fn draft(items: usize, passengers: usize, total_minor: i64) -> Draft {
     }
 }
 
-fn seats(item: usize, passengers: usize) -> Vec<Box<str>> {
+pub(super) fn seats(item: usize, passengers: usize) -> Vec<Box<str>> {
     (0..passengers).map(|seat| format!("{item}{}", char::from(b'A' + seat as u8)).into()).collect()
 }
 
 /// What Postgres would hold.
 #[derive(Clone, Default)]
-struct Stored {
-    images: Images,
+pub(super) struct Stored {
+    pub(in crate::order) images: Images,
     /// Rows that no order reads back, in the order in which they were written.
-    log: Rows,
+    pub(in crate::order) log: Rows,
 }
 
 /// The tables that an owner reads when it wakes.
-const STATE: [&Table; 8] = [
+pub(super) const STATE: [&Table; 8] = [
     OrderRow::TABLE,
     OrderItemRow::TABLE,
     PassengerRow::TABLE,
@@ -150,7 +151,7 @@ const STATE: [&Table; 8] = [
 ];
 
 impl Stored {
-    fn save(&mut self, rows: &Rows) {
+    pub(in crate::order) fn save(&mut self, rows: &Rows) {
         self.images.keep(rows).unwrap();
         for (slot, image) in rows.images() {
             if STATE.iter().all(|table| table.slot != slot) {
@@ -160,7 +161,7 @@ impl Stored {
     }
 
     /// The rows that an owner reads when it wakes: no log rows. In no useful order.
-    fn rows(&self) -> Rows {
+    pub(in crate::order) fn rows(&self) -> Rows {
         let mut all = Rows::default();
         for table in STATE.iter().rev() {
             self.images.of(table).rev().for_each(|image| all.put_image(table.slot, image));
@@ -168,49 +169,49 @@ impl Stored {
         all
     }
 
-    fn attempts(&self) -> Vec<ScanAttemptRow<'_>> {
+    pub(in crate::order) fn attempts(&self) -> Vec<ScanAttemptRow<'_>> {
         self.log.all().unwrap()
     }
 
-    fn audit(&self) -> Vec<TicketAuditRow<'_>> {
+    pub(in crate::order) fn audit(&self) -> Vec<TicketAuditRow<'_>> {
         self.log.all().unwrap()
     }
 }
 
 /// An order with its clock and its rows, told things by hand.
 #[derive(Clone)]
-struct Story {
-    order: Order,
-    now: Timestamp,
-    version: u64,
-    stored: Stored,
+pub(super) struct Story {
+    pub(in crate::order) order: Order,
+    pub(in crate::order) now: Timestamp,
+    pub(in crate::order) version: u64,
+    pub(in crate::order) stored: Stored,
 }
 
 impl Story {
     /// Nothing is held yet.
-    fn drafted(items: usize, passengers: usize, total_minor: i64) -> Story {
+    pub(in crate::order) fn drafted(items: usize, passengers: usize, total_minor: i64) -> Story {
         let order = Order::draft(draft(items, passengers, total_minor), START);
         Story { order, now: START, version: 0, stored: Stored::default() }
     }
 
     /// One item, one passenger, seats held at the start.
-    fn placed() -> Story {
+    pub(in crate::order) fn placed() -> Story {
         Story::placed_with(1, 1)
     }
 
-    fn placed_with(items: usize, passengers: usize) -> Story {
+    pub(in crate::order) fn placed_with(items: usize, passengers: usize) -> Story {
         let mut story = Story::drafted(items, passengers, FARE);
         story.holds_agree();
-        assert_eq!(story.order.stage, Stage::Open);
+        assert!(story.order.is_open());
         story
     }
 
     /// The traveller can pay.
-    fn payable() -> Story {
+    pub(in crate::order) fn payable() -> Story {
         Story::payable_with(1, 1)
     }
 
-    fn payable_with(items: usize, passengers: usize) -> Story {
+    pub(in crate::order) fn payable_with(items: usize, passengers: usize) -> Story {
         let mut story = Story::placed_with(items, passengers);
         story.begin_payment().unwrap();
         story.holds_agree();
@@ -218,17 +219,17 @@ impl Story {
         story
     }
 
-    fn paid_with(items: usize, passengers: usize) -> Story {
+    pub(in crate::order) fn paid_with(items: usize, passengers: usize) -> Story {
         let mut story = Story::payable_with(items, passengers);
-        story.ok(&paid(1));
+        story.ok(paid(1));
         story.holds_agree();
-        assert_eq!(story.order.status, OrderStatus::Paid);
+        assert_eq!(story.order.status(), OrderStatus::Paid);
         story
     }
 
-    fn tell(&mut self, command: &Command) -> Result<Vec<Event>, Rejection> {
+    pub(in crate::order) fn tell(&mut self, command: impl Into<Command>) -> Result<Vec<Event>, Rejection> {
         let before = self.order.clone();
-        let decided = self.order.decide(command, self.now);
+        let decided = self.order.decide(&command.into(), self.now);
         assert_eq!(self.order, before, "decide changes nothing");
         let events = decided?;
         self.happens(&events);
@@ -236,12 +237,9 @@ impl Story {
     }
 
     /// Whatever decided it.
-    fn happens(&mut self, events: &[Event]) {
+    pub(in crate::order) fn happens(&mut self, events: &[Event]) {
         let has_room = self.order.wants_room(events);
-        for event in events {
-            self.order.evolve(event);
-        }
-        let rows = self.order.changed_rows(events, self.version + 1);
+        let rows = self.order.apply(events, self.version + 1);
         assert!(rows.is_empty() || has_room, "room is asked for before: {events:?}");
         if !rows.is_empty() {
             self.version += 1;
@@ -256,104 +254,104 @@ impl Story {
         }
     }
 
-    fn ok(&mut self, command: &Command) -> Vec<Event> {
+    pub(in crate::order) fn ok(&mut self, command: impl Into<Command>) -> Vec<Event> {
         self.tell(command).unwrap()
     }
 
     /// Told when it can no longer matter.
-    fn ignores(&mut self, command: &Command) {
-        assert_eq!(self.tell(command), Ok(vec![]), "{command:?}");
+    pub(in crate::order) fn ignores(&mut self, command: impl Into<Command>) {
+        assert_eq!(self.tell(command), Ok(vec![]));
     }
 
     /// The clock moves on, and the timer fires.
-    fn wake_at(&mut self, seconds: i64) -> Vec<Event> {
+    pub(in crate::order) fn wake_at(&mut self, seconds: i64) -> Vec<Event> {
         self.now = at(seconds);
-        self.ok(&Command::Wake)
+        self.ok(Command::Wake)
     }
 
     /// The timer fires at the machine's next deadline.
-    fn wake_when_due(&mut self) -> Vec<Event> {
+    pub(in crate::order) fn wake_when_due(&mut self) -> Vec<Event> {
         self.now = self.now.max(self.order.next_deadline().expect("a deadline"));
-        self.ok(&Command::Wake)
+        self.ok(Command::Wake)
     }
 
-    fn effect(&self) -> Effect {
+    pub(in crate::order) fn effect(&self) -> Effect {
         self.order.effect().expect("something to do")
     }
 
-    fn hold_answers(&mut self, result: Result<Vec<Box<str>>, StepFailure>) -> Vec<Event> {
+    pub(in crate::order) fn hold_answers(&mut self, result: Result<Vec<Box<str>>, StepFailure>) -> Vec<Event> {
         let answer = self.effect().hold_answer(result).expect("a step with a departure");
-        self.ok(&Command::HoldAnswered(answer))
+        self.ok(Command::HoldAnswered(answer))
     }
 
     /// Departures say yes for as long as the order asks them.
-    fn holds_agree(&mut self) {
+    pub(in crate::order) fn holds_agree(&mut self) {
         while let Some(effect) = self.order.effect() {
             let Some(answer) = effect.hold_answer(Ok(vec![])) else { return };
             let seats = match effect {
-                Effect::PlaceHold { item, .. } => seats(item, self.order.draft.passengers.len()),
+                Effect::PlaceHold { claim: item, .. } => seats(item, self.order.details().passengers.len()),
                 _ => vec![],
             };
-            self.ok(&Command::HoldAnswered(HoldAnswer { result: Ok(seats), ..answer }));
+            self.ok(Command::HoldAnswered(HoldAnswer { result: Ok(seats), ..answer }));
         }
     }
 
-    fn hold_refuses(&mut self, rejection: Rejection) -> Vec<Event> {
+    pub(in crate::order) fn hold_refuses(&mut self, rejection: Rejection) -> Vec<Event> {
         self.hold_answers(Err(StepFailure::Refused(rejection)))
     }
 
-    fn hold_unavailable(&mut self) -> Vec<Event> {
+    pub(in crate::order) fn hold_unavailable(&mut self) -> Vec<Event> {
         self.hold_answers(Err(StepFailure::Unavailable))
     }
 
-    fn begin_payment(&mut self) -> Result<PaymentTerms, Rejection> {
+    pub(in crate::order) fn begin_payment(&mut self) -> Result<PaymentTerms, Rejection> {
         let terms = self.order.payment_terms(&POLICY, self.now)?;
-        self.tell(&Command::BeginPayment { terms, body: body(terms.number.attempt) })?;
+        self.tell(collect::Command::Begin { terms, body: body(terms.number.attempt) })?;
         Ok(terms)
     }
 
-    fn create_succeeds(&mut self) {
+    pub(in crate::order) fn create_succeeds(&mut self) {
         let Effect::CreatePayment { number, .. } = self.effect() else { panic!("{:?}", self.effect()) };
-        self.ok(&Command::CreateCalled);
-        self.ok(&created(number.attempt));
-        assert!(matches!(self.order.stage, Stage::Payable { .. }));
+        self.ok(collect::Command::CreateCalled);
+        self.ok(created(number.attempt));
+        assert!(matches!(self.order.collecting.stage(), collect::Stage::Payable { .. }));
     }
 
     /// From a live payment to the first query of its end.
-    fn cancel_with_payment(&mut self) {
-        self.ok(&Command::Cancel);
+    pub(in crate::order) fn cancel_with_payment(&mut self) {
+        self.ok(sale::Command::Cancel);
         assert_eq!(self.effect(), Effect::QueryPayment { number: number(1) });
     }
 
-    fn restart(&mut self) {
+    pub(in crate::order) fn restart(&mut self) {
         self.order = Order::from_rows(&self.stored.rows(), self.now).unwrap();
     }
 
-    fn ledger(&self) -> Vec<(LedgerKind, u16, i64)> {
-        self.order.ledger.iter().map(|entry| (entry.kind, entry.payment.attempt, entry.amount.minor)).collect()
+    pub(in crate::order) fn ledger(&self) -> Vec<(LedgerKind, u16, i64)> {
+        self.order.ledger().iter().map(|entry| (entry.kind, entry.payment.attempt, entry.amount.minor)).collect()
     }
 
-    fn refund_state(&self, number: u16) -> &RefundState {
+    pub(in crate::order) fn refund_state(&self, number: u16) -> &RefundState {
         &self.order.refund(refund_number(number)).unwrap().state
     }
 
     /// Unpaid at its end, and closed at WeChat.
-    fn cancelled_with(items: usize, passengers: usize) -> Story {
+    pub(in crate::order) fn cancelled_with(items: usize, passengers: usize) -> Story {
         let mut story = Story::payable_with(items, passengers);
         story.wake_at(600);
-        story.ok(&fact(1, FactState::NotPaid));
-        story.ok(&close_answered(1));
-        story.ok(&fact(1, FactState::Closed));
+        story.ok(fact(1, FactState::NotPaid));
+        story.ok(close_answered(1));
+        story.ok(fact(1, FactState::Closed));
         story.holds_agree();
         assert_eq!(story.cancelled_why(), CancelReason::Expired);
         story
     }
 
     /// Cancelled, paid late, and the seats are gone: a refund is due.
-    fn refund_due() -> Story {
+    pub(in crate::order) fn refund_due() -> Story {
         let mut story = Story::cancelled_with(1, 1);
         story.now = at(700);
-        story.ok(&paid(1));
+        story.ok(paid(1));
         story.hold_refuses(Rejection::SeatTaken { seat: "0A".to_owned() });
         story.hold_refuses(Rejection::SoldOut { wanted: 1, available: 0 });
         assert_eq!(story.refund_state(1), &RefundState::Due);
@@ -361,85 +359,85 @@ impl Story {
     }
 
     /// Its call has been made, and not answered.
-    fn refund_called() -> Story {
+    pub(in crate::order) fn refund_called() -> Story {
         let mut story = Story::refund_due();
         story.wake_when_due();
         assert_eq!(story.effect(), Effect::BeginRefund { number: refund_number(1) });
-        story.ok(&Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
+        story.ok(back::Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
         assert_eq!(story.effect(), Effect::CallRefund { number: refund_number(1), body: refund_body(1) });
         story
     }
 
-    fn payment_state(&self, attempt: u16) -> &PaymentState {
+    pub(in crate::order) fn payment_state(&self, attempt: u16) -> &PaymentState {
         &self.order.payment(number(attempt)).unwrap().state
     }
 
-    fn cancelled_why(&self) -> CancelReason {
-        assert_eq!(self.order.status, OrderStatus::Cancelled);
+    pub(in crate::order) fn cancelled_why(&self) -> CancelReason {
+        assert_eq!(self.order.status(), OrderStatus::Cancelled);
         assert!(self.order.is_settled());
-        self.order.cancelled.unwrap().1
+        self.order.cancelled().unwrap().1
     }
 }
 
-fn body(attempt: u16) -> Arc<[u8]> {
+pub(super) fn body(attempt: u16) -> Arc<[u8]> {
     format!("the exact body of attempt {attempt}").into_bytes().into()
 }
 
-fn created(attempt: u16) -> Command {
+pub(super) fn created(attempt: u16) -> Command {
     let prepay = Prepay { id: "wx20".into(), nonce: "nonce".into(), signed_at_seconds: START.as_seconds() };
-    Command::PaymentCreated { number: number(attempt), prepay }
+    collect::Command::Created { number: number(attempt), prepay }.into()
 }
 
-fn create_refused(attempt: u16, may_exist: bool) -> Command {
-    Command::CreateRefused { number: number(attempt), code: "PARAM_ERROR".into(), may_exist }
+pub(super) fn create_refused(attempt: u16, may_exist: bool) -> Command {
+    collect::Command::CreateRefused { number: number(attempt), code: "PARAM_ERROR".into(), may_exist }.into()
 }
 
-fn call_failed(attempt: u16) -> Command {
-    Command::CallFailed { number: number(attempt), why: CallFailure::NoAnswer }
+pub(super) fn call_failed(attempt: u16) -> Command {
+    collect::Command::CallFailed { number: number(attempt), why: CallFailure::NoAnswer }.into()
 }
 
-fn close_answered(attempt: u16) -> Command {
-    Command::CloseAnswered { number: number(attempt) }
+pub(super) fn close_answered(attempt: u16) -> Command {
+    collect::Command::CloseAnswered { number: number(attempt) }.into()
 }
 
-fn fact(attempt: u16, state: FactState) -> Command {
-    Command::PaymentFact(PaymentFact { number: number(attempt), state })
+pub(super) fn fact(attempt: u16, state: FactState) -> Command {
+    collect::Command::Fact(PaymentFact { number: number(attempt), state }).into()
 }
 
-fn paid(attempt: u16) -> Command {
+pub(super) fn paid(attempt: u16) -> Command {
     paid_amount(attempt, cny(FARE))
 }
 
-fn paid_amount(attempt: u16, amount: Money) -> Command {
+pub(super) fn paid_amount(attempt: u16, amount: Money) -> Command {
     fact(attempt, FactState::Paid(Capture { amount, ..capture(attempt) }))
 }
 
-fn capture(attempt: u16) -> Capture {
+pub(super) fn capture(attempt: u16) -> Capture {
     let transaction_id = format!("42000{attempt}").into();
     Capture { transaction_id, amount: cny(FARE), payer: None, paid_at: None }
 }
 
-fn refund_number(number: u16) -> OutRefundNo {
+pub(super) fn refund_number(number: u16) -> OutRefundNo {
     OutRefundNo { order: order_id(), number }
 }
 
-fn refund_body(number: u16) -> Arc<[u8]> {
+pub(super) fn refund_body(number: u16) -> Arc<[u8]> {
     format!("the exact body of refund {number}").into_bytes().into()
 }
 
-fn refund_fact(number: u16, status: RefundStatus) -> Command {
+pub(super) fn refund_fact(number: u16, status: RefundStatus) -> Command {
     refund_says(number, RefundFactState::Known(known_refund(number, status)))
 }
 
-fn known_refund(refund: u16, status: RefundStatus) -> KnownRefund {
+pub(super) fn known_refund(refund: u16, status: RefundStatus) -> KnownRefund {
     KnownRefund { payment: number(1), refund_id: format!("50000{refund}").into(), amount: cny(FARE), status }
 }
 
-fn refund_says(number: u16, state: RefundFactState) -> Command {
-    Command::RefundFact(RefundFact { number: refund_number(number), state })
+pub(super) fn refund_says(number: u16, state: RefundFactState) -> Command {
+    back::Command::RefundFact(RefundFact { number: refund_number(number), state }).into()
 }
 
-fn gate(session: u64) -> Gate {
+pub(super) fn gate(session: u64) -> Gate {
     Gate {
         session: SessionId::compose(START, Shard::of(9), session << 2),
         operator: "gate".into(),
@@ -450,10 +448,10 @@ fn gate(session: u64) -> Gate {
     }
 }
 
-fn scan(session: u64, request: &str, target: ScanTarget) -> Scan {
+pub(super) fn scan(session: u64, request: &str, target: ScanTarget) -> Scan {
     Scan { gate: gate(session), request_id: request.into(), target, entitlement: None, code: None }
 }
 
-fn refused(reason: ScanRejection) -> TicketOutcome {
+pub(super) fn refused(reason: ScanRejection) -> TicketOutcome {
     TicketOutcome::Refused { reason, previous: None }
 }

@@ -9,24 +9,21 @@ use super::*;
 use crate::packing;
 
 /// The order as far as its rows tell it.
-pub(super) fn without_volatile(mut order: Order) -> Order {
-    order.stage = Stage::Done;
-    order.retry_at = None;
-    order.failures = 0;
-    order.create_called_at = None;
-    order.create_unsure = false;
-    for payment in order.payments.iter_mut().filter(|payment| payment.state.is_alive()) {
+pub(in crate::order) fn without_volatile(mut order: Order) -> Order {
+    order.sale = Part::new(sale::Stage::Over);
+    order.collecting = Part::new(collect::Stage::Idle);
+    order.giving_back = Part::new(back::Giving::default());
+    order.refunding = Part::new(back::Stage::default());
+    order.calls = collect::Calls::default();
+    for payment in order.saved.payments_mut().iter_mut().filter(|payment| payment.state.is_alive()) {
         payment.ended_at = None;
-    }
-    for refund in &mut order.refunds {
-        refund.asked_at = None;
     }
     order
 }
 
 /// A packed order comes back as it was, progress included. One that is being refused cannot be packed.
 fn check_packed(order: &Order) {
-    let being_refused = matches!(order.stage, Stage::Undoing { .. } | Stage::Refused { .. });
+    let being_refused = matches!(order.sale.stage(), sale::Stage::Undoing { .. } | sale::Stage::Refused { .. });
     match packing::for_order(order.id(), || postcard::to_allocvec(order)) {
         Ok(packed) => {
             let read = packing::for_order(order.id(), || postcard::from_bytes::<Order>(&packed));
@@ -76,7 +73,7 @@ fn any_hold_answer() -> impl Strategy<Value = HoldAnswer> {
         Just(Err(StepFailure::Unavailable)),
         Just(Err(StepFailure::Refused(Rejection::HoldExpired)))
     ];
-    (0..3_usize, step, result).prop_map(|(item, step, result)| HoldAnswer { item, step, result })
+    (0..3_usize, step, result).prop_map(|(item, step, result)| HoldAnswer { claim: item, step, result })
 }
 
 fn any_refund_status() -> impl Strategy<Value = RefundStatus> {
@@ -89,8 +86,8 @@ fn any_refund_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         3 => (number(), any_refund_status()).prop_map(|(refund, status)| refund_fact(refund, status)),
         1 => number().prop_map(|refund| refund_says(refund, RefundFactState::NotFound)),
-        1 => number().prop_map(|number| Command::RefundCallFailed { number: refund_number(number), why: CallFailure::NoAnswer }),
-        1 => number().prop_map(|number| Command::RetryRefund { number: refund_number(number) }),
+        1 => number().prop_map(|number| back::Command::RefundCallFailed { number: refund_number(number), why: CallFailure::NoAnswer }.into()),
+        1 => number().prop_map(|number| back::Command::RetryRefund { number: refund_number(number) }.into()),
     ]
 }
 
@@ -110,16 +107,16 @@ fn any_command() -> impl Strategy<Value = Command> {
         3 => any_hold_answer()
             .prop_filter("placing is answered by steps", |answer| answer.step != HoldStep::Place)
             .prop_map(Command::HoldAnswered),
-        1 => Just(Command::CreateCalled),
+        1 => Just(collect::Command::CreateCalled.into()),
         1 => attempt().prop_map(created),
         1 => (attempt(), any::<bool>()).prop_map(|(attempt, may_exist)| create_refused(attempt, may_exist)),
         1 => attempt().prop_map(close_answered),
         1 => attempt().prop_map(call_failed),
         3 => (attempt(), any_fact()).prop_map(|(attempt, state)| fact(attempt, state)),
         2 => any_refund_command(),
-        1 => Just(Command::Cancel),
+        1 => Just(sale::Command::Cancel.into()),
         2 => Just(Command::Wake),
-        3 => any_scan().prop_map(Command::Scan),
+        3 => any_scan().prop_map(|scan| ticket::Command::Scan(scan).into()),
     ]
 }
 
@@ -150,32 +147,38 @@ impl Notebook {
     fn note(&mut self, story: &Story, command: &Command) {
         let live = story.order.live_payment().map(|payment| payment.number);
         match command {
-            Command::BeginPayment { .. } if live.is_none() => (self.called, self.payable) = (None, false),
+            Command::Collect(collect::Command::Begin { .. }) if live.is_none() => {
+                (self.called, self.payable) = (None, false);
+            }
             // A caller makes the call only while it is wanted; saying so again later means nothing.
-            Command::CreateCalled if matches!(story.order.effect(), Some(Effect::CreatePayment { .. })) => {
+            Command::Collect(collect::Command::CreateCalled)
+                if story.order.effects().any(|effect| creates(&effect)) =>
+            {
                 self.called = Some((story.now, self.called.is_some()));
                 self.payable = true;
             }
-            Command::CreateRefused { number, may_exist: false, .. }
+            Command::Collect(collect::Command::CreateRefused { number, may_exist: false, .. })
                 if live == Some(*number) && self.called.is_none_or(|(_, again)| !again) =>
             {
                 self.payable = false;
             }
-            Command::PaymentFact(fact) if story.order.payment(fact.number).is_some() => match &fact.state {
-                FactState::Paid(capture) if capture.amount == cny(FARE) => {
-                    self.money.insert(fact.number.attempt);
+            Command::Collect(collect::Command::Fact(fact)) if story.order.payment(fact.number).is_some() => {
+                match &fact.state {
+                    FactState::Paid(capture) if capture.amount == cny(FARE) => {
+                        self.money.insert(fact.number.attempt);
+                    }
+                    FactState::Closed if live == Some(fact.number) => self.payable = false,
+                    FactState::NotFound if live == Some(fact.number) => {
+                        let over = self.called.is_none_or(|(at, _)| story.now >= at.plus_seconds(60));
+                        self.payable &= !over;
+                    }
+                    FactState::Paid(_)
+                    | FactState::NotPaid
+                    | FactState::Closed
+                    | FactState::NotFound
+                    | FactState::Foreign(_) => {}
                 }
-                FactState::Closed if live == Some(fact.number) => self.payable = false,
-                FactState::NotFound if live == Some(fact.number) => {
-                    let over = self.called.is_none_or(|(at, _)| story.now >= at.plus_seconds(60));
-                    self.payable &= !over;
-                }
-                FactState::Paid(_)
-                | FactState::NotPaid
-                | FactState::Closed
-                | FactState::NotFound
-                | FactState::Foreign(_) => {}
-            },
+            }
             _ => {}
         }
     }
@@ -195,40 +198,41 @@ impl Notebook {
         // Money: every report counts once; only what is being settled is not in the ledger yet.
         assert!(captured.is_subset(&self.money));
         let missing = self.money.difference(&captured).count();
-        assert!(missing <= usize::from(order.status == OrderStatus::Pending), "{:?} {captured:?}", self.money);
+        assert!(missing <= usize::from(order.status() == OrderStatus::Pending), "{:?} {captured:?}", self.money);
         let balance = order.balance();
         assert_eq!(balance.captured, captured.len() as i64 * FARE);
 
         // Status: an order keeps money exactly when it has tickets, and then for one payment; all else goes back, each
         // payment by one refund at a time.
-        let paid = matches!(order.status, OrderStatus::Paid | OrderStatus::Completed);
+        let paid = matches!(order.status(), OrderStatus::Paid | OrderStatus::Completed);
         assert_eq!(balance.kept(), if paid { order.total().minor } else { 0 });
         let settled = |payment: &&Payment| matches!(payment.state, PaymentState::Paid { .. });
-        assert_eq!(order.payments.iter().filter(settled).count(), usize::from(balance.kept() > 0));
-        for payment in &order.payments {
+        assert_eq!(order.payments().iter().filter(settled).count(), usize::from(balance.kept() > 0));
+        for payment in order.payments() {
             let late = matches!(payment.state, PaymentState::PaidLate { .. });
-            let of_it = || order.refunds.iter().filter(|refund| refund.payment == payment.number);
+            let of_it = || order.refunds().iter().filter(|refund| refund.payment == payment.number);
             let outstanding = of_it().filter(|refund| refund.state.is_outstanding()).count();
             let returned = of_it().filter(|refund| matches!(refund.state, RefundState::Succeeded { .. })).count();
-            assert!(outstanding + returned <= usize::from(late), "{:?}", order.refunds);
-            let decided = outstanding + returned == 1 || order.refunds.len() >= REFUNDS_MAX;
-            assert!(!late || decided || order.is_seeking(), "{:?}", order.stage);
+            assert!(outstanding + returned <= usize::from(late), "{:?}", order.refunds());
+            let decided = outstanding + returned == 1 || order.refunds().len() >= REFUNDS_MAX;
+            assert!(!late || decided || order.is_seeking(), "{:?}", order.sale);
         }
-        let returned = order.refunds.iter().filter(|refund| matches!(refund.state, RefundState::Succeeded { .. }));
+        let returned = order.refunds().iter().filter(|refund| matches!(refund.state, RefundState::Succeeded { .. }));
         assert_eq!(balance.refunded, returned.count() as i64 * FARE);
-        let expected = if paid { order.items.len() * order.draft.passengers.len() } else { 0 };
-        assert_eq!(order.tickets.len(), expected);
-        let used_up = paid && order.tickets.iter().all(|ticket| ticket.status.is_final());
-        assert_eq!(order.status == OrderStatus::Completed, used_up);
-        assert_eq!(order.status == OrderStatus::Cancelled, order.cancelled.is_some());
-        for ticket in &order.tickets {
+        let expected = if paid { order.items().len() * order.details().passengers.len() } else { 0 };
+        assert_eq!(order.tickets().len(), expected);
+        let used_up = paid && order.tickets().iter().all(|ticket| ticket.status.is_final());
+        assert_eq!(order.status() == OrderStatus::Completed, used_up);
+        assert_eq!(order.status() == OrderStatus::Cancelled, order.cancelled().is_some());
+        for ticket in order.tickets() {
             let used: u16 = ticket.redemptions.iter().map(|redemption| redemption.quantity).sum();
             assert_eq!(used + ticket.remaining, ticket.total);
         }
 
         // Payments and seats.
-        assert!(order.payments.iter().filter(|payment| payment.state.is_alive()).count() <= 1 || paid);
-        if let (Stage::Releasing { capture: None, .. }, Some(_)) = (&order.stage, order.live_payment()) {
+        assert!(order.payments().iter().filter(|payment| payment.state.is_alive()).count() <= 1 || paid);
+        let unpaid_end = matches!(order.sale.stage(), sale::Stage::Ending { capture: None, .. });
+        if unpaid_end && order.live_payment().is_some() {
             assert!(!self.payable, "seats are freed while the traveller can pay");
         }
         // Whatever happens, somebody is still at it.
@@ -237,9 +241,13 @@ impl Notebook {
     }
 }
 
+fn creates(effect: &Effect) -> bool {
+    matches!(effect, Effect::CreatePayment { .. })
+}
+
 /// The attempts whose money is in the ledger, each once and whole.
 fn captured(story: &Story) -> BTreeSet<u16> {
-    let entries = story.order.ledger.iter().filter(|entry| entry.kind == LedgerKind::Captured);
+    let entries = story.order.ledger().iter().filter(|entry| entry.kind == LedgerKind::Captured);
     let mut attempts = BTreeSet::new();
     for entry in entries {
         assert_eq!(entry.amount, cny(FARE));
@@ -250,7 +258,7 @@ fn captured(story: &Story) -> BTreeSet<u16> {
 
 /// One way in which the wanted step may end; mostly well.
 fn answers(story: &Story, effect: &Effect, dice: u8) -> Vec<Command> {
-    let passengers = story.order.draft.passengers.len();
+    let passengers = story.order.details().passengers.len();
     let hold = |ok: Vec<Box<str>>| {
         let result = match dice {
             0..=9 => Err(StepFailure::Refused(Rejection::HoldNotFound)),
@@ -260,7 +268,7 @@ fn answers(story: &Story, effect: &Effect, dice: u8) -> Vec<Command> {
         vec![Command::HoldAnswered(effect.hold_answer(result).unwrap())]
     };
     match effect {
-        Effect::PlaceHold { item, .. } => hold(seats(*item, passengers)),
+        Effect::PlaceHold { claim: item, .. } => hold(seats(*item, passengers)),
         Effect::ReleaseHold { .. }
         | Effect::BeginPaying { .. }
         | Effect::ConfirmHold { .. }
@@ -273,7 +281,7 @@ fn answers(story: &Story, effect: &Effect, dice: u8) -> Vec<Command> {
                 51..=100 => call_failed(attempt),
                 _ => created(attempt),
             };
-            vec![Command::CreateCalled, answer]
+            vec![collect::Command::CreateCalled.into(), answer]
         }
         Effect::QueryPayment { number } => vec![match dice {
             0..=30 => call_failed(number.attempt),
@@ -286,7 +294,7 @@ fn answers(story: &Story, effect: &Effect, dice: u8) -> Vec<Command> {
             vec![if dice < 60 { call_failed(number.attempt) } else { close_answered(number.attempt) }]
         }
         Effect::BeginRefund { number } => {
-            vec![Command::BeginRefund { number: *number, body: refund_body(number.number) }]
+            vec![back::Command::BeginRefund { number: *number, body: refund_body(number.number) }.into()]
         }
         Effect::CallRefund { number, .. } | Effect::QueryRefund { number } => {
             vec![refund_answer(story, effect, *number, dice)]
@@ -302,8 +310,8 @@ fn refund_answer(story: &Story, effect: &Effect, number: OutRefundNo, dice: u8) 
     };
     let calls = matches!(effect, Effect::CallRefund { .. });
     match dice {
-        0..=50 => Command::RefundCallFailed { number, why: CallFailure::NoAnswer },
-        51..=90 if calls => Command::RefundRefused { number, code: "NOT_ENOUGH".into() },
+        0..=50 => back::Command::RefundCallFailed { number, why: CallFailure::NoAnswer }.into(),
+        51..=90 if calls => back::Command::RefundRefused { number, code: "NOT_ENOUGH".into() }.into(),
         51..=90 => refund_says(number.number, RefundFactState::NotFound),
         91..=120 => says(RefundStatus::Processing),
         121..=140 => says(RefundStatus::Closed),
@@ -320,13 +328,13 @@ fn may_follow(before: OrderStatus, after: OrderStatus) -> bool {
 fn tell(story: &mut Story, notebook: &mut Notebook, command: &Command) {
     let before = story.order.clone();
     notebook.note(story, command);
-    let told = story.tell(command);
+    let told = story.tell(command.clone());
     if told.is_err() {
         assert_eq!(story.order, before);
     }
-    assert!(may_follow(before.status, story.order.status), "{:?} → {:?}", before.status, story.order.status);
-    assert!(story.order.ledger.starts_with(&before.ledger), "append-only");
-    for (old, new) in before.tickets.iter().zip(&story.order.tickets) {
+    assert!(may_follow(before.status(), story.order.status()), "{:?} → {:?}", before.status(), story.order.status());
+    assert!(story.order.ledger().starts_with(before.ledger()), "append-only");
+    for (old, new) in before.tickets().iter().zip(story.order.tickets()) {
         assert!(old.status == new.status || old.status.may_become(new.status));
     }
     notebook.check(story);
@@ -338,9 +346,13 @@ fn run(mut story: Story, ops: &[Op], picks: &[usize]) -> Story {
     let mut picks = picks.iter();
     for op in ops {
         let commands = match op {
-            Op::Step(dice) => story.order.effect().map(|effect| answers(&story, &effect, *dice)).unwrap_or_default(),
+            Op::Step(dice) => {
+                let wanted: Vec<Effect> = story.order.effects().collect();
+                let pick = wanted.get(usize::from(*dice) % wanted.len().max(1));
+                pick.map(|effect| answers(&story, effect, *dice)).unwrap_or_default()
+            }
             Op::Begin => match story.order.payment_terms(&POLICY, story.now) {
-                Ok(terms) => vec![Command::BeginPayment { terms, body: body(terms.number.attempt) }],
+                Ok(terms) => vec![collect::Command::Begin { terms, body: body(terms.number.attempt) }.into()],
                 Err(_) => vec![],
             },
             Op::Tell(command) => vec![command.clone()],

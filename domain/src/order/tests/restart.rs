@@ -24,7 +24,7 @@ fn r_price_01_an_order_that_costs_nothing_is_confirmed_after_all() {
     }
     story.hold_answers(Ok(vec![]));
     story.restart();
-    assert!(matches!(story.effect(), Effect::ConfirmHold { item: 0, .. }), "a confirmed seat never leaks");
+    assert!(matches!(story.effect(), Effect::ConfirmHold { claim: 0, .. }), "a confirmed seat never leaks");
     story.holds_agree();
     assert_eq!(story.order, paid);
 }
@@ -34,9 +34,9 @@ fn r1_a_payment_begun_is_created_with_the_recorded_bytes() {
     let mut story = Story::placed();
     story.begin_payment().unwrap();
     story.holds_agree();
-    story.ok(&Command::CreateCalled);
+    story.ok(collect::Command::CreateCalled);
     story.restart();
-    assert!(matches!(story.effect(), Effect::BeginPaying { item: 0, .. }));
+    assert!(matches!(story.effect(), Effect::BeginPaying { claim: 0, .. }));
     story.hold_answers(Ok(vec![]));
     assert_eq!(story.effect(), Effect::CreatePayment { number: number(1), body: body(1) });
     story.create_succeeds();
@@ -48,8 +48,8 @@ fn r1_a_create_refused_after_a_restart_may_have_been_made_before_it() {
     story.begin_payment().unwrap();
     story.restart();
     story.holds_agree();
-    story.ok(&Command::CreateCalled);
-    story.ok(&create_refused(1, false));
+    story.ok(collect::Command::CreateCalled);
+    story.ok(create_refused(1, false));
     assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
 }
 
@@ -61,11 +61,11 @@ fn r3_a_begun_payment_cancelled_after_a_restart_is_asked_about_until_its_create_
     story.restart();
     story.cancel_with_payment();
     story.now = at(79);
-    story.ok(&fact(1, FactState::NotFound));
+    story.ok(fact(1, FactState::NotFound));
     assert_eq!(story.order.effect(), None);
     story.wake_when_due();
     story.now = at(80);
-    story.ok(&fact(1, FactState::NotFound));
+    story.ok(fact(1, FactState::NotFound));
     story.holds_agree();
     assert_eq!(story.cancelled_why(), CancelReason::Traveller);
 }
@@ -76,7 +76,7 @@ fn r_pay_05_a_live_payment_is_queried_at_once_and_missed_look_ups_are_not_made_u
     story.now = at(200);
     story.restart();
     assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
-    story.ok(&fact(1, FactState::NotPaid));
+    story.ok(fact(1, FactState::NotPaid));
     assert_eq!((story.order.effect(), story.order.next_deadline()), (None, Some(at(300))));
 }
 
@@ -92,7 +92,7 @@ fn rule_17_a_payment_whose_time_passed_meanwhile_is_ended_not_created_again() {
         story.now = at(5_000);
         story.restart();
         assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
-        story.ok(&paid(1));
+        story.ok(paid(1));
         story.holds_agree();
         assert_eq!(story.order.status(), OrderStatus::Paid, "it was paid while we were away");
     }
@@ -111,13 +111,13 @@ fn seats_lost_found_after_a_restart_still_ask_wechat_first() {
 fn an_end_that_was_under_way_is_gone_through_again() {
     let mut story = Story::payable_with(2, 1);
     story.wake_at(600);
-    story.ok(&fact(1, FactState::NotPaid));
-    story.ok(&close_answered(1));
-    story.ok(&fact(1, FactState::Closed));
+    story.ok(fact(1, FactState::NotPaid));
+    story.ok(close_answered(1));
+    story.ok(fact(1, FactState::Closed));
     story.hold_answers(Ok(vec![]));
     story.restart();
     assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
-    story.ok(&fact(1, FactState::Closed));
+    story.ok(fact(1, FactState::Closed));
     story.holds_agree();
     assert_eq!(story.cancelled_why(), CancelReason::Expired);
 }
@@ -125,11 +125,11 @@ fn an_end_that_was_under_way_is_gone_through_again() {
 #[test]
 fn money_that_was_being_settled_is_found_by_the_query_and_settled() {
     let mut story = Story::payable_with(2, 1);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.hold_answers(Ok(vec![]));
     story.restart();
     assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);
     assert_eq!(story.order.tickets().len(), 2);
@@ -140,15 +140,15 @@ fn an_order_without_work_is_the_same_after_a_restart() {
     let mut refused = Story::placed();
     refused.begin_payment().unwrap();
     refused.holds_agree();
-    refused.ok(&Command::CreateCalled);
-    refused.ok(&create_refused(1, false));
+    refused.ok(collect::Command::CreateCalled);
+    refused.ok(create_refused(1, false));
     let mut cancelled = Story::payable();
     cancelled.cancel_with_payment();
-    cancelled.ok(&fact(1, FactState::Closed));
+    cancelled.ok(fact(1, FactState::Closed));
     cancelled.holds_agree();
-    cancelled.ok(&paid(1));
+    cancelled.ok(paid(1));
     let mut scanned = Story::paid_with(2, 3);
-    scanned.ok(&Command::Scan(scan(1, "r1", ScanTarget::Order)));
+    scanned.ok(ticket::Command::Scan(scan(1, "r1", ScanTarget::Order)));
     for mut story in [Story::placed_with(2, 3), refused, cancelled, Story::paid_with(3, 2), scanned] {
         let before = story.order.clone();
         story.restart();
@@ -174,7 +174,7 @@ type Spoiling = (&'static Table, &'static str, Option<Raw<'static>>);
 #[test]
 fn damaged_rows_are_named_never_guessed() {
     let mut story = Story::paid_with(1, 1);
-    story.ok(&Command::Scan(scan(1, "r1", ScanTarget::Order)));
+    story.ok(ticket::Command::Scan(scan(1, "r1", ScanTarget::Order)));
     let stored = story.stored.rows();
     let other = ticket_id(9).to_string();
     let text = |text: &'static str| Some(Raw::Text(text.as_bytes()));

@@ -31,7 +31,11 @@ enum Back {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum AtWechat {
     Unknown,
-    Open { until: Timestamp },
+    /// It said so.
+    Refused,
+    Open {
+        until: Timestamp,
+    },
     Closed,
     Paid,
 }
@@ -60,9 +64,11 @@ struct World {
     broke_its_word: bool,
     requests: Vec<Request>,
     answers: Vec<Answer>,
-    /// The step that the actor waits for.
-    outstanding: Option<Effect>,
+    /// The steps that the actor waits for, one of each part.
+    outstanding: Vec<Effect>,
     crashed_before_it_was: bool,
+    /// The owner ends right after the record with this version.
+    crashes_after: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -88,14 +94,20 @@ enum Op {
     LoseAnswer {
         pick: usize,
     },
-    /// The actor no longer waits.
-    GiveUp,
+    /// The actor no longer waits for a step.
+    GiveUp {
+        pick: usize,
+    },
     Begin,
     Cancel,
     /// The traveller pays; WeChat's callback is on its way.
     Pay,
-    /// The same, although WeChat has closed it: somebody was in the middle of it.
+    /// The same, although WeChat has closed or refused it: somebody was in the middle of it.
     PayAfterAll,
+    /// A gate scans the order.
+    Scan {
+        request: u8,
+    },
     /// Free seats of an item go to somebody else.
     Resell {
         pick: usize,
@@ -122,11 +134,12 @@ fn any_op() -> impl Strategy<Value = Op> {
         10 => (pick(), rarely()).prop_map(|(pick, again)| Op::Answer { pick, again }),
         1 => pick().prop_map(|pick| Op::LoseRequest { pick }),
         1 => pick().prop_map(|pick| Op::LoseAnswer { pick }),
-        3 => Just(Op::GiveUp),
+        3 => pick().prop_map(|pick| Op::GiveUp { pick }),
         8 => Just(Op::Begin),
         1 => Just(Op::Cancel),
         3 => Just(Op::Pay),
         1 => Just(Op::PayAfterAll),
+        2 => (0..4_u8).prop_map(|request| Op::Scan { request }),
         1 => pick().prop_map(|pick| Op::Resell { pick }),
         2 => (pick(), rarely()).prop_map(|(pick, closed)| Op::Refund { pick, closed }),
         3 => prop_oneof![4 => 0..20_i64, 1 => 0..400_i64].prop_map(|seconds| Op::Pass { seconds }),
@@ -158,9 +171,18 @@ impl World {
             broke_its_word: false,
             requests: Vec::new(),
             answers: Vec::new(),
-            outstanding: None,
+            outstanding: Vec::new(),
             crashed_before_it_was: false,
+            crashes_after: None,
         }
+    }
+
+    /// Its seats are held, and a payment has begun.
+    fn ready_to_pay(&mut self) {
+        for _ in 0..self.holds.len() {
+            self.apply(Op::Go);
+        }
+        self.apply(Op::Begin);
     }
 
     /// Cancelled, closed at WeChat, and paid all the same.
@@ -174,7 +196,7 @@ impl World {
         world.apply(Op::Cancel);
         // Query, close, query, and the seats are given back.
         go(&mut world, 3 + items);
-        assert_eq!(world.story.order.status, OrderStatus::Cancelled);
+        assert_eq!(world.story.order.status(), OrderStatus::Cancelled);
         world.apply(Op::PayAfterAll);
         go(&mut world, 1);
         assert!(world.story.order.is_seeking());
@@ -223,15 +245,21 @@ impl World {
                 self.answers.swap_remove(pick % self.answers.len());
             }
             Op::Answer { .. } | Op::LoseRequest { .. } | Op::LoseAnswer { .. } => {}
-            Op::GiveUp => self.give_up(),
+            Op::GiveUp { pick } => self.give_up(pick),
             Op::Begin => {
-                let _ = self.story.begin_payment();
+                if let Ok(terms) = self.story.order.payment_terms(&POLICY, self.now()) {
+                    let _ = self.hears(collect::Command::Begin { terms, body: body(terms.number.attempt) });
+                }
             }
             Op::Cancel => {
-                let _ = self.story.tell(&Command::Cancel);
+                let _ = self.hears(sale::Command::Cancel);
             }
             Op::Pay => self.pay(false),
             Op::PayAfterAll => self.pay(true),
+            Op::Scan { request } => {
+                let scan = scan(1, &request.to_string(), ScanTarget::Order);
+                let _ = self.hears(ticket::Command::Scan(scan));
+            }
             Op::Resell { pick } => {
                 let item = pick % self.holds.len();
                 self.resold[item] |= !self.has_seat(item);
@@ -240,7 +268,7 @@ impl World {
             Op::Pass { seconds } => self.pass(self.now().plus_seconds(seconds)),
             Op::WakeWhenDue => {
                 self.pass(self.story.order.next_deadline().unwrap_or(self.now()).max(self.now()));
-                self.story.ok(&Command::Wake);
+                self.hears(Command::Wake).unwrap();
             }
             Op::Crash => self.crash(),
         }
@@ -256,7 +284,7 @@ impl World {
         };
         self.requests.retain(|request| !too_late(request));
         let in_time = |answer: &Answer| match &answer.command {
-            Command::PaymentFact(PaymentFact { state: FactState::NotFound, .. }) => {
+            Command::Collect(collect::Command::Fact(PaymentFact { state: FactState::NotFound, .. })) => {
                 now < answer.at.plus_seconds(CALL_TIMEOUT_SECONDS_MAX)
             }
             _ => true,
@@ -265,51 +293,60 @@ impl World {
     }
 
     fn start(&mut self) {
-        let Some(effect) = self.story.order.effect() else { return };
-        // A step that is no longer wanted is not waited for; its request and answer may still be on their way.
-        if self.outstanding.as_ref() == Some(&effect) {
-            return;
+        while let Some(effect) = self.story.order.effects().find(|effect| !self.outstanding.contains(effect)) {
+            if let Effect::BeginRefund { number } = effect {
+                self.hears(back::Command::BeginRefund { number, body: refund_body(number.number) }).unwrap();
+                continue;
+            }
+            if let Effect::CreatePayment { .. } = effect {
+                self.hears(collect::Command::CreateCalled).unwrap();
+            }
+            self.requests.push(Request { effect: effect.clone(), sent_at: self.now() });
+            // A step that its part no longer wants is not waited for; its request and answer may still be on their way.
+            self.outstanding.retain(|other| other.part() != effect.part());
+            self.outstanding.push(effect);
         }
-        if let Effect::CreatePayment { .. } = effect {
-            self.story.ok(&Command::CreateCalled);
-        }
-        if let Effect::BeginRefund { number } = effect {
-            self.story.ok(&Command::BeginRefund { number, body: refund_body(number.number) });
-            return;
-        }
-        self.requests.push(Request { effect: effect.clone(), sent_at: self.now() });
-        self.outstanding = Some(effect);
     }
 
-    fn give_up(&mut self) {
-        let Some(effect) = self.outstanding.take() else { return };
-        let command = match &effect {
+    fn give_up(&mut self, pick: usize) {
+        if self.outstanding.is_empty() {
+            return;
+        }
+        let effect = self.outstanding.swap_remove(pick % self.outstanding.len());
+        let command: Command = match &effect {
             Effect::CreatePayment { number, .. }
             | Effect::QueryPayment { number }
-            | Effect::ClosePayment { number } => Command::CallFailed { number: *number, why: CallFailure::NoAnswer },
-            Effect::CallRefund { number, .. } | Effect::QueryRefund { number } => {
-                Command::RefundCallFailed { number: *number, why: CallFailure::NoAnswer }
+            | Effect::ClosePayment { number } => {
+                collect::Command::CallFailed { number: *number, why: CallFailure::NoAnswer }.into()
             }
-            // It is made at once, without the world.
-            Effect::BeginRefund { .. } => return,
+            Effect::CallRefund { number, .. } | Effect::QueryRefund { number } => {
+                back::Command::RefundCallFailed { number: *number, why: CallFailure::NoAnswer }.into()
+            }
             _ => Command::HoldAnswered(effect.hold_answer(Err(StepFailure::Unavailable)).unwrap()),
         };
-        self.story.ok(&command);
+        self.hears(command).unwrap();
+    }
+
+    fn hears(&mut self, command: impl Into<Command>) -> Result<Vec<Event>, Rejection> {
+        let told = self.story.tell(command);
+        if self.crashes_after.is_some_and(|version| self.story.version >= version) {
+            self.crashes_after = None;
+            self.crash();
+        }
+        told
     }
 
     fn tell(&mut self, command: &Command) {
-        if self.outstanding.as_ref().is_some_and(|effect| answers(effect, command)) {
-            self.outstanding = None;
-        }
+        self.outstanding.retain(|effect| !answers(effect, command));
         // WeChat may speak of an attempt that a crash made us forget: none, since attempts are durable first. It never
         // contradicts itself, but for an answer from before it broke its word.
-        if let Err(rejection) = self.story.tell(command) {
+        if let Err(rejection) = self.hears(command.clone()) {
             assert!(self.broke_its_word, "{command:?}: {rejection}");
         }
     }
 
     fn crash(&mut self) {
-        self.outstanding = None;
+        self.outstanding.clear();
         self.answers.clear();
         // Departures live in the same process: what had not reached them is gone. WeChat can still be reached.
         self.requests.retain(|request| request.effect.hold_answer(Ok(vec![])).is_none());
@@ -323,11 +360,11 @@ impl World {
     fn pay(&mut self, after_all: bool) {
         let payable = self.wechat.iter().find_map(|(attempt, state)| match state {
             AtWechat::Open { until } if self.now() < *until => Some(*attempt),
-            AtWechat::Closed if after_all => Some(*attempt),
+            AtWechat::Closed | AtWechat::Refused if after_all => Some(*attempt),
             _ => None,
         });
         if let Some(attempt) = payable {
-            self.broke_its_word |= self.at_wechat(attempt) == AtWechat::Closed;
+            self.broke_its_word |= !matches!(self.at_wechat(attempt), AtWechat::Open { .. });
             self.wechat.insert(attempt, AtWechat::Paid);
             self.answer(paid(attempt));
         }
@@ -368,7 +405,7 @@ impl World {
             Effect::QueryPayment { number } => fact(
                 number.attempt,
                 match self.at_wechat(number.attempt) {
-                    AtWechat::Unknown => FactState::NotFound,
+                    AtWechat::Unknown | AtWechat::Refused => FactState::NotFound,
                     AtWechat::Open { .. } => FactState::NotPaid,
                     AtWechat::Closed => FactState::Closed,
                     AtWechat::Paid => {
@@ -386,7 +423,7 @@ impl World {
                 close_answered(number.attempt)
             }
             Effect::CallRefund { number, .. } if refused && !self.refunds.contains_key(&number.number) => {
-                Command::RefundRefused { number: *number, code: "NOT_ENOUGH".into() }
+                back::Command::RefundRefused { number: *number, code: "NOT_ENOUGH".into() }.into()
             }
             Effect::CallRefund { number, .. } => {
                 self.refunds.entry(number.number).or_insert(Back::Processing);
@@ -404,7 +441,11 @@ impl World {
 
     fn create(&mut self, attempt: u16, refused: bool) -> Command {
         match self.at_wechat(attempt) {
-            AtWechat::Unknown if refused => create_refused(attempt, false),
+            AtWechat::Unknown if refused => {
+                self.wechat.insert(attempt, AtWechat::Refused);
+                create_refused(attempt, false)
+            }
+            AtWechat::Refused => create_refused(attempt, false),
             AtWechat::Unknown => {
                 let asked = self.story.order.payment(number(attempt)).unwrap().time_expire;
                 // WeChat raises an earlier end silently (wechat.md R2).
@@ -422,11 +463,11 @@ impl World {
     fn at_departure(&mut self, effect: &Effect, refused: bool) -> Result<Vec<Box<str>>, StepFailure> {
         let no = |rejection| Err(StepFailure::Refused(rejection));
         let now = self.now();
-        let (Effect::PlaceHold { item, epoch, .. }
-        | Effect::ReleaseHold { item, epoch, .. }
-        | Effect::BeginPaying { item, epoch, .. }
-        | Effect::ConfirmHold { item, epoch, .. }
-        | Effect::FreeSeats { item, epoch, .. }) = effect
+        let (Effect::PlaceHold { claim: item, epoch, .. }
+        | Effect::ReleaseHold { claim: item, epoch, .. }
+        | Effect::BeginPaying { claim: item, epoch, .. }
+        | Effect::ConfirmHold { claim: item, epoch, .. }
+        | Effect::FreeSeats { claim: item, epoch, .. }) = effect
         else {
             unreachable!("{effect:?}")
         };
@@ -473,21 +514,22 @@ impl World {
             assert!(items().all(|item| matches!(self.holds[item], Hold::Paying | Hold::Confirmed)), "{:?}", self.holds);
         }
         assert!(self.wechat.values().filter(|state| can_pay(state)).count() <= 1, "two payments can be paid");
-        if matches!(order.status, OrderStatus::Paid) {
+        let is_paid = matches!(order.status(), OrderStatus::Paid | OrderStatus::Completed);
+        if is_paid {
             assert!(items().all(|item| self.holds[item] == Hold::Confirmed), "a ticket without a seat");
         }
-        if order.status == OrderStatus::Cancelled && !order.is_seeking() {
+        if order.status() == OrderStatus::Cancelled && !order.is_seeking() {
             assert!(!items().any(|item| self.has_seat(item)), "a cancelled order keeps no seat");
         }
         assert!(!items().any(|item| self.resold[item] && self.has_seat(item)), "sold twice");
         let balance = order.balance();
-        let keeps = if order.status == OrderStatus::Paid { FARE } else { 0 };
+        let keeps = if is_paid { FARE } else { 0 };
         assert_eq!(balance.kept(), keeps, "{balance:?}");
     }
 
     /// A payment that the order's ledger does not show.
     fn unheard(&self) -> Option<u16> {
-        let known = |attempt: u16| self.story.order.ledger.iter().any(|entry| entry.payment.attempt == attempt);
+        let known = |attempt: u16| self.story.order.ledger().iter().any(|entry| entry.payment.attempt == attempt);
         let paid = self.wechat.iter().filter(|(_, state)| **state == AtWechat::Paid);
         paid.map(|(attempt, _)| *attempt).find(|attempt| !known(*attempt))
     }
@@ -500,17 +542,16 @@ impl World {
                 self.tell(&answer.command);
             } else if !self.requests.is_empty() {
                 self.arrive(0, false, false);
-            } else if let Some(effect) = self.story.order.effect() {
-                if self.outstanding.as_ref() == Some(&effect) {
-                    self.give_up();
-                } else {
-                    self.start();
+            } else if let Some(effect) = self.story.order.effects().next() {
+                match self.outstanding.iter().position(|other| *other == effect) {
+                    Some(place) => self.give_up(place),
+                    None => self.start(),
                 }
             } else if self.refunds.values().any(|state| *state == Back::Processing) {
                 self.refund_goes_on(0, false);
             } else if let Some(due) = self.story.order.next_deadline() {
                 self.pass(due.max(self.now()));
-                self.story.ok(&Command::Wake);
+                self.hears(Command::Wake).unwrap();
             } else if let Some(attempt) = self.unheard() {
                 // WeChat repeats its notices until they are acknowledged.
                 self.answer(paid(attempt));
@@ -519,12 +560,12 @@ impl World {
             }
             self.check();
         }
-        panic!("it never ends: {:?}", self.story.order.stage);
+        panic!("it never ends: {:?}", self.story.order);
     }
 
     fn audit(&self) {
         let order = &self.story.order;
-        assert!(order.status != OrderStatus::Pending || order.refusal().is_some(), "{:?}", order.stage);
+        assert!(order.status() != OrderStatus::Pending || order.refusal().is_some(), "{:?}", order.sale);
         let open = |state: &AtWechat| matches!(state, AtWechat::Open { .. });
         assert!(!self.wechat.values().any(open), "every payment was ended at WeChat");
         assert_eq!(self.unheard(), None, "every payment is in the ledger");
@@ -547,28 +588,38 @@ impl World {
 
 fn answers(effect: &Effect, command: &Command) -> bool {
     match (effect, command) {
-        (Effect::CreatePayment { number, .. }, Command::PaymentCreated { number: of, .. })
-        | (Effect::CreatePayment { number, .. }, Command::CreateRefused { number: of, .. })
-        | (Effect::ClosePayment { number }, Command::CloseAnswered { number: of }) => number == of,
-        (Effect::QueryPayment { number }, Command::PaymentFact(fact)) => *number == fact.number,
-        (Effect::CallRefund { number, .. }, Command::RefundRefused { number: of, .. }) => number == of,
-        (Effect::CallRefund { number, .. } | Effect::QueryRefund { number }, Command::RefundFact(fact)) => {
-            *number == fact.number
-        }
         (effect, Command::HoldAnswered(answer)) => effect.hold_answer(answer.result.clone()).as_ref() == Some(answer),
+        (Effect::CreatePayment { number, .. }, Command::Collect(collect::Command::Created { number: of, .. }))
+        | (
+            Effect::CreatePayment { number, .. },
+            Command::Collect(collect::Command::CreateRefused { number: of, .. }),
+        )
+        | (Effect::ClosePayment { number }, Command::Collect(collect::Command::CloseAnswered { number: of })) => {
+            number == of
+        }
+        (Effect::QueryPayment { number }, Command::Collect(collect::Command::Fact(fact))) => *number == fact.number,
+        (Effect::CallRefund { number, .. }, Command::Back(back::Command::RefundRefused { number: of, .. })) => {
+            number == of
+        }
+        (
+            Effect::CallRefund { number, .. } | Effect::QueryRefund { number },
+            Command::Back(back::Command::RefundFact(fact)),
+        ) => *number == fact.number,
         _ => false,
     }
 }
 
-fn play(mut world: World, ops: &[Op]) {
+/// How many records it left.
+fn play(mut world: World, ops: &[Op]) -> u64 {
     for op in ops {
         world.apply(*op);
         if world.crashed_before_it_was {
-            return;
+            return 0;
         }
     }
     world.settle();
     world.audit();
+    world.story.version
 }
 
 proptest! {
@@ -588,11 +639,24 @@ proptest! {
         ops in proptest::collection::vec(any_op(), 1..120),
     ) {
         let mut world = World::new(items);
-        for _ in 0..items {
-            world.apply(Op::Go);
-        }
-        world.apply(Op::Begin);
+        world.ready_to_pay();
         play(world, &ops);
+    }
+
+    #[test]
+    fn rule_16_an_order_goes_on_from_every_record_of_its_life(
+        items in 1..3_usize,
+        ops in proptest::collection::vec(any_op(), 20..60),
+    ) {
+        let live = |crashes_after| {
+            let mut world = World::new(items);
+            world.crashes_after = crashes_after;
+            world.ready_to_pay();
+            play(world, &ops)
+        };
+        for version in 1..=live(None) {
+            live(Some(version));
+        }
     }
 
     #[test]

@@ -37,9 +37,7 @@ fn demo() -> Arc<Catalogue> {
 /// The snapshot after a change.
 fn change(catalogue: &Catalogue, command: &Command) -> Arc<Catalogue> {
     let mut changed = catalogue.clone();
-    for event in catalogue.decide(command, NOW).unwrap() {
-        changed.evolve(&event);
-    }
+    changed.apply(&catalogue.decide(command, NOW).unwrap(), 1);
     Arc::new(changed)
 }
 
@@ -114,9 +112,7 @@ impl Departure {
 
     fn apply(&mut self, command: &inventory::Command) -> bool {
         let Ok(events) = self.inventory.decide(command, NOW) else { return false };
-        for event in &events {
-            self.inventory.evolve(event);
-        }
+        self.inventory.apply(&events, 1);
         self.occupancy.publish(&self.inventory, events.iter().flat_map(Event::touched_seats));
         true
     }

@@ -66,10 +66,9 @@ pub fn catalogue() -> Catalogue {
         route.into(),
     ];
     for content in contents {
-        for event in catalogue.decide(&Command::new(content, "admin"), NOW).unwrap() {
-            assert_eq!(event.outcome.as_ref().err(), None);
-            catalogue.evolve(&event);
-        }
+        let events = catalogue.decide(&Command::new(content, "admin"), NOW).unwrap();
+        assert!(events.iter().all(|event| event.outcome.is_ok()), "{events:?}");
+        catalogue.apply(&events, 1);
     }
     catalogue
 }

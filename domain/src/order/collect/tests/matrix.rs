@@ -1,6 +1,6 @@
 //! Local payment state × incoming fact (wechat.md section 7): every cell.
 
-use super::*;
+use crate::order::tests::*;
 
 /// What a cell leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,8 +31,8 @@ fn creating() -> Story {
     let mut story = Story::placed();
     story.begin_payment().unwrap();
     story.holds_agree();
-    story.ok(&Command::CreateCalled);
-    assert_eq!(story.order.stage, Stage::Creating);
+    story.ok(collect::Command::CreateCalled);
+    assert_eq!(*story.order.collecting.stage(), collect::Stage::Creating);
     story
 }
 
@@ -46,8 +46,8 @@ fn pending() -> Story {
 fn closing() -> Story {
     let mut story = Story::payable();
     story.wake_at(600);
-    story.ok(&fact(1, NOT_PAID));
-    story.ok(&close_answered(1));
+    story.ok(fact(1, NOT_PAID));
+    story.ok(close_answered(1));
     story
 }
 
@@ -57,20 +57,20 @@ fn paid_order() -> Story {
 
 fn refunding() -> Story {
     let mut story = Story::refund_called();
-    story.ok(&refund_fact(1, RefundStatus::Processing));
+    story.ok(refund_fact(1, RefundStatus::Processing));
     story
 }
 
 fn refunded() -> Story {
     let mut story = Story::refund_called();
-    story.ok(&refund_fact(1, RefundStatus::Success));
+    story.ok(refund_fact(1, RefundStatus::Success));
     story
 }
 
 fn check(name: &str, mut story: Story, state: FactState, then: Then) {
     let cell = format!("{name} × {state:?}");
     let before = story.order.clone();
-    let told = story.tell(&fact(1, state));
+    let told = story.tell(fact(1, state));
     if told.is_err() {
         assert_eq!(then, Then::Alarm, "{cell}: {told:?}");
         assert_eq!(story.order, before, "{cell}");
@@ -80,12 +80,12 @@ fn check(name: &str, mut story: Story, state: FactState, then: Then) {
     story.holds_agree();
     match then {
         Then::Paid | Then::Revived => {
-            assert_eq!(before.status, if then == Then::Paid { OrderStatus::Pending } else { OrderStatus::Cancelled });
-            assert_eq!((story.order.status, story.order.tickets.len()), (OrderStatus::Paid, 1), "{cell}");
+            assert_eq!(before.status(), if then == Then::Paid { OrderStatus::Pending } else { OrderStatus::Cancelled });
+            assert_eq!((story.order.status(), story.order.tickets().len()), (OrderStatus::Paid, 1), "{cell}");
             assert_eq!(story.order.balance().kept(), FARE, "{cell}");
         }
         Then::Released => {
-            assert_eq!(story.order.status, OrderStatus::Cancelled, "{cell}");
+            assert_eq!(story.order.status(), OrderStatus::Cancelled, "{cell}");
             assert_eq!(story.ledger(), [], "{cell}");
         }
         Then::Stays => {
@@ -129,7 +129,7 @@ fn r5_every_payment_state_meets_every_fact() {
 fn r10_a_refund_fact_without_a_refund_of_ours_is_refused_in_every_state() {
     for mut story in [creating(), pending(), closing(), Story::cancelled_with(1, 1), paid_order()] {
         let before = story.order.clone();
-        let told = story.tell(&refund_fact(1, RefundStatus::Success));
+        let told = story.tell(refund_fact(1, RefundStatus::Success));
         assert!(matches!(told, Err(Rejection::PaymentMismatch(_))), "somebody refunded it at WeChat: {told:?}");
         assert_eq!(story.order, before);
     }

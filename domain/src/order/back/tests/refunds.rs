@@ -1,13 +1,13 @@
 //! Money on its way back (wechat.md R9, section 4; R-PAY-09).
 
-use super::*;
+use crate::order::tests::*;
 use crate::row::tests::altered;
 
 const SUCCESS: RefundStatus = RefundStatus::Success;
 const PROCESSING: RefundStatus = RefundStatus::Processing;
 
 fn call_failed(number: u16) -> Command {
-    Command::RefundCallFailed { number: refund_number(number), why: CallFailure::NoAnswer }
+    back::Command::RefundCallFailed { number: refund_number(number), why: CallFailure::NoAnswer }.into()
 }
 
 fn ask(number: u16) -> Effect {
@@ -29,14 +29,14 @@ impl Story {
         for attempt in [1, 2] {
             story.begin_payment().unwrap();
             story.holds_agree();
-            story.ok(&Command::CreateCalled);
-            story.ok(&create_refused(attempt, false));
+            story.ok(collect::Command::CreateCalled);
+            story.ok(create_refused(attempt, false));
         }
         story.begin_payment().unwrap();
         story.holds_agree();
         story.create_succeeds();
         for attempt in [3, 1, 2] {
-            story.ok(&paid(attempt));
+            story.ok(paid(attempt));
             story.holds_agree();
         }
         assert_eq!(story.order.refunds().iter().map(|refund| refund.payment.attempt).collect::<Vec<_>>(), [1, 2]);
@@ -52,7 +52,7 @@ fn r9_a_refunds_exact_body_is_recorded_before_the_call() {
     let terms = story.order.refund_terms(refund_number(1)).unwrap();
     assert_eq!((terms.payment, &*terms.transaction_id), (number(1), "420001"));
     assert_eq!((terms.amount, terms.total, terms.reason), (cny(FARE), cny(FARE), RefundReason::Late));
-    story.ok(&Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
+    story.ok(back::Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
     let rows = story.stored.rows();
     let row = rows.all::<RefundRow<'_>>().unwrap().remove(0);
     assert_eq!((row.state, row.request_body), ("begun", &*refund_body(1)));
@@ -63,41 +63,41 @@ fn r9_a_refunds_exact_body_is_recorded_before_the_call() {
 fn an_accepted_refund_is_asked_about_on_schedule_until_it_has_succeeded() {
     let mut story = Story::refund_called();
     let begun = story.now;
-    story.ok(&refund_fact(1, PROCESSING));
+    story.ok(refund_fact(1, PROCESSING));
     assert_eq!(story.refund_state(1), &RefundState::Processing { refund_id: "500001".into() });
     let mut asked = Vec::new();
     for _ in 0..6 {
         story.wake_when_due();
         asked.push(story.now.ms_since(begun) / 1_000);
         assert_eq!(story.effect(), ask(1));
-        story.ok(&refund_fact(1, PROCESSING));
+        story.ok(refund_fact(1, PROCESSING));
     }
     assert_eq!(asked, [60, 120, 180, 240, 300, 600]);
     story.wake_when_due();
-    story.ok(&refund_fact(1, SUCCESS));
+    story.ok(refund_fact(1, SUCCESS));
     assert!(story.order.is_settled());
     assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: 0, refunded: FARE });
     let entries: Vec<_> = story.order.ledger().iter().skip(2).map(|entry| (entry.kind, entry.refund)).collect();
     let by = Some(refund_number(1));
     assert_eq!(entries, [(LedgerKind::RefundDue, by), (LedgerKind::Refunded, by)]);
-    story.ignores(&refund_fact(1, SUCCESS));
-    story.ignores(&refund_fact(1, PROCESSING));
+    story.ignores(refund_fact(1, SUCCESS));
+    story.ignores(refund_fact(1, PROCESSING));
 }
 
 #[test]
 fn r9_a_call_without_an_answer_is_asked_about_before_it_is_repeated_with_the_same_bytes() {
     let mut story = Story::refund_called();
-    story.ok(&call_failed(1));
+    story.ok(call_failed(1));
     story.wake_when_due();
     assert_eq!(story.effect(), ask(1));
-    story.ok(&not_found(1));
+    story.ok(not_found(1));
     assert_eq!(story.effect(), call(1), "it never arrived");
-    story.ok(&call_failed(1));
+    story.ok(call_failed(1));
     story.wake_when_due();
-    story.ok(&call_failed(1));
+    story.ok(call_failed(1));
     story.wake_when_due();
     assert_eq!(story.effect(), ask(1), "asking is repeated as well");
-    story.ok(&refund_fact(1, SUCCESS));
+    story.ok(refund_fact(1, SUCCESS));
     assert_eq!(story.order.balance().refunded, FARE);
 }
 
@@ -106,7 +106,7 @@ fn rule_16_a_crash_at_any_step_repeats_no_number_and_no_other_body() {
     let due = Story::refund_due();
     let called = Story::refund_called();
     let mut processing = called.clone();
-    processing.ok(&refund_fact(1, PROCESSING));
+    processing.ok(refund_fact(1, PROCESSING));
     for (mut story, next) in
         [(due, Effect::BeginRefund { number: refund_number(1) }), (called, ask(1)), (processing, ask(1))]
     {
@@ -115,7 +115,7 @@ fn rule_16_a_crash_at_any_step_repeats_no_number_and_no_other_body() {
         story.wake_when_due();
         assert_eq!(story.effect(), next);
         if next == ask(1) && story.refund_state(1) == &RefundState::Begun {
-            story.ok(&not_found(1));
+            story.ok(not_found(1));
             assert_eq!(story.effect(), call(1));
         }
     }
@@ -124,15 +124,15 @@ fn rule_16_a_crash_at_any_step_repeats_no_number_and_no_other_body() {
 #[test]
 fn r9_a_refund_that_wechat_closed_goes_on_under_a_new_number() {
     let mut story = Story::refund_called();
-    story.ok(&refund_fact(1, RefundStatus::Closed));
+    story.ok(refund_fact(1, RefundStatus::Closed));
     assert_eq!(story.refund_state(1), &RefundState::Closed { refund_id: "500001".into() });
     assert_eq!(story.refund_state(2), &RefundState::Due);
     assert_eq!(story.order.balance().refund_due, FARE, "due once");
     let due = story.order.next_deadline().unwrap();
     assert_eq!(due.ms_since(story.now), 60_000, "refunds of a transaction are a minute apart");
     story.wake_when_due();
-    story.ok(&Command::BeginRefund { number: refund_number(2), body: refund_body(2) });
-    story.ok(&refund_fact(2, SUCCESS));
+    story.ok(back::Command::BeginRefund { number: refund_number(2), body: refund_body(2) });
+    story.ok(refund_fact(2, SUCCESS));
     assert!(story.order.is_settled());
     assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: 0, refunded: FARE });
 }
@@ -142,7 +142,7 @@ fn in_parts(parts: u16) -> Story {
     let mut story = Story::paid_with(1, 1);
     let part = cny(FARE / i64::from(parts));
     let refund = |after| story.order.refund_of(number(1), part, RefundReason::Late, story.now, usize::from(after));
-    let due: Vec<Event> = (0..parts).map(|after| Event::RefundDue { refund: refund(after) }).collect();
+    let due: Vec<Event> = (0..parts).map(|after| back::Event::RefundDue { refund: refund(after) }.into()).collect();
     story.happens(&due);
     story
 }
@@ -152,8 +152,8 @@ impl Story {
     fn part_is(&mut self, refund: u16, status: RefundStatus) {
         let amount = self.order.refund(refund_number(refund)).unwrap().amount;
         self.wake_when_due();
-        self.ok(&Command::BeginRefund { number: refund_number(refund), body: refund_body(refund) });
-        self.ok(&refund_says(refund, RefundFactState::Known(KnownRefund { amount, ..known_refund(refund, status) })));
+        self.ok(back::Command::BeginRefund { number: refund_number(refund), body: refund_body(refund) });
+        self.ok(refund_says(refund, RefundFactState::Known(KnownRefund { amount, ..known_refund(refund, status) })));
     }
 
     fn shown_numbers(&self) -> Vec<u16> {
@@ -185,15 +185,15 @@ fn d2_a_part_that_wechat_closed_when_there_had_been_too_many_refunds_is_not_lost
         assert_eq!(story.order.refunds().len(), REFUNDS_MAX);
         assert_eq!(story.shown_numbers(), (1..=parts).collect::<Vec<_>>(), "no other part is its money");
     }
-    story.ok(&Command::RetryRefund { number: refund_number(1) });
+    story.ok(back::Command::RetryRefund { number: refund_number(1) });
     assert_eq!(story.shown_numbers(), (2..=parts + 1).collect::<Vec<_>>());
-    assert_eq!(story.tell(&Command::RetryRefund { number: refund_number(1) }), Err(Rejection::RefundNotStuck));
+    assert_eq!(story.tell(back::Command::RetryRefund { number: refund_number(1) }), Err(Rejection::RefundNotStuck));
 }
 
 #[test]
 fn rule_23_a_refund_whose_row_says_no_more_than_its_payment_replaced_the_one_before_it() {
     let mut story = Story::refund_called();
-    story.ok(&refund_fact(1, RefundStatus::Closed));
+    story.ok(refund_fact(1, RefundStatus::Closed));
     story.part_is(2, RefundStatus::Closed);
     let mut before = Rows::default();
     for (slot, image) in story.stored.rows().images() {
@@ -216,15 +216,15 @@ fn a_traveller_sees_one_refund_of_a_payment_whatever_wechat_closes() {
         shown.map(|refund| (refund.number.number, refund.state.progress().code())).collect::<Vec<_>>()
     };
     assert_eq!(shown(&story), [(1, "due")], "the call is our business");
-    story.ok(&Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
+    story.ok(back::Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
     assert_eq!(shown(&story), [(1, "delayed")]);
-    story.ok(&refund_fact(1, PROCESSING));
+    story.ok(refund_fact(1, PROCESSING));
     assert_eq!(shown(&story), [(1, "processing")]);
-    story.ok(&refund_fact(1, RefundStatus::Closed));
+    story.ok(refund_fact(1, RefundStatus::Closed));
     assert_eq!(shown(&story), [(2, "due")]);
     story.wake_when_due();
-    story.ok(&Command::BeginRefund { number: refund_number(2), body: refund_body(2) });
-    story.ok(&refund_fact(2, SUCCESS));
+    story.ok(back::Command::BeginRefund { number: refund_number(2), body: refund_body(2) });
+    story.ok(refund_fact(2, SUCCESS));
     assert_eq!(shown(&story), [(2, "succeeded")]);
 }
 
@@ -234,19 +234,19 @@ fn refunds_are_bounded_and_what_is_left_stays_due() {
     for refund in 1..=REFUNDS_MAX as u16 {
         if refund > 1 {
             story.wake_when_due();
-            story.ok(&Command::BeginRefund { number: refund_number(refund), body: refund_body(refund) });
+            story.ok(back::Command::BeginRefund { number: refund_number(refund), body: refund_body(refund) });
         }
-        story.ok(&refund_fact(refund, RefundStatus::Closed));
+        story.ok(refund_fact(refund, RefundStatus::Closed));
     }
     assert_eq!(story.order.refunds().len(), REFUNDS_MAX);
     let shown: Vec<_> = story.order.shown_refunds().map(|refund| refund.state.progress()).collect();
     assert_eq!(shown, [RefundProgress::Failed]);
     assert_eq!(story.order.balance().refund_due, FARE);
 
-    let replaced = Command::RetryRefund { number: refund_number(1) };
-    assert_eq!(story.tell(&replaced), Err(Rejection::RefundNotStuck));
+    let replaced = back::Command::RetryRefund { number: refund_number(1) };
+    assert_eq!(story.tell(replaced), Err(Rejection::RefundNotStuck));
     let last = REFUNDS_MAX as u16;
-    story.ok(&Command::RetryRefund { number: refund_number(last) });
+    story.ok(back::Command::RetryRefund { number: refund_number(last) });
     assert_eq!(story.refund_state(last + 1), &RefundState::Due, "a person may still try");
     assert_eq!(story.order.balance().refund_due, FARE, "due once");
 }
@@ -254,34 +254,34 @@ fn refunds_are_bounded_and_what_is_left_stays_due() {
 #[test]
 fn a_refused_refund_waits_for_a_person_and_is_tried_again_with_the_same_number() {
     let mut story = Story::refund_called();
-    story.ok(&Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
+    story.ok(back::Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
     assert!(story.order.refunds()[0].state.is_stuck());
     assert_eq!(story.order.effect(), None);
     story.wake_when_due();
-    story.ok(&not_found(1));
+    story.ok(not_found(1));
     assert_eq!(story.effect(), call(1));
-    story.ok(&Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
+    story.ok(back::Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
     assert_eq!(story.order.next_deadline().unwrap().ms_since(story.now), 30 * 60_000, "now and then");
     story.restart();
-    story.ok(&Command::RetryRefund { number: refund_number(1) });
+    story.ok(back::Command::RetryRefund { number: refund_number(1) });
     assert!(story.order.next_deadline().unwrap() <= story.now, "now");
     story.wake_when_due();
     assert_eq!(story.effect(), ask(1));
-    story.ok(&not_found(1));
-    story.ok(&refund_fact(1, SUCCESS));
+    story.ok(not_found(1));
+    story.ok(refund_fact(1, SUCCESS));
     assert!(story.order.is_settled());
-    assert_eq!(story.tell(&Command::RetryRefund { number: refund_number(1) }), Err(Rejection::RefundNotStuck));
-    assert_eq!(story.tell(&Command::RetryRefund { number: refund_number(9) }), Err(Rejection::RefundNotFound));
+    assert_eq!(story.tell(back::Command::RetryRefund { number: refund_number(1) }), Err(Rejection::RefundNotStuck));
+    assert_eq!(story.tell(back::Command::RetryRefund { number: refund_number(9) }), Err(Rejection::RefundNotFound));
 }
 
 #[test]
 fn two_refunds_go_one_after_the_other_and_a_minute_apart() {
     let mut story = Story::two_refunds_due();
     story.wake_when_due();
-    story.ok(&Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
+    story.ok(back::Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
     let first = story.now;
     assert_eq!(story.effect(), call(1), "one at a time");
-    story.ok(&refund_fact(1, SUCCESS));
+    story.ok(refund_fact(1, SUCCESS));
     story.wake_when_due();
     assert_eq!(story.now.ms_since(first), 60_000);
     assert_eq!(story.effect(), Effect::BeginRefund { number: refund_number(2) });
@@ -291,15 +291,15 @@ fn two_refunds_go_one_after_the_other_and_a_minute_apart() {
 fn a_retry_that_is_asked_for_while_another_refund_is_called_gets_its_turn_after_it() {
     let mut story = Story::two_refunds_due();
     story.wake_when_due();
-    story.ok(&Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
-    story.ok(&Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
+    story.ok(back::Command::BeginRefund { number: refund_number(1), body: refund_body(1) });
+    story.ok(back::Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() });
     story.wake_when_due();
-    story.ok(&Command::BeginRefund { number: refund_number(2), body: refund_body(2) });
-    story.ok(&Command::RetryRefund { number: refund_number(1) });
+    story.ok(back::Command::BeginRefund { number: refund_number(2), body: refund_body(2) });
+    story.ok(back::Command::RetryRefund { number: refund_number(1) });
     assert_eq!(story.effect(), call(2), "one at a time");
     let asked = story.now;
     let second = KnownRefund { payment: number(2), ..known_refund(2, SUCCESS) };
-    story.ok(&refund_says(2, RefundFactState::Known(second)));
+    story.ok(refund_says(2, RefundFactState::Known(second)));
     story.wake_when_due();
     assert_eq!((story.now, story.effect()), (asked, ask(1)));
 }
@@ -307,14 +307,14 @@ fn a_retry_that_is_asked_for_while_another_refund_is_called_gets_its_turn_after_
 #[test]
 fn r10_a_notice_may_come_before_the_answer_of_the_call_or_while_the_order_does_something_else() {
     let mut story = Story::refund_called();
-    story.ok(&refund_fact(1, SUCCESS));
-    story.ignores(&call_failed(1));
-    story.ignores(&refund_fact(1, PROCESSING));
+    story.ok(refund_fact(1, SUCCESS));
+    story.ignores(call_failed(1));
+    story.ignores(refund_fact(1, PROCESSING));
     assert!(story.order.is_settled());
 
     let mut story = Story::refund_called();
-    story.ok(&call_failed(1));
-    story.ok(&refund_fact(1, SUCCESS));
+    story.ok(call_failed(1));
+    story.ok(refund_fact(1, SUCCESS));
     assert!(story.order.is_settled());
     assert_eq!(story.order.next_deadline(), None);
 }
@@ -331,14 +331,14 @@ fn r6_what_does_not_match_the_refund_is_refused() {
     ];
     let before = story.order.clone();
     for command in wrong {
-        assert!(matches!(story.tell(&command), Err(Rejection::PaymentMismatch(_))), "{command:?}");
+        assert!(matches!(story.tell(command.clone()), Err(Rejection::PaymentMismatch(_))), "{command:?}");
     }
     assert_eq!(story.order, before);
 }
 
 /// Every state of a refund, with a story that stands in it.
 fn in_every_state() -> Vec<(&'static str, Story)> {
-    let after = |command: &Command| {
+    let after = |command: Command| {
         let mut story = Story::refund_called();
         story.ok(command);
         story
@@ -346,11 +346,11 @@ fn in_every_state() -> Vec<(&'static str, Story)> {
     vec![
         ("due", Story::refund_due()),
         ("begun", Story::refund_called()),
-        ("refused", after(&Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() })),
-        ("processing", after(&refund_fact(1, PROCESSING))),
-        ("abnormal", after(&refund_fact(1, RefundStatus::Abnormal))),
-        ("succeeded", after(&refund_fact(1, SUCCESS))),
-        ("closed", after(&refund_fact(1, RefundStatus::Closed))),
+        ("refused", after(back::Command::RefundRefused { number: refund_number(1), code: "NOT_ENOUGH".into() }.into())),
+        ("processing", after(refund_fact(1, PROCESSING))),
+        ("abnormal", after(refund_fact(1, RefundStatus::Abnormal))),
+        ("succeeded", after(refund_fact(1, SUCCESS))),
+        ("closed", after(refund_fact(1, RefundStatus::Closed))),
     ]
 }
 
@@ -376,7 +376,7 @@ fn r9_every_state_meets_every_fact_and_only_moves_forward() {
         assert_eq!(story.refund_state(1).code(), from);
         for (status, to) in row {
             let mut story = story.clone();
-            let told = story.tell(&refund_fact(1, status));
+            let told = story.tell(refund_fact(1, status));
             let after = if told.is_err() { "!" } else { story.refund_state(1).code() };
             assert_eq!(after, to, "{from} × {status:?}");
             let balance = story.order.balance();

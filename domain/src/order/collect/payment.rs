@@ -67,7 +67,7 @@ pub struct Payment {
 
 impl Payment {
     /// Whatever follows on the beginning, the create call is not made again: nobody needs its body, here or in the row.
-    pub(super) fn set(&mut self, state: PaymentState) {
+    pub(in crate::order) fn set(&mut self, state: PaymentState) {
         if state != PaymentState::Begun {
             self.body = Arc::default();
         }

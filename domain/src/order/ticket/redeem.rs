@@ -5,9 +5,8 @@
 //! shown at the wrong gate is still good at the right one; and of two codes that two phones fetched at once, both are.
 //! Every use of a ticket that has several takes a fresh one-time code; a print code takes one by each request.
 
-use super::command::Event;
 use super::scan::{Previous, Scan, ScanOutcome, TicketOutcome};
-use super::{Order, OrderStatus};
+use crate::order::Order;
 use crate::rejection::ScanRejection;
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
@@ -21,52 +20,24 @@ const READ_TWICE_MS: i64 = 2_000;
 
 impl Order {
     /// Always an answer, also for a refusal: every attempt is logged.
-    pub(super) fn scan(&self, scan: &Scan, now: Timestamp) -> Vec<Event> {
+    pub(super) fn scan(&self, scan: &Scan, now: Timestamp) -> ScanOutcome {
         let used = self.use_by_another_request(scan);
-        let targets = || self.tickets.iter().filter(|ticket| scan.target.is(ticket.id));
+        let targets = || self.tickets().iter().filter(|ticket| scan.target.is(ticket.id));
         let is_good =
             targets().any(|ticket| !scan.predates(ticket)) && (!scan.is_late(now) || self.is_repetition(scan));
         let tickets = targets().filter(|_| is_good).map(|ticket| (ticket.id, judge(ticket, scan, used, now))).collect();
-        let outcome = ScanOutcome { scan: scan.clone(), at: now, tickets };
-
-        let all_final =
-            self.tickets.iter().all(|ticket| ticket.status.is_final() || outcome.leaves(ticket.id) == Some(0));
-        let completes = self.status == OrderStatus::Paid && !self.tickets.is_empty() && all_final;
-        let mut events = vec![Event::Scanned(outcome)];
-        if completes {
-            events.push(Event::Completed { at: now });
-        }
-        events
+        ScanOutcome { scan: scan.clone(), at: now, tickets }
     }
 
     /// What the shown one-time code has redeemed by another request.
     fn use_by_another_request(&self, scan: &Scan) -> Option<(&Ticket, &Redemption)> {
         let token = scan.one_time()?;
         let by_another = |redemption: &&Redemption| redemption.code == Some(token) && !scan.made(redemption);
-        self.tickets.iter().find_map(|ticket| Some((ticket, ticket.redemptions.iter().find(by_another)?)))
+        self.tickets().iter().find_map(|ticket| Some((ticket, ticket.redemptions.iter().find(by_another)?)))
     }
 
     fn is_repetition(&self, scan: &Scan) -> bool {
-        self.tickets.iter().any(|ticket| ticket.redemptions.iter().any(|redemption| scan.made(redemption)))
-    }
-
-    pub(super) fn apply_scan(&mut self, outcome: &ScanOutcome) {
-        for ticket in &mut self.tickets {
-            let Some(remaining) = outcome.leaves(ticket.id) else { continue };
-            let quantity = ticket.remaining.saturating_sub(remaining);
-            ticket.remaining = remaining;
-            if remaining == 0 {
-                ticket.set_status(TicketStatus::Used);
-            }
-            ticket.redemptions.push(Redemption {
-                session: outcome.scan.gate.session,
-                request_id: outcome.scan.request_id.clone(),
-                location: outcome.scan.gate.location.as_ref().map(|location| location.as_str().into()),
-                quantity,
-                at: outcome.at,
-                code: outcome.scan.one_time(),
-            });
-        }
+        self.tickets().iter().any(|ticket| ticket.redemptions.iter().any(|redemption| scan.made(redemption)))
     }
 }
 

@@ -1,8 +1,9 @@
 //! The terms on which a payment begins (R-HOLD-09; wechat.md R1, R2).
 
-use super::{Order, OrderStatus, Stage};
 use crate::ids::OutTradeNo;
 use crate::money::Money;
+use crate::order::Order;
+use crate::order::meeting::Asked;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -39,8 +40,8 @@ impl Order {
         self.check_payable(now)?;
         let earliest = now.plus_seconds(i64::from(policy.min_seconds));
         let grace = i64::from(policy.grace_seconds);
-        let cap = self.first_lock_expires_at.plus_seconds(i64::from(policy.cap_extra_seconds));
-        let time_expire = self.lock_expires_at.max(earliest);
+        let cap = self.first_lock_expires_at().plus_seconds(i64::from(policy.cap_extra_seconds));
+        let time_expire = self.lock_expires_at().max(earliest);
         let hold_expires_at = time_expire.plus_seconds(grace).min(cap);
         let time_expire = time_expire.min(hold_expires_at);
         if time_expire < earliest {
@@ -53,7 +54,7 @@ impl Order {
     }
 
     fn next_number(&self) -> OutTradeNo {
-        OutTradeNo { order: self.draft.id, attempt: (self.payments.len() as u16).saturating_add(1) }
+        OutTradeNo { order: self.id(), attempt: (self.payments().len() as u16).saturating_add(1) }
     }
 
     /// What holds for the terms of any payment that begins now, whatever the policy.
@@ -61,18 +62,13 @@ impl Order {
         let ours = terms.number == self.next_number() && terms.total == self.total();
         let in_time = now < terms.time_expire && terms.time_expire <= terms.hold_expires_at;
         // A lock is extended once: a later attempt has to fit into what the first one obtained (R-HOLD-09).
-        let fits = self.payments.is_empty() || terms.time_expire <= self.lock_expires_at;
+        let fits = self.payments().is_empty() || terms.time_expire <= self.lock_expires_at();
         let again = terms.number.attempt <= PAYMENT_ATTEMPTS_MAX;
         if ours && in_time && fits && again { Ok(()) } else { Err(Rejection::OrderNotPayable) }
     }
 
     pub(super) fn check_payable(&self, now: Timestamp) -> Result<(), Rejection> {
-        match self.status {
-            OrderStatus::Paid | OrderStatus::Completed => return Err(Rejection::OrderPaid),
-            OrderStatus::Cancelled => return Err(Rejection::OrderNotPayable),
-            OrderStatus::Pending => {}
-        }
-        let open = matches!(self.stage, Stage::Open) && now < self.lock_expires_at;
-        if open { Ok(()) } else { Err(Rejection::OrderNotPayable) }
+        self.meets(Asked::Pay)?;
+        if now < self.lock_expires_at() { Ok(()) } else { Err(Rejection::OrderNotPayable) }
     }
 }

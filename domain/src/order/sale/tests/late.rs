@@ -1,6 +1,6 @@
 //! Money that comes after the end (R-PAY-04): the same seats, equal seats on the same departure, or the money back.
 
-use super::*;
+use crate::order::tests::*;
 
 fn seat_taken() -> Rejection {
     Rejection::SeatTaken { seat: "0A".to_owned() }
@@ -19,8 +19,8 @@ fn refused_once() -> Story {
     let mut story = Story::placed();
     story.begin_payment().unwrap();
     story.holds_agree();
-    story.ok(&Command::CreateCalled);
-    story.ok(&create_refused(1, false));
+    story.ok(collect::Command::CreateCalled);
+    story.ok(create_refused(1, false));
     story
 }
 
@@ -37,31 +37,31 @@ fn payable_again() -> Story {
 fn r_pay_04_seats_that_are_still_free_revive_the_order() {
     let mut story = Story::cancelled_with(2, 2);
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     assert!(!story.order.has_unrecorded_money(), "the notice can be acknowledged");
     assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: FARE, refunded: 0 });
 
     let wish = SeatWish::Chosen(seats(0, 2));
     let (hold, expires_at) = (story.order.hold(0), at(700 + 3_600));
-    assert_eq!(story.effect(), Effect::PlaceHold { item: 0, hold, epoch: 2, wish, expires_at });
+    assert_eq!(story.effect(), Effect::PlaceHold { claim: 0, hold, epoch: 2, wish, expires_at });
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);
     assert_eq!((story.order.tickets().len(), story.order.cancelled()), (4, None));
     assert_eq!(story.payment_state(1), &PaymentState::Paid { transaction_id: "420001".into() });
     assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: 0, refunded: 0 });
     assert!(story.order.is_settled());
-    story.ignores(&paid(1));
+    story.ignores(paid(1));
 }
 
 #[test]
 fn r_pay_04_equal_seats_are_as_good_when_the_same_ones_are_gone() {
     let mut story = Story::cancelled_with(2, 1);
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.hold_refuses(seat_taken());
-    assert!(matches!(story.effect(), Effect::PlaceHold { item: 0, wish: SeatWish::Any, epoch: 2, .. }));
+    assert!(matches!(story.effect(), Effect::PlaceHold { claim: 0, wish: SeatWish::Any, epoch: 2, .. }));
     story.hold_answers(Ok(vec!["9F".into()]));
-    let Effect::PlaceHold { item: 1, wish, .. } = story.effect() else { panic!("{:?}", story.effect()) };
+    let Effect::PlaceHold { claim: 1, wish, .. } = story.effect() else { panic!("{:?}", story.effect()) };
     assert_eq!(wish, SeatWish::Chosen(seats(1, 1)), "the other journey's own seats are tried first again");
     story.holds_agree();
     assert_eq!(&*story.order.tickets()[0].journey.seat, "9F");
@@ -85,11 +85,11 @@ fn r_pay_04_equal_seats_are_as_good_when_the_same_ones_are_gone() {
 fn r_pay_04_without_seats_everything_found_is_given_back_and_one_refund_is_due() {
     let mut story = Story::cancelled_with(2, 1);
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.hold_answers(Ok(seats(0, 1)));
     story.hold_refuses(seat_taken());
     story.hold_refuses(sold_out());
-    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 0, epoch: 2, .. }));
+    assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 0, epoch: 2, .. }));
     assert_eq!(story.order.refunds(), []);
     story.hold_answers(Ok(vec![]));
     assert_eq!(story.order.refunds().len(), 1);
@@ -98,14 +98,14 @@ fn r_pay_04_without_seats_everything_found_is_given_back_and_one_refund_is_due()
     assert_eq!((refund.reason, &refund.state), (RefundReason::Late, &RefundState::Due));
     assert_eq!(story.order.status(), OrderStatus::Cancelled);
     assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: FARE, refunded: 0 });
-    story.ignores(&paid(1));
+    story.ignores(paid(1));
 }
 
 #[test]
 fn r_pay_04_seats_that_cannot_be_confirmed_are_given_back_sold_or_not() {
     let mut story = Story::cancelled_with(3, 1);
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     for item in 0..3 {
         story.hold_answers(Ok(seats(item, 1)));
     }
@@ -114,8 +114,8 @@ fn r_pay_04_seats_that_cannot_be_confirmed_are_given_back_sold_or_not() {
     let mut given = Vec::new();
     while let Some(effect) = story.order.effect() {
         given.push(match effect {
-            Effect::FreeSeats { item, seats, epoch: 2, .. } => (item, seats),
-            Effect::ReleaseHold { item, epoch: 2, .. } => (item, vec![]),
+            Effect::FreeSeats { claim: item, seats, epoch: 2, .. } => (item, seats),
+            Effect::ReleaseHold { claim: item, epoch: 2, .. } => (item, vec![]),
             other => panic!("{other:?}"),
         });
         story.hold_answers(Ok(vec![]));
@@ -128,7 +128,7 @@ fn r_pay_04_seats_that_cannot_be_confirmed_are_given_back_sold_or_not() {
 fn r_pay_04_after_the_departure_there_is_nothing_to_seek() {
     let mut story = Story::cancelled_with(2, 1);
     story.now = at(DEPARTS);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     assert_eq!(story.order.effect(), None);
     assert_eq!(story.refund_state(1), &RefundState::Due, "in the same record");
 }
@@ -147,7 +147,7 @@ fn d5_an_order_whose_departure_was_cancelled_is_not_brought_back_by_late_money()
             story.restart();
         }
         story.now = at(700);
-        story.ok(&paid(1));
+        story.ok(paid(1));
         assert_eq!((story.order.status(), story.order.effect()), (OrderStatus::Cancelled, None), "nothing is sought");
         assert_eq!(story.refund_state(1), &RefundState::Due, "in the same record");
         assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: FARE, refunded: 0 });
@@ -157,10 +157,10 @@ fn d5_an_order_whose_departure_was_cancelled_is_not_brought_back_by_late_money()
 #[test]
 fn d5_money_that_comes_just_when_the_departure_is_cancelled_goes_back_without_asking_for_other_seats() {
     let mut story = Story::payable_with(2, 1);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.hold_answers(Ok(vec![]));
     story.hold_refuses(Rejection::DepartureCancelled);
-    assert!(matches!(story.effect(), Effect::FreeSeats { item: 0, .. }));
+    assert!(matches!(story.effect(), Effect::FreeSeats { claim: 0, .. }));
     story.holds_agree();
     assert_eq!(story.order.cancelled().map(|(_, why)| why), Some(CancelReason::DepartureCancelled));
     assert_eq!(story.order.effect(), None);
@@ -170,18 +170,18 @@ fn d5_money_that_comes_just_when_the_departure_is_cancelled_goes_back_without_as
 #[test]
 fn d5_an_order_whose_late_money_went_back_is_not_brought_back_by_more_of_it() {
     let mut story = payable_again();
-    story.ok(&Command::Cancel);
-    story.ok(&fact(2, FactState::Closed));
+    story.ok(sale::Command::Cancel);
+    story.ok(fact(2, FactState::Closed));
     story.holds_agree();
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.hold_refuses(seat_taken());
     story.hold_refuses(sold_out());
     assert_eq!(story.refund_state(1), &RefundState::Due, "the traveller is told so");
 
     // Meanwhile somebody has given seats back.
     story.now = at(800);
-    story.ok(&paid(2));
+    story.ok(paid(2));
     assert_eq!((story.order.status(), story.order.effect()), (OrderStatus::Cancelled, None));
     assert_eq!(story.refund_state(2), &RefundState::Due);
     assert_eq!(story.order.balance(), Balance { captured: 2 * FARE, refund_due: 2 * FARE, refunded: 0 });
@@ -191,7 +191,7 @@ fn d5_an_order_whose_late_money_went_back_is_not_brought_back_by_more_of_it() {
 fn r_pay_04_a_departure_that_left_while_nobody_could_go_on_is_not_sold() {
     let mut story = Story::cancelled_with(2, 1);
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     for item in 0..2 {
         story.hold_answers(Ok(seats(item, 1)));
     }
@@ -206,7 +206,7 @@ fn r_pay_04_a_departure_that_left_while_nobody_could_go_on_is_not_sold() {
 fn r_pay_04_seats_confirmed_before_a_crash_are_given_back_too() {
     let mut story = Story::cancelled_with(2, 1);
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     for item in 0..2 {
         story.hold_answers(Ok(seats(item, 1)));
     }
@@ -217,9 +217,9 @@ fn r_pay_04_seats_confirmed_before_a_crash_are_given_back_too() {
     story.hold_answers(Ok(seats(0, 1)));
     story.hold_refuses(seat_taken());
     story.hold_refuses(sold_out());
-    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 0, epoch: 2, .. }));
+    assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 0, epoch: 2, .. }));
     story.hold_refuses(Rejection::HoldAlreadyConfirmed);
-    let Effect::FreeSeats { item: 0, seats: freed, epoch: 2, .. } = story.effect() else {
+    let Effect::FreeSeats { claim: 0, seats: freed, epoch: 2, .. } = story.effect() else {
         panic!("{:?}", story.effect())
     };
     assert_eq!(freed, seats(0, 1));
@@ -232,13 +232,13 @@ fn r_pay_04_seats_confirmed_before_a_crash_are_given_back_too() {
 fn r_pay_04_giving_back_goes_on_after_a_crash() {
     let mut story = Story::cancelled_with(3, 1);
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     for item in 0..2 {
         story.hold_answers(Ok(seats(item, 1)));
     }
     story.hold_refuses(seat_taken());
     story.hold_refuses(sold_out());
-    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 1, .. }), "the last one first");
+    assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 1, .. }), "the last one first");
     story.hold_answers(Ok(vec![]));
     story.restart();
 
@@ -246,7 +246,7 @@ fn r_pay_04_giving_back_goes_on_after_a_crash() {
     for _ in 0..2 {
         story.hold_refuses(Rejection::HoldAlreadyReleased);
     }
-    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 0, .. }), "nothing that was found is kept");
+    assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 0, .. }), "nothing that was found is kept");
     story.hold_answers(Ok(vec![]));
     assert_eq!(story.refund_state(1), &RefundState::Due);
 }
@@ -254,22 +254,22 @@ fn r_pay_04_giving_back_goes_on_after_a_crash() {
 #[test]
 fn r_pay_04_seats_confirmed_before_a_crash_are_released_with_an_order_that_lost_others() {
     let mut story = Story::payable_with(3, 1);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     for _ in 0..2 {
         story.hold_answers(Ok(vec![]));
     }
     story.hold_refuses(Rejection::HoldNotFound);
-    assert!(matches!(story.effect(), Effect::FreeSeats { item: 0, .. }));
+    assert!(matches!(story.effect(), Effect::FreeSeats { claim: 0, .. }));
     story.hold_answers(Ok(vec![]));
     story.restart();
 
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.hold_refuses(Rejection::HoldAlreadyReleased);
-    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 0, .. }));
+    assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 0, .. }));
     story.hold_answers(Ok(vec![]));
-    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 1, .. }));
+    assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 1, .. }));
     story.hold_refuses(Rejection::HoldAlreadyConfirmed);
-    assert!(matches!(story.effect(), Effect::FreeSeats { item: 1, .. }));
+    assert!(matches!(story.effect(), Effect::FreeSeats { claim: 1, .. }));
     story.hold_answers(Ok(vec![]));
     story.hold_refuses(Rejection::HoldNotFound);
     assert_eq!(story.order.status(), OrderStatus::Cancelled);
@@ -279,7 +279,7 @@ fn r_pay_04_seats_confirmed_before_a_crash_are_released_with_an_order_that_lost_
 fn a_departure_that_cannot_be_asked_is_asked_again() {
     let mut story = Story::cancelled_with(1, 1);
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     for _ in 0..3 {
         story.hold_unavailable();
         assert_eq!(story.order.effect(), None);
@@ -297,17 +297,17 @@ fn rule_16_seeking_goes_on_after_a_crash_at_any_step() {
     for steps in 0..5 {
         let mut story = Story::cancelled_with(2, 1);
         story.now = at(700);
-        story.ok(&paid(1));
+        story.ok(paid(1));
         for _ in 0..steps {
             let seats = match story.effect() {
-                Effect::PlaceHold { item, .. } => seats(item, 1),
+                Effect::PlaceHold { claim: item, .. } => seats(item, 1),
                 _ => vec![],
             };
             story.hold_answers(Ok(seats));
         }
         story.restart();
         if steps < 4 {
-            assert!(matches!(story.effect(), Effect::PlaceHold { item: 0, epoch: 2, .. }), "step {steps}");
+            assert!(matches!(story.effect(), Effect::PlaceHold { claim: 0, epoch: 2, .. }), "step {steps}");
         }
         story.holds_agree();
         assert_eq!(story.order.status(), OrderStatus::Paid, "step {steps}");
@@ -318,9 +318,9 @@ fn rule_16_seeking_goes_on_after_a_crash_at_any_step() {
 #[test]
 fn r8_the_second_payment_of_a_paid_order_goes_back() {
     let mut story = payable_again();
-    story.ok(&paid(2));
+    story.ok(paid(2));
     story.holds_agree();
-    story.ok(&paid(1));
+    story.ok(paid(1));
     assert_eq!(story.order.status(), OrderStatus::Paid);
     let refund = &story.order.refunds()[0];
     assert_eq!((refund.payment, refund.reason), (number(1), RefundReason::Duplicate));
@@ -332,16 +332,16 @@ fn r8_the_second_payment_of_a_paid_order_goes_back() {
 fn r8_a_payment_that_can_still_be_made_of_a_paid_order_is_ended_at_wechat() {
     for ending in [fact(2, FactState::Closed), paid(2)] {
         let mut story = payable_again();
-        story.ok(&paid(1));
+        story.ok(paid(1));
         story.holds_agree();
         assert_eq!(story.order.status(), OrderStatus::Paid);
         assert!(!story.order.is_settled(), "attempt 2 can still be paid");
         story.restart();
         assert_eq!(story.effect(), Effect::QueryPayment { number: number(2) });
-        story.ok(&fact(2, FactState::NotPaid));
+        story.ok(fact(2, FactState::NotPaid));
         assert_eq!(story.effect(), Effect::ClosePayment { number: number(2) });
-        story.ok(&close_answered(2));
-        story.ok(&ending);
+        story.ok(close_answered(2));
+        story.ok(ending);
         assert_eq!(story.order.live_payment(), None);
         assert_eq!(story.order.effect(), None);
         assert_eq!(story.order.balance().kept(), FARE);
@@ -354,12 +354,12 @@ fn r8_a_payment_that_can_still_be_made_of_a_paid_order_is_ended_at_wechat() {
 #[test]
 fn two_late_payments_find_seats_once_and_the_other_goes_back() {
     let mut story = payable_again();
-    story.ok(&Command::Cancel);
-    story.ok(&fact(2, FactState::Closed));
+    story.ok(sale::Command::Cancel);
+    story.ok(fact(2, FactState::Closed));
     story.holds_agree();
     story.now = at(700);
-    story.ok(&paid(1));
-    story.ok(&paid(2));
+    story.ok(paid(1));
+    story.ok(paid(2));
     story.restart();
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);
@@ -374,15 +374,19 @@ fn r_pay_04_seats_resold_while_payable_are_told_from_seats_resold_after_the_clos
     for (paid_at, resold) in [(598, true), (600, false), (601, false)] {
         let mut story = Story::cancelled_with(1, 1);
         story.now = at(700);
-        story.ok(&paid_then(1, paid_at));
+        story.ok(paid_then(1, paid_at));
         let events = story.hold_refuses(seat_taken());
-        assert_eq!(events, [Event::EqualSought { resold }], "paid at {paid_at}");
+        assert_eq!(events, [sale::Event::EqualSought { resold }.into()], "paid at {paid_at}");
     }
     let mut story = Story::cancelled_with(1, 1);
     story.now = at(700);
-    story.ok(&paid_then(1, 598));
+    story.ok(paid_then(1, 598));
     story.restart();
-    assert_eq!(story.hold_refuses(Rejection::BookingClosed), [Event::EqualSought { resold: false }], "to nobody");
+    assert_eq!(
+        story.hold_refuses(Rejection::BookingClosed),
+        [sale::Event::EqualSought { resold: false }.into()],
+        "to nobody"
+    );
 }
 
 #[test]
@@ -390,18 +394,18 @@ fn r_pay_04_what_was_paid_while_the_answer_closed_was_under_way_was_not_payable_
     // Asked at 600, and answered two seconds later; WeChat tells the second in which it was paid.
     for (paid_at, resold) in [(598, true), (600, false), (601, false)] {
         let mut story = Story::payable();
-        story.ok(&Command::Cancel);
-        story.ok(&fact(1, FactState::NotPaid));
-        story.ok(&close_answered(1));
+        story.ok(sale::Command::Cancel);
+        story.ok(fact(1, FactState::NotPaid));
+        story.ok(close_answered(1));
         story.now = at(600);
-        story.ok(&Command::QueryCalled);
+        story.ok(collect::Command::QueryCalled);
         story.now = at(602);
-        story.ok(&fact(1, FactState::Closed));
+        story.ok(fact(1, FactState::Closed));
         story.holds_agree();
         story.now = at(700);
-        story.ok(&paid_then(1, paid_at));
+        story.ok(paid_then(1, paid_at));
         let events = story.hold_refuses(seat_taken());
-        assert_eq!(events, [Event::EqualSought { resold }], "paid at {paid_at}");
+        assert_eq!(events, [sale::Event::EqualSought { resold }.into()], "paid at {paid_at}");
     }
 }
 
@@ -409,14 +413,14 @@ fn r_pay_04_what_was_paid_while_the_answer_closed_was_under_way_was_not_payable_
 fn r_pay_04_a_payment_that_wechat_had_refused_was_not_payable_as_far_as_anybody_knew() {
     for restarted in [false, true] {
         let mut story = refused_once();
-        story.ok(&Command::Cancel);
+        story.ok(sale::Command::Cancel);
         story.holds_agree();
         story.now = at(700);
-        story.ok(&paid_then(1, 650));
+        story.ok(paid_then(1, 650));
         if restarted {
             story.restart();
         }
-        assert_eq!(story.hold_refuses(seat_taken()), [Event::EqualSought { resold: false }]);
+        assert_eq!(story.hold_refuses(seat_taken()), [sale::Event::EqualSought { resold: false }.into()]);
     }
 }
 
@@ -424,14 +428,14 @@ fn r_pay_04_a_payment_that_wechat_had_refused_was_not_payable_as_far_as_anybody_
 fn r_pay_04_seats_lost_while_the_payment_was_being_settled_were_resold_while_payable() {
     for restarted in [false, true] {
         let mut story = Story::payable();
-        story.ok(&paid_then(1, 0));
+        story.ok(paid_then(1, 0));
         story.hold_refuses(Rejection::HoldNotFound);
         story.hold_answers(Ok(vec![]));
         assert_eq!(story.order.status(), OrderStatus::Cancelled);
         if restarted {
             story.restart();
         }
-        assert_eq!(story.hold_refuses(seat_taken()), [Event::EqualSought { resold: true }]);
+        assert_eq!(story.hold_refuses(seat_taken()), [sale::Event::EqualSought { resold: true }.into()]);
     }
 }
 
@@ -439,11 +443,11 @@ fn r_pay_04_seats_lost_while_the_payment_was_being_settled_were_resold_while_pay
 fn the_revived_orders_seats_are_of_its_new_epoch_also_after_a_restart() {
     let mut story = Story::cancelled_with(1, 1);
     story.now = at(700);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.holds_agree();
-    assert_eq!(story.order.seat_epoch, 2);
+    assert_eq!(story.order.seat_epoch(), 2);
     story.restart();
-    assert_eq!(story.order.seat_epoch, 2);
+    assert_eq!(story.order.seat_epoch(), 2);
 }
 
 #[test]
@@ -451,9 +455,9 @@ fn r6_money_of_somebody_else_is_refused_whatever_the_amount() {
     let mut story = Story::payable();
     let stranger = TravellerId::compose(START, Shard::of(4), 8);
     let theirs = fact(1, FactState::Paid(Capture { payer: Some(stranger), ..capture(1) }));
-    assert_eq!(story.tell(&theirs), Err(Rejection::PaymentMismatch("another payer")));
+    assert_eq!(story.tell(theirs), Err(Rejection::PaymentMismatch("another payer")));
     let ours = fact(1, FactState::Paid(Capture { payer: Some(story.order.traveller()), ..capture(1) }));
-    story.ok(&ours);
+    story.ok(ours);
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);
 }

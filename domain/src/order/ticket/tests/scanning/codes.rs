@@ -130,7 +130,7 @@ fn r_ticket_04_a_print_code_and_a_choice_by_hand_are_not_one_time() {
 #[test]
 fn r_ticket_04_a_print_code_from_before_the_tickets_were_issued_is_a_forgery() {
     let mut story = couple();
-    story.order.tickets.iter_mut().for_each(|ticket| ticket.issued_at = at(500));
+    story.order.saved.tickets_mut().iter_mut().for_each(|ticket| ticket.issued_at = at(500));
     story.now = at(1_000);
     let version = story.version;
     let shown = |seconds| Scan { code: Some(printed(seconds)), ..scan(1, "r1", ScanTarget::Order) };
@@ -143,7 +143,7 @@ fn r_ticket_04_a_print_code_from_before_the_tickets_were_issued_is_a_forgery() {
 fn d3_a_code_that_was_printed_before_its_ticket_was_paid_for_is_good() {
     let mut story = couple();
     // A reseller printed them when they were issued; they were paid for at 500.
-    story.order.paid_at = Some(at(500));
+    story.order.saved.set_paid_at(at(500));
     story.now = at(1_000);
     let shown = |seconds, request| Scan { code: Some(printed(seconds)), ..scan(1, request, first()) };
     assert_eq!(scanned(&mut story, shown(-1, "r1")), [], "older than the ticket itself");
@@ -155,7 +155,7 @@ fn d3_an_orders_printed_code_does_not_redeem_a_ticket_that_was_issued_after_it()
     for restarted in [false, true] {
         let mut story = couple();
         // The second ticket has taken another's place.
-        story.order.tickets[1].issued_at = at(500);
+        story.order.saved.tickets_mut()[1].issued_at = at(500);
         story.now = at(1_000);
         let shown = |seconds, request| Scan { code: Some(printed(seconds)), ..scan(1, request, ScanTarget::Order) };
         let newer = refused(ScanRejection::CodeExpired);
@@ -173,7 +173,7 @@ fn d3_an_orders_printed_code_does_not_redeem_a_ticket_that_was_issued_after_it()
 fn rule_23_a_row_that_does_not_say_when_its_ticket_was_issued_means_when_it_became_valid() {
     let mut story = Story::payable();
     story.now = at(77);
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.holds_agree();
     let rows = story.stored.rows();
     assert!(rows.of::<TicketRow<'_>>().all(|row| row.unwrap().issued_at.is_none()), "as rows ever were");

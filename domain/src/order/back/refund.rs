@@ -73,7 +73,7 @@ impl RefundState {
     }
 
     /// For the traveller. A closed refund that has a successor is not shown, see
-    /// [`super::Order::shown_refunds`].
+    /// [`crate::order::Order::shown_refunds`].
     pub const fn progress(&self) -> RefundProgress {
         match self {
             RefundState::Due | RefundState::Begun => RefundProgress::Due,
@@ -138,8 +138,6 @@ pub struct Refund {
     pub state: RefundState,
     /// The refund that WeChat closed without paying, whose money this one gives back.
     pub replaces: Option<OutRefundNo>,
-    /// When WeChat last heard of it. Memory: after a restart it is asked at once.
-    pub(crate) asked_at: Option<Timestamp>,
 }
 
 /// What the call of a refund is made of.

@@ -1,14 +1,14 @@
 //! Scans at the gate (R-SCAN-02 to R-SCAN-06, R-TICKET-07).
 
-use super::*;
+use crate::order::tests::*;
 use crate::tables::newest_version;
 
 mod codes;
 
 /// The gate's answer, ticket by ticket.
 fn scanned(story: &mut Story, scan: Scan) -> Vec<(u16, TicketOutcome)> {
-    let events = story.ok(&Command::Scan(scan));
-    let Some(Event::Scanned(outcome)) = events.first() else { panic!("{events:?}") };
+    let events = story.ok(ticket::Command::Scan(scan));
+    let Some(Event::Ticket(ticket::Event::Scanned(outcome))) = events.first() else { panic!("{events:?}") };
     outcome.tickets.iter().map(|(id, outcome)| (id.number, outcome.clone())).collect()
 }
 
@@ -29,7 +29,7 @@ fn couple() -> Story {
 /// The first of their tickets has so many uses.
 fn couple_with_uses(uses: u16) -> Story {
     let mut story = couple();
-    let ticket = &mut story.order.tickets[0];
+    let ticket = &mut story.order.saved.tickets_mut()[0];
     (ticket.total, ticket.remaining) = (uses, uses);
     story
 }
@@ -94,8 +94,8 @@ fn d4_the_order_is_completed_with_the_last_use_not_with_the_last_ticket_that_is_
     assert_eq!(answers, [(1, used_once(100, 1, false)), (2, redeemed(100, false))]);
     assert_eq!(story.order.status(), OrderStatus::Paid);
     story.now = at(200);
-    let events = story.ok(&Command::Scan(scan(1, "r2", ScanTarget::Order)));
-    assert_eq!(events.last(), Some(&Event::Completed { at: at(200) }));
+    let events = story.ok(ticket::Command::Scan(scan(1, "r2", ScanTarget::Order)));
+    assert_eq!(events.last(), Some(&ticket::Event::Completed { at: at(200) }.into()));
 }
 
 #[test]
@@ -162,8 +162,12 @@ fn r_scan_01_an_order_code_redeems_all_that_this_gate_redeems_and_the_order_is_c
 
     story.now = at(200);
     let other_port = Gate { location: Some("PORT-1".parse().unwrap()), ..gate(2) };
-    let events = story.ok(&Command::Scan(Scan { gate: other_port, ..scan(2, "r9", ScanTarget::Order) }));
-    assert_eq!(events.last(), Some(&Event::Completed { at: at(200) }), "in the same record (R-TICKET-07)");
+    let events = story.ok(ticket::Command::Scan(Scan { gate: other_port, ..scan(2, "r9", ScanTarget::Order) }));
+    assert_eq!(
+        events.last(),
+        Some(&ticket::Event::Completed { at: at(200) }.into()),
+        "in the same record (R-TICKET-07)"
+    );
     assert_eq!((story.order.status(), story.order.completed_at()), (OrderStatus::Completed, Some(at(200))));
     assert_eq!(story.stored.rows().all::<OrderRow<'_>>().unwrap()[0].status, OrderStatus::Completed);
 }
@@ -185,13 +189,16 @@ fn r_scan_03_what_a_request_redeemed_before_is_not_recorded_again_beside_what_it
 fn r_ticket_07_the_last_ticket_completes_the_order_in_the_same_decision() {
     let mut story = couple();
     scanned(&mut story, scan(1, "r1", first()));
-    let events = story.ok(&Command::Scan(scan(1, "r2", ScanTarget::Ticket(ticket_id(2)))));
-    assert!(matches!(events.as_slice(), [Event::Scanned(_), Event::Completed { .. }]));
+    let events = story.ok(ticket::Command::Scan(scan(1, "r2", ScanTarget::Ticket(ticket_id(2)))));
+    assert!(matches!(
+        events.as_slice(),
+        [Event::Ticket(ticket::Event::Scanned(_)), Event::Ticket(ticket::Event::Completed { .. })]
+    ));
     assert_eq!(scanned(&mut story, scan(1, "r2", ScanTarget::Ticket(ticket_id(2)))), [(2, redeemed(0, true))]);
     assert_eq!(scanned(&mut story, scan(1, "r3", ScanTarget::Ticket(ticket_id(2)))), [(2, already(0))]);
     let completed_at = story.order.completed_at();
     story.now = at(50);
-    assert_eq!(story.ok(&Command::Scan(scan(1, "r4", ScanTarget::Order))).len(), 1, "completed once");
+    assert_eq!(story.ok(ticket::Command::Scan(scan(1, "r4", ScanTarget::Order))).len(), 1, "completed once");
     assert_eq!(story.order.completed_at(), completed_at);
 }
 
@@ -240,7 +247,7 @@ fn r_scan_04_a_gate_bound_to_nothing_and_one_bound_to_exactly_this_both_redeem()
 #[test]
 fn r_ticket_02_a_ticket_is_valid_from_its_payment_until_two_hours_after_departure() {
     let mut story = couple();
-    story.order.tickets[0].valid_from = at(50);
+    story.order.saved.tickets_mut()[0].valid_from = at(50);
     for (seconds, answer) in [
         (49, refused(ScanRejection::NotYetValid)),
         (DEPARTS + 7_200, refused(ScanRejection::Expired)),
@@ -262,7 +269,7 @@ fn r_scan_05_every_other_state_of_a_ticket_has_its_reason() {
         (TicketStatus::Expired, ScanRejection::Expired),
     ] {
         let mut story = couple();
-        story.order.tickets[0].status = status;
+        story.order.saved.tickets_mut()[0].status = status;
         assert_eq!(scanned(&mut story, scan(1, "r1", first())), [(1, refused(reason))]);
     }
 }
@@ -271,11 +278,9 @@ fn r_scan_05_every_other_state_of_a_ticket_has_its_reason() {
 #[should_panic(expected = "is refunded and cannot become used")]
 fn r_ticket_05_a_ticket_that_was_given_back_meanwhile_is_not_set_used_whatever_was_decided() {
     let mut story = couple();
-    let decided = story.order.decide(&Command::Scan(scan(1, "r1", first())), story.now).unwrap();
-    story.order.tickets[0].status = TicketStatus::Refunded;
-    for event in &decided {
-        story.order.evolve(event);
-    }
+    let decided = story.order.decide(&ticket::Command::Scan(scan(1, "r1", first())).into(), story.now).unwrap();
+    story.order.saved.tickets_mut()[0].status = TicketStatus::Refunded;
+    story.order.apply(&decided, 1);
 }
 
 #[test]

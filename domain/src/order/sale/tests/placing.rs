@@ -1,6 +1,6 @@
 //! From the wish to held seats, and unpaid orders (R-HOLD).
 
-use super::*;
+use crate::order::tests::*;
 
 #[test]
 fn r_hold_01_an_order_is_placed_once_its_departure_holds_the_seats() {
@@ -8,12 +8,12 @@ fn r_hold_01_an_order_is_placed_once_its_departure_holds_the_seats() {
     let (hold, expires_at) = (story.order.hold(0), at(600));
     assert_eq!(
         story.effect(),
-        Effect::PlaceHold { item: 0, hold, epoch: FIRST_EPOCH, wish: SeatWish::Any, expires_at }
+        Effect::PlaceHold { claim: 0, hold, epoch: FIRST_EPOCH, wish: SeatWish::Any, expires_at }
     );
     assert!(!story.order.is_placed());
 
     let events = story.hold_answers(Ok(seats(0, 2)));
-    assert_eq!(events, [Event::HoldPlaced { item: 0, seats: seats(0, 2) }, Event::Placed]);
+    assert_eq!(events, [sale::Event::HoldPlaced { claim: 0, seats: seats(0, 2) }.into(), sale::Event::Placed.into()]);
     assert!(story.order.is_placed());
     assert_eq!(story.order.status(), OrderStatus::Pending);
     assert_eq!(story.order.items()[0].seats, seats(0, 2));
@@ -31,7 +31,7 @@ fn r_hold_02_two_items_are_held_one_after_the_other_and_nothing_is_recorded_befo
     let mut story = Story::drafted(2, 1, FARE);
     story.hold_answers(Ok(seats(0, 1)));
     assert_eq!(story.version, 0);
-    assert!(matches!(story.effect(), Effect::PlaceHold { item: 1, .. }));
+    assert!(matches!(story.effect(), Effect::PlaceHold { claim: 1, .. }));
     story.hold_answers(Ok(seats(1, 1)));
     assert_eq!(story.version, 1);
     assert!(story.order.is_placed());
@@ -44,13 +44,13 @@ fn r_hold_02_when_the_second_departure_refuses_the_first_ones_seats_are_given_ba
     let sold_out = Rejection::SoldOut { wanted: 1, available: 0 };
     story.hold_refuses(sold_out.clone());
     assert_eq!(story.order.refusal(), None, "not before the seats are back");
-    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 0, .. }));
+    assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 0, .. }));
 
     story.hold_answers(Ok(vec![]));
     assert_eq!(story.order.refusal(), Some(&StepFailure::Refused(sold_out)));
     assert_eq!((story.order.effect(), story.order.next_deadline()), (None, None));
     assert_eq!(story.version, 0, "the order never existed");
-    assert_eq!(story.tell(&Command::Cancel), Err(Rejection::OrderNotFound));
+    assert_eq!(story.tell(sale::Command::Cancel), Err(Rejection::OrderNotFound));
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn r_hold_02_a_departure_that_gave_no_answer_may_hold_seats_and_is_told_to_give_
     let mut story = Story::drafted(2, 1, FARE);
     story.hold_answers(Ok(seats(0, 1)));
     story.hold_unavailable();
-    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 1, .. }));
+    assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 1, .. }));
     story.hold_unavailable();
-    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 0, .. }));
+    assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 0, .. }));
     story.hold_refuses(Rejection::HoldNotFound);
     assert_eq!(story.order.refusal(), Some(&StepFailure::Unavailable));
 }
@@ -80,7 +80,7 @@ fn r_hold_02_a_late_yes_to_a_hold_that_is_being_given_back_is_not_taken_for_the_
     let mut story = Story::drafted(1, 1, FARE);
     let asked = story.effect();
     story.hold_unavailable();
-    story.ignores(&Command::HoldAnswered(asked.hold_answer(Ok(seats(0, 1))).unwrap()));
+    story.ignores(Command::HoldAnswered(asked.hold_answer(Ok(seats(0, 1))).unwrap()));
     assert_eq!(story.order.refusal(), None);
     story.hold_answers(Ok(vec![]));
     assert_eq!(story.order.refusal(), Some(&StepFailure::Unavailable));
@@ -90,7 +90,7 @@ fn r_hold_02_a_late_yes_to_a_hold_that_is_being_given_back_is_not_taken_for_the_
 fn r_price_01_an_order_that_costs_nothing_is_paid_at_once() {
     let mut story = Story::drafted(1, 2, 0);
     story.hold_answers(Ok(seats(0, 2)));
-    assert!(matches!(story.effect(), Effect::ConfirmHold { item: 0, .. }));
+    assert!(matches!(story.effect(), Effect::ConfirmHold { claim: 0, .. }));
     assert_eq!(story.order.payment_terms(&POLICY, story.now), Err(Rejection::OrderNotPayable));
     story.hold_answers(Ok(vec![]));
     assert_eq!(story.order.status(), OrderStatus::Paid);
@@ -114,12 +114,12 @@ fn r_hold_03_an_unpaid_order_ends_with_its_lock_and_not_before() {
     let mut story = Story::placed();
     assert_eq!(story.wake_at(599), vec![]);
     let events = story.wake_at(600);
-    assert_eq!(events, [Event::Cancelled { at: at(600), why: CancelReason::Expired }]);
+    assert_eq!(events, [sale::Event::Cancelled { at: at(600), why: CancelReason::Expired }.into()]);
     assert_eq!(story.cancelled_why(), CancelReason::Expired);
     assert_eq!(story.order.effect(), None, "the departure freed the seats at the same instant by itself");
     assert_eq!(story.order.next_deadline(), None);
-    story.ignores(&Command::Wake);
-    story.ignores(&Command::Cancel);
+    story.ignores(Command::Wake);
+    story.ignores(sale::Command::Cancel);
 }
 
 #[test]
@@ -128,19 +128,19 @@ fn r_hold_03_an_expired_order_cannot_be_paid_even_if_the_timer_is_late() {
     let terms = story.order.payment_terms(&POLICY, at(599)).unwrap();
     story.now = at(600);
     assert_eq!(story.begin_payment(), Err(Rejection::OrderNotPayable));
-    let begin = Command::BeginPayment { terms, body: body(1) };
-    assert_eq!(story.tell(&begin), Err(Rejection::OrderNotPayable));
+    let begin = collect::Command::Begin { terms, body: body(1) };
+    assert_eq!(story.tell(begin), Err(Rejection::OrderNotPayable));
 }
 
 #[test]
 fn r_hold_03_a_cancelled_order_gives_every_seat_back_before_it_says_so() {
     let mut story = Story::placed_with(2, 1);
     story.now = at(30);
-    story.ok(&Command::Cancel);
+    story.ok(sale::Command::Cancel);
     assert_eq!(story.order.status(), OrderStatus::Pending);
-    story.ignores(&Command::Cancel);
+    story.ignores(sale::Command::Cancel);
     story.hold_answers(Ok(vec![]));
-    assert!(matches!(story.effect(), Effect::ReleaseHold { item: 1, .. }));
+    assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 1, .. }));
     story.hold_refuses(Rejection::HoldExpired);
     assert_eq!(story.cancelled_why(), CancelReason::Traveller);
     assert_eq!(story.stored.rows().all::<OrderRow<'_>>().unwrap()[0].cancel_reason, Some(CancelReason::Traveller));
@@ -149,7 +149,7 @@ fn r_hold_03_a_cancelled_order_gives_every_seat_back_before_it_says_so() {
 #[test]
 fn a_departure_that_cannot_be_reached_is_asked_again_with_growing_pauses() {
     let mut story = Story::placed();
-    story.ok(&Command::Cancel);
+    story.ok(sale::Command::Cancel);
     let mut pauses = Vec::new();
     for _ in 0..9 {
         let before = story.now;

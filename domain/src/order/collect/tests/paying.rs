@@ -1,6 +1,6 @@
 //! Payment: terms, creation, facts, and the end of what was begun (R-PAY; wechat.md R1–R8).
 
-use super::*;
+use crate::order::tests::*;
 
 mod ending;
 
@@ -41,18 +41,18 @@ fn r_hold_09_a_lock_is_extended_once() {
     story.now = at(590);
     story.begin_payment().unwrap();
     story.holds_agree();
-    story.ok(&Command::CreateCalled);
-    story.ok(&create_refused(1, false));
+    story.ok(collect::Command::CreateCalled);
+    story.ok(create_refused(1, false));
     assert_eq!(story.order.lock_expires_at(), at(650));
 
     story.now = at(591);
     assert_eq!(story.begin_payment(), Err(Rejection::OrderNotPayable), "a minute does not fit any more");
     let mut terms =
         PaymentTerms { number: number(2), total: cny(FARE), time_expire: at(651), hold_expires_at: at(741) };
-    let begin = |terms| Command::BeginPayment { terms, body: body(2) };
-    assert_eq!(story.tell(&begin(terms)), Err(Rejection::OrderNotPayable), "whoever computed them");
+    let begin = |terms| collect::Command::Begin { terms, body: body(2) };
+    assert_eq!(story.tell(begin(terms)), Err(Rejection::OrderNotPayable), "whoever computed them");
     terms.time_expire = at(650);
-    assert!(story.tell(&begin(terms)).is_ok());
+    assert!(story.tell(begin(terms)).is_ok());
 }
 
 #[test]
@@ -60,8 +60,8 @@ fn r1_a_refused_create_may_be_tried_again_within_the_lock() {
     let mut story = Story::placed();
     story.begin_payment().unwrap();
     story.holds_agree();
-    story.ok(&Command::CreateCalled);
-    story.ok(&create_refused(1, false));
+    story.ok(collect::Command::CreateCalled);
+    story.ok(create_refused(1, false));
     assert_eq!(story.payment_state(1), &PaymentState::Refused { code: "PARAM_ERROR".into() });
     assert_eq!(story.order.live_payment(), None);
 
@@ -70,7 +70,7 @@ fn r1_a_refused_create_may_be_tried_again_within_the_lock() {
     assert_eq!((terms.number, terms.time_expire), (number(2), at(600)));
     story.holds_agree();
     story.create_succeeds();
-    story.ok(&paid(2));
+    story.ok(paid(2));
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);
 }
@@ -83,15 +83,15 @@ fn d12_whoever_tries_again_while_wechat_has_trouble_pays_as_soon_as_it_has_none(
         story.now = at(15 * i64::from(attempt));
         story.begin_payment().unwrap();
         story.holds_agree();
-        story.ok(&Command::CreateCalled);
-        story.ok(&create_refused(attempt, false));
+        story.ok(collect::Command::CreateCalled);
+        story.ok(create_refused(attempt, false));
     }
     story.now = at(195);
     assert_eq!(story.begin_payment().map(|terms| terms.number), Ok(number(13)), "the lock has not ended (R-PAY-03)");
     story.holds_agree();
     story.create_succeeds();
     story.restart();
-    story.ok(&paid(13));
+    story.ok(paid(13));
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);
 }
@@ -102,8 +102,8 @@ fn attempts_are_bounded() {
     for attempt in 1..=PAYMENT_ATTEMPTS_MAX {
         story.begin_payment().unwrap();
         story.holds_agree();
-        story.ok(&Command::CreateCalled);
-        story.ok(&create_refused(attempt, false));
+        story.ok(collect::Command::CreateCalled);
+        story.ok(create_refused(attempt, false));
     }
     assert_eq!(story.begin_payment(), Err(Rejection::OrderNotPayable));
 }
@@ -119,8 +119,8 @@ fn terms_that_are_not_ours_or_are_past_are_refused() {
         PaymentTerms { time_expire: at(300), ..good },
         PaymentTerms { hold_expires_at: at(599), ..good },
     ] {
-        let begin = Command::BeginPayment { terms, body: body(1) };
-        assert_eq!(story.tell(&begin), Err(Rejection::OrderNotPayable), "{terms:?}");
+        let begin = collect::Command::Begin { terms, body: body(1) };
+        assert_eq!(story.tell(begin), Err(Rejection::OrderNotPayable), "{terms:?}");
     }
 }
 
@@ -131,15 +131,15 @@ fn r_pay_01_a_payment_is_recorded_then_the_seats_are_kept_then_wechat_is_called(
     assert_eq!(story.stored.rows().all::<PaymentRow<'_>>().unwrap()[0].state, "begun", "before any call");
     for item in 0..2 {
         let (hold, expires_at) = (story.order.hold(item), terms.hold_expires_at);
-        assert_eq!(story.effect(), Effect::BeginPaying { item, hold, epoch: FIRST_EPOCH, expires_at });
+        assert_eq!(story.effect(), Effect::BeginPaying { claim: item, hold, epoch: FIRST_EPOCH, expires_at });
         story.hold_answers(Ok(vec![]));
     }
     assert_eq!(story.effect(), Effect::CreatePayment { number: number(1), body: body(1) });
     story.create_succeeds();
     assert_eq!(story.order.live_payment().unwrap().number, number(1));
     assert_eq!(story.begin_payment(), Err(Rejection::OrderNotPayable), "one live payment");
-    story.ignores(&created(1));
-    story.ignores(&create_refused(1, false));
+    story.ignores(created(1));
+    story.ignores(create_refused(1, false));
 }
 
 #[test]
@@ -148,8 +148,8 @@ fn r1_a_create_without_an_answer_is_repeated_with_the_same_bytes() {
     story.begin_payment().unwrap();
     story.holds_agree();
     let first = story.effect();
-    story.ok(&Command::CreateCalled);
-    story.ok(&call_failed(1));
+    story.ok(collect::Command::CreateCalled);
+    story.ok(call_failed(1));
     assert_eq!(story.order.effect(), None);
     story.wake_when_due();
     assert_eq!(story.effect(), first);
@@ -161,13 +161,13 @@ fn r1_a_create_refused_after_one_without_an_answer_may_still_exist_and_is_ended_
     let mut story = Story::placed();
     story.begin_payment().unwrap();
     story.holds_agree();
-    story.ok(&Command::CreateCalled);
-    story.ok(&call_failed(1));
+    story.ok(collect::Command::CreateCalled);
+    story.ok(call_failed(1));
     story.wake_when_due();
-    story.ok(&Command::CreateCalled);
-    story.ok(&create_refused(1, false));
+    story.ok(collect::Command::CreateCalled);
+    story.ok(create_refused(1, false));
     assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) }, "no second attempt beside the first");
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);
 }
@@ -177,8 +177,8 @@ fn r1_a_refusal_that_says_the_number_is_in_use_is_looked_into() {
     let mut story = Story::placed();
     story.begin_payment().unwrap();
     story.holds_agree();
-    story.ok(&Command::CreateCalled);
-    story.ok(&create_refused(1, true));
+    story.ok(collect::Command::CreateCalled);
+    story.ok(create_refused(1, true));
     assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
 }
 
@@ -191,7 +191,7 @@ fn r7_a_payment_without_a_callback_is_looked_up_on_schedule() {
         assert_eq!(story.order.effect(), None);
         story.wake_at(due);
         assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
-        story.ok(&fact(1, FactState::NotPaid));
+        story.ok(fact(1, FactState::NotPaid));
     }
     assert_eq!(story.order.next_deadline(), Some(at(600)), "then the end is waited for");
 }
@@ -200,11 +200,11 @@ fn r7_a_payment_without_a_callback_is_looked_up_on_schedule() {
 fn r7_a_look_up_that_fails_is_repeated_and_a_payment_found_counts() {
     let mut story = Story::payable();
     story.wake_at(5);
-    story.ok(&call_failed(1));
+    story.ok(call_failed(1));
     assert_eq!(story.order.effect(), None);
     story.wake_when_due();
     assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
-    story.ok(&paid(1));
+    story.ok(paid(1));
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);
 }
@@ -213,8 +213,8 @@ fn r7_a_look_up_that_fails_is_repeated_and_a_payment_found_counts() {
 fn r_pay_02_money_confirms_every_seat_and_issues_every_ticket_once() {
     let mut story = Story::payable_with(2, 3);
     story.now = at(120);
-    story.ok(&paid(1));
-    assert_eq!(story.tell(&Command::Cancel), Err(Rejection::OrderPaid));
+    story.ok(paid(1));
+    assert_eq!(story.tell(sale::Command::Cancel), Err(Rejection::OrderPaid));
     story.hold_answers(Ok(vec![]));
     assert_eq!(story.order.status(), OrderStatus::Pending, "paid once every departure has confirmed");
     assert_eq!(story.order.tickets().len(), 0);
@@ -236,15 +236,15 @@ fn r_pay_02_money_confirms_every_seat_and_issues_every_ticket_once() {
 #[test]
 fn r5_the_same_fact_again_changes_nothing_while_settling_and_after() {
     let mut story = Story::payable();
-    story.ok(&paid(1));
-    story.ignores(&paid(1));
+    story.ok(paid(1));
+    story.ignores(paid(1));
     story.holds_agree();
     let before = story.order.clone();
     for fact in [paid(1), fact(1, FactState::NotPaid), fact(1, FactState::NotFound)] {
-        story.ignores(&fact);
+        story.ignores(fact);
     }
     assert_eq!(story.order, before);
-    assert_eq!(story.tell(&Command::Cancel), Err(Rejection::OrderPaid));
+    assert_eq!(story.tell(sale::Command::Cancel), Err(Rejection::OrderPaid));
     assert_eq!(story.begin_payment(), Err(Rejection::OrderPaid));
 }
 
@@ -252,7 +252,7 @@ fn r5_the_same_fact_again_changes_nothing_while_settling_and_after() {
 fn r_hold_09_an_answer_that_is_not_trusted_puts_no_end_off() {
     let mut story = Story::payable();
     story.wake_at(30);
-    story.ok(&Command::CallFailed { number: number(1), why: CallFailure::Distrusted });
+    story.ok(collect::Command::CallFailed { number: number(1), why: CallFailure::Distrusted });
     assert_eq!(story.order.next_deadline(), Some(at(600)));
     story.wake_at(600);
     assert_eq!(story.effect(), Effect::QueryPayment { number: number(1) });
@@ -269,7 +269,7 @@ fn r6_money_of_another_amount_or_currency_or_payment_never_pays_an_order() {
         fact(2, FactState::Closed),
         fact(1, FactState::Foreign("another merchant")),
     ] {
-        assert!(matches!(story.tell(&fact), Err(Rejection::PaymentMismatch(_))), "{fact:?}");
+        assert!(matches!(story.tell(fact.clone()), Err(Rejection::PaymentMismatch(_))), "{fact:?}");
     }
     assert_eq!(story.order, before);
 }
@@ -280,18 +280,18 @@ fn r8_a_second_payment_is_due_to_go_back_also_while_the_first_is_settled() {
         let mut story = Story::placed();
         story.begin_payment().unwrap();
         story.holds_agree();
-        story.ok(&Command::CreateCalled);
-        story.ok(&create_refused(1, false));
+        story.ok(collect::Command::CreateCalled);
+        story.ok(create_refused(1, false));
         story.begin_payment().unwrap();
         story.holds_agree();
         story.create_succeeds();
 
-        story.ok(&paid(2));
+        story.ok(paid(2));
         if settled {
             story.holds_agree();
         }
-        story.ok(&paid(1));
-        story.ignores(&paid(1));
+        story.ok(paid(1));
+        story.ignores(paid(1));
         story.holds_agree();
         assert_eq!(story.order.status(), OrderStatus::Paid);
         assert_eq!(story.payment_state(1), &PaymentState::PaidLate { transaction_id: "420001".into(), paid_at: None });
@@ -308,9 +308,9 @@ fn r4_money_for_an_attempt_that_wechat_had_refused_still_pays_the_order() {
     let mut story = Story::placed();
     story.begin_payment().unwrap();
     story.holds_agree();
-    story.ok(&Command::CreateCalled);
-    story.ok(&create_refused(1, false));
-    story.ok(&paid(1));
+    story.ok(collect::Command::CreateCalled);
+    story.ok(create_refused(1, false));
+    story.ok(paid(1));
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);
 }

@@ -50,7 +50,7 @@ pub struct Scan {
 }
 
 impl Scan {
-    pub(super) fn one_time(&self) -> Option<CodeToken> {
+    pub(in crate::order) fn one_time(&self) -> Option<CodeToken> {
         self.code.filter(|shown| shown.code.kind == CodeKind::OneTime).map(|shown| shown.token)
     }
 
@@ -152,7 +152,7 @@ impl ScanOutcome {
     }
 
     /// How many uses of a ticket are left after this. `None`: it redeems nothing of it.
-    pub(super) fn leaves(&self, ticket: TicketId) -> Option<u16> {
+    pub(in crate::order) fn leaves(&self, ticket: TicketId) -> Option<u16> {
         self.tickets.iter().find_map(|(id, outcome)| match outcome {
             TicketOutcome::Redeemed { remaining, repeated: false, .. } if *id == ticket => Some(*remaining),
             TicketOutcome::Redeemed { .. } | TicketOutcome::Refused { .. } => None,

@@ -1,0 +1,3 @@
+//! Stories of this topic.
+
+mod refunds;

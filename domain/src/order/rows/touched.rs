@@ -1,0 +1,66 @@
+//! Which rows a decision has touched.
+
+use crate::announcement::AnnouncementKind;
+use crate::ids::{OrderId, OutRefundNo, OutTradeNo};
+use crate::time::Timestamp;
+
+/// What one decision has changed of an order's rows: each is written once, as it is after the last event.
+#[derive(Debug, Default)]
+pub struct Touched {
+    pub(super) order: Reach,
+    pub(super) payments: Vec<OutTradeNo>,
+    /// The one of them that was begun.
+    pub(super) begun: Option<OutTradeNo>,
+    pub(super) refunds: Vec<OutRefundNo>,
+    pub(super) ledger: bool,
+    /// All tickets: by what, and when.
+    pub(super) issued: Option<(Cause, Timestamp)>,
+    pub(super) announced: Vec<(AnnouncementKind, Timestamp)>,
+}
+
+/// How much of what the order itself is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(super) enum Reach {
+    #[default]
+    Nothing,
+    Order,
+    /// And its items.
+    Items,
+    /// And its passengers: it is new, and none of its rows has an earlier image.
+    All,
+}
+
+/// What made tickets of an order, as their audit says (R-TICKET-06).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause {
+    Payment(OutTradeNo),
+    /// It costs nothing.
+    Order(OrderId),
+}
+
+impl Touched {
+    pub(super) fn order(&mut self, reach: Reach) {
+        self.order = self.order.max(reach);
+    }
+
+    /// All seats are held: the order exists.
+    pub(in crate::order) fn placed(&mut self) {
+        self.order(Reach::All);
+    }
+
+    pub(super) fn payment(&mut self, number: OutTradeNo) {
+        if !self.payments.contains(&number) {
+            self.payments.push(number);
+        }
+    }
+
+    pub(super) fn refund(&mut self, number: OutRefundNo) {
+        if !self.refunds.contains(&number) {
+            self.refunds.push(number);
+        }
+    }
+
+    pub(super) fn announce(&mut self, kind: AnnouncementKind, at: Timestamp) {
+        self.announced.push((kind, at));
+    }
+}

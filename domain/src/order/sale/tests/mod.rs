@@ -1,0 +1,4 @@
+//! Stories of this topic.
+
+mod late;
+mod placing;

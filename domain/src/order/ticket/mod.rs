@@ -1,0 +1,54 @@
+//! Tickets of an order: issued when it is paid, and redeemed at gates.
+
+mod issue;
+mod redeem;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub use scan::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
+
+use super::meeting::Asked;
+use super::rows::Touched;
+use super::{Event as OrderEvent, Order};
+use crate::rejection::Rejection;
+use crate::time::Timestamp;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    Scan(Scan),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every one is a scan")]
+pub enum Event {
+    Scanned(ScanOutcome),
+    /// No ticket of the order will ever be used again.
+    Completed {
+        at: Timestamp,
+    },
+}
+
+impl Order {
+    pub(super) fn ticket_decides(&self, command: &Command, now: Timestamp) -> Result<Vec<OrderEvent>, Rejection> {
+        match command {
+            Command::Scan(scan) => {
+                self.meets(Asked::Scan)?;
+                let outcome = self.scan(scan, now);
+                let completes = self.completes(&outcome);
+                let mut events = vec![Event::Scanned(outcome).into()];
+                if completes {
+                    events.push(Event::Completed { at: now }.into());
+                }
+                Ok(events)
+            }
+        }
+    }
+
+    pub(super) fn ticket_evolves(&mut self, event: &Event, touched: &mut Touched) {
+        match event {
+            Event::Scanned(outcome) => self.saved.scanned(outcome),
+            Event::Completed { at } => self.saved.completed(*at, touched),
+        }
+    }
+}
