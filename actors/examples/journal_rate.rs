@@ -30,6 +30,9 @@ fn main() {
     let (journal, _) = Journal::open(&dir, JournalOptions::default()).expect("a directory that can be written");
     let system = actix_rt::System::new();
     let arbiters: Vec<_> = (0..ARBITERS).map(|_| actix_rt::Arbiter::new()).collect();
+    for arbiter in &arbiters {
+        arbiter.spawn(journal.kicker());
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let (report, reports) = mpsc::channel();
     // Keys are new in each run, so that their versions start at 1.

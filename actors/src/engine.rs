@@ -51,7 +51,7 @@ pub struct Engine {
 impl Engine {
     /// Loads what rule 14 asks for. Everything durable must have been projected before.
     pub async fn start(parts: Parts) -> Result<Engine, StartError> {
-        let arbiters = Arbiters::start(parts.arbiters);
+        let arbiters = Arbiters::start(parts.arbiters, &parts.journal);
         let services = Services {
             parts: Arc::new(parts),
             catalogue: ArcSwap::from_pointee(Catalogue::new(SALE_CURRENCY)),

@@ -2,8 +2,9 @@
 //!
 //! Actors are [admitted](Journal::admit) before they change anything, [append](Admission::append) a record, which gives
 //! it its position at once, and release their answer when [`wait`](Journal::wait) for that position resolves. One thread
-//! writes what has gathered, syncs once and publishes how far the log is durable. The projector and the followers read it
-//! with a [`Reader`]. Start repairs a torn tail and refuses anything worse.
+//! writes what has gathered, syncs once and publishes how far the log is durable. What a thread with a
+//! [kicker](Journal::kicker) appends gathers until its turn ends. The projector and the followers read the log with a
+//! [`Reader`]. Start repairs a torn tail and refuses anything worse.
 //!
 //! What the files rest on: a sector that was synced survives a torn write of the same bytes next to it; everything
 //! else is checked. What is deliberately absent: the meaning of kinds and payloads (the owner's codecs), retention
@@ -16,6 +17,7 @@ mod error;
 mod frame;
 mod identity;
 pub mod inspect;
+mod kicker;
 mod lanes;
 mod open;
 mod options;
@@ -96,7 +98,7 @@ impl Admission {
     /// Refused only if the version is wrong, if the journal has ended, or if the record is larger than any may be: a
     /// record somewhat larger than what was asked for is taken.
     pub fn append(mut self, record: &Record) -> Result<Position, AppendError> {
-        self.shared.queue.append(record, std::mem::take(&mut self.bytes))
+        kicker::append(&self.shared, record, std::mem::take(&mut self.bytes))
     }
 }
 
@@ -181,6 +183,12 @@ impl Journal {
     /// Forgets a key whose owner sleeps; its last record has been projected (rule 6).
     pub fn forget(&self, key: &str) {
         self.handle.shared.queue.forget(key);
+    }
+
+    /// A task for a thread's local task set, as long as that runs: what is appended in one turn of the thread is then
+    /// written together. Without it the thread has each record written at once.
+    pub fn kicker(&self) -> impl Future<Output = ()> + Send + use<> {
+        kicker::run(Arc::clone(&self.handle.shared))
     }
 
     /// Position of the last record taken.

@@ -1,9 +1,12 @@
 //! Sizes of a journal.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::OpenError;
 use super::frame::FRAME_HEADER_BYTES;
+use super::lanes::LEADER_GRACE;
 use super::segment::SEGMENT_HEADER_BYTES;
 use super::space::RATIONED_PERCENT;
 
@@ -19,6 +22,10 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records that wait for the writer: about a second of a slow disk. Above it `append` refuses instead of hoarding.
 const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A turn of so many records is not waited for: a write and a sync are cheap beside it.
+const TURN_RECORDS_MAX: u32 = 64;
+/// Nor one of so long: it is long against a turn of a healthy event loop, and short for a client.
+const TURN_MAX: Duration = LEADER_GRACE;
 /// Start verifies at most the newest 2 GiB frame by frame (under two seconds); of older segments only the headers,
 /// a reader that comes to them verifies their frames.
 const VERIFY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
@@ -40,6 +47,11 @@ pub struct JournalOptions {
     /// A batch takes no further record beyond this size.
     #[serde(skip)]
     pub batch_bytes_max: usize,
+    /// A batch that waits for the end of a turn no longer does with so many records, or after so long.
+    #[serde(skip)]
+    pub turn_records_max: u32,
+    #[serde(skip)]
+    pub turn_max: Duration,
     /// Largest encoded record; never more than a segment holds.
     #[serde(skip)]
     pub record_bytes_max: usize,
@@ -63,6 +75,8 @@ impl Default for JournalOptions {
             segment_bytes: SEGMENT_BYTES,
             node: 1,
             batch_bytes_max: BATCH_BYTES_MAX,
+            turn_records_max: TURN_RECORDS_MAX,
+            turn_max: TURN_MAX,
             record_bytes_max: RECORD_BYTES_MAX,
             queue_bytes_max: QUEUE_BYTES_MAX,
             verify_bytes: VERIFY_BYTES,

@@ -1,11 +1,11 @@
 //! The front of the journal: gives positions, checks versions, gathers records into batches for the writer.
 //!
 //! One mutex makes position and version one step. Inside it a record is copied into the batch that is being gathered;
-//! nothing is allocated per record, and the writer takes whole batches.
+//! nothing is allocated per record, and the writer takes whole batches. A batch gathers until it is full, until somebody
+//! kicks, or until the writer has looked at it for long enough.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::error::{AppendError, RegisterError};
 use super::frame::FRAME_HEADER_BYTES;
@@ -37,8 +37,19 @@ struct State {
     /// Bytes kept free for records that were admitted and have not come yet.
     admitted_bytes: usize,
     versions: HashMap<KeyText, u64>,
-    writer_sleeps: bool,
+    writer: Writer,
     stopped: bool,
+}
+
+/// What the writer does meanwhile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Writer {
+    #[default]
+    Busy,
+    /// Waits for a batch that has ended, and looks again by itself.
+    Watches,
+    /// Waits for a record.
+    Sleeps,
 }
 
 /// Records of one frame, behind the room for its header.
@@ -49,6 +60,8 @@ pub(super) struct Batch {
     pub last: Position,
     /// Engine time of the newest record, in ms.
     pub last_at_ms: i64,
+    /// To be written, though what is appended until then still joins it.
+    has_ended: bool,
 }
 
 /// What the writer found.
@@ -96,8 +109,13 @@ impl Queue {
         lock(&self.state).admitted_bytes -= bytes;
     }
 
-    /// Takes a record for which so much room was kept, and gives that back.
-    pub(super) fn append(&self, record: &Record, admitted_bytes: usize) -> Result<Position, AppendError> {
+    /// Takes a record for which so much room was kept, and gives that back. In a turn a kick follows.
+    pub(super) fn append(
+        &self,
+        record: &Record,
+        admitted_bytes: usize,
+        in_turn: bool,
+    ) -> Result<Position, AppendError> {
         let header = &record.header;
         let bytes = record.encoded_bytes();
         let mut state = lock(&self.state);
@@ -120,13 +138,33 @@ impl Queue {
                 state.versions.insert(header.key.clone(), expected);
             }
         }
-        let position = state.push(record, bytes, self.options.batch_bytes_max);
-        let wake = std::mem::take(&mut state.writer_sleeps);
-        drop(state);
-        if wake {
+        let position = state.push(record, bytes, &self.options);
+        if !in_turn {
+            state.end_batch();
+        }
+        self.wake_writer(state);
+        Ok(position)
+    }
+
+    /// What was taken so far is to be written.
+    pub(super) fn kick(&self) {
+        let mut state = lock(&self.state);
+        if state.end_batch() {
+            self.wake_writer(state);
+        }
+    }
+
+    fn wake_writer(&self, mut state: MutexGuard<'_, State>) {
+        let wakes = match state.writer {
+            Writer::Busy => false,
+            Writer::Watches => state.batches.front().is_some_and(|batch| batch.has_ended),
+            Writer::Sleeps => true,
+        };
+        if wakes {
+            state.writer = Writer::Busy;
+            drop(state);
             self.more.notify_one();
         }
-        Ok(position)
     }
 
     pub(super) fn register(&self, key: &KeyText, version: u64) -> Result<(), RegisterError> {
@@ -155,29 +193,34 @@ impl Queue {
 
     /// No further record is taken; the writer gets what is queued and then `Stopped`.
     pub(super) fn stop(&self) {
-        lock(&self.state).stopped = true;
+        let mut state = lock(&self.state);
+        state.stopped = true;
+        state.end_batch();
+        drop(state);
         self.more.notify_all();
     }
 
-    /// The next batch, waiting for one at most `patience` if given.
-    pub(super) fn take(&self, patience: Option<Duration>) -> Taken {
+    /// The next batch that has ended. If the writer watches, it waits for one so long as a turn may last, and is told
+    /// when there was nothing; else it sleeps until there is something, and watches then.
+    pub(super) fn take(&self, watches: bool) -> Taken {
         let mut state = lock(&self.state);
         loop {
-            if let Some(batch) = state.batches.pop_front() {
+            if let Some(batch) = state.batches.pop_front_if(|batch| batch.has_ended) {
                 return Taken::Batch(batch);
             }
             if state.stopped {
                 return Taken::Stopped;
             }
-            state.writer_sleeps = true;
-            let Some(patience) = patience else {
+            if !watches && state.batches.is_empty() {
+                state.writer = Writer::Sleeps;
                 state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
-            };
-            let (woken, timeout) = self.more.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
-            state = woken;
-            if timeout.timed_out() && state.batches.is_empty() && !state.stopped {
-                state.writer_sleeps = false;
+            }
+            state.writer = Writer::Watches;
+            let woken = self.more.wait_timeout(state, self.options.turn_max).unwrap_or_else(PoisonError::into_inner);
+            state = woken.0;
+            state.writer = Writer::Busy;
+            if woken.1.timed_out() && !state.end_batch() && !state.stopped {
                 return Taken::Nothing;
             }
         }
@@ -197,22 +240,31 @@ impl Queue {
 }
 
 impl State {
-    fn push(&mut self, record: &Record, bytes: usize, batch_bytes_max: usize) -> Position {
+    fn push(&mut self, record: &Record, bytes: usize, options: &JournalOptions) -> Position {
         let position = self.appended.next();
         self.appended = position;
         self.queued_bytes += bytes;
-        let fits = |batch: &Batch| batch.frame.len() + bytes <= batch_bytes_max;
+        let fits = |batch: &Batch| batch.frame.len() + bytes <= options.batch_bytes_max;
         if !self.batches.back().is_some_and(fits) {
+            self.end_batch();
             let mut frame = self.buffers.pop().unwrap_or_default();
             frame.resize(FRAME_HEADER_BYTES, 0);
-            self.batches.push_back(Batch { frame, count: 0, last: position, last_at_ms: NO_TIME_MS });
+            self.batches.push_back(Batch { frame, count: 0, last: position, last_at_ms: NO_TIME_MS, has_ended: false });
         }
         if let Some(batch) = self.batches.back_mut() {
             record.encode(&mut batch.frame);
             batch.count += 1;
             batch.last = position;
             batch.last_at_ms = batch.last_at_ms.max(record.header.at_ms);
+            batch.has_ended |= batch.count >= options.turn_records_max;
         }
         position
+    }
+
+    /// Says whether there is one.
+    fn end_batch(&mut self) -> bool {
+        let Some(batch) = self.batches.back_mut() else { return false };
+        batch.has_ended = true;
+        true
     }
 }

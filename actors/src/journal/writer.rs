@@ -1,5 +1,5 @@
-//! The one thread that writes: take a batch, one write, one sync, publish. While it syncs, the next batch gathers; so
-//! there are no timers and a batch is as large as the load makes it.
+//! The one thread that writes: take a batch, one write, one sync, publish. While it syncs, the next batch gathers, and is
+//! as large as the load makes it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +9,6 @@ use super::Shared;
 use super::disk::DiskFile;
 use super::error::JournalFailed;
 use super::frame::{Link, seal};
-use super::lanes::LEADER_GRACE;
 use super::prepare::Preparer;
 use super::queue::{Batch, Taken};
 use super::segment::{SEGMENT_HEADER_BYTES, SegmentFile, SegmentHeader, begin};
@@ -40,17 +39,22 @@ impl Writer {
     }
 
     fn write_batches(&mut self) -> Result<(), JournalFailed> {
-        let mut leaders_owe = false;
+        // After a batch there is mostly another one soon, or a leader that owes something: being woken for the first
+        // record of a turn, and again when it ends, is dear.
+        let mut watches = false;
         loop {
-            match self.shared.queue.take(leaders_owe.then_some(LEADER_GRACE)) {
-                Taken::Batch(batch) => leaders_owe = self.write(batch)?,
-                Taken::Nothing => leaders_owe = self.shared.progress.sweep(),
+            match self.shared.queue.take(watches) {
+                Taken::Batch(batch) => {
+                    self.write(batch)?;
+                    watches = true;
+                }
+                Taken::Nothing => watches = self.shared.progress.sweep(),
                 Taken::Stopped => return Ok(()),
             }
         }
     }
 
-    fn write(&mut self, mut batch: Batch) -> Result<bool, JournalFailed> {
+    fn write(&mut self, mut batch: Batch) -> Result<(), JournalFailed> {
         let bytes = batch.frame.len() as u64;
         if self.offset + bytes > self.capacity {
             self.roll()?;
@@ -72,7 +76,8 @@ impl Writer {
         self.publish_space();
         let durable = batch.last;
         self.shared.queue.done(batch);
-        Ok(self.shared.progress.advance(durable))
+        self.shared.progress.advance(durable);
+        Ok(())
     }
 
     /// Continues in the next segment. Everything in the one before is durable by now.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_rt::{Arbiter, ArbiterHandle};
 
+use crate::journal::Journal;
+
 thread_local! {
     /// Which set of arbiters this thread belongs to, and where in it.
     static OWN: Cell<Option<(u64, usize)>> = const { Cell::new(None) };
@@ -20,12 +22,14 @@ pub struct Arbiters {
 }
 
 impl Arbiters {
-    pub fn start(count: usize) -> Arbiters {
+    /// What owners append in one turn is written together.
+    pub fn start(count: usize, journal: &Journal) -> Arbiters {
         static STARTED: AtomicU64 = AtomicU64::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let handles: Arc<[ArbiterHandle]> = (0..count.max(1)).map(|_| Arbiter::new().handle()).collect();
         for (place, handle) in handles.iter().enumerate() {
             handle.spawn_fn(move || OWN.set(Some((number, place))));
+            handle.spawn(journal.kicker());
         }
         Arbiters { number, handles }
     }

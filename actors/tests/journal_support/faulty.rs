@@ -1,4 +1,5 @@
 //! A disk that fails when told to, and one that forgets at a power failure what was not synced.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
