@@ -91,7 +91,9 @@ pub struct Redemption {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ticket {
     pub id: TicketId,
-    /// Index into the order's passengers.
+    /// Index into the order's items: what was bought.
+    pub item: u16,
+    /// Index into the order's passengers: who may use it.
     pub passenger: u16,
     pub journey: Journey,
     /// Who redeems it: the carrier.
@@ -100,6 +102,8 @@ pub struct Ticket {
     pub total: u16,
     pub remaining: u16,
     pub status: TicketStatus,
+    /// Its share of the order's price, in minor units.
+    pub price_minor: i64,
     /// When it was made, which need not be when it was paid: a partner's before, one that takes another's place after.
     pub issued_at: Timestamp,
     pub valid_from: Timestamp,

@@ -2,7 +2,7 @@
 
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::{OrderId, TicketId};
-use deeptravel_domain::order::{Item, Order};
+use deeptravel_domain::order::Order;
 use deeptravel_domain::ticket::{Ticket, TicketStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -75,8 +75,7 @@ pub fn boarding(language: Language) -> &'static str {
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, ticket: &'a Ticket) -> TicketView<'a> {
     let passenger = order.details().passengers.get(usize::from(ticket.passenger));
     let &Ticket { ref journey, ref entitlement, remaining, total, .. } = ticket;
-    let of_ticket = |item: &&Item| item.departure == journey.departure && item.stretch == journey.stretch;
-    let departure = order.items().iter().find(of_ticket).map(|item| {
+    let departure = order.items().get(usize::from(ticket.item)).map(|item| {
         let route = catalogue.route(item.route.as_str()).map(|route| &**route);
         TicketDeparture {
             departure_id: item.departure.as_str(),

@@ -18,14 +18,15 @@ impl Saved {
         let row: OrderRow<'_> = rows.only()?;
         let mut items: Vec<OrderItemRow<'_>> = rows.all()?;
         items.sort_by_key(|row| row.item);
-        let items = items.into_iter().map(item_of).collect::<Result<_, _>>()?;
+        let items = items.into_iter().map(item_of).collect::<Result<Vec<_>, _>>()?;
         let draft = draft_of(&row, rows.all()?);
         let mut payments = rows.of().map(|row| payment_of(&row?)).collect::<Result<Vec<_>, _>>()?;
         payments.sort_by_key(|payment| payment.number);
         let mut refunds = rows.of().map(|row| Refund::from_row(&row?)).collect::<Result<Vec<_>, _>>()?;
         refunds.sort_by_key(|refund| refund.number);
         find_replaced(&mut refunds, &payments);
-        let mut tickets = rows.of().map(|row| ticket_of(row?)).collect::<Result<Vec<_>, _>>()?;
+        let ticket = |row: Result<_, Damage>| ticket_of(row?, &draft, &items);
+        let mut tickets = rows.of().map(ticket).collect::<Result<Vec<_>, _>>()?;
         tickets.sort_by_key(|ticket| ticket.id);
         add_redemptions(&mut tickets, rows.all()?)?;
         let mut ledger: Vec<LedgerRow> = rows.all()?;
@@ -177,11 +178,14 @@ fn needed<'a, T>(row: &impl Row<'a>, column: Option<T>, name: &str) -> Result<T,
     column.ok_or_else(|| row.damage(format!("{name} is missing for its state")))
 }
 
-fn ticket_of(row: TicketRow<'_>) -> Result<Ticket, Damage> {
+fn ticket_of(row: TicketRow<'_>, draft: &Draft, items: &[Item]) -> Result<Ticket, Damage> {
     let stretch =
         Stretch::new(row.board_stop, row.alight_stop).ok_or_else(|| row.damage("its stops are no stretch"))?;
+    let bought = items.iter().position(|item| item.departure == row.departure_id && item.stretch == stretch);
+    let item = bought.ok_or_else(|| row.damage("its journey was not bought"))?;
     Ok(Ticket {
         id: row.ticket_id,
+        item: item as u16,
         passenger: row.passenger,
         journey: Journey {
             departure: row.departure_id,
@@ -195,6 +199,7 @@ fn ticket_of(row: TicketRow<'_>) -> Result<Ticket, Damage> {
         total: row.total_uses,
         remaining: row.remaining_uses,
         status: row.status,
+        price_minor: draft.share(item, usize::from(row.passenger)),
         issued_at: row.issued_at.unwrap_or(row.valid_from),
         valid_from: row.valid_from,
         valid_until: row.valid_until,

@@ -4,6 +4,7 @@
 
 mod draft;
 mod late;
+mod share;
 #[cfg(test)]
 mod tests;
 mod wish;

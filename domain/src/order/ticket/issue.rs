@@ -13,11 +13,12 @@ impl Order {
         now: Timestamp,
     ) -> Vec<Ticket> {
         let mut tickets = Vec::with_capacity(self.items().len() * self.details().passengers.len());
-        for (item, seats) in self.items().iter().zip(seats) {
+        for (index, (item, seats)) in self.items().iter().zip(seats).enumerate() {
             for (passenger, seat) in seats.iter().enumerate() {
                 let number = tickets.len() as u16 + 1;
                 tickets.push(Ticket {
                     id: TicketId { order: self.id(), number },
+                    item: index as u16,
                     passenger: passenger as u16,
                     journey: Journey {
                         departure: item.departure.clone(),
@@ -31,6 +32,7 @@ impl Order {
                     total: 1,
                     remaining: 1,
                     status: TicketStatus::Usable,
+                    price_minor: self.details().share(index, passenger),
                     issued_at: now,
                     valid_from: now,
                     valid_until: item.departs_at.plus_seconds(JOURNEY_VALID_AFTER_DEPARTURE_SECONDS).max(now),

@@ -227,11 +227,9 @@ pub fn paid() -> Order {
     let mut tickets = Rows::default();
     let items: Vec<OrderItemRow<'_>> = all.all().unwrap();
     let [there, back, gone] = &items[..] else { panic!("three items") };
-    let elsewhere = OrderItemRow { departure_id: "OTHER.20261224".parse().unwrap(), ..there.clone() };
     put_ticket(&mut tickets, 1, there, TicketStatus::Used, 0);
     put_ticket(&mut tickets, 2, back, TicketStatus::Usable, 1);
     put_ticket(&mut tickets, 3, gone, TicketStatus::Changing, 1);
-    put_ticket(&mut tickets, 4, &elsewhere, TicketStatus::Usable, 1);
     tickets.put(&RedemptionRow {
         ticket_id: format!("{ORDER}-1").parse().unwrap(),
         number: 1,

@@ -162,3 +162,35 @@ fn a_departure_that_cannot_be_reached_is_asked_again_with_growing_pauses() {
     story.hold_answers(Ok(vec![]));
     assert_eq!(story.cancelled_why(), CancelReason::Traveller);
 }
+
+#[test]
+fn r_price_01_the_shares_of_the_tickets_are_the_price_to_the_cent() {
+    let line = |item, kind, count, total_minor| {
+        let priced = draft(1, 1, total_minor).price.lines.remove(0);
+        PriceLine { item, kind, count, total_minor, ..priced }
+    };
+    // An adult and three children: the children's part of a reduced price does not split evenly.
+    let mut wish = draft(2, 4, 10_000);
+    wish.price.lines = vec![
+        line(0, PassengerType::Adult, 1, 3_334),
+        line(0, PassengerType::Child, 3, 2_666),
+        line(1, PassengerType::Adult, 1, 2_000),
+        line(1, PassengerType::Child, 3, 2_000),
+    ];
+    let mut story = Story::drafted(2, 4, 10_000);
+    story.order = Order::draft(wish, START);
+    story.holds_agree();
+    story.begin_payment().unwrap();
+    story.holds_agree();
+    story.create_succeeds();
+    story.ok(paid_amount(1, cny(10_000)));
+    story.holds_agree();
+    for restarted in [false, true] {
+        if restarted {
+            story.restart();
+        }
+        let shares: Vec<i64> = story.order.tickets().iter().map(|ticket| ticket.price_minor).collect();
+        assert_eq!(shares, [3_334, 889, 889, 888, 2_000, 667, 667, 666]);
+        assert_eq!(shares.iter().sum::<i64>(), 10_000);
+    }
+}
