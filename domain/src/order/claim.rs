@@ -1,7 +1,8 @@
 //! Claims: what an order holds at other owners. Seats of a departure are the only kind so far. They are asked in the order
 //! of their owners' keys (rule 5), one step at a time, and every step can be repeated harmlessly.
 
-use super::{Effect, Item, Order};
+use super::draft::Item;
+use super::{Effect, Order};
 use crate::ids::HoldId;
 use crate::rejection::Rejection;
 

@@ -1,6 +1,6 @@
 //! An order's status follows its tickets: nothing else completes one.
 
-use super::ticket::ScanOutcome;
+use super::scan::ScanOutcome;
 use super::{Order, OrderStatus};
 
 impl Order {

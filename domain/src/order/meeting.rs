@@ -1,8 +1,6 @@
 //! What a command of one topic does while others are under way: the one table that is whole. Everything else of a topic
 //! stands in its folder.
 
-use super::{Order, OrderStatus, collect, sale};
-use crate::ids::OutTradeNo;
 use crate::rejection::Rejection;
 
 /// What is asked of an order.
@@ -12,8 +10,8 @@ pub(super) enum Asked {
     Pay,
     /// The traveller does not want the order any more.
     GiveUp,
-    /// This payment has been paid.
-    Money(OutTradeNo),
+    /// A payment has been paid. `in_hand`: it is the one whose money the order is settling.
+    Money { in_hand: bool },
     /// Money that goes back: a step of a refund, or what WeChat says about one.
     Refund,
     /// A ticket is shown at a gate.
@@ -52,77 +50,47 @@ pub(super) enum Course {
     ComesLate,
 }
 
-impl Order {
-    fn at(&self) -> At {
-        use sale::Stage;
+/// Every topic's command × everything that can be under way.
+pub(super) fn meets(asked: Asked, at: At) -> Result<Course, Rejection> {
+    use Course::{AlreadySo, ComesLate, Goes, Settles};
 
-        match self.status() {
-            OrderStatus::Paid | OrderStatus::Completed => return At::Paid,
-            OrderStatus::Cancelled => return At::Cancelled,
-            OrderStatus::Pending => {}
-        }
-        match self.sale.stage() {
-            Stage::Placing { .. } | Stage::Undoing { .. } | Stage::Refused { .. } => At::Unplaced,
-            // A pending order is in none of these.
-            Stage::Seeking { .. } | Stage::Reviving { .. } | Stage::Returning | Stage::Over => At::Unplaced,
-            Stage::Open => match self.collecting.stage() {
-                collect::Stage::Idle => At::Open,
-                collect::Stage::Extending { .. } | collect::Stage::Creating | collect::Stage::Payable { .. } => {
-                    At::Collecting
-                }
-                collect::Stage::Closing { .. } => At::Ending,
-            },
-            Stage::Settling { .. } => At::Settling,
-            Stage::Ending { capture: None, .. } => At::Ending,
-            Stage::Ending { capture: Some(_), .. } => At::Failing,
-        }
-    }
-
-    /// Every topic's command × everything that can be under way.
-    pub(super) fn meets(&self, asked: Asked) -> Result<Course, Rejection> {
-        use Course::{AlreadySo, ComesLate, Goes, Settles};
-
-        let at = self.at();
-        match asked {
-            Asked::Pay => match at {
-                At::Open => Ok(Goes),
-                At::Unplaced | At::Collecting | At::Ending | At::Settling | At::Failing | At::Cancelled => {
-                    Err(Rejection::OrderNotPayable)
-                }
-                At::Paid => Err(Rejection::OrderPaid),
-            },
-            Asked::GiveUp => match at {
-                At::Unplaced => Err(Rejection::OrderNotFound),
-                At::Open | At::Collecting => Ok(Goes),
-                At::Ending | At::Failing | At::Cancelled => Ok(AlreadySo),
-                At::Settling | At::Paid => Err(Rejection::OrderPaid),
-            },
-            // Success always wins over what we thought (wechat.md R4), once per payment.
-            Asked::Money(number) => match at {
-                // Also while it ends: the seats are asked for before anybody says that they are gone.
-                At::Unplaced | At::Open | At::Collecting | At::Ending => Ok(Settles),
-                At::Settling | At::Failing if self.money_in_hand() == Some(number) => Ok(AlreadySo),
-                // A second attempt was paid as well.
-                At::Settling | At::Failing | At::Paid | At::Cancelled => Ok(ComesLate),
-            },
-            // Refunds go beside everything else: what WeChat says about one is true, whatever the order does.
-            Asked::Refund => match at {
-                At::Unplaced
-                | At::Open
-                | At::Collecting
-                | At::Ending
-                | At::Settling
-                | At::Failing
-                | At::Paid
-                | At::Cancelled => Ok(Goes),
-            },
-            // The tickets say what they are good for. An order that is unpaid has none.
-            Asked::Scan => match at {
-                At::Unplaced => Err(Rejection::OrderNotFound),
-                At::Open | At::Collecting | At::Ending | At::Settling | At::Failing | At::Paid | At::Cancelled => {
-                    Ok(Goes)
-                }
-            },
-        }
+    match asked {
+        Asked::Pay => match at {
+            At::Open => Ok(Goes),
+            At::Unplaced | At::Collecting | At::Ending | At::Settling | At::Failing | At::Cancelled => {
+                Err(Rejection::OrderNotPayable)
+            }
+            At::Paid => Err(Rejection::OrderPaid),
+        },
+        Asked::GiveUp => match at {
+            At::Unplaced => Err(Rejection::OrderNotFound),
+            At::Open | At::Collecting => Ok(Goes),
+            At::Ending | At::Failing | At::Cancelled => Ok(AlreadySo),
+            At::Settling | At::Paid => Err(Rejection::OrderPaid),
+        },
+        // Success always wins over what we thought (wechat.md R4), once per payment.
+        Asked::Money { in_hand } => match at {
+            // Also while it ends: the seats are asked for before anybody says that they are gone.
+            At::Unplaced | At::Open | At::Collecting | At::Ending => Ok(Settles),
+            At::Settling | At::Failing if in_hand => Ok(AlreadySo),
+            // A second attempt was paid as well.
+            At::Settling | At::Failing | At::Paid | At::Cancelled => Ok(ComesLate),
+        },
+        // Refunds go beside everything else: what WeChat says about one is true, whatever the order does.
+        Asked::Refund => match at {
+            At::Unplaced
+            | At::Open
+            | At::Collecting
+            | At::Ending
+            | At::Settling
+            | At::Failing
+            | At::Paid
+            | At::Cancelled => Ok(Goes),
+        },
+        // The tickets say what they are good for. An order that is unpaid has none.
+        Asked::Scan => match at {
+            At::Unplaced => Err(Rejection::OrderNotFound),
+            At::Open | At::Collecting | At::Ending | At::Settling | At::Failing | At::Paid | At::Cancelled => Ok(Goes),
+        },
     }
 }

@@ -16,20 +16,25 @@
 //! One folder per topic, with its commands, events, stage, checks, changes, effect and deadline: [`sale`] (from the wish to
 //! confirmed seats; late money), [`collect`] (the one live payment), [`back`] (seats and money that go back), [`ticket`]
 //! (issued, redeemed). What one does while another is under way stands in `meeting`; what is held at others in `claim`;
-//! how parts run and are tried again in `part`; how the status follows the tickets in `follow`. [`rows`] has what is
-//! stored: nothing but it changes that.
+//! how parts run and are tried again in `part`; how the status follows the tickets in `follow`. Beside them stands what an
+//! order is made of (`draft`, `payment`, `refund`, `scan`, `ledger`). [`rows`] has what is stored: nothing but it changes
+//! that. A topic takes from `sale` nothing but functions of the order, so that no two import each other.
 //!
 //! Absent on purpose: refunds that a traveller asks for, changes, packages, promotions.
 
 pub mod back;
 mod claim;
 pub mod collect;
+mod draft;
 mod follow;
 mod ledger;
 mod meeting;
 mod part;
+mod payment;
+mod refund;
 pub mod rows;
 pub mod sale;
+mod scan;
 #[cfg(test)]
 mod tests;
 pub mod ticket;
@@ -40,27 +45,25 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use crate::sealing::SealedDocument;
-pub use back::{
+pub use claim::{HoldAnswer, HoldStep, StepFailure};
+pub use collect::{CALL_TIMEOUT_SECONDS_MAX, PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
+pub use draft::{Contact, Draft, FIRST_EPOCH, Item, Passenger, Price, PriceLine, SeatWish};
+pub use ledger::{LedgerEntry, LedgerKind};
+pub use part::PartName;
+pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState, Prepay};
+pub use refund::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
     RefundStatus, RefundStep, RefundTerms,
 };
-pub use claim::{HoldAnswer, HoldStep, StepFailure};
-pub use collect::{
-    CALL_TIMEOUT_SECONDS_MAX, Capture, FactState, PAYMENT_ATTEMPTS_MAX, Payment, PaymentFact, PaymentPolicy,
-    PaymentState, PaymentTerms, Prepay,
-};
-pub use ledger::{LedgerEntry, LedgerKind};
-pub use part::PartName;
-pub use sale::{
-    Contact, Draft, FIRST_EPOCH, ITEMS_MAX, Item, JourneyWish, Passenger, Price, PriceLine, SeatWish, Wish,
-};
-pub use ticket::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
+pub use sale::{ITEMS_MAX, JourneyWish, Wish};
+pub use scan::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
 
 use crate::ids::{HoldId, OutRefundNo, OutTradeNo, codes};
 use crate::machine::{Machine, Room};
 use crate::rejection::Rejection;
 use crate::row::{Damage, Rows};
 use crate::time::Timestamp;
+use meeting::{Asked, At, Course};
 use part::{Part, Retry};
 use rows::{Saved, Touched};
 
@@ -269,7 +272,16 @@ impl Machine for Order {
         for event in events {
             self.evolve(event, &mut touched);
         }
-        self.saved.touched_rows(events, &touched, version)
+        let scans = events.iter().filter_map(|event| match event {
+            Event::Ticket(ticket::Event::Scanned(outcome)) => Some(outcome),
+            Event::Ticket(ticket::Event::Completed { .. })
+            | Event::Sale(_)
+            | Event::Collect(_)
+            | Event::Back(_)
+            | Event::StepFailed { .. }
+            | Event::RetryDue { .. } => None,
+        });
+        self.saved.touched_rows(scans, &touched, version)
     }
 
     /// A draft remembers only; its first record is its placement.
@@ -404,6 +416,35 @@ impl Order {
 
     fn refunds_are_outstanding(&self) -> bool {
         self.refunds().iter().any(|refund| refund.state.is_outstanding())
+    }
+
+    fn meets(&self, asked: Asked) -> Result<Course, Rejection> {
+        meeting::meets(asked, self.at())
+    }
+
+    fn at(&self) -> At {
+        use sale::Stage;
+
+        match self.status() {
+            OrderStatus::Paid | OrderStatus::Completed => return At::Paid,
+            OrderStatus::Cancelled => return At::Cancelled,
+            OrderStatus::Pending => {}
+        }
+        match self.sale.stage() {
+            Stage::Placing { .. } | Stage::Undoing { .. } | Stage::Refused { .. } => At::Unplaced,
+            // A pending order is in none of these.
+            Stage::Seeking { .. } | Stage::Reviving { .. } | Stage::Returning | Stage::Over => At::Unplaced,
+            Stage::Open => match self.collecting.stage() {
+                collect::Stage::Idle => At::Open,
+                collect::Stage::Extending { .. } | collect::Stage::Creating | collect::Stage::Payable { .. } => {
+                    At::Collecting
+                }
+                collect::Stage::Closing { .. } => At::Ending,
+            },
+            Stage::Settling { .. } => At::Settling,
+            Stage::Ending { capture: None, .. } => At::Ending,
+            Stage::Ending { capture: Some(_), .. } => At::Failing,
+        }
     }
 
     fn retry(&self, part: PartName) -> &Retry {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Event;
 use crate::order::claim::{HoldAnswer, HoldStep, Seats, StepFailure};
 use crate::order::part::PartName;
-use crate::order::{Effect, Event as OrderEvent, Order, sale};
+use crate::order::{Effect, Event as OrderEvent, Order};
 use crate::time::Timestamp;
 
 /// What is left to give back.
@@ -46,7 +46,7 @@ impl Order {
             return vec![];
         }
         // The traveller waits for the refusal; what could not be given back for him expires by itself.
-        let waits = !matches!(self.sale.stage(), sale::Stage::Undoing { .. });
+        let waits = !self.is_being_refused();
         match &answer.result {
             _ if answer.found_confirmed() => vec![Event::HoldFoundConfirmed.into()],
             Err(StepFailure::Unavailable) if waits => vec![self.step_failed(PartName::GivingBack, now)],

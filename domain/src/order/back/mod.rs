@@ -1,7 +1,6 @@
 //! What goes back: seats to their departures, and money through WeChat. Each by itself, beside everything else.
 
 mod giving;
-mod refund;
 mod refunding;
 #[cfg(test)]
 mod tests;
@@ -9,13 +8,10 @@ mod tests;
 use std::sync::Arc;
 
 pub(super) use giving::Giving;
-pub use refund::{
-    KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
-    RefundStatus, RefundStep, RefundTerms,
-};
 pub(super) use refunding::Stage;
 
 use super::CallFailure;
+use super::refund::{Refund, RefundFact, RefundState, RefundStep};
 use crate::ids::OutRefundNo;
 use crate::time::Timestamp;
 

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::refund::{
-    REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundReason, RefundState, RefundStatus, RefundStep, RefundTerms,
-};
 use super::{Command, Event};
 use crate::ids::{OutRefundNo, OutTradeNo};
 use crate::money::Money;
-use crate::order::collect::PaymentState;
 use crate::order::meeting::Asked;
 use crate::order::part::PartName;
+use crate::order::payment::PaymentState;
+use crate::order::refund::{
+    REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundReason, RefundState, RefundStatus, RefundStep, RefundTerms,
+};
 use crate::order::rows::Touched;
 use crate::order::{CallFailure, Effect, Event as OrderEvent, Order};
 use crate::rejection::Rejection;

@@ -1,10 +1,11 @@
 //! What WeChat says about a payment, whoever brought it: answer, callback or query (wechat.md R4, R5, R8).
 
-use super::{AfterClose, Capture, CloseStep, Event, FactState, PaymentFact, PaymentState, Stage};
+use super::{AfterClose, CloseStep, Event, Stage};
 use crate::ids::OutTradeNo;
 use crate::order::meeting::{Asked, Course};
 use crate::order::part::PartName;
-use crate::order::{CancelReason, Event as OrderEvent, Order, sale};
+use crate::order::payment::{Capture, FactState, PaymentFact, PaymentState};
+use crate::order::{CancelReason, Event as OrderEvent, Order};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -56,9 +57,9 @@ impl Order {
         if matches!(state, PaymentState::Paid { .. } | PaymentState::PaidLate { .. }) {
             return Ok(vec![]);
         }
-        Ok(match self.meets(Asked::Money(number))? {
+        Ok(match self.meets(Asked::Money { in_hand: self.money_in_hand() == Some(number) })? {
             Course::Goes | Course::AlreadySo => vec![],
-            Course::Settles => vec![sale::Event::SettlingBegun { capture: Some((number, capture.clone())) }.into()],
+            Course::Settles => vec![Order::settle_with(number, capture.clone())],
             Course::ComesLate => self.late_money(number, capture, self.cancelled().map(|(_, why)| why), now),
         })
     }
@@ -102,7 +103,7 @@ impl Order {
         Ok(match self.collecting.stage() {
             Stage::Closing { then, .. } => vec![payment_over(*then, number, since)],
             Stage::Payable { .. } | Stage::Creating => {
-                vec![sale::Event::EndingBegun { why: CancelReason::Expired, at: since }.into()]
+                vec![Order::end_at(CancelReason::Expired, since)]
             }
             // Its money is being settled, or its create call has not been made.
             Stage::Idle | Stage::Extending { .. } => vec![],
@@ -135,7 +136,7 @@ impl Order {
 /// Nobody can pay it any more.
 fn payment_over(then: AfterClose, number: OutTradeNo, at: Timestamp) -> OrderEvent {
     match then {
-        AfterClose::Cancel(why) => sale::Event::EndingBegun { why, at }.into(),
+        AfterClose::Cancel(why) => Order::end_at(why, at),
         AfterClose::Stay => Event::Ended { number, at }.into(),
     }
 }

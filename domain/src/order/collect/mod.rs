@@ -3,7 +3,6 @@
 //! (wechat.md R1 to R8).
 
 mod facts;
-mod payment;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -13,13 +12,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use facts::CALL_TIMEOUT_SECONDS_MAX;
-pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState, Prepay};
 pub use terms::{PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 
 use super::claim::{HoldAnswer, HoldStep, StepFailure};
 use super::part::PartName;
+use super::payment::{Payment, PaymentFact, PaymentState, Prepay};
 use super::rows::Touched;
-use super::sale::lost_by;
 use super::{CallFailure, CancelReason, Effect, Event as OrderEvent, Order};
 use crate::ids::OutTradeNo;
 use crate::rejection::Rejection;
@@ -226,7 +224,7 @@ impl Order {
         match &answer.result {
             _ if !wanted => vec![],
             Ok(_) => vec![Event::HoldPaying.into()],
-            Err(StepFailure::Refused(refused)) => vec![self.end_payment(lost_by(refused), now)],
+            Err(StepFailure::Refused(refused)) => vec![self.lose_seats(refused, now)],
             Err(StepFailure::Unavailable) => vec![self.step_failed(PartName::Collecting, now)],
         }
     }
@@ -288,7 +286,7 @@ impl Order {
     pub(super) fn collect_evolves(&mut self, event: &Event, touched: &mut Touched) {
         match event {
             Event::Begun { terms, body, at } => {
-                self.saved.payment_begun(terms, body, *at, touched);
+                self.saved.payment_begun(terms.payment(body, *at), touched);
                 self.calls = Calls::default();
                 self.collecting.advance_to(Stage::Extending { next: 0 });
             }

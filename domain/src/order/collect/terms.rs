@@ -1,9 +1,12 @@
 //! The terms on which a payment begins (R-HOLD-09; wechat.md R1, R2).
 
+use std::sync::Arc;
+
 use crate::ids::OutTradeNo;
 use crate::money::Money;
 use crate::order::Order;
 use crate::order::meeting::Asked;
+use crate::order::payment::{Payment, PaymentState};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -31,6 +34,22 @@ pub struct PaymentTerms {
     pub time_expire: Timestamp,
     /// Until when the departures are asked to keep the seats.
     pub hold_expires_at: Timestamp,
+}
+
+impl PaymentTerms {
+    /// The payment that begins on them.
+    pub(super) fn payment(&self, body: &Arc<[u8]>, at: Timestamp) -> Payment {
+        Payment {
+            number: self.number,
+            total: self.total,
+            body: Arc::clone(body),
+            time_expire: self.time_expire,
+            hold_expires_at: self.hold_expires_at,
+            begun_at: at,
+            ended_at: None,
+            state: PaymentState::Begun,
+        }
+    }
 }
 
 impl Order {

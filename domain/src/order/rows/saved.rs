@@ -12,7 +12,7 @@ use crate::money::Money;
 use crate::order::claim::Seats;
 use crate::order::{
     CancelReason, Capture, Draft, FIRST_EPOCH, Item, LedgerEntry, LedgerKind, OrderStatus, Payment, PaymentState,
-    PaymentTerms, Refund, RefundState, ScanOutcome, SeatWish,
+    Refund, RefundState, ScanOutcome, SeatWish,
 };
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
@@ -244,27 +244,12 @@ impl Saved {
 
 /// Money.
 impl Saved {
-    pub(in crate::order) fn payment_begun(
-        &mut self,
-        terms: &PaymentTerms,
-        body: &Arc<[u8]>,
-        at: Timestamp,
-        touched: &mut Touched,
-    ) {
-        self.payments.push(Payment {
-            number: terms.number,
-            total: terms.total,
-            body: Arc::clone(body),
-            time_expire: terms.time_expire,
-            hold_expires_at: terms.hold_expires_at,
-            begun_at: at,
-            ended_at: None,
-            state: PaymentState::Begun,
-        });
-        self.lock_expires_at = terms.time_expire;
-        touched.begun = Some(terms.number);
-        touched.payment(terms.number);
+    pub(in crate::order) fn payment_begun(&mut self, payment: Payment, touched: &mut Touched) {
+        self.lock_expires_at = payment.time_expire;
+        touched.begun = Some(payment.number);
+        touched.payment(payment.number);
         touched.order(Reach::Order);
+        self.payments.push(payment);
     }
 
     pub(in crate::order) fn set_payment(&mut self, number: OutTradeNo, state: PaymentState, touched: &mut Touched) {

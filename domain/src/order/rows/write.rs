@@ -8,16 +8,20 @@ use super::{
 use crate::announcement::{AnnouncementKind, AnnouncementRow};
 use crate::ids::TicketId;
 use crate::order::{
-    Event, FIRST_EPOCH, LedgerEntry, Payment, PaymentState, Prepay, Refund, RefundState, ScanOutcome, SeatWish,
-    TicketOutcome, ticket,
+    FIRST_EPOCH, LedgerEntry, Payment, PaymentState, Prepay, Refund, RefundState, ScanOutcome, SeatWish, TicketOutcome,
 };
 use crate::row::{List, Rows};
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
 
 impl Saved {
-    /// Images of the rows that were touched, and of what the events add by themselves.
-    pub(in crate::order) fn touched_rows(&self, events: &[Event], touched: &Touched, version: u64) -> Rows {
+    /// Images of the rows that were touched, and of what scans add by themselves.
+    pub(in crate::order) fn touched_rows<'a>(
+        &self,
+        scans: impl Iterator<Item = &'a ScanOutcome>,
+        touched: &Touched,
+        version: u64,
+    ) -> Rows {
         let mut rows = Rows::default();
         let is_new = touched.order == Reach::All;
         if is_new {
@@ -26,12 +30,8 @@ impl Saved {
         if let Some((cause, at)) = touched.issued {
             self.put_issued(cause, at, version, &mut rows);
         }
-        for event in events {
-            if let Event::Ticket(ticket::Event::Scanned(outcome)) = event
-                && !outcome.is_repeated()
-            {
-                self.put_scan(outcome, version, &mut rows);
-            }
+        for outcome in scans.filter(|outcome| !outcome.is_repeated()) {
+            self.put_scan(outcome, version, &mut rows);
         }
         if touched.order >= Reach::Items {
             self.put_items(is_new, version, &mut rows);

@@ -7,10 +7,12 @@
 
 use super::{Event, Stage};
 use crate::ids::OutTradeNo;
-use crate::order::back::{self, Giving, RefundReason};
+use crate::order::back::{self, Giving};
 use crate::order::claim::{HoldAnswer, Seats, StepFailure};
-use crate::order::collect::{self, Capture, Payment, PaymentState};
+use crate::order::collect;
 use crate::order::part::PartName;
+use crate::order::payment::{Capture, Payment, PaymentState};
+use crate::order::refund::{Refund, RefundReason};
 use crate::order::rows::Touched;
 use crate::order::{CancelReason, Event as OrderEvent, Order, OrderStatus};
 use crate::rejection::Rejection;
@@ -178,6 +180,6 @@ impl Order {
     }
 }
 
-fn due(refund: back::Refund) -> OrderEvent {
+fn due(refund: Refund) -> OrderEvent {
     back::Event::RefundDue { refund }.into()
 }

@@ -2,7 +2,6 @@
 //! once money is there, or none is needed, they confirm them; an order that ends gives them back. Late money seeks them
 //! again: see `late`.
 
-mod draft;
 mod late;
 mod share;
 #[cfg(test)]
@@ -11,23 +10,21 @@ mod wish;
 
 use serde::{Deserialize, Serialize};
 
-pub use draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
 pub use wish::{ITEMS_MAX, JourneyWish, Wish};
 
 use super::back::Giving;
 use super::claim::{HoldAnswer, HoldStep, Seats, StepFailure};
-use super::collect::{self, AfterClose, Capture};
+use super::collect::{self, AfterClose};
+use super::draft::SeatWish;
 use super::meeting::{Asked, Course};
 use super::part::PartName;
+use super::payment::Capture;
 use super::rows::Touched;
 use super::{CancelReason, Effect, Event as OrderEvent, Order, OrderStatus};
 use crate::ids::OutTradeNo;
 use crate::rejection::Rejection;
 use crate::ticket::Ticket;
 use crate::time::Timestamp;
-
-/// Epoch of an order's first holds. Seeking seats again after late money takes the next one.
-pub const FIRST_EPOCH: u32 = 1;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
@@ -208,6 +205,26 @@ impl Order {
         } else {
             Event::EndingBegun { why, at: now }.into()
         }
+    }
+
+    /// A departure refuses the seats that are to be kept for a payment.
+    pub(super) fn lose_seats(&self, refused: &Rejection, now: Timestamp) -> OrderEvent {
+        self.end_payment(lost_by(refused), now)
+    }
+
+    /// No payment is alive, or never was: the seats go back, and the order ends.
+    pub(super) fn end_at(why: CancelReason, at: Timestamp) -> OrderEvent {
+        Event::EndingBegun { why, at }.into()
+    }
+
+    /// Money is there: the departures are asked to confirm.
+    pub(super) fn settle_with(number: OutTradeNo, capture: Capture) -> OrderEvent {
+        Event::SettlingBegun { capture: Some((number, capture)) }.into()
+    }
+
+    /// Whether somebody waits for the refusal of an order while its seats are given back.
+    pub(super) fn is_being_refused(&self) -> bool {
+        matches!(self.sale.stage(), Stage::Undoing { .. })
     }
 
     /// A departure's answer to a placing or a confirmation.
@@ -449,7 +466,7 @@ fn of_item(item: usize, failure: &StepFailure) -> StepFailure {
 }
 
 /// Why an order ends whose departure refuses the seats that were held.
-pub(super) fn lost_by(refused: &Rejection) -> CancelReason {
+fn lost_by(refused: &Rejection) -> CancelReason {
     let cancelled = *refused == Rejection::DepartureCancelled;
     if cancelled { CancelReason::DepartureCancelled } else { CancelReason::SeatsLost }
 }

@@ -1,6 +1,6 @@
 //! Which part of the price a ticket stands for (R-PRICE-01): fixed at the sale. All shares together are the price, to the cent.
 
-use super::Draft;
+use crate::order::draft::Draft;
 
 impl Draft {
     /// The share of a passenger's ticket for an item, in minor units: what the lines of the item say of passengers of this

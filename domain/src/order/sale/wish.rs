@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
 use crate::catalogue::{Catalogue, Trip};
 use crate::departure::Stretch;
 use crate::fare::{Quote, SEAT_LOCK_MINUTES_DEFAULT};
 use crate::ids::{DepartureId, OrderId, SeatClassCode, TravellerId};
 use crate::money::Money;
+use crate::order::draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
 use crate::party::{Party, PassengerType};
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;

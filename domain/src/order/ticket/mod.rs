@@ -2,14 +2,12 @@
 
 mod issue;
 mod redeem;
-mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use scan::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
-
 use super::meeting::Asked;
 use super::rows::Touched;
+use super::scan::{Scan, ScanOutcome};
 use super::{Event as OrderEvent, Order};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;

@@ -5,8 +5,8 @@
 //! shown at the wrong gate is still good at the right one; and of two codes that two phones fetched at once, both are.
 //! Every use of a ticket that has several takes a fresh one-time code; a print code takes one by each request.
 
-use super::scan::{Previous, Scan, ScanOutcome, TicketOutcome};
 use crate::order::Order;
+use crate::order::scan::{Previous, Scan, ScanOutcome, TicketOutcome};
 use crate::rejection::ScanRejection;
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;

@@ -77,6 +77,9 @@ pub struct Price {
     pub lines: Vec<PriceLine>,
 }
 
+/// Epoch of an order's first holds. Seeking seats again after late money takes the next one.
+pub const FIRST_EPOCH: u32 = 1;
+
 /// A wish for an order, checked and priced, with its id. The machine starts from it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Draft {
