@@ -7,9 +7,9 @@ use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
 
 use super::command::{Allotment, Event};
-use super::pick::{Place, Pool};
+use super::pick::Place;
 use super::taken::Taken;
-use super::{CHANNELS_MAX, Inventory};
+use super::{CHANNELS_MAX, Inventory, Pool};
 
 impl Inventory {
     pub(super) fn set_allotments(&self, allotments: &[Allotment], now: Timestamp) -> Result<Vec<Event>, Rejection> {

@@ -95,6 +95,8 @@ pub enum Event {
     HoldPlaced {
         id: HoldId,
         hold: Hold,
+        /// Its seats were the best fit of all neighbouring ones: the next choice begins beside them.
+        is_best_fit: bool,
     },
     PayingBegun {
         id: HoldId,

@@ -10,10 +10,10 @@ use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
 
 use super::command::{BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, Wanted};
-use super::pick::{self, Pool, Seats};
+use super::pick::{self, Choice, Seats};
 use super::seats::SEATS_PER_HOLD_MAX;
 use super::taken::Taken;
-use super::{Hold, HoldState, Inventory, SeatList, Status, Tombstone};
+use super::{Hold, HoldState, Inventory, Pool, SeatList, Status, Tombstone};
 
 /// Most holds that lapse in one turn of the timer, so that a turn stays short; the deadline of the rest is still due.
 pub const LAPSES_PER_TURN_MAX: usize = 512;
@@ -59,7 +59,8 @@ impl Inventory {
         let replaced = live.filter(|hold| hold.epoch < place.epoch && hold.state != HoldState::Confirmed);
         let taken = self.taken_without(replaced, now);
         let channel = self.channel_index(&place.channel);
-        let seats = self.free_of(&wanted, channel.map(|channel| Pool::new(class, channel)), stretch, &taken)?;
+        let Choice { seats, is_best_fit } =
+            self.free_of(&wanted, channel.map(|channel| Pool::new(class, channel)), stretch, &taken)?;
         self.check_past(place, now)?;
         let channel = channel.unwrap_or(0);
 
@@ -75,7 +76,7 @@ impl Inventory {
             expires_at: place.expires_at,
         };
         let released = replaced.map(|hold| Event::HoldReleased { id: place.hold, hold: *hold, at: now });
-        let placed = Event::HoldPlaced { id: place.hold, hold };
+        let placed = Event::HoldPlaced { id: place.hold, hold, is_best_fit };
         Ok(self.opening().chain(self.lapses(now)).chain(released).chain([placed]).collect())
     }
 
@@ -254,7 +255,7 @@ impl Inventory {
         pool: Option<Pool>,
         stretch: Stretch,
         taken: &Taken,
-    ) -> Result<SeatList, Rejection> {
+    ) -> Result<Choice, Rejection> {
         let mask = stretch.mask();
         match *wanted {
             KnownSeats::Auto(count) => {
@@ -270,7 +271,7 @@ impl Inventory {
                 };
                 match seats.iter().find(|seat| !is_free(*seat)) {
                     Some(seat) => Err(Rejection::SeatTaken { seat: self.label(seat).to_owned() }),
-                    None => Ok(seats),
+                    None => Ok(Choice { seats, is_best_fit: false }),
                 }
             }
         }

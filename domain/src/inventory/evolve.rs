@@ -5,16 +5,19 @@ use crate::ids::HoldId;
 use crate::time::Timestamp;
 
 use super::command::Event;
-use super::pick::{Layout, Pool};
-use super::{CHANNELS_MAX, Hold, HoldState, Inventory, Status, Tombstone};
+use super::pick::Layout;
+use super::taken::BestFit;
+use super::{CHANNELS_MAX, Hold, HoldState, Inventory, Pool, Status, Tombstone};
 
 impl Inventory {
     pub fn evolve(&mut self, event: &Event) {
         match event {
             Event::Opened => self.born = true,
-            Event::HoldPlaced { id, hold } => {
+            Event::HoldPlaced { id, hold, is_best_fit } => {
                 self.forget_ended_before(hold.placed_at);
                 self.insert_hold(*id, *hold);
+                let (pool, mask) = (Pool::new(hold.class, hold.channel), hold.stretch.mask());
+                self.taken.set_best_fit(is_best_fit.then_some(BestFit { pool, mask, seats: hold.seats }));
             }
             Event::PayingBegun { id, expires_at } => {
                 self.settle(*id, HoldState::Paying);
@@ -45,6 +48,7 @@ impl Inventory {
                     }
                 }
                 self.layout = Layout::of(&self.places);
+                self.taken.set_best_fit(None);
             }
             Event::DepartureCancelled => self.status = Status::Cancelled,
         }

@@ -6,9 +6,9 @@ use crate::departure::{DepartureSpec, SeatMap};
 use crate::row::{Damage, Row as _, Rows};
 use crate::time::Timestamp;
 
-use super::pick::{Layout, Pool};
+use super::pick::Layout;
 use super::rows::{DepartureRow, EXPIRED, HoldRow, RELEASED};
-use super::{ById, Hold, HoldState, Inventory, SeatList};
+use super::{ById, Hold, HoldState, Inventory, Pool, SeatList};
 
 /// With which an order places a hold for the first time.
 const FIRST_EPOCH: u32 = 1;

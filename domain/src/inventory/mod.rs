@@ -138,6 +138,19 @@ pub enum HoldState {
 
 codes!(HoldState, "hold state": Held = "held", Paying = "paying", Confirmed = "confirmed");
 
+/// The seats of one class that one channel may sell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Pool {
+    class: u8,
+    channel: u8,
+}
+
+impl Pool {
+    const fn new(class: u8, channel: u8) -> Pool {
+        Pool { class, channel }
+    }
+}
+
 /// What is remembered of a hold released before its `expires_at`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Tombstone {

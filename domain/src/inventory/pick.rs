@@ -1,5 +1,5 @@
 //! Which seats a party gets (R-HOLD-06). One pass over the seats in the common case, a word of
-//! them at a time, and no allocation.
+//! them at a time, and no allocation; none if the party before was as large and has left enough of its run.
 //!
 //! A party sits in neighbouring seats of one row if it can; else in one row, with as little between them as possible;
 //! else over as few rows as possible. Among equals, the fit that leaves least over wins, so that large gaps stay for
@@ -10,21 +10,8 @@ use std::cmp::Reverse;
 
 use crate::departure::Seat;
 
-use super::SeatList;
-use super::taken::{Bits, Taken, WORD_SEATS, place_of};
-
-/// The seats of one class that one channel may sell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Pool {
-    pub(super) class: u8,
-    pub(super) channel: u8,
-}
-
-impl Pool {
-    pub(super) const fn new(class: u8, channel: u8) -> Pool {
-        Pool { class, channel }
-    }
-}
+use super::taken::{BestFit, Bits, Taken, WORD_SEATS, place_of};
+use super::{Pool, SeatList};
 
 /// What the choice must know of a seat, packed: this list is read for every hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,8 +81,19 @@ pub(super) struct Seats<'a> {
     pub taken: &'a Taken,
 }
 
-/// `wanted` free seats in the order of the map, or else how many there are.
-pub(super) fn pick(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Result<SeatList, u16> {
+/// Seats for a party, in the order of the map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Choice {
+    pub seats: SeatList,
+    /// Whether they are the best fit of all neighbouring seats.
+    pub is_best_fit: bool,
+}
+
+/// `wanted` free seats, or else how many there are.
+pub(super) fn pick(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Result<Choice, u16> {
+    if let Some(choice) = pick_beside(seats, pool, mask, wanted) {
+        return Ok(choice);
+    }
     let mut best: Option<Fit> = None;
     let mut available = 0;
     let mut run = 0..0;
@@ -116,7 +114,7 @@ pub(super) fn pick(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Re
                 if let Some((0, used, first)) = best
                     && used == most
                 {
-                    return in_a_row(first, wanted).ok_or(available);
+                    return best_fit(first, wanted).ok_or(available);
                 }
                 run = first..first;
             }
@@ -130,10 +128,36 @@ pub(super) fn pick(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Re
         return Err(available);
     }
     let chosen = match best {
-        Some((_, _, first)) => in_a_row(first, wanted),
-        None => pick_apart(seats, pool, mask, wanted),
+        Some((_, _, first)) => best_fit(first, wanted),
+        None => pick_apart(seats, pool, mask, wanted).map(|seats| Choice { seats, is_best_fit: false }),
     };
     chosen.ok_or(available)
+}
+
+/// From what the party before has left of its run, if that suffices: every other run that does is longer.
+fn pick_beside(seats: Seats<'_>, pool: Pool, mask: u64, wanted: usize) -> Option<Choice> {
+    let is_alike = |last: &&BestFit| (last.pool, last.mask, last.seats.len()) == (pool, mask, wanted);
+    let last = seats.taken.best_fit().filter(is_alike)?;
+    let first = usize::from(*last.seats.as_slice().first()?);
+    let joined = |seat: usize| has(&seats.layout.joined, seat);
+    let is_free = |seat: usize| has(seats.layout.seats_of(pool), seat) && seats.taken.of(seat as u16) & mask == 0;
+    // They were at one end of their run, so that free neighbours are on one side only.
+    let after = first + wanted;
+    let all = seats.places.len();
+    let end = (after..all).find(|seat| !(joined(*seat) && is_free(*seat))).unwrap_or(all);
+    let start = (1..=first).rev().find(|seat| !(joined(*seat) && is_free(*seat - 1))).unwrap_or(0);
+    let run = if end > after { after..end } else { start..first };
+    let (_, _, first) = better(None, &run, seats.taken, most_used(seats.taken, mask, wanted), wanted)?;
+    best_fit(first, wanted)
+}
+
+/// Whether a seat is among those of the bits.
+fn has(bits: &[u64], seat: usize) -> bool {
+    bits.get(seat / WORD_SEATS).is_some_and(|word| word >> (seat % WORD_SEATS) & 1 != 0)
+}
+
+fn best_fit(first: usize, wanted: usize) -> Option<Choice> {
+    in_a_row(first, wanted).map(|seats| Choice { seats, is_best_fit: true })
 }
 
 fn in_a_row(first: usize, wanted: usize) -> Option<SeatList> {
@@ -284,7 +308,7 @@ mod tests {
             let free = (0..places.len()).filter(|seat| places[*seat].pool == pool && case.seats[*seat].taken & mask == 0);
             let available = free.count();
 
-            let chosen = pick(seats, pool, mask, case.wanted);
+            let chosen = pick(seats, pool, mask, case.wanted).map(|choice| choice.seats);
             prop_assert_eq!(layout.free(&taken, pool, mask).map(u64::count_ones).sum::<u32>() as usize, available);
             if available < case.wanted {
                 prop_assert_eq!(chosen, Err(available as u16));

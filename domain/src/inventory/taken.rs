@@ -1,6 +1,8 @@
 //! Which seats are held or sold on which way between neighbouring stops. Bits stand by way and seat, so that 64 seats are
 //! looked at together: the choice of seats on a large vessel is most of what a hold would cost otherwise.
 
+use super::{Pool, SeatList};
+
 /// Seats whose bits share a word.
 pub(super) const WORD_SEATS: usize = u64::BITS as usize;
 
@@ -10,15 +12,36 @@ pub(super) struct Taken {
     pub(super) ways: usize,
     /// Word by word of the seats, for each the words of all ways.
     bits: Box<[u64]>,
+    /// Until something changes.
+    best_fit: Option<BestFit>,
+}
+
+/// The seats taken last were the best fit for so many in their pool, along these ways. Nothing has changed since, so
+/// every other run of free neighbours that has room for as many is longer than what is left of theirs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct BestFit {
+    pub(super) pool: Pool,
+    pub(super) mask: u64,
+    pub(super) seats: SeatList,
 }
 
 impl Taken {
     /// Nothing is taken. There are `ways` between `ways + 1` stops.
     pub(super) fn nothing(seats: usize, ways: usize) -> Taken {
-        Taken { ways, bits: vec![0; seats.div_ceil(WORD_SEATS) * ways].into_boxed_slice() }
+        Taken { ways, bits: vec![0; seats.div_ceil(WORD_SEATS) * ways].into_boxed_slice(), best_fit: None }
+    }
+
+    pub(super) fn best_fit(&self) -> Option<&BestFit> {
+        self.best_fit.as_ref()
+    }
+
+    /// To be said right after the seats were taken.
+    pub(super) fn set_best_fit(&mut self, best_fit: Option<BestFit>) {
+        self.best_fit = best_fit;
     }
 
     pub(super) fn take(&mut self, seat: u16, mask: u64) {
+        self.best_fit = None;
         let (word, bit) = place_of(seat);
         for way in Bits(mask) {
             if let Some(bits) = self.bits.get_mut(word * self.ways + way) {
@@ -28,6 +51,7 @@ impl Taken {
     }
 
     pub(super) fn clear(&mut self, seat: u16, mask: u64) {
+        self.best_fit = None;
         let (word, bit) = place_of(seat);
         for way in Bits(mask) {
             if let Some(bits) = self.bits.get_mut(word * self.ways + way) {

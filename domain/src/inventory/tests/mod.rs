@@ -96,6 +96,13 @@ pub(super) fn chosen(labels: &str) -> Wanted {
     Wanted::Chosen(labels.split(' ').map(str::to_owned).collect())
 }
 
+/// The same inventory without what it remembers of the last choice of seats.
+pub(super) fn forgetful(inventory: &Inventory) -> Inventory {
+    let mut forgetful = inventory.clone();
+    forgetful.taken.set_best_fit(None);
+    forgetful
+}
+
 pub(super) fn hold_at(number: u16) -> HoldAt {
     HoldAt { hold: hold_id(number), epoch: 1 }
 }

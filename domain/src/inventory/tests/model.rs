@@ -392,6 +392,7 @@ proptest! {
             let command = sender.command(step, &machine, now);
             let expected = naive.answer(&command, now);
             let decided = machine.decide(&command, now);
+            prop_assert_eq!(&decided, &forgetful(&machine).decide(&command, now));
             let answer = match &decided {
                 Ok(events) if events.is_empty() => AlreadySo,
                 Ok(_) => Done,

@@ -1,5 +1,7 @@
 //! Random commands with time passing, on a small departure where everything collides.
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 
 use super::*;

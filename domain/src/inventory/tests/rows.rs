@@ -62,7 +62,7 @@ impl Stored {
     }
 }
 
-/// All that `decide` looks at, with channels by name because their numbers may differ.
+/// All that a decision depends on, with channels by name because their numbers may differ.
 fn essence(inventory: &Inventory, now: Timestamp) -> String {
     let channels: Vec<_> = (0..inventory.places.len() as u16).map(|seat| inventory.channel_of(seat)).collect();
     let holds: BTreeMap<HoldId, _> = inventory
@@ -71,7 +71,7 @@ fn essence(inventory: &Inventory, now: Timestamp) -> String {
         .collect();
     let ended: BTreeMap<_, _> = inventory.ended.iter().filter(|(_, ended)| ended.expires_at > now).collect();
     let forget: Vec<_> = inventory.forget.iter().filter(|(at, _)| *at > now).collect();
-    let Inventory { spec, born, status, taken, deadlines, .. } = inventory;
+    let Inventory { spec, born, status, taken, deadlines, .. } = &forgetful(inventory);
     format!("{spec:?} {born} {status:?} {channels:?} {taken:?} {holds:?} {deadlines:?} {ended:?} {forget:?}")
 }
 

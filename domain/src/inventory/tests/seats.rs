@@ -43,6 +43,25 @@ fn r_hold_06_large_gaps_stay_for_large_parties() {
 }
 
 #[test]
+fn r_hold_06_party_after_party_sits_where_it_would_without_the_one_before() {
+    // A letter for each stop; parties that ask for the same as the one before, and others now and then.
+    for (party, stops) in [(1, "AC"), (2, "AC"), (1, "AB"), (3, "BC")] {
+        let mut story = Story::new(3, &["sss ssss sss", "sss ssss sss", "ss ss", "s", "sssssss"]);
+        for number in 1.. {
+            let (party, stops) = if number % 7 == 0 { (party + 1, "AB") } else { (party, stops) };
+            let command = Command::PlaceHold(place(number, stops, Wanted::Auto(party), at(0)));
+            assert_eq!(story.0.decide(&command, at(0)), forgetful(&story.0).decide(&command, at(0)), "{number}");
+            if number % 11 == 0 {
+                story.release(number - 5, at(0)).unwrap();
+            } else if story.apply(&command, at(0)).is_err() && number % 7 != 0 {
+                break;
+            }
+        }
+        assert!(story.left(stops) < party);
+    }
+}
+
+#[test]
 fn r_hold_06_whole_seats_stay_whole() {
     let mut story = Story::new(4, &["ss", "ss"]);
     story.choose(1, "AB", "2A 2B", at(0)).unwrap();
