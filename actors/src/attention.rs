@@ -6,7 +6,7 @@
 use std::sync::Mutex;
 
 use dashmap::DashMap;
-use deeptravel_domain::ids::{HoldId, OrderId};
+use deeptravel_domain::ids::{HoldId, IdHash, OrderId};
 use deeptravel_domain::inventory::{Event, HoldState, Inventory};
 use deeptravel_domain::order::Order;
 use deeptravel_domain::time::Timestamp;
@@ -53,9 +53,9 @@ struct Outstanding {
 pub struct Attention {
     quarantine: Mutex<Waiting>,
     /// Of orders that have some.
-    refunds: DashMap<OrderId, Box<[Outstanding]>>,
+    refunds: DashMap<OrderId, Box<[Outstanding]>, IdHash>,
     /// The ends of paying holds: they keep their seats past it, so no timer of their departures tells.
-    paying: DashMap<HoldId, Timestamp>,
+    paying: DashMap<HoldId, Timestamp, IdHash>,
 }
 
 impl Attention {

@@ -1,5 +1,6 @@
 //! The owner of one dated departure: its seats and holds. A shell around [`Inventory`].
 
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, Message};
@@ -90,6 +91,7 @@ pub struct DepartureActor {
 
 impl Owner for DepartureActor {
     type Id = DepartureId;
+    type Hash = RandomState;
     type Seed = Seed<Inventory>;
     type World = Services;
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use actix::fut::ActorFutureExt;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
-use deeptravel_domain::ids::{OrderId, TravellerId};
+use deeptravel_domain::ids::{IdHash, OrderId, TravellerId};
 use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row;
@@ -223,6 +223,7 @@ async fn load_entries(peers: &Peers) -> Result<Vec<Rows>, StartError> {
 impl Owner for Desk {
     /// The number of the shard.
     type Id = usize;
+    type Hash = IdHash;
     type Seed = Seed;
     type World = Peers;
 

@@ -59,7 +59,7 @@ impl Engine {
             attention: Attention::default(),
             totals: ArcSwap::default(),
             directory: Directory::default(),
-            in_flight: DashMap::new(),
+            in_flight: DashMap::default(),
             #[cfg(test)]
             faults: crate::testing::Faults::default(),
         };

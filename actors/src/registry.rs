@@ -43,6 +43,10 @@ const ASKS_MAX: usize = 32_768;
 /// Keys of one kind that may be read from Postgres at once; more would only queue for its connections (rule 13).
 const WAKES_MAX: usize = 1_024;
 
+/// Slots lie in so many tables, each with its own lock. One that grows is moved as a whole, and whoever wants a key of
+/// it waits: of a million orders it has four thousand.
+const TABLES: usize = 256;
+
 /// Envelopes an actor's queue takes before senders are parked. The real bound is [`ASKS_MAX`].
 const MAILBOX: usize = 16;
 
@@ -54,6 +58,8 @@ pub struct Sleep;
 /// The shell of one key's machine, as the registry needs it.
 pub trait Owner: Actor<Context = Context<Self>> {
     type Id: Clone + Eq + Hash + Debug + Display + Send + Sync + 'static;
+    /// Of ids: the fast one if nobody outside chooses them.
+    type Hash: BuildHasher + Clone + Default + Send + Sync + 'static;
     /// What an actor starts from: rows read, or what was born just now.
     type Seed: Send + 'static;
     /// What owners of this kind know of the outside.
@@ -199,7 +205,7 @@ pub struct Keys<A: Owner> {
     world: OnceLock<Weak<A::World>>,
     parts: Arc<Parts>,
     arbiters: Arbiters,
-    slots: DashMap<A::Id, Slot<A>>,
+    slots: DashMap<A::Id, Slot<A>, A::Hash>,
     asks: AtomicUsize,
     wakes: AtomicUsize,
     generations: AtomicU64,
@@ -236,7 +242,7 @@ impl<A: Owner> Keys<A> {
         Arc::new_cyclic(|this| Keys {
             this: this.clone(),
             world: OnceLock::new(),
-            slots: DashMap::new(),
+            slots: DashMap::with_hasher_and_shard_amount(A::Hash::default(), TABLES),
             deadlines: (0..arbiters.count()).map(|_| Deadlines::default()).collect(),
             parts: Arc::clone(parts),
             arbiters: arbiters.clone(),

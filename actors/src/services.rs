@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::Catalogue;
-use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
+use deeptravel_domain::ids::{IdHash, OrderId, Shard, TravellerId};
 use deeptravel_domain::order::Wish;
 use deeptravel_domain::totals::Totals;
 
@@ -30,7 +30,7 @@ pub struct Services {
     /// Who is logged in.
     pub directory: Directory,
     /// Orders that are being made: no record tells of them yet. A desk that is rebuilt reads them here.
-    pub in_flight: DashMap<OrderId, Arc<Wish>>,
+    pub in_flight: DashMap<OrderId, Arc<Wish>, IdHash>,
     #[cfg(test)]
     pub faults: crate::testing::Faults,
 }

@@ -3,7 +3,9 @@
 //! of Crockford base32, which sort like the ids. Ids of things inside an order begin with the order's id, so that the
 //! owner is found without a look-up (architecture rule 13).
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -12,6 +14,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::packing;
 use crate::row::text_fields;
 use crate::time::Timestamp;
+
+/// Hashes what nobody outside can choose: ids that the service makes, and digests. It is fast, and no defence against
+/// somebody who looks for keys that fall together; texts of clients keep the standard one. The same in every process,
+/// because a machine has no chance of its own.
+pub type IdHash = foldhash::fast::FixedState;
+
+/// A table by such ids.
+pub type IdMap<K, V> = HashMap<K, V, IdHash>;
 
 /// The text is not an id of the kind asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -152,8 +162,14 @@ type Halves = [u64; 2];
 macro_rules! time_ordered_ids {
     ($($(#[$doc:meta])* $name:ident, $what:literal;)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub struct $name(Halves);
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                state.write_u128(self.bits());
+            }
+        }
 
         impl $name {
             /// A new id. `chance` must be fresh for every call with the same instant and shard.

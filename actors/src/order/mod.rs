@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
-use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::ids::{IdHash, OrderId};
 use deeptravel_domain::order::rows::{
     LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow,
 };
@@ -119,6 +119,7 @@ impl Seed {
 
 impl Owner for OrderActor {
     type Id = OrderId;
+    type Hash = IdHash;
     type Seed = Seed;
     type World = Peers;
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::departure::{DepartureSpec, SeatMap};
+use crate::ids::{HoldId, IdMap};
 use crate::row::{Damage, Row as _, Rows};
 use crate::time::Timestamp;
 
 use super::pick::Layout;
 use super::rows::{DepartureRow, EXPIRED, HoldRow, RELEASED};
-use super::{ById, Hold, HoldState, Inventory, Pool, SeatList};
+use super::{Hold, HoldState, Inventory, Pool, SeatList};
 
 /// With which an order places a hold for the first time.
 const FIRST_EPOCH: u32 = 1;
@@ -102,9 +103,9 @@ impl Inventory {
 }
 
 /// Of each hold that was placed again, when its last row was written.
-fn last_rows(holds: &[HoldRow<'_>]) -> ById<(u64, u32)> {
+fn last_rows(holds: &[HoldRow<'_>]) -> IdMap<HoldId, (u64, u32)> {
     let again = holds.iter().filter(|row| row.epoch > FIRST_EPOCH);
-    let mut last: ById<(u64, u32)> = again.map(|row| (row.hold_id, written(row))).collect();
+    let mut last: IdMap<HoldId, (u64, u32)> = again.map(|row| (row.hold_id, written(row))).collect();
     for row in holds {
         if let Some(known) = last.get_mut(&row.hold_id) {
             *known = written(row).max(*known);

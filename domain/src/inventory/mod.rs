@@ -20,15 +20,14 @@ mod taken;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::{BTreeSet, HashSet};
 
 pub use command::{Allotment, BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, Wanted};
 pub use decide::LAPSES_PER_TURN_MAX;
 pub use seats::{SEATS_PER_HOLD_MAX, SeatList};
 
 use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat, Stretch};
-use crate::ids::{HoldId, codes};
+use crate::ids::{HoldId, IdMap, codes};
 use crate::machine::{Machine, Room};
 use crate::rejection::Rejection;
 use crate::row::Rows;
@@ -40,10 +39,6 @@ use taken::Taken;
 pub const CHANNELS_MAX: usize = 256;
 /// Most seat classes of one departure: a seat names its class in one byte.
 pub const CLASSES_MAX: usize = 256;
-
-/// The same hash in every process, because a machine has no chance of its own. Ids of holds are made by the service,
-/// so nobody can aim at one bucket.
-type ById<T> = HashMap<HoldId, T, BuildHasherDefault<DefaultHasher>>;
 
 /// One departure's seats and the holds on them.
 #[derive(Clone, Debug)]
@@ -60,11 +55,11 @@ pub struct Inventory {
     layout: Layout,
     taken: Taken,
     /// Held, paying and confirmed holds.
-    holds: ById<Hold>,
+    holds: IdMap<HoldId, Hold>,
     /// When the holds in state [`HoldState::Held`] expire.
     deadlines: BTreeSet<(Timestamp, HoldId)>,
     /// Holds released before their time: a late `PlaceHold` must not place them again.
-    ended: ById<Tombstone>,
+    ended: IdMap<HoldId, Tombstone>,
     /// When each of `ended` may be forgotten, because the late message then refuses itself.
     forget: BTreeSet<(Timestamp, HoldId)>,
 }
@@ -218,9 +213,9 @@ impl Inventory {
             status: Status::OnSale,
             channels: vec![Channel::Direct],
             places,
-            holds: ById::default(),
+            holds: IdMap::default(),
             deadlines: BTreeSet::new(),
-            ended: ById::default(),
+            ended: IdMap::default(),
             forget: BTreeSet::new(),
         })
     }
