@@ -4,7 +4,6 @@
 
 mod keys;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use actix::fut::ActorFutureExt;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
-use deeptravel_domain::ids::{IdHash, OrderId, TravellerId};
+use deeptravel_domain::ids::{IdHash, IdMap, OrderId, TravellerId};
 use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row;
 use deeptravel_domain::row::{Damage, First, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
-use keys::{Known, MadeKeys};
+use keys::{Known, MadeKeys, Mark};
 
 use crate::ask::{Ask, Asker, Question};
 use crate::journal::Position;
@@ -89,7 +88,7 @@ pub struct Making {
     order: OrderId,
     /// Whoever has wished for it first. Everybody else is told by the desk.
     asker: Option<Asker<Placed>>,
-    desk: Option<(Key, Addr<Desk>)>,
+    desk: Option<(Mark, Addr<Desk>)>,
 }
 
 impl Making {
@@ -101,8 +100,8 @@ impl Making {
     fn tell(&mut self, answer: &Answer<Arc<Order>>) {
         // First, so that the desk knows when the same client comes again. If it has ended, its successor looks at what was
         // noted.
-        if let Some((key, desk)) = self.desk.take() {
-            let _ = desk.try_send(Made { key, order: self.order, answer: answer.clone() });
+        if let Some((mark, desk)) = self.desk.take() {
+            let _ = desk.try_send(Made { mark, order: self.order, answer: answer.clone() });
         }
         if let Some(asker) = self.asker.take() {
             asker.answer(placed(answer, true));
@@ -126,7 +125,7 @@ fn placed(answer: &Answer<Arc<Order>>, is_first: bool) -> Answer<Placed> {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct Made {
-    key: Key,
+    mark: Mark,
     order: OrderId,
     answer: Answer<Arc<Order>>,
 }
@@ -159,7 +158,8 @@ impl Question<Desk> for Forget {
     type Answer = ();
 
     fn put(self, desk: &mut Desk, asker: Asker<()>, _: &mut Context<Desk>) {
-        if desk.made.remove(self.traveller, &self.idempotency_key, self.order) {
+        let mark = desk.made.mark(self.traveller, &self.idempotency_key);
+        if desk.made.remove(mark, self.order) {
             desk.settled(self.traveller, self.order);
         }
         asker.answer(Ok(Reply::ok((), Position::NOTHING)));
@@ -180,8 +180,6 @@ impl Question<Desk> for Recent {
     }
 }
 
-type Key = (TravellerId, Box<str>);
-
 /// An order that is being made, and who waits for it besides the first.
 struct Promised {
     body_hash: [u8; 32],
@@ -192,10 +190,10 @@ struct Promised {
 /// See the module's documentation.
 pub struct Desk {
     peers: Arc<Peers>,
-    promised: HashMap<Key, Promised>,
+    promised: IdMap<Mark, Promised>,
     made: MadeKeys,
     /// Orders that hold unpaid seats: few of each traveller, as the limit is low.
-    unpaid: HashMap<TravellerId, Vec<OrderId>>,
+    unpaid: IdMap<TravellerId, Vec<OrderId>>,
     turn: Turn,
 }
 
@@ -249,19 +247,20 @@ impl Owner for Desk {
     }
 
     fn build(peers: Arc<Peers>, _: Post<Desk>, seed: Seed) -> Result<Desk, Outage> {
-        let (promised, made, unpaid) = (HashMap::new(), MadeKeys::default(), HashMap::new());
+        let (promised, made, unpaid) = (IdMap::default(), MadeKeys::default(), IdMap::default());
         let mut desk = Desk { peers, promised, made, unpaid, turn: Turn::default() };
         let mut entries: Vec<DeskEntryRow<'_>> = seed.entries.of().collect::<Result<_, Damage>>()?;
         entries.sort_by_key(|entry| entry.order_id);
         for entry in &entries {
-            desk.made.insert(entry.traveller_id, entry.idempotency_key, &entry.body_hash, entry.order_id);
+            let mark = desk.made.mark(entry.traveller_id, entry.idempotency_key);
+            desk.made.insert(mark, &entry.body_hash, entry.order_id);
             if entry.status == OrderStatus::Pending {
                 desk.note_unpaid(entry.traveller_id, entry.order_id);
             }
         }
         for (order, wish) in seed.in_flight {
             if entries.binary_search_by_key(&order, |entry| entry.order_id).is_err() {
-                desk.promise(&wish, order);
+                desk.promise(desk.mark_of(&wish), &wish, order);
             }
         }
         Ok(desk)
@@ -272,9 +271,9 @@ impl Actor for Desk {
     type Context = Context<Desk>;
 
     fn started(&mut self, ctx: &mut Context<Desk>) {
-        let promised = self.promised.iter().map(|(key, promised)| (key.clone(), promised.order));
-        for (key, order) in promised.collect::<Vec<_>>() {
-            self.look(key, order, Duration::ZERO, ctx);
+        let promised = self.promised.iter().map(|(mark, promised)| (*mark, promised.order));
+        for (mark, order) in promised.collect::<Vec<_>>() {
+            self.look(mark, order, Duration::ZERO, ctx);
         }
     }
 }
@@ -283,13 +282,14 @@ impl Desk {
     fn place(&mut self, wish: &Arc<Wish>, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
         let now = self.peers.clock.now();
         self.made.sweep(now);
-        if let Some(promised) = self.promised.get_mut(&key_of(wish)) {
+        let mark = self.mark_of(wish);
+        if let Some(promised) = self.promised.get_mut(&mark) {
             if promised.body_hash == wish.body_hash {
                 return promised.waiting.push(asker);
             }
             return asker.answer(Ok(Reply::rejected(Rejection::IdempotencyMismatch, self.peers.journal.appended())));
         }
-        let known = self.made.get(wish.traveller, &wish.idempotency_key, &wish.body_hash, now);
+        let known = self.made.get(mark, &wish.body_hash, now);
         let drafted = match known {
             Some(Known { same_request: false, .. }) => Ok(Err(Rejection::IdempotencyMismatch)),
             // Of what it rests on the order knows more.
@@ -297,7 +297,7 @@ impl Desk {
             None => self.draft(wish, now),
         };
         match drafted {
-            Ok(Ok(draft)) => self.make(wish, draft, asker, ctx),
+            Ok(Ok(draft)) => self.make(mark, wish, draft, asker, ctx),
             Ok(Err(rejection)) => asker.answer(Ok(Reply::rejected(rejection, self.peers.journal.appended()))),
             Err(outage) => asker.answer(Err(outage)),
         }
@@ -318,31 +318,35 @@ impl Desk {
         Ok(wish.draft(&catalogue, id, now, self.peers.sales.lock_seconds))
     }
 
-    fn promise(&mut self, wish: &Wish, order: OrderId) {
+    fn mark_of(&self, wish: &Wish) -> Mark {
+        self.made.mark(wish.traveller, &wish.idempotency_key)
+    }
+
+    fn promise(&mut self, mark: Mark, wish: &Wish, order: OrderId) {
         let promised = Promised { body_hash: wish.body_hash, order, waiting: Vec::new() };
-        self.promised.insert(key_of(wish), promised);
+        self.promised.insert(mark, promised);
         self.note_unpaid(wish.traveller, order);
     }
 
-    fn make(&mut self, wish: &Arc<Wish>, draft: Draft, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
+    fn make(&mut self, mark: Mark, wish: &Arc<Wish>, draft: Draft, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
         let id = draft.id;
-        self.promise(wish, id);
+        self.promise(mark, wish, id);
         self.peers.in_flight.insert(id, Arc::clone(wish));
-        let desk = Some((key_of(wish), ctx.address()));
+        let desk = Some((mark, ctx.address()));
         let making = Making { peers: Arc::clone(&self.peers), order: id, asker: Some(asker), desk };
         Placing::begin(&self.peers, draft, making, ctx.address());
     }
 
-    fn placed(&mut self, key: Key, id: OrderId, answer: &Answer<Arc<Order>>, ctx: &mut Context<Desk>) {
-        let Some(Promised { body_hash, waiting, .. }) = self.promised.remove(&key) else { return };
+    fn placed(&mut self, mark: Mark, id: OrderId, answer: &Answer<Arc<Order>>, ctx: &mut Context<Desk>) {
+        let Some(Promised { body_hash, waiting, .. }) = self.promised.remove(&mark) else { return };
         match answer {
             // Refusals are not remembered: the same key may try again.
-            Ok(Reply { outcome: Err(_), .. }) => self.settled(key.0, id),
+            Ok(Reply { outcome: Err(_), .. }) => self.settled(mark.traveller, id),
             // After an outage it may have been placed: whoever asks again looks, and so does the desk.
             Ok(Reply { outcome: Ok(_), .. }) | Err(_) => {
-                self.made.insert(key.0, &key.1, &body_hash, id);
+                self.made.insert(mark, &body_hash, id);
                 if answer.is_err() {
-                    self.look(key, id, LOOKS_AGAIN, ctx);
+                    self.look(mark, id, LOOKS_AGAIN, ctx);
                 }
             }
         }
@@ -352,18 +356,18 @@ impl Desk {
     }
 
     /// Asks an order of which it is not known whether it was made.
-    fn look(&mut self, key: Key, id: OrderId, pause: Duration, ctx: &mut Context<Desk>) {
+    fn look(&mut self, mark: Mark, id: OrderId, pause: Duration, ctx: &mut Context<Desk>) {
         let peers = Arc::clone(&self.peers);
         let looking = async move {
             tokio::time::sleep(pause).await;
             peers.orders.ask(&id, Placement).await
         };
-        ctx.spawn(looking.into_actor(self).map(move |answer, desk, ctx| desk.looked(key, id, answer, ctx)));
+        ctx.spawn(looking.into_actor(self).map(move |answer, desk, ctx| desk.looked(mark, id, answer, ctx)));
     }
 
     fn looked(
         &mut self,
-        key: Key,
+        mark: Mark,
         id: OrderId,
         answer: Result<Option<Reply<Arc<Order>>>, Outage>,
         ctx: &mut Context<Desk>,
@@ -371,17 +375,17 @@ impl Desk {
         let order = match &answer {
             Ok(Some(Reply { outcome: Ok(order), .. })) => Some(order),
             Ok(Some(Reply { outcome: Err(_), .. }) | None) => None,
-            Err(_) => return self.look(key, id, LOOKS_AGAIN, ctx),
+            Err(_) => return self.look(mark, id, LOOKS_AGAIN, ctx),
         };
         let made = order.is_some();
         if order.is_none_or(|order| order.status() != OrderStatus::Pending) {
-            self.settled(key.0, id);
+            self.settled(mark.traveller, id);
         }
-        if self.promised.get(&key).is_some_and(|promised| promised.order == id) {
+        if self.promised.get(&mark).is_some_and(|promised| promised.order == id) {
             let answer = answer.and_then(|reply| reply.ok_or(Outage::Rebuilding));
-            self.placed(key, id, &answer, ctx);
+            self.placed(mark, id, &answer, ctx);
         } else if !made {
-            self.made.remove(key.0, &key.1, id);
+            self.made.remove(mark, id);
         }
     }
 
@@ -396,10 +400,6 @@ impl Desk {
             orders.remove();
         }
     }
-}
-
-fn key_of(wish: &Wish) -> Key {
-    (wish.traveller, wish.idempotency_key.clone())
 }
 
 impl<Q: Question<Desk>> Handler<Ask<Q, Q::Answer>> for Desk {
@@ -424,7 +424,7 @@ impl Handler<Held> for Desk {
 impl Handler<Made> for Desk {
     type Result = ();
 
-    fn handle(&mut self, Made { key, order, answer }: Made, ctx: &mut Context<Desk>) {
-        self.placed(key, order, &answer, ctx);
+    fn handle(&mut self, Made { mark, order, answer }: Made, ctx: &mut Context<Desk>) {
+        self.placed(mark, order, &answer, ctx);
     }
 }

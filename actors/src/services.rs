@@ -64,7 +64,7 @@ pub fn desk_of_shard(shard: Shard) -> usize {
 }
 
 /// Travellers' ids are digests: any of their bits are as good as others.
-fn traveller_shard(traveller: TravellerId) -> Shard {
+pub fn traveller_shard(traveller: TravellerId) -> Shard {
     Shard::of(traveller.bits() as u64)
 }
 
