@@ -9,7 +9,7 @@ mod catalogue;
 pub mod clock;
 mod departure;
 mod desk;
-mod directory;
+pub mod directory;
 pub mod engine;
 pub mod follow;
 mod identity;

@@ -50,7 +50,7 @@ impl<W> LoggedIn<W> {
     /// An owner's answer, which the session's next list will contain; refusals too.
     pub fn shown<T>(&self, answer: Answer<T>) -> Result<T, Problem> {
         let Reply { outcome, position } = answer?;
-        self.api.seen.note(self.token(), position, self.api.projected());
+        self.session.note_shown(position);
         Ok(outcome?)
     }
 }

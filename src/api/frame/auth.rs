@@ -8,6 +8,7 @@ use actix_web::http::header::AUTHORIZATION;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand;
 use base64::Engine as _;
+use deeptravel_actors::directory::OpenSession;
 use deeptravel_domain::identity::{Account, Command, Principal, SecretHash, Session};
 use deeptravel_domain::ids::TravellerId;
 use deeptravel_domain::time::Timestamp;
@@ -65,7 +66,7 @@ fn bearer_token(header: &str) -> Option<&str> {
 pub struct LoggedIn<W> {
     pub who: W,
     pub api: Api,
-    pub(super) session: Arc<Session>,
+    pub(super) session: Arc<OpenSession>,
 }
 
 /// A traveller.

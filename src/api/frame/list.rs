@@ -94,7 +94,7 @@ impl<P: Clone + Display, F> Page<P, F> {
         if !api.lists.is_available() {
             return Err(refusals::STORAGE_UNAVAILABLE.into());
         }
-        let wanted = api.seen.of(by.token());
+        let wanted = by.session.shown();
         if api.projected() < wanted {
             let mut projected = api.engine.services().projected.clone();
             let follows = projected.wait_for(|position| *position >= wanted);

@@ -13,7 +13,6 @@ mod problem;
 mod query;
 pub mod refusals;
 mod routes;
-mod seen;
 mod server;
 mod settings;
 mod staff_login;

@@ -17,7 +17,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::passwords::Passwords;
 use super::problem::Problem;
 use super::refusals;
-use super::seen::Seen;
 use super::settings::{ServerSettings, SessionSettings};
 
 /// What the composition root plugs in.
@@ -46,7 +45,6 @@ pub struct Api(Arc<Shared>);
 pub struct Shared {
     #[deref]
     parts: ApiParts,
-    pub(in crate::api) seen: Seen,
     pub(super) passwords: Passwords,
     /// Requests being answered.
     pub in_flight: Arc<AtomicUsize>,
@@ -59,8 +57,8 @@ pub struct Slot(Arc<OnceLock<Api>>);
 impl Slot {
     /// From now on requests are answered. Filling twice is a mistake and changes nothing.
     pub fn fill(&self, parts: ApiParts) {
-        let (seen, passwords, in_flight) = (Seen::default(), Passwords::default(), Arc::default());
-        let filled = self.0.set(Api(Arc::new(Shared { parts, seen, passwords, in_flight })));
+        let (passwords, in_flight) = (Passwords::default(), Arc::default());
+        let filled = self.0.set(Api(Arc::new(Shared { parts, passwords, in_flight })));
         debug_assert!(filled.is_ok(), "a slot is filled once");
     }
 

@@ -92,6 +92,5 @@ fn refused(error: &LoginError) -> Refusal {
 #[utoipa::path(post, path = "/auth/logout", responses((status = 204)))]
 async fn log_out(Allowed(by): Allowed<EndSession>) -> Answered {
     by.api.engine.identify(Command::EndSession(*by.token())).await?.outcome?;
-    by.api.seen.forget(by.token());
     Ok(no_content())
 }
