@@ -145,15 +145,19 @@ impl Inventory {
 
     /// The holds that are due, the earliest first.
     pub(super) fn lapses(&self, now: Timestamp) -> impl Iterator<Item = Event> + '_ {
-        let due = self.deadlines.iter().take_while(move |(expires_at, _)| *expires_at <= now);
-        due.filter_map(move |(_, id)| Some(Event::HoldLapsed { id: *id, hold: *self.holds.get(id)?, at: now }))
+        self.due(now).map(move |(id, hold)| Event::HoldLapsed { id, hold: *hold, at: now })
+    }
+
+    /// The holds whose time is over, the earliest first.
+    pub(super) fn due(&self, now: Timestamp) -> impl Iterator<Item = (HoldId, &Hold)> {
+        let due = self.deadlines.due(now);
+        due.filter_map(move |(at, id)| Some((id, self.holds.get(&id).filter(|hold| hold.lapses_at(at))?)))
     }
 
     /// What every seat is taken for once the due holds, and `replaced`, have made way (R-HOLD-03). Copies the seats
     /// only if there is such a hold.
     pub(super) fn taken_without(&self, replaced: Option<&Hold>, now: Timestamp) -> Cow<'_, Taken> {
-        let due = self.deadlines.iter().take_while(|(expires_at, _)| *expires_at <= now);
-        let due = due.filter_map(|(_, id)| self.holds.get(id));
+        let due = self.due(now).map(|(_, hold)| hold);
         let mut taken = Cow::Borrowed(&self.taken);
         for hold in due.chain(replaced) {
             for seat in hold.live_seats() {

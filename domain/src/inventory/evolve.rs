@@ -59,18 +59,16 @@ impl Inventory {
         for seat in hold.live_seats() {
             self.taken.take(seat, hold.stretch.mask());
         }
-        if let Some(tombstone) = self.ended.remove(&id) {
-            self.forget.remove(&(tombstone.expires_at, id));
-        }
+        self.ended.remove(&id);
         if hold.state == HoldState::Held {
-            self.deadlines.insert((hold.expires_at, id));
+            self.deadlines.note(hold.expires_at, id);
         }
         self.holds.insert(id, hold);
     }
 
     pub(super) fn insert_tombstone(&mut self, id: HoldId, epoch: u32, expires_at: Timestamp) {
         self.ended.insert(id, Tombstone { epoch, expires_at });
-        self.forget.insert((expires_at, id));
+        self.forget.note(expires_at, id);
     }
 
     /// The index of a channel, new if need be. `None` beyond [`CHANNELS_MAX`].
@@ -88,14 +86,14 @@ impl Inventory {
     /// The hold reaches a state in which it does not lapse.
     fn settle(&mut self, id: HoldId, state: HoldState) {
         if let Some(hold) = self.holds.get_mut(&id) {
-            self.deadlines.remove(&(hold.expires_at, id));
             hold.state = state;
+            self.drop_settled_deadlines();
         }
     }
 
     fn end_hold(&mut self, id: HoldId, at: Timestamp) {
         let Some(hold) = self.holds.remove(&id) else { return };
-        self.deadlines.remove(&(hold.expires_at, id));
+        self.drop_settled_deadlines();
         self.clear(hold.live_seats(), hold.stretch.mask());
         if hold.expires_at > at {
             self.insert_tombstone(id, hold.epoch, hold.expires_at);
@@ -108,11 +106,19 @@ impl Inventory {
         }
     }
 
+    /// The first deadline is that of a hold that lapses: the timer is set to it.
+    fn drop_settled_deadlines(&mut self) {
+        let holds = &self.holds;
+        self.deadlines.drop_first_while(|at, id| !holds.get(&id).is_some_and(|hold| hold.lapses_at(at)));
+    }
+
     /// Nobody can see this: from its instant on, `decide` no longer looks at a tombstone.
     fn forget_ended_before(&mut self, now: Timestamp) {
-        while let Some((_, id)) = self.forget.first().copied().filter(|(expires_at, _)| *expires_at <= now) {
-            self.forget.pop_first();
-            self.ended.remove(&id);
+        for (at, id) in self.forget.due(now) {
+            if self.ended.get(&id).is_some_and(|ended| ended.expires_at == at) {
+                self.ended.remove(&id);
+            }
         }
+        self.forget.drop_first_while(|at, _| at <= now);
     }
 }

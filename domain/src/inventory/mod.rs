@@ -10,6 +10,7 @@
 
 mod allot;
 pub mod command;
+mod deadlines;
 mod decide;
 mod evolve;
 mod load;
@@ -20,7 +21,7 @@ mod taken;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 pub use command::{Allotment, BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, Wanted};
 pub use decide::LAPSES_PER_TURN_MAX;
@@ -32,6 +33,7 @@ use crate::machine::{Machine, Room};
 use crate::rejection::Rejection;
 use crate::row::Rows;
 use crate::time::Timestamp;
+use deadlines::Deadlines;
 use pick::{Layout, Place};
 use taken::Taken;
 
@@ -56,12 +58,12 @@ pub struct Inventory {
     taken: Taken,
     /// Held, paying and confirmed holds.
     holds: IdMap<HoldId, Hold>,
-    /// When the holds in state [`HoldState::Held`] expire.
-    deadlines: BTreeSet<(Timestamp, HoldId)>,
+    /// When the holds in state [`HoldState::Held`] expire. The first is one of theirs, others may be settled since.
+    deadlines: Deadlines,
     /// Holds released before their time: a late `PlaceHold` must not place them again.
     ended: IdMap<HoldId, Tombstone>,
     /// When each of `ended` may be forgotten, because the late message then refuses itself.
-    forget: BTreeSet<(Timestamp, HoldId)>,
+    forget: Deadlines,
 }
 
 /// Whether the departure sells at all.
@@ -117,6 +119,11 @@ impl Hold {
     /// Whether its seats are free again at `now`, swept or not (R-HOLD-03).
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.state == HoldState::Held && self.expires_at <= now
+    }
+
+    /// Whether this is when it lapses, if nothing happens before.
+    fn lapses_at(&self, at: Timestamp) -> bool {
+        self.state == HoldState::Held && self.expires_at == at
     }
 }
 
@@ -214,9 +221,9 @@ impl Inventory {
             channels: vec![Channel::Direct],
             places,
             holds: IdMap::default(),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
             ended: IdMap::default(),
-            forget: BTreeSet::new(),
+            forget: Deadlines::default(),
         })
     }
 
@@ -236,7 +243,7 @@ impl Inventory {
 
     /// When to decide [`Command::Expire`] next.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.deadlines.first().map(|(at, _)| at)
     }
 
     /// Paying holds past their `expires_at`: an alarm, never a release (R-HOLD-09). Looks at every hold.

@@ -70,9 +70,9 @@ fn essence(inventory: &Inventory, now: Timestamp) -> String {
         .map(|(id, hold)| (id, (Hold { channel: 0, ..*hold }, inventory.channel(hold.channel).unwrap())))
         .collect();
     let ended: BTreeMap<_, _> = inventory.ended.iter().filter(|(_, ended)| ended.expires_at > now).collect();
-    let forget: Vec<_> = inventory.forget.iter().filter(|(at, _)| *at > now).collect();
-    let Inventory { spec, born, status, taken, deadlines, .. } = &forgetful(inventory);
-    format!("{spec:?} {born} {status:?} {channels:?} {taken:?} {holds:?} {deadlines:?} {ended:?} {forget:?}")
+    let deadlines: Vec<_> = inventory.due(Timestamp::MAX).map(|(id, hold)| (hold.expires_at, id)).collect();
+    let Inventory { spec, born, status, taken, .. } = &forgetful(inventory);
+    format!("{spec:?} {born} {status:?} {channels:?} {taken:?} {holds:?} {deadlines:?} {ended:?}")
 }
 
 proptest! {
