@@ -1,4 +1,5 @@
-//! What processes use, from `/proc`: processor time and memory of the server, its Postgres, and ourselves.
+//! What processes use, from `/proc`: processor time and memory of the server, its Postgres, and ourselves; how often
+//! the server's threads were switched.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +14,8 @@ pub struct Usage {
     /// Of the server, by group of threads.
     pub server_threads: BTreeMap<String, f64>,
     pub server: f64,
+    /// How often a thread of the server has given up its core or lost it.
+    pub server_switches: u64,
     pub postgres: f64,
     pub generator: f64,
     /// All of the machine, idle time excluded.
@@ -26,6 +29,7 @@ pub fn usage(server: Option<u32>) -> Usage {
     if let Some(pid) = server {
         usage.server = cpu_seconds(&process(pid).join("stat"));
         usage.server_threads = threads(pid);
+        usage.server_switches = switches(pid);
         usage.postgres = descendants(pid).into_iter().map(|child| cpu_seconds(&process(child).join("stat"))).sum();
     }
     usage
@@ -42,6 +46,7 @@ impl Usage {
         Usage {
             server_threads: threads.collect(),
             server: (self.server - before.server).max(0.0),
+            server_switches: self.server_switches.saturating_sub(before.server_switches),
             postgres: (self.postgres - before.postgres).max(0.0),
             generator: (self.generator - before.generator).max(0.0),
             machine: (self.machine - before.machine).max(0.0),
@@ -110,6 +115,18 @@ fn threads(pid: u32) -> BTreeMap<String, f64> {
         *groups.entry(group.to_owned()).or_default() += thread_seconds(&text).unwrap_or(0.0);
     }
     groups
+}
+
+/// Context switches of a process: of the threads that it has now.
+fn switches(pid: u32) -> u64 {
+    let tasks = fs::read_dir(process(pid).join("task")).into_iter().flatten().flatten();
+    tasks.filter_map(|task| fs::read_to_string(task.path().join("status")).ok()).map(|text| parse_switches(&text)).sum()
+}
+
+/// Those that a thread wanted, because it waits, and those that the kernel wanted.
+fn parse_switches(status: &str) -> u64 {
+    let lines = status.lines().filter_map(|line| line.split_once("voluntary_ctxt_switches:"));
+    lines.filter_map(|(_, times)| times.trim().parse::<u64>().ok()).sum()
 }
 
 fn thread_seconds(stat: &str) -> Option<f64> {
@@ -204,6 +221,13 @@ mod tests {
         let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
         assert_eq!(parse_memory(status), Some(Memory { resident_bytes: 1 << 20, peak_bytes: 2 << 20 }));
         assert_eq!(parse_memory("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn switches_that_were_wanted_and_others_are_counted() {
+        let status = "Name:\tx\nvoluntary_ctxt_switches:\t40\nnonvoluntary_ctxt_switches:\t2\n";
+        assert_eq!(parse_switches(status), 42);
+        assert!(switches(std::process::id()) > 0);
     }
 
     #[test]

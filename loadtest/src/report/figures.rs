@@ -81,13 +81,16 @@ pub struct Memory {
     pub growth_bytes: Option<i64>,
 }
 
-/// Processor seconds in the measured part.
+/// Processor seconds in the measured part, and what they come with.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cpu {
     pub server_seconds: f64,
     /// By group of threads.
     pub server_threads: BTreeMap<String, f64>,
+    /// Context switches of the server's threads; a number.
+    #[serde(default)]
+    pub server_switches: u64,
     pub postgres_seconds: f64,
     pub generator_seconds: f64,
     /// All of the machine, others included.
@@ -99,6 +102,7 @@ impl From<&Usage> for Cpu {
         Cpu {
             server_seconds: usage.server,
             server_threads: usage.server_threads.clone(),
+            server_switches: usage.server_switches,
             postgres_seconds: usage.postgres,
             generator_seconds: usage.generator,
             machine_seconds: usage.machine,
@@ -198,7 +202,16 @@ impl Figures {
             let (peak, grew) = (mib(peak as f64), mib(growth as f64));
             line("memory", format!("server peak {peak:.0} MiB, grew {grew:.0} MiB, {each:.0} B each accepted"));
         }
+        if let Some(switches) = self.switches_each() {
+            line("switches", format!("{switches:.2} each accepted, of the server's threads"));
+        }
         self.write_time(&mut line, cores);
+    }
+
+    /// Context switches of the server's threads for each accepted answer.
+    pub fn switches_each(&self) -> Option<f64> {
+        let counted = self.cpu.server_switches > 0 && self.accepted > 0;
+        counted.then(|| self.cpu.server_switches as f64 / self.accepted as f64)
     }
 
     /// Where the time goes: processor time per accepted answer, of all there was.

@@ -63,7 +63,7 @@ fn rate(report: &Report, scenario: &str) -> Option<f64> {
 
 use Bound::{AtLeast, AtMost};
 
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 19] = [
     Row {
         name: "orders over 200 departures, 64 connections, against the best baseline counter",
         unit: " ×",
@@ -176,6 +176,13 @@ const ROWS: [Row; 18] = [
         floor: AtMost(600.0),
         aim: AtMost(400.0),
         value: |report| fact(report, "memory", "bytesPerPaidOrder"),
+    },
+    Row {
+        name: "context switches of the server per order",
+        unit: "",
+        floor: AtMost(0.35),
+        aim: AtMost(0.35),
+        value: |report| measured(report, "orders")?.figures.switches_each(),
     },
     Row {
         name: "orders a second",
