@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use crate::api::{Api, metric};
 use crate::database::Database;
 use crate::drive::{Load, Plan, drive};
 use crate::http::Target;
-use crate::report::Figures;
+use crate::report::{Allocations, Figures};
 use crate::watch::Watch;
 
 /// See the module's documentation.
@@ -55,12 +56,27 @@ impl<L: Load> Course<L> {
         let mut watch = Watch::new(self.pid, lag_of, self.is_quiet);
         let first = if self.keeps_acks { self.next } else { 0 };
         let plan = Plan { first, until: plan.until.map(|requests| first + requests), ..plan };
+        let before = self.allocations().await?;
         let mut driven = drive(&self.load, &self.target, plan, &mut watch).await?;
+        let requests = driven.next - first;
+        let counted = before.zip(self.allocations().await?);
         self.next = driven.next;
         if self.keeps_acks {
             self.acks.append(&mut driven.acks);
         }
-        Ok(Figures::new(&plan, &driven, &watch))
+        let allocations = counted.map(|(before, after)| after.each(&before, requests));
+        Ok(Figures { allocations, ..Figures::new(&plan, &driven, &watch) })
+    }
+
+    /// What the server has allocated since its start, if it counts that.
+    async fn allocations(&self) -> anyhow::Result<Option<Allocations>> {
+        if self.pid.is_none() || !self.keeps_acks {
+            return Ok(None);
+        }
+        let mut api = Api::new(self.target.clone());
+        let times = metric(&mut api, "allocations").await?;
+        let bytes = metric(&mut api, "allocated_bytes").await?;
+        Ok(times.zip(bytes).map(|(times, bytes)| Allocations { times, bytes }))
     }
 
     pub fn load(&self) -> &Arc<L> {

@@ -42,6 +42,26 @@ pub struct Figures {
     pub lag: Lag,
     pub memory: Memory,
     pub cpu: Cpu,
+    /// For each request, the warm-up's included, of a server that counts them (feature `count-allocations`).
+    #[serde(default)]
+    pub allocations: Option<Allocations>,
+}
+
+/// What the server's process allocates; the projector's part is that of the records which it has got to.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Allocations {
+    pub times: f64,
+    pub bytes: f64,
+}
+
+impl Allocations {
+    /// What each of so many requests has taken since `before`.
+    #[must_use]
+    pub fn each(&self, before: &Allocations, requests: u64) -> Allocations {
+        let requests = requests.max(1) as f64;
+        Allocations { times: (self.times - before.times) / requests, bytes: (self.bytes - before.bytes) / requests }
+    }
 }
 
 /// Milliseconds.
@@ -152,6 +172,7 @@ impl Figures {
                 growth_bytes: watch.memory_growth,
             },
             cpu: Cpu::from(&watch.used),
+            allocations: None,
         }
     }
 
@@ -201,6 +222,9 @@ impl Figures {
             let mib = |bytes: f64| bytes / f64::from(1 << 20);
             let (peak, grew) = (mib(peak as f64), mib(growth as f64));
             line("memory", format!("server peak {peak:.0} MiB, grew {grew:.0} MiB, {each:.0} B each accepted"));
+        }
+        if let Some(Allocations { times, bytes }) = self.allocations {
+            line("allocates", format!("{times:.1} times, {bytes:.0} B each request"));
         }
         if let Some(switches) = self.switches_each() {
             line("switches", format!("{switches:.2} each accepted, of the server's threads"));

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Findings;
 use crate::usage;
-pub use figures::{Cpu, Figures, Lag, Memory, Percentiles};
+pub use figures::{Allocations, Cpu, Figures, Lag, Memory, Percentiles};
 use ratios::median;
 pub use table::Line;
 
@@ -233,6 +233,13 @@ impl Scenario {
                 each(|cpu| cpu.postgres_seconds),
                 each(|cpu| cpu.generator_seconds),
             );
+            if turns.iter().all(|turn| turn.allocations.is_some()) {
+                let of = |figure: fn(&Allocations) -> f64| {
+                    median(&turns.iter().filter_map(|turn| turn.allocations.as_ref().map(figure)).collect::<Vec<_>>())
+                };
+                let (times, bytes) = (of(|counted| counted.times), of(|counted| counted.bytes));
+                let _ = writeln!(out, "  {:<30} allocates {times:.1} times, {bytes:.0} B each request", "");
+            }
         }
     }
 }

@@ -27,7 +27,17 @@ pub fn set(api: &Api) {
     set_wechat(api.wechat.counters());
     show("wechat_certificates", "Platform certificates that verify now", api.wechat.certificates_in_use() as u64);
     show("http_in_flight", "Requests being answered", api.in_flight.load(Ordering::Relaxed) as u64);
+    #[cfg(feature = "count-allocations")]
+    set_allocations();
     show("database_available", "1 while Postgres answers, as last seen", u64::from(api.lists.is_available()));
+}
+
+#[cfg(feature = "count-allocations")]
+fn set_allocations() {
+    let counted = stats_alloc::INSTRUMENTED_SYSTEM.stats();
+    let (times, bytes) = (counted.allocations + counted.reallocations, counted.bytes_allocated);
+    show("allocations", "Allocations since the start, those that moved what had grown included", times as u64);
+    show("allocated_bytes", "Bytes of them, with what they have grown by", bytes as u64);
 }
 
 fn set_journal(services: &Services) {
