@@ -56,6 +56,12 @@ pub struct Options {
     /// Paid orders whose memory is measured.
     #[arg(long, default_value_t = 30_000)]
     pub paid_orders: usize,
+    /// Live orders with which `ready` starts a server again.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub live_orders: u64,
+    /// Records that Postgres lacks when `ready` starts a server again.
+    #[arg(long, default_value_t = 100_000)]
+    pub unprojected_records: u64,
     /// The server's program; else the `deeptravel` beside this one.
     #[arg(long, conflicts_with = "target")]
     pub binary: Option<PathBuf>,

@@ -63,6 +63,8 @@ pub struct Drained {
     /// Journal records from the start of the projection to its end.
     pub records: u64,
     pub records_per_second: f64,
+    /// From the start of the server, which makes up for it first.
+    pub ready_after: Duration,
 }
 
 /// The server under test.
@@ -150,6 +152,18 @@ impl Subject {
         Ok(())
     }
 
+    /// Stops the server, and starts it again on its data: from there to being ready. Its address is a new one.
+    pub async fn restart(&mut self) -> anyhow::Result<Duration> {
+        let server = self.server.as_mut().context("only a server of our own can be restarted")?;
+        server.restart(self.setup.environment())?;
+        let restarted_at = Instant::now();
+        server.ready_again().await?;
+        let ready_after = restarted_at.elapsed();
+        self.target = server.target.clone();
+        self.simulator = self.target.port_above(1)?;
+        Ok(ready_after)
+    }
+
     /// Restarts a server whose projector was paused with its projector on, and measures how fast it makes up for what
     /// was left. It does so before it is ready, with both cores for itself and Postgres. Its address is a new one.
     pub async fn project(&mut self) -> anyhow::Result<Drained> {
@@ -160,6 +174,7 @@ impl Subject {
         self.setup.is_projector_paused = false;
         let server = self.server.as_mut().context("only a server of our own can be restarted")?;
         server.restart(self.setup.environment())?;
+        let restarted_at = Instant::now();
 
         let mut first: Option<(i64, Instant)> = None;
         let mut moved = (before, Instant::now());
@@ -189,11 +204,12 @@ impl Subject {
             tokio::time::sleep(POLL).await;
         };
         server.ready_again().await?;
+        let ready_after = restarted_at.elapsed();
         self.target = server.target.clone();
         self.simulator = self.target.port_above(1)?;
         let (from, since) = first.unwrap_or((before, ended_at));
         let seconds = ended_at.duration_since(since).as_secs_f64();
         let rate = if seconds > 0.0 { (end - from) as f64 / seconds } else { 0.0 };
-        Ok(Drained { records: (end - before).unsigned_abs(), records_per_second: rate })
+        Ok(Drained { records: (end - before).unsigned_abs(), records_per_second: rate, ready_after })
     }
 }

@@ -7,6 +7,7 @@ mod growth;
 mod memory;
 mod mixed;
 mod orders;
+mod ready;
 mod sales;
 mod scans;
 mod search;
@@ -56,6 +57,7 @@ pub async fn run(scenarios: &[Scenario], options: &Options) -> anyhow::Result<Re
             Scenario::Memory => memory::run(options).await,
             Scenario::Mixed => mixed::run(options).await,
             Scenario::Growth => growth::run(options).await,
+            Scenario::Ready => ready::run(options).await,
             Scenario::Search => search::run(options).await,
         };
         let outcome = outcome.unwrap_or_else(|error| {
@@ -83,6 +85,8 @@ fn check(options: &Options) -> anyhow::Result<()> {
     ensure!(!counts.contains(&0), "--connections, --threads, --travellers, --tickets and --gates must be above zero");
     ensure!(positive(options.sustained_seconds), "--sustained-seconds must be above zero");
     ensure!(options.paid_orders > 0, "--paid-orders must be above zero");
+    let left = [options.live_orders, options.unprojected_records];
+    ensure!(!left.contains(&0), "--live-orders and --unprojected-records must be above zero");
     ensure!(options.rounds > 0, "--rounds must be above zero");
     Ok(())
 }

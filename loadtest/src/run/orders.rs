@@ -112,7 +112,7 @@ impl Rivals {
         scenario.fact("baselineClients", clients as f64);
         let Some(mut paused) = paused else { return Ok(()) };
         scenario.turns.insert(PAUSED.to_owned(), std::mem::take(&mut paused.course.turns));
-        let drained = paused.project().await?;
+        let drained = paused.project_orders().await?;
         scenario.fact("drainOrdersPerSecond", drained);
         scenario.audit_too("the paused server", audit_orders(&paused).await?);
         scenario.end(paused.close());

@@ -1,6 +1,7 @@
 //! A server with travellers who order: what nearly every scenario is made of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::course::Course;
 use crate::database::Database;
@@ -96,13 +97,27 @@ impl Sales {
         Ok(figures)
     }
 
-    /// Orders a second at which a paused server's backlog was projected, after a restart.
-    pub async fn project(&mut self) -> anyhow::Result<f64> {
-        let Drained { records, records_per_second } = self.subject.project().await?;
+    /// Stops the server and starts it again: from there to being ready.
+    pub async fn restart(&mut self) -> anyhow::Result<Duration> {
+        let ready_after = self.subject.restart().await?;
         self.course.target = self.subject.target.clone();
-        let orders = self.course.acks.len() as f64;
-        eprintln!("projected {records} records of {orders:.0} orders at {records_per_second:.0} records a second");
-        Ok(records_per_second * orders / (records as f64).max(1.0))
+        Ok(ready_after)
+    }
+
+    /// How a paused server's backlog was projected, after a restart.
+    pub async fn project(&mut self) -> anyhow::Result<Drained> {
+        let drained = self.subject.project().await?;
+        self.course.target = self.subject.target.clone();
+        let Drained { records, records_per_second, .. } = drained;
+        let orders = self.course.acks.len();
+        eprintln!("projected {records} records of {orders} orders at {records_per_second:.0} records a second");
+        Ok(drained)
+    }
+
+    /// The same in orders a second.
+    pub async fn project_orders(&mut self) -> anyhow::Result<f64> {
+        let Drained { records, records_per_second, .. } = self.project().await?;
+        Ok(records_per_second * self.course.acks.len() as f64 / (records as f64).max(1.0))
     }
 
     /// Stops the server; what was wrong with its end, if anything.

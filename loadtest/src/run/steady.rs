@@ -40,7 +40,7 @@ pub async fn steady(options: &Options) -> anyhow::Result<Outcome> {
         let orders = orders_of(&closed, 1);
         let mut paused = Sales::open(PAUSED, options, Setup::paused(orders), orders).await?;
         scenario.turns.insert(PAUSED.to_owned(), vec![paused.run(closed).await?]);
-        let drained = paused.project().await?;
+        let drained = paused.project_orders().await?;
         scenario.audit_too("the paused server", audit_orders(&paused).await?);
         scenario.end(paused.close());
         scenario.fact("drainOrdersPerSecond", drained);

@@ -35,6 +35,9 @@ pub enum Scenario {
     Mixed,
     /// Curves over live orders, departures and connections; takes long, and is not among `all`.
     Growth,
+    /// From a start to being ready, with many live orders and with many records that Postgres lacks; takes long, and is
+    /// not among `all`.
+    Ready,
 }
 
 impl Scenario {
@@ -61,6 +64,7 @@ impl Scenario {
             Scenario::Memory => "memory",
             Scenario::Mixed => "mixed",
             Scenario::Growth => "growth",
+            Scenario::Ready => "ready",
             Scenario::Search => "search",
             Scenario::Burst => "burst",
         }
