@@ -2,6 +2,7 @@
 
 mod read;
 mod saved;
+mod size;
 mod touched;
 mod write;
 

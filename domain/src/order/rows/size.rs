@@ -1,0 +1,84 @@
+//! How much memory an order takes as it is, for whoever keeps many of them and has to know.
+
+use super::Saved;
+use crate::order::{Item, Order, Passenger, Payment, PaymentState, Refund, SealedDocument, SeatWish};
+use crate::ticket::{Redemption, Ticket};
+
+/// What an allocation takes besides what is in it, on average: allocators have classes of sizes.
+const ALLOCATION: usize = 16;
+
+impl Saved {
+    /// All that belongs to the order alone, about, and what the first use of each ticket will add. Codes and explanations of
+    /// prices are shared with others, and not counted.
+    pub fn bytes_in_memory(&self) -> usize {
+        let draft = &*self.draft;
+        let contact = &draft.contact;
+        let texts = [&draft.idempotency_key, &draft.locale, &contact.name, &contact.phone].map(|text| of_text(text));
+        size_of::<Order>()
+            + ALLOCATION
+            + size_of_val(draft)
+            + ALLOCATION
+            + texts.iter().sum::<usize>()
+            + contact.email.as_deref().map_or(0, of_text)
+            + of_list(&draft.passengers, of_passenger)
+            + of_list(&draft.price.lines, |_| 0)
+            + of_list(&self.items, of_item)
+            + of_list(&self.payments, of_payment)
+            + of_list(&self.refunds, of_refund)
+            + of_list(&self.tickets, of_ticket)
+            + of_list(&self.ledger, |_| 0)
+    }
+}
+
+fn of_list<T>(list: &Vec<T>, of_one: impl Fn(&T) -> usize) -> usize {
+    of_piece(list.capacity() * size_of::<T>()) + list.iter().map(of_one).sum::<usize>()
+}
+
+fn of_text(text: &str) -> usize {
+    of_piece(text.len())
+}
+
+fn of_piece(bytes: usize) -> usize {
+    if bytes == 0 { 0 } else { bytes + ALLOCATION }
+}
+
+fn of_passenger(passenger: &Passenger) -> usize {
+    let document = passenger.document.as_ref();
+    let of_document =
+        |sealed: &SealedDocument| of_text(&sealed.kind) + of_piece(sealed.ciphertext.len()) + of_text(&sealed.mask);
+    of_text(&passenger.name) + document.map_or(0, of_document)
+}
+
+fn of_item(item: &Item) -> usize {
+    let of_labels = |labels: &Vec<Box<str>>| of_list(labels, |label| of_text(label));
+    let wish = match &item.wish {
+        SeatWish::Any => 0,
+        SeatWish::Chosen(labels) => of_labels(labels),
+    };
+    wish + of_labels(&item.seats)
+}
+
+fn of_payment(payment: &Payment) -> usize {
+    let state = match &payment.state {
+        PaymentState::Created(prepay) => of_text(&prepay.id) + of_text(&prepay.nonce),
+        PaymentState::Refused { code } => of_text(code),
+        PaymentState::Paid { transaction_id } | PaymentState::PaidLate { transaction_id, .. } => {
+            of_text(transaction_id)
+        }
+        PaymentState::Begun | PaymentState::Closed => 0,
+    };
+    of_piece(payment.body.len()) + state
+}
+
+fn of_refund(refund: &Refund) -> usize {
+    // Its state has a short text at most.
+    of_piece(refund.body.len()) + ALLOCATION
+}
+
+fn of_ticket(ticket: &Ticket) -> usize {
+    let of_use = |used: &Redemption| of_text(&used.request_id) + used.location.as_deref().map_or(0, of_text);
+    // The first one takes room for four, and leaves texts.
+    let is_to_come = ticket.redemptions.capacity() == 0 && ticket.remaining > 0;
+    let first_use = if is_to_come { of_piece(4 * size_of::<Redemption>()) + 4 * ALLOCATION } else { 0 };
+    of_text(&ticket.journey.seat) + of_list(&ticket.redemptions, of_use) + first_use
+}
