@@ -1,5 +1,6 @@
 //! The owner of one dated departure: its seats and holds. A shell around [`Inventory`].
 
+use std::convert::Infallible;
 use std::hash::RandomState;
 use std::sync::Arc;
 
@@ -93,6 +94,7 @@ impl Owner for DepartureActor {
     type Id = DepartureId;
     type Hash = RandomState;
     type Seed = Seed<Inventory>;
+    type Hand = Infallible;
     type World = Services;
 
     const KIND: &'static str = "departure";

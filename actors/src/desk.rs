@@ -5,6 +5,7 @@
 mod keys;
 
 use std::collections::hash_map::Entry;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -223,6 +224,7 @@ impl Owner for Desk {
     type Id = usize;
     type Hash = IdHash;
     type Seed = Seed;
+    type Hand = Infallible;
     type World = Peers;
 
     const KIND: &'static str = "desk";

@@ -124,7 +124,7 @@ mod tests {
         let (directory, mut identities) = (Directory::default(), Identities::default());
         for token in [1, 2] {
             let opened = Event::SessionOpened(session(token));
-            identities.evolve(&opened);
+            identities.apply(std::slice::from_ref(&opened), 1);
             directory.apply(&opened);
         }
         let shown = |token: u8| directory.session(&[token; 32], OPENED_AT).map(|session| session.shown());

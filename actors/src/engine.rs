@@ -24,7 +24,10 @@ use crate::desk::{Forget, Place, Placed, Recent};
 use crate::directory::Directory;
 use crate::follow::Follower;
 use crate::keeper::{Keeper, Keeping, Tell};
-use crate::order::{Cancel, Learn, LearnRefund, OpenPayment, OrderActor, Placement, Redeem, RetryRefund, View};
+use crate::order::{
+    Cancel, Learn, LearnRefund, OpenPayment, OrderActor, Placement, Redeem, Redeemed, RetryRefund, View,
+    redeem_without_actor,
+};
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::LOAD_ONE;
 use crate::ports::{Haste, Load, Parameter};
@@ -159,9 +162,22 @@ impl Engine {
         self.ask_order(number.order, RetryRefund(number)).await
     }
 
-    /// Redeems what a gate scanned of an order.
-    pub async fn redeem(&self, id: OrderId, scan: Scan) -> Answer<(ScanOutcome, Arc<Order>)> {
-        self.ask_order(id, Redeem(scan)).await
+    /// Redeems what a gate scanned of an order. What came of it, and the order as it then is, is `shown` before it is
+    /// durable, so that nobody keeps the order while he waits; what that makes of it is the answer.
+    pub async fn redeem<T, F>(&self, id: OrderId, scan: Scan, shown: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&ScanOutcome, &Order) -> T + Send + 'static,
+    {
+        let Reply { outcome, position } = redeem_without_actor(self.owners.peers(), id, scan, shown).await?;
+        match outcome {
+            Ok(Redeemed::Shown(shown)) => Ok(Reply::ok(shown, position)),
+            Ok(Redeemed::HasActor(scan, shown)) => {
+                let reply = self.ask_order(id, Redeem(*scan)).await?;
+                Ok(reply.map(|(outcome, order)| shown(&outcome, &order)))
+            }
+            Err(rejection) => Ok(Reply::rejected(rejection, position)),
+        }
     }
 
     pub async fn quarantine(&self, notice: Notice) -> Answer<()> {

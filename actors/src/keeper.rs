@@ -1,6 +1,7 @@
 //! The owner of a machine of which there is one: it takes commands, keeps what others read, and is asked nothing else. What
 //! it keeps is said by a type without a value, see [`Keeping`].
 
+use std::convert::Infallible;
 use std::hash::RandomState;
 use std::sync::Arc;
 
@@ -82,6 +83,7 @@ impl<K: Keeping> Owner for Keeper<K> {
     type Id = &'static str;
     type Hash = RandomState;
     type Seed = Seed<K::Machine>;
+    type Hand = Infallible;
     type World = Services;
 
     const KIND: &'static str = K::KIND;

@@ -48,6 +48,10 @@ macro_rules! owners {
                 Ok(Owners { peers, $($name),+ })
             }
 
+            pub(crate) fn peers(&self) -> &Arc<Peers> {
+                &self.peers
+            }
+
             /// How each kind of owner fares.
             pub fn figures(&self) -> Vec<Figures> {
                 vec![self.desks.figures(), self.orders.figures(), $(self.$name.figures()),+]
@@ -66,9 +70,14 @@ owners! {
 }
 
 impl Owners {
-    /// Orders in memory without an actor.
+    /// Orders in memory without an actor, packed.
     pub fn dormant_orders(&self) -> &Gauge {
         self.orders.dormant()
+    }
+
+    /// Orders in memory without an actor, as they are.
+    pub fn orders_at_hand(&self) -> &Gauge {
+        self.orders.at_hand()
     }
 }
 

@@ -50,6 +50,8 @@ pub struct SalesPolicy {
     /// Above so many bytes of dormant orders, those leave memory for which nothing is to be done, also when they have
     /// tickets for the next 24 hours.
     pub warm_bytes_max: usize,
+    /// Above so many bytes of orders at hand, those are packed that were scanned longest ago.
+    pub at_hand_bytes_max: usize,
 }
 
 /// 0 is not set.

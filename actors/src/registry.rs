@@ -9,9 +9,11 @@ mod arbiters;
 pub mod birth;
 mod dormant;
 mod ending;
+pub mod hand;
 mod rebuild;
 #[cfg(test)]
 mod testing;
+mod under_way;
 
 use std::fmt::{Debug, Display};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
@@ -29,16 +31,14 @@ pub use arbiters::Arbiters;
 use dormant::Deadlines;
 pub use dormant::{Gauge, Look, Rest};
 use ending::Ending;
+use hand::{AtHand, Hands};
 pub use rebuild::Vitals;
+pub use under_way::UnderWay;
 
 use crate::ask::{Ask, NOT_TOLD_APART, Question, asking};
 use crate::outage::{Outage, Reply};
 use crate::parts::Parts;
 use crate::ports::StoreError;
-
-/// Requests to owners of one kind that may be under way at once. Above the ten thousand orders that must be in flight
-/// together (spec section 12), and small enough that their replies fit memory.
-const ASKS_MAX: usize = 32_768;
 
 /// Keys of one kind that may be read from Postgres at once; more would only queue for its connections (rule 13).
 const WAKES_MAX: usize = 1_024;
@@ -47,7 +47,7 @@ const WAKES_MAX: usize = 1_024;
 /// it waits: of a million orders it has four thousand.
 const TABLES: usize = 256;
 
-/// Envelopes an actor's queue takes before senders are parked. The real bound is [`ASKS_MAX`].
+/// Envelopes an actor's queue takes before senders are parked. The real bound is that of requests under way.
 const MAILBOX: usize = 16;
 
 /// The last message of an owner that wants to sleep, see [`Keys::retire`].
@@ -62,6 +62,8 @@ pub trait Owner: Actor<Context = Context<Self>> {
     type Hash: BuildHasher + Clone + Default + Send + Sync + 'static;
     /// What an actor starts from: rows read, or what was born just now.
     type Seed: Send + 'static;
+    /// What lies in the slot of a key at hand. Owners that never do so have `Infallible`.
+    type Hand: hand::Hand<Self>;
     /// What owners of this kind know of the outside.
     type World: Send + Sync + 'static;
 
@@ -173,6 +175,8 @@ enum Slot<A: Owner> {
     Live(Box<Live<A>>),
     /// No actor; its whole state is here.
     Dormant(Rest),
+    /// No actor; its machine is here, as it is.
+    AtHand(Box<AtHand<A>>),
     /// Being read from Postgres, or made; these wait.
     Waking(Vec<Waiting>),
     /// Ended by a fault; answered 503 until it is back.
@@ -184,7 +188,7 @@ impl<A: Owner> Slot<A> {
     fn awake(&self) -> Option<&Live<A>> {
         match self {
             Slot::Live(live) if live.leaving.is_none() => Some(live),
-            Slot::Live(_) | Slot::Dormant(_) | Slot::Waking(_) | Slot::Rebuilding => None,
+            Slot::Live(_) | Slot::Dormant(_) | Slot::AtHand(_) | Slot::Waking(_) | Slot::Rebuilding => None,
         }
     }
 }
@@ -215,24 +219,14 @@ pub struct Keys<A: Owner> {
     set_aside: AtomicUsize,
     restarts: AtomicU64,
     dormant: Gauge,
-    /// Of dormant keys, per arbiter.
+    at_hand: Hands<A::Id>,
+    /// Of keys without an actor, per arbiter.
     deadlines: Vec<Deadlines<A::Id>>,
 }
 
 impl<A: Owner> Debug for Keys<A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Keys").field("kind", &A::KIND).field("slots", &self.slots.len()).finish_non_exhaustive()
-    }
-}
-
-/// Counts one request under way.
-#[derive(Debug)]
-#[must_use = "the request is under way until this is dropped"]
-pub struct UnderWay<'a>(&'a AtomicUsize);
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -253,6 +247,7 @@ impl<A: Owner> Keys<A> {
             set_aside: AtomicUsize::new(0),
             restarts: AtomicU64::new(0),
             dormant: Gauge::default(),
+            at_hand: Hands::default(),
         })
     }
 
@@ -272,13 +267,13 @@ impl<A: Owner> Keys<A> {
     }
 
     pub fn figures(&self) -> Figures {
-        let live = self.slots.len().saturating_sub(self.dormant.keys());
+        let live = self.slots.len().saturating_sub(self.dormant.keys() + self.at_hand().keys());
         Figures { kind: A::KIND, live, restarts: self.restarts.load(Ordering::Relaxed) }
     }
 
     /// Whether the key can answer without Postgres. One that retires can, but for those that are about to sleep.
     pub fn is_in_memory(&self, id: &A::Id) -> bool {
-        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live(_) | Slot::Dormant(_)))
+        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::Live(_) | Slot::Dormant(_) | Slot::AtHand(_)))
     }
 
     /// Asks a key's owner, waking it if it is dormant or sleeps. The answer is durable. `Ok(None)`: there is no such key.
@@ -301,12 +296,7 @@ impl<A: Owner> Keys<A> {
         M: Message<Result = ()> + Send + 'static,
         A: Handler<M>,
     {
-        let before = self.asks.fetch_add(1, Ordering::Relaxed);
-        // Given back when it is dropped, also right here.
-        let under_way = UnderWay(&self.asks);
-        if before >= ASKS_MAX {
-            return Err(Outage::Overloaded);
-        }
+        let under_way = self.under_way()?;
         if self.is_set_aside(id, fingerprint) {
             return Err(Outage::SetAside);
         }
@@ -364,6 +354,14 @@ impl<A: Owner> Keys<A> {
                     entry.insert(Slot::Live(Box::new(live)));
                     return Ok(None);
                 }
+                Slot::AtHand(at_hand) => match self.rouse_hand(id, at_hand) {
+                    Some(live) => {
+                        live.send(message);
+                        entry.insert(Slot::Live(Box::new(live)));
+                        return Ok(None);
+                    }
+                    None => at_hand.wait(sender),
+                },
                 Slot::Waking(waiting) => waiting.push(sender),
             },
             Entry::Vacant(entry) => {
@@ -406,7 +404,7 @@ impl<A: Owner> Keys<A> {
                 entry.insert(Slot::Live(Box::new(live)));
             }
             Woken::Dormant(rest) => {
-                self.dormant.add(&rest.packed);
+                self.dormant.add(rest.packed.len());
                 self.deadlines_of(entry.key()).note(rest.due, entry.key().clone());
                 entry.insert(Slot::Dormant(rest));
             }

@@ -1,6 +1,7 @@
 //! The owner of one order. A shell around [`Order`]: it does the machine's steps one after the other, with departures
 //! by message and with WeChat by tasks on the I/O runtime, and answers those who wait once the machine is there.
 
+mod hand;
 mod peers;
 mod placing;
 mod questions;
@@ -23,6 +24,7 @@ use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 
+pub use hand::{Redeemed, redeem_without_actor};
 pub use peers::Peers;
 pub use placing::{Held, Placing};
 pub use questions::{Cancel, Learn, LearnRefund, OpenPayment, Placement, Redeem, RetryRefund, View};
@@ -121,6 +123,7 @@ impl Owner for OrderActor {
     type Id = OrderId;
     type Hash = IdHash;
     type Seed = Seed;
+    type Hand = hand::InHand;
     type World = Peers;
 
     const KIND: &'static str = "order";

@@ -184,14 +184,19 @@ impl OrderActor {
     fn redeem(&mut self, scan: Scan, ctx: &mut Context<OrderActor>) -> Answer<(ScanOutcome, Arc<Order>)> {
         self.asked();
         let reply = self.apply(&ticket::Command::Scan(scan).into(), ctx)?;
-        Ok(reply.and_then(|events| {
-            let scanned = events.into_iter().find_map(|event| {
-                let Event::Ticket(ticket::Event::Scanned(outcome)) = event else { return None };
-                Some(outcome)
-            });
-            scanned.map(|outcome| (outcome, Arc::clone(self.order()))).ok_or(Rejection::TicketNotFound)
-        }))
+        Ok(scanned(reply, self.order()))
     }
+}
+
+/// What came of a scan, and the order as it then is.
+pub(super) fn scanned(reply: Reply<Vec<Event>>, order: &Arc<Order>) -> Reply<(ScanOutcome, Arc<Order>)> {
+    reply.and_then(|events| {
+        let scanned = events.into_iter().find_map(|event| {
+            let Event::Ticket(ticket::Event::Scanned(outcome)) = event else { return None };
+            Some(outcome)
+        });
+        scanned.map(|outcome| (outcome, Arc::clone(order))).ok_or(Rejection::TicketNotFound)
+    })
 }
 
 /// Why nothing has come of a command, for whoever waits for more than the command; `None`: something has.

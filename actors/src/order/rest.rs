@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DeskCount, OrderActor, Peers, Seed};
 use crate::journal::Position;
+use crate::log::KeyLog;
 use crate::registry::{Look, Rest};
 
 /// An order that has something to do within this time does not rest before: packing costs more than waiting. Tests want to
@@ -28,7 +29,7 @@ pub(super) const AWAKE_MS: i64 = if cfg!(test) { 5 } else { 200 };
 /// Orders of so many bytes are compressed: those of some passengers.
 const COMPRESSED_FROM_BYTES: usize = 512;
 /// A settled order that nobody has asked for since is not kept in memory for nothing.
-const IDLE_SECONDS: i64 = 10 * 60;
+pub(super) const IDLE_SECONDS: i64 = 10 * 60;
 /// An order with a ticket for a departure within this time is loaded at the start and stays in memory (rules 6 and 14).
 pub const WARM_SECONDS: i64 = 24 * 60 * 60;
 
@@ -42,6 +43,13 @@ pub(super) struct Rested {
     settled: bool,
     /// Bytes of the order before compression; `None`: it is not compressed.
     order_bytes: Option<usize>,
+}
+
+impl Rested {
+    pub fn of(order: &Order, log: &KeyLog, asked_at: Timestamp) -> Rested {
+        let settled = order.next_deadline().is_none();
+        Rested { version: log.version(), last: log.last(), asked_at, settled, order_bytes: None }
+    }
 }
 
 impl OrderActor {
@@ -60,21 +68,17 @@ impl OrderActor {
         !at_work && self.order().next_deadline().map_or(self.order().is_settled(), |deadline| !soon(deadline))
     }
 
-    /// The order as the registry keeps it. `None`: it cannot be packed, which is a fault.
     pub(super) fn pack(&self) -> Option<Rest> {
-        let deadline = self.order().next_deadline();
-        let rested = Rested {
-            version: self.kept.log.version(),
-            last: self.kept.log.last(),
-            asked_at: self.asked_at,
-            settled: deadline.is_none(),
-            order_bytes: None,
-        };
-        let due = deadline.unwrap_or_else(|| self.asked_at.plus_seconds(IDLE_SECONDS));
-        let pack = || SCRATCH.with_borrow_mut(|scratch| scratch.pack(rested, self.order()));
-        let packed = packing::for_order(self.order().id(), pack)?;
-        Some(Rest { due, packed })
+        pack(self.order(), &self.kept.log, self.asked_at)
     }
+}
+
+/// An order as the registry keeps it. `None`: it cannot be packed, which is a fault.
+pub(super) fn pack(order: &Order, log: &KeyLog, asked_at: Timestamp) -> Option<Rest> {
+    let rested = Rested::of(order, log, asked_at);
+    let due = order.next_deadline().unwrap_or_else(|| asked_at.plus_seconds(IDLE_SECONDS));
+    let packed = packing::for_order(order.id(), || SCRATCH.with_borrow_mut(|scratch| scratch.pack(rested, order)))?;
+    Some(Rest { due, packed })
 }
 
 thread_local! {
@@ -145,7 +149,8 @@ pub(super) fn look(peers: &Peers, id: OrderId, packed: &[u8], now: Timestamp) ->
     })
 }
 
-fn is_warm(order: &Order, now: Timestamp) -> bool {
+/// Whether somebody will want it soon.
+pub(super) fn is_warm(order: &Order, now: Timestamp) -> bool {
     order.status() == OrderStatus::Paid
         && order.tickets().iter().any(|ticket| {
             ticket.status == TicketStatus::Usable

@@ -22,7 +22,7 @@ const LOOKS_A_TURN: usize = 64;
 /// Deadlines are kept by the quarter of a second: an order lies here for minutes, and nothing hangs on the instant.
 const BUCKET_MS: i64 = 250;
 
-/// What a dormant key takes besides its packed state: its slot and its place among the deadlines, with the room that
+/// What such a key takes besides its state: its slot and its place among the deadlines, with the room that
 /// such tables leave. Measured by `examples/order_memory`.
 const ENTRY_BYTES: usize = 128;
 
@@ -74,31 +74,31 @@ impl<I> Drop for Due<'_, I> {
     }
 }
 
-/// Counts the dormant keys of one kind and their bytes.
+/// Counts keys of one kind that have no actor, and their bytes.
 #[derive(Debug, Default)]
 pub struct Gauge {
     keys: AtomicUsize,
-    packed_bytes: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 impl Gauge {
-    pub fn add(&self, packed: &[u8]) {
+    pub fn add(&self, bytes: usize) {
         self.keys.fetch_add(1, Ordering::Relaxed);
-        self.packed_bytes.fetch_add(packed.len(), Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub fn remove(&self, packed: &[u8]) {
+    pub fn remove(&self, bytes: usize) {
         self.keys.fetch_sub(1, Ordering::Relaxed);
-        self.packed_bytes.fetch_sub(packed.len(), Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub fn keys(&self) -> usize {
         self.keys.load(Ordering::Relaxed)
     }
 
-    /// Everything that dormant keys take, about.
+    /// Everything that they take, about.
     pub fn bytes(&self) -> usize {
-        self.packed_bytes.load(Ordering::Relaxed) + self.keys() * ENTRY_BYTES
+        self.bytes.load(Ordering::Relaxed) + self.keys() * ENTRY_BYTES
     }
 }
 
@@ -135,7 +135,7 @@ impl<A: Owner> Keys<A> {
     /// Starts a dormant key's actor. To be called while the key's slot is locked.
     pub(super) fn rouse(&self, id: &A::Id, rest: &mut Rest) -> Live<A> {
         let packed = std::mem::take(&mut rest.packed);
-        self.dormant.remove(&packed);
+        self.dormant.remove(packed.len());
         self.start(id, Origin::Packed(packed))
     }
 
@@ -160,7 +160,11 @@ impl<A: Owner> Keys<A> {
 
     fn look(&self, world: &A::World, id: &A::Id, now: Timestamp) {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
-        let Slot::Dormant(rest) = entry.get_mut() else { return };
+        let rest = match entry.get_mut() {
+            Slot::Dormant(rest) => rest,
+            Slot::AtHand(_) => return self.look_at_hand(entry, now),
+            Slot::Live(_) | Slot::Waking(_) | Slot::Rebuilding => return,
+        };
         if rest.due > now {
             // It was asked for meanwhile, and has another deadline now.
             return;
@@ -171,7 +175,7 @@ impl<A: Owner> Keys<A> {
                 entry.insert(Slot::Live(Box::new(live)));
             }
             Look::Sleep => {
-                self.dormant.remove(&rest.packed);
+                self.dormant.remove(rest.packed.len());
                 entry.remove();
             }
             Look::Stay(until) => {

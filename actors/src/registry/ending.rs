@@ -15,7 +15,7 @@ impl<A: Owner> Keys<A> {
         let Leaving { waiting, rest } = match entry.get_mut() {
             Slot::Live(live) if live.generation == generation => live.leaving.take().unwrap_or_default(),
             // Its successor runs already.
-            Slot::Live(_) | Slot::Dormant(_) | Slot::Waking(_) | Slot::Rebuilding => return,
+            Slot::Live(_) | Slot::Dormant(_) | Slot::AtHand(_) | Slot::Waking(_) | Slot::Rebuilding => return,
         };
         match end {
             End::Stopped if !vitals.has_failed() => {

@@ -76,7 +76,7 @@ impl<A: Owner> Keys<A> {
         }
     }
 
-    pub(super) fn is_set_aside(&self, id: &A::Id, fingerprint: u64) -> bool {
+    pub(crate) fn is_set_aside(&self, id: &A::Id, fingerprint: u64) -> bool {
         if self.set_aside.load(Ordering::Acquire) == 0 {
             return false;
         }
@@ -100,9 +100,12 @@ impl<A: Owner> Keys<A> {
     /// A key that was kept for somebody has broken in his hands: it is built from its rows, if there are any.
     pub fn broken(&self, id: &A::Id) {
         let Entry::Occupied(mut entry) = self.slots.entry(id.clone()) else { return };
-        let Slot::Waking(waiting) = entry.get_mut() else { return };
-        let waiting = std::mem::take(waiting);
-        tracing::error!(kind = A::KIND, %id, "{} {id} broke before it had an owner, and is rebuilt", A::KIND);
+        let waiting = match entry.get_mut() {
+            Slot::Waking(waiting) => std::mem::take(waiting),
+            Slot::AtHand(at_hand) => self.vacate(at_hand),
+            Slot::Live(_) | Slot::Dormant(_) | Slot::Rebuilding => return,
+        };
+        tracing::error!(kind = A::KIND, %id, "{} {id} broke without an actor and is rebuilt", A::KIND);
         self.rebuild_at(entry, waiting, REBUILD_PAUSE);
     }
 

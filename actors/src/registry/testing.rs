@@ -1,6 +1,6 @@
 //! What tests see of a registry.
 
-use super::{Keys, Owner};
+use super::{Keys, Owner, Slot};
 
 impl<A: Owner> Keys<A> {
     /// Keys that are in memory, dormant ones included.
@@ -20,6 +20,10 @@ impl<A: Owner> Keys<A> {
 
     pub fn is_live(&self, id: &A::Id) -> bool {
         self.slots.get(id).is_some_and(|slot| slot.awake().is_some())
+    }
+
+    pub fn is_at_hand(&self, id: &A::Id) -> bool {
+        self.slots.get(id).is_some_and(|slot| matches!(&*slot, Slot::AtHand(_)))
     }
 
     /// Whether two keys share a thread.

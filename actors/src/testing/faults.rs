@@ -21,6 +21,10 @@ pub enum Fault {
     BeforeOrder,
     /// The same, when that record is appended.
     AfterOrder,
+    /// An order of it is about to be scanned without an actor.
+    BeforeScan,
+    /// The same, when that record is appended.
+    AfterScan,
 }
 
 /// Each planted fault strikes once.

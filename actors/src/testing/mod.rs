@@ -68,6 +68,7 @@ impl Default for World {
                 payment_min_seconds: 60,
                 warm_load_bytes_max: 1 << 30,
                 warm_bytes_max: 10_000_000,
+                at_hand_bytes_max: 10_000_000,
             },
             journal_options: JournalOptions { preallocate: false, ..JournalOptions::default() },
             io: Some(io),
@@ -236,8 +237,13 @@ impl Running {
     }
 
     pub async fn scan(&self, order: OrderId, gate: u64, request: &str) -> ScanOutcome {
-        let (outcome, _) = self.shown(self.engine.redeem(order, scan(gate, request))).await.unwrap().unwrap();
-        outcome
+        self.redeem(order, scan(gate, request)).await.unwrap().unwrap().0
+    }
+
+    /// What came of a scan, and the order as it then is.
+    pub async fn redeem(&self, order: OrderId, scan: Scan) -> Result<Result<(ScanOutcome, Order), Rejection>, Outage> {
+        let as_it_is = |outcome: &ScanOutcome, order: &Order| (outcome.clone(), order.clone());
+        self.shown(self.engine.redeem(order, scan, as_it_is)).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The engine as stories.
 
 mod announcing;
+mod at_hand;
 mod attention;
 mod births;
 mod board;

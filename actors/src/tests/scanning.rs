@@ -61,7 +61,7 @@ async fn one_ticket_of_an_order_is_redeemed_and_the_others_stay_usable() {
     let ticket = order.tickets()[1].id;
     let press = deeptravel_domain::order::Scan { target: ScanTarget::Ticket(ticket), ..scan(1, "press") };
 
-    let (outcome, order) = running.shown(running.engine.redeem(order.id(), press)).await.unwrap().unwrap();
+    let (outcome, order) = running.redeem(order.id(), press).await.unwrap().unwrap();
 
     assert_eq!(outcome.tickets.len(), 1);
     let states: Vec<_> = order.tickets().iter().map(|ticket| ticket.status).collect();
@@ -73,7 +73,7 @@ async fn an_order_that_does_not_exist_is_not_found() {
     let (_world, running) = World::with_seats(4).await;
     let id = deeptravel_domain::ids::OrderId::from_bits(7);
 
-    let redeemed = running.shown(running.engine.redeem(id, scan(1, "press"))).await.unwrap();
+    let redeemed = running.redeem(id, scan(1, "press")).await.unwrap();
     let cancelled = running.shown(running.engine.cancel(id)).await.unwrap();
 
     assert_eq!(redeemed.unwrap_err(), Rejection::OrderNotFound);

@@ -119,7 +119,7 @@ async fn rule_08_without_any_space_nothing_changes_and_afterwards_everything_goe
     assert_eq!(running.shown(running.engine.cancel(unpaid.id())).await.unwrap_err(), Outage::JournalFull);
     let payment = running.engine.open_payment(unpaid.id(), "openid".into());
     assert_eq!(running.shown(payment).await.unwrap_err(), Outage::JournalFull);
-    let scanned = running.engine.redeem(used.id(), scan(1, "press"));
+    let scanned = running.engine.redeem(used.id(), scan(1, "press"), |_, _| ());
     assert_eq!(running.shown(scanned).await.unwrap_err(), Outage::JournalFull);
     let login = IdentityCommand::PutAccount(account("late"));
     assert_eq!(running.shown(running.engine.identify(login.clone())).await.unwrap_err(), Outage::JournalFull);

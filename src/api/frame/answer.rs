@@ -22,8 +22,17 @@ const ANSWER_BYTES: usize = 2 * 1024;
 
 /// A JSON answer, written once into a buffer that need not grow.
 pub fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
+    of_json(status, written(value))
+}
+
+/// The JSON of an answer that is given later.
+pub fn written(value: &impl Serialize) -> Vec<u8> {
     let mut body = Vec::with_capacity(ANSWER_BYTES);
     serde_json::to_writer(&mut body, value).expect("views have no maps with odd keys, and writing to memory succeeds");
+    body
+}
+
+fn of_json(status: StatusCode, body: Vec<u8>) -> HttpResponse {
     let mut response = HttpResponse::with_body(status, BoxBody::new(Bytes::from(body)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
@@ -32,6 +41,11 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
 /// As [`json`], for what has succeeded.
 pub fn ok(value: &impl Serialize) -> HttpResponse {
     json(StatusCode::OK, value)
+}
+
+/// As [`ok`], of what was [`written`] before.
+pub fn ok_of(body: Vec<u8>) -> HttpResponse {
+    of_json(StatusCode::OK, body)
 }
 
 /// As [`ok`], with a secret in it.

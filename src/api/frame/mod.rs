@@ -19,7 +19,7 @@ mod staff_login;
 mod state;
 mod strict;
 
-pub use answer::{Answered, json, never_cached, no_content, ok};
+pub use answer::{Answered, json, never_cached, no_content, ok, ok_of, written};
 pub use auth::{LoggedIn, Staff, Traveller, new_secret, secret_bytes, sha256};
 pub use extract::{
     BODY_BYTES_MAX, Body, IdempotencyKey, Language, OptionalKey, is_visible_ascii, parse_json, read_body,

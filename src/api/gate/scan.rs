@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpRequest;
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::code::{self, Subject};
 use deeptravel_domain::identity::{Attempt, Command, Validator};
@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::sessions::presented;
-use crate::api::frame::{Allowed, Answered, Api, Body, Language, Problem, Redeem, Routes, Staff, is_visible_ascii, ok};
+use crate::api::frame::{
+    Allowed, Answered, Api, Body, Language, Problem, Redeem, Routes, Staff, is_visible_ascii, ok, ok_of, written,
+};
 use crate::api::views::ticket::{self, TicketView};
 use crate::api::views::{self, Zoned};
 
@@ -132,10 +134,17 @@ async fn scan_code(Allowed(by): Allowed<Redeem>, http: HttpRequest, language: La
         entitlement: request.entitlement_code.clone(),
         code: Some(opened),
     };
-    match by.api.engine.redeem(opened.code.subject.order(), scan).await?.outcome {
-        Ok((outcome, order)) if outcome.verdict().is_some() => Ok(answer(&by.api, language, &outcome, &order)),
+    let api = by.api.clone();
+    let shown = move |outcome: &ScanOutcome, order: &Order| {
+        outcome.verdict().is_some().then(|| answer(&api, language, outcome, order))
+    };
+    match by.api.engine.redeem(opened.code.subject.order(), scan, shown).await?.outcome {
+        Ok(Some(Shown { body, result, reason })) => {
+            count(result, reason);
+            Ok(ok_of(body))
+        }
         // It was sealed with a key of ours, but it is over, there is no such ticket, or it says to be older than that.
-        Ok(_) | Err(Rejection::OrderNotFound) => {
+        Ok(None) | Err(Rejection::OrderNotFound) => {
             let late = by.api.engine.now() >= opened.code.closes_at();
             let reason = if late { ScanRejection::CodeExpired } else { ScanRejection::InvalidCode };
             refuse_without_ticket(&by.api, &validator, request, &reason).await
@@ -175,11 +184,17 @@ async fn refuse_without_ticket(
     Ok(ok(&Scanned { result: REJECT, reason: Some(reason.code()), ..Scanned::default() }))
 }
 
-fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -> HttpResponse {
+/// An answer that is written, and what it is counted as once it is given.
+struct Shown {
+    body: Vec<u8>,
+    result: &'static str,
+    reason: &'static str,
+}
+
+fn answer(api: &Api, language: Language, outcome: &ScanOutcome, order: &Order) -> Shown {
     let catalogue = api.engine.services().catalogue.load();
     let answer = scanned(&catalogue, language, outcome, order);
-    count(answer.result, answer.reason.unwrap_or(""));
-    ok(&answer)
+    Shown { body: written(&answer), result: answer.result, reason: answer.reason.unwrap_or("") }
 }
 
 fn scanned<'a>(

@@ -65,8 +65,14 @@ fn set_clock(services: &Services) {
 
 fn set_owners(owners: &Owners) {
     describe_gauge!("owners_live", "Keys with an actor");
-    show("orders_dormant", "Orders in memory without an actor", owners.dormant_orders().keys() as u64);
+    show("orders_dormant", "Orders in memory without an actor, packed", owners.dormant_orders().keys() as u64);
     show("orders_dormant_bytes", "What dormant orders take, about", owners.dormant_orders().bytes() as u64);
+    show(
+        "orders_at_hand",
+        "Orders in memory without an actor, ready for a scan",
+        owners.orders_at_hand().keys() as u64,
+    );
+    show("orders_at_hand_bytes", "What orders at hand take, about", owners.orders_at_hand().bytes() as u64);
     describe_counter!("owner_restarts_total", "Owners rebuilt after a panic or a failed write");
     for Figures { kind, live, restarts } in owners.figures() {
         gauge!("owners_live", "kind" => kind).set(figure(live as u64));
