@@ -150,9 +150,11 @@ fn unknown<'a>(orders: &'a Orders, money: &'a Money) -> impl Iterator<Item = &'a
 async fn read(database: &Client) -> anyhow::Result<Orders> {
     let mut orders = Orders::new();
     let sql = "SELECT order_id, status, total_minor, coalesce(seat_epoch, 1) > 1 AND status IN ('paid', 'completed'),
-                      (SELECT count(*) FROM order_passengers AS p WHERE p.order_id = o.order_id),
-                      (SELECT count(*) FROM order_items AS i WHERE i.order_id = o.order_id)
-               FROM orders AS o";
+                      coalesce(p.passengers, 0), coalesce(i.items, 0)
+               FROM orders AS o
+               LEFT JOIN (SELECT order_id, count(*) AS passengers FROM order_passengers GROUP BY order_id) AS p
+                   USING (order_id)
+               LEFT JOIN (SELECT order_id, count(*) AS items FROM order_items GROUP BY order_id) AS i USING (order_id)";
     for row in database.query(sql, &[]).await? {
         let (passengers, items): (i64, i64) = (row.get(4), row.get(5));
         let order = Order {
