@@ -18,7 +18,7 @@ use std::time::Instant;
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::migrate;
 use deeptravel_domain::inventory::rows::HoldRow;
-use deeptravel_domain::row::{Kind, Message, Raw, Rows};
+use deeptravel_domain::row::{Column, Kind, Message, Raw, Rows};
 use deeptravel_domain::tables;
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -73,21 +73,22 @@ fn rows(template: &Rows, first: u64, orders: u64) -> Rows {
     for number in first..first + orders {
         let id = order_id(number).to_string();
         let departure = format!("HKMO-{:04}.20261127", number * 7 % DEPARTURES);
-        let who = traveller((number * 13 % TRAVELLERS) as u16).to_string();
-        put_renamed(template, &mut rows, |table, column, text| match (table, column) {
-            (_, "order_id" | "idempotency_key" | "out_trade_no" | "ticket_id" | "hold_id") => {
-                Some(text.replace(&old, &id))
+        let who = traveller((number * 13 % TRAVELLERS) as u16);
+        put_renamed(template, &mut rows, |column, value| match (column.name, column.kind) {
+            ("order_id", Kind::Uuid) => Some(order_id(number).bits().to_be_bytes().into()),
+            ("traveller_id", Kind::Uuid) => Some(who.bits().to_be_bytes().into()),
+            ("order_id" | "idempotency_key" | "out_trade_no" | "ticket_id", _) => {
+                Some(str::from_utf8(value).unwrap().replace(&old, &id).into_bytes())
             }
-            ("orders" | "tickets", "traveller_id") => Some(who.clone()),
-            ("order_items" | "holds", "departure_id") => Some(departure.clone()),
+            ("departure_id", _) => Some(departure.clone().into_bytes()),
             _ => None,
         });
     }
     rows
 }
 
-/// Appends the template's rows. `rename` is asked for the new text of every column that has one, by table and column.
-fn put_renamed(template: &Rows, rows: &mut Rows, rename: impl Fn(&str, &str, &str) -> Option<String>) {
+/// Appends the template's rows. `rename` is asked for the new value of every column that holds a text or an id.
+fn put_renamed(template: &Rows, rows: &mut Rows, rename: impl Fn(&Column, &[u8]) -> Option<Vec<u8>>) {
     let mut image = Vec::new();
     for (slot, of_template) in template.images() {
         let table = tables::by_slot(slot).unwrap();
@@ -95,10 +96,10 @@ fn put_renamed(template: &Rows, rows: &mut Rows, rename: impl Fn(&str, &str, &st
         let mut message = Message::new(of_template);
         while let Some((tag, raw)) = message.next_field().unwrap() {
             // The mark of a first image is no column.
-            let column = table.columns.iter().find(|column| column.tag == tag && column.kind == Kind::Text);
-            let renamed = column
-                .and_then(|column| rename(table.name, column.name, std::str::from_utf8(raw.bytes().unwrap()).unwrap()));
-            renamed.as_ref().map_or(raw, |text| Raw::Text(text.as_bytes())).put(tag, &mut image);
+            let column = table.columns.iter().find(|column| column.tag == tag);
+            let column = column.filter(|column| matches!(column.kind, Kind::Text | Kind::Uuid));
+            let renamed = column.and_then(|column| rename(column, raw.bytes().unwrap()));
+            renamed.as_deref().map_or(raw, Raw::Text).put(tag, &mut image);
         }
         rows.put_image(slot, &image);
     }

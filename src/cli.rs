@@ -227,8 +227,9 @@ mod tests {
     use deeptravel_actors::journal::{KeyText, RecordHeader};
     use deeptravel_actors::kind::CODEC;
     use deeptravel_domain::announcement::AnnouncementRow;
+    use deeptravel_domain::earlier;
     use deeptravel_domain::identity::rows::{AccountRow, SessionRow, TravellerRow, ValidatorSessionRow};
-    use deeptravel_domain::order::rows::{OrderRow, PassengerRow, PaymentRow, RefundRow};
+    use deeptravel_domain::order::rows::{OrderRow, PaymentRow, RefundRow};
     use deeptravel_domain::quarantine::Notice;
     use deeptravel_domain::row::{Row as _, Table, write};
 
@@ -248,9 +249,16 @@ mod tests {
 
     fn personal_rows() -> Rows {
         let mut rows = Rows::default();
+        let ids = [("order_id", "an id of ours 16"), ("traveller_id", "an id of ours 16")];
         let contact = [("contact_name", HUSH), ("contact_phone", HUSH), ("contact_email", HUSH)];
-        put(&mut rows, OrderRow::TABLE, &[&[("order_id", "O1")], contact.as_slice()].concat());
-        put(&mut rows, PassengerRow::TABLE, &[("name", HUSH), ("document_sealed", HUSH)]);
+        put(&mut rows, OrderRow::TABLE, &[ids.as_slice(), contact.as_slice()].concat());
+        put(&mut rows, earlier::OrderRow::TABLE, &[&[("order_id", "O1")], contact.as_slice()].concat());
+        put(&mut rows, earlier::PassengerRow::TABLE, &[("name", HUSH), ("document_sealed", HUSH)]);
+        let mut passenger = Vec::new();
+        write::bytes(1, HUSH.as_bytes(), &mut passenger);
+        write::within(3, &mut passenger, |document| write::bytes(3, HUSH.as_bytes(), document));
+        let passenger = String::from_utf8(passenger).unwrap();
+        put(&mut rows, OrderRow::TABLE, &[ids.as_slice(), &[("passengers", &passenger)]].concat());
         put(&mut rows, PaymentRow::TABLE, &[("request_body", HUSH)]);
         put(&mut rows, RefundRow::TABLE, &[("request_body", HUSH)]);
         put(&mut rows, AccountRow::TABLE, &[("password_hash", HUSH)]);

@@ -16,7 +16,7 @@ use deeptravel_domain::ids::{IdHash, IdMap, OrderId, TravellerId};
 use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row;
-use deeptravel_domain::row::{Damage, First, Row as _, Rows};
+use deeptravel_domain::row::{Damage, First, Row as _, Rows, Uuid};
 use deeptravel_domain::time::Timestamp;
 use keys::{Known, MadeKeys, Mark};
 
@@ -41,8 +41,8 @@ const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 row! {
     /// An order's row as far as desks need it.
     pub struct DeskEntryRow<'a>: 1_003 "desk_entries", First::Unknown;
-    1 order_id [Key]: OrderId,
-    2 traveller_id: TravellerId,
+    1 order_id [Key]: Uuid<OrderId>,
+    2 traveller_id: Uuid<TravellerId>,
     3 idempotency_key: &'a str,
     4 body_hash: [u8; 32],
     5 status: OrderStatus,
@@ -214,7 +214,7 @@ async fn load_entries(peers: &Peers) -> Result<Vec<Rows>, StartError> {
     let mut desks = vec![Rows::default(); DESKS];
     for row in rows.of::<DeskEntryRow<'_>>() {
         let row = row?;
-        desks[peers.desk_of(row.traveller_id)].put(&row);
+        desks[peers.desk_of(row.traveller_id.0)].put(&row);
     }
     Ok(desks)
 }
@@ -252,16 +252,16 @@ impl Owner for Desk {
         let (promised, made, unpaid) = (IdMap::default(), MadeKeys::default(), IdMap::default());
         let mut desk = Desk { peers, promised, made, unpaid, turn: Turn::default() };
         let mut entries: Vec<DeskEntryRow<'_>> = seed.entries.of().collect::<Result<_, Damage>>()?;
-        entries.sort_by_key(|entry| entry.order_id);
+        entries.sort_by_key(|entry| entry.order_id.0);
         for entry in &entries {
-            let mark = desk.made.mark(entry.traveller_id, entry.idempotency_key);
-            desk.made.insert(mark, &entry.body_hash, entry.order_id);
+            let mark = desk.made.mark(entry.traveller_id.0, entry.idempotency_key);
+            desk.made.insert(mark, &entry.body_hash, entry.order_id.0);
             if entry.status == OrderStatus::Pending {
-                desk.note_unpaid(entry.traveller_id, entry.order_id);
+                desk.note_unpaid(entry.traveller_id.0, entry.order_id.0);
             }
         }
         for (order, wish) in seed.in_flight {
-            if entries.binary_search_by_key(&order, |entry| entry.order_id).is_err() {
+            if entries.binary_search_by_key(&order, |entry| entry.order_id.0).is_err() {
                 desk.promise(desk.mark_of(&wish), &wish, order);
             }
         }

@@ -1,40 +1,38 @@
 //! Lists for people, in the words of those who ask for them.
 
 use deeptravel_domain::ids::{OrderId, TicketId, TravellerId};
-use deeptravel_domain::order::rows::{OrderItemRow, OrderRow, PassengerRow, RefundRow, TicketRow};
+use deeptravel_domain::order::rows::{OrderRow, RefundRow, TicketRow};
 use deeptravel_domain::order::{OrderStatus, Refund};
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::{Action, AuditRow};
 use deeptravel_domain::row;
-use deeptravel_domain::row::{Damage, First, Row as _, Rows};
+use deeptravel_domain::row::{Damage, First, Row as _, Rows, Uuid};
 use deeptravel_domain::tables;
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 
 use crate::ports::{ListCursor, Lists, Load, Parameter, Statement, StoreError};
 
-/// Above every id of an order: their first character is at most a 7.
-const ABOVE_ALL_ORDERS: &str = "8";
+/// No order has it.
+const ABOVE_ALL_ORDERS: OrderId = OrderId::from_bits(u128::MAX);
 
 row! {
     /// What a list of orders finds first.
     pub struct OrderIdRow: 1_001 "order_ids", First::Unknown;
-    1 order_id [Key]: OrderId,
+    1 order_id [Key]: Uuid<OrderId>,
 }
 
 row! {
     /// What a list of tickets finds first.
     pub struct TicketIdRow: 1_002 "ticket_ids", First::Unknown;
-    1 ticket_id [Key]: TicketId,
-    2 order_id: OrderId,
+    1 order_id [Key]: Uuid<OrderId>,
+    2 number [Key]: u16,
 }
 
-/// What a list shows of an order: itself, items, passengers, tickets and refunds.
+/// What a list shows of an order: itself, tickets and refunds.
 const SUMMARY: &[Statement] = &[
-    Statement::by("load/orders", OrderRow::TABLE, "order_id"),
-    Statement::by("load/order_items", OrderItemRow::TABLE, "order_id"),
-    Statement::by("load/order_passengers", PassengerRow::TABLE, "order_id"),
-    Statement::by("load/tickets", TicketRow::TABLE, "order_id"),
+    Statement::by("load/order_rows", OrderRow::TABLE, "order_id"),
+    Statement::by("load/ticket_rows", TicketRow::TABLE, "order_id"),
     Statement::by("load/refunds", RefundRow::TABLE, "order_id"),
 ];
 
@@ -128,11 +126,11 @@ impl dyn Lists {
         before: Option<OrderId>,
         limit: u32,
     ) -> Result<Vec<Rows>, StoreError> {
-        let before = before.map_or_else(|| ABOVE_ALL_ORDERS.to_owned(), |order| order.to_string());
+        let before = before.unwrap_or(ABOVE_ALL_ORDERS);
         let parameters = vec![
             traveller.to_string().into(),
             Parameter::Text(status.map(|status| status.code().to_owned())),
-            before.into(),
+            before.to_string().into(),
             Parameter::Number(limit.into()),
         ];
         let rows = self.load(ORDERS_OF_TRAVELLER, parameters).await?;
@@ -150,16 +148,17 @@ impl dyn Lists {
         before: Option<TicketId>,
         limit: u32,
     ) -> Result<TicketPage, StoreError> {
-        let order = before.map_or_else(|| ABOVE_ALL_ORDERS.to_owned(), |ticket| ticket.order.to_string());
+        let (order, number) = before.map_or((ABOVE_ALL_ORDERS, 0), |ticket| (ticket.order, ticket.number));
         let parameters = vec![
             traveller.to_string().into(),
             Parameter::Text(status.map(|status| status.code().to_owned())),
-            order.into(),
-            before.map(|ticket| ticket.to_string()).unwrap_or_default().into(),
+            order.to_string().into(),
+            Parameter::Number(number.into()),
             Parameter::Number(limit.into()),
         ];
         let rows = self.load(TICKETS_OF_TRAVELLER, parameters).await?;
-        let tickets = rows.of::<TicketIdRow>().map(|row| row.map(|row| row.ticket_id));
+        let id = |row: TicketIdRow| TicketId { order: row.order_id.0, number: row.number };
+        let tickets = rows.of::<TicketIdRow>().map(|row| row.map(id));
         let tickets = tickets.collect::<Result<_, Damage>>()?;
         Ok(TicketPage { tickets, orders: tables::split(&rows, "order_id")? })
     }

@@ -5,7 +5,7 @@ use std::fmt::{self, Debug};
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
+use deeptravel_domain::ids::{OrderId, OutRefundNo, OutTradeNo};
 use deeptravel_domain::order::{FactState, PaymentTerms, RefundFactState, RefundTerms};
 use deeptravel_domain::row;
 use deeptravel_domain::row::{Damage, First, Rows, Table};
@@ -61,7 +61,7 @@ impl Statement {
 /// What is read at once: everything as it is at one instant. Every statement gets the same parameters.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
-    /// Finds the keys first whose rows are wanted: the values of this column of its answer are the only parameter of the
+    /// Finds the orders first whose rows are wanted: the values of this column of its answer are the only parameter of the
     /// others.
     pub keys: Option<(Statement, &'static str)>,
     pub rows: &'static [Statement],
@@ -74,7 +74,7 @@ impl Load {
         Load { keys: None, rows, whole: &[] }
     }
 
-    /// The rows of the keys that the statement answers in this column.
+    /// The rows of the orders that the statement answers in this column.
     pub const fn of_found(keys: Statement, column: &'static str, rows: &'static [Statement]) -> Load {
         Load { keys: Some((keys, column)), ..Load::of(rows) }
     }
@@ -90,6 +90,8 @@ impl Load {
 pub enum Parameter {
     Text(Option<String>),
     Texts(Option<Vec<String>>),
+    /// Each as bytes or as a text, whichever a statement takes.
+    Orders(Vec<OrderId>),
     Instant(Option<Timestamp>),
     Number(i64),
     Flag(Option<bool>),
@@ -101,9 +103,9 @@ impl From<String> for Parameter {
     }
 }
 
-impl From<Vec<String>> for Parameter {
-    fn from(texts: Vec<String>) -> Parameter {
-        Parameter::Texts(Some(texts))
+impl From<Vec<OrderId>> for Parameter {
+    fn from(orders: Vec<OrderId>) -> Parameter {
+        Parameter::Orders(orders)
     }
 }
 

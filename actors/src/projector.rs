@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use deeptravel_domain::earlier::renewed;
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::tables;
 use serde::Deserialize;
@@ -251,7 +252,7 @@ fn decode(rows: &mut Rows, position: Position, record: &Record) -> Result<(), Pr
     if payload.images().any(|(slot, _)| tables::by_slot(slot).is_none()) {
         return Err(why("it has rows of a table that is not known to this release"));
     }
-    rows.extend(&payload);
+    rows.extend(&renewed(payload).map_err(|damage| why(&damage.to_string()))?);
     Ok(())
 }
 

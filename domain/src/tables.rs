@@ -4,28 +4,27 @@ use std::collections::BTreeMap;
 
 use crate::announcement::AnnouncementRow;
 use crate::catalogue::{HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow, VehicleRow};
+use crate::earlier;
+use crate::id_text;
 use crate::identity::rows::{AccountRow, SessionRow, TravellerRow, ValidatorSessionRow};
 use crate::inventory::rows::{DepartureRow, HoldRow};
-use crate::order::rows::{
-    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
-    TicketAuditRow, TicketRow,
-};
+use crate::order::rows::{AttemptRow, LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketAuditRow, TicketRow};
 use crate::quarantine::Notice;
 use crate::register::{AuditRow, RevisionRow};
-use crate::row::{Damage, Home, Message, Row as _, Rows, Table, Unreadable};
+use crate::row::{Damage, Home, Kind, Message, Row as _, Rows, Table, Unreadable};
 use crate::totals::TotalsRow;
 
 /// By slot.
 pub static TABLES: &[&Table] = &[
     DepartureRow::TABLE,
-    HoldRow::TABLE,
-    OrderRow::TABLE,
-    OrderItemRow::TABLE,
-    PassengerRow::TABLE,
+    earlier::HoldRow::TABLE,
+    earlier::OrderRow::TABLE,
+    earlier::OrderItemRow::TABLE,
+    earlier::PassengerRow::TABLE,
     PaymentRow::TABLE,
-    TicketRow::TABLE,
-    RedemptionRow::TABLE,
-    ScanAttemptRow::TABLE,
+    earlier::TicketRow::TABLE,
+    earlier::RedemptionRow::TABLE,
+    earlier::ScanAttemptRow::TABLE,
     TicketAuditRow::TABLE,
     LedgerRow::TABLE,
     AccountRow::TABLE,
@@ -46,6 +45,11 @@ pub static TABLES: &[&Table] = &[
     AuditRow::TABLE,
     RevisionRow::TABLE,
     TravellerRow::TABLE,
+    OrderRow::TABLE,
+    HoldRow::TABLE,
+    TicketRow::TABLE,
+    ScanRow::TABLE,
+    AttemptRow::TABLE,
 ];
 
 /// Those that a database stores.
@@ -55,7 +59,8 @@ pub fn stored() -> impl Iterator<Item = &'static Table> {
 
 /// The table of a slot. `None`: a later release has written it.
 pub fn by_slot(slot: u32) -> Option<&'static Table> {
-    TABLES.iter().copied().find(|table| table.slot == slot)
+    let place = TABLES.binary_search_by_key(&slot, |table| table.slot).ok()?;
+    TABLES.get(place).copied()
 }
 
 /// The newest version among rows: of all rows of a key, the version of its last record. 0: there are none.
@@ -69,7 +74,8 @@ pub fn newest_version(rows: &Rows) -> Result<u64, Damage> {
     Ok(newest)
 }
 
-/// The same rows by the value of this column, in its order. Rows of tables that lack it are left out.
+/// The same rows by the value of this column, in its order: an id is the same as bytes and as text. Rows of tables that
+/// lack it are left out.
 pub fn split(rows: &Rows, column: &str) -> Result<Vec<Rows>, Damage> {
     let mut parts: BTreeMap<Vec<u8>, Rows> = BTreeMap::new();
     for (slot, image) in rows.images() {
@@ -78,6 +84,8 @@ pub fn split(rows: &Rows, column: &str) -> Result<Vec<Rows>, Damage> {
         let value = Message::new(image).bytes(column.tag);
         let value = value.map_err(|Unreadable| table.damage(image, format!("{} cannot be read", column.name)))?;
         let value = value.unwrap_or_default();
+        let text = (column.kind == Kind::Uuid).then(|| id_text::of_bytes(value)).flatten();
+        let value = text.as_ref().map_or(value, <[u8; id_text::TEXT_LEN]>::as_slice);
         // Without an entry, which would copy the value of every row.
         if let Some(part) = parts.get_mut(value) {
             part.put_image(slot, image);
@@ -105,6 +113,7 @@ mod tests {
             assert!(table.columns.is_sorted_by(|a, b| a.tag < b.tag), "{name}");
             assert!(table.columns.iter().any(|column| column.is(Mark::Key)), "{name} has a key");
             assert!(table.column(VERSION).is_some(), "{name} has versions");
+            assert_eq!(table.home == Home::Earlier, earlier::SLOTS.contains(&table.slot), "{name} is renewed");
             if let First::Marked(mark) = table.first {
                 assert!(table.columns.iter().all(|column| column.tag != mark), "{name} marks under a tag of its own");
             }

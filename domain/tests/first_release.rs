@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use deeptravel_domain::earlier::renewed;
 use deeptravel_domain::inventory::{HoldState, Inventory};
 use deeptravel_domain::order::{Order, OrderStatus};
 use deeptravel_domain::row::Rows;
@@ -38,7 +39,7 @@ fn columns(json: &str) -> serde_json::Map<String, serde_json::Value> {
 /// The newest rows of each key.
 fn owners() -> BTreeMap<&'static str, Images> {
     let mut owners: BTreeMap<&str, Images> = BTreeMap::new();
-    records().for_each(|(key, rows)| owners.entry(key).or_default().keep(&rows).unwrap());
+    records().for_each(|(key, rows)| owners.entry(key).or_default().keep(&renewed(rows).unwrap()).unwrap());
     owners
 }
 

@@ -40,7 +40,7 @@ impl Database {
 
     /// The age of the newest order in the database, in seconds: while orders are made, how far it lags behind.
     pub async fn lag_seconds(&mut self) -> Option<f64> {
-        let newest = "SELECT extract(epoch FROM created_at)::float8 FROM orders ORDER BY order_id DESC LIMIT 1";
+        let newest = "SELECT extract(epoch FROM created_at)::float8 FROM order_rows ORDER BY order_id DESC LIMIT 1";
         let rows = self.client.query(newest, &[]).await.ok()?;
         let created_at: f64 = rows.first()?.try_get(0).ok()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs_f64();

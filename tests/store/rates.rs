@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::migrate;
 use deeptravel_actors::ports::Warm;
-use deeptravel_domain::ids::HoldId;
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::order::rows::TicketRow;
-use deeptravel_domain::row::Rows;
+use deeptravel_domain::row::{Rows, Uuid};
 use deeptravel_domain::time::Timestamp;
 
 use crate::support::*;
@@ -100,8 +99,8 @@ fn departures() -> Vec<Rows> {
         rows.put_first(&departure);
         for nth in 0..HOLDS_OF_EACH {
             rows.put_first(&HoldRow {
-                hold_id: HoldId { order: order_id((number * HOLDS_OF_EACH + nth) as u64), item: 0 },
-                departure_id: departure.departure_id.clone(),
+                order_id: Uuid(order_id((number * HOLDS_OF_EACH + nth) as u64)),
+                departure_id: departure.departure_id.as_str(),
                 version: nth as u64 + 1,
                 ..hold.clone()
             });

@@ -346,16 +346,16 @@ fn damaged_rows_are_a_data_error() {
     };
     let load = || stand.order(order_id(1));
     for sql in [
-        "UPDATE orders SET price_lines = '[{\"item\": 1}]'",
-        "UPDATE orders SET price_lines = '[]', version = -1",
-        "UPDATE orders SET version = NULL",
+        "UPDATE order_rows SET price_lines = '[{\"item\": 1}]'",
+        "UPDATE order_rows SET price_lines = '[]', version = -1",
+        "UPDATE order_rows SET version = NULL",
     ] {
         damage(sql);
         assert!(matches!(load(), Err(StoreError::Data(_))), "{sql}: {:?}", load());
     }
-    damage("UPDATE orders SET version = 1");
+    damage("UPDATE order_rows SET version = 1");
     assert!(load().is_ok());
-    damage("UPDATE orders SET body_hash = 'x'");
+    damage("UPDATE order_rows SET body_hash = 'x'");
     let desk = stand.desk_entries(NOW);
     assert!(matches!(desk, Err(StoreError::Data(_))), "{desk:?}");
     let order = Order::from_rows(&load().unwrap().unwrap(), NOW);

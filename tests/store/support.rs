@@ -20,7 +20,7 @@ use deeptravel_domain::order::{
     SealedDocument, SeatWish, back, collect, sale, ticket,
 };
 use deeptravel_domain::party::PassengerType;
-use deeptravel_domain::row::{Row, Rows};
+use deeptravel_domain::row::{self, Row, Rows};
 use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 use tokio::runtime::Runtime;
@@ -57,7 +57,13 @@ pub struct DeskEntry {
 
 impl From<DeskEntryRow<'_>> for DeskEntry {
     fn from(row: DeskEntryRow<'_>) -> DeskEntry {
-        let DeskEntryRow { order_id: order, traveller_id: traveller, idempotency_key, body_hash, status } = row;
+        let DeskEntryRow {
+            order_id: row::Uuid(order),
+            traveller_id: row::Uuid(traveller),
+            idempotency_key,
+            body_hash,
+            status,
+        } = row;
         DeskEntry { order, traveller, idempotency_key: idempotency_key.to_owned(), body_hash, status }
     }
 }
@@ -96,7 +102,7 @@ impl Stand {
 
     /// An order's rows, as it wakes from them. `None`: it has none.
     pub fn order(&self, id: OrderId) -> Result<Option<Rows>, StoreError> {
-        let rows = self.load(loads::ORDER, vec![vec![id.to_string()].into()], Haste::Wake)?;
+        let rows = self.load(loads::ORDER, vec![vec![id].into()], Haste::Wake)?;
         Ok((!rows.is_empty()).then_some(rows))
     }
 
@@ -142,9 +148,10 @@ impl Stand {
     }
 
     /// The first column of the first row of a statement.
-    pub fn ask<T: for<'a> tokio_postgres::types::FromSql<'a> + Send + 'static>(&self, sql: &'static str) -> T {
+    pub fn ask<T: for<'a> tokio_postgres::types::FromSql<'a> + Send + 'static>(&self, sql: impl Into<String>) -> T {
+        let sql = sql.into();
         let job = move |session: deeptravel::postgres::Session| async move {
-            Ok(session.query_one(sql, &[]).await?.try_get(0)?)
+            Ok(session.query_one(&sql, &[]).await?.try_get(0)?)
         };
         self.runtime.block_on(self.database.run(deeptravel::postgres::Lane::Lists, job)).unwrap()
     }

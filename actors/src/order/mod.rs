@@ -15,9 +15,7 @@ use std::time::Duration;
 use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
 use deeptravel_domain::ids::{IdHash, OrderId};
-use deeptravel_domain::order::rows::{
-    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, TicketRow,
-};
+use deeptravel_domain::order::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketRow};
 use deeptravel_domain::order::{Command, Event, Order, OrderStatus, PartName, PaymentState, StepFailure};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
@@ -43,15 +41,13 @@ use steps::UnderWay;
 /// Pause before the desk is told again of what it could not be told.
 const TELL_AGAIN: Duration = Duration::from_millis(500);
 
-/// The rows of orders. Without attempts and audit, which no order reads back: each is written together with its ticket.
+/// The rows of orders. Without refused scans and audit, which no order reads back: each is written together with its ticket.
 const ROWS: &[Statement] = &[
-    Statement::by("load/orders", OrderRow::TABLE, "order_id"),
-    Statement::by("load/order_items", OrderItemRow::TABLE, "order_id"),
-    Statement::by("load/order_passengers", PassengerRow::TABLE, "order_id"),
+    Statement::by("load/order_rows", OrderRow::TABLE, "order_id"),
     Statement::by("load/payments", PaymentRow::TABLE, "order_id"),
     Statement::by("load/refunds", RefundRow::TABLE, "order_id"),
-    Statement::by("load/tickets", TicketRow::TABLE, "order_id"),
-    Statement::by("load/redemptions", RedemptionRow::TABLE, "order_id"),
+    Statement::by("load/ticket_rows", TicketRow::TABLE, "order_id"),
+    Statement::by("load/ticket_scans", ScanRow::TABLE, "order_id"),
     Statement::by("load/ledger_entries", LedgerRow::TABLE, "order_id"),
 ];
 /// The rows of orders: its parameter are their ids.
@@ -150,7 +146,7 @@ impl Owner for OrderActor {
     }
 
     async fn load(peers: Arc<Peers>, id: OrderId) -> Result<Option<Seed>, StartError> {
-        let stored = peers.store.load(LOAD, vec![vec![id.to_string()].into()], Haste::Wake).await?;
+        let stored = peers.store.load(LOAD, vec![vec![id].into()], Haste::Wake).await?;
         let now = peers.clock.now();
         Ok((!stored.is_empty()).then(|| Seed::from_rows(&stored, now)).transpose()?)
     }

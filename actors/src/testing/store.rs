@@ -7,12 +7,10 @@ use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSession
 use deeptravel_domain::ids::{DepartureId, OrderId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::order::OrderStatus;
-use deeptravel_domain::order::rows::{
-    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow, TicketRow,
-};
+use deeptravel_domain::order::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketRow};
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::AuditRow;
-use deeptravel_domain::row::{Message, Raw, Row, Rows, Table};
+use deeptravel_domain::row::{Kind, Message, Raw, Row, Rows, Table};
 use deeptravel_domain::ticket::TicketStatus;
 
 use super::Images;
@@ -60,26 +58,18 @@ struct State {
 }
 
 /// An order's tables, as its owner reads them.
-const ORDER: [&Table; 8] = [
-    OrderRow::TABLE,
-    OrderItemRow::TABLE,
-    PassengerRow::TABLE,
-    PaymentRow::TABLE,
-    RefundRow::TABLE,
-    TicketRow::TABLE,
-    RedemptionRow::TABLE,
-    LedgerRow::TABLE,
-];
+const ORDER: [&Table; 6] =
+    [OrderRow::TABLE, PaymentRow::TABLE, RefundRow::TABLE, TicketRow::TABLE, ScanRow::TABLE, LedgerRow::TABLE];
 const DEPARTURE: [&Table; 2] = [DepartureRow::TABLE, HoldRow::TABLE];
 
 /// What the statements' files say, for the few that do more than to compare one column.
 fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> Rows {
     match (statement.name, statement.by, parameters) {
         (_, Some(column), [Parameter::Text(Some(key))]) => equal(tables, statement.table, column, key),
-        (_, Some(column), [Parameter::Texts(Some(keys))]) => {
+        (_, Some(column), [Parameter::Orders(orders)]) => {
             let mut rows = Rows::default();
-            for key in keys {
-                rows.extend(&equal(tables, statement.table, column, key));
+            for order in orders {
+                rows.extend(&of_order(tables, statement.table, column, *order));
             }
             rows
         }
@@ -129,7 +119,7 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
         ("load/desk_entries", None, [Parameter::Text(Some(lowest))]) => {
             let mut rows = Rows::default();
             for row in rows_of::<OrderRow<'_>>(tables) {
-                if row.order_id.to_string() >= *lowest || row.status == OrderStatus::Pending {
+                if row.order_id.0.to_string() >= *lowest || row.status == OrderStatus::Pending {
                     let OrderRow { order_id, traveller_id, idempotency_key, body_hash, status, .. } = row;
                     rows.put(&DeskEntryRow { order_id, traveller_id, idempotency_key, body_hash, status });
                 }
@@ -159,6 +149,14 @@ fn some<'a, R: Row<'a>>(tables: &'a Images, is_wanted: impl Fn(&R) -> bool) -> R
 
 fn equal(tables: &Images, table: &Table, column: &str, value: &str) -> Rows {
     select(tables, &[table], column, Raw::Text(value.as_bytes()))
+}
+
+/// The rows of an order, whose id is bytes in some tables and a text in others.
+fn of_order(tables: &Images, table: &Table, column: &str, order: OrderId) -> Rows {
+    match table.column(column).unwrap().kind {
+        Kind::Uuid => select(tables, &[table], column, Raw::Text(&order.bits().to_be_bytes())),
+        _ => equal(tables, table, column, &order.to_string()),
+    }
 }
 
 /// The rows of these tables whose column has this value.
@@ -242,15 +240,16 @@ impl MemoryStore {
 
     /// `None`: it has none.
     pub fn rows_of_order(&self, id: OrderId) -> Option<Rows> {
-        self.rows_with(&ORDER, "order_id", &id.to_string())
+        let state = self.state();
+        let mut rows = Rows::default();
+        for table in ORDER {
+            rows.extend(&of_order(&state.tables, table, "order_id", id));
+        }
+        (!rows.is_empty()).then_some(rows)
     }
 
     pub fn rows_of_departure(&self, id: &DepartureId) -> Option<Rows> {
-        self.rows_with(&DEPARTURE, "departure_id", &id.to_string())
-    }
-
-    fn rows_with(&self, tables: &[&Table], column: &str, value: &str) -> Option<Rows> {
-        let rows = select(&self.state().tables, tables, column, Raw::Text(value.as_bytes()));
+        let rows = select(&self.state().tables, &DEPARTURE, "departure_id", Raw::Text(id.as_str().as_bytes()));
         (!rows.is_empty()).then_some(rows)
     }
 
@@ -261,11 +260,7 @@ impl MemoryStore {
 
     pub fn orders(&self) -> Vec<(OrderId, OrderStatus)> {
         let rows = self.rows(OrderRow::TABLE);
-        rows.of::<OrderRow<'_>>().map(|row| row.unwrap()).map(|row| (row.order_id, row.status)).collect()
-    }
-
-    pub fn scan_attempts(&self) -> Rows {
-        self.rows(ScanAttemptRow::TABLE)
+        rows.of::<OrderRow<'_>>().map(|row| row.unwrap()).map(|row| (row.order_id.0, row.status)).collect()
     }
 
     pub fn quarantined(&self) -> Vec<Notice> {
@@ -286,10 +281,10 @@ impl Store for MemoryStore {
                 let found = answer(&state.tables, &statement, &parameters);
                 let column = statement.table.column(column).unwrap();
                 let value = |image: &[u8]| {
-                    let text = Message::new(image).bytes(column.tag).unwrap().unwrap().to_vec();
-                    String::from_utf8(text).unwrap()
+                    let bytes = Message::new(image).bytes(column.tag).unwrap().unwrap().try_into().unwrap();
+                    OrderId::from_bits(u128::from_be_bytes(bytes))
                 };
-                vec![Parameter::Texts(Some(found.images_of(statement.table).map(value).collect()))]
+                vec![found.images_of(statement.table).map(value).collect::<Vec<_>>().into()]
             }
         };
         let mut rows = Rows::default();

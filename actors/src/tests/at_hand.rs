@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use deeptravel_domain::ids::OrderId;
-use deeptravel_domain::order::rows::{OrderRow, RedemptionRow};
+use deeptravel_domain::order::rows::{OrderRow, ScanRow};
 use deeptravel_domain::order::{Order, OrderStatus, Scan, ScanTarget, TicketOutcome};
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::tables::newest_version;
@@ -80,7 +80,7 @@ async fn rule_6_an_order_for_today_stays_at_hand_from_its_first_scan_to_its_last
     world.store.set(Postgres::Up);
     running.drained().await;
     let rows = world.store.rows_of_order(order.id()).unwrap();
-    assert_eq!(rows.all::<RedemptionRow<'_>>().unwrap().len(), 3);
+    assert_eq!(rows.all::<ScanRow<'_>>().unwrap().len(), 3);
 }
 
 #[actix::test]

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use deeptravel_domain::machine::Machine as _;
-use deeptravel_domain::order::rows::{OrderItemRow, RedemptionRow, TicketRow};
-use deeptravel_domain::order::{Draft, Order, sale};
+use deeptravel_domain::order::rows::{LedgerRow, ScanRow, TicketRow};
+use deeptravel_domain::order::{Capture, Draft, Order, sale};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Row as _, Rows};
 use deeptravel_domain::tables::newest_version;
@@ -36,11 +36,13 @@ async fn with_child() -> (World, Running, Arc<Order>) {
     (world, running, child)
 }
 
-/// Its rows as a parent writes them: nobody pays such an order.
+/// Its rows as a parent writes them, who has had its money.
 fn first_images(order: &Order) -> Rows {
     let (at, tickets) = (order.created_at(), order.tickets().to_vec());
     let draft = Draft { items: order.items().to_vec(), ..order.details().clone() };
-    let born = [sale::Event::Placed.into(), sale::Event::Paid { at, capture: None, tickets }.into()];
+    let money = Capture { transaction_id: "elsewhere".into(), amount: order.total(), payer: None, paid_at: None };
+    let capture = Some((order.payments()[0].number, money));
+    let born = [sale::Event::Placed.into(), sale::Event::Paid { at, capture, tickets }.into()];
     Order::draft(draft, at).apply(&born, 0)
 }
 
@@ -66,11 +68,11 @@ fn bear(running: &Running, version: u64, child: &Order) {
     birth.born(awake(running, child));
 }
 
-/// Versions of the order's row and of its first item's, which never changes after the birth.
+/// Versions of the order's row and of its first entry in the ledger, which never changes after the birth.
 fn stored_versions(world: &World, child: &Order) -> (u64, u64) {
     let rows = world.store.rows_of_order(child.id()).unwrap();
-    let item: OrderItemRow<'_> = rows.of().next().unwrap().unwrap();
-    (newest_version(&rows).unwrap(), item.version)
+    let entry: LedgerRow = rows.of().next().unwrap().unwrap();
+    (newest_version(&rows).unwrap(), entry.version)
 }
 
 /// Versions of the key's own records.
@@ -248,5 +250,5 @@ async fn a_first_image_that_comes_too_late_changes_nothing() {
     assert_eq!(stored_versions(&world, &child), (1, 0));
     let rows = world.store.rows_of_order(child.id()).unwrap();
     let ticket: TicketRow<'_> = rows.of().next().unwrap().unwrap();
-    assert_eq!((ticket.status, rows.images_of(RedemptionRow::TABLE).count()), (TicketStatus::Used, 2));
+    assert_eq!((ticket.status, rows.images_of(ScanRow::TABLE).count()), (TicketStatus::Used, 2));
 }

@@ -1,8 +1,9 @@
 //! Tickets are used once.
 
-use deeptravel_domain::order::rows::ScanAttemptRow;
+use deeptravel_domain::order::rows::ScanRow;
 use deeptravel_domain::order::{OrderStatus, ScanTarget, TicketOutcome};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
+use deeptravel_domain::row::Row as _;
 use deeptravel_domain::ticket::TicketStatus;
 use futures_util::future::join_all;
 
@@ -48,10 +49,9 @@ async fn r_scan_05_every_attempt_is_logged_once() {
 
     running.drained().await;
 
-    let attempts = world.store.scan_attempts();
-    let attempts: Vec<ScanAttemptRow<'_>> = attempts.all().unwrap();
-    let results: Vec<_> = attempts.iter().map(|attempt| attempt.result).collect();
-    assert_eq!(results, ["success", "reject"]);
+    let scans = world.store.rows(ScanRow::TABLE);
+    let scans: Vec<ScanRow<'_>> = scans.all().unwrap();
+    assert_eq!(scans.iter().map(|scan| scan.reason).collect::<Vec<_>>(), [None, Some("ALREADY_REDEEMED")]);
 }
 
 #[actix::test]

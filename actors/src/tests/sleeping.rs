@@ -144,7 +144,8 @@ async fn a_departure_sleeps_long_after_its_arrival_once_it_is_projected_and_wake
     let stored = world.store.rows_of_departure(&coach()).unwrap();
     let holds: Vec<HoldRow<'_>> = stored.all().unwrap();
     let confirmed = holds.iter().find(|hold| hold.state == "confirmed").unwrap();
-    let confirm = Command::ConfirmHold(HoldAt { hold: confirmed.hold_id, epoch: 1 });
+    let hold = deeptravel_domain::ids::HoldId { order: confirmed.order_id.0, item: confirmed.item };
+    let confirm = Command::ConfirmHold(HoldAt { hold, epoch: 1 });
     let seats = running.services().departures.consult(&coach(), confirm).await.unwrap();
     assert_eq!(seats.outcome.unwrap().len(), 1);
 }

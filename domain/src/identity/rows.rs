@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Account, Attempt, Event, Identities, Principal, Role, SecretHash, Session, Validator};
-use crate::ids::{DepartureId, LocationCode, MerchantCode, SessionId, TravellerId};
-use crate::order::rows::ScanAttemptRow;
+use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, SessionId, TravellerId};
+use crate::order::rows::AttemptRow;
 use crate::row;
-use crate::row::{Damage, First, List, Row as _, Rows};
+use crate::row::{Damage, First, List, Row as _, Rows, Uuid};
 use crate::time::Timestamp;
 
 row! {
@@ -110,19 +110,17 @@ impl Identities {
 }
 
 impl Attempt {
-    fn row(&self, version: u64) -> ScanAttemptRow<'_> {
-        ScanAttemptRow {
-            session_id: self.session,
+    fn row(&self, version: u64) -> AttemptRow<'_> {
+        AttemptRow {
+            session_id: Uuid(self.session),
             request_id: &self.request_id,
-            ticket_id: "",
             attempted_at: self.at,
             version,
             operator_username: &self.username,
             device_id: &self.device,
-            location_code: self.location.clone(),
-            entitlement_code: self.entitlement.clone(),
-            result: "reject",
-            reason: Some(self.reason.code()),
+            location_code: self.location.as_ref().map(LocationCode::as_str),
+            entitlement_code: self.entitlement.as_ref().map(EntitlementCode::as_str),
+            reason: self.reason.code(),
         }
     }
 }

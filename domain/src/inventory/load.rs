@@ -22,7 +22,7 @@ impl Inventory {
         let holds: Vec<HoldRow<'_>> = rows.all()?;
         let last = last_rows(&holds);
         // An earlier row may say that its hold is live: older releases wrote nothing of one that made way.
-        let counts = |row: &&HoldRow<'_>| last.get(&row.hold_id).is_none_or(|last| written(row) == *last);
+        let counts = |row: &&HoldRow<'_>| last.get(&row.hold()).is_none_or(|last| written(row) == *last);
         for hold in holds.iter().filter(counts) {
             inventory.add_row(hold, now)?;
         }
@@ -37,8 +37,8 @@ impl Inventory {
     }
 
     fn add_row(&mut self, row: &HoldRow<'_>, now: Timestamp) -> Result<(), Damage> {
-        let id = row.hold_id;
-        if row.departure_id != self.spec.id {
+        let id = row.hold();
+        if row.departure_id != self.spec.id.as_str() {
             return Err(misfit(row, "departure_id"));
         }
         if self.holds.contains_key(&id) || self.ended.contains_key(&id) {
@@ -105,9 +105,9 @@ impl Inventory {
 /// Of each hold that was placed again, when its last row was written.
 fn last_rows(holds: &[HoldRow<'_>]) -> IdMap<HoldId, (u64, u32)> {
     let again = holds.iter().filter(|row| row.epoch > FIRST_EPOCH);
-    let mut last: IdMap<HoldId, (u64, u32)> = again.map(|row| (row.hold_id, written(row))).collect();
+    let mut last: IdMap<HoldId, (u64, u32)> = again.map(|row| (row.hold(), written(row))).collect();
     for row in holds {
-        if let Some(known) = last.get_mut(&row.hold_id) {
+        if let Some(known) = last.get_mut(&row.hold()) {
             *known = written(row).max(*known);
         }
     }

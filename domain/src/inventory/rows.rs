@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use crate::departure::{Call, Channel, DepartureSpec, Seat, SeatClass};
-use crate::ids::{DepartureId, HoldId, OperatorCode, RouteCode};
+use crate::ids::{DepartureId, HoldId, OperatorCode, OrderId, RouteCode};
 use crate::row;
-use crate::row::{First, List, Numbers, Rows};
+use crate::row::{First, List, Numbers, Rows, Uuid};
 use crate::time::Timestamp;
 
 use super::command::Event;
@@ -38,27 +38,35 @@ row! {
 
 row! {
     /// A hold of one epoch, live or ended. Placed again it gets another row, and its earlier ones say what it had before.
-    pub struct HoldRow<'a>: 2 "holds", First::Marked(16);
-    1 hold_id [Key]: HoldId,
-    2 departure_id: DepartureId,
-    3 version: u64,
-    4 epoch [Key]: u32,
-    5 class_code: &'a str,
+    pub struct HoldRow<'a>: 34 "hold_rows", First::Marked(17);
+    1 order_id [Key]: Uuid<OrderId>,
+    /// The number of its item.
+    2 item [Key]: u16,
+    3 epoch [Key]: u32,
+    4 version: u64,
+    5 departure_id: &'a str,
+    6 class_code: &'a str,
     /// All seats of the hold, also those freed since, as places in the seat map.
-    6 seats: Numbers,
+    7 seats [Json]: Numbers,
     /// The labels of `seats`.
-    7 seat_numbers: List<'a, &'a str>,
+    8 seat_numbers [Json]: List<'a, &'a str>,
     /// Those of `seats` that after-sales has put back on sale.
-    8 freed_seats: Numbers,
-    9 board_stop: u8,
-    10 alight_stop: u8,
-    11 channel: Channel,
+    9 freed_seats [Json]: Numbers,
+    10 board_stop: u8,
+    11 alight_stop: u8,
+    12 channel: Channel,
     /// `held`, `paying`, `confirmed`, `released` or `expired`.
-    12 state: &'a str,
-    13 placed_at: Timestamp,
-    14 expires_at: Timestamp,
+    13 state: &'a str,
+    14 placed_at: Timestamp,
+    15 expires_at: Timestamp,
     /// When it was released or expired.
-    15 ended_at: Option<Timestamp>,
+    16 ended_at: Option<Timestamp>,
+}
+
+impl HoldRow<'_> {
+    pub(super) fn hold(&self) -> HoldId {
+        HoldId { order: self.order_id.0, item: self.item }
+    }
 }
 
 /// How a hold has ended.
@@ -147,10 +155,11 @@ impl Inventory {
         let class = self.spec.seat_map.classes.get(usize::from(hold.class));
         let labels: Vec<&str> = hold.seats.iter().map(|seat| self.label(seat)).collect();
         let row = HoldRow {
-            hold_id: id,
-            departure_id: self.spec.id.clone(),
-            version,
+            order_id: Uuid(id.order),
+            item: id.item,
             epoch: hold.epoch,
+            version,
+            departure_id: self.spec.id.as_str(),
             class_code: class.map(|class| class.code.as_str()).unwrap_or_default(),
             seats: Numbers(hold.seats.iter().map(u32::from).collect()),
             seat_numbers: List::Of(&labels),

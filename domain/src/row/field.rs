@@ -131,6 +131,24 @@ impl<'a, T: Element<'a>> Field<'a> for List<'a, T> {
     }
 }
 
+impl<'a, T: Element<'a>> Field<'a> for Vec<T> {
+    const KIND: Kind = T::MANY;
+
+    fn put(&self, tag: u32, out: &mut Vec<u8>) {
+        for value in self {
+            value.put_one(tag, out);
+        }
+    }
+
+    fn get(message: &mut Message<'a>, tag: u32) -> Result<Self, Unreadable> {
+        stored(message.take_all(tag)?).collect()
+    }
+}
+
+/// An id as its 16 bytes. Where a row is not written by the million, ids stand as texts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Uuid<T>(pub T);
+
 /// Several small numbers, packed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Numbers(pub Vec<u32>);
@@ -332,3 +350,19 @@ macro_rules! owned_texts {
 }
 
 owned_texts!(String, Box<str>, Arc<str>);
+
+impl Element<'_> for Box<[u8]> {
+    const ONE: Kind = Kind::Bytes;
+
+    fn put_one(&self, tag: u32, out: &mut Vec<u8>) {
+        write::bytes(tag, self, out);
+    }
+
+    fn get_one(raw: Raw<'_>) -> Result<Self, Unreadable> {
+        raw.bytes().map(Into::into)
+    }
+
+    fn absent() -> Result<Self, Unreadable> {
+        Ok(Box::default())
+    }
+}

@@ -1,11 +1,13 @@
 //! Rows and their parts as JSON: parts in a database's columns, whole rows for people who look at records.
 
+use std::fmt::Display;
 use std::io::Write as _;
 
 use serde_json::Value;
 
 use super::message::{Message, Raw, Unreadable, write};
 use super::{Column, Kind, Mark, TRUE, Table};
+use crate::id_text;
 use crate::time::Timestamp;
 
 /// For whom it is written.
@@ -65,9 +67,14 @@ fn put(column: &Column, message: &mut Message<'_>, reader: Reader, out: &mut Vec
 fn nothing(kind: Kind) -> Raw<'static> {
     match kind {
         Kind::Flag | Kind::Small | Kind::Count | Kind::Signed | Kind::Instant => Raw::Number(0),
-        Kind::Text | Kind::Date | Kind::Bytes | Kind::Texts | Kind::Numbers | Kind::Part(_) | Kind::Parts(_) => {
-            Raw::Text(&[])
-        }
+        Kind::Text
+        | Kind::Uuid
+        | Kind::Date
+        | Kind::Bytes
+        | Kind::Texts
+        | Kind::Numbers
+        | Kind::Part(_)
+        | Kind::Parts(_) => Raw::Text(&[]),
     }
 }
 
@@ -108,8 +115,9 @@ fn put_part(
     for column in columns {
         let start = out.len();
         if opens == b'{' {
-            put_text(column.name.as_bytes(), out)?;
-            out.push(b':');
+            out.push(b'"');
+            out.extend_from_slice(column.name.as_bytes());
+            out.extend_from_slice(b"\":");
         }
         put(column, &mut message, reader, out)?;
         out.push(b',');
@@ -123,7 +131,15 @@ fn put_part(
 
 fn put_value(kind: Kind, raw: Raw<'_>, reader: Reader, out: &mut Vec<u8>) -> Result<(), Unreadable> {
     match kind {
-        Kind::Text | Kind::Texts | Kind::Date => put_text(raw.bytes()?, out)?,
+        Kind::Text | Kind::Texts | Kind::Date => {
+            let text = raw.bytes()?;
+            // JSON has NUL, and a database stores it: whoever then looks into the column is refused.
+            if reader == Reader::Database && text.contains(&0) {
+                return Err(Unreadable);
+            }
+            put_text(text, out)?;
+        }
+        Kind::Uuid => put_text(&id_text::of_bytes(raw.bytes()?).ok_or(Unreadable)?, out)?,
         Kind::Bytes => {
             out.push(b'"');
             raw.bytes()?.iter().for_each(|byte| write_text(format_args!("{byte:02x}"), out));
@@ -149,8 +165,8 @@ fn put_text(text: &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
     serde_json::to_writer(out, text).map_err(|_| Unreadable)
 }
 
-fn write_number(number: impl Into<i128>, out: &mut Vec<u8>) {
-    write_text(format_args!("{}", number.into()), out);
+fn write_number(number: impl Display, out: &mut Vec<u8>) {
+    write_text(format_args!("{number}"), out);
 }
 
 fn write_text(text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
@@ -182,10 +198,19 @@ fn take(kind: Kind, tag: u32, value: &Value, out: &mut Vec<u8>) -> Result<(), Un
             let numbers = numbers.collect::<Option<Vec<u32>>>().ok_or(Unreadable)?;
             super::Field::put(&super::Numbers(numbers), tag, out);
         }
-        // No part of a row has bytes in it.
-        Kind::Bytes => return Err(Unreadable),
+        Kind::Bytes => write::bytes(tag, &bytes_of(value).ok_or(Unreadable)?, out),
+        // No part of a row has ids in it that are not texts.
+        Kind::Uuid => return Err(Unreadable),
     }
     Ok(())
+}
+
+/// From two digits a byte.
+fn bytes_of(value: &Value) -> Option<Vec<u8>> {
+    let (pairs, rest) = value.as_str()?.as_bytes().as_chunks::<2>();
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let bytes = pairs.iter().map(|[high, low]| u8::try_from(digit(*high)? << 4 | digit(*low)?).ok());
+    bytes.collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty())
 }
 
 /// From an object, or a list of the same values in their order.

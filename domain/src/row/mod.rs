@@ -10,6 +10,7 @@
 
 mod field;
 mod json;
+mod kept;
 mod message;
 mod part;
 mod rows;
@@ -17,11 +18,13 @@ mod rows;
 pub(crate) mod tests;
 
 pub(crate) use field::text_fields;
-pub use field::{Element, Field, List, Numbers};
+pub use field::{Element, Field, List, Numbers, Uuid};
 pub use message::{Message, Raw, Unreadable, write};
 pub use part::Part;
 pub(crate) use part::part;
 pub use rows::Rows;
+
+use crate::id_text;
 
 /// Marks a row that this is the first image of, see [`First`].
 const TRUE: u64 = 1;
@@ -30,6 +33,8 @@ const TRUE: u64 = 1;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     Text,
+    /// The 16 bytes of an id of ours. People read its text.
+    Uuid,
     /// `YYYY-MM-DD`.
     Date,
     Bytes,
@@ -66,6 +71,10 @@ pub enum Mark {
     Hidden,
     /// Its parts stand there without their names, because there are thousands of them.
     Compact,
+    /// A database keeps its JSON as the text that was sent: that costs it a fraction of taking it apart.
+    Json,
+    /// An image without it leaves it as it was, see [`Table::filled`].
+    Kept,
 }
 
 /// A column, as everybody knows it who does not know the type.
@@ -103,6 +112,8 @@ pub enum Home {
     Database,
     /// Only in the journal, for as long as it keeps them: databases pass over them.
     Journal,
+    /// Earlier releases have written them: [`renewed`](crate::earlier::renewed) says how they are written now.
+    Earlier,
 }
 
 impl Home {
@@ -181,6 +192,9 @@ impl Table {
     pub fn key_text(&self, image: &[u8]) -> String {
         let mut message = Message::new(image);
         let value = |column: &Column| match message.take(column.tag) {
+            Ok(Some(Raw::Text(id))) if column.kind == Kind::Uuid => {
+                id_text::of_bytes(id).map_or_else(|| "?".to_owned(), |text| String::from_utf8_lossy(&text).into_owned())
+            }
             Ok(Some(Raw::Text(text))) => String::from_utf8_lossy(text).into_owned(),
             Ok(Some(Raw::Number(number))) => number.to_string(),
             Ok(None) => "0".to_owned(),

@@ -27,9 +27,22 @@ impl<T: Part> Element<'_> for T {
 }
 
 /// Makes a struct a [`Part`]: `part!(Money { 1 minor as "amount": i64, 2 currency: Currency })`. Its fields are read and
-/// written as they are. With `=> expression` behind it, that says what the fields make, if they make anything.
+/// written as they are, or as `(|money| expression)` behind the field's name says. With `=> expression` behind it, that
+/// says what the fields make, if they make anything.
 macro_rules! part {
-    ($type:ident { $($tag:literal $field:ident $(as $name:literal)?: $field_type:ty),+ $(,)? } => $made:expr) => {
+    (@put $part:ident $out:ident $tag:literal $field:ident) => {
+        $crate::row::Field::put(&$part.$field, $tag, $out)
+    };
+    (@put $part:ident $out:ident $tag:literal $field:ident |$of:pat_param| $value:expr) => {{
+        let $of = $part;
+        $crate::row::Field::put(&$value, $tag, $out)
+    }};
+    (
+        $type:ident {
+            $($tag:literal $field:ident $(as $name:literal)? $((|$of:pat_param| $value:expr))?
+                $([$($mark:ident),+])?: $field_type:ty),+ $(,)?
+        } => $made:expr
+    ) => {
         impl $crate::row::Part for $type {
             const COLUMNS: &'static [$crate::row::Column] = &[$($crate::row::Column {
                 tag: $tag,
@@ -39,11 +52,11 @@ macro_rules! part {
                 },
                 kind: <$field_type as $crate::row::Field<'_>>::KIND,
                 nullable: <$field_type as $crate::row::Field<'_>>::NULLABLE,
-                marks: &[],
+                marks: &[$($($crate::row::Mark::$mark),+)?],
             }),+];
 
             fn put(&self, out: &mut Vec<u8>) {
-                $($crate::row::Field::put(&self.$field, $tag, out);)+
+                $($crate::row::part!(@put self out $tag $field $(|$of| $value)?);)+
             }
 
             fn get(message: &mut $crate::row::Message<'_>) -> Result<Self, $crate::row::Unreadable> {

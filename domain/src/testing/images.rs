@@ -24,7 +24,8 @@ impl Images {
             match self.newest.entry((slot, key)) {
                 Entry::Occupied(mut known) => {
                     if table.version(known.get())? < version {
-                        known.insert(table.unmarked(image)?);
+                        let image = table.filled(image, known.get())?.into_owned();
+                        known.insert(table.unmarked(&image)?);
                     }
                 }
                 Entry::Vacant(place) => drop(place.insert(table.unmarked(image)?)),

@@ -4,16 +4,16 @@ SELECT
     refunds.out_refund_no, refunds.order_id, refunds.version, refunds.out_trade_no, refunds.state,
     refunds.amount_minor, refunds.currency, refunds.reason, refunds.due_at, refunds.begun_at,
     refunds.request_body, refunds.refund_id, refunds.refusal, refunds.succeeded_at, refunds.replaces
-FROM orders
-JOIN refunds USING (order_id)
-WHERE orders.traveller_id = $1
+FROM order_rows AS o
+JOIN refunds ON refunds.order_id = id_text(o.order_id)
+WHERE o.traveller_id = id_of_text($1)
     AND ($2::timestamptz IS NULL OR (refunds.due_at, refunds.out_refund_no) < ($2, $3))
     AND NOT (
         refunds.state = 'closed'
         AND EXISTS (
             SELECT FROM refunds AS later
             JOIN payments USING (out_trade_no)
-            WHERE later.order_id = orders.order_id
+            WHERE later.order_id = refunds.order_id
                 AND later.out_trade_no = refunds.out_trade_no
                 AND (
                     later.replaces = refunds.out_refund_no

@@ -1,4 +1,4 @@
 -- $1 the lowest id that an order made since then can have.
 SELECT order_id, traveller_id, idempotency_key, body_hash, status
-FROM orders
-WHERE order_id >= $1 OR status = 'pending'
+FROM order_rows
+WHERE order_id >= id_of_text($1) OR status = 'pending'

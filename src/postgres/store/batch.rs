@@ -2,6 +2,7 @@
 //! upsert of those that may be there already. Rows are turned from messages into columns as they are written; nothing else is
 //! made of them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -77,9 +78,13 @@ pub(super) fn writes(rows: &Rows, marks: Marks) -> Result<Writes, StoreError> {
     for (slot, images) in by_slot {
         let unfit = || StoreError::Unfit(format!("there is no table in slot {slot}"));
         let table = tables::by_slot(slot).ok_or_else(unfit)?;
-        if table.home == Home::Database {
-            let unfit = |error| StoreError::Unfit(format!("a row for {}: {error}", table.name));
-            writes.add(table, &images, marks).map_err(unfit)?;
+        match table.home {
+            Home::Database => {
+                let unfit = |error| StoreError::Unfit(format!("a row for {}: {error}", table.name));
+                writes.add(table, &images, marks).map_err(unfit)?;
+            }
+            Home::Journal => {}
+            Home::Earlier => return Err(StoreError::Unfit(format!("{} is not written any more", table.name))),
         }
     }
     Ok(writes)
@@ -96,7 +101,7 @@ impl Writes {
         let newest = newest(table, images).map_err(|Unreadable| "its key or version cannot be read")?;
         let of = |first: bool| -> Vec<&[u8]> {
             let chosen = newest.iter().filter(|newest| (marks == Marks::Believed && newest.first) == first);
-            chosen.map(|newest| newest.image).collect()
+            chosen.map(|newest| &*newest.image).collect()
         };
         let (first, others) = (of(true), of(false));
         if !first.is_empty() {
@@ -112,13 +117,14 @@ impl Writes {
 /// The newest image of a row in a batch.
 #[derive(Debug, PartialEq)]
 pub(super) struct Newest<'a> {
-    pub(super) image: &'a [u8],
+    pub(super) image: Cow<'a, [u8]>,
     version: u64,
     /// Whether any of the row's images in the batch was its first.
     pub(super) first: bool,
 }
 
-/// The newest image of every row of a batch. Of two with the same version the later one is taken.
+/// The newest image of every row of a batch, with what it leaves as it was in the one before it. Of two with the same version
+/// the later one is taken.
 pub(super) fn newest<'a>(table: &Table, images: &[&'a [u8]]) -> Result<Vec<Newest<'a>>, Unreadable> {
     let mut kept: Vec<Newest<'a>> = Vec::with_capacity(images.len());
     let mut places: HashMap<Vec<u8>, usize> = HashMap::with_capacity(images.len());
@@ -127,11 +133,13 @@ pub(super) fn newest<'a>(table: &Table, images: &[&'a [u8]]) -> Result<Vec<Newes
         if let Some(known) = places.get(&key).and_then(|place| kept.get_mut(*place)) {
             known.first |= first;
             if known.version <= version {
-                (known.image, known.version) = (image, version);
+                (known.image, known.version) = (table.filled(image, &known.image)?, version);
+            } else {
+                known.image = Cow::Owned(table.filled(&known.image, image)?.into_owned());
             }
         } else {
             places.insert(key, kept.len());
-            kept.push(Newest { image, version, first });
+            kept.push(Newest { image: Cow::Borrowed(image), version, first });
         }
     }
     Ok(kept)

@@ -14,6 +14,9 @@ pub(super) type Failure = Box<dyn Error + Sync + Send>;
 pub(super) const LENGTH: usize = 4;
 /// The length that stands for NULL.
 pub(super) const NULL: i32 = -1;
+const UUID_BYTES: usize = 16;
+/// What an order's items take.
+const JSON_BYTES: usize = 512;
 /// The first byte of a `jsonb` value.
 const JSONB_VERSION: u8 = 1;
 /// Largest number of 32 bits that is no negative one.
@@ -23,15 +26,18 @@ const SMALL_MAX: u64 = i32::MAX as u64;
 pub(super) fn type_of(column: &Column) -> Type {
     match column.kind {
         Kind::Text => Type::TEXT,
+        Kind::Uuid => Type::UUID,
         Kind::Date => Type::DATE,
         Kind::Bytes => Type::BYTEA,
         Kind::Flag => Type::BOOL,
         Kind::Small => Type::INT4,
         Kind::Count | Kind::Signed => Type::INT8,
         Kind::Instant => Type::TIMESTAMPTZ,
-        // Thousands of objects would take Postgres milliseconds: it keeps the text.
-        Kind::Parts(_) if column.is(Mark::Compact) => Type::JSON,
-        Kind::Texts | Kind::Numbers | Kind::Part(_) | Kind::Parts(_) => Type::JSONB,
+        Kind::Texts | Kind::Numbers | Kind::Part(_) | Kind::Parts(_) => {
+            // Thousands of objects would take Postgres milliseconds: it keeps the text.
+            let as_sent = column.is(Mark::Compact) || column.is(Mark::Json);
+            if as_sent { Type::JSON } else { Type::JSONB }
+        }
     }
 }
 
@@ -74,6 +80,14 @@ fn put_value(column: &Column, message: &mut Message<'_>, out: &mut BytesMut) -> 
                 Ok(IsNull::No)
             }
         },
+        Kind::Uuid => match message.bytes(column.tag).map_err(unread)? {
+            None if column.nullable => Ok(IsNull::Yes),
+            Some(id) if id.len() == UUID_BYTES => {
+                out.put_slice(id);
+                Ok(IsNull::No)
+            }
+            None | Some(_) => Err(misfit(column)),
+        },
         Kind::Flag | Kind::Small | Kind::Count | Kind::Signed | Kind::Instant => {
             let number = match message.number(column.tag).map_err(unread)? {
                 None if column.nullable => return Ok(IsNull::Yes),
@@ -82,7 +96,10 @@ fn put_value(column: &Column, message: &mut Message<'_>, out: &mut BytesMut) -> 
             put_number(column, number, out)
         }
         Kind::Texts | Kind::Numbers | Kind::Part(_) | Kind::Parts(_) => {
-            let mut json = Vec::new();
+            if column.is(Mark::Kept) && message.clone().take_all(column.tag).map_err(unread)?.is_empty() {
+                return Ok(IsNull::Yes);
+            }
+            let mut json = Vec::with_capacity(JSON_BYTES);
             column.put_json(message, &mut json).map_err(unread)?;
             if column.nullable && json == b"null" {
                 return Ok(IsNull::Yes);
@@ -106,7 +123,14 @@ fn put_number(column: &Column, number: u64, out: &mut BytesMut) -> Result<IsNull
             return jiff::Timestamp::from_millisecond(number.cast_signed())?.to_sql(&Type::TIMESTAMPTZ, out);
         }
         Kind::Signed => out.put_i64(number.cast_signed()),
-        Kind::Text | Kind::Texts | Kind::Date | Kind::Bytes | Kind::Numbers | Kind::Part(_) | Kind::Parts(_) => {
+        Kind::Text
+        | Kind::Uuid
+        | Kind::Texts
+        | Kind::Date
+        | Kind::Bytes
+        | Kind::Numbers
+        | Kind::Part(_)
+        | Kind::Parts(_) => {
             return Err(format!("{} holds no number", column.name).into());
         }
     }
@@ -116,11 +140,12 @@ fn put_number(column: &Column, number: u64, out: &mut BytesMut) -> Result<IsNull
 /// Appends the field that a column's value in an answer makes. NULL makes none where that may be.
 pub(super) fn take(column: &Column, value: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Failure> {
     let Some(raw) = value else {
-        return if column.nullable { Ok(()) } else { Err(format!("{} is NULL", column.name).into()) };
+        let may_be = column.nullable || column.is(Mark::Kept);
+        return if may_be { Ok(()) } else { Err(format!("{} is NULL", column.name).into()) };
     };
     let tag = column.tag;
     match column.kind {
-        Kind::Text | Kind::Bytes => write::bytes(tag, raw, out),
+        Kind::Text | Kind::Uuid | Kind::Bytes => write::bytes(tag, raw, out),
         Kind::Date => write::shown(tag, &Date::from_sql(&Type::DATE, raw)?, out),
         Kind::Flag => write::number(tag, u64::from(bool::from_sql(&Type::BOOL, raw)?), out),
         Kind::Small => write::number(tag, u64::try_from(i32::from_sql(&Type::INT4, raw)?)?, out),

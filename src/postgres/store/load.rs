@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 use std::error::Error;
 
+use bytes::BytesMut;
 use deadpool_postgres::{GenericClient, Transaction};
 use deeptravel_actors::ports::{Load, Parameter};
+use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::row::{Column, Message, Rows, Table};
 use deeptravel_domain::time::Timestamp;
 use futures_util::{TryStreamExt, pin_mut};
 use tokio_postgres::IsolationLevel;
-use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use uuid::Uuid;
 
 use super::columns::{take, type_of};
 use super::statements::{text, whole};
@@ -33,24 +36,24 @@ pub(super) async fn load(mut session: Session, load: Load, parameters: Vec<Param
         return Ok(rows);
     };
     read(&client, statement.name, statement.table, &parameters, &mut rows).await?;
-    let keys = texts(statement.table, column, &rows)?;
+    let keys = orders(statement.table, column, &rows)?;
     for keys in keys.chunks(KEYS_AT_ONCE) {
         read_all(&client, &load, &[keys.to_vec().into()], &mut rows).await?;
     }
     Ok(rows)
 }
 
-/// The values of a column that holds texts, each once where equal ones follow each other.
-fn texts(table: &Table, column: &str, rows: &Rows) -> Result<Vec<String>, StoreError> {
+/// The values of a column that holds ids of orders, each once where equal ones follow each other.
+fn orders(table: &Table, column: &str, rows: &Rows) -> Result<Vec<OrderId>, StoreError> {
     let missing = || StoreError::Unfit(format!("{} has no {column}", table.name));
     let tag = table.column(column).ok_or_else(missing)?.tag;
-    let mut texts = Vec::new();
+    let mut orders = Vec::new();
     for image in rows.images_of(table) {
-        let text = Message::new(image).bytes(tag).ok().flatten().and_then(|text| std::str::from_utf8(text).ok());
-        texts.push(text.ok_or_else(missing)?.to_owned());
+        let id = Message::new(image).bytes(tag).ok().flatten().and_then(|id| id.try_into().ok());
+        orders.push(OrderId::from_bits(u128::from_be_bytes(id.ok_or_else(missing)?)));
     }
-    texts.dedup();
-    Ok(texts)
+    orders.dedup();
+    Ok(orders)
 }
 
 /// All at once: the driver sends them one after the other and waits for none.
@@ -123,11 +126,32 @@ impl<'a> FromSql<'a> for RawValue<'a> {
     }
 }
 
+/// Ids of orders for a statement that compares bytes or texts.
+#[derive(Debug)]
+struct OrderIds<'a>(&'a [OrderId]);
+
+impl ToSql for OrderIds<'_> {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        if *ty == Type::UUID_ARRAY {
+            self.0.iter().map(|order| Uuid::from_u128(order.bits())).collect::<Vec<_>>().to_sql(ty, out)
+        } else {
+            self.0.iter().map(ToString::to_string).collect::<Vec<_>>().to_sql(ty, out)
+        }
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        [Type::UUID_ARRAY, Type::TEXT_ARRAY].contains(ty)
+    }
+
+    to_sql_checked!();
+}
+
 /// A parameter as the driver takes it.
 fn value(parameter: &Parameter) -> Box<dyn ToSql + Sync + Send + '_> {
     match parameter {
         Parameter::Text(text) => Box::new(text),
         Parameter::Texts(texts) => Box::new(texts),
+        Parameter::Orders(orders) => Box::new(OrderIds(orders)),
         Parameter::Instant(at) => Box::new(at.map(Timestamp::to_jiff)),
         Parameter::Number(number) => Box::new(number),
         Parameter::Flag(flag) => Box::new(flag),

@@ -87,7 +87,7 @@ async fn rule_14_a_crash_while_the_tail_is_projected_is_nothing_special() -> any
     let before: i64 = blocking.query_one(position, &[]).await?.get(0);
     blocking.batch_execute("BEGIN; LOCK TABLE tickets IN SHARE MODE").await?;
     let dying = stand.world.launch().spawn()?;
-    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'tickets'::regclass";
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'ticket_rows'::regclass";
     let since = Instant::now();
     while blocking.query_one(waiting, &[]).await?.get::<_, i64>(0) == 0 {
         assert!(since.elapsed() < ENDED_WITHIN, "the tail is projected");
@@ -126,6 +126,6 @@ async fn assert_exact(stand: &Stand, server: Server) -> anyhow::Result<()> {
     drop(client);
     stand.world.start().await?.stop().await?;
     assert_eq!(stand.tables().await?, tables);
-    println!("{} orders, {} tickets", tables["orders"].0, tables["tickets"].0);
+    println!("{} orders, {} tickets", tables["order_rows"].0, tables["ticket_rows"].0);
     Ok(())
 }

@@ -27,12 +27,15 @@ async fn rule_14_a_backup_that_is_restored_later_catches_up_with_the_journal() -
 
     stand.postgres.restore(&backup).await?;
     let restored = stand.tables().await?;
-    assert!(0 < restored["orders"].0 && restored["orders"].0 < before["orders"].0, "the backup is an older state");
+    assert!(
+        0 < restored["order_rows"].0 && restored["order_rows"].0 < before["order_rows"].0,
+        "the backup is an older state"
+    );
     let server = stand.world.start().await?;
     assert_eq!(stand.tables().await?, before, "every row is as it was");
     println!(
         "{} orders in the backup, {} at its restore; ready after {:?}",
-        restored["orders"].0, before["orders"].0, server.ready_after
+        restored["order_rows"].0, before["order_rows"].0, server.ready_after
     );
     stand.sell(1, Duration::from_secs(1)).await?;
     stand.check_history().await;

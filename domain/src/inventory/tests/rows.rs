@@ -45,7 +45,9 @@ impl Stored {
     }
 
     fn holds(&self) -> Vec<HoldRow<'_>> {
-        self.0.of(HoldRow::TABLE).map(|image| HoldRow::read(image).unwrap()).collect()
+        let mut holds: Vec<_> = self.0.of(HoldRow::TABLE).map(|image| HoldRow::read(image).unwrap()).collect();
+        holds.sort_by_key(|row| (row.hold(), row.epoch));
+        holds
     }
 
     /// Everything, with another value in a column of one row.
@@ -113,7 +115,7 @@ proptest! {
             for image in table.0.of(HoldRow::TABLE) {
                 let row = HoldRow::read(image).unwrap();
                 if row.ended_at.is_none() {
-                    let confirmed = Event::HoldConfirmed { id: row.hold_id };
+                    let confirmed = Event::HoldConfirmed { id: row.hold() };
                     prop_assert_eq!(unmarked(&[confirmed], HoldRow::TABLE, row.version), image);
                 }
             }
@@ -154,18 +156,19 @@ fn rows_say_in_words_where_every_hold_stands() {
     let events = woken.apply(&Command::Expire, at(10)).unwrap();
     table.write(&woken.0.changed_rows(&events, 6));
     let holds = table.holds();
-    let row = holds.iter().find(|row| row.hold_id == hold_id(2)).unwrap();
+    let row = holds.iter().find(|row| row.hold() == hold_id(2)).unwrap();
     assert_eq!((row.state, row.ended_at), ("expired", Some(at(10))));
 }
 
 /// The key of the row of a hold that was placed once.
 fn hold_key(number: u16) -> String {
-    format!("{}/1", hold_id(number))
+    let HoldId { order, item } = hold_id(number);
+    format!("{order}/{item}/1")
 }
 
 /// Where every row of a hold stands, by epoch.
 fn epochs(table: &Stored, number: u16) -> Vec<(u32, String, String, Option<Timestamp>)> {
-    let mut epochs: Vec<_> = table.holds().into_iter().filter(|row| row.hold_id == hold_id(number)).collect();
+    let mut epochs: Vec<_> = table.holds().into_iter().filter(|row| row.hold() == hold_id(number)).collect();
     epochs.sort_by_key(|row| row.epoch);
     let says = |row: &HoldRow<'_>| (row.state.to_owned(), row.seat_numbers.to_vec().join(" "));
     epochs.iter().map(|row| (row.epoch, says(row).0, says(row).1, row.ended_at)).collect()
@@ -214,7 +217,7 @@ fn rule_23_where_a_hold_made_way_in_an_older_release_its_later_epoch_counts() {
         let mut newest = Rows::default();
         let mut seen = HashSet::new();
         for (slot, image) in rows.images() {
-            if slot != HoldRow::TABLE.slot || seen.insert(HoldRow::read(image).unwrap().hold_id) {
+            if slot != HoldRow::TABLE.slot || seen.insert(HoldRow::read(image).unwrap().hold()) {
                 newest.put_image(slot, image);
             }
         }
@@ -251,7 +254,7 @@ fn r_hold_04_rows_that_sell_a_seat_twice_are_refused_by_its_name() {
 fn rows_that_no_machine_can_have_written_are_refused() {
     let hold = |column, value| damage(HoldRow::TABLE, &hold_key(2), column, value);
     let text = |text: &'static str| Raw::Text(text.as_bytes());
-    assert_eq!(hold("hold_id", text("x")), "hold_id cannot be read");
+    assert_eq!(hold("order_id", text("x")), "order_id cannot be read");
     assert_eq!(hold("departure_id", text("x")), "departure_id does not fit");
     assert_eq!(hold("state", text("lost")), "state does not fit");
     assert_eq!(hold("class_code", text("x")), "class_code does not fit");

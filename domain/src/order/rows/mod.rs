@@ -12,23 +12,27 @@ pub use touched::Touched;
 use std::sync::Arc;
 
 use crate::code::CodeToken;
+use crate::departure::{Channel, Stretch};
 use crate::ids::{
-    DepartureId, EntitlementCode, LocationCode, MerchantCode, OperatorCode, OrderId, OutRefundNo, OutTradeNo, PortCode,
-    RouteCode, SeatClassCode, SessionId, TicketId, TravellerId,
+    DepartureId, OperatorCode, OrderId, OutRefundNo, OutTradeNo, PortCode, RouteCode, SeatClassCode, SessionId,
+    TicketId, TravellerId, codes,
 };
 use crate::money::Currency;
-use crate::order::{CancelReason, LedgerKind, OrderStatus, PriceLine, RefundReason};
+use crate::order::{
+    CancelReason, Item, LedgerKind, OrderStatus, Passenger, PriceLine, RefundReason, SealedDocument, SeatWish,
+};
 use crate::party::PassengerType;
 use crate::row;
-use crate::row::{Element, First, Kind, List, Raw, Unreadable, part};
+use crate::row::{Element, First, Kind, List, Raw, Unreadable, Uuid, part};
 use crate::ticket::TicketStatus;
 use crate::time::Timestamp;
 
 row! {
-    pub struct OrderRow<'a>: 3 "orders", First::Marked(23);
-    1 order_id [Key]: OrderId,
+    /// An order with what was bought and for whom.
+    pub struct OrderRow<'a>: 33 "order_rows", First::Marked(26);
+    1 order_id [Key]: Uuid<OrderId>,
     2 version: u64,
-    3 traveller_id: TravellerId,
+    3 traveller_id: Uuid<TravellerId>,
     4 idempotency_key: &'a str,
     /// SHA-256 of the request.
     5 body_hash: [u8; 32],
@@ -39,19 +43,67 @@ row! {
     10 contact_email [Hidden]: Option<&'a str>,
     11 currency: Currency,
     12 total_minor: i64,
-    13 price_lines: List<'a, PriceLine>,
-    14 created_at: Timestamp,
-    15 first_lock_expires_at: Timestamp,
-    16 lock_expires_at: Timestamp,
-    17 paid_at: Option<Timestamp>,
-    18 completed_at: Option<Timestamp>,
-    19 cancelled_at: Option<Timestamp>,
-    20 cancel_reason: Option<CancelReason>,
+    13 created_at: Timestamp,
+    14 first_lock_expires_at: Timestamp,
+    15 lock_expires_at: Timestamp,
+    16 paid_at: Option<Timestamp>,
+    17 completed_at: Option<Timestamp>,
+    18 cancelled_at: Option<Timestamp>,
+    19 cancel_reason: Option<CancelReason>,
     /// Of the order's holds. Absent: they are the first.
-    21 seat_epoch: Option<u32>,
+    20 seat_epoch: Option<u32>,
     /// Not pending, and something is left to be done all the same: money is on its way, or may still come.
-    22 outstanding: bool,
+    21 outstanding: bool,
+    /// Who sold it. Absent: we did (`direct`).
+    22 channel: Option<Channel>,
+    23 items [Json, Kept]: List<'a, Item>,
+    24 passengers [Json, Kept]: List<'a, Passenger>,
+    25 price_lines [Json, Kept]: List<'a, PriceLine>,
 }
+
+/// What an item is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum ItemKind {
+    Journey,
+}
+
+codes!(ItemKind, "item kind": Journey = "journey");
+
+part!(Item {
+    1 kind (|_| ItemKind::Journey): ItemKind,
+    2 departure as "departure_id": DepartureId,
+    3 route as "route_code": RouteCode,
+    4 operator as "operator_code": OperatorCode,
+    5 class as "class_code": SeatClassCode,
+    6 stretch: Stretch,
+    7 board_port: PortCode,
+    8 alight_port: PortCode,
+    9 departs_at: Timestamp,
+    10 arrives_at: Timestamp,
+    11 seats as "seat_numbers": Vec<Box<str>>,
+    // Whether the traveller chose the seats.
+    12 wish as "seats_chosen" (|item| item.wish != SeatWish::Any): bool,
+} => match kind {
+    ItemKind::Journey => {
+        let wish = if wish { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any };
+        Some(Item {
+            departure, route, operator, class, stretch, board_port, alight_port, departs_at, arrives_at, wish, seats
+        })
+    }
+});
+
+part!(Passenger {
+    1 name [Hidden]: Box<str>,
+    2 kind as "passenger_type": PassengerType,
+    3 document: Option<SealedDocument>,
+} => Some(Passenger { name, kind, document }));
+
+part!(SealedDocument {
+    1 kind: Box<str>,
+    2 key_version: u32,
+    3 ciphertext as "sealed" [Hidden]: Box<[u8]>,
+    4 mask: Box<str>,
+} => Some(SealedDocument { kind, key_version, ciphertext, mask }));
 
 part!(PriceLine {
     1 item: u16,
@@ -63,39 +115,6 @@ part!(PriceLine {
     7 total_minor: i64,
     8 explanation: Arc<str>,
 } => Some(PriceLine { item, kind, class, count, unit_minor, discount_minor, total_minor, explanation }));
-
-row! {
-    pub struct OrderItemRow<'a>: 4 "order_items", First::Marked(16);
-    1 order_id [Key]: OrderId,
-    2 item [Key]: u32,
-    3 version: u64,
-    4 departure_id: DepartureId,
-    5 route_code: RouteCode,
-    6 operator_code: OperatorCode,
-    7 class_code: SeatClassCode,
-    8 board_stop: u8,
-    9 alight_stop: u8,
-    10 board_port: PortCode,
-    11 alight_port: PortCode,
-    12 departs_at: Timestamp,
-    13 arrives_at: Timestamp,
-    14 seat_numbers: List<'a, Box<str>>,
-    /// Whether the traveller chose the seats.
-    15 seats_chosen: bool,
-}
-
-row! {
-    pub struct PassengerRow<'a>: 5 "order_passengers", First::Marked(10);
-    1 order_id [Key]: OrderId,
-    2 passenger [Key]: u32,
-    3 version: u64,
-    4 name [Hidden]: &'a str,
-    5 passenger_type: PassengerType,
-    6 document_kind: Option<&'a str>,
-    7 document_key_version: Option<u32>,
-    8 document_sealed [Hidden]: Option<&'a [u8]>,
-    9 document_mask: Option<&'a str>,
-}
 
 row! {
     pub struct PaymentRow<'a>: 6 "payments", First::Marked(18);
@@ -148,47 +167,55 @@ row! {
 }
 
 row! {
-    pub struct TicketRow<'a>: 7 "tickets", First::Marked(19);
-    1 ticket_id [Key]: TicketId,
-    2 order_id: OrderId,
+    pub struct TicketRow<'a>: 35 "ticket_rows", First::Marked(21);
+    1 order_id [Key]: Uuid<OrderId>,
+    2 number [Key]: u16,
     3 version: u64,
-    4 traveller_id: TravellerId,
+    4 traveller_id: Uuid<TravellerId>,
     5 status: TicketStatus,
     6 passenger: u16,
-    7 departure_id: DepartureId,
+    7 departure_id: &'a str,
     8 board_stop: u8,
     9 alight_stop: u8,
     10 seat_number: &'a str,
-    11 board_port: PortCode,
+    11 board_port: &'a str,
     12 departs_at: Timestamp,
-    13 merchant_code: MerchantCode,
-    14 entitlement_code: EntitlementCode,
+    13 merchant_code: &'a str,
+    14 entitlement_code: &'a str,
     15 total_uses: u16,
     16 remaining_uses: u16,
     17 valid_from: Timestamp,
     18 valid_until: Timestamp,
     /// Absent: it was issued when it became valid.
-    20 issued_at: Option<Timestamp>,
+    19 issued_at: Option<Timestamp>,
+    /// Its share of the order's total. Absent: it was issued before tickets had one.
+    20 price_minor: Option<i64>,
 }
 
 row! {
-    pub struct RedemptionRow<'a>: 8 "redemptions", First::Always;
-    1 ticket_id [Key]: TicketId,
-    /// Counts the redemptions of a ticket from 1.
-    2 number [Key]: u32,
-    3 order_id: OrderId,
-    4 version: u64,
-    5 session_id: SessionId,
-    6 request_id: &'a str,
+    /// One attempt at one ticket (R-SCAN-05): a redemption, or a refusal.
+    pub struct ScanRow<'a>: 36 "ticket_scans", First::Always;
+    1 order_id [Key]: Uuid<OrderId>,
+    2 ticket [Key]: u16,
+    /// A record has one scan of a ticket at most.
+    3 version [Key]: u64,
+    4 session_id: Uuid<SessionId>,
+    5 request_id: &'a str,
+    6 scanned_at: Timestamp,
     7 operator_username: &'a str,
     8 device_id: &'a str,
     9 location_code: Option<&'a str>,
-    10 merchant_code: MerchantCode,
-    11 entitlement_code: EntitlementCode,
-    12 quantity: u16,
-    13 redeemed_at: Timestamp,
+    /// That was asked for; absent: whatever the ticket gives.
+    10 entitlement_code: Option<&'a str>,
+    /// Why it was refused.
+    11 reason: Option<&'a str>,
+    /// Of a redemption, as all that follows: counts those of a ticket from 1.
+    12 number: Option<u32>,
+    13 merchant_code: Option<&'a str>,
+    14 redeemed_code: Option<&'a str>,
+    15 quantity: Option<u16>,
     /// Of the one-time code that was shown.
-    14 code_token: Option<CodeToken>,
+    16 code_token: Option<CodeToken>,
 }
 
 /// As the bits of a signed number, which is all that a database has.
@@ -205,21 +232,17 @@ impl Element<'_> for CodeToken {
 }
 
 row! {
-    /// One attempt at one ticket, accepted or refused (R-SCAN-05).
-    pub struct ScanAttemptRow<'a>: 9 "scan_attempts", First::Always;
-    1 session_id [Key]: SessionId,
+    /// A scan that named no ticket of ours: always refused.
+    pub struct AttemptRow<'a>: 37 "ticketless_attempts", First::Always;
+    1 session_id [Key]: Uuid<SessionId>,
     2 request_id [Key]: &'a str,
-    /// Empty: the code named no ticket.
-    3 ticket_id [Key]: &'a str,
-    4 attempted_at [Key]: Timestamp,
-    5 version: u64,
-    6 operator_username: &'a str,
-    7 device_id: &'a str,
-    8 location_code: Option<LocationCode>,
-    9 entitlement_code: Option<EntitlementCode>,
-    /// `success` or `reject`.
-    10 result: &'a str,
-    11 reason: Option<&'a str>,
+    3 attempted_at [Key]: Timestamp,
+    4 version: u64,
+    5 operator_username: &'a str,
+    6 device_id: &'a str,
+    7 location_code: Option<&'a str>,
+    8 entitlement_code: Option<&'a str>,
+    9 reason: &'a str,
 }
 
 row! {

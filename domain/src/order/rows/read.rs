@@ -1,14 +1,14 @@
 //! From stored rows to the machine.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
-use super::{LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, Saved, TicketRow};
+use super::{LedgerRow, OrderRow, PaymentRow, RefundRow, Saved, ScanRow, TicketRow};
 use crate::departure::Stretch;
-use crate::ids::{OutRefundNo, OutTradeNo};
+use crate::ids::{OutRefundNo, OutTradeNo, TicketId};
 use crate::money::Money;
 use crate::order::{
-    Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, Passenger, Payment, PaymentState, Prepay, Price, Refund,
-    RefundState, SealedDocument, SeatWish,
+    Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, Payment, PaymentState, Prepay, Price, Refund, RefundState,
 };
 use crate::row::{Damage, Row, Rows};
 use crate::ticket::{Journey, Redemption, Ticket};
@@ -16,16 +16,13 @@ use crate::ticket::{Journey, Redemption, Ticket};
 impl Saved {
     pub(in crate::order) fn from_rows(rows: &Rows) -> Result<Saved, Damage> {
         let row: OrderRow<'_> = rows.only()?;
-        let mut items: Vec<OrderItemRow<'_>> = rows.all()?;
-        items.sort_by_key(|row| row.item);
-        let items = items.into_iter().map(item_of).collect::<Result<Vec<_>, _>>()?;
-        let draft = draft_of(&row, rows.all()?);
+        let (items, draft) = (row.items.to_vec(), draft_of(&row));
         let mut payments = rows.of().map(|row| payment_of(&row?)).collect::<Result<Vec<_>, _>>()?;
         payments.sort_by_key(|payment| payment.number);
         let mut refunds = rows.of().map(|row| Refund::from_row(&row?)).collect::<Result<Vec<_>, _>>()?;
         refunds.sort_by_key(|refund| refund.number);
         find_replaced(&mut refunds, &payments);
-        let ticket = |row: Result<_, Damage>| ticket_of(row?, &draft, &items);
+        let ticket = |row: Result<_, Damage>| ticket_of(&row?, &draft, &items);
         let mut tickets = rows.of().map(ticket).collect::<Result<Vec<_>, _>>()?;
         tickets.sort_by_key(|ticket| ticket.id);
         add_redemptions(&mut tickets, rows.all()?)?;
@@ -51,12 +48,11 @@ impl Saved {
     }
 }
 
-fn draft_of(row: &OrderRow<'_>, mut passengers: Vec<PassengerRow<'_>>) -> Draft {
-    passengers.sort_by_key(|passenger| passenger.passenger);
+fn draft_of(row: &OrderRow<'_>) -> Draft {
     let lock_ms = row.first_lock_expires_at.ms_since(row.created_at);
     Draft {
-        id: row.order_id,
-        traveller: row.traveller_id,
+        id: row.order_id.0,
+        traveller: row.traveller_id.0,
         idempotency_key: row.idempotency_key.into(),
         body_hash: row.body_hash,
         locale: row.locale.into(),
@@ -65,40 +61,11 @@ fn draft_of(row: &OrderRow<'_>, mut passengers: Vec<PassengerRow<'_>>) -> Draft 
             phone: row.contact_phone.into(),
             email: row.contact_email.map(Into::into),
         },
-        passengers: passengers.iter().map(passenger_of).collect(),
+        passengers: row.passengers.to_vec(),
         items: Vec::new(),
         price: Price { total: Money::new(row.total_minor, row.currency), lines: row.price_lines.to_vec() },
         lock_seconds: u32::try_from(lock_ms / 1000).unwrap_or(0),
     }
-}
-
-fn item_of(row: OrderItemRow<'_>) -> Result<Item, Damage> {
-    let stretch =
-        Stretch::new(row.board_stop, row.alight_stop).ok_or_else(|| row.damage("its stops are no stretch"))?;
-    let seats: Vec<Box<str>> = row.seat_numbers.to_vec();
-    Ok(Item {
-        departure: row.departure_id,
-        route: row.route_code,
-        operator: row.operator_code,
-        class: row.class_code,
-        stretch,
-        board_port: row.board_port,
-        alight_port: row.alight_port,
-        departs_at: row.departs_at,
-        arrives_at: row.arrives_at,
-        wish: if row.seats_chosen { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any },
-        seats,
-    })
-}
-
-fn passenger_of(row: &PassengerRow<'_>) -> Passenger {
-    let document = match (row.document_kind, row.document_key_version, row.document_sealed, row.document_mask) {
-        (Some(kind), Some(key_version), Some(sealed), Some(mask)) => {
-            Some(SealedDocument { kind: kind.into(), key_version, ciphertext: sealed.into(), mask: mask.into() })
-        }
-        _ => None,
-    };
-    Passenger { name: row.name.into(), kind: row.passenger_type, document }
 }
 
 fn payment_of(row: &PaymentRow<'_>) -> Result<Payment, Damage> {
@@ -178,28 +145,29 @@ fn needed<'a, T>(row: &impl Row<'a>, column: Option<T>, name: &str) -> Result<T,
     column.ok_or_else(|| row.damage(format!("{name} is missing for its state")))
 }
 
-fn ticket_of(row: TicketRow<'_>, draft: &Draft, items: &[Item]) -> Result<Ticket, Damage> {
+fn ticket_of(row: &TicketRow<'_>, draft: &Draft, items: &[Item]) -> Result<Ticket, Damage> {
     let stretch =
         Stretch::new(row.board_stop, row.alight_stop).ok_or_else(|| row.damage("its stops are no stretch"))?;
-    let bought = items.iter().position(|item| item.departure == row.departure_id && item.stretch == stretch);
+    let departure = code(row, row.departure_id, "departure_id")?;
+    let bought = items.iter().position(|item| item.departure == departure && item.stretch == stretch);
     let item = bought.ok_or_else(|| row.damage("its journey was not bought"))?;
     Ok(Ticket {
-        id: row.ticket_id,
+        id: TicketId { order: row.order_id.0, number: row.number },
         item: item as u16,
         passenger: row.passenger,
         journey: Journey {
-            departure: row.departure_id,
+            departure,
             stretch,
             seat: row.seat_number.into(),
-            board_port: row.board_port,
+            board_port: code(row, row.board_port, "board_port")?,
             departs_at: row.departs_at,
         },
-        merchant: row.merchant_code,
-        entitlement: row.entitlement_code,
+        merchant: code(row, row.merchant_code, "merchant_code")?,
+        entitlement: code(row, row.entitlement_code, "entitlement_code")?,
         total: row.total_uses,
         remaining: row.remaining_uses,
         status: row.status,
-        price_minor: draft.share(item, usize::from(row.passenger)),
+        price_minor: row.price_minor.unwrap_or_else(|| draft.share(item, usize::from(row.passenger))),
         issued_at: row.issued_at.unwrap_or(row.valid_from),
         valid_from: row.valid_from,
         valid_until: row.valid_until,
@@ -207,17 +175,25 @@ fn ticket_of(row: TicketRow<'_>, draft: &Draft, items: &[Item]) -> Result<Ticket
     })
 }
 
-fn add_redemptions(tickets: &mut [Ticket], mut rows: Vec<RedemptionRow<'_>>) -> Result<(), Damage> {
+/// A code that was written from one.
+fn code<'a, T: FromStr>(row: &impl Row<'a>, text: &str, name: &str) -> Result<T, Damage> {
+    text.parse().map_err(|_| row.damage(format!("{name} cannot be read")))
+}
+
+/// Refusals have no number, and change no ticket.
+fn add_redemptions(tickets: &mut [Ticket], mut rows: Vec<ScanRow<'_>>) -> Result<(), Damage> {
+    rows.retain(|row| row.number.is_some());
     rows.sort_by_key(|row| row.number);
     for row in rows {
-        let ticket = tickets.iter_mut().find(|ticket| ticket.id == row.ticket_id);
+        let id = TicketId { order: row.order_id.0, number: row.ticket };
+        let ticket = tickets.iter_mut().find(|ticket| ticket.id == id);
         let ticket = ticket.ok_or_else(|| row.damage("its ticket is not there"))?;
         ticket.redemptions.push(Redemption {
-            session: row.session_id,
+            session: row.session_id.0,
             request_id: row.request_id.into(),
             location: row.location_code.map(Into::into),
-            quantity: row.quantity,
-            at: row.redeemed_at,
+            quantity: needed(&row, row.quantity, "quantity")?,
+            at: row.scanned_at,
             code: row.code_token,
         });
     }

@@ -187,7 +187,7 @@ impl Saved {
                 chosen.clone_from(seats);
             }
         }
-        touched.order(Reach::Items);
+        touched.order(Reach::Documents);
         if let Some(payment) = self.payments.iter().find(|payment| payment.number == number)
             && let PaymentState::PaidLate { transaction_id, .. } = &payment.state
         {

@@ -24,9 +24,9 @@ pub(super) enum Reach {
     #[default]
     Nothing,
     Order,
-    /// And its items.
-    Items,
-    /// And its passengers: it is new, and none of its rows has an earlier image.
+    /// And what was bought.
+    Documents,
+    /// It is new: its row has no earlier image.
     All,
 }
 

@@ -1,17 +1,14 @@
 //! From the machine to its rows.
 
 use super::touched::{Cause, Reach};
-use super::{
-    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, Saved, ScanAttemptRow,
-    TicketAuditRow, TicketRow, Touched,
-};
+use super::{LedgerRow, OrderRow, PaymentRow, RefundRow, Saved, ScanRow, TicketAuditRow, TicketRow, Touched};
 use crate::announcement::{AnnouncementKind, AnnouncementRow};
-use crate::ids::TicketId;
+use crate::ids::{EntitlementCode, LocationCode};
 use crate::order::{
-    FIRST_EPOCH, LedgerEntry, Payment, PaymentState, Prepay, Refund, RefundState, ScanOutcome, SeatWish, TicketOutcome,
+    FIRST_EPOCH, LedgerEntry, Payment, PaymentState, Prepay, Refund, RefundState, ScanOutcome, TicketOutcome,
 };
-use crate::row::{List, Rows};
-use crate::ticket::{Redemption, Ticket, TicketStatus};
+use crate::row::{List, Rows, Uuid};
+use crate::ticket::{Ticket, TicketStatus};
 use crate::time::Timestamp;
 
 impl Saved {
@@ -23,18 +20,11 @@ impl Saved {
         version: u64,
     ) -> Rows {
         let mut rows = Rows::default();
-        let is_new = touched.order == Reach::All;
-        if is_new {
-            self.put_passengers(version, &mut rows);
-        }
         if let Some((cause, at)) = touched.issued {
             self.put_issued(cause, at, version, &mut rows);
         }
         for outcome in scans.filter(|outcome| !outcome.is_repeated()) {
             self.put_scan(outcome, version, &mut rows);
-        }
-        if touched.order >= Reach::Items {
-            self.put_items(is_new, version, &mut rows);
         }
         for payment in self.payments.iter().filter(|payment| touched.payments.contains(&payment.number)) {
             put_payment(payment, touched.begun == Some(payment.number), version, &mut rows);
@@ -49,17 +39,18 @@ impl Saved {
             rows.put(&self.announcement(*kind, *at, version));
         }
         if touched.order >= Reach::Order {
-            self.put_order(is_new, version, &mut rows);
+            self.put_order(touched.order, version, &mut rows);
         }
         rows
     }
 
-    fn put_order(&self, is_first: bool, version: u64, rows: &mut Rows) {
+    /// What was bought and for whom changes seldom: an image without it leaves it as it was.
+    fn put_order(&self, reach: Reach, version: u64, rows: &mut Rows) {
         let draft = &self.draft;
-        let row = OrderRow {
-            order_id: draft.id,
+        let mut row = OrderRow {
+            order_id: Uuid(draft.id),
             version,
-            traveller_id: draft.traveller,
+            traveller_id: Uuid(draft.traveller),
             idempotency_key: &draft.idempotency_key,
             body_hash: draft.body_hash,
             status: self.status,
@@ -69,7 +60,6 @@ impl Saved {
             contact_email: draft.contact.email.as_deref(),
             currency: draft.price.total.currency,
             total_minor: draft.price.total.minor,
-            price_lines: List::Of(&draft.price.lines),
             created_at: self.created_at,
             first_lock_expires_at: self.first_lock_expires_at,
             lock_expires_at: self.lock_expires_at,
@@ -79,49 +69,17 @@ impl Saved {
             cancel_reason: self.cancelled.map(|(_, why)| why),
             seat_epoch: (self.seat_epoch != FIRST_EPOCH).then_some(self.seat_epoch),
             outstanding: self.outstanding,
+            channel: None,
+            items: List::Of(&[]),
+            passengers: List::Of(&[]),
+            price_lines: List::Of(&[]),
         };
-        rows.put_as(is_first, &row);
-    }
-
-    fn put_items(&self, is_first: bool, version: u64, rows: &mut Rows) {
-        for (number, item) in self.items.iter().enumerate() {
-            let row = OrderItemRow {
-                order_id: self.id(),
-                item: number as u32,
-                version,
-                departure_id: item.departure.clone(),
-                route_code: item.route.clone(),
-                operator_code: item.operator.clone(),
-                class_code: item.class.clone(),
-                board_stop: item.stretch.board,
-                alight_stop: item.stretch.alight,
-                board_port: item.board_port.clone(),
-                alight_port: item.alight_port.clone(),
-                departs_at: item.departs_at,
-                arrives_at: item.arrives_at,
-                seat_numbers: List::Of(&item.seats),
-                seats_chosen: item.wish != SeatWish::Any,
-            };
-            rows.put_as(is_first, &row);
+        if reach >= Reach::Documents {
+            row.items = List::Of(&self.items);
+            row.passengers = List::Of(&draft.passengers);
+            row.price_lines = List::Of(&draft.price.lines);
         }
-    }
-
-    /// They are written once.
-    fn put_passengers(&self, version: u64, rows: &mut Rows) {
-        for (number, passenger) in self.draft.passengers.iter().enumerate() {
-            let document = passenger.document.as_ref();
-            rows.put_first(&PassengerRow {
-                order_id: self.id(),
-                passenger: number as u32,
-                version,
-                name: &passenger.name,
-                passenger_type: passenger.kind,
-                document_kind: document.map(|document| &*document.kind),
-                document_key_version: document.map(|document| document.key_version),
-                document_sealed: document.map(|document| &*document.ciphertext),
-                document_mask: document.map(|document| &*document.mask),
-            });
-        }
+        rows.put_as(reach == Reach::All, &row);
     }
 
     fn put_ledger(&self, version: u64, rows: &mut Rows) {
@@ -167,25 +125,26 @@ impl Saved {
 
     fn ticket_row<'a>(&self, ticket: &'a Ticket, version: u64) -> TicketRow<'a> {
         TicketRow {
-            ticket_id: ticket.id,
-            order_id: self.id(),
+            order_id: Uuid(self.id()),
+            number: ticket.id.number,
             version,
-            traveller_id: self.traveller(),
+            traveller_id: Uuid(self.traveller()),
             status: ticket.status,
             passenger: ticket.passenger,
-            departure_id: ticket.journey.departure.clone(),
+            departure_id: ticket.journey.departure.as_str(),
             board_stop: ticket.journey.stretch.board,
             alight_stop: ticket.journey.stretch.alight,
             seat_number: &ticket.journey.seat,
-            board_port: ticket.journey.board_port.clone(),
+            board_port: ticket.journey.board_port.as_str(),
             departs_at: ticket.journey.departs_at,
-            merchant_code: ticket.merchant.clone(),
-            entitlement_code: ticket.entitlement.clone(),
+            merchant_code: ticket.merchant.as_str(),
+            entitlement_code: ticket.entitlement.as_str(),
             total_uses: ticket.total,
             remaining_uses: ticket.remaining,
             valid_from: ticket.valid_from,
             valid_until: ticket.valid_until,
             issued_at: (ticket.issued_at != ticket.valid_from).then_some(ticket.issued_at),
+            price_minor: Some(ticket.price_minor),
         }
     }
 
@@ -194,14 +153,13 @@ impl Saved {
             if matches!(result, TicketOutcome::Redeemed { repeated: true, .. }) {
                 continue;
             }
-            put_attempt(outcome, *id, result, version, rows);
             let Some(ticket) = self.ticket(*id) else { continue };
+            put_scan(ticket, outcome, result, version, rows);
             // A refusal changes no ticket, but its record takes a version of the key. Attempts are not read when the
             // key wakes; the ticket's image tells it.
             rows.put(&self.ticket_row(ticket, version));
             let TicketOutcome::Redeemed { at, .. } = result else { continue };
             let Some(redemption) = ticket.redemptions.last() else { continue };
-            put_redemption(ticket, redemption, outcome, version, rows);
             // Only what is usable is redeemed, and stays so while uses are left: then no status has changed (R-TICKET-06).
             if ticket.status != TicketStatus::Usable {
                 rows.put(&TicketAuditRow {
@@ -306,42 +264,36 @@ fn put_refund(refund: &Refund, version: u64, rows: &mut Rows) {
     rows.put(&row);
 }
 
-fn put_attempt(outcome: &ScanOutcome, ticket: TicketId, result: &TicketOutcome, version: u64, rows: &mut Rows) {
+fn put_scan(ticket: &Ticket, outcome: &ScanOutcome, result: &TicketOutcome, version: u64, rows: &mut Rows) {
     let gate = &outcome.scan.gate;
-    let (result, reason) = match result {
-        TicketOutcome::Redeemed { .. } => ("success", None),
-        TicketOutcome::Refused { reason, .. } => ("reject", Some(reason.code())),
-    };
-    rows.put(&ScanAttemptRow {
-        session_id: gate.session,
-        request_id: &outcome.scan.request_id,
-        ticket_id: &ticket.to_string(),
-        attempted_at: outcome.at,
+    let mut row = ScanRow {
+        order_id: Uuid(ticket.id.order),
+        ticket: ticket.id.number,
         version,
+        session_id: Uuid(gate.session),
+        request_id: &outcome.scan.request_id,
+        scanned_at: outcome.at,
         operator_username: &gate.operator,
         device_id: &gate.device,
-        location_code: gate.location.clone(),
-        entitlement_code: outcome.scan.entitlement.clone(),
-        result,
-        reason,
-    });
-}
-
-fn put_redemption(ticket: &Ticket, redemption: &Redemption, outcome: &ScanOutcome, version: u64, rows: &mut Rows) {
-    rows.put(&RedemptionRow {
-        ticket_id: ticket.id,
-        number: ticket.redemptions.len() as u32,
-        order_id: ticket.id.order,
-        version,
-        session_id: redemption.session,
-        request_id: &redemption.request_id,
-        operator_username: &outcome.scan.gate.operator,
-        device_id: &outcome.scan.gate.device,
-        location_code: redemption.location.as_deref(),
-        merchant_code: ticket.merchant.clone(),
-        entitlement_code: ticket.entitlement.clone(),
-        quantity: redemption.quantity,
-        redeemed_at: redemption.at,
-        code_token: redemption.code,
-    });
+        location_code: gate.location.as_ref().map(LocationCode::as_str),
+        entitlement_code: outcome.scan.entitlement.as_ref().map(EntitlementCode::as_str),
+        reason: None,
+        number: None,
+        merchant_code: None,
+        redeemed_code: None,
+        quantity: None,
+        code_token: None,
+    };
+    match (result, ticket.redemptions.last()) {
+        (TicketOutcome::Refused { reason, .. }, _) => row.reason = Some(reason.code()),
+        (TicketOutcome::Redeemed { .. }, Some(redemption)) => {
+            row.number = Some(ticket.redemptions.len() as u32);
+            row.merchant_code = Some(ticket.merchant.as_str());
+            row.redeemed_code = Some(ticket.entitlement.as_str());
+            row.quantity = Some(redemption.quantity);
+            row.code_token = redemption.code;
+        }
+        (TicketOutcome::Redeemed { .. }, None) => debug_assert!(false, "what was redeemed has a redemption"),
+    }
+    rows.put(&row);
 }

@@ -9,10 +9,7 @@ mod world;
 pub(super) use std::collections::{BTreeMap, BTreeSet};
 pub(super) use std::sync::Arc;
 
-pub(super) use super::rows::{
-    LedgerRow, OrderItemRow, OrderRow, PassengerRow, PaymentRow, RedemptionRow, RefundRow, ScanAttemptRow,
-    TicketAuditRow, TicketRow,
-};
+pub(super) use super::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketAuditRow, TicketRow};
 pub(super) use super::*;
 pub(super) use crate::departure::Stretch;
 pub(super) use crate::ids::{OrderId, OutRefundNo, TravellerId};
@@ -139,16 +136,8 @@ pub(super) struct Stored {
 }
 
 /// The tables that an owner reads when it wakes.
-pub(super) const STATE: [&Table; 8] = [
-    OrderRow::TABLE,
-    OrderItemRow::TABLE,
-    PassengerRow::TABLE,
-    PaymentRow::TABLE,
-    RefundRow::TABLE,
-    TicketRow::TABLE,
-    RedemptionRow::TABLE,
-    LedgerRow::TABLE,
-];
+pub(super) const STATE: [&Table; 5] =
+    [OrderRow::TABLE, PaymentRow::TABLE, RefundRow::TABLE, TicketRow::TABLE, LedgerRow::TABLE];
 
 impl Stored {
     pub(in crate::order) fn save(&mut self, rows: &Rows) {
@@ -160,17 +149,22 @@ impl Stored {
         }
     }
 
-    /// The rows that an owner reads when it wakes: no log rows. In no useful order.
+    /// The rows that an owner reads when it wakes: no log rows, but of scans those that redeemed. In no useful order.
     pub(in crate::order) fn rows(&self) -> Rows {
         let mut all = Rows::default();
+        self.redemptions().iter().rev().for_each(|row| all.put(row));
         for table in STATE.iter().rev() {
             self.images.of(table).rev().for_each(|image| all.put_image(table.slot, image));
         }
         all
     }
 
-    pub(in crate::order) fn attempts(&self) -> Vec<ScanAttemptRow<'_>> {
+    pub(in crate::order) fn attempts(&self) -> Vec<ScanRow<'_>> {
         self.log.all().unwrap()
+    }
+
+    pub(in crate::order) fn redemptions(&self) -> Vec<ScanRow<'_>> {
+        self.attempts().into_iter().filter(|row| row.number.is_some()).collect()
     }
 
     pub(in crate::order) fn audit(&self) -> Vec<TicketAuditRow<'_>> {

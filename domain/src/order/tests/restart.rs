@@ -176,17 +176,16 @@ fn damaged_rows_are_named_never_guessed() {
     let mut story = Story::paid_with(1, 1);
     story.ok(ticket::Command::Scan(scan(1, "r1", ScanTarget::Order)));
     let stored = story.stored.rows();
-    let other = ticket_id(9).to_string();
     let text = |text: &'static str| Some(Raw::Text(text.as_bytes()));
     let spoilings: [Spoiling; 6] = [
         (OrderRow::TABLE, "status", text("lost")),
         (OrderRow::TABLE, "body_hash", Some(Raw::Text(&[5; 31]))),
-        (OrderItemRow::TABLE, "board_stop", Some(Raw::Number(300))),
+        (OrderRow::TABLE, "items", text("lost")),
         (PaymentRow::TABLE, "transaction_id", None),
         (TicketRow::TABLE, "status", text("Usable")),
         (LedgerRow::TABLE, "currency", text("XYZ")),
     ];
-    let unknown = (RedemptionRow::TABLE, "ticket_id", Some(Raw::Text(other.as_bytes())));
+    let unknown = (ScanRow::TABLE, "ticket", Some(Raw::Number(9)));
     for (table, column, value) in spoilings.into_iter().chain([unknown]) {
         let mut rows = Rows::default();
         for (slot, image) in stored.images() {

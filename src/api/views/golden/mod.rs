@@ -6,14 +6,16 @@ use deeptravel_domain::catalogue::{
     Catalogue, Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, SALES_WINDOW_DAYS_DEFAULT,
     Stop, Vehicle, Zone,
 };
-use deeptravel_domain::departure::{Seat, SeatClass, SeatMap};
-use deeptravel_domain::ids::{OutRefundNo, OutTradeNo, PortCode, TicketId};
+use deeptravel_domain::departure::{Seat, SeatClass, SeatMap, Stretch};
+use deeptravel_domain::ids::{OutRefundNo, OutTradeNo, PortCode};
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::Currency;
-use deeptravel_domain::order::rows::{OrderItemRow, OrderRow, PassengerRow, RedemptionRow, RefundRow, TicketRow};
-use deeptravel_domain::order::{CancelReason, Order, OrderStatus, PriceLine, RefundReason};
+use deeptravel_domain::order::rows::{OrderRow, RefundRow, ScanRow, TicketRow};
+use deeptravel_domain::order::{
+    CancelReason, Item, Order, OrderStatus, Passenger, PriceLine, RefundReason, SealedDocument, SeatWish,
+};
 use deeptravel_domain::party::PassengerType;
-use deeptravel_domain::row::{List, Rows};
+use deeptravel_domain::row::{List, Rows, Uuid};
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 
@@ -89,9 +91,9 @@ static PRICE_LINES: LazyLock<[PriceLine; 3]> = LazyLock::new(|| {
 
 fn order_row(status: OrderStatus) -> OrderRow<'static> {
     OrderRow {
-        order_id: ORDER.parse().unwrap(),
+        order_id: Uuid(ORDER.parse().unwrap()),
         version: 1,
-        traveller_id: TRAVELLER.parse().unwrap(),
+        traveller_id: Uuid(TRAVELLER.parse().unwrap()),
         idempotency_key: "secret-key",
         body_hash: [0; 32],
         status,
@@ -101,7 +103,6 @@ fn order_row(status: OrderStatus) -> OrderRow<'static> {
         contact_email: Some("tai@example.com"),
         currency: Currency::Cny,
         total_minor: 43_450,
-        price_lines: List::Of(&*PRICE_LINES),
         created_at: PLACED,
         first_lock_expires_at: PLACED.plus_ms(600_000),
         lock_expires_at: PLACED.plus_ms(600_000),
@@ -111,84 +112,80 @@ fn order_row(status: OrderStatus) -> OrderRow<'static> {
         cancel_reason: None,
         seat_epoch: None,
         outstanding: false,
+        channel: None,
+        items: List::Of(&*ITEMS),
+        passengers: List::Of(&*PASSENGERS),
+        price_lines: List::Of(&*PRICE_LINES),
     }
 }
 
-fn put_item(rows: &mut Rows, item: u32, route: &str, operator: &str, ports: [&str; 2]) {
+fn item(number: u8, route: &str, operator: &str, ports: [&str; 2]) -> Item {
     // Half a year apart: the clocks of the coach have changed.
-    let departs_at = DEPARTS.plus_ms(i64::from(item) * 180 * 86_400_000);
-    let seats = [format!("0{item}A").into(), format!("0{item}B").into()];
-    rows.put(&OrderItemRow {
-        order_id: ORDER.parse().unwrap(),
-        item,
-        version: 1,
-        departure_id: format!("{route}-0830.2026122{}", 4 + item).parse().unwrap(),
-        route_code: route.parse().unwrap(),
-        operator_code: operator.parse().unwrap(),
-        class_code: "standard".parse().unwrap(),
-        board_stop: 0,
-        alight_stop: 1 + item as u8,
+    let departs_at = DEPARTS.plus_ms(i64::from(number) * 180 * 86_400_000);
+    Item {
+        departure: format!("{route}-0830.2026122{}", 4 + number).parse().unwrap(),
+        route: route.parse().unwrap(),
+        operator: operator.parse().unwrap(),
+        class: "standard".parse().unwrap(),
+        stretch: Stretch::new(0, 1 + number).unwrap(),
         board_port: ports[0].parse().unwrap(),
         alight_port: ports[1].parse().unwrap(),
         departs_at,
         arrives_at: departs_at.plus_ms(9_000_000),
-        seat_numbers: List::Of(&seats),
-        seats_chosen: false,
-    });
-}
-
-fn passenger_row<'a>(
-    passenger: u32,
-    name: &'a str,
-    passenger_type: PassengerType,
-    document: Option<&'a str>,
-) -> PassengerRow<'a> {
-    PassengerRow {
-        order_id: ORDER.parse().unwrap(),
-        passenger,
-        version: 1,
-        name,
-        passenger_type,
-        document_kind: document.map(|_| "passport"),
-        document_key_version: document.map(|_| 1),
-        document_sealed: document.map(|_| b"sealed".as_slice()),
-        document_mask: document,
+        wish: SeatWish::Any,
+        seats: [format!("0{number}A").into(), format!("0{number}B").into()].into(),
     }
 }
+
+static ITEMS: LazyLock<[Item; 3]> = LazyLock::new(|| {
+    [
+        item(0, "GZ-BER", "CTBUS", ["GZ", "BER"]),
+        item(1, "GZ-BER", "CTBUS", ["BER", "GZ"]),
+        item(2, "GONE", "LOST", ["X", "Y"]),
+    ]
+});
+
+static PASSENGERS: LazyLock<[Passenger; 2]> = LazyLock::new(|| {
+    let document = SealedDocument {
+        kind: "passport".into(),
+        key_version: 1,
+        ciphertext: b"sealed".as_slice().into(),
+        mask: "****4567".into(),
+    };
+    [
+        Passenger { name: "陈大文".into(), kind: PassengerType::Adult, document: Some(document) },
+        Passenger { name: "Mei\u{301} \u{1F600}".into(), kind: PassengerType::Child, document: None },
+    ]
+});
 
 fn rows(order: &OrderRow<'_>) -> Rows {
     let mut rows = Rows::default();
     rows.put(order);
-    put_item(&mut rows, 0, "GZ-BER", "CTBUS", ["GZ", "BER"]);
-    put_item(&mut rows, 1, "GZ-BER", "CTBUS", ["BER", "GZ"]);
-    put_item(&mut rows, 2, "GONE", "LOST", ["X", "Y"]);
-    rows.put(&passenger_row(0, "陈大文", PassengerType::Adult, Some("****4567")));
-    rows.put(&passenger_row(1, "Mei\u{301} \u{1F600}", PassengerType::Child, None));
     rows
 }
 
-fn put_ticket(rows: &mut Rows, number: u16, item: &OrderItemRow<'_>, status: TicketStatus, remaining_uses: u16) {
-    let order = ORDER.parse().unwrap();
+fn put_ticket(rows: &mut Rows, number: u16, item: &Item, status: TicketStatus, remaining_uses: u16) {
     rows.put(&TicketRow {
-        ticket_id: TicketId { order, number },
-        order_id: order,
+        order_id: Uuid(ORDER.parse().unwrap()),
+        number,
         version: 2,
-        traveller_id: TRAVELLER.parse().unwrap(),
+        traveller_id: Uuid(TRAVELLER.parse().unwrap()),
         status,
         passenger: number - 1,
-        departure_id: item.departure_id.clone(),
-        board_stop: item.board_stop,
-        alight_stop: item.alight_stop,
-        seat_number: &item.seat_numbers.to_vec()[0],
-        board_port: item.board_port.clone(),
+        departure_id: item.departure.as_str(),
+        board_stop: item.stretch.board,
+        alight_stop: item.stretch.alight,
+        seat_number: &item.seats[0],
+        board_port: item.board_port.as_str(),
         departs_at: item.departs_at,
-        merchant_code: item.operator_code.as_str().parse().unwrap(),
-        entitlement_code: "BOARDING".parse().unwrap(),
+        merchant_code: item.operator.as_str(),
+        entitlement_code: "BOARDING",
         total_uses: 1,
         remaining_uses,
         valid_from: item.departs_at.plus_ms(-7_200_000),
         valid_until: item.departs_at.plus_ms(1_800_001),
         issued_at: None,
+        price_minor: None,
     });
 }
 
@@ -225,25 +222,26 @@ pub fn pending() -> Order {
 pub fn paid() -> Order {
     let mut all = rows(&OrderRow { paid_at: Some(PLACED.plus_ms(1_000)), ..order_row(OrderStatus::Paid) });
     let mut tickets = Rows::default();
-    let items: Vec<OrderItemRow<'_>> = all.all().unwrap();
-    let [there, back, gone] = &items[..] else { panic!("three items") };
+    let [there, back, gone] = &*ITEMS;
     put_ticket(&mut tickets, 1, there, TicketStatus::Used, 0);
     put_ticket(&mut tickets, 2, back, TicketStatus::Usable, 1);
     put_ticket(&mut tickets, 3, gone, TicketStatus::Changing, 1);
-    tickets.put(&RedemptionRow {
-        ticket_id: format!("{ORDER}-1").parse().unwrap(),
-        number: 1,
-        order_id: ORDER.parse().unwrap(),
+    tickets.put(&ScanRow {
+        order_id: Uuid(ORDER.parse().unwrap()),
+        ticket: 1,
         version: 3,
-        session_id: "01K2QJ7E6V70ABT0000000003W".parse().unwrap(),
+        session_id: Uuid("01K2QJ7E6V70ABT0000000003W".parse().unwrap()),
         request_id: "r1",
+        scanned_at: DEPARTS.plus_ms(-60_000),
         operator_username: "gate",
         device_id: "device-1",
         location_code: Some("GZ"),
-        merchant_code: "CTBUS".parse().unwrap(),
-        entitlement_code: "BOARDING".parse().unwrap(),
-        quantity: 1,
-        redeemed_at: DEPARTS.plus_ms(-60_000),
+        entitlement_code: None,
+        reason: None,
+        number: Some(1),
+        merchant_code: Some("CTBUS"),
+        redeemed_code: Some("BOARDING"),
+        quantity: Some(1),
         code_token: None,
     });
     all.extend(&tickets);
