@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::{Api, Call, spread};
+use crate::api::{Api, Call, metric, spread};
 use crate::database::Database;
 use crate::http::Target;
 use crate::scenario::orders::AckedOrder;
@@ -23,8 +23,8 @@ pub use cancels::cancels;
 const API_SAMPLE: usize = 500;
 /// Rows asked for at a time. The database has no index of the ids' texts: whoever looks for some reads all that there are.
 const CHUNK: usize = 200_000;
-/// Between two looks at a database that is not there yet.
-const POLL: Duration = Duration::from_millis(100);
+/// Between two looks at a database that is behind.
+const POLL: Duration = Duration::from_millis(20);
 /// A projection that has not moved for so long will not bring what is missing.
 const STILL_TIME_MAX: Duration = Duration::from_secs(20);
 /// Violations that are written out; all are counted.
@@ -112,8 +112,8 @@ pub async fn orders(
     tokens: &[String],
     acks: &[AckedOrder],
 ) -> anyhow::Result<Findings> {
-    let began = Instant::now();
-    let mut findings = Findings { acknowledged: acks.len() as u64, ..Findings::default() };
+    let drain_seconds = drained(target, database).await?;
+    let mut findings = Findings { acknowledged: acks.len() as u64, drain_seconds, ..Findings::default() };
     seats_acknowledged_twice(acks, &mut findings);
 
     let sample: Vec<&AckedOrder> = acks.iter().step_by(acks.len().div_ceil(API_SAMPLE).max(1)).collect();
@@ -135,7 +135,6 @@ pub async fn orders(
 
     if let Some(database) = database {
         orders_in_database(database, acks, &mut findings).await?;
-        findings.drain_seconds = Some(began.elapsed().as_secs_f64());
         seats_sold_twice(database, &mut findings).await?;
     }
     Ok(findings.finish())
@@ -209,8 +208,8 @@ pub async fn scans(
     tickets: &[PaidTicket],
     acks: &[AckedScan],
 ) -> anyhow::Result<Findings> {
-    let began = Instant::now();
-    let mut findings = Findings::default();
+    let drain_seconds = drained(target, database).await?;
+    let mut findings = Findings { drain_seconds, ..Findings::default() };
     let redeemed = redeemed_once(tickets, acks, &mut findings);
     findings.acknowledged = redeemed.len() as u64;
 
@@ -230,7 +229,6 @@ pub async fn scans(
 
     if let Some(database) = database {
         redemptions_in_database(database, &redeemed, &mut findings).await?;
-        findings.drain_seconds = Some(began.elapsed().as_secs_f64());
         for row in database.query(OVERUSED, &[]).await? {
             findings.violation(format!("ticket {} was used more often than it allows", row.get::<_, String>(0)));
         }
@@ -320,6 +318,22 @@ fn same(seats: &Value, expected: &[Box<str>]) -> bool {
     seats.sort_unstable();
     expected.sort_unstable();
     seats == expected
+}
+
+/// How long it takes until the database has what was durable at the end of the load, in seconds. `None` without a database, or
+/// if its projection stands still.
+async fn drained(target: &Target, database: Option<&Database>) -> anyhow::Result<Option<f64>> {
+    let Some(database) = database else { return Ok(None) };
+    let began = Instant::now();
+    let last = metric(&mut Api::new(target.clone()), "journal_durable_position").await?;
+    let last = last.context("the server does not show journal_durable_position")? as i64;
+    let mut patience = Patience::new();
+    while database.position().await? < last {
+        if !patience.wait(database).await? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(began.elapsed().as_secs_f64()))
 }
 
 /// Waits as long as the projection moves.
