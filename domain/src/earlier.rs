@@ -219,7 +219,7 @@ impl Documents<'_> {
         let items = items.into_iter().map(item_of).collect::<Result<Vec<_>, _>>()?;
         let mut passengers: Vec<_> = self.passengers.iter().filter(|one| one.order_id == row.order_id).collect();
         passengers.sort_by_key(|passenger| passenger.passenger);
-        let passengers: Vec<Passenger> = passengers.into_iter().map(passenger_of).collect();
+        let passengers = passengers.into_iter().map(passenger_of).collect::<Result<Vec<_>, _>>()?;
         let renewed = order::OrderRow {
             order_id: Uuid(row.order_id),
             version: row.version,
@@ -271,14 +271,15 @@ fn item_of(row: &OrderItemRow<'_>) -> Result<Item, Damage> {
     })
 }
 
-fn passenger_of(row: &PassengerRow<'_>) -> Passenger {
+fn passenger_of(row: &PassengerRow<'_>) -> Result<Passenger, Damage> {
     let document = match (row.document_kind, row.document_key_version, row.document_sealed, row.document_mask) {
+        (None, None, None, None) => None,
         (Some(kind), Some(key_version), Some(sealed), Some(mask)) => {
             Some(SealedDocument { kind: kind.into(), key_version, ciphertext: sealed.into(), mask: mask.into() })
         }
-        _ => None,
+        (_, _, _, _) => return Err(row.damage("half a document")),
     };
-    Passenger { name: row.name.into(), kind: row.passenger_type, document }
+    Ok(Passenger { name: row.name.into(), kind: row.passenger_type, document })
 }
 
 fn put_hold(image: &[u8], rows: &mut Rows) -> Result<(), Damage> {

@@ -55,13 +55,16 @@ impl UnderWay {
 }
 
 impl OrderActor {
-    /// Every part's next step. One that ends at once may change what the others want: they are asked again then.
+    /// Every part's next step. What follows on one that ends at once, its end begins; one that could not be written waits for
+    /// the timer.
     pub(super) fn start_steps(&mut self, ctx: &mut Context<OrderActor>) {
-        let wanted = self.order().effects().find(|effect| !self.under_way.is(effect));
-        if let Some(effect) = wanted {
-            self.under_way.begins(effect.clone());
-            self.start(effect, ctx);
-            self.start_steps(ctx);
+        for effect in self.order().effects() {
+            // One before it may have ended at once: then this one may not be wanted any more, or the owner has failed.
+            let is_wanted = self.order().effects().any(|wanted| wanted == effect);
+            if is_wanted && !self.under_way.is(&effect) && !self.kept.vitals.has_failed() {
+                self.under_way.begins(effect.clone());
+                self.start(effect, ctx);
+            }
         }
     }
 

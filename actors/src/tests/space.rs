@@ -1,7 +1,7 @@
 //! Space is short: what cannot be written changes nothing, ends nobody, and goes on by itself (rules 8 and 11).
 
 use deeptravel_domain::identity::Command as IdentityCommand;
-use deeptravel_domain::order::OrderStatus;
+use deeptravel_domain::order::{OrderStatus, RefundState};
 
 use crate::journal::{Admission, Journal, JournalOptions, Reached, Retention, Share};
 use crate::outage::Outage;
@@ -219,6 +219,11 @@ async fn r9_a_refund_that_was_being_begun_when_the_space_ran_out_is_begun_afterw
     })
     .await;
     assert_eq!(world.gateway.refunds(), []);
+    assert_eq!(
+        running.order(order.id()).await.refunds()[0].state,
+        RefundState::Due,
+        "it waits, and others are answered"
+    );
 
     drop(room);
     eventually("the refund is accepted", || {

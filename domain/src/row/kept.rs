@@ -10,11 +10,6 @@ impl Table {
         self.columns.iter().filter(|column| column.is(Mark::Kept)).map(|column| column.tag)
     }
 
-    /// Whether an image may leave columns as they were.
-    pub fn has_kept(&self) -> bool {
-        self.kept().next().is_some()
-    }
-
     /// An image with what it leaves as it was in an older one of the same row.
     pub fn filled<'a>(&self, image: &'a [u8], older: &[u8]) -> Result<Cow<'a, [u8]>, Unreadable> {
         let mut missing = Vec::new();

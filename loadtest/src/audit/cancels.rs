@@ -8,10 +8,10 @@ use crate::database::Database;
 /// Of acknowledged cancels: the order's state and whether its hold, as it was placed last, still keeps seats.
 const CANCELLED: &str = "
     WITH stands AS (
-        SELECT DISTINCT ON (o.order_id) o.order_id, o.status, h.state IN ('held', 'paying', 'confirmed') AS holds
+        SELECT DISTINCT ON (o.order_id) wanted.order_id, o.status, h.state IN ('held', 'paying', 'confirmed') AS holds
         FROM unnest($1::text[]) AS wanted(order_id)
-        JOIN orders o ON o.order_id = wanted.order_id
-        JOIN holds h ON h.hold_id = wanted.order_id || '.0'
+        JOIN order_rows o ON o.order_id = id_of_text(wanted.order_id)
+        JOIN hold_rows h ON h.order_id = o.order_id AND h.item = 0
         ORDER BY o.order_id, h.epoch DESC
     )
     SELECT order_id, status, holds FROM stands WHERE status = 'cancelled' AND NOT holds OR $2";

@@ -100,7 +100,7 @@ pub enum Event {
     CloseStepped {
         step: CloseStep,
     },
-    /// Of an order that another attempt has paid: nobody can pay this one any more.
+    /// Beside an attempt whose money came: nobody can pay this one any more.
     Ended {
         number: OutTradeNo,
         at: Timestamp,

@@ -149,7 +149,11 @@ fn ticket_of(row: &TicketRow<'_>, draft: &Draft, items: &[Item]) -> Result<Ticke
     let stretch =
         Stretch::new(row.board_stop, row.alight_stop).ok_or_else(|| row.damage("its stops are no stretch"))?;
     let departure = code(row, row.departure_id, "departure_id")?;
-    let bought = items.iter().position(|item| item.departure == departure && item.stretch == stretch);
+    let is_of = |item: &Item| item.departure == departure && item.stretch == stretch;
+    // Tickets are numbered item by item, one for each passenger: two items may be seats of one departure.
+    let numbered = usize::from(row.number.saturating_sub(1)) / draft.passengers.len().max(1);
+    let bought =
+        items.get(numbered).filter(|item| is_of(item)).map(|_| numbered).or_else(|| items.iter().position(is_of));
     let item = bought.ok_or_else(|| row.damage("its journey was not bought"))?;
     Ok(Ticket {
         id: TicketId { order: row.order_id.0, number: row.number },

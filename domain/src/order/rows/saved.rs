@@ -1,5 +1,6 @@
 //! What an order's rows hold. It changes by the functions below only, and each says which rows it touches: whatever an order
-//! becomes, no row of it is forgotten.
+//! becomes, no row of it is forgotten. Two are memory until a record follows, and say so: seats before the order is placed, and
+//! the end of a payment before its next state.
 
 use std::sync::Arc;
 

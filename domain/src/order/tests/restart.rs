@@ -209,3 +209,33 @@ fn damaged_rows_are_named_never_guessed() {
     }
     assert!(Order::from_rows(&twice, START).is_err() && Order::from_rows(&none, START).is_err());
 }
+
+#[test]
+fn r_price_01_tickets_of_two_classes_on_one_departure_keep_their_items_and_shares_also_when_no_row_says_them() {
+    let mut wish = draft(2, 1, FARE);
+    wish.items[1] = Item { class: "DLX".parse().unwrap(), ..wish.items[0].clone() };
+    let line = wish.price.lines.remove(0);
+    let priced = |item: u16, total_minor| PriceLine { item, total_minor, ..line.clone() };
+    wish.price.lines = vec![priced(0, 9_000), priced(1, FARE - 9_000)];
+    let mut story = Story::drafted(2, 1, FARE);
+    story.order = Order::draft(wish, START);
+    story.holds_agree();
+    story.begin_payment().unwrap();
+    story.holds_agree();
+    story.create_succeeds();
+    story.ok(paid(1));
+    story.holds_agree();
+
+    let mut rows = Rows::default();
+    for (slot, image) in story.stored.rows().images() {
+        if slot == TicketRow::TABLE.slot {
+            rows.put_image(slot, &altered(TicketRow::TABLE, image, "price_minor", None));
+        } else {
+            rows.put_image(slot, image);
+        }
+    }
+    let woken = Order::from_rows(&rows, story.now).unwrap();
+    assert_eq!(woken.tickets(), story.order.tickets());
+    let shares: Vec<_> = woken.tickets().iter().map(|ticket| (ticket.item, ticket.price_minor)).collect();
+    assert_eq!(shares, [(0, 9_000), (1, FARE - 9_000)]);
+}
