@@ -121,7 +121,9 @@ fn put_part(
         }
         put(column, &mut message, reader, out)?;
         out.push(b',');
-        if reader == Reader::Person && column.is(Mark::Hidden) {
+        // An image without what is kept leaves it as it was: that is not the same as nothing.
+        let is_left_out = column.is(Mark::Kept) && out.ends_with(b"[],");
+        if reader == Reader::Person && (column.is(Mark::Hidden) || is_left_out) {
             out.truncate(start);
         }
     }

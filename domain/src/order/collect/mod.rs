@@ -236,9 +236,7 @@ impl Order {
                 Some(self.end_payment(CancelReason::Expired, now))
             }
             Stage::Payable { polls, polling: false } => {
-                let put_off = self.collecting.retry.at().is_some_and(|at| now < at);
-                let due = poll_at(payment.begun_at, *polls).filter(|_| !put_off);
-                due.filter(|at| now >= *at).map(|_| Event::PollBegun.into())
+                poll_at(payment.begun_at, *polls).filter(|at| now >= *at).map(|_| Event::PollBegun.into())
             }
             // It is too early, or an answer is waited for.
             Stage::Idle
@@ -253,9 +251,7 @@ impl Order {
         let retry_at = self.collecting.retry.at();
         let next = match self.collecting.stage() {
             Stage::Idle | Stage::Closing { .. } => return retry_at,
-            Stage::Payable { polls, polling: false } => {
-                retry_at.or_else(|| poll_at(self.live_payment()?.begun_at, *polls))
-            }
+            Stage::Payable { polls, polling: false } => poll_at(self.live_payment()?.begun_at, *polls),
             Stage::Extending { .. } | Stage::Creating | Stage::Payable { polling: true, .. } => retry_at,
         };
         // However the step under way goes, and however long its repetition is put off: a payment's end is its end.

@@ -239,3 +239,16 @@ fn r_price_01_tickets_of_two_classes_on_one_departure_keep_their_items_and_share
     let shares: Vec<_> = woken.tickets().iter().map(|ticket| (ticket.item, ticket.price_minor)).collect();
     assert_eq!(shares, [(0, 9_000), (1, FARE - 9_000)]);
 }
+
+#[test]
+fn r_admin_11_people_are_not_told_that_nothing_was_bought_by_an_image_that_leaves_it_as_it_was() {
+    let shown = |rows: &Rows| {
+        let image = rows.images_of(OrderRow::TABLE).next().unwrap();
+        OrderRow::TABLE.to_json(image).unwrap()
+    };
+    let story = Story::placed();
+    assert!(shown(&story.stored.rows()).contains("\"items\":[{\"kind\":\"journey\""));
+    let cancelled = sale::Event::Cancelled { at: START, why: CancelReason::Traveller };
+    let rows = story.order.clone().apply(&[cancelled.into()], 2);
+    assert!(!shown(&rows).contains("items"), "{}", shown(&rows));
+}
