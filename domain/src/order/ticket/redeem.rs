@@ -58,7 +58,21 @@ fn judge(ticket: &Ticket, scan: &Scan, used: Option<(&Ticket, &Redemption)>, now
         ScanRejection::AlreadyRedeemed => ticket.redemptions.last(),
         // Tenants never meet, nor do their gates learn of each other.
         ScanRejection::Replayed => used.filter(|(other, _)| other.merchant == ticket.merchant).map(|(_, used)| used),
-        _ => None,
+        ScanRejection::InvalidCode
+        | ScanRejection::NotYourMerchant
+        | ScanRejection::WrongLocation
+        | ScanRejection::WrongEntitlement(_)
+        | ScanRejection::WrongDeparture
+        | ScanRejection::DepartureCancelled
+        | ScanRejection::NotActivated
+        | ScanRejection::RefundPending
+        | ScanRejection::Refunded
+        | ScanRejection::Changed
+        | ScanRejection::Cancelled
+        | ScanRejection::Expired
+        | ScanRejection::NotYetValid
+        | ScanRejection::NoRemaining
+        | ScanRejection::CodeExpired => None,
     };
     TicketOutcome::Refused { reason, previous: previous.map(Previous::of) }
 }
