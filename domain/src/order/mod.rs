@@ -301,9 +301,14 @@ impl Machine for Order {
 impl Order {
     /// An order that has asked for nothing yet. Its first effect asks the first departure for seats.
     pub fn draft(draft: Draft, now: Timestamp) -> Order {
+        Order::at_stage(Saved::new(draft, now), sale::Stage::Placing { next: 0 })
+    }
+
+    /// Nothing but the sale is under way.
+    fn at_stage(saved: Saved, sale: sale::Stage) -> Order {
         Order {
-            saved: Saved::new(draft, now),
-            sale: Part::new(sale::Stage::Placing { next: 0 }),
+            saved,
+            sale: Part::new(sale),
             collecting: Part::new(collect::Stage::Idle),
             giving_back: Part::new(back::Giving::default()),
             refunding: Part::new(back::Stage::default()),
@@ -313,15 +318,7 @@ impl Order {
 
     /// The order as its rows say. What was under way is derived: a live payment is asked about at once.
     pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Order, Damage> {
-        let saved = Saved::from_rows(rows)?;
-        let mut order = Order {
-            saved,
-            sale: Part::new(sale::Stage::Over),
-            collecting: Part::new(collect::Stage::Idle),
-            giving_back: Part::new(back::Giving::default()),
-            refunding: Part::new(back::Stage::default()),
-            calls: collect::Calls::default(),
-        };
+        let mut order = Order::at_stage(Saved::from_rows(rows)?, sale::Stage::Over);
         let live = order.live_payment();
         // Whether a create call was under way is not known any more: take it that one was, just now.
         let created_at = live.map(|_| now);

@@ -2,28 +2,13 @@
 
 use super::*;
 
-/// Two attempts that WeChat has refused, and a third that the traveller can pay.
-fn payable_at_the_third_attempt() -> Story {
-    let mut story = Story::placed();
-    for attempt in 1..=2 {
-        story.begin_payment().unwrap();
-        story.holds_agree();
-        story.ok(collect::Command::CreateCalled);
-        story.ok(create_refused(attempt, false));
-    }
-    story.begin_payment().unwrap();
-    story.holds_agree();
-    story.create_succeeds();
-    story
-}
-
 fn effects(story: &Story) -> Vec<Effect> {
     story.order.effects().collect()
 }
 
 #[test]
 fn r8_another_attempt_is_ended_at_wechat_while_the_seats_of_the_paid_one_are_being_confirmed() {
-    let mut story = payable_at_the_third_attempt();
+    let mut story = Story::payable_after_refusals(2);
     story.ok(paid(1));
     let confirm = Effect::ConfirmHold { claim: 0, hold: story.order.hold(0), epoch: FIRST_EPOCH };
     let query = Effect::QueryPayment { number: number(3) };
@@ -38,7 +23,7 @@ fn r8_another_attempt_is_ended_at_wechat_while_the_seats_of_the_paid_one_are_bei
 
 #[test]
 fn r8_an_attempt_that_is_being_ended_is_ended_also_when_the_paid_one_found_no_seats() {
-    let mut story = payable_at_the_third_attempt();
+    let mut story = Story::payable_after_refusals(2);
     story.ok(paid(1));
     story.hold_refuses(Rejection::HoldNotFound);
     let query = Effect::QueryPayment { number: number(3) };
@@ -63,7 +48,7 @@ fn r8_an_attempt_that_is_being_ended_is_ended_also_when_the_paid_one_found_no_se
 
 #[test]
 fn r9_a_refund_that_waits_for_wechat_holds_up_neither_a_scan_nor_the_end_of_another_payment() {
-    let mut story = payable_at_the_third_attempt();
+    let mut story = Story::payable_after_refusals(2);
     story.ok(paid(1));
     story.holds_agree();
     story.ok(paid(2));
@@ -95,7 +80,7 @@ fn r9_a_refund_that_waits_for_wechat_holds_up_neither_a_scan_nor_the_end_of_anot
 
 #[test]
 fn what_one_part_failed_at_is_tried_again_by_itself() {
-    let mut story = payable_at_the_third_attempt();
+    let mut story = Story::payable_after_refusals(2);
     story.ok(paid(1));
     story.hold_unavailable();
     for _ in 0..3 {

@@ -213,6 +213,16 @@ impl Story {
         story
     }
 
+    /// WeChat has refused so many attempts, and the traveller can pay the next.
+    pub(in crate::order) fn payable_after_refusals(refused: u16) -> Story {
+        let mut story = Story::placed();
+        (1..=refused).for_each(|attempt| story.create_is_refused(attempt));
+        story.begin_payment().unwrap();
+        story.holds_agree();
+        story.create_succeeds();
+        story
+    }
+
     pub(in crate::order) fn paid_with(items: usize, passengers: usize) -> Story {
         let mut story = Story::payable_with(items, passengers);
         story.ok(paid(1));
@@ -302,6 +312,14 @@ impl Story {
         let terms = self.order.payment_terms(&POLICY, self.now)?;
         self.tell(collect::Command::Begin { terms, body: body(terms.number.attempt) })?;
         Ok(terms)
+    }
+
+    /// An attempt to pay, from its beginning to WeChat's refusal.
+    pub(in crate::order) fn create_is_refused(&mut self, attempt: u16) {
+        self.begin_payment().unwrap();
+        self.holds_agree();
+        self.ok(collect::Command::CreateCalled);
+        self.ok(create_refused(attempt, false));
     }
 
     pub(in crate::order) fn create_succeeds(&mut self) {

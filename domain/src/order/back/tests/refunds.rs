@@ -25,16 +25,7 @@ fn not_found(number: u16) -> Command {
 impl Story {
     /// Two payments that could not be foreseen any more have come beside the third, which the order keeps.
     fn two_refunds_due() -> Story {
-        let mut story = Story::placed();
-        for attempt in [1, 2] {
-            story.begin_payment().unwrap();
-            story.holds_agree();
-            story.ok(collect::Command::CreateCalled);
-            story.ok(create_refused(attempt, false));
-        }
-        story.begin_payment().unwrap();
-        story.holds_agree();
-        story.create_succeeds();
+        let mut story = Story::payable_after_refusals(2);
         for attempt in [3, 1, 2] {
             story.ok(paid(attempt));
             story.holds_agree();

@@ -17,19 +17,7 @@ fn paid_then(attempt: u16, seconds: i64) -> Command {
 /// WeChat has refused the first attempt.
 fn refused_once() -> Story {
     let mut story = Story::placed();
-    story.begin_payment().unwrap();
-    story.holds_agree();
-    story.ok(collect::Command::CreateCalled);
-    story.ok(create_refused(1, false));
-    story
-}
-
-/// And the traveller can pay the second.
-fn payable_again() -> Story {
-    let mut story = refused_once();
-    story.begin_payment().unwrap();
-    story.holds_agree();
-    story.create_succeeds();
+    story.create_is_refused(1);
     story
 }
 
@@ -158,7 +146,7 @@ fn d5_money_that_comes_just_when_the_departure_is_cancelled_goes_back_without_as
 
 #[test]
 fn d5_an_order_whose_late_money_went_back_is_not_brought_back_by_more_of_it() {
-    let mut story = payable_again();
+    let mut story = Story::payable_after_refusals(1);
     story.ok(sale::Command::Cancel);
     story.ok(fact(2, FactState::Closed));
     story.holds_agree();
@@ -306,7 +294,7 @@ fn rule_16_seeking_goes_on_after_a_crash_at_any_step() {
 
 #[test]
 fn r8_the_second_payment_of_a_paid_order_goes_back() {
-    let mut story = payable_again();
+    let mut story = Story::payable_after_refusals(1);
     story.ok(paid(2));
     story.holds_agree();
     story.ok(paid(1));
@@ -320,7 +308,7 @@ fn r8_the_second_payment_of_a_paid_order_goes_back() {
 #[test]
 fn r8_a_payment_that_can_still_be_made_of_a_paid_order_is_ended_at_wechat() {
     for ending in [fact(2, FactState::Closed), paid(2)] {
-        let mut story = payable_again();
+        let mut story = Story::payable_after_refusals(1);
         story.ok(paid(1));
         story.holds_agree();
         assert_eq!(story.order.status(), OrderStatus::Paid);
@@ -342,7 +330,7 @@ fn r8_a_payment_that_can_still_be_made_of_a_paid_order_is_ended_at_wechat() {
 
 #[test]
 fn two_late_payments_find_seats_once_and_the_other_goes_back() {
-    let mut story = payable_again();
+    let mut story = Story::payable_after_refusals(1);
     story.ok(sale::Command::Cancel);
     story.ok(fact(2, FactState::Closed));
     story.holds_agree();
