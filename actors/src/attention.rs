@@ -98,8 +98,8 @@ impl Attention {
 
     /// Every hold of a departure that starts.
     pub(crate) fn set_holds(&self, inventory: &Inventory) {
-        for (id, hold) in inventory.holds().filter(|(_, hold)| hold.state == HoldState::Paying) {
-            self.paying.insert(id, hold.expires_at);
+        for (id, hold) in inventory.holds().filter(|(_, hold)| hold.life.state == HoldState::Paying) {
+            self.paying.insert(id, hold.life.expires_at);
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix::{Actor, ActorContext, Context, Handler, Message};
 use deeptravel_domain::ids::{DepartureId, HoldId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
-use deeptravel_domain::inventory::{Command, Event, Hold, Inventory};
+use deeptravel_domain::inventory::{Command, Event, Inventory};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::tables;
@@ -245,7 +245,7 @@ impl DepartureActor {
         self.turn.taken(ctx);
         let inventory = &self.kept.machine;
         let hold = hold_of(command).and_then(|(hold, _)| inventory.hold(hold));
-        let seats = hold.into_iter().flat_map(Hold::live_seats).map(|seat| inventory.label(seat).into());
+        let seats = hold.into_iter().flat_map(|hold| hold.takes.live_seats()).map(|seat| inventory.label(seat).into());
         Ok(reply.map(|_| seats.collect()))
     }
 }

@@ -18,6 +18,7 @@ pub mod code;
 pub mod departure;
 pub mod earlier;
 pub mod fare;
+pub mod hold;
 mod id_text;
 pub mod identity;
 pub mod ids;

@@ -88,7 +88,7 @@ fn rule_23_departures_of_the_first_release_keep_their_seats() {
         let inventory = Inventory::from_rows(&owners[key].all(), THEN).unwrap();
         inventory
             .holds()
-            .filter(|(_, hold)| hold.state == HoldState::Held || hold.state == HoldState::Confirmed)
+            .filter(|(_, hold)| hold.life.state == HoldState::Held || hold.life.state == HoldState::Confirmed)
             .count()
     };
     assert_eq!(taken("departure/tjt-hk-mo-0800.20261202"), 2, "one pending, one paid; one was cancelled");

@@ -83,7 +83,7 @@ fn holds(stand: &Stand, now: Timestamp) -> Vec<(u32, &'static str)> {
     let all = stand.departures_after(NOW).unwrap().remove(0);
     let [one, all] = [one, all].map(|stored| {
         let woken = Inventory::from_rows(&stored, now).unwrap();
-        let mut holds: Vec<_> = woken.holds().map(|(id, hold)| (id, hold.epoch, hold.state.code())).collect();
+        let mut holds: Vec<_> = woken.holds().map(|(id, hold)| (id, hold.life.epoch, hold.life.state.code())).collect();
         holds.sort_unstable();
         holds.into_iter().map(|(_, epoch, state)| (epoch, state)).collect::<Vec<_>>()
     });

@@ -1,6 +1,7 @@
 //! What can be asked of an inventory, and what then happened.
 
 use crate::departure::{Channel, Stretch};
+use crate::hold::{BeginPaying, HoldAt};
 use crate::ids::{HoldId, SeatClassCode};
 use crate::time::Timestamp;
 
@@ -34,13 +35,6 @@ pub enum Command {
     Expire,
 }
 
-/// A hold and its epoch (R-HOLD-10). The order counts a hold's epochs: every new placing has a higher one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HoldAt {
-    pub hold: HoldId,
-    pub epoch: u32,
-}
-
 /// A higher epoch than that of a live, unconfirmed hold replaces it: the order asks anew only when it has given up
 /// what it had. Repeating it with the same epoch and content is already so, also once the hold is paying or confirmed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,14 +55,6 @@ pub enum Wanted {
     Auto(u16),
     /// Those with these labels.
     Chosen(Vec<String>),
-}
-
-/// Repeating it, or a sooner `expires_at` than the hold has, is already so: a hold is never shortened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BeginPaying {
-    pub hold: HoldId,
-    pub epoch: u32,
-    pub expires_at: Timestamp,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -133,7 +119,7 @@ impl Event {
     pub fn touched_seats(&self) -> impl Iterator<Item = u16> + '_ {
         let (held, moved): (Option<&SeatList>, &[(u16, Channel)]) = match self {
             Event::HoldPlaced { hold, .. } | Event::HoldReleased { hold, .. } | Event::HoldLapsed { hold, .. } => {
-                (Some(&hold.seats), &[])
+                (Some(&hold.takes.seats), &[])
             }
             Event::SeatsFreed { seats, .. } => (Some(seats), &[]),
             Event::SeatsAllotted { moves } => (None, moves),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::departure::{DepartureSpec, SeatMap};
+use crate::hold::{Life, Standing};
 use crate::ids::{HoldId, IdMap};
 use crate::row::{Damage, Row as _, Rows};
 use crate::time::Timestamp;
 
 use super::pick::Layout;
-use super::rows::{DepartureRow, EXPIRED, HoldRow, RELEASED};
-use super::{Hold, HoldState, Inventory, Pool, SeatList};
+use super::rows::{DepartureRow, HoldRow};
+use super::{HeldSeats, Hold, HoldState, Inventory, Pool, SeatList};
 
 /// With which an order places a hold for the first time.
 const FIRST_EPOCH: u32 = 1;
@@ -41,37 +42,39 @@ impl Inventory {
         if row.departure_id != self.spec.id.as_str() {
             return Err(misfit(row, "departure_id"));
         }
-        if self.holds.contains_key(&id) || self.ended.contains_key(&id) {
+        if self.holds.knows(id) {
             return Err(row.damage("it is there twice"));
         }
-        let state = match row.state {
-            RELEASED => {
+        let state = match row.state.parse().map_err(|_| misfit(row, "state"))? {
+            Standing::Live(state) => state,
+            Standing::Released => {
                 if row.expires_at > now {
-                    self.insert_tombstone(id, row.epoch, row.expires_at);
+                    self.holds.insert_ended(id, row.epoch, row.expires_at);
                 }
                 return Ok(());
             }
-            EXPIRED => return Ok(()),
-            live => live.parse().map_err(|_| misfit(row, "state"))?,
+            Standing::Expired => return Ok(()),
         };
         let hold = self.hold_from(row, state)?;
 
-        let pool = Pool::new(hold.class, hold.channel);
-        for seat in hold.live_seats() {
-            if self.occupancy(seat) & hold.stretch.mask() != 0 {
+        let HeldSeats { class, channel, stretch, seats, .. } = hold.takes;
+        let pool = Pool::new(class, channel);
+        for seat in hold.takes.live_seats() {
+            if self.occupancy(seat) & stretch.mask() != 0 {
                 return Err(seat_twice(row, self.label(seat)));
             }
             if self.places.get(usize::from(seat)).is_none_or(|place| place.pool != pool) {
                 return Err(row.damage(format!("seat {} is of another class or channel", self.label(seat))));
             }
         }
-        let listed = hold.seats.as_slice();
+        let listed = seats.as_slice();
         if let Some((_, seat)) =
             listed.iter().enumerate().find(|(at, seat)| listed.iter().take(*at).any(|s| s == *seat))
         {
             return Err(seat_twice(row, self.label(*seat)));
         }
-        self.insert_hold(id, hold);
+        self.take(&hold.takes);
+        self.holds.insert(id, hold);
         Ok(())
     }
 
@@ -93,7 +96,8 @@ impl Inventory {
             freed |= 1 << at.ok_or_else(|| misfit(row, "freed_seats"))?;
         }
         let HoldRow { epoch, placed_at, expires_at, .. } = *row;
-        Ok(Hold { epoch, state, class, channel, stretch, seats, freed, placed_at, expires_at })
+        let life = Life { epoch, state, placed_at, expires_at };
+        Ok(Hold { life, takes: HeldSeats { class, channel, stretch, seats, freed } })
     }
 
     fn seat_from(&self, row: &HoldRow<'_>, seat: u32) -> Result<u16, Damage> {

@@ -1,16 +1,15 @@
 //! The inventory of one dated departure: its seats, who holds them on which stretch, and which channel may sell them.
 //!
 //! The departure's actor is the caller: it decides a command, writes the rows that the events changed, evolves, and
-//! wakes at [`Inventory::next_deadline`]. The order that owns a hold names it, and its epoch, in every command
-//! (R-HOLD-10). Prices, people and payments are deliberately absent; so are other departures, so that an order with
-//! several legs is held together by the order, not here.
+//! wakes at [`Inventory::next_deadline`]. What the life of a hold alone decides is [`hold`]'s.
+//! Prices, people and payments are deliberately absent; so are other departures, so that an order with several legs is
+//! held together by the order, not here.
 //!
 //! The parts: [`command`] what can be asked and what then happened; `decide` every check; `evolve` the only mutation;
 //! `pick` which seats a party gets; [`rows`] how it all looks in the journal and in the database.
 
 mod allot;
 pub mod command;
-mod deadlines;
 mod decide;
 mod evolve;
 mod load;
@@ -23,17 +22,18 @@ mod tests;
 
 use std::collections::HashSet;
 
-pub use command::{Allotment, BeginPaying, Command, Event, FreeSeats, HoldAt, PlaceHold, Wanted};
+pub use crate::hold::{BeginPaying, HoldAt, HoldState};
+pub use command::{Allotment, Command, Event, FreeSeats, PlaceHold, Wanted};
 pub use decide::LAPSES_PER_TURN_MAX;
-pub use seats::{SEATS_PER_HOLD_MAX, SeatList};
+pub use seats::{HeldSeats, SEATS_PER_HOLD_MAX, SeatList};
 
-use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat, Stretch};
-use crate::ids::{HoldId, IdMap, codes};
+use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat};
+use crate::hold::{self, Holds};
+use crate::ids::{HoldId, codes};
 use crate::machine::{Machine, Room};
 use crate::rejection::Rejection;
 use crate::row::Rows;
 use crate::time::Timestamp;
-use deadlines::Deadlines;
 use pick::{Layout, Place};
 use taken::Taken;
 
@@ -56,14 +56,7 @@ pub struct Inventory {
     /// Follows from `places`.
     layout: Layout,
     taken: Taken,
-    /// Held, paying and confirmed holds.
-    holds: IdMap<HoldId, Hold>,
-    /// When the holds in state [`HoldState::Held`] expire. The first is one of theirs, others may be settled since.
-    deadlines: Deadlines,
-    /// Holds released before their time: a late `PlaceHold` must not place them again.
-    ended: IdMap<HoldId, Tombstone>,
-    /// When each of `ended` may be forgotten, because the late message then refuses itself.
-    forget: Deadlines,
+    holds: Holds<HeldSeats>,
 }
 
 /// Whether the departure sells at all.
@@ -76,69 +69,8 @@ pub enum Status {
 
 codes!(Status, "departure status": OnSale = "on_sale", Cancelled = "cancelled");
 
-/// Seats taken on a stretch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hold {
-    pub epoch: u32,
-    pub state: HoldState,
-    /// Index into the seat map's classes.
-    pub class: u8,
-    /// Index for [`Inventory::channel`].
-    pub channel: u8,
-    pub stretch: Stretch,
-    /// All seats of the hold, in the order of the request, also those freed since.
-    pub seats: SeatList,
-    /// One bit per seat of `seats` that after-sales has put back on sale.
-    freed: u16,
-    pub placed_at: Timestamp,
-    /// From this instant on a held hold has lapsed. For a paying one it is the instant of the alarm.
-    pub expires_at: Timestamp,
-}
-
-impl Hold {
-    /// The seats it still takes.
-    pub fn live_seats(&self) -> impl Iterator<Item = u16> + '_ {
-        self.split_seats(false)
-    }
-
-    /// The seats that after-sales has put back on sale.
-    pub fn freed_seats(&self) -> impl Iterator<Item = u16> + '_ {
-        self.split_seats(true)
-    }
-
-    /// Confirmed once, and all its seats are back on sale since.
-    pub fn is_given_back(&self) -> bool {
-        self.state == HoldState::Confirmed && self.live_seats().next().is_none()
-    }
-
-    fn split_seats(&self, freed: bool) -> impl Iterator<Item = u16> + '_ {
-        let is_freed = move |at: usize| self.freed & (1 << at) != 0;
-        self.seats.iter().enumerate().filter(move |(at, _)| is_freed(*at) == freed).map(|(_, seat)| seat)
-    }
-
-    /// Whether its seats are free again at `now`, swept or not (R-HOLD-03).
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        self.state == HoldState::Held && self.expires_at <= now
-    }
-
-    /// Whether this is when it lapses, if nothing happens before.
-    fn lapses_at(&self, at: Timestamp) -> bool {
-        self.state == HoldState::Held && self.expires_at == at
-    }
-}
-
-/// Where a live hold stands. Ended ones are forgotten here and remain as rows.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum HoldState {
-    /// Lapses at its `expires_at`.
-    Held,
-    /// A payment was begun: never lapses (R-HOLD-09).
-    Paying,
-    /// Sold.
-    Confirmed,
-}
-
-codes!(HoldState, "hold state": Held = "held", Paying = "paying", Confirmed = "confirmed");
+/// A live hold with its seats.
+pub type Hold = hold::Hold<HeldSeats>;
 
 /// The seats of one class that one channel may sell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,13 +83,6 @@ impl Pool {
     const fn new(class: u8, channel: u8) -> Pool {
         Pool { class, channel }
     }
-}
-
-/// What is remembered of a hold released before its `expires_at`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Tombstone {
-    epoch: u32,
-    expires_at: Timestamp,
 }
 
 /// A departure that cannot be: the catalogue must never make one.
@@ -220,10 +145,7 @@ impl Inventory {
             status: Status::OnSale,
             channels: vec![Channel::Direct],
             places,
-            holds: IdMap::default(),
-            deadlines: Deadlines::default(),
-            ended: IdMap::default(),
-            forget: Deadlines::default(),
+            holds: Holds::default(),
         })
     }
 
@@ -233,28 +155,26 @@ impl Inventory {
 
     /// A live hold: held (perhaps due, not yet swept), paying or confirmed.
     pub fn hold(&self, id: HoldId) -> Option<&Hold> {
-        self.holds.get(&id)
+        self.holds.get(id)
     }
 
     /// All live holds, in no particular order.
     pub fn holds(&self) -> impl Iterator<Item = (HoldId, &Hold)> {
-        self.holds.iter().map(|(id, hold)| (*id, hold))
+        self.holds.iter()
     }
 
     /// When to decide [`Command::Expire`] next.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(at, _)| at)
+        self.holds.next_deadline()
     }
 
     /// Paying holds past their `expires_at`: an alarm, never a release (R-HOLD-09). Looks at every hold.
     pub fn overdue(&self, now: Timestamp) -> Vec<HoldId> {
-        let late = |hold: &Hold| hold.state == HoldState::Paying && hold.expires_at <= now;
-        let mut ids: Vec<_> = self.holds().filter(|(_, hold)| late(hold)).map(|(id, _)| id).collect();
-        ids.sort_unstable();
-        ids
+        self.holds.overdue(now)
     }
 
-    /// The ways between neighbouring stops on which a seat is held or sold, as bits of [`Stretch::mask`]. 0 for a seat
+    /// The ways between neighbouring stops on which a seat is held or sold, as bits of
+    /// [`Stretch::mask`](crate::departure::Stretch::mask). 0 for a seat
     /// that does not exist.
     pub fn occupancy(&self, seat: u16) -> u64 {
         self.taken.of(seat)
@@ -265,7 +185,7 @@ impl Inventory {
         self.places.get(usize::from(seat)).and_then(|place| self.channel(place.pool.channel))
     }
 
-    /// The channel behind [`Hold::channel`].
+    /// The channel behind [`HeldSeats::channel`].
     pub fn channel(&self, index: u8) -> Option<&Channel> {
         self.channels.get(usize::from(index))
     }

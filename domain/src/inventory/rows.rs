@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::departure::{Call, Channel, DepartureSpec, Seat, SeatClass};
+use crate::hold::Standing;
 use crate::ids::{DepartureId, HoldId, OperatorCode, OrderId, RouteCode};
 use crate::row;
 use crate::row::{First, List, Numbers, Rows, Uuid};
@@ -69,25 +70,21 @@ impl HoldRow<'_> {
     }
 }
 
-/// How a hold has ended.
-pub(super) const RELEASED: &str = "released";
-pub(super) const EXPIRED: &str = "expired";
-
 /// What a hold's row says of it.
 #[derive(Clone, Copy)]
 struct Stands<'a> {
     hold: &'a Hold,
-    state: &'static str,
+    standing: Standing,
     ended_at: Option<Timestamp>,
 }
 
 impl<'a> Stands<'a> {
     fn live(hold: &'a Hold) -> Stands<'a> {
-        Stands { hold, state: hold.state.code(), ended_at: None }
+        Stands { hold, standing: Standing::Live(hold.life.state), ended_at: None }
     }
 
-    fn ended(hold: &'a Hold, state: &'static str, at: Timestamp) -> Stands<'a> {
-        Stands { hold, state, ended_at: Some(at) }
+    fn ended(hold: &'a Hold, standing: Standing, at: Timestamp) -> Stands<'a> {
+        Stands { hold, standing, ended_at: Some(at) }
     }
 }
 
@@ -113,11 +110,11 @@ impl Inventory {
                 Event::HoldPlaced { id, .. }
                 | Event::PayingBegun { id, .. }
                 | Event::HoldConfirmed { id }
-                | Event::SeatsFreed { id, .. } => (id, self.holds.get(id).map(Stands::live)),
-                Event::HoldReleased { id, hold, at } => (id, Some(Stands::ended(hold, RELEASED, *at))),
-                Event::HoldLapsed { id, hold, at } => (id, Some(Stands::ended(hold, EXPIRED, *at))),
+                | Event::SeatsFreed { id, .. } => (id, self.holds.get(*id).map(Stands::live)),
+                Event::HoldReleased { id, hold, at } => (id, Some(Stands::ended(hold, Standing::Released, *at))),
+                Event::HoldLapsed { id, hold, at } => (id, Some(Stands::ended(hold, Standing::Expired, *at))),
             };
-            if let Some(stands) = stands.filter(|stands| imaged.insert((*id, stands.hold.epoch))) {
+            if let Some(stands) = stands.filter(|stands| imaged.insert((*id, stands.hold.life.epoch))) {
                 let is_first = matches!(event, Event::HoldPlaced { .. });
                 self.put_hold(*id, stands, is_first, version, &mut rows);
             }
@@ -151,25 +148,25 @@ impl Inventory {
     }
 
     fn put_hold(&self, id: HoldId, stands: Stands<'_>, first: bool, version: u64, rows: &mut Rows) {
-        let Stands { hold, state, ended_at } = stands;
-        let class = self.spec.seat_map.classes.get(usize::from(hold.class));
-        let labels: Vec<&str> = hold.seats.iter().map(|seat| self.label(seat)).collect();
+        let Stands { hold: Hold { life, takes }, standing, ended_at } = stands;
+        let class = self.spec.seat_map.classes.get(usize::from(takes.class));
+        let labels: Vec<&str> = takes.seats.iter().map(|seat| self.label(seat)).collect();
         let row = HoldRow {
             order_id: Uuid(id.order),
             item: id.item,
-            epoch: hold.epoch,
+            epoch: life.epoch,
             version,
             departure_id: self.spec.id.as_str(),
             class_code: class.map(|class| class.code.as_str()).unwrap_or_default(),
-            seats: Numbers(hold.seats.iter().map(u32::from).collect()),
+            seats: Numbers(takes.seats.iter().map(u32::from).collect()),
             seat_numbers: List::Of(&labels),
-            freed_seats: Numbers(hold.freed_seats().map(u32::from).collect()),
-            board_stop: hold.stretch.board,
-            alight_stop: hold.stretch.alight,
-            channel: self.channel(hold.channel).cloned().unwrap_or(Channel::Direct),
-            state,
-            placed_at: hold.placed_at,
-            expires_at: hold.expires_at,
+            freed_seats: Numbers(takes.freed_seats().map(u32::from).collect()),
+            board_stop: takes.stretch.board,
+            alight_stop: takes.stretch.alight,
+            channel: self.channel(takes.channel).cloned().unwrap_or(Channel::Direct),
+            state: standing.code(),
+            placed_at: life.placed_at,
+            expires_at: life.expires_at,
             ended_at,
         };
         rows.put_as(first, &row);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use shown::SeatState;
 
 use super::*;
-use crate::departure::{Call, SeatClass, SeatMap};
+use crate::departure::{Call, SeatClass, SeatMap, Stretch};
 use crate::ids::{OrderId, SeatClassCode};
 use crate::rejection::Rejection;
 
@@ -182,7 +182,8 @@ impl Story {
     }
 
     pub fn seats_of(&self, hold: HoldId) -> String {
-        let seats = self.0.hold(hold).map(|hold| hold.live_seats().map(|seat| self.0.label(seat)).collect::<Vec<_>>());
+        let seats =
+            self.0.hold(hold).map(|hold| hold.takes.live_seats().map(|seat| self.0.label(seat)).collect::<Vec<_>>());
         seats.unwrap_or_default().join(" ")
     }
 

@@ -256,7 +256,7 @@ impl Naive {
         match command {
             Command::PlaceHold(request) => {
                 let hold = machine.hold(request.hold).expect("was placed");
-                let seats: Vec<usize> = hold.seats.iter().map(usize::from).collect();
+                let seats: Vec<usize> = hold.takes.seats.iter().map(usize::from).collect();
                 self.judge(request, &seats, now);
                 let seats = seats.iter().map(|seat| self.seats[*seat].0.clone()).collect();
                 self.sweep(now);
@@ -344,7 +344,7 @@ impl Naive {
         let live: BTreeMap<_, _> = self.holds.iter().filter(|(_, hold)| hold.life != Life::Released).collect();
         assert_eq!(machine.holds().map(|(id, _)| id).collect::<BTreeSet<_>>(), live.keys().map(|id| **id).collect());
         for (id, hold) in &live {
-            let own = machine.hold(**id).unwrap();
+            let own = machine.hold(**id).unwrap().life;
             let state = match hold.life {
                 Life::Held => HoldState::Held,
                 Life::Paying => HoldState::Paying,

@@ -102,7 +102,7 @@ impl Sender {
             What::Confirm => Command::ConfirmHold(HoldAt { hold, epoch }),
             What::Release => Command::ReleaseHold(HoldAt { hold, epoch }),
             What::Free { seats, stranger } => {
-                let of_hold = inventory.hold(hold).map(|hold| hold.seats).unwrap_or_default();
+                let of_hold = inventory.hold(hold).map(|hold| hold.takes.seats).unwrap_or_default();
                 let named = seats.iter().filter_map(|at| of_hold.as_slice().get(*at));
                 let mut seats: Vec<String> = named.map(|seat| inventory.label(*seat).to_owned()).collect();
                 if *stranger {

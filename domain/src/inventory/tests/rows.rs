@@ -69,10 +69,12 @@ fn essence(inventory: &Inventory, now: Timestamp) -> String {
     let channels: Vec<_> = (0..inventory.places.len() as u16).map(|seat| inventory.channel_of(seat)).collect();
     let holds: BTreeMap<HoldId, _> = inventory
         .holds()
-        .map(|(id, hold)| (id, (Hold { channel: 0, ..*hold }, inventory.channel(hold.channel).unwrap())))
+        .map(|(id, Hold { life, takes })| {
+            (id, (*life, HeldSeats { channel: 0, ..*takes }, inventory.channel(takes.channel).unwrap()))
+        })
         .collect();
-    let ended: BTreeMap<_, _> = inventory.ended.iter().filter(|(_, ended)| ended.expires_at > now).collect();
-    let deadlines: Vec<_> = inventory.due(Timestamp::MAX).map(|(id, hold)| (hold.expires_at, id)).collect();
+    let ended = inventory.holds.remembered(now);
+    let deadlines: Vec<_> = inventory.holds.due(Timestamp::MAX).map(|(id, hold)| (hold.life.expires_at, id)).collect();
     let Inventory { spec, born, status, taken, .. } = &forgetful(inventory);
     format!("{spec:?} {born} {status:?} {channels:?} {taken:?} {holds:?} {deadlines:?} {ended:?}")
 }
