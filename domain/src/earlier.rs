@@ -12,7 +12,7 @@ use crate::ids::{
 use crate::inventory::rows as inventory;
 use crate::money::Currency;
 use crate::order::rows as order;
-use crate::order::{CancelReason, Item, OrderStatus, Passenger, PriceLine, SealedDocument, SeatWish};
+use crate::order::{CancelReason, Item, ItemKind, Leg, OrderStatus, Passenger, PriceLine, SealedDocument, SeatWish};
 use crate::party::PassengerType;
 use crate::row;
 use crate::row::{Damage, First, Home, List, Numbers, Row, Rows, Uuid};
@@ -256,7 +256,7 @@ fn item_of(row: &OrderItemRow<'_>) -> Result<Item, Damage> {
     let stretch =
         Stretch::new(row.board_stop, row.alight_stop).ok_or_else(|| row.damage("its stops are no stretch"))?;
     let seats = row.seat_numbers.to_vec();
-    Ok(Item {
+    let leg = Leg {
         departure: row.departure_id.clone(),
         route: row.route_code.clone(),
         operator: row.operator_code.clone(),
@@ -268,7 +268,8 @@ fn item_of(row: &OrderItemRow<'_>) -> Result<Item, Damage> {
         arrives_at: row.arrives_at,
         wish: if row.seats_chosen { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any },
         seats,
-    })
+    };
+    Ok(Item { kind: ItemKind::Journey(leg) })
 }
 
 fn passenger_of(row: &PassengerRow<'_>) -> Result<Passenger, Damage> {

@@ -64,6 +64,19 @@ impl TicketStatus {
     }
 }
 
+/// What a ticket gives the right to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Right {
+    Journey(Journey),
+}
+
+/// Who may use a ticket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Holder {
+    /// Index into the order's passengers.
+    Passenger(u16),
+}
+
 /// The journey that a ticket carries its passenger on.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Journey {
@@ -73,6 +86,20 @@ pub struct Journey {
     pub board_port: PortCode,
     /// From the stop where the passenger boards.
     pub departs_at: Timestamp,
+    pub boarding: Entitlement,
+}
+
+/// What is redeemed, and how often.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Entitlement {
+    pub code: EntitlementCode,
+    /// Who redeems it: of a journey the carrier.
+    pub merchant: MerchantCode,
+    pub total: u16,
+    pub remaining: u16,
+    pub valid_from: Timestamp,
+    /// Exclusive.
+    pub valid_until: Timestamp,
 }
 
 /// One use of a ticket, kept as long as the ticket: it answers a repeated request, and "already redeemed".
@@ -87,32 +114,34 @@ pub struct Redemption {
     pub code: Option<CodeToken>,
 }
 
-/// What one passenger may use, once paid.
+/// What may be used, once paid.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Ticket {
     pub id: TicketId,
     /// Index into the order's items: what was bought.
     pub item: u16,
-    /// Index into the order's passengers: who may use it.
-    pub passenger: u16,
-    pub journey: Journey,
-    /// Who redeems it: the carrier.
-    pub merchant: MerchantCode,
-    pub entitlement: EntitlementCode,
-    pub total: u16,
-    pub remaining: u16,
+    pub holder: Holder,
+    pub right: Right,
     pub status: TicketStatus,
     /// Its share of the order's price, in minor units.
     pub price_minor: i64,
     /// When it was made, which need not be when it was paid: a partner's before, one that takes another's place after.
     pub issued_at: Timestamp,
-    pub valid_from: Timestamp,
-    /// Exclusive.
-    pub valid_until: Timestamp,
     pub redemptions: Vec<Redemption>,
 }
 
 impl Ticket {
+    /// What is redeemed of it.
+    pub fn entitlement(&self) -> &Entitlement {
+        let Right::Journey(journey) = &self.right;
+        &journey.boarding
+    }
+
+    pub(crate) fn entitlement_mut(&mut self) -> &mut Entitlement {
+        let Right::Journey(journey) = &mut self.right;
+        &mut journey.boarding
+    }
+
     /// The only way in which the status of a ticket changes. A step that the state table does not have is a fault of
     /// ours: the order's owner ends before a record says so, and is rebuilt as it was.
     pub(crate) fn set_status(&mut self, next: TicketStatus) {

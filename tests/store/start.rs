@@ -17,7 +17,7 @@ use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::inventory::rows::DepartureRow;
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
-use deeptravel_domain::order::{Order, OrderStatus, ScanTarget, collect};
+use deeptravel_domain::order::{ItemKind, Order, OrderStatus, ScanTarget, collect};
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::AuditRow;
@@ -145,7 +145,8 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
         let mut wish = draft(order_id(number), traveller(1), "HKMO-0800.20261127");
         // Tickets are valid until two hours after the departure: order 5 departs first, order 1 last, and the tickets of
         // order 6 ended long ago, though nobody has marked them.
-        wish.items[0].departs_at = if number == 6 { Timestamp::from_seconds(0) } else { day(20 - number as i64) };
+        let ItemKind::Journey(leg) = &mut wish.items[0].kind;
+        leg.departs_at = if number == 6 { Timestamp::from_seconds(0) } else { day(20 - number as i64) };
         let (mut buyer, placed) = Buyer::place(wish, NOW);
         rows.extend(&placed);
         if number > 1 {

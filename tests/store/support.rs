@@ -15,9 +15,9 @@ use deeptravel_domain::inventory::{self, Inventory};
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::{
-    Capture, Command, Contact, Draft, Effect, FactState, Gate, Item, KnownRefund, Order, OrderStatus, Passenger,
-    PaymentFact, PaymentPolicy, Prepay, Price, PriceLine, RefundFact, RefundFactState, RefundStatus, Scan, ScanTarget,
-    SealedDocument, SeatWish, back, collect, sale, ticket,
+    Capture, Command, Contact, Draft, Effect, FactState, Gate, Item, ItemKind, KnownRefund, Leg, LineKind, Order,
+    OrderStatus, Passenger, PaymentFact, PaymentPolicy, Prepay, Price, PriceLine, RefundFact, RefundFactState,
+    RefundStatus, Scan, ScanTarget, SealedDocument, SeatWish, back, collect, sale, ticket,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::row::{self, Row, Rows};
@@ -309,6 +309,19 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
         ciphertext: vec![0, 1, 254, 255].into(),
         mask: "******78".into(),
     };
+    let leg = Leg {
+        departure: code(departure),
+        route: code("HKMO"),
+        operator: code("TJ"),
+        class: code("standard"),
+        stretch: Stretch { board: 0, alight: 2 },
+        board_port: code("HKA"),
+        alight_port: code("MOB"),
+        departs_at: DEPARTS_AT,
+        arrives_at: DEPARTS_AT.plus_seconds(7200),
+        wish: SeatWish::Any,
+        seats: vec![],
+    };
     Draft {
         id,
         traveller,
@@ -325,25 +338,12 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
             passenger("O'Neill \"X\" \\ {a,b}", PassengerType::Senior, None),
             passenger("陳小明", PassengerType::Child, None),
         ],
-        items: vec![Item {
-            departure: code(departure),
-            route: code("HKMO"),
-            operator: code("TJ"),
-            class: code("standard"),
-            stretch: Stretch { board: 0, alight: 2 },
-            board_port: code("HKA"),
-            alight_port: code("MOB"),
-            departs_at: DEPARTS_AT,
-            arrives_at: DEPARTS_AT.plus_seconds(7200),
-            wish: SeatWish::Any,
-            seats: vec![],
-        }],
+        items: vec![Item { kind: ItemKind::Journey(leg) }],
         price: Price {
             total: Money::new(55_000, Currency::Cny),
             lines: vec![PriceLine {
                 item: 0,
-                kind: PassengerType::Adult,
-                class: code("standard"),
+                kind: LineKind::Journey { passenger: PassengerType::Adult, class: code("standard") },
                 count: 3,
                 unit_minor: 20_000,
                 discount_minor: 5_000,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::{Order, OrderStatus};
 use deeptravel_domain::packing;
-use deeptravel_domain::ticket::TicketStatus;
+use deeptravel_domain::ticket::{Right, TicketStatus};
 use deeptravel_domain::time::Timestamp;
 use lz4_flex::block::{CompressTable, compress_into_with_table, decompress, get_maximum_output_size};
 use serde::{Deserialize, Serialize};
@@ -153,8 +153,9 @@ pub(super) fn look(peers: &Peers, id: OrderId, packed: &[u8], now: Timestamp) ->
 pub(super) fn is_warm(order: &Order, now: Timestamp) -> bool {
     order.status() == OrderStatus::Paid
         && order.tickets().iter().any(|ticket| {
-            ticket.status == TicketStatus::Usable
-                && now < ticket.valid_until
-                && ticket.journey.departs_at < now.plus_seconds(WARM_SECONDS)
+            let soon = match &ticket.right {
+                Right::Journey(journey) => journey.departs_at < now.plus_seconds(WARM_SECONDS),
+            };
+            ticket.status == TicketStatus::Usable && now < ticket.entitlement().valid_until && soon
         })
 }

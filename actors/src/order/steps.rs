@@ -142,7 +142,7 @@ impl OrderActor {
     }
 
     fn ask_departure(&mut self, step: Effect, claim: usize, command: SeatCommand, ctx: &mut Context<OrderActor>) {
-        let Some(departure) = self.order().items().get(claim).map(|item| item.departure.clone()) else { return };
+        let Some(departure) = self.order().claimed(claim).map(|leg| leg.departure.clone()) else { return };
         let peers = Arc::clone(&self.peers);
         let asking = async move { peers.departures.consult(&departure, command).await };
         self.outstanding += 1;
@@ -315,7 +315,7 @@ pub(super) fn hold_command(
     wish: &SeatWish,
     expires_at: Timestamp,
 ) -> Option<(DepartureId, SeatCommand)> {
-    let journey = order.items().get(claim)?;
+    let leg = order.claimed(claim)?;
     let wanted = match wish {
         SeatWish::Any => Wanted::Auto(order.details().passengers.len() as u16),
         SeatWish::Chosen(labels) => Wanted::Chosen(labels.iter().map(ToString::to_string).collect()),
@@ -324,10 +324,10 @@ pub(super) fn hold_command(
         hold: at.hold,
         epoch: at.epoch,
         channel: Channel::Direct,
-        class: journey.class.clone(),
-        stretch: journey.stretch,
+        class: leg.class.clone(),
+        stretch: leg.stretch,
         wanted,
         expires_at,
     };
-    Some((journey.departure.clone(), SeatCommand::PlaceHold(place)))
+    Some((leg.departure.clone(), SeatCommand::PlaceHold(place)))
 }

@@ -84,7 +84,7 @@ impl Faults {
 
     /// As [`Faults::strike`], of an order at its first departure.
     pub fn strike_order(&self, order: &Order, here: Fault) {
-        self.strike(&order.items()[0].departure, here);
+        self.strike(&order.claimed(0).expect("an order claims seats").departure, here);
     }
 
     pub fn strike(&self, departure: &DepartureId, here: Fault) {

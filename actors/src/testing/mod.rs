@@ -307,6 +307,11 @@ pub fn wish(traveller: TravellerId, key: &str, departure: &DepartureId, party: u
     }
 }
 
+/// The seats that an order holds on its first journey.
+pub fn held(order: &Order) -> &[Box<str>] {
+    &order.claimed(0).expect("an order claims seats").seats
+}
+
 /// Waits until something is so. Looks often; fails when it never comes.
 pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();

@@ -47,7 +47,7 @@ fn one(order: &Order, ticket: usize, gate: u64) -> Scan {
 /// Whether it is redeemed now, and not by this request before.
 async fn redeems(running: &Running, order: &Order, ticket: usize) -> bool {
     let (outcome, shown) = running.redeem(order.id(), one(order, ticket, 1)).await.unwrap().unwrap();
-    assert_eq!(shown.tickets()[ticket].remaining, 0);
+    assert_eq!(shown.tickets()[ticket].entitlement().remaining, 0);
     redeemed(&outcome) == 1
 }
 
@@ -297,6 +297,6 @@ async fn an_order_at_hand_whose_departure_has_left_is_packed_and_leaves_memory()
 
     eventually("both sleep", || running.services().orders.in_memory() == 0).await;
     assert_eq!(at_hand(&running), 0);
-    assert_eq!(running.order(order.id()).await.tickets()[0].remaining, 0);
+    assert_eq!(running.order(order.id()).await.tickets()[0].entitlement().remaining, 0);
     assert_eq!(running.order(other.id()).await.status(), OrderStatus::Paid);
 }

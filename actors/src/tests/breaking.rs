@@ -13,7 +13,8 @@ use crate::journal::{KeyText, Record, RecordHeader};
 use crate::kind::{CODEC, Kind};
 use crate::outage::Outage;
 use crate::testing::{
-    Break, Fault, Line, Postgres, Running, World, coach, eventually, eventually_so, ferry, traveller, wish, within,
+    Break, Fault, Line, Postgres, Running, World, coach, eventually, eventually_so, ferry, held, traveller, wish,
+    within,
 };
 
 async fn is_back(running: &Running) {
@@ -52,7 +53,7 @@ async fn a_departure_that_panics_is_rebuilt_and_right_and_others_are_unaffected(
 
         assert_eq!(running.services().departures.restarts(), 1);
         let next = running.buy(wish(traveller(6), "key", &coach(), 1)).await;
-        let seats: Vec<_> = [&unpaid, &paid, &next].iter().flat_map(|order| order.items()[0].seats.clone()).collect();
+        let seats: Vec<_> = [&unpaid, &paid, &next].iter().flat_map(|order| held(order).to_vec()).collect();
         assert_eq!(
             seats.iter().collect::<std::collections::BTreeSet<_>>().len(),
             6,

@@ -6,7 +6,8 @@ use deeptravel_domain::order::{OrderStatus, RefundState};
 use crate::journal::{Admission, Journal, JournalOptions, Reached, Retention, Share};
 use crate::outage::Outage;
 use crate::testing::{
-    Fault, Postgres, Running, World, account, coach, eventually, eventually_so, ferry, redeemed, scan, traveller, wish,
+    Fault, Postgres, Running, World, account, coach, eventually, eventually_so, ferry, held, redeemed, scan, traveller,
+    wish,
 };
 
 const KEEP_ALL: Retention = Retention { bytes_max: u64::MAX, since_ms: 0 };
@@ -168,7 +169,7 @@ async fn rule_08_an_order_whose_first_record_has_no_space_is_not_made_and_keeps_
     world.clock.pass(601);
     eventually("the seats are free", || running.free_seats(&coach()) == 900).await;
     let (order, _) = running.shown(running.engine.place(wanted)).await.unwrap().unwrap();
-    assert_eq!(order.items()[0].seats.len(), 2);
+    assert_eq!(held(&order).len(), 2);
     assert_nobody_died(&running);
 }
 

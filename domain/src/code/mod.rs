@@ -25,7 +25,7 @@ use crate::departure::Channel;
 use crate::ids::{OrderId, TicketId};
 use crate::rejection::ScanRejection;
 use crate::sealing::{NONCE_LEN, open_in_place, seal_in_place};
-use crate::ticket::Ticket;
+use crate::ticket::{Journey, Right, Ticket};
 use crate::time::Timestamp;
 use layout::{Header, SECRET_LEN, SIGNED_LEN, from_text, to_text};
 
@@ -81,7 +81,8 @@ pub enum Subject {
 
 impl Subject {
     pub fn of_ticket(ticket: &Ticket) -> Subject {
-        Subject::Ticket { id: ticket.id, scope: Scope::of(&ticket.entitlement, Some(&ticket.journey.departure)) }
+        let Right::Journey(Journey { departure, boarding, .. }) = &ticket.right;
+        Subject::Ticket { id: ticket.id, scope: Scope::of(&boarding.code, Some(departure)) }
     }
 
     /// The order whose machine decides about it.
@@ -121,8 +122,8 @@ impl Code {
         tickets: impl Iterator<Item = &'a Ticket> + Clone,
         now: Timestamp,
     ) -> Option<Code> {
-        let from = tickets.clone().map(|ticket| ticket.valid_from).min()?;
-        let until = tickets.map(|ticket| ticket.valid_until).max()?;
+        let from = tickets.clone().map(|ticket| ticket.entitlement().valid_from).min()?;
+        let until = tickets.map(|ticket| ticket.entitlement().valid_until).max()?;
         Some(Code { kind: CodeKind::Print, subject, issued_at: now, from, until })
     }
 

@@ -1,7 +1,7 @@
 //! Claims: what an order holds at other owners. Seats of a departure are the only kind so far. They are asked in the order
 //! of their owners' keys (rule 5), one step at a time, and every step can be repeated harmlessly.
 
-use super::draft::Item;
+use super::draft::{ItemKind, Leg};
 use super::{Effect, Order};
 use crate::ids::HoldId;
 use crate::rejection::Rejection;
@@ -58,9 +58,20 @@ impl Order {
         claim + 1 == self.claims()
     }
 
-    /// The item whose claim it is.
-    pub(super) fn claimed(&self, claim: usize) -> Option<&Item> {
-        self.items().get(claim)
+    /// The journey whose claim it is.
+    pub fn claimed(&self, claim: usize) -> Option<&Leg> {
+        self.items().get(claim).map(|item| {
+            let ItemKind::Journey(leg) = &item.kind;
+            leg
+        })
+    }
+
+    /// The seats of every claim.
+    pub(super) fn seats(&self) -> impl Iterator<Item = &Seats> {
+        self.items().iter().map(|item| {
+            let ItemKind::Journey(leg) = &item.kind;
+            &leg.seats
+        })
     }
 
     /// The hold of a claim.

@@ -1,11 +1,11 @@
-//! What an order is made of before it exists: people, journeys and the price, checked and frozen.
+//! What an order is made of before it exists: people, items and the price, checked and frozen.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::departure::Stretch;
-use crate::ids::{DepartureId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId};
+use crate::ids::{DepartureId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId, codes};
 use crate::money::Money;
 use crate::party::PassengerType;
 use crate::sealing::SealedDocument;
@@ -35,9 +35,37 @@ pub enum SeatWish {
     Chosen(Vec<Box<str>>),
 }
 
-/// A journey of the order. Every journey seats every passenger.
+/// Something that was bought.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Item {
+    pub kind: ItemKind,
+}
+
+/// What an item is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ItemKind {
+    Journey(Leg),
+}
+
+impl ItemKind {
+    pub const fn name(&self) -> ItemName {
+        match self {
+            ItemKind::Journey(_) => ItemName::Journey,
+        }
+    }
+}
+
+/// What an item is called, in rows and on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ItemName {
+    Journey,
+}
+
+codes!(ItemName, "item kind": Journey = "journey");
+
+/// A journey of the order. Every journey seats every passenger.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Leg {
     pub departure: DepartureId,
     pub route: RouteCode,
     pub operator: OperatorCode,
@@ -59,8 +87,7 @@ pub struct Item {
 pub struct PriceLine {
     /// Index of the item.
     pub item: u16,
-    pub kind: PassengerType,
-    pub class: SeatClassCode,
+    pub kind: LineKind,
     pub count: u16,
     pub unit_minor: i64,
     pub discount_minor: i64,
@@ -68,6 +95,13 @@ pub struct PriceLine {
     /// Which fare and tier applied.
     #[serde(with = "crate::packing::shared_text")]
     pub explanation: Arc<str>,
+}
+
+/// What a line of the price is for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum LineKind {
+    /// Passengers of one type, on a journey.
+    Journey { passenger: PassengerType, class: SeatClassCode },
 }
 
 /// The price at the time of the order; never computed again.

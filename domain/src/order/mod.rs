@@ -47,7 +47,9 @@ use serde::{Deserialize, Serialize};
 pub use crate::sealing::SealedDocument;
 pub use claim::{HoldAnswer, HoldStep, StepFailure};
 pub use collect::{CALL_TIMEOUT_SECONDS_MAX, PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
-pub use draft::{Contact, Draft, FIRST_EPOCH, Item, Passenger, Price, PriceLine, SeatWish};
+pub use draft::{
+    Contact, Draft, FIRST_EPOCH, Item, ItemKind, ItemName, Leg, LineKind, Passenger, Price, PriceLine, SeatWish,
+};
 pub use ledger::{LedgerEntry, LedgerKind};
 pub use part::PartName;
 pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState, Prepay};

@@ -213,7 +213,7 @@ fn scanned<'a>(
     // Tenants never meet: of another merchant's ticket nothing is shown but the reason.
     let shown = || outcome.tickets.iter().filter(|(_, outcome)| !is_anothers(outcome));
     for (id, outcome) in shown() {
-        answer.remaining += order.ticket(*id).map_or(0, |ticket| u32::from(ticket.remaining));
+        answer.remaining += order.ticket(*id).map_or(0, |ticket| u32::from(ticket.entitlement().remaining));
         answer.previous = answer.previous.or_else(|| previous(outcome));
     }
     if outcome.scan.target == ScanTarget::Order {

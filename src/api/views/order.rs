@@ -4,7 +4,7 @@
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::money::Money;
-use deeptravel_domain::order::{Contact, Draft, Item, Order, Passenger};
+use deeptravel_domain::order::{Contact, Draft, Item, ItemKind, LineKind, Order, Passenger};
 use deeptravel_domain::ticket::BOARDING;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -129,7 +129,9 @@ pub struct Promise {
 /// The order with the names of the catalogue as it is now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) -> OrderView<'a> {
     let Draft { contact: Contact { name, phone, email }, passengers: party, .. } = order.details();
-    let quantity = (party.len() * order.items().len()) as u32;
+    let boardings = order.items().iter().map(|item| match &item.kind {
+        ItemKind::Journey(_) => party.len() as u32,
+    });
     let tickets = order.tickets();
     let cancelled = order.cancelled();
     OrderView {
@@ -146,7 +148,7 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) 
         passengers: passengers(order),
         contact: ContactView { name, phone, email: email.as_deref() },
         items: order.items().iter().map(|item| self::item(catalogue, language, item)).collect(),
-        entitlements: [Promise { code: BOARDING, name: boarding(language), quantity, shared: false }],
+        entitlements: [Promise { code: BOARDING, name: boarding(language), quantity: boardings.sum(), shared: false }],
         tickets: (!tickets.is_empty())
             .then(|| tickets.iter().map(|ticket| ticket::view(catalogue, language, order, ticket)).collect()),
         refunds: order.shown_refunds().map(refund::view).collect(),
@@ -157,15 +159,18 @@ fn price_lines(order: &Order) -> Vec<PriceLineView<'_>> {
     let money = |minor| Money::new(minor, order.total().currency).into();
     let lines = order.details().price.lines.iter();
     lines
-        .map(|line| PriceLineView {
-            item: line.item,
-            passenger_type: line.kind.code(),
-            seat_class: line.class.as_str(),
-            count: line.count,
-            unit: money(line.unit_minor),
-            discount: money(line.discount_minor),
-            total: money(line.total_minor),
-            explanation: &line.explanation,
+        .map(|line| {
+            let LineKind::Journey { passenger, class } = &line.kind;
+            PriceLineView {
+                item: line.item,
+                passenger_type: passenger.code(),
+                seat_class: class.as_str(),
+                count: line.count,
+                unit: money(line.unit_minor),
+                discount: money(line.discount_minor),
+                total: money(line.total_minor),
+                explanation: &line.explanation,
+            }
         })
         .collect()
 }
@@ -181,20 +186,21 @@ fn passengers(order: &Order) -> Vec<PassengerView<'_>> {
 }
 
 fn item<'a>(catalogue: &'a Catalogue, language: Language, item: &'a Item) -> OrderItem<'a> {
-    let route = catalogue.route(item.route.as_str()).map(|route| &**route);
+    let ItemKind::Journey(leg) = &item.kind;
+    let route = catalogue.route(leg.route.as_str()).map(|route| &**route);
     OrderItem {
-        kind: "journey",
-        departure_id: item.departure.as_str(),
-        route_code: item.route.as_str(),
-        operator: views::operator(catalogue, language, &item.operator),
-        seat_class: item.class.as_str(),
-        board_stop: item.stretch.board,
-        alight_stop: item.stretch.alight,
-        origin: views::port(catalogue, language, &item.board_port),
-        destination: views::port(catalogue, language, &item.alight_port),
-        departs_at: views::route_time(route, item.departs_at),
-        arrives_at: views::route_time(route, item.arrives_at),
-        seat_numbers: &item.seats,
+        kind: item.kind.name().code(),
+        departure_id: leg.departure.as_str(),
+        route_code: leg.route.as_str(),
+        operator: views::operator(catalogue, language, &leg.operator),
+        seat_class: leg.class.as_str(),
+        board_stop: leg.stretch.board,
+        alight_stop: leg.stretch.alight,
+        origin: views::port(catalogue, language, &leg.board_port),
+        destination: views::port(catalogue, language, &leg.alight_port),
+        departs_at: views::route_time(route, leg.departs_at),
+        arrives_at: views::route_time(route, leg.arrives_at),
+        seat_numbers: &leg.seats,
     }
 }
 
@@ -203,7 +209,7 @@ mod tests {
     use deeptravel_domain::departure::Stretch;
     use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
     use deeptravel_domain::money::{Currency, Money};
-    use deeptravel_domain::order::{Contact, Draft, Passenger, Price, PriceLine, SealedDocument, SeatWish};
+    use deeptravel_domain::order::{Leg, Price, PriceLine, SealedDocument, SeatWish};
     use deeptravel_domain::party::PassengerType;
     use deeptravel_domain::time::Timestamp;
     use serde_json::json;
@@ -228,24 +234,25 @@ mod tests {
             contact: Contact { name: "Mei".into(), phone: "+852 5555 0123".into(), email: None },
             passengers: vec![Passenger { name: "Mei".into(), kind: PassengerType::Adult, document: Some(document) }],
             items: vec![Item {
-                departure: "R1-0800.20261224".parse().unwrap(),
-                route: "R1".parse().unwrap(),
-                operator: "op".parse().unwrap(),
-                class: "standard".parse().unwrap(),
-                stretch: Stretch { board: 0, alight: 2 },
-                board_port: "A".parse().unwrap(),
-                alight_port: "C".parse().unwrap(),
-                departs_at: NOW.plus_seconds(3_600),
-                arrives_at: NOW.plus_seconds(7_200),
-                wish: SeatWish::Any,
-                seats: vec!["07A".into()],
+                kind: ItemKind::Journey(Leg {
+                    departure: "R1-0800.20261224".parse().unwrap(),
+                    route: "R1".parse().unwrap(),
+                    operator: "op".parse().unwrap(),
+                    class: "standard".parse().unwrap(),
+                    stretch: Stretch { board: 0, alight: 2 },
+                    board_port: "A".parse().unwrap(),
+                    alight_port: "C".parse().unwrap(),
+                    departs_at: NOW.plus_seconds(3_600),
+                    arrives_at: NOW.plus_seconds(7_200),
+                    wish: SeatWish::Any,
+                    seats: vec!["07A".into()],
+                }),
             }],
             price: Price {
                 total: Money::new(22_000, Currency::Cny),
                 lines: vec![PriceLine {
                     item: 0,
-                    kind: PassengerType::Adult,
-                    class: "standard".parse().unwrap(),
+                    kind: LineKind::Journey { passenger: PassengerType::Adult, class: "standard".parse().unwrap() },
                     count: 1,
                     unit_minor: 22_000,
                     discount_minor: 0,

@@ -2,8 +2,8 @@
 
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::{OrderId, TicketId};
-use deeptravel_domain::order::Order;
-use deeptravel_domain::ticket::{Ticket, TicketStatus};
+use deeptravel_domain::order::{ItemKind, Order};
+use deeptravel_domain::ticket::{Entitlement, Holder, Right, Ticket, TicketStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -29,7 +29,7 @@ pub struct TicketView<'a> {
     pub departure: Option<TicketDeparture<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seat_number: Option<&'a str>,
-    pub entitlements: [Entitlement<'a>; 1],
+    pub entitlements: [EntitlementView<'a>; 1],
     pub valid_from: Zoned,
     /// Exclusive.
     pub valid_until: Zoned,
@@ -58,7 +58,8 @@ pub struct TicketDeparture<'a> {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Entitlement<'a> {
+#[schema(as = Entitlement)]
+pub struct EntitlementView<'a> {
     #[schema(example = "BOARDING")]
     pub code: &'a str,
     pub name: &'a str,
@@ -73,31 +74,36 @@ pub fn boarding(language: Language) -> &'static str {
 
 /// A ticket of an order, with the names of the catalogue as it is now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, ticket: &'a Ticket) -> TicketView<'a> {
-    let passenger = order.details().passengers.get(usize::from(ticket.passenger));
-    let &Ticket { ref journey, ref entitlement, remaining, total, .. } = ticket;
+    let Holder::Passenger(passenger) = ticket.holder;
+    let passenger = order.details().passengers.get(usize::from(passenger));
+    let (kind, journey) = match &ticket.right {
+        Right::Journey(journey) => ("journey", journey),
+    };
+    let &Entitlement { ref code, remaining, total, valid_from, valid_until, .. } = ticket.entitlement();
     let departure = order.items().get(usize::from(ticket.item)).map(|item| {
-        let route = catalogue.route(item.route.as_str()).map(|route| &**route);
+        let ItemKind::Journey(leg) = &item.kind;
+        let route = catalogue.route(leg.route.as_str()).map(|route| &**route);
         TicketDeparture {
-            departure_id: item.departure.as_str(),
-            route_code: item.route.as_str(),
-            operator: views::operator(catalogue, language, &item.operator),
-            origin: views::port(catalogue, language, &item.board_port),
-            destination: views::port(catalogue, language, &item.alight_port),
-            departs_at: views::route_time(route, item.departs_at),
-            arrives_at: views::route_time(route, item.arrives_at),
+            departure_id: leg.departure.as_str(),
+            route_code: leg.route.as_str(),
+            operator: views::operator(catalogue, language, &leg.operator),
+            origin: views::port(catalogue, language, &leg.board_port),
+            destination: views::port(catalogue, language, &leg.alight_port),
+            departs_at: views::route_time(route, leg.departs_at),
+            arrives_at: views::route_time(route, leg.arrives_at),
         }
     });
     TicketView {
         ticket_id: ticket.id,
         order_id: ticket.id.order,
         status: ticket.status.code(),
-        kind: "journey",
+        kind,
         passenger: passenger.map(|passenger| TicketPassenger { name: &passenger.name, kind: passenger.kind.code() }),
         departure,
         seat_number: Some(&journey.seat),
-        entitlements: [Entitlement { code: entitlement.as_str(), name: boarding(language), remaining, total }],
-        valid_from: views::time(ticket.valid_from),
-        valid_until: views::time(ticket.valid_until),
+        entitlements: [EntitlementView { code: code.as_str(), name: boarding(language), remaining, total }],
+        valid_from: views::time(valid_from),
+        valid_until: views::time(valid_until),
         refund_pending: false,
         change_pending: ticket.status == TicketStatus::Changing,
     }

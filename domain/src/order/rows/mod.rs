@@ -15,11 +15,12 @@ use crate::code::CodeToken;
 use crate::departure::{Channel, Stretch};
 use crate::ids::{
     DepartureId, OperatorCode, OrderId, OutRefundNo, OutTradeNo, PortCode, RouteCode, SeatClassCode, SessionId,
-    TicketId, TravellerId, codes,
+    TicketId, TravellerId,
 };
 use crate::money::Currency;
 use crate::order::{
-    CancelReason, Item, LedgerKind, OrderStatus, Passenger, PriceLine, RefundReason, SealedDocument, SeatWish,
+    CancelReason, Item, ItemKind, ItemName, LedgerKind, Leg, LineKind, OrderStatus, Passenger, PriceLine, RefundReason,
+    SealedDocument, SeatWish,
 };
 use crate::party::PassengerType;
 use crate::row;
@@ -61,34 +62,27 @@ row! {
     25 price_lines [Json, Kept]: List<'a, PriceLine>,
 }
 
-/// What an item is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ItemKind {
-    Journey,
-}
-
-codes!(ItemKind, "item kind": Journey = "journey");
-
 part!(Item {
-    1 kind (|_| ItemKind::Journey): ItemKind,
-    2 departure as "departure_id": DepartureId,
-    3 route as "route_code": RouteCode,
-    4 operator as "operator_code": OperatorCode,
-    5 class as "class_code": SeatClassCode,
-    6 stretch: Stretch,
-    7 board_port: PortCode,
-    8 alight_port: PortCode,
-    9 departs_at: Timestamp,
-    10 arrives_at: Timestamp,
-    11 seats as "seat_numbers": Vec<Box<str>>,
+    1 kind (|item| item.kind.name()): ItemName,
+    2 departure as "departure_id" (|Item { kind: ItemKind::Journey(leg) }| leg.departure): DepartureId,
+    3 route as "route_code" (|Item { kind: ItemKind::Journey(leg) }| leg.route): RouteCode,
+    4 operator as "operator_code" (|Item { kind: ItemKind::Journey(leg) }| leg.operator): OperatorCode,
+    5 class as "class_code" (|Item { kind: ItemKind::Journey(leg) }| leg.class): SeatClassCode,
+    6 stretch (|Item { kind: ItemKind::Journey(leg) }| leg.stretch): Stretch,
+    7 board_port (|Item { kind: ItemKind::Journey(leg) }| leg.board_port): PortCode,
+    8 alight_port (|Item { kind: ItemKind::Journey(leg) }| leg.alight_port): PortCode,
+    9 departs_at (|Item { kind: ItemKind::Journey(leg) }| leg.departs_at): Timestamp,
+    10 arrives_at (|Item { kind: ItemKind::Journey(leg) }| leg.arrives_at): Timestamp,
+    11 seats as "seat_numbers" (|Item { kind: ItemKind::Journey(leg) }| leg.seats): Vec<Box<str>>,
     // Whether the traveller chose the seats.
-    12 wish as "seats_chosen" (|item| item.wish != SeatWish::Any): bool,
+    12 wish as "seats_chosen" (|Item { kind: ItemKind::Journey(leg) }| leg.wish != SeatWish::Any): bool,
 } => match kind {
-    ItemKind::Journey => {
+    ItemName::Journey => {
         let wish = if wish { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any };
-        Some(Item {
+        let leg = Leg {
             departure, route, operator, class, stretch, board_port, alight_port, departs_at, arrives_at, wish, seats
-        })
+        };
+        Some(Item { kind: ItemKind::Journey(leg) })
     }
 });
 
@@ -107,14 +101,20 @@ part!(SealedDocument {
 
 part!(PriceLine {
     1 item: u16,
-    2 kind as "passenger_type": PassengerType,
-    3 class as "seat_class": SeatClassCode,
+    2 passenger as "passenger_type"
+        (|PriceLine { kind: LineKind::Journey { passenger, .. }, .. }| *passenger): PassengerType,
+    3 class as "seat_class"
+        (|PriceLine { kind: LineKind::Journey { class, .. }, .. }| *class): SeatClassCode,
     4 count: u16,
     5 unit_minor: i64,
     6 discount_minor: i64,
     7 total_minor: i64,
     8 explanation: Arc<str>,
-} => Some(PriceLine { item, kind, class, count, unit_minor, discount_minor, total_minor, explanation }));
+} => {
+    // Its kind is not written: there is one only.
+    let kind = LineKind::Journey { passenger, class };
+    Some(PriceLine { item, kind, count, unit_minor, discount_minor, total_minor, explanation })
+});
 
 row! {
     pub struct PaymentRow<'a>: 6 "payments", First::Marked(18);

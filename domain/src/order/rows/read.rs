@@ -8,10 +8,10 @@ use crate::departure::Stretch;
 use crate::ids::{OutRefundNo, OutTradeNo, TicketId};
 use crate::money::Money;
 use crate::order::{
-    Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, Payment, PaymentState, Prepay, Price, Refund, RefundState,
+    Contact, Draft, FIRST_EPOCH, Item, ItemKind, LedgerEntry, Payment, PaymentState, Prepay, Price, Refund, RefundState,
 };
 use crate::row::{Damage, Row, Rows};
-use crate::ticket::{Journey, Redemption, Ticket};
+use crate::ticket::{Entitlement, Holder, Journey, Redemption, Right, Ticket};
 
 impl Saved {
     pub(in crate::order) fn from_rows(rows: &Rows) -> Result<Saved, Damage> {
@@ -149,7 +149,9 @@ fn ticket_of(row: &TicketRow<'_>, draft: &Draft, items: &[Item]) -> Result<Ticke
     let stretch =
         Stretch::new(row.board_stop, row.alight_stop).ok_or_else(|| row.damage("its stops are no stretch"))?;
     let departure = code(row, row.departure_id, "departure_id")?;
-    let is_of = |item: &Item| item.departure == departure && item.stretch == stretch;
+    let is_of = |item: &Item| match &item.kind {
+        ItemKind::Journey(leg) => leg.departure == departure && leg.stretch == stretch,
+    };
     // Tickets are numbered item by item, one for each passenger: two items may be seats of one departure.
     let numbered = usize::from(row.number.saturating_sub(1)) / draft.passengers.len().max(1);
     let bought =
@@ -158,23 +160,25 @@ fn ticket_of(row: &TicketRow<'_>, draft: &Draft, items: &[Item]) -> Result<Ticke
     Ok(Ticket {
         id: TicketId { order: row.order_id.0, number: row.number },
         item: item as u16,
-        passenger: row.passenger,
-        journey: Journey {
+        holder: Holder::Passenger(row.passenger),
+        right: Right::Journey(Journey {
             departure,
             stretch,
             seat: row.seat_number.into(),
             board_port: code(row, row.board_port, "board_port")?,
             departs_at: row.departs_at,
-        },
-        merchant: code(row, row.merchant_code, "merchant_code")?,
-        entitlement: code(row, row.entitlement_code, "entitlement_code")?,
-        total: row.total_uses,
-        remaining: row.remaining_uses,
+            boarding: Entitlement {
+                code: code(row, row.entitlement_code, "entitlement_code")?,
+                merchant: code(row, row.merchant_code, "merchant_code")?,
+                total: row.total_uses,
+                remaining: row.remaining_uses,
+                valid_from: row.valid_from,
+                valid_until: row.valid_until,
+            },
+        }),
         status: row.status,
         price_minor: row.price_minor.unwrap_or_else(|| draft.share(item, usize::from(row.passenger))),
         issued_at: row.issued_at.unwrap_or(row.valid_from),
-        valid_from: row.valid_from,
-        valid_until: row.valid_until,
         redemptions: Vec::new(),
     })
 }

@@ -12,8 +12,8 @@ use crate::ids::{OrderId, OutRefundNo, OutTradeNo, TicketId, TravellerId};
 use crate::money::Money;
 use crate::order::claim::Seats;
 use crate::order::{
-    CancelReason, Capture, Draft, FIRST_EPOCH, Item, LedgerEntry, LedgerKind, OrderStatus, Payment, PaymentState,
-    Refund, RefundState, ScanOutcome, SeatWish,
+    CancelReason, Capture, Draft, FIRST_EPOCH, Item, ItemKind, LedgerEntry, LedgerKind, OrderStatus, Payment,
+    PaymentState, Refund, RefundState, ScanOutcome, SeatWish,
 };
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
@@ -147,7 +147,8 @@ impl Saved {
     /// Memory, until the order is placed.
     pub(in crate::order) fn hold_placed(&mut self, claim: usize, seats: &Seats) {
         if let Some(item) = self.items.get_mut(claim) {
-            item.seats.clone_from(seats);
+            let ItemKind::Journey(leg) = &mut item.kind;
+            leg.seats.clone_from(seats);
         }
     }
 
@@ -183,8 +184,9 @@ impl Saved {
         touched: &mut Touched,
     ) {
         for (item, seats) in self.items.iter_mut().zip(seats) {
-            item.seats.clone_from(seats);
-            if let SeatWish::Chosen(chosen) = &mut item.wish {
+            let ItemKind::Journey(leg) = &mut item.kind;
+            leg.seats.clone_from(seats);
+            if let SeatWish::Chosen(chosen) = &mut leg.wish {
                 chosen.clone_from(seats);
             }
         }
@@ -354,8 +356,9 @@ impl Saved {
     pub(in crate::order) fn scanned(&mut self, outcome: &ScanOutcome) {
         for ticket in &mut self.tickets {
             let Some(remaining) = outcome.leaves(ticket.id) else { continue };
-            let quantity = ticket.remaining.saturating_sub(remaining);
-            ticket.remaining = remaining;
+            let entitlement = ticket.entitlement_mut();
+            let quantity = entitlement.remaining.saturating_sub(remaining);
+            entitlement.remaining = remaining;
             if remaining == 0 {
                 ticket.set_status(TicketStatus::Used);
             }

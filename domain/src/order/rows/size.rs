@@ -1,8 +1,8 @@
 //! How much memory an order takes as it is, for whoever keeps many of them and has to know.
 
 use super::Saved;
-use crate::order::{Item, Order, Passenger, Payment, PaymentState, Refund, SealedDocument, SeatWish};
-use crate::ticket::{Redemption, Ticket};
+use crate::order::{Item, ItemKind, Order, Passenger, Payment, PaymentState, Refund, SealedDocument, SeatWish};
+use crate::ticket::{Redemption, Right, Ticket};
 
 /// What an allocation takes besides what is in it, on average: allocators have classes of sizes.
 const ALLOCATION: usize = 16;
@@ -51,11 +51,12 @@ fn of_passenger(passenger: &Passenger) -> usize {
 
 fn of_item(item: &Item) -> usize {
     let of_labels = |labels: &Vec<Box<str>>| of_list(labels, |label| of_text(label));
-    let wish = match &item.wish {
+    let ItemKind::Journey(leg) = &item.kind;
+    let wish = match &leg.wish {
         SeatWish::Any => 0,
         SeatWish::Chosen(labels) => of_labels(labels),
     };
-    wish + of_labels(&item.seats)
+    wish + of_labels(&leg.seats)
 }
 
 fn of_payment(payment: &Payment) -> usize {
@@ -78,7 +79,8 @@ fn of_refund(refund: &Refund) -> usize {
 fn of_ticket(ticket: &Ticket) -> usize {
     let of_use = |used: &Redemption| of_text(&used.request_id) + used.location.as_deref().map_or(0, of_text);
     // The first one takes room for four, and leaves texts.
-    let is_to_come = ticket.redemptions.capacity() == 0 && ticket.remaining > 0;
+    let is_to_come = ticket.redemptions.capacity() == 0 && ticket.entitlement().remaining > 0;
+    let Right::Journey(journey) = &ticket.right;
     let first_use = if is_to_come { of_piece(4 * size_of::<Redemption>()) + 4 * ALLOCATION } else { 0 };
-    of_text(&ticket.journey.seat) + of_list(&ticket.redemptions, of_use) + first_use
+    of_text(&journey.seat) + of_list(&ticket.redemptions, of_use) + first_use
 }

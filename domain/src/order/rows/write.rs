@@ -8,7 +8,7 @@ use crate::order::{
     FIRST_EPOCH, LedgerEntry, Payment, PaymentState, Prepay, Refund, RefundState, ScanOutcome, TicketOutcome,
 };
 use crate::row::{List, Rows, Uuid};
-use crate::ticket::{Ticket, TicketStatus};
+use crate::ticket::{Holder, Journey, Right, Ticket, TicketStatus};
 use crate::time::Timestamp;
 
 impl Saved {
@@ -124,26 +124,28 @@ impl Saved {
     }
 
     fn ticket_row<'a>(&self, ticket: &'a Ticket, version: u64) -> TicketRow<'a> {
+        let Holder::Passenger(passenger) = ticket.holder;
+        let Right::Journey(Journey { departure, stretch, seat, board_port, departs_at, boarding }) = &ticket.right;
         TicketRow {
             order_id: Uuid(self.id()),
             number: ticket.id.number,
             version,
             traveller_id: Uuid(self.traveller()),
             status: ticket.status,
-            passenger: ticket.passenger,
-            departure_id: ticket.journey.departure.as_str(),
-            board_stop: ticket.journey.stretch.board,
-            alight_stop: ticket.journey.stretch.alight,
-            seat_number: &ticket.journey.seat,
-            board_port: ticket.journey.board_port.as_str(),
-            departs_at: ticket.journey.departs_at,
-            merchant_code: ticket.merchant.as_str(),
-            entitlement_code: ticket.entitlement.as_str(),
-            total_uses: ticket.total,
-            remaining_uses: ticket.remaining,
-            valid_from: ticket.valid_from,
-            valid_until: ticket.valid_until,
-            issued_at: (ticket.issued_at != ticket.valid_from).then_some(ticket.issued_at),
+            passenger,
+            departure_id: departure.as_str(),
+            board_stop: stretch.board,
+            alight_stop: stretch.alight,
+            seat_number: seat,
+            board_port: board_port.as_str(),
+            departs_at: *departs_at,
+            merchant_code: boarding.merchant.as_str(),
+            entitlement_code: boarding.code.as_str(),
+            total_uses: boarding.total,
+            remaining_uses: boarding.remaining,
+            valid_from: boarding.valid_from,
+            valid_until: boarding.valid_until,
+            issued_at: (ticket.issued_at != boarding.valid_from).then_some(ticket.issued_at),
             price_minor: Some(ticket.price_minor),
         }
     }
@@ -288,8 +290,8 @@ fn put_scan(ticket: &Ticket, outcome: &ScanOutcome, result: &TicketOutcome, vers
         (TicketOutcome::Refused { reason, .. }, _) => row.reason = Some(reason.code()),
         (TicketOutcome::Redeemed { .. }, Some(redemption)) => {
             row.number = Some(ticket.redemptions.len() as u32);
-            row.merchant_code = Some(ticket.merchant.as_str());
-            row.redeemed_code = Some(ticket.entitlement.as_str());
+            row.merchant_code = Some(ticket.entitlement().merchant.as_str());
+            row.redeemed_code = Some(ticket.entitlement().code.as_str());
             row.quantity = Some(redemption.quantity);
             row.code_token = redemption.code;
         }

@@ -10,6 +10,7 @@ use crate::ids::OutTradeNo;
 use crate::order::back::{self, Giving};
 use crate::order::claim::{HoldAnswer, Seats, StepFailure};
 use crate::order::collect;
+use crate::order::draft::ItemKind;
 use crate::order::part::PartName;
 use crate::order::payment::{Capture, Payment, PaymentState};
 use crate::order::refund::{Refund, RefundReason};
@@ -60,7 +61,9 @@ impl Order {
     }
 
     fn leaves_after(&self, now: Timestamp) -> bool {
-        self.items().iter().all(|item| now < item.departs_at)
+        self.items().iter().all(|item| match &item.kind {
+            ItemKind::Journey(leg) => now < leg.departs_at,
+        })
     }
 
     /// The traveller paid before WeChat had said that nobody can any more, or without its ever saying so. Seats that are

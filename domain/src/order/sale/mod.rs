@@ -282,7 +282,7 @@ impl Order {
     fn confirmed(&self, claim: usize, now: Timestamp) -> Vec<OrderEvent> {
         let mut events = vec![Event::HoldConfirmed.into()];
         if let (true, Stage::Settling { capture, .. }) = (self.is_last(claim), self.sale.stage()) {
-            let tickets = self.issue(self.items().iter().map(|item| item.seats.as_slice()), now);
+            let tickets = self.issue(self.seats().map(Vec::as_slice), now);
             events.push(Event::Paid { at: now, capture: capture.clone(), tickets }.into());
         }
         events
@@ -445,7 +445,7 @@ impl Order {
             self.saved.note_end_of_payments(at);
             self.collecting.advance_to(collect::Stage::Idle);
         }
-        let seats = self.items().iter().map(|item| item.seats.clone()).collect();
+        let seats = self.seats().cloned().collect();
         self.giving_back.advance_to(Giving::first_first(seats, confirmed));
         self.sale.advance_to(Stage::Ending { why, capture });
     }

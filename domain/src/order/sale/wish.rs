@@ -7,7 +7,7 @@ use crate::departure::Stretch;
 use crate::fare::{Quote, SEAT_LOCK_MINUTES_DEFAULT};
 use crate::ids::{DepartureId, OrderId, SeatClassCode, TravellerId};
 use crate::money::Money;
-use crate::order::draft::{Contact, Draft, Item, Passenger, Price, PriceLine, SeatWish};
+use crate::order::draft::{Contact, Draft, Item, ItemKind, Leg, LineKind, Passenger, Price, PriceLine, SeatWish};
 use crate::party::{Party, PassengerType};
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
@@ -58,7 +58,7 @@ impl Wish {
             priced.push(price_item(catalogue, index, journey, party, now)?);
         }
         // Orders that meet take their seats in one order (rule 5).
-        priced.sort_by(|a, b| (&a.item.departure, a.item.stretch).cmp(&(&b.item.departure, b.item.stretch)));
+        priced.sort_by(|a, b| (&a.leg.departure, a.leg.stretch).cmp(&(&b.leg.departure, b.leg.stretch)));
         let total = priced.iter().try_fold(Money::new(0, catalogue.sale_currency()), |sum, item| {
             sum.plus(item.quote.total).map_err(|error| Rejection::field("items", error.to_string()))
         })?;
@@ -73,7 +73,7 @@ impl Wish {
             locale: self.locale.clone(),
             contact: self.contact.clone(),
             passengers: self.passengers.clone(),
-            items: priced.into_iter().map(|priced| priced.item).collect(),
+            items: priced.into_iter().map(|priced| Item { kind: ItemKind::Journey(priced.leg) }).collect(),
             price: Price { total, lines },
             lock_seconds: lock_seconds.unwrap_or(route_lock),
         })
@@ -98,7 +98,7 @@ impl Wish {
 }
 
 struct Priced {
-    item: Item,
+    leg: Leg,
     quote: Quote,
     lock_seconds: u32,
 }
@@ -123,7 +123,7 @@ fn price_item(
 
     let fares = catalogue.fares(&trip.route.code);
     let lock_seconds = 60 * u32::from(fares.map_or(SEAT_LOCK_MINUTES_DEFAULT, |table| table.seat_lock_minutes));
-    Ok(Priced { item: item_of(&trip, journey)?, quote, lock_seconds })
+    Ok(Priced { leg: leg_of(&trip, journey)?, quote, lock_seconds })
 }
 
 fn at_item(index: usize, rejection: Rejection) -> Rejection {
@@ -135,10 +135,10 @@ fn at_item(index: usize, rejection: Rejection) -> Rejection {
     }
 }
 
-fn item_of(trip: &Trip<'_>, journey: &JourneyWish) -> Result<Item, Rejection> {
+fn leg_of(trip: &Trip<'_>, journey: &JourneyWish) -> Result<Leg, Rejection> {
     let port = |stop: u8| trip.route.stops.get(usize::from(stop)).map(|stop| stop.port.clone());
     let missing = || Rejection::DepartureNotFound;
-    Ok(Item {
+    Ok(Leg {
         departure: journey.departure.clone(),
         route: trip.route.code.clone(),
         operator: trip.route.operator.clone(),
@@ -154,11 +154,10 @@ fn item_of(trip: &Trip<'_>, journey: &JourneyWish) -> Result<Item, Rejection> {
 }
 
 fn price_lines(index: usize, priced: &Priced) -> impl Iterator<Item = PriceLine> {
-    let class = &priced.item.class;
+    let class = &priced.leg.class;
     priced.quote.lines.iter().map(move |line| PriceLine {
         item: index as u16,
-        kind: line.passenger_type,
-        class: class.clone(),
+        kind: LineKind::Journey { passenger: line.passenger_type, class: class.clone() },
         count: line.count,
         unit_minor: line.unit.minor,
         discount_minor: line.discount.minor,

@@ -20,7 +20,7 @@ pub(super) use crate::rejection::{Rejection, ScanRejection};
 pub(super) use crate::row::{Row as _, Rows, Table};
 pub(super) use crate::tables::by_slot;
 pub(super) use crate::testing::{Balance, Images};
-pub(super) use crate::ticket::TicketStatus;
+pub(super) use crate::ticket::{Holder, Journey, Right, TicketStatus};
 
 /// Every story starts here.
 pub(super) const START: Timestamp = Timestamp::from_ms(1_764_000_000_000);
@@ -69,9 +69,10 @@ pub(super) fn ticket_id(number: u16) -> TicketId {
     TicketId { order: order_id(), number }
 }
 
-pub(super) fn item(index: usize) -> Item {
+/// A journey of which no seats are held yet.
+pub(super) fn leg(index: usize) -> Leg {
     let departs = DEPARTS + 3_600 * index as i64;
-    Item {
+    Leg {
         departure: format!("SK-{index}.20251124").parse().unwrap(),
         route: "SK-HKG".parse().unwrap(),
         operator: "CKS".parse().unwrap(),
@@ -84,6 +85,10 @@ pub(super) fn item(index: usize) -> Item {
         wish: SeatWish::Any,
         seats: Vec::new(),
     }
+}
+
+pub(super) fn item(leg: Leg) -> Item {
+    Item { kind: ItemKind::Journey(leg) }
 }
 
 pub(super) fn draft(items: usize, passengers: usize, total_minor: i64) -> Draft {
@@ -105,13 +110,12 @@ pub(super) fn draft(items: usize, passengers: usize, total_minor: i64) -> Draft 
         locale: "zh-HK".into(),
         contact: Contact { name: "Wong".into(), phone: "+85291234567".into(), email: None },
         passengers: (0..passengers).map(passenger).collect(),
-        items: (0..items).map(item).collect(),
+        items: (0..items).map(leg).map(item).collect(),
         price: Price {
             total: cny(total_minor),
             lines: vec![PriceLine {
                 item: 0,
-                kind: PassengerType::Adult,
-                class: "STD".parse().unwrap(),
+                kind: LineKind::Journey { passenger: PassengerType::Adult, class: "STD".parse().unwrap() },
                 count: passengers as u16,
                 unit_minor: total_minor,
                 discount_minor: 0,

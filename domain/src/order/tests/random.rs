@@ -226,7 +226,7 @@ impl Notebook {
         assert_eq!(order.status() == OrderStatus::Cancelled, order.cancelled().is_some());
         for ticket in order.tickets() {
             let used: u16 = ticket.redemptions.iter().map(|redemption| redemption.quantity).sum();
-            assert_eq!(used + ticket.remaining, ticket.total);
+            assert_eq!(used + ticket.entitlement().remaining, ticket.entitlement().total);
         }
 
         // Payments and seats.

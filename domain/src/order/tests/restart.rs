@@ -159,7 +159,7 @@ fn an_order_without_work_is_the_same_after_a_restart() {
 #[test]
 fn r_hold_06_chosen_seats_are_still_the_chosen_ones_after_a_restart() {
     let mut wish = draft(1, 2, FARE);
-    wish.items[0].wish = SeatWish::Chosen(seats(0, 2));
+    wish.items[0] = item(Leg { wish: SeatWish::Chosen(seats(0, 2)), ..leg(0) });
     let mut story = Story::drafted(1, 2, FARE);
     story.order = Order::draft(wish, START);
     story.holds_agree();
@@ -211,9 +211,23 @@ fn damaged_rows_are_named_never_guessed() {
 }
 
 #[test]
+fn an_item_of_a_kind_that_is_not_known_is_damage() {
+    let mut rows = Rows::default();
+    for (slot, image) in Story::placed().stored.rows().images() {
+        let known = ItemName::Journey.code().as_bytes();
+        let place = image.windows(known.len()).position(|bytes| bytes == known).expect("an item says what it is");
+        let mut image = image.to_vec();
+        image[place..place + known.len()].copy_from_slice(b"voyages");
+        rows.put_image(slot, &image);
+    }
+    let damage = Order::from_rows(&rows, START).unwrap_err();
+    assert_eq!((damage.table, &*damage.what), (OrderRow::TABLE.name, "items cannot be read"));
+}
+
+#[test]
 fn r_price_01_tickets_of_two_classes_on_one_departure_keep_their_items_and_shares_also_when_no_row_says_them() {
     let mut wish = draft(2, 1, FARE);
-    wish.items[1] = Item { class: "DLX".parse().unwrap(), ..wish.items[0].clone() };
+    wish.items[1] = item(Leg { class: "DLX".parse().unwrap(), ..leg(0) });
     let line = wish.price.lines.remove(0);
     let priced = |item: u16, total_minor| PriceLine { item, total_minor, ..line.clone() };
     wish.price.lines = vec![priced(0, 9_000), priced(1, FARE - 9_000)];

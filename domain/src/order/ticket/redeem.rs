@@ -8,7 +8,7 @@
 use crate::order::Order;
 use crate::order::scan::{Previous, Scan, ScanOutcome, TicketOutcome};
 use crate::rejection::ScanRejection;
-use crate::ticket::{Redemption, Ticket, TicketStatus};
+use crate::ticket::{Journey, Redemption, Right, Ticket, TicketStatus};
 use crate::time::Timestamp;
 
 /// What a gate takes of a ticket at once (R-SCAN-02).
@@ -47,17 +47,20 @@ fn judge(ticket: &Ticket, scan: &Scan, used: Option<(&Ticket, &Redemption)>, now
     if let Some((place, redemption)) = by_this_request {
         // As it was answered then, whatever has been used since (R-SCAN-03).
         let used_then = ticket.redemptions.iter().take(place + 1).map(|redemption| redemption.quantity).sum();
-        let remaining = ticket.total.saturating_sub(used_then);
+        let remaining = ticket.entitlement().total.saturating_sub(used_then);
         return TicketOutcome::Redeemed { at: redemption.at, remaining, repeated: true };
     }
     let Some(reason) = refusal(ticket, scan, used, now) else {
-        let remaining = ticket.remaining.saturating_sub(USES_OF_A_SCAN);
+        let remaining = ticket.entitlement().remaining.saturating_sub(USES_OF_A_SCAN);
         return TicketOutcome::Redeemed { at: now, remaining, repeated: false };
     };
     let previous = match reason {
         ScanRejection::AlreadyRedeemed => ticket.redemptions.last(),
         // Tenants never meet, nor do their gates learn of each other.
-        ScanRejection::Replayed => used.filter(|(other, _)| other.merchant == ticket.merchant).map(|(_, used)| used),
+        ScanRejection::Replayed => {
+            let merchant = &ticket.entitlement().merchant;
+            used.filter(|(other, _)| other.entitlement().merchant == *merchant).map(|(_, used)| used)
+        }
         ScanRejection::InvalidCode
         | ScanRejection::NotYourMerchant
         | ScanRejection::WrongLocation
@@ -85,7 +88,8 @@ fn refusal(
     now: Timestamp,
 ) -> Option<ScanRejection> {
     let gate = &scan.gate;
-    if gate.merchant.as_ref().is_some_and(|merchant| *merchant != ticket.merchant) {
+    let Right::Journey(Journey { departure, board_port, boarding, .. }) = &ticket.right;
+    if gate.merchant.as_ref().is_some_and(|merchant| *merchant != boarding.merchant) {
         return Some(ScanRejection::NotYourMerchant);
     }
     if let Some((_, used)) = used {
@@ -94,13 +98,13 @@ fn refusal(
         let twice = used.session == gate.session && ticket.status == TicketStatus::Used;
         return Some(if twice { ScanRejection::AlreadyRedeemed } else { ScanRejection::Replayed });
     }
-    if gate.location.as_ref().is_some_and(|location| location.as_str() != ticket.journey.board_port.as_str()) {
+    if gate.location.as_ref().is_some_and(|location| location.as_str() != board_port.as_str()) {
         return Some(ScanRejection::WrongLocation);
     }
-    if scan.entitlement.as_ref().is_some_and(|wanted| *wanted != ticket.entitlement) {
-        return Some(ScanRejection::WrongEntitlement(ticket.entitlement.clone()));
+    if scan.entitlement.as_ref().is_some_and(|wanted| *wanted != boarding.code) {
+        return Some(ScanRejection::WrongEntitlement(boarding.code.clone()));
     }
-    if gate.departure.as_ref().is_some_and(|departure| *departure != ticket.journey.departure) {
+    if gate.departure.as_ref().is_some_and(|boards| boards != departure) {
         return Some(ScanRejection::WrongDeparture);
     }
     match ticket.status {
@@ -110,9 +114,9 @@ fn refusal(
         TicketStatus::Changing | TicketStatus::Changed => Some(ScanRejection::Changed),
         TicketStatus::Cancelled => Some(ScanRejection::Cancelled),
         TicketStatus::Expired => Some(ScanRejection::Expired),
-        TicketStatus::Usable if now < ticket.valid_from => Some(ScanRejection::NotYetValid),
-        TicketStatus::Usable if now >= ticket.valid_until => Some(ScanRejection::Expired),
-        TicketStatus::Usable if ticket.remaining == 0 => Some(ScanRejection::NoRemaining),
+        TicketStatus::Usable if now < boarding.valid_from => Some(ScanRejection::NotYetValid),
+        TicketStatus::Usable if now >= boarding.valid_until => Some(ScanRejection::Expired),
+        TicketStatus::Usable if boarding.remaining == 0 => Some(ScanRejection::NoRemaining),
         // A request that is repeated too late to redeem what it could not redeem the first time.
         TicketStatus::Usable if scan.is_late(now) => Some(ScanRejection::CodeExpired),
         // An order's code that was printed before this ticket of it was issued.

@@ -12,7 +12,8 @@ use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::Currency;
 use deeptravel_domain::order::rows::{OrderRow, RefundRow, ScanRow, TicketRow};
 use deeptravel_domain::order::{
-    CancelReason, Item, Order, OrderStatus, Passenger, PriceLine, RefundReason, SealedDocument, SeatWish,
+    CancelReason, Item, ItemKind, Leg, LineKind, Order, OrderStatus, Passenger, PriceLine, RefundReason,
+    SealedDocument, SeatWish,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::row::{List, Rows, Uuid};
@@ -76,10 +77,9 @@ pub fn catalogue() -> Catalogue {
 }
 
 static PRICE_LINES: LazyLock<[PriceLine; 3]> = LazyLock::new(|| {
-    let line = |item, kind, count: u16, discount_minor| PriceLine {
+    let line = |item, passenger, count: u16, discount_minor| PriceLine {
         item,
-        kind,
-        class: "standard".parse().unwrap(),
+        kind: LineKind::Journey { passenger, class: "standard".parse().unwrap() },
         count,
         unit_minor: 11_000,
         discount_minor,
@@ -119,10 +119,10 @@ fn order_row(status: OrderStatus) -> OrderRow<'static> {
     }
 }
 
-fn item(number: u8, route: &str, operator: &str, ports: [&str; 2]) -> Item {
+fn leg(number: u8, route: &str, operator: &str, ports: [&str; 2]) -> Leg {
     // Half a year apart: the clocks of the coach have changed.
     let departs_at = DEPARTS.plus_ms(i64::from(number) * 180 * 86_400_000);
-    Item {
+    Leg {
         departure: format!("{route}-0830.2026122{}", 4 + number).parse().unwrap(),
         route: route.parse().unwrap(),
         operator: operator.parse().unwrap(),
@@ -137,13 +137,15 @@ fn item(number: u8, route: &str, operator: &str, ports: [&str; 2]) -> Item {
     }
 }
 
-static ITEMS: LazyLock<[Item; 3]> = LazyLock::new(|| {
+static LEGS: LazyLock<[Leg; 3]> = LazyLock::new(|| {
     [
-        item(0, "GZ-BER", "CTBUS", ["GZ", "BER"]),
-        item(1, "GZ-BER", "CTBUS", ["BER", "GZ"]),
-        item(2, "GONE", "LOST", ["X", "Y"]),
+        leg(0, "GZ-BER", "CTBUS", ["GZ", "BER"]),
+        leg(1, "GZ-BER", "CTBUS", ["BER", "GZ"]),
+        leg(2, "GONE", "LOST", ["X", "Y"]),
     ]
 });
+
+static ITEMS: LazyLock<[Item; 3]> = LazyLock::new(|| LEGS.clone().map(|leg| Item { kind: ItemKind::Journey(leg) }));
 
 static PASSENGERS: LazyLock<[Passenger; 2]> = LazyLock::new(|| {
     let document = SealedDocument {
@@ -164,7 +166,7 @@ fn rows(order: &OrderRow<'_>) -> Rows {
     rows
 }
 
-fn put_ticket(rows: &mut Rows, number: u16, item: &Item, status: TicketStatus, remaining_uses: u16) {
+fn put_ticket(rows: &mut Rows, number: u16, leg: &Leg, status: TicketStatus, remaining_uses: u16) {
     rows.put(&TicketRow {
         order_id: Uuid(ORDER.parse().unwrap()),
         number,
@@ -172,18 +174,18 @@ fn put_ticket(rows: &mut Rows, number: u16, item: &Item, status: TicketStatus, r
         traveller_id: Uuid(TRAVELLER.parse().unwrap()),
         status,
         passenger: number - 1,
-        departure_id: item.departure.as_str(),
-        board_stop: item.stretch.board,
-        alight_stop: item.stretch.alight,
-        seat_number: &item.seats[0],
-        board_port: item.board_port.as_str(),
-        departs_at: item.departs_at,
-        merchant_code: item.operator.as_str(),
+        departure_id: leg.departure.as_str(),
+        board_stop: leg.stretch.board,
+        alight_stop: leg.stretch.alight,
+        seat_number: &leg.seats[0],
+        board_port: leg.board_port.as_str(),
+        departs_at: leg.departs_at,
+        merchant_code: leg.operator.as_str(),
         entitlement_code: "BOARDING",
         total_uses: 1,
         remaining_uses,
-        valid_from: item.departs_at.plus_ms(-7_200_000),
-        valid_until: item.departs_at.plus_ms(1_800_001),
+        valid_from: leg.departs_at.plus_ms(-7_200_000),
+        valid_until: leg.departs_at.plus_ms(1_800_001),
         issued_at: None,
         price_minor: None,
     });
@@ -222,7 +224,7 @@ pub fn pending() -> Order {
 pub fn paid() -> Order {
     let mut all = rows(&OrderRow { paid_at: Some(PLACED.plus_ms(1_000)), ..order_row(OrderStatus::Paid) });
     let mut tickets = Rows::default();
-    let [there, back, gone] = &*ITEMS;
+    let [there, back, gone] = &*LEGS;
     put_ticket(&mut tickets, 1, there, TicketStatus::Used, 0);
     put_ticket(&mut tickets, 2, back, TicketStatus::Usable, 1);
     put_ticket(&mut tickets, 3, gone, TicketStatus::Changing, 1);

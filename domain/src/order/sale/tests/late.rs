@@ -52,8 +52,8 @@ fn r_pay_04_equal_seats_are_as_good_when_the_same_ones_are_gone() {
     let Effect::PlaceHold { claim: 1, wish, .. } = story.effect() else { panic!("{:?}", story.effect()) };
     assert_eq!(wish, SeatWish::Chosen(seats(1, 1)), "the other journey's own seats are tried first again");
     story.holds_agree();
-    assert_eq!(&*story.order.tickets()[0].journey.seat, "9F");
-    assert_eq!(story.order.items()[0].seats, ["9F".into()]);
+    let Right::Journey(journey) = &story.order.tickets()[0].right;
+    assert_eq!((&*journey.seat, &*story.order.claimed(0).unwrap().seats), ("9F", &["9F".into()][..]));
     let rows = story.stored.rows();
     assert_eq!(rows.only::<OrderRow<'_>>().unwrap().items.to_vec(), story.order.items());
 }

@@ -16,7 +16,7 @@ fn r_hold_01_an_order_is_placed_once_its_departure_holds_the_seats() {
     assert_eq!(events, [sale::Event::HoldPlaced { claim: 0, seats: seats(0, 2) }.into(), sale::Event::Placed.into()]);
     assert!(story.order.is_placed());
     assert_eq!(story.order.status(), OrderStatus::Pending);
-    assert_eq!(story.order.items()[0].seats, seats(0, 2));
+    assert_eq!(story.order.claimed(0).unwrap().seats, seats(0, 2));
     assert_eq!((story.order.effect(), story.order.next_deadline()), (None, Some(at(600))));
 
     let (rows, row) = (story.stored.rows(), story.stored.rows());
@@ -163,8 +163,9 @@ fn a_departure_that_cannot_be_reached_is_asked_again_with_growing_pauses() {
 
 #[test]
 fn r_price_01_the_shares_of_the_tickets_are_the_price_to_the_cent() {
-    let line = |item, kind, count, total_minor| {
+    let line = |item, passenger, count, total_minor| {
         let priced = draft(1, 1, total_minor).price.lines.remove(0);
+        let kind = LineKind::Journey { passenger, class: "STD".parse().unwrap() };
         PriceLine { item, kind, count, total_minor, ..priced }
     };
     // An adult and three children: the children's part of a reduced price does not split evenly.

@@ -29,8 +29,8 @@ fn couple() -> Story {
 /// The first of their tickets has so many uses.
 fn couple_with_uses(uses: u16) -> Story {
     let mut story = couple();
-    let ticket = &mut story.order.saved.tickets_mut()[0];
-    (ticket.total, ticket.remaining) = (uses, uses);
+    let boarding = story.order.saved.tickets_mut()[0].entitlement_mut();
+    (boarding.total, boarding.remaining) = (uses, uses);
     story
 }
 
@@ -75,7 +75,8 @@ fn d4_a_scan_takes_one_use_and_the_last_one_makes_the_ticket_used() {
                 story.restart();
             }
             let ticket = &story.order.tickets()[0];
-            assert_eq!((ticket.total, ticket.remaining, ticket.status), (3, left, status));
+            let boarding = ticket.entitlement();
+            assert_eq!((boarding.total, boarding.remaining, ticket.status), (3, left, status));
             assert_eq!(ticket.redemptions.last().map(|redemption| redemption.quantity), Some(1));
         }
     }
@@ -245,7 +246,7 @@ fn r_scan_04_a_gate_bound_to_nothing_and_one_bound_to_exactly_this_both_redeem()
 #[test]
 fn r_ticket_02_a_ticket_is_valid_from_its_payment_until_two_hours_after_departure() {
     let mut story = couple();
-    story.order.saved.tickets_mut()[0].valid_from = at(50);
+    story.order.saved.tickets_mut()[0].entitlement_mut().valid_from = at(50);
     for (seconds, answer) in [
         (49, refused(ScanRejection::NotYetValid)),
         (DEPARTS + 7_200, refused(ScanRejection::Expired)),
