@@ -23,7 +23,7 @@ use deeptravel_domain::catalogue::{
     Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, Schedule, Stop, Timetable, Vehicle,
     Weekdays, Zone, departure_id,
 };
-use deeptravel_domain::departure::{Seat, SeatClass, SeatMap};
+use deeptravel_domain::departure::{Channel, Seat, SeatClass, SeatMap};
 use deeptravel_domain::fare::{DayType, Fare, FareTable};
 use deeptravel_domain::ids::{DepartureId, OrderId, OutRefundNo, OutTradeNo, SessionId, TravellerId};
 use deeptravel_domain::money::{Currency, Money};
@@ -185,6 +185,7 @@ fn wish(number: usize, departure: &DepartureId, passengers: usize) -> Wish {
     body_hash[..8].copy_from_slice(&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
     Wish {
         traveller: TravellerId::from_bits(traveller),
+        channel: Channel::Direct,
         idempotency_key: uuid(number),
         body_hash,
         locale: "zh-CN".into(),

@@ -119,11 +119,12 @@ impl DepartureSpec {
     }
 }
 
-/// Who sells: the operator's own shop, or one partner (R-ADMIN-04). Text: `direct`, `ota:<partner>`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+/// Who sells: the operator's own shop, or one partner (R-ADMIN-04). Text: `direct`, `ota:<partner>`. Serialised it is part of
+/// a packed order.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Channel {
     Direct,
-    Ota(Arc<str>),
+    Ota(#[serde(with = "crate::packing::shared_text")] Arc<str>),
 }
 
 impl std::fmt::Display for Channel {

@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::loads::KEPT;
 use deeptravel_actors::ports::{Store as _, StoreError, Warm};
+use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::{OrderId, OutRefundNo, TicketId};
 use deeptravel_domain::inventory::rows::HoldRow;
 use deeptravel_domain::inventory::{self, Inventory};
 use deeptravel_domain::order::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketRow};
-use deeptravel_domain::order::{Command, Order, OrderStatus, RefundStatus, ScanTarget, back};
+use deeptravel_domain::order::{Command, Draft, Order, OrderStatus, RefundStatus, ScanTarget, back};
 use deeptravel_domain::row::{List, Rows};
 use deeptravel_domain::tables::{TABLES, newest_version};
 use deeptravel_domain::ticket::TicketStatus;
@@ -95,7 +96,7 @@ fn an_order_comes_back_as_it_was_at_every_step_of_its_life() {
         let (found, expected) = (machine.details(), buyer.order.details());
         assert_eq!((&found.passengers, &found.price), (&expected.passengers, &expected.price));
         assert_eq!((&found.contact, &found.locale), (&expected.contact, &expected.locale));
-        assert_eq!(found.idempotency_key, expected.idempotency_key);
+        assert_eq!((&found.idempotency_key, &found.channel), (&expected.idempotency_key, &expected.channel));
         assert_eq!((found.body_hash, found.lock_seconds), (expected.body_hash, expected.lock_seconds));
         assert_eq!(machine.items(), buyer.order.items());
         assert_eq!(machine.payments(), buyer.order.payments());
@@ -122,6 +123,21 @@ fn an_order_comes_back_as_it_was_at_every_step_of_its_life() {
 
     stand.project(&buyer.scan("r3", ScanTarget::Order, NOW.plus_seconds(95))).unwrap();
     back(&buyer, [1, 3, 1, 3, 3, 1]);
+}
+
+#[test]
+fn r_admin_04_people_read_who_sold_an_order_and_so_does_the_order_itself() {
+    let stand = Stand::new();
+    let sold_by = [Channel::Direct, Channel::Ota("trip".into())];
+    for (number, channel) in (1..).zip(&sold_by) {
+        let wish = draft(order_id(number), traveller(1), "HKMO-0800.20261127");
+        let (_, rows) = Buyer::place(Draft { channel: channel.clone(), ..wish }, NOW);
+        stand.project(&rows).unwrap();
+    }
+    let read = "SELECT string_agg(channel, ', ' ORDER BY order_id) FROM orders";
+    assert_eq!(stand.ask::<String>(read), "direct, ota:trip");
+    let woken = [1, 2].map(|number| Order::from_rows(&stand.order(order_id(number)).unwrap().unwrap(), NOW).unwrap());
+    assert_eq!(woken.map(|order| order.details().channel.clone()), sold_by);
 }
 
 #[test]

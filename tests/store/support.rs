@@ -325,6 +325,7 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
     Draft {
         id,
         traveller,
+        channel: Channel::Direct,
         idempotency_key: format!("key-{id}").into(),
         body_hash: [7; 32],
         locale: "zh-HK".into(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use actix::fut::ActorFutureExt;
 use actix::{AsyncContext, Context, WrapFuture};
-use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::{DepartureId, OutRefundNo, OutTradeNo};
 use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeats, HoldAt, PlaceHold, Wanted};
 use deeptravel_domain::machine::Machine as _;
@@ -323,7 +322,7 @@ pub(super) fn hold_command(
     let place = PlaceHold {
         hold: at.hold,
         epoch: at.epoch,
-        channel: Channel::Direct,
+        channel: order.details().channel.clone(),
         class: leg.class.clone(),
         stretch: leg.stretch,
         wanted,

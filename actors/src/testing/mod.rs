@@ -11,7 +11,7 @@ mod store;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deeptravel_domain::departure::Stretch;
+use deeptravel_domain::departure::{Channel, Stretch};
 use deeptravel_domain::identity::{Account, Role};
 use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, SessionId, TravellerId};
 use deeptravel_domain::order::{
@@ -298,6 +298,7 @@ pub fn wish(traveller: TravellerId, key: &str, departure: &DepartureId, party: u
     };
     Wish {
         traveller,
+        channel: Channel::Direct,
         idempotency_key: key.into(),
         body_hash: [party as u8; 32],
         locale: "en".into(),

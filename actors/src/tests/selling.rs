@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use deeptravel_domain::departure::Channel;
+use deeptravel_domain::inventory::{Allotment, Command};
 use deeptravel_domain::order::{CancelReason, JourneyWish, OrderStatus, SeatWish, Wish};
 use deeptravel_domain::rejection::Rejection;
 use futures_util::future::join_all;
@@ -181,6 +183,23 @@ async fn r_hold_06_chosen_seats_are_those_or_a_refusal() {
     assert_eq!(*held(&order), ["001B".into()]);
     assert_eq!(order.status(), OrderStatus::Pending);
     assert!(matches!(refused, Err(Rejection::SeatTaken { .. })), "{refused:?}");
+}
+
+#[actix::test]
+async fn r_admin_04_an_order_of_a_partner_takes_seats_that_are_set_aside_for_it() {
+    let (_world, running) = World::with_seats(4).await;
+    let channel = Channel::Ota("trip".into());
+    let set_aside = Allotment { channel: channel.clone(), class: code("standard"), seats: 1 };
+    running.services().departures.consult(&coach(), Command::SetAllotments(vec![set_aside])).await.unwrap();
+    let of_partner = |number| Wish { channel: channel.clone(), ..wish(traveller(number), "key", &coach(), 1) };
+
+    let order = running.buy(of_partner(1)).await;
+    let more = running.shown(running.engine.place(of_partner(2))).await.unwrap();
+    let ours = running.buy(wish(traveller(3), "key", &coach(), 3)).await;
+
+    assert_eq!((held(&order).len(), held(&ours).len()), (1, 3));
+    assert_eq!(running.order(order.id()).await.details().channel, channel, "also after it was at rest");
+    assert!(matches!(more, Err(Rejection::SoldOut { wanted: 1, available: 0 })), "{more:?}");
 }
 
 #[actix::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::departure::Stretch;
+use crate::departure::{Channel, Stretch};
 use crate::ids::{DepartureId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId, codes};
 use crate::money::Money;
 use crate::party::PassengerType;
@@ -119,6 +119,8 @@ pub const FIRST_EPOCH: u32 = 1;
 pub struct Draft {
     pub id: OrderId,
     pub traveller: TravellerId,
+    /// Who sells it, of whose seats.
+    pub channel: Channel,
     pub idempotency_key: Box<str>,
     /// SHA-256 of the request, to tell a repetition from another request with the same key.
     #[serde(with = "crate::packing::hash")]

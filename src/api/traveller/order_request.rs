@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::TravellerId;
 use deeptravel_domain::order::{Contact, ITEMS_MAX, JourneyWish, Passenger, SealedDocument, SeatWish, Wish};
 use deeptravel_domain::party::PARTY_MAX;
@@ -137,6 +138,7 @@ impl NewOrder<'_> {
         let passengers = self.passengers.iter().enumerate();
         Ok(Wish {
             traveller,
+            channel: Channel::Direct,
             idempotency_key: key.0,
             body_hash: self.hash(),
             locale: locale.into(),

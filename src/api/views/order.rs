@@ -206,7 +206,7 @@ fn item<'a>(catalogue: &'a Catalogue, language: Language, item: &'a Item) -> Ord
 
 #[cfg(test)]
 mod tests {
-    use deeptravel_domain::departure::Stretch;
+    use deeptravel_domain::departure::{Channel, Stretch};
     use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
     use deeptravel_domain::money::{Currency, Money};
     use deeptravel_domain::order::{Leg, Price, PriceLine, SealedDocument, SeatWish};
@@ -228,6 +228,7 @@ mod tests {
         Draft {
             id: OrderId::compose(NOW, Shard::of(1), 7),
             traveller: TravellerId::from_bits(1),
+            channel: Channel::Direct,
             idempotency_key: "secret-key".into(),
             body_hash: [0; 32],
             locale: "en".into(),

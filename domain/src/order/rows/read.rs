@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::{LedgerRow, OrderRow, PaymentRow, RefundRow, Saved, ScanRow, TicketRow};
-use crate::departure::Stretch;
+use crate::departure::{Channel, Stretch};
 use crate::ids::{OutRefundNo, OutTradeNo, TicketId};
 use crate::money::Money;
 use crate::order::{
@@ -53,6 +53,7 @@ fn draft_of(row: &OrderRow<'_>) -> Draft {
     Draft {
         id: row.order_id.0,
         traveller: row.traveller_id.0,
+        channel: row.channel.clone().unwrap_or(Channel::Direct),
         idempotency_key: row.idempotency_key.into(),
         body_hash: row.body_hash,
         locale: row.locale.into(),

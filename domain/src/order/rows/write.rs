@@ -3,6 +3,7 @@
 use super::touched::{Cause, Reach};
 use super::{LedgerRow, OrderRow, PaymentRow, RefundRow, Saved, ScanRow, TicketAuditRow, TicketRow, Touched};
 use crate::announcement::{AnnouncementKind, AnnouncementRow};
+use crate::departure::Channel;
 use crate::ids::{EntitlementCode, LocationCode};
 use crate::order::{
     FIRST_EPOCH, LedgerEntry, Payment, PaymentState, Prepay, Refund, RefundState, ScanOutcome, TicketOutcome,
@@ -69,7 +70,7 @@ impl Saved {
             cancel_reason: self.cancelled.map(|(_, why)| why),
             seat_epoch: (self.seat_epoch != FIRST_EPOCH).then_some(self.seat_epoch),
             outstanding: self.outstanding,
-            channel: None,
+            channel: (draft.channel != Channel::Direct).then(|| draft.channel.clone()),
             items: List::Of(&[]),
             passengers: List::Of(&[]),
             price_lines: List::Of(&[]),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::catalogue::{Catalogue, Trip};
-use crate::departure::Stretch;
+use crate::departure::{Channel, Stretch};
 use crate::fare::{Quote, SEAT_LOCK_MINUTES_DEFAULT};
 use crate::ids::{DepartureId, OrderId, SeatClassCode, TravellerId};
 use crate::money::Money;
@@ -31,6 +31,8 @@ pub struct JourneyWish {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wish {
     pub traveller: TravellerId,
+    /// Who sells it, of whose seats.
+    pub channel: Channel,
     pub idempotency_key: Box<str>,
     pub body_hash: [u8; 32],
     pub locale: Box<str>,
@@ -68,6 +70,7 @@ impl Wish {
         Ok(Draft {
             id,
             traveller: self.traveller,
+            channel: self.channel.clone(),
             idempotency_key: self.idempotency_key.clone(),
             body_hash: self.body_hash,
             locale: self.locale.clone(),

@@ -11,7 +11,7 @@ pub(super) use std::sync::Arc;
 
 pub(super) use super::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketAuditRow, TicketRow};
 pub(super) use super::*;
-pub(super) use crate::departure::Stretch;
+pub(super) use crate::departure::{Channel, Stretch};
 pub(super) use crate::ids::{OrderId, OutRefundNo, TravellerId};
 pub(super) use crate::ids::{SessionId, Shard, TicketId};
 pub(super) use crate::money::{Currency, Money};
@@ -105,6 +105,7 @@ pub(super) fn draft(items: usize, passengers: usize, total_minor: i64) -> Draft 
     Draft {
         id: order_id(),
         traveller: TravellerId::compose(START, Shard::of(3), 7),
+        channel: Channel::Direct,
         idempotency_key: "key-1".into(),
         body_hash: [5; 32],
         locale: "zh-HK".into(),

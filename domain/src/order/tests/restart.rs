@@ -225,6 +225,20 @@ fn an_item_of_a_kind_that_is_not_known_is_damage() {
 }
 
 #[test]
+fn r_admin_04_an_order_keeps_the_channel_that_sold_it_and_no_channel_is_our_own() {
+    for (channel, written) in [(Channel::Direct, None), (Channel::Ota("trip".into()), Some("ota:trip"))] {
+        let mut story = Story::drafted(1, 1, FARE);
+        story.order = Order::draft(Draft { channel: channel.clone(), ..draft(1, 1, FARE) }, START);
+        story.holds_agree();
+        let rows = story.stored.rows();
+        let row: OrderRow<'_> = rows.only().unwrap();
+        assert_eq!(row.channel.map(|channel| channel.to_string()).as_deref(), written);
+        story.restart();
+        assert_eq!(story.order.details().channel, channel);
+    }
+}
+
+#[test]
 fn r_price_01_tickets_of_two_classes_on_one_departure_keep_their_items_and_shares_also_when_no_row_says_them() {
     let mut wish = draft(2, 1, FARE);
     wish.items[1] = item(Leg { class: "DLX".parse().unwrap(), ..leg(0) });
