@@ -142,6 +142,12 @@ impl Ticket {
         &mut journey.boarding
     }
 
+    pub(crate) fn add_redemption(&mut self, redemption: Redemption) {
+        // Nearly every ticket is used once: a list that grows by itself would take room for four.
+        self.redemptions.reserve_exact(1);
+        self.redemptions.push(redemption);
+    }
+
     /// The only way in which the status of a ticket changes. A step that the state table does not have is a fault of
     /// ours: the order's owner ends before a record says so, and is rebuilt as it was.
     pub(crate) fn set_status(&mut self, next: TicketStatus) {

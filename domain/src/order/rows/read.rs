@@ -197,7 +197,7 @@ fn add_redemptions(tickets: &mut [Ticket], mut rows: Vec<ScanRow<'_>>) -> Result
         let id = TicketId { order: row.order_id.0, number: row.ticket };
         let ticket = tickets.iter_mut().find(|ticket| ticket.id == id);
         let ticket = ticket.ok_or_else(|| row.damage("its ticket is not there"))?;
-        ticket.redemptions.push(Redemption {
+        ticket.add_redemption(Redemption {
             session: row.session_id.0,
             request_id: row.request_id.into(),
             location: row.location_code.map(Into::into),

@@ -362,7 +362,7 @@ impl Saved {
             if remaining == 0 {
                 ticket.set_status(TicketStatus::Used);
             }
-            ticket.redemptions.push(Redemption {
+            ticket.add_redemption(Redemption {
                 session: outcome.scan.gate.session,
                 request_id: outcome.scan.request_id.clone(),
                 location: outcome.scan.gate.location.as_ref().map(|location| location.as_str().into()),

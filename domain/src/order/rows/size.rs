@@ -78,9 +78,9 @@ fn of_refund(refund: &Refund) -> usize {
 
 fn of_ticket(ticket: &Ticket) -> usize {
     let of_use = |used: &Redemption| of_text(&used.request_id) + used.location.as_deref().map_or(0, of_text);
-    // The first one takes room for four, and leaves texts.
+    // The first one takes room for itself, and leaves texts.
     let is_to_come = ticket.redemptions.capacity() == 0 && ticket.entitlement().remaining > 0;
     let Right::Journey(journey) = &ticket.right;
-    let first_use = if is_to_come { of_piece(4 * size_of::<Redemption>()) + 4 * ALLOCATION } else { 0 };
+    let first_use = if is_to_come { of_piece(size_of::<Redemption>()) + 4 * ALLOCATION } else { 0 };
     of_text(&journey.seat) + of_list(&ticket.redemptions, of_use) + first_use
 }

@@ -244,6 +244,18 @@ fn r_scan_04_a_gate_bound_to_nothing_and_one_bound_to_exactly_this_both_redeem()
 }
 
 #[test]
+fn the_only_use_of_a_ticket_takes_the_room_that_was_counted_for_it() {
+    let mut story = couple();
+    let before = story.order.bytes_in_memory();
+    scanned(&mut story, scan(1, "8f14e45f-ceea-4672-950a-1d5b3c2e7a90", ScanTarget::Order));
+    let after = story.order.bytes_in_memory();
+    assert!(before.abs_diff(after) <= 2 * 32, "two tickets: {before} before, and {after}");
+
+    story.restart();
+    assert!(story.order.tickets().iter().all(|ticket| ticket.redemptions.capacity() == 1));
+}
+
+#[test]
 fn r_ticket_02_a_ticket_is_valid_from_its_payment_until_two_hours_after_departure() {
     let mut story = couple();
     story.order.saved.tickets_mut()[0].entitlement_mut().valid_from = at(50);
