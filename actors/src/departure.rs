@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::hash::RandomState;
 use std::sync::Arc;
 
-use actix::{Actor, ActorContext, Context, Handler, Message};
+use actix::{Actor, ActorContext as _, Context, Handler, Message};
 use deeptravel_domain::ids::{DepartureId, HoldId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::inventory::{Command, Event, Inventory};
@@ -17,11 +17,14 @@ use tokio::sync::oneshot;
 use crate::ask::fingerprint_of;
 use crate::board::Occupancy;
 use crate::journal::Position;
-use crate::kept::{Kept, LiveShell, Seed, Shell};
+use crate::kept::{Kept, Seed, Shell};
+use crate::log::PUT_OFF_MS;
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::{Haste, Load, Statement};
+use crate::registry::cell::{Cell, GoOn, InCell};
 use crate::registry::{Keys, Owner, Post, Sleep, StartError};
 use crate::services::Services;
+use crate::timer::Timer;
 use crate::turn::Turn;
 
 /// A departure that left so long ago is still loaded at the start.
@@ -80,14 +83,23 @@ fn hold_of(command: &Command) -> Option<(HoldId, u32)> {
     }
 }
 
+/// What a departure's actor shares with those who ask it.
+pub struct Seating {
+    services: Arc<Services>,
+    id: DepartureId,
+    kept: Kept<Inventory>,
+    occupancy: Arc<Occupancy>,
+    sleeps_at: Timestamp,
+    /// When the actor looks at it.
+    looks_at: Timestamp,
+}
+
 /// See the module's documentation.
 pub struct DepartureActor {
     services: Arc<Services>,
     post: Post<DepartureActor>,
-    kept: Kept<Inventory>,
-    occupancy: Arc<Occupancy>,
-    turn: Turn,
-    sleeps_at: Timestamp,
+    timer: Timer,
+    turns: Turn,
 }
 
 impl Owner for DepartureActor {
@@ -95,6 +107,7 @@ impl Owner for DepartureActor {
     type Hash = RandomState;
     type Seed = Seed<Inventory>;
     type Hand = Infallible;
+    type Shared = Arc<Cell<Seating>>;
     type World = Services;
 
     const KIND: &'static str = "departure";
@@ -136,9 +149,13 @@ impl Owner for DepartureActor {
 
     fn build(services: Arc<Services>, post: Post<Self>, seed: Seed<Inventory>) -> Result<DepartureActor, Outage> {
         let occupancy = services.board.open(&seed.machine);
+        services.attention.set_holds(&seed.machine);
         let sleeps_at = over_at(&seed.machine);
         let kept = Kept::wake(&services.parts, &format!("departure/{}", post.id), seed, &post.vitals)?;
-        Ok(DepartureActor { services, post, kept, occupancy, turn: Turn::default(), sleeps_at })
+        let (id, looks_at) = (post.id.clone(), Timestamp::MAX);
+        let seating = Seating { services: Arc::clone(&services), id, kept, occupancy, sleeps_at, looks_at };
+        post.shared.put(seating);
+        Ok(DepartureActor { services, post, timer: Timer::default(), turns: Turn::default() })
     }
 }
 
@@ -164,16 +181,7 @@ fn over_at(inventory: &Inventory) -> Timestamp {
     arrival.plus_seconds(KEPT_AFTER_ARRIVAL_SECONDS)
 }
 
-impl Actor for DepartureActor {
-    type Context = Context<DepartureActor>;
-
-    fn started(&mut self, ctx: &mut Context<DepartureActor>) {
-        self.services.attention.set_holds(&self.kept.machine);
-        self.go_on(ctx);
-    }
-}
-
-impl Shell for DepartureActor {
+impl Shell for Seating {
     type Machine = Inventory;
 
     fn kept(&mut self) -> &mut Kept<Inventory> {
@@ -182,40 +190,32 @@ impl Shell for DepartureActor {
 
     fn publish(&mut self, events: &[Event]) {
         #[cfg(test)]
-        self.services.faults.strike(&self.post.id, crate::testing::Fault::AfterAppend);
+        self.services.faults.strike(&self.id, crate::testing::Fault::AfterAppend);
         self.occupancy.publish(&self.kept.machine, events.iter().flat_map(Event::touched_seats));
         self.services.attention.follow_holds(events);
     }
 }
 
-impl LiveShell for DepartureActor {
-    fn go_on(&mut self, ctx: &mut Context<DepartureActor>) {
-        self.arm(Some(self.kept.machine.next_deadline().unwrap_or(self.sleeps_at)), ctx);
+impl InCell for Seating {
+    fn has_failed(&self) -> bool {
+        self.kept.vitals.has_failed()
     }
 
-    fn wake(&mut self, ctx: &mut Context<DepartureActor>) {
-        if self.apply(&Command::Expire, ctx).is_err() {
-            return self.wake_later(ctx);
-        }
-        let now = self.services.clock.now();
-        for hold in self.kept.machine.overdue(now) {
-            tracing::error!(departure.id = %self.post.id, %hold, "Hold {hold} waits for a close long after its payment ended");
-        }
-        if self.may_sleep() {
-            self.post.keys.retire(&self.post.id);
-        }
-        if now >= self.sleeps_at {
-            self.sleeps_at = now.plus_seconds(LOOKS_AGAIN_SECONDS);
-        }
-        self.go_on(ctx);
+    fn calls_actor(&self) -> bool {
+        self.deadline() < self.looks_at
     }
 }
 
-impl DepartureActor {
-    fn may_sleep(&self) -> bool {
+impl Seating {
+    fn change_seats(&mut self, command: &Command) -> Answer<Labels> {
+        #[cfg(test)]
+        self.services.faults.strike(&self.id, crate::testing::Fault::AtMessage);
+        self.follow_catalogue();
+        let reply = self.change(command)?;
         let inventory = &self.kept.machine;
-        let over = inventory.next_deadline().is_none() && self.services.clock.now() >= over_at(inventory);
-        over && *self.services.projected.borrow() >= self.kept.log.last()
+        let hold = hold_of(command).and_then(|(hold, _)| inventory.hold(hold));
+        let seats = hold.into_iter().flat_map(|hold| hold.takes.live_seats()).map(|seat| inventory.label(seat).into());
+        Ok(Reply { position: self.kept.log.last(), outcome: reply.outcome.map(|_| seats.collect()) })
     }
 
     /// Until its first record a departure is what the catalogue says, also when that has changed since it woke (rule 4).
@@ -223,7 +223,7 @@ impl DepartureActor {
         if self.kept.log.version() > 0 {
             return;
         }
-        let Some(spec) = self.services.catalogue.load().departure_spec(&self.post.id) else { return };
+        let Some(spec) = self.services.catalogue.load().departure_spec(&self.id) else { return };
         if spec == *self.kept.machine.spec() {
             return;
         }
@@ -234,19 +234,89 @@ impl DepartureActor {
         }
     }
 
-    fn change_seats(&mut self, command: &Command, ctx: &mut Context<DepartureActor>) -> Answer<Labels> {
-        self.kept.vitals.handling(fingerprint(command));
-        #[cfg(test)]
-        self.services.faults.strike(&self.post.id, crate::testing::Fault::AtMessage);
-        self.follow_catalogue();
-        let reply = self.apply(command, ctx);
-        self.kept.vitals.handled();
-        let reply = reply?;
-        self.turn.taken(ctx);
+    /// The next thing that happens by itself.
+    fn deadline(&self) -> Timestamp {
+        self.kept.machine.next_deadline().unwrap_or(self.sleeps_at)
+    }
+
+    /// What is due now.
+    fn expire(&mut self) -> Result<(), Outage> {
+        self.change(&Command::Expire)?;
+        let now = self.services.clock.now();
+        for hold in self.kept.machine.overdue(now) {
+            tracing::error!(departure.id = %self.id, %hold, "Hold {hold} waits for a close long after its payment ended");
+        }
+        if now >= self.sleeps_at {
+            self.sleeps_at = now.plus_seconds(LOOKS_AGAIN_SECONDS);
+        }
+        Ok(())
+    }
+
+    fn may_sleep(&self) -> bool {
         let inventory = &self.kept.machine;
-        let hold = hold_of(command).and_then(|(hold, _)| inventory.hold(hold));
-        let seats = hold.into_iter().flat_map(|hold| hold.takes.live_seats()).map(|seat| inventory.label(seat).into());
-        Ok(reply.map(|_| seats.collect()))
+        let over = inventory.next_deadline().is_none() && self.services.clock.now() >= over_at(inventory);
+        over && *self.services.projected.borrow() >= self.kept.log.last()
+    }
+}
+
+impl Keys<DepartureActor> {
+    /// Changes seats on this thread, if the departure is idle.
+    pub fn change_here(&self, id: &DepartureId, command: &Command) -> Option<Answer<Labels>> {
+        let changed = self.turn_here(id, fingerprint(command), (), |seating, ()| seating.change_seats(command));
+        Some(changed.ok()?.unwrap_or_else(Err))
+    }
+}
+
+impl Actor for DepartureActor {
+    type Context = Context<DepartureActor>;
+
+    fn started(&mut self, ctx: &mut Context<DepartureActor>) {
+        self.turn(ctx, |_| ());
+    }
+}
+
+impl DepartureActor {
+    /// A turn of the actor's own; then it waits for what happens next by itself. `None`: it ends.
+    fn turn<T>(&mut self, ctx: &mut Context<DepartureActor>, turn: impl FnOnce(&mut Seating) -> T) -> Option<T> {
+        let turned = self.post.shared.turn(|seating| {
+            let value = turn(seating);
+            seating.looks_at = seating.deadline();
+            (value, seating.looks_at)
+        });
+        if turned.is_none() {
+            self.post.vitals.fail();
+        }
+        if self.post.vitals.has_failed() {
+            ctx.stop();
+        }
+        let (value, looks_at) = turned?;
+        self.arm(looks_at, ctx);
+        Some(value)
+    }
+
+    /// A message's turn.
+    fn hears<T>(&mut self, ctx: &mut Context<DepartureActor>, turn: impl FnOnce(&mut Seating) -> T) -> Option<T> {
+        let value = self.turn(ctx, turn);
+        self.turns.taken(ctx);
+        self.post.shared.handled();
+        value
+    }
+
+    fn arm(&mut self, deadline: Timestamp, ctx: &mut Context<DepartureActor>) {
+        let now = self.services.clock.now();
+        self.timer.arm(ctx, now, Some(deadline), |actor, ctx| {
+            actor.timer.fired();
+            actor.wake(ctx);
+        });
+    }
+
+    fn wake(&mut self, ctx: &mut Context<DepartureActor>) {
+        match self.turn(ctx, |seating| seating.expire().map(|()| seating.may_sleep())) {
+            Some(Ok(true)) => self.post.keys.retire(&self.post.id),
+            // What cannot be written now is tried again.
+            Some(Err(_)) => self.arm(self.services.clock.now().plus_ms(PUT_OFF_MS), ctx),
+            Some(Ok(false)) | None => {}
+        }
     }
 }
 
@@ -254,8 +324,20 @@ impl<P: AsksForSeats> Handler<Seats<P>> for DepartureActor {
     type Result = ();
 
     fn handle(&mut self, Seats { command, asker }: Seats<P>, ctx: &mut Context<DepartureActor>) {
-        let answer = self.change_seats(&command, ctx);
-        asker.told(answer);
+        self.post.vitals.handling(fingerprint(&command));
+        let answer = self.hears(ctx, |seating| seating.change_seats(&command));
+        self.post.vitals.handled();
+        if let Some(answer) = answer {
+            asker.told(answer);
+        }
+    }
+}
+
+impl Handler<GoOn> for DepartureActor {
+    type Result = ();
+
+    fn handle(&mut self, _: GoOn, ctx: &mut Context<DepartureActor>) {
+        self.hears(ctx, |_| ());
     }
 }
 
@@ -263,12 +345,20 @@ impl Handler<Sleep> for DepartureActor {
     type Result = ();
 
     fn handle(&mut self, _: Sleep, ctx: &mut Context<DepartureActor>) {
-        if self.may_sleep() {
-            self.services.board.close(&self.post.id);
-            self.kept.log.retire();
-            ctx.stop();
-        } else {
-            self.post.keys.stay(&self.post.id);
+        let may_sleep = self.hears(ctx, |seating| {
+            let may_sleep = seating.may_sleep();
+            if may_sleep {
+                seating.kept.log.retire();
+            }
+            may_sleep
+        });
+        match may_sleep {
+            Some(true) => {
+                self.services.board.close(&self.post.id);
+                ctx.stop();
+            }
+            Some(false) => self.post.keys.stay(&self.post.id),
+            None => {}
         }
     }
 }

@@ -2,32 +2,32 @@
 //! and counts the unpaid orders (R-HOLD-05, R-HOLD-08). It writes no records of its own: the first record of an order, which
 //! is written in its mailbox's turn ([`Held`]), carries the order's key, and a desk that starts reads them back.
 
+mod book;
 mod keys;
 
-use std::collections::hash_map::Entry;
 use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::fut::ActorFutureExt;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
-use deeptravel_domain::ids::{IdHash, IdMap, OrderId, TravellerId};
-use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
-use deeptravel_domain::rejection::Rejection;
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WrapFuture};
+use deeptravel_domain::ids::{IdHash, OrderId, TravellerId};
+use deeptravel_domain::order::{Order, OrderStatus, Wish};
 use deeptravel_domain::row;
-use deeptravel_domain::row::{Damage, First, Row as _, Rows, Uuid};
+use deeptravel_domain::row::{First, Row as _, Rows, Uuid};
 use deeptravel_domain::time::Timestamp;
-use keys::{Known, MadeKeys, Mark};
 
-use crate::ask::{Ask, Asker, Question};
+pub use book::Book;
+use keys::Mark;
+
+use crate::ask::{Ask, Asker, NOT_TOLD_APART, Question, asking};
 use crate::journal::Position;
-use crate::log::admit_sale;
-use crate::order::{Held, Peers, Placement, Placing};
+use crate::order::{Held, Peers, Placement};
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::{Haste, Load, Parameter, Statement};
+use crate::registry::cell::{Cell, GoOn};
 use crate::registry::{Keys, Owner, Post, StartError};
-use crate::services::DESKS;
+use crate::services::{DESKS, desk_of_shard};
 use crate::turn::Turn;
 
 /// How long a key is remembered (R-HOLD-05).
@@ -59,17 +59,41 @@ pub fn lowest_id(since: Timestamp) -> Parameter {
 
 /// An order is wished for.
 #[derive(Debug)]
-pub struct Place {
-    pub wish: Arc<Wish>,
-    pub sent: Instant,
+struct Place {
+    wish: Arc<Wish>,
+    sent: Instant,
 }
 
 impl Question<Desk> for Place {
     type Answer = Placed;
 
     fn put(self, desk: &mut Desk, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
-        desk.turn.taken_of(self.sent, Instant::now(), ctx);
-        desk.place(&self.wish, asker, ctx);
+        desk.turns.taken_of(self.sent, Instant::now(), ctx);
+        if let Some(Some(promise)) = desk.book(|book| book.place(&self.wish, asker)) {
+            promise.keep(&desk.peers);
+        }
+    }
+}
+
+/// Makes an order, or finds the one that its key has made: on this thread as far as its owners are idle.
+pub async fn place(peers: &Arc<Peers>, wish: &Arc<Wish>) -> Answer<Placed> {
+    let desk = peers.desk_of(wish.traveller);
+    let (asker, asked) = asking(&peers.journal);
+    let under_way = peers.desks.under_way()?;
+    match peers.desks.turn_here(&desk, NOT_TOLD_APART, asker, |book, asker| book.place(wish, asker)) {
+        Ok(promise) => {
+            if let Some(promise) = promise? {
+                promise.keep(peers);
+            }
+            asked.await
+        }
+        Err(asker) => {
+            drop(under_way);
+            let question = Place { wish: Arc::clone(wish), sent: Instant::now() };
+            let told = peers.desks.tell(&desk, NOT_TOLD_APART, Ask { question, asker }).await?;
+            let _under_way = told.ok_or(Outage::Rebuilding)?;
+            asked.await
+        }
     }
 }
 
@@ -89,7 +113,8 @@ pub struct Making {
     order: OrderId,
     /// Whoever has wished for it first. Everybody else is told by the desk.
     asker: Option<Asker<Placed>>,
-    desk: Option<(Mark, Addr<Desk>)>,
+    /// Until the desk knows.
+    mark: Option<Mark>,
 }
 
 impl Making {
@@ -99,10 +124,9 @@ impl Making {
     }
 
     fn tell(&mut self, answer: &Answer<Arc<Order>>) {
-        // First, so that the desk knows when the same client comes again. If it has ended, its successor looks at what was
-        // noted.
-        if let Some((mark, desk)) = self.desk.take() {
-            let _ = desk.try_send(Made { mark, order: self.order, answer: answer.clone() });
+        // First, so that the desk knows when the same client comes again. One that is not there looks at what was noted.
+        if let Some(mark) = self.mark.take() {
+            tell_desk(&self.peers, Made { mark, order: self.order, answer: answer.clone() });
         }
         if let Some(asker) = self.asker.take() {
             asker.answer(placed(answer, true));
@@ -114,6 +138,18 @@ impl Drop for Making {
     fn drop(&mut self) {
         self.peers.in_flight.remove(&self.order);
         self.tell(&Err(Outage::Rebuilding));
+    }
+}
+
+fn tell_desk(peers: &Peers, made: Made) {
+    let desk = desk_of_shard(made.order.shard());
+    // After an outage the desk itself has something to do.
+    let told = match made.answer {
+        Ok(_) => peers.desks.turn_here(&desk, NOT_TOLD_APART, made, |book, made| book.placed(made)).map(drop),
+        Err(_) => Err(made),
+    };
+    if let Err(made) = told {
+        let _ = peers.desks.hand_over(&desk, NOT_TOLD_APART, made);
     }
 }
 
@@ -142,7 +178,7 @@ impl Question<Desk> for Settled {
     type Answer = ();
 
     fn put(self, desk: &mut Desk, asker: Asker<()>, _: &mut Context<Desk>) {
-        desk.settled(self.traveller, self.order);
+        desk.book(|book| book.settled(self.traveller, self.order));
         asker.answer(Ok(Reply::ok((), Position::NOTHING)));
     }
 }
@@ -159,10 +195,7 @@ impl Question<Desk> for Forget {
     type Answer = ();
 
     fn put(self, desk: &mut Desk, asker: Asker<()>, _: &mut Context<Desk>) {
-        let mark = desk.made.mark(self.traveller, &self.idempotency_key);
-        if desk.made.remove(mark, self.order) {
-            desk.settled(self.traveller, self.order);
-        }
+        desk.book(|book| book.forget(&self));
         asker.answer(Ok(Reply::ok((), Position::NOTHING)));
     }
 }
@@ -175,27 +208,17 @@ impl Question<Desk> for Recent {
     type Answer = Vec<OrderId>;
 
     fn put(self, desk: &mut Desk, asker: Asker<Vec<OrderId>>, _: &mut Context<Desk>) {
-        let recent = desk.made.recent(self.0, desk.peers.clock.now());
+        let Some(recent) = desk.book(|book| book.recent(self.0)) else { return };
         // What each of them rests on it says itself.
         asker.answer(Ok(Reply::ok(recent, Position::NOTHING)));
     }
 }
 
-/// An order that is being made, and who waits for it besides the first.
-struct Promised {
-    body_hash: [u8; 32],
-    order: OrderId,
-    waiting: Vec<Asker<Placed>>,
-}
-
 /// See the module's documentation.
 pub struct Desk {
     peers: Arc<Peers>,
-    promised: IdMap<Mark, Promised>,
-    made: MadeKeys,
-    /// Orders that hold unpaid seats: few of each traveller, as the limit is low.
-    unpaid: IdMap<TravellerId, Vec<OrderId>>,
-    turn: Turn,
+    post: Post<Desk>,
+    turns: Turn,
 }
 
 /// What a desk starts from.
@@ -225,6 +248,7 @@ impl Owner for Desk {
     type Hash = IdHash;
     type Seed = Seed;
     type Hand = Infallible;
+    type Shared = Arc<Cell<Book>>;
     type World = Peers;
 
     const KIND: &'static str = "desk";
@@ -248,24 +272,9 @@ impl Owner for Desk {
         Ok(Some(Seed { entries, in_flight }))
     }
 
-    fn build(peers: Arc<Peers>, _: Post<Desk>, seed: Seed) -> Result<Desk, Outage> {
-        let (promised, made, unpaid) = (IdMap::default(), MadeKeys::default(), IdMap::default());
-        let mut desk = Desk { peers, promised, made, unpaid, turn: Turn::default() };
-        let mut entries: Vec<DeskEntryRow<'_>> = seed.entries.of().collect::<Result<_, Damage>>()?;
-        entries.sort_by_key(|entry| entry.order_id.0);
-        for entry in &entries {
-            let mark = desk.made.mark(entry.traveller_id.0, entry.idempotency_key);
-            desk.made.insert(mark, &entry.body_hash, entry.order_id.0);
-            if entry.status == OrderStatus::Pending {
-                desk.note_unpaid(entry.traveller_id.0, entry.order_id.0);
-            }
-        }
-        for (order, wish) in seed.in_flight {
-            if entries.binary_search_by_key(&order, |entry| entry.order_id.0).is_err() {
-                desk.promise(desk.mark_of(&wish), &wish, order);
-            }
-        }
-        Ok(desk)
+    fn build(peers: Arc<Peers>, post: Post<Desk>, seed: Seed) -> Result<Desk, Outage> {
+        post.shared.put(Book::read(Arc::clone(&peers), seed)?);
+        Ok(Desk { peers, post, turns: Turn::default() })
     }
 }
 
@@ -273,88 +282,16 @@ impl Actor for Desk {
     type Context = Context<Desk>;
 
     fn started(&mut self, ctx: &mut Context<Desk>) {
-        let promised = self.promised.iter().map(|(mark, promised)| (*mark, promised.order));
-        for (mark, order) in promised.collect::<Vec<_>>() {
+        for (mark, order) in self.book(|book| book.promised()).into_iter().flatten() {
             self.look(mark, order, Duration::ZERO, ctx);
         }
     }
 }
 
 impl Desk {
-    fn place(&mut self, wish: &Arc<Wish>, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
-        let now = self.peers.clock.now();
-        self.made.sweep(now);
-        let mark = self.mark_of(wish);
-        if let Some(promised) = self.promised.get_mut(&mark) {
-            if promised.body_hash == wish.body_hash {
-                return promised.waiting.push(asker);
-            }
-            return asker.answer(Ok(Reply::rejected(Rejection::IdempotencyMismatch, self.peers.journal.appended())));
-        }
-        let known = self.made.get(mark, &wish.body_hash, now);
-        let drafted = match known {
-            Some(Known { same_request: false, .. }) => Ok(Err(Rejection::IdempotencyMismatch)),
-            // Of what it rests on the order knows more.
-            Some(Known { order, .. }) => return asker.answer(Ok(Reply::ok(Placed::Known(order), Position::NOTHING))),
-            None => self.draft(wish, now),
-        };
-        match drafted {
-            Ok(Ok(draft)) => self.make(mark, wish, draft, asker, ctx),
-            Ok(Err(rejection)) => asker.answer(Ok(Reply::rejected(rejection, self.peers.journal.appended()))),
-            Err(outage) => asker.answer(Err(outage)),
-        }
-    }
-
-    /// An outage: no new sale begins now, the journal's space being rationed (rule 11), or its disk behind.
-    fn draft(&self, wish: &Wish, now: Timestamp) -> Result<Result<Draft, Rejection>, Outage> {
-        if self.promised.len() >= PROMISED_MAX {
-            return Err(Outage::Overloaded);
-        }
-        admit_sale(&self.peers.journal)?;
-        let limit = self.peers.sales.live_holds_max;
-        if self.unpaid.get(&wish.traveller).map_or(0, Vec::len) >= limit as usize {
-            return Ok(Err(Rejection::LockLimit { limit }));
-        }
-        let id = self.peers.new_order_id(wish.traveller);
-        let catalogue = self.peers.catalogue.load();
-        Ok(wish.draft(&catalogue, id, now, self.peers.sales.lock_seconds))
-    }
-
-    fn mark_of(&self, wish: &Wish) -> Mark {
-        self.made.mark(wish.traveller, &wish.idempotency_key)
-    }
-
-    fn promise(&mut self, mark: Mark, wish: &Wish, order: OrderId) {
-        let promised = Promised { body_hash: wish.body_hash, order, waiting: Vec::new() };
-        self.promised.insert(mark, promised);
-        self.note_unpaid(wish.traveller, order);
-    }
-
-    fn make(&mut self, mark: Mark, wish: &Arc<Wish>, draft: Draft, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
-        let id = draft.id;
-        self.promise(mark, wish, id);
-        self.peers.in_flight.insert(id, Arc::clone(wish));
-        let desk = Some((mark, ctx.address()));
-        let making = Making { peers: Arc::clone(&self.peers), order: id, asker: Some(asker), desk };
-        Placing::begin(&self.peers, draft, making, ctx.address());
-    }
-
-    fn placed(&mut self, mark: Mark, id: OrderId, answer: &Answer<Arc<Order>>, ctx: &mut Context<Desk>) {
-        let Some(Promised { body_hash, waiting, .. }) = self.promised.remove(&mark) else { return };
-        match answer {
-            // Refusals are not remembered: the same key may try again.
-            Ok(Reply { outcome: Err(_), .. }) => self.settled(mark.traveller, id),
-            // After an outage it may have been placed: whoever asks again looks, and so does the desk.
-            Ok(Reply { outcome: Ok(_), .. }) | Err(_) => {
-                self.made.insert(mark, &body_hash, id);
-                if answer.is_err() {
-                    self.look(mark, id, LOOKS_AGAIN, ctx);
-                }
-            }
-        }
-        for asker in waiting {
-            asker.answer(placed(answer, false));
-        }
+    /// The actor's own turn. `None`: it has to end.
+    fn book<T>(&self, turn: impl FnOnce(&mut Book) -> T) -> Option<T> {
+        self.post.shared.turn(turn)
     }
 
     /// Asks an order of which it is not known whether it was made.
@@ -364,43 +301,15 @@ impl Desk {
             tokio::time::sleep(pause).await;
             peers.orders.ask(&id, Placement).await
         };
-        ctx.spawn(looking.into_actor(self).map(move |answer, desk, ctx| desk.looked(mark, id, answer, ctx)));
-    }
-
-    fn looked(
-        &mut self,
-        mark: Mark,
-        id: OrderId,
-        answer: Result<Option<Reply<Arc<Order>>>, Outage>,
-        ctx: &mut Context<Desk>,
-    ) {
-        let order = match &answer {
-            Ok(Some(Reply { outcome: Ok(order), .. })) => Some(order),
-            Ok(Some(Reply { outcome: Err(_), .. }) | None) => None,
-            Err(_) => return self.look(mark, id, LOOKS_AGAIN, ctx),
-        };
-        let made = order.is_some();
-        if order.is_none_or(|order| order.status() != OrderStatus::Pending) {
-            self.settled(mark.traveller, id);
-        }
-        if self.promised.get(&mark).is_some_and(|promised| promised.order == id) {
-            let answer = answer.and_then(|reply| reply.ok_or(Outage::Rebuilding));
-            self.placed(mark, id, &answer, ctx);
-        } else if !made {
-            self.made.remove(mark, id);
-        }
-    }
-
-    fn note_unpaid(&mut self, traveller: TravellerId, order: OrderId) {
-        self.unpaid.entry(traveller).or_default().push(order);
-    }
-
-    fn settled(&mut self, traveller: TravellerId, order: OrderId) {
-        let Entry::Occupied(mut orders) = self.unpaid.entry(traveller) else { return };
-        orders.get_mut().retain(|unpaid| *unpaid != order);
-        if orders.get().is_empty() {
-            orders.remove();
-        }
+        ctx.spawn(looking.into_actor(self).map(move |answer, desk, ctx| {
+            let looks_again = match answer {
+                Ok(answer) => desk.book(|book| book.looked(mark, id, answer)).unwrap_or(false),
+                Err(_) => true,
+            };
+            if looks_again {
+                desk.look(mark, id, LOOKS_AGAIN, ctx);
+            }
+        }));
     }
 }
 
@@ -409,6 +318,7 @@ impl<Q: Question<Desk>> Handler<Ask<Q, Q::Answer>> for Desk {
 
     fn handle(&mut self, Ask { question, asker }: Ask<Q, Q::Answer>, ctx: &mut Context<Desk>) {
         question.put(self, asker, ctx);
+        self.post.shared.handled();
     }
 }
 
@@ -417,16 +327,32 @@ impl Handler<Held> for Desk {
     type Result = ();
 
     fn handle(&mut self, held: Held, ctx: &mut Context<Desk>) {
-        self.turn.taken_of(held.sent, Instant::now(), ctx);
-        // A fault in there is the order's, which is rebuilt, and not of all others of the desk.
-        let _ = catch_unwind(AssertUnwindSafe(|| held.go_on()));
+        self.turns.taken_of(held.sent, Instant::now(), ctx);
+        held.go_on();
+        self.post.shared.handled();
     }
 }
 
 impl Handler<Made> for Desk {
     type Result = ();
 
-    fn handle(&mut self, Made { mark, order, answer }: Made, ctx: &mut Context<Desk>) {
-        self.placed(mark, order, &answer, ctx);
+    fn handle(&mut self, made: Made, ctx: &mut Context<Desk>) {
+        let (mark, order, is_known) = (made.mark, made.order, made.answer.is_ok());
+        if self.book(|book| book.placed(made)).is_some_and(|was_promised| was_promised && !is_known) {
+            self.look(mark, order, LOOKS_AGAIN, ctx);
+        }
+        self.post.shared.handled();
+    }
+}
+
+impl Handler<GoOn> for Desk {
+    type Result = ();
+
+    fn handle(&mut self, _: GoOn, ctx: &mut Context<Desk>) {
+        self.post.shared.handled();
+        if self.book(|_| ()).is_none() {
+            self.post.vitals.fail();
+            ctx.stop();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The engine: everything that owns, started from Postgres and the journal, and asked through one handle.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -20,7 +20,7 @@ use crate::ask::Question;
 use crate::attention::Attention;
 use crate::board::Board;
 use crate::catalogue::{LOAD_AUDITED, SALE_CURRENCY};
-use crate::desk::{Forget, Place, Placed, Recent};
+use crate::desk::{self, Forget, Placed, Recent};
 use crate::directory::Directory;
 use crate::follow::Follower;
 use crate::keeper::{Keeper, Keeping, Tell};
@@ -89,8 +89,7 @@ impl Engine {
         let desk = owners.desk_of(wish.traveller);
         let wish = Arc::new(wish);
         loop {
-            let place = Place { wish: Arc::clone(&wish), sent: Instant::now() };
-            let Reply { outcome, position } = owners.desks.ask(&desk, place).await?.ok_or(Outage::Rebuilding)?;
+            let Reply { outcome, position } = desk::place(owners.peers(), &wish).await?;
             match outcome {
                 Err(rejection) => return Ok(Reply::rejected(rejection, position)),
                 Ok(Placed::Made { order, is_first }) => return Ok(Reply::ok((order, is_first), position)),

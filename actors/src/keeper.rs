@@ -18,6 +18,7 @@ use crate::outage::{Outage, Reply};
 use crate::ports::{Haste, Load, Parameter, newest_version};
 use crate::registry::{Keys, Owner, Post, StartError};
 use crate::services::Services;
+use crate::timer::Timer;
 
 type Command<K> = <<K as Keeping>::Machine as Machine>::Command;
 type Event<K> = <<K as Keeping>::Machine as Machine>::Event;
@@ -75,6 +76,7 @@ pub struct Tell<K: Keeping>(pub Command<K>);
 pub struct Keeper<K: Keeping> {
     services: Arc<Services>,
     kept: Kept<K::Machine>,
+    timer: Timer,
     /// Version of what everybody reads, where that is shown once it is durable.
     shown: u64,
 }
@@ -84,6 +86,7 @@ impl<K: Keeping> Owner for Keeper<K> {
     type Hash = RandomState;
     type Seed = Seed<K::Machine>;
     type Hand = Infallible;
+    type Shared = ();
     type World = Services;
 
     const KIND: &'static str = K::KIND;
@@ -108,7 +111,7 @@ impl<K: Keeping> Owner for Keeper<K> {
         K::begin(&services, &seed.machine);
         let shown = seed.version;
         let kept = Kept::wake(&services.parts, K::KEY, seed, &post.vitals)?;
-        Ok(Keeper { services, kept, shown })
+        Ok(Keeper { services, kept, timer: Timer::default(), shown })
     }
 }
 
@@ -135,6 +138,10 @@ impl<K: Keeping> Shell for Keeper<K> {
 }
 
 impl<K: Keeping> LiveShell for Keeper<K> {
+    fn timer(&mut self) -> &mut Timer {
+        &mut self.timer
+    }
+
     fn go_on(&mut self, ctx: &mut Context<Keeper<K>>) {
         self.arm(self.kept.machine.next_deadline(), ctx);
     }

@@ -23,7 +23,6 @@ pub struct Kept<M> {
     pub machine: M,
     pub log: KeyLog,
     pub vitals: Arc<Vitals>,
-    pub timer: Timer,
     clock: Clock,
 }
 
@@ -39,8 +38,7 @@ impl<M: Machine> Kept<M> {
     pub fn wake(parts: &Parts, key: &str, seed: Seed<M>, vitals: &Arc<Vitals>) -> Result<Kept<M>, Outage> {
         let key = KeyText::new(key).expect("an owner's key is short printable text");
         let log = KeyLog::wake(parts.journal.clone(), key, seed.version)?;
-        let (vitals, timer, clock) = (Arc::clone(vitals), Timer::default(), parts.clock.clone());
-        Ok(Kept { machine: seed.machine, log, vitals, timer, clock })
+        Ok(Kept { machine: seed.machine, log, vitals: Arc::clone(vitals), clock: parts.clock.clone() })
     }
 
     /// Decides, changes and writes. An outage is found before anything changes; if the journal refuses all the same, the
@@ -121,10 +119,12 @@ pub trait LiveShell: Shell + Actor<Context = Context<Self>> {
     /// The timer's deadline has passed. It has to be armed again.
     fn wake(&mut self, ctx: &mut Context<Self>);
 
+    fn timer(&mut self) -> &mut Timer;
+
     fn arm(&mut self, deadline: Option<Timestamp>, ctx: &mut Context<Self>) {
-        let Kept { timer, clock, .. } = self.kept();
-        timer.arm(ctx, clock.now(), deadline, |shell, ctx| {
-            shell.kept().timer.fired();
+        let now = self.kept().clock.now();
+        self.timer().arm(ctx, now, deadline, |shell, ctx| {
+            shell.timer().fired();
             shell.wake(ctx);
         });
     }

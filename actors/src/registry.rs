@@ -7,6 +7,7 @@
 
 mod arbiters;
 pub mod birth;
+pub mod cell;
 mod dormant;
 mod ending;
 pub mod hand;
@@ -28,6 +29,7 @@ use deeptravel_domain::time::Timestamp;
 use tokio::sync::oneshot;
 
 pub use arbiters::Arbiters;
+use cell::Shared as _;
 use dormant::Deadlines;
 pub use dormant::{Gauge, Look, Rest};
 use ending::Ending;
@@ -64,6 +66,8 @@ pub trait Owner: Actor<Context = Context<Self>> {
     type Seed: Send + 'static;
     /// What lies in the slot of a key at hand. Owners that never do so have `Infallible`.
     type Hand: hand::Hand<Self>;
+    /// What askers may have a turn of while the actor is idle. Owners that are asked by message only have `()`.
+    type Shared: cell::Shared;
     /// What owners of this kind know of the outside.
     type World: Send + Sync + 'static;
 
@@ -116,6 +120,7 @@ pub struct Post<A: Owner> {
     pub id: A::Id,
     pub keys: Arc<Keys<A>>,
     pub vitals: Arc<Vitals>,
+    pub shared: A::Shared,
 }
 
 /// A home like any other.
@@ -146,6 +151,7 @@ type Woke = oneshot::Receiver<Result<bool, Outage>>;
 /// A key's actor.
 struct Live<A: Owner> {
     addr: Addr<A>,
+    shared: A::Shared,
     generation: u64,
     /// It is to end.
     leaving: Option<Leaving>,
@@ -165,6 +171,7 @@ impl<A: Owner> Live<A> {
     where
         A: Handler<M>,
     {
+        self.shared.has_mail();
         // A fresh clone always has room for one message; this address might be parked.
         let _ = self.addr.clone().try_send(message);
     }
@@ -426,18 +433,18 @@ impl<A: Owner> Keys<A> {
     /// To be called while the key's slot is locked, so that an owner that ends at once finds itself in it.
     fn start(&self, id: &A::Id, origin: Origin<A>) -> Live<A> {
         let (sender, receiver) = channel::channel(MAILBOX);
-        let vitals = Arc::new(Vitals::new());
+        let (vitals, shared) = (Arc::new(Vitals::new()), A::Shared::default());
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        let (keys, id) = (self.this.clone(), id.clone());
+        let (keys, id, its) = (self.this.clone(), id.clone(), shared.clone());
         self.arbiters.run_at(self.place(&id), move || {
             let Some(keys) = keys.upgrade() else { return };
-            let ending = Ending::<A> { post: Post { id, keys, vitals }, generation, end: None };
+            let ending = Ending::<A> { post: Post { id, keys, vitals, shared: its }, generation, end: None };
             actix_rt::spawn(async move {
                 let outcome = ending.run(receiver, origin).await;
                 ending.with(outcome);
             });
         });
-        Live { addr: Addr::new(sender), generation, leaving: None }
+        Live { addr: Addr::new(sender), shared, generation, leaving: None }
     }
 
     /// Index of the key's arbiter.

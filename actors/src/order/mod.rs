@@ -36,6 +36,7 @@ use crate::outage::{Answer, Outage, Reply};
 use crate::ports::{Haste, Load, Statement, Warm};
 use crate::registry::{Keys, Look, Owner, Post, Sleep, StartError, home_of};
 use crate::services::desk_of_shard;
+use crate::timer::Timer;
 use steps::UnderWay;
 
 /// Pause before the desk is told again of what it could not be told.
@@ -62,6 +63,7 @@ pub struct OrderActor {
     post: Post<OrderActor>,
     /// The order is shared with whoever is being answered; copied only if it changes before they are done with it.
     kept: Kept<Arc<Order>>,
+    timer: Timer,
     under_way: UnderWay,
     /// Steps that were begun and have not been answered, also those whose answer nobody waits for any more.
     outstanding: u32,
@@ -120,6 +122,7 @@ impl Owner for OrderActor {
     type Hash = IdHash;
     type Seed = Seed;
     type Hand = hand::InHand;
+    type Shared = ();
     type World = Peers;
 
     const KIND: &'static str = "order";
@@ -173,6 +176,7 @@ impl Owner for OrderActor {
             peers,
             post,
             kept,
+            timer: Timer::default(),
             under_way: UnderWay::default(),
             outstanding: 0,
             has_left: false,
@@ -213,6 +217,10 @@ impl Shell for OrderActor {
 }
 
 impl LiveShell for OrderActor {
+    fn timer(&mut self) -> &mut Timer {
+        &mut self.timer
+    }
+
     /// Answers those whose wait is over, arms the timer, starts the next steps.
     fn go_on(&mut self, ctx: &mut Context<OrderActor>) {
         self.answer_waiting();

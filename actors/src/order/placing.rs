@@ -2,29 +2,32 @@
 //! departure for seats, and lays the order to rest when it has them. Whatever else is to be done, an actor starts from where
 //! the order stands; asking for the same seats again changes nothing.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Addr, Message};
+use actix::Message;
 use deeptravel_domain::ids::DepartureId;
 use deeptravel_domain::inventory::{Command as SeatCommand, HoldAt};
 use deeptravel_domain::order::{Command, Draft, Effect, Order};
 
 use super::steps::hold_command;
 use super::{OrderActor, Peers, Seed};
+use crate::ask::NOT_TOLD_APART;
 use crate::departure::{AsksForSeats, Labels, Seats, fingerprint};
-use crate::desk::{Desk, Making};
+use crate::desk::Making;
 use crate::kept::{Kept, Shell as _};
 use crate::outage::{Answer, Outage};
 use crate::registry::birth::Birth;
 use crate::registry::{Owner, Post, Vitals, Woken};
+use crate::services::desk_of_shard;
 
 /// An order that is being placed, in whose hands it is. Dropped it is not lost: its desk goes on with it, or an
 /// actor.
 pub struct Placing {
     peers: Arc<Peers>,
     /// Until the departure has answered.
-    desk: Option<Addr<Desk>>,
+    desk: Option<usize>,
     /// Until it is placed or refused.
     order: Option<Unplaced>,
 }
@@ -42,17 +45,21 @@ pub struct Held {
 
 impl Placing {
     /// Begins with a draft. `making` gets the answer.
-    pub fn begin(peers: &Arc<Peers>, draft: Draft, making: Making, desk: Addr<Desk>) {
+    pub fn begin(peers: &Arc<Peers>, draft: Draft, making: Making) {
         let order = Order::draft(draft, peers.clock.now());
         let wanted = seats_wanted(&order);
         let Some(birth) = peers.orders.expect_birth(&order.id()) else {
             tracing::error!(order.id = %order.id(), "Order id {} has been given out twice", order.id());
             return;
         };
+        let desk = Some(desk_of_shard(order.id().shard()));
         let order = Some((Arc::new(order), making, birth));
-        let placing = Placing { peers: Arc::clone(peers), desk: Some(desk), order };
+        let placing = Placing { peers: Arc::clone(peers), desk, order };
         let unsent = match wanted {
             Some((departure, command)) => {
+                if let Some(answer) = peers.departures.change_here(&departure, &command) {
+                    return Held { placing, answer, sent: Instant::now() }.go_on();
+                }
                 let fingerprint = fingerprint(&command);
                 let message = Seats { command, asker: placing };
                 peers.departures.hand_over(&departure, fingerprint, message).err().map(|message| message.asker)
@@ -75,7 +82,9 @@ impl AsksForSeats for Placing {
     fn told(mut self, answer: Answer<Labels>) {
         if let Some(desk) = self.desk.take() {
             // Without its desk an actor goes on with the order.
-            let _ = desk.try_send(Held { placing: self, answer, sent: Instant::now() });
+            let peers = Arc::clone(&self.peers);
+            let held = Held { placing: self, answer, sent: Instant::now() };
+            let _ = peers.desks.hand_over(&desk, NOT_TOLD_APART, held);
         }
     }
 }
@@ -102,8 +111,13 @@ fn seats_wanted(order: &Order) -> Option<(DepartureId, SeatCommand)> {
 }
 
 impl Held {
-    /// Writes the order's first record, answers, and lays it to rest.
+    /// Writes the order's first record, answers, and lays it to rest. A fault in there is the order's, which is rebuilt, and
+    /// not of whoever runs it.
     pub fn go_on(self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| self.place()));
+    }
+
+    fn place(self) {
         let Held { mut placing, answer, .. } = self;
         let Some((order, making, birth)) = placing.order.take() else { return };
         let peers = &placing.peers;
@@ -112,7 +126,7 @@ impl Held {
         let step = order.effects().next();
 
         let seed = Seed { order, version: 0, making: Some(making), rested: None };
-        let post = Post { id: seed.id(), keys: Arc::clone(&peers.orders), vitals: Arc::new(Vitals::new()) };
+        let post = Post { id: seed.id(), keys: Arc::clone(&peers.orders), vitals: Arc::new(Vitals::new()), shared: () };
         let Ok(mut actor) = OrderActor::build(Arc::clone(peers), post, seed) else { return birth.broken() };
         let result = actor.departure_says(answer);
         if let Some(answer) = step.and_then(|step| step.hold_answer(result))

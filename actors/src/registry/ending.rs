@@ -35,7 +35,7 @@ impl<A: Owner> Keys<A> {
                 }
                 return;
             }
-            End::Stopped => tracing::error!(kind = A::KIND, %id, "{} {id} could not write and is rebuilt", A::KIND),
+            End::Stopped => tracing::error!(kind = A::KIND, %id, "{} {id} is ahead of its log and is rebuilt", A::KIND),
             End::CannotStart(outage) => {
                 tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND);
             }
@@ -71,8 +71,9 @@ impl<A: Owner> Ending<A> {
         receiver: AddressReceiver<A>,
         origin: Origin<A>,
     ) -> impl Future<Output = Result<(), Outage>> + use<A> {
-        let Post { id, keys, vitals } = &self.post;
-        let post = Post { id: id.clone(), keys: Arc::clone(keys), vitals: Arc::clone(vitals) };
+        let Post { id, keys, vitals, shared } = &self.post;
+        let (keys, vitals) = (Arc::clone(keys), Arc::clone(vitals));
+        let post = Post { id: id.clone(), keys, vitals, shared: shared.clone() };
         async move {
             let seed = match origin {
                 Origin::Seed(seed) => seed,
@@ -100,7 +101,7 @@ impl<A: Owner> Drop for Ending<A> {
             // The arbiter ends, and with it every owner.
             None => return,
         };
-        let Post { id, keys, vitals } = &self.post;
+        let Post { id, keys, vitals, .. } = &self.post;
         keys.ended(id, self.generation, vitals, end);
     }
 }

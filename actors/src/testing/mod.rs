@@ -200,6 +200,13 @@ impl Running {
         Ok(reply.outcome)
     }
 
+    /// Places an order on a thread of its own: it may hang there, as its departure does.
+    pub async fn place_elsewhere(&self, wish: Wish) -> Result<Result<(Arc<Order>, bool), Rejection>, Outage> {
+        let (engine, io) = (self.engine.clone(), self.services().io.clone());
+        let placing = tokio::task::spawn_blocking(move || io.block_on(async move { engine.place(wish).await }));
+        self.shown(async { placing.await.unwrap() }).await
+    }
+
     /// Places an order that must succeed.
     pub async fn buy(&self, wish: Wish) -> Arc<Order> {
         let (order, new) = self.shown(self.engine.place(wish)).await.unwrap().unwrap();

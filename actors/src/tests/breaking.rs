@@ -175,7 +175,7 @@ async fn break_the_desk_of_an_order(has_actor: bool) {
     let number = (1..100).find(apart).unwrap();
     let wanted = wish(traveller(number), "key", &coach(), 1);
     let release = services.faults.stall(&coach());
-    let first = running.shown(running.engine.place(wanted.clone()));
+    let first = running.place_elsewhere(wanted.clone());
 
     let breaking = async {
         eventually("the order is being made", || services.in_flight.len() == 1).await;
@@ -237,7 +237,7 @@ async fn rule_19_a_desk_promises_so_many_orders_at_once_and_goes_on_when_they_ar
     let desk = desk_of((1..100).find(apart).unwrap());
     let mut numbers = (1..).filter(|number| desk_of(*number) == desk);
     let release = services.faults.stall(&coach());
-    let place = |number| running.shown(running.engine.place(wish(traveller(number), "key", &coach(), 1)));
+    let place = |number| running.place_elsewhere(wish(traveller(number), "key", &coach(), 1));
     let promised = join_all(numbers.by_ref().take(64).map(place));
     let next = numbers.next().unwrap();
 

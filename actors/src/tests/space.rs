@@ -155,7 +155,7 @@ async fn rule_08_an_order_whose_first_record_has_no_space_is_not_made_and_keeps_
     running.buy(wish(traveller(1), "key", &coach(), 1)).await;
     let wanted = wish(traveller(2), "key", &coach(), 2);
     let release = running.services().faults.stall_at(&coach(), Fault::AfterAppend);
-    let placing = running.shown(running.engine.place(wanted.clone()));
+    let placing = running.place_elsewhere(wanted.clone());
     let filling = async {
         eventually("the departure has placed the hold", || !running.services().faults.is_planted(&coach())).await;
         let room = take_all_room(&running.journal);

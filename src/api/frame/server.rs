@@ -37,6 +37,7 @@ pub fn serve(
 ) -> std::io::Result<(Server, SocketAddr)> {
     let slot = slot.clone();
     let server = HttpServer::new(move || {
+        actix_web::rt::spawn(slot.clone().kicks());
         let (app, document) = App::new()
             .app_data(slot.clone())
             .into_utoipa_app()

@@ -1,8 +1,8 @@
 //! What all handlers share, and where it comes to once the process has started.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, OnceLock};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
@@ -13,6 +13,7 @@ use deeptravel_domain::code::CodeKeys;
 use deeptravel_domain::sealing::DocumentKeys;
 use derive_more::Deref;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::SetOnce;
 
 use super::passwords::Passwords;
 use super::problem::Problem;
@@ -52,7 +53,7 @@ pub struct Shared {
 
 /// Where the parts come to once the process has started. Until then the server is live, not ready, and answers 503.
 #[derive(Clone, Debug, Default)]
-pub struct Slot(Arc<OnceLock<Api>>);
+pub struct Slot(Arc<SetOnce<Api>>);
 
 impl Slot {
     /// From now on requests are answered. Filling twice is a mistake and changes nothing.
@@ -60,6 +61,14 @@ impl Slot {
         let (passwords, in_flight) = (Passwords::default(), Arc::default());
         let filled = self.0.set(Api(Arc::new(Shared { parts, passwords, in_flight })));
         debug_assert!(filled.is_ok(), "a slot is filled once");
+    }
+
+    /// What a worker's handlers append in one turn is written together, once there is a journal. For the worker's local task
+    /// set.
+    pub async fn kicks(self) {
+        let kicker = self.0.wait().await.engine.services().journal.kicker();
+        drop(self);
+        kicker.await;
     }
 
     /// The parts; 503 while the process is still starting.
