@@ -117,6 +117,20 @@ fn r_ticket_05_a_tickets_status_is_set_in_one_place() {
     assert_never_names("domain/src", &["ticket.status = "]);
 }
 
+/// Whoever has an owner's turn, its actor or an asker, has it in one function. Orders also decide what no record is written
+/// for, and what is born in another owner's record.
+#[test]
+fn rule_01_an_owner_decides_and_changes_in_one_function() {
+    let deciding = |(path, code): (PathBuf, String)| {
+        let times = code.matches(".decide(").count();
+        let path = path.strip_prefix(root().join("actors/src")).unwrap().to_owned();
+        (times > 0 && !path.starts_with("tests")).then_some((path, times))
+    };
+    let found: BTreeMap<PathBuf, usize> = sources("actors/src").into_iter().filter_map(deciding).collect();
+    let expected = ["kept.rs", "order/placing.rs", "order/steps.rs"].map(|path| (PathBuf::from(path), 1));
+    assert_eq!(found, BTreeMap::from(expected));
+}
+
 /// Money that the simulator takes is nobody's, so production cannot have one.
 #[test]
 fn only_the_demo_starts_the_simulator() {

@@ -135,9 +135,9 @@ async fn place(
     passengers: usize,
 ) -> Vec<OrderId> {
     each(numbers, async |number| {
-        let reply = engine.place(wish(number, &departures[number % departures.len()], passengers)).await;
-        let reply = reply.expect("no outage");
-        reply.outcome.expect("an order").0.id()
+        let wished = wish(number, &departures[number % departures.len()], passengers);
+        let reply = engine.place(wished, |order, _| order.id()).await.expect("no outage");
+        reply.outcome.expect("an order")
     })
     .await
 }
@@ -279,7 +279,7 @@ async fn open_sale(engine: &Engine) -> Vec<DepartureId> {
     let departures: Vec<DepartureId> =
         all.filter_map(|(days, number)| departure_id(&schedule(number).id, day(days))).collect();
     // The catalogue is published once it is durable, the fares last.
-    while engine.place(wish(0, &departures[0], 1)).await.is_ok_and(|reply| reply.outcome.is_err()) {
+    while engine.place(wish(0, &departures[0], 1), |_, _| ()).await.is_ok_and(|reply| reply.outcome.is_err()) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     departures

@@ -2,11 +2,9 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
-use actix::{Actor, Message};
-use futures_util::TryFutureExt;
-
-use crate::journal::{Journal, Parker, Position, Unanswered};
+use crate::journal::{Journal, Parked, Parker, Position, Unanswered};
 use crate::outage::{Answer, Outage};
+use actix::{Actor, Message};
 
 /// Fingerprint of questions that are not set aside: they only read, or whoever asks sees the fault and does not repeat.
 pub const NOT_TOLD_APART: u64 = 0;
@@ -40,14 +38,32 @@ pub struct Ask<Q, T> {
 /// To whom an answer goes that he sees once it is durable. Dropped without one, he learns that its owner has ended.
 pub struct Asker<T>(Parker<Answer<T>>);
 
+/// Whoever waits for an answer.
+#[must_use = "an answer is there only once this has been awaited"]
+pub struct Asked<T>(Parked<Answer<T>>);
+
 /// A place for one answer, and the wait for it.
-pub fn asking<T>(journal: &Journal) -> (Asker<T>, impl Future<Output = Answer<T>> + use<T>) {
+pub fn asking<T>(journal: &Journal) -> (Asker<T>, Asked<T>) {
     let (parker, parked) = journal.parked();
-    let answer = parked.unwrap_or_else(|why| match why {
-        Unanswered::Abandoned => Err(Outage::Rebuilding),
-        Unanswered::Failed(_) => Err(Outage::Journal),
-    });
-    (Asker(parker), answer)
+    (Asker(parker), Asked(parked))
+}
+
+impl<T> Asked<T> {
+    /// The answer.
+    pub async fn durable(self) -> Answer<T> {
+        self.0.await.unwrap_or_else(|why| match why {
+            Unanswered::Abandoned => Err(Outage::Rebuilding),
+            Unanswered::Failed(_) => Err(Outage::Journal),
+        })
+    }
+
+    /// What is made of the answer: while the journal is still at it, if the answer is there already.
+    pub async fn made_into<U>(self, make: impl FnOnce(T) -> U) -> Answer<U> {
+        let Some((answer, wait)) = self.0.given() else { return Ok(self.durable().await?.map(make)) };
+        let made = answer?.map(make);
+        wait.await.map_err(|_| Outage::Journal)?;
+        Ok(made)
+    }
 }
 
 impl<T> Asker<T> {

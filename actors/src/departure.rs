@@ -40,17 +40,23 @@ pub type Labels = Vec<Box<str>>;
 /// Anything that changes seats.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Seats<P> {
-    pub command: Command,
-    pub asker: P,
+struct Seats<P> {
+    command: Command,
+    asker: P,
 }
 
 /// Whoever gets a departure's answer.
 pub trait AsksForSeats: Send + 'static {
+    /// What is born in the record that places his seats, if anything: it appends its first images. Not called when
+    /// nothing is written.
+    fn bear(&mut self, seats: &Labels, rows: &mut Rows);
+
     fn told(self, answer: Answer<Labels>);
 }
 
 impl AsksForSeats for oneshot::Sender<Answer<Labels>> {
+    fn bear(&mut self, _: &Labels, _: &mut Rows) {}
+
     fn told(self, answer: Answer<Labels>) {
         // Whoever asked may have gone.
         let _ = self.send(answer);
@@ -69,7 +75,7 @@ impl Keys<DepartureActor> {
 }
 
 /// Whoever asks: of what is done to which hold.
-pub fn fingerprint(command: &Command) -> u64 {
+fn fingerprint(command: &Command) -> u64 {
     fingerprint_of((std::mem::discriminant(command), hold_of(command)))
 }
 
@@ -92,6 +98,12 @@ pub struct Seating {
     sleeps_at: Timestamp,
     /// When the actor looks at it.
     looks_at: Timestamp,
+}
+
+/// The labels of the hold that a command is about, if there is one.
+fn seats_of(inventory: &Inventory, command: &Command) -> Labels {
+    let hold = hold_of(command).and_then(|(hold, _)| inventory.hold(hold));
+    hold.into_iter().flat_map(|hold| hold.takes.live_seats()).map(|seat| inventory.label(seat).into()).collect()
 }
 
 /// See the module's documentation.
@@ -207,15 +219,16 @@ impl InCell for Seating {
 }
 
 impl Seating {
-    fn change_seats(&mut self, command: &Command) -> Answer<Labels> {
+    fn change_seats(&mut self, command: &Command, asker: &mut impl AsksForSeats) -> Answer<Labels> {
         #[cfg(test)]
         self.services.faults.strike(&self.id, crate::testing::Fault::AtMessage);
         self.follow_catalogue();
-        let reply = self.change(command)?;
-        let inventory = &self.kept.machine;
-        let hold = hold_of(command).and_then(|(hold, _)| inventory.hold(hold));
-        let seats = hold.into_iter().flat_map(|hold| hold.takes.live_seats()).map(|seat| inventory.label(seat).into());
-        Ok(Reply { position: self.kept.log.last(), outcome: reply.outcome.map(|_| seats.collect()) })
+        let mut seats = None;
+        let reply = self.change_with(command, |inventory, rows| {
+            asker.bear(seats.insert(seats_of(inventory, command)), rows);
+        })?;
+        let seats = seats.unwrap_or_else(|| seats_of(&self.kept.machine, command));
+        Ok(Reply { position: self.kept.log.last(), outcome: reply.outcome.map(|_| seats) })
     }
 
     /// Until its first record a departure is what the catalogue says, also when that has changed since it woke (rule 4).
@@ -260,10 +273,16 @@ impl Seating {
 }
 
 impl Keys<DepartureActor> {
-    /// Changes seats on this thread, if the departure is idle.
-    pub fn change_here(&self, id: &DepartureId, command: &Command) -> Option<Answer<Labels>> {
-        let changed = self.turn_here(id, fingerprint(command), (), |seating, ()| seating.change_seats(command));
-        Some(changed.ok()?.unwrap_or_else(Err))
+    /// Changes seats: on this thread if the departure is idle, otherwise by message. Whoever asks comes back if the
+    /// departure is to be woken first, or has trouble.
+    pub fn change<P: AsksForSeats>(&self, id: &DepartureId, command: Command, mut asker: P) -> Result<(), P> {
+        let fingerprint = fingerprint(&command);
+        let here = self.turn_here(id, fingerprint, (), |seating, ()| seating.change_seats(&command, &mut asker));
+        let Ok(answer) = here else {
+            return self.hand_over(id, fingerprint, Seats { command, asker }).map_err(|unsent| unsent.asker);
+        };
+        asker.told(answer.unwrap_or_else(Err));
+        Ok(())
     }
 }
 
@@ -323,9 +342,9 @@ impl DepartureActor {
 impl<P: AsksForSeats> Handler<Seats<P>> for DepartureActor {
     type Result = ();
 
-    fn handle(&mut self, Seats { command, asker }: Seats<P>, ctx: &mut Context<DepartureActor>) {
+    fn handle(&mut self, Seats { command, mut asker }: Seats<P>, ctx: &mut Context<DepartureActor>) {
         self.post.vitals.handling(fingerprint(&command));
-        let answer = self.hears(ctx, |seating| seating.change_seats(&command));
+        let answer = self.hears(ctx, |seating| seating.change_seats(&command, &mut asker));
         self.post.vitals.handled();
         if let Some(answer) = answer {
             asker.told(answer);

@@ -1,6 +1,6 @@
 //! The desk of a shard of travellers: gives out order ids, keeps each traveller's Idempotency-Keys of the last 48 hours
-//! and counts the unpaid orders (R-HOLD-05, R-HOLD-08). It writes no records of its own: the first record of an order, which
-//! is written in its mailbox's turn ([`Held`]), carries the order's key, and a desk that starts reads them back.
+//! and counts the unpaid orders (R-HOLD-05, R-HOLD-08). It writes no records of its own: an order's first images carry its
+//! key, and a desk that starts reads them back.
 
 mod book;
 mod keys;
@@ -22,7 +22,7 @@ use keys::Mark;
 
 use crate::ask::{Ask, Asker, NOT_TOLD_APART, Question, asking};
 use crate::journal::Position;
-use crate::order::{Held, Peers, Placement};
+use crate::order::{Peers, Placement};
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::{Haste, Load, Parameter, Statement};
 use crate::registry::cell::{Cell, GoOn};
@@ -75,8 +75,9 @@ impl Question<Desk> for Place {
     }
 }
 
-/// Makes an order, or finds the one that its key has made: on this thread as far as its owners are idle.
-pub async fn place(peers: &Arc<Peers>, wish: &Arc<Wish>) -> Answer<Placed> {
+/// Makes an order, or finds the one that its key has made: on this thread as far as its owners are idle. What is
+/// made of the answer is made before it is durable, if it can be.
+pub async fn place<T>(peers: &Arc<Peers>, wish: &Arc<Wish>, make: impl FnOnce(Placed) -> T) -> Answer<T> {
     let desk = peers.desk_of(wish.traveller);
     let (asker, asked) = asking(&peers.journal);
     let under_way = peers.desks.under_way()?;
@@ -85,14 +86,14 @@ pub async fn place(peers: &Arc<Peers>, wish: &Arc<Wish>) -> Answer<Placed> {
             if let Some(promise) = promise? {
                 promise.keep(peers);
             }
-            asked.await
+            asked.made_into(make).await
         }
         Err(asker) => {
             drop(under_way);
             let question = Place { wish: Arc::clone(wish), sent: Instant::now() };
             let told = peers.desks.tell(&desk, NOT_TOLD_APART, Ask { question, asker }).await?;
             let _under_way = told.ok_or(Outage::Rebuilding)?;
-            asked.await
+            asked.made_into(make).await
         }
     }
 }
@@ -145,7 +146,7 @@ fn tell_desk(peers: &Peers, made: Made) {
     let desk = desk_of_shard(made.order.shard());
     // After an outage the desk itself has something to do.
     let told = match made.answer {
-        Ok(_) => peers.desks.turn_here(&desk, NOT_TOLD_APART, made, |book, made| book.placed(made)).map(drop),
+        Ok(_) => peers.desks.turn_here(&desk, NOT_TOLD_APART, made, Book::placed).map(drop),
         Err(_) => Err(made),
     };
     if let Err(made) = told {
@@ -178,8 +179,9 @@ impl Question<Desk> for Settled {
     type Answer = ();
 
     fn put(self, desk: &mut Desk, asker: Asker<()>, _: &mut Context<Desk>) {
-        desk.book(|book| book.settled(self.traveller, self.order));
-        asker.answer(Ok(Reply::ok((), Position::NOTHING)));
+        if desk.book(|book| book.settled(self.traveller, self.order)).is_some() {
+            asker.answer(Ok(Reply::ok((), Position::NOTHING)));
+        }
     }
 }
 
@@ -195,8 +197,9 @@ impl Question<Desk> for Forget {
     type Answer = ();
 
     fn put(self, desk: &mut Desk, asker: Asker<()>, _: &mut Context<Desk>) {
-        desk.book(|book| book.forget(&self));
-        asker.answer(Ok(Reply::ok((), Position::NOTHING)));
+        if desk.book(|book| book.forget(&self)).is_some() {
+            asker.answer(Ok(Reply::ok((), Position::NOTHING)));
+        }
     }
 }
 
@@ -318,17 +321,6 @@ impl<Q: Question<Desk>> Handler<Ask<Q, Q::Answer>> for Desk {
 
     fn handle(&mut self, Ask { question, asker }: Ask<Q, Q::Answer>, ctx: &mut Context<Desk>) {
         question.put(self, asker, ctx);
-        self.post.shared.handled();
-    }
-}
-
-/// In the same mailbox as wishes, so that orders are placed in the order of their arrival.
-impl Handler<Held> for Desk {
-    type Result = ();
-
-    fn handle(&mut self, held: Held, ctx: &mut Context<Desk>) {
-        self.turns.taken_of(held.sent, Instant::now(), ctx);
-        held.go_on();
         self.post.shared.handled();
     }
 }

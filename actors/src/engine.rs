@@ -83,20 +83,25 @@ impl Engine {
         self.owners.clock.now()
     }
 
-    /// Makes an order or finds the one that the key made before. `true`: it was made now.
-    pub async fn place(&self, wish: Wish) -> Answer<(Arc<Order>, bool)> {
+    /// Makes an order or finds the one that the key made before. What `make` makes of it is the answer; it is told whether
+    /// the order was made now.
+    pub async fn place<T>(&self, wish: Wish, make: impl Fn(&Arc<Order>, bool) -> T) -> Answer<T> {
         let owners = &self.owners;
         let desk = owners.desk_of(wish.traveller);
         let wish = Arc::new(wish);
         loop {
-            let Reply { outcome, position } = desk::place(owners.peers(), &wish).await?;
+            let made = |placed| match placed {
+                Placed::Made { order, is_first } => Ok(make(&order, is_first)),
+                Placed::Known(id) => Err(id),
+            };
+            let Reply { outcome, position } = desk::place(owners.peers(), &wish, made).await?;
             match outcome {
                 Err(rejection) => return Ok(Reply::rejected(rejection, position)),
-                Ok(Placed::Made { order, is_first }) => return Ok(Reply::ok((order, is_first), position)),
-                Ok(Placed::Known(id)) => {
+                Ok(Ok(made)) => return Ok(Reply::ok(made, position)),
+                Ok(Err(id)) => {
                     // It may still be on its way, if its desk was rebuilt meanwhile.
                     if let Some(placed) = owners.orders.ask(&id, Placement).await? {
-                        return Ok(placed.map(|order| (order, false)));
+                        return Ok(placed.map(|order| make(&order, false)));
                     }
                     let (traveller, idempotency_key) = (wish.traveller, wish.idempotency_key.clone());
                     owners.desks.ask(&desk, Forget { traveller, idempotency_key, order: id }).await?;

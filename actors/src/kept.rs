@@ -44,6 +44,16 @@ impl<M: Machine> Kept<M> {
     /// Decides, changes and writes. An outage is found before anything changes; if the journal refuses all the same, the
     /// machine is ahead of its log, and its owner has failed: it ends and is rebuilt.
     pub fn tell(&mut self, command: &M::Command, now: Timestamp) -> Answer<Vec<M::Event>> {
+        self.tell_with(command, now, |_, _| {})
+    }
+
+    /// As [`Kept::tell`], with rows of a child that is born in the same record: `bear` appends them.
+    pub fn tell_with(
+        &mut self,
+        command: &M::Command,
+        now: Timestamp,
+        bear: impl FnOnce(&M, &mut Rows),
+    ) -> Answer<Vec<M::Event>> {
         let events = match self.machine.decide(command, now) {
             Ok(events) => events,
             Err(rejection) => return Ok(Reply::rejected(rejection, self.log.last())),
@@ -59,12 +69,14 @@ impl<M: Machine> Kept<M> {
         match M::ROOM {
             Room::Estimated => {
                 let admission = self.log.admit(events.len())?;
-                let rows = self.machine.apply(&events, version);
+                let mut rows = self.machine.apply(&events, version);
+                bear(&self.machine, &mut rows);
                 self.append(admission, rows, now)?;
             }
             Room::Exact => {
                 let mut changed = self.machine.clone();
-                let rows = changed.apply(&events, version);
+                let mut rows = changed.apply(&events, version);
+                bear(&changed, &mut rows);
                 let admission = self.log.admit_rows(&rows)?;
                 self.machine = changed;
                 self.append(admission, rows, now)?;
@@ -100,8 +112,17 @@ pub trait Shell: Sized {
         &mut self,
         command: &<Self::Machine as Machine>::Command,
     ) -> Answer<Vec<<Self::Machine as Machine>::Event>> {
+        self.change_with(command, |_, _| {})
+    }
+
+    /// [`Kept::tell_with`], and shows what came of it.
+    fn change_with(
+        &mut self,
+        command: &<Self::Machine as Machine>::Command,
+        bear: impl FnOnce(&Self::Machine, &mut Rows),
+    ) -> Answer<Vec<<Self::Machine as Machine>::Event>> {
         let now = self.kept().clock.now();
-        let reply = self.kept().tell(command, now)?;
+        let reply = self.kept().tell_with(command, now, bear)?;
         if let Ok(events) = &reply.outcome
             && !events.is_empty()
         {

@@ -293,7 +293,7 @@ impl<A: Owner> Keys<A> {
         let (asker, asked) = asking(&self.parts.journal);
         let told = self.tell(id, question.fingerprint(), Ask { question, asker }).await?;
         let Some(_under_way) = told else { return Ok(None) };
-        asked.await.map(Some)
+        asked.durable().await.map(Some)
     }
 
     /// Gives a key's owner a message that says whom to answer, waking it if it is dormant or sleeps. No task is

@@ -1,6 +1,7 @@
 //! What a desk keeps: which orders are being made, which keys have made one, and who holds unpaid seats.
 
 use std::collections::hash_map::Entry;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use deeptravel_domain::ids::{IdMap, OrderId, TravellerId};
@@ -42,11 +43,11 @@ pub(super) struct Promise {
 }
 
 impl Promise {
-    /// Outside of the desk's turn: the departure's comes next.
+    /// Outside of the desk's turn: the departure's comes next. A fault in there is the order's; whoever asked is told.
     pub fn keep(self, peers: &Arc<Peers>) {
         let Promise { draft, mark, asker } = self;
         let making = Making { peers: Arc::clone(peers), order: draft.id, asker: Some(asker), mark: Some(mark) };
-        Placing::begin(peers, draft, making);
+        let _ = catch_unwind(AssertUnwindSafe(|| Placing::begin(peers, draft, making)));
     }
 }
 

@@ -79,6 +79,18 @@ impl<T> Drop for Parker<T> {
 }
 
 impl<T> Parked<T> {
+    /// The answer, if it is there already; it may be shown once the wait is over.
+    pub fn given(&self) -> Option<(T, Wait)> {
+        let mut state = lock(&self.0.state);
+        if !matches!(*state, State::Answered(..)) {
+            return None;
+        }
+        match std::mem::replace(&mut *state, State::Over) {
+            State::Answered(answer, wait) => Some((answer, wait)),
+            State::Open(_) | State::Abandoned | State::Over => None,
+        }
+    }
+
     fn take(&self) -> State<T> {
         std::mem::replace(&mut *lock(&self.0.state), State::Over)
     }

@@ -47,7 +47,7 @@ where
             Err(scan) => Ok(Reply::ok(Redeemed::HasActor(scan, shown), Position::NOTHING)),
         });
     });
-    asked.await
+    asked.durable().await
 }
 
 /// The scan comes back if the order has an actor, or has to get one.
@@ -120,7 +120,7 @@ impl Hand<OrderActor> for InHand {
     fn lay_down(self) -> Woken<OrderActor> {
         let InHand { kept: Kept { machine: order, log, .. }, asked_at } = &self;
         let has_nothing_to_do = order.effects().next().is_none();
-        match has_nothing_to_do.then(|| pack(order, log, *asked_at)).flatten() {
+        match has_nothing_to_do.then(|| pack(order, Rested::of(order, log, *asked_at))).flatten() {
             Some(rest) => {
                 log.retire();
                 Woken::Dormant(rest)

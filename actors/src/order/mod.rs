@@ -24,7 +24,7 @@ use deeptravel_domain::time::Timestamp;
 
 pub use hand::{Redeemed, redeem_without_actor};
 pub use peers::Peers;
-pub use placing::{Held, Placing};
+pub use placing::Placing;
 pub use questions::{Cancel, Learn, LearnRefund, OpenPayment, Placement, Redeem, RetryRefund, View};
 pub use rest::WARM_SECONDS;
 

@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::{DeskCount, OrderActor, Peers, Seed};
 use crate::journal::Position;
 use crate::log::KeyLog;
-use crate::registry::{Look, Rest};
+use crate::registry::birth::BORN;
+use crate::registry::{Look, Rest, Woken};
 
 /// An order that has something to do within this time does not rest before: packing costs more than waiting. Tests want to
 /// see the change from one to the other as often as possible.
@@ -47,8 +48,11 @@ pub(super) struct Rested {
 
 impl Rested {
     pub fn of(order: &Order, log: &KeyLog, asked_at: Timestamp) -> Rested {
-        let settled = order.next_deadline().is_none();
-        Rested { version: log.version(), last: log.last(), asked_at, settled, order_bytes: None }
+        Rested::at(order, log.version(), log.last(), asked_at)
+    }
+
+    fn at(order: &Order, version: u64, last: Position, asked_at: Timestamp) -> Rested {
+        Rested { version, last, asked_at, settled: order.next_deadline().is_none(), order_bytes: None }
     }
 }
 
@@ -64,19 +68,31 @@ impl OrderActor {
             || self.is_waited_for()
             || !self.order().is_placed()
             || self.order().effects().next().is_some();
-        let soon = |deadline: Timestamp| deadline < now.plus_ms(SOON_MS);
-        !at_work && self.order().next_deadline().map_or(self.order().is_settled(), |deadline| !soon(deadline))
+        !at_work && self.order().next_deadline().map_or(self.order().is_settled(), |deadline| !is_soon(deadline, now))
     }
 
     pub(super) fn pack(&self) -> Option<Rest> {
-        pack(self.order(), &self.kept.log, self.asked_at)
+        pack(self.order(), Rested::of(self.order(), &self.kept.log, self.asked_at))
+    }
+}
+
+fn is_soon(deadline: Timestamp, now: Timestamp) -> bool {
+    deadline < now.plus_ms(SOON_MS)
+}
+
+/// An order that was born just now, in a record of this position: there is nothing to do for it until its deadline.
+pub(super) fn newborn(order: Arc<Order>, position: Position, now: Timestamp) -> Woken<OrderActor> {
+    let rested = Rested::at(&order, BORN, position, now);
+    let rests = order.next_deadline().is_some_and(|deadline| !is_soon(deadline, now));
+    match rests.then(|| pack(&order, rested)).flatten() {
+        Some(rest) => Woken::Dormant(rest),
+        None => Woken::Awake(Seed { order, version: BORN, making: None, rested: Some(rested) }),
     }
 }
 
 /// An order as the registry keeps it. `None`: it cannot be packed, which is a fault.
-pub(super) fn pack(order: &Order, log: &KeyLog, asked_at: Timestamp) -> Option<Rest> {
-    let rested = Rested::of(order, log, asked_at);
-    let due = order.next_deadline().unwrap_or_else(|| asked_at.plus_seconds(IDLE_SECONDS));
+pub(super) fn pack(order: &Order, rested: Rested) -> Option<Rest> {
+    let due = order.next_deadline().unwrap_or_else(|| rested.asked_at.plus_seconds(IDLE_SECONDS));
     let packed = packing::for_order(order.id(), || SCRATCH.with_borrow_mut(|scratch| scratch.pack(rested, order)))?;
     Some(Rest { due, packed })
 }

@@ -15,6 +15,9 @@ use dashmap::Entry;
 
 use super::{Keys, Owner, Slot, Woken};
 
+/// Version of a child's rows in its parent's record.
+pub const BORN: u64 = 0;
+
 /// The slot of a child whose first images are about to be written: nobody else wakes or makes it, and whoever asks for it
 /// waits.
 ///

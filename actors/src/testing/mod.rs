@@ -200,16 +200,21 @@ impl Running {
         Ok(reply.outcome)
     }
 
+    /// Places an order, or finds it. `true`: it was made now.
+    pub async fn place(&self, wish: Wish) -> Answer<(Arc<Order>, bool)> {
+        self.engine.place(wish, placed).await
+    }
+
     /// Places an order on a thread of its own: it may hang there, as its departure does.
     pub async fn place_elsewhere(&self, wish: Wish) -> Result<Result<(Arc<Order>, bool), Rejection>, Outage> {
         let (engine, io) = (self.engine.clone(), self.services().io.clone());
-        let placing = tokio::task::spawn_blocking(move || io.block_on(async move { engine.place(wish).await }));
+        let placing = tokio::task::spawn_blocking(move || io.block_on(async move { engine.place(wish, placed).await }));
         self.shown(async { placing.await.unwrap() }).await
     }
 
     /// Places an order that must succeed.
     pub async fn buy(&self, wish: Wish) -> Arc<Order> {
-        let (order, new) = self.shown(self.engine.place(wish)).await.unwrap().unwrap();
+        let (order, new) = self.shown(self.place(wish)).await.unwrap().unwrap();
         assert!(new, "this key had made an order before");
         order
     }
@@ -341,4 +346,9 @@ pub async fn eventually_so<F: Future<Output = bool>>(what: &str, mut is_so: impl
 /// Nothing may hang.
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("never: {what}"))
+}
+
+/// An order as it was placed, and whether it was placed now.
+fn placed(order: &Arc<Order>, is_new: bool) -> (Arc<Order>, bool) {
+    (Arc::clone(order), is_new)
 }

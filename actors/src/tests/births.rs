@@ -20,7 +20,7 @@ use crate::order::{OrderActor, Seed};
 use crate::outage::Outage;
 use crate::registry::Woken;
 use crate::registry::birth::Birth;
-use crate::testing::{Postgres, Running, World, coach, eventually, eventually_so, redeemed, traveller, wish};
+use crate::testing::{Postgres, Running, World, coach, eventually, eventually_so, ferry, redeemed, traveller, wish};
 
 /// Longer than an idle order is kept.
 const LONG: i64 = 11 * 60;
@@ -251,4 +251,33 @@ async fn a_first_image_that_comes_too_late_changes_nothing() {
     let rows = world.store.rows_of_order(child.id()).unwrap();
     let ticket: TicketRow<'_> = rows.of().next().unwrap().unwrap();
     assert_eq!((ticket.status, rows.images_of(ScanRow::TABLE).count()), (TicketStatus::Used, 2));
+}
+
+#[actix::test]
+async fn an_order_of_one_departure_is_born_in_the_record_that_holds_its_seats() {
+    let (world, running) = World::with_seats(4).await;
+    running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    let before = running.journal.appended();
+
+    let order = running.buy(wish(traveller(2), "key", &coach(), 2)).await;
+
+    assert_eq!(running.journal.appended(), before.next());
+    running.drained().await;
+    let stored = world.store.rows_of_order(order.id()).unwrap();
+    assert_eq!((newest_version(&stored).unwrap(), own_versions(&running, &order)), (0, vec![]));
+    let paid = running.buy_and_pay(&world, wish(traveller(3), "key", &coach(), 1)).await;
+    assert_eq!(own_versions(&running, &paid).first(), Some(&1));
+}
+
+#[actix::test]
+async fn an_order_of_several_departures_has_records_of_its_own() {
+    let (world, running) = World::with_seats(4).await;
+    let mut there_and_on = wish(traveller(1), "key", &coach(), 1);
+    there_and_on.journeys.extend(wish(traveller(1), "key", &ferry(), 1).journeys);
+
+    let order = running.buy(there_and_on).await;
+
+    assert_eq!(own_versions(&running, &order), [1]);
+    running.drained().await;
+    assert_eq!(newest_version(&world.store.rows_of_order(order.id()).unwrap()).unwrap(), 1);
 }

@@ -39,12 +39,12 @@ async fn a_departure_that_panics_is_rebuilt_and_right_and_others_are_unaffected(
         world.store.set(Postgres::Behind);
 
         running.services().faults.plant(&coach(), fault);
-        let broken = running.shown(running.engine.place(wish(traveller(3), "key", &coach(), 1))).await;
+        let broken = running.shown(running.place(wish(traveller(3), "key", &coach(), 1))).await;
         assert_eq!(broken.unwrap_err(), Outage::Rebuilding);
 
         // Until everything it had appended is projected it stays away.
         if fault == Fault::AfterAppend {
-            let meanwhile = running.shown(running.engine.place(wish(traveller(4), "key", &coach(), 1))).await;
+            let meanwhile = running.shown(running.place(wish(traveller(4), "key", &coach(), 1))).await;
             assert_eq!(meanwhile.unwrap_err(), Outage::Rebuilding);
         }
         running.buy(wish(traveller(5), "key", &ferry(), 1)).await;
@@ -75,7 +75,7 @@ async fn a_departure_that_panics_is_rebuilt_and_right_and_others_are_unaffected(
 async fn a_departure_that_panics_before_it_is_born_starts_anew() {
     let (_world, running) = World::with_seats(10).await;
     running.services().faults.plant(&coach(), Fault::AtMessage);
-    let broken = running.shown(running.engine.place(wish(traveller(1), "key", &coach(), 1))).await;
+    let broken = running.shown(running.place(wish(traveller(1), "key", &coach(), 1))).await;
     assert_eq!(broken.unwrap_err(), Outage::Rebuilding);
 
     is_back(&running).await;
@@ -88,10 +88,10 @@ async fn a_key_whose_order_broke_off_makes_a_new_one() {
     let (_world, running) = World::with_seats(10).await;
     running.services().faults.plant(&coach(), Fault::AtMessage);
     let wanted = wish(traveller(1), "key", &coach(), 1);
-    running.shown(running.engine.place(wanted.clone())).await.unwrap_err();
+    running.shown(running.place(wanted.clone())).await.unwrap_err();
 
     eventually_so("the same key makes an order", || async {
-        matches!(running.shown(running.engine.place(wanted.clone())).await, Ok(Ok(_)))
+        matches!(running.shown(running.place(wanted.clone())).await, Ok(Ok(_)))
     })
     .await;
 
@@ -184,7 +184,7 @@ async fn break_the_desk_of_an_order(has_actor: bool) {
         let desk = services.desk_of(traveller(number));
         within("answered", services.desks.ask(&desk, Break)).await.unwrap_err();
         eventually("the desk is back", || services.desks.restarts() == 1 && services.desks.is_live(&desk)).await;
-        let again = join_all((0..3).map(|_| running.shown(running.engine.place(wanted.clone()))));
+        let again = join_all((0..3).map(|_| running.shown(running.place(wanted.clone()))));
         let unblocking = async {
             tokio::task::yield_now().await;
             drop(release);
@@ -209,16 +209,16 @@ async fn an_order_that_breaks_before_it_has_an_actor_is_rebuilt_and_its_desk_goe
         let wanted = wish(traveller(1), "key", &coach(), 1);
 
         services.faults.plant(&coach(), fault);
-        let broken = running.shown(running.engine.place(wanted.clone())).await;
+        let broken = running.shown(running.place(wanted.clone())).await;
         assert_eq!(broken.unwrap_err(), Outage::Rebuilding);
 
         running.buy(wish(traveller(1), "another key", &ferry(), 1)).await;
         assert_eq!((services.desks.restarts(), services.departures.restarts(), services.orders.restarts()), (0, 0, 1));
         eventually_so("the key has an order", || async {
-            running.shown(running.engine.place(wanted.clone())).await.is_ok_and(|order| order.is_ok())
+            running.shown(running.place(wanted.clone())).await.is_ok_and(|order| order.is_ok())
         })
         .await;
-        let (order, is_new) = running.shown(running.engine.place(wanted.clone())).await.unwrap().unwrap();
+        let (order, is_new) = running.shown(running.place(wanted.clone())).await.unwrap().unwrap();
         assert_eq!((order.status(), is_new), (OrderStatus::Pending, false));
         // The seats of an order that was never written end with their lock.
         let lost = u16::from(fault == Fault::BeforeOrder);
@@ -270,7 +270,7 @@ async fn a_desk_that_breaks_learns_of_every_order_that_ended_meanwhile() {
     }
 
     eventually_so("none counts any more", || async {
-        let next = running.engine.place(wish(traveller(1), "next", &coach(), 1));
+        let next = running.place(wish(traveller(1), "next", &coach(), 1));
         match running.shown(next).await {
             Ok(Ok(_)) => true,
             Ok(Err(Rejection::LockLimit { .. })) | Err(Outage::Rebuilding) => false,

@@ -58,7 +58,7 @@ async fn r_admin_06_a_write_is_visible_to_whoever_searches_after_its_answer_a_th
             let mut orders = 0_u32;
             while !done.load(Ordering::Relaxed) {
                 let wanted = wish(traveller(number), &format!("{orders}"), &ferry(), 1);
-                let (order, _) = engine.place(wanted).await.unwrap().outcome.unwrap();
+                let order = engine.place(wanted, |order, _| Arc::clone(order)).await.unwrap().outcome.unwrap();
                 engine.cancel(order.id()).await.unwrap().outcome.unwrap();
                 orders += 1;
             }

@@ -16,3 +16,4 @@ mod scanning;
 mod selling;
 mod sleeping;
 mod space;
+mod turns;

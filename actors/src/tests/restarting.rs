@@ -65,9 +65,9 @@ async fn r_hold_05_08_the_desks_know_keys_and_unpaid_orders_after_a_restart() {
     running.stop().await.unwrap();
     let running = world.start().await;
 
-    let same_key = running.shown(running.engine.place(wish(traveller(1), "key-1", &coach(), 1))).await.unwrap();
-    let other_body = running.shown(running.engine.place(wish(traveller(1), "key-1", &coach(), 2))).await.unwrap();
-    let one_more = running.shown(running.engine.place(wish(traveller(1), "key-6", &coach(), 1))).await.unwrap();
+    let same_key = running.shown(running.place(wish(traveller(1), "key-1", &coach(), 1))).await.unwrap();
+    let other_body = running.shown(running.place(wish(traveller(1), "key-1", &coach(), 2))).await.unwrap();
+    let one_more = running.shown(running.place(wish(traveller(1), "key-6", &coach(), 1))).await.unwrap();
 
     let (found, new) = same_key.unwrap();
     assert_eq!((found.id(), new), (order.id(), false));

@@ -57,12 +57,12 @@ async fn r_hold_03_an_order_that_rests_ends_with_its_lock_and_its_traveller_may_
     let running = world.start().await;
     let order = running.buy(wish(traveller(1), "key", &coach(), 4)).await;
     all_rest(&running).await;
-    running.shown(running.engine.place(wish(traveller(1), "other", &coach(), 1))).await.unwrap().unwrap_err();
+    running.shown(running.place(wish(traveller(1), "other", &coach(), 1))).await.unwrap().unwrap_err();
 
     world.clock.pass(601);
 
     eventually_so("it ends by itself", || async {
-        running.shown(running.engine.place(wish(traveller(1), "other", &coach(), 1))).await.unwrap().is_ok()
+        running.shown(running.place(wish(traveller(1), "other", &coach(), 1))).await.unwrap().is_ok()
     })
     .await;
     assert_eq!(running.order(order.id()).await.cancelled().unwrap().1, CancelReason::Expired);

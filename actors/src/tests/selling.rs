@@ -20,7 +20,7 @@ async fn r_hold_02_04_three_hundred_buyers_never_share_a_seat_and_no_party_is_sp
         let running = &running;
         async move {
             let party = wish.passengers.len() as u16;
-            (party, running.shown(running.engine.place(wish)).await.unwrap())
+            (party, running.shown(running.place(wish)).await.unwrap())
         }
     }))
     .await;
@@ -54,7 +54,7 @@ async fn a_seat_sold_from_a_to_c_is_sold_again_from_c_to_e_and_never_from_b_to_d
     };
 
     let first = running.buy(leg(1, 0, 2)).await;
-    let across = running.shown(running.engine.place(leg(2, 1, 3))).await.unwrap();
+    let across = running.shown(running.place(leg(2, 1, 3))).await.unwrap();
     let second = running.buy(leg(3, 2, 4)).await;
 
     assert!(matches!(across, Err(Rejection::SoldOut { wanted: 1, available: 0 })), "{across:?}");
@@ -66,9 +66,9 @@ async fn r_hold_05_a_key_that_is_repeated_at_once_and_later_makes_one_order() {
     let (_world, running) = World::with_seats(40).await;
     let wish = wish(traveller(1), "key", &coach(), 2);
 
-    let at_once = join_all((0..20).map(|_| running.shown(running.engine.place(wish.clone())))).await;
+    let at_once = join_all((0..20).map(|_| running.shown(running.place(wish.clone())))).await;
     let at_once: Vec<_> = at_once.into_iter().map(|answer| answer.unwrap().unwrap()).collect();
-    let later = running.shown(running.engine.place(wish.clone())).await.unwrap().unwrap();
+    let later = running.shown(running.place(wish.clone())).await.unwrap().unwrap();
 
     let made = at_once.iter().filter(|(_, new)| *new).count();
     assert_eq!(made, 1);
@@ -82,8 +82,8 @@ async fn r_hold_05_the_same_key_with_another_body_is_refused() {
     let (_world, running) = World::with_seats(40).await;
     running.buy(wish(traveller(1), "key", &coach(), 2)).await;
 
-    let other = running.shown(running.engine.place(wish(traveller(1), "key", &coach(), 3))).await.unwrap();
-    let of_another_traveller = running.shown(running.engine.place(wish(traveller(2), "key", &coach(), 3))).await;
+    let other = running.shown(running.place(wish(traveller(1), "key", &coach(), 3))).await.unwrap();
+    let of_another_traveller = running.shown(running.place(wish(traveller(2), "key", &coach(), 3))).await;
 
     assert_eq!(other.unwrap_err(), Rejection::IdempotencyMismatch);
     assert!(of_another_traveller.unwrap().is_ok());
@@ -94,7 +94,7 @@ async fn r_hold_05_a_refusal_is_not_remembered() {
     let (_world, running) = World::with_seats(2).await;
     let first = running.buy(wish(traveller(1), "first", &coach(), 2)).await;
     let wanted = wish(traveller(2), "second", &coach(), 1);
-    let refused = running.shown(running.engine.place(wanted.clone())).await.unwrap();
+    let refused = running.shown(running.place(wanted.clone())).await.unwrap();
     assert!(matches!(refused, Err(Rejection::SoldOut { .. })), "{refused:?}");
 
     running.shown(running.engine.cancel(first.id())).await.unwrap().unwrap();
@@ -111,16 +111,14 @@ async fn r_hold_08_a_traveller_holds_so_many_unpaid_orders_and_no_more() {
         orders.push(running.buy(nth(number)).await);
     }
 
-    let refused = running.shown(running.engine.place(nth(6))).await.unwrap();
+    let refused = running.shown(running.place(nth(6))).await.unwrap();
     assert_eq!(refused.unwrap_err(), Rejection::LockLimit { limit: 5 });
     running.buy(wish(traveller(2), "key", &coach(), 1)).await;
 
     // The desk learns of the cancellation a moment later.
     running.shown(running.engine.cancel(orders[0].id())).await.unwrap().unwrap();
-    eventually_so("the limit is free again", || async {
-        running.shown(running.engine.place(nth(6))).await.unwrap().is_ok()
-    })
-    .await;
+    eventually_so("the limit is free again", || async { running.shown(running.place(nth(6))).await.unwrap().is_ok() })
+        .await;
 }
 
 #[actix::test]
@@ -156,7 +154,7 @@ async fn an_order_of_two_journeys_takes_both_or_none() {
         running.buy(wish(traveller(1), "key", &ferry(), 5)).await;
         let free = running.free_seats(&coach());
 
-        let refused = running.shown(running.engine.place(both(2, 2))).await.unwrap();
+        let refused = running.shown(running.place(both(2, 2))).await.unwrap();
 
         assert!(matches!(refused, Err(Rejection::SoldOut { .. })), "{refused:?}");
         assert_eq!(running.free_seats(&coach()), free, "the coach's seats were not given back");
@@ -178,7 +176,7 @@ async fn r_hold_06_chosen_seats_are_those_or_a_refusal() {
     };
 
     let order = running.buy(choose(1, "001B")).await;
-    let refused = running.shown(running.engine.place(choose(2, "001B"))).await.unwrap();
+    let refused = running.shown(running.place(choose(2, "001B"))).await.unwrap();
 
     assert_eq!(*held(&order), ["001B".into()]);
     assert_eq!(order.status(), OrderStatus::Pending);
@@ -194,7 +192,7 @@ async fn r_admin_04_an_order_of_a_partner_takes_seats_that_are_set_aside_for_it(
     let of_partner = |number| Wish { channel: channel.clone(), ..wish(traveller(number), "key", &coach(), 1) };
 
     let order = running.buy(of_partner(1)).await;
-    let more = running.shown(running.engine.place(of_partner(2))).await.unwrap();
+    let more = running.shown(running.place(of_partner(2))).await.unwrap();
     let ours = running.buy(wish(traveller(3), "key", &coach(), 3)).await;
 
     assert_eq!((held(&order).len(), held(&ours).len()), (1, 3));
@@ -228,7 +226,7 @@ fn is_vehicle(command: &deeptravel_domain::catalogue::Command) -> bool {
 #[actix::test]
 async fn a_departure_follows_the_catalogue_until_it_is_born() {
     let (_world, running) = World::with_seats(2).await;
-    let refused = running.shown(running.engine.place(wish(traveller(1), "key", &coach(), 3))).await.unwrap();
+    let refused = running.shown(running.place(wish(traveller(1), "key", &coach(), 3))).await.unwrap();
     assert!(matches!(refused, Err(Rejection::SoldOut { .. })), "{refused:?}");
     let larger = network(5).into_iter().find(is_vehicle).unwrap();
     running.shown(running.engine.configure(larger)).await.unwrap().unwrap();

@@ -84,12 +84,14 @@ async fn place_order(Allowed(by): Allowed<Buy>, language: Language, key: Idempot
     let wish = body.borrowed::<NewOrder<'_>>()?.into_wish(by.who, key, &by.api.document_keys)?;
     // Not kept while the order is made.
     drop(body);
-    let (order, is_new) = by.shown(by.api.engine.place(wish).await)?;
-    let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = answer(&by.api, status, language, &order);
-    response.headers_mut().insert(LOCATION, location);
-    Ok(response)
+    let show = |order: &Arc<Order>, is_new| {
+        let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+        let mut response = answer(&by.api, status, language, order);
+        let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
+        response.headers_mut().insert(LOCATION, location);
+        response
+    };
+    by.shown(by.api.engine.place(wish, show).await)
 }
 
 /// An order of one's own.
