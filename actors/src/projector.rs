@@ -66,6 +66,8 @@ pub struct Projector {
     projected: watch::Sender<Position>,
     /// Records of the next transaction, at most.
     batch_records: usize,
+    /// The rows of a transaction, one after the other: kept, so that its room need not be made again.
+    rows: Rows,
     giving_way: GivingWay,
     /// The database could not, since that was last looked at.
     was_hindered: bool,
@@ -86,6 +88,7 @@ impl Projector {
             store,
             projected,
             batch_records: BATCH_RECORDS,
+            rows: Rows::default(),
             giving_way: GivingWay::default(),
             was_hindered: false,
             waiting: None,
@@ -123,6 +126,8 @@ impl Projector {
     /// One batch, in parts if the database is slow.
     async fn step(&mut self) -> Result<Size, ProjectionHalted> {
         let records = self.reader.next_batch(BATCH_RECORDS, BATCH_BYTES)?;
+        let size = Size::of(&records);
+        let records: Vec<(Position, Rows)> = records.into_iter().map(decode).collect::<Result<_, _>>()?;
         let mut rest = records.as_slice();
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(rest.len().min(self.batch_records));
@@ -134,18 +139,18 @@ impl Projector {
                 self.batch_records = (batch.len() / 2).max(BATCH_RECORDS_MIN);
             }
         }
-        Ok(Size::of(&records))
+        Ok(size)
     }
 
     /// One transaction. `false`: the database could not now; a pause has been made.
-    async fn project(&mut self, batch: &[(Position, Record)]) -> Result<bool, ProjectionHalted> {
+    async fn project(&mut self, batch: &[(Position, Rows)]) -> Result<bool, ProjectionHalted> {
         let Some((to, _)) = batch.last() else { return Ok(true) };
         let (from, to) = (*self.projected.borrow(), *to);
-        let mut rows = Rows::default();
-        for (position, record) in batch {
-            decode(&mut rows, *position, record)?;
+        self.rows.clear();
+        for (_, rows) in batch {
+            self.rows.extend(rows);
         }
-        match self.store.project(&rows, from, to).await {
+        match self.store.project(&self.rows, from, to).await {
             Ok(()) => {
                 self.projected.send_replace(to);
                 self.waiting.take().inspect(Waiting::is_over);
@@ -240,20 +245,19 @@ impl Waiting {
     }
 }
 
-/// Adds a record's rows to a batch.
-fn decode(rows: &mut Rows, position: Position, record: &Record) -> Result<(), ProjectionHalted> {
+/// A record's rows, as they are written today.
+fn decode((position, record): (Position, Record)) -> Result<(Position, Rows), ProjectionHalted> {
     let header = &record.header;
     if Kind::known(header.kind).is_none() || header.codec != CODEC {
         let why = format!("kind {} with encoding {} is not known to this release", header.kind, header.codec);
         return Err(ProjectionHalted::Record { position, why });
     }
     let why = |why: &str| ProjectionHalted::Record { position, why: why.to_owned() };
-    let payload = Rows::from_bytes(record.payload.clone()).map_err(|_| why("its payload is not rows"))?;
-    if payload.images().any(|(slot, _)| tables::by_slot(slot).is_none()) {
+    let rows = Rows::from_bytes(record.payload).map_err(|_| why("its payload is not rows"))?;
+    if rows.images().any(|(slot, _)| tables::by_slot(slot).is_none()) {
         return Err(why("it has rows of a table that is not known to this release"));
     }
-    rows.extend(&renewed(payload).map_err(|damage| why(&damage.to_string()))?);
-    Ok(())
+    Ok((position, renewed(rows).map_err(|damage| why(&damage.to_string()))?))
 }
 
 #[cfg(test)]

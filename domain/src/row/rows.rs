@@ -73,6 +73,11 @@ impl Rows {
         write::within(slot, &mut self.bytes, put);
     }
 
+    /// Keeps the room, for other rows.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     /// Appends other rows.
     pub fn extend(&mut self, others: &Rows) {
         self.bytes.extend_from_slice(&others.bytes);

@@ -57,8 +57,11 @@ pub(super) struct RowArray {
 const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// Instead of a row's number of fields: the end.
 const COPY_END: i16 = -1;
-/// What most rows take at least; the buffer grows from there.
-const ROW_BYTES: usize = 256;
+/// A row takes as many bytes as its image, about, and for each column those of its length.
+fn bytes_of(table: &Table, images: &[&[u8]]) -> usize {
+    let values: usize = images.iter().map(|image| image.len()).sum();
+    values + values / 4 + images.len() * (FIELDS + table.columns.len() * LENGTH)
+}
 
 /// Bytes of a row's number of fields.
 const FIELDS: usize = 2;
@@ -154,7 +157,7 @@ fn put_row(table: &Table, image: &[u8], out: &mut BytesMut) -> Result<(), Failur
 
 impl Copy {
     pub(super) fn of(table: &'static Table, images: &[&[u8]]) -> Result<Copy, Failure> {
-        let mut out = BytesMut::with_capacity(images.len() * ROW_BYTES);
+        let mut out = BytesMut::with_capacity(bytes_of(table, images));
         out.put_slice(COPY_HEADER);
         images.iter().try_for_each(|image| put_row(table, image, &mut out))?;
         out.put_i16(COPY_END);
@@ -165,7 +168,7 @@ impl Copy {
 impl Upsert {
     pub(super) fn of(table: &'static Table, images: &[&[u8]]) -> Result<Upsert, Failure> {
         let count = i32::try_from(images.len())?;
-        let mut out = BytesMut::with_capacity(images.len() * ROW_BYTES);
+        let mut out = BytesMut::with_capacity(bytes_of(table, images));
         images.iter().try_for_each(|image| put_row(table, image, &mut out))?;
         Ok(Upsert { sql: upsert(table), rows: RowArray { columns: table.columns, count, rows: out.freeze() } })
     }
