@@ -2,9 +2,10 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
+use actix::{Actor, Message};
+
 use crate::journal::{Journal, Parked, Parker, Position, Unanswered};
 use crate::outage::{Answer, Outage};
-use actix::{Actor, Message};
 
 /// Fingerprint of questions that are not set aside: they only read, or whoever asks sees the fault and does not repeat.
 pub const NOT_TOLD_APART: u64 = 0;

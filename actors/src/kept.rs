@@ -140,6 +140,7 @@ pub trait LiveShell: Shell + Actor<Context = Context<Self>> {
     /// The timer's deadline has passed. It has to be armed again.
     fn wake(&mut self, ctx: &mut Context<Self>);
 
+    /// Of the actor, for the earliest deadline of its machine.
     fn timer(&mut self) -> &mut Timer;
 
     fn arm(&mut self, deadline: Option<Timestamp>, ctx: &mut Context<Self>) {

@@ -8,9 +8,9 @@ use crate::journal::{Admission, AppendError, Journal, KEY_BYTES_MAX, KeyText, Po
 use crate::kind::{CODEC, Kind};
 use crate::outage::Outage;
 
-/// What is asked for one decision before its rows are known: the first record of the largest order that can be wished
-/// for, or the opening of a departure with a thousand seats, is smaller.
-const DECISION_BYTES: usize = 64 * 1024;
+/// What is asked for one decision before its rows are known. The opening of a departure with a thousand seats together with
+/// the largest order that can be wished for at it is smaller (a story); whoever exceeds it is written all the same.
+pub const DECISION_BYTES: usize = 64 * 1024;
 /// And for each of its events: the image of a hold or a ticket with what belongs to it is smaller.
 const EVENT_BYTES: usize = 512;
 /// A record without its payload is smaller.
@@ -105,7 +105,7 @@ impl KeyLog {
     }
 }
 
-/// Whether a new sale may begin: its holds and its order follow as records of their own.
+/// Whether a new sale may begin: its holds and its order follow in the share of everybody.
 pub fn admit_sale(journal: &Journal) -> Result<(), Outage> {
     Ok(journal.admit(Share::Sales, DECISION_BYTES.min(journal.record_bytes_max())).map(drop)?)
 }

@@ -127,6 +127,7 @@ impl Projector {
     async fn step(&mut self) -> Result<Size, ProjectionHalted> {
         let records = self.reader.next_batch(BATCH_RECORDS, BATCH_BYTES)?;
         let size = Size::of(&records);
+        // All at once: with one that cannot be decoded nothing follows anyway.
         let records: Vec<(Position, Rows)> = records.into_iter().map(decode).collect::<Result<_, _>>()?;
         let mut rest = records.as_slice();
         while !rest.is_empty() {

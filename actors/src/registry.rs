@@ -17,7 +17,7 @@ mod testing;
 mod under_way;
 
 use std::fmt::{Debug, Display};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
+use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -28,7 +28,7 @@ use deeptravel_domain::row::Damage;
 use deeptravel_domain::time::Timestamp;
 use tokio::sync::oneshot;
 
-pub use arbiters::Arbiters;
+pub use arbiters::{Arbiters, home_of};
 use cell::Shared as _;
 use dormant::Deadlines;
 pub use dormant::{Gauge, Look, Rest};
@@ -121,11 +121,6 @@ pub struct Post<A: Owner> {
     pub keys: Arc<Keys<A>>,
     pub vitals: Arc<Vitals>,
     pub shared: A::Shared,
-}
-
-/// A home like any other.
-pub fn home_of(id: &impl Hash) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(id)
 }
 
 /// What an actor starts from.

@@ -15,8 +15,9 @@ use super::{DeskEntryRow, Forget, Made, Making, PROMISED_MAX, Placed, Seed, plac
 use crate::ask::Asker;
 use crate::journal::Position;
 use crate::log::admit_sale;
-use crate::order::{Peers, Placing};
+use crate::order::{OrderActor, Peers, Placing};
 use crate::outage::{Outage, Reply};
+use crate::registry::birth::Birth;
 use crate::registry::cell::InCell;
 
 /// See the module's documentation.
@@ -38,16 +39,15 @@ struct Promised {
 /// An order that is to be made now.
 pub(super) struct Promise {
     draft: Draft,
-    mark: Mark,
-    asker: Asker<Placed>,
+    making: Making,
+    birth: Birth<OrderActor>,
 }
 
 impl Promise {
     /// Outside of the desk's turn: the departure's comes next. A fault in there is the order's; whoever asked is told.
     pub fn keep(self, peers: &Arc<Peers>) {
-        let Promise { draft, mark, asker } = self;
-        let making = Making { peers: Arc::clone(peers), order: draft.id, asker: Some(asker), mark: Some(mark) };
-        let _ = catch_unwind(AssertUnwindSafe(|| Placing::begin(peers, draft, making)));
+        let Promise { draft, making, birth } = self;
+        let _ = catch_unwind(AssertUnwindSafe(|| Placing::begin(peers, draft, making, birth)));
     }
 }
 
@@ -107,17 +107,26 @@ impl Book {
             // Of what it rests on the order knows more.
             Some(Known { order, .. }) => Ok(Reply::ok(Placed::Known(order), Position::NOTHING)),
             None => match self.draft(wish, now) {
-                Ok(Ok(draft)) => {
-                    self.promise(mark, wish, draft.id);
-                    self.peers.in_flight.insert(draft.id, Arc::clone(wish));
-                    return Some(Promise { draft, mark, asker });
-                }
+                Ok(Ok(draft)) => return self.promise_now(mark, wish, draft, asker),
                 Ok(Err(rejection)) => refused(rejection),
                 Err(outage) => Err(outage),
             },
         };
         asker.answer(answer);
         None
+    }
+
+    /// From here on the order is known: whoever asks for it waits, and a desk that is rebuilt meanwhile reads of it.
+    fn promise_now(&mut self, mark: Mark, wish: &Arc<Wish>, draft: Draft, asker: Asker<Placed>) -> Option<Promise> {
+        let order = draft.id;
+        let Some(birth) = self.peers.orders.expect_birth(&order) else {
+            tracing::error!(order.id = %order, "Order id {order} has been given out twice");
+            return None;
+        };
+        self.promise(mark, wish, order);
+        self.peers.in_flight.insert(order, Arc::clone(wish));
+        let making = Making { peers: Arc::clone(&self.peers), order, asker: Some(asker), mark: Some(mark) };
+        Some(Promise { draft, making, birth })
     }
 
     /// An outage: no new sale begins now, the journal's space being rationed (rule 11), or its disk behind.
@@ -164,7 +173,8 @@ impl Book {
         true
     }
 
-    /// What an order says that may have been made; `None`: there is no such order. Whether to look again.
+    /// What an order says that may have been made; `None`: there is no such order. Whether to look again: a promise was
+    /// all that told of it.
     pub(super) fn looked(&mut self, mark: Mark, id: OrderId, answer: Option<Reply<Arc<Order>>>) -> bool {
         let order = answer.as_ref().and_then(|reply| reply.outcome.as_ref().ok());
         let made = order.is_some();
@@ -172,11 +182,12 @@ impl Book {
             self.settled(mark.traveller, id);
         }
         let answer = answer.ok_or(Outage::Rebuilding);
+        let is_nowhere = answer.is_err();
         let was_promised = self.placed(Made { mark, order: id, answer });
         if !was_promised && !made {
             self.made.remove(mark, id);
         }
-        was_promised && !made
+        was_promised && is_nowhere
     }
 
     /// An order holds unpaid seats no longer.

@@ -1,5 +1,6 @@
 //! An order of one journey from its wish to its first images: they are born in the record that holds its seats, and it needs
-//! no actor as long as nothing goes wrong. Its desk asks the departure, and lays the order to rest when that has answered.
+//! no actor as long as nothing goes wrong. Whoever has wished for it has the departure asked, and lays it to rest when that
+//! has answered.
 //!
 //! An order of several departures, or of one that has to be woken first, gets an actor, which asks them one after the other
 //! and writes records of its own; so does whatever else is to be done.
@@ -33,13 +34,9 @@ pub struct Placing {
 type Unplaced = (Arc<Order>, Making, Birth<OrderActor>);
 
 impl Placing {
-    /// Begins with a draft. `making` gets the answer.
-    pub fn begin(peers: &Arc<Peers>, draft: Draft, making: Making) {
+    /// Begins with a draft, for which its slot is kept. `making` gets the answer.
+    pub fn begin(peers: &Arc<Peers>, draft: Draft, making: Making, birth: Birth<OrderActor>) {
         let order = Order::draft(draft, peers.clock.now());
-        let Some(birth) = peers.orders.expect_birth(&order.id()) else {
-            tracing::error!(order.id = %order.id(), "Order id {} has been given out twice", order.id());
-            return;
-        };
         let wanted = seats_wanted(&order);
         let unplaced = (Arc::new(order), making, birth);
         let unplaced = match wanted {

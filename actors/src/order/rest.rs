@@ -101,7 +101,7 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Room to pack in, used again by every order of an arbiter.
+/// Room to pack in, used again by every order of a thread.
 #[derive(Default)]
 struct Scratch {
     order: Vec<u8>,

@@ -1,6 +1,7 @@
-//! The threads that owners run on. None of them serves HTTP.
+//! The threads that owners' actors run on. None of them serves HTTP.
 
 use std::cell::Cell;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -57,4 +58,9 @@ impl Arbiters {
             handle.stop();
         }
     }
+}
+
+/// A home like any other.
+pub fn home_of(id: &impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(id)
 }

@@ -1,6 +1,6 @@
 //! Births: an owner's record may hold the first images of a key that never had a record, with version 0 (rule 4); that
 //! key's own first record is version 1. So no row ever changes its owner or goes back in version. An order that is placed
-//! is made in the same way, with its own first record.
+//! without its departure's record keeps its slot in the same way, until its own first record.
 //!
 //! Until that record is projected the child is nowhere but in memory, and reading its rows would say that there is
 //! no such key. So whoever makes it keeps its slot before he writes, and lays the child into it afterwards: from there

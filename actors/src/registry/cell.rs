@@ -20,16 +20,27 @@ use crate::outage::Outage;
 pub trait Shared: Clone + Default + Send + Sync + 'static {
     /// A message is on its way into the actor's mailbox.
     fn has_mail(&self);
+
+    /// The actor has gone: nobody has a turn any more.
+    fn end(&self);
 }
 
 /// Of owners that share nothing: they are asked by message only.
 impl Shared for () {
     fn has_mail(&self) {}
+
+    fn end(&self) {}
 }
 
 impl<S: InCell> Shared for Arc<Cell<S>> {
     fn has_mail(&self) {
         self.mail.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        let ended = lock(&self.state).take();
+        // Outside of the lock: with it others may end.
+        drop(ended);
     }
 }
 
@@ -81,7 +92,8 @@ impl<S: InCell> Cell<S> {
         self.mail.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// For a turn on an asker's thread. `None`: the actor is not idle.
+    /// For a turn on an asker's thread. `None`: the actor is not idle. A lock that a panic of the actor has poisoned is not
+    /// taken: what it left is half-changed.
     fn idle(&self) -> Option<MutexGuard<'_, Option<S>>> {
         let state = self.state.try_lock().ok()?;
         // Looked at under the lock: a message that was sent before is counted or handled.
@@ -109,6 +121,7 @@ impl<S: InCell, A: Owner<Shared = Arc<Cell<S>>> + Handler<GoOn>> Keys<A> {
         let calls_actor = state.as_ref().is_none_or(InCell::calls_actor);
         drop(state);
         if turned.is_err() {
+            tracing::error!(kind = A::KIND, %id, fingerprint, "{} {id} panicked on the thread of whoever asked it", A::KIND);
             self.count_death(id, fingerprint);
         }
         if calls_actor {

@@ -6,6 +6,7 @@ use actix::Context;
 use actix::dev::channel::AddressReceiver;
 use dashmap::Entry;
 
+use super::cell::Shared as _;
 use super::{Keys, Leaving, Origin, Owner, Post, Slot, Vitals, Woken, tell_all};
 use crate::outage::Outage;
 
@@ -35,7 +36,7 @@ impl<A: Owner> Keys<A> {
                 }
                 return;
             }
-            End::Stopped => tracing::error!(kind = A::KIND, %id, "{} {id} is ahead of its log and is rebuilt", A::KIND),
+            End::Stopped => tracing::error!(kind = A::KIND, %id, "{} {id} could not go on and is rebuilt", A::KIND),
             End::CannotStart(outage) => {
                 tracing::error!(kind = A::KIND, %id, %outage, "{} {id} cannot start: {outage}", A::KIND);
             }
@@ -95,6 +96,7 @@ impl<A: Owner> Ending<A> {
 
 impl<A: Owner> Drop for Ending<A> {
     fn drop(&mut self) {
+        self.post.shared.end();
         let end = match self.end {
             Some(end) => end,
             None if std::thread::panicking() => End::Panicked,

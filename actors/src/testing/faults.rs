@@ -17,9 +17,9 @@ pub enum Fault {
     AtMessage,
     /// The record is appended, the answer not given.
     AfterAppend,
-    /// It has held seats for an order that is placed without an actor: at its desk, before the order's first record.
+    /// It holds seats for an order that is about to be born in its record.
     BeforeOrder,
-    /// The same, when that record is appended.
+    /// The same, when that record is appended and the departure's turn is over.
     AfterOrder,
     /// An order of it is about to be scanned without an actor.
     BeforeScan,

@@ -4,6 +4,7 @@ use deeptravel_domain::identity::Command as IdentityCommand;
 use deeptravel_domain::order::{OrderStatus, RefundState};
 
 use crate::journal::{Admission, Journal, JournalOptions, Reached, Retention, Share};
+use crate::log::DECISION_BYTES;
 use crate::outage::Outage;
 use crate::testing::{
     Fault, Postgres, Running, World, account, coach, eventually, eventually_so, ferry, redeemed, scan, traveller, wish,
@@ -145,6 +146,18 @@ async fn rule_08_without_any_space_nothing_changes_and_afterwards_everything_goe
     running.buy(wish(traveller(4), "key", &coach(), 1)).await;
     recover(&world, &running).await;
     assert_nobody_died(&running);
+}
+
+#[actix::test]
+async fn rule_08_the_first_order_of_a_large_departure_takes_less_room_than_it_asks_for() {
+    let (_world, running) = World::with_seats(1_000).await;
+    let after = running.journal.appended();
+
+    running.buy(wish(traveller(1), "key", &coach(), 10)).await;
+
+    let record = running.journal.reader(after).unwrap().next_batch(1, 1 << 20).unwrap().remove(0).1;
+    assert_eq!(record.header.key.as_str(), format!("departure/{}", coach()));
+    assert!(record.payload.len() < DECISION_BYTES, "{} bytes", record.payload.len());
 }
 
 #[actix::test]

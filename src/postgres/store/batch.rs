@@ -57,11 +57,6 @@ pub(super) struct RowArray {
 const COPY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// Instead of a row's number of fields: the end.
 const COPY_END: i16 = -1;
-/// A row takes as many bytes as its image, about, and for each column those of its length.
-fn bytes_of(table: &Table, images: &[&[u8]]) -> usize {
-    let values: usize = images.iter().map(|image| image.len()).sum();
-    values + values / 4 + images.len() * (FIELDS + table.columns.len() * LENGTH)
-}
 
 /// Bytes of a row's number of fields.
 const FIELDS: usize = 2;
@@ -70,6 +65,12 @@ const DIMENSIONS: i32 = 1;
 const NO_NULLS: i32 = 0;
 /// Arrays count from 1.
 const LOWER_BOUND: i32 = 1;
+
+/// A row takes as many bytes as its image, about, and for each column those of its length.
+fn bytes_of(table: &Table, images: &[&[u8]]) -> usize {
+    let values: usize = images.iter().map(|image| image.len()).sum();
+    values + values / 4 + images.len() * (FIELDS + table.columns.len() * LENGTH)
+}
 
 /// At most one copy and one upsert per table that has rows in the batch and is ours.
 pub(super) fn writes(rows: &Rows, marks: Marks) -> Result<Writes, StoreError> {
