@@ -13,7 +13,7 @@ use crate::follow::{Batch, Failure, Follower};
 use crate::journal::Position;
 use crate::keeper::{Keeper, Keeping, Shown, Tell};
 use crate::outage::Outage;
-use crate::ports::{Load, Parameter};
+use crate::ports::{Haste, Load, Parameter, Store, StoreError};
 use crate::registry::Keys;
 use crate::services::Services;
 
@@ -82,6 +82,13 @@ impl Follower for Counting {
         let answer = self.owner.ask(&Counted::KEY, Tell(take)).await?.ok_or(Outage::Rebuilding)?;
         answer.outcome.map_err(|rejection| Failure::Fault(rejection.to_string()))
     }
+}
+
+/// The only follower there is, and up to where it has followed as far as the database knows; one without a row is new.
+pub async fn followed(store: &dyn Store) -> Result<Option<(&'static str, Position)>, StoreError> {
+    let rows = store.load(Counted::LOAD, Vec::new(), Haste::Start).await?;
+    let totals = Totals::from_rows(&rows)?;
+    Ok(rows.has(TotalsRow::TABLE).then(|| (Counted::KEY, Position(totals.position()))))
 }
 
 fn counts(batch: Batch<'_>) -> Result<Counts, Failure> {

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use deeptravel_actors::follow::{Failure, Follower, Following, Holds, State};
-use deeptravel_actors::journal::{Journal, JournalOptions, Position, Record, Retention, inspect};
+use deeptravel_actors::journal::adopt::{Directory, Verdict};
+use deeptravel_actors::journal::{Journal, JournalOptions, LocalDisk, Position, Record, Retention, Seen, inspect};
 use deeptravel_actors::kind::Kind;
 use deeptravel_actors::outage::Outage;
 use journal_support::{Shortcuts as _, append_frame, record, segments, small, wait};
@@ -420,4 +421,36 @@ fn without_followers_release_is_what_it_was() {
 fn an_owner_that_was_set_aside_is_a_fault_and_every_other_outage_is_waited_for() {
     assert!(matches!(Failure::from(Outage::SetAside), Failure::Fault(_)));
     assert!(matches!(Failure::from(Outage::Rebuilding), Failure::Outage(Outage::Rebuilding)));
+}
+
+#[test]
+fn adopt_8_a_follower_passes_what_was_given_up_with_a_lost_journal_and_follows_on() {
+    let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+    let office = Office::open(&dir, &small(), &[&script]);
+    office.followed(0, office.announce("order", &[1]));
+    let row = counted(&office.journal, "tally");
+    let (journal, epoch) = (office.journal.id(), office.journal.epoch());
+    office.kill();
+    for file in segments(dir.path()) {
+        std::fs::remove_file(file).unwrap();
+    }
+
+    // The database had much more than the follower had followed.
+    let seen = Seen { journal, position: Position(row.position.0 + 40), epoch };
+    let directory = Directory::lock(dir.path()).unwrap();
+    let judged = directory.judge(&LocalDisk, &small(), Some(seen), row.position).unwrap();
+    let Verdict::Adoptable(plan) = judged else { panic!("{judged:?}") };
+    assert_eq!(plan.first, seen.position.next());
+    plan.carry_out(&LocalDisk).unwrap();
+
+    let (journal, _) = Journal::open(dir.path(), small()).unwrap();
+    let io = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let follower = Box::new(Tally::wake_from(&journal, &script, row.clone())) as Box<dyn Follower>;
+    let following = Following::start(io.handle(), &journal, vec![follower]);
+    let office = Office { journal, following, io };
+    office.followed(0, office.announce("order", &[2]));
+    assert_eq!(office.state(0), State::Follows);
+    let now = counted(&office.journal, "tally");
+    assert_eq!(now.totals, Counts::from([(1, 1), (2, 1)]));
+    assert!(now.version > row.version && now.position > seen.position);
 }

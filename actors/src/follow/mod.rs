@@ -134,7 +134,16 @@ impl Following {
         let oldest = journal.oldest().previous();
         let watch = |follower: &dyn Follower| {
             // Of one that is new, nothing older than the journal was ever meant.
-            let begins_at = if follower.position() == Position::NOTHING { oldest } else { follower.position() };
+            let stands_at = if follower.position() == Position::NOTHING { oldest } else { follower.position() };
+            let begins_at = behind_what_was_given_up(journal, stands_at);
+            if begins_at > stands_at {
+                let (name, from) = (follower.name(), stands_at.next());
+                tracing::warn!(
+                    follower = name, %from, to = %begins_at,
+                    "Follower {name} passes positions {from} to {begins_at}, which were given up with the journal before \
+                     this one"
+                );
+            }
             let (name, state, written, seen) = (follower.name(), State::Follows, begins_at, begins_at);
             Arc::new(Mutex::new(Status { name, state, written, seen, set_aside: 0, holds: Holds::Little }))
         };
@@ -152,5 +161,14 @@ impl Following {
 
     pub fn statuses(&self) -> Vec<Status> {
         self.followers.iter().map(|watched| *lock(watched)).collect()
+    }
+}
+
+/// Where a follower goes on that stands at a position. Somebody has agreed that nothing follows from what was lost with
+/// the journal before this one; what this one has let go is another matter.
+fn behind_what_was_given_up(journal: &Journal, position: Position) -> Position {
+    match journal.adopted() {
+        Some(adopted) if journal.oldest() <= adopted.first => position.max(adopted.first.previous()),
+        Some(_) | None => position,
     }
 }

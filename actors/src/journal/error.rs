@@ -34,12 +34,25 @@ pub enum OpenError {
     #[error("segment {segment} needs a reader of format {minimum_reader} or later, this is {ours}", ours = super::FORMAT)]
     NewerFormat { segment: String, minimum_reader: u16 },
     /// Bytes before the end of the log do not read: the first frame that does not starts at `offset`. Restore the segment
-    /// from a copy; do not cut it.
+    /// from a copy, or [adopt](super::adopt); do not cut it.
     #[error("segment {segment} is damaged at byte {offset}: {why}")]
     Damaged { segment: String, offset: u64, why: &'static str },
     /// Records between two segments are missing.
     #[error("segment {segment} starts at position {found}, but position {expected} is due: records are missing")]
     Gap { segment: String, expected: Position, found: Position },
+    /// The database follows another journal.
+    #[error(
+        "the database follows journal {followed}, but the one in this data directory is {ours}: start on the data \
+         directory that belongs to this database, or on an empty database; if that journal is lost, \
+         `deeptravel journal adopt` goes on without it"
+    )]
+    OtherJournal { ours: Uuid, followed: Uuid },
+    /// The database was last filled from a copy of the journal.
+    #[error(
+        "the database was last held under epoch {epoch}, of which the journal in this data directory knows nothing \
+         (epoch {ours}): another server has sold from a copy of it, go on with that one's data directory"
+    )]
+    HeldByCopy { epoch: u64, ours: u64 },
     /// The journal is older than the database.
     #[error(
         "the journal ends at position {last}, but Postgres has already seen {seen}: acknowledged records are missing"

@@ -142,6 +142,11 @@ impl<'a> Frame<'a> {
         self.link().next.previous()
     }
 
+    /// The records as they stand in the frame.
+    pub(super) fn encoded_records(&self) -> &'a [u8] {
+        self.records
+    }
+
     /// The records with their positions; ends after an error.
     pub(super) fn records(&self) -> Records<'a> {
         Records { rest: self.records, next: self.header.first, left: self.header.count }

@@ -1,5 +1,6 @@
-//! The file `identity`: whose journal this is, its epoch, and whether its tail was cut since Postgres was last asked.
-//! Plain text, one field a line and a checksum, so that an operator can read it; replaced as a whole.
+//! The file `identity`: whose journal this is, its epoch, whether its tail was cut since Postgres was last asked, and
+//! whose place it has taken. Plain text, one field a line and a checksum, so that an operator can read it; replaced as a
+//! whole. A field that a journal does not need has no line, so that an older release reads the file.
 
 use std::fs;
 use std::io;
@@ -11,7 +12,7 @@ use super::OpenError;
 use super::disk::Disk;
 use super::record::Position;
 
-const FILE: &str = "identity";
+pub(super) const FILE: &str = "identity";
 pub(super) const TEMPORARY_FILE: &str = "identity.tmp";
 const TITLE: &str = "deeptravel journal 1";
 
@@ -23,6 +24,43 @@ pub(super) struct Identity {
     pub epoch: u64,
     /// The last position that survived a cut which has not been compared with Postgres yet.
     pub cut: Option<Position>,
+    pub adopted: Option<Adopted>,
+}
+
+/// How far a database has followed which journal, and the epoch of the server that last held it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub journal: Uuid,
+    pub position: Position,
+    pub epoch: u64,
+}
+
+/// This journal has taken the place of one that was lost or damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// What the database said then: from there this journal goes on.
+    pub seen: Seen,
+    /// The first position of this journal: whatever stood before it was given up, for followers too.
+    pub first: Position,
+    /// Its segments stand in their places. Until then the next start goes on placing them.
+    pub(super) placed: bool,
+}
+
+impl Adopted {
+    fn to_line(self) -> String {
+        let Seen { journal, position, epoch } = self.seen;
+        let state = if self.placed { "placed" } else { "placing" };
+        format!("adopted {journal} {position} {epoch} {} {state}\n", self.first)
+    }
+
+    fn parse(fields: &str) -> Option<Self> {
+        let mut fields = fields.split(' ');
+        let journal = fields.next()?.parse().ok()?;
+        let mut number = || fields.next()?.parse().ok();
+        let seen = Seen { journal, position: Position(number()?), epoch: number()? };
+        let first = Position(number()?);
+        Some(Self { seen, first, placed: fields.next()? == "placed" })
+    }
 }
 
 impl Identity {
@@ -41,6 +79,30 @@ impl Identity {
         }
     }
 
+    /// Whether the database that has seen this is this journal's. Positions of two journals with the same id can be
+    /// compared only while one of them has written. The database's epoch is above the journal's when it was last filled
+    /// from a copy of this directory.
+    pub(super) fn is_of(&self, seen: Seen) -> Result<(), OpenError> {
+        if seen.journal != self.journal {
+            return match self.adopted {
+                // It has what that one had after this position.
+                Some(Adopted { seen: then, .. })
+                    if seen.journal == then.journal && seen.position <= then.position && seen.epoch <= then.epoch =>
+                {
+                    Ok(())
+                }
+                Some(_) | None => Err(OpenError::OtherJournal { ours: self.journal, followed: seen.journal }),
+            };
+        }
+        if seen.epoch > self.epoch {
+            return Err(OpenError::HeldByCopy { epoch: seen.epoch, ours: self.epoch });
+        }
+        match self.cut {
+            Some(cut) if seen.position > cut => Err(OpenError::CutBefore { cut, seen: seen.position }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Replaces the file; durable when this returns.
     pub(super) fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<(), OpenError> {
         let (temporary, path) = (dir.join(TEMPORARY_FILE), dir.join(FILE));
@@ -56,14 +118,21 @@ impl Identity {
 
     fn to_text(self) -> String {
         let cut = self.cut.map_or_else(|| "none".to_owned(), |cut| cut.to_string());
-        let fields = format!("{TITLE}\nid {}\nnode {}\nepoch {}\ncut {cut}\n", self.journal, self.node, self.epoch);
+        let adopted = self.adopted.map_or_else(String::new, Adopted::to_line);
+        let Self { journal, node, epoch, .. } = self;
+        let fields = format!("{TITLE}\nid {journal}\nnode {node}\nepoch {epoch}\ncut {cut}\n{adopted}");
         let crc = crc32c::crc32c(fields.as_bytes());
         format!("{fields}crc {crc:08x}\n")
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let mut lines = text.lines();
-        let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+        let mut lines = text.lines().peekable();
+        // A line of another name is left for the next field.
+        let mut field = |name: &str| {
+            let value = lines.peek()?.strip_prefix(name)?.strip_prefix(' ')?;
+            lines.next();
+            Some(value)
+        };
         field("deeptravel").filter(|rest| *rest == "journal 1")?;
         let identity = Self {
             journal: field("id")?.parse().ok()?,
@@ -73,6 +142,7 @@ impl Identity {
                 "none" => None,
                 cut => Some(Position(cut.parse().ok()?)),
             },
+            adopted: field("adopted").and_then(Adopted::parse),
         };
         // Written again it must be the same text, checksum included.
         (identity.to_text() == text).then_some(identity)
@@ -84,9 +154,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn rule_14_only_the_journal_that_filled_a_database_last_goes_on_with_it() {
+        let ours = Identity { journal: Uuid::from_u128(1), node: 1, epoch: 5, cut: None, adopted: None };
+        let seen = Seen { journal: ours.journal, position: Position(20), epoch: 5 };
+        let says = |seen| ours.is_of(seen).map_err(|error| error.to_string());
+        assert_eq!(says(seen), Ok(()));
+        assert_eq!(says(Seen { epoch: 4, ..seen }), Ok(()), "an older backup, or a claim cut off");
+        assert!(says(Seen { epoch: 6, ..seen }).unwrap_err().contains("a copy of it"));
+        let other = Seen { journal: Uuid::nil(), ..seen };
+        assert!(says(other).unwrap_err().contains("follows journal"));
+
+        let adopted = Identity { adopted: Some(Adopted { seen: other, first: Position(9), placed: true }), ..ours };
+        for (found, fits) in [
+            (other, true),
+            (Seen { position: Position(8), epoch: 3, ..other }, true),
+            (Seen { position: Position(21), ..other }, false),
+            (Seen { epoch: 6, ..other }, false),
+            (seen, true),
+        ] {
+            assert_eq!(adopted.is_of(found).is_ok(), fits, "{found:?}");
+        }
+    }
+
+    #[test]
     fn an_identity_reads_back_and_every_flipped_bit_is_noticed() {
-        for cut in [None, Some(Position(17))] {
-            let identity = Identity { journal: Uuid::from_u128(5), node: 2, epoch: 9, cut };
+        let seen = Seen { journal: Uuid::from_u128(4), position: Position(11), epoch: 8 };
+        let adopted = |placed| Some(Adopted { seen, first: Position(12), placed });
+        for (cut, adopted) in [(None, None), (Some(Position(17)), None), (None, adopted(false)), (None, adopted(true))]
+        {
+            let identity = Identity { journal: Uuid::from_u128(5), node: 2, epoch: 9, cut, adopted };
             let text = identity.to_text();
             assert_eq!(Identity::parse(&text), Some(identity));
             for bit in 0..text.len() * 8 {

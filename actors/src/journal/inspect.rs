@@ -12,6 +12,7 @@ use super::identity::Identity;
 use super::record::Malformed;
 use super::recover::{Tail, check_link, damaged, read, read_header, walk, walk_showing};
 use super::segment::{NO_TIME_MS, SegmentFile, list};
+use super::survey::survey;
 use super::{OpenError, Position, Record};
 
 /// What a directory holds.
@@ -175,6 +176,32 @@ impl Found {
             "payload": payload,
         })
     }
+}
+
+/// Shows every record after a position that reads, past damage too, and says what does not read. Nobody has decided that
+/// what comes after damage is to be believed.
+pub fn readable<E: From<OpenError>>(
+    dir: &Path,
+    after: Position,
+    mut show: impl FnMut(Found) -> Result<(), E>,
+) -> Result<Vec<OpenError>, E> {
+    let files = list(dir).map_err(OpenError::io("list", dir))?;
+    let journal = identity(dir)?.journal;
+    // The first error of whoever is shown; the walk has errors of its own.
+    let mut shown = Ok(());
+    let survey = survey(&files, journal, |visit| {
+        for record in visit.frame.records() {
+            let (segment, frame_at) = (visit.segment, visit.at);
+            let unparsed = || damaged(segment, frame_at, "the checksum holds, but the records do not parse");
+            let (position, record) = record.map_err(|Malformed| unparsed())?;
+            if position > after && shown.is_ok() {
+                let record = record.to_record().map_err(|Malformed| unparsed())?;
+                shown = show(Found { position, segment: segment.name(), frame_at: frame_at as u64, record });
+            }
+        }
+        Ok(())
+    })?;
+    shown.map(|()| survey.faults)
 }
 
 /// Walks the records after a position, as far as they read.

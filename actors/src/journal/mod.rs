@@ -10,8 +10,10 @@
 //! else is checked. What is deliberately absent: the meaning of kinds and payloads (the owner's codecs), retention
 //! times (the caller of [`Journal::release`]), ending the process (the caller of [`Journal::failed`]).
 //!
-//! A directory holds `identity`, `lock`, `<first position>.seg` and, for the next segment, `spare.tmp`.
+//! A directory holds `identity`, `lock`, `<first position>.seg` and, for the next segment, `spare.tmp`; after an
+//! [adoption](adopt) also what was set aside.
 
+pub mod adopt;
 mod disk;
 mod error;
 mod frame;
@@ -22,6 +24,7 @@ mod lanes;
 mod open;
 mod options;
 mod parked;
+mod place;
 mod prepare;
 mod queue;
 mod reader;
@@ -30,6 +33,7 @@ mod recover;
 mod segment;
 mod segments;
 mod space;
+mod survey;
 mod writer;
 
 use std::fmt;
@@ -43,6 +47,7 @@ use uuid::Uuid;
 
 pub use disk::{Disk, DiskFile, LocalDisk};
 pub use error::{AppendError, JournalFailed, OpenError, ReadError, RegisterError};
+pub use identity::{Adopted, Seen};
 pub use lanes::Wait;
 pub use open::Opened;
 pub use options::JournalOptions;
@@ -134,6 +139,12 @@ impl Journal {
     /// As [`Journal::open`], writing through the given disk.
     pub fn open_on(disk: Arc<dyn Disk>, dir: &Path, options: JournalOptions) -> Result<(Self, Opened), OpenError> {
         open::open(disk, dir, options)
+    }
+
+    /// Whether the database that has seen this is this journal's, which has what comes after it.
+    pub fn check_database(&self, seen: Seen) -> Result<(), OpenError> {
+        lock(&self.handle.shared.identity).is_of(seen)?;
+        self.check_seen(seen.position)
     }
 
     /// Compares the journal with the last position that Postgres has (rule 10): refuses a journal that ends before
@@ -272,6 +283,11 @@ impl Journal {
     /// The journal's id, given when it was created.
     pub fn id(&self) -> Uuid {
         self.handle.shared.journal
+    }
+
+    /// Whose place this journal has taken, if it has.
+    pub fn adopted(&self) -> Option<Adopted> {
+        lock(&self.handle.shared.identity).adopted
     }
 
     /// The epoch last set.

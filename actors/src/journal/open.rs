@@ -11,6 +11,7 @@ use super::disk::Disk;
 use super::frame::{Link, Seed};
 use super::identity::{self, Identity};
 use super::lanes::Progress;
+use super::place::settle;
 use super::prepare::Preparer;
 use super::queue::Queue;
 use super::recover::{Recovered, Tail, read, read_header, recover, walk};
@@ -46,7 +47,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: JournalOptions) -> 
     fs::create_dir_all(dir).map_err(OpenError::io("create", dir))?;
     let locked = lock_directory(dir)?;
     remove_leftovers(&*disk, dir)?;
-    let mut identity = match Identity::read(dir)? {
+    let mut identity = match settle(&*disk, dir, Identity::read(dir)?)? {
         Some(identity) => identity,
         None => create(&*disk, dir, &options)?,
     };
@@ -69,7 +70,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: JournalOptions) -> 
     Ok((Journal { handle: Arc::new(handle) }, opened))
 }
 
-fn lock_directory(dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock_directory(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join(LOCK_FILE);
     let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = open.map_err(OpenError::io("open", &path))?;
@@ -101,7 +102,7 @@ fn create(disk: &dyn Disk, dir: &Path, options: &JournalOptions) -> Result<Ident
     } else if !found.is_empty() {
         return Err(OpenError::Identity { dir: dir.to_owned(), why: "it is missing beside segments with records" });
     }
-    let identity = Identity { journal: Uuid::new_v4(), node: options.node, epoch: 0, cut: None };
+    let identity = Identity { journal: Uuid::new_v4(), node: options.node, epoch: 0, cut: None, adopted: None };
     let link = Link { next: Position(1), previous: Seed::of(identity.journal).0 };
     let header = SegmentHeader { journal: identity.journal, node: options.node, link, before_ms: NO_TIME_MS };
     let spare = dir.join(SPARE_FILE);

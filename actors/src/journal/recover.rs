@@ -93,7 +93,7 @@ fn judge_tail(rest: &[u8], seed: Seed, next: Position, why: &'static str) -> Tai
 }
 
 /// Compares in pages: most of a segment is zeros, and start has to be quick also without optimisation.
-fn is_zero(bytes: &[u8]) -> bool {
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
     const PAGE: [u8; 4096] = [0; 4096];
     bytes.chunks(PAGE.len()).all(|chunk| chunk == &PAGE[..chunk.len()])
 }

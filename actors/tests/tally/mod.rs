@@ -132,7 +132,11 @@ pub struct Tally {
 
 impl Tally {
     pub fn wake(journal: &Journal, script: &Script) -> Tally {
-        let counted = counted(journal, script.name);
+        Tally::wake_from(journal, script, counted(journal, script.name))
+    }
+
+    /// As from a row of the database.
+    pub fn wake_from(journal: &Journal, script: &Script, counted: Counted) -> Tally {
         if counted.version > 0 {
             let key = record(script.name, 1, &[]).header.key;
             journal.register(&key, counted.version).unwrap();
