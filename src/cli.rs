@@ -1,12 +1,13 @@
 //! The command line (api.md).
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use deeptravel_actors::engine::Engine;
+use deeptravel_actors::journal::inspect::Found;
 use deeptravel_actors::journal::{Position, Record, inspect};
 use deeptravel_actors::kind::Kind;
 use deeptravel_domain::identity::Role;
@@ -45,7 +46,7 @@ enum Command {
     /// Accounts of staff.
     #[command(subcommand)]
     Admin(Admin),
-    /// What is in the journal.
+    /// What is in the journal, and a way on without it.
     #[command(subcommand)]
     Journal(JournalCommand),
     /// Checks the configuration.
@@ -71,6 +72,12 @@ enum Admin {
 
 #[derive(Debug, Subcommand)]
 enum JournalCommand {
+    /// Makes a new journal in the place of one that is lost or damaged. Says first what is lost, and asks.
+    Adopt {
+        /// Agrees without being asked: what the command says is lost.
+        #[arg(long, value_name = "WHAT")]
+        agree_to_lose: Option<String>,
+    },
     /// Segments, positions, sizes.
     Inspect,
     /// Every record as a line of JSON.
@@ -78,6 +85,12 @@ enum JournalCommand {
         /// Only records after this position.
         #[arg(long, default_value_t = 0)]
         after: u64,
+        /// Other segments than the data directory's: such as were set aside.
+        #[arg(long, value_name = "DIR")]
+        segments: Option<PathBuf>,
+        /// Goes on behind what does not read, and says at the end what that was.
+        #[arg(long)]
+        past_damage: bool,
     },
 }
 
@@ -104,12 +117,18 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Admin(Admin::Create { name }) => {
             on_engine(&config, async |engine: &Engine| create_admin(engine, &name).await).await
         }
+        Command::Journal(JournalCommand::Adopt { agree_to_lose }) => {
+            startup::adopt(&config, agree_to_lose.as_deref()).await
+        }
         Command::Journal(JournalCommand::Inspect) => {
             let summary = inspect::summary(&config.journal_dir())?;
             println!("{}", serde_json::to_string_pretty(&summary)?);
             Ok(())
         }
-        Command::Journal(JournalCommand::Dump { after }) => dump(&config.journal_dir(), Position(after)),
+        Command::Journal(JournalCommand::Dump { after, segments, past_damage }) => {
+            let dir = segments.unwrap_or_else(|| config.journal_dir());
+            if past_damage { dump_past_damage(&dir, Position(after)) } else { dump(&dir, Position(after)) }
+        }
         Command::Config(ConfigCommand::Check) => {
             startup::check(&config)?;
             println!("the configuration is complete");
@@ -198,12 +217,24 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 fn dump(dir: &Path, after: Position) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     for found in inspect::records(dir, after)? {
-        let found = found?;
-        let payload = payload_of(&found.record)?;
-        serde_json::to_writer(&mut out, &found.to_json(&payload))?;
-        out.write_all(b"\n")?;
+        print_record(&mut out, &found?)?;
     }
     Ok(out.flush()?)
+}
+
+fn dump_past_damage(dir: &Path, after: Position) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let faults = inspect::readable(dir, after, |found| print_record(&mut out, &found))?;
+    out.flush()?;
+    for fault in faults {
+        eprintln!("{fault}");
+    }
+    Ok(())
+}
+
+fn print_record(out: &mut impl Write, found: &Found) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *out, &found.to_json(&payload_of(&found.record)?))?;
+    Ok(out.write_all(b"\n")?)
 }
 
 /// Rows as JSON, by table, without what is nobody's business.

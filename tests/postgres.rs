@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{Cluster, Options};
 use deeptravel::postgres::{
-    Database, JournalPosition, Lane, Outage, PositionError, Session, StoreError, advance_position, claim_epoch,
-    migrate, read_position,
+    Database, JournalPosition, Lane, Outage, PositionError, Session, StoreError, adopt_position, advance_position,
+    claim_epoch, migrate, read_position,
 };
 use deeptravel::testing::fresh_database;
 use futures_util::future::join_all;
@@ -96,6 +96,18 @@ fn an_epoch_is_above_every_earlier_one_and_shuts_the_older_process_out() {
             "{foreign:?}"
         );
         assert_eq!(read_position(&*client).await.unwrap(), Some(JournalPosition { epoch: 8, ..first }));
+
+        // Unless somebody has agreed that it takes that one's place: then from where it was, and only from there.
+        let found = JournalPosition { epoch: 8, ..first };
+        let adopting = JournalPosition { journal_id: ours, epoch: 9, ..first };
+        let moved = adopt_position(&*client, JournalPosition { position: 9, ..found }, adopting).await;
+        assert!(matches!(moved, Err(PositionError::Moved { expected: 9, found: 10 })), "{moved:?}");
+        let taken = adopt_position(&*client, found, JournalPosition { epoch: 8, ..adopting }).await;
+        assert!(matches!(taken, Err(PositionError::EpochTaken { ours: 8, found: 8 })), "{taken:?}");
+        adopt_position(&*client, found, adopting).await.unwrap();
+        assert_eq!(read_position(&*client).await.unwrap(), Some(adopting));
+        let again = adopt_position(&*client, found, JournalPosition { epoch: 10, ..adopting }).await;
+        assert!(matches!(again, Err(PositionError::OtherJournal { .. })), "{again:?}");
         Ok(())
     });
     runtime.block_on(story).unwrap();

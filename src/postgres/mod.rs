@@ -17,6 +17,8 @@ pub use error::{Outage, StoreError};
 pub(crate) use migrations::migrations;
 pub use migrations::{SchemaError, migrate};
 pub use pool::{Database, Lane, Session};
-pub use position::{JournalPosition, PositionError, advance_position, claim_epoch, outages_outside, read_position};
+pub use position::{
+    JournalPosition, PositionError, adopt_position, advance_position, claim_epoch, outages_outside, read_position,
+};
 pub use settings::DatabaseSettings;
 pub use store::Store;

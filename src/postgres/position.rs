@@ -1,12 +1,15 @@
 //! How far Postgres is behind the journal, and which process may move it (architecture rules 12 and 14).
 
 use deadpool_postgres::GenericClient;
+use deeptravel_actors::journal::{Position, Seen};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::error::StoreError;
 
 const READ: &str = include_str!("../../sql/queries/journal_position_read.sql");
 const CLAIM_EPOCH: &str = include_str!("../../sql/queries/journal_position_claim_epoch.sql");
+const ADOPT: &str = include_str!("../../sql/queries/journal_position_adopt.sql");
 const ADVANCE: &str = include_str!("../../sql/queries/journal_position_advance.sql");
 
 /// The one row of `journal_position`.
@@ -18,6 +21,12 @@ pub struct JournalPosition {
     pub position: u64,
     /// The epoch of the process that may project.
     pub epoch: u64,
+}
+
+impl From<JournalPosition> for Seen {
+    fn from(JournalPosition { journal_id, position, epoch }: JournalPosition) -> Seen {
+        Seen { journal: journal_id, position: Position(position), epoch }
+    }
 }
 
 /// Why the position could not be claimed or moved. All but the last mean that this process must not project.
@@ -75,6 +84,25 @@ pub async fn claim_epoch(client: &impl GenericClient, wanted: JournalPosition) -
         return Ok(());
     }
     Err(refusal(client, wanted, |epoch| epoch >= wanted.epoch).await?)
+}
+
+/// Hands a database that is as it was `found` over to the journal that has taken the place of the one that it followed:
+/// its position stays, and the epoch is `wanted.epoch`.
+///
+/// # Errors
+/// As of [`claim_epoch`].
+pub async fn adopt_position(
+    client: &impl GenericClient,
+    found: JournalPosition,
+    wanted: JournalPosition,
+) -> Result<(), PositionError> {
+    let statement = client.prepare_cached(ADOPT).await?;
+    let (position, epoch) = (to_sql(found.position)?, to_sql(wanted.epoch)?);
+    let parameters: [&(dyn ToSql + Sync); 4] = [&found.journal_id, &position, &wanted.journal_id, &epoch];
+    if client.execute(&statement, &parameters).await? == 1 {
+        return Ok(());
+    }
+    Err(refusal(client, JournalPosition { epoch: wanted.epoch, ..found }, |epoch| epoch >= wanted.epoch).await?)
 }
 
 /// Moves the position from `held.position` to `to`, if nobody else has moved it or taken the epoch. Belongs into the

@@ -3,6 +3,8 @@
 //! A [`Core`] is everything but the listeners: private Postgres, journal, projection, engine. `serve` and `demo` put
 //! HTTP in front of it; `import` and `admin create` use it without.
 
+mod adopt;
+mod consent;
 mod demo;
 mod serve;
 mod takeover;
@@ -19,10 +21,11 @@ use deeptravel_actors::journal::{Journal, JournalOptions, Opened, Retention};
 use deeptravel_actors::projector::{ProjectionHalted, Projector};
 use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::Client;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+pub use adopt::adopt;
 pub use demo::{demo, make_account};
 pub use serve::{check, serve};
 
@@ -59,14 +62,8 @@ pub struct Core {
 impl Core {
     /// Starts as rule 14 says. Without a client no call reaches WeChat.
     pub async fn start(config: &Config, wechat: Option<Client>) -> anyhow::Result<Core> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(IO_THREADS)
-            .thread_name("io")
-            .enable_all()
-            .build()
-            .context("threads for input and output")?;
-        let io = runtime.handle().clone();
-        let runtime = Io(Some(runtime));
+        let runtime = io_threads()?;
+        let io = runtime.handle();
         let (cluster, database_config) = start_database(config)?;
         let (journal, opened) = open_journal(config)?;
         let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
@@ -146,7 +143,7 @@ impl Core {
         if !matches!(drained, Ok(Ok(_))) {
             tracing::warn!("The database is behind; the next start brings it up to date");
         }
-        let (io, cluster) = (self.io.0.take(), self.cluster);
+        let (io, cluster) = (self.io.runtime.take(), self.cluster);
         // Both block.
         tokio::task::spawn_blocking(move || {
             if let Some(runtime) = io {
@@ -168,11 +165,26 @@ impl Core {
 }
 
 /// The runtime for everything that waits for the network. A runtime must not be dropped where it would block a task.
-struct Io(Option<Runtime>);
+struct Io {
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+fn io_threads() -> anyhow::Result<Io> {
+    let building = Builder::new_multi_thread().worker_threads(IO_THREADS).thread_name("io").enable_all().build();
+    let runtime = building.context("threads for input and output")?;
+    Ok(Io { handle: runtime.handle().clone(), runtime: Some(runtime) })
+}
+
+impl Io {
+    fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+}
 
 impl Drop for Io {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }

@@ -21,6 +21,7 @@ mod trial;
 mod wall;
 
 pub mod stories {
+    mod adopt;
     mod announcements;
     mod both_down;
     mod clock;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -136,6 +136,42 @@ impl Launch {
         self
     }
 
+    /// Any command of the binary, on the same data.
+    fn command(&self, words: &[&str]) -> Command {
+        let binary = std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_deeptravel").into());
+        let mut command = Command::new(binary);
+        command
+            .args(words)
+            .args(["--config".as_ref(), self.config.as_os_str()])
+            .args(["--data-dir".as_ref(), self.data_dir.as_os_str()])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        match &self.database_url {
+            Some(url) => command.env("DATABASE_URL", url),
+            None => command.env_remove("DATABASE_URL"),
+        };
+        command
+    }
+
+    /// Runs a command to its end; whoever it asks answers so.
+    pub async fn run(&self, words: &[&str], answer: &str) -> anyhow::Result<Answer> {
+        let mut command = self.command(words);
+        let answer = answer.to_owned();
+        let run = move || -> std::io::Result<Output> {
+            let mut child = command.stdin(Stdio::piped()).spawn()?;
+            if let Some(mut input) = child.stdin.take() {
+                // It may have ended without asking.
+                let _ = input.write_all(answer.as_bytes());
+            }
+            child.wait_with_output()
+        };
+        let Output { status, stdout, stderr } = tokio::task::spawn_blocking(run).await??;
+        let text = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        eprintln!("{words:?}: {text}");
+        Ok(Answer { succeeded: status.success(), text })
+    }
+
     /// Starts the process and waits until it is ready.
     pub async fn start(&self) -> anyhow::Result<Server> {
         let mut server = self.spawn()?;
@@ -145,22 +181,8 @@ impl Launch {
 
     /// Starts the process.
     pub fn spawn(&self) -> anyhow::Result<Server> {
-        let binary = std::env::var_os(BINARY).unwrap_or_else(|| env!("CARGO_BIN_EXE_deeptravel").into());
-        let mut command = Command::new(binary);
-        command
-            .arg("demo")
-            .args(["--config".as_ref(), self.config.as_os_str()])
-            .args(["--data-dir".as_ref(), self.data_dir.as_os_str()])
-            .args(["--listen", &self.listen.to_string()])
-            .arg("--timetable")
-            .arg(&self.timetable)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        match &self.database_url {
-            Some(url) => command.env("DATABASE_URL", url),
-            None => command.env_remove("DATABASE_URL"),
-        };
+        let mut command = self.command(&["demo"]);
+        command.args(["--listen", &self.listen.to_string()]).arg("--timetable").arg(&self.timetable);
         let started = Instant::now();
         let mut child = command.spawn()?;
         let log = Log::default();
@@ -168,6 +190,14 @@ impl Launch {
         log.follow(child.stderr.take().context("standard error")?);
         Ok(Server { child, started, base_url: format!("http://{}", self.listen), log, ready_after: Duration::ZERO })
     }
+}
+
+/// What a command answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub succeeded: bool,
+    /// Both of its outputs.
+    pub text: String,
 }
 
 /// What a server has written.
