@@ -125,7 +125,14 @@ impl Projector {
 
     /// One batch, in parts if the database is slow.
     async fn step(&mut self) -> Result<Size, ProjectionHalted> {
-        let records = self.reader.next_batch(BATCH_RECORDS, BATCH_BYTES)?;
+        let records = match self.reader.next_batch(BATCH_RECORDS, BATCH_BYTES) {
+            Err(error) if error.may_pass() => {
+                tracing::warn!(%error, "Projection waits for the journal: {error}");
+                tokio::time::sleep(PAUSE_LONGEST).await;
+                return Ok(Size::Part);
+            }
+            read => read?,
+        };
         let size = Size::of(&records);
         // All at once: with one that cannot be decoded nothing follows anyway.
         let records: Vec<(Position, Rows)> = records.into_iter().map(decode).collect::<Result<_, _>>()?;

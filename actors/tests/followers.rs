@@ -454,3 +454,60 @@ fn adopt_8_a_follower_passes_what_was_given_up_with_a_lost_journal_and_follows_o
     assert_eq!(now.totals, Counts::from([(1, 1), (2, 1)]));
     assert!(now.version > row.version && now.position > seen.position);
 }
+
+/// Not a test of its own: the one below runs it in a process that may open only a few files.
+#[test]
+#[ignore = "another test runs this in a process of its own"]
+fn helper_that_runs_out_of_descriptors() {
+    let (dir, script) = (tempdir().unwrap(), Script::new("tally"));
+    // One that begins has room for what the follower writes while no other can be prepared.
+    let options = JournalOptions { segment_bytes: 64 * 1024, batch_bytes_max: 4096, ..small() };
+    let office = Office::open(&dir, &options, &[&script]);
+    office.followed(0, office.announce("order", &[1; 500]));
+    until("the next segment is prepared", || {
+        dir.path().join("spare.tmp").metadata().is_ok_and(|it| it.len() == 64 * 1024)
+    });
+    // Takes what there is, and what the writer gives back when it goes on to the next segment.
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let hoarder = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            all.extend(std::fs::File::open("/dev/null").ok());
+        }
+        all.len()
+    });
+    until("none is left", || std::fs::File::open("/dev/null").is_err());
+
+    let first = office.journal.oldest();
+    let mut last = office.journal.durable();
+    while office.journal.segment_of(last) == Some(first) {
+        let mut record = office.next_of("order", &[1; 500]);
+        record.header.kind = Kind::Announcing.number();
+        last = office.journal.append(&record).unwrap();
+        // A runtime of its own would take descriptors.
+        office.io.block_on(office.journal.wait(last)).unwrap();
+    }
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < Duration::from_millis(500) {
+        assert_eq!(office.state(0), State::Follows, "it waits for a descriptor");
+        std::thread::yield_now();
+    }
+    drop(stop);
+    assert!(hoarder.join().unwrap() > 20);
+    office.followed(0, last);
+    office.followed(0, office.announce("order", &[1; 500]));
+    office.kill();
+    println!("followed to the end");
+}
+
+#[test]
+fn fault_1_a_process_without_descriptors_goes_on_to_the_next_segment_and_its_followers_wait() {
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "helper_that_runs_out_of_descriptors", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("followed to the end"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}

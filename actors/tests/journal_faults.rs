@@ -14,7 +14,7 @@ use deeptravel_actors::journal::{
     AppendError, Journal, JournalFailed, JournalOptions, OpenError, Position, Record, Retention,
 };
 use faulty::{Fault, FaultyDisk, MortalDisk};
-use journal_support::{Shortcuts as _, all_at, append_frame, block_on, read_all, record, small, wait};
+use journal_support::{Shortcuts as _, all_at, append_frame, block_on, read_all, record, segments, small, wait};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
@@ -134,6 +134,51 @@ fn a_full_disk_refuses_new_records_before_the_segment_is_full_and_recovers() {
         append_frame(&journal, &record("a", version, &[1; 100]));
     }
     journal.release(all_at(journal.durable()), Retention::NONE).unwrap();
+}
+
+#[test]
+fn fault_1_without_descriptors_the_prepared_segment_is_begun_and_the_next_is_tried_again() {
+    let dir = tempdir().unwrap();
+    let disk = FaultyDisk::default();
+    let options = JournalOptions { batch_bytes_max: 1_000, ..small() };
+    let (journal, _) = Journal::open_on(Arc::new(disk.clone()), dir.path(), options).unwrap();
+    // Prepared, the last of it being written before it is handed over.
+    let spare = dir.path().join("spare.tmp");
+    while !spare.metadata().is_ok_and(|found| found.len() == 4096) {
+        std::thread::yield_now();
+    }
+    disk.set(Fault::Descriptors);
+    let mut version = 0;
+    let mut append = || {
+        version += 1;
+        let position = journal.append(&record("a", version, &[1; 100]));
+        if let Ok(position) = position {
+            wait(&journal, position);
+        }
+        position
+    };
+    // Into the segment that was prepared, and through it until nothing more fits surely.
+    while segments(dir.path()).len() < 2 {
+        append().unwrap();
+    }
+    while !journal.space().exhausted {
+        std::thread::yield_now();
+    }
+    while append().is_ok() {}
+    assert_eq!(segments(dir.path()).len(), 2, "the second one was used");
+    assert!(journal.failure().is_none(), "nobody dies for want of a descriptor");
+    // Old segments go without one, too.
+    assert_eq!(journal.release(all_at(journal.durable()), Retention::NONE).unwrap().segments, 1);
+
+    disk.set(Fault::None);
+    while journal.space().exhausted {
+        std::thread::yield_now();
+    }
+    let begun = journal.durable().0 + 1;
+    for version in begun..begun + 50 {
+        append_frame(&journal, &record("a", version, &[1; 100]));
+    }
+    journal.close().unwrap();
 }
 
 #[test]

@@ -19,6 +19,9 @@ const GATHER: Duration = Duration::from_millis(50);
 /// through as many bytes takes about a millisecond, in which the thread does nothing else.
 const LIMITS: Limits = Limits { records: 1_024, bytes: 1024 * 1024, passed_bytes: 4 * 1024 * 1024 };
 
+/// Pause before a segment that could not be opened is tried again.
+const READ_AGAIN: Duration = Duration::from_millis(500);
+
 /// Chunks that are kept for those who are a little behind: most of a second while the log grows, 16 MiB when every record
 /// announces.
 const CHUNKS_KEPT: usize = 16;
@@ -42,10 +45,18 @@ pub(super) enum FeedError {
 }
 
 impl Chunk {
-    pub fn read(reader: &mut Reader) -> Result<Chunk, FeedError> {
+    pub async fn read(reader: &mut Reader) -> Result<Chunk, FeedError> {
         let after = reader.position();
-        // What is not known is not passed over.
-        let passage = reader.next_wanted(LIMITS, |kind| Kind::known(kind).is_none_or(Kind::announces))?;
+        let passage = loop {
+            // What is not known is not passed over.
+            match reader.next_wanted(LIMITS, |kind| Kind::known(kind).is_none_or(Kind::announces)) {
+                Err(error) if error.may_pass() => {
+                    tracing::warn!(%error, "Followers wait for the journal: {error}");
+                    tokio::time::sleep(READ_AGAIN).await;
+                }
+                read => break read?,
+            }
+        };
         let unknown = passage.records.iter().find(|(_, record)| Kind::known(record.header.kind).is_none());
         if let Some((position, record)) = unknown {
             return Err(FeedError::Kind { position: *position, kind: record.header.kind });
@@ -89,7 +100,7 @@ impl Feed {
             let begun = Instant::now();
             let durable = journal.durable();
             while reader.position() < durable {
-                let chunk = Chunk::read(&mut reader)?;
+                let chunk = Chunk::read(&mut reader).await?;
                 let up_to = chunk.up_to;
                 self.keep(chunk);
                 head.send_replace(up_to);

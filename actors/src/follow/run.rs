@@ -114,7 +114,7 @@ impl Run {
         if !is_fed && own.more().await.is_err() {
             return Err(End::Closed);
         }
-        let chunk = Chunk::read(&mut own)?;
+        let chunk = Chunk::read(&mut own).await?;
         self.own = Some(own);
         tokio::task::yield_now().await;
         Ok(Arc::new(chunk))

@@ -10,7 +10,6 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use uuid::Uuid;
 
@@ -332,7 +331,7 @@ fn begin_unplaced(
 ) -> std::io::Result<Box<dyn DiskFile>> {
     let path = dir.join(file_name(header.link.next)).with_extension(UNPLACED);
     let bytes = if options.preallocate { options.segment_bytes } else { 0 };
-    let file = create_space(disk, &path, bytes, &AtomicBool::new(false))?;
+    let file = create_space(disk, &path, bytes)?;
     file.write_all_at(&header.encode(), 0)?;
     Ok(file)
 }

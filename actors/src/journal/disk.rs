@@ -20,8 +20,18 @@ pub trait Disk: Send + Sync + fmt::Debug {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file; durable after [`Disk::sync_directory`].
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Opens a directory, so that its entries can be made durable without opening it again.
+    fn open_directory(&self, dir: &Path) -> io::Result<Box<dyn DiskDirectory>>;
     /// Makes the directory's entries durable.
-    fn sync_directory(&self, dir: &Path) -> io::Result<()>;
+    fn sync_directory(&self, dir: &Path) -> io::Result<()> {
+        self.open_directory(dir)?.sync()
+    }
+}
+
+/// An open directory.
+pub trait DiskDirectory: Send + Sync + fmt::Debug {
+    /// Makes its entries durable.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// A file open for writing.
@@ -55,8 +65,17 @@ impl Disk for LocalDisk {
         std::fs::remove_file(path)
     }
 
-    fn sync_directory(&self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
+    fn open_directory(&self, dir: &Path) -> io::Result<Box<dyn DiskDirectory>> {
+        Ok(Box::new(LocalDirectory(File::open(dir)?)))
+    }
+}
+
+#[derive(Debug)]
+struct LocalDirectory(File);
+
+impl DiskDirectory for LocalDirectory {
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
     }
 }
 

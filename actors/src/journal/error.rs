@@ -141,3 +141,16 @@ pub enum ReadError {
     #[error("cannot {doing} {}", path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
 }
+
+impl ReadError {
+    /// A file could not be opened: the records are there, and there may be a descriptor for them soon.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Io { doing, .. } => *doing == READER_OPENS,
+            Self::Released { .. } | Self::Beyond { .. } | Self::Damaged { .. } => false,
+        }
+    }
+}
+
+/// What a reader does when it comes to a segment.
+pub(super) const READER_OPENS: &str = "open";

@@ -45,7 +45,7 @@ use std::thread::JoinHandle;
 
 use uuid::Uuid;
 
-pub use disk::{Disk, DiskFile, LocalDisk};
+pub use disk::{Disk, DiskDirectory, DiskFile, LocalDisk};
 pub use error::{AppendError, JournalFailed, OpenError, ReadError, RegisterError};
 pub use identity::{Adopted, Seen};
 pub use lanes::Wait;
@@ -120,6 +120,8 @@ struct Shared {
     dir: PathBuf,
     options: JournalOptions,
     disk: Arc<dyn Disk>,
+    /// Kept open: a process that is out of file descriptors still goes on to the segment that was prepared.
+    directory: Box<dyn DiskDirectory>,
     journal: Uuid,
     seed: Seed,
     identity: Mutex<Identity>,
@@ -265,7 +267,7 @@ impl Journal {
     pub fn release(&self, reached: Reached, retention: Retention) -> std::io::Result<Released> {
         let shared = &self.handle.shared;
         let needs = Needs { space: self.space(), segment_bytes: shared.options.segment_bytes };
-        let released = shared.segments.release(&*shared.disk, &shared.dir, reached, retention, needs)?;
+        let released = shared.segments.release(&*shared.disk, &*shared.directory, reached, retention, needs)?;
         shared.space.sealed.fetch_sub(released.bytes, std::sync::atomic::Ordering::Relaxed);
         Ok(released)
     }

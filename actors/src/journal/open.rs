@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use super::prepare::Preparer;
 use super::queue::Queue;
 use super::recover::{Recovered, Tail, read, read_header, recover, walk};
 use super::segment::{
-    NO_TIME_MS, SEGMENT_HEADER_BYTES, SPARE_FILE, SegmentFile, SegmentHeader, begin, create_space, list,
+    NO_TIME_MS, Place, SEGMENT_HEADER_BYTES, SPARE_FILE, SegmentFile, SegmentHeader, begin, create_space, list,
 };
 use super::segments::{Entry, Segments};
 use super::space::SpaceGauge;
@@ -65,7 +65,7 @@ pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path, options: JournalOptions) -> 
         repaired: recovered.repair.clone(),
         epoch: identity.epoch,
     };
-    let shared = Arc::new(shared(disk, dir, options, identity, &segments, &recovered));
+    let shared = Arc::new(shared(disk, dir, options, identity, &segments, &recovered)?);
     let handle = start(shared, recovered, locked).map_err(OpenError::io("start the threads of", dir))?;
     Ok((Journal { handle: Arc::new(handle) }, opened))
 }
@@ -107,9 +107,11 @@ fn create(disk: &dyn Disk, dir: &Path, options: &JournalOptions) -> Result<Ident
     let header = SegmentHeader { journal: identity.journal, node: options.node, link, before_ms: NO_TIME_MS };
     let spare = dir.join(SPARE_FILE);
     let bytes = if options.preallocate { options.segment_bytes } else { 0 };
-    create_space(disk, &spare, bytes, &AtomicBool::new(false))
-        .and_then(|file| begin(disk, dir, &*file, &header))
-        .map_err(OpenError::io("create a segment in", dir))?;
+    let create = || {
+        let file = create_space(disk, &spare, bytes)?;
+        begin(disk, Place { dir, open: &*disk.open_directory(dir)? }, &*file, &header)
+    };
+    create().map_err(OpenError::io("create a segment in", dir))?;
     identity.write(disk, dir)?;
     sync_parent(disk, dir)?;
     Ok(identity)
@@ -138,7 +140,7 @@ fn shared(
     identity: Identity,
     segments: &[SegmentFile],
     recovered: &Recovered,
-) -> Shared {
+) -> Result<Shared, OpenError> {
     let last = recovered.link.next.previous();
     let before_ms = recovered.before_ms.iter();
     let entries = segments.iter().zip(before_ms).map(|(file, &before_ms)| Entry { file: file.clone(), before_ms });
@@ -149,8 +151,9 @@ fn shared(
         sealed: AtomicU64::new(sealed),
         ..SpaceGauge::default()
     };
-    Shared {
+    Ok(Shared {
         dir: dir.to_owned(),
+        directory: disk.open_directory(dir).map_err(OpenError::io("open", dir))?,
         queue: Queue::new(&options, last),
         options,
         disk,
@@ -160,7 +163,7 @@ fn shared(
         progress: Arc::new(Progress::new(last)),
         segments: Segments::new(entries),
         space,
-    }
+    })
 }
 
 fn start(shared: Arc<Shared>, recovered: Recovered, lock: File) -> std::io::Result<Handle> {

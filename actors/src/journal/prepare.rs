@@ -1,7 +1,8 @@
 //! Prepares the next segment's space on a thread of its own, so that rolling over does not stall the writer.
 //!
-//! A full disk is tried again, and meanwhile `append` takes only what fits into the segment at hand. Any other error
-//! is a failed write like every other: fatal when the space is needed (rule 10).
+//! A full disk is tried again, and so is a file that cannot be opened, be it for want of descriptors: nothing was written
+//! yet. Meanwhile `append` takes only what fits into the segment at hand. Any other error is a failed write like every
+//! other: fatal when the space is needed (rule 10).
 
 use std::io;
 use std::sync::Arc;
@@ -12,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::disk::DiskFile;
-use super::segment::{SPARE_FILE, create_space};
+use super::segment::{SPARE_FILE, fill_space};
 
-/// A full disk is tried again this often.
+/// What could not be prepared is tried again this often.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long the writer waits for a full disk to have space again, before this counts as a failed write. It comes to
-/// that only if a batch was taken before the disk was found to be full.
+/// How long the writer waits for what could not be prepared, before this counts as a failed write. It comes to that only
+/// if a batch was taken before that was found.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 type Space = io::Result<Box<dyn DiskFile>>;
@@ -89,12 +90,15 @@ fn prepare(shared: &Shared, ordered: &Receiver<()>, deliver: &Sender<Space>, clo
     let bytes = if shared.options.preallocate { shared.options.segment_bytes } else { 0 };
     while ordered.recv().is_ok() {
         let space = loop {
-            let error = match create_space(&*shared.disk, &path, bytes, closing) {
-                Err(error) if is_full(&error) => error,
-                space => break space,
+            let (error, why) = match shared.disk.create(&path) {
+                Ok(file) => match fill_space(&*file, bytes, closing) {
+                    Err(error) if is_full(&error) => (error, "No space for the journal's next segment"),
+                    filled => break filled.map(|()| file),
+                },
+                Err(error) => (error, "The journal's next segment cannot be created"),
             };
             if !shared.space.exhausted.swap(true, Ordering::Relaxed) {
-                tracing::error!(%error, "No space for the journal's next segment; records are refused when this one is full");
+                tracing::error!(%error, "{why}; records are refused when this one is full");
             }
             // What was written of it would keep the disk full. If it cannot be removed, the retry empties it.
             let _ = shared.disk.remove(&path);
@@ -103,7 +107,7 @@ fn prepare(shared: &Shared, ordered: &Receiver<()>, deliver: &Sender<Space>, clo
             }
         };
         if shared.space.exhausted.swap(false, Ordering::Relaxed) {
-            tracing::info!("There is space for the journal's next segment again");
+            tracing::info!("The journal's next segment is prepared");
         }
         if deliver.send(space).is_err() {
             return;

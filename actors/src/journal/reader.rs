@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Shared;
-use super::error::ReadError;
+use super::error::{READER_OPENS, ReadError};
 use super::frame::{Frame, FrameHeader, Link, Records};
 use super::lanes::Wait;
 use super::record::{Malformed, Position, Record};
@@ -223,7 +223,7 @@ impl OpenSegment {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(ReadError::Released { wanted, oldest: shared.segments.oldest() });
             }
-            Err(source) => return Err(ReadError::Io { doing: "open", path, source }),
+            Err(source) => return Err(ReadError::Io { doing: READER_OPENS, path, source }),
         };
         let mut segment = Self {
             file,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use uuid::Uuid;
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskDirectory, DiskFile};
 use super::frame::Link;
 use super::record::Position;
 use super::{FORMAT, OpenError};
@@ -121,14 +121,15 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<SegmentFile>> {
 /// segment of them.
 const ZERO_BYTES: usize = 1024 * 1024;
 
-/// Creates the space of a segment: `bytes` zeros, or an empty file. Ends early when it is no longer wanted.
-pub(super) fn create_space(
-    disk: &dyn Disk,
-    path: &Path,
-    bytes: u64,
-    unwanted: &AtomicBool,
-) -> io::Result<Box<dyn DiskFile>> {
+/// Creates the space of a segment: `bytes` zeros, or an empty file.
+pub(super) fn create_space(disk: &dyn Disk, path: &Path, bytes: u64) -> io::Result<Box<dyn DiskFile>> {
     let file = disk.create(path)?;
+    fill_space(&*file, bytes, &AtomicBool::new(false))?;
+    Ok(file)
+}
+
+/// Writes zeros from a file's beginning on. Ends early when they are no longer wanted.
+pub(super) fn fill_space(file: &dyn DiskFile, bytes: u64, unwanted: &AtomicBool) -> io::Result<()> {
     let zeros = vec![0; ZERO_BYTES.min(bytes as usize)];
     let mut offset = 0;
     while offset < bytes {
@@ -140,16 +141,28 @@ pub(super) fn create_space(
         file.sync()?;
         offset += piece.len() as u64;
     }
-    Ok(file)
+    Ok(())
 }
 
-/// Gives the space its header and its name, durably.
-pub(super) fn begin(disk: &dyn Disk, dir: &Path, file: &dyn DiskFile, header: &SegmentHeader) -> io::Result<PathBuf> {
+/// A directory by its name, and open.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub dir: &'a Path,
+    pub open: &'a dyn DiskDirectory,
+}
+
+/// Gives the space its header and its name, durably. Opens nothing.
+pub(super) fn begin(
+    disk: &dyn Disk,
+    Place { dir, open }: Place<'_>,
+    file: &dyn DiskFile,
+    header: &SegmentHeader,
+) -> io::Result<PathBuf> {
     file.write_all_at(&header.encode(), 0)?;
     file.sync()?;
     let path = dir.join(file_name(header.link.next));
     disk.rename(&dir.join(SPARE_FILE), &path)?;
-    disk.sync_directory(dir)?;
+    open.sync()?;
     Ok(path)
 }
 

@@ -2,10 +2,9 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
 use std::sync::Mutex;
 
-use super::disk::Disk;
+use super::disk::{Disk, DiskDirectory};
 use super::lock;
 use super::record::Position;
 use super::segment::SegmentFile;
@@ -121,7 +120,7 @@ impl Segments {
     pub(super) fn release(
         &self,
         disk: &dyn Disk,
-        dir: &Path,
+        dir: &dyn DiskDirectory,
         Reached { projected, followed }: Reached,
         retention: Retention,
         needs: Needs,
@@ -145,14 +144,14 @@ impl Segments {
             let Some(entry) = entries.front() else { break };
             if let Err(error) = disk.remove(&entry.file.path) {
                 if done > 0 {
-                    disk.sync_directory(dir)?;
+                    dir.sync()?;
                 }
                 return Err(error);
             }
             released.bytes += entries.pop_front().map_or(0, |entry| entry.file.bytes);
         }
         if released.segments > 0 {
-            disk.sync_directory(dir)?;
+            dir.sync()?;
         }
         released.oldest = entries.front().map_or(Position::NOTHING, |entry| entry.file.first);
         Ok(released)

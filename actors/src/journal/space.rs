@@ -32,7 +32,7 @@ pub struct Space {
     pub used: u64,
     /// What all segments together may take, in bytes.
     pub max: u64,
-    /// The disk has no space for the next segment.
+    /// The next segment cannot be prepared: the disk has no space for it, or no file can be opened.
     pub exhausted: bool,
 }
 

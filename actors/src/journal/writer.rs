@@ -11,7 +11,7 @@ use super::error::JournalFailed;
 use super::frame::{Link, seal};
 use super::prepare::Preparer;
 use super::queue::{Batch, Taken};
-use super::segment::{SEGMENT_HEADER_BYTES, SegmentFile, SegmentHeader, begin};
+use super::segment::{Place, SEGMENT_HEADER_BYTES, SegmentFile, SegmentHeader, begin};
 use super::segments::Entry;
 
 #[derive(Debug)]
@@ -86,8 +86,8 @@ impl Writer {
         let file = self.spare.take().map_err(JournalFailed::disk("prepare the next segment"))?;
         let (journal, node) = (shared.journal, shared.options.node);
         let header = SegmentHeader { journal, node, link: self.link, before_ms: self.last_at_ms };
-        let path =
-            begin(&*shared.disk, &shared.dir, &*file, &header).map_err(JournalFailed::disk("begin a segment"))?;
+        let place = Place { dir: &shared.dir, open: &*shared.directory };
+        let path = begin(&*shared.disk, place, &*file, &header).map_err(JournalFailed::disk("begin a segment"))?;
 
         let sealed_bytes = if shared.options.preallocate { self.capacity } else { self.offset };
         shared.space.sealed.fetch_add(sealed_bytes, Ordering::Relaxed);

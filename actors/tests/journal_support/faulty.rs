@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 
-use deeptravel_actors::journal::{Disk, DiskFile, LocalDisk};
+use deeptravel_actors::journal::{Disk, DiskDirectory, DiskFile, LocalDisk};
 
 /// What the disk does wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Fault {
     Full,
     /// No file can be renamed.
     Rename,
+    /// No file can be opened: the process has no descriptor left.
+    Descriptors,
     /// A sync does not return until there is another fault or none.
     Stall,
 }
@@ -54,6 +56,11 @@ impl FaultyDisk {
         *self.fault.0.lock().unwrap()
     }
 
+    fn open_more(&self) -> io::Result<()> {
+        const EMFILE: i32 = 24;
+        if self.fault() == Fault::Descriptors { Err(io::Error::from_raw_os_error(EMFILE)) } else { Ok(()) }
+    }
+
     fn stall(&self) {
         let fault = self.fault.0.lock().unwrap();
         drop(self.fault.1.wait_while(fault, |fault| *fault == Fault::Stall).unwrap());
@@ -66,9 +73,11 @@ impl FaultyDisk {
 
 impl Disk for FaultyDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.open_more()?;
         Ok(self.wrap(LocalDisk.create(path)?, true))
     }
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.open_more()?;
         Ok(self.wrap(LocalDisk.open(path)?, false))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -80,8 +89,9 @@ impl Disk for FaultyDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         LocalDisk.remove(path)
     }
-    fn sync_directory(&self, dir: &Path) -> io::Result<()> {
-        LocalDisk.sync_directory(dir)
+    fn open_directory(&self, dir: &Path) -> io::Result<Box<dyn DiskDirectory>> {
+        self.open_more()?;
+        LocalDisk.open_directory(dir)
     }
 }
 
@@ -194,7 +204,14 @@ impl Disk for MortalDisk {
         self.alive()?;
         LocalDisk.remove(path)
     }
-    fn sync_directory(&self, _: &Path) -> io::Result<()> {
+    fn open_directory(&self, _: &Path) -> io::Result<Box<dyn DiskDirectory>> {
+        self.alive()?;
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl DiskDirectory for MortalDisk {
+    fn sync(&self) -> io::Result<()> {
         self.alive()
     }
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use deeptravel_actors::journal::{
-    AppendError, Disk, DiskFile, Journal, JournalOptions, KeyText, LocalDisk, OpenError, Opened, Position, Reached,
-    Record, RecordHeader, Share,
+    AppendError, Disk, DiskDirectory, DiskFile, Journal, JournalOptions, KeyText, LocalDisk, OpenError, Opened,
+    Position, Reached, Record, RecordHeader, Share,
 };
 
 /// Segments so small that a few records fill one.
@@ -120,7 +120,16 @@ impl Disk for UnsyncedDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         LocalDisk.remove(path)
     }
-    fn sync_directory(&self, _: &Path) -> io::Result<()> {
+    fn open_directory(&self, _: &Path) -> io::Result<Box<dyn DiskDirectory>> {
+        Ok(Box::new(UnsyncedDirectory))
+    }
+}
+
+#[derive(Debug)]
+struct UnsyncedDirectory;
+
+impl DiskDirectory for UnsyncedDirectory {
+    fn sync(&self) -> io::Result<()> {
         Ok(())
     }
 }
