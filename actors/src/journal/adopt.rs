@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{FRAME_HEADER_BYTES, Frame, Link, Seed, seal};
-use super::identity::{Adopted, FILE, Identity, Seen};
+use super::identity::{Adopted, FILE, Identity, Seen, TimeBase};
 use super::open::lock_directory;
 use super::place::{UNPLACED, place, set_aside, settle};
 use super::recover::read_header;
@@ -83,6 +83,7 @@ pub struct Plan {
     pub last: Position,
     seen: Seen,
     epoch: u64,
+    time: TimeBase,
     kept: Kept,
 }
 
@@ -123,10 +124,11 @@ impl Directory {
             return Ok(if segments.is_empty() { Verdict::Fits } else { Verdict::Hopeless });
         };
 
+        let time = identity.map_or(TimeBase::ALL, |identity| identity.time);
         let position = seen.map_or(Position::NOTHING, |seen| seen.position);
         let mut begins = Vec::new();
         let wanted = position.min(followed).next();
-        let found = survey(&segments, journal, |visit| {
+        let found = survey(&segments, journal, time, |visit| {
             if begins.len() <= visit.run {
                 begins.resize(visit.run + 1, None);
             }
@@ -163,6 +165,7 @@ impl Directory {
             last,
             seen: seen.unwrap_or(nothing),
             epoch,
+            time,
             kept: Kept { segments, journal, run: begin.and(run), before_ms },
         })))
     }
@@ -253,7 +256,7 @@ impl Plan {
         keep_identity(disk, dir, &aside)?;
         let copying = OpenError::io("write a segment in", dir);
         let mut copy = Copy::begin(disk, dir, &self, journal).map_err(copying)?;
-        survey(&self.kept.segments, self.kept.journal, |visit| {
+        survey(&self.kept.segments, self.kept.journal, self.time, |visit| {
             if Some(visit.run) == self.kept.run && visit.frame.header.first >= self.first {
                 copy.put(visit.frame, visit.before_ms).map_err(OpenError::io("write a segment in", dir))?;
             }
@@ -263,7 +266,8 @@ impl Plan {
         disk.sync_directory(dir).map_err(OpenError::io("sync", dir))?;
 
         let adopted = Some(Adopted { seen: self.seen, first: self.first, placed: false });
-        let identity = Identity { journal, node: self.options.node, epoch: self.epoch, cut: None, adopted };
+        let identity =
+            Identity { journal, node: self.options.node, epoch: self.epoch, cut: None, adopted, time: self.time };
         identity.write(disk, dir)?;
         place(disk, dir, identity)?;
         Ok(aside)

@@ -1,5 +1,5 @@
-//! The file `identity`: whose journal this is, its epoch, whether its tail was cut since Postgres was last asked, and
-//! whose place it has taken. Plain text, one field a line and a checksum, so that an operator can read it; replaced as a
+//! The file `identity`: whose journal this is, its epoch, whether its tail was cut since Postgres was last asked,
+//! whose place it has taken, and whether its time was reset. Plain text, one field a line and a checksum, so that an operator can read it; replaced as a
 //! whole. A field that a journal does not need has no line, so that an older release reads the file.
 
 use std::fs;
@@ -10,7 +10,9 @@ use uuid::Uuid;
 
 use super::OpenError;
 use super::disk::Disk;
-use super::record::Position;
+use super::frame::Frame;
+use super::record::{Malformed, Position};
+use super::segment::{NO_TIME_MS, SegmentHeader};
 
 pub(super) const FILE: &str = "identity";
 pub(super) const TEMPORARY_FILE: &str = "identity.tmp";
@@ -25,6 +27,44 @@ pub(super) struct Identity {
     /// The last position that survived a cut which has not been compared with Postgres yet.
     pub cut: Option<Position>,
     pub adopted: Option<Adopted>,
+    pub time: TimeBase,
+}
+
+/// From where the records are believed about engine time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TimeBase {
+    /// What was written up to here was written with a wrong clock, and says nothing.
+    pub up_to: Position,
+    /// Engine time then, in ms, as somebody has said.
+    pub ms: i64,
+}
+
+impl TimeBase {
+    /// All are believed.
+    pub(super) const ALL: Self = Self { up_to: Position::NOTHING, ms: NO_TIME_MS };
+
+    /// The newest engine time, in ms, that a frame knows of.
+    pub(super) fn of_frame(self, frame: &Frame<'_>) -> Result<i64, Malformed> {
+        if frame.header.first <= self.up_to {
+            return frame.records().try_fold(self.ms, |ms, record| record.map(|_| ms));
+        }
+        frame.records().try_fold(self.ms, |newest, record| Ok(newest.max(record?.1.at_ms)))
+    }
+
+    /// The newest engine time, in ms, that a segment's header knows of.
+    pub(super) fn of_header(self, header: &SegmentHeader) -> i64 {
+        // One that begins just behind may have been begun before.
+        if header.link.next > self.up_to.next() { self.ms.max(header.before_ms) } else { self.ms }
+    }
+
+    fn to_line(self) -> String {
+        if self == Self::ALL { String::new() } else { format!("time {} {}\n", self.up_to, self.ms) }
+    }
+
+    fn parse(fields: &str) -> Option<Self> {
+        let (up_to, ms) = fields.split_once(' ')?;
+        Some(Self { up_to: Position(up_to.parse().ok()?), ms: ms.parse().ok()? })
+    }
 }
 
 /// How far a database has followed which journal, and the epoch of the server that last held it.
@@ -119,8 +159,8 @@ impl Identity {
     fn to_text(self) -> String {
         let cut = self.cut.map_or_else(|| "none".to_owned(), |cut| cut.to_string());
         let adopted = self.adopted.map_or_else(String::new, Adopted::to_line);
-        let Self { journal, node, epoch, .. } = self;
-        let fields = format!("{TITLE}\nid {journal}\nnode {node}\nepoch {epoch}\ncut {cut}\n{adopted}");
+        let (Self { journal, node, epoch, .. }, time) = (self, self.time.to_line());
+        let fields = format!("{TITLE}\nid {journal}\nnode {node}\nepoch {epoch}\ncut {cut}\n{adopted}{time}");
         let crc = crc32c::crc32c(fields.as_bytes());
         format!("{fields}crc {crc:08x}\n")
     }
@@ -143,6 +183,7 @@ impl Identity {
                 cut => Some(Position(cut.parse().ok()?)),
             },
             adopted: field("adopted").and_then(Adopted::parse),
+            time: field("time").and_then(TimeBase::parse).unwrap_or(TimeBase::ALL),
         };
         // Written again it must be the same text, checksum included.
         (identity.to_text() == text).then_some(identity)
@@ -155,7 +196,8 @@ mod tests {
 
     #[test]
     fn rule_14_only_the_journal_that_filled_a_database_last_goes_on_with_it() {
-        let ours = Identity { journal: Uuid::from_u128(1), node: 1, epoch: 5, cut: None, adopted: None };
+        let ours =
+            Identity { journal: Uuid::from_u128(1), node: 1, epoch: 5, cut: None, adopted: None, time: TimeBase::ALL };
         let seen = Seen { journal: ours.journal, position: Position(20), epoch: 5 };
         let says = |seen| ours.is_of(seen).map_err(|error| error.to_string());
         assert_eq!(says(seen), Ok(()));
@@ -180,9 +222,15 @@ mod tests {
     fn an_identity_reads_back_and_every_flipped_bit_is_noticed() {
         let seen = Seen { journal: Uuid::from_u128(4), position: Position(11), epoch: 8 };
         let adopted = |placed| Some(Adopted { seen, first: Position(12), placed });
-        for (cut, adopted) in [(None, None), (Some(Position(17)), None), (None, adopted(false)), (None, adopted(true))]
-        {
-            let identity = Identity { journal: Uuid::from_u128(5), node: 2, epoch: 9, cut, adopted };
+        let reset = TimeBase { up_to: Position(40), ms: -3 };
+        for (cut, adopted, time) in [
+            (None, None, TimeBase::ALL),
+            (Some(Position(17)), None, TimeBase::ALL),
+            (None, adopted(false), TimeBase::ALL),
+            (None, None, reset),
+            (Some(Position(17)), adopted(true), reset),
+        ] {
+            let identity = Identity { journal: Uuid::from_u128(5), node: 2, epoch: 9, cut, adopted, time };
             let text = identity.to_text();
             assert_eq!(Identity::parse(&text), Some(identity));
             for bit in 0..text.len() * 8 {

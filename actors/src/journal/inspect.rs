@@ -8,9 +8,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::frame::{Link, Seed};
-use super::identity::Identity;
+use super::identity::{Identity, TimeBase};
 use super::record::Malformed;
-use super::recover::{Tail, check_link, damaged, read, read_header, walk, walk_showing};
+use super::recover::{Tail, check_link, damaged, read, read_header, walk_showing};
 use super::segment::{NO_TIME_MS, SegmentFile, list};
 use super::survey::survey;
 use super::{OpenError, Position, Record};
@@ -30,7 +30,7 @@ pub struct Summary {
     pub oldest: Position,
     /// Last position of the last segment that reads.
     pub last: Position,
-    /// Engine time of the newest record, in ms.
+    /// Engine time of the newest record, or at which it was reset since, in ms.
     pub last_at_ms: Option<i64>,
     /// Bytes of all segment files.
     pub bytes: u64,
@@ -129,7 +129,11 @@ fn segment_summary(
             return (summary, None, NO_TIME_MS);
         }
     };
-    let walked = walk(&bytes, Seed::of(identity.journal), header.link);
+    let mut at_ms = identity.time.of_header(&header);
+    let walked = walk_showing(&bytes, Seed::of(identity.journal), header.link, |_, frame| {
+        at_ms = at_ms.max(identity.time.of_frame(&frame)?);
+        Ok(())
+    });
     summary.used_bytes = walked.end as u64;
     summary.last = walked.link.next.previous();
     summary.frames = walked.frames;
@@ -143,7 +147,7 @@ fn segment_summary(
         Tail::Torn { why } if is_last => SegmentState::Torn { offset, why: why.to_owned() },
         Tail::Torn { why } | Tail::Damaged { why } => SegmentState::Damaged { offset, why: why.to_owned() },
     };
-    (summary, Some(walked.link), walked.last_at_ms.max(header.before_ms))
+    (summary, Some(walked.link), at_ms)
 }
 
 /// A record with the place it was found at.
@@ -189,7 +193,7 @@ pub fn readable<E: From<OpenError>>(
     let journal = identity(dir)?.journal;
     // The first error of whoever is shown; the walk has errors of its own.
     let mut shown = Ok(());
-    let survey = survey(&files, journal, |visit| {
+    let survey = survey(&files, journal, TimeBase::ALL, |visit| {
         for record in visit.frame.records() {
             let (segment, frame_at) = (visit.segment, visit.at);
             let unparsed = || damaged(segment, frame_at, "the checksum holds, but the records do not parse");

@@ -59,7 +59,7 @@ pub use segments::{Reached, Released, Retention, Unread};
 pub use space::{RATIONED_PERCENT, Share, Space};
 
 use frame::Seed;
-use identity::Identity;
+use identity::{Identity, TimeBase};
 use lanes::Progress;
 use queue::Queue;
 use segments::{Needs, Segments};
@@ -307,6 +307,18 @@ impl Journal {
         let raised = Identity { epoch, ..*identity };
         raised.write(&*shared.disk, &shared.dir)?;
         *identity = raised;
+        Ok(())
+    }
+
+    /// Lets engine time start again at `ms`, durably, for a journal whose newest records were written with a clock that was
+    /// ahead. Only that: records, positions and versions stay. For a journal to which nothing was appended since it was
+    /// opened.
+    pub fn reset_time(&self, ms: i64) -> Result<(), OpenError> {
+        let shared = &self.handle.shared;
+        let mut identity = lock(&shared.identity);
+        let reset = Identity { time: TimeBase { up_to: self.durable(), ms }, ..*identity };
+        reset.write(&*shared.disk, &shared.dir)?;
+        *identity = reset;
         Ok(())
     }
 

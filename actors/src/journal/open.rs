@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::disk::Disk;
 use super::frame::{Link, Seed};
-use super::identity::{self, Identity};
+use super::identity::{self, Identity, TimeBase};
 use super::lanes::Progress;
 use super::place::settle;
 use super::prepare::Preparer;
@@ -102,7 +102,14 @@ fn create(disk: &dyn Disk, dir: &Path, options: &JournalOptions) -> Result<Ident
     } else if !found.is_empty() {
         return Err(OpenError::Identity { dir: dir.to_owned(), why: "it is missing beside segments with records" });
     }
-    let identity = Identity { journal: Uuid::new_v4(), node: options.node, epoch: 0, cut: None, adopted: None };
+    let identity = Identity {
+        journal: Uuid::new_v4(),
+        node: options.node,
+        epoch: 0,
+        cut: None,
+        adopted: None,
+        time: TimeBase::ALL,
+    };
     let link = Link { next: Position(1), previous: Seed::of(identity.journal).0 };
     let header = SegmentHeader { journal: identity.journal, node: options.node, link, before_ms: NO_TIME_MS };
     let spare = dir.join(SPARE_FILE);

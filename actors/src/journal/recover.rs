@@ -11,7 +11,7 @@ use super::disk::{Disk, DiskFile};
 use super::frame::{Frame, Link, Seed, find_later_frame};
 use super::identity::Identity;
 use super::record::{Malformed, Position};
-use super::segment::{NO_TIME_MS, SEGMENT_HEADER_BYTES, SegmentFile, SegmentHeader};
+use super::segment::{SEGMENT_HEADER_BYTES, SegmentFile, SegmentHeader};
 
 /// What stands behind the last frame that continues the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,6 @@ pub(super) struct Walked {
     /// Offset of the last whole frame.
     pub last_frame_at: Option<usize>,
     pub frames: u64,
-    /// Engine time of the newest record, in ms; [`NO_TIME_MS`] without records.
-    pub last_at_ms: i64,
     pub tail: Tail,
 }
 
@@ -51,14 +49,8 @@ pub(super) fn walk_showing(
     start: Link,
     mut show: impl FnMut(usize, Frame<'_>) -> Result<(), Malformed>,
 ) -> Walked {
-    let mut walked = Walked {
-        link: start,
-        end: SEGMENT_HEADER_BYTES,
-        last_frame_at: None,
-        frames: 0,
-        last_at_ms: NO_TIME_MS,
-        tail: Tail::Clean,
-    };
+    let mut walked =
+        Walked { link: start, end: SEGMENT_HEADER_BYTES, last_frame_at: None, frames: 0, tail: Tail::Clean };
     loop {
         let rest = segment.get(walked.end..).unwrap_or_default();
         let frame = match Frame::following(rest, seed, walked.link) {
@@ -68,13 +60,10 @@ pub(super) fn walk_showing(
                 return walked;
             }
         };
-        let mut records = frame.records();
-        let newest = records.try_fold(walked.last_at_ms, |newest, record| Ok(newest.max(record?.1.at_ms)));
-        let Ok(last_at_ms) = newest.and_then(|newest| show(walked.end, frame).map(|()| newest)) else {
+        if frame.records().try_for_each(|record| record.map(drop)).and_then(|()| show(walked.end, frame)).is_err() {
             walked.tail = Tail::Damaged { why: "the checksum holds, but the records do not parse" };
             return walked;
-        };
-        walked.last_at_ms = last_at_ms;
+        }
         walked.link = frame.link();
         walked.last_frame_at = Some(walked.end);
         walked.end += frame.header.bytes();
@@ -158,7 +147,11 @@ pub(super) fn recover(
     let Some(header) = headers.last() else { return Err(damaged(active, 0, "this is no journal segment")) };
     check_link(active, header, link)?;
     let bytes = read(active)?;
-    let walked = walk(&bytes, seed, header.link);
+    let mut last_at_ms = identity.time.of_header(header);
+    let walked = walk_showing(&bytes, seed, header.link, |_, frame| {
+        last_at_ms = last_at_ms.max(identity.time.of_frame(&frame)?);
+        Ok(())
+    });
     let file = disk.open(&active.path).map_err(OpenError::io("open", &active.path))?;
     let found = Active { segment: active, file: &*file, bytes: &bytes, walked: &walked };
     let repair = match walked.tail {
@@ -174,7 +167,7 @@ pub(super) fn recover(
     found.believe_last_frame()?;
     Ok(Recovered {
         link: walked.link,
-        last_at_ms: walked.last_at_ms.max(header.before_ms),
+        last_at_ms,
         active: active.clone(),
         before_ms: headers.iter().map(|header| header.before_ms).collect(),
         end: walked.end as u64,

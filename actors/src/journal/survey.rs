@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::OpenError;
 use super::frame::{Frame, FrameHeader, Link, Seed, find_later_frame};
-use super::record::{Malformed, Position};
+use super::identity::TimeBase;
+use super::record::Position;
 use super::recover::{check_link, damaged, is_zero, read, read_header};
 use super::segment::{NO_TIME_MS, SEGMENT_HEADER_BYTES, SegmentFile};
 
@@ -50,11 +51,12 @@ pub(super) struct Visit<'a> {
 pub(super) fn survey(
     segments: &[SegmentFile],
     journal: Uuid,
+    time: TimeBase,
     show: impl FnMut(Visit<'_>) -> Result<(), OpenError>,
 ) -> Result<Survey, OpenError> {
     let found =
         Survey { runs: Vec::new(), faults: Vec::new(), end: Position::NOTHING, ends_well: true, newest_ms: NO_TIME_MS };
-    let mut walk = Walk { journal, seed: Seed::of(journal), found, due: None, show };
+    let mut walk = Walk { journal, seed: Seed::of(journal), time, found, due: None, show };
     for (index, segment) in segments.iter().enumerate() {
         walk.segment(segment, index + 1 == segments.len())?;
     }
@@ -64,6 +66,7 @@ pub(super) fn survey(
 struct Walk<F> {
     journal: Uuid,
     seed: Seed,
+    time: TimeBase,
     found: Survey,
     /// Where the last run goes on; none behind what does not read.
     due: Option<Link>,
@@ -123,15 +126,13 @@ impl<F: FnMut(Visit<'_>) -> Result<(), OpenError>> Walk<F> {
         if let Err(fault) = check_link(segment, &header, self.due) {
             self.fault(fault);
         }
-        self.found.newest_ms = self.found.newest_ms.max(header.before_ms);
+        self.found.newest_ms = self.found.newest_ms.max(self.time.of_header(&header));
         Ok(Some(header.link))
     }
 
     fn frame(&mut self, segment: &SegmentFile, at: usize, link: Link, frame: Frame<'_>) -> Result<(), OpenError> {
-        let mut records = frame.records();
         let before_ms = self.found.newest_ms;
-        let newest = records.try_fold(before_ms, |newest, record| Ok::<_, Malformed>(newest.max(record?.1.at_ms)));
-        let Ok(newest_ms) = newest else {
+        let Ok(newest_ms) = self.time.of_frame(&frame) else {
             self.fault(damaged(segment, at, "the checksum holds, but the records do not parse"));
             return Ok(());
         };
@@ -141,7 +142,7 @@ impl<F: FnMut(Visit<'_>) -> Result<(), OpenError>> Walk<F> {
             _ => self.found.runs.push(Run { first, last }),
         }
         self.due = Some(frame.link());
-        self.found.newest_ms = newest_ms;
+        self.found.newest_ms = before_ms.max(newest_ms);
         self.found.end = self.found.end.max(last);
         (self.show)(Visit { run: self.found.runs.len() - 1, frame, segment, at, before_ms })
     }
