@@ -86,7 +86,8 @@ pub(super) fn changed(events: &[Event], version: u64) -> Rows {
 }
 
 impl Identities {
-    /// Everything that is still open at `now`.
+    /// Everything that is open at `now`. What was opened after it was opened with a clock that was wrong, and would stay
+    /// open for as long as that was ahead.
     pub fn from_rows(rows: &Rows, now: Timestamp) -> Result<Identities, Damage> {
         let mut identities = Identities::default();
         for row in rows.of() {
@@ -95,12 +96,12 @@ impl Identities {
         for row in rows.of() {
             let row: SessionRow<'_> = row?;
             let session = session_of(&row)?;
-            if row.ended_at.is_none() && session.is_open(now) {
+            if row.ended_at.is_none() && row.opened_at <= now && session.is_open(now) {
                 identities.evolve(&Event::SessionOpened(Arc::new(session)));
             }
         }
         let mut validators: Vec<ValidatorSessionRow<'_>> = rows.all()?;
-        validators.retain(|row| row.ended_at.is_none() && now < row.expires_at);
+        validators.retain(|row| row.ended_at.is_none() && row.opened_at <= now && now < row.expires_at);
         validators.sort_by_key(|row| row.opened_at);
         for row in validators {
             identities.evolve(&Event::ValidatorOpened(Arc::new(validator_of(row))));

@@ -98,6 +98,22 @@ fn only_the_operator_who_opened_a_gate_ends_it() {
 }
 
 #[test]
+fn fault_2_a_login_that_was_opened_with_a_clock_that_was_ahead_ends_with_the_next_start() {
+    let mut story = Story::default();
+    let year = 365 * 24 * 3600;
+    story.tell(Command::OpenSession(session(1, "gate")), T0);
+    let (late, gate) = (session(2, "gate"), validator(1, "gate-7"));
+    let until = T0.plus_seconds(2 * year);
+    story.tell(Command::OpenSession(Session { opened_at: T0.plus_seconds(year), expires_at: until, ..late }), T0);
+    story.tell(Command::OpenValidator(Validator { opened_at: T0.plus_seconds(year), expires_at: until, ..gate }), T0);
+
+    // Time was reset. Those of before go on.
+    let identities = story.reloaded(T0.plus_seconds(5));
+    assert!(identities.session(&[1; 32]).is_some());
+    assert!(identities.session(&[2; 32]).is_none() && identities.validator(gate.id).is_none());
+}
+
+#[test]
 fn sessions_that_ran_out_are_forgotten_and_do_not_come_back_from_their_rows() {
     let mut story = Story::default();
     story.tell(Command::OpenSession(session(1, "gate")), T0);
