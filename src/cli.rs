@@ -17,7 +17,7 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::config::{Config, ConfigArgs};
 use crate::import::timetable::{self, Timetable};
-use crate::startup::{self, Core};
+use crate::startup::{self, Core, Doubts};
 use crate::{api, postgres, telemetry};
 
 /// Reservation core for coaches, ferries and travel packages.
@@ -26,6 +26,9 @@ use crate::{api, postgres, telemetry};
 pub struct Cli {
     #[command(flatten)]
     config: ConfigArgs,
+    /// The wall clock is right, however far it is from the newest record or from the database's clock.
+    #[arg(long, global = true)]
+    accept_clock: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -78,6 +81,13 @@ enum JournalCommand {
         #[arg(long, value_name = "WHAT")]
         agree_to_lose: Option<String>,
     },
+    /// Lets engine time start at the wall clock again, when the newest records were written with one that was ahead. Says
+    /// first what that changes, and asks.
+    ResetTime {
+        /// Agrees without being asked: the time of the newest record, as the command says it.
+        #[arg(long, value_name = "TIME")]
+        agree_to_leave: Option<String>,
+    },
     /// Segments, positions, sizes.
     Inspect,
     /// Every record as a line of JSON.
@@ -101,7 +111,8 @@ enum ConfigCommand {
 
 /// Runs the command line.
 pub async fn run() -> anyhow::Result<()> {
-    let Cli { config: args, command } = Cli::parse();
+    let Cli { config: args, accept_clock, command } = Cli::parse();
+    let doubts = if accept_clock { Doubts::Said } else { Doubts::Refused };
     let command = command.unwrap_or(Command::Demo { timetable: None });
     if matches!(command, Command::Openapi) {
         println!("{}", api::document().to_pretty_json()?);
@@ -112,13 +123,16 @@ pub async fn run() -> anyhow::Result<()> {
     telemetry::init_logs(&config.log)?;
     match command {
         Command::Demo { timetable } => startup::demo(config, timetable).await,
-        Command::Serve => startup::serve(config).await,
-        Command::Import(Import::Timetable { dir }) => import_timetable(&config, &dir).await,
+        Command::Serve => startup::serve(config, doubts).await,
+        Command::Import(Import::Timetable { dir }) => import_timetable(&config, doubts, &dir).await,
         Command::Admin(Admin::Create { name }) => {
-            on_engine(&config, async |engine: &Engine| create_admin(engine, &name).await).await
+            on_engine(&config, doubts, async |engine: &Engine| create_admin(engine, &name).await).await
         }
         Command::Journal(JournalCommand::Adopt { agree_to_lose }) => {
             startup::adopt(&config, agree_to_lose.as_deref()).await
+        }
+        Command::Journal(JournalCommand::ResetTime { agree_to_leave }) => {
+            startup::reset_time(&config, doubts, agree_to_leave.as_deref()).await
         }
         Command::Journal(JournalCommand::Inspect) => {
             let summary = inspect::summary(&config.journal_dir())?;
@@ -139,12 +153,12 @@ pub async fn run() -> anyhow::Result<()> {
     }
 }
 
-async fn import_timetable(config: &Config, dir: &Path) -> anyhow::Result<()> {
+async fn import_timetable(config: &Config, doubts: Doubts, dir: &Path) -> anyhow::Result<()> {
     let timetable = timetable::read(dir)?;
     for skipped in &timetable.skipped {
         println!("skipped: {skipped}");
     }
-    let changes = on_engine(config, async |engine: &Engine| {
+    let changes = on_engine(config, doubts, async |engine: &Engine| {
         let changes = apply(engine, timetable).await;
         eprintln!();
         changes
@@ -178,8 +192,12 @@ async fn create_admin(engine: &Engine, name: &str) -> anyhow::Result<()> {
 }
 
 /// Works with an engine without the world, waits until Postgres has what came of it, and stops, whatever that was.
-async fn on_engine<T>(config: &Config, work: impl AsyncFnOnce(&Engine) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let core = Core::start(config, None).await?;
+async fn on_engine<T>(
+    config: &Config,
+    doubts: Doubts,
+    work: impl AsyncFnOnce(&Engine) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let core = Core::start(config, None, doubts).await?;
     let outcome = work(&core.engine).await;
     let drained = core.drained().await;
     core.stop().await?;

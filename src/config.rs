@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use config::{Environment, File, FileFormat};
+use deeptravel_actors::clock::ClockOptions;
 use deeptravel_actors::journal::JournalOptions;
 use deeptravel_actors::projector::ProjectorOptions;
 use deeptravel_actors::services::SalesPolicy;
@@ -29,6 +30,7 @@ pub struct Config {
     pub database: DatabaseSettings,
     pub order: SalesPolicy,
     pub session: SessionSettings,
+    pub clock: ClockOptions,
     pub journal: JournalOptions,
     pub projector: ProjectorOptions,
     pub wechat: WechatSettings,
@@ -82,6 +84,7 @@ impl Config {
         self.server.check()?;
         self.order.check()?;
         self.session.check()?;
+        self.clock.check()?;
         self.journal.check()
     }
 
@@ -134,6 +137,14 @@ mod tests {
     fn a_session_without_an_end_in_sight_is_refused() {
         let error = load("[session]\nstaff_hours = 4000000000").map(drop).unwrap_err();
         assert!(error.to_string().contains("session.staff_hours"), "{error}");
+    }
+
+    #[test]
+    fn a_clock_that_is_never_doubted_is_refused() {
+        for hours in [0, 4_000_000] {
+            let error = load(&format!("[clock]\nstandstill_hours_max = {hours}")).map(drop).unwrap_err();
+            assert!(error.to_string().contains("clock.standstill_hours_max"), "{error}");
+        }
     }
 
     #[test]

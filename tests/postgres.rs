@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use deeptravel::embedded::{Cluster, Options};
 use deeptravel::postgres::{
     Database, JournalPosition, Lane, Outage, PositionError, Session, StoreError, adopt_position, advance_position,
-    claim_epoch, migrate, read_position,
+    claim_epoch, locks_beyond, migrate, read_clock, read_position,
 };
 use deeptravel::testing::fresh_database;
+use deeptravel_domain::time::Timestamp;
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
@@ -324,4 +325,19 @@ fn signal_all(cluster: &Cluster, signal: rustix::process::Signal) -> Vec<rustix:
         rustix::process::kill_process(*pid, signal).unwrap();
     }
     pids
+}
+
+#[test]
+fn fault_2_the_clock_of_a_server_that_is_reached_by_a_socket_is_ours() {
+    let database = fresh_database().unwrap();
+    let runtime = io_runtime();
+    let store = Database::new(runtime.handle().clone(), &database.config);
+    let asked = store.run(Lane::Wakes, |client| async move {
+        assert_eq!(locks_beyond(&*client, Timestamp::from_seconds(0)).await?, 0);
+        read_clock(&*client).await
+    });
+    let clock = runtime.block_on(asked).unwrap();
+    assert!(clock.is_here, "{clock:?}");
+    let apart_ms = Timestamp::from_jiff(jiff::Timestamp::now()).ms_since(clock.now);
+    assert!((0..60_000).contains(&apart_ms), "{apart_ms} ms");
 }

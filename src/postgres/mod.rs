@@ -4,6 +4,7 @@
 //! try again) from a defect in data (stop and look).
 
 mod backoff;
+mod clock;
 mod error;
 mod migrations;
 mod pool;
@@ -13,6 +14,7 @@ mod settings;
 mod store;
 
 pub use backoff::Backoff;
+pub use clock::{DatabaseClock, locks_beyond, read_clock};
 pub use error::{Outage, StoreError};
 pub(crate) use migrations::migrations;
 pub use migrations::{SchemaError, migrate};

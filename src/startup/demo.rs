@@ -14,7 +14,7 @@ use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Runn
 use deeptravel_wechat::{Client, Config as WechatConfig};
 
 use super::serve::{Keys, Listening};
-use super::{Core, create_private};
+use super::{Core, Doubts, create_private};
 use crate::config::Config;
 use crate::import::timetable;
 use crate::secrets::{DemoSecrets, demo_key};
@@ -51,7 +51,7 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
     let listening = Listening::start(&config)?;
     let (wechat, simulator) = demo_wechat(&config, &secrets)?;
 
-    let core = Core::start(&config, Some(wechat.clone())).await?;
+    let core = Core::start(&config, Some(wechat.clone()), Doubts::Said).await?;
     load_timetable(&core.engine, &timetable).await?;
     make_accounts(&core.engine).await?;
     let keys = Keys {

@@ -6,6 +6,8 @@
 mod adopt;
 mod consent;
 mod demo;
+mod doubts;
+mod reset_time;
 mod serve;
 mod takeover;
 
@@ -27,6 +29,8 @@ use tokio::time::MissedTickBehavior;
 
 pub use adopt::adopt;
 pub use demo::{demo, make_account};
+pub use doubts::Doubts;
+pub use reset_time::reset_time;
 pub use serve::{check, serve};
 
 use crate::config::Config;
@@ -60,17 +64,19 @@ pub struct Core {
 }
 
 impl Core {
-    /// Starts as rule 14 says. Without a client no call reaches WeChat.
-    pub async fn start(config: &Config, wechat: Option<Client>) -> anyhow::Result<Core> {
+    /// Starts as rule 14 says. Without a client no call reaches WeChat. Nothing is written before the clock is believed.
+    pub async fn start(config: &Config, wechat: Option<Client>, doubts: Doubts) -> anyhow::Result<Core> {
         let runtime = io_threads()?;
         let io = runtime.handle();
         let (cluster, database_config) = start_database(config)?;
         let (journal, opened) = open_journal(config)?;
+        doubts.of_journal(config, &opened)?;
         let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
         io.spawn(clock.clone().follow_wall_clock());
 
         let database = Database::new(io.clone(), &database_config);
         io.spawn(migrate(database_config)).await??;
+        doubts.of_database(&database).await?;
         let held = take_over(&database, &journal).await?;
         let store = Arc::new(Store::new(database.clone(), held.journal_id, held.epoch));
         let (mut projector, projected) = Projector::new(&journal, store.clone(), held.seen)?;
@@ -190,9 +196,9 @@ impl Drop for Io {
     }
 }
 
-/// Whatever is younger is kept. Nothing is old enough to be deleted while the clock cannot be trusted (rule 15).
+/// Whatever is younger is kept. Nothing is old enough to be deleted until the clock has been steady for a while (rule 15).
 fn kept_since(clock: &Clock, hours: u32) -> Timestamp {
-    if clock.is_trusted() { clock.now().plus_seconds(-3600 * i64::from(hours)) } else { Timestamp::from_ms(i64::MIN) }
+    if clock.is_steady() { clock.now().plus_seconds(-3600 * i64::from(hours)) } else { Timestamp::from_ms(i64::MIN) }
 }
 
 /// Deletes segments that Postgres and the followers have and nobody wants any more; without space for sales also such as
@@ -297,7 +303,9 @@ mod tests {
         let hours = clock.now().ms_since(kept_since(&clock, 48)) / 3_600_000;
         assert!((48..=49).contains(&hours), "{hours} hours");
 
-        let an_hour_on = clock.now().plus_seconds(3600);
-        assert_eq!(kept_since(&Clock::start(Some(an_hour_on)), 48), Timestamp::from_ms(i64::MIN));
+        for seconds in [3600, -3600] {
+            let newest = clock.now().plus_seconds(seconds);
+            assert_eq!(kept_since(&Clock::start(Some(newest)), 48), Timestamp::from_ms(i64::MIN), "{seconds}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use deeptravel_wechat::Client;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Core;
+use super::{Core, Doubts};
 use crate::api::{self, ApiParts, Slot};
 use crate::config::Config;
 use crate::secrets::{DEMO_SECRETS, read_code_keys};
@@ -28,10 +28,10 @@ pub struct Keys {
 }
 
 /// Production: everything from configuration.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+pub async fn serve(config: Config, doubts: Doubts) -> anyhow::Result<()> {
     let (wechat, keys) = check(&config)?;
     let listening = Listening::start(&config)?;
-    let core = Core::start(&config, Some(wechat.clone())).await?;
+    let core = Core::start(&config, Some(wechat.clone()), doubts).await?;
     listening.serve(core, wechat, keys, "").await
 }
 

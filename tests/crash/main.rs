@@ -38,4 +38,5 @@ pub mod stories {
     mod restore;
     mod two_servers;
     mod warm;
+    mod wrong_clock;
 }

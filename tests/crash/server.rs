@@ -107,10 +107,21 @@ impl World {
             config: self.config.clone(),
             data_dir: self.data_dir(),
             listen: self.listen,
+            words: vec!["demo"],
             database_url: self.database_url.clone(),
             timetable: demo_timetable(),
             environment: Vec::new(),
         }
+    }
+
+    /// As in production, with keys in files and no timetable.
+    pub fn serve(&self) -> anyhow::Result<Launch> {
+        let keys = self.dir.path().join("keys");
+        std::fs::write(&keys, format!("1 {}\n", "5a".repeat(32)))?;
+        let launch = Launch { words: vec!["serve"], ..self.launch() };
+        Ok(launch
+            .with("DEEPTRAVEL__SECRETS__DOCUMENT_KEYS_FILE", &keys)
+            .with("DEEPTRAVEL__SECRETS__CODE_KEYS_FILE", &keys))
     }
 
     /// Starts the server and waits until it is ready.
@@ -125,7 +136,10 @@ pub struct Launch {
     pub config: PathBuf,
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
+    /// The command.
+    pub words: Vec<&'static str>,
     pub database_url: Option<String>,
+    /// Of a demo.
     pub timetable: PathBuf,
     pub environment: Vec<(OsString, OsString)>,
 }
@@ -181,8 +195,11 @@ impl Launch {
 
     /// Starts the process.
     pub fn spawn(&self) -> anyhow::Result<Server> {
-        let mut command = self.command(&["demo"]);
-        command.args(["--listen", &self.listen.to_string()]).arg("--timetable").arg(&self.timetable);
+        let mut command = self.command(&self.words);
+        command.args(["--listen", &self.listen.to_string()]);
+        if self.words.contains(&"demo") {
+            command.arg("--timetable").arg(&self.timetable);
+        }
         let started = Instant::now();
         let mut child = command.spawn()?;
         let log = Log::default();

@@ -11,7 +11,7 @@ const SLEW_US: i64 = 2_000;
 
 /// Differences above this are not followed while running, in ms. Below it are drift, leap seconds and a time server that
 /// was away; above it somebody has set the clock, or the machine was suspended.
-const FOLLOWED_MS_MAX: i64 = 60_000;
+pub(super) const FOLLOWED_MS_MAX: i64 = 60_000;
 
 /// Differences up to this are left alone, in ms: the wall clock is read to the millisecond.
 const NOTICED_MS_MIN: i64 = 2;

@@ -2,10 +2,11 @@
 //! (rule 15).
 //!
 //! Once a second the wall clock is looked at. A small difference is slewed away; a large one is a fault of this machine
-//! and not followed: an alarm says so, and whatever deletes by age waits until [`Clock::is_trusted`]. The way back from
-//! a wall clock that was wrong at the start is a restart once it is right again and past the last journaled instant.
+//! and not followed: an alarm says so, and whatever deletes by age waits until [`Clock::is_steady`]. How far the wall clock
+//! may be from the last journaled instant at a start is for whoever starts to decide ([`ClockOptions::judge`]).
 
 mod line;
+mod start;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -17,10 +18,15 @@ use std::time::{Duration, Instant};
 
 use deeptravel_domain::time::Timestamp;
 
-use line::{Line, PackedLine, Slope, judge};
+use line::{FOLLOWED_MS_MAX, Line, PackedLine, Slope, judge};
+pub use start::{ClockOptions, Standing};
 
 /// How often the wall clock is looked at. An alarm is at most this late.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// So long the clocks have to agree before anything is deleted for its age, in µs: after a start at which the wall clock
+/// was ahead of the journal, and after every alarm. Somebody who has set a clock wrong notices within this.
+const STEADY_US: i64 = 3_600_000_000;
 
 /// The clock that every owner reads. Cheap to clone; clones are the same clock. It never runs backwards.
 #[derive(Clone, Debug)]
@@ -34,6 +40,8 @@ struct Course {
     /// The wall clock minus engine time, in ms, as of the last look.
     offset_ms: AtomicI64,
     trusted: AtomicBool,
+    /// Microseconds since the start from which on the clocks are steady, if they go on to agree.
+    steady_from_us: AtomicI64,
     #[cfg(test)]
     moved_ms: AtomicI64,
 }
@@ -45,12 +53,14 @@ impl Clock {
     }
 
     fn starting(wall: Timestamp, journaled: Option<Timestamp>) -> Clock {
+        let has_jumped = journaled.is_some_and(|last| wall.ms_since(last) > FOLLOWED_MS_MAX);
         let clock = Clock(Arc::new(Course {
             start: journaled.map_or(wall, |last| last.max(wall)),
             started: Instant::now(),
             line: PackedLine::new(Line::EVEN),
             offset_ms: AtomicI64::new(0),
             trusted: AtomicBool::new(true),
+            steady_from_us: AtomicI64::new(if has_jumped { STEADY_US } else { 0 }),
             #[cfg(test)]
             moved_ms: AtomicI64::new(0),
         }));
@@ -63,10 +73,19 @@ impl Clock {
         self.at(self.elapsed_us())
     }
 
-    /// Whether the wall clock agrees with engine time. While it does not, nobody knows which of them is right: nothing
-    /// irreversible may be done for its age.
+    /// Whether the wall clock agrees with engine time. While it does not, nobody knows which of them is right.
     pub fn is_trusted(&self) -> bool {
         self.0.trusted.load(Ordering::Relaxed)
+    }
+
+    /// Whether they have agreed for so long that what is old may be believed to be: before, nothing irreversible may be
+    /// done for its age.
+    pub fn is_steady(&self) -> bool {
+        self.is_steady_at(self.elapsed_us())
+    }
+
+    fn is_steady_at(&self, elapsed_us: i64) -> bool {
+        self.is_trusted() && elapsed_us >= self.0.steady_from_us.load(Ordering::Relaxed)
     }
 
     /// Milliseconds by which the wall clock is ahead of engine time, as of the last look.
@@ -92,6 +111,9 @@ impl Clock {
         let slope = judge(offset_ms);
         course.line.bend(slope.unwrap_or(Slope::Even), elapsed_us);
         let trusted = slope.is_some();
+        if !trusted {
+            course.steady_from_us.store(elapsed_us.saturating_add(STEADY_US), Ordering::Relaxed);
+        }
         if course.trusted.swap(trusted, Ordering::Relaxed) != trusted {
             report(trusted, offset_ms);
         }
@@ -109,7 +131,8 @@ impl Clock {
     }
 }
 
-fn wall_clock() -> Timestamp {
+/// What the machine says that it is.
+pub fn wall_clock() -> Timestamp {
     Timestamp::from_jiff(jiff::Timestamp::now())
 }
 
@@ -118,10 +141,11 @@ fn report(trusted: bool, offset_ms: i64) {
     if trusted {
         tracing::info!(offset_ms, "The wall clock agrees with engine time again");
     } else {
+        let (ms, side) = (offset_ms.unsigned_abs(), if offset_ms < 0 { "behind" } else { "ahead of" });
         tracing::error!(
             offset_ms,
-            "The wall clock is {offset_ms} ms ahead of engine time, more than is followed: set it right. Sales and \
-             scans go on in engine time; nothing is deleted for its age"
+            "The wall clock is {ms} ms {side} engine time, more than is followed: set whichever is wrong right \
+             (docs/wrong-clock.md). Sales and scans go on in engine time; nothing is deleted for its age"
         );
     }
 }

@@ -2,8 +2,8 @@
 
 use deeptravel_domain::time::Timestamp;
 
-use super::Clock;
 use super::line::{Line, PackedLine, Slope, judge};
+use super::{Clock, ClockOptions, Standing};
 
 const NOON: Timestamp = Timestamp::from_seconds(1_795_262_400);
 const SECOND_US: i64 = 1_000_000;
@@ -150,4 +150,45 @@ fn a_line_fits_into_a_word() {
             assert_eq!(PackedLine::new(line).at(1 << 52), line.at(1 << 52), "{line:?}");
         }
     }
+}
+
+#[test]
+fn fault_2_a_start_far_from_the_newest_record_is_told_from_a_smaller_jump() {
+    let options: ClockOptions = serde_json::from_str(r#"{"standstill_hours_max": 72}"#).unwrap();
+    let days = |days: i64| 24 * HOUR_MS * days;
+    for (ahead_ms, standing) in [
+        (0, Standing::Agrees),
+        (60_000, Standing::Agrees),
+        (-60_000, Standing::Agrees),
+        (2 * HOUR_MS, Standing::Ahead { ms: 2 * HOUR_MS, is_far: false }),
+        (days(3), Standing::Ahead { ms: days(3), is_far: false }),
+        (days(400), Standing::Ahead { ms: days(400), is_far: true }),
+        (-2 * HOUR_MS, Standing::Behind { ms: 2 * HOUR_MS, is_far: false }),
+        (-days(400), Standing::Behind { ms: days(400), is_far: true }),
+    ] {
+        assert_eq!(options.judge(NOON.plus_ms(ahead_ms), Some(NOON)), standing, "{ahead_ms} ms");
+    }
+    assert_eq!(options.judge(NOON, None), Standing::Agrees, "a first start");
+}
+
+#[test]
+fn fault_2_after_a_jump_an_hour_of_steady_clock_passes_before_anything_is_old_enough() {
+    let steady = |story: &Story| story.clock.is_steady_at(story.seconds * SECOND_US);
+    assert!(steady(&Story::starting(NOON, Some(NOON.plus_seconds(-60)))), "a restart");
+
+    let mut story = Story::starting(NOON, Some(NOON.plus_seconds(-7200)));
+    assert!(story.clock.is_trusted() && !steady(&story), "it stood still, or the clock was set");
+    story.pass(3599);
+    assert!(!steady(&story));
+    story.pass(1);
+    assert!(steady(&story));
+
+    // Somebody sets it right: the hour begins anew.
+    story.wall_off_ms = -2 * HOUR_MS;
+    story.pass(10);
+    story.wall_off_ms = 0;
+    story.pass(3599);
+    assert!(story.clock.is_trusted() && !steady(&story));
+    story.pass(1);
+    assert!(steady(&story));
 }
