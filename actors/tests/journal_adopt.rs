@@ -244,6 +244,13 @@ fn adopt_7_a_journal_that_is_not_the_databases_gives_it_nothing() {
         assert!(plan.faults[0].contains(why), "{:?}", plan.faults);
     }
 
+    // Nor do segments that say so themselves, when the identity is gone.
+    fs::remove_file(ours.path().join("identity")).unwrap();
+    let plan = plan(judge(ours.path(), theirs.seen(30), 30).unwrap());
+    assert_eq!((plan.lost, plan.last), (Lost::Unknown { after: Position(30) }, Position(30)));
+    assert!(plan.faults.iter().any(|fault| fault.contains("belongs to journal")), "{:?}", plan.faults);
+    drop(plan);
+
     // An empty database cannot take the place of what the journal has let go.
     fs::remove_file(&segments(ours.path())[0]).unwrap();
     assert!(matches!(judge(ours.path(), None, 0).unwrap(), Verdict::Hopeless));

@@ -75,9 +75,6 @@ struct Walk<F> {
 
 impl<F: FnMut(Visit<'_>) -> Result<(), OpenError>> Walk<F> {
     fn segment(&mut self, segment: &SegmentFile, is_last: bool) -> Result<(), OpenError> {
-        // Whatever reads of it: the log has come to where it begins.
-        self.found.end = self.found.end.max(segment.first.previous());
-        self.found.ends_well = true;
         let begins = self.begin(segment)?;
         let bytes = read(segment)?;
         let begins = begins.map(|link| (SEGMENT_HEADER_BYTES, link));
@@ -110,6 +107,7 @@ impl<F: FnMut(Visit<'_>) -> Result<(), OpenError>> Walk<F> {
             // Its frames may go on where the last segment ended.
             Err(damage @ OpenError::Damaged { .. }) => {
                 self.found.faults.push(damage);
+                self.came_to(segment);
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -126,8 +124,14 @@ impl<F: FnMut(Visit<'_>) -> Result<(), OpenError>> Walk<F> {
         if let Err(fault) = check_link(segment, &header, self.due) {
             self.fault(fault);
         }
+        self.came_to(segment);
         self.found.newest_ms = self.found.newest_ms.max(self.time.of_header(&header));
         Ok(Some(header.link))
+    }
+
+    /// Whatever reads of a segment of ours: the log has come to where it begins.
+    fn came_to(&mut self, segment: &SegmentFile) {
+        self.found.end = self.found.end.max(segment.first.previous());
     }
 
     fn frame(&mut self, segment: &SegmentFile, at: usize, link: Link, frame: Frame<'_>) -> Result<(), OpenError> {
