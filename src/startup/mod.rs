@@ -15,11 +15,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use deeptravel_actors::clock::Clock;
 use deeptravel_actors::engine::{Engine, Parts};
 use deeptravel_actors::follow::Following;
-use deeptravel_actors::journal::{Journal, JournalOptions, Opened, Retention};
+use deeptravel_actors::journal::{Journal, JournalOptions, OpenError, Opened, Retention};
 use deeptravel_actors::projector::{ProjectionHalted, Projector};
 use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::Client;
@@ -252,12 +252,20 @@ fn start_database(config: &Config) -> anyhow::Result<(Option<Arc<Cluster>>, toki
 fn open_journal(config: &Config) -> anyhow::Result<(Journal, Opened)> {
     let dir = config.journal_dir();
     create_private(&dir)?;
-    let (journal, opened) =
-        Journal::open(&dir, config.journal.clone()).with_context(|| format!("the journal in {}", dir.display()))?;
+    let opening = Journal::open(&dir, config.journal.clone()).map_err(with_way_on);
+    let (journal, opened) = opening.with_context(|| format!("the journal in {}", dir.display()))?;
     if let Some(repair) = &opened.repaired {
         tracing::warn!(?repair, "The journal's torn tail was cut");
     }
     Ok((journal, opened))
+}
+
+/// Whoever reads that records are missing reads what to do, too.
+fn with_way_on(error: OpenError) -> anyhow::Error {
+    if !error.is_loss() {
+        return error.into();
+    }
+    anyhow!("{error}; if it cannot be got back, `deeptravel journal adopt` goes on without it (docs/lost-journal.md)")
 }
 
 /// Brings the schema up to date.

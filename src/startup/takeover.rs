@@ -7,6 +7,7 @@ use deeptravel_actors::journal::{Journal, Position};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::with_way_on;
 use crate::postgres::{
     self, Backoff, Database, JournalPosition, Lane, PositionError, Session, StoreError, outages_outside,
 };
@@ -32,7 +33,7 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
     loop {
         let found = stored(database).await?;
         if let Some(found) = found {
-            journal.check_database(found.into())?;
+            journal.check_database(found.into()).map_err(with_way_on)?;
         }
         let seen = found.map_or(Position::NOTHING, |found| Position(found.position));
         // The journal first: so it knows every epoch under which its records were projected.

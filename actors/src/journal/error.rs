@@ -43,8 +43,7 @@ pub enum OpenError {
     /// The database follows another journal.
     #[error(
         "the database follows journal {followed}, but the one in this data directory is {ours}: start on the data \
-         directory that belongs to this database, or on an empty database; if that journal is lost, \
-         `deeptravel journal adopt` goes on without it"
+         directory that belongs to this database, or on an empty database"
     )]
     OtherJournal { ours: Uuid, followed: Uuid },
     /// The database was last filled from a copy of the journal.
@@ -69,6 +68,27 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether records are missing or cannot be read, so that [adopting](super::adopt) is a way on when they cannot be got
+    /// back. Not where something else has them: another directory, or a newer backup.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Identity { .. }
+            | Self::Foreign { .. }
+            | Self::Damaged { .. }
+            | Self::Gap { .. }
+            | Self::OtherJournal { .. }
+            | Self::EndsBefore { .. }
+            | Self::CutBefore { .. } => true,
+            Self::Io { .. }
+            | Self::Locked { .. }
+            | Self::Options(_)
+            | Self::OtherNode { .. }
+            | Self::NewerFormat { .. }
+            | Self::HeldByCopy { .. }
+            | Self::Released { .. } => false,
+        }
+    }
+
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, path: path.to_owned(), source }
     }

@@ -99,7 +99,7 @@ async fn fault_3_a_flipped_bit_that_was_projected_long_ago_is_passed_and_nothing
 
     damage(&stand, 20)?;
     let launch = small(stand.world.launch());
-    launch.spawn()?.refuses(REFUSED_WITHIN, "is damaged at byte").await?;
+    launch.spawn()?.refuses(REFUSED_WITHIN, "`deeptravel journal adopt` goes on without it").await?;
     let adopted = agree(&launch, "nothing").await?;
     assert!(adopted.succeeded && adopted.text.contains("lost: nothing"), "{adopted:?}");
     let _server = launch.start().await?;
