@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use deeptravel_actors::journal::{Position, inspect};
+use deeptravel_actors::journal::adopt::{Directory, Verdict};
+use deeptravel_actors::journal::{JournalOptions, LocalDisk, Position, Seen, inspect};
 
 use crate::server::{Launch, World};
 use crate::shop::Shop;
@@ -158,6 +159,35 @@ async fn fault_3_what_the_database_never_had_is_lost_only_with_the_word_that_nam
     let dumped = launch.run(&dump, "").await?;
     assert!(dumped.succeeded && dumped.text.contains("is damaged at byte"), "it says what does not read");
     assert!(dumped.text.contains(&format!("\"position\":{last},")), "whoever settles by hand sees what came after");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_3_an_adoption_that_ended_before_the_database_knew_of_it_is_ended_by_the_next_start() -> anyhow::Result<()>
+{
+    let (stand, server) = Stand::new(|launch| launch).await?;
+    stand.sell(0, Duration::from_secs(1)).await?;
+    stand.drained().await?;
+    server.stop().await?;
+    let before = followed(&stand).await?;
+    std::fs::remove_dir_all(journal(&stand))?;
+    let sql = "SELECT epoch FROM journal_position";
+    let epoch: i64 = stand.postgres.connect().await?.query_one(sql, &[]).await?.get(0);
+    let seen = Seen { journal: before.0.parse()?, position: Position(before.1), epoch: epoch as u64 };
+    let directory = Directory::lock(&journal(&stand))?;
+    let judged = directory.judge(&LocalDisk, &JournalOptions::default(), Some(seen), seen.position)?;
+    let Verdict::Adoptable(plan) = judged else { panic!("{judged:?}") };
+    plan.carry_out(&LocalDisk)?;
+    assert_eq!(followed(&stand).await?, before, "the database has not been asked");
+
+    let server = stand.world.start().await?;
+    let after = followed(&stand).await?;
+    assert!(after.0 != before.0 && after.1 >= before.1, "{before:?} {after:?}");
+    stand.check_history().await;
+    stand.sell(1, Duration::from_secs(1)).await?;
+    server.kill()?;
+    let _server = stand.world.start().await?;
+    stand.check_history().await;
     Ok(())
 }
 
