@@ -8,6 +8,7 @@ mod gateway;
 mod network;
 mod store;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -146,11 +147,15 @@ impl World {
         Following::start(self.io.as_ref().unwrap().handle(), &running.journal, running.engine.followers())
     }
 
+    /// The file that the journal writes to.
+    pub fn newest_segment(&self) -> PathBuf {
+        let files = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "seg")).max().unwrap()
+    }
+
     /// The last record was not durable when the power went away. To be called while nothing runs.
     pub fn tear_last_record(&self) {
-        let files = std::fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path());
-        let newest = files.filter(|path| path.extension().is_some_and(|extension| extension == "seg")).max().unwrap();
-        let file = std::fs::OpenOptions::new().write(true).open(newest).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(self.newest_segment()).unwrap();
         file.set_len(file.metadata().unwrap().len() - 1).unwrap();
     }
 }

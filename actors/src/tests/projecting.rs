@@ -1,15 +1,19 @@
 //! Postgres follows the journal: every record, in order, once; loudly not at all where something does not fit
 //! (rule 12).
 
+use std::sync::Arc;
+
 use deeptravel_domain::inventory::rows::HoldRow;
 use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::order::rows::{OrderRow, PaymentRow};
 use deeptravel_domain::row::Rows;
 
+use futures_util::poll;
+
 use crate::journal::{KeyText, Position, Record, RecordHeader};
 use crate::kind::{CODEC, Kind};
-use crate::projector::ProjectionHalted;
-use crate::testing::{Postgres, World, coach, eventually, traveller, wish};
+use crate::projector::{ProjectionHalted, Projector};
+use crate::testing::{MemoryStore, Postgres, World, coach, eventually, traveller, wish};
 
 #[actix::test]
 async fn many_records_are_one_transaction() {
@@ -179,4 +183,23 @@ async fn while_little_is_sold_commits_are_spaced_and_what_comes_after_silence_is
     assert_eq!(world.store.orders().len(), 60);
     let at_most = started.elapsed().as_millis() / crate::projector::GATHER.as_millis() + 2;
     assert!((after - before) as u128 <= at_most, "{} transactions, expected {at_most} at most", after - before);
+}
+
+#[actix::test]
+async fn fault_1_a_segment_that_cannot_be_opened_now_is_waited_for() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 1)).await;
+    let segment = world.newest_segment();
+    let elsewhere = segment.with_extension("elsewhere");
+    std::fs::rename(&segment, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&segment, &segment).unwrap();
+    let store = Arc::new(MemoryStore::default());
+    let (mut projector, _projected) = Projector::new(&running.journal, store.clone(), Position::NOTHING).unwrap();
+    let mut catching_up = Box::pin(projector.catch_up());
+    assert!(poll!(&mut catching_up).is_pending(), "projection does not end");
+
+    std::fs::remove_file(&segment).unwrap();
+    std::fs::rename(&elsewhere, &segment).unwrap();
+    assert_eq!(catching_up.await.unwrap(), running.journal.durable());
+    assert!(store.rows_of_order(order.id()).is_some());
 }
