@@ -108,7 +108,10 @@ pub(super) fn to_text(code: &[u8]) -> String {
     text
 }
 
-pub(super) fn from_text(text: &str) -> Option<Vec<u8>> {
+/// The bytes of a code as it was scanned. Scanners end a line, and some send a tab or blanks, before it or after it; a code
+/// neither begins nor ends with one.
+pub(super) fn from_text(scanned: &str) -> Option<Vec<u8>> {
+    let text = scanned.trim_ascii();
     if text.len() > CODE_TEXT_LEN_MAX {
         return None;
     }

@@ -174,6 +174,28 @@ fn r_ticket_04_a_code_with_any_character_replaced_dropped_or_added_is_refused() 
 }
 
 #[test]
+fn fault_18_what_a_scanner_adds_around_a_code_is_no_part_of_it() {
+    let keys = keys(&[1]);
+    for subject in [ticket(), Subject::Order(order())] {
+        let code = text(&keys, &Code::one_time(subject, NOW, 60));
+        let (opened, pass) = (open(&keys, &code, NOW), verify(&keys.public(), &code, NOW));
+        assert!(opened.is_ok());
+        for added in ["\r", "\n", "\r\n", "\t", " ", "  \t\r\n", &"\r\n".repeat(200)] {
+            for scanned in [format!("{code}{added}"), format!("{added}{code}"), format!("{added}{code}{added}")] {
+                assert_eq!(open(&keys, &scanned, NOW), opened, "{scanned:?}");
+                assert_eq!(verify(&keys.public(), &scanned, NOW), pass, "{scanned:?}");
+            }
+            // In it, it makes another.
+            let (start, end) = code.split_at(code.len() / 2);
+            assert_eq!(open(&keys, &format!("{start}{added}{end}"), NOW), invalid());
+        }
+    }
+    for nothing in ["\r\n", &" ".repeat(60_000)] {
+        assert_eq!(open(&keys, nothing, NOW), invalid());
+    }
+}
+
+#[test]
 fn r_ticket_04_a_code_from_before_a_rotation_opens_and_one_forged_with_the_old_key_does_not() {
     let old = keys(&[1]);
     let (before, forged) = (print(at(-1)), print(NOW));
