@@ -36,6 +36,7 @@ pub mod sealing;
 pub mod tables;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod ticket;
 pub mod time;
 pub mod totals;

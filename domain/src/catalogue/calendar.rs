@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::Catalogue;
-use super::checks::{dates, text};
+use super::checks::{dates, line};
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::{Rejection, ensure};
 use crate::row;
@@ -76,7 +76,7 @@ impl Entity for Calendar {
         let mut seen = BTreeSet::new();
         for (index, holiday) in self.holidays.iter().enumerate() {
             let field = |name: &str| format!("holidays[{index}].{name}");
-            text(&field("name"), &holiday.name)?;
+            line(&field("name"), &holiday.name)?;
             ensure(holiday.date.year() == self.year, field("date"), "is in another year")?;
             ensure(seen.insert(holiday.date), field("date"), "is there twice")?;
         }

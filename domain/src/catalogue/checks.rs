@@ -6,6 +6,7 @@ use jiff::civil::Date;
 
 use super::{Marks, Names};
 use crate::rejection::{Rejection, ensure};
+use crate::text;
 
 /// Longest name, in bytes: fits a screen and an index entry.
 pub const NAME_LEN_MAX: usize = 200;
@@ -23,20 +24,20 @@ pub fn known<T>(found: Option<T>, field: impl Into<String>, code: &dyn Display) 
 }
 
 /// Something to read on one line: not empty, not too long, no control characters.
-pub fn text(field: &str, text: &str) -> Result<(), Rejection> {
-    ensure(!text.trim().is_empty(), field, "is empty")?;
-    ensure(text.len() <= NAME_LEN_MAX, field, "is too long")?;
-    ensure(!text.chars().any(char::is_control), field, "has control characters")
+pub fn line(field: &str, line: &str) -> Result<(), Rejection> {
+    ensure(!text::is_blank(line), field, "is empty")?;
+    ensure(line.len() <= NAME_LEN_MAX, field, "is too long")?;
+    ensure(!text::has_controls(line), field, "has control characters")
 }
 
 pub fn names(names: &Names) -> Result<(), Rejection> {
-    text("name.zh", &names.zh)?;
-    text("name.en", &names.en)
+    line("name.zh", &names.zh)?;
+    line("name.en", &names.en)
 }
 
 pub fn marks(marks: &Marks) -> Result<(), Rejection> {
     ensure(marks.len() <= MARKS_MAX, "marks", "are too many")?;
-    marks.iter().try_for_each(|mark| text("marks", mark))
+    marks.iter().try_for_each(|mark| line("marks", mark))
 }
 
 /// Dates with years of four digits: they are part of departure ids.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::checks::{self, known, text};
+use super::checks::{self, known, line};
 use super::{Catalogue, Names};
 use crate::ids::{PlaceCode, PortCode};
 use crate::register::{Entity, Entry, Written};
@@ -61,7 +61,7 @@ impl Entity for Place {
     fn check(&self, catalogue: &Catalogue) -> Result<(), Rejection> {
         checks::names(&self.names)?;
         ensure(self.aliases.len() <= ALIASES_MAX, "aliases", "are too many")?;
-        self.aliases.iter().try_for_each(|alias| text("aliases", alias))?;
+        self.aliases.iter().try_for_each(|alias| line("aliases", alias))?;
         for spelling in self.spellings() {
             if let Some(other) = catalogue.place(&spelling).filter(|other| other.code != self.code) {
                 return Err(Rejection::field("names", format!("{spelling} is already {}", other.code)));

@@ -226,6 +226,16 @@ fn r_admin_04_refusals_name_the_field() {
 }
 
 #[test]
+fn fault_17_a_name_that_nobody_can_see_or_that_turns_the_direction_of_writing_is_refused() {
+    let named = |zh: &str, en: &str| put(Route { names: Names::new(zh, en), ..coach() });
+    assert_eq!(refusal(named("\u{200b}\u{3164}", "x")), "name.zh: is empty");
+    assert_eq!(refusal(named("線", "Route \u{202e}71")), "name.en: has control characters");
+    let mut bus = vehicle(1);
+    bus.name = "\u{2060}".to_owned();
+    assert_eq!(refusal(put(bus)), "name: is empty");
+}
+
+#[test]
 fn r_search_06_stops_are_2_to_64_in_the_order_of_time() {
     let stops = |stops: &[(&str, u16, u16)]| refusal(put_route(route("new", stops)));
     assert_eq!(stops(&[("A", 0, 0)]), "stops: are fewer than 2 or more than 64");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::checks::{self, text};
+use super::checks::{self, line};
 use super::{Catalogue, Marks};
 use crate::departure::{SEATS_MAX, Seat, SeatClass, SeatMap};
 use crate::ids::{SeatClassCode, VehicleCode};
@@ -95,7 +95,7 @@ impl Entity for Vehicle {
     }
 
     fn check(&self, _: &Catalogue) -> Result<(), Rejection> {
-        text("name", &self.name)?;
+        line("name", &self.name)?;
         checks::marks(&self.marks)?;
         check_seats(&self.seat_map)
     }
@@ -131,7 +131,7 @@ impl Entity for Vehicle {
 fn check_seats(map: &SeatMap) -> Result<(), Rejection> {
     ensure((1..=CLASSES_MAX).contains(&map.classes.len()), "seatMap.classes", "are none or too many")?;
     for (index, class) in map.classes.iter().enumerate() {
-        text(&format!("seatMap.classes[{index}].name"), &class.name)?;
+        line(&format!("seatMap.classes[{index}].name"), &class.name)?;
         let twice = map.classes.iter().take(index).any(|earlier| earlier.code == class.code);
         ensure(!twice, format!("seatMap.classes[{index}].code"), "is there twice")?;
     }
@@ -140,7 +140,7 @@ fn check_seats(map: &SeatMap) -> Result<(), Rejection> {
     let mut before = None;
     for (index, seat) in map.seats.iter().enumerate() {
         let field = |name: &str| format!("seatMap.seats[{index}].{name}");
-        text(&field("label"), &seat.label)?;
+        line(&field("label"), &seat.label)?;
         ensure(seat.label.len() <= SEAT_LABEL_LEN_MAX, field("label"), "is too long")?;
         ensure(labels.insert(seat.label.as_str()), field("label"), "is there twice")?;
         ensure(usize::from(seat.class) < map.classes.len(), field("class"), "is not a class of the map")?;

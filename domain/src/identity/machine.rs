@@ -7,6 +7,7 @@ use crate::ids::SessionId;
 use crate::machine::{Machine, Room};
 use crate::rejection::{Rejection, ensure};
 use crate::row::Rows;
+use crate::text;
 use crate::time::Timestamp;
 
 /// Longest user name and device id, in bytes.
@@ -137,6 +138,6 @@ impl Identities {
 }
 
 fn check_name(field: &'static str, name: &str) -> Result<(), Rejection> {
-    let fits = !name.is_empty() && name.len() <= NAME_LEN_MAX && name.chars().all(|c| !c.is_control());
+    let fits = !text::is_blank(name) && name.len() <= NAME_LEN_MAX && !text::has_controls(name);
     ensure(fits, field, "1 to 64 bytes without control characters")
 }

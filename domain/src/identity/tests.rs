@@ -61,6 +61,19 @@ impl Story {
 }
 
 #[test]
+fn fault_17_a_devices_and_an_accounts_name_can_be_read() {
+    let identities = Identities::default();
+    for name in ["", "\u{200b}\u{2060}", "\u{3164}", "gate\u{202e}70", "gate\n", &"x".repeat(65)] {
+        let refused = |command| identities.decide(&command, T0).is_err();
+        assert!(refused(Command::OpenValidator(validator(1, name))), "{name:?}");
+        assert!(refused(Command::PutAccount(account(name))), "{name:?}");
+    }
+    for name in ["gate-07", "閘口 7", "محمد"] {
+        assert!(identities.decide(&Command::OpenValidator(validator(1, name)), T0).is_ok(), "{name:?}");
+    }
+}
+
+#[test]
 fn r_scan_04_a_new_session_on_a_device_ends_its_old_one() {
     let mut story = Story::default();
     let (first, second) = (validator(1, "gate-7"), validator(2, "gate-7"));

@@ -5,6 +5,7 @@ use deeptravel_actors::ports::ListCursor;
 use deeptravel_domain::ids::{OutRefundNo, OutTradeNo};
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::text;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -119,9 +120,7 @@ struct ResolveNotice {
 async fn resolve_notice(Allowed(by): Allowed<SettleMoney>, id: web::Path<String>, body: Body) -> Answered {
     let request: ResolveNotice = body.json()?;
     let (id, note) = (id.into_inner(), request.note.trim().to_owned());
-    let fits = (1..=NOTE_CHARS_MAX).contains(&note.chars().count());
-    let clean = note.chars().all(|c| !c.is_control() || c == '\n');
-    Problem::unless(fits && clean, "note", "is not 1 to 500 characters without control characters")?;
+    check_note(&note)?;
     if id.len() > NOTICE_ID_MAX || id.contains('\0') {
         return Err(no_such_notice());
     }
@@ -132,6 +131,29 @@ async fn resolve_notice(Allowed(by): Allowed<SettleMoney>, id: web::Path<String>
     Ok(ok(&QuarantinedNotice::from(&*by.shown(Ok(answer))?)))
 }
 
+/// In a person's words, on one line or several.
+fn check_note(note: &str) -> Result<(), Problem> {
+    let fits = !text::is_blank(note) && note.chars().count() <= NOTE_CHARS_MAX;
+    let clean = !note.split('\n').any(text::has_controls);
+    Problem::unless(fits && clean, "note", "is not 1 to 500 characters without control characters")
+}
+
 fn no_such_notice() -> Problem {
     Problem::from(Rejection::NoticeNotFound).naming("noticeId", "is no notice")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_17_a_note_says_something_that_can_be_read() {
+        for note in ["given back by hand", "看過了\n\n退回", &"x".repeat(NOTE_CHARS_MAX)] {
+            assert!(check_note(note).is_ok(), "{note:?}");
+        }
+        for note in ["", "\u{200b}", "\u{2060}\n\u{feff}", "by \u{202e}dnah", "a\r\nb", &"x".repeat(NOTE_CHARS_MAX + 1)]
+        {
+            assert!(check_note(note).is_err(), "{note:?}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use deeptravel_domain::ids::TravellerId;
 use deeptravel_domain::order::{Contact, ITEMS_MAX, JourneyWish, Passenger, SealedDocument, SeatWish, Wish};
 use deeptravel_domain::party::PARTY_MAX;
 use deeptravel_domain::sealing::{DOCUMENT_NUMBER_LEN_MAX, DocumentKeys, seal_document};
+use deeptravel_domain::text;
 use derive_more::Deref;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -16,8 +17,6 @@ use crate::api::frame::{IdempotencyKey, Problem, is_visible_ascii, secret_bytes,
 
 /// Longest name of a person, in characters: the longest field of a travel document has fewer.
 const NAME_CHARS_MAX: usize = 64;
-/// Longest telephone number, in characters: 15 digits (E.164) with separators.
-const PHONE_CHARS_MAX: usize = 32;
 /// Longest mail address, in bytes (RFC 5321).
 const EMAIL_LEN_MAX: usize = 254;
 /// Longest kind of document and label of a seat, in bytes.
@@ -288,7 +287,7 @@ fn sealed(
         return Err(Problem::field(field("document.type"), "is no kind of document, such as passport"));
     }
     let number = document.number.trim();
-    if !(1..=DOCUMENT_NUMBER_LEN_MAX).contains(&number.len()) || number.chars().any(char::is_control) {
+    if text::is_blank(number) || number.len() > DOCUMENT_NUMBER_LEN_MAX || text::has_controls(number) {
         let message = format!("is not 1 to {DOCUMENT_NUMBER_LEN_MAX} bytes without control characters");
         return Err(Problem::field(field("document.number"), message));
     }
@@ -297,18 +296,15 @@ fn sealed(
 
 fn contact(given: &NewContact<'_>) -> Result<Contact, Problem> {
     let name = person_name(|| "contact.name".into(), &given.name)?;
-    let phone = given.phone.trim();
-    let of_a_number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')');
-    let digits = phone.chars().filter(char::is_ascii_digit).count();
-    let fits = phone.len() <= PHONE_CHARS_MAX && digits >= 3 && phone.chars().all(of_a_number);
-    Problem::unless(fits, "contact.phone", "is no telephone number")?;
+    let phone = text::telephone(&given.phone);
+    let phone = phone.ok_or_else(|| Problem::field("contact.phone", "is no telephone number"))?;
     let email = given.email.as_deref().map(mail_address).transpose()?;
-    Ok(Contact { name, phone: phone.into(), email })
+    Ok(Contact { name, phone, email })
 }
 
 fn person_name(field: impl FnOnce() -> Cow<'static, str>, given: &str) -> Result<Box<str>, Problem> {
     let name = given.trim();
-    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+    if text::is_blank(name) || name.chars().count() > NAME_CHARS_MAX || text::has_controls(name) {
         let message = format!("is not 1 to {NAME_CHARS_MAX} characters without control characters");
         return Err(Problem::field(field(), message));
     }
@@ -318,7 +314,7 @@ fn person_name(field: impl FnOnce() -> Cow<'static, str>, given: &str) -> Result
 /// Only what cannot be an address is refused; whether it is one, mail will show.
 fn mail_address(given: &str) -> Result<Box<str>, Problem> {
     let plausible = given.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
-    let clean = given.chars().all(|c| !c.is_control() && !c.is_whitespace());
+    let clean = !text::has_controls(given) && !given.contains(char::is_whitespace);
     Problem::unless(plausible && clean && given.len() <= EMAIL_LEN_MAX, "contact.email", "is no mail address")?;
     Ok(given.into())
 }
@@ -356,6 +352,13 @@ mod tests {
         assert_eq!(&*passenger.document.as_ref().unwrap().mask, "****4567");
         assert!(!format!("{wish:?}").contains("E1234567"));
         assert_eq!(&*wish.locale, "zh-CN");
+    }
+
+    #[test]
+    fn fault_17_a_pasted_telephone_number_is_kept_as_it_is_dialled() {
+        let mut request = request();
+        request["contact"]["phone"] = json!("\u{202a}＋８５２\u{a0}5555\u{2011}0123\u{202c}");
+        assert_eq!(&*wish(&request).unwrap().contact.phone, "+852 5555-0123");
     }
 
     #[test]
@@ -414,8 +417,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_path() {
-        let cases: [(&str, Value, &str); 20] = [
+    fn fault_17_what_is_wrong_is_named_with_its_path() {
+        let cases: [(&str, Value, &str); 27] = [
             ("/items", json!([]), "items"),
             ("/items/0/kind", json!("package"), "items[0].kind"),
             ("/items/0/kind", json!("rocket"), "items[0].kind"),
@@ -429,6 +432,13 @@ mod tests {
             ("/passengers/0/type", json!("infant"), "passengers[0].type"),
             ("/passengers/0/name", json!("a\u{0}b"), "passengers[0].name"),
             ("/passengers/0/name", json!("   "), "passengers[0].name"),
+            ("/passengers/0/name", json!("\u{200b}\u{3164}"), "passengers[0].name"),
+            ("/passengers/0/name", json!("Mei \u{202e}nahC"), "passengers[0].name"),
+            ("/passengers/0/document/number", json!("\u{2060}"), "passengers[0].document.number"),
+            ("/passengers/0/document/number", json!("E12\u{202e}34"), "passengers[0].document.number"),
+            ("/contact/name", json!("\u{feff}"), "contact.name"),
+            ("/contact/phone", json!("+852\t55550123"), "contact.phone"),
+            ("/contact/email", json!("mei\u{202e}@example.org"), "contact.email"),
             ("/passengers/0/document/number", json!(""), "passengers[0].document.number"),
             ("/passengers/0/document/type", json!("护照"), "passengers[0].document.type"),
             ("/contact/phone", json!("call me"), "contact.phone"),
