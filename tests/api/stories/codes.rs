@@ -37,6 +37,16 @@ async fn r_ticket_04_a_screenshot_is_refused_at_a_second_gate_and_the_same_reque
 }
 
 #[tokio::test]
+async fn fault_18_what_a_scanner_types_around_a_code_is_no_part_of_it() {
+    let client = Client::new();
+    let (mei, gate, _) = people(&client, "wedge").await;
+    let (_, code) = mei.ticket(&client.departure().await).await;
+    let accepted = gate.scan(&format!("\t {code}\r\n"), "r1").await;
+    assert_eq!(accepted["result"], "success");
+    assert_eq!(gate.scan(&code, "r1").await, accepted, "the same code");
+}
+
+#[tokio::test]
 async fn r_scan_03_a_request_repeated_after_its_code_has_expired_gets_the_same_answer() {
     let client = Client::of(another(&[("DEEPTRAVEL__SESSION__CODE_SECONDS", "5")]));
     let (mei, first, second) = people(&client, "late").await;
