@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deeptravel_domain::order::PaymentPolicy;
+use deeptravel_domain::order::{PaymentPolicy, SaleTerms};
 use serde::{Deserialize, Deserializer};
 use tokio::sync::watch;
 
@@ -60,6 +60,10 @@ fn set<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u32>, D::Error> {
 }
 
 impl SalesPolicy {
+    pub fn sale(&self) -> SaleTerms {
+        SaleTerms { lock_seconds: self.lock_seconds, payment_min_seconds: self.payment_min_seconds }
+    }
+
     pub fn payment(&self) -> PaymentPolicy {
         PaymentPolicy {
             min_seconds: self.payment_min_seconds,

@@ -146,11 +146,12 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
         // Tickets are valid until two hours after the departure: order 5 departs first, order 1 last, and the tickets of
         // order 6 ended long ago, though nobody has marked them.
         let ItemKind::Journey(leg) = &mut wish.items[0].kind;
-        leg.departs_at = if number == 6 { Timestamp::from_seconds(0) } else { day(20 - number as i64) };
-        let (mut buyer, placed) = Buyer::place(wish, NOW);
+        let (bought_at, departs_at) = if number == 6 { (day(-9), day(-8)) } else { (NOW, day(20 - number as i64)) };
+        leg.departs_at = departs_at;
+        let (mut buyer, placed) = Buyer::place(wish, bought_at);
         rows.extend(&placed);
         if number > 1 {
-            rows.extend(&buyer.pay(NOW.plus_seconds(30)));
+            rows.extend(&buyer.pay(bought_at.plus_seconds(30)));
         }
         buyers.push(buyer);
     }

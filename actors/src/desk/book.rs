@@ -141,7 +141,7 @@ impl Book {
         }
         let id = self.peers.new_order_id(wish.traveller);
         let catalogue = self.peers.catalogue.load();
-        Ok(wish.draft(&catalogue, id, now, self.peers.sales.lock_seconds))
+        Ok(wish.draft(&catalogue, id, now, self.peers.sales.sale()))
     }
 
     fn mark_of(&self, wish: &Wish) -> Mark {

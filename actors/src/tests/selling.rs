@@ -2,13 +2,16 @@
 
 use std::collections::HashSet;
 
+use deeptravel_domain::catalogue::Route;
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::inventory::{Allotment, Command};
 use deeptravel_domain::order::{CancelReason, JourneyWish, OrderStatus, SeatWish, Wish};
 use deeptravel_domain::rejection::Rejection;
 use futures_util::future::join_all;
 
-use crate::testing::{World, coach, code, eventually, eventually_so, ferry, held, network, traveller, wish};
+use crate::testing::{
+    World, coach, code, eventually, eventually_so, fare_table, ferry, held, network, put, traveller, wish,
+};
 
 #[actix::test]
 async fn r_hold_02_04_three_hundred_buyers_never_share_a_seat_and_no_party_is_split() {
@@ -237,4 +240,22 @@ async fn a_departure_follows_the_catalogue_until_it_is_born() {
 
     assert_eq!(held(&order).len(), 3);
     assert_eq!(running.free_seats(&coach()), 2);
+}
+
+#[actix::test]
+async fn fault_19_what_cannot_be_paid_before_the_party_boards_is_not_sold() {
+    let (world, running) = World::with_seats(4).await;
+    let ferry_route = Route::clone(running.services().catalogue.load().route("ferry").unwrap());
+    let until_it_leaves = Route { booking_closes_minutes: 0, ..ferry_route };
+    running.engine.configure(put(until_it_leaves)).await.unwrap().outcome.unwrap();
+    // It leaves in 45 hours; now in a minute and a half.
+    world.clock.pass(45 * 60 * 60 - 90);
+    let order = running.buy(wish(traveller(1), "key", &ferry(), 1)).await;
+    running.open_payment(order.id()).await;
+
+    world.clock.pass(40);
+    let refused = running.shown(running.place(wish(traveller(2), "key", &ferry(), 1))).await.unwrap();
+    assert_eq!(refused.unwrap_err(), Rejection::BookingClosed);
+    running.engine.configure(put(fare_table("ferry", 0))).await.unwrap().outcome.unwrap();
+    running.buy(wish(traveller(3), "key", &ferry(), 1)).await;
 }

@@ -63,6 +63,15 @@ pub enum ItemName {
 
 codes!(ItemName, "item kind": Journey = "journey");
 
+/// `at`, or the last second in which these can be paid for, if that is earlier: an order is of no use to a party whose first
+/// departure has left the stop where it boards.
+pub(in crate::order) fn before_boarding(items: &[Item], at: Timestamp) -> Timestamp {
+    let last = |item: &Item| match &item.kind {
+        ItemKind::Journey(leg) => leg.departs_at.plus_seconds(-1),
+    };
+    items.iter().map(last).fold(at, Timestamp::min)
+}
+
 /// A journey of the order. Every journey seats every passenger.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Leg {

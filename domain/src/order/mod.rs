@@ -57,7 +57,7 @@ pub use refund::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
     RefundStatus, RefundStep, RefundTerms,
 };
-pub use sale::{ITEMS_MAX, JourneyWish, Wish};
+pub use sale::{ITEMS_MAX, JourneyWish, SaleTerms, Wish};
 pub use scan::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
 
 use crate::ids::{HoldId, OutRefundNo, OutTradeNo, codes};

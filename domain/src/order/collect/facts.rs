@@ -59,6 +59,9 @@ impl Order {
         }
         Ok(match self.meets(Asked::Money { in_hand: self.money_in_hand() == Some(number) })? {
             Course::Goes | Course::AlreadySo => vec![],
+            Course::Settles if self.boards_before(capture.paid_at.unwrap_or(now)) => {
+                Order::end_with(number, capture.clone(), now)
+            }
             Course::Settles => vec![Order::settle_with(number, capture.clone())],
             Course::ComesLate => self.late_money(number, capture, self.cancelled().map(|(_, why)| why), now),
         })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::ids::OutTradeNo;
 use crate::money::Money;
 use crate::order::Order;
+use crate::order::draft::before_boarding;
 use crate::order::meeting::Asked;
 use crate::order::payment::{Payment, PaymentState};
 use crate::rejection::Rejection;
@@ -54,13 +55,13 @@ impl PaymentTerms {
 
 impl Order {
     /// The terms on which a payment would begin now (wechat.md R2): it ends with the lock, but not before WeChat's
-    /// minimum, and the seats are kept for the grace after it, within the cap.
+    /// minimum, and the seats are kept for the grace after it, within the cap. The right to pay ends before the party boards.
     pub fn payment_terms(&self, policy: &PaymentPolicy, now: Timestamp) -> Result<PaymentTerms, Rejection> {
         self.check_payable(now)?;
         let earliest = now.plus_seconds(i64::from(policy.min_seconds));
         let grace = i64::from(policy.grace_seconds);
         let cap = self.first_lock_expires_at().plus_seconds(i64::from(policy.cap_extra_seconds));
-        let time_expire = self.lock_expires_at().max(earliest);
+        let time_expire = before_boarding(self.items(), self.lock_expires_at().max(earliest));
         let hold_expires_at = time_expire.plus_seconds(grace).min(cap);
         let time_expire = time_expire.min(hold_expires_at);
         if time_expire < earliest {
@@ -82,8 +83,9 @@ impl Order {
         let in_time = now < terms.time_expire && terms.time_expire <= terms.hold_expires_at;
         // A lock is extended once: a later attempt has to fit into what the first one obtained (R-HOLD-09).
         let fits = self.payments().is_empty() || terms.time_expire <= self.lock_expires_at();
+        let boards_later = before_boarding(self.items(), terms.time_expire) == terms.time_expire;
         let again = terms.number.attempt <= PAYMENT_ATTEMPTS_MAX;
-        if ours && in_time && fits && again { Ok(()) } else { Err(Rejection::OrderNotPayable) }
+        if ours && in_time && fits && boards_later && again { Ok(()) } else { Err(Rejection::OrderNotPayable) }
     }
 
     pub(super) fn check_payable(&self, now: Timestamp) -> Result<(), Rejection> {

@@ -11,6 +11,7 @@ use crate::announcement::AnnouncementKind;
 use crate::ids::{OrderId, OutRefundNo, OutTradeNo, TicketId, TravellerId};
 use crate::money::Money;
 use crate::order::claim::Seats;
+use crate::order::draft::before_boarding;
 use crate::order::{
     CancelReason, Capture, Draft, FIRST_EPOCH, Item, ItemKind, LedgerEntry, LedgerKind, OrderStatus, Payment,
     PaymentState, Refund, RefundState, ScanOutcome, SeatWish,
@@ -43,7 +44,9 @@ pub struct Saved {
 
 impl Saved {
     pub(in crate::order) fn new(mut draft: Draft, now: Timestamp) -> Saved {
-        let lock_expires_at = now.plus_seconds(i64::from(draft.lock_seconds));
+        let lock_expires_at = before_boarding(&draft.items, now.plus_seconds(i64::from(draft.lock_seconds)));
+        // As the rows tell it.
+        draft.lock_seconds = u32::try_from(lock_expires_at.ms_since(now) / 1000).unwrap_or(0);
         Saved {
             items: std::mem::take(&mut draft.items),
             draft: Arc::new(draft),

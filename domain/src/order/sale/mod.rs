@@ -10,12 +10,12 @@ mod wish;
 
 use serde::{Deserialize, Serialize};
 
-pub use wish::{ITEMS_MAX, JourneyWish, Wish};
+pub use wish::{ITEMS_MAX, JourneyWish, SaleTerms, Wish};
 
 use super::back::Giving;
 use super::claim::{HoldAnswer, HoldStep, Seats, StepFailure};
 use super::collect::{self, AfterClose};
-use super::draft::SeatWish;
+use super::draft::{SeatWish, before_boarding};
 use super::meeting::{Asked, Course};
 use super::part::PartName;
 use super::payment::Capture;
@@ -220,6 +220,17 @@ impl Order {
     /// Money is there: the departures are asked to confirm.
     pub(super) fn settle_with(number: OutTradeNo, capture: Capture) -> OrderEvent {
         Event::SettlingBegun { capture: Some((number, capture)) }.into()
+    }
+
+    /// Money is there that was paid when the right to pay had ended: the seats go back, the order ends, and then the money goes
+    /// back too.
+    pub(super) fn end_with(number: OutTradeNo, capture: Capture, now: Timestamp) -> Vec<OrderEvent> {
+        vec![Order::settle_with(number, capture), Order::end_at(CancelReason::Expired, now)]
+    }
+
+    /// Whether the right to pay has ended by then, because the party boards.
+    pub(super) fn boards_before(&self, at: Timestamp) -> bool {
+        before_boarding(self.items(), at) < at
     }
 
     /// Whether somebody waits for the refusal of an order while its seats are given back.

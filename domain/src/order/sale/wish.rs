@@ -7,7 +7,9 @@ use crate::departure::{Channel, Stretch};
 use crate::fare::{Quote, SEAT_LOCK_MINUTES_DEFAULT};
 use crate::ids::{DepartureId, OrderId, SeatClassCode, TravellerId};
 use crate::money::Money;
-use crate::order::draft::{Contact, Draft, Item, ItemKind, Leg, LineKind, Passenger, Price, PriceLine, SeatWish};
+use crate::order::draft::{
+    Contact, Draft, Item, ItemKind, Leg, LineKind, Passenger, Price, PriceLine, SeatWish, before_boarding,
+};
 use crate::party::{Party, PassengerType};
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
@@ -41,15 +43,24 @@ pub struct Wish {
     pub journeys: Vec<JourneyWish>,
 }
 
+/// The limits around a sale, from configuration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SaleTerms {
+    /// Overrides every route's lock.
+    pub lock_seconds: Option<u32>,
+    /// See [`PaymentPolicy::min_seconds`](crate::order::PaymentPolicy::min_seconds).
+    pub payment_min_seconds: u32,
+}
+
 impl Wish {
-    /// Checks the request against what is sold, and prices it. `lock_seconds` overrides the routes' locks.
-    /// Errors: field rejections that name the item; the departure's own refusals.
+    /// Checks the request against what is sold, and prices it. Errors: field rejections that name the item; the departure's
+    /// own refusals; `BOOKING_CLOSED` also when what is to be paid cannot be before the party boards.
     pub fn draft(
         &self,
         catalogue: &Catalogue,
         id: OrderId,
         now: Timestamp,
-        lock_seconds: Option<u32>,
+        terms: SaleTerms,
     ) -> Result<Draft, Rejection> {
         let party = self.party()?;
         let fits = (1..=ITEMS_MAX).contains(&self.journeys.len());
@@ -66,6 +77,11 @@ impl Wish {
         })?;
         let lines = priced.iter().enumerate().flat_map(|(index, priced)| price_lines(index, priced)).collect();
         let route_lock = priced.iter().map(|priced| priced.lock_seconds).min().unwrap_or(0);
+        let items: Vec<_> = priced.into_iter().map(|priced| Item { kind: ItemKind::Journey(priced.leg) }).collect();
+        let payable_until = now.plus_seconds(i64::from(terms.payment_min_seconds));
+        if total.minor > 0 && before_boarding(&items, payable_until) < payable_until {
+            return Err(Rejection::BookingClosed);
+        }
 
         Ok(Draft {
             id,
@@ -76,9 +92,9 @@ impl Wish {
             locale: self.locale.clone(),
             contact: self.contact.clone(),
             passengers: self.passengers.clone(),
-            items: priced.into_iter().map(|priced| Item { kind: ItemKind::Journey(priced.leg) }).collect(),
+            items,
             price: Price { total, lines },
-            lock_seconds: lock_seconds.unwrap_or(route_lock),
+            lock_seconds: terms.lock_seconds.unwrap_or(route_lock),
         })
     }
 

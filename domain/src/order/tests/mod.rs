@@ -193,6 +193,16 @@ impl Story {
         Story { order, now: START, version: 0, stored: Stored::default() }
     }
 
+    /// As drafted, and its first departure leaves after so many seconds; each next one an hour later.
+    pub(in crate::order) fn leaving_after(items: usize, seconds: i64) -> Story {
+        let mut draft = draft(items, 1, FARE);
+        for (index, item) in draft.items.iter_mut().enumerate() {
+            let ItemKind::Journey(leg) = &mut item.kind;
+            leg.departs_at = at(seconds + 3_600 * index as i64);
+        }
+        Story { order: Order::draft(draft, START), now: START, version: 0, stored: Stored::default() }
+    }
+
     /// One item, one passenger, seats held at the start.
     pub(in crate::order) fn placed() -> Story {
         Story::placed_with(1, 1)

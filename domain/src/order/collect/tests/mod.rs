@@ -1,4 +1,5 @@
 //! Stories of this topic.
 
+mod boarding;
 mod matrix;
 mod paying;
