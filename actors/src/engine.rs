@@ -1,6 +1,6 @@
 //! The engine: everything that owns, started from Postgres and the journal, and asked through one handle.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -63,6 +63,7 @@ impl Engine {
             totals: ArcSwap::default(),
             directory: Directory::default(),
             in_flight: DashMap::default(),
+            transactions: Mutex::default(),
             #[cfg(test)]
             faults: crate::testing::Faults::default(),
         };

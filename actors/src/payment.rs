@@ -3,19 +3,53 @@
 
 use std::sync::Arc;
 
+use deeptravel_domain::ids::OutTradeNo;
 use deeptravel_domain::quarantine::{Command, Kept, NOTICES_KEPT_MAX, Notice, Quarantine};
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::row::{Damage, Row as _, Rows};
+use deeptravel_domain::row;
+use deeptravel_domain::row::{Damage, First, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
+use deeptravel_domain::transactions::{ENTRIES_MAX, KNOWN_SECONDS, Transactions};
 
 use crate::ask::{NOT_TOLD_APART, fingerprint_of};
+use crate::desk::lowest_id;
 use crate::keeper::{Keeping, Shown};
-use crate::ports::{KeyVersionRow, Load, Parameter, Statement};
+use crate::ports::{Haste, KeyVersionRow, Load, Parameter, Statement};
+use crate::registry::StartError;
 use crate::services::Services;
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub enum Doubtful {}
+
+row! {
+    /// A payment that was paid, and by what.
+    pub struct TransactionRow<'a>: 1_003 "transactions", First::Unknown;
+    1 out_trade_no [Key]: OutTradeNo,
+    2 transaction_id: &'a str,
+}
+
+/// What has paid recent orders; its parameters are [`recent_transactions`].
+pub const LOAD_TRANSACTIONS: Load = Load::of(&[Statement::new("load/transactions", TransactionRow::TABLE)]);
+
+/// Of orders that are not older than what is known of transactions.
+pub fn recent_transactions(now: Timestamp) -> Vec<Parameter> {
+    vec![lowest_id(now.plus_seconds(-KNOWN_SECONDS)), Parameter::Number(ENTRIES_MAX as i64)]
+}
+
+/// What is known at the start: everything that was written down. What was only on its way is told again.
+pub async fn load_transactions(services: &Services) -> Result<Transactions, StartError> {
+    let now = services.clock.now();
+    let rows = services.store.load(LOAD_TRANSACTIONS, recent_transactions(now), Haste::Start).await?;
+    let mut transactions = Transactions::default();
+    for row in rows.of::<TransactionRow<'_>>() {
+        let TransactionRow { out_trade_no, transaction_id } = row?;
+        if !transactions.claim(transaction_id, out_trade_no, now) {
+            tracing::error!(payment = %out_trade_no, "Another payment has {out_trade_no}'s transaction, too");
+        }
+    }
+    Ok(transactions)
+}
 
 /// One notice.
 pub const LOAD_ONE: Load = Load::of(&[Statement::by("load/quarantined_notice", Notice::TABLE, "notice_id")]);

@@ -1,14 +1,15 @@
 //! What every owner shares: what the process plugs in, and what owners show to others.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::Catalogue;
-use deeptravel_domain::ids::{IdHash, OrderId, Shard, TravellerId};
+use deeptravel_domain::ids::{IdHash, OrderId, OutTradeNo, Shard, TravellerId};
 use deeptravel_domain::order::Wish;
 use deeptravel_domain::totals::Totals;
+use deeptravel_domain::transactions::Transactions;
 
 use crate::attention::Attention;
 use crate::board::Board;
@@ -31,6 +32,8 @@ pub struct Services {
     pub directory: Directory,
     /// Orders that are being made: no record tells of them yet. A desk that is rebuilt reads them here.
     pub in_flight: DashMap<OrderId, Arc<Wish>, IdHash>,
+    /// What has paid which payment. Asked by every order that is told of money, and by nothing else.
+    pub transactions: Mutex<Transactions>,
     #[cfg(test)]
     pub faults: crate::testing::Faults,
 }
@@ -50,6 +53,12 @@ impl Services {
     /// The desk of a traveller.
     pub fn desk_of(&self, traveller: TravellerId) -> usize {
         desk_of_shard(traveller_shard(traveller))
+    }
+
+    /// See [`Transactions::claim`].
+    pub fn claim(&self, transaction: &str, payment: OutTradeNo) -> bool {
+        let mut transactions = self.transactions.lock().unwrap_or_else(PoisonError::into_inner);
+        transactions.claim(transaction, payment, self.clock.now())
     }
 
     /// A fresh order id in the shard of its traveller.

@@ -40,3 +40,4 @@ pub mod text;
 pub mod ticket;
 pub mod time;
 pub mod totals;
+pub mod transactions;

@@ -13,7 +13,7 @@ use deeptravel_domain::catalogue::{
 };
 use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::fare::{DateRange, DayType, Fare, FareTable, PartyTier, TimeBand};
-use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::ids::{OrderId, OutTradeNo};
 use deeptravel_domain::inventory::rows::DepartureRow;
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
@@ -321,6 +321,30 @@ fn a_catalogue_that_an_older_release_has_written_keeps_its_meaning() {
 }
 
 #[test]
+fn fault_21_what_has_paid_recent_orders_is_read_the_newest_first_and_nothing_older() {
+    let stand = Stand::new();
+    let mut rows = Rows::default();
+    for number in 1..=3 {
+        let (mut buyer, placed) = Buyer::place(draft(order_id(number), traveller(1), "HKMO-0800.20261127"), NOW);
+        rows.extend(&placed);
+        match number {
+            1 => rows.extend(&buyer.pay(NOW)),
+            2 => rows.extend(&buyer.pay_too_late(NOW)),
+            // Nobody has paid it.
+            _ => {}
+        }
+    }
+    stand.project(&rows).unwrap();
+    let paid = |number| {
+        let order = order_id(number);
+        (OutTradeNo { order, attempt: 1 }, format!("42000{order}"))
+    };
+    assert_eq!(stand.transactions(NOW).unwrap(), [paid(2), paid(1)]);
+    assert_eq!(stand.transactions(NOW.plus_seconds(48 * 3_600)).unwrap(), [paid(2), paid(1)]);
+    assert_eq!(stand.transactions(NOW.plus_seconds(49 * 3_600)).unwrap(), []);
+}
+
+#[test]
 fn loads_of_a_start_wait_for_each_other_on_their_one_connection() {
     let stand = Stand::new();
     let nothing = Rows::default();
@@ -331,6 +355,7 @@ fn loads_of_a_start_wait_for_each_other_on_their_one_connection() {
             load(loads::DEPARTURES_AFTER, vec![NOW.into()]),
             load(loads::WARM_ORDERS, warm.parameters()),
             load(loads::DESK_ENTRIES, vec![loads::lowest_id(Timestamp::from_ms(0))]),
+            load(loads::TRANSACTIONS, loads::recent_transactions(NOW)),
             load(loads::CATALOGUE, vec![catalogue::OWNER.to_owned().into()]),
             stand.store.project(&nothing, Position(0), Position(4)),
         )

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use deeptravel::postgres::{Database, JournalPosition, Store, claim_epoch, read_position};
 use deeptravel::testing::{TestDatabase, fresh_database};
 use deeptravel_actors::journal::Position;
-use deeptravel_actors::loads::{self, DeskEntryRow, lowest_id};
+use deeptravel_actors::loads::{self, DeskEntryRow, TransactionRow, lowest_id};
 use deeptravel_actors::ports::{self, Haste, Load, Parameter, Store as _, StoreError, Warm};
 use deeptravel_domain::code::{Code, CodeToken, Opened, Subject};
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
@@ -20,7 +20,7 @@ use deeptravel_domain::order::{
     RefundStatus, Scan, ScanTarget, SealedDocument, SeatWish, back, collect, sale, ticket,
 };
 use deeptravel_domain::party::PassengerType;
-use deeptravel_domain::row::{self, Row, Rows};
+use deeptravel_domain::row::{self, Damage, Row, Rows};
 use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 use tokio::runtime::Runtime;
@@ -131,6 +131,15 @@ impl Stand {
 
     pub fn catalogue(&self) -> Result<Rows, StoreError> {
         self.load(loads::CATALOGUE, vec![deeptravel_domain::catalogue::OWNER.to_owned().into()], Haste::Start)
+    }
+
+    /// As many as that, those of the newest orders.
+    pub fn transactions(&self, now: Timestamp) -> Result<Vec<(OutTradeNo, String)>, StoreError> {
+        let rows = self.load(loads::TRANSACTIONS, loads::recent_transactions(now), Haste::Start)?;
+        let read = |row: Result<TransactionRow<'_>, Damage>| {
+            row.map(|row| (row.out_trade_no, row.transaction_id.to_owned())).map_err(StoreError::from)
+        };
+        rows.of().map(read).collect()
     }
 
     /// With the newest version of any row.

@@ -9,7 +9,7 @@ mod report;
 mod rest;
 mod steps;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use actix::fut::ActorFutureExt;
@@ -33,6 +33,7 @@ use crate::desk::{Making, Settled};
 use crate::kept::{self, Kept, LiveShell, Shell};
 use crate::lists::OrderIdRow;
 use crate::outage::{Answer, Outage, Reply};
+use crate::payment::load_transactions;
 use crate::ports::{Haste, Load, Statement, Warm};
 use crate::registry::{Keys, Look, Owner, Post, Sleep, StartError, home_of};
 use crate::services::desk_of_shard;
@@ -131,6 +132,8 @@ impl Owner for OrderActor {
     /// goes on at once, and asks the departures: they are there before.
     async fn start(peers: Arc<Peers>, keys: Arc<Keys<Self>>) -> Result<(), StartError> {
         report::register();
+        let transactions = load_transactions(&peers).await?;
+        *peers.transactions.lock().unwrap_or_else(PoisonError::into_inner) = transactions;
         let now = peers.clock.now();
         let (departs_before, bytes_max) = (now.plus_seconds(WARM_SECONDS), peers.sales.warm_load_bytes_max);
         let parameters = Warm { now, departs_before, bytes_max }.parameters();

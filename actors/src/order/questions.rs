@@ -120,7 +120,7 @@ impl Question<OrderActor> for Learn {
 
     fn put(self, owner: &mut OrderActor, asker: Asker<()>, ctx: &mut Context<OrderActor>) {
         owner.asked();
-        if let Some(why) = failure(owner.apply(&collect::Command::Fact(self.0).into(), ctx)) {
+        if let Some(why) = failure(owner.told(&collect::Command::Fact(self.0).into(), ctx)) {
             return asker.answer(why);
         }
         owner.facts.push(asker);

@@ -9,8 +9,8 @@ use deeptravel_domain::ids::{DepartureId, OutRefundNo, OutTradeNo};
 use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeats, HoldAt, PlaceHold, Wanted};
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::order::{
-    CallFailure, Command, Effect, HoldAnswer, Order, PartName, PaymentFact, Prepay, RefundFact, SeatWish, StepFailure,
-    back, collect,
+    CallFailure, Command, Effect, Event, FactState, HoldAnswer, Order, PartName, PaymentFact, Prepay, RefundFact,
+    SeatWish, StepFailure, back, collect,
 };
 use deeptravel_domain::quarantine::Command::Keep;
 use deeptravel_domain::quarantine::Notice;
@@ -220,7 +220,7 @@ impl OrderActor {
 
     fn finish_step(&mut self, step: &Effect, command: &Command, ctx: &mut Context<OrderActor>) {
         self.under_way.ends(step);
-        let outcome = match self.apply(command, ctx) {
+        let outcome = match self.told(command, ctx) {
             Ok(Reply { outcome, .. }) => outcome,
             Err(outage) => return self.step_put_off(outage, step, command, ctx),
         };
@@ -230,6 +230,19 @@ impl OrderActor {
             return self.put_off(outage, ctx);
         }
         self.go_on(ctx);
+    }
+
+    /// As `apply`; of money only what has paid nothing else is believed (R-PAY-06).
+    pub(super) fn told(&mut self, command: &Command, ctx: &mut Context<OrderActor>) -> Answer<Vec<Event>> {
+        if let Command::Collect(collect::Command::Fact(PaymentFact { number, state: FactState::Paid(capture) })) = command
+            // What does not fit the order claims nothing.
+            && self.order().decide(command, self.peers.clock.now()).is_ok()
+            && !self.peers.claim(&capture.transaction_id, *number)
+        {
+            let rejection = Rejection::PaymentMismatch("its transaction has paid another");
+            return Ok(Reply::rejected(rejection, self.kept.log.last()));
+        }
+        self.apply(command, ctx)
     }
 
     /// The answer to a step cannot be written. An order that has no record yet gives its seats back and is not made;

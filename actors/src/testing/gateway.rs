@@ -110,6 +110,11 @@ impl MemoryGateway {
         Some(PaymentFact { number, state: known.state.clone() })
     }
 
+    /// From then on it says this of a payment.
+    pub fn says(&self, number: OutTradeNo, state: FactState) {
+        self.state().payments.get_mut(&number).expect("a payment that was created").state = state;
+    }
+
     /// A refund that was accepted goes on; the notice that the provider then sends.
     pub fn refund_moves(&self, number: OutRefundNo, status: RefundStatus) -> Option<RefundFact> {
         let mut state = self.state();

@@ -17,6 +17,7 @@ use super::Images;
 use crate::desk::DeskEntryRow;
 use crate::journal::Position;
 use crate::lists::OrderIdRow;
+use crate::payment::TransactionRow;
 use crate::ports::{Haste, KeyVersionRow, Load, Parameter, Statement, Store, StoreError, Warm};
 
 /// What Postgres does.
@@ -122,6 +123,17 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
                 if row.order_id.0.to_string() >= *lowest || row.status == OrderStatus::Pending {
                     let OrderRow { order_id, traveller_id, idempotency_key, body_hash, status, .. } = row;
                     rows.put(&DeskEntryRow { order_id, traveller_id, idempotency_key, body_hash, status });
+                }
+            }
+            rows
+        }
+        ("load/transactions", None, [Parameter::Text(Some(lowest)), Parameter::Number(_)]) => {
+            let mut rows = Rows::default();
+            for PaymentRow { out_trade_no, transaction_id, .. } in rows_of(tables) {
+                if let Some(transaction_id) = transaction_id
+                    && out_trade_no.to_string() >= *lowest
+                {
+                    rows.put(&TransactionRow { out_trade_no, transaction_id });
                 }
             }
             rows

@@ -2,7 +2,7 @@
 
 use deeptravel_domain::inventory::{Command as Seat, HoldAt};
 use deeptravel_domain::money::Money;
-use deeptravel_domain::order::{CancelReason, FIRST_EPOCH, FactState, OrderStatus};
+use deeptravel_domain::order::{CancelReason, Capture, FIRST_EPOCH, FactState, OrderStatus, PaymentFact};
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Row as _;
@@ -10,7 +10,7 @@ use deeptravel_domain::tables::newest_version;
 use futures_util::future::join_all;
 
 use crate::outage::Outage;
-use crate::testing::{Balance, Call, FARE, Line, World, coach, eventually, eventually_so, traveller, wish};
+use crate::testing::{Balance, Call, FARE, Line, Running, World, coach, eventually, eventually_so, traveller, wish};
 
 #[actix::test]
 async fn a_paid_order_has_its_tickets_once_however_often_the_notice_comes() {
@@ -265,4 +265,57 @@ async fn an_order_whose_money_is_there_is_not_payable_again() {
 
     learned.unwrap().outcome.unwrap();
     assert_eq!(opened.unwrap().outcome.unwrap_err(), Rejection::OrderPaid);
+}
+
+/// What WeChat says of a payment, but for the transaction, which is another payment's.
+fn with_transaction_of(fact: &PaymentFact, other: &PaymentFact) -> PaymentFact {
+    let (FactState::Paid(capture), FactState::Paid(other)) = (&fact.state, &other.state) else {
+        panic!("both are paid")
+    };
+    let transaction_id = other.transaction_id.clone();
+    PaymentFact { number: fact.number, state: FactState::Paid(Capture { transaction_id, ..capture.clone() }) }
+}
+
+#[actix::test]
+async fn fault_21_a_transaction_pays_one_order_also_after_a_restart_and_told_by_a_query() {
+    let (world, running) = World::with_seats(8).await;
+    let buy = async |running: &Running, number: u64| {
+        let order = running.buy(wish(traveller(number), "key", &coach(), 1)).await;
+        let payment = running.open_payment(order.id()).await;
+        (order.id(), world.gateway.pay(payment).unwrap())
+    };
+    let (first, its) = buy(&running, 1).await;
+    let (second, own) = buy(&running, 2).await;
+    let same = with_transaction_of(&own, &its);
+    let learn =
+        async |running: &Running, fact: &PaymentFact| running.shown(running.engine.learn(fact.clone())).await.unwrap();
+
+    // What does not fit its order claims nothing.
+    let mut short = same.clone();
+    if let FactState::Paid(capture) = &mut short.state {
+        capture.amount = Money::new(1, capture.amount.currency);
+    }
+    assert!(learn(&running, &short).await.is_err());
+
+    assert_eq!(learn(&running, &its).await, Ok(()));
+    assert_eq!(learn(&running, &its).await, Ok(()), "the same notice again");
+    let refused = learn(&running, &same).await;
+    assert_eq!(refused, Err(Rejection::PaymentMismatch("its transaction has paid another")));
+    assert_eq!(running.order(first).await.status(), OrderStatus::Paid);
+    assert_eq!(running.order(second).await.status(), OrderStatus::Pending);
+
+    running.stop().await.unwrap();
+    let running = world.start().await;
+    assert_eq!(learn(&running, &same).await, refused);
+    assert_eq!(learn(&running, &its).await, Ok(()));
+    // A query finds what it really was, and the order is paid.
+    eventually_so("it is paid", || async { running.order(second).await.status() == OrderStatus::Paid }).await;
+
+    // One that a query brings is kept for a person.
+    let (third, fact) = buy(&running, 3).await;
+    world.gateway.says(fact.number, with_transaction_of(&fact, &its).state);
+    world.clock.pass(6);
+    eventually("it is in quarantine", || !world.store.quarantined().is_empty()).await;
+    assert_eq!(running.order(third).await.status(), OrderStatus::Pending);
+    assert_eq!(world.store.quarantined()[0].out_trade_no, fact.number.to_string());
 }
