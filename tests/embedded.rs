@@ -132,6 +132,58 @@ fn start_helper(mut command: Command, directory: &Path) -> (Child, u32, u32) {
     (helper, pid.parse().unwrap(), rows.parse().unwrap())
 }
 
+/// The processes of a cluster: the server and its children.
+fn processes(directory: &Path) -> Vec<u32> {
+    let cluster_dir = directory.join("postgres/cluster").canonicalize().unwrap();
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let works_here = |pid: &u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == cluster_dir);
+    pids.filter(|pid| works_here(pid) && runs(*pid)).collect()
+}
+
+/// As a debugger does, or whoever pauses a machine.
+fn freeze(directory: &Path) {
+    let is_frozen = |pid: &u32| {
+        fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| status.contains("T (stopped)"))
+    };
+    wait_until("that all are frozen", || {
+        let all = processes(directory);
+        for pid in all.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
+            // One that is about to end does.
+            let _ = kill_process(pid, Signal::STOP);
+        }
+        all.len() > 3 && all.iter().all(is_frozen)
+    });
+}
+
+#[test]
+fn fault_23_a_stop_while_it_is_frozen_leaves_no_frozen_process_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(&options(directory.path())).unwrap();
+    sql(&cluster, "CREATE TABLE kept AS SELECT 7 AS n");
+    freeze(directory.path());
+    cluster.stop().unwrap();
+    assert_eq!(processes(directory.path()), [0; 0]);
+    let log = fs::read_to_string(directory.path().join("postgres/postgres.log")).unwrap();
+    assert!(log.contains("fast shutdown") && !log.contains("immediate shutdown"), "{log}");
+
+    cluster.start_again().unwrap();
+    assert_eq!(sql(&cluster, "SELECT n FROM kept").as_deref(), Some("7"));
+}
+
+#[test]
+fn fault_23_one_that_was_left_behind_frozen_goes_when_the_next_one_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut owner, server, _) = start_helper(Command::new(std::env::current_exe().unwrap()), directory.path());
+    freeze(directory.path());
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    assert!(runs(server), "it hears nothing");
+
+    let cluster = Cluster::start(&options(directory.path())).unwrap();
+    assert!(!runs(server));
+    assert_eq!(sql(&cluster, "SELECT n FROM kept").as_deref(), Some("7"));
+}
+
 #[test]
 fn kill_9_of_the_owner_shuts_the_server_down_and_a_restart_finds_everything() {
     let directory = tempfile::tempdir().unwrap();

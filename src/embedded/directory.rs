@@ -254,6 +254,8 @@ pub(super) fn evict_orphans(cluster_dir: &Path) -> Result<()> {
                 // It may end between our look and the signal; the loop looks again.
                 let _ = kill_process(owner, signal);
             }
+            // One that somebody has frozen hears it then.
+            signal_all(cluster_dir, Signal::CONT);
             told = Some(signal);
         }
         if started.elapsed() > ORPHAN_GONE_WITHIN {
@@ -267,6 +269,13 @@ pub(super) fn evict_orphans(cluster_dir: &Path) -> Result<()> {
             Err(EmbeddedError::io("remove the stale", &pid_file)(error))
         }
         _ => Ok(()),
+    }
+}
+
+/// Signals every process of the cluster. One may end between our look and the signal.
+pub(super) fn signal_all(cluster_dir: &Path, signal: Signal) {
+    for pid in postgres_processes_in(cluster_dir).into_iter().filter_map(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
     }
 }
 

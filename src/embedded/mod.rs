@@ -119,7 +119,7 @@ impl Cluster {
     /// Ends all connections, writes everything out and waits until the server has gone. Already stopped is success.
     pub fn stop(&self) -> Result<()> {
         let mut slot = self.server();
-        slot.take().map_or(Ok(()), Server::stop)
+        slot.take().map_or(Ok(()), |server| server.stop(&self.launch.cluster_dir))
     }
 
     /// Starts the server again after [`Cluster::stop`] or after it died, on the same socket. Already running is success.

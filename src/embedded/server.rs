@@ -58,7 +58,7 @@ impl Launch {
             Ok(()) => Ok(server),
             Err(error) => {
                 // The first error is the one worth reading.
-                let _ = server.stop();
+                let _ = server.stop(&self.cluster_dir);
                 Err(error)
             }
         }
@@ -133,16 +133,20 @@ impl Server {
         matches!(self.child.try_wait(), Ok(None)).then(|| self.child.id())
     }
 
-    /// Fast shutdown, then an immediate one, then a kill; returns when the process has gone.
-    pub(super) fn stop(mut self) -> Result<()> {
+    /// Fast shutdown, then an immediate one, then a kill; returns when the process has gone, and those of the cluster that
+    /// somebody has frozen with it: they hear nothing, and would stay for ever.
+    pub(super) fn stop(mut self, cluster_dir: &Path) -> Result<()> {
         for (signal, within) in [(Signal::INT, FAST_SHUTDOWN_WITHIN), (Signal::QUIT, IMMEDIATE_SHUTDOWN_WITHIN)] {
             self.signal(signal)?;
+            directory::signal_all(cluster_dir, Signal::CONT);
             if self.ends_within(within) {
                 return Ok(());
             }
         }
         self.signal(Signal::KILL)?;
-        self.child.wait().map(drop).map_err(EmbeddedError::io("wait for process", self.child.id().to_string()))
+        let ended = self.child.wait().map(drop);
+        directory::signal_all(cluster_dir, Signal::KILL);
+        ended.map_err(EmbeddedError::io("wait for process", self.child.id().to_string()))
     }
 
     /// Signals the server if it still runs: an ended child keeps its pid until it is waited for, so this cannot hit a
