@@ -230,3 +230,19 @@ fn rule_10_a_disk_without_space_for_the_next_segment_rations_and_kills_nothing()
     std::fs::remove_file(other).unwrap();
     journal.close().unwrap();
 }
+
+#[test]
+fn fault_22_a_segment_that_somebody_deletes_is_missed_and_one_that_is_released_is_not() {
+    let dir = tempdir().unwrap();
+    let (journal, _) = Journal::open(dir.path(), ten_segments()).unwrap();
+    let last = fill_share_of_sales(&journal);
+    assert_eq!(journal.missing(), None);
+
+    let reached = Reached { projected: Position(last.0 / 2), followed: Position(last.0 / 2) };
+    assert!(journal.release(reached, Retention::NONE).unwrap().segments > 1);
+    assert_eq!(journal.missing(), None);
+
+    let newest = segments(dir.path()).pop().unwrap();
+    std::fs::remove_file(&newest).unwrap();
+    assert_eq!(journal.missing(), Some(newest), "also the one that is being written");
+}

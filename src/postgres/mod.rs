@@ -12,6 +12,7 @@ mod position;
 mod priority;
 mod settings;
 mod store;
+mod tables;
 
 pub use backoff::Backoff;
 pub use clock::{DatabaseClock, locks_beyond, read_clock};
@@ -24,3 +25,4 @@ pub use position::{
 };
 pub use settings::DatabaseSettings;
 pub use store::Store;
+pub use tables::{TableLook, look_at_tables, tables_with_rows};

@@ -7,6 +7,7 @@ mod adopt;
 mod consent;
 mod demo;
 mod doubts;
+mod look;
 mod reset_time;
 mod serve;
 mod takeover;
@@ -114,7 +115,9 @@ impl Core {
     /// Resolves when the process must not go on: the journal cannot write, or the database is another server's.
     pub fn fatal(&mut self) -> impl Future<Output = anyhow::Error> + use<> {
         let (projection, database, held) = (self.projection.take(), self.database.clone(), self.held);
-        let (journal, projected) = (self.engine.services().journal.failed(), self.engine.services().projected.clone());
+        let services = self.engine.services();
+        let (journal, watched, projected) =
+            (services.journal.failed(), services.journal.clone(), services.projected.clone());
         let projecting = async move {
             let Some(task) = projection else { return std::future::pending().await };
             match task.await {
@@ -133,7 +136,7 @@ impl Core {
         async move {
             tokio::select! {
                 failed = journal => anyhow::Error::new(failed),
-                error = fenced(&database, held, &projected) => error,
+                error = fenced(&database, &watched, held, &projected) => error,
                 error = projecting => error,
             }
         }

@@ -7,6 +7,7 @@ use deeptravel_actors::journal::{Journal, Position};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::look::{Tables, check_filled, look_at_segments};
 use super::with_way_on;
 use crate::postgres::{
     self, Backoff, Database, JournalPosition, Lane, PositionError, Session, StoreError, outages_outside,
@@ -36,6 +37,7 @@ pub async fn take_over(database: &Database, journal: &Journal) -> anyhow::Result
             journal.check_database(found.into()).map_err(with_way_on)?;
         }
         let seen = found.map_or(Position::NOTHING, |found| Position(found.position));
+        patiently(StoreError::is_outage, || check_filled(database, seen)).await??;
         // The journal first: so it knows every epoch under which its records were projected.
         let epoch = journal.epoch() + 1;
         journal.set_epoch(epoch)?;
@@ -89,17 +91,31 @@ where
     }
 }
 
-/// Resolves when the database is ours no more: another server has taken it over, or an older state of it was restored
-/// under us. While Postgres is away neither can be.
-pub async fn fenced(database: &Database, held: Held, projected: &watch::Receiver<Position>) -> anyhow::Error {
+/// Resolves when the database is ours no more: another server has taken it over, an older state of it was restored under us,
+/// or its tables were emptied; or when a segment of the journal was deleted. While Postgres is away the database cannot be.
+pub async fn fenced(
+    database: &Database,
+    journal: &Journal,
+    held: Held,
+    projected: &watch::Receiver<Position>,
+) -> anyhow::Error {
     let mut tick = tokio::time::interval(FENCE_CHECK);
+    let mut tables = Tables::default();
     loop {
         tick.tick().await;
+        if let Err(error) = look_at_segments(journal).await {
+            return error;
+        }
+        // A backup that was restored has other tables, too: its position says so better.
+        let filled = tables.look(database).await;
         // Read before the database is: it cannot be behind this.
         let at_least = *projected.borrow();
         if let Ok(found) = read_position(database, Lane::Wakes).await
             && let Err(error) = still_ours(held, at_least, found)
         {
+            return error;
+        }
+        if let Err(error) = filled {
             return error;
         }
     }

@@ -25,6 +25,7 @@ pub mod stories {
     mod announcements;
     mod both_down;
     mod clock;
+    mod emptied;
     mod gate_away;
     mod journal_full;
     pub mod kill;

@@ -256,6 +256,11 @@ impl Journal {
         Some(self.handle.shared.segments.holding(position)?.first)
     }
 
+    /// A segment that somebody has deleted: none but [`Journal::release`] may. Looks at every file's entry, and reads none.
+    pub fn missing(&self) -> Option<PathBuf> {
+        self.handle.shared.segments.missing()
+    }
+
     /// The segments that only somebody who has read up to `after` still needs, Postgres having them.
     pub fn unread(&self, after: Position, projected: Position) -> Unread {
         self.handle.shared.segments.unread(after, projected)

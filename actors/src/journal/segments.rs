@@ -1,7 +1,8 @@
 //! The segments of a running journal, oldest first; the last one is being written.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use super::disk::{Disk, DiskDirectory};
@@ -102,6 +103,16 @@ impl Segments {
     /// The segment that a position belongs to; `None` if it was released.
     pub(super) fn holding(&self, position: Position) -> Option<SegmentFile> {
         lock(&self.0).iter().map(|entry| &entry.file).rev().find(|file| file.first <= position).cloned()
+    }
+
+    /// A file that is not there although nobody has released it.
+    pub(super) fn missing(&self) -> Option<PathBuf> {
+        let paths: Vec<PathBuf> = lock(&self.0).iter().map(|entry| entry.file.path.clone()).collect();
+        let is_gone = |path: &PathBuf| path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        let gone: Vec<PathBuf> = paths.into_iter().filter(is_gone).collect();
+        // It may have been released meanwhile.
+        let entries = lock(&self.0);
+        gone.into_iter().find(|path| entries.iter().any(|entry| entry.file.path == *path))
     }
 
     /// Segments before the active one that are projected and have something after a position.
