@@ -61,7 +61,8 @@ impl Config {
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("server.ops_allow");
+            .with_list_parse_key("server.ops_allow")
+            .with_list_parse_key("server.trusted_proxies");
         let builder = config::Config::builder()
             .add_source(File::from_str(BASE, FileFormat::Toml))
             .add_source(File::from_str(if demo { DEMO } else { "" }, FileFormat::Toml))

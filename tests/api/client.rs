@@ -88,6 +88,11 @@ impl Client {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
+    /// Posts as a proxy does for a client at this address.
+    pub async fn post_from(&self, address: &str, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).header("X-Forwarded-For", address).json(body)).await
+    }
+
     /// Logs a traveller in. Names are unique to their test.
     pub async fn traveller(&self, name: &str) -> Person {
         let body = json!({ "code": format!("demo-{name}") });

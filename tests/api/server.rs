@@ -58,12 +58,20 @@ impl Server {
 
 static SERVER: OnceLock<Server> = OnceLock::new();
 
+/// The tests are its proxy, so that each can be somewhere else.
+const BEHIND_US: (&str, &str) = ("DEEPTRAVEL__SERVER__TRUSTED_PROXIES", "192.0.2.1,127.0.0.1");
+
 /// The server; the first call starts it.
 pub fn server() -> &'static Server {
     SERVER.get_or_init(|| {
-        let started = (0..STARTS_MAX).find_map(|_| start(&[]));
+        let started = (0..STARTS_MAX).find_map(|_| start(&[BEHIND_US]));
         started.expect("the demo starts; its complaint stands above")
     })
+}
+
+/// A server of one's own whose proxy the test is.
+pub fn another_behind_us() -> &'static Server {
+    another(&[BEHIND_US])
 }
 
 /// A server of one's own, with these keys in its environment.

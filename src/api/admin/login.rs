@@ -31,7 +31,7 @@ struct StaffLoggedIn {
         (status = 200, body = StaffLoggedIn),
         (status = 401, description = "The user name or the password is wrong"),
         (status = 403, description = "The account has no such role"),
-        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
+        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name, or from this address"),
     )
 )]
 async fn admin_login(_: Allowed<Public>, api: Api, request: HttpRequest, body: Body) -> Answered {

@@ -1,9 +1,11 @@
 //! What every operation stands on, whoever asks: the listener, who asks and whether he may, what is read from a request,
 //! how is answered. Knows no audience; the audiences know it.
 
+mod address;
 mod answer;
 mod auth;
 mod extract;
+mod guesses;
 mod list;
 mod middleware;
 mod openapi;

@@ -2,56 +2,56 @@
 //! failing is sent away for a while. Whether a name exists cannot be told from the answer or from how long it takes.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use argon2::Argon2;
 use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
 use deeptravel_domain::identity::Account;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::guesses::{Guesses, Origin, Place};
 use super::problem::Problem;
 use super::refusals;
 
 /// Checks at once: each takes a core for tens of milliseconds and 19 MiB, and selling must go on meanwhile.
 const CHECKS_MAX: usize = 2;
-/// Logins under way, the waiting ones included: what the checks get done in a few seconds.
-const LOGINS_MAX: usize = 128;
-/// So many wrong passwords of one name from one address are allowed within [`FAILURES_WINDOW`].
-const FAILURES_MAX: u32 = 5;
-/// Counted from the first failure. 7,200 guesses a day and address, while a member of staff who mistypes waits a minute.
-const FAILURES_WINDOW: Duration = Duration::from_mins(1);
-/// Names and addresses whose failures are remembered: more than the checks can fail within the window.
-const ORIGINS_MAX: usize = 16_384;
+/// Of these for strangers: one is left for those who come from where they have logged in before.
+const CHECKS_OF_STRANGERS_MAX: usize = 1;
+/// Logins under way from known places, the waiting ones included: what the checks get done in a few seconds.
+const LOGINS_MAX: usize = 64;
+/// The same for strangers.
+const STRANGERS_MAX: usize = 64;
+/// Of these from one place, so that one stranger leaves room for others.
+const STRANGERS_OF_PLACE_MAX: usize = 24;
 
 /// What a password for an unknown name is compared with: a hash of the same cost that no password has.
 const NOBODYS_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdCEhIQ$bm9ib2R5J3MgcGFzc3dvcmQgaGFzaGVzIHRvIHRoaXM";
 
-/// Whose password it is said to be, and who says so. Behind a proxy the address is the proxy's.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Origin {
-    pub username: Box<str>,
-    pub address: IpAddr,
-}
-
 /// Checks passwords. One for the process.
 #[derive(Debug)]
 pub struct Passwords {
     checks: Arc<Semaphore>,
+    checks_of_strangers: Arc<Semaphore>,
     logins: Semaphore,
-    failures: Arc<Mutex<Failures>>,
+    strangers: Semaphore,
+    /// Strangers under way by place.
+    by_place: Mutex<HashMap<Place, usize>>,
+    guesses: Arc<Mutex<Guesses>>,
 }
 
 impl Default for Passwords {
     fn default() -> Passwords {
         Passwords {
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
+            checks_of_strangers: Arc::new(Semaphore::new(CHECKS_OF_STRANGERS_MAX)),
             logins: Semaphore::new(LOGINS_MAX),
-            failures: Arc::default(),
+            strangers: Semaphore::new(STRANGERS_MAX),
+            by_place: Mutex::default(),
+            guesses: Arc::default(),
         }
     }
 }
@@ -67,23 +67,26 @@ impl Passwords {
         blocking: &Handle,
     ) -> Result<Arc<Account>, Problem> {
         self.refuse_if_blocked(&origin)?;
-        let too_many = |_| refusals::OVERLOADED.saying("too many are logging in at once").retry_after(2);
-        let _login = self.logins.try_acquire().map_err(too_many)?;
-        let place = Arc::clone(&self.checks).acquire_owned().await;
+        let is_known = lock(&self.guesses).knows(&origin);
+        let turn = if is_known { self.turn_of_known() } else { self.turn_of_stranger(origin.place) };
+        let _turn =
+            turn.ok_or_else(|| refusals::OVERLOADED.saying("too many are logging in at once").retry_after(2))?;
+        let apart = if is_known { None } else { Some(Arc::clone(&self.checks_of_strangers).acquire_owned().await) };
+        let check = Arc::clone(&self.checks).acquire_owned().await;
         // Others with the same name may have failed while this one waited.
         self.refuse_if_blocked(&origin)?;
 
-        let failures = Arc::clone(&self.failures);
+        let guesses = Arc::clone(&self.guesses);
         let checking = blocking.spawn_blocking(move || {
             let hash = account.as_deref().map_or(NOBODYS_HASH, |account| &account.password_hash);
             let right = is_password(hash, &password);
             let accepted = account.filter(|account| right && !account.disabled);
             // Here, although the client may have left: a failure counts before the next one is tried.
             match &accepted {
-                Some(_) => lock(&failures).forget(&origin),
-                None => lock(&failures).note(origin, Instant::now()),
+                Some(_) => lock(&guesses).succeeded(origin),
+                None => lock(&guesses).failed(origin, Instant::now()),
             }
-            drop(place);
+            drop((check, apart));
             accepted
         });
         let accepted = checking.await.map_err(|error| Problem::fault("A password could not be checked", &error))?;
@@ -91,15 +94,49 @@ impl Passwords {
     }
 
     fn refuse_if_blocked(&self, origin: &Origin) -> Result<(), Problem> {
-        let Some(left) = lock(&self.failures).blocked(origin, Instant::now()) else { return Ok(()) };
+        let Some(left) = lock(&self.guesses).blocked(origin, Instant::now()) else { return Ok(()) };
         let seconds = u32::try_from(left.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
         Err(Problem::from(refusals::RATE_LIMITED).retry_after(seconds))
+    }
+
+    fn turn_of_known(&self) -> Option<Turn<'_>> {
+        Some(Turn { _room: self.logins.try_acquire().ok()?, of_place: None })
+    }
+
+    fn turn_of_stranger(&self, place: Place) -> Option<Turn<'_>> {
+        let room = self.strangers.try_acquire().ok()?;
+        let mut by_place = lock(&self.by_place);
+        let under_way = by_place.entry(place).or_default();
+        if *under_way == STRANGERS_OF_PLACE_MAX {
+            return None;
+        }
+        *under_way += 1;
+        Some(Turn { _room: room, of_place: Some((&self.by_place, place)) })
+    }
+}
+
+/// Room for a login under way, given back when it ends or the client leaves.
+struct Turn<'a> {
+    _room: SemaphorePermit<'a>,
+    of_place: Option<(&'a Mutex<HashMap<Place, usize>>, Place)>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Some((by_place, place)) = self.of_place else { return };
+        let mut by_place = lock(by_place);
+        if let Some(under_way) = by_place.get_mut(&place) {
+            *under_way -= 1;
+            if *under_way == 0 {
+                by_place.remove(&place);
+            }
+        }
     }
 }
 
 /// Held for a look-up only, and never left half-changed.
-fn lock(failures: &Mutex<Failures>) -> MutexGuard<'_, Failures> {
-    failures.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_password(hash: &str, password: &str) -> bool {
@@ -112,62 +149,18 @@ fn is_password(hash: &str, password: &str) -> bool {
     }
 }
 
-/// Who has failed how often, within the window.
-#[derive(Debug, Default)]
-struct Failures(HashMap<Origin, Count>);
-
-#[derive(Debug)]
-struct Count {
-    failures: u32,
-    until: Instant,
-}
-
-impl Failures {
-    /// For how long the origin has to wait.
-    fn blocked(&self, origin: &Origin, now: Instant) -> Option<Duration> {
-        let count = self.0.get(origin)?;
-        let left = count.until.checked_duration_since(now).filter(|left| !left.is_zero())?;
-        (count.failures >= FAILURES_MAX).then_some(left)
-    }
-
-    fn note(&mut self, origin: Origin, now: Instant) {
-        self.make_room(now);
-        let fresh = Count { failures: 0, until: now + FAILURES_WINDOW };
-        let count = self.0.entry(origin).or_insert(fresh);
-        if count.until <= now {
-            *count = Count { failures: 0, until: now + FAILURES_WINDOW };
-        }
-        count.failures += 1;
-    }
-
-    fn make_room(&mut self, now: Instant) {
-        if self.0.len() < ORIGINS_MAX {
-            return;
-        }
-        self.0.retain(|_, count| count.until > now);
-        if self.0.len() >= ORIGINS_MAX
-            && let Some(oldest) = self.0.iter().min_by_key(|(_, count)| count.until).map(|(origin, _)| origin.clone())
-        {
-            self.0.remove(&oldest);
-        }
-    }
-
-    fn forget(&mut self, origin: &Origin) {
-        self.0.remove(origin);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::IpAddr;
 
     use argon2::password_hash::PasswordHasher;
     use deeptravel_domain::identity::Role;
 
+    use super::super::guesses::OF_ORIGIN_MAX;
     use super::*;
 
     fn origin(username: &str, last: u8) -> Origin {
-        Origin { username: username.into(), address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)) }
+        Origin { username: username.into(), place: Place::from(IpAddr::from([192, 0, 2, last])) }
     }
 
     fn account(disabled: bool) -> Arc<Account> {
@@ -210,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn repeated_failures_block_that_name_from_that_address_even_with_the_right_password() {
         let passwords = Passwords::default();
-        for _ in 0..FAILURES_MAX {
+        for _ in 0..OF_ORIGIN_MAX {
             assert_eq!(status(&passwords, origin("gate", 1), Some(account(false)), "wrong").await, 401);
         }
         assert_eq!(status(&passwords, origin("gate", 1), Some(account(false)), "right").await, 429);
@@ -224,34 +217,35 @@ mod tests {
         let guesses = (0..20).map(|_| status(&passwords, origin("gate", 1), Some(account(false)), "wrong"));
         let answers = futures_util::future::join_all(guesses).await;
         let tried = answers.iter().filter(|status| **status == 401).count();
-        assert!(tried < FAILURES_MAX as usize + CHECKS_MAX, "{tried} were tried");
+        assert!(tried < OF_ORIGIN_MAX as usize + CHECKS_MAX, "{tried} were tried");
         assert!(answers.iter().all(|status| matches!(status, 401 | 429)));
     }
 
-    #[test]
-    fn a_blocked_name_may_try_again_after_the_window_and_a_success_clears_it() {
-        let mut failures = Failures::default();
-        let begun = Instant::now();
-        for _ in 0..FAILURES_MAX {
-            assert_eq!(failures.blocked(&origin("gate", 1), begun), None);
-            failures.note(origin("gate", 1), begun);
-        }
-        assert_eq!(failures.blocked(&origin("gate", 1), begun), Some(FAILURES_WINDOW));
-        let later = begun + FAILURES_WINDOW;
-        assert_eq!(failures.blocked(&origin("gate", 1), later), None);
-        failures.note(origin("gate", 1), later);
-        assert_eq!(failures.blocked(&origin("gate", 1), later), None, "the count starts anew");
-        failures.forget(&origin("gate", 1));
-        assert!(failures.0.is_empty());
+    #[tokio::test]
+    async fn fault_5_a_flood_of_strangers_leaves_room_for_who_has_logged_in_there_before() {
+        let passwords = Passwords::default();
+        assert_eq!(status(&passwords, origin("gate", 1), Some(account(false)), "right").await, 200);
+
+        let flood = (0..150).map(|number| status(&passwords, origin(&format!("n{number}"), number), None, "wrong"));
+        let mut flood = Box::pin(futures_util::future::join_all(flood));
+        assert!(futures_util::poll!(&mut flood).is_pending(), "all have asked");
+        let of_his_place = passwords.turn_of_stranger(origin("gate", 1).place);
+        assert!(of_his_place.is_none(), "the room of strangers is full");
+        let known = status(&passwords, origin("gate", 1), Some(account(false)), "right");
+        let (known, flood) = tokio::join!(known, flood);
+        assert_eq!(known, 200);
+        let refused = flood.iter().filter(|status| **status == 503).count();
+        assert_eq!(refused, 150 - STRANGERS_MAX);
     }
 
-    #[test]
-    fn the_memory_of_failures_is_bounded() {
-        let mut failures = Failures::default();
-        let now = Instant::now();
-        for number in 0..ORIGINS_MAX + 100 {
-            failures.note(origin(&number.to_string(), 1), now);
-        }
-        assert_eq!(failures.0.len(), ORIGINS_MAX);
+    #[tokio::test]
+    async fn fault_5_one_stranger_does_not_take_the_room_of_others() {
+        let passwords = Passwords::default();
+        let place = origin("gate", 1).place;
+        let turns: Vec<_> = (0..30).map(|_| passwords.turn_of_stranger(place)).collect();
+        assert_eq!(turns.iter().flatten().count(), STRANGERS_OF_PLACE_MAX);
+        assert!(passwords.turn_of_stranger(origin("gate", 2).place).is_some());
+        drop(turns);
+        assert!(lock(&passwords.by_place).is_empty());
     }
 }

@@ -55,7 +55,7 @@ refusals! {
     DEVICE_MISMATCH UNAUTHORIZED Never, "X-Device-Secret is not the one of this session's device";
     FORBIDDEN FORBIDDEN Never, "the account or the kind of token has no permission for this";
     LOGIN_BLOCKED FORBIDDEN Never, "WeChat blocks this user";
-    RATE_LIMITED TOO_MANY_REQUESTS Later, "too many wrong passwords for this name from this address";
+    RATE_LIMITED TOO_MANY_REQUESTS Later, "too many wrong passwords for this name, or from this address";
 
     // It is not there.
     NOT_FOUND NOT_FOUND Never, "there is nothing at this path";

@@ -6,6 +6,8 @@ use deeptravel_actors::settings::{above_zero, at_most};
 use deeptravel_domain::time::Timestamp;
 use serde::Deserialize;
 
+use super::address::Proxy;
+
 /// A year; far below what overflows in seconds.
 const SESSION_HOURS_MAX: u32 = 366 * 24;
 
@@ -22,6 +24,8 @@ pub struct ServerSettings {
     pub max_in_flight: usize,
     /// Addresses besides loopback that may read `/metrics` and `/ops`.
     pub ops_allow: Vec<IpAddr>,
+    /// Proxies that are believed when they say where a client is.
+    pub trusted_proxies: Vec<Proxy>,
 }
 
 impl ServerSettings {

@@ -1,6 +1,5 @@
 //! Logins of staff: operators at the gate, administrators and their kind at a desk (R-SCAN-04, R-ADMIN-07).
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
@@ -9,7 +8,8 @@ use deeptravel_domain::time::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::passwords::Origin;
+use super::address::client_address;
+use super::guesses::{Origin, Place};
 use super::permission::Permit;
 use super::problem::Problem;
 use super::refusals;
@@ -41,9 +41,9 @@ pub struct Login {
 pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLogin) -> Result<Login, Problem> {
     check_text("username", &login.username, USERNAME_LEN_MAX)?;
     check_text("password", &login.password, PASSWORD_LEN_MAX)?;
-    let address = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let place = Place::from(client_address(request, &api.server.trusted_proxies));
     let account = api.engine.services().directory.account(&login.username);
-    let origin = Origin { username: login.username.into(), address };
+    let origin = Origin { username: login.username.into(), place };
     let account = api.passwords.check(origin, account, login.password, &api.io).await?;
     // Only now: whether a name has a role is nobody's business before.
     if !P::PERMISSION.is_of_account(&account) {

@@ -33,7 +33,7 @@ struct OperatorLoggedIn {
         (status = 200, body = OperatorLoggedIn),
         (status = 401, description = "The user name or the password is wrong"),
         (status = 403, description = "The account is no operator's"),
-        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name from this address"),
+        (status = 429, description = "`RATE_LIMITED`: repeated failures of this name, or from this address"),
     )
 )]
 async fn operator_login(_: Allowed<Public>, api: Api, request: HttpRequest, body: Body) -> Answered {

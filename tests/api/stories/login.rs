@@ -3,6 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::server::another_behind_us;
+
+/// Where the gates stand, and where somebody guesses from.
+const PORT: &str = "198.51.100.7";
+const ELSEWHERE: &str = "203.0.113.9";
 
 #[tokio::test]
 async fn r_admin_07_an_operator_learns_who_he_is() {
@@ -46,13 +51,68 @@ async fn r_admin_07_repeated_failures_are_sent_away_for_a_while() {
     let guess = json!({ "username": "guessed", "password": "wrong" });
     let mut statuses = Vec::new();
     for _ in 0..8 {
-        statuses.push(client.post("/operators/login", &guess).await.status);
+        statuses.push(client.post_from("203.0.113.1", "/operators/login", &guess).await.status);
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429, 429]);
-    let refused = client.post("/admin/login", &guess).await.problem(429, "RATE_LIMITED");
+    let refused = client.post_from("203.0.113.1", "/admin/login", &guess).await.problem(429, "RATE_LIMITED");
     let wait: u32 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     client.operator("gate").await;
+}
+
+#[tokio::test]
+async fn fault_5_behind_a_proxy_wrong_passwords_lock_out_the_address_that_they_come_from() {
+    let client = Client::new();
+    let login = |password: &str| json!({ "username": "finance", "password": password });
+    for _ in 0..5 {
+        client.post_from(ELSEWHERE, "/admin/login", &login("wrong")).await.problem(401, "UNAUTHENTICATED");
+    }
+    client.post_from(ELSEWHERE, "/admin/login", &login("demo-finance")).await.problem(429, "RATE_LIMITED");
+    // What a client says of himself comes before what the proxy says of him.
+    let disguised = format!("{PORT}, {ELSEWHERE}, 192.0.2.1");
+    client.post_from(&disguised, "/admin/login", &login("demo-finance")).await.problem(429, "RATE_LIMITED");
+    client.post_from(PORT, "/admin/login", &login("demo-finance")).await.ok();
+}
+
+#[tokio::test]
+async fn fault_5_strangers_do_not_lock_out_who_comes_from_where_he_has_logged_in() {
+    let client = Client::of(another_behind_us());
+    let login = |name: &str, password: &str| json!({ "username": name, "password": password });
+    client.post_from(PORT, "/operators/login", &login("gate", "demo-gate")).await.ok();
+
+    let mut refused = 0;
+    for last in 1..=30 {
+        let address = format!("203.0.113.{last}");
+        refused +=
+            u32::from(client.post_from(&address, "/operators/login", &login("gate", "wrong")).await.status == 429);
+    }
+    assert_eq!(refused, 10, "one name, from thirty addresses");
+    let mut refused = 0;
+    for number in 1..=30 {
+        let name = format!("name-{number}");
+        refused += u32::from(client.post_from(PORT, "/operators/login", &login(&name, "wrong")).await.status == 429);
+    }
+    assert_eq!(refused, 10, "thirty names, from one address");
+
+    client.post_from("192.0.2.77", "/operators/login", &login("gate", "demo-gate")).await.problem(429, "RATE_LIMITED");
+    client.post_from(PORT, "/operators/login", &login("museum", "demo-museum")).await.problem(429, "RATE_LIMITED");
+    client.post_from(PORT, "/operators/login", &login("gate", "demo-gate")).await.ok();
+}
+
+#[tokio::test]
+async fn fault_5_an_operator_logs_in_while_a_hundred_and_fifty_strangers_try() {
+    let client = Client::of(another_behind_us());
+    let right = json!({ "username": "gate", "password": "demo-gate" });
+    client.post_from(PORT, "/operators/login", &right).await.ok();
+    let flood = (0..150).map(|number| {
+        let client = client.clone();
+        let guess = json!({ "username": format!("name-{number}"), "password": "wrong" });
+        async move { client.post_from(&format!("203.0.113.{number}"), "/operators/login", &guess).await.status }
+    });
+    let login = client.post_from(PORT, "/operators/login", &right);
+    let (answers, login) = tokio::join!(futures_util::future::join_all(flood), login);
+    login.ok();
+    assert!(answers.iter().all(|status| matches!(status, 401 | 503)), "{answers:?}");
 }
 
 #[tokio::test]
