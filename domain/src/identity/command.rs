@@ -8,12 +8,12 @@ use crate::time::Timestamp;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Makes or changes an account. A disabled account's sessions end.
+    /// Makes or changes an account. Its sessions end when it is disabled, or is another merchant's from now on.
     PutAccount(Account),
     /// A login whose credentials were checked.
     OpenSession(Session),
     EndSession(SecretHash),
-    /// A gate starts to work; the device's earlier session ends.
+    /// A gate starts to work; the earlier session of the same merchant's device ends.
     OpenValidator(Validator),
     EndValidator {
         id: SessionId,

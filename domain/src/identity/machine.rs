@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Command, Deadline, Event, Identities, SecretHash, Session};
+use super::{Command, Deadline, Device, Event, Identities, SecretHash, Session, Validator};
 use crate::ids::SessionId;
 use crate::machine::{Machine, Room};
 use crate::rejection::{Rejection, ensure};
@@ -23,10 +23,14 @@ impl Machine for Identities {
         match command {
             Command::PutAccount(account) => {
                 check_name("username", &account.username)?;
-                if self.account(&account.username).is_some_and(|known| **known == *account) {
+                let known = self.account(&account.username);
+                if known.is_some_and(|known| **known == *account) {
                     return Ok(vec![]);
                 }
-                let mut events = if account.disabled { self.end_all(&account.username, now) } else { vec![] };
+                // Its gates are devices of the merchant that it was of.
+                let is_moved = known.is_some_and(|known| known.merchant != account.merchant);
+                let ends = account.disabled || is_moved;
+                let mut events = if ends { self.end_all(&account.username, now) } else { vec![] };
                 events.push(Event::AccountPut(Arc::new(account.clone())));
                 Ok(events)
             }
@@ -37,7 +41,7 @@ impl Machine for Identities {
             }
             Command::OpenValidator(validator) => {
                 check_name("deviceId", &validator.device)?;
-                let earlier = self.by_device.get(&validator.device).and_then(|id| self.validator(*id));
+                let earlier = self.by_device.get(&self.device_of(validator)).and_then(|id| self.validator(*id));
                 let ended = earlier.map(|earlier| Event::ValidatorEnded { validator: Arc::clone(earlier), at: now });
                 Ok(ended.into_iter().chain([Event::ValidatorOpened(Arc::new(validator.clone()))]).collect())
             }
@@ -90,7 +94,7 @@ impl Identities {
             Event::SessionEnded { session, .. } => self.forget_session(&session.token_hash),
             Event::ValidatorOpened(validator) => {
                 self.deadlines.insert((validator.expires_at, Deadline::Validator(validator.id)));
-                self.by_device.insert(validator.device.clone(), validator.id);
+                self.by_device.insert(self.device_of(validator), validator.id);
                 self.validators.insert(validator.id, Arc::clone(validator));
             }
             Event::ValidatorEnded { validator, .. } => self.forget_validator(validator.id),
@@ -131,9 +135,16 @@ impl Identities {
     fn forget_validator(&mut self, id: SessionId) {
         let Some(validator) = self.validators.remove(&id) else { return };
         self.deadlines.remove(&(validator.expires_at, Deadline::Validator(id)));
-        if self.by_device.get(&validator.device) == Some(&id) {
-            self.by_device.remove(&validator.device);
+        let device = self.device_of(&validator);
+        if self.by_device.get(&device) == Some(&id) {
+            self.by_device.remove(&device);
         }
+    }
+
+    /// Its space is that of its operator's account, which stays as it is while the session is open.
+    fn device_of(&self, validator: &Validator) -> Device {
+        let merchant = self.account(&validator.username).and_then(|account| account.merchant.clone());
+        Device { merchant, name: validator.device.clone() }
     }
 }
 

@@ -107,9 +107,17 @@ pub struct Identities {
     accounts: BTreeMap<Box<str>, Arc<Account>>,
     sessions: HashMap<SecretHash, Arc<Session>>,
     validators: HashMap<SessionId, Arc<Validator>>,
-    by_device: HashMap<Box<str>, SessionId>,
+    by_device: HashMap<Device, SessionId>,
     /// When each open session ends by itself.
     deadlines: BTreeSet<(Timestamp, Deadline)>,
+}
+
+/// A device by the name that it has among those of its operator's merchant. Operators of every merchant have a space of
+/// their own.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Device {
+    merchant: Option<MerchantCode>,
+    name: Box<str>,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -86,6 +86,44 @@ fn r_scan_04_a_new_session_on_a_device_ends_its_old_one() {
 }
 
 #[test]
+fn fault_7_a_device_is_its_merchants_and_its_name_says_nothing_to_others() {
+    let mut story = Story::default();
+    let of = |merchant: &str| Account { merchant: Some(merchant.parse().unwrap()), ..account(merchant) };
+    let at = |number, username: &str| Validator { username: username.into(), ..validator(number, "gate-7") };
+    for put in [of("museum"), of("ferry"), Account { username: "ferry-2".into(), ..of("ferry") }, account("gate")] {
+        story.tell(Command::PutAccount(put), T0);
+    }
+    let gates = [at(1, "museum"), at(2, "ferry"), at(3, "gate")];
+    for gate in &gates {
+        story.tell(Command::OpenValidator(gate.clone()), T0.plus_seconds(1));
+    }
+    assert!(gates.iter().all(|gate| story.identities.validator(gate.id).is_some()), "three devices");
+    assert_eq!(story.reloaded(T0.plus_seconds(2)), story.identities);
+
+    story.tell(Command::OpenValidator(at(4, "ferry-2")), T0.plus_seconds(3));
+    assert!(story.identities.validator(gates[1].id).is_none(), "a colleague takes the same device");
+    assert!(story.identities.validator(gates[0].id).is_some() && story.identities.validator(gates[2].id).is_some());
+    assert_eq!(story.reloaded(T0.plus_seconds(4)), story.identities);
+}
+
+#[test]
+fn fault_7_an_operator_who_changes_the_merchant_leaves_no_gate_behind() {
+    let mut story = Story::default();
+    story.tell(Command::PutAccount(account("gate")), T0);
+    story.tell(Command::OpenSession(session(1, "gate")), T0);
+    let gate = validator(1, "gate-7");
+    story.tell(Command::OpenValidator(gate.clone()), T0);
+    story.tell(Command::PutAccount(Account { roles: BTreeSet::new(), ..account("gate") }), T0);
+    assert!(story.identities.validator(gate.id).is_some(), "the merchant is the same");
+
+    let moved = Account { merchant: Some("museum".parse().unwrap()), ..account("gate") };
+    story.tell(Command::PutAccount(moved), T0.plus_seconds(5));
+    assert_eq!((story.identities.session(&[1; 32]), story.identities.validator(gate.id)), (None, None));
+    story.tell(Command::OpenValidator(validator(2, "gate-7")), T0.plus_seconds(6));
+    assert_eq!(story.reloaded(T0.plus_seconds(7)), story.identities);
+}
+
+#[test]
 fn r_scan_04_disabling_an_operator_ends_the_logins_and_the_gates_at_once() {
     let mut story = Story::default();
     story.tell(Command::PutAccount(account("gate")), T0);

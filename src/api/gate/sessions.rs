@@ -37,7 +37,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[allow(clippy::struct_field_names)] // the contract names them so
 struct OpenSession {
-    /// The device's own name for itself; its earlier session ends.
+    /// The device's own name for itself among those of the operator's merchant; its earlier session ends.
     #[schema(example = "gate-07", min_length = 1, max_length = 64)]
     device_id: Box<str>,
     /// Code of the port where the device stands; without it, it redeems anywhere.
