@@ -102,6 +102,7 @@ impl Cluster {
     pub fn connection(&self, dbname: &str) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
         config.host_path(&self.launch.socket_dir).port(settings::PORT).user(SUPERUSER).dbname(dbname);
+        config.options(settings::OF_OUR_SESSIONS);
         config
     }
 

@@ -9,6 +9,9 @@ use std::path::Path;
 /// Part of the name of the socket only: the server does not listen on TCP.
 pub(super) const PORT: u16 = 5432;
 
+/// Of sessions of ours. What fails in them is logged by us, without data; the message of an error may quote a value.
+pub(super) const OF_OUR_SESSIONS: &str = "-c log_min_messages=log";
+
 /// The command line of the server after `-D directory`.
 pub(super) fn arguments(socket_dir: &Path, fsync: bool) -> Vec<String> {
     let port = PORT.to_string();
@@ -52,6 +55,13 @@ pub(super) fn arguments(socket_dir: &Path, fsync: bool) -> Vec<String> {
         ("logging_collector", "off"),
         ("log_line_prefix", "%m [%p] "),
         ("log_checkpoints", "off"),
+        // What a traveller is called stands in no log: neither the row that did not fit (DETAIL) nor what was sent.
+        ("log_error_verbosity", "terse"),
+        ("log_parameter_max_length", "0"),
+        ("log_parameter_max_length_on_error", "0"),
+        ("log_min_error_statement", "panic"),
+        ("log_statement", "none"),
+        ("log_min_duration_statement", "-1"),
     ];
     if !fsync {
         // For tests: the data need not survive the machine, only the server's own crash.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use tokio_postgres::error::SqlState;
 
+use super::complaint::Complaint;
+
 /// The two kinds of failure, which call for opposite answers.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -15,7 +17,7 @@ pub enum StoreError {
     Unavailable(#[source] Outage),
     /// Postgres answered and refused, or answered what we do not understand. Repeating does not help.
     #[error("Postgres and this program disagree about data")]
-    Data(#[source] tokio_postgres::Error),
+    Data(#[source] Complaint),
     /// What it answered are not the rows that were asked for, or what is to be written are none.
     #[error("Postgres answered what no row can be: {0}")]
     Unfit(String),
@@ -31,11 +33,11 @@ pub enum Outage {
     #[error("no answer within {} ms", limit.as_millis())]
     Silent { limit: Duration },
     #[error("could not connect")]
-    Connect(#[source] tokio_postgres::Error),
+    Connect(#[source] Complaint),
     #[error("the connection broke")]
-    Broken(#[source] tokio_postgres::Error),
+    Broken(#[source] Complaint),
     #[error("it gave the statement up")]
-    GaveUp(#[source] tokio_postgres::Error),
+    GaveUp(#[source] Complaint),
     #[error("this process is shutting down")]
     ShuttingDown,
 }
@@ -53,7 +55,7 @@ impl StoreError {
 
     /// The failure of an attempt to connect: whatever the reason, Postgres is of no use now.
     pub(super) fn connect(error: tokio_postgres::Error) -> Self {
-        Self::Unavailable(Outage::Connect(error))
+        Self::Unavailable(Outage::Connect(Complaint(error)))
     }
 
     /// The failure to get a connection from a pool of `connections`, or to open one within `limit`.
@@ -80,10 +82,10 @@ impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.code() {
             Some(state) if may_succeed_later(state) && !ends_the_connection(state) => {
-                Self::Unavailable(Outage::GaveUp(error))
+                Self::Unavailable(Outage::GaveUp(Complaint(error)))
             }
-            _ if is_outage(&error) => Self::Unavailable(Outage::Broken(error)),
-            _ => Self::Data(error),
+            _ if is_outage(&error) => Self::Unavailable(Outage::Broken(Complaint(error))),
+            _ => Self::Data(Complaint(error)),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Config, NoTls};
 
+use super::complaint::without_data;
 use super::error::{Outage, StoreError, is_outage};
 use super::pool::TCP_SILENCE_MAX;
 
@@ -30,8 +31,8 @@ pub enum SchemaError {
     ServerTooOld { found: u32 },
     #[error("the server names its version `{answer}`, which is no number")]
     StrangeVersion { answer: String },
-    #[error("a migration failed")]
-    Migration(#[source] Box<refinery::Error>),
+    #[error("a migration failed: {why}")]
+    Migration { why: String, is_outage: bool },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -42,18 +43,28 @@ impl From<tokio_postgres::Error> for SchemaError {
     }
 }
 
+impl From<refinery::Error> for SchemaError {
+    fn from(error: refinery::Error) -> Self {
+        let cause = match error.kind() {
+            refinery::error::Kind::Connection(doing, cause) => cause.downcast_ref().map(|cause| (doing, cause)),
+            _ => None,
+        };
+        match cause {
+            Some((doing, cause)) => {
+                Self::Migration { why: format!("{doing}: {}", without_data(cause)), is_outage: is_outage(cause) }
+            }
+            None => Self::Migration { why: error.to_string(), is_outage: false },
+        }
+    }
+}
+
 impl SchemaError {
     /// Whether Postgres went away or was not there: each migration runs in a transaction, so trying again is safe.
     pub fn is_outage(&self) -> bool {
         match self {
             Self::ServerTooOld { .. } | Self::StrangeVersion { .. } => false,
             Self::Store(error) => error.is_outage(),
-            Self::Migration(error) => match error.kind() {
-                refinery::error::Kind::Connection(_, cause) => {
-                    cause.downcast_ref::<tokio_postgres::Error>().is_some_and(is_outage)
-                }
-                _ => false,
-            },
+            Self::Migration { is_outage, .. } => *is_outage,
         }
     }
 }
@@ -76,8 +87,7 @@ pub async fn migrate(config: &Config) -> Result<Vec<String>, SchemaError> {
         check_server_version(&client).await?;
         take_lock(&client).await?;
         // The lock ends with the connection, also when a migration fails.
-        let done = migrations().run_async(&mut client).await;
-        done.map_err(|error| SchemaError::Migration(Box::new(error)))
+        Ok::<_, SchemaError>(migrations().run_async(&mut client).await?)
     };
     // The driver ends by itself once `work` has dropped the client; what it says then adds nothing to a query's error.
     let (report, _) = tokio::join!(work, connection);

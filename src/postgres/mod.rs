@@ -5,6 +5,7 @@
 
 mod backoff;
 mod clock;
+mod complaint;
 mod error;
 mod migrations;
 mod pool;
@@ -16,6 +17,7 @@ mod tables;
 
 pub use backoff::Backoff;
 pub use clock::{DatabaseClock, locks_beyond, read_clock};
+pub use complaint::Complaint;
 pub use error::{Outage, StoreError};
 pub(crate) use migrations::migrations;
 pub use migrations::{SchemaError, migrate};

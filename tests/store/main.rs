@@ -6,6 +6,7 @@ mod earlier;
 mod logins;
 mod new_rows;
 mod outage;
+mod quiet;
 mod rates;
 mod start;
 mod support;
