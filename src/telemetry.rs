@@ -20,6 +20,10 @@ const LATENCY_BOUNDS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0
 /// Histograms grow until they are folded.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// A request that cannot be read is its client's fault: it is answered and counted, and no error of ours. A filter that names
+/// the module has it back.
+const OF_OTHERS: &str = "actix_http::h1::dispatcher=off";
+
 /// Section `log` of the configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,7 +41,7 @@ enum LogFormat {
 
 /// Logs go to standard error; standard output is for scripts.
 pub fn init_logs(log: &LogSettings) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).context("log.filter")?;
+    let filter = EnvFilter::try_new(format!("{OF_OTHERS},{}", log.filter)).context("log.filter")?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = match log.format {
         LogFormat::Text => builder.event_format(OfRequest(format().with_target(false))).try_init(),
@@ -115,14 +119,20 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod testing {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        pub fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -133,6 +143,22 @@ mod tests {
             Ok(())
         }
     }
+
+    /// What is logged meanwhile, as text.
+    pub fn lines_of(work: impl FnOnce()) -> Vec<String> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let builder = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        let subscriber = builder.event_format(format().with_target(false).without_time()).finish();
+        tracing::subscriber::with_default(subscriber, work);
+        lines.text().lines().map(str::to_owned).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::Lines;
+    use super::*;
 
     fn logged(json: bool) -> String {
         let lines = Lines::default();
@@ -148,8 +174,7 @@ mod tests {
             in_request(&mark, || tracing::warn!(lag = 3, "It lags"));
             tracing::info!("Nobody's");
         });
-        let bytes = lines.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        lines.text()
     }
 
     #[test]

@@ -98,13 +98,14 @@ fn refused(error: &NotificationError) -> Problem {
     counted(result);
     match error {
         NotificationError::Malformed(_) => tracing::error!(%error, "A genuine notice cannot be read: {error}"),
-        NotificationError::SignTest => {}
-        NotificationError::OldProtocol
+        NotificationError::OldProtocol => tracing::warn!(%error, "A notice is refused: {error}"),
+        // Anybody can send these; the frame logs some of them.
+        NotificationError::SignTest
         | NotificationError::Signature
         | NotificationError::UnknownSerial
         | NotificationError::Age
         | NotificationError::MissingHeader(_)
-        | NotificationError::SignatureType => tracing::warn!(%error, "A notice is refused: {error}"),
+        | NotificationError::SignatureType => {}
     }
     refusal.saying(error.to_string())
 }

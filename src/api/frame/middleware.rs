@@ -24,6 +24,7 @@ use uuid::fmt::Simple;
 
 use super::problem::Problem;
 use super::refusals;
+use super::refused::Refused;
 use super::state::Slot;
 use crate::telemetry::{RequestMark, in_request};
 
@@ -56,11 +57,12 @@ type Dressed<B> = ServiceResponse<EitherBody<B>>;
 pub struct Frame {
     slot: Slot,
     meters: Rc<Meters>,
+    refused: Rc<Refused>,
 }
 
 impl Frame {
     pub fn new(slot: Slot) -> Frame {
-        Frame { slot, meters: Rc::default() }
+        Frame { slot, meters: Rc::default(), refused: Rc::default() }
     }
 
     /// What [`actix_web::App::wrap_fn`] takes.
@@ -76,7 +78,7 @@ impl Frame {
         let started = Instant::now();
         let id = request_id(&request);
         let method = method_name(request.method());
-        let meters = Rc::clone(&self.meters);
+        let (meters, refused, slot) = (Rc::clone(&self.meters), Rc::clone(&self.refused), self.slot.clone());
         let Some(place) = self.enter(request.path()) else {
             let problem = refusals::OVERLOADED.saying("too many requests are under way");
             meters.count("overload", method, problem.status(), started);
@@ -93,6 +95,7 @@ impl Frame {
                 Ok(Ok(response)) => {
                     let route = meters.route(response.request());
                     meters.count(&route, method, response.status(), started);
+                    in_request(&mark, || refused.note(&response, &route, || slot.address_of(response.request())));
                     if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
                         in_request(&mark, || {
                             tracing::error!(http.route = &*route, "A request ended with a fault of ours");

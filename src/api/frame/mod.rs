@@ -14,6 +14,7 @@ mod permission;
 mod problem;
 mod query;
 pub mod refusals;
+mod refused;
 mod routes;
 mod server;
 mod settings;

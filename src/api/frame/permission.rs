@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::auth::{LoggedIn, Staff, Traveller, logged_in};
 use super::problem::Problem;
 use super::refusals;
+use super::refused::note_account;
 use super::state::of_request;
 
 /// The document's name for a token in the `Authorization` header.
@@ -163,6 +164,7 @@ impl Caller for Staff {
         let account = api.engine.services().directory.account(username).filter(|account| !account.disabled);
         let account = account.ok_or_else(|| refusals::UNAUTHENTICATED.saying("the account is disabled"))?;
         if !permission.is_of_account(&account) {
+            note_account(request, username);
             return Err(refusals::FORBIDDEN.saying("the account has no role for this"));
         }
         Ok(Staff { who: account, api, session })

@@ -143,6 +143,10 @@ impl Problem {
         self.0.refusal.code
     }
 
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     pub fn errors(&self) -> &[FieldError] {
         &self.0.errors
     }

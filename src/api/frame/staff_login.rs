@@ -13,6 +13,7 @@ use super::guesses::{Origin, Place};
 use super::permission::Permit;
 use super::problem::Problem;
 use super::refusals;
+use super::refused::note_login;
 use super::state::Api;
 
 /// Longest user name, in bytes: accounts have no longer ones.
@@ -43,6 +44,7 @@ pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLog
     check_text("password", &login.password, PASSWORD_LEN_MAX)?;
     let place = Place::from(client_address(request, &api.server.trusted_proxies));
     let account = api.engine.services().directory.account(&login.username);
+    note_login(request, account.as_ref().map(|account| &*account.username));
     let origin = Origin { username: login.username.into(), place };
     let account = api.passwords.check(origin, account, login.password, &api.io).await?;
     // Only now: whether a name has a role is nobody's business before.

@@ -1,6 +1,7 @@
 //! What all handlers share, and where it comes to once the process has started.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -15,6 +16,7 @@ use derive_more::Deref;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::SetOnce;
 
+use super::address::client_address;
 use super::passwords::Passwords;
 use super::problem::Problem;
 use super::refusals;
@@ -69,6 +71,11 @@ impl Slot {
         let kicker = self.0.wait().await.engine.services().journal.kicker();
         drop(self);
         kicker.await;
+    }
+
+    /// Where the client of a request is; `None` while the process is still starting.
+    pub(super) fn address_of(&self, request: &HttpRequest) -> Option<IpAddr> {
+        Some(client_address(request, &self.api().ok()?.server.trusted_proxies))
     }
 
     /// The parts; 503 while the process is still starting.

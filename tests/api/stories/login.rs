@@ -116,6 +116,25 @@ async fn fault_5_an_operator_logs_in_while_a_hundred_and_fifty_strangers_try() {
 }
 
 #[tokio::test]
+async fn fault_6_who_is_not_let_in_is_counted() {
+    let client = Client::of(another_behind_us());
+    let guess = json!({ "username": "nobody", "password": "wrong" });
+    for _ in 0..7 {
+        client.post_from(ELSEWHERE, "/admin/login", &guess).await;
+    }
+    client.operator("gate").await.get("/admin/routes/fares").await.problem(403, "FORBIDDEN");
+    client.get("/orders").await.problem(401, "UNAUTHENTICATED");
+    let metrics = client.get("/metrics").await.text;
+    for series in [
+        r#"access_refused_total{code="UNAUTHENTICATED"} 6"#,
+        r#"access_refused_total{code="RATE_LIMITED"} 2"#,
+        r#"access_refused_total{code="FORBIDDEN"} 1"#,
+    ] {
+        assert!(metrics.lines().any(|line| line == series), "{series}: {metrics}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_in_a_login_is_named() {
     let client = Client::new();
     for (field, body) in [
