@@ -16,6 +16,7 @@ use deeptravel_domain::tables;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use crate::config::{Config, ConfigArgs};
+use crate::data_dir::DataDir;
 use crate::import::timetable::{self, Timetable};
 use crate::startup::{self, Core, Doubts};
 use crate::{api, postgres, telemetry};
@@ -197,7 +198,7 @@ async fn on_engine<T>(
     doubts: Doubts,
     work: impl AsyncFnOnce(&Engine) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let core = Core::start(config, None, doubts).await?;
+    let core = Core::start(config, DataDir::hold(&config.data_dir)?, None, doubts).await?;
     let outcome = work(&core.engine).await;
     let drained = core.drained().await;
     core.stop().await?;

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod data_dir;
 pub mod embedded;
 pub mod gateway;
 pub mod import;

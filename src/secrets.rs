@@ -1,5 +1,6 @@
 //! Secrets in files: read for production, made by the demo at its first start and kept in its data directory.
 
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::keys::{MerchantKeys, generate_merchant};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+
+use crate::data_dir::DataDir;
 
 /// The demo's file in its data directory.
 pub const DEMO_SECRETS: &str = "demo-secrets.toml";
@@ -127,12 +130,12 @@ pub struct DemoSecrets {
 impl DemoSecrets {
     /// Reads them, or makes them at the first start. Never in a directory that somebody else has begun: the demo's
     /// accounts and its timetable must not come among real sales.
-    pub fn load_or_make(data_dir: &Path, journal_dir: &Path) -> anyhow::Result<DemoSecrets> {
-        let path = data_dir.join(DEMO_SECRETS);
+    pub fn load_or_make(dir: &DataDir, journal_dir: &Path) -> anyhow::Result<DemoSecrets> {
+        let path = dir.path.join(DEMO_SECRETS);
         let context = || path.display().to_string();
         if !path.try_exists().with_context(context)? {
             if journal_dir.exists() {
-                bail!("data_dir: {} was not begun by a demo; give the demo a directory of its own", data_dir.display());
+                bail!("data_dir: {} was not begun by a demo; give the demo a directory of its own", dir.path.display());
             }
             DemoSecrets::make()?.write(&path).with_context(context)?;
         }
@@ -152,15 +155,16 @@ impl DemoSecrets {
         })
     }
 
-    /// Complete or not at all: the start may be cut off anywhere.
-    fn write(&self, path: &Path) -> anyhow::Result<()> {
+    /// Complete or not at all: the start may be cut off anywhere. Never in the place of others.
+    fn write(&self, path: &Path) -> std::io::Result<()> {
+        let text = toml::to_string(self).map_err(std::io::Error::other)?;
         let unfinished = path.with_extension("new");
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(toml::to_string(self)?.as_bytes())?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        std::fs::rename(&unfinished, path)?;
-        Ok(())
+        std::fs::hard_link(&unfinished, path)?;
+        std::fs::remove_file(&unfinished)?;
+        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
     }
 }
 
@@ -181,11 +185,11 @@ mod tests {
 
     #[test]
     fn the_demo_keeps_its_secrets_over_a_restart() -> anyhow::Result<()> {
-        let dir = tempfile::tempdir()?;
-        let journal = dir.path().join("journal");
-        let made = DemoSecrets::load_or_make(dir.path(), &journal)?;
+        let place = tempfile::tempdir()?;
+        let (dir, journal) = (DataDir::hold(place.path())?, place.path().join("journal"));
+        let made = DemoSecrets::load_or_make(&dir, &journal)?;
         std::fs::create_dir(&journal)?;
-        let read = DemoSecrets::load_or_make(dir.path(), &journal)?;
+        let read = DemoSecrets::load_or_make(&dir, &journal)?;
         assert_eq!(made.code_key, read.code_key);
         assert_eq!(made.api_v3_key.len(), 32, "WeChat's key is 32 characters");
         assert_eq!(demo_key(&made.document_key)?.len(), 1);
@@ -193,13 +197,25 @@ mod tests {
     }
 
     #[test]
+    fn fault_8_secrets_are_written_once() -> anyhow::Result<()> {
+        let place = tempfile::tempdir()?;
+        let path = place.path().join(DEMO_SECRETS);
+        DemoSecrets::make()?.write(&path)?;
+        let first = std::fs::read(&path)?;
+        let again = DemoSecrets::make()?.write(&path).unwrap_err();
+        assert_eq!(again.kind(), std::io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path)?, first);
+        Ok(())
+    }
+
+    #[test]
     fn the_demo_does_not_begin_where_sales_were_begun() -> anyhow::Result<()> {
-        let dir = tempfile::tempdir()?;
-        let journal = dir.path().join("journal");
+        let place = tempfile::tempdir()?;
+        let (dir, journal) = (DataDir::hold(place.path())?, place.path().join("journal"));
         std::fs::create_dir(&journal)?;
-        let refused = DemoSecrets::load_or_make(dir.path(), &journal).map(drop).unwrap_err();
+        let refused = DemoSecrets::load_or_make(&dir, &journal).map(drop).unwrap_err();
         assert!(refused.to_string().contains("not begun by a demo"), "{refused}");
-        assert!(!dir.path().join(DEMO_SECRETS).exists(), "it would keep `serve` from starting");
+        assert!(!dir.path.join(DEMO_SECRETS).exists(), "it would keep `serve` from starting");
         Ok(())
     }
 

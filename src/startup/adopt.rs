@@ -7,8 +7,9 @@ use deeptravel_actors::totals;
 
 use super::consent::consent;
 use super::takeover::{stored, take_over};
-use super::{create_private, io_threads, migrate, open_journal, start_database};
+use super::{io_threads, migrate, open_journal, start_database};
 use crate::config::Config;
+use crate::data_dir::{DataDir, create_private};
 use crate::postgres::{Database, JournalPosition, Store};
 
 /// How the consent is given on the command line.
@@ -19,9 +20,10 @@ type Followed = (&'static str, Position);
 
 /// Compares the journal with the database, and, if they do not fit and whoever asks agrees, makes a journal that does.
 pub async fn adopt(config: &Config, agreed: Option<&str>) -> anyhow::Result<()> {
+    // First, so that nothing is done beside a server that runs.
+    let _held = DataDir::hold(&config.data_dir)?;
     let dir = config.journal_dir();
     create_private(&dir)?;
-    // First, so that nothing is done beside a server that runs.
     let directory = Directory::lock(&dir)?;
     let io = io_threads()?;
     let (_cluster, database_config) = start_database(config)?;

@@ -14,8 +14,9 @@ use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Runn
 use deeptravel_wechat::{Client, Config as WechatConfig};
 
 use super::serve::{Keys, Listening};
-use super::{Core, Doubts, create_private};
+use super::{Core, Doubts};
 use crate::config::Config;
+use crate::data_dir::DataDir;
 use crate::import::timetable;
 use crate::secrets::{DemoSecrets, demo_key};
 
@@ -43,15 +44,15 @@ const ACCOUNTS: [(&str, Role, Option<&str>); 6] = [
 /// Runs the demo until it is told to stop.
 pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Result<()> {
     let timetable = timetable.map_or_else(find_timetable, Ok)?;
-    create_private(&config.data_dir)?;
-    let secrets = DemoSecrets::load_or_make(&config.data_dir, &config.journal_dir())?;
+    let dir = DataDir::hold(&config.data_dir)?;
+    let secrets = DemoSecrets::load_or_make(&dir, &config.journal_dir())?;
     if config.server.listen.port() == 0 {
         config.server.listen.set_port(free_pair(config.server.listen.ip())?);
     }
     let listening = Listening::start(&config)?;
     let (wechat, simulator) = demo_wechat(&config, &secrets)?;
 
-    let core = Core::start(&config, Some(wechat.clone()), Doubts::Said).await?;
+    let core = Core::start(&config, dir, Some(wechat.clone()), Doubts::Said).await?;
     load_timetable(&core.engine, &timetable).await?;
     make_accounts(&core.engine).await?;
     let keys = Keys {

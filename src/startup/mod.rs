@@ -12,7 +12,6 @@ mod reset_time;
 mod serve;
 mod takeover;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +34,7 @@ pub use reset_time::reset_time;
 pub use serve::{check, serve};
 
 use crate::config::Config;
+use crate::data_dir::{DataDir, create_private};
 use crate::embedded::{self, Cluster};
 use crate::gateway::WechatGateway;
 use crate::postgres::{self, Database, SchemaError, Store};
@@ -62,11 +62,17 @@ pub struct Core {
     cluster: Option<Arc<Cluster>>,
     held: Held,
     io: Io,
+    _dir: DataDir,
 }
 
 impl Core {
     /// Starts as rule 14 says. Without a client no call reaches WeChat. Nothing is written before the clock is believed.
-    pub async fn start(config: &Config, wechat: Option<Client>, doubts: Doubts) -> anyhow::Result<Core> {
+    pub async fn start(
+        config: &Config,
+        dir: DataDir,
+        wechat: Option<Client>,
+        doubts: Doubts,
+    ) -> anyhow::Result<Core> {
         let runtime = io_threads()?;
         let io = runtime.handle();
         let (cluster, database_config) = start_database(config)?;
@@ -104,7 +110,7 @@ impl Core {
             io.spawn(watch_cluster(cluster));
         }
         io.spawn(release_segments(engine.clone(), following, config.journal.clone()));
-        Ok(Core { engine, database, projection, cluster, held, io: runtime })
+        Ok(Core { engine, database, projection, cluster, held, io: runtime, _dir: dir })
     }
 
     /// The `postgres: …` line: how to connect.
@@ -280,33 +286,9 @@ async fn migrate(config: tokio_postgres::Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A directory that only we can read. Those above it that are missing are as others are: the account of the private
-/// Postgres has to pass through them.
-fn create_private(dir: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let creating = || format!("creating {}", dir.display());
-    if let Some(above) = dir.parent() {
-        std::fs::create_dir_all(above).with_context(creating)?;
-    }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(creating)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_private_directory_is_made_below_ordinary_ones() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let place = tempfile::tempdir().unwrap();
-        let (dir, ordinary) = (place.path().join("state/data"), place.path().join("ordinary"));
-        std::fs::create_dir(&ordinary).unwrap();
-        create_private(&dir).unwrap();
-        create_private(&dir).unwrap();
-        let mode = |dir: &Path| std::fs::metadata(dir).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&dir), 0o700);
-        assert_eq!(mode(dir.parent().unwrap()), mode(&ordinary), "others can pass through");
-    }
 
     #[test]
     fn rule_15_nothing_is_old_enough_while_the_clocks_disagree() {

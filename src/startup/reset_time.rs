@@ -9,6 +9,7 @@ use super::doubts::{Doubts, Shown, Span};
 use super::takeover::patiently;
 use super::{io_threads, migrate, open_journal, start_database};
 use crate::config::Config;
+use crate::data_dir::DataDir;
 use crate::postgres::{self, Database, Lane, StoreError};
 
 /// How the consent is given on the command line.
@@ -17,6 +18,7 @@ const OPTION: &str = "--agree-to-leave";
 /// Lets the next start begin at the wall clock, if the newest record lies in its future and whoever asks agrees.
 pub async fn reset_time(config: &Config, doubts: Doubts, agreed: Option<&str>) -> anyhow::Result<()> {
     // First, so that nothing is done beside a server that runs.
+    let _held = DataDir::hold(&config.data_dir)?;
     let (journal, opened) = open_journal(config)?;
     let io = io_threads()?;
     let (_cluster, database_config) = start_database(config)?;

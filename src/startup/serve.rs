@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Core, Doubts};
 use crate::api::{self, ApiParts, Slot};
 use crate::config::Config;
+use crate::data_dir::DataDir;
 use crate::secrets::{DEMO_SECRETS, read_code_keys};
 use crate::telemetry;
 
@@ -31,7 +32,8 @@ pub struct Keys {
 pub async fn serve(config: Config, doubts: Doubts) -> anyhow::Result<()> {
     let (wechat, keys) = check(&config)?;
     let listening = Listening::start(&config)?;
-    let core = Core::start(&config, Some(wechat.clone()), doubts).await?;
+    let dir = DataDir::hold(&config.data_dir)?;
+    let core = Core::start(&config, dir, Some(wechat.clone()), doubts).await?;
     listening.serve(core, wechat, keys, "").await
 }
 

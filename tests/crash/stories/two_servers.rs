@@ -47,10 +47,31 @@ async fn rule_14_a_second_server_on_the_same_private_postgres_is_refused_too() -
     let world = World::new(None)?;
     let mut first = world.start().await?;
     let mut refusing = second(&world)?.spawn()?;
-    refusing.refuses(REFUSED_WITHIN, "another process uses").await?;
+    refusing.refuses(REFUSED_WITHIN, "is in use: another process holds its lock").await?;
     assert!(first.ended(Duration::from_secs(2)).await?.is_none(), "the first one goes on");
     let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
     shop.login("somebody").await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_8_of_two_demos_at_once_on_an_empty_directory_one_has_written_nothing() -> anyhow::Result<()> {
+    let world = World::new(None)?;
+    let (mut one, mut other) = (world.launch().spawn()?, second(&world)?.spawn()?);
+    let one_lost = tokio::select! {
+        _ = one.ended(REFUSED_WITHIN) => true,
+        _ = other.ended(REFUSED_WITHIN) => false,
+    };
+    let (mut winner, mut loser) = if one_lost { (other, one) } else { (one, other) };
+    loser.refuses(REFUSED_WITHIN, "is in use: another process holds its lock").await?;
+    winner.until_ready().await?;
+
+    // What was written is the winner's: it goes on with it after a stop.
+    let secrets = world.data_dir().join("demo-secrets.toml");
+    let written = std::fs::read(&secrets)?;
+    winner.stop().await?;
+    let _again = world.start().await?;
+    assert_eq!(std::fs::read(&secrets)?, written);
     Ok(())
 }
 
