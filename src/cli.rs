@@ -72,6 +72,8 @@ enum Import {
 enum Admin {
     /// Makes an administrator with a new name; asks for the password on standard input.
     Create { name: String },
+    /// Gives an account a new password and ends its sessions; asks for the password on standard input.
+    Reset { name: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -135,6 +137,9 @@ pub async fn run() -> anyhow::Result<()> {
         Command::Journal(JournalCommand::ResetTime { agree_to_leave }) => {
             startup::reset_time(&config, doubts, agree_to_leave.as_deref()).await
         }
+        Command::Admin(Admin::Reset { name }) => {
+            on_engine(&config, doubts, async |engine: &Engine| reset_password(engine, &name).await).await
+        }
         Command::Journal(JournalCommand::Inspect) => {
             let summary = inspect::summary(&config.journal_dir())?;
             println!("{}", serde_json::to_string_pretty(&summary)?);
@@ -184,12 +189,26 @@ async fn create_admin(engine: &Engine, name: &str) -> anyhow::Result<()> {
     if engine.services().directory.account(name).is_some() {
         bail!("there is an account {name} already");
     }
+    let password = ask_password(name).await?;
+    startup::make_account(engine, name, password, Role::Admin, None).await
+}
+
+async fn reset_password(engine: &Engine, name: &str) -> anyhow::Result<()> {
+    let account = engine.services().directory.account(name).with_context(|| format!("there is no account {name}"))?;
+    let password = ask_password(name).await?;
+    startup::reset_password(engine, &account, password).await?;
+    println!("the password is changed; who was logged in as {name} no longer is");
+    if account.disabled {
+        println!("the account is disabled: nobody can log in with it");
+    }
+    Ok(())
+}
+
+async fn ask_password(name: &str) -> anyhow::Result<String> {
     eprint!("password for {name}: ");
     let password = tokio::task::spawn_blocking(read_password).await??;
-    if password.chars().count() < startup::PASSWORD_CHARS_MIN {
-        bail!("a password has at least {} characters", startup::PASSWORD_CHARS_MIN);
-    }
-    startup::make_account(engine, name, password, Role::Admin, None).await
+    startup::check_password(name, &password)?;
+    Ok(password)
 }
 
 /// Works with an engine without the world, waits until Postgres has what came of it, and stops, whatever that was.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Server;
 
-pub use frame::{ApiParts, Language, ServerSettings, SessionSettings, Slot};
+pub use frame::{ApiParts, Language, ServerSettings, SessionSettings, Slot, check_login};
 /// For whoever measures the search alone.
 pub use traveller::search::Answers;
 

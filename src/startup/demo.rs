@@ -4,17 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use argon2::Argon2;
-use argon2::password_hash::PasswordHasher;
 use deeptravel_actors::engine::Engine;
 use deeptravel_domain::code::CodeKey;
-use deeptravel_domain::identity::{Account, Command, Role};
+use deeptravel_domain::identity::Role;
 use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Running, SimulatorConfig};
 use deeptravel_wechat::{Client, Config as WechatConfig};
 
 use super::serve::{Keys, Listening};
-use super::{Core, Doubts};
+use super::{Core, Doubts, make_account};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::import::timetable;
@@ -153,27 +151,6 @@ async fn make_accounts(engine: &Engine) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes an account; durable when it returns.
-pub async fn make_account(
-    engine: &Engine,
-    name: &str,
-    password: String,
-    role: Role,
-    merchant: Option<&str>,
-) -> anyhow::Result<()> {
-    // Slow on purpose, so not on this thread.
-    let hashing = tokio::task::spawn_blocking(move || Argon2::default().hash_password(password.as_bytes()));
-    let hash = hashing.await?.map_err(|error| anyhow::anyhow!("argon2: {error}"))?;
-    let account = Account {
-        username: name.into(),
-        password_hash: hash.to_string().into(),
-        roles: [role].into(),
-        merchant: merchant.map(str::parse).transpose()?,
-        disabled: false,
-    };
-    Ok(engine.identify(Command::PutAccount(account)).await?.outcome?)
 }
 
 fn greeting(config: &Config, simulator: Option<&Running>) -> String {

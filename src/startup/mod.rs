@@ -1,8 +1,9 @@
 //! Puts the process together. The only place that knows everyone.
 //!
 //! A [`Core`] is everything but the listeners: private Postgres, journal, projection, engine. `serve` and `demo` put
-//! HTTP in front of it; `import` and `admin create` use it without.
+//! HTTP in front of it; `import` and `admin` use it without.
 
+mod accounts;
 mod adopt;
 mod consent;
 mod demo;
@@ -27,8 +28,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+pub use accounts::{check_password, make_account, reset_password};
 pub use adopt::adopt;
-pub use demo::{demo, make_account};
+pub use demo::demo;
 pub use doubts::Doubts;
 pub use reset_time::reset_time;
 pub use serve::{check, serve};
@@ -40,8 +42,6 @@ use crate::gateway::WechatGateway;
 use crate::postgres::{self, Database, SchemaError, Store};
 use takeover::{Held, fenced, patiently, take_over};
 
-/// Shortest password of an account of staff.
-pub const PASSWORD_CHARS_MIN: usize = 12;
 /// Threads for everything that waits for the network: Postgres, WeChat.
 const IO_THREADS: usize = 2;
 /// How long a stopping process waits for Postgres to have everything; the rest is projected at the next start.
@@ -67,12 +67,7 @@ pub struct Core {
 
 impl Core {
     /// Starts as rule 14 says. Without a client no call reaches WeChat. Nothing is written before the clock is believed.
-    pub async fn start(
-        config: &Config,
-        dir: DataDir,
-        wechat: Option<Client>,
-        doubts: Doubts,
-    ) -> anyhow::Result<Core> {
+    pub async fn start(config: &Config, dir: DataDir, wechat: Option<Client>, doubts: Doubts) -> anyhow::Result<Core> {
         let runtime = io_threads()?;
         let io = runtime.handle();
         let (cluster, database_config) = start_database(config)?;

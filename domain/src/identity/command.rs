@@ -8,7 +8,8 @@ use crate::time::Timestamp;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Makes or changes an account. Its sessions end when it is disabled, or is another merchant's from now on.
+    /// Makes or changes an account. Its sessions end when it is disabled, has another password, or is another
+    /// merchant's from now on.
     PutAccount(Account),
     /// A login whose credentials were checked.
     OpenSession(Session),

@@ -27,9 +27,10 @@ impl Machine for Identities {
                 if known.is_some_and(|known| **known == *account) {
                     return Ok(vec![]);
                 }
-                // Its gates are devices of the merchant that it was of.
+                // Its gates are devices of the merchant that it was of; whoever knows the earlier password may be anybody.
                 let is_moved = known.is_some_and(|known| known.merchant != account.merchant);
-                let ends = account.disabled || is_moved;
+                let is_reset = known.is_some_and(|known| known.password_hash != account.password_hash);
+                let ends = account.disabled || is_moved || is_reset;
                 let mut events = if ends { self.end_all(&account.username, now) } else { vec![] };
                 events.push(Event::AccountPut(Arc::new(account.clone())));
                 Ok(events)

@@ -124,6 +124,19 @@ fn fault_7_an_operator_who_changes_the_merchant_leaves_no_gate_behind() {
 }
 
 #[test]
+fn fault_14_a_new_password_ends_the_sessions_of_the_old_one() {
+    let mut story = Story::default();
+    story.tell(Command::PutAccount(account("gate")), T0);
+    story.tell(Command::OpenSession(session(1, "gate")), T0);
+    let gate = validator(1, "gate-7");
+    story.tell(Command::OpenValidator(gate.clone()), T0);
+
+    story.tell(Command::PutAccount(Account { password_hash: "another".into(), ..account("gate") }), T0.plus_seconds(5));
+    assert_eq!((story.identities.session(&[1; 32]), story.identities.validator(gate.id)), (None, None));
+    assert_eq!(story.reloaded(T0.plus_seconds(6)), story.identities);
+}
+
+#[test]
 fn r_scan_04_disabling_an_operator_ends_the_logins_and_the_gates_at_once() {
     let mut story = Story::default();
     story.tell(Command::PutAccount(account("gate")), T0);

@@ -35,5 +35,5 @@ pub use query::{parse_date, parse_query, parse_word};
 pub use routes::{Routes, document};
 pub use server::serve;
 pub use settings::{ServerSettings, SessionSettings, hours_after};
-pub use staff_login::{Login, StaffLogin, log_in};
+pub use staff_login::{Login, StaffLogin, check_login, log_in};
 pub use state::{Api, ApiParts, Slot};

@@ -40,8 +40,7 @@ pub struct Login {
 
 /// Opens a session for an account with a permission.
 pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLogin) -> Result<Login, Problem> {
-    check_text("username", &login.username, USERNAME_LEN_MAX)?;
-    check_text("password", &login.password, PASSWORD_LEN_MAX)?;
+    check_login(&login.username, &login.password)?;
     let place = Place::from(client_address(request, &api.server.trusted_proxies));
     let account = api.engine.services().directory.account(&login.username);
     note_login(request, account.as_ref().map(|account| &*account.username));
@@ -56,6 +55,12 @@ pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLog
     let (token, expires_at) = api.open_session(principal, api.sessions.staff_hours).await?;
     let roles = account.roles.iter().map(|role| role.code()).collect();
     Ok(Login { token, expires_at, roles, account })
+}
+
+/// Refuses what no account may have, before anything is looked up.
+pub fn check_login(username: &str, password: &str) -> Result<(), Problem> {
+    check_text("username", username, USERNAME_LEN_MAX)?;
+    check_text("password", password, PASSWORD_LEN_MAX)
 }
 
 /// No account has a name or password with control characters: nobody's hash is computed for them.
