@@ -151,6 +151,10 @@ pub async fn run() -> anyhow::Result<()> {
         }
         Command::Config(ConfigCommand::Check) => {
             startup::check(&config)?;
+            let doubts = startup::questionable(&config);
+            if !doubts.is_empty() {
+                bail!("{}", doubts.join("\n"));
+            }
             println!("the configuration is complete");
             Ok(())
         }

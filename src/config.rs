@@ -1,10 +1,13 @@
-//! Configuration: `config/base.toml` with every key, then files, the environment and the command line.
+//! Configuration: `config/base.toml` with every key, then files, the environment and the command line; which of them wins is
+//! said in `layers`.
 
+mod layers;
+
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use anyhow::Context;
-use config::{Environment, File, FileFormat};
+use anyhow::{Context, bail};
 use deeptravel_actors::clock::ClockOptions;
 use deeptravel_actors::journal::JournalOptions;
 use deeptravel_actors::projector::ProjectorOptions;
@@ -55,38 +58,34 @@ pub struct ConfigArgs {
 impl Config {
     /// Errors name the key.
     pub fn load(args: &ConfigArgs, demo: bool) -> anyhow::Result<Config> {
-        let files = args.files.iter().map(|path| File::from(path.as_path()).format(FileFormat::Toml));
-        let environment = Environment::with_prefix("DEEPTRAVEL")
-            .prefix_separator("__")
-            .separator("__")
-            .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("server.ops_allow")
-            .with_list_parse_key("server.trusted_proxies");
-        let builder = config::Config::builder()
-            .add_source(File::from_str(BASE, FileFormat::Toml))
-            .add_source(File::from_str(if demo { DEMO } else { "" }, FileFormat::Toml))
-            .add_source(files.collect::<Vec<_>>())
-            .add_source(environment)
-            .set_override_option("database.url", std::env::var("DATABASE_URL").ok())?
-            .set_override_option("data_dir", args.data_dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()))?
-            .set_override_option("server.listen", args.listen.map(|listen| listen.to_string()))?;
-        let mut config: Config = builder.build()?.try_deserialize().context("configuration")?;
-        config.database.read_files()?;
-        config.wechat.read_files()?;
+        Config::load_with(args, demo, std::env::vars_os())
+    }
+
+    /// The same in another environment.
+    pub fn load_with(
+        args: &ConfigArgs,
+        demo: bool,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> anyhow::Result<Config> {
+        let merged = layers::merge(BASE, demo.then_some(DEMO), args, environment)?;
+        let mut config = Config::deserialize(layers::value_of(merged.into())).context("configuration")?;
         if config.data_dir.as_os_str().is_empty() {
             config.data_dir = crate::embedded::default_state_dir()?;
         }
-        config.check().map_err(anyhow::Error::msg)?;
+        // Whoever fills a configuration in wants to know all of it.
+        let read = [config.database.read_files()].into_iter().chain(config.wechat.read_files());
+        let unread = read.filter_map(Result::err).map(|error| format!("{error:#}"));
+        let problems: Vec<String> = unread.chain(config.problems()).collect();
+        if !problems.is_empty() {
+            bail!("{}", problems.join("\n"));
+        }
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), String> {
-        self.server.check()?;
-        self.order.check()?;
-        self.session.check()?;
-        self.clock.check()?;
-        self.journal.check()
+    fn problems(&self) -> Vec<String> {
+        let checks =
+            [self.server.check(), self.order.check(), self.session.check(), self.clock.check(), self.journal.check()];
+        checks.into_iter().filter_map(Result::err).collect()
     }
 
     pub fn journal_dir(&self) -> PathBuf {
@@ -120,6 +119,16 @@ mod tests {
     fn an_unknown_key_is_an_error_that_names_it() {
         let error = load("[order]\nlock_secs = 7").map(drop).unwrap_err();
         assert!(format!("{error:#}").contains("lock_secs"), "{error:#}");
+    }
+
+    #[test]
+    fn fault_15_everything_that_is_wrong_is_named_at_once() {
+        let error =
+            load("[order]\ncap_extra_seconds = 10\n[session]\nstaff_hours = 0\n[database]\nurl_file = \"/nowhere\"");
+        let error = error.map(drop).unwrap_err().to_string();
+        for key in ["order.cap_extra_seconds", "session.staff_hours", "database.url_file"] {
+            assert!(error.contains(key), "{key}: {error}");
+        }
     }
 
     #[test]

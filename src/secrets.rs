@@ -22,6 +22,10 @@ pub const DEMO_SECRETS: &str = "demo-secrets.toml";
 /// Length of every symmetric key, in bytes.
 const KEY_LEN: usize = 32;
 
+/// Keys of the configuration that name the files of keys.
+const DOCUMENT_KEYS: &str = "secrets.document_keys_file";
+const CODE_KEYS: &str = "secrets.code_keys_file";
+
 /// Section `secrets` of the configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +40,19 @@ impl SecretFiles {
         Ok(DocumentKeys::new(read_keys(&self.document_keys_file, "secrets.document_keys_file")?)?)
     }
 
+    /// Files with secrets, by the keys that name them.
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        named([(DOCUMENT_KEYS, &*self.document_keys_file), (CODE_KEYS, &*self.code_keys_file)])
+    }
+
+    /// Every key that can be read, to be compared with others. Not to be shown.
+    pub fn keys(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let documents = read_keys(&self.document_keys_file, DOCUMENT_KEYS).unwrap_or_default();
+        let codes = read_code_keys(&self.code_keys_file).unwrap_or_default();
+        let documents = documents.into_iter().map(|(_, secret)| (DOCUMENT_KEYS, secret.to_vec()));
+        documents.chain(codes.into_iter().map(|key| (CODE_KEYS, key.secret.to_vec()))).collect()
+    }
+
     /// The keys of codes, checked as of now.
     pub fn code_keys(&self) -> anyhow::Result<Vec<CodeKey>> {
         let keys = read_code_keys(&self.code_keys_file)?;
@@ -44,6 +61,11 @@ impl SecretFiles {
         usable.with_context(|| format!("secrets.code_keys_file = {}", self.code_keys_file.display()))?;
         Ok(keys)
     }
+}
+
+/// Those that are set.
+pub fn named<'a, const COUNT: usize>(files: [(&'static str, &'a Path); COUNT]) -> Vec<(&'static str, &'a Path)> {
+    files.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()).collect()
 }
 
 /// A secret that may stand in a file of its own.

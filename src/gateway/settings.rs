@@ -1,13 +1,13 @@
 //! The merchant at WeChat, as configured, and the client that is made of it.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use deeptravel_wechat::{Certificates, Client, Config as WechatConfig, official_failover};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use crate::secrets::{read_secret, read_text};
+use crate::secrets::{named, read_secret, read_text};
 
 /// Section `wechat` of the configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,13 +32,58 @@ pub struct WechatSettings {
 }
 
 impl WechatSettings {
-    pub fn read_files(&mut self) -> anyhow::Result<()> {
-        read_secret(&mut self.app_secret, &self.app_secret_file, "wechat.app_secret_file")?;
-        read_secret(&mut self.api_v3_key, &self.api_v3_key_file, "wechat.api_v3_key_file")
+    /// Of each file.
+    pub fn read_files(&mut self) -> [anyhow::Result<()>; 2] {
+        [
+            read_secret(&mut self.app_secret, &self.app_secret_file, "wechat.app_secret_file"),
+            read_secret(&mut self.api_v3_key, &self.api_v3_key_file, "wechat.api_v3_key_file"),
+        ]
+    }
+
+    /// Keys that production needs and that are not set.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let is_set = [
+            ("wechat.base_url", !self.base_url.is_empty()),
+            ("wechat.api_base_url", !self.api_base_url.is_empty()),
+            ("wechat.appid", !self.appid.is_empty()),
+            ("wechat.app_secret", !self.app_secret.expose_secret().is_empty()),
+            ("wechat.mchid", !self.mchid.is_empty()),
+            ("wechat.merchant_serial", !self.merchant_serial.is_empty()),
+            ("wechat.merchant_private_key_file", !self.merchant_private_key_file.as_os_str().is_empty()),
+            ("wechat.api_v3_key", !self.api_v3_key.expose_secret().is_empty()),
+            ("wechat.notify_base_url", self.is_notified()),
+        ];
+        is_set.into_iter().filter(|(_, is_set)| !is_set).map(|(key, _)| key)
+    }
+
+    /// Files with secrets, by the keys that name them.
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        named([
+            ("wechat.app_secret_file", &*self.app_secret_file),
+            ("wechat.api_v3_key_file", &*self.api_v3_key_file),
+            ("wechat.merchant_private_key_file", &*self.merchant_private_key_file),
+        ])
+    }
+
+    /// Where WeChat is called, and where it calls.
+    pub fn urls(&self) -> [(&'static str, &str); 4] {
+        [
+            ("wechat.base_url", &self.base_url),
+            ("wechat.failover_base_url", &self.failover_base_url),
+            ("wechat.api_base_url", &self.api_base_url),
+            ("wechat.notify_base_url", &self.notify_base_url),
+        ]
+    }
+
+    /// Secrets of both sides, to be compared with others. Not to be shown.
+    pub fn keys(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let secrets = [("wechat.app_secret", &self.app_secret), ("wechat.api_v3_key", &self.api_v3_key)];
+        let bytes = secrets.map(|(key, secret)| (key, secret.expose_secret().as_bytes().to_vec()));
+        bytes.into_iter().filter(|(_, secret)| !secret.is_empty()).collect()
     }
 
     /// Whether WeChat is told where to call.
-    pub fn is_notified(&self) -> bool {
+    fn is_notified(&self) -> bool {
         !self.notify_base_url.is_empty()
     }
 

@@ -1,11 +1,11 @@
 //! Where Postgres is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use crate::secrets::read_secret;
+use crate::secrets::{named, read_secret};
 
 /// Section `database` of the configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -18,6 +18,11 @@ pub struct DatabaseSettings {
 impl DatabaseSettings {
     pub fn read_files(&mut self) -> anyhow::Result<()> {
         read_secret(&mut self.url, &self.url_file, "database.url_file")
+    }
+
+    /// Files with secrets, by the keys that name them.
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        named([("database.url_file", &*self.url_file)])
     }
 
     /// The URL of the database, if it is not the private one.

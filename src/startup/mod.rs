@@ -5,6 +5,7 @@
 
 mod accounts;
 mod adopt;
+mod check;
 mod consent;
 mod demo;
 mod doubts;
@@ -30,10 +31,11 @@ use tokio::time::MissedTickBehavior;
 
 pub use accounts::{check_password, make_account, reset_password};
 pub use adopt::adopt;
+pub use check::{check, questionable};
 pub use demo::demo;
 pub use doubts::Doubts;
 pub use reset_time::reset_time;
-pub use serve::{check, serve};
+pub use serve::serve;
 
 use crate::config::Config;
 use crate::data_dir::{DataDir, create_private};

@@ -14,11 +14,12 @@ use deeptravel_wechat::Client;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::check::{check, questionable};
 use super::{Core, Doubts};
 use crate::api::{self, ApiParts, Slot};
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::secrets::{DEMO_SECRETS, read_code_keys};
+use crate::secrets::read_code_keys;
 use crate::telemetry;
 
 /// What seals codes and documents.
@@ -31,23 +32,13 @@ pub struct Keys {
 /// Production: everything from configuration.
 pub async fn serve(config: Config, doubts: Doubts) -> anyhow::Result<()> {
     let (wechat, keys) = check(&config)?;
+    for doubt in questionable(&config) {
+        tracing::warn!("{doubt}");
+    }
     let listening = Listening::start(&config)?;
     let dir = DataDir::hold(&config.data_dir)?;
     let core = Core::start(&config, dir, Some(wechat.clone()), doubts).await?;
     listening.serve(core, wechat, keys, "").await
-}
-
-/// Whether everything that production needs is configured; errors name the key.
-pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
-    if config.data_dir.join(DEMO_SECRETS).exists() {
-        bail!("data_dir: {} belongs to a demo; its secrets must not be sold with", config.data_dir.display());
-    }
-    let keys = Keys { codes: config.secrets.code_keys()?, documents: config.secrets.document_keys()? };
-    let listen = config.server.listen;
-    if !config.wechat.is_notified() {
-        bail!("wechat.notify_base_url is not set: WeChat does not reach {listen}");
-    }
-    Ok((config.wechat.client(listen)?, keys))
 }
 
 /// A server that listens, live but not ready, until it is given a core.

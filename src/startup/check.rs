@@ -1,0 +1,198 @@
+//! Whether a configuration is good for production: everything that is missing at once, and what is doubtful.
+
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use actix_web::http::Uri;
+use anyhow::bail;
+use deeptravel_wechat::Client;
+
+use super::serve::Keys;
+use crate::config::Config;
+use crate::secrets::DEMO_SECRETS;
+
+/// Permissions that a file with a secret gives nobody: anything to others, and writing to a group.
+const OF_OTHERS: u32 = 0o027;
+
+/// What production needs of the configuration. The error names everything that is missing, a line each.
+pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
+    let mut problems = Vec::new();
+    if config.data_dir.join(DEMO_SECRETS).exists() {
+        let dir = config.data_dir.display();
+        problems.push(format!("data_dir: {dir} belongs to a demo; its secrets must not be sold with"));
+    }
+    let mut note = |error: anyhow::Error| problems.push(format!("{error:#}"));
+    let codes = config.secrets.code_keys().map_err(&mut note).ok();
+    let documents = config.secrets.document_keys().map_err(&mut note).ok();
+    let missing: Vec<String> = config.wechat.missing().map(|key| format!("{key} is not set")).collect();
+    // It names the first thing that it cannot use: only what is complete is worth its look.
+    let client =
+        if missing.is_empty() { config.wechat.client(config.server.listen).map_err(&mut note).ok() } else { None };
+    problems.extend(missing);
+
+    match (client, codes, documents) {
+        (Some(client), Some(codes), Some(documents)) if problems.is_empty() => Ok((client, Keys { codes, documents })),
+        _ => bail!("{}", problems.join("\n")),
+    }
+}
+
+/// What production starts with, and should not: secrets that others can read, keys with two purposes, open connections.
+pub fn questionable(config: &Config) -> Vec<String> {
+    let files = [config.database.files(), config.wechat.files(), config.secrets.files()].concat();
+    let open_files = files.into_iter().filter_map(|(key, path)| open_to_others(key, path));
+    let urls = config.wechat.urls().into_iter().filter(|(_, url)| is_open(url));
+    let urls = urls.map(|(key, url)| format!("{key} = {url}: everybody on the way reads and changes it; use https:"));
+    let keys = [config.secrets.keys(), config.wechat.keys()].concat();
+    open_files.chain(urls).chain(used_twice(&keys)).collect()
+}
+
+fn open_to_others(key: &str, path: &Path) -> Option<String> {
+    // Whoever reads it says if it is not there.
+    let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+    let path = path.display();
+    (mode & OF_OTHERS != 0)
+        .then(|| format!("{key}: {path} has mode {mode:03o}; only this service should read it: chmod 600"))
+}
+
+/// Whether a URL leaves this machine without TLS.
+fn is_open(url: &str) -> bool {
+    let Ok(url) = url.parse::<Uri>() else { return false };
+    let host = url.host().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_here = host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
+    url.scheme_str() == Some("http") && !is_here
+}
+
+/// Pairs of purposes that have the same key.
+fn used_twice(keys: &[(&'static str, Vec<u8>)]) -> Vec<String> {
+    let mut said = Vec::new();
+    for (index, (key, secret)) in keys.iter().enumerate() {
+        for (other, same) in &keys[index + 1..] {
+            let text = format!("{key} and {other} have a key in common: who learns one has both");
+            if other != key && same == secret && !said.contains(&text) {
+                said.push(text);
+            }
+        }
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::path::PathBuf;
+
+    use deeptravel_wechat::keys::generate_merchant;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::ConfigArgs;
+
+    fn load(dir: &TempDir, toml: &str) -> Config {
+        let path = write(dir, "production.toml", toml);
+        let data_dir = Some(dir.path().join("data"));
+        let args = ConfigArgs { files: vec![path], data_dir, ..ConfigArgs::default() };
+        Config::load_with(&args, false, []).unwrap()
+    }
+
+    fn write(dir: &TempDir, name: &str, text: &str) -> PathBuf {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    /// A configuration that is good, with these keys for codes, this address for notices.
+    fn complete(dir: &TempDir, code_key: &str, notify: &str) -> Config {
+        let merchant = generate_merchant().unwrap();
+        let private = write(dir, "merchant.pem", &merchant.private_key_pem);
+        let codes = write(dir, "codes", &format!("1 {code_key}\n"));
+        let documents = write(dir, "documents", &format!("1 {}\n", "cd".repeat(32)));
+        let v3 = write(dir, "v3", "0123456789abcdef0123456789abcdef\n");
+        load(
+            dir,
+            &format!(
+                r#"
+                [wechat]
+                base_url = "https://api.mch.weixin.qq.com"
+                api_base_url = "https://api.weixin.qq.com"
+                appid = "wx0123456789abcdef"
+                app_secret = "secret"
+                mchid = "1900000001"
+                merchant_serial = "{}"
+                merchant_private_key_file = "{}"
+                api_v3_key_file = "{}"
+                notify_base_url = "{notify}"
+                [secrets]
+                code_keys_file = "{}"
+                document_keys_file = "{}"
+                "#,
+                merchant.serial,
+                private.display(),
+                v3.display(),
+                codes.display(),
+                documents.display(),
+            ),
+        )
+    }
+
+    #[test]
+    fn fault_15_everything_that_is_missing_is_named_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = check(&load(&dir, "")).map(drop).unwrap_err().to_string();
+        for key in [
+            "secrets.code_keys_file",
+            "secrets.document_keys_file",
+            "wechat.base_url",
+            "wechat.api_base_url",
+            "wechat.appid",
+            "wechat.app_secret",
+            "wechat.mchid",
+            "wechat.merchant_serial",
+            "wechat.merchant_private_key_file",
+            "wechat.api_v3_key",
+            "wechat.notify_base_url",
+        ] {
+            assert!(error.lines().any(|line| line == format!("{key} is not set")), "{key}: {error}");
+        }
+        let complete = complete(&dir, &"ab".repeat(32), "https://shop.example");
+        check(&complete).unwrap();
+        assert_eq!(questionable(&complete), Vec::<String>::new());
+    }
+
+    #[test]
+    fn fault_15_secrets_that_others_can_read_are_doubted() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = complete(&dir, &"ab".repeat(32), "https://shop.example");
+        for (file, key) in [
+            ("merchant.pem", "wechat.merchant_private_key_file"),
+            ("v3", "wechat.api_v3_key_file"),
+            ("codes", "secrets.code_keys_file"),
+            ("documents", "secrets.document_keys_file"),
+        ] {
+            let path = dir.path().join(file);
+            let set = |mode| std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            for mode in [0o644, 0o604, 0o660] {
+                set(mode);
+                let said = questionable(&config);
+                assert!(said.len() == 1 && said[0].starts_with(key), "{file} {mode:o}: {said:?}");
+            }
+            set(0o640);
+            assert_eq!(questionable(&config), Vec::<String>::new(), "a group of its own may read");
+        }
+    }
+
+    #[test]
+    fn fault_15_a_key_with_two_purposes_and_an_address_without_tls_are_doubted() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = questionable(&complete(&dir, &"cd".repeat(32), "http://shop.example"));
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("wechat.notify_base_url") && said[0].contains("https:"), "{said:?}");
+        assert!(said[1].contains("secrets.document_keys_file and secrets.code_keys_file"), "{said:?}");
+        // The API v3 key is 32 characters; the same bytes in hexadecimal are the same key.
+        let v3 = hex::encode("0123456789abcdef0123456789abcdef");
+        let said = questionable(&complete(&dir, &v3, "http://127.0.0.1:8080"));
+        assert!(said.len() == 1 && said[0].contains("wechat.api_v3_key"), "{said:?}");
+    }
+}
