@@ -48,8 +48,14 @@ impl Server {
     /// Stops it and starts it again on its data, at another address, with these keys in its environment. The provider has
     /// forgotten everything.
     pub fn restart(&self, environment: &[(&str, &str)]) -> &'static Server {
+        self.restart_after(environment, |_| ())
+    }
+
+    /// The same, and meanwhile something is done to its data directory.
+    pub fn restart_after(&self, environment: &[(&str, &str)], work: impl FnOnce(&Path)) -> &'static Server {
         (&self.input).write_all(b"keep\n").unwrap();
         self.keeper.lock().unwrap().wait().unwrap();
+        work(&self.data_dir);
         let dir = self.data_dir.parent().unwrap();
         let started = (0..STARTS_MAX).find_map(|_| launch(dir, environment, true));
         Box::leak(Box::new(started.expect("the demo starts; its complaint stands above")))
@@ -79,6 +85,25 @@ pub fn another(environment: &[(&str, &str)]) -> &'static Server {
     let started = (0..STARTS_MAX).find_map(|_| start(environment));
     // It ends with the process, as the shared one does.
     Box::leak(Box::new(started.expect("the demo starts; its complaint stands above")))
+}
+
+/// Runs a command of the program on a data directory with this on standard input; whether it succeeded, and what it said.
+pub fn command(data_dir: &Path, arguments: &[&str], input: &str) -> (bool, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_deeptravel"))
+        .args(arguments)
+        .arg("--data-dir")
+        .arg(data_dir)
+        .env_remove("DATABASE_URL")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have ended without reading.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
 }
 
 /// Days from today, where the departures are.

@@ -81,9 +81,9 @@ impl Refused {
         }
         // Tokens end every day. Passwords that are wrong are somebody's work.
         if request.get::<IsLogin>().is_some() {
-            line!(warn, "A login was refused")
+            line!(warn, "A login was refused");
         } else {
-            line!(info, "A request was refused")
+            line!(info, "A request was refused");
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::server::another_behind_us;
+use crate::server::{another, another_behind_us, command};
 
 /// Where the gates stand, and where somebody guesses from.
 const PORT: &str = "198.51.100.7";
@@ -132,6 +132,45 @@ async fn fault_6_who_is_not_let_in_is_counted() {
     ] {
         assert!(metrics.lines().any(|line| line == series), "{series}: {metrics}");
     }
+}
+
+#[tokio::test]
+async fn fault_14_a_password_is_reset_on_the_command_line_to_one_that_a_login_takes() {
+    let client = Client::of(another(&[]));
+    let before = client.operator("gate").await;
+    let (done, said) = command(&client.server.data_dir, &["admin", "reset", "gate"], "correct horse battery\n");
+    assert!(!done && said.contains("another process holds its lock"), "while a server runs: {said}");
+
+    let server = client.server.restart_after(&[], |data_dir| {
+        for (name, password, why) in [
+            ("nobody", "correct horse battery\n", "there is no account nobody"),
+            ("gate", "correct\thorse battery\n", "no login would accept it"),
+            ("gate", "short\n", "at least 12 characters"),
+        ] {
+            let (done, said) = command(data_dir, &["admin", "reset", name], password);
+            assert!(!done && said.contains(why), "{said}");
+        }
+        let (done, said) = command(data_dir, &["admin", "create", "chief"], &format!("{}\n", "p".repeat(257)));
+        assert!(!done && said.contains("no login would accept it"), "{said}");
+        let (done, said) = command(data_dir, &["admin", "reset", "gate"], "correct horse battery\n");
+        assert!(done, "{said}");
+    });
+    let client = Client::of(server);
+    let login = |password: &str| json!({ "username": "gate", "password": password });
+    client.post("/operators/login", &login("demo-gate")).await.problem(401, "UNAUTHENTICATED");
+    client.post("/operators/login", &login("correct horse battery")).await.ok();
+    let before = crate::client::Person { client, ..before };
+    before.post("/validators/sessions", &json!({ "deviceId": "before" })).await.problem(401, "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn fault_7_an_operator_does_not_end_the_gates_of_another_merchant() {
+    let client = Client::new();
+    let device = json!({ "deviceId": "fault-7" });
+    let gate = client.operator("gate").await.gate(&device).await;
+    let museum = client.operator("museum").await.gate(&device).await;
+    assert_eq!(gate.scan("DT1", "r1").await["reason"], "INVALID_CODE");
+    assert_eq!(museum.scan("DT1", "r1").await["reason"], "INVALID_CODE");
 }
 
 #[tokio::test]
