@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, USER_AGENT};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use crate::certificates::{CERTIFICATES_EVERY, CERTIFICATES_GAP, CertificatesError, CertificatesLoaded};
 use crate::config::{Certificates, Checked, Config, ConfigError};
@@ -23,7 +24,7 @@ use crate::model::{
 };
 use crate::notification::{self, Notification, NotificationError};
 use crate::refund::{self, Refund, RefundRequest};
-use crate::transport::{AGENT, Hosts, JSON, Signer, Target, Transport, http_client, read_body};
+use crate::transport::{AGENT, CALLS_MAX, Hosts, JSON, LOGINS_MAX, Signer, Target, Transport, http_client, read_body};
 use crate::verify::{KeyRing, NotificationHeaders};
 
 /// A call takes this long at most, connecting and the second host included. WeChat answers within a second or two; a
@@ -91,6 +92,7 @@ impl Client {
         let transport = Transport {
             http,
             hosts: Hosts::new(base, failover_base),
+            calls: Semaphore::new(CALLS_MAX),
             signer: Signer { key: signing_key, mchid: config.mchid, serial: config.merchant_serial },
             counters: Counters::default(),
         };
@@ -101,7 +103,8 @@ impl Client {
             notify_url: config.notify_url,
             refund_notify_url: config.refund_notify_url,
         };
-        Ok(Self(Arc::new(Inner { transport, timeout, api_base, api_v3_key, keys, downloads, config })))
+        let logins = Semaphore::new(LOGINS_MAX);
+        Ok(Self(Arc::new(Inner { transport, logins, timeout, api_base, api_v3_key, keys, downloads, config })))
     }
 
     /// Downloads the certificates now. The task of [`Client::look_after_certificates`] does it by itself.
@@ -228,6 +231,8 @@ impl Client {
             .append_pair("grant_type", "authorization_code");
         // The address holds the secret, so no error that could carry it leaves this function.
         let request = self.0.transport.http.get(url).header(USER_AGENT, AGENT).header(ACCEPT, JSON);
+        let place = tokio::time::timeout(self.0.timeout, self.0.logins.acquire()).await;
+        let _place = place.map_err(|_| LoginError::Busy)?;
         let response = request.send().await.map_err(|error| LoginError::Unavailable((&error).into()))?;
         let status = response.status();
         if status != StatusCode::OK {

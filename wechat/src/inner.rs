@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, Semaphore};
 
 use crate::counters::Counters;
 use crate::crypto::ApiV3Key;
@@ -19,6 +19,8 @@ const MAX_CODE: usize = 64;
 
 pub(crate) struct Inner {
     pub(crate) transport: Transport,
+    /// Places for logins under way.
+    pub(crate) logins: Semaphore,
     /// Of a whole call.
     pub(crate) timeout: Duration,
     pub(crate) api_base: Url,

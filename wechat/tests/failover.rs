@@ -141,3 +141,35 @@ async fn two_hosts_that_are_away_are_asked_once_each() {
     assert_eq!(client.counters().failovers.load(Relaxed), 1);
     assert_eq!(client.counters().calls_unknown.load(Relaxed), 1);
 }
+
+/// Waits for whoever connects to a provider that never answers; how many came within `within`.
+async fn connecting(calls: impl Fn(Client) + Send + 'static) -> usize {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut config = scripted::config(&url);
+    config.api_base_url = url;
+    calls(Client::with_timeout(config, Duration::from_secs(2)).unwrap());
+    let mut open = Vec::new();
+    while let Ok(connection) = tokio::time::timeout(Duration::from_secs(1), silent.accept()).await {
+        open.push(connection.unwrap());
+    }
+    open.len()
+}
+
+#[tokio::test]
+async fn fault_1_calls_to_a_provider_that_hangs_have_only_so_many_connections() {
+    let calls = connecting(|client| {
+        for number in 0..300 {
+            let client = client.clone();
+            tokio::spawn(async move { client.query(&format!("T-{number}")).await });
+        }
+    });
+    let logins = connecting(|client| {
+        for number in 0..300 {
+            let client = client.clone();
+            tokio::spawn(async move { client.code2session(&format!("code-{number}")).await });
+        }
+    });
+    let (calls, logins) = tokio::join!(calls, logins);
+    assert_eq!((calls, logins), (96, 32));
+}
