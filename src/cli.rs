@@ -18,6 +18,7 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use crate::config::{Config, ConfigArgs};
 use crate::data_dir::DataDir;
 use crate::import::timetable::{self, Timetable};
+use crate::output::{ToStderr, say};
 use crate::startup::{self, Core, Doubts};
 use crate::{api, postgres, telemetry};
 
@@ -118,7 +119,7 @@ pub async fn run() -> anyhow::Result<()> {
     let doubts = if accept_clock { Doubts::Said } else { Doubts::Refused };
     let command = command.unwrap_or(Command::Demo { timetable: None });
     if matches!(command, Command::Openapi) {
-        println!("{}", api::document().to_pretty_json()?);
+        say(api::document().to_pretty_json()?);
         return Ok(());
     }
     let demo = matches!(command, Command::Demo { .. });
@@ -142,7 +143,7 @@ pub async fn run() -> anyhow::Result<()> {
         }
         Command::Journal(JournalCommand::Inspect) => {
             let summary = inspect::summary(&config.journal_dir())?;
-            println!("{}", serde_json::to_string_pretty(&summary)?);
+            say(serde_json::to_string_pretty(&summary)?);
             Ok(())
         }
         Command::Journal(JournalCommand::Dump { after, segments, past_damage }) => {
@@ -155,7 +156,7 @@ pub async fn run() -> anyhow::Result<()> {
             if !doubts.is_empty() {
                 bail!("{}", doubts.join("\n"));
             }
-            println!("the configuration is complete");
+            say("the configuration is complete");
             Ok(())
         }
         Command::Migrate => migrate(&config).await,
@@ -166,14 +167,14 @@ pub async fn run() -> anyhow::Result<()> {
 async fn import_timetable(config: &Config, doubts: Doubts, dir: &Path) -> anyhow::Result<()> {
     let timetable = timetable::read(dir)?;
     for skipped in &timetable.skipped {
-        println!("skipped: {skipped}");
+        say(format_args!("skipped: {skipped}"));
     }
     let changes = on_engine(config, doubts, async |engine: &Engine| {
         let changes = apply(engine, timetable).await;
-        eprintln!();
+        let _ = writeln!(ToStderr);
         changes
     });
-    println!("{} changes", changes.await?);
+    say(format_args!("{} changes", changes.await?));
     Ok(())
 }
 
@@ -183,7 +184,7 @@ async fn apply(engine: &Engine, timetable: Timetable) -> anyhow::Result<u32> {
     let (count, mut changes) = (timetable.commands.len() + forgotten.len(), 0);
     for (index, command) in timetable.commands.into_iter().chain(forgotten).enumerate() {
         changes += u32::from(engine.configure(command).await?.outcome?.changed);
-        eprint!("\r{} of {count}", index + 1);
+        let _ = write!(ToStderr, "\r{} of {count}", index + 1);
     }
     Ok(changes)
 }
@@ -201,15 +202,15 @@ async fn reset_password(engine: &Engine, name: &str) -> anyhow::Result<()> {
     let account = engine.services().directory.account(name).with_context(|| format!("there is no account {name}"))?;
     let password = ask_password(name).await?;
     startup::reset_password(engine, &account, password).await?;
-    println!("the password is changed; who was logged in as {name} no longer is");
+    say(format_args!("the password is changed; who was logged in as {name} no longer is"));
     if account.disabled {
-        println!("the account is disabled: nobody can log in with it");
+        say("the account is disabled: nobody can log in with it");
     }
     Ok(())
 }
 
 async fn ask_password(name: &str) -> anyhow::Result<String> {
-    eprint!("password for {name}: ");
+    let _ = write!(ToStderr, "password for {name}: ");
     let password = tokio::task::spawn_blocking(read_password).await??;
     startup::check_password(name, &password)?;
     Ok(password)
@@ -243,7 +244,7 @@ fn read_password() -> anyhow::Result<String> {
     let read = stdin.read_line(&mut line);
     if let Some(shown) = &shown {
         tcsetattr(&stdin, OptionalActions::Flush, shown)?;
-        eprintln!();
+        let _ = writeln!(ToStderr);
     }
     read?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
@@ -252,7 +253,7 @@ fn read_password() -> anyhow::Result<String> {
 async fn migrate(config: &Config) -> anyhow::Result<()> {
     let url = config.database.url().context("database.url: the private database migrates itself")?;
     let applied = postgres::migrate(&url.parse()?).await?;
-    println!("{} migrations applied", applied.len());
+    say(format_args!("{} migrations applied", applied.len()));
     Ok(())
 }
 
@@ -269,7 +270,7 @@ fn dump_past_damage(dir: &Path, after: Position) -> anyhow::Result<()> {
     let faults = inspect::readable(dir, after, |found| print_record(&mut out, &found))?;
     out.flush()?;
     for fault in faults {
-        eprintln!("{fault}");
+        let _ = writeln!(ToStderr, "{fault}");
     }
     Ok(())
 }

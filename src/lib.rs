@@ -1,5 +1,8 @@
 //! The process around the engine: what talks to the world and to Postgres.
 
+// They panic when their reader has gone: `output` does not.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod api;
 pub mod cli;
 pub mod config;
@@ -7,6 +10,7 @@ pub mod data_dir;
 pub mod embedded;
 pub mod gateway;
 pub mod import;
+pub mod output;
 pub mod postgres;
 pub mod secrets;
 pub mod startup;

@@ -1,6 +1,9 @@
 //! The one binary of DeepTravel; `deeptravel --help` lists what it does.
 
+use std::io::Write as _;
 use std::process::ExitCode;
+
+use deeptravel::output::ToStderr;
 
 #[cfg(not(feature = "count-allocations"))]
 #[global_allocator]
@@ -15,7 +18,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("deeptravel: {error:#}");
+            let _ = writeln!(ToStderr, "deeptravel: {error:#}");
             ExitCode::FAILURE
         }
     }

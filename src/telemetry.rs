@@ -14,6 +14,8 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer, format};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::output::ToStderr;
+
 /// Bounds of latency histograms, in seconds: fine around the promises (50 ms, 500 ms).
 const LATENCY_BOUNDS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
 
@@ -39,10 +41,10 @@ enum LogFormat {
     Json,
 }
 
-/// Logs go to standard error; standard output is for scripts.
+/// Logs go to standard error, as long as somebody reads them; standard output is for scripts.
 pub fn init_logs(log: &LogSettings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(format!("{OF_OTHERS},{}", log.filter)).context("log.filter")?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| ToStderr);
     let installed = match log.format {
         LogFormat::Text => builder.event_format(OfRequest(format().with_target(false))).try_init(),
         LogFormat::Json => {

@@ -10,6 +10,7 @@ use super::takeover::{stored, take_over};
 use super::{io_threads, migrate, open_journal, start_database};
 use crate::config::Config;
 use crate::data_dir::{DataDir, create_private};
+use crate::output::say;
 use crate::postgres::{Database, JournalPosition, Store};
 
 /// How the consent is given on the command line.
@@ -42,7 +43,7 @@ pub async fn adopt(config: &Config, agreed: Option<&str>) -> anyhow::Result<()> 
     let followed = follower.map_or(position, |(_, followed)| followed);
     let plan = match directory.judge(&LocalDisk, &config.journal, seen, followed)? {
         Verdict::Fits => {
-            println!("The journal in {} and the database fit: there is nothing to adopt.", dir.display());
+            say(format_args!("The journal in {} and the database fit: there is nothing to adopt.", dir.display()));
             return Ok(());
         }
         Verdict::Hopeless => bail!(
@@ -52,17 +53,20 @@ pub async fn adopt(config: &Config, agreed: Option<&str>) -> anyhow::Result<()> 
         ),
         Verdict::Adoptable(plan) => plan,
     };
-    println!("journal: {}", dir.display());
-    println!("{}", describe(&plan, position, follower));
+    say(format_args!("journal: {}", dir.display()));
+    say(format_args!("{}", describe(&plan, position, follower)));
     consent(&plan.lost.to_string(), agreed, OPTION)?;
 
     let aside = plan.carry_out(&LocalDisk)?;
     let (journal, opened) = open_journal(config)?;
     take_over(&database, &journal).await?;
     journal.close()?;
-    println!("The database follows journal {} now, which goes on after position {}.", opened.journal_id, opened.last);
-    println!("The old files are in {}.", aside.display());
-    println!("Back the database up now: what was backed up before cannot be brought up to date any more.");
+    say(format_args!(
+        "The database follows journal {} now, which goes on after position {}.",
+        opened.journal_id, opened.last
+    ));
+    say(format_args!("The old files are in {}.", aside.display()));
+    say("Back the database up now: what was backed up before cannot be brought up to date any more.");
     Ok(())
 }
 

@@ -5,6 +5,8 @@ use std::io::Write as _;
 
 use anyhow::bail;
 
+use crate::output::ToStderr;
+
 /// `word` was given with the option, or is asked for on standard input. `option`: how it is given, for those who cannot
 /// answer.
 pub fn consent(word: &str, given: Option<&str>, option: &str) -> anyhow::Result<()> {
@@ -20,8 +22,7 @@ pub fn consent(word: &str, given: Option<&str>, option: &str) -> anyhow::Result<
 }
 
 fn ask(word: &str) -> anyhow::Result<String> {
-    eprint!("To go on, type {word}: ");
-    std::io::stderr().flush()?;
+    let _ = write!(ToStderr, "To go on, type {word}: ");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     Ok(line)

@@ -10,6 +10,7 @@ use super::takeover::patiently;
 use super::{io_threads, migrate, open_journal, start_database};
 use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::output::say;
 use crate::postgres::{self, Database, Lane, StoreError};
 
 /// How the consent is given on the command line.
@@ -27,33 +28,33 @@ pub async fn reset_time(config: &Config, doubts: Doubts, agreed: Option<&str>) -
 
     let (wall, newest) = (wall_clock(), opened.last_at_ms.map(Timestamp::from_ms));
     let (Standing::Behind { ms, .. }, Some(newest)) = (config.clock.judge(wall, newest), newest) else {
-        println!("The journal's newest record does not lie in the future: there is nothing to reset.");
+        say("The journal's newest record does not lie in the future: there is nothing to reset.");
         return Ok(());
     };
     // Going back to a clock that is wrong itself would be the same mistake again.
     doubts.of_database(&database).await?;
-    println!(
+    say(format_args!(
         "The newest record is of {}, {} in the future of the wall clock, {}.",
         Shown(newest),
         Span(ms),
         Shown(wall)
-    );
-    println!("What is rewritten: where engine time starts. The next start begins at the wall clock.");
-    println!("What stays: orders, tickets, money and their times, as they were written.");
-    println!("Logins that were opened in that future end; those from before go on, as long as they last.");
+    ));
+    say("What is rewritten: where engine time starts. The next start begins at the wall clock.");
+    say("What stays: orders, tickets, money and their times, as they were written.");
+    say("Logins that were opened in that future end; those from before go on, as long as they last.");
     let waiting = patiently(StoreError::is_outage, || {
         database.run(Lane::Wakes, move |session| async move { postgres::locks_beyond(&*session, newest).await })
     });
     let waiting = waiting.await?;
     if waiting > 0 {
-        println!(
+        say(format_args!(
             "{waiting} unpaid orders hold their seats until a time in that future, unless they are paid or cancelled."
-        );
+        ));
     }
     consent(&Shown(newest).to_string(), agreed, OPTION)?;
 
     journal.reset_time(wall_clock().as_ms())?;
     journal.close()?;
-    println!("Engine time starts at the wall clock again. Start the server.");
+    say("Engine time starts at the wall clock again. Start the server.");
     Ok(())
 }

@@ -19,6 +19,7 @@ use super::{Core, Doubts};
 use crate::api::{self, ApiParts, Slot};
 use crate::config::Config;
 use crate::data_dir::DataDir;
+use crate::output::say;
 use crate::secrets::read_code_keys;
 use crate::telemetry;
 
@@ -81,10 +82,10 @@ impl<'a> Listening<'a> {
             server: self.config.server.clone(),
             sessions: self.config.session.clone(),
         });
-        println!("listening on http://{}", self.address);
-        println!("{}", core.describe_database());
+        say(format_args!("listening on http://{}", self.address));
+        say(core.describe_database());
         if !greeting.is_empty() {
-            println!("{greeting}");
+            say(greeting);
         }
 
         let mut terminate = signal(SignalKind::terminate())?;
