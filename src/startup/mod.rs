@@ -8,6 +8,7 @@ mod adopt;
 mod check;
 mod consent;
 mod demo;
+mod directory;
 mod doubts;
 mod look;
 mod reset_time;
@@ -42,6 +43,7 @@ use crate::data_dir::{DataDir, create_private};
 use crate::embedded::{self, Cluster};
 use crate::gateway::WechatGateway;
 use crate::postgres::{self, Database, SchemaError, Store};
+use directory::tighten;
 use takeover::{Held, fenced, patiently, take_over};
 
 /// Threads for everything that waits for the network: Postgres, WeChat.
@@ -258,6 +260,8 @@ fn start_database(config: &Config) -> anyhow::Result<(Option<Arc<Cluster>>, toki
 fn open_journal(config: &Config) -> anyhow::Result<(Journal, Opened)> {
     let dir = config.journal_dir();
     create_private(&dir)?;
+    tighten(&config.data_dir, "journal")?;
+    tighten(&dir, "lock")?;
     let opening = Journal::open(&dir, config.journal.clone()).map_err(with_way_on);
     let (journal, opened) = opening.with_context(|| format!("the journal in {}", dir.display()))?;
     if let Some(repair) = &opened.repaired {
