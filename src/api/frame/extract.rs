@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, HeaderName, HeaderValue};
+use actix_web::http::header::{ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use deeptravel_domain::catalogue::Names;
@@ -29,6 +29,13 @@ const IDEMPOTENCY_KEY_MAX: usize = 64;
 
 /// Reads a body up to a limit, in time.
 pub async fn read_body(request: &HttpRequest, payload: &mut Payload, bytes_max: usize) -> Result<Bytes, Problem> {
+    if request
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(refusals::UNSUPPORTED_MEDIA_TYPE.saying("a body has to come without a Content-Encoding"));
+    }
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > bytes_max) {
         return Err(too_large(bytes_max));
@@ -138,13 +145,15 @@ fn strip_place(message: &str) -> String {
     message.rsplit_once(" at line ").map_or(message, |(said, _)| said).to_owned()
 }
 
-/// A missing field is reported at the object that lacks it: its name is in the message.
+/// A missing or repeated field is reported at the object that lacks it or has it twice: its name is in the message.
 pub fn wrong_field(path: &str, message: &str) -> Problem {
-    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    let named = |prefix| message.strip_prefix(prefix).and_then(|rest: &str| rest.strip_suffix('`'));
+    let missing = named("missing field `").map(|name| (name, "is missing"));
+    let of_object = missing.or_else(|| named("duplicate field `").map(|name| (name, "is there twice")));
     let inside = if path == "." { "" } else { path };
-    match missing {
-        Some(name) if inside.is_empty() => Problem::field(name.to_owned(), "is missing"),
-        Some(name) => Problem::field(format!("{inside}.{name}"), "is missing"),
+    match of_object {
+        Some((name, wrong)) if inside.is_empty() => Problem::field(name.to_owned(), wrong),
+        Some((name, wrong)) => Problem::field(format!("{inside}.{name}"), wrong),
         None if inside.is_empty() => Problem::field("body", message.to_owned()),
         None => Problem::field(inside.to_owned(), message.to_owned()),
     }
@@ -269,7 +278,9 @@ mod tests {
         assert_eq!(refused(r#"{"children":[]}"#), validation("name"));
         assert_eq!(refused(r#"{"name":"a","children":[{"name":"b"},{}]}"#), validation("children[1].name"));
         assert_eq!(refused(r#"{"name":"a","children":[{"name":"b","x":1}]}"#), validation("children[0].x"));
-        assert_eq!(refused(r#"{"name":"a","name":"b"}"#).0, 422);
+        assert_eq!(refused(r#"{"name":"a","name":"b"}"#), validation("name"));
+        let repeated = r#"{"name":"a","children":[{"name":"b","name":"c"}]}"#;
+        assert_eq!(refused(repeated), validation("children[0].name"));
         assert_eq!(refused(r#"{"name":"a","children":[["b",null]]}"#), validation("children[0]"));
         assert_eq!(refused(r#"{"name":"a","children":[[]]}"#), validation("children[0]"));
         for body in ["[]", "[\"a\", null]", "null", "7"] {
@@ -284,6 +295,20 @@ mod tests {
         assert!(is_idempotency_key(&"k".repeat(64)));
         for key in ["", "a b", "é", "\t", &"k".repeat(65)] {
             assert!(!is_idempotency_key(key), "{key:?}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn fault_16_a_packed_body_is_refused_before_it_is_read() {
+        for (coding, status) in [("gzip", 415), ("x", 415), ("identity", 400)] {
+            let request = actix_web::test::TestRequest::post()
+                .insert_header((CONTENT_ENCODING, coding))
+                .insert_header(("Content-Type", "application/json"))
+                .set_payload("no JSON");
+            let (request, mut payload) = request.to_http_parts();
+            let body: Result<Body, Problem> = Body::from_request(&request, &mut payload).await;
+            let refused = body.and_then(Body::json::<Person>).unwrap_err();
+            assert_eq!(refused.status().as_u16(), status, "{coding}");
         }
     }
 }

@@ -70,7 +70,12 @@ mod tests {
         assert_eq!(field("travelDate=x&adults="), "adults");
         assert_eq!(field("travelDate=x&adlts=2"), "adlts");
         assert_eq!(field("adults=2"), "travelDate");
-        assert!(parse_query::<Wanted>("travelDate=x&travelDate=y").is_err());
+    }
+
+    #[test]
+    fn fault_16_a_repeated_parameter_is_named() {
+        assert_eq!(field("travelDate=x&travelDate=y"), "travelDate");
+        assert_eq!(field("travelDate=x&adults=1&adults=1"), "adults");
     }
 
     #[test]
