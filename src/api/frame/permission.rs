@@ -5,7 +5,8 @@ use std::future::{Ready, ready};
 use std::net::IpAddr;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::FORWARDED;
+use actix_web::http::header::{FORWARDED, HOST};
+use actix_web::http::uri::Authority;
 use actix_web::{FromRequest, HttpRequest};
 use deeptravel_domain::identity::{Account, Principal, Role};
 use serde::Serialize;
@@ -171,7 +172,8 @@ impl Caller for Staff {
     }
 }
 
-/// Somebody on this machine or at an address in `server.ops_allow`, or else staff with the permission.
+/// Somebody on this machine, who calls it by a name of this machine, or at an address in `server.ops_allow`, or else staff
+/// with the permission. A page from elsewhere makes a browser ask by the page's own name, whatever address that has.
 #[derive(Debug)]
 pub struct Onlooker;
 
@@ -182,17 +184,26 @@ impl Caller for Onlooker {
         let allowed = &of_request(request)?.server.ops_allow;
         let peer = request.peer_addr().map(|peer| peer.ip());
         let forwarded = request.headers().contains_key(FORWARDED) || request.headers().contains_key(FORWARDED_FOR);
-        if forwarded || !peer.is_some_and(|peer| may_look(peer, allowed)) {
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if forwarded || !peer.is_some_and(|peer| may_look(peer, host, allowed)) {
             Staff::admit(request, permission)?;
         }
         Ok(Onlooker)
     }
 }
 
-fn may_look(peer: IpAddr, allowed: &[IpAddr]) -> bool {
+fn may_look(peer: IpAddr, host: &str, allowed: &[IpAddr]) -> bool {
     // A socket for both families shows IPv4 peers as IPv6.
     let peer = peer.to_canonical();
-    peer.is_loopback() || allowed.contains(&peer)
+    allowed.contains(&peer) || peer.is_loopback() && is_this_machine(host)
+}
+
+/// Whether a `Host` header, with or without a port, names this machine for itself.
+fn is_this_machine(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]
@@ -202,9 +213,23 @@ mod tests {
     #[test]
     fn metrics_are_for_this_machine_and_the_listed_addresses() {
         let allowed = ["192.0.2.7".parse().unwrap()];
-        let looks = |peer: &str| may_look(peer.parse().unwrap(), &allowed);
+        let looks = |peer: &str| may_look(peer.parse().unwrap(), "127.0.0.1:8080", &allowed);
         assert!(looks("127.0.0.1") && looks("::1") && looks("::ffff:127.0.0.1"));
         assert!(looks("192.0.2.7") && looks("::ffff:192.0.2.7"));
         assert!(!looks("192.0.2.8") && !looks("2001:db8::1"));
+    }
+
+    #[test]
+    fn fault_10_this_machine_asks_by_its_own_name_only() {
+        let looks = |peer: &str, host: &str| may_look(peer.parse().unwrap(), host, &["192.0.2.7".parse().unwrap()]);
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.8.9.1:80", "[::1]", "[::1]:8080"] {
+            assert!(looks("127.0.0.1", host), "{host}");
+        }
+        for host in
+            ["", "shop.example", "localhost.shop.example:8080", "192.0.2.9", "[2001:db8::1]:80", "a b", "0.0.0.0"]
+        {
+            assert!(!looks("127.0.0.1", host), "{host}");
+            assert!(looks("192.0.2.7", host), "whoever is listed may come by any name: {host}");
+        }
     }
 }
