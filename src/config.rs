@@ -132,6 +132,14 @@ mod tests {
     }
 
     #[test]
+    fn fault_1_a_server_without_connections_is_refused() -> anyhow::Result<()> {
+        let error = load("[server]\nmax_connections = 0").map(drop).unwrap_err();
+        assert!(error.to_string().contains("server.max_connections"), "{error}");
+        assert!(!load("")?.server.behind_tls_proxy, "nobody is sent to TLS that is not there");
+        Ok(())
+    }
+
+    #[test]
     fn a_cap_without_room_for_a_payment_is_refused() {
         let error = load("[order]\ncap_extra_seconds = 10").map(drop).unwrap_err();
         assert!(error.to_string().contains("order.cap_extra_seconds"), "{error}");

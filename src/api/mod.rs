@@ -15,22 +15,21 @@ mod tests;
 mod traveller;
 pub mod views;
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Server;
 
-pub use frame::{ApiParts, Language, ServerSettings, SessionSettings, Slot, check_login};
+pub use frame::{ApiParts, CONNECTIONS_BESIDE, Language, Listen, ServerSettings, SessionSettings, Slot, check_login};
 /// For whoever measures the search alone.
 pub use traveller::search::Answers;
 
 use frame::Routes;
 use traveller::search::Search;
 
-/// Listens and answers, before the parts are there, too. Await the server, or spawn it; its handle stops it. With port 0
-/// the system chooses one.
-pub fn serve(listen: impl ToSocketAddrs, slot: &Slot, workers: usize) -> std::io::Result<(Server, SocketAddr)> {
-    frame::serve(listen, slot, workers, routes(slot))
+/// Listens and answers, before the parts are there, too. Await the server, or spawn it; its handle stops it.
+pub fn serve(listen: Listen, slot: &Slot) -> std::io::Result<(Server, SocketAddr)> {
+    frame::serve(listen, slot, routes(slot))
 }
 
 /// The OpenAPI document of everything that is mounted.

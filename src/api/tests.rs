@@ -9,7 +9,10 @@ use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
 use super::frame::Frame;
-use super::{Slot, serve};
+use super::{Listen, Slot, serve};
+
+mod connections;
+mod heads;
 
 /// A server that is still starting.
 struct Starting {
@@ -19,7 +22,16 @@ struct Starting {
 
 impl Starting {
     fn new() -> Starting {
-        let (server, address) = serve("127.0.0.1:0", &Slot::default(), 1).unwrap();
+        Starting::with(Starting::listen())
+    }
+
+    fn listen() -> Listen {
+        let address = "127.0.0.1:0".parse().unwrap();
+        Listen { address, workers: 1, connections_max: 100, behind_tls_proxy: false }
+    }
+
+    fn with(listen: Listen) -> Starting {
+        let (server, address) = serve(listen, &Slot::default()).unwrap();
         actix_web::rt::spawn(server);
         let http = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Starting { base: format!("http://{address}"), http }
@@ -66,15 +78,15 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405_with_those_that_there_are
         assert_eq!(problem(server.get(path).await).await, (404, "NOT_FOUND".into()), "{path}");
     }
     let wrong = server.ask(Method::DELETE, "/orders").await;
-    assert_eq!(wrong.headers()["allow"], "GET, POST");
+    assert_eq!(wrong.headers()["allow"], "GET, HEAD, POST");
     assert_eq!(problem(wrong).await, (405, "METHOD_NOT_ALLOWED".into()));
     let wrong = server.ask(Method::POST, "/tickets/01M7Y7MA58E2G9PFESXG9Z8W3S-1/qr").await;
-    assert_eq!(wrong.headers()["allow"], "GET");
+    assert_eq!(wrong.headers()["allow"], "GET, HEAD");
     let wrong = server.get("/admin/login").await;
     assert_eq!(wrong.headers()["allow"], "POST");
     assert_eq!(problem(wrong).await, (405, "METHOD_NOT_ALLOWED".into()));
     let wrong = server.ask(Method::from_bytes(b"BREW").unwrap(), "/openapi.json").await;
-    assert_eq!(wrong.headers()["allow"], "GET");
+    assert_eq!(wrong.headers()["allow"], "GET, HEAD");
 }
 
 #[actix_web::test]
@@ -137,7 +149,7 @@ async fn a_panic_in_a_handler_is_a_500_with_the_requests_id_and_nothing_else_sto
     async fn panics() -> &'static str {
         panic!("planted")
     }
-    let frame = Frame::new(Slot::default());
+    let frame = Frame::new(Slot::default(), false);
     let app = App::new()
         .route("/panic", web::get().to(panics))
         .route("/calm", web::get().to(async || "calm"))

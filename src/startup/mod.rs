@@ -8,6 +8,7 @@ mod adopt;
 mod check;
 mod consent;
 mod demo;
+mod descriptors;
 mod directory;
 mod doubts;
 mod look;

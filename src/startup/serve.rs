@@ -15,8 +15,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::check::{check, questionable};
-use super::{Core, Doubts};
-use crate::api::{self, ApiParts, Slot};
+use super::{Core, Doubts, descriptors};
+use crate::api::{self, ApiParts, Listen, Slot};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::output::say;
@@ -58,9 +58,14 @@ impl<'a> Listening<'a> {
     pub fn start(config: &'a Config) -> anyhow::Result<Listening<'a>> {
         let metrics = telemetry::metrics()?;
         let slot = Slot::default();
-        let listen = config.server.listen;
+        let listen = Listen {
+            address: config.server.listen,
+            workers: config.server.workers(),
+            connections_max: descriptors::connections(config.server.max_connections)?,
+            behind_tls_proxy: config.server.behind_tls_proxy,
+        };
         let (server, address) =
-            api::serve(listen, &slot, config.server.workers()).with_context(|| format!("server.listen = {listen}"))?;
+            api::serve(listen, &slot).with_context(|| format!("server.listen = {}", listen.address))?;
         let handle = server.handle();
         Ok(Listening { config, server: actix_rt::spawn(server), handle, slot, metrics, address })
     }

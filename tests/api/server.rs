@@ -20,6 +20,7 @@ pub const BLACKOUT_IN_DAYS: i64 = 9;
 /// and gives standard output away, so that the server's end can be seen.
 const KEEPER: &str = r#"
 trap "" INT
+[ -z "$DESCRIPTORS" ] || ulimit -n "$DESCRIPTORS"
 directory="$1"; shift
 "$@" & server=$!
 echo "server process: $server"
@@ -57,7 +58,7 @@ impl Server {
         self.keeper.lock().unwrap().wait().unwrap();
         work(&self.data_dir);
         let dir = self.data_dir.parent().unwrap();
-        let started = (0..STARTS_MAX).find_map(|_| launch(dir, environment, true));
+        let started = (0..STARTS_MAX).find_map(|_| launch(dir, Log::Ours, environment, true));
         Box::leak(Box::new(started.expect("the demo starts; its complaint stands above")))
     }
 }
@@ -70,7 +71,7 @@ const BEHIND_US: (&str, &str) = ("DEEPTRAVEL__SERVER__TRUSTED_PROXIES", "192.0.2
 /// The server; the first call starts it.
 pub fn server() -> &'static Server {
     SERVER.get_or_init(|| {
-        let started = (0..STARTS_MAX).find_map(|_| start(&[BEHIND_US]));
+        let started = (0..STARTS_MAX).find_map(|_| start(Log::Ours, &[BEHIND_US]));
         started.expect("the demo starts; its complaint stands above")
     })
 }
@@ -80,9 +81,24 @@ pub fn another_behind_us() -> &'static Server {
     another(&[BEHIND_US])
 }
 
-/// A server of one's own, with these keys in its environment.
+/// A server of one's own, with these keys in its environment; `DESCRIPTORS` limits the files that it may open.
 pub fn another(environment: &[(&str, &str)]) -> &'static Server {
-    let started = (0..STARTS_MAX).find_map(|_| start(environment));
+    another_logging_to(Log::Ours, environment)
+}
+
+/// Who reads a server's log.
+#[derive(Clone, Copy)]
+pub enum Log {
+    /// Whoever reads ours.
+    Ours,
+    Nobody,
+    /// Somebody who does not.
+    Sleeper,
+}
+
+/// As [`another`].
+pub fn another_logging_to(log: Log, environment: &[(&str, &str)]) -> &'static Server {
+    let started = (0..STARTS_MAX).find_map(|_| start(log, environment));
     // It ends with the process, as the shared one does.
     Box::leak(Box::new(started.expect("the demo starts; its complaint stands above")))
 }
@@ -124,15 +140,15 @@ fn timetable(dir: &Path) {
     std::fs::write(copy.join("blackout.csv"), blackout).unwrap();
 }
 
-fn start(environment: &[(&str, &str)]) -> Option<Server> {
+fn start(log: Log, environment: &[(&str, &str)]) -> Option<Server> {
     // Not below TMPDIR: the path of a socket is short.
     let dir = tempfile::Builder::new().prefix("deeptravel-api-").tempdir_in("/tmp").unwrap().keep();
     timetable(&dir);
-    launch(&dir, environment, false)
+    launch(&dir, log, environment, false)
 }
 
 /// `keep`: also when it does not start.
-fn launch(dir: &Path, environment: &[(&str, &str)], keep: bool) -> Option<Server> {
+fn launch(dir: &Path, log: Log, environment: &[(&str, &str)], keep: bool) -> Option<Server> {
     let data_dir = dir.join("data");
     let mut keeper = Command::new("sh")
         .args(["-c", KEEPER, "keeper"])
@@ -147,8 +163,18 @@ fn launch(dir: &Path, environment: &[(&str, &str)], keep: bool) -> Option<Server
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(match log {
+            Log::Ours => Stdio::inherit(),
+            Log::Nobody | Log::Sleeper => Stdio::piped(),
+        })
         .spawn()
         .unwrap();
+    match log {
+        Log::Ours => {}
+        Log::Nobody => drop(keeper.stderr.take()),
+        // Never dropped.
+        Log::Sleeper => std::mem::forget(keeper.stderr.take()),
+    }
     let mut input = keeper.stdin.take().unwrap();
     let Some(Greeting { pid, base, simulator }) = greeting(keeper.stdout.take().unwrap()) else {
         if keep {

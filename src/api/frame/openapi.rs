@@ -94,16 +94,21 @@ pub(super) struct Paths(Vec<(ResourceDef, String)>);
 
 impl Paths {
     pub(super) fn of(document: &Document) -> Paths {
-        let methods = |item| operations(item).map(|(method, _)| method.to_string()).collect::<Vec<_>>().join(", ");
+        let methods = |item| operations(item).map(|(method, _)| with_head(&method)).collect::<Vec<_>>().join(", ");
         let documented =
             document.paths.paths.iter().map(|(path, item)| (ResourceDef::new(path.as_str()), methods(item)));
-        Paths(documented.chain([(ResourceDef::new("/openapi.json"), "GET".to_owned())]).collect())
+        Paths(documented.chain([(ResourceDef::new("/openapi.json"), with_head(&Method::GET))]).collect())
     }
 
     /// The methods of a path, for the `Allow` header; `None` if there is no such path.
     pub(super) fn allowed(&self, path: &str) -> Option<&str> {
         self.0.iter().find(|(pattern, _)| pattern.is_match(path)).map(|(_, methods)| methods.as_str())
     }
+}
+
+/// Whatever has GET has HEAD.
+fn with_head(method: &Method) -> String {
+    if *method == Method::GET { "GET, HEAD".to_owned() } else { method.to_string() }
 }
 
 /// Unknown parameters are refused like unknown fields: where an operation has parameters, by whoever reads them; where it
@@ -137,7 +142,7 @@ mod tests {
     fn the_document_has_every_route_and_knows_their_methods() {
         let document = document();
         let paths = Paths::of(&document);
-        assert_eq!(paths.allowed("/health/live"), Some("GET"));
+        assert_eq!(paths.allowed("/health/live"), Some("GET, HEAD"));
         assert_eq!(paths.allowed("/nowhere"), None);
         let operation = |path: &str| operations(&document.paths.paths[path]).next().unwrap().1;
         assert!(takes_no_query(operation("/auth/logout")) && takes_no_query(operation("/orders/{orderId}")));

@@ -15,6 +15,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::refusals::{self, Again, Refusal};
+use super::request_id::REQUEST_ID;
+use super::safety;
 
 /// Longest detail, and longest message about a field, in characters: both may repeat what the client sent.
 const MESSAGE_CHARS_MAX: usize = 200;
@@ -116,6 +118,7 @@ impl Problem {
             StatusCode::NOT_FOUND => refusals::NOT_FOUND,
             StatusCode::METHOD_NOT_ALLOWED => refusals::METHOD_NOT_ALLOWED,
             StatusCode::PAYLOAD_TOO_LARGE => refusals::PAYLOAD_TOO_LARGE,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => refusals::HEAD_TOO_LARGE,
             status if status.is_client_error() => Refusal { status, ..refusals::BAD_REQUEST },
             status => Refusal { status, ..refusals::INTERNAL_ERROR },
         };
@@ -151,8 +154,16 @@ impl Problem {
         &self.0.errors
     }
 
-    /// The response, complete.
-    pub fn render(self, request_id: &str) -> HttpResponse<BoxBody> {
+    /// The response, as it goes out. `is_secure`: clients come by TLS.
+    pub(super) fn respond(self, id: &HeaderValue, is_secure: bool) -> HttpResponse<BoxBody> {
+        let mut response = self.render(id.to_str().unwrap_or_default());
+        response.headers_mut().insert(REQUEST_ID, id.clone());
+        safety::add(response.headers_mut(), safety::DATA, is_secure);
+        response
+    }
+
+    /// Without what every response has.
+    fn render(self, request_id: &str) -> HttpResponse<BoxBody> {
         let Details { refusal: Refusal { code, status, again, .. }, detail, errors, allow, available } = *self.0;
         let mut response = HttpResponse::build(status);
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));

@@ -45,8 +45,10 @@ refusals! {
         "the Idempotency-Key header is required: 1 to 64 visible ASCII characters";
     MALFORMED_NOTIFICATION BAD_REQUEST Never, "a genuine notice cannot be read";
     REQUEST_TIMEOUT REQUEST_TIMEOUT Later, "the body did not arrive in time";
+    HEAD_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE Never, "the head of the request is too large";
     PAYLOAD_TOO_LARGE PAYLOAD_TOO_LARGE Never, "the body is too large";
     UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE Never, "the body has to be application/json";
+    EXPECTATION_FAILED EXPECTATION_FAILED Never, "nothing is known but Expect: 100-continue";
 
     // Who asks, and whether he may.
     UNAUTHENTICATED UNAUTHORIZED Never, "the token is missing, unknown, revoked or has expired, or the password is wrong";

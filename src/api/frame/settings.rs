@@ -22,14 +22,19 @@ pub struct ServerSettings {
     arbiters: usize,
     /// Requests being answered at once; more get 503. Health and metrics are not counted.
     pub max_in_flight: usize,
+    /// Connections at once; more get 503 and are closed. As many as the descriptors allow, if those are fewer.
+    pub max_connections: usize,
     /// Addresses besides loopback that may read `/metrics` and `/ops`.
     pub ops_allow: Vec<IpAddr>,
     /// Proxies that are believed when they say where a client is.
     pub trusted_proxies: Vec<Proxy>,
+    /// A proxy in front ends TLS: browsers are told to come by TLS only.
+    pub behind_tls_proxy: bool,
 }
 
 impl ServerSettings {
     pub fn check(&self) -> Result<(), String> {
+        above_zero("server.max_connections", self.max_connections as u64)?;
         above_zero("server.max_in_flight", self.max_in_flight as u64)
     }
 
