@@ -6,14 +6,22 @@ use std::path::Path;
 
 use actix_web::http::Uri;
 use anyhow::bail;
+use deeptravel_domain::code::CodeKey;
+use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_wechat::Client;
 
-use super::serve::Keys;
 use crate::config::Config;
 use crate::secrets::DEMO_SECRETS;
 
 /// Permissions that a file with a secret gives nobody: anything to others, and writing to a group.
 const OF_OTHERS: u32 = 0o027;
+
+/// What seals codes and documents.
+pub struct Keys {
+    /// They are prepared when the engine runs: its time says which of them seals.
+    pub codes: Vec<CodeKey>,
+    pub documents: DocumentKeys,
+}
 
 /// What production needs of the configuration. The error names everything that is missing, a line each.
 pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {

@@ -11,7 +11,8 @@ use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Running, SimulatorConfig};
 use deeptravel_wechat::{Client, Config as WechatConfig};
 
-use super::serve::{Keys, Listening};
+use super::check::Keys;
+use super::serve::Listening;
 use super::{Core, Doubts, make_account};
 use crate::config::Config;
 use crate::data_dir::DataDir;

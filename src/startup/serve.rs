@@ -9,12 +9,11 @@ use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use deeptravel_actors::engine::Engine;
 use deeptravel_domain::code::{CodeKey, CodeKeys};
-use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_wechat::Client;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::check::{check, questionable};
+use super::check::{Keys, check, questionable};
 use super::{Core, Doubts, descriptors};
 use crate::api::{self, ApiParts, Listen, Slot};
 use crate::config::Config;
@@ -22,13 +21,6 @@ use crate::data_dir::DataDir;
 use crate::output::say;
 use crate::secrets::read_code_keys;
 use crate::telemetry;
-
-/// What seals codes and documents.
-pub struct Keys {
-    /// They are prepared when the engine runs: its time says which of them seals.
-    pub codes: Vec<CodeKey>,
-    pub documents: DocumentKeys,
-}
 
 /// Production: everything from configuration.
 pub async fn serve(config: Config, doubts: Doubts) -> anyhow::Result<()> {
