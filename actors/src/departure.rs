@@ -48,14 +48,14 @@ struct Seats<P> {
 /// Whoever gets a departure's answer.
 pub trait AsksForSeats: Send + 'static {
     /// What is born in the record that places his seats, if anything: it appends its first images. Not called when
-    /// nothing is written.
-    fn bear(&mut self, seats: &Labels, rows: &mut Rows);
+    /// nothing is written. It may take the labels; then the answer is without them.
+    fn bear(&mut self, seats: &mut Labels, rows: &mut Rows);
 
     fn told(self, answer: Answer<Labels>);
 }
 
 impl AsksForSeats for oneshot::Sender<Answer<Labels>> {
-    fn bear(&mut self, _: &Labels, _: &mut Rows) {}
+    fn bear(&mut self, _: &mut Labels, _: &mut Rows) {}
 
     fn told(self, answer: Answer<Labels>) {
         // Whoever asked may have gone.

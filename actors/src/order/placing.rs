@@ -63,7 +63,7 @@ fn seats_wanted(order: &Order) -> Option<(DepartureId, SeatCommand)> {
 }
 
 impl AsksForSeats for Placing {
-    fn bear(&mut self, seats: &Labels, rows: &mut Rows) {
+    fn bear(&mut self, seats: &mut Labels, rows: &mut Rows) {
         let Some((order, ..)) = &mut self.order else { return };
         let now = self.peers.clock.now();
         #[cfg(test)]
@@ -71,7 +71,7 @@ impl AsksForSeats for Placing {
         let born = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
             faults.strike_order(order, crate::testing::Fault::BeforeOrder);
-            hear(order, Ok(seats.clone()), now)
+            hear(order, Ok(std::mem::take(seats)), now)
         }));
         match born {
             Ok(images) => rows.extend(&images),
