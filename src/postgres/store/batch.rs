@@ -60,6 +60,8 @@ const COPY_END: i16 = -1;
 
 /// Bytes of a row's number of fields.
 const FIELDS: usize = 2;
+/// What an order's items take as JSON. The room grows for a longer document.
+const JSON_BYTES: usize = 512;
 
 const DIMENSIONS: i32 = 1;
 const NO_NULLS: i32 = 0;
@@ -79,13 +81,15 @@ pub(super) fn writes(rows: &Rows, marks: Marks) -> Result<Writes, StoreError> {
         by_slot.entry(slot).or_default().push(image);
     }
     let mut writes = Writes::default();
+    // One room for the documents of all rows.
+    let mut json = Vec::with_capacity(JSON_BYTES);
     for (slot, images) in by_slot {
         let unfit = || StoreError::Unfit(format!("there is no table in slot {slot}"));
         let table = tables::by_slot(slot).ok_or_else(unfit)?;
         match table.home {
             Home::Database => {
                 let unfit = |error| StoreError::Unfit(format!("a row for {}: {error}", table.name));
-                writes.add(table, &images, marks).map_err(unfit)?;
+                writes.add(table, &images, marks, &mut json).map_err(unfit)?;
             }
             Home::Journal => {}
             Home::Earlier => return Err(StoreError::Unfit(format!("{} is not written any more", table.name))),
@@ -95,11 +99,17 @@ pub(super) fn writes(rows: &Rows, marks: Marks) -> Result<Writes, StoreError> {
 }
 
 impl Writes {
-    fn add(&mut self, table: &'static Table, images: &[&[u8]], marks: Marks) -> Result<(), Failure> {
+    fn add(
+        &mut self,
+        table: &'static Table,
+        images: &[&[u8]],
+        marks: Marks,
+        json: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
         let is_first = |image: &&[u8]| marks == Marks::Believed && table.is_first(image) == Ok(true);
         if images.iter().all(is_first) {
             // The usual case under load. Were there two first images of a row, the table would refuse them.
-            self.copies.push(Copy::of(table, images)?);
+            self.copies.push(Copy::of(table, images, json)?);
             return Ok(());
         }
         let newest = newest(table, images).map_err(|Unreadable| "its key or version cannot be read")?;
@@ -109,10 +119,10 @@ impl Writes {
         };
         let (first, others) = (of(true), of(false));
         if !first.is_empty() {
-            self.copies.push(Copy::of(table, &first)?);
+            self.copies.push(Copy::of(table, &first, json)?);
         }
         if !others.is_empty() {
-            self.upserts.push(Upsert::of(table, &others)?);
+            self.upserts.push(Upsert::of(table, &others, json)?);
         }
         Ok(())
     }
@@ -150,27 +160,27 @@ pub(super) fn newest<'a>(table: &Table, images: &[&'a [u8]]) -> Result<Vec<Newes
 }
 
 /// Appends a row as `COPY` takes it.
-fn put_row(table: &Table, image: &[u8], out: &mut BytesMut) -> Result<(), Failure> {
+fn put_row(table: &Table, image: &[u8], json: &mut Vec<u8>, out: &mut BytesMut) -> Result<(), Failure> {
     out.put_i16(i16::try_from(table.columns.len())?);
     let mut message = Message::new(image);
-    table.columns.iter().try_for_each(|column| put(column, &mut message, out))
+    table.columns.iter().try_for_each(|column| put(column, &mut message, json, out))
 }
 
 impl Copy {
-    pub(super) fn of(table: &'static Table, images: &[&[u8]]) -> Result<Copy, Failure> {
+    pub(super) fn of(table: &'static Table, images: &[&[u8]], json: &mut Vec<u8>) -> Result<Copy, Failure> {
         let mut out = BytesMut::with_capacity(bytes_of(table, images));
         out.put_slice(COPY_HEADER);
-        images.iter().try_for_each(|image| put_row(table, image, &mut out))?;
+        images.iter().try_for_each(|image| put_row(table, image, json, &mut out))?;
         out.put_i16(COPY_END);
         Ok(Copy { sql: copy(table), rows: out.freeze() })
     }
 }
 
 impl Upsert {
-    pub(super) fn of(table: &'static Table, images: &[&[u8]]) -> Result<Upsert, Failure> {
+    pub(super) fn of(table: &'static Table, images: &[&[u8]], json: &mut Vec<u8>) -> Result<Upsert, Failure> {
         let count = i32::try_from(images.len())?;
         let mut out = BytesMut::with_capacity(bytes_of(table, images));
-        images.iter().try_for_each(|image| put_row(table, image, &mut out))?;
+        images.iter().try_for_each(|image| put_row(table, image, json, &mut out))?;
         Ok(Upsert { sql: upsert(table), rows: RowArray { columns: table.columns, count, rows: out.freeze() } })
     }
 }

@@ -15,8 +15,6 @@ pub(super) const LENGTH: usize = 4;
 /// The length that stands for NULL.
 pub(super) const NULL: i32 = -1;
 const UUID_BYTES: usize = 16;
-/// What an order's items take.
-const JSON_BYTES: usize = 512;
 /// The first byte of a `jsonb` value.
 const JSONB_VERSION: u8 = 1;
 /// Largest number of 32 bits that is no negative one.
@@ -45,9 +43,15 @@ fn misfit(column: &Column) -> Failure {
     format!("{} cannot be read", column.name).into()
 }
 
-/// Appends a column's value with its length before it.
-pub(super) fn put(column: &Column, message: &mut Message<'_>, out: &mut BytesMut) -> Result<(), Failure> {
-    put_sized(out, |out| put_value(column, message, out)).map_err(|error| format!("{}: {error}", column.name).into())
+/// Appends a column's value with its length before it. `json` is room for a document.
+pub(super) fn put(
+    column: &Column,
+    message: &mut Message<'_>,
+    json: &mut Vec<u8>,
+    out: &mut BytesMut,
+) -> Result<(), Failure> {
+    put_sized(out, |out| put_value(column, message, json, out))
+        .map_err(|error| format!("{}: {error}", column.name).into())
 }
 
 /// Appends what is written with its length before it.
@@ -66,7 +70,12 @@ pub(super) fn put_sized(
     Ok(())
 }
 
-fn put_value(column: &Column, message: &mut Message<'_>, out: &mut BytesMut) -> Result<IsNull, Failure> {
+fn put_value(
+    column: &Column,
+    message: &mut Message<'_>,
+    json: &mut Vec<u8>,
+    out: &mut BytesMut,
+) -> Result<IsNull, Failure> {
     let unread = |Unreadable| misfit(column);
     match column.kind {
         Kind::Text | Kind::Bytes | Kind::Date => match message.bytes(column.tag).map_err(unread)? {
@@ -99,15 +108,15 @@ fn put_value(column: &Column, message: &mut Message<'_>, out: &mut BytesMut) -> 
             if column.is(Mark::Kept) && message.clone().take_all(column.tag).map_err(unread)?.is_empty() {
                 return Ok(IsNull::Yes);
             }
-            let mut json = Vec::with_capacity(JSON_BYTES);
-            column.put_json(message, &mut json).map_err(unread)?;
+            json.clear();
+            column.put_json(message, json).map_err(unread)?;
             if column.nullable && json == b"null" {
                 return Ok(IsNull::Yes);
             }
             if type_of(column) == Type::JSONB {
                 out.put_u8(JSONB_VERSION);
             }
-            out.put_slice(&json);
+            out.put_slice(json);
             Ok(IsNull::No)
         }
     }
