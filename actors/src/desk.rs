@@ -27,7 +27,7 @@ use crate::outage::{Answer, Outage, Reply};
 use crate::ports::{Haste, Load, Parameter, Statement};
 use crate::registry::cell::{Cell, GoOn};
 use crate::registry::{Keys, Owner, Post, StartError};
-use crate::services::{DESKS, desk_of_shard};
+use crate::services::{DESKS, Wished, desk_of_shard};
 use crate::turn::Turn;
 
 /// How long a key is remembered (R-HOLD-05).
@@ -60,7 +60,7 @@ pub fn lowest_id(since: Timestamp) -> Parameter {
 /// An order is wished for.
 #[derive(Debug)]
 struct Place {
-    wish: Arc<Wish>,
+    wish: Wish,
     sent: Instant,
 }
 
@@ -69,7 +69,7 @@ impl Question<Desk> for Place {
 
     fn put(self, desk: &mut Desk, asker: Asker<Placed>, ctx: &mut Context<Desk>) {
         desk.turns.taken_of(self.sent, Instant::now(), ctx);
-        if let Some(Some(promise)) = desk.book(|book| book.place(&self.wish, asker)) {
+        if let Some(Some(promise)) = desk.book(|book| book.place(self.wish, asker)) {
             promise.keep(&desk.peers);
         }
     }
@@ -77,20 +77,20 @@ impl Question<Desk> for Place {
 
 /// Makes an order, or finds the one that its key has made: on this thread as far as its owners are idle. What is
 /// made of the answer is made before it is durable, if it can be.
-pub async fn place<T>(peers: &Arc<Peers>, wish: &Arc<Wish>, make: impl FnOnce(Placed) -> T) -> Answer<T> {
+pub async fn place<T>(peers: &Arc<Peers>, wish: Wish, make: impl FnOnce(Placed) -> T) -> Answer<T> {
     let desk = peers.desk_of(wish.traveller);
     let (asker, asked) = asking(&peers.journal);
     let under_way = peers.desks.under_way()?;
-    match peers.desks.turn_here(&desk, NOT_TOLD_APART, asker, |book, asker| book.place(wish, asker)) {
+    match peers.desks.turn_here(&desk, NOT_TOLD_APART, (wish, asker), |book, (wish, asker)| book.place(wish, asker)) {
         Ok(promise) => {
             if let Some(promise) = promise? {
                 promise.keep(peers);
             }
             asked.made_into(make).await
         }
-        Err(asker) => {
+        Err((wish, asker)) => {
             drop(under_way);
-            let question = Place { wish: Arc::clone(wish), sent: Instant::now() };
+            let question = Place { wish, sent: Instant::now() };
             let told = peers.desks.tell(&desk, NOT_TOLD_APART, Ask { question, asker }).await?;
             let _under_way = told.ok_or(Outage::Rebuilding)?;
             asked.made_into(make).await
@@ -99,10 +99,10 @@ pub async fn place<T>(peers: &Arc<Peers>, wish: &Arc<Wish>, make: impl FnOnce(Pl
 }
 
 /// What became of the wish.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Placed {
-    /// This key has made this order before.
-    Known(OrderId),
+    /// This key has made this order before. The wish comes back: the order may turn out not to be there.
+    Known { order: OrderId, wish: Box<Wish> },
     /// It was made now. `is_first`: for this request, and not for the same one that was under way already.
     Made { order: Arc<Order>, is_first: bool },
 }
@@ -230,7 +230,7 @@ pub struct Seed {
     /// Of its travellers' orders: see [`LOAD`].
     entries: Rows,
     /// Orders that were being made when the desk before this one ended.
-    in_flight: Vec<(OrderId, Arc<Wish>)>,
+    in_flight: Vec<(OrderId, Wished)>,
 }
 
 /// What [`LOAD`] answers, for each desk its own.
@@ -266,8 +266,8 @@ impl Owner for Desk {
     async fn load(peers: Arc<Peers>, shard: usize) -> Result<Option<Seed>, StartError> {
         // In this order: an order that is no longer in flight has a record, and that is projected before the rows
         // are read.
-        let noted = peers.in_flight.iter().map(|noted| (*noted.key(), Arc::clone(&noted)));
-        let in_flight = noted.filter(|(_, wish)| peers.desk_of(wish.traveller) == shard).collect();
+        let noted = peers.in_flight.iter().filter(|noted| peers.desk_of(noted.traveller) == shard);
+        let in_flight = noted.map(|noted| (*noted.key(), noted.clone())).collect();
         let appended = peers.journal.appended();
         let mut projected = peers.projected.clone();
         projected.wait_for(|position| *position >= appended).await.map_err(|_| Outage::Storage)?;

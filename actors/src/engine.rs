@@ -86,24 +86,24 @@ impl Engine {
 
     /// Makes an order or finds the one that the key made before. What `make` makes of it is the answer; it is told whether
     /// the order was made now.
-    pub async fn place<T>(&self, wish: Wish, make: impl Fn(&Arc<Order>, bool) -> T) -> Answer<T> {
+    pub async fn place<T>(&self, mut wish: Wish, make: impl Fn(&Arc<Order>, bool) -> T) -> Answer<T> {
         let owners = &self.owners;
         let desk = owners.desk_of(wish.traveller);
-        let wish = Arc::new(wish);
         loop {
             let made = |placed| match placed {
                 Placed::Made { order, is_first } => Ok(make(&order, is_first)),
-                Placed::Known(id) => Err(id),
+                Placed::Known { order, wish } => Err((order, wish)),
             };
-            let Reply { outcome, position } = desk::place(owners.peers(), &wish, made).await?;
+            let Reply { outcome, position } = desk::place(owners.peers(), wish, made).await?;
             match outcome {
                 Err(rejection) => return Ok(Reply::rejected(rejection, position)),
                 Ok(Ok(made)) => return Ok(Reply::ok(made, position)),
-                Ok(Err(id)) => {
+                Ok(Err((id, known))) => {
                     // It may still be on its way, if its desk was rebuilt meanwhile.
                     if let Some(placed) = owners.orders.ask(&id, Placement).await? {
                         return Ok(placed.map(|order| make(&order, false)));
                     }
+                    wish = *known;
                     let (traveller, idempotency_key) = (wish.traveller, wish.idempotency_key.clone());
                     owners.desks.ask(&desk, Forget { traveller, idempotency_key, order: id }).await?;
                 }

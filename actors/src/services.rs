@@ -7,7 +7,6 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::{IdHash, OrderId, OutTradeNo, Shard, TravellerId};
-use deeptravel_domain::order::Wish;
 use deeptravel_domain::totals::Totals;
 use deeptravel_domain::transactions::Transactions;
 
@@ -31,7 +30,7 @@ pub struct Services {
     /// Who is logged in.
     pub directory: Directory,
     /// Orders that are being made: no record tells of them yet. A desk that is rebuilt reads them here.
-    pub in_flight: DashMap<OrderId, Arc<Wish>, IdHash>,
+    pub in_flight: DashMap<OrderId, Wished, IdHash>,
     /// What has paid which payment. Asked by every order that is told of money, and by nothing else.
     pub transactions: Mutex<Transactions>,
     #[cfg(test)]
@@ -44,6 +43,14 @@ impl Deref for Services {
     fn deref(&self) -> &Parts {
         &self.parts
     }
+}
+
+/// What is noted of a wish while its order is being made: by it a desk that is rebuilt knows the key and the request again.
+#[derive(Clone, Debug)]
+pub struct Wished {
+    pub traveller: TravellerId,
+    pub idempotency_key: Box<str>,
+    pub body_hash: [u8; 32],
 }
 
 /// Desks; enough that they spread over arbiters, few enough that each has work.

@@ -19,6 +19,7 @@ use crate::order::{OrderActor, Peers, Placing};
 use crate::outage::{Outage, Reply};
 use crate::registry::birth::Birth;
 use crate::registry::cell::InCell;
+use crate::services::Wished;
 
 /// See the module's documentation.
 pub struct Book {
@@ -75,9 +76,10 @@ impl Book {
                 book.note_unpaid(entry.traveller_id.0, entry.order_id.0);
             }
         }
-        for (order, wish) in seed.in_flight {
+        for (order, wished) in seed.in_flight {
             if entries.binary_search_by_key(&order, |entry| entry.order_id.0).is_err() {
-                book.promise(book.mark_of(&wish), &wish, order);
+                let mark = book.made.mark(wished.traveller, &wished.idempotency_key);
+                book.promise(mark, wished.body_hash, order);
             }
         }
         Ok(book)
@@ -89,10 +91,10 @@ impl Book {
     }
 
     /// What is to be made for the wish; `None` if whoever asks is answered, or will be with the first who did.
-    pub(super) fn place(&mut self, wish: &Arc<Wish>, asker: Asker<Placed>) -> Option<Promise> {
+    pub(super) fn place(&mut self, wish: Wish, asker: Asker<Placed>) -> Option<Promise> {
         let now = self.peers.clock.now();
         self.made.sweep(now);
-        let mark = self.mark_of(wish);
+        let mark = self.made.mark(wish.traveller, &wish.idempotency_key);
         let refused = |rejection| Ok(Reply::rejected(rejection, self.peers.journal.appended()));
         if let Some(promised) = self.promised.get_mut(&mark) {
             if promised.body_hash == wish.body_hash {
@@ -105,9 +107,11 @@ impl Book {
         let answer = match self.made.get(mark, &wish.body_hash, now) {
             Some(Known { same_request: false, .. }) => refused(Rejection::IdempotencyMismatch),
             // Of what it rests on the order knows more.
-            Some(Known { order, .. }) => Ok(Reply::ok(Placed::Known(order), Position::NOTHING)),
+            Some(Known { order, .. }) => {
+                Ok(Reply::ok(Placed::Known { order, wish: Box::new(wish) }, Position::NOTHING))
+            }
             None => match self.draft(wish, now) {
-                Ok(Ok(draft)) => return self.promise_now(mark, wish, draft, asker),
+                Ok(Ok(draft)) => return self.promise_now(mark, draft, asker),
                 Ok(Err(rejection)) => refused(rejection),
                 Err(outage) => Err(outage),
             },
@@ -117,20 +121,22 @@ impl Book {
     }
 
     /// From here on the order is known: whoever asks for it waits, and a desk that is rebuilt meanwhile reads of it.
-    fn promise_now(&mut self, mark: Mark, wish: &Arc<Wish>, draft: Draft, asker: Asker<Placed>) -> Option<Promise> {
+    fn promise_now(&mut self, mark: Mark, draft: Draft, asker: Asker<Placed>) -> Option<Promise> {
         let order = draft.id;
         let Some(birth) = self.peers.orders.expect_birth(&order) else {
             tracing::error!(order.id = %order, "Order id {order} has been given out twice");
             return None;
         };
-        self.promise(mark, wish, order);
-        self.peers.in_flight.insert(order, Arc::clone(wish));
+        let Draft { traveller, body_hash, .. } = draft;
+        self.promise(mark, body_hash, order);
+        let wished = Wished { traveller, idempotency_key: draft.idempotency_key.clone(), body_hash };
+        self.peers.in_flight.insert(order, wished);
         let making = Making { peers: Arc::clone(&self.peers), order, asker: Some(asker), mark: Some(mark) };
         Some(Promise { draft, making, birth })
     }
 
     /// An outage: no new sale begins now, the journal's space being rationed (rule 11), or its disk behind.
-    fn draft(&self, wish: &Wish, now: Timestamp) -> Result<Result<Draft, Rejection>, Outage> {
+    fn draft(&self, wish: Wish, now: Timestamp) -> Result<Result<Draft, Rejection>, Outage> {
         if self.promised.len() >= PROMISED_MAX {
             return Err(Outage::Overloaded);
         }
@@ -144,14 +150,9 @@ impl Book {
         Ok(wish.draft(&catalogue, id, now, self.peers.sales.sale()))
     }
 
-    fn mark_of(&self, wish: &Wish) -> Mark {
-        self.made.mark(wish.traveller, &wish.idempotency_key)
-    }
-
-    fn promise(&mut self, mark: Mark, wish: &Wish, order: OrderId) {
-        let promised = Promised { body_hash: wish.body_hash, order, waiting: Vec::new() };
-        self.promised.insert(mark, promised);
-        self.note_unpaid(wish.traveller, order);
+    fn promise(&mut self, mark: Mark, body_hash: [u8; 32], order: OrderId) {
+        self.promised.insert(mark, Promised { body_hash, order, waiting: Vec::new() });
+        self.note_unpaid(mark.traveller, order);
     }
 
     /// What has become of a promise. Whether there was one: a desk that was rebuilt may have none any more.

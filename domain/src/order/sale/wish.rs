@@ -53,21 +53,21 @@ pub struct SaleTerms {
 }
 
 impl Wish {
-    /// Checks the request against what is sold, and prices it. Errors: field rejections that name the item; the departure's
-    /// own refusals; `BOOKING_CLOSED` also when what is to be paid cannot be before the party boards.
+    /// Checks the request against what is sold, prices it and becomes the draft. Errors: field rejections that name the item;
+    /// the departure's own refusals; `BOOKING_CLOSED` also when what is to be paid cannot be before the party boards.
     pub fn draft(
-        &self,
+        self,
         catalogue: &Catalogue,
         id: OrderId,
         now: Timestamp,
         terms: SaleTerms,
     ) -> Result<Draft, Rejection> {
-        let party = self.party()?;
+        let party = party_of(&self.passengers)?;
         let fits = (1..=ITEMS_MAX).contains(&self.journeys.len());
         ensure(fits, "items", format_args!("1 to {ITEMS_MAX} items"))?;
         let mut priced = Vec::with_capacity(self.journeys.len());
-        for (index, journey) in self.journeys.iter().enumerate() {
-            self.check_seats(index, journey)?;
+        for (index, journey) in self.journeys.into_iter().enumerate() {
+            check_seats(index, &journey.seats, &self.passengers)?;
             priced.push(price_item(catalogue, index, journey, party, now)?);
         }
         // Orders that meet take their seats in one order (rule 5).
@@ -86,34 +86,34 @@ impl Wish {
         Ok(Draft {
             id,
             traveller: self.traveller,
-            channel: self.channel.clone(),
-            idempotency_key: self.idempotency_key.clone(),
+            channel: self.channel,
+            idempotency_key: self.idempotency_key,
             body_hash: self.body_hash,
-            locale: self.locale.clone(),
-            contact: self.contact.clone(),
-            passengers: self.passengers.clone(),
+            locale: self.locale,
+            contact: self.contact,
+            passengers: self.passengers,
             items,
             price: Price { total, lines },
             lock_seconds: terms.lock_seconds.unwrap_or(route_lock),
         })
     }
+}
 
-    fn party(&self) -> Result<Party, Rejection> {
-        let of = |kind| {
-            let count = self.passengers.iter().filter(|passenger| passenger.kind == kind).count();
-            u16::try_from(count).unwrap_or(u16::MAX)
-        };
-        let party = Party::new(of(PassengerType::Adult), of(PassengerType::Child), of(PassengerType::Senior));
-        party.ok_or_else(|| Rejection::field("passengers", "1 to 10 passengers"))
-    }
+fn party_of(passengers: &[Passenger]) -> Result<Party, Rejection> {
+    let of = |kind| {
+        let count = passengers.iter().filter(|passenger| passenger.kind == kind).count();
+        u16::try_from(count).unwrap_or(u16::MAX)
+    };
+    let party = Party::new(of(PassengerType::Adult), of(PassengerType::Child), of(PassengerType::Senior));
+    party.ok_or_else(|| Rejection::field("passengers", "1 to 10 passengers"))
+}
 
-    fn check_seats(&self, index: usize, journey: &JourneyWish) -> Result<(), Rejection> {
-        let fits = match &journey.seats {
-            SeatWish::Chosen(seats) => seats.len() == self.passengers.len(),
-            SeatWish::Any => true,
-        };
-        ensure(fits, format_args!("items[{index}].seatNumbers"), "one seat for every passenger")
-    }
+fn check_seats(index: usize, wish: &SeatWish, passengers: &[Passenger]) -> Result<(), Rejection> {
+    let fits = match wish {
+        SeatWish::Chosen(seats) => seats.len() == passengers.len(),
+        SeatWish::Any => true,
+    };
+    ensure(fits, format_args!("items[{index}].seatNumbers"), "one seat for every passenger")
 }
 
 struct Priced {
@@ -125,7 +125,7 @@ struct Priced {
 fn price_item(
     catalogue: &Catalogue,
     index: usize,
-    journey: &JourneyWish,
+    journey: JourneyWish,
     party: Party,
     now: Timestamp,
 ) -> Result<Priced, Rejection> {
@@ -154,20 +154,20 @@ fn at_item(index: usize, rejection: Rejection) -> Rejection {
     }
 }
 
-fn leg_of(trip: &Trip<'_>, journey: &JourneyWish) -> Result<Leg, Rejection> {
+fn leg_of(trip: &Trip<'_>, journey: JourneyWish) -> Result<Leg, Rejection> {
     let port = |stop: u8| trip.route.stops.get(usize::from(stop)).map(|stop| stop.port.clone());
     let missing = || Rejection::DepartureNotFound;
     Ok(Leg {
-        departure: journey.departure.clone(),
+        departure: journey.departure,
         route: trip.route.code.clone(),
         operator: trip.route.operator.clone(),
-        class: journey.class.clone(),
+        class: journey.class,
         stretch: trip.stretch,
         board_port: port(trip.stretch.board).ok_or_else(missing)?,
         alight_port: port(trip.stretch.alight).ok_or_else(missing)?,
         departs_at: trip.departs_at,
         arrives_at: trip.arrives_at,
-        wish: journey.seats.clone(),
+        wish: journey.seats,
         seats: Vec::new(),
     })
 }
