@@ -185,10 +185,14 @@ fn price_lines(index: usize, priced: &Priced) -> impl Iterator<Item = PriceLine>
     })
 }
 
+/// Bytes of an explanation with everything in it, about. The text grows beyond it.
+const EXPLANATION_BYTES: usize = 128;
+
 /// In words that a clerk can check against the fare table.
 fn explain(line: &crate::fare::PriceLine) -> String {
-    let mut text = format!("fare {} of revision {}", line.index, line.revision);
+    let mut text = String::with_capacity(EXPLANATION_BYTES);
     // Writing into a string cannot fail.
+    let _ = write!(text, "fare {} of revision {}", line.index, line.revision);
     if let Some(times) = line.fare.times {
         let clock = |minutes: u16| (minutes / 60, minutes % 60);
         let ((from_h, from_m), (until_h, until_m)) = (clock(times.from), clock(times.until));
