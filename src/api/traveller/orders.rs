@@ -1,5 +1,6 @@
 //! Orders of a traveller: place, look, list, cancel.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -52,6 +53,17 @@ fn answer(api: &Api, status: StatusCode, language: Language, order: &Order) -> H
     json(status, &order::view(&api.engine.services().catalogue.load(), language, order))
 }
 
+/// The path of an order: 8 characters, and the 26 of its id.
+const LOCATION_BYTES: usize = 34;
+
+fn location(order: OrderId) -> HeaderValue {
+    // A full text becomes a header without being copied.
+    let mut path = String::with_capacity(LOCATION_BYTES);
+    // Writing into a string cannot fail.
+    let _ = write!(path, "/orders/{order}");
+    HeaderValue::try_from(path).expect("an id is visible ASCII")
+}
+
 fn no_such_order() -> Problem {
     Problem::from(Rejection::OrderNotFound).naming("orderId", "is no order of yours")
 }
@@ -87,8 +99,7 @@ async fn place_order(Allowed(by): Allowed<Buy>, language: Language, key: Idempot
     let show = |order: &Arc<Order>, is_new| {
         let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
         let mut response = answer(&by.api, status, language, order);
-        let location = HeaderValue::try_from(format!("/orders/{}", order.id())).expect("an id is visible ASCII");
-        response.headers_mut().insert(LOCATION, location);
+        response.headers_mut().insert(LOCATION, location(order.id()));
         response
     };
     by.shown(by.api.engine.place(wish, show).await)
