@@ -15,7 +15,6 @@ use deeptravel_domain::ids::{IdHash, OrderId, TravellerId};
 use deeptravel_domain::order::{Order, OrderStatus, Wish};
 use deeptravel_domain::row;
 use deeptravel_domain::row::{First, Row as _, Rows, Uuid};
-use deeptravel_domain::time::Timestamp;
 
 pub use book::Book;
 use keys::Mark;
@@ -24,7 +23,7 @@ use crate::ask::{Ask, Asker, NOT_TOLD_APART, Question, asking};
 use crate::journal::Position;
 use crate::order::{Peers, Placement};
 use crate::outage::{Answer, Outage, Reply};
-use crate::ports::{Haste, Load, Parameter, Statement};
+use crate::ports::{Haste, Load, Statement, lowest_id};
 use crate::registry::cell::{Cell, GoOn};
 use crate::registry::{Keys, Owner, Post, StartError};
 use crate::services::{DESKS, Wished, desk_of_shard};
@@ -50,12 +49,6 @@ row! {
 
 /// Every order made since an instant (its parameter is the lowest id that one can have), and every pending one.
 pub const LOAD: Load = Load::of(&[Statement::new("load/desk_entries", DeskEntryRow::TABLE)]);
-
-/// The parameter of [`LOAD`].
-pub fn lowest_id(since: Timestamp) -> Parameter {
-    // Ids begin with 48 bits of milliseconds.
-    OrderId::from_bits(u128::from(since.as_ms().max(0).unsigned_abs()) << 80).to_string().into()
-}
 
 /// An order is wished for.
 #[derive(Debug)]

@@ -9,11 +9,12 @@ use crate::totals::Counted;
 
 pub use crate::catalogue::LOAD_AUDITED as AUDITED_REVISION;
 pub use crate::departure::{LOAD as DEPARTURE, LOAD_AFTER as DEPARTURES_AFTER};
-pub use crate::desk::{DeskEntryRow, LOAD as DESK_ENTRIES, lowest_id};
+pub use crate::desk::{DeskEntryRow, LOAD as DESK_ENTRIES};
 pub use crate::order::{LOAD as ORDER, LOAD_WARM as WARM_ORDERS};
 pub use crate::payment::{
     LOAD_ONE as QUARANTINED_NOTICE, LOAD_TRANSACTIONS as TRANSACTIONS, TransactionRow, recent_transactions,
 };
+pub use crate::ports::lowest_id;
 
 pub const CATALOGUE: Load = Sold::LOAD;
 pub const IDENTITIES: Load = Known::LOAD;

@@ -12,9 +12,8 @@ use deeptravel_domain::time::Timestamp;
 use deeptravel_domain::transactions::{ENTRIES_MAX, KNOWN_SECONDS, Transactions};
 
 use crate::ask::{NOT_TOLD_APART, fingerprint_of};
-use crate::desk::lowest_id;
 use crate::keeper::{Keeping, Shown};
-use crate::ports::{Haste, KeyVersionRow, Load, Parameter, Statement};
+use crate::ports::{Haste, KeyVersionRow, Load, Parameter, Statement, lowest_id};
 use crate::registry::StartError;
 use crate::services::Services;
 

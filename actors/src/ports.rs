@@ -115,6 +115,12 @@ impl From<Timestamp> for Parameter {
     }
 }
 
+/// The lowest id that an order made since then can have; no payment of it has a lower number.
+pub fn lowest_id(since: Timestamp) -> Parameter {
+    // Ids begin with 48 bits of milliseconds.
+    OrderId::from_bits(u128::from(since.as_ms().max(0).unsigned_abs()) << 80).to_string().into()
+}
+
 /// What a start loads although nothing is under way (rule 14), so that scans go on if Postgres goes away soon after.
 #[derive(Debug, Clone, Copy)]
 pub struct Warm {

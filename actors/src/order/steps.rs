@@ -9,8 +9,8 @@ use deeptravel_domain::ids::{DepartureId, OutRefundNo, OutTradeNo};
 use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeats, HoldAt, PlaceHold, Wanted};
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::order::{
-    CallFailure, Command, Effect, Event, FactState, HoldAnswer, Order, PartName, PaymentFact, Prepay, RefundFact,
-    SeatWish, StepFailure, back, collect,
+    CallFailure, Command, Effect, Event, HoldAnswer, Order, PartName, PaymentFact, Prepay, RefundFact, SeatWish,
+    StepFailure, back, collect,
 };
 use deeptravel_domain::quarantine::Command::Keep;
 use deeptravel_domain::quarantine::Notice;
@@ -234,11 +234,9 @@ impl OrderActor {
 
     /// As `apply`; of money only what has paid nothing else is believed (R-PAY-06).
     pub(super) fn told(&mut self, command: &Command, ctx: &mut Context<OrderActor>) -> Answer<Vec<Event>> {
-        if let Command::Collect(collect::Command::Fact(PaymentFact { number, state: FactState::Paid(capture) })) = command
-            // What does not fit the order claims nothing.
-            && self.order().decide(command, self.peers.clock.now()).is_ok()
-            && !self.peers.claim(&capture.transaction_id, *number)
-        {
+        // What does not fit the order claims nothing.
+        let would_pay = self.order().would_be_paid_by(command, self.peers.clock.now());
+        if would_pay.is_some_and(|(payment, transaction)| !self.peers.claim(transaction, payment)) {
             let rejection = Rejection::PaymentMismatch("its transaction has paid another");
             return Ok(Reply::rejected(rejection, self.kept.log.last()));
         }

@@ -5,7 +5,7 @@ use crate::ids::OutTradeNo;
 use crate::order::meeting::{Asked, Course};
 use crate::order::part::PartName;
 use crate::order::payment::{Capture, FactState, PaymentFact, PaymentState};
-use crate::order::{CancelReason, Event as OrderEvent, Order};
+use crate::order::{CancelReason, Command, Event as OrderEvent, Order};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
@@ -26,6 +26,13 @@ impl Order {
             return vec![Event::ClosingBegun { then: AfterClose::Cancel(CancelReason::Expired) }.into()];
         }
         vec![Event::Refused { number, code: code.into() }.into()]
+    }
+
+    /// The payment that this command would have the order take for paid, and the transaction that has paid it.
+    pub fn would_be_paid_by<'c>(&self, command: &'c Command, now: Timestamp) -> Option<(OutTradeNo, &'c str)> {
+        let Command::Collect(super::Command::Fact(fact)) = command else { return None };
+        let FactState::Paid(capture) = &fact.state else { return None };
+        self.payment_fact(fact, now).is_ok().then_some((fact.number, &*capture.transaction_id))
     }
 
     pub(super) fn payment_fact(&self, fact: &PaymentFact, now: Timestamp) -> Result<Vec<OrderEvent>, Rejection> {
