@@ -12,8 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-/// The postmaster is gone at once; its other processes look every now and then.
-const KILLED_WITHIN: Duration = Duration::from_secs(30);
+use crate::server::PATIENCE;
 
 pub struct Postgres {
     cluster: Arc<Cluster>,
@@ -65,7 +64,7 @@ impl Postgres {
         kill_process(self.postmaster()?, Signal::KILL)?;
         let since = Instant::now();
         while self.cluster.pid().is_some() {
-            if since.elapsed() > KILLED_WITHIN {
+            if since.elapsed() > PATIENCE {
                 bail!("Postgres survives");
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

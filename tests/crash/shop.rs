@@ -1,11 +1,12 @@
 //! A client that knows only the HTTP contract.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+
+use crate::server::PATIENCE;
 
 /// An answer, or none: then nobody knows whether the request happened.
 pub type Answered<T> = Result<T, Unanswered>;
@@ -50,7 +51,7 @@ pub fn day_in(days: i64) -> anyhow::Result<jiff::civil::Date> {
 
 impl Shop {
     pub fn new(base: String, simulator: String) -> anyhow::Result<Shop> {
-        let client = Client::builder().timeout(Duration::from_secs(20)).build()?;
+        let client = Client::builder().timeout(PATIENCE).build()?;
         Ok(Shop { client, base, simulator })
     }
 

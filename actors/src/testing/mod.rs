@@ -39,8 +39,8 @@ pub use gateway::{Call, Line, MemoryGateway};
 pub use network::{FARE, NOON, coach, code, fare_table, ferry, network, put};
 pub use store::{MemoryStore, Postgres};
 
-/// Longer than anything here takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than anything here takes, also where a sync waits for gigabytes of others: 54 s were seen.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What outlives an engine: disk, Postgres, WeChat and the course of time.
 pub struct World {

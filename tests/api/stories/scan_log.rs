@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::Client;
-
-/// The projector is a fraction of a second behind.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::client::{Client, PATIENCE};
 
 /// Attempts of a session: request, whether there was a ticket, location, entitlement, result, reason.
 type Attempt = (String, bool, Option<String>, Option<String>, String, Option<String>);

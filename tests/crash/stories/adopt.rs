@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use deeptravel_actors::journal::adopt::{Directory, Verdict};
 use deeptravel_actors::journal::{JournalOptions, LocalDisk, Position, Seen, inspect};
 
-use crate::server::{Launch, World};
+use crate::server::{Launch, PATIENCE, World};
 use crate::shop::Shop;
 use crate::stand::Stand;
 
 const ADOPT: [&str; 2] = ["journal", "adopt"];
-const REFUSED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Which journal the database follows, and how far.
 async fn followed(stand: &Stand) -> anyhow::Result<(String, u64)> {
@@ -52,7 +51,7 @@ async fn fault_3_a_lost_journal_is_adopted_and_sales_go_on_behind_what_the_datab
     let (before, rows) = (followed(&stand).await?, stand.tables().await?);
 
     std::fs::remove_dir_all(journal(&stand))?;
-    launch.spawn()?.refuses(REFUSED_WITHIN, "`deeptravel journal adopt` goes on without it").await?;
+    launch.spawn()?.refuses(PATIENCE, "`deeptravel journal adopt` goes on without it").await?;
     let word = format!("whatever-came-after-{}", before.1);
     for (answer, says) in [("", "to agree, answer"), ("yes\n", "not yes")] {
         let asked = launch.run(&ADOPT, answer).await?;
@@ -60,7 +59,7 @@ async fn fault_3_a_lost_journal_is_adopted_and_sales_go_on_behind_what_the_datab
         assert!(asked.text.contains(&format!("lost: unknown; whatever was answered after position {}", before.1)));
     }
     assert_eq!(stand.tables().await?, rows, "nothing has changed without consent");
-    launch.spawn()?.refuses(REFUSED_WITHIN, "the database follows journal").await?;
+    launch.spawn()?.refuses(PATIENCE, "the database follows journal").await?;
     let adopted = launch.run(&ADOPT, &format!("{word}\n")).await?;
     assert!(adopted.succeeded, "{adopted:?}");
     let after = followed(&stand).await?;
@@ -100,7 +99,7 @@ async fn fault_3_a_flipped_bit_that_was_projected_long_ago_is_passed_and_nothing
 
     damage(&stand, 20)?;
     let launch = small(stand.world.launch());
-    launch.spawn()?.refuses(REFUSED_WITHIN, "`deeptravel journal adopt` goes on without it").await?;
+    launch.spawn()?.refuses(PATIENCE, "`deeptravel journal adopt` goes on without it").await?;
     let adopted = agree(&launch, "nothing").await?;
     assert!(adopted.succeeded && adopted.text.contains("lost: nothing"), "{adopted:?}");
     let _server = launch.start().await?;

@@ -2,17 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::server::{Server, run_seconds};
+use crate::server::{PATIENCE, Server, run_seconds};
 use crate::stand::{Load, Stand};
-
-const ENDED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A server that has been started while Postgres is away: it lives, and is not ready until Postgres is back.
 async fn waits_for_postgres(stand: &Stand) -> anyhow::Result<Server> {
     let mut server = stand.world.launch().spawn()?;
     let since = Instant::now();
     while stand.shop.health("live").await.is_none_or(|status| status != 200) {
-        assert!(since.elapsed() < ENDED_WITHIN, "it listens at once");
+        assert!(since.elapsed() < PATIENCE, "it listens at once");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(stand.shop.health("ready").await.map(|status| status.as_u16()), Some(503), "live, not ready");
@@ -90,7 +88,7 @@ async fn rule_14_a_crash_while_the_tail_is_projected_is_nothing_special() -> any
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'ticket_rows'::regclass";
     let since = Instant::now();
     while blocking.query_one(waiting, &[]).await?.get::<_, i64>(0) == 0 {
-        assert!(since.elapsed() < ENDED_WITHIN, "the tail is projected");
+        assert!(since.elapsed() < PATIENCE, "the tail is projected");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     dying.kill()?;
@@ -103,7 +101,7 @@ async fn rule_14_a_crash_while_the_tail_is_projected_is_nothing_special() -> any
     let mut server = stand.world.launch().spawn()?;
     let since = Instant::now();
     while blocking.query_one(waiting, &[]).await?.get::<_, i64>(0) == 0 {
-        assert!(since.elapsed() < ENDED_WITHIN, "the tail is projected");
+        assert!(since.elapsed() < PATIENCE, "the tail is projected");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     stand.postgres.kill().await?;

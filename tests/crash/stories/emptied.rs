@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use crate::server::PATIENCE;
 use crate::stand::Stand;
 
 /// It looks every second.
 const NOTICED_WITHIN: Duration = Duration::from_secs(20);
-const REFUSED_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fault_22_a_server_whose_tables_are_emptied_exits_and_starts_again_only_on_a_backup() -> anyhow::Result<()> {
@@ -26,7 +26,7 @@ async fn fault_22_a_server_whose_tables_are_emptied_exits_and_starts_again_only_
         stand.postgres.connect().await?.batch_execute(emptying).await?;
         server.refuses(NOTICED_WITHIN, "tables of the database were emptied under this server: order_rows").await?;
         let mut refusing = stand.world.launch().spawn()?;
-        refusing.refuses(REFUSED_WITHIN, "order_rows is empty while payments is not").await?;
+        refusing.refuses(PATIENCE, "order_rows is empty while payments is not").await?;
 
         stand.postgres.restore(&backup).await?;
         let _server = stand.world.start().await?;

@@ -7,10 +7,8 @@ use deeptravel_domain::code::{Code, CodeKey, CodeKeys, Subject, seal};
 use deeptravel_domain::ids::{OrderId, Shard};
 use deeptravel_domain::time::Timestamp;
 
-use crate::server::World;
+use crate::server::{PATIENCE, World};
 use crate::shop::Shop;
-
-const BACK_WITHIN: Duration = Duration::from_secs(30);
 
 /// A genuine code, shown by nobody, of an order that is not in memory and nowhere else.
 fn code_of_nothing(world: &World) -> anyhow::Result<String> {
@@ -51,7 +49,7 @@ async fn a_ticket_that_cannot_be_looked_up_while_postgres_is_away_is_not_called_
             assert_eq!((&answer["result"], &answer["reason"]), (&"reject".into(), &"INVALID_CODE".into()));
             return Ok(());
         }
-        assert!(since.elapsed() < BACK_WITHIN, "Postgres is back");
+        assert!(since.elapsed() < PATIENCE, "Postgres is back");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

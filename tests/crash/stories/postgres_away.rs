@@ -7,12 +7,10 @@ use deeptravel::testing::url;
 
 use super::kill::buyers;
 use crate::history::{History, assert_no_seat_twice};
-use crate::server::{World, run_seconds};
+use crate::server::{PATIENCE, World, run_seconds};
 use crate::shop::{Shop, day_in};
 
 const BUYERS: usize = 8;
-const LIVE_WITHIN: Duration = Duration::from_secs(30);
-const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_payments_and_scans_go_on_while_postgres_is_away() -> anyhow::Result<()> {
@@ -63,7 +61,7 @@ async fn orders_payments_and_scans_go_on_while_postgres_is_away() -> anyhow::Res
         if counts == (expected, expected, expected) {
             break;
         }
-        assert!(since.elapsed() < CAUGHT_UP_WITHIN, "{counts:?} of {expected} orders, tickets used, redemptions");
+        assert!(since.elapsed() < PATIENCE, "{counts:?} of {expected} orders, tickets used, redemptions");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     println!("{expected} purchases while Postgres was away; it caught up in {:?}", since.elapsed());
@@ -83,7 +81,7 @@ async fn a_start_without_postgres_is_live_not_ready_and_goes_on_when_it_comes() 
     let waiting = async {
         let since = Instant::now();
         while shop.health("live").await.is_none_or(|status| status != 200) {
-            assert!(since.elapsed() < LIVE_WITHIN, "it listens at once");
+            assert!(since.elapsed() < PATIENCE, "it listens at once");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert_eq!(shop.health("ready").await.map(|status| status.as_u16()), Some(503), "live, not ready");
@@ -110,7 +108,7 @@ async fn rule_14_a_server_whose_database_another_has_taken_exits() -> anyhow::Re
     client.execute("UPDATE journal_position SET epoch = epoch + 1", &[]).await?;
     drop(client);
     driver.await??;
-    let status = server.ended(Duration::from_secs(30)).await?;
+    let status = server.ended(PATIENCE).await?;
     assert_eq!(status.map(|status| status.success()), Some(false), "it does not go on beside the other");
     Ok(())
 }

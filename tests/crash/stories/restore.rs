@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::server::run_seconds;
+use crate::server::{PATIENCE, run_seconds};
 use crate::stand::Stand;
 
 /// How soon a running server notices: it looks every second.
@@ -118,7 +118,7 @@ async fn rule_14_a_backup_older_than_the_journal_is_refused() -> anyhow::Result<
     server.stop().await?;
     stand.postgres.restore(&backup).await?;
     let mut refusing = small(stand.world.launch()).spawn()?;
-    refusing.refuses(Duration::from_secs(30), "restore a newer backup").await?;
+    refusing.refuses(PATIENCE, "restore a newer backup").await?;
 
     // Nothing was spoilt by trying.
     stand.postgres.restore(&newer).await?;

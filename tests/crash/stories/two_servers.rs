@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 
 use crate::history::{Purchase, assert_no_seat_twice};
-use crate::server::{Launch, World, free_address};
+use crate::server::{Launch, PATIENCE, World, free_address};
 use crate::shop::Shop;
 use crate::stand::Stand;
 
-/// A second server has read its configuration, started its listener and asked Postgres by then.
-const REFUSED_WITHIN: Duration = Duration::from_secs(30);
 /// The first server looks every second.
 const ENDED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -34,7 +32,7 @@ async fn rule_14_a_second_server_on_the_same_directory_is_refused_and_the_first_
     let (stand, mut first) = Stand::new(|launch| launch).await?;
     let load = stand.load(0);
     let mut refusing = second(&stand.world)?.spawn()?;
-    refusing.refuses(REFUSED_WITHIN, "is in use: another process holds its lock").await?;
+    refusing.refuses(PATIENCE, "is in use: another process holds its lock").await?;
     tokio::time::sleep(Duration::from_secs(1)).await;
     load.end().await?;
     assert!(first.ended(Duration::from_secs(2)).await?.is_none(), "the first one goes on");
@@ -47,7 +45,7 @@ async fn rule_14_a_second_server_on_the_same_private_postgres_is_refused_too() -
     let world = World::new(None)?;
     let mut first = world.start().await?;
     let mut refusing = second(&world)?.spawn()?;
-    refusing.refuses(REFUSED_WITHIN, "is in use: another process holds its lock").await?;
+    refusing.refuses(PATIENCE, "is in use: another process holds its lock").await?;
     assert!(first.ended(Duration::from_secs(2)).await?.is_none(), "the first one goes on");
     let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
     shop.login("somebody").await?;
@@ -59,11 +57,11 @@ async fn fault_8_of_two_demos_at_once_on_an_empty_directory_one_has_written_noth
     let world = World::new(None)?;
     let (mut one, mut other) = (world.launch().spawn()?, second(&world)?.spawn()?);
     let one_lost = tokio::select! {
-        _ = one.ended(REFUSED_WITHIN) => true,
-        _ = other.ended(REFUSED_WITHIN) => false,
+        _ = one.ended(PATIENCE) => true,
+        _ = other.ended(PATIENCE) => false,
     };
     let (mut winner, mut loser) = if one_lost { (other, one) } else { (one, other) };
-    loser.refuses(REFUSED_WITHIN, "is in use: another process holds its lock").await?;
+    loser.refuses(PATIENCE, "is in use: another process holds its lock").await?;
     winner.until_ready().await?;
 
     // What was written is the winner's: it goes on with it after a stop.
@@ -81,7 +79,7 @@ async fn rule_14_another_directory_on_the_same_database_is_refused_and_the_first
     let load = stand.load(0);
     let elsewhere = stand.dir.path().join("elsewhere");
     let mut refusing = Launch { data_dir: elsewhere, ..second(&stand.world)? }.spawn()?;
-    refusing.refuses(REFUSED_WITHIN, "the database follows journal").await?;
+    refusing.refuses(PATIENCE, "the database follows journal").await?;
     load.end().await?;
     assert!(first.ended(Duration::from_secs(2)).await?.is_none(), "the first one goes on");
 
@@ -90,7 +88,7 @@ async fn rule_14_another_directory_on_the_same_database_is_refused_and_the_first
     let journal = stand.world.data_dir().join("journal");
     let kept = stand.dir.path().join("journal");
     std::fs::rename(&journal, &kept)?;
-    stand.world.launch().spawn()?.refuses(REFUSED_WITHIN, "start on the data directory that belongs").await?;
+    stand.world.launch().spawn()?.refuses(PATIENCE, "start on the data directory that belongs").await?;
     std::fs::remove_dir_all(&journal)?;
     std::fs::rename(&kept, &journal)?;
     let _first = stand.world.start().await?;
@@ -108,11 +106,11 @@ async fn rule_14_a_journal_that_is_older_than_the_database_is_refused() -> anyho
     // While the first one sells: its database is always ahead of a copy.
     let load = stand.load(1);
     let behind = Launch { data_dir: copied, ..second(&stand.world)? };
-    behind.spawn()?.refuses(REFUSED_WITHIN, "acknowledged records are missing").await?;
+    behind.spawn()?.refuses(PATIENCE, "acknowledged records are missing").await?;
     load.end().await?;
     stand.drained().await?;
     first.stop().await?;
-    behind.spawn()?.refuses(REFUSED_WITHIN, "acknowledged records are missing").await?;
+    behind.spawn()?.refuses(PATIENCE, "acknowledged records are missing").await?;
     let _first = stand.world.start().await?;
     stand.check_history().await;
     Ok(())
@@ -133,7 +131,7 @@ async fn rule_14_a_server_on_a_copied_directory_takes_the_database_over_and_the_
     let mut successor = launch.spawn()?;
     let since = Instant::now();
     while self::epoch(&stand).await? == epoch {
-        assert!(since.elapsed() < REFUSED_WITHIN, "the successor takes the database over");
+        assert!(since.elapsed() < PATIENCE, "the successor takes the database over");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 
@@ -173,7 +171,7 @@ async fn rule_14_a_server_on_a_copied_directory_takes_the_database_over_and_the_
 
     // Its own journal has another history now: it cannot come back, whether it is longer or shorter.
     successor.kill()?;
-    stand.world.launch().spawn()?.refuses(REFUSED_WITHIN, "go on with that one's data directory").await?;
+    stand.world.launch().spawn()?.refuses(PATIENCE, "go on with that one's data directory").await?;
     let successor = launch.start().await?;
     assert_eq!(shop.health("ready").await.map(|status| status.as_u16()), Some(200));
     drop(successor);

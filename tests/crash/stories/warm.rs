@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::history::{Purchase, patiently};
-use crate::server::Launch;
+use crate::server::{Launch, PATIENCE};
 use crate::shop::{Answered, Unanswered, day_in};
 use crate::stand::Stand;
 
 /// No order has this id, nor ever will.
 const NO_ORDER: &str = "not-an-order";
-const LIVE_WITHIN: Duration = Duration::from_secs(30);
 
 /// A code is shown before a restart and scanned after it.
 fn codes_that_last(launch: Launch) -> Launch {
@@ -120,7 +119,7 @@ async fn rule_4_logins_and_revocations_need_no_postgres_and_survive_a_restart_wi
     let mut server = codes_that_last(stand.world.launch()).spawn()?;
     let since = Instant::now();
     while stand.shop.health("live").await.is_none_or(|status| status != 200) {
-        assert!(since.elapsed() < LIVE_WITHIN, "it listens at once");
+        assert!(since.elapsed() < PATIENCE, "it listens at once");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(stand.shop.health("ready").await.map(|status| status.as_u16()), Some(503));

@@ -1,22 +1,19 @@
 //! A start with a wall clock that is wrong (rule 15): it is doubted before anything is written with it, and what was
 //! written has a way back.
 
-use std::time::Duration;
-
 use deeptravel_actors::journal::inspect;
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use crate::history::{Purchase, patiently};
 use crate::postgres::Postgres;
-use crate::server::{Launch, Server, World};
+use crate::server::{Launch, PATIENCE, Server, World};
 use crate::shop::{Shop, day_in};
 use crate::wall::Wall;
 
 const HOUR_SECONDS: i32 = 3_600;
 const DAY_SECONDS: i32 = 24 * HOUR_SECONDS;
 const RESET: [&str; 2] = ["journal", "reset-time"];
-const REFUSED_WITHIN: Duration = Duration::from_secs(30);
 
 struct Stand {
     _dir: TempDir,
@@ -46,7 +43,7 @@ impl Stand {
 
     async fn refused(&self, wrong_by: i32, why: &str) -> anyhow::Result<()> {
         self.wall.set_wrong_by(wrong_by)?;
-        self.launch.spawn()?.refuses(REFUSED_WITHIN, why).await
+        self.launch.spawn()?.refuses(PATIENCE, why).await
     }
 
     fn journal(&self) -> anyhow::Result<inspect::Summary> {
