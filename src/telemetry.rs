@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer, format};
+use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::output::ToStderr;
 
@@ -41,18 +42,37 @@ enum LogFormat {
     Json,
 }
 
+impl LogSettings {
+    /// Lines for people.
+    pub fn text(filter: &str) -> LogSettings {
+        LogSettings { filter: filter.to_owned(), format: LogFormat::Text }
+    }
+
+    /// Lines for programs.
+    pub fn json(filter: &str) -> LogSettings {
+        LogSettings { filter: filter.to_owned(), format: LogFormat::Json }
+    }
+}
+
 /// Logs go to standard error, as long as somebody reads them; standard output is for scripts.
 pub fn init_logs(log: &LogSettings) -> anyhow::Result<()> {
+    dispatch(log, || ToStderr)?.try_init().context("logs")
+}
+
+/// What writes the lines of a log.
+pub fn dispatch<W>(log: &LogSettings, writer: W) -> anyhow::Result<Dispatch>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
     let filter = EnvFilter::try_new(format!("{OF_OTHERS},{}", log.filter)).context("log.filter")?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| ToStderr);
-    let installed = match log.format {
-        LogFormat::Text => builder.event_format(OfRequest(format().with_target(false))).try_init(),
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    Ok(match log.format {
+        LogFormat::Text => builder.event_format(OfRequest(format().with_target(false))).finish().into(),
         LogFormat::Json => {
             let json = format().json().flatten_event(true);
-            builder.json().event_format(OfRequest(json)).try_init()
+            builder.json().event_format(OfRequest(json)).finish().into()
         }
-    };
-    installed.map_err(|error| anyhow::anyhow!("logs: {error}"))
+    })
 }
 
 /// What a line of the log says of the request it belongs to: no token, no body, no query, no name.

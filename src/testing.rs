@@ -6,6 +6,8 @@
 //!
 //! Works as root and as an ordinary user, inside and outside of an asynchronous runtime.
 
+pub mod suite;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -105,11 +107,11 @@ fn start_in_a_free_directory() -> Result<Cluster> {
     for number in 0..PROCESSES_MAX {
         let data_dir = parent.join(number.to_string());
         let options = Options { fsync: false, ..Options::new(&data_dir) };
-        match Cluster::start(&options) {
+        match suite::cluster("shared", &options) {
             Err(EmbeddedError::InUse { .. }) => {}
             Err(EmbeddedError::EndedWhileStarting { .. } | EmbeddedError::MajorMissing { .. }) => {
                 std::fs::remove_dir_all(&data_dir)?;
-                return Ok(Cluster::start(&options)?);
+                return Ok(suite::cluster("shared", &options)?);
             }
             other => return Ok(other?),
         }

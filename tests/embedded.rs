@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{Cluster, DATABASE, EmbeddedError, Options};
-use deeptravel::testing::{socket_dir, url};
+use deeptravel::testing::{socket_dir, suite, url};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -19,6 +19,11 @@ const SOON: Duration = Duration::from_secs(10);
 
 fn options(directory: &Path) -> Options {
     Options { fsync: false, ..Options::new(directory.join("postgres")) }
+}
+
+/// Its log is kept with the suite's.
+fn start(options: &Options) -> Cluster {
+    suite::cluster("embedded", options).unwrap()
 }
 
 fn is_root() -> bool {
@@ -60,7 +65,7 @@ fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
 #[test]
 fn from_nothing_it_is_ready_at_once_and_the_printed_line_connects() {
     let directory = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&Options::new(directory.path().join("postgres"))).unwrap();
+    let cluster = start(&Options::new(directory.path().join("postgres")));
     assert_eq!(sql(&cluster, "SHOW fsync").as_deref(), Some("on"));
     assert_eq!(sql(&cluster, "SHOW listen_addresses").as_deref(), Some(""));
 
@@ -77,7 +82,7 @@ fn from_nothing_it_is_ready_at_once_and_the_printed_line_connects() {
 #[test]
 fn what_was_committed_is_there_after_a_stop_and_a_start() {
     let directory = tempfile::tempdir().unwrap();
-    let first = Cluster::start(&options(directory.path())).unwrap();
+    let first = start(&options(directory.path()));
     sql(&first, "CREATE TABLE kept AS SELECT 7 AS n");
     let pid = first.pid().unwrap();
     first.stop().unwrap();
@@ -86,7 +91,7 @@ fn what_was_committed_is_there_after_a_stop_and_a_start() {
     first.stop().unwrap();
     drop(first);
 
-    let second = Cluster::start(&options(directory.path())).unwrap();
+    let second = start(&options(directory.path()));
     assert_eq!(sql(&second, "SELECT n FROM kept").as_deref(), Some("7"));
     let pid = second.pid().unwrap();
     drop(second);
@@ -96,7 +101,7 @@ fn what_was_committed_is_there_after_a_stop_and_a_start() {
 #[test]
 fn a_server_that_was_killed_is_noticed_and_starts_again_on_the_same_socket() {
     let directory = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&options(directory.path())).unwrap();
+    let cluster = start(&options(directory.path()));
     sql(&cluster, "CREATE TABLE kept AS SELECT 7 AS n");
     let socket = socket_dir(&cluster);
 
@@ -113,6 +118,7 @@ fn a_server_that_was_killed_is_noticed_and_starts_again_on_the_same_socket() {
 #[ignore = "other tests run this in a process of its own"]
 fn helper_that_owns_a_cluster_until_it_is_killed() {
     let Some(directory) = std::env::var_os("DEEPTRAVEL_TEST_DIRECTORY").map(PathBuf::from) else { return };
+    // Not with the suite's: the user may be another one.
     let cluster = Cluster::start(&options(&directory)).unwrap();
     sql(&cluster, "CREATE TABLE IF NOT EXISTS kept (n int); INSERT INTO kept VALUES (7)");
     println!("\nready {} {}", cluster.pid().unwrap(), sql(&cluster, "SELECT count(*) FROM kept").unwrap());
@@ -158,7 +164,7 @@ fn freeze(directory: &Path) {
 #[test]
 fn fault_23_a_stop_while_it_is_frozen_leaves_no_frozen_process_and_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&options(directory.path())).unwrap();
+    let cluster = start(&options(directory.path()));
     sql(&cluster, "CREATE TABLE kept AS SELECT 7 AS n");
     freeze(directory.path());
     cluster.stop().unwrap();
@@ -179,7 +185,7 @@ fn fault_23_one_that_was_left_behind_frozen_goes_when_the_next_one_starts() {
     owner.wait().unwrap();
     assert!(runs(server), "it hears nothing");
 
-    let cluster = Cluster::start(&options(directory.path())).unwrap();
+    let cluster = start(&options(directory.path()));
     assert!(!runs(server));
     assert_eq!(sql(&cluster, "SELECT n FROM kept").as_deref(), Some("7"));
 }
@@ -194,7 +200,7 @@ fn kill_9_of_the_owner_shuts_the_server_down_and_a_restart_finds_everything() {
 
     // At once, while the old server may still be shutting down.
     let started = Instant::now();
-    let cluster = Cluster::start(&options(directory.path())).unwrap();
+    let cluster = start(&options(directory.path()));
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert!(!runs(server), "the server of the killed owner has gone");
     assert_eq!(sql(&cluster, "SELECT n FROM kept").as_deref(), Some("7"));
@@ -254,7 +260,7 @@ fn a_path_too_long_for_a_socket_gets_one_elsewhere_and_leaves_nothing_there() {
     // Two levels above the data directory nothing is opened up, whatever umask the tests run with.
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let deep = directory.path().join("d".repeat(90));
-    let cluster = Cluster::start(&options(&deep)).unwrap();
+    let cluster = start(&options(&deep));
     assert_eq!(sql(&cluster, "SELECT 1").as_deref(), Some("1"));
     let socket = socket_dir(&cluster);
     assert!(socket.starts_with("/tmp"), "{}", socket.display());
@@ -266,7 +272,7 @@ fn a_path_too_long_for_a_socket_gets_one_elsewhere_and_leaves_nothing_there() {
 #[test]
 fn a_directory_in_use_is_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&options(directory.path())).unwrap();
+    let cluster = start(&options(directory.path()));
     let second = Cluster::start(&options(directory.path()));
     assert!(matches!(second, Err(EmbeddedError::InUse { .. })), "{second:?}");
     assert_eq!(sql(&cluster, "SELECT 1").as_deref(), Some("1"), "the first goes on");
@@ -286,17 +292,17 @@ fn a_directory_with_other_files_is_left_alone() {
 #[test]
 fn a_pid_file_that_names_a_stranger_is_stale() {
     let directory = tempfile::tempdir().unwrap();
-    drop(Cluster::start(&options(directory.path())).unwrap());
+    drop(start(&options(directory.path())));
     let cluster_dir = directory.path().join("postgres/cluster");
     // As after a crash of the machine, when the number belongs to somebody else: here to another server of the same user,
     // before which Postgres itself would give up.
     let elsewhere = tempfile::tempdir().unwrap();
-    let stranger = Cluster::start(&options(elsewhere.path())).unwrap();
+    let stranger = start(&options(elsewhere.path()));
     let pid = stranger.pid().unwrap();
     let pid_file = format!("{pid}\n{}\n0\n5432\n\n\n0 0\nready\n", cluster_dir.display());
     fs::write(cluster_dir.join("postmaster.pid"), pid_file).unwrap();
 
-    let cluster = Cluster::start(&options(directory.path())).unwrap();
+    let cluster = start(&options(directory.path()));
     assert_eq!(sql(&cluster, "SELECT 1").as_deref(), Some("1"));
     assert_eq!(stranger.pid(), Some(pid), "the stranger was left alone");
 }
@@ -304,12 +310,12 @@ fn a_pid_file_that_names_a_stranger_is_stale() {
 #[test]
 fn an_initialisation_that_was_interrupted_starts_from_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    drop(Cluster::start(&options(directory.path())).unwrap());
+    drop(start(&options(directory.path())));
     let data_dir = directory.path().join("postgres");
     fs::rename(data_dir.join("cluster"), data_dir.join("cluster.new")).unwrap();
     fs::remove_file(data_dir.join("cluster.new/global/pg_control")).unwrap();
 
-    let cluster = Cluster::start(&options(directory.path())).unwrap();
+    let cluster = start(&options(directory.path()));
     assert_eq!(sql(&cluster, "SELECT 1").as_deref(), Some("1"));
     assert!(!data_dir.join("cluster.new").exists());
 }
@@ -317,7 +323,7 @@ fn an_initialisation_that_was_interrupted_starts_from_nothing() {
 #[test]
 fn a_server_that_does_not_start_says_why() {
     let directory = tempfile::tempdir().unwrap();
-    drop(Cluster::start(&options(directory.path())).unwrap());
+    drop(start(&options(directory.path())));
     fs::write(directory.path().join("postgres/cluster/postgresql.conf"), "no_such_setting = 1\n").unwrap();
 
     let error = Cluster::start(&options(directory.path())).unwrap_err();
@@ -351,7 +357,7 @@ fn a_state_directory_for_root_alone_lets_only_the_servers_group_pass() {
     }
     let state = tempfile::tempdir().unwrap();
     fs::set_permissions(state.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    let cluster = Cluster::start(&options(state.path())).unwrap();
+    let cluster = start(&options(state.path()));
     assert_eq!(sql(&cluster, "SELECT 1").as_deref(), Some("1"));
     assert_eq!(fs::metadata(state.path()).unwrap().permissions().mode() & 0o777, 0o710);
 }
@@ -362,7 +368,7 @@ fn another_user_of_the_machine_does_not_get_in() {
         return; // Only root can be somebody else.
     }
     let directory = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&options(directory.path())).unwrap();
+    let cluster = start(&options(directory.path()));
     let command = cluster.describe().strip_prefix("postgres: ").unwrap().to_owned();
     // Even somebody who can open the socket is known by his account.
     for path in [directory.path().to_path_buf(), directory.path().join("postgres"), socket_dir(&cluster)] {

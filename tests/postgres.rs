@@ -10,7 +10,7 @@ use deeptravel::postgres::{
     Database, JournalPosition, Lane, Outage, PositionError, Session, StoreError, adopt_position, advance_position,
     claim_epoch, locks_beyond, migrate, read_clock, read_position,
 };
-use deeptravel::testing::fresh_database;
+use deeptravel::testing::{fresh_database, suite};
 use deeptravel_domain::time::Timestamp;
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
@@ -266,7 +266,7 @@ fn jobs_after_the_end_of_the_io_runtime_are_refused() {
 fn a_stopped_postgres_answers_unavailable_and_is_found_again_when_it_is_back() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { fsync: false, ..Options::new(directory.path().join("postgres")) };
-    let cluster = Cluster::start(&options).unwrap();
+    let cluster = suite::cluster("postgres", &options).unwrap();
     let runtime = io_runtime();
     let store = Database::new(runtime.handle().clone(), &cluster.connection(deeptravel::embedded::DATABASE));
     let ask = || runtime.block_on(select_1(&store, Lane::Lists));
@@ -293,7 +293,7 @@ fn a_stopped_postgres_answers_unavailable_and_is_found_again_when_it_is_back() {
 fn a_silent_postgres_answers_unavailable_within_the_time_limit_and_is_found_again() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { fsync: false, ..Options::new(directory.path().join("postgres")) };
-    let cluster = Cluster::start(&options).unwrap();
+    let cluster = suite::cluster("postgres", &options).unwrap();
     let runtime = io_runtime();
     let store = Database::new(runtime.handle().clone(), &cluster.connection(deeptravel::embedded::DATABASE));
     let ask = || runtime.block_on(select_1(&store, Lane::Lists));

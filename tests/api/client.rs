@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use deeptravel::testing::suite;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -11,6 +12,11 @@ use crate::server::{Server, day, server};
 
 /// Longer than anything here takes, also where a sync waits for gigabytes of others: 54 s were seen.
 pub const PATIENCE: Duration = Duration::from_mins(3);
+
+/// What the passengers of an order are called, counted from 1.
+pub fn passenger_name(number: usize) -> String {
+    format!("Lam Mei 林美珠 {number}")
+}
 
 /// One answer.
 #[derive(Debug, Clone)]
@@ -72,11 +78,14 @@ impl Client {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
+        let request = request.build().unwrap();
+        suite::used_in_request(&request);
+        let response = self.http.execute(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         assert_ne!(status, 500, "a 500 is a bug: {text}");
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        suite::used_in(&body);
         Answer { status, headers, body, text }
     }
 
@@ -93,9 +102,9 @@ impl Client {
         self.send(self.request(Method::POST, path).header("X-Forwarded-For", address).json(body)).await
     }
 
-    /// Logs a traveller in. Names are unique to their test.
+    /// Logs a traveller in. Names are unique to their test, and openids to these tests: no log says one by chance.
     pub async fn traveller(&self, name: &str) -> Person {
-        let body = json!({ "code": format!("demo-{name}") });
+        let body = json!({ "code": format!("demo-oT9_{name}") });
         let login = self.post("/auth/wechat/login", &body).await.ok();
         self.person(&login["token"])
     }
@@ -176,11 +185,11 @@ impl Person {
     /// An unpaid order of so many adults.
     pub async fn order(&self, departure: &Departure, adults: usize) -> Value {
         let passengers: Vec<Value> =
-            (1..=adults).map(|number| json!({ "name": format!("Mei {number}"), "type": "adult" })).collect();
+            (1..=adults).map(|number| json!({ "name": passenger_name(number), "type": "adult" })).collect();
         let body = json!({
             "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.class }],
             "passengers": passengers,
-            "contact": { "name": "Mei", "phone": "+85291234567" },
+            "contact": { "name": "Lam Meizhu", "phone": "+85291234567" },
         });
         let key = uuid::Uuid::new_v4().to_string();
         let request = self.client.request(Method::POST, "/orders").header("Idempotency-Key", key);

@@ -1,13 +1,20 @@
 //! The demo server that all tests of this process share, and others for tests that need another configuration or faults
 //! of the provider.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
+use deeptravel::secrets::DEMO_SECRETS;
+use deeptravel::testing::suite::{self, Kind};
+
 /// Starts that may fail because somebody else has the port after ours, which is the simulator's.
 const STARTS_MAX: u32 = 5;
+
+/// The name of these tests, where logs are kept.
+const SUITE: &str = "api";
 
 /// Of a server's timetable, beside its data.
 const TIMETABLE: &str = "timetable";
@@ -115,9 +122,14 @@ pub fn command(data_dir: &Path, arguments: &[&str], input: &str) -> (bool, Strin
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    // A password, if anything.
+    suite::used(Kind::Password, input.trim_end());
     // It may have ended without reading.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
+    if let Some(mut log) = suite::open_server_log(SUITE) {
+        log.write_all(&output.stderr).unwrap();
+    }
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8(said).unwrap())
 }
@@ -150,6 +162,7 @@ fn start(log: Log, environment: &[(&str, &str)]) -> Option<Server> {
 /// `keep`: also when it does not start.
 fn launch(dir: &Path, log: Log, environment: &[(&str, &str)], keep: bool) -> Option<Server> {
     let data_dir = dir.join("data");
+    let kept = suite::server_log(SUITE);
     let mut keeper = Command::new("sh")
         .args(["-c", KEEPER, "keeper"])
         .arg(dir)
@@ -159,12 +172,13 @@ fn launch(dir: &Path, log: Log, environment: &[(&str, &str)], keep: bool) -> Opt
         .arg("--timetable")
         .arg(dir.join(TIMETABLE))
         .env_remove("DATABASE_URL")
-        .env("DEEPTRAVEL__LOG__FILTER", "warn")
+        // Nobody is there who would have to read what is kept.
+        .env("DEEPTRAVEL__LOG__FILTER", if kept.is_some() { "debug" } else { "warn" })
         .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(match log {
-            Log::Ours => Stdio::inherit(),
+            Log::Ours => kept.as_ref().map_or_else(Stdio::inherit, |log| File::create(log).unwrap().into()),
             Log::Nobody | Log::Sleeper => Stdio::piped(),
         })
         .spawn()
@@ -182,8 +196,13 @@ fn launch(dir: &Path, log: Log, environment: &[(&str, &str)], keep: bool) -> Opt
         }
         drop(input);
         keeper.wait().unwrap();
+        if let Some(log) = kept {
+            eprintln!("{}", std::fs::read_to_string(log).unwrap_or_default());
+        }
         return None;
     };
+    suite::keep_postgres_log(SUITE, &data_dir.join("postgres"));
+    suite::used_in_secrets(&std::fs::read_to_string(data_dir.join(DEMO_SECRETS)).unwrap());
     Some(Server { base, simulator, data_dir, pid, keeper: Mutex::new(keeper), input })
 }
 

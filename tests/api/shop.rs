@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio_postgres::NoTls;
 
-use crate::client::{Answer, Client, PATIENCE, Person};
+use crate::client::{Answer, Client, PATIENCE, Person, passenger_name};
 use crate::server::day;
 
 /// Seats of a coach across the bridge.
@@ -66,8 +66,8 @@ pub fn chosen(departure: &str, seats: &[&str]) -> Value {
 /// The body of an order for so many adults.
 pub fn wish(items: &[Value], adults: usize) -> Value {
     let passengers: Vec<Value> =
-        (1..=adults).map(|number| json!({ "name": format!("Mei {number}"), "type": "adult" })).collect();
-    json!({ "items": items, "passengers": passengers, "contact": { "name": "Mei", "phone": "+85291234567" } })
+        (1..=adults).map(|number| json!({ "name": passenger_name(number), "type": "adult" })).collect();
+    json!({ "items": items, "passengers": passengers, "contact": { "name": "Lam Meizhu", "phone": "+85291234567" } })
 }
 
 pub fn new_key() -> String {

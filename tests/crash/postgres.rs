@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use deeptravel::embedded::{Cluster, DATABASE, Options};
-use deeptravel::testing::url;
+use deeptravel::testing::{suite, url};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
-use crate::server::PATIENCE;
+use crate::server::{PATIENCE, SUITE};
 
 pub struct Postgres {
     cluster: Arc<Cluster>,
@@ -32,7 +32,7 @@ impl Postgres {
     /// In a directory that somebody else looks after.
     pub async fn start_in(path: PathBuf) -> anyhow::Result<Postgres> {
         let options = Options { fsync: false, ..Options::new(path) };
-        let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options)).await??;
+        let cluster = tokio::task::spawn_blocking(move || suite::cluster(SUITE, &options)).await??;
         Ok(Postgres { cluster: Arc::new(cluster), dir: None })
     }
 

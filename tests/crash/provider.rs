@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
+use deeptravel::testing::suite;
 use reqwest::{Client, Method};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,6 +47,7 @@ impl Provider {
     }
 
     async fn call(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<String> {
+        suite::used_in(body);
         let response = self.client.request(method, format!("{}{path}", self.base)).json(body).send().await?;
         let (status, text) = (response.status(), response.text().await?);
         if !status.is_success() {
@@ -170,7 +172,7 @@ fn every_fault() -> BTreeMap<&'static str, Vec<Likely>> {
             "notify",
             notices(&[
                 (0.03, json!({ "tamper": { "total": 1 } })),
-                (0.01, json!({ "tamper": { "openid": "somebody-else" } })),
+                (0.01, json!({ "tamper": { "openid": "oT9_somebody-else" } })),
                 (0.01, json!({ "tamper": { "mchid": "1900000001" } })),
                 (0.02, json!({ "after_refund": true })),
                 (0.01, json!({ "slow_body_ms": 20 })),

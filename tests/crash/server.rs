@@ -1,6 +1,7 @@
 //! One server process and the world around it.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use deeptravel::secrets::DEMO_SECRETS;
+use deeptravel::testing::suite;
 use deeptravel_wechat::keys::{MerchantKeys, generate_merchant};
 use deeptravel_wechat::simulator::{self, Merchant, Running, SimulatorConfig};
 use tempfile::TempDir;
@@ -18,6 +21,10 @@ const APPID: &str = "wx0000000000crash0";
 const MCHID: &str = "1900000009";
 const API_V3_KEY: &str = "0123456789abcdef0123456789abcdef";
 const APP_SECRET: &str = "crash-app-secret";
+/// Of the key that seals codes and documents where there is no demo.
+const KEY_DIGITS: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+/// The name of these tests, where logs are kept.
+pub const SUITE: &str = "crash";
 
 /// Names another build of the server to run, for figures: a release.
 const BINARY: &str = "DEEPTRAVEL_BINARY";
@@ -59,13 +66,16 @@ impl World {
             min_time_expire_seconds: 1,
         })?;
         let listen = free_address()?;
+        for secret in [&private_key_pem, API_V3_KEY, APP_SECRET, KEY_DIGITS] {
+            suite::used_secret(secret);
+        }
         let (merchant_key, public_key) = (dir.path().join("merchant.pem"), dir.path().join("wechat.pem"));
         std::fs::write(&merchant_key, private_key_pem)?;
         std::fs::write(&public_key, &simulator.public_key_pem)?;
         let config = dir.path().join("crash.toml");
         let base = simulator.base_url();
         write!(
-            std::fs::File::create(&config)?,
+            File::create(&config)?,
             r#"
             [order]
             max_live_holds_per_traveller = 1000000
@@ -114,7 +124,7 @@ impl World {
     /// As in production, with keys in files and no timetable.
     pub fn serve(&self) -> anyhow::Result<Launch> {
         let keys = self.dir.path().join("keys");
-        std::fs::write(&keys, format!("1 {}\n", "5a".repeat(32)))?;
+        std::fs::write(&keys, format!("1 {KEY_DIGITS}\n"))?;
         let launch = Launch { words: vec!["serve"], ..self.launch() };
         Ok(launch
             .with("DEEPTRAVEL__SECRETS__DOCUMENT_KEYS_FILE", &keys)
@@ -178,8 +188,12 @@ impl Launch {
             child.wait_with_output()
         };
         let Output { status, stdout, stderr } = tokio::task::spawn_blocking(run).await??;
-        let text = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        let said = String::from_utf8_lossy(&stderr).into_owned();
+        let text = String::from_utf8_lossy(&stdout).into_owned() + &said;
         eprintln!("{words:?}: {text}");
+        if let Some(mut log) = suite::open_server_log(SUITE) {
+            log.write_all(said.as_bytes())?;
+        }
         Ok(Answer { succeeded: status.success(), text })
     }
 
@@ -200,9 +214,10 @@ impl Launch {
         let started = Instant::now();
         let mut child = command.spawn()?;
         let log = Log::default();
-        log.follow(child.stdout.take().context("standard output")?);
-        log.follow(child.stderr.take().context("standard error")?);
-        Ok(Server { child, started, base_url: format!("http://{}", self.listen), log, ready_after: Duration::ZERO })
+        log.follow(child.stdout.take().context("standard output")?, None);
+        log.follow(child.stderr.take().context("standard error")?, suite::open_server_log(SUITE));
+        let (base_url, data_dir) = (format!("http://{}", self.listen), self.data_dir.clone());
+        Ok(Server { child, started, base_url, data_dir, log, ready_after: Duration::ZERO })
     }
 }
 
@@ -219,12 +234,15 @@ pub struct Answer {
 pub struct Log(Arc<Mutex<String>>);
 
 impl Log {
-    /// Read to the end, so that the server never waits for us; shown when the test fails.
-    fn follow(&self, output: impl Read + Send + 'static) {
+    /// Read to the end, so that the server never waits for us; shown when the test fails. `kept`: where the suite's logs are.
+    fn follow(&self, output: impl Read + Send + 'static, mut kept: Option<File>) {
         let Log(text) = self.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 eprintln!("{line}");
+                if let Some(kept) = &mut kept {
+                    kept.write_all(format!("{line}\n").as_bytes()).unwrap();
+                }
                 let mut text = text.lock().unwrap();
                 text.push_str(&line);
                 text.push('\n');
@@ -273,11 +291,23 @@ pub struct Server {
     child: Child,
     started: Instant,
     base_url: String,
+    data_dir: PathBuf,
     pub log: Log,
     pub ready_after: Duration,
 }
 
 impl Server {
+    /// What is there only since the start: the log of its own Postgres and the secrets of a demo.
+    fn keep(&self) {
+        let postgres = self.data_dir.join("postgres");
+        if postgres.exists() {
+            suite::keep_postgres_log(SUITE, &postgres);
+        }
+        if let Ok(secrets) = std::fs::read_to_string(self.data_dir.join(DEMO_SECRETS)) {
+            suite::used_in_secrets(&secrets);
+        }
+    }
+
     /// Waits until the server is ready.
     pub async fn until_ready(&mut self) -> anyhow::Result<()> {
         let client = reqwest::Client::new();
@@ -287,6 +317,7 @@ impl Server {
                 && response.status().is_success()
             {
                 self.ready_after = self.started.elapsed();
+                self.keep();
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::{Store, migrate, read_position};
+use deeptravel::testing::suite;
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::ports::{Store as _, StoreError};
 use deeptravel_domain::order::ScanTarget;
@@ -20,7 +21,7 @@ struct Server {
 fn server() -> Server {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { fsync: false, ..Options::new(directory.path().join("postgres")) };
-    let cluster = Cluster::start(&options).unwrap();
+    let cluster = suite::cluster(SUITE, &options).unwrap();
     let config = cluster.connection(DATABASE);
     io_runtime().block_on(migrate(&config)).unwrap();
     Server { stand: Stand::on(&config), cluster, _directory: directory }

@@ -2,6 +2,7 @@
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::{Lane, migrate};
+use deeptravel::testing::suite;
 use deeptravel_actors::ports::StoreError;
 use deeptravel_domain::order::rows::OrderRow;
 use deeptravel_domain::row::Rows;
@@ -13,7 +14,7 @@ use crate::support::*;
 fn stand_with_log() -> (Stand, Cluster, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let options = Options { fsync: false, ..Options::new(directory.path().join("postgres")) };
-    let cluster = Cluster::start(&options).unwrap();
+    let cluster = suite::cluster(SUITE, &options).unwrap();
     let config = cluster.connection(DATABASE);
     io_runtime().block_on(migrate(&config)).unwrap();
     (Stand::on(&config), cluster, directory)

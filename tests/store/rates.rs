@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use deeptravel::embedded::{Cluster, DATABASE, Options};
+use deeptravel::embedded::{DATABASE, Options};
 use deeptravel::postgres::migrate;
+use deeptravel::testing::suite;
 use deeptravel_actors::ports::Warm;
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::order::rows::TicketRow;
@@ -24,7 +25,7 @@ const HOLDS_OF_EACH: usize = 50;
 #[ignore = "measures; takes a minute"]
 fn rates_of_projection_and_loads() {
     let directory = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&Options::new(directory.path().join("postgres"))).unwrap();
+    let cluster = suite::cluster(SUITE, &Options::new(directory.path().join("postgres"))).unwrap();
     let config = cluster.connection(DATABASE);
     io_runtime().block_on(migrate(&config)).unwrap();
     let stand = Stand::on(&config);

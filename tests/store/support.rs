@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use deeptravel::postgres::{Database, JournalPosition, Store, claim_epoch, read_position};
+use deeptravel::testing::suite::{self, Kind};
 use deeptravel::testing::{TestDatabase, fresh_database};
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::loads::{self, DeskEntryRow, TransactionRow, lowest_id};
@@ -25,6 +26,9 @@ use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
+
+/// The name of these tests, where logs are kept.
+pub const SUITE: &str = "store";
 
 /// A week before the departure.
 pub const NOW: Timestamp = Timestamp::from_ms(1_795_147_200_123);
@@ -80,6 +84,7 @@ impl Stand {
 
     /// On a migrated database of somebody else.
     pub fn on(config: &tokio_postgres::Config) -> Stand {
+        suite::log_of_this_process(SUITE);
         let runtime = io_runtime();
         let database = Database::new(runtime.handle().clone(), config);
         let journal_id = Uuid::now_v7();
@@ -309,6 +314,13 @@ pub fn allot(partner: &str, seats: u16) -> inventory::Command {
     inventory::Command::SetAllotments(allotments)
 }
 
+const NAME: &str = "陳大文";
+const CHILD: &str = "陳小明";
+const PHONE: &str = "+85291234567";
+const EMAIL: &str = "chan@example.com";
+/// The number itself is sealed before anything here sees it.
+const DOCUMENT_MASK: &str = "******78";
+
 /// A party of two and a child, one of them with a document, from the first stop to the last.
 pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
     let passenger = |name: &str, kind, document| Passenger { name: name.into(), kind, document };
@@ -316,7 +328,7 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
         kind: "passport".into(),
         key_version: 3,
         ciphertext: vec![0, 1, 254, 255].into(),
-        mask: "******78".into(),
+        mask: DOCUMENT_MASK.into(),
     };
     let leg = Leg {
         departure: code(departure),
@@ -331,6 +343,15 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
         wish: SeatWish::Any,
         seats: vec![],
     };
+    for (kind, value) in [
+        (Kind::Name, NAME),
+        (Kind::Name, CHILD),
+        (Kind::Phone, PHONE),
+        (Kind::Email, EMAIL),
+        (Kind::Document, DOCUMENT_MASK),
+    ] {
+        suite::used(kind, value);
+    }
     Draft {
         id,
         traveller,
@@ -338,15 +359,11 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
         idempotency_key: format!("key-{id}").into(),
         body_hash: [7; 32],
         locale: "zh-HK".into(),
-        contact: Contact {
-            name: "陳大文".into(),
-            phone: "+85291234567".into(),
-            email: Some("chan@example.com".into()),
-        },
+        contact: Contact { name: NAME.into(), phone: PHONE.into(), email: Some(EMAIL.into()) },
         passengers: vec![
-            passenger("陳大文", PassengerType::Adult, Some(document)),
+            passenger(NAME, PassengerType::Adult, Some(document)),
             passenger("O'Neill \"X\" \\ {a,b}", PassengerType::Senior, None),
-            passenger("陳小明", PassengerType::Child, None),
+            passenger(CHILD, PassengerType::Child, None),
         ],
         items: vec![Item { kind: ItemKind::Journey(leg) }],
         price: Price {

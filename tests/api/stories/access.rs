@@ -80,7 +80,7 @@ impl Cast {
             Row { operation, may, path, body }
         };
         vec![
-            row("POST /auth/wechat/login", EVERYBODY, "/auth/wechat/login", &json!({ "code": "demo-has-access" })),
+            row("POST /auth/wechat/login", EVERYBODY, "/auth/wechat/login", &json!({ "code": "demo-oT9_has-access" })),
             row("GET /travel/hot-cities", EVERYBODY, "/travel/hot-cities", &none),
             row("GET /travel/blackout-dates", EVERYBODY, "/travel/blackout-dates?year=2026", &none),
             row("GET /travel/search", EVERYBODY, search, &none),

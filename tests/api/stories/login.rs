@@ -8,6 +8,8 @@ use crate::server::{another, another_behind_us, command};
 /// Where the gates stand, and where somebody guesses from.
 const PORT: &str = "198.51.100.7";
 const ELSEWHERE: &str = "203.0.113.9";
+/// Nobody's password.
+const WRONG: &str = "a wrong guess";
 
 #[tokio::test]
 async fn r_admin_07_an_operator_learns_who_he_is() {
@@ -41,14 +43,14 @@ async fn r_admin_07_a_wrong_name_and_a_wrong_password_look_alike() {
                 answer
             }
         };
-        assert_eq!(said("museum", "wrong").await, said("nobody", "wrong").await);
+        assert_eq!(said("museum", WRONG).await, said("nobody", WRONG).await);
     }
 }
 
 #[tokio::test]
 async fn r_admin_07_repeated_failures_are_sent_away_for_a_while() {
     let client = Client::new();
-    let guess = json!({ "username": "guessed", "password": "wrong" });
+    let guess = json!({ "username": "guessed", "password": WRONG });
     let mut statuses = Vec::new();
     for _ in 0..8 {
         statuses.push(client.post_from("203.0.113.1", "/operators/login", &guess).await.status);
@@ -65,7 +67,7 @@ async fn fault_5_behind_a_proxy_wrong_passwords_lock_out_the_address_that_they_c
     let client = Client::new();
     let login = |password: &str| json!({ "username": "finance", "password": password });
     for _ in 0..5 {
-        client.post_from(ELSEWHERE, "/admin/login", &login("wrong")).await.problem(401, "UNAUTHENTICATED");
+        client.post_from(ELSEWHERE, "/admin/login", &login(WRONG)).await.problem(401, "UNAUTHENTICATED");
     }
     client.post_from(ELSEWHERE, "/admin/login", &login("demo-finance")).await.problem(429, "RATE_LIMITED");
     // What a client says of himself comes before what the proxy says of him.
@@ -83,14 +85,13 @@ async fn fault_5_strangers_do_not_lock_out_who_comes_from_where_he_has_logged_in
     let mut refused = 0;
     for last in 1..=30 {
         let address = format!("203.0.113.{last}");
-        refused +=
-            u32::from(client.post_from(&address, "/operators/login", &login("gate", "wrong")).await.status == 429);
+        refused += u32::from(client.post_from(&address, "/operators/login", &login("gate", WRONG)).await.status == 429);
     }
     assert_eq!(refused, 10, "one name, from thirty addresses");
     let mut refused = 0;
     for number in 1..=30 {
         let name = format!("name-{number}");
-        refused += u32::from(client.post_from(PORT, "/operators/login", &login(&name, "wrong")).await.status == 429);
+        refused += u32::from(client.post_from(PORT, "/operators/login", &login(&name, WRONG)).await.status == 429);
     }
     assert_eq!(refused, 10, "thirty names, from one address");
 
@@ -106,7 +107,7 @@ async fn fault_5_an_operator_logs_in_while_a_hundred_and_fifty_strangers_try() {
     client.post_from(PORT, "/operators/login", &right).await.ok();
     let flood = (0..150).map(|number| {
         let client = client.clone();
-        let guess = json!({ "username": format!("name-{number}"), "password": "wrong" });
+        let guess = json!({ "username": format!("name-{number}"), "password": WRONG });
         async move { client.post_from(&format!("203.0.113.{number}"), "/operators/login", &guess).await.status }
     });
     let login = client.post_from(PORT, "/operators/login", &right);
@@ -118,7 +119,7 @@ async fn fault_5_an_operator_logs_in_while_a_hundred_and_fifty_strangers_try() {
 #[tokio::test]
 async fn fault_6_who_is_not_let_in_is_counted() {
     let client = Client::of(another_behind_us());
-    let guess = json!({ "username": "nobody", "password": "wrong" });
+    let guess = json!({ "username": "nobody", "password": WRONG });
     for _ in 0..7 {
         client.post_from(ELSEWHERE, "/admin/login", &guess).await;
     }

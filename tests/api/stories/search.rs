@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, passenger_name};
 use crate::server::{BLACKOUT_IN_DAYS, day};
 use crate::shop::{id, journey, text};
 
@@ -121,8 +121,8 @@ async fn r_search_07_a_bigger_party_sees_and_pays_the_price_of_its_tier() {
         let tiers: Vec<(u64, i64)> = offer["tiers"].as_array().unwrap().iter().map(tier).collect();
         assert!(tiers.contains(&(4, 45_600)) && tiers.contains(&(8, 86_400)), "{tiers:?}");
 
-        let mut passengers = vec![json!({ "name": "Mei", "type": "adult" }); adults];
-        passengers.extend(vec![json!({ "name": "Bo", "type": "child" }); children]);
+        let mut passengers = vec![json!({ "name": passenger_name(1), "type": "adult" }); adults];
+        passengers.extend(vec![json!({ "name": "Bo Siufung", "type": "child" }); children]);
         let mut body = crate::shop::wish(&[journey(&text(&offer["departureId"]))], 1);
         body["passengers"] = json!(passengers);
         let order = mei.place_with(&crate::shop::new_key(), &body).await.ok();

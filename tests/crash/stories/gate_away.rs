@@ -1,13 +1,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deeptravel::embedded::{Cluster, DATABASE, Options};
-use deeptravel::testing::url;
+use deeptravel::embedded::{DATABASE, Options};
+use deeptravel::testing::{suite, url};
 use deeptravel_domain::code::{Code, CodeKey, CodeKeys, Subject, seal};
 use deeptravel_domain::ids::{OrderId, Shard};
 use deeptravel_domain::time::Timestamp;
 
-use crate::server::{PATIENCE, World};
+use crate::server::{PATIENCE, SUITE, World};
 use crate::shop::Shop;
 
 /// A genuine code, shown by nobody, of an order that is not in memory and nowhere else.
@@ -25,7 +25,7 @@ fn code_of_nothing(world: &World) -> anyhow::Result<String> {
 async fn a_ticket_that_cannot_be_looked_up_while_postgres_is_away_is_not_called_invalid() -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("deeptravel-gate-").tempdir_in("/tmp")?;
     let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
-    let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
+    let cluster = Arc::new(tokio::task::spawn_blocking(move || suite::cluster(SUITE, &options)).await??);
     let world = World::new(Some(url(&cluster, DATABASE)))?;
     let _server = world.start().await?;
     let shop = Shop::new(world.base_url(), world.simulator.base_url())?;

@@ -3,11 +3,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
-use deeptravel::testing::url;
+use deeptravel::testing::{suite, url};
 
 use super::kill::buyers;
 use crate::history::{History, assert_no_seat_twice};
-use crate::server::{PATIENCE, World, run_seconds};
+use crate::server::{PATIENCE, SUITE, World, run_seconds};
 use crate::shop::{Shop, day_in};
 
 const BUYERS: usize = 8;
@@ -16,7 +16,7 @@ const BUYERS: usize = 8;
 async fn orders_payments_and_scans_go_on_while_postgres_is_away() -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("deeptravel-away-").tempdir_in("/tmp")?;
     let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
-    let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
+    let cluster = Arc::new(tokio::task::spawn_blocking(move || suite::cluster(SUITE, &options)).await??);
     let world = World::new(Some(url(&cluster, DATABASE)))?;
     let _server = world.start().await?;
     let shop = Shop::new(world.base_url(), world.simulator.base_url())?;
@@ -72,7 +72,7 @@ async fn orders_payments_and_scans_go_on_while_postgres_is_away() -> anyhow::Res
 async fn a_start_without_postgres_is_live_not_ready_and_goes_on_when_it_comes() -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("deeptravel-late-").tempdir_in("/tmp")?;
     let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
-    let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
+    let cluster = Arc::new(tokio::task::spawn_blocking(move || suite::cluster(SUITE, &options)).await??);
     let stopping = Arc::clone(&cluster);
     tokio::task::spawn_blocking(move || stopping.stop()).await??;
 
@@ -99,7 +99,7 @@ async fn a_start_without_postgres_is_live_not_ready_and_goes_on_when_it_comes() 
 async fn rule_14_a_server_whose_database_another_has_taken_exits() -> anyhow::Result<()> {
     let dir = tempfile::Builder::new().prefix("deeptravel-fence-").tempdir_in("/tmp")?;
     let options = Options { fsync: false, ..Options::new(dir.path().join("postgres")) };
-    let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&options)).await??);
+    let cluster = Arc::new(tokio::task::spawn_blocking(move || suite::cluster(SUITE, &options)).await??);
     let world = World::new(Some(url(&cluster, DATABASE)))?;
     let mut server = world.start().await?;
 

@@ -2,8 +2,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use deeptravel::testing::suite;
+
 use crate::postgres::Postgres;
-use crate::server::run_seconds;
+use crate::server::{SUITE, run_seconds};
 use crate::trial::Trial;
 
 /// A cluster of its own with some hundred MiB of log and tables.
@@ -63,6 +65,8 @@ async fn rule_12_a_full_disk_under_postgres_is_an_outage_and_no_data_error() -> 
     postgres.start_again().await?;
     let took = trial.assert_rows_are_exact(&postgres).await?;
     println!("{} orders, {before} before the disk was full; it caught up in {took:?}", trial.orders());
+    // Its log is on a disk of its own, where it has only now all that it says.
+    suite::keep_postgres_log(SUITE, &disk.0.join("postgres"));
     drop(postgres);
     Ok(())
 }

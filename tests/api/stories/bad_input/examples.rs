@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Person};
+use crate::client::{Client, Person, passenger_name};
 
 /// A good request.
 pub struct Example {
@@ -89,7 +89,7 @@ impl Examples {
         let order = |operation| Example::new(operation, mei).with("orderId", &pending);
         let ticket = |operation| Example::new(operation, mei).with("ticketId", &ticket);
         Examples(vec![
-            open("POST /auth/wechat/login").body(json!({ "code": "demo-bad-input-2" })),
+            open("POST /auth/wechat/login").body(json!({ "code": "demo-oT9_bad-input-2" })),
             Example::new("POST /auth/logout", Some(&lok)),
             open("GET /travel/hot-cities"),
             open("GET /travel/blackout-dates").with("year", "2026"),
@@ -98,11 +98,11 @@ impl Examples {
             Example::new("POST /orders", mei).with("Idempotency-Key", "bad-input").body(json!({
                 "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.class }],
                 "passengers": [{
-                    "name": "Mei",
+                    "name": passenger_name(1),
                     "type": "adult",
                     "document": { "type": "passport", "number": "K1234567" },
                 }],
-                "contact": { "name": "Mei", "phone": "+85291234567", "email": "mei@example.org" },
+                "contact": { "name": passenger_name(1), "phone": "+85291234567", "email": "meizhu@example.org" },
                 "locale": "en",
             })),
             Example::new("GET /orders", mei),
