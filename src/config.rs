@@ -15,6 +15,7 @@ use deeptravel_actors::services::SalesPolicy;
 use serde::Deserialize;
 
 use crate::api::{ServerSettings, SessionSettings};
+use crate::data_dir::JOURNAL;
 use crate::gateway::WechatSettings;
 use crate::postgres::DatabaseSettings;
 use crate::secrets::SecretFiles;
@@ -89,7 +90,7 @@ impl Config {
     }
 
     pub fn journal_dir(&self) -> PathBuf {
-        self.data_dir.join("journal")
+        self.data_dir.join(JOURNAL)
     }
 }
 

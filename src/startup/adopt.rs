@@ -9,7 +9,7 @@ use super::consent::consent;
 use super::takeover::{stored, take_over};
 use super::{io_threads, migrate, open_journal, start_database};
 use crate::config::Config;
-use crate::data_dir::{DataDir, create_private};
+use crate::data_dir::DataDir;
 use crate::output::say;
 use crate::postgres::{Database, JournalPosition, Store};
 
@@ -22,9 +22,8 @@ type Followed = (&'static str, Position);
 /// Compares the journal with the database, and, if they do not fit and whoever asks agrees, makes a journal that does.
 pub async fn adopt(config: &Config, agreed: Option<&str>) -> anyhow::Result<()> {
     // First, so that nothing is done beside a server that runs.
-    let _held = DataDir::hold(&config.data_dir)?;
-    let dir = config.journal_dir();
-    create_private(&dir)?;
+    let held = DataDir::hold(&config.data_dir)?;
+    let dir = held.journal()?;
     let directory = Directory::lock(&dir)?;
     let io = io_threads()?;
     let (_cluster, database_config) = start_database(config)?;
@@ -58,7 +57,7 @@ pub async fn adopt(config: &Config, agreed: Option<&str>) -> anyhow::Result<()> 
     consent(&plan.lost.to_string(), agreed, OPTION)?;
 
     let aside = plan.carry_out(&LocalDisk)?;
-    let (journal, opened) = open_journal(config)?;
+    let (journal, opened) = open_journal(config, &held)?;
     take_over(&database, &journal).await?;
     journal.close()?;
     say(format_args!(

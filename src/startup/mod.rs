@@ -9,7 +9,6 @@ mod check;
 mod consent;
 mod demo;
 mod descriptors;
-mod directory;
 mod doubts;
 mod look;
 mod reset_time;
@@ -40,11 +39,10 @@ pub use reset_time::reset_time;
 pub use serve::serve;
 
 use crate::config::Config;
-use crate::data_dir::{DataDir, create_private};
+use crate::data_dir::DataDir;
 use crate::embedded::{self, Cluster};
 use crate::gateway::WechatGateway;
 use crate::postgres::{self, Database, SchemaError, Store};
-use directory::tighten;
 use takeover::{Held, fenced, patiently, take_over};
 
 /// Threads for everything that waits for the network: Postgres, WeChat.
@@ -76,7 +74,7 @@ impl Core {
         let runtime = io_threads()?;
         let io = runtime.handle();
         let (cluster, database_config) = start_database(config)?;
-        let (journal, opened) = open_journal(config)?;
+        let (journal, opened) = open_journal(config, &dir)?;
         doubts.of_journal(config, &opened)?;
         let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
         io.spawn(clock.clone().follow_wall_clock());
@@ -258,11 +256,8 @@ fn start_database(config: &Config) -> anyhow::Result<(Option<Arc<Cluster>>, toki
     Ok((Some(Arc::new(cluster)), connection))
 }
 
-fn open_journal(config: &Config) -> anyhow::Result<(Journal, Opened)> {
-    let dir = config.journal_dir();
-    create_private(&dir)?;
-    tighten(&config.data_dir, "journal")?;
-    tighten(&dir, "lock")?;
+fn open_journal(config: &Config, held: &DataDir) -> anyhow::Result<(Journal, Opened)> {
+    let dir = held.journal()?;
     let opening = Journal::open(&dir, config.journal.clone()).map_err(with_way_on);
     let (journal, opened) = opening.with_context(|| format!("the journal in {}", dir.display()))?;
     if let Some(repair) = &opened.repaired {

@@ -19,8 +19,8 @@ const OPTION: &str = "--agree-to-leave";
 /// Lets the next start begin at the wall clock, if the newest record lies in its future and whoever asks agrees.
 pub async fn reset_time(config: &Config, doubts: Doubts, agreed: Option<&str>) -> anyhow::Result<()> {
     // First, so that nothing is done beside a server that runs.
-    let _held = DataDir::hold(&config.data_dir)?;
-    let (journal, opened) = open_journal(config)?;
+    let held = DataDir::hold(&config.data_dir)?;
+    let (journal, opened) = open_journal(config, &held)?;
     let io = io_threads()?;
     let (_cluster, database_config) = start_database(config)?;
     let database = Database::new(io.handle(), &database_config);
