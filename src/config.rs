@@ -21,6 +21,8 @@ use crate::postgres::DatabaseSettings;
 use crate::secrets::SecretFiles;
 use crate::telemetry::LogSettings;
 
+pub use layers::Literal;
+
 const BASE: &str = include_str!("../config/base.toml");
 const DEMO: &str = include_str!("../config/demo.toml");
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub wechat: WechatSettings,
     pub secrets: SecretFiles,
     pub log: LogSettings,
+    #[serde(skip)]
+    pub literals: Vec<Literal>,
 }
 
 /// What the command line says about configuration.
@@ -68,8 +72,9 @@ impl Config {
         demo: bool,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> anyhow::Result<Config> {
-        let merged = layers::merge(BASE, demo.then_some(DEMO), args, environment)?;
-        let mut config = Config::deserialize(layers::value_of(merged.into())).context("configuration")?;
+        let (merged, literals) = layers::merge(BASE, demo.then_some(DEMO), args, environment)?;
+        let config = Config::deserialize(layers::value_of(merged.into())).context("configuration")?;
+        let mut config = Config { literals, ..config };
         if config.data_dir.as_os_str().is_empty() {
             config.data_dir = crate::embedded::default_state_dir()?;
         }

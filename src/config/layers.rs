@@ -5,7 +5,7 @@
 //! must not contradict each other, nor `DATABASE_URL` the keys of the database in the environment.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use config::{Map, Value, ValueKind};
@@ -22,26 +22,55 @@ const DATABASE_URL: &str = "DATABASE_URL";
 /// What the key of a secret's file ends with.
 const FILE: &str = "_file";
 
-/// Everything that is configured, as text, number, truth or list; errors name the key and where it stands.
+/// A secret that stands in a file of `--config` itself, whether or not a later layer has another one.
+#[derive(Debug, Clone)]
+pub struct Literal {
+    pub key: String,
+    pub file: PathBuf,
+}
+
+/// Everything that is configured, as text, number, truth or list, and the secrets among it that stand in files as they are.
+/// Errors name the key and where it stands.
 pub fn merge(
     base: &str,
     demo: Option<&str>,
     args: &ConfigArgs,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> anyhow::Result<Table> {
+) -> anyhow::Result<(Table, Vec<Literal>)> {
     let mut merged: Table = base.parse().context("base.toml")?;
-    let known = merged.clone();
+    let (known, mut literals) = (merged.clone(), Vec::new());
     if let Some(demo) = demo {
         lay(&mut merged, demo.parse().context("demo.toml")?, "demo.toml")?;
     }
     for path in &args.files {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
-        lay(&mut merged, text.parse().with_context(|| name.clone())?, &name)?;
+        let layer = text.parse().with_context(|| name.clone())?;
+        literals.extend(secrets_in(&known, &layer).map(|key| Literal { key, file: path.clone() }));
+        lay(&mut merged, layer, &name)?;
     }
     lay(&mut merged, of_environment(&known, environment)?, "the environment")?;
     lay(&mut merged, of_command_line(args)?, "the command line")?;
-    Ok(merged)
+    Ok((merged, literals))
+}
+
+/// The keys of a layer that have a secret as their value: those that could have had a file for it.
+fn secrets_in(known: &Table, layer: &Table) -> impl Iterator<Item = String> {
+    let of_section = |(name, section): (&String, &toml::Value)| {
+        let keys = section.as_table().into_iter().flatten();
+        let secrets = keys.filter(|(key, value)| {
+            let has_file = known.get(name).and_then(|section| section.get(format!("{key}{FILE}"))).is_some();
+            has_file && value.as_str().is_some_and(|text| is_secret(name, text))
+        });
+        secrets.map(|(key, _)| format!("{name}.{key}")).collect::<Vec<_>>()
+    };
+    layer.iter().flat_map(of_section).collect::<Vec<_>>().into_iter()
+}
+
+/// Not what is empty, nor the URL of a database that asks for no password.
+fn is_secret(section: &str, text: &str) -> bool {
+    let url = || text.parse::<tokio_postgres::Config>();
+    !text.is_empty() && (section != "database" || url().map_or(true, |url| url.get_password().is_some()))
 }
 
 /// Puts a layer over those before it.
@@ -180,7 +209,7 @@ mod tests {
         let args =
             ConfigArgs { files: files.iter().map(|file| file.path().to_owned()).collect(), ..ConfigArgs::default() };
         let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
-        merge(BASE, None, &args, environment)
+        Ok(merge(BASE, None, &args, environment)?.0)
     }
 
     fn refused(files: &[&str], environment: &[(&str, &str)]) -> String {
@@ -253,7 +282,8 @@ mod tests {
             listen: Some("127.0.0.1:3".parse().unwrap()),
         };
         let environment = [("DEEPTRAVEL__DATA_DIR", "environment"), ("DEEPTRAVEL__SERVER__LISTEN", "127.0.0.1:2")];
-        let merged = merge(BASE, None, &args, environment.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let environment = environment.map(|(name, value)| (name.into(), value.into()));
+        let (merged, _) = merge(BASE, None, &args, environment).unwrap();
         assert_eq!(
             (merged["data_dir"].as_str(), merged["server"]["listen"].as_str()),
             (Some("line"), Some("127.0.0.1:3"))

@@ -48,7 +48,8 @@ pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
 /// What production starts with, and should not: secrets that others can read, keys with two purposes, open connections.
 pub fn questionable(config: &Config) -> Vec<String> {
     let files = [config.database.files(), config.wechat.files(), config.secrets.files()].concat();
-    let open_files = files.into_iter().filter_map(|(key, path)| open_to_others(key, path));
+    let literals = config.literals.iter().map(|literal| (literal.key.as_str(), literal.file.as_path()));
+    let open_files = files.into_iter().chain(literals).filter_map(|(key, path)| open_to_others(key, path));
     let urls = config.wechat.urls().into_iter().filter(|(_, url)| is_open(url));
     let urls = urls.map(|(key, url)| format!("{key} = {url}: everybody on the way reads and changes it; use https:"));
     let keys = [config.secrets.keys(), config.wechat.keys()].concat();
@@ -188,6 +189,30 @@ mod tests {
             }
             set(0o640);
             assert_eq!(questionable(&config), Vec::<String>::new(), "a group of its own may read");
+        }
+    }
+
+    #[test]
+    fn fault_15_a_file_of_the_configuration_that_has_a_secret_itself_is_as_one_of_a_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let doubted = |toml: &str, mode| {
+            let config = load(&dir, toml);
+            std::fs::set_permissions(dir.path().join("production.toml"), Permissions::from_mode(mode)).unwrap();
+            questionable(&config)
+        };
+        for (key, toml) in [
+            ("wechat.app_secret", "[wechat]\napp_secret = \"hush\""),
+            ("wechat.api_v3_key", "[wechat]\napi_v3_key = \"0123456789abcdef0123456789abcdef\""),
+            ("database.url", "[database]\nurl = \"postgres://us:hush@db.example/deeptravel\""),
+            ("database.url", "[database]\nurl = \"us:hush@db.example\""),
+        ] {
+            let said = doubted(toml, 0o644);
+            assert!(said.len() == 1 && said[0].starts_with(key) && !said[0].contains("hush"), "{key}: {said:?}");
+            assert!(said[0].contains("production.toml has mode 644"), "{said:?}");
+            assert_eq!(doubted(toml, 0o640), Vec::<String>::new(), "a group of its own may read");
+        }
+        for nothing in ["[wechat]\napp_secret = \"\"\nmchid = \"1\"", "[database]\nurl = \"postgres:///deeptravel\""] {
+            assert_eq!(doubted(nothing, 0o644), Vec::<String>::new(), "{nothing}");
         }
     }
 
