@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
 
+mod audit;
 mod earlier;
 mod logins;
 mod new_rows;

@@ -411,9 +411,15 @@ impl Buyer {
     pub fn pay_too_late(&mut self, now: Timestamp) -> Rows {
         let terms = self.order.payment_terms(&POLICY, now).unwrap();
         let mut rows = self.tell(collect::Command::Begin { terms, body: b"{\"total\":1}".as_slice().into() }, now);
-        rows.extend(&self.tell(sale::Command::Cancel, now));
-        rows.extend(&self.run_steps(now));
+        rows.extend(&self.cancel(now));
         rows.extend(&self.tell(self.money(terms.number, now), DEPARTS_AT));
+        rows
+    }
+
+    /// Gives up, until the seats are given back.
+    pub fn cancel(&mut self, now: Timestamp) -> Rows {
+        let mut rows = self.tell(sale::Command::Cancel, now);
+        rows.extend(&self.run_steps(now));
         rows
     }
 
