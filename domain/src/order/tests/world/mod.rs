@@ -3,44 +3,16 @@
 //! longer should be. The order's actor is played by the book: one step under way at a time, a step without an answer is
 //! reported as failed, a crash forgets all but rows.
 
+mod ops;
+mod seats;
+mod wechat;
+
+use ops::{Op, any_op, any_op_while_seeking};
 use proptest::prelude::*;
+use seats::Seats;
+use wechat::Wechat;
 
 use super::*;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Hold {
-    None,
-    Held {
-        until: Timestamp,
-    },
-    Paying,
-    Confirmed,
-    Released,
-    /// Confirmed once, and back on sale.
-    Freed,
-}
-
-/// A refund at WeChat.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Back {
-    Processing,
-    Success,
-    Closed,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum AtWechat {
-    Unknown,
-    /// It said so.
-    Refused,
-    Open {
-        until: Timestamp,
-    },
-    Closed,
-    Paid {
-        at: Timestamp,
-    },
-}
 
 struct Request {
     effect: Effect,
@@ -55,15 +27,8 @@ struct Answer {
 
 struct World {
     story: Story,
-    holds: Vec<Hold>,
-    /// Of the hold of each item.
-    epochs: Vec<u32>,
-    /// Seats of items that somebody else has bought meanwhile.
-    resold: Vec<bool>,
-    wechat: BTreeMap<u16, AtWechat>,
-    refunds: BTreeMap<u16, Back>,
-    /// WeChat has let the traveller pay after it had said closed.
-    broke_its_word: bool,
+    seats: Seats,
+    wechat: Wechat,
     requests: Vec<Request>,
     answers: Vec<Answer>,
     /// The steps that the actor waits for, one of each part.
@@ -71,94 +36,6 @@ struct World {
     crashed_before_it_was: bool,
     /// The owner ends right after the record with this version.
     crashes_after: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Op {
-    /// The next step goes as it should.
-    Go,
-    /// The actor starts what the order wants.
-    Start,
-    /// A request arrives; it stays on the way to arrive again if `again`.
-    Arrive {
-        pick: usize,
-        again: bool,
-        refused: bool,
-    },
-    /// An answer arrives, and perhaps again later.
-    Answer {
-        pick: usize,
-        again: bool,
-    },
-    LoseRequest {
-        pick: usize,
-    },
-    LoseAnswer {
-        pick: usize,
-    },
-    /// The actor no longer waits for a step.
-    GiveUp {
-        pick: usize,
-    },
-    Begin,
-    Cancel,
-    /// The traveller pays; WeChat's callback is on its way.
-    Pay,
-    /// The same, although WeChat has closed or refused it: somebody was in the middle of it.
-    PayAfterAll,
-    /// A gate scans the order.
-    Scan {
-        request: u8,
-    },
-    /// Free seats of an item go to somebody else.
-    Resell {
-        pick: usize,
-    },
-    /// WeChat's refund of a number goes on.
-    Refund {
-        pick: usize,
-        closed: bool,
-    },
-    Pass {
-        seconds: i64,
-    },
-    WakeWhenDue,
-    Crash,
-}
-
-fn any_op() -> impl Strategy<Value = Op> {
-    let pick = || 0..100_usize;
-    let rarely = || proptest::bool::weighted(0.1);
-    prop_oneof![
-        30 => Just(Op::Go),
-        10 => Just(Op::Start),
-        10 => (pick(), rarely(), rarely()).prop_map(|(pick, again, refused)| Op::Arrive { pick, again, refused }),
-        10 => (pick(), rarely()).prop_map(|(pick, again)| Op::Answer { pick, again }),
-        1 => pick().prop_map(|pick| Op::LoseRequest { pick }),
-        1 => pick().prop_map(|pick| Op::LoseAnswer { pick }),
-        3 => pick().prop_map(|pick| Op::GiveUp { pick }),
-        8 => Just(Op::Begin),
-        1 => Just(Op::Cancel),
-        3 => Just(Op::Pay),
-        1 => Just(Op::PayAfterAll),
-        2 => (0..4_u8).prop_map(|request| Op::Scan { request }),
-        1 => pick().prop_map(|pick| Op::Resell { pick }),
-        2 => (pick(), rarely()).prop_map(|(pick, closed)| Op::Refund { pick, closed }),
-        3 => prop_oneof![4 => 0..20_i64, 1 => 0..400_i64].prop_map(|seconds| Op::Pass { seconds }),
-        3 => Just(Op::WakeWhenDue),
-        1 => Just(Op::Crash),
-    ]
-}
-
-/// Crashes, other buyers and long absences while late money seeks its seats.
-fn any_op_while_seeking() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        12 => Just(Op::Go),
-        4 => any_op(),
-        2 => Just(Op::Crash),
-        2 => (0..100_usize).prop_map(|pick| Op::Resell { pick }),
-        1 => Just(Op::Pass { seconds: 3_700 }),
-    ]
 }
 
 impl World {
@@ -169,12 +46,8 @@ impl World {
     fn leaving_after(items: usize, seconds: i64) -> World {
         World {
             story: Story::leaving_after(items, seconds),
-            holds: vec![Hold::None; items],
-            epochs: vec![0; items],
-            resold: vec![false; items],
-            wechat: BTreeMap::new(),
-            refunds: BTreeMap::new(),
-            broke_its_word: false,
+            seats: Seats::new(items),
+            wechat: Wechat::default(),
             requests: Vec::new(),
             answers: Vec::new(),
             outstanding: Vec::new(),
@@ -185,7 +58,7 @@ impl World {
 
     /// Its seats are held, and a payment has begun.
     fn ready_to_pay(&mut self) {
-        for _ in 0..self.holds.len() {
+        for _ in 0..self.seats.items() {
             self.apply(Op::Go);
         }
         self.apply(Op::Begin);
@@ -211,19 +84,6 @@ impl World {
 
     fn now(&self) -> Timestamp {
         self.story.now
-    }
-
-    fn at_wechat(&self, attempt: u16) -> AtWechat {
-        self.wechat.get(&attempt).copied().unwrap_or(AtWechat::Unknown)
-    }
-
-    /// Seats that nobody else can have.
-    fn has_seat(&self, item: usize) -> bool {
-        match self.holds[item] {
-            Hold::Held { until } => self.now() < until,
-            Hold::Paying | Hold::Confirmed => true,
-            Hold::None | Hold::Released | Hold::Freed => false,
-        }
     }
 
     fn apply(&mut self, op: Op) {
@@ -266,10 +126,7 @@ impl World {
                 let scan = scan(1, &request.to_string(), ScanTarget::Order);
                 let _ = self.hears(ticket::Command::Scan(scan));
             }
-            Op::Resell { pick } => {
-                let item = pick % self.holds.len();
-                self.resold[item] |= !self.has_seat(item);
-            }
+            Op::Resell { pick } => self.seats.resell(pick, self.now()),
             Op::Refund { pick, closed } => self.refund_goes_on(pick, closed),
             Op::Pass { seconds } => self.pass(self.now().plus_seconds(seconds)),
             Op::WakeWhenDue => {
@@ -347,7 +204,7 @@ impl World {
         // WeChat may speak of an attempt that a crash made us forget: none, since attempts are durable first. It never
         // contradicts itself, but for an answer from before it broke its word.
         if let Err(rejection) = self.hears(command.clone()) {
-            assert!(self.broke_its_word, "{command:?}: {rejection}");
+            assert!(self.wechat.broke_its_word, "{command:?}: {rejection}");
         }
     }
 
@@ -364,22 +221,9 @@ impl World {
     }
 
     fn pay(&mut self, after_all: bool) {
-        let payable = self.wechat.iter().find_map(|(attempt, state)| match state {
-            AtWechat::Open { until } if self.now() < *until => Some(*attempt),
-            AtWechat::Closed | AtWechat::Refused if after_all => Some(*attempt),
-            _ => None,
-        });
-        if let Some(attempt) = payable {
-            self.broke_its_word |= !matches!(self.at_wechat(attempt), AtWechat::Open { .. });
-            self.wechat.insert(attempt, AtWechat::Paid { at: self.now() });
-            self.answer(self.money(attempt));
+        if let Some(attempt) = self.wechat.pay(after_all, self.now()) {
+            self.answer(self.wechat.query(attempt));
         }
-    }
-
-    /// What WeChat says of an attempt that was paid.
-    fn money(&self, attempt: u16) -> Command {
-        let AtWechat::Paid { at } = self.at_wechat(attempt) else { panic!("{attempt} was not paid") };
-        fact(attempt, FactState::Paid(Capture { paid_at: Some(at), ..capture(attempt) }))
     }
 
     /// When the party boards for the first time.
@@ -389,23 +233,13 @@ impl World {
     }
 
     fn refund_goes_on(&mut self, pick: usize, closed: bool) {
-        let under_way: Vec<u16> =
-            self.refunds.iter().filter(|(_, state)| **state == Back::Processing).map(|(number, _)| *number).collect();
-        if let Some(number) = under_way.get(pick % under_way.len().max(1)) {
-            self.refunds.insert(*number, if closed { Back::Closed } else { Back::Success });
-            self.answer(self.says_of_refund(*number));
+        if let Some(refund) = self.wechat.refund_goes_on(pick, closed) {
+            self.answer(self.wechat.query_refund(refund, self.payment_of(refund)));
         }
     }
 
-    fn says_of_refund(&self, refund: u16) -> Command {
-        let Some(state) = self.refunds.get(&refund) else { return refund_says(refund, RefundFactState::NotFound) };
-        let status = match state {
-            Back::Processing => RefundStatus::Processing,
-            Back::Success => RefundStatus::Success,
-            Back::Closed => RefundStatus::Closed,
-        };
-        let payment = self.story.order.refund(refund_number(refund)).unwrap().payment;
-        refund_says(refund, RefundFactState::Known(KnownRefund { payment, ..known_refund(refund, status) }))
+    fn payment_of(&self, refund: u16) -> OutTradeNo {
+        self.story.order.refund(refund_number(refund)).unwrap().payment
     }
 
     fn arrive(&mut self, pick: usize, again: bool, refused: bool) {
@@ -418,37 +252,17 @@ impl World {
         if !again || matches!(effect, Effect::CreatePayment { .. }) {
             self.requests.swap_remove(pick);
         }
+        let now = self.now();
         let answer = match &effect {
-            Effect::CreatePayment { number, .. } => self.create(number.attempt, refused),
-            Effect::QueryPayment { number } => fact(
-                number.attempt,
-                match self.at_wechat(number.attempt) {
-                    AtWechat::Unknown | AtWechat::Refused => FactState::NotFound,
-                    AtWechat::Open { .. } => FactState::NotPaid,
-                    AtWechat::Closed => FactState::Closed,
-                    AtWechat::Paid { .. } => {
-                        self.answer(self.money(number.attempt));
-                        return;
-                    }
-                },
-            ),
-            Effect::ClosePayment { number } => {
-                let open = matches!(self.at_wechat(number.attempt), AtWechat::Open { .. });
-                // Sometimes WeChat says yes and does nothing (wechat.md R3).
-                if open && !refused {
-                    self.wechat.insert(number.attempt, AtWechat::Closed);
-                }
-                close_answered(number.attempt)
+            Effect::CreatePayment { number, .. } => {
+                let asked = self.story.order.payment(*number).unwrap().time_expire;
+                self.wechat.create(number.attempt, asked, refused, now)
             }
-            Effect::CallRefund { number, .. } if refused && !self.refunds.contains_key(&number.number) => {
-                back::Command::RefundRefused { number: *number, code: "NOT_ENOUGH".into() }.into()
-            }
-            Effect::CallRefund { number, .. } => {
-                self.refunds.entry(number.number).or_insert(Back::Processing);
-                self.says_of_refund(number.number)
-            }
-            Effect::QueryRefund { number } => self.says_of_refund(number.number),
-            _ => Command::HoldAnswered(effect.hold_answer(self.at_departure(&effect, refused)).unwrap()),
+            Effect::QueryPayment { number } => self.wechat.query(number.attempt),
+            Effect::ClosePayment { number } => self.wechat.close(number.attempt, refused),
+            Effect::CallRefund { number, .. } => self.wechat.refund(*number, self.payment_of(number.number), refused),
+            Effect::QueryRefund { number } => self.wechat.query_refund(number.number, self.payment_of(number.number)),
+            _ => Command::HoldAnswered(effect.hold_answer(self.seats.ask(&effect, refused, now)).unwrap()),
         };
         self.answer(answer);
     }
@@ -457,101 +271,22 @@ impl World {
         self.answers.push(Answer { command, at: self.now() });
     }
 
-    fn create(&mut self, attempt: u16, refused: bool) -> Command {
-        match self.at_wechat(attempt) {
-            AtWechat::Unknown if refused => {
-                self.wechat.insert(attempt, AtWechat::Refused);
-                create_refused(attempt, false)
-            }
-            AtWechat::Refused => create_refused(attempt, false),
-            AtWechat::Unknown => {
-                let asked = self.story.order.payment(number(attempt)).unwrap().time_expire;
-                // WeChat raises an earlier end silently (wechat.md R2).
-                let until = asked.max(self.now().plus_seconds(60));
-                self.wechat.insert(attempt, AtWechat::Open { until });
-                created(attempt)
-            }
-            // A repetition can be refused although the first was not.
-            AtWechat::Open { .. } if refused => create_refused(attempt, false),
-            AtWechat::Open { .. } => created(attempt),
-            AtWechat::Closed | AtWechat::Paid { .. } => create_refused(attempt, true),
-        }
-    }
-
-    fn at_departure(&mut self, effect: &Effect, refused: bool) -> Result<Vec<Box<str>>, StepFailure> {
-        let no = |rejection| Err(StepFailure::Refused(rejection));
-        let now = self.now();
-        let (Effect::PlaceHold { claim: item, epoch, .. }
-        | Effect::ReleaseHold { claim: item, epoch, .. }
-        | Effect::BeginPaying { claim: item, epoch, .. }
-        | Effect::ConfirmHold { claim: item, epoch, .. }
-        | Effect::FreeSeats { claim: item, epoch, .. }) = effect
-        else {
-            unreachable!("{effect:?}")
-        };
-        if *epoch < self.epochs[*item] {
-            return no(Rejection::HoldEpochStale);
-        }
-        let lapsed = matches!(self.holds[*item], Hold::Held { until } if now >= until);
-        // A hold placed under a new epoch starts afresh, unless the old one still has its seats.
-        if let (Effect::PlaceHold { .. }, true, false) = (effect, *epoch > self.epochs[*item], self.has_seat(*item)) {
-            (self.holds[*item], self.epochs[*item]) = (Hold::None, *epoch);
-        }
-        let hold = self.holds[*item];
-        let taken = || Rejection::SeatTaken { seat: "0A".to_owned() };
-        let (next, answer) = match (effect, hold) {
-            (Effect::PlaceHold { .. }, Hold::None) if refused => (hold, no(Rejection::BookingClosed)),
-            (Effect::PlaceHold { .. }, Hold::None) if self.resold[*item] => (hold, no(taken())),
-            (Effect::PlaceHold { expires_at, .. }, Hold::None) if now < *expires_at => {
-                (Hold::Held { until: *expires_at }, Ok(seats(*item, 1)))
-            }
-            (Effect::PlaceHold { .. }, Hold::Held { .. }) if !lapsed => (hold, Ok(seats(*item, 1))),
-            (Effect::PlaceHold { .. }, Hold::Confirmed) if *epoch == self.epochs[*item] => (hold, Ok(seats(*item, 1))),
-            (Effect::PlaceHold { .. }, _) => (hold, no(Rejection::HoldExpired)),
-            (Effect::FreeSeats { .. }, Hold::Confirmed | Hold::Freed) => (Hold::Freed, Ok(vec![])),
-            (_, Hold::Freed) => (hold, no(Rejection::HoldAlreadyReleased)),
-            (Effect::ReleaseHold { .. }, Hold::Confirmed) => (hold, no(Rejection::HoldAlreadyConfirmed)),
-            (Effect::ReleaseHold { .. }, Hold::Held { .. } | Hold::Paying) => (Hold::Released, Ok(vec![])),
-            (Effect::ReleaseHold { .. }, _) => (hold, Ok(vec![])),
-            (_, Hold::Held { .. }) if lapsed => (hold, no(Rejection::HoldExpired)),
-            (Effect::BeginPaying { .. }, Hold::Held { .. } | Hold::Paying) => (Hold::Paying, Ok(vec![])),
-            (Effect::BeginPaying { .. }, Hold::Confirmed) => (hold, no(Rejection::HoldAlreadyConfirmed)),
-            (_, Hold::None | Hold::Released) => (hold, no(Rejection::HoldNotFound)),
-            (_, Hold::Held { .. } | Hold::Paying | Hold::Confirmed) => (Hold::Confirmed, Ok(vec![])),
-        };
-        self.holds[*item] = next;
-        answer
-    }
-
     fn check(&self) {
         let order = &self.story.order;
-        let items = || 0..self.holds.len();
-        let can_pay = |state: &AtWechat| matches!(state, AtWechat::Open { until } if self.now() < *until);
-        // The metric `seats_resold_while_payable` stays 0 (R-PAY-04).
-        if self.wechat.values().any(can_pay) {
-            assert!(items().all(|item| matches!(self.holds[item], Hold::Paying | Hold::Confirmed)), "{:?}", self.holds);
-        }
-        assert!(self.wechat.values().filter(|state| can_pay(state)).count() <= 1, "two payments can be paid");
+        let payable = self.wechat.payable(self.now());
+        self.seats.check(order, payable > 0, self.now());
+        assert!(payable <= 1, "two payments can be paid");
         assert!(order.lock_expires_at() < self.boards_at(), "a lock outlives what it is for");
         assert!(order.payments().iter().all(|payment| payment.time_expire < self.boards_at()), "and so does a payment");
-        let is_paid = matches!(order.status(), OrderStatus::Paid | OrderStatus::Completed);
-        if is_paid {
-            assert!(items().all(|item| self.holds[item] == Hold::Confirmed), "a ticket without a seat");
-        }
-        if order.status() == OrderStatus::Cancelled && !order.is_seeking() {
-            assert!(!items().any(|item| self.has_seat(item)), "a cancelled order keeps no seat");
-        }
-        assert!(!items().any(|item| self.resold[item] && self.has_seat(item)), "sold twice");
         let balance = order.balance();
-        let keeps = if is_paid { FARE } else { 0 };
+        let keeps = if matches!(order.status(), OrderStatus::Paid | OrderStatus::Completed) { FARE } else { 0 };
         assert_eq!(balance.kept(), keeps, "{balance:?}");
     }
 
     /// A payment that the order's ledger does not show.
     fn unheard(&self) -> Option<u16> {
         let known = |attempt: u16| self.story.order.ledger().iter().any(|entry| entry.payment.attempt == attempt);
-        let paid = self.wechat.iter().filter(|(_, state)| matches!(state, AtWechat::Paid { .. }));
-        paid.map(|(attempt, _)| *attempt).find(|attempt| !known(*attempt))
+        self.wechat.paid().map(|(attempt, _)| attempt).find(|attempt| !known(*attempt))
     }
 
     /// From here on every message arrives, once and in order, and the clock moves on.
@@ -567,14 +302,14 @@ impl World {
                     Some(place) => self.give_up(place),
                     None => self.start(),
                 }
-            } else if self.refunds.values().any(|state| *state == Back::Processing) {
+            } else if self.wechat.is_refunding() {
                 self.refund_goes_on(0, false);
             } else if let Some(due) = self.story.order.next_deadline() {
                 self.pass(due.max(self.now()));
                 self.hears(Command::Wake).unwrap();
             } else if let Some(attempt) = self.unheard() {
                 // WeChat repeats its notices until they are acknowledged.
-                self.answer(self.money(attempt));
+                self.answer(self.wechat.query(attempt));
             } else {
                 return;
             }
@@ -586,20 +321,15 @@ impl World {
     fn audit(&self) {
         let order = &self.story.order;
         assert!(order.status() != OrderStatus::Pending || order.refusal().is_some(), "{:?}", order.sale);
-        let open = |state: &AtWechat| matches!(state, AtWechat::Open { .. });
-        assert!(!self.wechat.values().any(open), "every payment was ended at WeChat");
+        assert!(!self.wechat.has_open(), "every payment was ended at WeChat");
         assert_eq!(self.unheard(), None, "every payment is in the ledger");
-        let paid: Vec<Timestamp> = self
-            .wechat
-            .values()
-            .filter_map(|state| if let AtWechat::Paid { at } = state { Some(*at) } else { None })
-            .collect();
+        let paid: Vec<Timestamp> = self.wechat.paid().map(|(_, at)| at).collect();
         assert_eq!(order.balance().captured, paid.len() as i64 * FARE, "and is there once");
         let balance = order.balance();
         assert_eq!(balance.refund_due, 0, "all money that was due is back");
-        let back = self.refunds.values().filter(|state| **state == Back::Success).count() as i64 * FARE;
+        let back = self.wechat.refunded() as i64 * FARE;
         assert_eq!(balance.refunded, back, "and went back once");
-        if !self.broke_its_word {
+        if !self.wechat.broke_its_word {
             // As long as WeChat keeps its word, money always finds its seats: but for what it lets the traveller pay, having
             // raised the end of the payment, when he should have boarded.
             let late = paid.iter().filter(|at| **at > self.boards_at().plus_seconds(-1)).count();
