@@ -16,7 +16,7 @@ use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
-use deeptravel::postgres::migrate;
+use deeptravel::postgres::{Access, migrate};
 use deeptravel_domain::inventory::rows::HoldRow;
 use deeptravel_domain::row::{Column, Kind, Message, Raw, Rows};
 use deeptravel_domain::tables;
@@ -48,7 +48,7 @@ fn server() -> &'static Server {
         let directory = tempfile::tempdir_in("/var/tmp").unwrap();
         let cluster = Cluster::start(&Options::new(directory.path().join("postgres"))).unwrap();
         let config = cluster.connection(DATABASE);
-        io_runtime().block_on(migrate(&config)).unwrap();
+        io_runtime().block_on(migrate(&Access::by_socket(config.clone()))).unwrap();
         Server { stand: Stand::on(&config), cluster, next: AtomicU64::new(0), directory }
     })
 }

@@ -151,10 +151,9 @@ pub async fn run() -> anyhow::Result<()> {
             if past_damage { dump_past_damage(&dir, Position(after)) } else { dump(&dir, Position(after)) }
         }
         Command::Config(ConfigCommand::Check) => {
-            startup::check(&config)?;
-            let doubts = startup::questionable(&config);
-            if !doubts.is_empty() {
-                bail!("{}", doubts.join("\n"));
+            let complaints = startup::complaints(&config).await;
+            if !complaints.is_empty() {
+                bail!("{}", complaints.join("\n"));
             }
             say("the configuration is complete");
             Ok(())
@@ -251,8 +250,8 @@ fn read_password() -> anyhow::Result<String> {
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
-    let url = config.database.url().context("database.url: the private database migrates itself")?;
-    let applied = postgres::migrate(&url.parse()?).await?;
+    let access = config.database.access()?.context("database.url: the private database migrates itself")?;
+    let applied = postgres::migrate(&access).await?;
     say(format_args!("{} migrations applied", applied.len()));
     Ok(())
 }

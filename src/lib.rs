@@ -9,6 +9,7 @@ pub mod config;
 pub mod data_dir;
 pub mod embedded;
 pub mod gateway;
+mod here;
 pub mod import;
 pub mod output;
 pub mod postgres;

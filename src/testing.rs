@@ -20,7 +20,7 @@ use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::embedded::{Cluster, EmbeddedError, Options, SUPERUSER};
-use crate::postgres::{migrate, migrations};
+use crate::postgres::{Access, migrate, migrations};
 
 /// More test processes at once than this on one machine is a mistake.
 const PROCESSES_MAX: u32 = 32;
@@ -53,6 +53,13 @@ pub struct TestDatabase {
     pub config: Config,
     /// How a process started by the test reaches it, as a `DATABASE_URL`.
     pub url: String,
+}
+
+impl TestDatabase {
+    /// The same for the process's own connections.
+    pub fn access(&self) -> Access {
+        Access::by_socket(self.config.clone())
+    }
 }
 
 impl Drop for TestDatabase {
@@ -135,7 +142,7 @@ async fn prepare(admin: &Config, template: &str, template_config: &Config) -> Re
         // Renamed when whole, so that a killed run leaves no half-migrated template under the name.
         let half = format!("{TEST_PREFIX}template");
         client.batch_execute(&format!("CREATE DATABASE {half}")).await?;
-        migrate(template_config.clone().dbname(&half)).await?;
+        migrate(&Access::by_socket(template_config.clone().dbname(&half).clone())).await?;
         client.batch_execute(&format!("ALTER DATABASE {half} RENAME TO {template}")).await?;
     }
     Ok(())

@@ -2,13 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
 
+#[path = "support/certificates.rs"]
+mod certificates;
+#[path = "postgres/tls.rs"]
+mod tls;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deeptravel::embedded::{Cluster, Options};
+use deeptravel::embedded::{Cluster, DATABASE, Options};
 use deeptravel::postgres::{
-    Database, JournalPosition, Lane, Outage, PositionError, Session, StoreError, adopt_position, advance_position,
-    claim_epoch, locks_beyond, migrate, read_clock, read_position,
+    Access, Database, JournalPosition, Lane, Outage, PositionError, Session, StoreError, adopt_position,
+    advance_position, claim_epoch, locks_beyond, migrate, read_clock, read_position,
 };
 use deeptravel::testing::{fresh_database, suite};
 use deeptravel_domain::time::Timestamp;
@@ -46,7 +51,8 @@ fn processes_that_migrate_at_once_wait_for_each_other() {
         tokio::spawn(connection);
         client.batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await.unwrap();
 
-        let reports = join_all((0..4).map(|_| migrate(&database.config))).await;
+        let access = database.access();
+        let reports = join_all((0..4).map(|_| migrate(&access))).await;
         let applied: Vec<_> = reports.into_iter().flat_map(|applied| applied.unwrap()).collect();
 
         let once: std::collections::BTreeSet<_> = applied.iter().cloned().collect();
@@ -59,7 +65,7 @@ fn processes_that_migrate_at_once_wait_for_each_other() {
 fn an_epoch_is_above_every_earlier_one_and_shuts_the_older_process_out() {
     let database = fresh_database().unwrap();
     let runtime = io_runtime();
-    let store = Database::new(runtime.handle().clone(), &database.config);
+    let store = Database::new(runtime.handle().clone(), &database.access());
     let journal_id = Uuid::now_v7();
     let story = store.run(Lane::Projection, move |client| async move {
         assert_eq!(read_position(&*client).await.unwrap(), None);
@@ -118,7 +124,7 @@ fn an_epoch_is_above_every_earlier_one_and_shuts_the_older_process_out() {
 fn callers_on_another_runtime_get_their_rows_and_their_data_errors() {
     let database = fresh_database().unwrap();
     let io = io_runtime();
-    let store = Database::new(io.handle().clone(), &database.config);
+    let store = Database::new(io.handle().clone(), &database.access());
     let caller = tokio::runtime::Builder::new_current_thread().build().unwrap();
 
     let thread = caller.block_on(store.run(Lane::Lists, |client| async move {
@@ -141,7 +147,7 @@ fn callers_on_another_runtime_get_their_rows_and_their_data_errors() {
 fn one_lane_that_is_full_is_busy_and_the_other_is_not() {
     let database = fresh_database().unwrap();
     let runtime = io_runtime();
-    let store = Database::new(runtime.handle().clone(), &database.config);
+    let store = Database::new(runtime.handle().clone(), &database.access());
     let busy = |result: &Result<(), StoreError>| {
         matches!(result, Err(StoreError::Unavailable(Outage::Busy { connections: 8 })))
     };
@@ -173,7 +179,7 @@ fn one_lane_that_is_full_is_busy_and_the_other_is_not() {
 fn a_statement_that_takes_too_long_is_given_up_and_the_connection_stays() {
     let database = fresh_database().unwrap();
     let runtime = io_runtime();
-    let store = Database::new(runtime.handle().clone(), &database.config);
+    let store = Database::new(runtime.handle().clone(), &database.access());
     let slow = runtime.block_on(store.run(Lane::Lists, |client| async move {
         client.batch_execute("SELECT pg_sleep(60)").await?;
         Ok(())
@@ -201,7 +207,7 @@ fn outcome_of(runtime: &Runtime, store: &Database, state: &str) -> &'static str 
 fn rule_12_only_what_speaks_of_our_data_halts_projection() {
     let database = fresh_database().unwrap();
     let runtime = io_runtime();
-    let store = Database::new(runtime.handle().clone(), &database.config);
+    let store = Database::new(runtime.handle().clone(), &database.access());
     let expected = [
         ("broken", "08000 08003 08006 08P01 57P01 57P02 57P03 57P04 57P05 25P03 25P04 28000 28P01 3D000 26000"),
         ("later", "53000 53100 53200 53400 58000 58030 58P01 57014 55P03 40001 40P01 40003 25006 XX000 XX001 XX002"),
@@ -219,7 +225,7 @@ fn rule_12_only_what_speaks_of_our_data_halts_projection() {
 fn a_connection_that_postgres_ends_is_replaced() {
     let database = fresh_database().unwrap();
     let runtime = io_runtime();
-    let store = Database::new(runtime.handle().clone(), &database.config);
+    let store = Database::new(runtime.handle().clone(), &database.access());
     let ended = runtime.block_on(store.run(Lane::Projection, |client| async move {
         client.batch_execute("SELECT pg_terminate_backend(pg_backend_pid())").await?;
         Ok(())
@@ -233,7 +239,7 @@ fn a_connection_that_postgres_ends_is_replaced() {
 fn a_panic_in_a_job_continues_in_its_caller_and_rolls_back() {
     let database = fresh_database().unwrap();
     let runtime = io_runtime();
-    let store = Database::new(runtime.handle().clone(), &database.config);
+    let store = Database::new(runtime.handle().clone(), &database.access());
     let mishap = store.run(Lane::Projection, |mut client| async move {
         let transaction = client.transaction().await?;
         transaction.batch_execute("CREATE TABLE half_done (n int)").await?;
@@ -255,7 +261,7 @@ fn a_panic_in_a_job_continues_in_its_caller_and_rolls_back() {
 fn jobs_after_the_end_of_the_io_runtime_are_refused() {
     let database = fresh_database().unwrap();
     let io = io_runtime();
-    let store = Database::new(io.handle().clone(), &database.config);
+    let store = Database::new(io.handle().clone(), &database.access());
     io.block_on(select_1(&store, Lane::Lists)).unwrap();
     io.shutdown_timeout(Duration::from_secs(5));
     let late = io_runtime().block_on(select_1(&store, Lane::Lists));
@@ -268,12 +274,12 @@ fn a_stopped_postgres_answers_unavailable_and_is_found_again_when_it_is_back() {
     let options = Options { fsync: false, ..Options::new(directory.path().join("postgres")) };
     let cluster = suite::cluster("postgres", &options).unwrap();
     let runtime = io_runtime();
-    let store = Database::new(runtime.handle().clone(), &cluster.connection(deeptravel::embedded::DATABASE));
+    let store = Database::new(runtime.handle().clone(), &Access::by_socket(cluster.connection(DATABASE)));
     let ask = || runtime.block_on(select_1(&store, Lane::Lists));
     ask().unwrap();
 
     cluster.stop().unwrap();
-    let migrated = runtime.block_on(migrate(&cluster.connection(deeptravel::embedded::DATABASE)));
+    let migrated = runtime.block_on(migrate(&Access::by_socket(cluster.connection(DATABASE))));
     assert!(migrated.is_err_and(|error| error.is_outage()));
     let asked = Instant::now();
     let first = ask();
@@ -295,7 +301,7 @@ fn a_silent_postgres_answers_unavailable_within_the_time_limit_and_is_found_agai
     let options = Options { fsync: false, ..Options::new(directory.path().join("postgres")) };
     let cluster = suite::cluster("postgres", &options).unwrap();
     let runtime = io_runtime();
-    let store = Database::new(runtime.handle().clone(), &cluster.connection(deeptravel::embedded::DATABASE));
+    let store = Database::new(runtime.handle().clone(), &Access::by_socket(cluster.connection(DATABASE)));
     let ask = || runtime.block_on(select_1(&store, Lane::Lists));
     ask().unwrap();
 
@@ -331,7 +337,7 @@ fn signal_all(cluster: &Cluster, signal: rustix::process::Signal) -> Vec<rustix:
 fn fault_2_the_clock_of_a_server_that_is_reached_by_a_socket_is_ours() {
     let database = fresh_database().unwrap();
     let runtime = io_runtime();
-    let store = Database::new(runtime.handle().clone(), &database.config);
+    let store = Database::new(runtime.handle().clone(), &database.access());
     let asked = store.run(Lane::Wakes, |client| async move {
         assert_eq!(locks_beyond(&*client, Timestamp::from_seconds(0)).await?, 0);
         read_clock(&*client).await

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::Client;
 
+use super::access::{Access, Driver};
 use super::complaint::without_data;
 use super::error::{Outage, StoreError, is_outage};
 use super::pool::TCP_SILENCE_MAX;
@@ -75,14 +76,8 @@ impl SchemaError {
 ///
 /// # Errors
 /// [`SchemaError::is_outage`] says whether waiting for Postgres helps; anything else needs a person.
-pub async fn migrate(config: &Config) -> Result<Vec<String>, SchemaError> {
-    let mut config = config.clone();
-    config.connect_timeout(CONNECT_TIMEOUT).application_name("deeptravel migrate");
-    config.tcp_user_timeout(TCP_SILENCE_MAX);
-    // The driver's own limit ends with the connection's first byte; a stopped server accepts, and says nothing.
-    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
-    let silent = |_| StoreError::Unavailable(Outage::Silent { limit: CONNECT_TIMEOUT });
-    let (mut client, connection) = connecting.map_err(silent)?.map_err(StoreError::connect)?;
+pub async fn migrate(access: &Access) -> Result<Vec<String>, SchemaError> {
+    let (mut client, connection) = connect(access, "deeptravel migrate").await?;
     let work = async move {
         check_server_version(&client).await?;
         take_lock(&client).await?;
@@ -92,6 +87,26 @@ pub async fn migrate(config: &Config) -> Result<Vec<String>, SchemaError> {
     // The driver ends by itself once `work` has dropped the client; what it says then adds nothing to a query's error.
     let (report, _) = tokio::join!(work, connection);
     Ok(report?.applied_migrations().iter().map(ToString::to_string).collect())
+}
+
+/// Whether a server that is new enough answers, within twice [`CONNECT_TIMEOUT`]. Changes nothing.
+pub async fn try_out(access: &Access) -> Result<(), SchemaError> {
+    let (client, connection) = connect(access, "deeptravel config check").await?;
+    let asking = async move { check_server_version(&client).await };
+    let asked = tokio::time::timeout(CONNECT_TIMEOUT, async { tokio::join!(asking, connection).0 }).await;
+    asked.map_err(|_| silent())?
+}
+
+async fn connect(access: &Access, name: &str) -> Result<(Client, Driver), StoreError> {
+    let mut access = access.clone();
+    access.config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(TCP_SILENCE_MAX).application_name(name);
+    // The driver's own limit ends with the connection's first byte; a stopped server accepts, and says nothing.
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, access.connect()).await;
+    connecting.map_err(|_| silent())?.map_err(StoreError::connect)
+}
+
+fn silent() -> StoreError {
+    StoreError::Unavailable(Outage::Silent { limit: CONNECT_TIMEOUT })
 }
 
 /// Refuses a server older than PostgreSQL 15.

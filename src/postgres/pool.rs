@@ -17,8 +17,8 @@ use deadpool_postgres::{Hook, Manager, ManagerConfig, Object, Pool, RecyclingMet
 use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio_postgres::config::Host;
-use tokio_postgres::{Config, NoTls};
 
+use super::access::Access;
 use super::backoff::Backoff;
 use super::error::{Outage, StoreError, text};
 use super::priority;
@@ -75,7 +75,7 @@ pub struct Database {
 #[derive(Debug)]
 struct Inner {
     runtime: Handle,
-    config: Config,
+    access: Access,
     lists: LanePool,
     wakes: LanePool,
     projection: LanePool,
@@ -92,16 +92,16 @@ struct LanePool {
 impl Database {
     /// Prepares the pools; connects to nothing yet. `runtime` is the I/O runtime, multi-threaded and with time and I/O
     /// enabled; it must outlive every clone's last job.
-    pub fn new(runtime: Handle, config: &Config) -> Self {
-        let mut config = config.clone();
-        config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(TCP_SILENCE_MAX);
-        if config.get_application_name().is_none() {
-            config.application_name("deeptravel");
+    pub fn new(runtime: Handle, access: &Access) -> Self {
+        let mut access = access.clone();
+        access.config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(TCP_SILENCE_MAX);
+        if access.config.get_application_name().is_none() {
+            access.config.application_name("deeptravel");
         }
-        let lane = |lane| LanePool::new(&config, lane);
+        let lane = |lane| LanePool::new(&access, lane);
         let (lists, wakes, projection) = (lane(Lane::Lists), lane(Lane::Wakes), lane(Lane::Projection));
         let available = AtomicBool::new(true);
-        Self { inner: Arc::new(Inner { runtime, config, lists, wakes, projection, available }) }
+        Self { inner: Arc::new(Inner { runtime, access, lists, wakes, projection, available }) }
     }
 
     /// Runs `job` with a connection of `lane` on the I/O runtime and answers its result, at the latest after the lane's
@@ -158,15 +158,15 @@ impl Inner {
             // Idle connections are suspect too, and one that hangs would cost its next user the whole time limit.
             lane.pool.retain(|_, _| false);
         }
-        self.runtime.spawn(probe_until_back(Arc::downgrade(self), self.config.clone()));
+        self.runtime.spawn(probe_until_back(Arc::downgrade(self), self.access.clone()));
     }
 }
 
 /// Opens the door again when Postgres answers. Gives up when nobody holds the [`Database`] any more.
-async fn probe_until_back(inner: Weak<Inner>, config: Config) {
+async fn probe_until_back(inner: Weak<Inner>, access: Access) {
     let away_since = Instant::now();
     let mut backoff = Backoff::default();
-    while let Err(error) = probe(&config).await {
+    while let Err(error) = probe(&access).await {
         if inner.strong_count() == 0 {
             return;
         }
@@ -180,9 +180,9 @@ async fn probe_until_back(inner: Weak<Inner>, config: Config) {
 }
 
 /// Connects and asks for an answer, on a connection of its own.
-async fn probe(config: &Config) -> Result<(), StoreError> {
+async fn probe(access: &Access) -> Result<(), StoreError> {
     let attempt = async {
-        let (client, connection) = config.connect(NoTls).await.map_err(StoreError::connect)?;
+        let (client, connection) = access.connect().await.map_err(StoreError::connect)?;
         let ask = async { client.simple_query("SELECT 1").await.map(drop).map_err(StoreError::from) };
         tokio::select! {
             answer = ask => answer,
@@ -194,18 +194,18 @@ async fn probe(config: &Config) -> Result<(), StoreError> {
 }
 
 impl LanePool {
-    fn new(config: &Config, lane: Lane) -> Self {
+    fn new(access: &Access, lane: Lane) -> Self {
         let (connections, job_timeout, statement_timeout) = match lane {
             Lane::Lists => (LIST_CONNECTIONS, JOB_TIMEOUT, STATEMENT_TIMEOUT),
             Lane::Wakes => (WAKE_CONNECTIONS, JOB_TIMEOUT, STATEMENT_TIMEOUT),
             Lane::Projection => (PROJECTION_CONNECTIONS, PROJECTION_TIMEOUT, PROJECTION_STATEMENT_TIMEOUT),
         };
-        let mut config = config.clone();
+        let Access { mut config, tls } = access.clone();
         let given = config.get_options().map(|options| format!("{options} ")).unwrap_or_default();
         config.options(format!("{given}-c statement_timeout={}", statement_timeout.as_millis()));
         let is_here = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         let recycle = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let mut builder = Pool::builder(Manager::from_config(config, NoTls, recycle));
+        let mut builder = Pool::builder(Manager::from_config(config, tls, recycle));
         if lane == Lane::Projection && is_here {
             builder = builder.post_create(Hook::async_fn(|client, _| Box::pin(priority::lower(client).map(Ok))));
         }

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use super::access::Access;
 use crate::secrets::{named, read_secret};
 
 /// Section `database` of the configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSettings {
-    pub url: SecretString,
+    url: SecretString,
     url_file: PathBuf,
+    /// Whether the way to a database on another machine may be one without TLS.
+    plaintext: bool,
 }
 
 impl DatabaseSettings {
@@ -25,8 +28,9 @@ impl DatabaseSettings {
         named([("database.url_file", &*self.url_file)])
     }
 
-    /// The URL of the database, if it is not the private one.
-    pub fn url(&self) -> Option<&str> {
-        Some(self.url.expose_secret()).filter(|url| !url.is_empty())
+    /// How the database is reached, if it is not the private one.
+    pub fn access(&self) -> anyhow::Result<Option<Access>> {
+        let url = Some(self.url.expose_secret()).filter(|url| !url.is_empty());
+        url.map(|url| Access::of_url(url, self.plaintext)).transpose()
     }
 }

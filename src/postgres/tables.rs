@@ -76,7 +76,7 @@ mod tests {
         const FILL: &str = "INSERT INTO ports (port_code) SELECT n::text FROM generate_series(1, 50) AS n";
         let test_database = fresh_database().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let database = Database::new(runtime.handle().clone(), &test_database.config);
+        let database = Database::new(runtime.handle().clone(), &test_database.access());
         let looking = database.run(Lane::Projection, |session| async move {
             let (empty, has_rows) = now(&session, "ports").await;
             assert!(empty.file > 0 && !has_rows);

@@ -26,9 +26,9 @@ pub async fn adopt(config: &Config, agreed: Option<&str>) -> anyhow::Result<()> 
     let dir = held.journal()?;
     let directory = Directory::lock(&dir)?;
     let io = io_threads()?;
-    let (_cluster, database_config) = start_database(config)?;
-    let database = Database::new(io.handle(), &database_config);
-    io.handle().spawn(migrate(database_config)).await??;
+    let (_cluster, access) = start_database(config)?;
+    let database = Database::new(io.handle(), &access);
+    io.handle().spawn(migrate(access)).await??;
 
     let found = stored(&database).await?;
     let follower = match found {

@@ -1,16 +1,17 @@
 //! Whether a configuration is good for production: everything that is missing at once, and what is doubtful.
 
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use actix_web::http::Uri;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use deeptravel_domain::code::CodeKey;
 use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_wechat::Client;
 
 use crate::config::Config;
+use crate::here::is_here;
+use crate::postgres;
 use crate::secrets::DEMO_SECRETS;
 
 /// Permissions that a file with a secret gives nobody: anything to others, and writing to a group.
@@ -31,6 +32,7 @@ pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
         problems.push(format!("data_dir: {dir} belongs to a demo; its secrets must not be sold with"));
     }
     let mut note = |error: anyhow::Error| problems.push(format!("{error:#}"));
+    let _ = config.database.access().map_err(&mut note);
     let codes = config.secrets.code_keys().map_err(&mut note).ok();
     let documents = config.secrets.document_keys().map_err(&mut note).ok();
     let missing: Vec<String> = config.wechat.missing().map(|key| format!("{key} is not set")).collect();
@@ -42,6 +44,21 @@ pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
     match (client, codes, documents) {
         (Some(client), Some(codes), Some(documents)) if problems.is_empty() => Ok((client, Keys { codes, documents })),
         _ => bail!("{}", problems.join("\n")),
+    }
+}
+
+/// All that `config check` has to say: what is missing, whether the database answers, and what is doubtful.
+pub async fn complaints(config: &Config) -> Vec<String> {
+    let missing = check(config).err().map(|error| error.to_string());
+    let unanswered = try_database(config).await.err().map(|error| format!("{error:#}"));
+    [missing, unanswered].into_iter().flatten().chain(questionable(config)).collect()
+}
+
+/// A database that is not the private one has to answer; what cannot be a database is among what is missing.
+async fn try_database(config: &Config) -> anyhow::Result<()> {
+    match config.database.access() {
+        Ok(Some(access)) => postgres::try_out(&access).await.context("database.url"),
+        Ok(None) | Err(_) => Ok(()),
     }
 }
 
@@ -68,9 +85,7 @@ fn open_to_others(key: &str, path: &Path) -> Option<String> {
 fn is_open(url: &str) -> bool {
     let Ok(url) = url.parse::<Uri>() else { return false };
     let host = url.host().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let is_here = host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback());
-    url.scheme_str() == Some("http") && !is_here
+    url.scheme_str() == Some("http") && !is_here(host.trim_start_matches('[').trim_end_matches(']'))
 }
 
 /// Pairs of purposes that have the same key.

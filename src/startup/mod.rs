@@ -32,7 +32,7 @@ use tokio::time::MissedTickBehavior;
 
 pub use accounts::{check_password, make_account, reset_password};
 pub use adopt::adopt;
-pub use check::{check, questionable};
+pub use check::complaints;
 pub use demo::demo;
 pub use doubts::Doubts;
 pub use reset_time::reset_time;
@@ -42,7 +42,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::embedded::{self, Cluster};
 use crate::gateway::WechatGateway;
-use crate::postgres::{self, Database, SchemaError, Store};
+use crate::postgres::{self, Access, Database, SchemaError, Store};
 use takeover::{Held, fenced, patiently, take_over};
 
 /// Threads for everything that waits for the network: Postgres, WeChat.
@@ -73,14 +73,14 @@ impl Core {
     pub async fn start(config: &Config, dir: DataDir, wechat: Option<Client>, doubts: Doubts) -> anyhow::Result<Core> {
         let runtime = io_threads()?;
         let io = runtime.handle();
-        let (cluster, database_config) = start_database(config)?;
+        let (cluster, access) = start_database(config)?;
         let (journal, opened) = open_journal(config, &dir)?;
         doubts.of_journal(config, &opened)?;
         let clock = Clock::start(opened.last_at_ms.map(Timestamp::from_ms));
         io.spawn(clock.clone().follow_wall_clock());
 
-        let database = Database::new(io.clone(), &database_config);
-        io.spawn(migrate(database_config)).await??;
+        let database = Database::new(io.clone(), &access);
+        io.spawn(migrate(access)).await??;
         doubts.of_database(&database).await?;
         let held = take_over(&database, &journal).await?;
         let store = Arc::new(Store::new(database.clone(), held.journal_id, held.epoch));
@@ -247,13 +247,13 @@ async fn watch_cluster(cluster: Arc<Cluster>) {
     }
 }
 
-fn start_database(config: &Config) -> anyhow::Result<(Option<Arc<Cluster>>, tokio_postgres::Config)> {
-    if let Some(url) = config.database.url() {
-        return Ok((None, url.parse().context("database.url")?));
+fn start_database(config: &Config) -> anyhow::Result<(Option<Arc<Cluster>>, Access)> {
+    if let Some(access) = config.database.access()? {
+        return Ok((None, access));
     }
     let cluster = Cluster::start(&embedded::Options::new(config.data_dir.join("postgres")))?;
-    let connection = cluster.connection(embedded::DATABASE);
-    Ok((Some(Arc::new(cluster)), connection))
+    let access = Access::by_socket(cluster.connection(embedded::DATABASE));
+    Ok((Some(Arc::new(cluster)), access))
 }
 
 fn open_journal(config: &Config, held: &DataDir) -> anyhow::Result<(Journal, Opened)> {
@@ -275,8 +275,8 @@ fn with_way_on(error: OpenError) -> anyhow::Error {
 }
 
 /// Brings the schema up to date.
-async fn migrate(config: tokio_postgres::Config) -> anyhow::Result<()> {
-    let applied = patiently(SchemaError::is_outage, || postgres::migrate(&config)).await.context("schema")?;
+async fn migrate(access: Access) -> anyhow::Result<()> {
+    let applied = patiently(SchemaError::is_outage, || postgres::migrate(&access)).await.context("schema")?;
     if !applied.is_empty() {
         tracing::info!(migrations = ?applied, "Migrated the database");
     }

@@ -22,9 +22,9 @@ pub async fn reset_time(config: &Config, doubts: Doubts, agreed: Option<&str>) -
     let held = DataDir::hold(&config.data_dir)?;
     let (journal, opened) = open_journal(config, &held)?;
     let io = io_threads()?;
-    let (_cluster, database_config) = start_database(config)?;
-    let database = Database::new(io.handle(), &database_config);
-    io.handle().spawn(migrate(database_config)).await??;
+    let (_cluster, access) = start_database(config)?;
+    let database = Database::new(io.handle(), &access);
+    io.handle().spawn(migrate(access)).await??;
 
     let (wall, newest) = (wall_clock(), opened.last_at_ms.map(Timestamp::from_ms));
     let (Standing::Behind { ms, .. }, Some(newest)) = (config.clock.judge(wall, newest), newest) else {

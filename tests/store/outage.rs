@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
-use deeptravel::postgres::{Store, migrate, read_position};
+use deeptravel::postgres::{Access, Store, migrate, read_position};
 use deeptravel::testing::suite;
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::ports::{Store as _, StoreError};
@@ -23,7 +23,7 @@ fn server() -> Server {
     let options = Options { fsync: false, ..Options::new(directory.path().join("postgres")) };
     let cluster = suite::cluster(SUITE, &options).unwrap();
     let config = cluster.connection(DATABASE);
-    io_runtime().block_on(migrate(&config)).unwrap();
+    io_runtime().block_on(migrate(&Access::by_socket(config.clone()))).unwrap();
     Server { stand: Stand::on(&config), cluster, _directory: directory }
 }
 

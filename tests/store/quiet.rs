@@ -1,7 +1,7 @@
 //! What fails between us and Postgres names nobody, neither in our log nor in Postgres' own (R-ADMIN-11).
 
 use deeptravel::embedded::{Cluster, DATABASE, Options};
-use deeptravel::postgres::{Lane, migrate};
+use deeptravel::postgres::{Access, Lane, migrate};
 use deeptravel::testing::suite;
 use deeptravel_actors::ports::StoreError;
 use deeptravel_domain::order::rows::OrderRow;
@@ -16,7 +16,7 @@ fn stand_with_log() -> (Stand, Cluster, tempfile::TempDir) {
     let options = Options { fsync: false, ..Options::new(directory.path().join("postgres")) };
     let cluster = suite::cluster(SUITE, &options).unwrap();
     let config = cluster.connection(DATABASE);
-    io_runtime().block_on(migrate(&config)).unwrap();
+    io_runtime().block_on(migrate(&Access::by_socket(config.clone()))).unwrap();
     (Stand::on(&config), cluster, directory)
 }
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use deeptravel::embedded::{DATABASE, Options};
-use deeptravel::postgres::migrate;
+use deeptravel::postgres::{Access, migrate};
 use deeptravel::testing::suite;
 use deeptravel_actors::ports::Warm;
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
@@ -27,7 +27,7 @@ fn rates_of_projection_and_loads() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = suite::cluster(SUITE, &Options::new(directory.path().join("postgres"))).unwrap();
     let config = cluster.connection(DATABASE);
-    io_runtime().block_on(migrate(&config)).unwrap();
+    io_runtime().block_on(migrate(&Access::by_socket(config.clone()))).unwrap();
     let stand = Stand::on(&config);
 
     let mut placed_batches = Vec::new();

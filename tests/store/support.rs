@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use deeptravel::postgres::{Database, JournalPosition, Store, claim_epoch, read_position};
+use deeptravel::postgres::{Access, Database, JournalPosition, Store, claim_epoch, read_position};
 use deeptravel::testing::suite::{self, Kind};
 use deeptravel::testing::{TestDatabase, fresh_database};
 use deeptravel_actors::journal::Position;
@@ -86,7 +86,7 @@ impl Stand {
     pub fn on(config: &tokio_postgres::Config) -> Stand {
         suite::log_of_this_process(SUITE);
         let runtime = io_runtime();
-        let database = Database::new(runtime.handle().clone(), config);
+        let database = Database::new(runtime.handle().clone(), &Access::by_socket(config.clone()));
         let journal_id = Uuid::now_v7();
         let store = runtime.block_on(open(&database, journal_id));
         let lists = Box::new(database.clone());

@@ -1,6 +1,6 @@
 //! Databases of earlier releases, and records that they wrote (rule 23).
 
-use deeptravel::postgres::{Lane, Session, migrate};
+use deeptravel::postgres::{Access, Lane, Session, migrate};
 use deeptravel::testing::fresh_database;
 use deeptravel_domain::earlier::{self, renewed};
 use deeptravel_domain::ids::HoldId;
@@ -34,7 +34,7 @@ fn before_migration(number: i32) -> Stand {
 
 fn upgrade(stand: &Stand) {
     let config = stand.test_database.as_ref().unwrap().config.clone();
-    stand.runtime.block_on(migrate(&config)).unwrap();
+    stand.runtime.block_on(migrate(&Access::by_socket(config.clone()))).unwrap();
 }
 
 pub fn execute(stand: &Stand, sql: impl Into<String>) {

@@ -166,7 +166,7 @@ fn with_database<Fut: Future<Output = Result<(), crate::postgres::StoreError>> +
 ) {
     let test_database = fresh_database().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let database = Database::new(runtime.handle().clone(), &test_database.config);
+    let database = Database::new(runtime.handle().clone(), &test_database.access());
     runtime.block_on(database.run(Lane::Projection, job)).unwrap();
 }
 
