@@ -146,6 +146,14 @@ mod tests {
     }
 
     #[test]
+    fn fault_11_a_certificate_without_its_key_is_refused() {
+        for key in ["tls_certificate", "tls_key"] {
+            let error = load(&format!("[server]\n{key} = \"/etc/deeptravel/tls.pem\"")).map(drop).unwrap_err();
+            assert!(error.to_string().contains("server.tls_certificate and server.tls_key"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_cap_without_room_for_a_payment_is_refused() {
         let error = load("[order]\ncap_extra_seconds = 10").map(drop).unwrap_err();
         assert!(error.to_string().contains("order.cap_extra_seconds"), "{error}");

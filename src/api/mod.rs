@@ -11,7 +11,7 @@ pub mod frame;
 mod gate;
 mod operations;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod traveller;
 pub mod views;
 
@@ -20,7 +20,9 @@ use std::sync::Arc;
 
 use actix_web::dev::Server;
 
-pub use frame::{ApiParts, CONNECTIONS_BESIDE, Language, Listen, ServerSettings, SessionSettings, Slot, check_login};
+pub use frame::{
+    ApiParts, CONNECTIONS_BESIDE, Certificate, Language, Listen, ServerSettings, SessionSettings, Slot, check_login,
+};
 /// For whoever measures the search alone.
 pub use traveller::search::Answers;
 

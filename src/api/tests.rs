@@ -13,6 +13,7 @@ use super::{Listen, Slot, serve};
 
 mod connections;
 mod heads;
+pub mod tls;
 
 /// A server that is still starting.
 struct Starting {
@@ -27,7 +28,7 @@ impl Starting {
 
     fn listen() -> Listen {
         let address = "127.0.0.1:0".parse().unwrap();
-        Listen { address, workers: 1, connections_max: 100, behind_tls_proxy: false }
+        Listen { address, workers: 1, connections_max: 100, behind_tls_proxy: false, certificate: None }
     }
 
     fn with(listen: Listen) -> Starting {

@@ -1,6 +1,5 @@
 //! The merchant at WeChat, as configured, and the client that is made of it.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use deeptravel_wechat::{Certificates, Client, Config as WechatConfig, official_failover};
@@ -87,9 +86,9 @@ impl WechatSettings {
         !self.notify_base_url.is_empty()
     }
 
-    /// The client of a server that listens there; errors name the key.
-    pub fn client(&self, listen: SocketAddr) -> anyhow::Result<Client> {
-        let notify_base = self.notify_base(listen);
+    /// The client of a server with this URL; errors name the key.
+    pub fn client(&self, own_url: &str) -> anyhow::Result<Client> {
+        let notify_base = self.notify_base(own_url);
         let failover_base_url = match self.failover_base_url.as_str() {
             "" => official_failover(&self.base_url).map(str::to_owned),
             "off" => None,
@@ -119,16 +118,9 @@ impl WechatSettings {
         .map_err(|error| anyhow::anyhow!("wechat.{}: {}", key_of(error.field), error.problem))
     }
 
-    /// Where the provider calls back: as configured, otherwise this server's own address, for a provider on this machine. Who
-    /// listens on every address is reached on loopback.
-    pub fn notify_base(&self, mut listen: SocketAddr) -> String {
-        if self.is_notified() {
-            return self.notify_base_url.trim_end_matches('/').to_owned();
-        }
-        if listen.ip().is_unspecified() {
-            listen.set_ip(if listen.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
-        }
-        format!("http://{listen}")
+    /// Where the provider calls back: as configured, otherwise this server's own URL, for a provider on this machine.
+    pub fn notify_base<'a>(&'a self, own_url: &'a str) -> &'a str {
+        if self.is_notified() { self.notify_base_url.trim_end_matches('/') } else { own_url }
     }
 }
 
@@ -177,7 +169,7 @@ mod tests {
         )?;
         let args = ConfigArgs { files: vec![file.path().to_owned()], ..ConfigArgs::default() };
         let config = Config::load(&args, false)?;
-        config.wechat.client(config.server.listen)
+        config.wechat.client(&config.server.own_url())
     }
 
     #[test]
@@ -202,10 +194,10 @@ mod tests {
             ("192.0.2.1:8080", "http://192.0.2.1:8080"),
         ] {
             config.server.listen = listen.parse()?;
-            assert_eq!(config.wechat.notify_base(config.server.listen), base);
+            assert_eq!(config.wechat.notify_base(&config.server.own_url()), base);
         }
         config.wechat.notify_base_url = "https://shop.example/".to_owned();
-        assert_eq!(config.wechat.notify_base(config.server.listen), "https://shop.example");
+        assert_eq!(config.wechat.notify_base(&config.server.own_url()), "https://shop.example");
         Ok(())
     }
 

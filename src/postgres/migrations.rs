@@ -89,7 +89,7 @@ pub async fn migrate(access: &Access) -> Result<Vec<String>, SchemaError> {
     Ok(report?.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
-/// Whether a server that is new enough answers, within twice [`CONNECT_TIMEOUT`]. Changes nothing.
+/// Whether a server that is new enough answers, within ten seconds. Changes nothing.
 pub async fn try_out(access: &Access) -> Result<(), SchemaError> {
     let (client, connection) = connect(access, "deeptravel config check").await?;
     let asking = async move { check_server_version(&client).await };

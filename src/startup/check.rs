@@ -8,7 +8,9 @@ use anyhow::{Context as _, bail};
 use deeptravel_domain::code::CodeKey;
 use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_wechat::Client;
+use jiff::Timestamp;
 
+use crate::api::ServerSettings;
 use crate::config::Config;
 use crate::here::is_here;
 use crate::postgres;
@@ -33,18 +35,32 @@ pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
     }
     let mut note = |error: anyhow::Error| problems.push(format!("{error:#}"));
     let _ = config.database.access().map_err(&mut note);
+    let _ = config.server.tls().map_or(Ok(()), |files| files.check()).map_err(&mut note);
+    let _ = check_listener(&config.server).map_err(&mut note);
     let codes = config.secrets.code_keys().map_err(&mut note).ok();
     let documents = config.secrets.document_keys().map_err(&mut note).ok();
     let missing: Vec<String> = config.wechat.missing().map(|key| format!("{key} is not set")).collect();
     // It names the first thing that it cannot use: only what is complete is worth its look.
     let client =
-        if missing.is_empty() { config.wechat.client(config.server.listen).map_err(&mut note).ok() } else { None };
+        if missing.is_empty() { config.wechat.client(&config.server.own_url()).map_err(&mut note).ok() } else { None };
     problems.extend(missing);
 
     match (client, codes, documents) {
         (Some(client), Some(codes), Some(documents)) if problems.is_empty() => Ok((client, Keys { codes, documents })),
         _ => bail!("{}", problems.join("\n")),
     }
+}
+
+/// Whoever is reached by others speaks TLS, or has somebody in front who does.
+fn check_listener(server: &ServerSettings) -> anyhow::Result<()> {
+    if server.is_reached_by_others() && server.tls().is_none() && !server.behind_tls_proxy {
+        bail!(
+            "server.listen = {}: other machines reach it, and without TLS everybody on the way reads passwords and tokens: \
+             set server.tls_certificate and server.tls_key, or server.behind_tls_proxy = true if a proxy in front ends TLS",
+            server.listen
+        );
+    }
+    Ok(())
 }
 
 /// All that `config check` has to say: what is missing, whether the database answers, and what is doubtful.
@@ -62,15 +78,18 @@ async fn try_database(config: &Config) -> anyhow::Result<()> {
     }
 }
 
-/// What production starts with, and should not: secrets that others can read, keys with two purposes, open connections.
+/// What production starts with, and should not: secrets that others can read, a certificate that ends, keys
+/// with two purposes, open connections.
 pub fn questionable(config: &Config) -> Vec<String> {
-    let files = [config.database.files(), config.wechat.files(), config.secrets.files()].concat();
+    let files =
+        [config.server.files(), config.database.files(), config.wechat.files(), config.secrets.files()].concat();
+    let certificate = config.server.tls().and_then(|files| files.doubt(Timestamp::now()));
     let literals = config.literals.iter().map(|literal| (literal.key.as_str(), literal.file.as_path()));
     let open_files = files.into_iter().chain(literals).filter_map(|(key, path)| open_to_others(key, path));
     let urls = config.wechat.urls().into_iter().filter(|(_, url)| is_open(url));
     let urls = urls.map(|(key, url)| format!("{key} = {url}: everybody on the way reads and changes it; use https:"));
     let keys = [config.secrets.keys(), config.wechat.keys()].concat();
-    open_files.chain(urls).chain(used_twice(&keys)).collect()
+    open_files.chain(certificate).chain(urls).chain(used_twice(&keys)).collect()
 }
 
 fn open_to_others(key: &str, path: &Path) -> Option<String> {
@@ -111,6 +130,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::api::tests::tls::Authority;
     use crate::config::ConfigArgs;
 
     fn load(dir: &TempDir, toml: &str) -> Config {
@@ -229,6 +249,54 @@ mod tests {
         for nothing in ["[wechat]\napp_secret = \"\"\nmchid = \"1\"", "[database]\nurl = \"postgres:///deeptravel\""] {
             assert_eq!(doubted(nothing, 0o644), Vec::<String>::new(), "{nothing}");
         }
+    }
+
+    #[test]
+    fn fault_11_whoever_is_reached_by_others_has_tls_or_a_proxy_that_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = complete(&dir, &"ab".repeat(32), "https://shop.example");
+        for listen in ["0.0.0.0:443", "192.0.2.1:443", "[::]:443", "[2001:db8::1]:443"] {
+            config.server.listen = listen.parse().unwrap();
+            config.server.behind_tls_proxy = false;
+            let said = check(&config).map(drop).unwrap_err().to_string();
+            for key in ["server.listen", "server.tls_certificate", "server.tls_key", "server.behind_tls_proxy"] {
+                assert!(said.contains(key), "{listen}: {key}: {said}");
+            }
+            config.server.behind_tls_proxy = true;
+            check(&config).unwrap();
+        }
+        config.server.behind_tls_proxy = false;
+        for listen in ["127.0.0.1:80", "127.0.0.2:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
+            config.server.listen = listen.parse().unwrap();
+            check(&config).unwrap();
+        }
+    }
+
+    #[test]
+    fn fault_11_a_certificate_is_read_before_the_start_and_its_key_is_nobody_elses() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = complete(&dir, &"ab".repeat(32), "https://shop.example");
+        let certified = Authority::fresh().sign("shop.example");
+        config.server.listen = "0.0.0.0:443".parse().unwrap();
+        config.server.tls_certificate = write(&dir, "tls.pem", &certified.certificate);
+        config.server.tls_key = write(&dir, "tls-key.pem", &certified.key);
+        check(&config).unwrap();
+        assert_eq!(questionable(&config), Vec::<String>::new());
+
+        std::fs::set_permissions(&config.server.tls_key, Permissions::from_mode(0o644)).unwrap();
+        let said = questionable(&config);
+        assert!(said.len() == 1 && said[0].starts_with("server.tls_key"), "{said:?}");
+
+        write(&dir, "tls-key.pem", &Authority::fresh().sign("shop.example").key);
+        let said = check(&config).map(drop).unwrap_err().to_string();
+        assert!(said.contains("server.tls_key is not the key of server.tls_certificate"), "{said}");
+
+        let certified = Authority::fresh().sign_for("shop.example", (2020, 1, 1), (2021, 1, 1));
+        write(&dir, "tls.pem", &certified.certificate);
+        write(&dir, "tls-key.pem", &certified.key);
+        check(&config).unwrap();
+        let said = questionable(&config);
+        assert!(said.len() == 1 && said[0].contains("has ended on 2021-01-01"), "{said:?}");
     }
 
     #[test]

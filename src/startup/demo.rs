@@ -40,8 +40,15 @@ const ACCOUNTS: [(&str, Role, Option<&str>); 6] = [
     ("museum", Role::Operator, Some("museum")),
 ];
 
+/// What is said when others than this machine reach the demo.
+const PUBLIC: &str = "WARNING: this demo is reached from other machines, and everybody knows its passwords: whoever finds it \
+    is its administrator. Nothing in it may be worth anything";
+
 /// Runs the demo until it is told to stop.
 pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Result<()> {
+    if config.server.is_reached_by_others() {
+        tracing::warn!("{PUBLIC}");
+    }
     let timetable = timetable.map_or_else(find_timetable, Ok)?;
     let dir = DataDir::hold(&config.data_dir)?;
     let secrets = DemoSecrets::load_or_make(&dir, &config.journal_dir())?;
@@ -92,9 +99,10 @@ fn find_timetable() -> anyhow::Result<PathBuf> {
 /// The configured provider, or a simulator of our own on the port after the server's.
 fn demo_wechat(config: &Config, secrets: &DemoSecrets) -> anyhow::Result<(Client, Option<Running>)> {
     if !config.wechat.base_url.is_empty() {
-        return Ok((config.wechat.client(config.server.listen)?, None));
+        return Ok((config.wechat.client(&config.server.own_url())?, None));
     }
-    let notify_base = config.wechat.notify_base(config.server.listen);
+    let own_url = config.server.own_url();
+    let notify_base = config.wechat.notify_base(&own_url);
     let port =
         config.server.listen.port().checked_add(1).context("server.listen: the simulator needs the port after it")?;
     let simulator = simulator::start(SimulatorConfig {
@@ -155,14 +163,15 @@ async fn make_accounts(engine: &Engine) -> anyhow::Result<()> {
 }
 
 fn greeting(config: &Config, simulator: Option<&Running>) -> String {
-    let base = format!("http://{}", config.server.listen);
+    let base = config.server.url(config.server.listen);
+    let warning = if config.server.is_reached_by_others() { format!("\n{PUBLIC}") } else { String::new() };
     let simulator = simulator.map_or_else(|| config.wechat.base_url.clone(), Running::base_url);
     format!(
         "api documentation: {base}/docs/\n\
          wechat simulator: {simulator}/_sim/\n\
          accounts: admin/demo-admin, ops/demo-ops, finance/demo-finance, auditor/demo-auditor, gate/demo-gate, \
          museum/demo-museum; traveller login code demo-NAME\n\
-         data: {}",
+         data: {}{warning}",
         config.data_dir.display()
     )
 }

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::check::{Keys, check, questionable};
 use super::{Core, Doubts, descriptors};
-use crate::api::{self, ApiParts, Listen, Slot};
+use crate::api::{self, ApiParts, Certificate, Listen, Slot};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::output::say;
@@ -41,6 +41,7 @@ pub struct Listening<'a> {
     handle: ServerHandle,
     slot: Slot,
     metrics: PrometheusHandle,
+    certificate: Option<Arc<Certificate>>,
     pub address: SocketAddr,
 }
 
@@ -50,16 +51,18 @@ impl<'a> Listening<'a> {
     pub fn start(config: &'a Config) -> anyhow::Result<Listening<'a>> {
         let metrics = telemetry::metrics()?;
         let slot = Slot::default();
+        let certificate = config.server.tls().map(Certificate::of).transpose()?;
+        let address = config.server.listen;
         let listen = Listen {
-            address: config.server.listen,
+            address,
             workers: config.server.workers(),
             connections_max: descriptors::connections(config.server.max_connections)?,
             behind_tls_proxy: config.server.behind_tls_proxy,
+            certificate: certificate.clone(),
         };
-        let (server, address) =
-            api::serve(listen, &slot).with_context(|| format!("server.listen = {}", listen.address))?;
+        let (server, address) = api::serve(listen, &slot).with_context(|| format!("server.listen = {address}"))?;
         let handle = server.handle();
-        Ok(Listening { config, server: actix_rt::spawn(server), handle, slot, metrics, address })
+        Ok(Listening { config, server: actix_rt::spawn(server), handle, slot, metrics, certificate, address })
     }
 
     /// Serves until told to stop. `greeting` is printed once the server answers.
@@ -79,7 +82,7 @@ impl<'a> Listening<'a> {
             server: self.config.server.clone(),
             sessions: self.config.session.clone(),
         });
-        say(format_args!("listening on http://{}", self.address));
+        say(format_args!("listening on {}", self.config.server.url(self.address)));
         say(core.describe_database());
         if !greeting.is_empty() {
             say(greeting);
@@ -91,7 +94,7 @@ impl<'a> Listening<'a> {
             error = fatal => Err(error),
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
-            ended = reload_on_hangup(self.config, &engine, &code_keys) => ended,
+            ended = reload_on_hangup(self.config, &engine, &code_keys, self.certificate.as_deref()) => ended,
         };
         // After a fatal fault nothing more can be answered: do not wait for requests that wait for the journal.
         self.handle.stop(outcome.is_ok()).await;
@@ -116,18 +119,27 @@ fn prepare(keys: Vec<CodeKey>, engine: &Engine) -> anyhow::Result<CodeKeys> {
     Ok(keys)
 }
 
-/// Reads the keys of codes again at every SIGHUP. A file that cannot be used changes nothing. Without a file, as in the
-/// demo, the signal does what it always does: a closed terminal ends the server.
-async fn reload_on_hangup(config: &Config, engine: &Engine, code_keys: &ArcSwap<CodeKeys>) -> anyhow::Result<()> {
-    let path = &config.secrets.code_keys_file;
-    if path.as_os_str().is_empty() {
+/// Reads the keys of codes and the certificate again at every SIGHUP. A file that cannot be used changes nothing. Without
+/// files, as in the demo, the signal does what it always does: a closed terminal ends the server.
+async fn reload_on_hangup(
+    config: &Config,
+    engine: &Engine,
+    code_keys: &ArcSwap<CodeKeys>,
+    certificate: Option<&Certificate>,
+) -> anyhow::Result<()> {
+    let path = Some(&config.secrets.code_keys_file).filter(|path| !path.as_os_str().is_empty());
+    if path.is_none() && certificate.is_none() {
         return std::future::pending().await;
     }
     let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
     while hangup.recv().await.is_some() {
-        match read_code_keys(path).and_then(|keys| prepare(keys, engine)) {
-            Ok(keys) => code_keys.store(Arc::new(keys)),
-            Err(error) => tracing::error!("The code keys stay as they are: {error:#}"),
+        match path.map(|path| read_code_keys(path).and_then(|keys| prepare(keys, engine))) {
+            Some(Ok(keys)) => code_keys.store(Arc::new(keys)),
+            Some(Err(error)) => tracing::error!("The code keys stay as they are: {error:#}"),
+            None => {}
+        }
+        if let Some(Err(error)) = certificate.map(Certificate::read_again) {
+            tracing::error!("The certificate stays as it is: {error:#}");
         }
     }
     bail!("SIGHUP: no more signals come")

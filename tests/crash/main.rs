@@ -10,6 +10,8 @@
 #![allow(clippy::cast_precision_loss, reason = "rates for people to read")]
 
 mod audit;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod history;
 mod postgres;
 mod provider;
@@ -37,6 +39,7 @@ pub mod stories {
     mod postgres_slow;
     mod races;
     mod restore;
+    mod tls;
     mod two_servers;
     mod warm;
     mod wrong_clock;

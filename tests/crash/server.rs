@@ -348,10 +348,18 @@ impl Server {
         Ok(kib * 1024)
     }
 
+    /// Lets it read its files again.
+    pub fn hang_up(&self) -> anyhow::Result<()> {
+        self.signal(rustix::process::Signal::HUP)
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) -> anyhow::Result<()> {
+        Ok(rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)?)
+    }
+
     /// As an administrator stops it.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id())?).context("a process id")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        self.signal(rustix::process::Signal::TERM)?;
         let status = self.ended(PATIENCE).await?.context("the server does not stop")?;
         if !status.success() {
             bail!("the server was stopped and says {status}");

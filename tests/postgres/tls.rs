@@ -37,7 +37,7 @@ impl Server {
         let programs = prepare(&options);
         let cluster = options.data_dir.join("cluster");
 
-        let authority = Authority::new();
+        let authority = Authority::fresh();
         let certified = authority.sign("localhost");
         give(&cluster, "server.crt", &certified.certificate);
         give(&cluster, "server.key", &certified.key);
@@ -163,7 +163,7 @@ fn fault_11_a_server_with_tls_is_reached_as_each_mode_says() {
     let said = server.connect("127.0.0.1", &ours).unwrap_err();
     assert!(said.contains("not valid for name"), "it is another's certificate: {said}");
     let stranger = server.dir.path().join("stranger.pem");
-    std::fs::write(&stranger, Authority::new().pem()).unwrap();
+    std::fs::write(&stranger, Authority::fresh().pem()).unwrap();
     let said = server.connect("localhost", &verified(&stranger)).unwrap_err();
     assert!(said.contains("certificate"), "another authority has not signed it: {said}");
 }

@@ -4,6 +4,7 @@
 mod address;
 mod answer;
 mod auth;
+mod certificate;
 mod door;
 mod extract;
 mod guesses;
@@ -28,6 +29,7 @@ mod strict;
 
 pub use answer::{Answered, json, never_cached, no_content, ok, ok_of, written};
 pub use auth::{LoggedIn, Staff, Traveller, new_secret, secret_bytes, sha256};
+pub use certificate::{Certificate, TlsFiles};
 pub use extract::{
     BODY_BYTES_MAX, Body, IdempotencyKey, Language, OptionalKey, is_visible_ascii, parse_json, read_body,
 };

@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::refusals;
 use super::refused::note_account;
 use super::state::of_request;
+use crate::here::is_here;
 
 /// The document's name for a token in the `Authorization` header.
 pub(super) const BEARER: &str = "bearer";
@@ -201,9 +202,7 @@ fn may_look(peer: IpAddr, host: &str, allowed: &[IpAddr]) -> bool {
 /// Whether a `Host` header, with or without a port, names this machine for itself.
 fn is_this_machine(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
-    let name = authority.host();
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    is_here(authority.host().trim_start_matches('[').trim_end_matches(']'))
 }
 
 #[cfg(test)]

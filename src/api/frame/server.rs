@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::{HttpServiceBuilder, KeepAlive};
@@ -16,6 +17,7 @@ use tokio::net::TcpSocket;
 use utoipa_actix_web::AppExt as _;
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::certificate::Certificate;
 use super::door::{self, Connection, Crowd, Door, TURNED_AWAY_MAX};
 use super::middleware::Frame;
 use super::openapi::{self, Paths};
@@ -35,7 +37,7 @@ const SHUTDOWN_SECONDS: u64 = 10;
 pub const CONNECTIONS_BESIDE: usize = TURNED_AWAY_MAX;
 
 /// How to listen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Listen {
     /// With port 0 the system chooses one.
     pub address: SocketAddr,
@@ -45,6 +47,8 @@ pub struct Listen {
     pub connections_max: usize,
     /// A proxy in front ends TLS.
     pub behind_tls_proxy: bool,
+    /// What is shown, if TLS ends here.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 /// Listens and answers with these routes. Await the server, or spawn it; its handle stops it. For a task of an actix
@@ -54,7 +58,8 @@ pub fn serve(
     slot: &Slot,
     routes: impl Fn(&mut Routes<'_, '_>) + Clone + Send + 'static,
 ) -> std::io::Result<(Server, SocketAddr)> {
-    let (slot, is_secure) = (slot.clone(), listen.behind_tls_proxy);
+    let (slot, is_secure) = (slot.clone(), listen.behind_tls_proxy || listen.certificate.is_some());
+    let tls = listen.certificate.map(Certificate::acceptor);
     let crowd = Crowd::new(listen.connections_max);
     let listener = bind(listen.address)?;
     let address = listener.local_addr()?;
@@ -81,10 +86,10 @@ pub fn serve(
             })
             .on_connect_ext(door::introduce)
             .h1(map_config(app, |()| AppConfig::default()));
-        let (http, crowd) = (Rc::new(http), crowd.clone());
+        let (http, crowd, tls) = (Rc::new(http), crowd.clone(), tls.clone());
         fn_factory(move || {
-            let (http, crowd) = (Rc::clone(&http), crowd.clone());
-            async move { Ok::<_, ()>(Door::new(http.new_service(()).await?, crowd, is_secure)) }
+            let (http, crowd, tls) = (Rc::clone(&http), crowd.clone(), tls.clone());
+            async move { Ok::<_, ()>(Door::new(http.new_service(()).await?, crowd, tls, is_secure)) }
         })
     })?;
     Ok((builder.run(), address))

@@ -1,12 +1,16 @@
 //! What is configured of the listener and of logins.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use deeptravel_actors::settings::{above_zero, at_most};
 use deeptravel_domain::time::Timestamp;
 use serde::Deserialize;
 
 use super::address::Proxy;
+use super::certificate::{TLS_CERTIFICATE, TLS_KEY, TlsFiles};
+use crate::here::is_loopback;
+use crate::secrets::named;
 
 /// A year; far below what overflows in seconds.
 const SESSION_HOURS_MAX: u32 = 366 * 24;
@@ -30,12 +34,50 @@ pub struct ServerSettings {
     pub trusted_proxies: Vec<Proxy>,
     /// A proxy in front ends TLS: browsers are told to come by TLS only.
     pub behind_tls_proxy: bool,
+    /// Both or none: TLS that ends here.
+    pub tls_certificate: PathBuf,
+    pub tls_key: PathBuf,
 }
 
 impl ServerSettings {
     pub fn check(&self) -> Result<(), String> {
         above_zero("server.max_connections", self.max_connections as u64)?;
-        above_zero("server.max_in_flight", self.max_in_flight as u64)
+        above_zero("server.max_in_flight", self.max_in_flight as u64)?;
+        if self.tls_certificate.as_os_str().is_empty() != self.tls_key.as_os_str().is_empty() {
+            return Err(format!("{TLS_CERTIFICATE} and {TLS_KEY}: one is of no use without the other"));
+        }
+        Ok(())
+    }
+
+    /// The files of TLS, if it ends here.
+    pub fn tls(&self) -> Option<TlsFiles> {
+        let is_set = !self.tls_certificate.as_os_str().is_empty();
+        is_set.then(|| TlsFiles { certificate: self.tls_certificate.clone(), key: self.tls_key.clone() })
+    }
+
+    /// Files with secrets, by the keys that name them.
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        named([(TLS_KEY, &*self.tls_key)])
+    }
+
+    /// Whether others reach it, not only this machine.
+    pub fn is_reached_by_others(&self) -> bool {
+        !is_loopback(self.listen.ip())
+    }
+
+    /// How a server at an address is spoken to.
+    pub fn url(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls().is_some() { "https" } else { "http" };
+        format!("{scheme}://{address}")
+    }
+
+    /// Where this machine reaches the server. One that listens on every address is reached on loopback.
+    pub fn own_url(&self) -> String {
+        let mut address = self.listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        self.url(address)
     }
 
     pub fn workers(&self) -> usize {

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use super::{Listen, Starting};
 
 /// Longer than every limit of the door but the one for idle connections.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+pub(super) const LIVE: &str = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// A client that knows bytes only.
 pub(super) struct Raw(pub(super) TcpStream);
@@ -43,7 +43,7 @@ impl Raw {
     }
 
     /// Sends a byte every tenth of a second until the server ends the connection; what it has said.
-    async fn drip(&mut self, bytes: &str) -> String {
+    pub(super) async fn drip(&mut self, bytes: &str) -> String {
         let (mut heard, mut bytes) = (Vec::new(), bytes.bytes().cycle());
         let dripping = async {
             loop {

@@ -7,6 +7,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod wire;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -19,6 +20,7 @@ use actix_web::dev::Service;
 use futures_util::future::{Either, LocalBoxFuture};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 pub use stream::Connection;
 pub use watch::Watch;
@@ -26,6 +28,7 @@ pub use watch::Watch;
 use super::place::Place;
 use super::refusals;
 use watch::Rounds;
+use wire::Wire;
 
 /// Clients that are being told that there is no room, half of them in haste.
 pub const TURNED_AWAY_MAX: usize = 128;
@@ -67,15 +70,17 @@ pub(super) struct Door<S> {
     http: S,
     rounds: Rc<Rounds>,
     crowd: Crowd,
+    /// Who shakes hands, if TLS is ours.
+    tls: Option<TlsAcceptor>,
     is_secure: bool,
 }
 
 impl<S> Door<S> {
     /// Begins the worker's rounds.
-    pub(super) fn new(http: S, crowd: Crowd, is_secure: bool) -> Door<S> {
+    pub(super) fn new(http: S, crowd: Crowd, tls: Option<TlsAcceptor>, is_secure: bool) -> Door<S> {
         let rounds = Rounds::new();
         rounds.start(crowd.clone());
-        Door { http, rounds, crowd, is_secure }
+        Door { http, rounds, crowd, tls, is_secure }
     }
 }
 
@@ -93,10 +98,11 @@ where
     }
 
     fn call(&self, stream: TcpStream) -> Self::Future {
+        let peer = stream.peer_addr().ok();
+        let wire = Wire::new(stream, self.tls.as_ref());
         if let Some(place) = self.crowd.enter() {
-            let peer = stream.peer_addr().ok();
             let watch = Watch::over(&self.rounds);
-            return Either::Left(self.http.call((Connection::new(stream, watch, place, self.is_secure), peer)));
+            return Either::Left(self.http.call((Connection::new(wire, watch, place, self.is_secure), peer)));
         }
         metrics::counter!("http_connections_refused_total").increment(1);
         let calmly = Place::enter(&self.crowd.turned_away, TURNED_AWAY_MAX / 2);
@@ -105,18 +111,18 @@ where
         Either::Right(Box::pin(async move {
             let _calmly = calmly;
             // In time or not: the connection ends here.
-            let _ = tokio::time::timeout(within, turn_away(stream, is_secure)).await;
+            let _ = tokio::time::timeout(within, turn_away(wire, is_secure)).await;
             Ok(())
         }))
     }
 }
 
 /// Says that there is no room, and listens until the client has heard it.
-async fn turn_away(mut stream: TcpStream, is_secure: bool) -> std::io::Result<()> {
+async fn turn_away(mut wire: Wire, is_secure: bool) -> std::io::Result<()> {
     let problem = refusals::OVERLOADED.saying("too many connections are open");
-    stream.write_all(&below::written(problem, is_secure)).await?;
-    stream.shutdown().await?;
-    while stream.read(&mut [0; 1024]).await? > 0 {}
+    wire.write_all(&below::written(problem, is_secure)).await?;
+    wire.shutdown().await?;
+    while wire.read(&mut [0; 1024]).await? > 0 {}
     Ok(())
 }
 

@@ -7,10 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::below;
 use super::watch::{Overdue, Watch};
+use super::wire::Wire;
 use crate::api::frame::place::Place;
 use crate::api::frame::problem::Problem;
 use crate::api::frame::refusals;
@@ -21,7 +21,7 @@ const SCRATCH_BYTES: usize = 1024;
 /// A connection of a client. Keeps its limits of time, ends it after the last request (see [`Watch`]), and says in full
 /// what actix-http refuses without asking the frame.
 pub struct Connection {
-    stream: TcpStream,
+    wire: Wire,
     watch: Rc<Watch>,
     is_secure: bool,
     /// What is said instead of an answer of actix-http, as far as it is not yet written.
@@ -33,29 +33,29 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, watch: Rc<Watch>, place: Place, is_secure: bool) -> Connection {
+    pub(super) fn new(wire: Wire, watch: Rc<Watch>, place: Place, is_secure: bool) -> Connection {
         let (instead, has_ended, lingers) = (Vec::new(), false, false);
-        Connection { stream, watch, is_secure, instead, has_ended, lingers, _place: place }
+        Connection { wire, watch, is_secure, instead, has_ended, lingers, _place: place }
     }
 
     pub(super) fn watch(&self) -> &Rc<Watch> {
         &self.watch
     }
 
-    fn stream(&mut self) -> Pin<&mut TcpStream> {
-        Pin::new(&mut self.stream)
+    fn wire(&mut self) -> Pin<&mut Wire> {
+        Pin::new(&mut self.wire)
     }
 
     /// Says what is wrong, if the socket takes it at once; then nothing more is listened to.
     fn say(&mut self, problem: Problem, task: &mut Context<'_>) {
         let said = below::written(problem, self.is_secure);
-        let _ = self.stream().poll_write(task, &said);
+        let _ = self.wire().poll_write(task, &said);
         self.lingers = true;
     }
 
     /// Some bytes to the socket.
     fn give(&mut self, bytes: &[u8], task: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let given = self.stream().poll_write(task, bytes);
+        let given = self.wire().poll_write(task, bytes);
         match &given {
             Poll::Ready(Ok(taken)) => self.watch.took(*taken, bytes.len()),
             Poll::Ready(Err(_)) => {}
@@ -65,6 +65,24 @@ impl Connection {
             }
         }
         given
+    }
+
+    /// Everything that was given, to the socket.
+    fn flush(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.wire().poll_flush(task);
+        if !self.wire.keeps_back() {
+            return flushed;
+        }
+        if self.watch.overdue() == Some(Overdue::Taking) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if flushed.is_pending() {
+            self.watch.took(0, 1);
+            self.watch.waits(task);
+        } else {
+            self.watch.gave_all();
+        }
+        flushed
     }
 
     /// All that is said instead.
@@ -85,15 +103,19 @@ impl Connection {
     /// Says that nothing more comes, and listens a while if it must be heard.
     fn poll_end(&mut self, task: &mut Context<'_>) -> Poll<()> {
         if !self.has_ended {
-            // A socket that the client has reset cannot be shut down and needs not be.
-            let _ = ready!(self.stream().poll_shutdown(task));
-            self.has_ended = true;
             self.watch.ends();
+            // A socket that the client has reset cannot be shut down and needs not be. TLS says goodbye, and if nobody takes
+            // that it is not waited for longer than for whatever else a client may still say.
+            if self.wire().poll_shutdown(task).is_pending() && self.watch.overdue() != Some(Overdue::End) {
+                self.watch.waits(task);
+                return Poll::Pending;
+            }
+            self.has_ended = true;
         }
         while self.lingers && self.watch.overdue() != Some(Overdue::End) {
             let mut scratch = [0; SCRATCH_BYTES];
             let mut scratch = ReadBuf::new(&mut scratch);
-            match self.stream().poll_read(task, &mut scratch) {
+            match self.wire().poll_read(task, &mut scratch) {
                 Poll::Ready(Ok(())) => self.lingers = !scratch.filled().is_empty(),
                 Poll::Ready(Err(_)) => self.lingers = false,
                 Poll::Pending => {
@@ -128,7 +150,7 @@ impl AsyncRead for Connection {
             Some(Overdue::Request | Overdue::End) => return Poll::Ready(Ok(())),
         }
         let before = bytes.filled().len();
-        let read = this.stream().poll_read(task, bytes);
+        let read = this.wire().poll_read(task, bytes);
         match &read {
             Poll::Ready(Ok(())) if bytes.filled().len() > before => this.watch.heard(),
             Poll::Ready(_) => {}
@@ -163,9 +185,10 @@ impl AsyncWrite for Connection {
     fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.watch.is_cut() {
-            return this.stream().poll_flush(task);
+            return this.flush(task);
         }
-        // All that was said before has been given to the socket.
+        // All that was said before has been given to the wire.
+        ready!(this.flush(task))?;
         this.lingers |= !this.has_ended;
         ready!(this.poll_end(task));
         Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))

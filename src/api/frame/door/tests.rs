@@ -5,12 +5,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use tempfile::TempDir;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::stream::Connection;
 use super::watch::{Rounds, Watch};
+use super::wire::Wire;
+use crate::api::frame::certificate::Certificate;
 use crate::api::frame::place::Place;
+use crate::api::tests::tls::Authority;
 
 /// A connection of a client, and the clock of its worker.
 struct Stand {
@@ -22,13 +27,17 @@ struct Stand {
 
 impl Stand {
     async fn new() -> Stand {
+        Stand::with(None).await
+    }
+
+    async fn with(tls: Option<&TlsAcceptor>) -> Stand {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let rounds = Rounds::new();
         let watch = Watch::over(&rounds);
         let place = Place::enter(&Arc::default(), 1).unwrap();
-        let connection = Connection::new(stream, Rc::clone(&watch), place, false);
+        let connection = Connection::new(Wire::new(stream, tls), Rc::clone(&watch), place, false);
         Stand { rounds, watch, connection, client }
     }
 
@@ -139,6 +148,64 @@ async fn fault_1_a_client_that_takes_its_answer_slowly_has_as_long_as_it_takes_4
     }
     stand.wait(10 + u32::try_from(given).unwrap() / 4096);
     assert!(stand.write(b"more").is_none(), "it has taken {given} bytes");
+}
+
+/// Who shakes hands with clients, and who does so with that.
+fn tls() -> (TempDir, TlsAcceptor, TlsConnector) {
+    let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::fresh());
+    let certificate = Certificate::of(authority.sign("localhost").files(dir.path())).unwrap();
+    (dir, certificate.acceptor(), authority.connector())
+}
+
+/// Nothing is heard without TLS, whatever is said below it.
+#[actix_web::test]
+async fn fault_11_hands_are_shaken_in_the_time_of_a_head() {
+    let (_dir, acceptor, _) = tls();
+    let mut stand = Stand::with(Some(&acceptor)).await;
+    stand.client.write_all(b"\x16\x03\x01\x02\x00\x01").await.unwrap();
+    stand.wait(5);
+    assert!(stand.read().is_none(), "the rest may come");
+    stand.wait(1);
+    assert_eq!(stand.read().unwrap().unwrap(), 0);
+    let mut task = Context::from_waker(Waker::noop());
+    assert!(Pin::new(&mut stand.connection).poll_shutdown(&mut task).is_pending(), "it listens for a while");
+    stand.wait(3);
+    assert!(Pin::new(&mut stand.connection).poll_shutdown(&mut task).is_ready());
+    assert_eq!(stand.client.read(&mut [0; 100]).await.unwrap(), 0);
+}
+
+#[actix_web::test]
+async fn fault_11_what_tls_keeps_back_from_a_client_that_takes_nothing_is_not_waited_for_either() {
+    let (_dir, acceptor, connector) = tls();
+    for ending in [false, true] {
+        let mut stand = Stand::with(Some(&acceptor)).await;
+        let (socket, other) = (stand.client, TcpListener::bind("127.0.0.1:0").await.unwrap());
+        // Anybody: hands are shaken by the one above.
+        stand.client = TcpStream::connect(other.local_addr().unwrap()).await.unwrap();
+        let mut byte = [0];
+        let client = tokio::select! {
+            client = connector.connect("localhost".try_into().unwrap(), socket) => client.unwrap(),
+            _ = stand.connection.read(&mut byte) => panic!("nothing is said"),
+        };
+        stand.is_stuck().await;
+        stand.is_answered();
+        let mut task = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut stand.connection).poll_flush(&mut task).is_pending());
+        if ending {
+            assert!(Pin::new(&mut stand.connection).poll_shutdown(&mut task).is_pending());
+            stand.wait(3);
+            assert!(Pin::new(&mut stand.connection).poll_shutdown(&mut task).is_ready());
+        } else {
+            stand.wait(10);
+            assert!(Pin::new(&mut stand.connection).poll_flush(&mut task).is_pending(), "it is waited for");
+            stand.wait(700);
+            let Poll::Ready(Err(error)) = Pin::new(&mut stand.connection).poll_flush(&mut task) else {
+                panic!("it is waited for without end")
+            };
+            assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+        }
+        drop(client);
+    }
 }
 
 #[actix_web::test]

@@ -139,6 +139,11 @@ impl Watch {
         self.stuck.set((bytes as usize != of).then_some(stuck));
     }
 
+    /// The socket has all that there was.
+    pub(super) fn gave_all(&self) {
+        self.stuck.set(None);
+    }
+
     /// Nothing goes on until the socket is ready, or something is overdue.
     pub(super) fn waits(&self, task: &Context<'_>) {
         let mut waiting = self.task.borrow_mut();
