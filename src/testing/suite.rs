@@ -14,6 +14,7 @@ use serde_json::Value;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::embedded::{Cluster, EmbeddedError, Options};
+use crate::secrets::{DEMO_SECRETS, DemoSecrets};
 use crate::telemetry::{LogSettings, dispatch};
 
 /// Names the directory. Without it nothing is kept: whoever runs a few tests reads logs as they come.
@@ -218,19 +219,24 @@ pub fn used_in_request(request: &reqwest::Request) {
     }
 }
 
-/// Notes the secrets in a TOML file, whatever their keys: every text of some length.
-pub fn used_in_secrets(toml: &str) {
-    let table: toml::Table = toml.parse().unwrap_or_else(|error| panic!("{error}"));
-    for secret in table.values().filter_map(toml::Value::as_str) {
-        used_secret(secret);
-    }
+/// Notes the secrets of a demo in this directory, if it is one.
+pub fn used_by_demo(data_dir: &Path) {
+    let Ok(secrets) = std::fs::read_to_string(data_dir.join(DEMO_SECRETS)) else { return };
+    let secrets: DemoSecrets = toml::from_str(&secrets).unwrap_or_else(|error| panic!("{error}"));
+    let DemoSecrets {
+        merchant_private_key_pem,
+        merchant_public_key_pem: _,
+        merchant_serial: _,
+        api_v3_key,
+        app_secret,
+        code_key,
+        document_key,
+    } = secrets;
+    [merchant_private_key_pem, api_v3_key, app_secret, code_key, document_key].iter().for_each(|key| used_secret(key));
 }
 
 /// Notes a secret. Of a private key in PEM that is each of its lines, but not the frame around them.
 pub fn used_secret(secret: &str) {
-    if secret.contains("PUBLIC KEY") {
-        return;
-    }
     secret.lines().filter(|line| !line.starts_with('-')).for_each(|line| used(Kind::Secret, line));
 }
 

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-use deeptravel::secrets::DEMO_SECRETS;
 use deeptravel::testing::suite::{self, Kind};
 
 /// Starts that may fail because somebody else has the port after ours, which is the simulator's.
@@ -202,7 +201,7 @@ fn launch(dir: &Path, log: Log, environment: &[(&str, &str)], keep: bool) -> Opt
         return None;
     };
     suite::keep_postgres_log(SUITE, &data_dir.join("postgres"));
-    suite::used_in_secrets(&std::fs::read_to_string(data_dir.join(DEMO_SECRETS)).unwrap());
+    suite::used_by_demo(&data_dir);
     Some(Server { base, simulator, data_dir, pid, keeper: Mutex::new(keeper), input })
 }
 

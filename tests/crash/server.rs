@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use deeptravel::secrets::DEMO_SECRETS;
 use deeptravel::testing::suite;
 use deeptravel_wechat::keys::{MerchantKeys, generate_merchant};
 use deeptravel_wechat::simulator::{self, Merchant, Running, SimulatorConfig};
@@ -22,7 +21,7 @@ const MCHID: &str = "1900000009";
 const API_V3_KEY: &str = "0123456789abcdef0123456789abcdef";
 const APP_SECRET: &str = "crash-app-secret";
 /// Of the key that seals codes and documents where there is no demo.
-const KEY_DIGITS: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+const KEY_DIGITS: &str = "5a17c3e98b04d62f5a17c3e98b04d62f5a17c3e98b04d62f5a17c3e98b04d62f";
 /// The name of these tests, where logs are kept.
 pub const SUITE: &str = "crash";
 
@@ -303,9 +302,7 @@ impl Server {
         if postgres.exists() {
             suite::keep_postgres_log(SUITE, &postgres);
         }
-        if let Ok(secrets) = std::fs::read_to_string(self.data_dir.join(DEMO_SECRETS)) {
-            suite::used_in_secrets(&secrets);
-        }
+        suite::used_by_demo(&self.data_dir);
     }
 
     /// Waits until the server is ready.
