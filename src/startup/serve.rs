@@ -1,6 +1,7 @@
 //! The process with listeners: HTTP in front of a core, until a signal or a fatal fault.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix_rt::task::JoinHandle;
@@ -11,7 +12,7 @@ use deeptravel_actors::engine::Engine;
 use deeptravel_domain::code::{CodeKey, CodeKeys};
 use deeptravel_wechat::Client;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::check::{Keys, check, questionable};
 use super::{Core, Doubts, descriptors};
@@ -67,6 +68,10 @@ impl<'a> Listening<'a> {
 
     /// Serves until told to stop. `greeting` is printed once the server answers.
     pub async fn serve(self, mut core: Core, wechat: Client, keys: Keys, greeting: &str) -> anyhow::Result<()> {
+        // Before anybody can see that the server is ready: a signal that nobody waits for would end it at once.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let hangup = hangup(self.config, self.certificate.as_deref())?;
         let fatal = core.fatal();
         let (engine, io) = (core.engine.clone(), core.engine.services().io.clone());
         io.spawn(wechat.clone().look_after_certificates());
@@ -88,13 +93,11 @@ impl<'a> Listening<'a> {
             say(greeting);
         }
 
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         let outcome = tokio::select! {
             error = fatal => Err(error),
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
-            ended = reload_on_hangup(self.config, &engine, &code_keys, self.certificate.as_deref()) => ended,
+            ended = reload_on_hangup(hangup, self.config, &engine, &code_keys, self.certificate.as_deref()) => ended,
         };
         // After a fatal fault nothing more can be answered: do not wait for requests that wait for the journal.
         self.handle.stop(outcome.is_ok()).await;
@@ -119,19 +122,26 @@ fn prepare(keys: Vec<CodeKey>, engine: &Engine) -> anyhow::Result<CodeKeys> {
     Ok(keys)
 }
 
-/// Reads the keys of codes and the certificate again at every SIGHUP. A file that cannot be used changes nothing. Without
-/// files, as in the demo, the signal does what it always does: a closed terminal ends the server.
+/// Without files that could change, as in the demo, SIGHUP does what it always does: a closed terminal ends the server.
+fn hangup(config: &Config, certificate: Option<&Certificate>) -> anyhow::Result<Option<Signal>> {
+    let has_files = code_keys_file(config).is_some() || certificate.is_some();
+    has_files.then(|| signal(SignalKind::hangup()).context("SIGHUP")).transpose()
+}
+
+fn code_keys_file(config: &Config) -> Option<&PathBuf> {
+    Some(&config.secrets.code_keys_file).filter(|path| !path.as_os_str().is_empty())
+}
+
+/// Reads the keys of codes and the certificate again at every SIGHUP. A file that cannot be used changes nothing.
 async fn reload_on_hangup(
+    hangup: Option<Signal>,
     config: &Config,
     engine: &Engine,
     code_keys: &ArcSwap<CodeKeys>,
     certificate: Option<&Certificate>,
 ) -> anyhow::Result<()> {
-    let path = Some(&config.secrets.code_keys_file).filter(|path| !path.as_os_str().is_empty());
-    if path.is_none() && certificate.is_none() {
-        return std::future::pending().await;
-    }
-    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
+    let Some(mut hangup) = hangup else { return std::future::pending().await };
+    let path = code_keys_file(config);
     while hangup.recv().await.is_some() {
         match path.map(|path| read_code_keys(path).and_then(|keys| prepare(keys, engine))) {
             Some(Ok(keys)) => code_keys.store(Arc::new(keys)),

@@ -232,7 +232,9 @@ pub fn used_by_demo(data_dir: &Path) {
         code_key,
         document_key,
     } = secrets;
-    [merchant_private_key_pem, api_v3_key, app_secret, code_key, document_key].iter().for_each(|key| used_secret(key));
+    for secret in [merchant_private_key_pem, api_v3_key, app_secret, code_key, document_key] {
+        used_secret(&secret);
+    }
 }
 
 /// Notes a secret. Of a private key in PEM that is each of its lines, but not the frame around them.
