@@ -74,6 +74,7 @@ pub type Event = register::Event<Written>;
 
 /// A name in the two languages every name has.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Names {
     pub zh: String,
     pub en: String,

@@ -2,7 +2,7 @@
 
 /// Makes the registers of an owner from one list: `registers!(Catalogue, OWNER; operators: Operator, ports: Port,)` makes
 ///
-/// - `Registers`, with a [`Register`](super::Register) under each name,
+/// - `Registers`, with a [`Register`](super::Register) under each name, and `Registered`, which finds it by its kind,
 /// - `Change`, `Key` and `Written`, with a variant for each entity: what is written, its id, and what that did,
 /// - and, with the `Command` and `Event` of the module that has the list, what is the same for each of them: decide,
 ///   evolve, the rows both ways, and a change from stored text.
@@ -23,6 +23,27 @@ macro_rules! registers {
         /// What a write did.
         #[derive(Clone, PartialEq, Debug)]
         pub enum Written { $($entity($crate::register::Written<$entity>),)+ }
+
+        /// A kind that is in the list.
+        pub trait Registered: $crate::register::Entity<World = $world> {
+            fn of(registers: &Registers) -> &$crate::register::Register<Self>;
+            fn key(id: Self::Id) -> Key;
+            fn told(change: $crate::register::Change<Self>) -> Change;
+        }
+
+        $(impl Registered for $entity {
+            fn of(registers: &Registers) -> &$crate::register::Register<$entity> {
+                &registers.$name
+            }
+
+            fn key(id: Self::Id) -> Key {
+                Key::$entity(id)
+            }
+
+            fn told(change: $crate::register::Change<$entity>) -> Change {
+                Change::$entity(change)
+            }
+        })+
 
         $(impl From<$entity> for Change {
             fn from(content: $entity) -> Change {

@@ -103,6 +103,12 @@ pub enum Change<E: Entity> {
     Withdraw(E::Id),
 }
 
+impl<E: Entity> From<E> for Change<E> {
+    fn from(content: E) -> Change<E> {
+        Change::Put(Arc::new(content))
+    }
+}
+
 impl<E: Entity> Change<E> {
     pub(crate) fn id(&self) -> &E::Id {
         match self {

@@ -95,13 +95,16 @@ impl<const BYTES_MAX: usize> FromRequest for Body<BYTES_MAX> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            if !request.content_type().eq_ignore_ascii_case("application/json") {
-                return Err(refusals::UNSUPPORTED_MEDIA_TYPE.into());
-            }
-            read_body(&request, &mut payload, BYTES_MAX).await.map(Body)
-        })
+        Box::pin(async move { read_json_body(&request, &mut payload, BYTES_MAX).await.map(Body) })
     }
+}
+
+/// As [`read_body`], of what says that it is JSON.
+pub async fn read_json_body(request: &HttpRequest, payload: &mut Payload, bytes_max: usize) -> Result<Bytes, Problem> {
+    if !request.content_type().eq_ignore_ascii_case("application/json") {
+        return Err(refusals::UNSUPPORTED_MEDIA_TYPE.into());
+    }
+    read_body(request, payload, bytes_max).await
 }
 
 /// 400 when it is no JSON, 422 with the field when it is not what was asked for.

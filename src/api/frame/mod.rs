@@ -32,6 +32,7 @@ pub use auth::{LoggedIn, Staff, Traveller, new_secret, secret_bytes, sha256};
 pub use certificate::{Certificate, TlsFiles};
 pub use extract::{
     BODY_BYTES_MAX, Body, IdempotencyKey, Language, OptionalKey, is_visible_ascii, parse_json, read_body,
+    read_json_body,
 };
 pub use list::{Own, Page, Paging};
 pub use middleware::Frame;

@@ -67,6 +67,17 @@ impl<'a, 's> Routes<'a, 's> {
     {
         let (ours, its) = (std::any::type_name::<F>(), std::any::type_name::<D>());
         assert_eq!(its.replace("__path_", ""), ours, "a handler is mounted with its own documentation");
+        self.mount_described(document, handler)
+    }
+
+    /// Mounts a handler that several operations share, with the documentation of one of them.
+    pub fn mount_described<D, F, A>(&mut self, document: D, handler: F) -> &mut Self
+    where
+        D: OpenApiFactory + 'static,
+        F: Handler<A>,
+        F::Output: Responder + 'static,
+        A: FromRequest + Permitted + 'static,
+    {
         let (audience, prefix) = (self.audience, self.prefix);
         self.config.service(Operation { document, handler, audience, prefix, arguments: PhantomData });
         self

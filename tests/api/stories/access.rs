@@ -31,7 +31,7 @@ const WHO_SIGNS: &[Who] = &[];
 
 /// A request that somebody may make.
 struct Row {
-    operation: &'static str,
+    operation: String,
     /// Who may get something else than 401 and 403.
     may: &'static [Who],
     path: String,
@@ -75,11 +75,11 @@ impl Cast {
         let staff = |name: &str| json!({ "username": name, "password": format!("demo-{name}") });
         let notice = json!({ "id": "1", "resource": {} });
         let search = "/travel/search?origin=HK&destination=ZH&travelDate=2026-12-24";
-        let row = |operation, may, path: &str, body: &Value| {
-            let (path, body) = (path.to_owned(), body.clone());
+        let row = |operation: &str, may, path: &str, body: &Value| {
+            let (operation, path, body) = (operation.to_owned(), path.to_owned(), body.clone());
             Row { operation, may, path, body }
         };
-        vec![
+        let mut table = vec![
             row("POST /auth/wechat/login", EVERYBODY, "/auth/wechat/login", &json!({ "code": "demo-oT9_has-access" })),
             row("GET /travel/hot-cities", EVERYBODY, "/travel/hot-cities", &none),
             row("GET /travel/blackout-dates", EVERYBODY, "/travel/blackout-dates?year=2026", &none),
@@ -108,21 +108,6 @@ impl Cast {
             row("POST /validators/sessions", &[Operator], "/validators/sessions", &session),
             row("POST /tickets/scan", &[Operator], "/tickets/scan", &scan),
             row("POST /admin/login", EVERYBODY, "/admin/login", &staff("admin")),
-            row("GET /admin/routes/fares", DESKS, "/admin/routes/fares", &none),
-            row(
-                "PUT /admin/routes/fares/{routeCode}",
-                &[Admin],
-                "/admin/routes/fares/access",
-                &json!({ "fares": [{ "passengerType": "adult", "price": { "amount": 100, "currency": "CNY" } }] }),
-            ),
-            row("GET /admin/routes/fares/{routeCode}", DESKS, "/admin/routes/fares/access", &none),
-            row("GET /admin/routes/fares/{routeCode}/history", DESKS, "/admin/routes/fares/access/history", &none),
-            row(
-                "POST /admin/routes/fares/{routeCode}/restore",
-                &[Admin],
-                "/admin/routes/fares/access/restore",
-                &json!({}),
-            ),
             row("GET /admin/quarantine", DESKS, "/admin/quarantine", &none),
             row(
                 "POST /admin/quarantine/{noticeId}/resolve",
@@ -142,8 +127,10 @@ impl Cast {
                 &format!("/validators/sessions/{}", self.gate.session),
                 &none,
             ),
-            row("POST /auth/logout", LOGGED_IN, "/auth/logout", &none),
-        ]
+        ];
+        table.extend(configuration());
+        table.push(row("POST /auth/logout", LOGGED_IN, "/auth/logout", &none));
+        table
     }
 
     async fn ask(&self, who: Who, row: &Row) -> Answer {
@@ -164,13 +151,52 @@ impl Cast {
     }
 }
 
+/// Everything that is put as a whole: all staff may look, administrators alone write.
+fn configuration() -> Vec<Row> {
+    let fare = json!({ "passengerType": "adult", "price": { "amount": 100, "currency": "CNY" } });
+    let name = json!({ "zh": "門", "en": "Gate" });
+    [
+        kind("/admin/routes/fares/{routeCode}", "access", &json!({ "fares": [fare] }), &[LISTED]),
+        kind("/admin/ports/{code}", "access", &json!({ "name": name }), &[LISTED, ENDS]),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What not every kind has: a list, and an end.
+const LISTED: &str = "GET";
+const ENDS: &str = "DELETE";
+
+/// The operations of a kind.
+fn kind(item: &str, id: &str, body: &Value, has: &[&str]) -> Vec<Row> {
+    let (list, parameter) = item.rsplit_once('/').unwrap();
+    let one = |operation: &str, may, below: &str, body: &Value| Row {
+        operation: format!("{operation} {item}{below}"),
+        may,
+        path: format!("{list}/{id}{below}"),
+        body: body.clone(),
+    };
+    assert!(parameter.starts_with('{'), "{item} ends with an id");
+    let all = Row { operation: format!("GET {list}"), may: DESKS, path: list.to_owned(), body: Value::Null };
+    let rows = [
+        one("PUT", &[Admin], "", body),
+        one("GET", DESKS, "", &Value::Null),
+        one("GET", DESKS, "/history", &Value::Null),
+        one("POST", &[Admin], "/restore", &json!({})),
+    ];
+    let listed = has.contains(&LISTED).then_some(all);
+    let ends = has.contains(&ENDS).then(|| one("DELETE", &[Admin], "", &Value::Null));
+    listed.into_iter().chain(rows).chain(ends).collect()
+}
+
 #[tokio::test]
 async fn every_operation_refuses_everybody_who_may_not_and_nobody_else() {
     let client = Client::new();
     let mei = client.traveller("has-access").await;
     let cast = Cast::meet(&client, &mei).await;
     let table = cast.table();
-    let known: BTreeSet<String> = table.iter().map(|row| row.operation.to_owned()).collect();
+    let known: BTreeSet<String> = table.iter().map(|row| row.operation.clone()).collect();
     assert_eq!(known, documented(&client).await, "the table has every operation of the document, and no other");
 
     let left = client.available(&cast.coach, "").await;

@@ -8,7 +8,7 @@ use crate::client::{Client, Person, passenger_name};
 /// A good request.
 pub struct Example {
     /// As `POST /orders`.
-    pub operation: &'static str,
+    pub operation: String,
     /// Token of somebody who may; empty where nobody has to be known.
     pub token: String,
     /// Values of the parameters in the path, of the required ones in the query, and of headers.
@@ -16,7 +16,7 @@ pub struct Example {
     /// Every nested object is there, every field in it need not be.
     pub body: Value,
     /// Fields that take any text, each with the reason.
-    pub any_text: &'static [(&'static str, &'static str)],
+    pub any_text: Vec<(&'static str, &'static str)>,
     /// Refused over the raw bytes, before anything in them is looked at.
     pub is_signed: bool,
     /// Of its body.
@@ -26,14 +26,14 @@ pub struct Example {
 const BYTES_MAX: usize = 64 * 1024;
 
 impl Example {
-    fn new(operation: &'static str, person: Option<&Person>) -> Example {
+    fn new(operation: impl Into<String>, person: Option<&Person>) -> Example {
         let token = person.map(|person| person.token.clone()).unwrap_or_default();
         Example {
-            operation,
+            operation: operation.into(),
             token,
             parameters: Vec::new(),
             body: Value::Null,
-            any_text: &[],
+            any_text: Vec::new(),
             is_signed: false,
             bytes_max: BYTES_MAX,
         }
@@ -56,12 +56,49 @@ impl Example {
 
 pub struct Examples(Vec<Example>);
 
-/// Fares may be there before their route, so that every code may have some.
-fn fares(example: Example) -> Example {
-    Example {
-        any_text: &[("routeCode", "fares may be there before their route")],
-        ..example.with("routeCode", "bad-input")
-    }
+/// The operations of a kind of configuration. A put of any id may be good.
+fn kind(item: &str, id: &str, body: Value, bytes_max: usize, by: Option<&Person>) -> Vec<Example> {
+    let (list, parameter) = item.rsplit_once('/').unwrap();
+    let parameter: &'static str = parameter.trim_matches(['{', '}']).to_owned().leak();
+    let of = |operation: String| Example {
+        any_text: vec![(parameter, "whatever is no id yet may become one")],
+        ..Example::new(operation, by)
+    };
+    let one = |deed: &str, below: &str| of(format!("{deed} {item}{below}")).with(parameter, id);
+    let write = |deed: &str, below: &str| one(deed, below).with("Idempotency-Key", "bad-input");
+    vec![
+        of(format!("GET {list}")),
+        Example { bytes_max, ..write("PUT", "").body(body) },
+        one("GET", ""),
+        write("DELETE", ""),
+        one("GET", "/history"),
+        write("POST", "/restore").body(json!({ "version": 1 })),
+    ]
+}
+
+/// Everything that is put as a whole.
+fn configuration(admin: Option<&Person>) -> Vec<Example> {
+    let fares = json!({
+        "routeCode": "bad-input",
+        "fares": [{
+            "passengerType": "adult", "seatClass": "standard", "fromStop": 0, "toStop": 1, "dayType": "any",
+            "dateFrom": "2026-12-01", "dateTo": "2026-12-31", "timeFrom": "23:30", "timeTo": "06:00",
+            "price": { "amount": 100, "currency": "CNY" }, "sourcePrice": { "amount": 110, "currency": "HKD" },
+            "assumed": false,
+        }],
+        "partyTiers": [{ "minParty": 3, "discountPercent": 5 }],
+        "seatLockMinutes": 10,
+        "blackoutDates": ["2026-12-25"],
+    });
+    let name = json!({ "zh": "門", "en": "Gate" });
+    let port = json!({ "code": "bad-input", "name": name });
+    [
+        kind("/admin/routes/fares/{routeCode}", "bad-input", fares, 2 * 1024 * 1024, admin),
+        kind("/admin/ports/{code}", "bad-input", port, BYTES_MAX, admin),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl Examples {
@@ -88,7 +125,7 @@ impl Examples {
         let open = |operation| Example::new(operation, None);
         let order = |operation| Example::new(operation, mei).with("orderId", &pending);
         let ticket = |operation| Example::new(operation, mei).with("ticketId", &ticket);
-        Examples(vec![
+        let mut examples = vec![
             open("POST /auth/wechat/login").body(json!({ "code": "demo-oT9_bad-input-2" })),
             Example::new("POST /auth/logout", Some(&lok)),
             open("GET /travel/hot-cities"),
@@ -130,32 +167,14 @@ impl Examples {
             Example::new("POST /validators/sessions", operator).body(json!({ "deviceId": "bad-input-2" })),
             Example::new("DELETE /validators/sessions/{sessionId}", operator).with("sessionId", &gate.session),
             Example {
-                any_text: &[("code", "a gate is shown whatever people have, and its lamp says no")],
+                any_text: vec![("code", "a gate is shown whatever people have, and its lamp says no")],
                 ..Example::new("POST /tickets/scan", operator)
                     .with("X-Device-Secret", &gate.secret)
                     .body(json!({ "code": code, "sessionId": gate.session, "requestId": "r1" }))
             },
-            Example::new("GET /admin/routes/fares", admin),
-            Example {
-                bytes_max: 2 * 1024 * 1024,
-                ..fares(Example::new("PUT /admin/routes/fares/{routeCode}", admin).with("Idempotency-Key", "bad-input").body(json!({
-                "fares": [{
-                    "passengerType": "adult", "seatClass": "standard", "fromStop": 0, "toStop": 1, "dayType": "any",
-                    "dateFrom": "2026-12-01", "dateTo": "2026-12-31", "timeFrom": "23:30", "timeTo": "06:00",
-                    "price": { "amount": 100, "currency": "CNY" }, "sourcePrice": { "amount": 110, "currency": "HKD" },
-                    "assumed": false,
-                }],
-                "partyTiers": [{ "minParty": 3, "discountPercent": 5 }],
-                "seatLockMinutes": 10,
-                "blackoutDates": ["2026-12-25"],
-            })))
-            },
-            fares(Example::new("GET /admin/routes/fares/{routeCode}", admin)),
-            fares(Example::new("GET /admin/routes/fares/{routeCode}/history", admin)),
-            fares(Example::new("POST /admin/routes/fares/{routeCode}/restore", admin).with("Idempotency-Key", "bad-input").body(json!({ "version": 1 }))),
             Example::new("GET /admin/quarantine", admin),
             Example {
-                any_text: &[("note", "a line break is no fault of a note")],
+                any_text: vec![("note", "a line break is no fault of a note")],
                 ..Example::new("POST /admin/quarantine/{noticeId}/resolve", admin)
                     .with("noticeId", "bad-input")
                     .body(json!({ "note": "given back by hand" }))
@@ -165,6 +184,8 @@ impl Examples {
             open("GET /health/live"),
             open("GET /health/ready"),
             Example::new("GET /metrics", admin),
-        ])
+        ];
+        examples.extend(configuration(admin));
+        Examples(examples)
     }
 }
