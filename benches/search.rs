@@ -16,6 +16,7 @@ use deeptravel_domain::ids::{DepartureId, HoldId, OrderId};
 use deeptravel_domain::inventory::{Command, Event, Inventory, PlaceHold, Wanted};
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::Currency;
+use deeptravel_domain::names::Names;
 use deeptravel_domain::party::Party;
 use deeptravel_domain::time::Timestamp;
 use divan::{Bencher, black_box};
@@ -114,6 +115,7 @@ impl Sale {
             channel: Channel::Direct,
             class: free.spec().seat_map.classes[0].code.clone(),
             stretch: Stretch { board: 0, alight: free.spec().calls.len() as u8 - 1 },
+            ride: None,
             wanted: Wanted::Auto(2),
             expires_at: NOW.plus_seconds(600),
         };
@@ -136,7 +138,7 @@ fn vessel(stops: usize) -> Inventory {
         let (row, column) = (index / 10, (index % 10) as u8);
         Seat { label: format!("{}{}", row + 1, char::from(b'A' + column)), class: 0, row, column }
     };
-    let classes = vec![SeatClass { code: "standard".parse().unwrap(), name: "Standard".into() }];
+    let classes = vec![SeatClass { code: "standard".parse().unwrap(), names: Names::same("Standard") }];
     let call = |stop: usize| {
         let at = NOW.plus_seconds(86_400 + 3_600 * stop as i64);
         Call { arrives_at: at, departs_at: at }

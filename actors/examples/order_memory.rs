@@ -218,7 +218,7 @@ async fn open_sale(engine: &Engine) -> Vec<DepartureId> {
         column: (index % 4) as u8,
     };
     let seat_map = SeatMap {
-        classes: vec![SeatClass { code: code("standard"), name: "Standard".to_owned() }],
+        classes: vec![SeatClass { code: code("standard"), names: Names::same("Standard") }],
         seats: (0..SEATS).map(seat).collect(),
     };
     let port = |text: &str| Port { code: code(text), names: Names::new("口岸", "Port") };
@@ -242,6 +242,7 @@ async fn open_sale(engine: &Engine) -> Vec<DepartureId> {
         vehicle: code("coach"),
         booking_closes_minutes: 30,
         sales_window_days: 60,
+        boarding_opens_minutes: None,
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     };
@@ -251,13 +252,14 @@ async fn open_sale(engine: &Engine) -> Vec<DepartureId> {
         stretch: None,
         day_type: DayType::Any,
         dates: None,
+        season: None,
         times: None,
         price: Money::new(6_000, Currency::Cny),
         source_price: Some(Money::new(6_500, Currency::Hkd)),
         assumed: true,
     };
     let vehicle =
-        Vehicle { code: code("coach"), name: "Coach".to_owned(), seat_map: Arc::new(seat_map), marks: Marks::new() };
+        Vehicle { code: code("coach"), names: Names::same("Coach"), seat_map: Arc::new(seat_map), marks: Marks::new() };
     let put = |content: Change| Command::new(content, "example");
     let commands = [
         put(Operator { code: code("one-bus"), names: Names::new("公司", "Company") }.into()),

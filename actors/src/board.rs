@@ -2,10 +2,10 @@
 //! search without a message or a lock (R-SEARCH-04).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use dashmap::DashMap;
-use deeptravel_domain::departure::{Channel, SeatMap, Stretch};
+use deeptravel_domain::departure::{Call, Channel, Ride, SeatMap, Stretch};
 use deeptravel_domain::ids::{DepartureId, SeatClassCode};
 use deeptravel_domain::inventory::Inventory;
 
@@ -16,7 +16,10 @@ const SET_ASIDE: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Occupancy {
     seat_map: Arc<SeatMap>,
+    calls: Box<[Call]>,
     stops: usize,
+    /// Until then it is what the catalogue says.
+    is_born: AtomicBool,
     /// Per seat, one bit for each way between neighbouring stops on which it is not for direct sale.
     closed: Box<[AtomicU64]>,
     /// Seats free for direct sale, class by class, for every stretch: counted by the departure's actor, which changes one
@@ -25,10 +28,13 @@ pub struct Occupancy {
 }
 
 impl Occupancy {
-    fn new(seat_map: Arc<SeatMap>, stops: usize) -> Occupancy {
+    fn new(seat_map: Arc<SeatMap>, calls: &[Call]) -> Occupancy {
+        let stops = calls.len();
         let counts = seat_map.classes.len() * stretches(stops);
         Occupancy {
             stops,
+            calls: calls.into(),
+            is_born: AtomicBool::new(false),
             closed: seat_map.seats.iter().map(|_| AtomicU64::new(SET_ASIDE)).collect(),
             free: (0..counts).map(|_| AtomicU16::new(0)).collect(),
             seat_map,
@@ -39,6 +45,19 @@ impl Occupancy {
     /// departure lacks.
     pub fn available(&self, class: &SeatClassCode, stretch: Stretch) -> u16 {
         self.place_of(class, stretch).map_or(0, |place| self.count(place))
+    }
+
+    /// The seats that it has, once it is born.
+    pub fn seat_map(&self) -> Option<&Arc<SeatMap>> {
+        self.is_born.load(Ordering::Relaxed).then_some(&self.seat_map)
+    }
+
+    /// Whether it travels the stretch then. A route that changed since it was born is another's.
+    pub fn rides(&self, stretch: Stretch, ride: Ride) -> bool {
+        let at = |stop: u8| self.calls.get(usize::from(stop));
+        let is_so = at(stretch.board).is_some_and(|call| call.departs_at == ride.departs_at)
+            && at(stretch.alight).is_some_and(|call| call.arrives_at == ride.arrives_at);
+        is_so || !self.is_born.load(Ordering::Relaxed)
     }
 
     /// The seats and whether each is free for direct sale along the stretch.
@@ -69,6 +88,7 @@ impl Occupancy {
 
     /// Called by the departure's actor only, after `evolve`.
     pub fn publish(&self, inventory: &Inventory, seats: impl Iterator<Item = u16>) {
+        self.is_born.store(inventory.is_born(), Ordering::Relaxed);
         for seat in seats {
             let direct = inventory.channel_of(seat) == Some(&Channel::Direct);
             self.show(usize::from(seat), if direct { inventory.occupancy(seat) } else { SET_ASIDE });
@@ -143,17 +163,19 @@ impl Board {
         self.edition.load(Ordering::Acquire)
     }
 
-    /// The seats left of some classes along a stretch. With each class comes the number of its seats, which holds while
+    /// The seats left of some classes along a stretch at that time. With each class comes the number of its seats, which holds while
     /// the departure is unborn.
     pub fn seats_left<'a>(
         &self,
         id: &DepartureId,
         stretch: Stretch,
+        ride: Ride,
         classes: impl IntoIterator<Item = (&'a SeatClassCode, u16)>,
     ) -> impl Iterator<Item = SeatsLeft> {
         let born = self.get(id);
         classes.into_iter().map(move |(class, all)| match &born {
             None => SeatsLeft::Same(all),
+            Some(born) if !born.rides(stretch, ride) => SeatsLeft::Same(0),
             Some(born) => match born.place_of(class, stretch) {
                 Some(place) => SeatsLeft::Counted { by: Arc::clone(born), place },
                 None => SeatsLeft::Same(0),
@@ -164,7 +186,7 @@ impl Board {
     /// The place where a departure's actor publishes, with all of its seats as they are.
     pub fn open(&self, inventory: &Inventory) -> Arc<Occupancy> {
         let spec = inventory.spec();
-        let occupancy = Arc::new(Occupancy::new(Arc::clone(&spec.seat_map), spec.calls.len()));
+        let occupancy = Arc::new(Occupancy::new(Arc::clone(&spec.seat_map), &spec.calls));
         let all = 0..spec.seat_map.seats.len() as u16;
         occupancy.publish(inventory, all);
         self.departures.insert(spec.id.clone(), Arc::clone(&occupancy));

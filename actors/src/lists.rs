@@ -1,5 +1,8 @@
 //! Lists for people, in the words of those who ask for them.
 
+use std::fmt;
+use std::str::FromStr;
+
 use deeptravel_domain::ids::{OrderId, TicketId, TravellerId};
 use deeptravel_domain::order::rows::{OrderRow, RefundRow, TicketRow};
 use deeptravel_domain::order::{OrderStatus, Refund};
@@ -11,7 +14,7 @@ use deeptravel_domain::tables;
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 
-use crate::ports::{ListCursor, Lists, Load, Parameter, Statement, StoreError};
+use crate::ports::{InvalidCursor, ListCursor, Lists, Load, Parameter, Statement, StoreError};
 
 /// No order has it.
 const ABOVE_ALL_ORDERS: OrderId = OrderId::from_bits(u128::MAX);
@@ -74,8 +77,40 @@ pub struct Refusal {
 
 impl AuditEntry {
     /// After which [`dyn Lists::audit_logs`] goes on.
-    pub fn cursor(&self) -> ListCursor {
-        ListCursor { at_ms: self.at.as_ms(), id: format!("{}.{}", self.owner, self.number) }
+    pub fn place(&self) -> AuditPlace {
+        AuditPlace { at: self.at, owner: self.owner.clone(), number: self.number }
+    }
+}
+
+/// Where an entry stands among all: behind those of its instant with a later owner or a higher number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPlace {
+    at: Timestamp,
+    owner: String,
+    number: u64,
+}
+
+impl fmt::Display for AuditPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AuditPlace { at, owner, number } = self;
+        write!(f, "{}.{number}.{owner}", at.as_ms())
+    }
+}
+
+impl FromStr for AuditPlace {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<AuditPlace, InvalidCursor> {
+        let (at, rest) = text.split_once('.').ok_or(InvalidCursor)?;
+        let (number, owner) = rest.split_once('.').ok_or(InvalidCursor)?;
+        let at_ms: i64 = at.parse().map_err(|_| InvalidCursor)?;
+        let number: u64 = number.parse().map_err(|_| InvalidCursor)?;
+        // What Postgres has: no instants of long before, no numbers above its own, no NUL.
+        let fits = at_ms >= 0 && i64::try_from(number).is_ok() && !owner.contains('\0');
+        if !fits {
+            return Err(InvalidCursor);
+        }
+        Ok(AuditPlace { at: Timestamp::from_ms(at_ms), owner: owner.to_owned(), number })
     }
 }
 
@@ -217,18 +252,22 @@ impl dyn Lists {
     pub async fn audit_logs(
         &self,
         filter: AuditFilter,
-        before: Option<ListCursor>,
+        before: Option<AuditPlace>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let AuditFilter { from, until, account, entity } = filter;
-        let [at, id] = ListCursor::parameters(before);
+        let (at, owner, number) = match before {
+            Some(AuditPlace { at, owner, number }) => (Some(at), Some(owner), i64::try_from(number).ok()),
+            None => (None, None, None),
+        };
         let parameters = vec![
             Parameter::Instant(from),
             Parameter::Instant(until),
             Parameter::Text(account),
             Parameter::Text(entity),
-            at,
-            id,
+            Parameter::Instant(at),
+            Parameter::Text(owner),
+            Parameter::Number(number.unwrap_or_default()),
             Parameter::Number(limit.into()),
         ];
         audit_entries(&self.load(AUDIT_LOGS, parameters).await?)

@@ -9,6 +9,7 @@ use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass
 use deeptravel_domain::ids::{HoldId, OrderId, Shard, TicketId};
 use deeptravel_domain::inventory::{Command, HoldAt, Inventory, PlaceHold, Wanted};
 use deeptravel_domain::machine::Machine as _;
+use deeptravel_domain::names::Names;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use divan::{Bencher, black_box};
@@ -32,7 +33,7 @@ fn vessel(stops: u8) -> Inventory {
         let at = NOW.plus_seconds(86_400 + 600 * i64::from(stop));
         Call { arrives_at: at, departs_at: at }
     };
-    let classes = vec![SeatClass { code: "standard".parse().unwrap(), name: "Standard".into() }];
+    let classes = vec![SeatClass { code: "standard".parse().unwrap(), names: Names::same("Standard") }];
     let spec = DepartureSpec {
         id: "HKMO-0800.20260202".parse().unwrap(),
         route: "HKMO".parse().unwrap(),
@@ -55,6 +56,7 @@ fn place(number: u64, party: u16, stretch: Stretch) -> Command {
         channel: Channel::Direct,
         class: "standard".parse().unwrap(),
         stretch,
+        ride: None,
         wanted: Wanted::Auto(party),
         expires_at: NOW.plus_seconds(600),
     })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DepartureId, OperatorCode, RouteCode, SeatClassCode};
+use crate::names::{Names, once_one_name};
 use crate::row::{part, text_fields};
 use crate::time::Timestamp;
 
@@ -41,10 +42,16 @@ part!(Stretch { 1 board: u8, 2 alight: u8 } => Stretch::new(board, alight));
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SeatClass {
     pub code: SeatClassCode,
-    pub name: String,
+    #[serde(rename = "name", deserialize_with = "once_one_name")]
+    pub names: Names,
 }
 
-part!(SeatClass { 1 code: SeatClassCode, 2 name: String } => Some(SeatClass { code, name }));
+part!(SeatClass {
+    1 code: SeatClassCode,
+    2 name (|class| class.names.zh): String,
+    // Absent in rows that were written before classes had two names.
+    3 name_en (|class| Some(class.names.en.clone())): Option<String>,
+} => Some(SeatClass { code, names: Names::stored(&name, name_en.as_deref()) }));
 
 /// One seat. Rows count from the front; columns from the left. A gap in the columns of a row is an aisle.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -88,6 +95,13 @@ pub struct Call {
 
 part!(Call { 1 arrives_at: Timestamp, 2 departs_at: Timestamp } => Some(Call { arrives_at, departs_at }));
 
+/// When a party travels: from the stop where it boards, and at the one where it leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ride {
+    pub departs_at: Timestamp,
+    pub arrives_at: Timestamp,
+}
+
 /// Everything a departure's inventory needs to know of the outside, fixed when the departure is born.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DepartureSpec {
@@ -104,6 +118,13 @@ pub struct DepartureSpec {
 impl DepartureSpec {
     pub fn departs_at(&self) -> Timestamp {
         self.calls.first().map_or(Timestamp::MAX, |call| call.departs_at)
+    }
+
+    /// When a stretch is travelled, if the departure has both stops.
+    pub fn ride(&self, stretch: Stretch) -> Option<Ride> {
+        let board = self.calls.get(usize::from(stretch.board))?;
+        let alight = self.calls.get(usize::from(stretch.alight))?;
+        Some(Ride { departs_at: board.departs_at, arrives_at: alight.arrives_at })
     }
 
     /// The stretch, if the departure has both stops.

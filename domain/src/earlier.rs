@@ -266,6 +266,7 @@ fn item_of(row: &OrderItemRow<'_>) -> Result<Item, Damage> {
         alight_port: row.alight_port.clone(),
         departs_at: row.departs_at,
         arrives_at: row.arrives_at,
+        boards_from: None,
         wish: if row.seats_chosen { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any },
         seats,
     };

@@ -25,6 +25,7 @@ pub mod ids;
 pub mod inventory;
 pub mod machine;
 pub mod money;
+pub mod names;
 pub mod order;
 pub mod packing;
 pub mod party;

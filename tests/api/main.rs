@@ -21,6 +21,7 @@ mod stories {
     mod late_money;
     mod login;
     mod money_desk;
+    mod network;
     mod operations;
     mod orders;
     mod paying;

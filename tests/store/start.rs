@@ -12,7 +12,7 @@ use deeptravel_domain::catalogue::{
     Schedule, Stop, Timetable, Vehicle, Weekdays, Zone,
 };
 use deeptravel_domain::departure::Stretch;
-use deeptravel_domain::fare::{DateRange, DayType, Fare, FareTable, PartyTier, TimeBand};
+use deeptravel_domain::fare::{DateRange, DayType, Fare, FareTable, PartyTier, Season, TimeBand};
 use deeptravel_domain::ids::{OrderId, OutTradeNo};
 use deeptravel_domain::inventory::rows::DepartureRow;
 use deeptravel_domain::machine::Machine as _;
@@ -55,13 +55,20 @@ fn catalogue_of_a_coach() -> Vec<catalogue::Command> {
         stretch: Stretch::new(0, 1),
         day_type: DayType::WeekendOrHoliday,
         dates: DateRange::new(date(2026, 12, 1), date(2026, 12, 31)),
+        season: Some(Season { from: "10-01".parse().unwrap(), to: "01-31".parse().unwrap() }),
         times: TimeBand::new(1_320, 360),
         price: Money::new(16_000, Currency::Cny),
         source_price: Some(Money::new(17_500, Currency::Hkd)),
         assumed: true,
     };
-    let plain =
-        Fare { stretch: None, dates: None, times: None, source_price: None, ..fare(PassengerType::Adult, None) };
+    let plain = Fare {
+        stretch: None,
+        dates: None,
+        season: None,
+        times: None,
+        source_price: None,
+        ..fare(PassengerType::Adult, None)
+    };
     let seat_map = departure("X.20261127", 3).seat_map;
     vec![
         put(Operator { code: code("TJ"), names: names() }),
@@ -76,15 +83,19 @@ fn catalogue_of_a_coach() -> Vec<catalogue::Command> {
         }),
         put(Vehicle {
             code: code("bus"),
-            name: "Bus".to_owned(),
+            names: Names::new("巴士", "Bus"),
             seat_map: Arc::clone(&seat_map),
             marks: Marks::from(["own_making".to_owned()]),
         }),
         put_holidays(vec![
-            Holiday { date: date(2026, 12, 25), name: "聖誕節".to_owned(), verified: true },
-            Holiday { date: date(2026, 12, 26), name: "翌日".to_owned(), verified: false },
+            Holiday { date: date(2026, 12, 25), names: Names::new("聖誕節", "Christmas"), verified: true },
+            Holiday { date: date(2026, 12, 26), names: Names::same("翌日"), verified: false },
         ]),
-        put_holidays(vec![Holiday { date: date(2026, 12, 25), name: "聖誕節".to_owned(), verified: true }]),
+        put_holidays(vec![Holiday {
+            date: date(2026, 12, 25),
+            names: Names::new("聖誕節", "Christmas"),
+            verified: true,
+        }]),
         put(Route {
             code: code("HKMO"),
             operator: code("TJ"),
@@ -95,6 +106,7 @@ fn catalogue_of_a_coach() -> Vec<catalogue::Command> {
             vehicle: code("bus"),
             booking_closes_minutes: 30,
             sales_window_days: 30,
+            boarding_opens_minutes: Some(120),
             status: RouteStatus::OnSale,
             marks: Marks::new(),
         }),
@@ -272,7 +284,7 @@ fn r_admin_03_history_and_restore_read_the_audit() {
     let numbers = |entries: &[AuditEntry]| entries.iter().map(|entry| entry.number).collect::<Vec<_>>();
     let all = logs(AuditFilter::default(), None);
     assert_eq!(numbers(&all), [5, 4]);
-    let next = logs(AuditFilter::default(), Some(all[1].cursor()));
+    let next = logs(AuditFilter::default(), Some(all[1].place()));
     assert_eq!(numbers(&next), [3, 2]);
     let Some(Refusal { code: refused, text }) = &next[1].refusal else { panic!("{next:?}") };
     assert_eq!((refused.as_str(), text.as_str()), ("VALIDATION_ERROR", "seatLockMinutes: is not between 1 and 60"));

@@ -15,6 +15,7 @@ use deeptravel_domain::ids::{HoldId, OrderId, OutTradeNo, SessionId, Shard, Trav
 use deeptravel_domain::inventory::{self, Inventory};
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
+use deeptravel_domain::names::Names;
 use deeptravel_domain::order::{
     Capture, Command, Contact, Draft, Effect, FactState, Gate, Item, ItemKind, KnownRefund, Leg, LineKind, Order,
     OrderStatus, Passenger, PaymentFact, PaymentPolicy, Prepay, Price, PriceLine, RefundFact, RefundFactState,
@@ -245,7 +246,8 @@ pub fn departure(id: &str, rows: u16) -> DepartureSpec {
         row,
         column,
     };
-    let classes = ["standard", "deluxe"].map(|name| SeatClass { code: code(name), name: format!("{name} 座") });
+    let classes = ["standard", "deluxe"]
+        .map(|name| SeatClass { code: code(name), names: Names::new(format!("{name} 座"), name) });
     DepartureSpec {
         id: code(id),
         route: code("HKMO"),
@@ -295,6 +297,7 @@ pub fn place_as(number: u64, epoch: u32, now: Timestamp) -> inventory::Command {
         channel: Channel::Direct,
         class: code("standard"),
         stretch: Stretch { board: 0, alight: 2 },
+        ride: None,
         wanted: inventory::Wanted::Auto(1),
         expires_at: now.plus_seconds(600),
     })
@@ -340,6 +343,7 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
         alight_port: code("MOB"),
         departs_at: DEPARTS_AT,
         arrives_at: DEPARTS_AT.plus_seconds(7200),
+        boards_from: None,
         wish: SeatWish::Any,
         seats: vec![],
     };

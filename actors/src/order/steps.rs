@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::fut::ActorFutureExt;
 use actix::{AsyncContext, Context, WrapFuture};
+use deeptravel_domain::departure::Ride;
 use deeptravel_domain::ids::{DepartureId, OutRefundNo, OutTradeNo};
 use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeats, HoldAt, PlaceHold, Wanted};
 use deeptravel_domain::machine::Machine as _;
@@ -336,6 +337,7 @@ pub(super) fn hold_command(
         channel: order.details().channel.clone(),
         class: leg.class.clone(),
         stretch: leg.stretch,
+        ride: Some(Ride { departs_at: leg.departs_at, arrives_at: leg.arrives_at }),
         wanted,
         expires_at,
     };

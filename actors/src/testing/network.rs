@@ -78,10 +78,10 @@ fn vehicle(seats: u16) -> Vehicle {
         column: (index % 4) as u8,
     };
     let seat_map = SeatMap {
-        classes: vec![SeatClass { code: code("standard"), name: "Standard".to_owned() }],
+        classes: vec![SeatClass { code: code("standard"), names: Names::same("Standard") }],
         seats: (0..seats).map(seat).collect(),
     };
-    Vehicle { code: code("bus"), name: "Bus".to_owned(), seat_map: Arc::new(seat_map), marks: Marks::new() }
+    Vehicle { code: code("bus"), names: Names::same("Bus"), seat_map: Arc::new(seat_map), marks: Marks::new() }
 }
 
 fn route(name: &str, mode: Mode, stops: &[(&str, u16, u16)]) -> Route {
@@ -100,6 +100,7 @@ fn route(name: &str, mode: Mode, stops: &[(&str, u16, u16)]) -> Route {
         vehicle: code("bus"),
         booking_closes_minutes: 30,
         sales_window_days: 30,
+        boarding_opens_minutes: None,
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     }
@@ -114,6 +115,7 @@ fn fares(minor: i64) -> Vec<Fare> {
             stretch: None,
             day_type: DayType::Any,
             dates: None,
+            season: None,
             times: None,
             price: Money::new(minor, Currency::Cny),
             source_price: None,

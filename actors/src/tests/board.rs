@@ -8,6 +8,7 @@ use deeptravel_domain::inventory::{
     Allotment, Command, Event, HoldAt, Inventory, PlaceHold, SEATS_PER_HOLD_MAX, Wanted,
 };
 use deeptravel_domain::machine::Machine as _;
+use deeptravel_domain::names::Names;
 use deeptravel_domain::time::Timestamp;
 use proptest::prelude::*;
 
@@ -24,7 +25,7 @@ fn departure(stops: u8, seats: u16) -> Inventory {
         row: index / 4,
         column: (index % 4) as u8,
     };
-    let classes = CLASSES.map(|class| SeatClass { code: code(class), name: class.into() });
+    let classes = CLASSES.map(|class| SeatClass { code: code(class), names: Names::same(class) });
     let call = |stop: u8| {
         let at = NOW.plus_seconds(86_400 + 3_600 * i64::from(stop));
         Call { arrives_at: at, departs_at: at }
@@ -75,6 +76,7 @@ fn command(step: &Step, number: usize, stops: u8) -> Command {
                 channel: Channel::Direct,
                 class: code(CLASSES[*class]),
                 stretch: Stretch { board, alight: board + 1 + (ways - 1) % (stops - 1 - board) },
+                ride: None,
                 wanted: Wanted::Auto(*seats),
                 expires_at: NOW.plus_seconds(600),
             })
@@ -150,9 +152,10 @@ fn a_class_or_stretch_that_the_departure_lacks_has_no_seats() {
 fn what_was_looked_up_follows_every_sale_and_a_new_edition_says_when_to_look_again() {
     let (board, mut inventory) = (Board::default(), departure(2, 8));
     let (id, whole) = (inventory.spec().id.clone(), Stretch { board: 0, alight: 1 });
+    let ride = inventory.spec().ride(whole).unwrap();
     let look = |board: &Board| -> Vec<SeatsLeft> {
         let classes = [(code("standard"), 4), (code("sleeper"), 3)];
-        board.seats_left(&id, whole, classes.iter().map(|(class, all)| (class, *all))).collect()
+        board.seats_left(&id, whole, ride, classes.iter().map(|(class, all)| (class, *all))).collect()
     };
     let read = |left: &[SeatsLeft]| -> Vec<u16> { left.iter().map(SeatsLeft::now).collect() };
     let unborn = board.edition();

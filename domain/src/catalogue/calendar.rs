@@ -6,17 +6,21 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::Catalogue;
-use super::checks::{dates, line};
+use super::checks::{self, YEARS};
+use crate::names::{Names, once_one_name};
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::{Rejection, ensure};
 use crate::row;
 use crate::row::{Damage, First, Row as _, Rows, Table};
 
+const HOLIDAYS_MAX: usize = 366;
+
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holiday {
     pub date: Date,
-    pub name: String,
+    #[serde(rename = "name", deserialize_with = "once_one_name")]
+    pub names: Names,
     /// `false`: still to be checked against the government's list.
     pub verified: bool,
 }
@@ -58,6 +62,8 @@ row! {
     4 verified: bool,
     /// No holiday any more.
     5 removed: bool,
+    /// Absent in rows that were written before holidays had two names.
+    6 name_en: Option<&'a str>,
 }
 
 impl Entity for Calendar {
@@ -72,11 +78,12 @@ impl Entity for Calendar {
     }
 
     fn check(&self, _: &Catalogue) -> Result<(), Rejection> {
-        dates("holidays", self.holidays.iter().map(|holiday| holiday.date))?;
+        ensure(YEARS.contains(&self.year), "year", "is out of range")?;
+        ensure(self.holidays.len() <= HOLIDAYS_MAX, "holidays", "are more than a year has days")?;
         let mut seen = BTreeSet::new();
         for (index, holiday) in self.holidays.iter().enumerate() {
             let field = |name: &str| format!("holidays[{index}].{name}");
-            line(&field("name"), &holiday.name)?;
+            checks::names(&field("name"), &holiday.names)?;
             ensure(holiday.date.year() == self.year, field("date"), "is in another year")?;
             ensure(seen.insert(holiday.date), field("date"), "is there twice")?;
         }
@@ -94,18 +101,18 @@ impl Entity for Calendar {
         let gone = before.values().filter(|holiday| !after.contains_key(&holiday.date)).map(|gone| (gone, true));
         let changed = after.values().filter(|holiday| before.get(&holiday.date) != Some(holiday));
         for (holiday, removed) in gone.chain(changed.map(|changed| (changed, false))) {
-            let Holiday { date, name, verified } = holiday;
-            rows.put(&HolidayRow { day: *date, version, name, verified: *verified, removed });
+            let Holiday { date, names: Names { zh: name, en }, verified } = holiday;
+            rows.put(&HolidayRow { day: *date, version, name, verified: *verified, removed, name_en: Some(en) });
         }
     }
 
     fn read_rows(rows: &Rows, ids: &[i16]) -> Result<Vec<Entry<Calendar>>, Damage> {
         let mut years: BTreeMap<i16, Vec<Holiday>> = ids.iter().map(|year| (*year, Vec::new())).collect();
         for row in rows.of() {
-            let HolidayRow { day: date, name, verified, removed, .. } = row?;
+            let HolidayRow { day: date, name, verified, removed, name_en, .. } = row?;
             let holidays = years.entry(date.year()).or_default();
             if !removed {
-                holidays.push(Holiday { date, name: name.to_owned(), verified });
+                holidays.push(Holiday { date, names: Names::stored(name, name_en), verified });
             }
         }
         Ok(years.into_iter().map(|(year, holidays)| Entry::uncounted(Calendar { year, holidays })).collect())

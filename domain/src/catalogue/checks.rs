@@ -12,7 +12,7 @@ use crate::text;
 pub const NAME_LEN_MAX: usize = 200;
 const MARKS_MAX: usize = 16;
 /// Dates in one list (holidays, blackout, exceptions): several years of them.
-const DATES_MAX: usize = 3_000;
+pub const DATES_MAX: usize = 3_000;
 
 pub fn unknown(field: impl Into<String>, code: &dyn Display) -> Rejection {
     Rejection::field(field.into(), format!("{code} is not known"))
@@ -30,9 +30,10 @@ pub fn line(field: &str, line: &str) -> Result<(), Rejection> {
     ensure(!text::has_controls(line), field, "has control characters")
 }
 
-pub fn names(names: &Names) -> Result<(), Rejection> {
-    line("name.zh", &names.zh)?;
-    line("name.en", &names.en)
+/// Both names of what is called so in `field`.
+pub fn names(field: &str, names: &Names) -> Result<(), Rejection> {
+    line(&format!("{field}.zh"), &names.zh)?;
+    line(&format!("{field}.en"), &names.en)
 }
 
 pub fn marks(marks: &Marks) -> Result<(), Rejection> {
@@ -40,8 +41,11 @@ pub fn marks(marks: &Marks) -> Result<(), Rejection> {
     marks.iter().try_for_each(|mark| line("marks", mark))
 }
 
+/// Years of four digits, and room beyond them: nothing that is sold is far from them.
+pub const YEARS: std::ops::RangeInclusive<i16> = 1970..=9000;
+
 /// Dates with years of four digits: they are part of departure ids.
 pub fn dates(field: &str, dates: impl ExactSizeIterator<Item = Date>) -> Result<(), Rejection> {
     ensure(dates.len() <= DATES_MAX, field, "are too many dates")?;
-    dates.into_iter().try_for_each(|date| ensure((1970..=9000).contains(&date.year()), field, "is out of range"))
+    dates.into_iter().try_for_each(|date| ensure(YEARS.contains(&date.year()), field, "is out of range"))
 }

@@ -29,7 +29,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
 use crate::fare::FareTable;
 use crate::ids::{RouteCode, ScheduleId};
@@ -42,6 +41,7 @@ use crate::row::{Damage, Rows};
 use crate::time::Timestamp;
 
 pub use crate::fare::SEAT_LOCK_MINUTES_DEFAULT;
+pub use crate::names::Names;
 pub use calendar::{Calendar, Holiday, HolidayRow};
 pub use fares::RouteFaresRow;
 pub use index::Edition;
@@ -50,7 +50,7 @@ pub use place::{Place, PlaceRow};
 pub use port::{Port, PortRow};
 pub use route::{Mode, Route, RouteRow, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, Stop};
 pub use search::{Trip, Unsellable, departure_id};
-pub use timetable::{Exception, Schedule, ScheduleRow, Timetable, Weekdays};
+pub use timetable::{EXCEPTIONS_MAX, Exception, Keeps, Schedule, ScheduleRow, Timetable, Weekdays};
 pub use vehicle::{Vehicle, VehicleRow};
 pub use zone::{UnknownZone, Zone};
 
@@ -71,20 +71,6 @@ registers! {
 
 pub type Command = register::Command<Change>;
 pub type Event = register::Event<Written>;
-
-/// A name in the two languages every name has.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Names {
-    pub zh: String,
-    pub en: String,
-}
-
-impl Names {
-    pub fn new(zh: impl Into<String>, en: impl Into<String>) -> Names {
-        Names { zh: zh.into(), en: en.into() }
-    }
-}
 
 /// Where a fact comes from when it is not simply published: `assumed`, `own_making`, `observed_one_day`, … Shown to
 /// administrators; no rule depends on a mark.

@@ -37,7 +37,7 @@ impl Entity for Operator {
     }
 
     fn check(&self, _: &Catalogue) -> Result<(), Rejection> {
-        checks::names(&self.names)
+        checks::names("name", &self.names)
     }
 
     fn used_by(code: &OperatorCode, catalogue: &Catalogue) -> Option<String> {

@@ -59,12 +59,14 @@ impl Entity for Place {
     }
 
     fn check(&self, catalogue: &Catalogue) -> Result<(), Rejection> {
-        checks::names(&self.names)?;
+        checks::names("name", &self.names)?;
         ensure(self.aliases.len() <= ALIASES_MAX, "aliases", "are too many")?;
-        self.aliases.iter().try_for_each(|alias| line("aliases", alias))?;
+        for (index, alias) in self.aliases.iter().enumerate() {
+            line(&format!("aliases[{index}]"), alias)?;
+        }
         for spelling in self.spellings() {
             if let Some(other) = catalogue.place(&spelling).filter(|other| other.code != self.code) {
-                return Err(Rejection::field("names", format!("{spelling} is already {}", other.code)));
+                return Err(Rejection::field("name", format!("{spelling} is already {}", other.code)));
             }
         }
         ensure(self.ports.len() <= PORTS_MAX, "ports", "are too many")?;

@@ -71,6 +71,7 @@ prop_compose! {
             vehicle: code("bus"),
             booking_closes_minutes: 10,
             sales_window_days: SALES_WINDOW_DAYS_DEFAULT,
+            boarding_opens_minutes: None,
             status,
             marks: Marks::new(),
         })
@@ -107,6 +108,7 @@ fn any_command() -> impl Strategy<Value = Command> {
             stretch: Stretch::new(0, 1 + minor as u8),
             day_type: DayType::Any,
             dates: None,
+            season: None,
             times: None,
             price: Money::new(minor, Currency::Cny),
             source_price: None,
@@ -115,25 +117,33 @@ fn any_command() -> impl Strategy<Value = Command> {
         put(FareTable { blackout, ..FareTable::new(code(route), vec![fare], vec![]) })
     });
     let holidays = btree_set(any_date(), 0..3).prop_map(|dates| {
-        let holiday = |date| Holiday { date, name: "Holiday".to_owned(), verified: true };
+        let holiday = |date| Holiday { date, names: Names::same("Holiday"), verified: true };
         put(Calendar { year: 2026, holidays: dates.into_iter().map(holiday).collect() })
     });
+    let single_days =
+        (one_of(&ROUTES), 0..4_u8, btree_map(any_date(), any::<bool>(), 0..3)).prop_map(|(route, id, exceptions)| {
+            let schedule = code(&format!("{route}-{id}"));
+            Command::new(Change::Timetable(Timetable::put_exceptions(code(route), schedule, exceptions)), "admin")
+        });
     let withdrawal = prop_oneof![
         one_of(&PLACES).prop_map(|place| Key::Place(code(place))),
         one_of(&ROUTES).prop_map(|route| Key::Route(code(route))),
     ];
     let withdrawal = withdrawal.prop_map(|key| Command::new(Change::withdraw(key), "admin"));
-    prop_oneof![2 => any_place(), 3 => any_route(), 4 => any_schedules(), 2 => fares, 1 => holidays, 1 => withdrawal]
+    prop_oneof![
+        2 => any_place(), 3 => any_route(), 4 => any_schedules(), 2 => single_days, 2 => fares, 1 => holidays,
+        1 => withdrawal,
+    ]
 }
 
 /// An operator, a vehicle and the ports, so that random routes and places are mostly accepted.
 fn basics() -> Vec<Command> {
     let seat_map = SeatMap {
-        classes: vec![SeatClass { code: code("standard"), name: "Standard".to_owned() }],
+        classes: vec![SeatClass { code: code("standard"), names: Names::same("Standard") }],
         seats: vec![Seat { label: "01A".to_owned(), class: 0, row: 1, column: 0 }],
     };
     let vehicle =
-        Vehicle { code: code("bus"), name: "Bus".to_owned(), seat_map: Arc::new(seat_map), marks: Marks::new() };
+        Vehicle { code: code("bus"), names: Names::same("Bus"), seat_map: Arc::new(seat_map), marks: Marks::new() };
     let operator = Operator { code: code("op"), names: Names::new("公司", "Company") };
     let ports = PORTS.map(|port| put(Port { code: code(port), names: Names::new("口岸", "Port") }));
     [put(operator), put(vehicle)].into_iter().chain(ports).collect()

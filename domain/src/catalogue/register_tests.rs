@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::tests::{NOON, apply, catalogue, coach, code, decide, fare_table, fares, network, operator, put, vehicle};
 use super::*;
 use crate::departure::Stretch;
-use crate::fare::{DateRange, Fare, TimeBand};
+use crate::fare::{DateRange, Fare, Season, TimeBand};
 use crate::register::{Action, AuditRow, Author, Entity, Register, RevisionRow};
 use crate::row::{List, Row as _};
 use crate::tables::newest_version;
@@ -233,6 +233,77 @@ fn a_year_or_a_timetable_that_was_put_empty_comes_back_empty() {
     assert_eq!(read.registers().timetables.entry("coach").unwrap().revision, 2);
 }
 
+#[test]
+fn r_admin_04_schedules_and_single_days_are_put_apart_and_neither_takes_the_other_away() {
+    let (mut catalogue, mut stored) = (catalogue(), Images::default());
+    let put_days = |schedule: &str, days: &[(Date, bool)], key: &str| {
+        let days = days.iter().copied().collect();
+        let change = Timetable::put_exceptions(code("coach"), code(schedule), days);
+        keyed(Command::new(Change::Timetable(change), "admin"), key)
+    };
+    let off = [(NOON_DATE, false)];
+    let told = tell(&mut catalogue, &mut stored, 20, &put_days("coach-0800", &off, "1")).unwrap();
+    assert_eq!((told.revision, told.changed), (2, true));
+    assert!(!tell(&mut catalogue, &mut stored, 21, &put_days("coach-0800", &off, "1")).unwrap().changed);
+    let other = tell(&mut catalogue, &mut stored, 21, &put_days("coach-0800", &[], "1")).unwrap_err();
+    assert_eq!(other, Rejection::IdempotencyMismatch);
+    let unknown = tell(&mut catalogue, &mut stored, 22, &put_days("coach-0900", &off, "2")).unwrap_err();
+    assert_eq!(unknown.to_string(), "there is no schedule coach-0900");
+    let far = [(jiff::civil::date(9_999, 1, 1), true)];
+    let refused = tell(&mut catalogue, &mut stored, 23, &put_days("coach-0800", &far, "3")).unwrap_err();
+    assert_eq!(refused.to_string(), "exceptions: is out of range");
+
+    // The rule changes; what was said of a day stays, unless something else is said of it.
+    let rule = |departs_minutes, keeps| {
+        let known = catalogue_schedule(&self::catalogue(), "coach-0800");
+        let schedules = vec![(Schedule { departs_minutes, ..known }, keeps)];
+        Command::new(Change::Timetable(Timetable::put_schedules(code("coach"), schedules)), "admin")
+    };
+    tell(&mut catalogue, &mut stored, 24, &rule(500, Keeps::Exceptions)).unwrap();
+    let kept = catalogue_schedule(&catalogue, "coach-0800");
+    assert_eq!((kept.departs_minutes, kept.exceptions.get(&NOON_DATE)), (500, Some(&false)));
+    assert_eq!(catalogue.schedule("coach-2415"), None, "what is not named is withdrawn");
+    assert!(!tell(&mut catalogue, &mut stored, 25, &rule(500, Keeps::Exceptions)).unwrap().changed);
+    tell(&mut catalogue, &mut stored, 25, &rule(500, Keeps::Nothing)).unwrap();
+    assert!(catalogue_schedule(&catalogue, "coach-0800").exceptions.is_empty());
+
+    let rows = stored.all();
+    let audit: Vec<AuditRow<'_>> = rows.all().unwrap();
+    let said: Vec<_> = audit.iter().map(|row| (row.action, row.revision, row.after.is_some())).collect();
+    let [put, refused] = [(Action::Put, true), (Action::Put, false)].map(|(action, has)| move |of| (action, of, has));
+    let expected = [put(Some(2)), put(None), refused(None), refused(None), put(Some(3)), put(Some(4))];
+    assert_eq!(said, expected, "of what could not be edited nothing is to be held");
+    assert_eq!(
+        Catalogue::from_rows(Currency::Cny, &rows).unwrap().schedules_of(&code("coach")),
+        catalogue.schedules_of(&code("coach"))
+    );
+}
+
+fn catalogue_schedule(catalogue: &Catalogue, id: &str) -> Schedule {
+    Schedule::clone(catalogue.schedule(id).unwrap())
+}
+
+#[test]
+fn what_was_audited_in_earlier_words_can_still_be_restored() {
+    let timetable = json!({
+        "routeCode": "coach",
+        "schedules": [{
+            "scheduleId": "coach-0800", "departs": "08:00", "weekdays": [1],
+            "firstDate": "2026-01-01", "lastDate": "2026-12-31",
+        }],
+    });
+    let timetable: Timetable = serde_json::from_value(timetable).unwrap();
+    assert_eq!(timetable.schedules[0].last_date, jiff::civil::date(2026, 12, 31));
+    let seats = json!([{ "label": "01A", "class": "standard", "row": 1, "column": 1 }]);
+    let classes = json!([{ "code": "standard", "name": "Standard" }]);
+    let bus = json!({ "code": "bus", "name": "Bus", "classes": classes, "seats": seats });
+    let bus: Vehicle = serde_json::from_value(bus).unwrap();
+    assert_eq!((bus.names, &bus.seat_map.classes[0].names), (Names::same("Bus"), &Names::same("Standard")));
+    let year = json!({ "year": 2026, "holidays": [{ "date": "2026-12-25", "name": "Christmas", "verified": true }] });
+    let year: Calendar = serde_json::from_value(year).unwrap();
+    assert_eq!(year.holidays[0].names, Names::same("Christmas"));
+}
+
 /// Everything goes through its JSON and back.
 fn spoken<E: Entity>(register: &Register<E>) -> Vec<Value> {
     let said = |content: &Arc<E>| {
@@ -250,6 +321,7 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
         seat_class: Some(code("deluxe")),
         stretch: Stretch::new(0, 3),
         dates: DateRange::new(NOON_DATE, NOON_DATE),
+        season: Some(Season { from: "10-01".parse().unwrap(), to: "01-31".parse().unwrap() }),
         times: TimeBand::new(23 * 60 + 30, 6 * 60),
         ..fares(1).remove(0)
     };
@@ -273,7 +345,8 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
             "routeCode": "coach",
             "fares": [{
                 "passengerType": "adult", "seatClass": "deluxe", "fromStop": 0, "toStop": 3, "dayType": "any",
-                "dateFrom": "2026-11-20", "dateTo": "2026-11-20", "timeFrom": "23:30", "timeTo": "06:00",
+                "dateFrom": "2026-11-20", "dateTo": "2026-11-20", "seasonFrom": "10-01", "seasonTo": "01-31",
+                "timeFrom": "23:30", "timeTo": "06:00",
                 "price": {"amount": 1, "currency": "CNY"}, "sourcePrice": {"amount": 2, "currency": "HKD"},
                 "assumed": false,
             }],
@@ -302,7 +375,7 @@ fn only_what_a_search_reads_makes_a_new_edition() {
     assert!(!is_new(FareTable { seat_lock_minutes: 15, ..table() }.into()), "orders read it");
     assert!(is_new(FareTable { blackout: [NOON_DATE].into(), ..table() }.into()));
     assert!(is_new(fare_table("coach", fares(6_000)).into()));
-    assert!(!is_new(Vehicle { name: "Coach".to_owned(), ..vehicle(4) }.into()));
+    assert!(!is_new(Vehicle { names: Names::same("Coach"), ..vehicle(4) }.into()));
     assert!(is_new(vehicle(6).into()));
     assert!(!is_new(Route { names: Names::new("新", "New"), ..coach() }.into()));
     assert!(is_new(Route { sales_window_days: 7, ..coach() }.into()));

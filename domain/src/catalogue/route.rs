@@ -12,12 +12,16 @@ use crate::rejection::{Rejection, ensure};
 use crate::row;
 use crate::row::{Damage, First, List, Row as _, Rows, Table, part, text_fields};
 
+/// No code of a route: the API calls all fares so.
+const FARES: &str = "fares";
 /// How many days ahead a route is sold unless it says otherwise.
 pub const SALES_WINDOW_DAYS_DEFAULT: u16 = 30;
 /// A route takes at most two days end to end, and departs within the two days from its service date.
 pub const ROUTE_MINUTES_MAX: u16 = 2 * 24 * 60;
 /// Booking closes at most a week ahead.
 const BOOKING_CLOSES_MINUTES_MAX: u16 = 7 * 24 * 60;
+/// Boarding opens at most a week ahead; whoever wants more leaves it out.
+const BOARDING_OPENS_MINUTES_MAX: u16 = 7 * 24 * 60;
 /// Sold at most two years ahead.
 const SALES_WINDOW_DAYS_MAX: u16 = 731;
 
@@ -66,6 +70,9 @@ pub struct Route {
     pub booking_closes_minutes: u16,
     /// Sold from so many days before the day of travel; 0 sells for today only.
     pub sales_window_days: u16,
+    /// Tickets are good from so long before the departure from the boarding stop; `None`: from when they are paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boarding_opens_minutes: Option<u16>,
     pub status: RouteStatus,
     #[serde(default)]
     pub marks: Marks,
@@ -103,6 +110,7 @@ row! {
     13 blackout_dates: List<'a, Date>,
     14 status: RouteStatus,
     15 marks: List<'a, String>,
+    16 boarding_opens_minutes: Option<u16>,
 }
 
 text_fields!(Zone: Text);
@@ -124,7 +132,8 @@ impl Entity for Route {
     }
 
     fn check(&self, catalogue: &Catalogue) -> Result<(), Rejection> {
-        checks::names(&self.names)?;
+        ensure(self.code.as_str() != FARES, "routeCode", "is the path of all fares")?;
+        checks::names("name", &self.names)?;
         checks::marks(&self.marks)?;
         known(catalogue.operator(self.operator.as_str()), "operator", &self.operator)?;
         self.check_stops(catalogue)?;
@@ -132,6 +141,8 @@ impl Entity for Route {
         let closes_in_time = self.booking_closes_minutes <= BOOKING_CLOSES_MINUTES_MAX;
         ensure(closes_in_time, "bookingClosesMinutes", "is more than a week")?;
         ensure(self.sales_window_days <= SALES_WINDOW_DAYS_MAX, "salesWindowDays", "is more than two years")?;
+        let opens_in_time = self.boarding_opens_minutes.is_none_or(|minutes| minutes <= BOARDING_OPENS_MINUTES_MAX);
+        ensure(opens_in_time, "boardingOpensMinutes", "is more than a week")?;
         // Numbers of stops in fares must go on meaning a stop. Fares that name one that goes are changed first.
         let last_stop = self.whole().alight;
         let fares = catalogue.fares(&self.code).map_or(&[][..], |table| &table.fares);
@@ -164,6 +175,7 @@ impl Entity for Route {
             blackout_dates: List::Of(&blackout),
             status: route.status,
             marks: List::Of(&marks),
+            boarding_opens_minutes: route.boarding_opens_minutes,
         });
     }
 
@@ -178,6 +190,7 @@ impl Entity for Route {
             vehicle: row.vehicle_code,
             booking_closes_minutes: row.booking_closes_minutes,
             sales_window_days: row.sales_window_days,
+            boarding_opens_minutes: row.boarding_opens_minutes,
             status: row.status,
             marks: row.marks.to_vec().into_iter().collect(),
         };

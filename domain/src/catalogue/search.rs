@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use super::index::Edition;
 use super::zone::{minute_of_day, plus_days};
 use super::{Catalogue, Place, Route, RouteStatus, Schedule};
-use crate::departure::{Call, DepartureSpec, Stretch};
+use crate::departure::{Call, DepartureSpec, Ride, Stretch};
 use crate::fare::{self, FareQuery, FareTable, Quote, TierQuote};
 use crate::ids::{DepartureId, ScheduleId, SeatClassCode};
 use crate::party::Party;
@@ -50,6 +50,16 @@ impl<'a> Trip<'a> {
     /// From this instant on, the trip is no longer sold.
     pub fn booking_closes_at(&self) -> Timestamp {
         self.departs_at.plus_seconds(-60 * i64::from(self.route.booking_closes_minutes))
+    }
+
+    pub fn ride(&self) -> Ride {
+        Ride { departs_at: self.departs_at, arrives_at: self.arrives_at }
+    }
+
+    /// When a ticket for it becomes good; `None`: when it is paid (R-TICKET-02).
+    pub fn boards_from(&self) -> Option<Timestamp> {
+        let minutes = self.route.boarding_opens_minutes?;
+        Some(self.departs_at.plus_seconds(-60 * i64::from(minutes)))
     }
 
     fn of(route: &'a Arc<Route>, schedule: &'a Arc<Schedule>, date: Date, stretch: Stretch) -> Option<Trip<'a>> {

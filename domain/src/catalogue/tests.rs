@@ -46,9 +46,9 @@ fn place(text: &str, zh: &str, en: &str, ports: &[&str], hot_weight: u32) -> Pla
 pub(super) fn vehicle(seats: u16) -> Vehicle {
     let seats =
         (0..seats).map(|row| Seat { label: format!("{:02}A", row + 1), class: (row % 2) as u8, row, column: 0 });
-    let classes = ["standard", "deluxe"].map(|class| SeatClass { code: code(class), name: class.to_owned() });
+    let classes = ["standard", "deluxe"].map(|class| SeatClass { code: code(class), names: Names::same(class) });
     let seat_map = Arc::new(SeatMap { classes: classes.to_vec(), seats: seats.collect() });
-    Vehicle { code: code("bus"), name: "Bus".to_owned(), seat_map, marks: Marks::new() }
+    Vehicle { code: code("bus"), names: Names::same("Bus"), seat_map, marks: Marks::new() }
 }
 
 fn route(text: &str, stops: &[(&str, u16, u16)]) -> Route {
@@ -67,6 +67,7 @@ fn route(text: &str, stops: &[(&str, u16, u16)]) -> Route {
         vehicle: code("bus"),
         booking_closes_minutes: 30,
         sales_window_days: SALES_WINDOW_DAYS_DEFAULT,
+        boarding_opens_minutes: None,
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     }
@@ -97,6 +98,7 @@ pub(super) fn fares(minor: i64) -> Vec<Fare> {
             stretch: None,
             day_type: DayType::Any,
             dates: None,
+            season: None,
             times: None,
             price: Money::new(minor, Currency::Cny),
             source_price: Some(Money::new(minor + 1, Currency::Hkd)),
@@ -147,7 +149,7 @@ pub(super) fn network() -> Vec<Command> {
         put(place("SZ", "深圳", "Shenzhen", &["C", "D"], 100)),
         put(place("XX", "無線", "Nowhere", &["E"], 0)),
         put(vehicle(4)),
-        put_holidays(vec![Holiday { date: date(2026, 12, 25), name: "Christmas".to_owned(), verified: false }]),
+        put_holidays(vec![Holiday { date: date(2026, 12, 25), names: Names::same("Christmas"), verified: false }]),
         put_route(coach()),
         put_schedules(
             "coach",
@@ -212,7 +214,7 @@ fn r_admin_04_refusals_name_the_field() {
     let unknown_port = put(place("ZH", "珠海", "Zhuhai", &["A", "Q"], 0));
     assert_eq!(refusal(unknown_port), "ports[1]: Q is not known");
     let taken_name = put(place("ZH", "珠海", " hong kong", &["A"], 0));
-    assert_eq!(refusal(taken_name), "names: hong kong is already HK");
+    assert_eq!(refusal(taken_name), "name: hong kong is already HK");
     let other_operator = Route { operator: code("no"), ..coach() };
     assert_eq!(refusal(put_route(other_operator)), "operator: no is not known");
     let other_vehicle = Route { vehicle: code("no"), ..coach() };
@@ -231,8 +233,8 @@ fn fault_17_a_name_that_nobody_can_see_or_that_turns_the_direction_of_writing_is
     assert_eq!(refusal(named("\u{200b}\u{3164}", "x")), "name.zh: is empty");
     assert_eq!(refusal(named("線", "Route \u{202e}71")), "name.en: has control characters");
     let mut bus = vehicle(1);
-    bus.name = "\u{2060}".to_owned();
-    assert_eq!(refusal(put(bus)), "name: is empty");
+    bus.names = Names::new("\u{2060}", "Bus");
+    assert_eq!(refusal(put(bus)), "name.zh: is empty");
 }
 
 #[test]
@@ -258,29 +260,29 @@ fn r_admin_04_a_seat_map_has_each_label_and_position_once() {
         change(Arc::make_mut(&mut vehicle.seat_map));
         refusal(put(vehicle))
     };
-    assert_eq!(with(|map| map.seats[2].label = "01A".to_owned()), "seatMap.seats[2].label: is there twice");
-    assert_eq!(with(|map| map.seats[2].class = 2), "seatMap.seats[2].class: is not a class of the map");
-    let order = "seatMap.seats[2].row: seats are not in the order of row and column";
+    assert_eq!(with(|map| map.seats[2].label = "01A".to_owned()), "seats[2].label: is there twice");
+    assert_eq!(with(|map| map.seats[2].class = 2), "seats[2].class: is not a class of the map");
+    let order = "seats[2].row: seats are not in the order of row and column";
     assert_eq!(with(|map| map.seats[2].row = 1), order);
-    assert_eq!(with(|map| map.seats.clear()), "seatMap.seats: are none or too many");
-    assert_eq!(with(|map| map.classes[1].code = code("standard")), "seatMap.classes[1].code: is there twice");
+    assert_eq!(with(|map| map.seats.clear()), "seats: are none or too many");
+    assert_eq!(with(|map| map.classes[1].code = code("standard")), "classes[1].code: is there twice");
 }
 
 #[test]
 fn r_admin_04_schedules_belong_to_one_route_and_leave_room_for_a_date() {
     let put = |schedule: Schedule| refusal(put_schedules("coach", vec![schedule]));
     assert_eq!(refusal(put_schedules("ferry", vec![])), "routeCode: ferry is not known");
-    assert_eq!(put(schedule("x", "other", 0)), "schedules[0].route: is another route");
-    assert_eq!(put(schedule(&"x".repeat(56), "coach", 0)), "schedules[0].id: is too long");
+    assert_eq!(put(schedule("x", "other", 0)), "schedules[0].routeCode: is another route");
+    assert_eq!(put(schedule(&"x".repeat(56), "coach", 0)), "schedules[0].scheduleId: is too long");
     assert_eq!(put(schedule("x", "coach", 2_880)), "schedules[0].departs: is beyond the next day");
     let backwards = Schedule { last_date: date(2025, 1, 1), ..schedule("x", "coach", 0) };
-    assert_eq!(put(backwards), "schedules[0].lastDate: is before the first");
+    assert_eq!(put(backwards), "schedules[0].until: is before the first day");
 
     let mut catalogue = catalogue();
     apply(&mut catalogue, put_route(route("ferry", &[("A", 0, 0), ("C", 50, 50)])));
     let taken = put_schedules("ferry", vec![schedule("coach-0800", "ferry", 480)]);
     let refused = decide(&catalogue, &taken).unwrap_err().to_string();
-    assert_eq!(refused, "schedules[0].id: belongs to another route");
+    assert_eq!(refused, "schedules[0].scheduleId: belongs to another route");
 }
 
 #[test]
@@ -555,7 +557,11 @@ fn rows_give_the_machine_back() {
             }],
         ),
         put(FareTable { blackout: BTreeSet::from([date(2026, 11, 21)]), ..fare_table("coach", fares(6_000)) }),
-        put_holidays(vec![Holiday { date: date(2026, 12, 26), name: "Boxing Day".to_owned(), verified: true }]),
+        put_holidays(vec![Holiday {
+            date: date(2026, 12, 26),
+            names: Names::new("節禮日", "Boxing Day"),
+            verified: true,
+        }]),
     ]);
     for (command, version) in commands.into_iter().zip(1_u64..) {
         let events = apply(&mut catalogue, command);

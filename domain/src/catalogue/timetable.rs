@@ -8,17 +8,19 @@ use jiff::civil::{Date, Weekday};
 use serde::{Deserialize, Serialize};
 
 use super::Catalogue;
-use super::checks::{dates, known};
+use super::checks::{DATES_MAX, dates, known};
 use super::route::ROUTE_MINUTES_MAX;
 use crate::clock_time::ClockTime;
 use crate::ids::{CODE_LEN_MAX, RouteCode, ScheduleId};
-use crate::register::{Entity, Entry, Written};
+use crate::register::{self, Edit, Entity, Entry, Written};
 use crate::rejection::{Rejection, ensure};
 use crate::row;
 use crate::row::{Damage, Element, First, Kind, List, Raw, Row as _, Rows, Table, Unreadable, part};
 
 /// One departure a minute around the clock, for each weekday pattern.
 const SCHEDULES_MAX: usize = 5_000;
+/// Single days of one schedule.
+pub const EXCEPTIONS_MAX: usize = DATES_MAX;
 /// `.yyyymmdd` is appended to a schedule's id to name a departure.
 const DATE_SUFFIX_LEN: usize = 9;
 
@@ -55,7 +57,7 @@ impl TryFrom<Vec<u8>> for Weekdays {
     type Error = &'static str;
 
     fn try_from(days: Vec<u8>) -> Result<Weekdays, &'static str> {
-        let all = days.iter().all(|day| (1..=7).contains(day));
+        let all = days.len() <= 7 && days.iter().all(|day| (1..=7).contains(day));
         let bits = days.iter().filter(|_| all).fold(0, |bits, day| bits | 1 << (day - 1));
         Weekdays::from_bits(bits).ok_or("weekdays are from 1, Monday, to 7, Sunday")
     }
@@ -104,9 +106,50 @@ impl Timetable {
         Timetable { route, schedules: schedules.into_iter().map(Arc::new).collect() }
     }
 
+    /// Other schedules for the route. Where one says nothing of single days, what was said of them stays.
+    pub fn put_schedules(route: RouteCode, schedules: Vec<(Schedule, Keeps)>) -> register::Change<Timetable> {
+        let id = route.clone();
+        let edit = move |before: Option<&Timetable>| {
+            let before = before.map(Timetable::by_id).unwrap_or_default();
+            let schedule = |(schedule, keeps): &(Schedule, Keeps)| {
+                let kept = before.get(&schedule.id).filter(|_| *keeps == Keeps::Exceptions);
+                let exceptions = kept.map_or(&schedule.exceptions, |kept| &kept.exceptions).clone();
+                Schedule { exceptions, ..schedule.clone() }
+            };
+            Ok(Timetable::new(route.clone(), schedules.iter().map(schedule)))
+        };
+        register::Change::Edit(id, Edit::new(edit))
+    }
+
+    /// Other single days for one of the route's schedules.
+    pub fn put_exceptions(
+        route: RouteCode,
+        schedule: ScheduleId,
+        exceptions: BTreeMap<Date, bool>,
+    ) -> register::Change<Timetable> {
+        let edit = move |before: Option<&Timetable>| {
+            dates("exceptions", exceptions.keys().copied())?;
+            let named = |known: &&Arc<Schedule>| known.id == schedule;
+            let mut timetable = before.cloned().filter(|before| before.schedules.iter().any(|known| named(&known)));
+            let known = timetable.iter_mut().flat_map(|timetable| &mut timetable.schedules);
+            for schedule in known.filter(|known| named(&&**known)) {
+                Arc::make_mut(schedule).exceptions.clone_from(&exceptions);
+            }
+            timetable.ok_or_else(|| Rejection::NotConfigured { entity: "schedule", id: schedule.to_string() })
+        };
+        register::Change::Edit(route, Edit::new(edit))
+    }
+
     fn by_id(&self) -> BTreeMap<&ScheduleId, &Arc<Schedule>> {
         self.schedules.iter().map(|schedule| (&schedule.id, schedule)).collect()
     }
+}
+
+/// What a schedule that is put leaves as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keeps {
+    Exceptions,
+    Nothing,
 }
 
 impl PartialEq for Timetable {
@@ -129,7 +172,10 @@ struct SpokenSchedule {
     schedule_id: ScheduleId,
     departs: ClockTime,
     weekdays: Weekdays,
+    #[serde(rename = "from", alias = "firstDate")]
     first_date: Date,
+    /// Included.
+    #[serde(rename = "until", alias = "lastDate")]
     last_date: Date,
     #[serde(default)]
     exceptions: Vec<Exception>,
@@ -222,14 +268,19 @@ impl Entity for Timetable {
         let mut ids = BTreeSet::new();
         for (index, schedule) in self.schedules.iter().enumerate() {
             let field = |name: &str| format!("schedules[{index}].{name}");
-            ensure(schedule.route == self.route, field("route"), "is another route")?;
-            ensure(schedule.id.as_str().len() + DATE_SUFFIX_LEN <= CODE_LEN_MAX, field("id"), "is too long")?;
-            ensure(ids.insert(&schedule.id), field("id"), "is there twice")?;
+            ensure(schedule.route == self.route, field("routeCode"), "is another route")?;
+            ensure(schedule.id.as_str().len() + DATE_SUFFIX_LEN <= CODE_LEN_MAX, field("scheduleId"), "is too long")?;
+            ensure(ids.insert(&schedule.id), field("scheduleId"), "is there twice")?;
             let known = catalogue.schedule(schedule.id.as_str()).or_else(|| catalogue.withdrawn(&schedule.id));
-            ensure(known.is_none_or(|known| known.route == self.route), field("id"), "belongs to another route")?;
+            ensure(
+                known.is_none_or(|known| known.route == self.route),
+                field("scheduleId"),
+                "belongs to another route",
+            )?;
             ensure(schedule.departs_minutes < ROUTE_MINUTES_MAX, field("departs"), "is beyond the next day")?;
-            dates(&field("firstDate"), [schedule.first_date, schedule.last_date].into_iter())?;
-            ensure(schedule.first_date <= schedule.last_date, field("lastDate"), "is before the first")?;
+            dates(&field("from"), [schedule.first_date].into_iter())?;
+            dates(&field("until"), [schedule.last_date].into_iter())?;
+            ensure(schedule.first_date <= schedule.last_date, field("until"), "is before the first day")?;
             dates(&field("exceptions"), schedule.exceptions.keys().copied())?;
         }
         Ok(())

@@ -9,6 +9,7 @@ use super::checks::{self, line};
 use super::{Catalogue, Marks};
 use crate::departure::{SEATS_MAX, Seat, SeatClass, SeatMap};
 use crate::ids::{SeatClassCode, VehicleCode};
+use crate::names::{Names, once_one_name};
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::{Rejection, ensure};
 use crate::row;
@@ -22,7 +23,7 @@ const SEAT_LABEL_LEN_MAX: usize = 8;
 #[serde(into = "Spoken", try_from = "Spoken")]
 pub struct Vehicle {
     pub code: VehicleCode,
-    pub name: String,
+    pub names: Names,
     pub seat_map: Arc<SeatMap>,
     pub marks: Marks,
 }
@@ -31,7 +32,8 @@ pub struct Vehicle {
 #[derive(Serialize, Deserialize)]
 struct Spoken {
     code: VehicleCode,
-    name: String,
+    #[serde(deserialize_with = "once_one_name")]
+    name: Names,
     classes: Vec<SeatClass>,
     seats: Vec<SpokenSeat>,
     #[serde(default)]
@@ -48,7 +50,7 @@ struct SpokenSeat {
 
 impl From<Vehicle> for Spoken {
     fn from(vehicle: Vehicle) -> Spoken {
-        let Vehicle { code, name, seat_map, marks } = vehicle;
+        let Vehicle { code, names: name, seat_map, marks } = vehicle;
         let seat = |seat: &Seat| {
             let class = seat_map.classes.get(usize::from(seat.class))?.code.clone();
             Some(SpokenSeat { label: seat.label.clone(), class, row: seat.row, column: seat.column })
@@ -69,7 +71,7 @@ impl TryFrom<Spoken> for Vehicle {
             let class = seat_map.class(&class).ok_or_else(|| format!("seats[{index}].class: {class} is not known"))?;
             seat_map.seats.push(Seat { label, class, row, column });
         }
-        Ok(Vehicle { code, name, seat_map: Arc::new(seat_map), marks })
+        Ok(Vehicle { code, names: name, seat_map: Arc::new(seat_map), marks })
     }
 }
 
@@ -81,6 +83,8 @@ row! {
     4 classes: List<'a, SeatClass>,
     5 seats: List<'a, Seat>,
     6 marks: List<'a, String>,
+    /// Absent in rows that were written before vehicles had two names.
+    7 name_en: Option<&'a str>,
 }
 
 impl Entity for Vehicle {
@@ -95,7 +99,7 @@ impl Entity for Vehicle {
     }
 
     fn check(&self, _: &Catalogue) -> Result<(), Rejection> {
-        line("name", &self.name)?;
+        checks::names("name", &self.names)?;
         checks::marks(&self.marks)?;
         check_seats(&self.seat_map)
     }
@@ -110,17 +114,18 @@ impl Entity for Vehicle {
         rows.put(&VehicleRow {
             vehicle_code: vehicle.code.clone(),
             version,
-            name: &vehicle.name,
+            name: &vehicle.names.zh,
             classes: List::Of(&vehicle.seat_map.classes),
             seats: List::Of(&vehicle.seat_map.seats),
             marks: List::Of(&marks),
+            name_en: Some(&vehicle.names.en),
         });
     }
 
     fn read_rows(rows: &Rows, _: &[VehicleCode]) -> Result<Vec<Entry<Vehicle>>, Damage> {
         let vehicle = |row: VehicleRow<'_>| Vehicle {
             code: row.vehicle_code,
-            name: row.name.to_owned(),
+            names: Names::stored(row.name, row.name_en),
             seat_map: Arc::new(SeatMap { classes: row.classes.to_vec(), seats: row.seats.to_vec() }),
             marks: row.marks.to_vec().into_iter().collect(),
         };
@@ -129,17 +134,17 @@ impl Entity for Vehicle {
 }
 
 fn check_seats(map: &SeatMap) -> Result<(), Rejection> {
-    ensure((1..=CLASSES_MAX).contains(&map.classes.len()), "seatMap.classes", "are none or too many")?;
+    ensure((1..=CLASSES_MAX).contains(&map.classes.len()), "classes", "are none or too many")?;
     for (index, class) in map.classes.iter().enumerate() {
-        line(&format!("seatMap.classes[{index}].name"), &class.name)?;
+        checks::names(&format!("classes[{index}].name"), &class.names)?;
         let twice = map.classes.iter().take(index).any(|earlier| earlier.code == class.code);
-        ensure(!twice, format!("seatMap.classes[{index}].code"), "is there twice")?;
+        ensure(!twice, format!("classes[{index}].code"), "is there twice")?;
     }
-    ensure((1..=SEATS_MAX).contains(&map.seats.len()), "seatMap.seats", "are none or too many")?;
+    ensure((1..=SEATS_MAX).contains(&map.seats.len()), "seats", "are none or too many")?;
     let mut labels = BTreeSet::new();
     let mut before = None;
     for (index, seat) in map.seats.iter().enumerate() {
-        let field = |name: &str| format!("seatMap.seats[{index}].{name}");
+        let field = |name: &str| format!("seats[{index}].{name}");
         line(&field("label"), &seat.label)?;
         ensure(seat.label.len() <= SEAT_LABEL_LEN_MAX, field("label"), "is too long")?;
         ensure(labels.insert(seat.label.as_str()), field("label"), "is there twice")?;

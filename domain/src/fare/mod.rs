@@ -72,6 +72,47 @@ impl DateRange {
 
 part!(DateRange { 1 from: Date, 2 to: Date } => DateRange::new(from, to));
 
+/// A day of every year.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct YearDay {
+    month: i8,
+    day: i8,
+}
+
+impl YearDay {
+    /// `None` when no year has it. 29 February is one: in other years it is nobody's day.
+    pub fn new(month: i8, day: i8) -> Option<YearDay> {
+        Date::new(LEAP_YEAR, month, day).is_ok().then_some(YearDay { month, day })
+    }
+
+    fn of(date: Date) -> YearDay {
+        YearDay { month: date.month(), day: date.day() }
+    }
+}
+
+/// Has every day that a year can have.
+const LEAP_YEAR: i16 = 2000;
+
+/// Days of every year, both included. It goes over New Year when it ends before it begins: 1 October to 31 January.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Season {
+    pub from: YearDay,
+    pub to: YearDay,
+}
+
+impl Season {
+    pub fn covers(self, date: Date) -> bool {
+        let day = YearDay::of(date);
+        if self.from <= self.to { self.from <= day && day <= self.to } else { self.from <= day || day <= self.to }
+    }
+}
+
+part!(Season {
+    1 from (|season| season.from.to_string()): String,
+    2 to (|season| season.to.to_string()): String,
+} => from.parse().ok().zip(to.parse().ok()).map(|(from, to)| Season { from, to }));
+
 /// Times of a local day in minutes from midnight, from the first minute until, but without, the last. It wraps over
 /// midnight when `until <= from`: 23:30 until 06:00, or 18:00 until 00:00.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -107,6 +148,8 @@ pub struct Fare {
     pub day_type: DayType,
     /// By the local date of boarding.
     pub dates: Option<DateRange>,
+    /// By the local date of boarding, too.
+    pub season: Option<Season>,
     /// By the local time of boarding.
     pub times: Option<TimeBand>,
     /// In the sale currency.
@@ -124,16 +167,19 @@ impl Fare {
             && self.times.is_none_or(|times| times.covers(query.minute))
             && self.day_type.covers(query.date, query.is_holiday)
             && self.dates.is_none_or(|dates| dates.covers(query.date))
+            && self.season.is_none_or(|season| season.covers(query.date))
             && self.stretch.is_none_or(|stretch| stretch == query.stretch)
             && self.seat_class.as_ref().is_none_or(|class| class == query.class)
     }
 
-    /// How specific the fare is. Class weighs more than stretch, stretch more than dates, dates more than times, times
-    /// more than the type of day; one heavier condition beats all lighter ones together.
+    /// How specific the fare is. Class weighs more than stretch, stretch more than dates, dates more than a season of every
+    /// year, a season more than times, times more than the type of day; one heavier condition beats all lighter ones
+    /// together.
     pub fn specificity(&self) -> u8 {
-        u8::from(self.seat_class.is_some()) << 4
-            | u8::from(self.stretch.is_some()) << 3
-            | u8::from(self.dates.is_some()) << 2
+        u8::from(self.seat_class.is_some()) << 5
+            | u8::from(self.stretch.is_some()) << 4
+            | u8::from(self.dates.is_some()) << 3
+            | u8::from(self.season.is_some()) << 2
             | u8::from(self.times.is_some()) << 1
             | u8::from(self.day_type != DayType::Any)
     }
@@ -149,7 +195,8 @@ part!(Fare {
     7 price: Money,
     8 source_price: Option<Money>,
     9 assumed: bool,
-} => Some(Fare { passenger_type, seat_class, stretch, day_type, dates, times, price, source_price, assumed }));
+    10 season: Option<Season>,
+} => Some(Fare { passenger_type, seat_class, stretch, day_type, dates, season, times, price, source_price, assumed }));
 
 /// A price for bigger parties (阶梯定价): from this size on, so much less on every line.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

@@ -1,9 +1,12 @@
 //! A fare as people speak of it, flat and in the words of the API.
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{DateRange, DayType, Fare, TimeBand};
+use super::{DateRange, DayType, Fare, MINUTES_PER_DAY, Season, TimeBand, YearDay};
 use crate::clock_time::ClockTime;
 use crate::departure::Stretch;
 use crate::ids::{SeatClassCode, as_text};
@@ -28,6 +31,11 @@ pub struct Spoken {
     /// Included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     date_to: Option<Date>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    season_from: Option<YearDay>,
+    /// Included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    season_to: Option<YearDay>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     time_from: Option<ClockTime>,
     /// Not included.
@@ -62,9 +70,10 @@ impl From<Amount> for Money {
 
 impl From<Fare> for Spoken {
     fn from(fare: Fare) -> Spoken {
-        let Fare { passenger_type, seat_class, stretch, day_type, dates, times, price, source_price, assumed } = fare;
+        let Fare { passenger_type, seat_class, stretch, day_type, dates, season, times, .. } = fare;
         let (from_stop, to_stop) = stretch.map(|Stretch { board, alight }| (board, alight)).unzip();
         let (date_from, date_to) = dates.map(|DateRange { from, to }| (from, to)).unzip();
+        let (season_from, season_to) = season.map(|Season { from, to }| (from, to)).unzip();
         let (time_from, time_to) = times.map(|TimeBand { from, until }| (ClockTime(from), ClockTime(until))).unzip();
         Spoken {
             passenger_type,
@@ -74,11 +83,13 @@ impl From<Fare> for Spoken {
             day_type,
             date_from,
             date_to,
+            season_from,
+            season_to,
             time_from,
             time_to,
-            price: price.into(),
-            source_price: source_price.map(Amount::from),
-            assumed,
+            price: fare.price.into(),
+            source_price: fare.source_price.map(Amount::from),
+            assumed: fare.assumed,
         }
     }
 }
@@ -89,19 +100,61 @@ impl TryFrom<Spoken> for Fare {
     fn try_from(spoken: Spoken) -> Result<Fare, &'static str> {
         let stretch = both(spoken.from_stop, spoken.to_stop, Stretch::new).map_err(|()| "toStop");
         let dates = both(spoken.date_from, spoken.date_to, DateRange::new).map_err(|()| "dateTo");
-        let times =
-            both(spoken.time_from, spoken.time_to, |from, until| TimeBand::new(from.0, until.0)).map_err(|()| "timeTo");
+        let season = both(spoken.season_from, spoken.season_to, |from, to| Some(Season { from, to }));
+        let season = season.map_err(|()| "seasonTo");
+        let times = both(spoken.time_from, spoken.time_to, |from, until| TimeBand::new(from.0, midnight(until.0)))
+            .map_err(|()| "timeTo");
         Ok(Fare {
             passenger_type: spoken.passenger_type,
             seat_class: spoken.seat_class,
             stretch: stretch?,
             day_type: spoken.day_type,
             dates: dates?,
+            season: season?,
             times: times?,
             price: spoken.price.into(),
             source_price: spoken.source_price.map(Money::from),
             assumed: spoken.assumed,
         })
+    }
+}
+
+/// The end of a day is the beginning of the next.
+fn midnight(until: u16) -> u16 {
+    if until == MINUTES_PER_DAY { 0 } else { until }
+}
+
+impl fmt::Display for YearDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}-{:02}", self.month, self.day)
+    }
+}
+
+impl FromStr for YearDay {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<YearDay, String> {
+        let number = |digits: &str| {
+            let is_number = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse::<i8>().ok().filter(|_| is_number)
+        };
+        let parts = text.split_once('-').and_then(|(month, day)| Some((number(month)?, number(day)?)));
+        let day = parts.and_then(|(month, day)| YearDay::new(month, day));
+        day.ok_or_else(|| format!("{text:?} is not a day of the year as 12-24"))
+    }
+}
+
+impl From<YearDay> for String {
+    fn from(day: YearDay) -> String {
+        day.to_string()
+    }
+}
+
+impl TryFrom<String> for YearDay {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<YearDay, String> {
+        text.parse()
     }
 }
 

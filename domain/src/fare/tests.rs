@@ -22,6 +22,7 @@ fn fare(passenger_type: PassengerType, minor: i64) -> Fare {
         stretch: None,
         day_type: DayType::Any,
         dates: None,
+        season: None,
         times: None,
         price: cny(minor),
         source_price: None,
@@ -45,6 +46,10 @@ fn stretch(board: u8, alight: u8) -> Stretch {
 /// Friday 20 November 2026, 12:00, whole way of a route of two stops.
 fn friday_noon(class: &SeatClassCode) -> FareQuery<'_> {
     FareQuery { class, stretch: stretch(0, 1), date: date(2026, 11, 20), minute: 12 * 60, is_holiday: false }
+}
+
+fn season(from: &str, to: &str) -> Option<Season> {
+    Some(Season { from: from.parse().unwrap(), to: to.parse().unwrap() })
 }
 
 fn price(table: &FareTable, query: &FareQuery<'_>) -> i64 {
@@ -79,18 +84,55 @@ fn r_price_01_a_night_band_wraps_over_midnight() {
 }
 
 #[test]
-fn r_price_01_class_beats_stretch_beats_dates_beats_times_beats_day_type_beats_any() {
+fn r_price_01_a_season_comes_every_year_has_both_its_ends_and_goes_over_new_year() {
+    let standard = class("standard");
+    let on = |table: &FareTable, year: i16, month: i8, day: i8| {
+        price(table, &FareQuery { date: date(year, month, day), ..friday_noon(&standard) })
+    };
+    let winter = table(vec![adult(50), Fare { season: season("10-01", "01-31"), ..adult(60) }], vec![]);
+    for year in [2026, 2031] {
+        let found =
+            [(9, 30), (10, 1), (12, 31), (1, 1), (1, 31), (2, 1)].map(|(month, day)| on(&winter, year, month, day));
+        assert_eq!(found, [50, 60, 60, 60, 60, 50]);
+    }
+    let spring = table(vec![adult(50), Fare { season: season("02-29", "04-05"), ..adult(60) }], vec![]);
+    assert_eq!([on(&spring, 2026, 2, 28), on(&spring, 2026, 3, 1), on(&spring, 2028, 2, 29)], [50, 60, 60]);
+    for text in ["02-30", "13-01", "1-1", "00-10", "+1-01", "0101", "", "2026-01-01"] {
+        assert!(text.parse::<YearDay>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn r_price_01_a_band_of_times_moves_with_the_season_and_dates_of_one_year_go_before_it() {
+    let standard = class("standard");
+    let evening = |month: i8, day: i8, minute: u16, table: &FareTable| {
+        price(table, &FareQuery { date: date(2026, month, day), minute, ..friday_noon(&standard) })
+    };
+    let summer = Fare { season: season("02-01", "09-30"), times: TimeBand::new(18 * 60 + 20, 0), ..adult(70) };
+    let winter = Fare { season: season("10-01", "01-31"), times: TimeBand::new(17 * 60 + 10, 0), ..adult(80) };
+    let fair = Fare { dates: DateRange::new(date(2026, 12, 24), date(2026, 12, 26)), ..adult(90) };
+    let table = table(vec![adult(50), summer, winter, fair], vec![]);
+    let half_past_five = 17 * 60 + 30;
+    assert_eq!(evening(9, 30, half_past_five, &table), 50, "night has not begun yet in September");
+    assert_eq!(evening(10, 1, half_past_five, &table), 80);
+    assert_eq!(evening(7, 1, 19 * 60, &table), 70);
+    assert_eq!(evening(12, 25, half_past_five, &table), 90, "dates are more specific than season and times together");
+}
+
+#[test]
+fn r_price_01_class_beats_stretch_beats_dates_beats_season_beats_times_beats_day_type_beats_any() {
     let standard = class("standard");
     let friday = friday_noon(&standard);
     let mut fares = vec![
         Fare { seat_class: Some(standard.clone()), ..adult(6) },
         Fare { stretch: Some(stretch(0, 1)), ..adult(5) },
         Fare { dates: DateRange::new(date(2026, 11, 1), date(2026, 11, 20)), ..adult(4) },
+        Fare { season: season("11-20", "11-20"), ..adult(10) },
         Fare { times: TimeBand::new(11 * 60, 13 * 60), ..adult(3) },
         Fare { day_type: DayType::Weekday, ..adult(2) },
         adult(1),
     ];
-    for winner in (1..=6).rev() {
+    for winner in [6, 5, 4, 10, 3, 2, 1] {
         assert_eq!(price(&table(fares.clone(), vec![]), &friday), winner);
         fares.remove(0);
     }
@@ -177,6 +219,18 @@ fn naive_fare(table: &FareTable, passenger_type: PassengerType, query: &FareQuer
             Some(DateRange { from, to }) => !(query.date < from || query.date > to),
             None => true,
         };
+        // Walk the year day by day from the season's first day to its last.
+        let in_season = match fare.season {
+            None => true,
+            Some(Season { from, to }) => (0..366)
+                .map(|step| (step + day_of_leap_year(from)) % 366)
+                .scan(false, |ended, day| {
+                    let goes_on = !*ended;
+                    *ended = day == day_of_leap_year(to);
+                    goes_on.then_some(day)
+                })
+                .any(|day| day == day_of_leap_year(YearDay::of(query.date))),
+        };
         let time = match fare.times {
             None => true,
             // Walk the clock minute by minute from the beginning of the band to its end.
@@ -186,14 +240,15 @@ fn naive_fare(table: &FareTable, passenger_type: PassengerType, query: &FareQuer
                 .any(|minute| minute == query.minute),
         };
         let kind = fare.day_type == DayType::Any || (fare.day_type == DayType::WeekendOrHoliday) == weekend;
-        if fare.passenger_type == passenger_type && class && way && day && time && kind {
+        if fare.passenger_type == passenger_type && class && way && day && in_season && time && kind {
             left.push((index, fare));
         }
     }
-    let conditions: [fn(&Fare) -> bool; 5] = [
+    let conditions: [fn(&Fare) -> bool; 6] = [
         |fare| fare.seat_class.is_some(),
         |fare| fare.stretch.is_some(),
         |fare| fare.dates.is_some(),
+        |fare| fare.season.is_some(),
         |fare| fare.times.is_some(),
         |fare| fare.day_type != DayType::Any,
     ];
@@ -203,6 +258,12 @@ fn naive_fare(table: &FareTable, passenger_type: PassengerType, query: &FareQuer
         }
     }
     left.last().map(|(index, _)| *index)
+}
+
+/// From 0.
+fn day_of_leap_year(day: YearDay) -> i16 {
+    let text = day.to_string();
+    format!("2000-{text}").parse::<Date>().unwrap().day_of_year() - 1
 }
 
 fn any_class() -> impl Strategy<Value = SeatClassCode> {
@@ -216,6 +277,13 @@ fn any_stretch() -> impl Strategy<Value = Stretch> {
 fn any_dates() -> impl Strategy<Value = DateRange> {
     (1..28_i8, 0..5_i8)
         .prop_map(|(from, days)| DateRange::new(date(2026, 11, from), date(2026, 11, (from + days).min(30))).unwrap())
+}
+
+/// Any, also over New Year; most begin or end near the days that are asked for.
+fn any_season() -> impl Strategy<Value = Season> {
+    let day = prop_oneof![3 => (11..12_i8, 1..=30_i8), 1 => (1..=12_i8, 1..=28_i8)];
+    let day = day.prop_map(|(month, day)| YearDay::new(month, day).unwrap());
+    (day.clone(), day).prop_map(|(from, to)| Season { from, to })
 }
 
 fn any_band() -> impl Strategy<Value = TimeBand> {
@@ -237,10 +305,11 @@ prop_compose! {
         stretch in proptest::option::of(any_stretch()),
         day_type in any_day_type(),
         dates in proptest::option::of(any_dates()),
+        season in proptest::option::of(any_season()),
         times in proptest::option::of(any_band()),
         minor in 0..100_000_i64,
     ) -> Fare {
-        Fare { passenger_type, seat_class, stretch, day_type, dates, times, ..adult(minor) }
+        Fare { passenger_type, seat_class, stretch, day_type, dates, season, times, ..adult(minor) }
     }
 }
 

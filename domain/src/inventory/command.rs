@@ -1,6 +1,6 @@
 //! What can be asked of an inventory, and what then happened.
 
-use crate::departure::{Channel, Stretch};
+use crate::departure::{Channel, Ride, Stretch};
 use crate::hold::{BeginPaying, HoldAt};
 use crate::ids::{HoldId, SeatClassCode};
 use crate::time::Timestamp;
@@ -10,7 +10,7 @@ use super::{Hold, SeatList};
 /// What can be asked. No events in answer means that it is already so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Take seats, all or none (R-HOLD-02). Refused with a field, `DepartureCancelled`, `BookingClosed`, `SeatTaken`,
+    /// Take seats, all or none (R-HOLD-02). Refused with a field, `DepartureNotFound`, `DepartureCancelled`, `BookingClosed`, `SeatTaken`,
     /// `SoldOut`; `HoldEpochStale`, `HoldExpired`, `HoldAlreadyReleased` for a message that comes too late, and
     /// `HoldAlreadyConfirmed`.
     PlaceHold(PlaceHold),
@@ -44,6 +44,8 @@ pub struct PlaceHold {
     pub channel: Channel,
     pub class: SeatClassCode,
     pub stretch: Stretch,
+    /// When the party means to travel; `None`: whenever the departure does.
+    pub ride: Option<Ride>,
     pub wanted: Wanted,
     pub expires_at: Timestamp,
 }

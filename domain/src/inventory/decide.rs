@@ -40,6 +40,10 @@ impl Inventory {
         let at = HoldAt { hold: place.hold, epoch: place.epoch };
         let is_same = |seats: &HeldSeats| self.is_same(place, seats);
         let Some(placing) = self.holds.placing(at, is_same, now)? else { return Ok(Vec::new()) };
+        // The route has changed since this departure was born: what is asked for, stops and all, is another.
+        if place.ride.is_some_and(|ride| self.spec.ride(place.stretch) != Some(ride)) {
+            return Err(Rejection::DepartureNotFound);
+        }
         let (class, stretch) = self.known_class_and_stretch(place)?;
         let wanted = self.known_seats(place, class)?;
         if self.status == Status::Cancelled {

@@ -129,6 +129,11 @@ impl Machine for Inventory {
 }
 
 impl Inventory {
+    /// Whether its seats are its own, and not what the catalogue says.
+    pub fn is_born(&self) -> bool {
+        self.born
+    }
+
     /// A departure nobody has touched yet: every seat free and the operator's own. The first decision that changes
     /// something opens it.
     pub fn unborn(spec: DepartureSpec) -> Result<Inventory, SpecError> {

@@ -86,6 +86,8 @@ pub struct Leg {
     pub departs_at: Timestamp,
     /// At the stop where the party leaves.
     pub arrives_at: Timestamp,
+    /// When its tickets become good, if the route says so; `None`: when they are paid.
+    pub boards_from: Option<Timestamp>,
     pub wish: SeatWish,
     /// Labels of the held seats, in the order of the passengers; empty until the departure has answered.
     pub seats: Vec<Box<str>>,

@@ -89,6 +89,31 @@ impl<E> Deref for Entry<E> {
     }
 }
 
+/// What is to become of what is in force, if anything is. Told twice, it changes nothing more.
+#[derive(Clone)]
+pub struct Edit<E>(Arc<Editing<E>>);
+
+type Editing<E> = dyn Fn(Option<&E>) -> Result<E, Rejection> + Send + Sync;
+
+impl<E> Edit<E> {
+    pub fn new(edit: impl Fn(Option<&E>) -> Result<E, Rejection> + Send + Sync + 'static) -> Edit<E> {
+        Edit(Arc::new(edit))
+    }
+}
+
+/// The very same one.
+impl<E> PartialEq for Edit<E> {
+    fn eq(&self, other: &Edit<E>) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<E> Debug for Edit<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Edit")
+    }
+}
+
 /// A write to one entity.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Change<E: Entity> {
@@ -101,6 +126,8 @@ pub enum Change<E: Entity> {
         content: Option<Arc<E>>,
     },
     Withdraw(E::Id),
+    /// A part of it, whatever else it holds by then.
+    Edit(E::Id, Edit<E>),
 }
 
 impl<E: Entity> From<E> for Change<E> {
@@ -110,26 +137,18 @@ impl<E: Entity> From<E> for Change<E> {
 }
 
 impl<E: Entity> Change<E> {
-    pub(crate) fn id(&self) -> &E::Id {
+    pub fn id(&self) -> &E::Id {
         match self {
             Change::Put(content) => content.id(),
-            Change::Restore { id, .. } | Change::Withdraw(id) => id,
+            Change::Restore { id, .. } | Change::Withdraw(id) | Change::Edit(id, _) => id,
         }
     }
 
     fn action(&self) -> Action {
         match self {
-            Change::Put(_) => Action::Put,
+            Change::Put(_) | Change::Edit(..) => Action::Put,
             Change::Restore { .. } => Action::Restore,
             Change::Withdraw(_) => Action::Withdraw,
-        }
-    }
-
-    fn content(&self) -> Option<&Arc<E>> {
-        match self {
-            Change::Put(content) => Some(content),
-            Change::Restore { content, .. } => content.as_ref(),
-            Change::Withdraw(_) => None,
         }
     }
 }
@@ -138,7 +157,7 @@ impl Asked {
     fn of<E: Entity>(change: &Change<E>, by: &Author, key: &Arc<str>) -> Asked {
         let wanted = match change {
             Change::Restore { revision, .. } => *revision,
-            Change::Put(_) | Change::Withdraw(_) => None,
+            Change::Put(_) | Change::Withdraw(_) | Change::Edit(..) => None,
         };
         Asked { action: change.action(), account: Arc::clone(&by.account), key: Arc::clone(key), wanted }
     }
@@ -149,9 +168,15 @@ impl Asked {
 
     /// The write that made what stands says something else when it is told again. What a restoration would bring back now is
     /// no sign of that.
-    fn repeats<E: Entity>(&self, told: &Asked, change: &Change<E>, entry: &Entry<E>) -> Result<(), Rejection> {
+    fn repeats<E: Entity>(
+        &self,
+        told: &Asked,
+        change: &Change<E>,
+        wanted: Option<&Arc<E>>,
+        entry: &Entry<E>,
+    ) -> Result<(), Rejection> {
         let is_other = match change {
-            Change::Put(content) => entry.content != *content,
+            Change::Put(_) | Change::Edit(..) => wanted != Some(&entry.content),
             Change::Restore { .. } | Change::Withdraw(_) => self.wanted != told.wanted,
         };
         if is_other { Err(Rejection::IdempotencyMismatch) } else { Ok(()) }
@@ -279,13 +304,15 @@ impl<E: Entity> Register<E> {
         now: Timestamp,
     ) -> Option<Event<Written<E>>> {
         let before = self.0.get(change.id());
+        let wanted = self.wanted(change);
         let asked = by.key.as_ref().map(|key| Asked::of(change, by, key));
         let told = asked.as_ref().zip(before.and_then(|entry| entry.asked.as_ref().map(|told| (entry, told))));
-        let outcome = match told {
-            Some((asked, (entry, told))) if asked.is_named_as(told) => {
-                asked.repeats(told, change, entry).map(|()| None)
+        let outcome = match (wanted.clone(), told) {
+            (Err(refused), _) => Err(refused),
+            (Ok(wanted), Some((asked, (entry, told)))) if asked.is_named_as(told) => {
+                asked.repeats(told, change, wanted.as_ref(), entry).map(|()| None)
             }
-            Some(_) | None => self.write(change, world),
+            (Ok(wanted), Some(_) | None) => self.write(change, wanted, world),
         };
         let written = |(content, withdrawn)| written(before, content, now, withdrawn, asked);
         let outcome = outcome.and_then(|write| write.map(written).transpose()).transpose()?;
@@ -298,22 +325,42 @@ impl<E: Entity> Register<E> {
             revision: outcome.as_ref().ok().map(|written| written.after.revision),
             action: change.action(),
             before: before.map(|entry| text(&entry.content)),
-            after: change.content().map(|content| text(content)),
+            after: wanted.ok().flatten().map(|content| text(&content)),
         };
         Some(Event { outcome, audit })
     }
 
+    /// What it is to hold.
+    fn wanted(&self, change: &Change<E>) -> Result<Option<Arc<E>>, Rejection> {
+        match change {
+            Change::Put(content) => Ok(Some(Arc::clone(content))),
+            Change::Edit(id, Edit(edit)) => edit(self.get(id).map(Arc::as_ref)).map(|content| Some(Arc::new(content))),
+            Change::Restore { content, .. } => Ok(content.clone()),
+            Change::Withdraw(_) => Ok(None),
+        }
+    }
+
     /// What it is to hold, and whether it is withdrawn. `None`: it is already so.
-    fn write(&self, change: &Change<E>, world: &E::World) -> Result<Option<(Arc<E>, bool)>, Rejection> {
+    fn write(
+        &self,
+        change: &Change<E>,
+        wanted: Option<Arc<E>>,
+        world: &E::World,
+    ) -> Result<Option<(Arc<E>, bool)>, Rejection> {
         let id = change.id();
-        match (change, self.0.get(id)) {
-            (Change::Put(content) | Change::Restore { content: Some(content), .. }, before) => {
+        let before = self.0.get(id);
+        match (change, before) {
+            (Change::Put(_) | Change::Edit(..) | Change::Restore { .. }, before) => {
+                let content = match (wanted, before) {
+                    (Some(content), _) => content,
+                    (None, Some(_)) => return Err(Rejection::NoEarlierRevision),
+                    (None, None) => return Err(not_configured::<E>(id)),
+                };
                 content.check(world)?;
-                let is_so = before.is_some_and(|entry| !entry.withdrawn && entry.content == *content);
-                Ok((!is_so).then(|| (Arc::clone(content), false)))
+                let is_so = before.is_some_and(|entry| !entry.withdrawn && entry.content == content);
+                Ok((!is_so).then_some((content, false)))
             }
-            (Change::Restore { content: None, .. }, Some(_)) => Err(Rejection::NoEarlierRevision),
-            (Change::Restore { content: None, .. } | Change::Withdraw(_), None) => Err(not_configured::<E>(id)),
+            (Change::Withdraw(_), None) => Err(not_configured::<E>(id)),
             (Change::Withdraw(_), Some(before)) if before.withdrawn => Ok(None),
             (Change::Withdraw(_), Some(before)) => match E::used_by(id, world) {
                 Some(by) => Err(Rejection::InUse { entity: E::NAME, id: id.to_string(), by }),

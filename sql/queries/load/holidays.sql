@@ -1,3 +1,3 @@
 SELECT
-    day, version, name, verified, removed
+    day, version, name, verified, removed, name_en
 FROM holidays

@@ -1,3 +1,3 @@
 SELECT
-    vehicle_code, version, name, classes, seats, marks
+    vehicle_code, version, name, classes, seats, marks, name_en
 FROM vehicles

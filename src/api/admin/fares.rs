@@ -33,6 +33,11 @@ struct FareView {
     /// Local dates of boarding, both included. One needs the other.
     date_from: Option<Date>,
     date_to: Option<Date>,
+    /// Days of every year as `MM-DD`, both included; may go over New Year. One needs the other.
+    #[schema(example = "10-01", pattern = "^[0-9]{2}-[0-9]{2}$")]
+    season_from: Option<String>,
+    #[schema(example = "01-31", pattern = "^[0-9]{2}-[0-9]{2}$")]
+    season_to: Option<String>,
     /// Local times of boarding, until but without the second; may go over midnight. One needs the other.
     #[schema(example = "23:30", pattern = "^[0-9]{2}:[0-9]{2}$")]
     time_from: Option<String>,

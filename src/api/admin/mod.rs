@@ -1,13 +1,20 @@
 //! Staff at a desk: administration, operations, finance, audit.
 
+mod audit;
+mod carriers;
 mod configuration;
 mod fares;
+mod holidays;
 mod login;
+mod places;
 mod ports;
 mod quarantine;
 mod refunds;
+mod routes;
+mod schedules;
+mod vehicles;
 
-use deeptravel_domain::catalogue::Port;
+use deeptravel_domain::catalogue::{Calendar, Operator, Place, Port, Route, Vehicle};
 use deeptravel_domain::fare::FareTable;
 
 use crate::api::frame::Routes;
@@ -15,11 +22,18 @@ use crate::api::frame::Routes;
 /// Counts revisions of routes, and of their fares and timetables.
 const ROUTES_UPDATED: &str = "admin_routes_updated_total";
 
-/// Everything below `/admin`.
+/// Everything below `/admin`. Of two paths that fit, the first one is taken: `fares` is no route.
 pub fn routes(routes: &mut Routes<'_, '_>) {
     login::routes(routes);
     configuration::mount::<FareTable>(routes);
+    configuration::mount::<Route>(routes);
+    schedules::routes(routes);
+    configuration::mount::<Operator>(routes);
     configuration::mount::<Port>(routes);
+    configuration::mount::<Place>(routes);
+    configuration::mount::<Vehicle>(routes);
+    configuration::mount::<Calendar>(routes);
+    audit::routes(routes);
     quarantine::routes(routes);
     refunds::routes(routes);
 }

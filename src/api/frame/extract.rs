@@ -83,6 +83,11 @@ impl<const BYTES_MAX: usize> Body<BYTES_MAX> {
         parse_json(&self.0)
     }
 
+    /// As [`parse_listed`].
+    pub fn listed<T: DeserializeOwned>(self, name: &str) -> Result<T, Problem> {
+        parse_listed(name, &self.0)
+    }
+
     /// As [`Body::json`], for a handler that borrows from the body what it need not keep.
     pub fn borrowed<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         parse_json(&self.0)
@@ -111,6 +116,14 @@ pub async fn read_json_body(request: &HttpRequest, payload: &mut Payload, bytes_
 pub fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     // Keeping track of the path costs as much as reading: only a body that is refused is read again for it.
     read_json(body).or_else(|_| read_json_with_paths(body))
+}
+
+/// As [`parse_json`], of an object that has one list: it may come without the object around it.
+pub fn parse_listed<T: DeserializeOwned>(name: &str, body: &[u8]) -> Result<T, Problem> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return parse_json(&[b"{\"", name.as_bytes(), b"\":", body, b"}"].concat());
+    }
+    parse_json(body)
 }
 
 fn read_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {

@@ -31,7 +31,7 @@ pub use answer::{Answered, json, never_cached, no_content, ok, ok_of, written};
 pub use auth::{LoggedIn, Staff, Traveller, new_secret, secret_bytes, sha256};
 pub use certificate::{Certificate, TlsFiles};
 pub use extract::{
-    BODY_BYTES_MAX, Body, IdempotencyKey, Language, OptionalKey, is_visible_ascii, parse_json, read_body,
+    BODY_BYTES_MAX, Body, IdempotencyKey, Language, OptionalKey, is_visible_ascii, parse_json, parse_listed, read_body,
     read_json_body,
 };
 pub use list::{Own, Page, Paging};

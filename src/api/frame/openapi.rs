@@ -24,7 +24,7 @@ use super::problem::ProblemDocument;
         (name = "travellers", description = "Login, search, orders, payment, tickets"),
         (name = "callbacks", description = "What WeChat calls"),
         (name = "gate", description = "Operators, validator sessions and scans"),
-        (name = "administration", description = "Logins of administrators and their kind, and money in trouble"),
+        (name = "administration", description = "Logins of staff, what is configured and who did so, and money in trouble"),
         (name = "operations", description = "Health and metrics"),
     )
 )]

@@ -106,6 +106,9 @@ pub struct SeatView {
 /// bought from yet has all its seats.
 pub fn availability(board: &Board, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<u16> {
     if let Some(born) = board.get(&trip.departure_id()) {
+        if !born.rides(trip.stretch, trip.ride()) {
+            return vec![0; seat_map.classes.len()];
+        }
         return seat_map.classes.iter().map(|class| born.available(&class.code, trip.stretch)).collect();
     }
     class_sizes(seat_map)
@@ -126,6 +129,7 @@ pub fn class_sizes(seat_map: &SeatMap) -> Vec<u16> {
 pub fn seats(board: &Board, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<SeatView> {
     let born = board.get(&trip.departure_id());
     let free: Vec<bool> = match &born {
+        Some(born) if !born.rides(trip.stretch, trip.ride()) => vec![false; seat_map.seats.len()],
         Some(born) => born.seats(trip.stretch).collect(),
         None => vec![true; seat_map.seats.len()],
     };

@@ -16,6 +16,7 @@ use deeptravel_domain::catalogue::{Catalogue, Route};
 use deeptravel_domain::ids::{OperatorCode, PortCode};
 use deeptravel_domain::money::Money;
 use deeptravel_domain::time::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::Offset;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -60,6 +61,15 @@ pub struct Zoned {
 /// A time that belongs to no route.
 pub fn time(at: Timestamp) -> Zoned {
     Zoned { at, offset: SALES_OFFSET }
+}
+
+/// From when until when, exclusive, a day is that belongs to no route.
+pub fn day(date: Date) -> (Timestamp, Timestamp) {
+    let midnight = |date: Date| {
+        let at = SALES_OFFSET.to_timestamp(date.at(0, 0, 0, 0));
+        at.map_or(Timestamp::MAX, Timestamp::from_jiff).max(Timestamp::from_ms(0))
+    };
+    (midnight(date), date.tomorrow().map_or(Timestamp::MAX, midnight))
 }
 
 /// A time of a departure of a route.

@@ -245,6 +245,7 @@ mod tests {
                     alight_port: "C".parse().unwrap(),
                     departs_at: NOW.plus_seconds(3_600),
                     arrives_at: NOW.plus_seconds(7_200),
+                    boards_from: None,
                     wish: SeatWish::Any,
                     seats: vec!["07A".into()],
                 }),

@@ -129,6 +129,7 @@ impl Tables<'_> {
                     stretch,
                     day_type: band.day_type,
                     dates: band.dates,
+                    season: None,
                     times: band.times,
                     price,
                     source_price: (source_price.currency != self.sale_currency).then_some(source_price),

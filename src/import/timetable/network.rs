@@ -115,7 +115,7 @@ fn vehicles(dir: &Path) -> anyhow::Result<BTreeMap<VehicleCode, (Line, Vehicle)>
             Some((_, vehicle)) => vehicle,
             None => Vehicle {
                 code: code.clone(),
-                name: line.text("name")?.to_owned(),
+                names: Names::same(line.text("name")?),
                 seat_map: Arc::new(SeatMap { classes: Vec::new(), seats: Vec::new() }),
                 marks: Marks::new(),
             },
@@ -128,7 +128,7 @@ fn vehicles(dir: &Path) -> anyhow::Result<BTreeMap<VehicleCode, (Line, Vehicle)>
 }
 
 fn add_block(line: &Line, map: &mut SeatMap) -> anyhow::Result<()> {
-    let class = SeatClass { code: line.parse("class")?, name: line.text("class_name")?.to_owned() };
+    let class = SeatClass { code: line.parse("class")?, names: Names::same(line.text("class_name")?) };
     let class_index = if let Some(index) = map.class(&class.code) {
         index
     } else {
@@ -165,7 +165,7 @@ fn holidays(dir: &Path) -> anyhow::Result<Vec<Holiday>> {
             "no" => false,
             _ => bail!(line.error("verified", "is not yes or no")),
         };
-        let holiday = Holiday { date: line.parse("date")?, name: line.text("name")?.to_owned(), verified };
+        let holiday = Holiday { date: line.parse("date")?, names: Names::same(line.text("name")?), verified };
         let earlier = holidays.insert(holiday.date, holiday);
         ensure!(earlier.is_none(), line.error("date", "is there twice"));
     }

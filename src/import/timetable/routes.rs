@@ -99,6 +99,7 @@ fn routes(import: &Import, network: &Network) -> anyhow::Result<Routes> {
             vehicle: line.parse("vehicle")?,
             booking_closes_minutes: line.parse_optional("booking_closes_minutes")?.unwrap_or(0),
             sales_window_days: line.parse_optional("sales_window_days")?.unwrap_or(SALES_WINDOW_DAYS_DEFAULT),
+            boarding_opens_minutes: None,
             status: RouteStatus::OnSale,
             marks: line.parse_list::<String>("marks")?.into_iter().collect(),
         };

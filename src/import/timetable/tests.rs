@@ -8,6 +8,7 @@ use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::fare::Quote;
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
+use deeptravel_domain::names::Names;
 use deeptravel_domain::party::{Party, PassengerType};
 use deeptravel_domain::time::Timestamp;
 use jiff::ToSpan;
@@ -128,7 +129,7 @@ fn years_that_the_timetable_does_not_name_any_more_have_no_holidays() {
     let mut catalogue = demo_catalogue();
     assert_eq!(demo().forgotten_years(&catalogue), []);
     let date = date(2031, 1, 1);
-    let calendar = Calendar::of(vec![Holiday { date, name: "New Year".to_owned(), verified: false }]).remove(0);
+    let calendar = Calendar::of(vec![Holiday { date, names: Names::same("New Year"), verified: false }]).remove(0);
     tell(&mut catalogue, &put(calendar));
     assert!(catalogue.is_holiday(date));
 

@@ -108,6 +108,7 @@ impl Cast {
             row("POST /validators/sessions", &[Operator], "/validators/sessions", &session),
             row("POST /tickets/scan", &[Operator], "/tickets/scan", &scan),
             row("POST /admin/login", EVERYBODY, "/admin/login", &staff("admin")),
+            row("GET /admin/audit-logs", DESKS, "/admin/audit-logs", &none),
             row("GET /admin/quarantine", DESKS, "/admin/quarantine", &none),
             row(
                 "POST /admin/quarantine/{noticeId}/resolve",
@@ -155,13 +156,42 @@ impl Cast {
 fn configuration() -> Vec<Row> {
     let fare = json!({ "passengerType": "adult", "price": { "amount": 100, "currency": "CNY" } });
     let name = json!({ "zh": "門", "en": "Gate" });
-    [
-        kind("/admin/routes/fares/{routeCode}", "access", &json!({ "fares": [fare] }), &[LISTED]),
+    let stop = |port, minutes| json!({ "port": port, "arrivesMinutes": minutes, "departsMinutes": minutes });
+    let route = json!({
+        "operator": "access", "mode": "coach", "name": name, "timeZone": "Asia/Hong_Kong", "vehicle": "access",
+        "stops": [stop("access", 0), stop("HKSW", 10)], "bookingClosesMinutes": 0, "salesWindowDays": 1,
+        "status": "draft",
+    });
+    let class = json!({ "code": "standard", "name": name });
+    let seat = json!({ "label": "1", "class": "standard", "row": 1, "column": 1 });
+    let schedule = json!({
+        "scheduleId": "access-1", "departs": "08:00", "weekdays": [1], "from": "2026-01-01", "until": "2026-12-31",
+    });
+    let exceptions = "/admin/schedules/{scheduleId}/exceptions";
+    let of_schedule = |method: &str, may, body| Row {
+        operation: format!("{method} {exceptions}"),
+        may,
+        path: exceptions.replace("{scheduleId}", "access-1"),
+        body,
+    };
+    let kinds = [
+        kind("/admin/carriers/{code}", "access", &json!({ "name": name }), &[LISTED, ENDS]),
         kind("/admin/ports/{code}", "access", &json!({ "name": name }), &[LISTED, ENDS]),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+        kind("/admin/places/{code}", "access", &json!({ "name": name, "ports": [] }), &[LISTED, ENDS]),
+        kind(
+            "/admin/vehicles/{code}",
+            "access",
+            &json!({ "name": name, "classes": [class], "seats": [seat] }),
+            &[LISTED, ENDS],
+        ),
+        kind("/admin/holidays/{year}", "2031", &json!([]), &[LISTED]),
+        kind("/admin/routes/fares/{routeCode}", "access", &json!({ "fares": [fare] }), &[LISTED]),
+        kind("/admin/routes/{routeCode}", "access", &route, &[LISTED, ENDS]),
+        kind("/admin/routes/{routeCode}/schedules", "access", &json!([schedule]), &[]),
+    ];
+    // What is still used is not withdrawn, so every one of them is there for all who ask.
+    let single_days = [of_schedule("PUT", &[Admin], json!([])), of_schedule("GET", DESKS, Value::Null)];
+    kinds.into_iter().flatten().chain(single_days).collect()
 }
 
 /// What not every kind has: a list, and an end.
@@ -170,14 +200,15 @@ const ENDS: &str = "DELETE";
 
 /// The operations of a kind.
 fn kind(item: &str, id: &str, body: &Value, has: &[&str]) -> Vec<Row> {
-    let (list, parameter) = item.rsplit_once('/').unwrap();
+    let (start, rest) = item.split_once('{').unwrap();
+    let (_, end) = rest.split_once('}').unwrap();
+    let list = start.trim_end_matches('/');
     let one = |operation: &str, may, below: &str, body: &Value| Row {
         operation: format!("{operation} {item}{below}"),
         may,
-        path: format!("{list}/{id}{below}"),
+        path: format!("{start}{id}{end}{below}"),
         body: body.clone(),
     };
-    assert!(parameter.starts_with('{'), "{item} ends with an id");
     let all = Row { operation: format!("GET {list}"), may: DESKS, path: list.to_owned(), body: Value::Null };
     let rows = [
         one("PUT", &[Admin], "", body),

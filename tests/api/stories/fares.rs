@@ -44,7 +44,7 @@ async fn r_admin_03_fares_are_put_seen_looked_back_at_and_brought_back() {
     assert_eq!(price(&client).await, 12_300, "the next search has it");
     let again = admin.put(FARES, &all_pay(12_300)).await.ok();
     assert_eq!((&again["revision"], &again["idempotent"]), (&put["revision"], &json!(true)));
-    assert_eq!(mei.shown(&locked).await["total"], locked["total"], "what is locked keeps its price");
+    assert_eq!(mei.shown(&locked).await["amount"], locked["amount"], "what is locked keeps its price");
 
     let shown = auditor.get(FARES).await.ok();
     assert_eq!((&shown["seatLockMinutes"], &shown["blackoutDates"]), (&json!(10), &json!([])), "the defaults");

@@ -14,6 +14,7 @@ use shown::SeatState;
 use super::*;
 use crate::departure::{Call, SeatClass, SeatMap, Stretch};
 use crate::ids::{OrderId, SeatClassCode};
+use crate::names::Names;
 use crate::rejection::Rejection;
 
 /// 08:00 on the day of departure; every stop is an hour after the one before it.
@@ -35,7 +36,7 @@ pub(super) fn seat_map(drawing: &[&str]) -> SeatMap {
             let code = class(letter);
             let known = classes.iter().position(|class| class.code == code);
             let class = known.unwrap_or_else(|| {
-                classes.push(SeatClass { code, name: letter.to_string() });
+                classes.push(SeatClass { code, names: Names::same(letter) });
                 classes.len() - 1
             });
             let label = format!("{}{}", row + 1, char::from(b'A' + column as u8));
@@ -87,6 +88,7 @@ pub(super) fn place(number: u16, stops: &str, wanted: Wanted, now: Timestamp) ->
         channel: Channel::Direct,
         class: class('s'),
         stretch: stretch(stops),
+        ride: None,
         wanted,
         expires_at: now.plus_ms(10 * MINUTE),
     }

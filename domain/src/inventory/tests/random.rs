@@ -87,6 +87,7 @@ impl Sender {
                     channel: if *channel == 0 { Channel::Direct } else { partner(PARTNERS[channel - 1]) },
                     class: class(*letter),
                     stretch: Stretch { board: *board, alight: *alight },
+                    ride: None,
                     wanted: wanted.clone(),
                     expires_at: now.plus_ms(minutes * MINUTE),
                 };

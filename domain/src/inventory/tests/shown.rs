@@ -13,10 +13,6 @@ pub enum SeatState {
 }
 
 impl Inventory {
-    pub fn is_born(&self) -> bool {
-        self.born
-    }
-
     /// Every seat as the map shows it to a channel, in the order of the map. Nothing for a stretch that the departure
     /// lacks.
     pub fn seat_states<'a>(

@@ -1,4 +1,5 @@
 use super::*;
+use crate::departure::Ride;
 
 const COACH: &[&str] = &["ss ss", "ss ss", "ss ss"];
 
@@ -329,4 +330,15 @@ fn a_departure_that_cannot_be_is_refused() {
     assert_eq!(refused(2, |map| map.seats[1].label = "1A".into()), SpecError::SeatLabel("1A".into()));
     assert_eq!(refused(2, |map| map.seats[1].class = 1), SpecError::UnknownClass("1B".into()));
     assert!(Inventory::unborn(departure(64, COACH)).is_ok());
+}
+
+#[test]
+fn r_admin_04_who_asks_for_another_ride_than_the_departure_does_gets_no_seat() {
+    let mut story = Story::new(3, COACH);
+    let request = place(1, "AB", Wanted::Auto(1), at(0));
+    let ride = story.0.spec().ride(request.stretch);
+    let later = ride.map(|ride| Ride { arrives_at: ride.arrives_at.plus_seconds(60), ..ride });
+    let refused = story.place(&PlaceHold { ride: later, ..request.clone() }, at(0));
+    assert_eq!(refused, Err(Rejection::DepartureNotFound));
+    story.place(&PlaceHold { ride, ..request }, at(0)).unwrap();
 }

@@ -76,11 +76,13 @@ part!(Item {
     11 seats as "seat_numbers" (|Item { kind: ItemKind::Journey(leg) }| leg.seats): Vec<Box<str>>,
     // Whether the traveller chose the seats.
     12 wish as "seats_chosen" (|Item { kind: ItemKind::Journey(leg) }| leg.wish != SeatWish::Any): bool,
+    13 boards_from (|Item { kind: ItemKind::Journey(leg) }| leg.boards_from): Option<Timestamp>,
 } => match kind {
     ItemName::Journey => {
         let wish = if wish { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any };
         let leg = Leg {
-            departure, route, operator, class, stretch, board_port, alight_port, departs_at, arrives_at, wish, seats
+            departure, route, operator, class, stretch, board_port, alight_port, departs_at, arrives_at, boards_from,
+            wish, seats,
         };
         Some(Item { kind: ItemKind::Journey(leg) })
     }

@@ -167,6 +167,7 @@ fn leg_of(trip: &Trip<'_>, journey: JourneyWish) -> Result<Leg, Rejection> {
         alight_port: port(trip.stretch.alight).ok_or_else(missing)?,
         departs_at: trip.departs_at,
         arrives_at: trip.arrives_at,
+        boards_from: trip.boards_from(),
         wish: journey.seats,
         seats: Vec::new(),
     })
@@ -197,6 +198,9 @@ fn explain(line: &crate::fare::PriceLine) -> String {
         let clock = |minutes: u16| (minutes / 60, minutes % 60);
         let ((from_h, from_m), (until_h, until_m)) = (clock(times.from), clock(times.until));
         let _ = write!(text, ", {from_h:02}:{from_m:02}–{until_h:02}:{until_m:02}");
+    }
+    if let Some(season) = line.fare.season {
+        let _ = write!(text, ", {}–{} of every year", season.from, season.to);
     }
     let _ = write!(text, ", {}", line.fare.day_type.code());
     if let Some(source) = line.fare.source_price {

@@ -82,6 +82,7 @@ pub(super) fn leg(index: usize) -> Leg {
         alight_port: "HKG".parse().unwrap(),
         departs_at: at(departs),
         arrives_at: at(departs + 1_800),
+        boards_from: None,
         wish: SeatWish::Any,
         seats: Vec::new(),
     }

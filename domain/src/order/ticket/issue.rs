@@ -36,6 +36,7 @@ impl Order {
 }
 
 fn journey(leg: &Leg, seat: &str, now: Timestamp) -> Journey {
+    let valid_from = leg.boards_from.map_or(now, |boards_from| boards_from.max(now));
     Journey {
         departure: leg.departure.clone(),
         stretch: leg.stretch,
@@ -47,8 +48,8 @@ fn journey(leg: &Leg, seat: &str, now: Timestamp) -> Journey {
             merchant: MerchantCode::from(&leg.operator),
             total: 1,
             remaining: 1,
-            valid_from: now,
-            valid_until: leg.departs_at.plus_seconds(JOURNEY_VALID_AFTER_DEPARTURE_SECONDS).max(now),
+            valid_from,
+            valid_until: leg.departs_at.plus_seconds(JOURNEY_VALID_AFTER_DEPARTURE_SECONDS).max(valid_from),
         },
     }
 }

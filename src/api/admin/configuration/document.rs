@@ -4,7 +4,9 @@ use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem, Paths,
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{AllOfBuilder, ArrayBuilder, ObjectBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::schema::{
+    AllOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaFormat, SchemaType, Type,
+};
 use utoipa::openapi::{Content, KnownFormat, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{IntoParams as _, ToSchema};
 use utoipa_actix_web::OpenApiFactory;
@@ -58,6 +60,9 @@ impl Document {
         let mut document = Document::of::<K>("put", HttpMethod::Put, K::ITEM, &about);
         document.item::<K>();
         document.body::<K::Body>();
+        if let Some(list) = K::ALONE {
+            document.or_alone::<K::Body>(list);
+        }
         document.refuses("422", "`VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`; what is in force stays");
         document.written::<K>()
     }
@@ -121,6 +126,15 @@ impl Document {
         let content = Content::new(Some(self.schema::<T>()));
         let body = RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
         self.operation.request_body = Some(RefOr::T(body.build()));
+    }
+
+    /// The body's one list may come without the object around it.
+    fn or_alone<T: ToSchema>(&mut self, list: &str) {
+        let RefOr::T(Schema::Object(object)) = T::schema() else { return };
+        let Some(alone) = object.properties.get(list) else { return };
+        let either = OneOfBuilder::new().item(Ref::from_schema_name(T::name())).item(alone.clone());
+        let body = RequestBodyBuilder::new().content("application/json", Content::new(Some(either)));
+        self.operation.request_body = Some(RefOr::T(body.required(Some(Required::True)).build()));
     }
 
     fn refuses(&mut self, status: &str, codes: &str) {

@@ -60,6 +60,11 @@ impl<K: Kind> Item<K> {
     }
 }
 
+/// A code in a body that is made there.
+pub fn check_code(field: impl FnOnce() -> String, code: &str) -> Result<(), Problem> {
+    if code.len() <= ID_LEN_MAX { Ok(()) } else { Err(Problem::field(field(), "is longer than 32 characters")) }
+}
+
 /// The body of a put, not yet understood.
 pub struct Sent<K>(Bytes, PhantomData<K>);
 

@@ -8,7 +8,7 @@ mod item;
 use std::sync::Arc;
 
 use deeptravel_actors::lists::AuditEntry;
-use deeptravel_domain::catalogue::{Catalogue, Change, Command, Registered};
+use deeptravel_domain::catalogue::{Catalogue, Command, Registered};
 use deeptravel_domain::register::{self, Action, Author, Entry, Standing};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -18,13 +18,13 @@ use utoipa::ToSchema;
 
 use crate::api::frame::{
     Allowed, Answered, Api, BODY_BYTES_MAX, Body, Configure, OptionalKey, Page, Problem, Routes, SeeConfiguration,
-    Staff, ok, parse_json,
+    Staff, ok, parse_json, parse_listed,
 };
 use crate::api::views::{self, Zoned};
 use document::Document;
 use item::{Item, Sent};
 
-pub use item::same_id;
+pub use item::{check_code, same_id};
 
 /// A kind of configuration, as those see it who put and read it. On the wire an entity has the fields of its serde, and
 /// its revision.
@@ -43,6 +43,8 @@ pub trait Kind: Registered<Id: Serialize> {
     const ONE: &'static str;
     /// What else is to be said of a put.
     const PUT: &'static str = "";
+    /// The list in its body that may come without the body around it.
+    const ALONE: Option<&'static str> = None;
     /// Whether it can be withdrawn.
     const ENDS: bool = true;
     const BYTES_MAX: usize = BODY_BYTES_MAX;
@@ -51,11 +53,6 @@ pub trait Kind: Registered<Id: Serialize> {
     const SINCE: &'static str = "since";
     /// Counts the revisions.
     const METRIC: Option<&'static str> = None;
-
-    /// Reads what a request holds.
-    fn read(body: &[u8]) -> Result<Self::Body, Problem> {
-        parse_json(body)
-    }
 
     /// What is to be put under this id.
     fn change(id: Self::Id, body: Self::Body) -> Result<register::Change<Self>, Problem>;
@@ -163,7 +160,7 @@ fn shown<K: Kind>(entry: &Entry<K>, catalogue: &Catalogue) -> Map<String, Value>
 }
 
 async fn put<K: Kind>(Allowed(by): Allowed<Configure>, item: Item<K>, key: OptionalKey, body: Sent<K>) -> Answered {
-    let body = K::read(body.bytes())?;
+    let body = K::ALONE.map_or_else(|| parse_json(body.bytes()), |name| parse_listed(name, body.bytes()))?;
     let id = item.to_put(&by.api.engine.services().catalogue.load())?;
     write::<K>(&by, key, K::change(id, body)?).await
 }
@@ -174,18 +171,31 @@ async fn withdraw<K: Kind>(Allowed(by): Allowed<Configure>, item: Item<K>, key: 
 }
 
 /// Everybody sees it from the answer on.
-async fn write<K: Kind>(by: &Staff, key: OptionalKey, change: register::Change<K>) -> Answered {
-    let change: Change = K::told(change);
-    let (id, command) = (change.key(), Command::new(change, author(by, key)));
+pub async fn tell<K: Kind>(by: &Staff, key: OptionalKey, change: register::Change<K>) -> Result<Standing, Problem> {
+    let command = Command::new(K::told(change), author(by, key));
     let standing = by.shown(by.api.engine.configure(command).await)?;
-    Ok(written::<K>(&id.names().1, standing))
+    count::<K>(standing);
+    Ok(standing)
+}
+
+async fn write<K: Kind>(by: &Staff, key: OptionalKey, change: register::Change<K>) -> Answered {
+    let id = change.id().clone();
+    Ok(written::<K>(&id, tell(by, key, change).await?))
+}
+
+fn count<K: Kind>(standing: Standing) {
+    if let Some(metric) = K::METRIC {
+        metrics::counter!(metric).increment(u64::from(standing.changed));
+    }
 }
 
 async fn restore<K: Kind>(Allowed(by): Allowed<Configure>, item: Item<K>, key: OptionalKey, body: Body) -> Answered {
     let wanted: Restore = body.json()?;
     let id = item.known(&by.api.engine.services().catalogue.load())?;
     let restored = by.api.engine.restore(K::key(id.clone()), wanted.version, author(&by, key)).await;
-    Ok(written::<K>(&id, by.shown(restored)?))
+    let standing = by.shown(restored)?;
+    count::<K>(standing);
+    Ok(written::<K>(&id, standing))
 }
 
 fn author(by: &Staff, key: OptionalKey) -> Author {
@@ -194,9 +204,6 @@ fn author(by: &Staff, key: OptionalKey) -> Author {
 
 fn written<K: Kind>(id: &impl Serialize, standing: Standing) -> actix_web::HttpResponse {
     let Standing { revision, since, changed } = standing;
-    if let Some(metric) = K::METRIC {
-        metrics::counter!(metric).increment(u64::from(changed));
-    }
     let (revision, since) = ((K::REVISION, json!(revision)), (K::SINCE, json!(views::time(since))));
     let fields = [(item::name::<K>(), json!(id)), revision, since, ("idempotent", json!(!changed))];
     ok(&fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::web::Bytes;
 use deeptravel_actors::board::{Board, SeatsLeft};
 use deeptravel_domain::catalogue::{Catalogue, Trip, Unsellable};
-use deeptravel_domain::departure::Stretch;
+use deeptravel_domain::departure::{Ride, Stretch};
 use deeptravel_domain::ids::{DepartureId, SeatClassCode};
 use deeptravel_domain::party::Party;
 use deeptravel_domain::time::Timestamp;
@@ -41,6 +41,7 @@ pub struct Offers {
 struct Offer {
     departure: DepartureId,
     stretch: Stretch,
+    ride: Ride,
     to_classes: Box<str>,
     /// With a fare for the party.
     classes: Box<[Class]>,
@@ -130,7 +131,7 @@ impl Offers {
     pub fn look_up(&self, board: &Board) -> Arc<[SeatsLeft]> {
         let all = self.found.iter().flat_map(|offer| {
             let classes = offer.classes.iter().map(|class| (&class.code, class.all));
-            board.seats_left(&offer.departure, offer.stretch, classes)
+            board.seats_left(&offer.departure, offer.stretch, offer.ride, classes)
         });
         all.collect()
     }
@@ -175,7 +176,7 @@ impl Offer {
         let sizes = departure::class_sizes(seat_map);
         let classes = seat_map.classes.iter().zip(sizes).filter_map(|(class, all)| {
             let quote = catalogue.quote(trip, &class.code, party).ok()?;
-            let (code, name) = (class.code.to_string(), class.name.clone());
+            let (code, name) = (class.code.to_string(), language.of(&class.names).to_owned());
             let view = SeatClassView { code, name, available: 0, price: Some(quote.total.into()) };
             Some(Class::of(catalogue, trip, &class.code, all, view))
         });
@@ -187,7 +188,7 @@ impl Offer {
         let Around { before: to_classes, after } = Around::list(&view, "seatClasses");
         let Around { before: classes_to_tiers, after: from_tiers } = Around::list(&after, "tiers");
         let (departure, stretch) = (trip.departure_id(), trip.stretch);
-        Ok(Offer { departure, stretch, to_classes, classes, classes_to_tiers, from_tiers })
+        Ok(Offer { departure, stretch, ride: trip.ride(), to_classes, classes, classes_to_tiers, from_tiers })
     }
 
     fn length_max(&self) -> usize {

@@ -125,6 +125,7 @@ impl Departure {
             channel: Channel::Direct,
             class: class.clone(),
             stretch,
+            ride: None,
             wanted: Wanted::Auto(seats),
             expires_at: NOW.plus_seconds(600),
         };
@@ -270,7 +271,7 @@ fn a_write_that_no_search_reads_leaves_the_answers() {
     let vehicle = Arc::clone(shop.catalogue.vehicle(route.vehicle.as_str()).unwrap());
     let table = FareTable::clone(shop.catalogue.fares(&route.code).unwrap());
     let (named, renamed) =
-        (Vehicle { name: "Renamed".to_owned(), ..Vehicle::clone(&vehicle) }, Names::new("新", "New"));
+        (Vehicle { names: Names::same("Renamed"), ..Vehicle::clone(&vehicle) }, Names::new("新", "New"));
     shop.catalogue = put(&shop.catalogue, named);
     shop.catalogue = put(&shop.catalogue, Route { names: renamed, ..Route::clone(&route) });
     shop.catalogue = put(&shop.catalogue, FareTable { seat_lock_minutes: 17, ..table.clone() });

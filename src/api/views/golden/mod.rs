@@ -51,16 +51,21 @@ pub fn catalogue() -> Catalogue {
         vehicle: "bus".parse().unwrap(),
         booking_closes_minutes: 30,
         sales_window_days: SALES_WINDOW_DAYS_DEFAULT,
+        boarding_opens_minutes: None,
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     };
     let mut catalogue = Catalogue::new(Currency::Cny);
     let seat_map = SeatMap {
-        classes: vec![SeatClass { code: "standard".parse().unwrap(), name: "Standard".to_owned() }],
+        classes: vec![SeatClass { code: "standard".parse().unwrap(), names: Names::same("Standard") }],
         seats: vec![Seat { label: "01A".to_owned(), class: 0, row: 1, column: 0 }],
     };
-    let vehicle =
-        Vehicle { code: route.vehicle.clone(), name: "Bus".to_owned(), seat_map: seat_map.into(), marks: Marks::new() };
+    let vehicle = Vehicle {
+        code: route.vehicle.clone(),
+        names: Names::same("Bus"),
+        seat_map: seat_map.into(),
+        marks: Marks::new(),
+    };
     let contents = [
         port("GZ", "廣州東站", "Guangzhou East"),
         port("BER", "柏林", "Berlin"),
@@ -132,6 +137,7 @@ fn leg(number: u8, route: &str, operator: &str, ports: [&str; 2]) -> Leg {
         alight_port: ports[1].parse().unwrap(),
         departs_at,
         arrives_at: departs_at.plus_ms(9_000_000),
+        boards_from: None,
         wish: SeatWish::Any,
         seats: [format!("0{number}A").into(), format!("0{number}B").into()].into(),
     }

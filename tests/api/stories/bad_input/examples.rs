@@ -24,6 +24,9 @@ pub struct Example {
 }
 
 const BYTES_MAX: usize = 64 * 1024;
+/// A route of the demo with this schedule, whose good timetable is not put.
+const ROUTE: &str = "hzm-hk-zh";
+const SCHEDULE: &str = "hzm-hk-zh-0840";
 
 impl Example {
     fn new(operation: impl Into<String>, person: Option<&Person>) -> Example {
@@ -58,8 +61,9 @@ pub struct Examples(Vec<Example>);
 
 /// The operations of a kind of configuration. A put of any id may be good.
 fn kind(item: &str, id: &str, body: Value, bytes_max: usize, by: Option<&Person>) -> Vec<Example> {
-    let (list, parameter) = item.rsplit_once('/').unwrap();
-    let parameter: &'static str = parameter.trim_matches(['{', '}']).to_owned().leak();
+    let (start, rest) = item.split_once('{').unwrap();
+    let list = start.trim_end_matches('/');
+    let parameter: &'static str = rest.split_once('}').unwrap().0.to_owned().leak();
     let of = |operation: String| Example {
         any_text: vec![(parameter, "whatever is no id yet may become one")],
         ..Example::new(operation, by)
@@ -91,10 +95,47 @@ fn configuration(admin: Option<&Person>) -> Vec<Example> {
         "blackoutDates": ["2026-12-25"],
     });
     let name = json!({ "zh": "門", "en": "Gate" });
-    let port = json!({ "code": "bad-input", "name": name });
+    let named = json!({ "code": "bad-input", "name": name });
+    let place =
+        json!({ "code": "bad-input", "name": name, "aliases": ["Bad input"], "ports": ["HKSW"], "hotWeight": 1 });
+    let vehicle = json!({
+        "code": "bad-input",
+        "name": name,
+        "classes": [{ "code": "standard", "name": name }],
+        "seats": [{ "label": "1A", "class": "standard", "row": 1, "column": 1 }],
+    });
+    let holidays = json!({ "year": 2031, "holidays": [{ "date": "2031-12-25", "name": name, "verified": true }] });
+    let stop = |port, minutes| json!({ "port": port, "arrivesMinutes": minutes, "departsMinutes": minutes });
+    let route = json!({
+        "routeCode": "bad-input", "operator": "hzm", "mode": "coach", "name": name, "timeZone": "Asia/Hong_Kong",
+        "stops": [stop("HKSW", 0), stop("MOTP", 60)], "vehicle": "austal48", "bookingClosesMinutes": 10,
+        "salesWindowDays": 30, "boardingOpensMinutes": 60, "status": "draft",
+    });
+    let schedules = json!({
+        "routeCode": ROUTE,
+        "schedules": [{
+            "scheduleId": "bad-input-1", "departs": "24:15", "weekdays": [1, 7], "from": "2026-01-01",
+            "until": "2026-12-31", "exceptions": [{ "date": "2026-12-24", "runs": false }],
+        }],
+    });
+    let exceptions = |deed: &str| Example::new(format!("{deed} /admin/schedules/{{scheduleId}}/exceptions"), admin);
+    let exceptions = |deed: &str| exceptions(deed).with("scheduleId", SCHEDULE);
+    let put_exceptions = Example {
+        bytes_max: 2 * BYTES_MAX,
+        ..exceptions("PUT")
+            .with("Idempotency-Key", "bad-input")
+            .body(json!({ "exceptions": [{ "date": "2026-12-24", "runs": false }] }))
+    };
     [
+        kind("/admin/carriers/{code}", "bad-input", named.clone(), BYTES_MAX, admin),
+        kind("/admin/places/{code}", "bad-input", place, BYTES_MAX, admin),
+        kind("/admin/vehicles/{code}", "bad-input", vehicle, 512 * 1024, admin),
+        kind("/admin/holidays/{year}", "2031", holidays, BYTES_MAX, admin),
+        kind("/admin/routes/{routeCode}", "bad-input", route, BYTES_MAX, admin),
+        kind("/admin/routes/{routeCode}/schedules", ROUTE, schedules, 2 * 1024 * 1024, admin),
+        vec![exceptions("GET"), put_exceptions],
         kind("/admin/routes/fares/{routeCode}", "bad-input", fares, 2 * 1024 * 1024, admin),
-        kind("/admin/ports/{code}", "bad-input", port, BYTES_MAX, admin),
+        kind("/admin/ports/{code}", "bad-input", named, BYTES_MAX, admin),
     ]
     .into_iter()
     .flatten()
@@ -171,6 +212,14 @@ impl Examples {
                 ..Example::new("POST /tickets/scan", operator)
                     .with("X-Device-Secret", &gate.secret)
                     .body(json!({ "code": code, "sessionId": gate.session, "requestId": "r1" }))
+            },
+            Example {
+                any_text: vec![("account", "whoever has written nothing, or is nobody, has no entries")],
+                ..Example::new("GET /admin/audit-logs", admin)
+                    .with("from", "2026-12-24")
+                    .with("to", "2026-12-24T12:00:00Z")
+                    .with("account", "admin")
+                    .with("entity", "fares")
             },
             Example::new("GET /admin/quarantine", admin),
             Example {

@@ -165,7 +165,10 @@ impl Operation<'_> {
         }
         for bad in bad {
             let path = self.path_with(None, &[(name, Some(bad))]);
-            variants.push(Variant { path, ..self.variant(format!("{name} is {bad:.20}"), Wanted::field(name)) });
+            let is_free = self.example.any_text.iter().any(|(free, _)| *free == name);
+            let allowed_success = (is_free && bad == "%").then_some(200);
+            let wanted = Wanted { allowed_success, ..Wanted::field(name) };
+            variants.push(Variant { path, ..self.variant(format!("{name} is {bad:.20}"), wanted) });
         }
         let good = self.example.parameter(name);
         if parameter["required"] == true {
@@ -194,11 +197,16 @@ impl Operation<'_> {
 
     fn spoil_body(&self, variants: &mut Vec<Variant>) {
         let Some(content) = self.said["requestBody"]["content"].as_object() else { return };
-        let schema = &content["application/json"]["schema"];
+        let schema = resolved(self.document, &content["application/json"]["schema"]);
+        // An object, or the one list in it alone.
+        let (schema, or_list) = schema["oneOf"].get(0).map_or((schema, false), |object| (object, true));
+        let too_deep = if or_list { [400, 422] } else { [400, 400] };
         assert!(self.example.body.is_object(), "{} needs an example of a body", self.path);
         let start = variants.len();
-        self.spoil_text(variants);
-        for bad in [json!([]), Value::Null, json!(7), json!("text"), json!(true), sequence(&self.example.body)] {
+        self.spoil_text(variants, &too_deep);
+        let lists = [json!([]), sequence(&self.example.body)];
+        let lists = lists.into_iter().filter(|_| !or_list);
+        for bad in [Value::Null, json!(7), json!("text"), json!(true)].into_iter().chain(lists) {
             self.replace_body(variants, "another type", &bad, Wanted::field("body"));
         }
         let mut spoiler = Spoiler { operation: self, variants };
@@ -216,11 +224,13 @@ impl Operation<'_> {
     }
 
     /// What is no JSON, or not sent as such.
-    fn spoil_text(&self, variants: &mut Vec<Variant>) {
+    fn spoil_text(&self, variants: &mut Vec<Variant>, too_deep: &[u16]) {
         let good = self.example.body.to_string().into_bytes();
         let string = good.windows(2).position(|pair| pair == b":\"").map(|start| start + 2);
         let in_a_string = |bytes: &[u8]| string.map(|start| [&good[..start], bytes, &good[start..]].concat());
-        let malformed: [(&str, Vec<u8>); 8] = [
+        let deep = self.variant("too deep", Wanted::status(too_deep));
+        variants.push(Variant { body: Some(b"[".repeat(OVERLONG)), ..deep });
+        let malformed: [(&str, Vec<u8>); 7] = [
             ("no JSON", b"nonsense".to_vec()),
             ("truncated", good[..good.len() - 1].to_vec()),
             ("half of it", good[..good.len() / 2].to_vec()),
@@ -228,7 +238,6 @@ impl Operation<'_> {
             ("only a space", b" ".to_vec()),
             ("more behind it", [&good[..], b"{}"].concat()),
             ("a byte order mark", [&b"\xef\xbb\xbf"[..], &good].concat()),
-            ("too deep", b"[".repeat(OVERLONG)),
         ];
         let in_strings = [("no UTF-8", &b"\xff\xfe"[..]), ("half a surrogate", b"\\ud800"), ("a raw NUL", b"\0")];
         let in_strings = in_strings.into_iter().filter_map(|(what, bytes)| Some((what, in_a_string(bytes)?)));

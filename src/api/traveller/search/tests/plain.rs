@@ -34,7 +34,7 @@ fn find<'a>(
     let mut found: Vec<(Timestamp, DepartureView<'_>)> = Vec::new();
     let trips = catalogue.trips(wanted.origin, wanted.destination, wanted.date);
     for trip in trips.filter(|trip| wanted.mode.is_none_or(|mode| trip.route.mode == mode)) {
-        let reason = match offer(board, catalogue, &trip, wanted.party, now) {
+        let reason = match offer(board, catalogue, language, &trip, wanted.party, now) {
             Ok(classes) => {
                 let view = departure::view(catalogue, language, &trip, classes);
                 found.push((trip.departs_at, view));
@@ -52,6 +52,7 @@ fn find<'a>(
 fn offer(
     board: &Board,
     catalogue: &Catalogue,
+    language: Language,
     trip: &Trip<'_>,
     party: Party,
     now: Timestamp,
@@ -70,7 +71,7 @@ fn offer(
             reason = Availability::SoldOut;
             continue;
         }
-        let (code, name) = (class.code.to_string(), class.name.clone());
+        let (code, name) = (class.code.to_string(), language.of(&class.names).to_owned());
         classes.push(SeatClassView { code, name, available, price: Some(quote.total.into()) });
     }
     if classes.is_empty() { Err(reason) } else { Ok(classes) }
