@@ -20,8 +20,8 @@ use deeptravel_actors::ports::{GatewayError, Haste, Load, Parameter, PaymentGate
 use deeptravel_actors::projector::Projector;
 use deeptravel_actors::services::SalesPolicy;
 use deeptravel_domain::catalogue::{
-    Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, Schedule, Stop, Timetable, Vehicle,
-    Weekdays, Zone, departure_id,
+    Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, RulesByChannel, Schedule, Stop, Timetable,
+    Vehicle, Weekdays, Zone, departure_id,
 };
 use deeptravel_domain::departure::{Channel, Seat, SeatClass, SeatMap};
 use deeptravel_domain::fare::{DayType, Fare, FareTable};
@@ -243,6 +243,7 @@ async fn open_sale(engine: &Engine) -> Vec<DepartureId> {
         booking_closes_minutes: 30,
         sales_window_days: 60,
         boarding_opens_minutes: None,
+        refund_rules: RulesByChannel::default(),
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     };

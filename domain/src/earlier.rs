@@ -270,7 +270,7 @@ fn item_of(row: &OrderItemRow<'_>) -> Result<Item, Damage> {
         wish: if row.seats_chosen { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any },
         seats,
     };
-    Ok(Item { kind: ItemKind::Journey(leg) })
+    Ok(Item { kind: ItemKind::Journey(leg), refund_rule: None })
 }
 
 fn passenger_of(row: &PassengerRow<'_>) -> Result<Passenger, Damage> {

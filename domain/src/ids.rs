@@ -367,6 +367,10 @@ named! {
     LocationCode, "location id";
     /// What a ticket gives the right to, and what an operator may redeem.
     EntitlementCode, "entitlement code";
+    /// A device of a merchant, as its operators name it when they open a session.
+    DeviceCode, "device id";
+    /// A rule for refunds and changes.
+    RuleCode, "refund rule id";
 }
 
 text_fields!(
@@ -388,6 +392,8 @@ text_fields!(
     MerchantCode: Text,
     LocationCode: Text,
     EntitlementCode: Text,
+    DeviceCode: Text,
+    RuleCode: Text,
 );
 
 impl From<OrderId> for packing::Common {
@@ -408,6 +414,13 @@ impl From<&OperatorCode> for MerchantCode {
     /// A carrier redeems its own tickets.
     fn from(operator: &OperatorCode) -> MerchantCode {
         MerchantCode(Arc::clone(&operator.0))
+    }
+}
+
+impl From<&LocationCode> for PortCode {
+    /// A port is a location of every merchant.
+    fn from(location: &LocationCode) -> PortCode {
+        PortCode(Arc::clone(&location.0))
     }
 }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::announcement::AnnouncementRow;
-use crate::catalogue::{HolidayRow, OperatorRow, PlaceRow, PortRow, RouteFaresRow, RouteRow, ScheduleRow, VehicleRow};
+use crate::catalogue::{
+    DeviceRow, HolidayRow, LocationRow, MerchantRow, OperatorRow, PlaceRow, PortRow, RefundRuleRow, RouteFaresRow,
+    RouteRow, ScheduleRow, VehicleRow,
+};
 use crate::earlier;
 use crate::id_text;
 use crate::identity::rows::{AccountRow, SessionRow, TravellerRow, ValidatorSessionRow};
@@ -50,6 +53,10 @@ pub static TABLES: &[&Table] = &[
     TicketRow::TABLE,
     ScanRow::TABLE,
     AttemptRow::TABLE,
+    MerchantRow::TABLE,
+    LocationRow::TABLE,
+    DeviceRow::TABLE,
+    RefundRuleRow::TABLE,
 ];
 
 /// Those that a database stores.

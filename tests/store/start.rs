@@ -9,7 +9,7 @@ use deeptravel_actors::loads;
 use deeptravel_actors::ports::{self, Haste, Parameter, Store as _, StoreError, Warm};
 use deeptravel_domain::catalogue::{
     self, Calendar, Catalogue, Change, Holiday, Key, Marks, Mode, Names, Operator, Place, Port, Route, RouteStatus,
-    Schedule, Stop, Timetable, Vehicle, Weekdays, Zone,
+    RulesByChannel, Schedule, Stop, Timetable, Vehicle, Weekdays, Zone,
 };
 use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::fare::{DateRange, DayType, Fare, FareTable, PartyTier, Season, TimeBand};
@@ -107,6 +107,7 @@ fn catalogue_of_a_coach() -> Vec<catalogue::Command> {
             booking_closes_minutes: 30,
             sales_window_days: 30,
             boarding_opens_minutes: Some(120),
+            refund_rules: RulesByChannel::default(),
             status: RouteStatus::OnSale,
             marks: Marks::new(),
         }),

@@ -22,6 +22,7 @@ use deeptravel_domain::order::{
     RefundStatus, Scan, ScanTarget, SealedDocument, SeatWish, back, collect, sale, ticket,
 };
 use deeptravel_domain::party::PassengerType;
+use deeptravel_domain::refund_rule::RuleRevision;
 use deeptravel_domain::row::{self, Damage, Row, Rows};
 use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
@@ -333,6 +334,7 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
         ciphertext: vec![0, 1, 254, 255].into(),
         mask: DOCUMENT_MASK.into(),
     };
+    let rule = RuleRevision { rule: "standard".parse().unwrap(), revision: 2 };
     let leg = Leg {
         departure: code(departure),
         route: code("HKMO"),
@@ -369,7 +371,7 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
             passenger("O'Neill \"X\" \\ {a,b}", PassengerType::Senior, None),
             passenger(CHILD, PassengerType::Child, None),
         ],
-        items: vec![Item { kind: ItemKind::Journey(leg) }],
+        items: vec![Item { kind: ItemKind::Journey(leg), refund_rule: Some(rule) }],
         price: Price {
             total: Money::new(55_000, Currency::Cny),
             lines: vec![PriceLine {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use deeptravel_domain::catalogue::{
-    Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, Schedule, Stop, Timetable, Vehicle,
-    Weekdays, Zone, departure_id,
+    Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, RulesByChannel, Schedule, Stop, Timetable,
+    Vehicle, Weekdays, Zone, departure_id,
 };
 use deeptravel_domain::departure::{Seat, SeatClass, SeatMap};
 use deeptravel_domain::fare::{DayType, Fare, FareTable};
@@ -101,6 +101,7 @@ fn route(name: &str, mode: Mode, stops: &[(&str, u16, u16)]) -> Route {
         booking_closes_minutes: 30,
         sales_window_days: 30,
         boarding_opens_minutes: None,
+        refund_rules: RulesByChannel::default(),
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     }

@@ -8,6 +8,7 @@ use super::{Marks, Names, Registers, Route, Schedule, Written};
 use crate::departure::Stretch;
 use crate::fare::FareTable;
 use crate::ids::{PlaceCode, PortCode, RouteCode, ScheduleId};
+use crate::refund_rule;
 use crate::register;
 
 /// A stretch of a route that leads from one port to another.
@@ -87,6 +88,9 @@ impl Index {
                 self.schedules_changed(&timetable.after.route, &before, &after);
                 true
             }
+            // What it says stands on every offer of its routes.
+            Written::RefundRule(rule) => differs(rule, |rule| refund_rule::summary(rule)),
+            Written::Merchant(_) | Written::Location(_) | Written::Device(_) => false,
             Written::FareTable(table) => {
                 differs(table, |table| FareTable { seat_lock_minutes: 1, ..FareTable::clone(table) })
             }
@@ -157,7 +161,7 @@ impl Index {
         self.schedules.get(id)
     }
 
-    pub fn withdrawn(&self, id: &ScheduleId) -> Option<&Arc<Schedule>> {
+    pub fn withdrawn(&self, id: &str) -> Option<&Arc<Schedule>> {
         self.withdrawn.get(id)
     }
 

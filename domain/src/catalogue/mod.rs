@@ -1,5 +1,6 @@
-//! What is sold: operators, ports, places, vehicles, holidays, routes, timetables and fares (R-ADMIN-03, R-ADMIN-04). Each is
-//! an [`Entity`](crate::register::Entity) with a file of its own; the list of them is below.
+//! What is sold: operators, ports, places, vehicles, holidays, routes, timetables and fares (R-ADMIN-03, R-ADMIN-04); under
+//! which rules, and who redeems it (R-ADMIN-05). Each is an [`Entity`](crate::register::Entity) with a file of its own; the
+//! list of them is below.
 //!
 //! One owner keeps the [`Catalogue`] and shares it as an `Arc` snapshot: searches and orders read the snapshot they
 //! have and are never blocked; a write clones the maps it touches, which hold `Arc`s, and publishes the new snapshot.
@@ -8,13 +9,20 @@
 
 mod calendar;
 mod checks;
+mod device;
 mod fares;
 mod index;
+mod location;
+mod merchant;
 mod operator;
 mod place;
 mod port;
 #[cfg(test)]
 mod random_tests;
+mod redeeming;
+#[cfg(test)]
+mod redeeming_tests;
+mod refund_rules;
 #[cfg(test)]
 mod register_tests;
 mod route;
@@ -31,9 +39,10 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use crate::fare::FareTable;
-use crate::ids::{RouteCode, ScheduleId};
+use crate::ids::RouteCode;
 use crate::machine::{Machine, Room};
 use crate::money::Currency;
+use crate::refund_rule::RefundRule;
 use crate::register;
 use crate::register::{Entry, Standing, registers};
 use crate::rejection::Rejection;
@@ -43,11 +52,15 @@ use crate::time::Timestamp;
 pub use crate::fare::SEAT_LOCK_MINUTES_DEFAULT;
 pub use crate::names::Names;
 pub use calendar::{Calendar, Holiday, HolidayRow};
+pub use device::{Device, DeviceRow};
 pub use fares::RouteFaresRow;
 pub use index::Edition;
+pub use location::{Location, LocationRow};
+pub use merchant::{Merchant, MerchantRow};
 pub use operator::{Operator, OperatorRow};
 pub use place::{Place, PlaceRow};
 pub use port::{Port, PortRow};
+pub use refund_rules::{RefundRuleRow, RulesByChannel};
 pub use route::{Mode, Route, RouteRow, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, Stop};
 pub use search::{Trip, Unsellable, departure_id};
 pub use timetable::{EXCEPTIONS_MAX, Exception, Keeps, Schedule, ScheduleRow, Timetable, Weekdays};
@@ -67,6 +80,10 @@ registers! {
     routes: Route,
     timetables: Timetable,
     fares: FareTable,
+    refund_rules: RefundRule,
+    merchants: Merchant,
+    locations: Location,
+    devices: Device,
 }
 
 pub type Command = register::Command<Change>;
@@ -132,6 +149,14 @@ impl Catalogue {
         self.registers.ports.get(code)
     }
 
+    pub fn merchant(&self, id: &str) -> Option<&Arc<Merchant>> {
+        self.registers.merchants.get(id)
+    }
+
+    pub fn location(&self, id: &str) -> Option<&Arc<Location>> {
+        self.registers.locations.get(id)
+    }
+
     pub fn vehicle(&self, code: &str) -> Option<&Arc<Vehicle>> {
         self.registers.vehicles.get(code)
     }
@@ -151,7 +176,7 @@ impl Catalogue {
     }
 
     /// A schedule that was once on offer and is no more.
-    pub fn withdrawn(&self, id: &ScheduleId) -> Option<&Arc<Schedule>> {
+    pub fn withdrawn(&self, id: &str) -> Option<&Arc<Schedule>> {
         self.index.withdrawn(id)
     }
 

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::location::stands_for;
 use super::{Catalogue, Names, checks};
 use crate::ids::PortCode;
 use crate::register::{Entity, Entry, Written};
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, ensure};
 use crate::row;
 use crate::row::{Damage, First, Row as _, Rows, Table};
 
@@ -36,15 +37,20 @@ impl Entity for Port {
         &self.code
     }
 
-    fn check(&self, _: &Catalogue) -> Result<(), Rejection> {
-        checks::names("name", &self.names)
+    fn check(&self, catalogue: &Catalogue) -> Result<(), Rejection> {
+        checks::names("name", &self.names)?;
+        let location = catalogue.location(self.code.as_str());
+        let fits = location.is_none_or(|location| stands_for(location, &self.code));
+        ensure(fits, "code", "is a location's id")
     }
 
     fn used_by(code: &PortCode, catalogue: &Catalogue) -> Option<String> {
         let route = catalogue.routes().find(|route| route.stops.iter().any(|stop| stop.port == *code));
         let place = || catalogue.places().find(|place| place.ports.contains(code));
+        let location = || catalogue.registers().locations.iter().find(|location| stands_for(location, code));
         let route = route.map(|route| format!("route {}", route.code));
-        route.or_else(|| place().map(|place| format!("place {}", place.code)))
+        let place = || place().map(|place| format!("place {}", place.code));
+        route.or_else(place).or_else(|| location().map(|location| format!("location {}", location.id)))
     }
 
     fn put_rows(written: &Written<Port>, _: &Catalogue, version: u64, rows: &mut Rows) {

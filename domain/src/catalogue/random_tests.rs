@@ -54,6 +54,7 @@ prop_compose! {
         minutes in vec((1..800_u16, 0..30_u16), 4),
         zone in prop_oneof![Just("Asia/Hong_Kong"), Just("Europe/Berlin")],
         status in prop_oneof![3 => Just(RouteStatus::OnSale), 1 => Just(RouteStatus::Draft)],
+        rule in proptest::option::weighted(0.2, Just(code("standard"))),
     ) -> Command {
         let mut left = 0;
         let stops = ports.iter().zip(minutes).enumerate().map(|(index, (port, (way, stay)))| {
@@ -72,6 +73,7 @@ prop_compose! {
             booking_closes_minutes: 10,
             sales_window_days: SALES_WINDOW_DAYS_DEFAULT,
             boarding_opens_minutes: None,
+            refund_rules: RulesByChannel { direct: rule, ota: None },
             status,
             marks: Marks::new(),
         })
@@ -125,14 +127,19 @@ fn any_command() -> impl Strategy<Value = Command> {
             let schedule = code(&format!("{route}-{id}"));
             Command::new(Change::Timetable(Timetable::put_exceptions(code(route), schedule, exceptions)), "admin")
         });
+    let redeeming = proptest::sample::select(redeeming_tests::redeemers());
     let withdrawal = prop_oneof![
         one_of(&PLACES).prop_map(|place| Key::Place(code(place))),
         one_of(&ROUTES).prop_map(|route| Key::Route(code(route))),
+        Just(Key::RefundRule(code("standard"))),
+        Just(Key::Merchant(code("museum"))),
+        Just(Key::Location(code("hall"))),
+        Just(Key::Device(code("reader-1"))),
     ];
     let withdrawal = withdrawal.prop_map(|key| Command::new(Change::withdraw(key), "admin"));
     prop_oneof![
         2 => any_place(), 3 => any_route(), 4 => any_schedules(), 2 => single_days, 2 => fares, 1 => holidays,
-        1 => withdrawal,
+        2 => redeeming, 2 => withdrawal,
     ]
 }
 

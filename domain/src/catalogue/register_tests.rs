@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::redeeming_tests::{redeemers, rule};
 use super::tests::{NOON, apply, catalogue, coach, code, decide, fare_table, fares, network, operator, put, vehicle};
 use super::*;
 use crate::departure::Stretch;
@@ -327,7 +328,23 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
     };
     let table = FareTable { blackout: [NOON_DATE].into(), ..fare_table("coach", vec![night]) };
     apply(&mut catalogue, put(table));
-    let Registers { operators, ports, places, vehicles, calendars, routes, timetables, fares } = catalogue.registers();
+    for command in redeemers() {
+        apply(&mut catalogue, command);
+    }
+    let Registers {
+        operators,
+        ports,
+        places,
+        vehicles,
+        calendars,
+        routes,
+        timetables,
+        fares,
+        refund_rules,
+        merchants,
+        locations,
+        devices,
+    } = catalogue.registers();
     assert_eq!(spoken(operators)[0], json!({"code": "op", "name": {"zh": "公司", "en": "Company"}}));
     assert_eq!(spoken(ports).len(), 5);
     assert_eq!(spoken(places)[0]["hotWeight"], 90);
@@ -355,6 +372,13 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
             "blackoutDates": ["2026-11-20"],
         })
     );
+    assert_eq!(spoken(refund_rules)[0]["windows"], json!([{"untilMinutesBefore": 120, "percent": 70}]));
+    assert_eq!(spoken(merchants)[0], json!({"merchantId": "museum", "name": {"zh": "館", "en": "Museum"}}));
+    let hall =
+        json!({"locationId": "hall", "merchantId": "museum", "name": {"zh": "廳", "en": "Hall"}, "portCode": "A"});
+    assert_eq!(spoken(locations)[0], hall);
+    let device = json!({"deviceId": "reader-1", "merchantId": "museum", "locationId": "hall", "disabled": false});
+    assert_eq!(spoken(devices)[0], device);
     let least = json!({"routeCode": "coach", "fares": []});
     let least: FareTable = serde_json::from_value(least).unwrap();
     assert_eq!(least, FareTable::new(code("coach"), vec![], vec![]), "what is left out has its default");
@@ -381,5 +405,13 @@ fn only_what_a_search_reads_makes_a_new_edition() {
     assert!(is_new(Route { sales_window_days: 7, ..coach() }.into()));
     assert!(is_new(Operator { names: Names::new("新", "New"), ..operator("op") }.into()));
     assert!(is_new(Change::withdraw(Key::Place(code("XX")))));
+    assert!(is_new(rule("standard", 70).into()));
+    assert!(is_new(rule("standard", 60).into()));
+    assert!(!is_new(RefundRule { names: Names::new("新", "New"), ..rule("standard", 60) }.into()));
+    let sold_under = RulesByChannel { direct: Some(code("standard")), ota: None };
+    assert!(is_new(Route { refund_rules: sold_under, ..coach() }.into()));
+    for command in redeemers() {
+        assert!(matches!(command.change, Change::RefundRule(_)) || !is_new(command.change), "gates read it");
+    }
     assert!(is_new(Timetable::new(code("coach"), []).into()));
 }

@@ -4,9 +4,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{self, known};
-use super::{Catalogue, Marks, Names, SEAT_LOCK_MINUTES_DEFAULT, Zone};
+use super::{Catalogue, Marks, Names, RulesByChannel, SEAT_LOCK_MINUTES_DEFAULT, Zone, refund_rules};
 use crate::departure::{STOPS_MAX, STOPS_MIN, Stretch};
-use crate::ids::{OperatorCode, PortCode, RouteCode, VehicleCode, as_text, codes};
+use crate::ids::{OperatorCode, PortCode, RouteCode, RuleCode, VehicleCode, as_text, codes};
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::{Rejection, ensure};
 use crate::row;
@@ -73,6 +73,9 @@ pub struct Route {
     /// Tickets are good from so long before the departure from the boarding stop; `None`: from when they are paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boarding_opens_minutes: Option<u16>,
+    /// Under which its seats are sold.
+    #[serde(default, skip_serializing_if = "RulesByChannel::is_empty")]
+    pub refund_rules: RulesByChannel,
     pub status: RouteStatus,
     #[serde(default)]
     pub marks: Marks,
@@ -111,6 +114,8 @@ row! {
     14 status: RouteStatus,
     15 marks: List<'a, String>,
     16 boarding_opens_minutes: Option<u16>,
+    17 refund_rule_direct: Option<RuleCode>,
+    18 refund_rule_ota: Option<RuleCode>,
 }
 
 text_fields!(Zone: Text);
@@ -143,6 +148,7 @@ impl Entity for Route {
         ensure(self.sales_window_days <= SALES_WINDOW_DAYS_MAX, "salesWindowDays", "is more than two years")?;
         let opens_in_time = self.boarding_opens_minutes.is_none_or(|minutes| minutes <= BOARDING_OPENS_MINUTES_MAX);
         ensure(opens_in_time, "boardingOpensMinutes", "is more than a week")?;
+        self.refund_rules.check(catalogue)?;
         // Numbers of stops in fares must go on meaning a stop. Fares that name one that goes are changed first.
         let last_stop = self.whole().alight;
         let fares = catalogue.fares(&self.code).map_or(&[][..], |table| &table.fares);
@@ -151,7 +157,8 @@ impl Entity for Route {
     }
 
     fn used_by(code: &RouteCode, catalogue: &Catalogue) -> Option<String> {
-        catalogue.schedules_of(code).first().map(|schedule| format!("schedule {}", schedule.id))
+        let schedule = catalogue.schedules_of(code).first().map(|schedule| format!("schedule {}", schedule.id));
+        schedule.or_else(|| refund_rules::that_leads_to(code, catalogue))
     }
 
     fn put_rows(written: &Written<Route>, catalogue: &Catalogue, version: u64, rows: &mut Rows) {
@@ -176,6 +183,8 @@ impl Entity for Route {
             status: route.status,
             marks: List::Of(&marks),
             boarding_opens_minutes: route.boarding_opens_minutes,
+            refund_rule_direct: route.refund_rules.direct.clone(),
+            refund_rule_ota: route.refund_rules.ota.clone(),
         });
     }
 
@@ -191,6 +200,7 @@ impl Entity for Route {
             booking_closes_minutes: row.booking_closes_minutes,
             sales_window_days: row.sales_window_days,
             boarding_opens_minutes: row.boarding_opens_minutes,
+            refund_rules: RulesByChannel { direct: row.refund_rule_direct, ota: row.refund_rule_ota },
             status: row.status,
             marks: row.marks.to_vec().into_iter().collect(),
         };

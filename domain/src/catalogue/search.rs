@@ -117,7 +117,7 @@ pub fn departure_id(schedule: &ScheduleId, service_date: Date) -> Option<Departu
 }
 
 /// The schedule and service date of a departure id in its one canonical form.
-fn split_departure_id(id: &DepartureId) -> Option<(&str, Date)> {
+pub(super) fn split_departure_id(id: &DepartureId) -> Option<(&str, Date)> {
     let (schedule, digits) = id.as_str().rsplit_once('.')?;
     if digits.len() != 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

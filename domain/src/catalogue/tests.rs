@@ -68,6 +68,7 @@ fn route(text: &str, stops: &[(&str, u16, u16)]) -> Route {
         booking_closes_minutes: 30,
         sales_window_days: SALES_WINDOW_DAYS_DEFAULT,
         boarding_opens_minutes: None,
+        refund_rules: RulesByChannel::default(),
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     }

@@ -271,7 +271,7 @@ impl Entity for Timetable {
             ensure(schedule.route == self.route, field("routeCode"), "is another route")?;
             ensure(schedule.id.as_str().len() + DATE_SUFFIX_LEN <= CODE_LEN_MAX, field("scheduleId"), "is too long")?;
             ensure(ids.insert(&schedule.id), field("scheduleId"), "is there twice")?;
-            let known = catalogue.schedule(schedule.id.as_str()).or_else(|| catalogue.withdrawn(&schedule.id));
+            let known = catalogue.schedule(schedule.id.as_str()).or_else(|| catalogue.withdrawn(schedule.id.as_str()));
             ensure(
                 known.is_none_or(|known| known.route == self.route),
                 field("scheduleId"),

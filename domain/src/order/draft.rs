@@ -8,6 +8,7 @@ use crate::departure::{Channel, Stretch};
 use crate::ids::{DepartureId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId, codes};
 use crate::money::Money;
 use crate::party::PassengerType;
+use crate::refund_rule::RuleRevision;
 use crate::sealing::SealedDocument;
 use crate::time::Timestamp;
 
@@ -39,6 +40,8 @@ pub enum SeatWish {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Item {
     pub kind: ItemKind,
+    /// As it was when this was sold; `None`: nothing comes back (R-AFTER-05).
+    pub refund_rule: Option<RuleRevision>,
 }
 
 /// What an item is.

@@ -249,6 +249,7 @@ mod tests {
                     wish: SeatWish::Any,
                     seats: vec!["07A".into()],
                 }),
+                refund_rule: None,
             }],
             price: Price {
                 total: Money::new(22_000, Currency::Cny),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{bail, ensure};
 use deeptravel_domain::catalogue::{
-    Command, Route, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, Schedule, Stop, Timetable, Weekdays,
+    Command, Route, RouteStatus, RulesByChannel, SALES_WINDOW_DAYS_DEFAULT, Schedule, Stop, Timetable, Weekdays,
 };
 use deeptravel_domain::ids::{RouteCode, ScheduleId};
 use jiff::civil::Date;
@@ -100,6 +100,7 @@ fn routes(import: &Import, network: &Network) -> anyhow::Result<Routes> {
             booking_closes_minutes: line.parse_optional("booking_closes_minutes")?.unwrap_or(0),
             sales_window_days: line.parse_optional("sales_window_days")?.unwrap_or(SALES_WINDOW_DAYS_DEFAULT),
             boarding_opens_minutes: None,
+            refund_rules: RulesByChannel::default(),
             status: RouteStatus::OnSale,
             marks: line.parse_list::<String>("marks")?.into_iter().collect(),
         };

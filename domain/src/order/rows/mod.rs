@@ -23,6 +23,7 @@ use crate::order::{
     SealedDocument, SeatWish,
 };
 use crate::party::PassengerType;
+use crate::refund_rule::RuleRevision;
 use crate::row;
 use crate::row::{Element, First, Kind, List, Raw, Unreadable, Uuid, part};
 use crate::ticket::TicketStatus;
@@ -64,19 +65,20 @@ row! {
 
 part!(Item {
     1 kind (|item| item.kind.name()): ItemName,
-    2 departure as "departure_id" (|Item { kind: ItemKind::Journey(leg) }| leg.departure): DepartureId,
-    3 route as "route_code" (|Item { kind: ItemKind::Journey(leg) }| leg.route): RouteCode,
-    4 operator as "operator_code" (|Item { kind: ItemKind::Journey(leg) }| leg.operator): OperatorCode,
-    5 class as "class_code" (|Item { kind: ItemKind::Journey(leg) }| leg.class): SeatClassCode,
-    6 stretch (|Item { kind: ItemKind::Journey(leg) }| leg.stretch): Stretch,
-    7 board_port (|Item { kind: ItemKind::Journey(leg) }| leg.board_port): PortCode,
-    8 alight_port (|Item { kind: ItemKind::Journey(leg) }| leg.alight_port): PortCode,
-    9 departs_at (|Item { kind: ItemKind::Journey(leg) }| leg.departs_at): Timestamp,
-    10 arrives_at (|Item { kind: ItemKind::Journey(leg) }| leg.arrives_at): Timestamp,
-    11 seats as "seat_numbers" (|Item { kind: ItemKind::Journey(leg) }| leg.seats): Vec<Box<str>>,
+    2 departure as "departure_id" (|Item { kind: ItemKind::Journey(leg), .. }| leg.departure): DepartureId,
+    3 route as "route_code" (|Item { kind: ItemKind::Journey(leg), .. }| leg.route): RouteCode,
+    4 operator as "operator_code" (|Item { kind: ItemKind::Journey(leg), .. }| leg.operator): OperatorCode,
+    5 class as "class_code" (|Item { kind: ItemKind::Journey(leg), .. }| leg.class): SeatClassCode,
+    6 stretch (|Item { kind: ItemKind::Journey(leg), .. }| leg.stretch): Stretch,
+    7 board_port (|Item { kind: ItemKind::Journey(leg), .. }| leg.board_port): PortCode,
+    8 alight_port (|Item { kind: ItemKind::Journey(leg), .. }| leg.alight_port): PortCode,
+    9 departs_at (|Item { kind: ItemKind::Journey(leg), .. }| leg.departs_at): Timestamp,
+    10 arrives_at (|Item { kind: ItemKind::Journey(leg), .. }| leg.arrives_at): Timestamp,
+    11 seats as "seat_numbers" (|Item { kind: ItemKind::Journey(leg), .. }| leg.seats): Vec<Box<str>>,
     // Whether the traveller chose the seats.
-    12 wish as "seats_chosen" (|Item { kind: ItemKind::Journey(leg) }| leg.wish != SeatWish::Any): bool,
-    13 boards_from (|Item { kind: ItemKind::Journey(leg) }| leg.boards_from): Option<Timestamp>,
+    12 wish as "seats_chosen" (|Item { kind: ItemKind::Journey(leg), .. }| leg.wish != SeatWish::Any): bool,
+    13 boards_from (|Item { kind: ItemKind::Journey(leg), .. }| leg.boards_from): Option<Timestamp>,
+    14 refund_rule: Option<RuleRevision>,
 } => match kind {
     ItemName::Journey => {
         let wish = if wish { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any };
@@ -84,7 +86,7 @@ part!(Item {
             departure, route, operator, class, stretch, board_port, alight_port, departs_at, arrives_at, boards_from,
             wish, seats,
         };
-        Some(Item { kind: ItemKind::Journey(leg) })
+        Some(Item { kind: ItemKind::Journey(leg), refund_rule })
     }
 });
 

@@ -11,6 +11,8 @@ use crate::order::draft::{
     Contact, Draft, Item, ItemKind, Leg, LineKind, Passenger, Price, PriceLine, SeatWish, before_boarding,
 };
 use crate::party::{Party, PassengerType};
+use crate::refund_rule::RuleRevision;
+use crate::register::Entry;
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
 
@@ -68,7 +70,7 @@ impl Wish {
         let mut priced = Vec::with_capacity(self.journeys.len());
         for (index, journey) in self.journeys.into_iter().enumerate() {
             check_seats(index, &journey.seats, &self.passengers)?;
-            priced.push(price_item(catalogue, index, journey, party, now)?);
+            priced.push(price_item(catalogue, index, journey, party, &self.channel, now)?);
         }
         // Orders that meet take their seats in one order (rule 5).
         priced.sort_by(|a, b| (&a.leg.departure, a.leg.stretch).cmp(&(&b.leg.departure, b.leg.stretch)));
@@ -77,7 +79,10 @@ impl Wish {
         })?;
         let lines = priced.iter().enumerate().flat_map(|(index, priced)| price_lines(index, priced)).collect();
         let route_lock = priced.iter().map(|priced| priced.lock_seconds).min().unwrap_or(0);
-        let items: Vec<_> = priced.into_iter().map(|priced| Item { kind: ItemKind::Journey(priced.leg) }).collect();
+        let items: Vec<_> = priced
+            .into_iter()
+            .map(|priced| Item { kind: ItemKind::Journey(priced.leg), refund_rule: priced.refund_rule })
+            .collect();
         let payable_until = now.plus_seconds(i64::from(terms.payment_min_seconds));
         if total.minor > 0 && before_boarding(&items, payable_until) < payable_until {
             return Err(Rejection::BookingClosed);
@@ -120,6 +125,7 @@ struct Priced {
     leg: Leg,
     quote: Quote,
     lock_seconds: u32,
+    refund_rule: Option<RuleRevision>,
 }
 
 fn price_item(
@@ -127,6 +133,7 @@ fn price_item(
     index: usize,
     journey: JourneyWish,
     party: Party,
+    channel: &Channel,
     now: Timestamp,
 ) -> Result<Priced, Rejection> {
     let (_, route, _) = catalogue.departure(&journey.departure).ok_or(Rejection::DepartureNotFound)?;
@@ -142,7 +149,8 @@ fn price_item(
 
     let fares = catalogue.fares(&trip.route.code);
     let lock_seconds = 60 * u32::from(fares.map_or(SEAT_LOCK_MINUTES_DEFAULT, |table| table.seat_lock_minutes));
-    Ok(Priced { leg: leg_of(&trip, journey)?, quote, lock_seconds })
+    let refund_rule = catalogue.refund_rule(&trip.route.refund_rules, channel).map(Entry::named);
+    Ok(Priced { leg: leg_of(&trip, journey)?, quote, lock_seconds, refund_rule })
 }
 
 fn at_item(index: usize, rejection: Rejection) -> Rejection {

@@ -89,7 +89,7 @@ pub(super) fn leg(index: usize) -> Leg {
 }
 
 pub(super) fn item(leg: Leg) -> Item {
-    Item { kind: ItemKind::Journey(leg) }
+    Item { kind: ItemKind::Journey(leg), refund_rule: None }
 }
 
 pub(super) fn draft(items: usize, passengers: usize, total_minor: i64) -> Draft {

@@ -1,6 +1,7 @@
 //! What was under way is derived from the rows and done again (architecture rules 3, 14, 16, 17).
 
 use super::*;
+use crate::refund_rule::RuleRevision;
 use crate::row::Raw;
 use crate::row::tests::altered;
 
@@ -166,6 +167,19 @@ fn r_hold_06_chosen_seats_are_still_the_chosen_ones_after_a_restart() {
     let before = story.order.clone();
     story.restart();
     assert_eq!(story.order, before);
+}
+
+#[test]
+fn r_after_05_an_item_keeps_the_revision_of_the_rule_that_it_was_sold_under() {
+    let mut wish = draft(2, 1, FARE);
+    let sold_under = RuleRevision { rule: "standard".parse().unwrap(), revision: 3 };
+    wish.items[1].refund_rule = Some(sold_under.clone());
+    let mut story = Story::drafted(2, 1, FARE);
+    story.order = Order::draft(wish, START);
+    story.holds_agree();
+    story.restart();
+    let rules: Vec<_> = story.order.items().iter().map(|item| item.refund_rule.clone()).collect();
+    assert_eq!(rules, [None, Some(sold_under)]);
 }
 
 /// Spoils one thing about stored rows.

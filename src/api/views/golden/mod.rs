@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use deeptravel_domain::catalogue::{
-    Catalogue, Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, SALES_WINDOW_DAYS_DEFAULT,
-    Stop, Vehicle, Zone,
+    Catalogue, Change, Command, Marks, Mode, Names, Operator, Port, Route, RouteStatus, RulesByChannel,
+    SALES_WINDOW_DAYS_DEFAULT, Stop, Vehicle, Zone,
 };
 use deeptravel_domain::departure::{Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::ids::{OutRefundNo, OutTradeNo, PortCode};
@@ -52,6 +52,7 @@ pub fn catalogue() -> Catalogue {
         booking_closes_minutes: 30,
         sales_window_days: SALES_WINDOW_DAYS_DEFAULT,
         boarding_opens_minutes: None,
+        refund_rules: RulesByChannel::default(),
         status: RouteStatus::OnSale,
         marks: Marks::new(),
     };
@@ -151,7 +152,8 @@ static LEGS: LazyLock<[Leg; 3]> = LazyLock::new(|| {
     ]
 });
 
-static ITEMS: LazyLock<[Item; 3]> = LazyLock::new(|| LEGS.clone().map(|leg| Item { kind: ItemKind::Journey(leg) }));
+static ITEMS: LazyLock<[Item; 3]> =
+    LazyLock::new(|| LEGS.clone().map(|leg| Item { kind: ItemKind::Journey(leg), refund_rule: None }));
 
 static PASSENGERS: LazyLock<[Passenger; 2]> = LazyLock::new(|| {
     let document = SealedDocument {

@@ -1,0 +1,3 @@
+SELECT
+    location_code, version, merchant_code, name_zh, name_en, port_code
+FROM locations

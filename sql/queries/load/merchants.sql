@@ -1,0 +1,3 @@
+SELECT
+    merchant_code, version, name_zh, name_en, contact
+FROM merchants
