@@ -10,7 +10,7 @@ use deeptravel_actors::engine::Engine;
 use deeptravel_actors::journal::inspect::Found;
 use deeptravel_actors::journal::{Position, Record, inspect};
 use deeptravel_actors::kind::Kind;
-use deeptravel_domain::identity::Role;
+use deeptravel_domain::identity::{Duties, Role};
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::tables;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
@@ -188,19 +188,23 @@ async fn apply(engine: &Engine, timetable: Timetable) -> anyhow::Result<u32> {
     Ok(changes)
 }
 
+/// As whom the audit knows whoever sits at this machine.
+const COMMAND_LINE: &str = "command line";
+
 /// Asks for the password when the engine runs, so that nobody types one for a directory that is in use.
 async fn create_admin(engine: &Engine, name: &str) -> anyhow::Result<()> {
     if engine.services().directory.account(name).is_some() {
         bail!("there is an account {name} already");
     }
     let password = ask_password(name).await?;
-    startup::make_account(engine, name, password, Role::Admin, None).await
+    let duties = Duties::Desk([Role::Admin].into());
+    startup::make_account(engine, COMMAND_LINE, name, password, duties).await
 }
 
 async fn reset_password(engine: &Engine, name: &str) -> anyhow::Result<()> {
     let account = engine.services().directory.account(name).with_context(|| format!("there is no account {name}"))?;
     let password = ask_password(name).await?;
-    startup::reset_password(engine, &account, password).await?;
+    startup::reset_password(engine, COMMAND_LINE, name, password).await?;
     say(format_args!("the password is changed; who was logged in as {name} no longer is"));
     if account.disabled {
         say("the account is disabled: nobody can log in with it");

@@ -161,8 +161,9 @@ async fn redeem(engine: &Engine, number: usize, id: OrderId) {
         session: SessionId::from_bits(number as u128 % 100),
         operator: "gate-3".into(),
         device: "handheld-17".into(),
-        merchant: None,
+        redeems: Arc::default(),
         location: None,
+        port: None,
         departure: None,
     };
     let scan = Scan { gate, request_id: uuid(number), target: ScanTarget::Order, entitlement: None, code: None };

@@ -56,6 +56,11 @@ impl Directory {
         self.accounts.get(username).map(|entry| Arc::clone(&entry))
     }
 
+    /// In no order.
+    pub fn accounts(&self) -> Vec<Arc<Account>> {
+        self.accounts.iter().map(|entry| Arc::clone(&entry)).collect()
+    }
+
     /// The open login with this token, if its account may still be used.
     pub fn session(&self, token_hash: &SecretHash, now: Timestamp) -> Option<Arc<OpenSession>> {
         self.sessions.get(token_hash).map(|entry| Arc::clone(&entry)).filter(|session| session.is_open(now))
@@ -96,7 +101,7 @@ impl Directory {
             Event::ValidatorEnded { validator, .. } => {
                 self.validators.remove(&validator.id);
             }
-            Event::Attempted { .. } => {}
+            Event::Attempted { .. } | Event::Audited { .. } => {}
             Event::Forgotten { before } => {
                 self.sessions.retain(|_, session| session.is_open(*before));
                 self.validators.retain(|_, validator| validator.is_open(*before));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::{self, Catalogue};
-use deeptravel_domain::identity::Command as IdentityCommand;
+use deeptravel_domain::identity::{AccountStanding, AccountWrite, Command as IdentityCommand};
 use deeptravel_domain::ids::{OrderId, OutRefundNo, TravellerId};
 use deeptravel_domain::machine::Machine;
 use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome, Wish};
@@ -205,9 +205,14 @@ impl Engine {
         }
     }
 
-    /// Accounts and sessions.
+    /// Sessions.
     pub async fn identify(&self, command: IdentityCommand) -> Answer<()> {
-        self.tell(&self.owners.identities, command).await
+        Ok(self.tell(&self.owners.identities, command).await?.map(drop))
+    }
+
+    /// A write to an account, in force from the answer on.
+    pub async fn write_account(&self, write: AccountWrite) -> Answer<AccountStanding> {
+        self.tell(&self.owners.identities, IdentityCommand::WriteAccount(write)).await
     }
 
     /// A write to the catalogue. What was answered is what everybody sees from then on.

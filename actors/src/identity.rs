@@ -1,7 +1,7 @@
 //! Accounts and sessions. Requests read the [`Directory`](crate::directory::Directory).
 
 use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
-use deeptravel_domain::identity::{Command, Event, Identities};
+use deeptravel_domain::identity::{AccountStanding, Command, Event, Identities, OWNER};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
@@ -16,9 +16,9 @@ pub enum Known {}
 
 impl Keeping for Known {
     type Machine = Identities;
-    type Answer = ();
+    type Answer = AccountStanding;
 
-    const KEY: &'static str = "identity";
+    const KEY: &'static str = OWNER;
     const KIND: &'static str = "identity";
     /// A session that was ended must not be good for a moment longer.
     const SHOWN: Shown = Shown::Appended;
@@ -50,7 +50,7 @@ impl Keeping for Known {
         }
     }
 
-    fn answer(_: &Identities, _: &Command, _: &[Event]) -> Result<(), Rejection> {
-        Ok(())
+    fn answer(identities: &Identities, command: &Command, events: &[Event]) -> Result<AccountStanding, Rejection> {
+        identities.standing(command, events)
     }
 }

@@ -30,6 +30,7 @@ pub mod order;
 pub mod packing;
 pub mod party;
 pub mod quarantine;
+pub mod redeems;
 pub mod refund_rule;
 pub mod register;
 pub mod rejection;

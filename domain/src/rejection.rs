@@ -121,6 +121,10 @@ refusals! {
         NotConfigured { entity: &'static str, id: String } => "NOT_CONFIGURED", NotFound, Never, "there is no {entity} {id}";
         InUse { entity: &'static str, id: String, by: String }
             => "IN_USE", Conflict, Never, "{entity} {id} is still used by {by}";
+        AccountOfOtherKind { username: String }
+            => "ACCOUNT_OF_OTHER_KIND", Conflict, Never, "{username} is an account of another kind: a gate's or a desk's";
+        LastAdministrator
+            => "LAST_ADMINISTRATOR", Conflict, Never, "nobody else could administer: no other administrator can log in";
         NoEarlierRevision => "NO_EARLIER_REVISION", Conflict, Never, "there is no earlier revision";
     }
 }

@@ -21,7 +21,8 @@ use std::sync::Arc;
 use actix_web::dev::Server;
 
 pub use frame::{
-    ApiParts, CONNECTIONS_BESIDE, Certificate, Language, Listen, ServerSettings, SessionSettings, Slot, check_login,
+    ApiParts, CONNECTIONS_BESIDE, Certificate, Language, Listen, PASSWORD_CHARS_MIN, ServerSettings, SessionSettings,
+    Slot, check_login, hash_password,
 };
 /// For whoever measures the search alone.
 pub use traveller::search::Answers;

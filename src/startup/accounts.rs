@@ -1,15 +1,10 @@
 //! Accounts that are made and changed outside of HTTP: by the demo, and on the command line.
 
 use anyhow::bail;
-use argon2::Argon2;
-use argon2::password_hash::PasswordHasher;
 use deeptravel_actors::engine::Engine;
-use deeptravel_domain::identity::{Account, Command, Role};
+use deeptravel_domain::identity::{AccountChange, AccountWrite, Duties};
 
 use crate::api;
-
-/// Shortest password of an account of staff.
-const PASSWORD_CHARS_MIN: usize = 12;
 
 /// Refuses a name or a password that nobody could log in with, and one that is too easily guessed.
 pub fn check_password(name: &str, password: &str) -> anyhow::Result<()> {
@@ -17,44 +12,39 @@ pub fn check_password(name: &str, password: &str) -> anyhow::Result<()> {
         let wrong = problem.errors().iter().map(|wrong| format!("the {} {}", wrong.field, wrong.message));
         bail!("no login would accept it: {}", wrong.collect::<Vec<_>>().join(", "));
     }
-    if password.chars().count() < PASSWORD_CHARS_MIN {
-        bail!("a password has at least {PASSWORD_CHARS_MIN} characters");
+    if password.chars().count() < api::PASSWORD_CHARS_MIN {
+        bail!("a password has at least {} characters", api::PASSWORD_CHARS_MIN);
     }
     Ok(())
 }
 
-/// Makes an account; durable when it returns.
+/// Makes an account; durable when it returns. `by`: whom the audit names.
 pub async fn make_account(
     engine: &Engine,
+    by: &str,
     name: &str,
     password: String,
-    role: Role,
-    merchant: Option<&str>,
+    duties: Duties,
 ) -> anyhow::Result<()> {
-    let account = Account {
-        username: name.into(),
-        password_hash: hash(password).await?,
-        roles: [role].into(),
-        merchant: merchant.map(str::parse).transpose()?,
-        disabled: false,
-    };
-    put(engine, account).await
+    let password_hash = Some(hash(password).await?);
+    write(engine, AccountWrite::new(name, AccountChange::Put { duties, disabled: false, password_hash }, by)).await
 }
 
 /// Gives an account another password, which ends its sessions; durable when it returns.
-pub async fn reset_password(engine: &Engine, account: &Account, password: String) -> anyhow::Result<()> {
-    put(engine, Account { password_hash: hash(password).await?, ..account.clone() }).await
+pub async fn reset_password(engine: &Engine, by: &str, name: &str, password: String) -> anyhow::Result<()> {
+    let change = AccountChange::Password { hash: hash(password).await?, stays: None };
+    write(engine, AccountWrite::new(name, change, by)).await
 }
 
 /// Slow on purpose, so not on this thread.
 async fn hash(password: String) -> anyhow::Result<Box<str>> {
-    let hashing = tokio::task::spawn_blocking(move || Argon2::default().hash_password(password.as_bytes()));
-    let hash = hashing.await?.map_err(|error| anyhow::anyhow!("argon2: {error}"))?;
-    Ok(hash.to_string().into())
+    let hash = tokio::task::spawn_blocking(move || api::hash_password(&password)).await?;
+    hash.map_err(|error| anyhow::anyhow!("argon2: {error}"))
 }
 
-async fn put(engine: &Engine, account: Account) -> anyhow::Result<()> {
-    Ok(engine.identify(Command::PutAccount(account)).await?.outcome?)
+async fn write(engine: &Engine, write: AccountWrite) -> anyhow::Result<()> {
+    engine.write_account(write).await?.outcome?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use deeptravel_actors::engine::Engine;
 use deeptravel_domain::code::CodeKey;
-use deeptravel_domain::identity::Role;
+use deeptravel_domain::identity::{Duties, Role};
+use deeptravel_domain::redeems::Redeems;
 use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Running, SimulatorConfig};
 use deeptravel_wechat::{Client, Config as WechatConfig};
@@ -30,15 +32,12 @@ const TIME_FACTOR: f64 = 0.01;
 /// Attempts to find two free ports side by side; nearly every one succeeds.
 const PAIR_TRIES: usize = 50;
 
-/// Names of accounts, what each may do and for which merchant only. The password is the name after `demo-`.
-const ACCOUNTS: [(&str, Role, Option<&str>); 6] = [
-    ("admin", Role::Admin, None),
-    ("ops", Role::Ops, None),
-    ("finance", Role::Finance, None),
-    ("auditor", Role::Auditor, None),
-    ("gate", Role::Operator, None),
-    ("museum", Role::Operator, Some("museum")),
-];
+/// Names of accounts are those of their roles. The password is the name after `demo-`.
+const DESKS: [Role; 4] = [Role::Admin, Role::Ops, Role::Finance, Role::Auditor];
+/// Operators, and the only merchant for which each redeems.
+const OPERATORS: [(&str, Option<&str>); 2] = [("gate", None), ("museum", Some("museum"))];
+/// As whom the audit knows us.
+const AUTHOR: &str = "demo";
 
 /// What is said when others than this machine reach the demo.
 const PUBLIC: &str = "WARNING: this demo is reached from other machines, and everybody knows its passwords: whoever finds it \
@@ -154,9 +153,17 @@ async fn load_timetable(engine: &Engine, dir: &Path) -> anyhow::Result<()> {
 }
 
 async fn make_accounts(engine: &Engine) -> anyhow::Result<()> {
-    for (name, role, merchant) in ACCOUNTS {
+    let mut accounts: Vec<(&str, Duties)> = Vec::new();
+    for role in DESKS {
+        accounts.push((role.code(), Duties::Desk([role].into())));
+    }
+    for (name, merchant) in OPERATORS {
+        let merchant = merchant.map(str::parse).transpose()?;
+        accounts.push((name, Duties::Operator(Arc::new(Redeems { merchant, ..Redeems::default() }))));
+    }
+    for (name, duties) in accounts {
         if engine.services().directory.account(name).is_none() {
-            make_account(engine, name, format!("demo-{name}"), role, merchant).await?;
+            make_account(engine, AUTHOR, name, format!("demo-{name}"), duties).await?;
         }
     }
     Ok(())

@@ -126,7 +126,8 @@ impl Client {
         self.person(&login["token"])
     }
 
-    fn person(&self, token: &Value) -> Person {
+    /// Somebody with this token.
+    pub fn person(&self, token: &Value) -> Person {
         Person { client: self.clone(), token: token.as_str().unwrap().to_owned() }
     }
 

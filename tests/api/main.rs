@@ -25,6 +25,7 @@ mod stories {
     mod operations;
     mod orders;
     mod paying;
+    mod people;
     mod refund_notices;
     mod refunds;
     mod scan_log;

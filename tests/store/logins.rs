@@ -1,12 +1,15 @@
 //! What a start loads of accounts and logins (rule 14).
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use deeptravel::postgres;
 use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
-use deeptravel_domain::identity::{self, Account, Identities, Principal, Role, Session, Validator};
+use deeptravel_domain::identity::{
+    self, AccountChange, AccountWrite, Duties, Identities, Principal, Session, Validator,
+};
 use deeptravel_domain::ids::SessionId;
 use deeptravel_domain::machine::Machine as _;
+use deeptravel_domain::redeems::Redeems;
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::time::Timestamp;
 
@@ -23,12 +26,15 @@ fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
     let (rows, version) = stand.identities(NOW).unwrap();
     assert_eq!((counts(&rows), version), ((0, 0, 0), 0));
 
-    let account = Account {
-        username: "gate".into(),
-        password_hash: "$argon2id$v=19$…".into(),
-        roles: BTreeSet::from([Role::Operator, Role::Auditor]),
+    let redeems = Redeems {
         merchant: Some(code("TJ")),
+        locations: [code("HKA"), code("hall")].into(),
+        entitlements: [code("BOARDING")].into(),
+    };
+    let account = AccountChange::Put {
+        duties: Duties::Operator(Arc::new(redeems)),
         disabled: false,
+        password_hash: Some("$argon2id$v=19$…".into()),
     };
     let session = |hash, principal| Session {
         token_hash: [hash; 32],
@@ -47,7 +53,7 @@ fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
         expires_at: NOW.plus_seconds(3600),
     };
     let commands = [
-        identity::Command::PutAccount(account),
+        identity::Command::WriteAccount(AccountWrite::new("gate", account, "ann")),
         identity::Command::OpenSession(session(1, Principal::Staff { username: "gate".into() })),
         identity::Command::OpenSession(session(2, Principal::Traveller { id: traveller(1), openid: "o-1".into() })),
         identity::Command::OpenSession(session(3, Principal::Traveller { id: traveller(2), openid: "o-2".into() })),

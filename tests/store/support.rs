@@ -448,8 +448,9 @@ impl Buyer {
             session: SessionId::from_bits(77),
             operator: "gate".into(),
             device: "device-1".into(),
-            merchant: None,
+            redeems: Arc::default(),
             location: Some(code("HKA")),
+            port: Some(code("HKA")),
             departure: None,
         };
         // A code of its own for each request; the highest bits, too, come back.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deeptravel_domain::departure::{Channel, Stretch};
-use deeptravel_domain::identity::{Account, Role};
+use deeptravel_domain::identity::{self, AccountChange, AccountWrite, Duties};
 use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, SessionId, TravellerId};
 use deeptravel_domain::order::{
     Contact, Gate, JourneyWish, Order, Passenger, Scan, ScanOutcome, ScanTarget, SeatWish, TicketOutcome, Wish,
@@ -264,15 +264,11 @@ impl Running {
     }
 }
 
-/// An account of somebody at a gate.
-pub fn account(username: &str) -> Account {
-    Account {
-        username: username.into(),
-        password_hash: "$argon2id$".into(),
-        roles: [Role::Operator].into(),
-        merchant: None,
-        disabled: false,
-    }
+/// Makes an account of somebody at a gate.
+pub fn account(username: &str) -> identity::Command {
+    let (duties, password_hash) = (Duties::Operator(Arc::default()), Some("$argon2id$".into()));
+    let change = AccountChange::Put { duties, disabled: false, password_hash };
+    identity::Command::WriteAccount(AccountWrite::new(username, change, "test"))
 }
 
 /// A gate scans a whole order.
@@ -281,8 +277,9 @@ pub fn scan(gate: u64, request: &str) -> Scan {
         session: SessionId::from_bits(u128::from(gate)),
         operator: "gate".into(),
         device: "device".into(),
-        merchant: None,
+        redeems: Arc::default(),
         location: None,
+        port: None,
         departure: None,
     };
     Scan { gate, request_id: request.into(), target: ScanTarget::Order, entitlement: None, code: None }

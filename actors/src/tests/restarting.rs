@@ -1,6 +1,5 @@
 //! Everything answered survives, whatever ended and in which order it comes back (rules 14, 17, 22).
 
-use deeptravel_domain::identity::Command;
 use deeptravel_domain::order::{OrderStatus, TicketOutcome};
 use deeptravel_domain::rejection::Rejection;
 
@@ -46,7 +45,7 @@ async fn every_answered_order_payment_and_redemption_is_there_after_a_restart() 
 async fn who_has_a_login_and_which_seats_are_free_is_known_before_the_first_request() {
     let (world, mut running) = World::with_seats(40).await;
     running.buy(wish(traveller(1), "key", &coach(), 3)).await;
-    running.shown(running.engine.identify(Command::PutAccount(account("gate")))).await.unwrap().unwrap();
+    running.shown(running.engine.identify(account("gate"))).await.unwrap().unwrap();
     for _ in 0..5 {
         running.stop().await.unwrap();
         running = world.start().await;

@@ -1,6 +1,5 @@
 //! Space is short: what cannot be written changes nothing, ends nobody, and goes on by itself (rules 8 and 11).
 
-use deeptravel_domain::identity::Command as IdentityCommand;
 use deeptravel_domain::order::{OrderStatus, RefundState};
 
 use crate::journal::{Admission, Journal, JournalOptions, Reached, Retention, Share};
@@ -97,7 +96,7 @@ async fn rule_11_new_orders_stop_first_and_what_follows_from_a_sale_goes_on() {
     running.open_payment(open.id()).await;
     running.shown(running.engine.cancel(given_up.id())).await.unwrap().unwrap();
     assert_eq!(redeemed(&running.scan(used.id(), 1, "press").await), 1);
-    let account = IdentityCommand::PutAccount(account("late"));
+    let account = account("late");
     running.shown(running.engine.identify(account)).await.unwrap().unwrap();
 
     recover(&world, &running).await;
@@ -121,7 +120,7 @@ async fn rule_08_without_any_space_nothing_changes_and_afterwards_everything_goe
     assert_eq!(running.shown(payment).await.unwrap_err(), Outage::JournalFull);
     let scanned = running.engine.redeem(used.id(), scan(1, "press"), |_, _| ());
     assert_eq!(running.shown(scanned).await.unwrap_err(), Outage::JournalFull);
-    let login = IdentityCommand::PutAccount(account("late"));
+    let login = account("late");
     assert_eq!(running.shown(running.engine.identify(login.clone())).await.unwrap_err(), Outage::JournalFull);
     let order = running.place(wish(traveller(4), "key", &coach(), 1));
     assert_eq!(running.shown(order).await.unwrap_err(), Outage::JournalFull);

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{Account, Attempt, SecretHash, Session, Validator};
+use super::{Account, AccountWrite, Attempt, SecretHash, Session, Validator};
 use crate::ids::SessionId;
+use crate::register::Audit;
+use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
     /// Makes or changes an account. Its sessions end when it is disabled, has another password, or is another
     /// merchant's from now on.
-    PutAccount(Account),
+    WriteAccount(AccountWrite),
     /// A login whose credentials were checked.
     OpenSession(Session),
     EndSession(SecretHash),
@@ -29,6 +31,11 @@ pub enum Command {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     AccountPut(Arc<Account>),
+    /// A write to an account is written down; with the refusal, if it was refused.
+    Audited {
+        audit: Box<Audit>,
+        refusal: Option<Rejection>,
+    },
     SessionOpened(Arc<Session>),
     /// `at` is when it was ended by somebody.
     SessionEnded {

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Command, Deadline, Device, Event, Identities, SecretHash, Session, Validator};
+use super::account::{Outcome, Sessions};
+use super::{
+    Account, AccountStanding, AccountWrite, Command, Deadline, Device, Event, Identities, Principal, SecretHash,
+    Session, Validator,
+};
 use crate::ids::SessionId;
 use crate::machine::{Machine, Room};
 use crate::rejection::{Rejection, ensure};
@@ -21,19 +25,9 @@ impl Machine for Identities {
 
     fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
         match command {
-            Command::PutAccount(account) => {
-                check_name("username", &account.username)?;
-                let known = self.account(&account.username);
-                if known.is_some_and(|known| **known == *account) {
-                    return Ok(vec![]);
-                }
-                // Its gates are devices of the merchant that it was of; whoever knows the earlier password may be anybody.
-                let is_moved = known.is_some_and(|known| known.merchant != account.merchant);
-                let is_reset = known.is_some_and(|known| known.password_hash != account.password_hash);
-                let ends = account.disabled || is_moved || is_reset;
-                let mut events = if ends { self.end_all(&account.username, now) } else { vec![] };
-                events.push(Event::AccountPut(Arc::new(account.clone())));
-                Ok(events)
+            Command::WriteAccount(write) => {
+                check_name("username", &write.username)?;
+                Ok(self.write_account(write, now))
             }
             Command::OpenSession(session) => Ok(vec![Event::SessionOpened(Arc::new(session.clone()))]),
             Command::EndSession(token_hash) => {
@@ -99,7 +93,7 @@ impl Identities {
                 self.validators.insert(validator.id, Arc::clone(validator));
             }
             Event::ValidatorEnded { validator, .. } => self.forget_validator(validator.id),
-            Event::Attempted { .. } => {}
+            Event::Attempted { .. } | Event::Audited { .. } => {}
             Event::Forgotten { before } => {
                 while let Some((at, deadline)) = self.deadlines.first().cloned() {
                     if at > *before {
@@ -114,8 +108,44 @@ impl Identities {
         }
     }
 
-    fn end_all(&self, username: &str, now: Timestamp) -> Vec<Event> {
-        let of_account = |session: &&Arc<Session>| matches!(&session.principal, super::Principal::Staff { username: owner } if **owner == *username);
+    /// A refusal is an event too: it leaves an audit entry.
+    fn write_account(&self, write: &AccountWrite, now: Timestamp) -> Vec<Event> {
+        let audited = |made: Option<&Account>, refusal| {
+            let audit = Box::new(write.audit(self, made, now));
+            Event::Audited { audit, refusal }
+        };
+        let Outcome { account, sessions } = match write.outcome(self) {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => return vec![],
+            Err(refusal) => return vec![audited(None, Some(refusal))],
+        };
+        let mut events = match sessions {
+            Sessions::Stay => vec![],
+            Sessions::End { but } => self.end_all(&write.username, but, now),
+        };
+        let written = audited(Some(&account), None);
+        if self.account(&write.username).is_none_or(|known| **known != account) {
+            events.push(Event::AccountPut(Arc::new(account)));
+        }
+        events.push(written);
+        events
+    }
+
+    /// What whoever wrote to an account learns.
+    pub fn standing(&self, command: &Command, events: &[Event]) -> Result<AccountStanding, Rejection> {
+        let refusal = |event: &Event| if let Event::Audited { refusal, .. } = event { refusal.clone() } else { None };
+        if let Some(refused) = events.iter().find_map(refusal) {
+            return Err(refused);
+        }
+        let username = if let Command::WriteAccount(write) = command { &*write.username } else { "" };
+        let revision = self.account(username).map_or(0, |account| account.revision);
+        Ok(AccountStanding { revision, changed: !events.is_empty() })
+    }
+
+    /// Ends all sessions of an account but one.
+    fn end_all(&self, username: &str, stays: Option<SecretHash>, now: Timestamp) -> Vec<Event> {
+        let is_its = |session: &Session| matches!(&session.principal, Principal::Staff { username: owner } if **owner == *username);
+        let of_account = |session: &&Arc<Session>| is_its(session) && Some(session.token_hash) != stays;
         let mut sessions: Vec<_> = self.sessions().filter(of_account).collect();
         sessions.sort_unstable_by_key(|session| session.token_hash);
         let mut validators: Vec<_> = self.validators().filter(|validator| *validator.username == *username).collect();
@@ -144,7 +174,7 @@ impl Identities {
 
     /// Its space is that of its operator's account, which stays as it is while the session is open.
     fn device_of(&self, validator: &Validator) -> Device {
-        let merchant = self.account(&validator.username).and_then(|account| account.merchant.clone());
+        let merchant = self.account(&validator.username).and_then(|account| account.redeems.merchant.clone());
         Device { merchant, name: validator.device.clone() }
     }
 }

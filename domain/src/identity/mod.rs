@@ -3,6 +3,9 @@
 //! The caller is the identity actor. Passwords are checked and tokens are made outside; here only their hashes arrive.
 //! A traveller needs no account: the id is derived from the WeChat openid, so a login looks nothing up.
 
+mod account;
+#[cfg(test)]
+mod account_tests;
 mod command;
 mod machine;
 pub mod rows;
@@ -16,7 +19,11 @@ use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, Sessi
 use crate::rejection::ScanRejection;
 use crate::time::Timestamp;
 
+pub use account::{Account, AccountChange, AccountStanding, AccountWrite, Duties, ENTITY};
 pub use command::{Command, Event};
+
+/// The key of the identities' owner, and its name in the audit.
+pub const OWNER: &str = "identity";
 
 /// SHA-256 of a bearer token or device secret; the secret itself is never kept.
 pub type SecretHash = [u8; 32];
@@ -34,18 +41,6 @@ pub enum Role {
 }
 
 codes!(Role, "role": Operator = "operator", Admin = "admin", Ops = "ops", Finance = "finance", Auditor = "auditor");
-
-/// A member of staff.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Account {
-    pub username: Box<str>,
-    /// A PHC string of argon2; opaque here.
-    pub password_hash: Box<str>,
-    pub roles: BTreeSet<Role>,
-    /// The only merchant an operator redeems for; `None`: every merchant.
-    pub merchant: Option<MerchantCode>,
-    pub disabled: bool,
-}
 
 /// Whose bearer token it is.
 #[derive(Clone, PartialEq, Eq, Debug)]

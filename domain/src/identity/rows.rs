@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Account, Attempt, Event, Identities, Principal, Role, SecretHash, Session, Validator};
+use super::{Account, Attempt, Event, Identities, OWNER, Principal, Role, SecretHash, Session, Validator};
 use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, SessionId, TravellerId};
 use crate::order::rows::AttemptRow;
+use crate::redeems::Redeems;
 use crate::row;
 use crate::row::{Damage, First, List, Row as _, Rows, Uuid};
 use crate::time::Timestamp;
@@ -17,6 +18,11 @@ row! {
     4 roles: List<'a, Role>,
     5 merchant_code: Option<MerchantCode>,
     6 disabled: bool,
+    /// The only ones that an operator redeems at, and of; empty: any.
+    7 locations: List<'a, LocationCode>,
+    8 entitlements: List<'a, EntitlementCode>,
+    /// Counts what was put; 0: it was put before that was counted.
+    9 revision: u32,
 }
 
 row! {
@@ -65,6 +71,7 @@ pub(super) fn changed(events: &[Event], version: u64) -> Rows {
     for event in events {
         match event {
             Event::AccountPut(account) => put_account(account, version, &mut rows),
+            Event::Audited { audit, refusal } => audit.put_row(OWNER, refusal.as_ref(), version, &mut rows),
             Event::SessionOpened(session) => {
                 rows.put_first(&session_row(session, version, None));
                 if let Principal::Traveller { id, openid } = &session.principal {
@@ -128,13 +135,19 @@ impl Attempt {
 
 fn put_account(account: &Account, version: u64, rows: &mut Rows) {
     let roles: Vec<Role> = account.roles.iter().copied().collect();
+    let Redeems { merchant, locations, entitlements } = &*account.redeems;
+    let locations: Vec<LocationCode> = locations.iter().cloned().collect();
+    let entitlements: Vec<EntitlementCode> = entitlements.iter().cloned().collect();
     rows.put(&AccountRow {
         username: &account.username,
         version,
         password_hash: &account.password_hash,
         roles: List::Of(&roles),
-        merchant_code: account.merchant.clone(),
+        merchant_code: merchant.clone(),
         disabled: account.disabled,
+        locations: List::Of(&locations),
+        entitlements: List::Of(&entitlements),
+        revision: account.revision,
     });
 }
 
@@ -175,8 +188,13 @@ fn account_of(row: AccountRow<'_>) -> Account {
         username: row.username.into(),
         password_hash: row.password_hash.into(),
         roles: row.roles.to_vec().into_iter().collect(),
-        merchant: row.merchant_code,
+        redeems: Arc::new(Redeems {
+            merchant: row.merchant_code,
+            locations: row.locations.to_vec().into_iter().collect(),
+            entitlements: row.entitlements.to_vec().into_iter().collect(),
+        }),
         disabled: row.disabled,
+        revision: row.revision,
     }
 }
 

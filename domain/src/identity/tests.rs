@@ -3,6 +3,7 @@
 use super::*;
 use crate::ids::Shard;
 use crate::machine::Machine as _;
+use crate::redeems::Redeems;
 use crate::testing::Images;
 
 const T0: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -12,9 +13,22 @@ fn account(username: &str) -> Account {
         username: username.into(),
         password_hash: "$argon2id$…".into(),
         roles: BTreeSet::from([Role::Operator]),
-        merchant: None,
+        redeems: Arc::default(),
         disabled: false,
+        revision: 1,
     }
+}
+
+/// As whoever makes accounts outside of HTTP tells it.
+fn put(account: Account) -> Command {
+    let duties = if account.is_operator() { Duties::Operator(account.redeems) } else { Duties::Desk(account.roles) };
+    let (disabled, password_hash) = (account.disabled, Some(account.password_hash));
+    let change = AccountChange::Put { duties, disabled, password_hash };
+    Command::WriteAccount(AccountWrite::new(&account.username, change, "admin"))
+}
+
+fn of_merchant(merchant: &str) -> Arc<Redeems> {
+    Arc::new(Redeems { merchant: Some(merchant.parse().unwrap()), ..Redeems::default() })
 }
 
 fn session(token: u8, username: &str) -> Session {
@@ -66,7 +80,7 @@ fn fault_17_a_devices_and_an_accounts_name_can_be_read() {
     for name in ["", "\u{200b}\u{2060}", "\u{3164}", "gate\u{202e}70", "gate\n", &"x".repeat(65)] {
         let refused = |command| identities.decide(&command, T0).is_err();
         assert!(refused(Command::OpenValidator(validator(1, name))), "{name:?}");
-        assert!(refused(Command::PutAccount(account(name))), "{name:?}");
+        assert!(refused(put(account(name))), "{name:?}");
     }
     for name in ["gate-07", "閘口 7", "محمد"] {
         assert!(identities.decide(&Command::OpenValidator(validator(1, name)), T0).is_ok(), "{name:?}");
@@ -88,10 +102,10 @@ fn r_scan_04_a_new_session_on_a_device_ends_its_old_one() {
 #[test]
 fn fault_7_a_device_is_its_merchants_and_its_name_says_nothing_to_others() {
     let mut story = Story::default();
-    let of = |merchant: &str| Account { merchant: Some(merchant.parse().unwrap()), ..account(merchant) };
+    let of = |merchant: &str| Account { redeems: of_merchant(merchant), ..account(merchant) };
     let at = |number, username: &str| Validator { username: username.into(), ..validator(number, "gate-7") };
-    for put in [of("museum"), of("ferry"), Account { username: "ferry-2".into(), ..of("ferry") }, account("gate")] {
-        story.tell(Command::PutAccount(put), T0);
+    for account in [of("museum"), of("ferry"), Account { username: "ferry-2".into(), ..of("ferry") }, account("gate")] {
+        story.tell(put(account), T0);
     }
     let gates = [at(1, "museum"), at(2, "ferry"), at(3, "gate")];
     for gate in &gates {
@@ -109,15 +123,16 @@ fn fault_7_a_device_is_its_merchants_and_its_name_says_nothing_to_others() {
 #[test]
 fn fault_7_an_operator_who_changes_the_merchant_leaves_no_gate_behind() {
     let mut story = Story::default();
-    story.tell(Command::PutAccount(account("gate")), T0);
+    story.tell(put(account("gate")), T0);
     story.tell(Command::OpenSession(session(1, "gate")), T0);
     let gate = validator(1, "gate-7");
     story.tell(Command::OpenValidator(gate.clone()), T0);
-    story.tell(Command::PutAccount(Account { roles: BTreeSet::new(), ..account("gate") }), T0);
+    let at_the_hall = Redeems { locations: ["hall".parse().unwrap()].into(), ..Redeems::default() };
+    story.tell(put(Account { redeems: Arc::new(at_the_hall), ..account("gate") }), T0);
     assert!(story.identities.validator(gate.id).is_some(), "the merchant is the same");
 
-    let moved = Account { merchant: Some("museum".parse().unwrap()), ..account("gate") };
-    story.tell(Command::PutAccount(moved), T0.plus_seconds(5));
+    let moved = Account { redeems: of_merchant("museum"), ..account("gate") };
+    story.tell(put(moved), T0.plus_seconds(5));
     assert_eq!((story.identities.session(&[1; 32]), story.identities.validator(gate.id)), (None, None));
     story.tell(Command::OpenValidator(validator(2, "gate-7")), T0.plus_seconds(6));
     assert_eq!(story.reloaded(T0.plus_seconds(7)), story.identities);
@@ -126,12 +141,12 @@ fn fault_7_an_operator_who_changes_the_merchant_leaves_no_gate_behind() {
 #[test]
 fn fault_14_a_new_password_ends_the_sessions_of_the_old_one() {
     let mut story = Story::default();
-    story.tell(Command::PutAccount(account("gate")), T0);
+    story.tell(put(account("gate")), T0);
     story.tell(Command::OpenSession(session(1, "gate")), T0);
     let gate = validator(1, "gate-7");
     story.tell(Command::OpenValidator(gate.clone()), T0);
 
-    story.tell(Command::PutAccount(Account { password_hash: "another".into(), ..account("gate") }), T0.plus_seconds(5));
+    story.tell(put(Account { password_hash: "another".into(), ..account("gate") }), T0.plus_seconds(5));
     assert_eq!((story.identities.session(&[1; 32]), story.identities.validator(gate.id)), (None, None));
     assert_eq!(story.reloaded(T0.plus_seconds(6)), story.identities);
 }
@@ -139,13 +154,13 @@ fn fault_14_a_new_password_ends_the_sessions_of_the_old_one() {
 #[test]
 fn r_scan_04_disabling_an_operator_ends_the_logins_and_the_gates_at_once() {
     let mut story = Story::default();
-    story.tell(Command::PutAccount(account("gate")), T0);
+    story.tell(put(account("gate")), T0);
     story.tell(Command::OpenSession(session(1, "gate")), T0);
     story.tell(Command::OpenSession(session(2, "museum")), T0);
     let gate = validator(1, "gate-7");
     story.tell(Command::OpenValidator(gate.clone()), T0);
 
-    story.tell(Command::PutAccount(Account { disabled: true, ..account("gate") }), T0.plus_seconds(5));
+    story.tell(put(Account { disabled: true, ..account("gate") }), T0.plus_seconds(5));
     assert!(story.identities.session(&[1; 32]).is_none());
     assert!(story.identities.validator(gate.id).is_none());
     assert!(story.identities.session(&[2; 32]).is_some(), "somebody else's login stays");
@@ -193,8 +208,8 @@ fn sessions_that_ran_out_are_forgotten_and_do_not_come_back_from_their_rows() {
 #[test]
 fn the_same_account_again_changes_nothing_and_a_bad_name_is_named() {
     let mut story = Story::default();
-    story.tell(Command::PutAccount(account("gate")), T0);
-    assert_eq!(story.tell(Command::PutAccount(account("gate")), T0), vec![]);
-    let refused = story.identities.decide(&Command::PutAccount(account("a\u{0}b")), T0);
+    story.tell(put(account("gate")), T0);
+    assert_eq!(story.tell(put(account("gate")), T0), vec![]);
+    let refused = story.identities.decide(&put(account("a\u{0}b")), T0);
     assert_eq!(refused.map_err(|rejection| rejection.code()), Err("VALIDATION_ERROR"));
 }

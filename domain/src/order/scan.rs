@@ -1,7 +1,10 @@
 //! A scan of an order's tickets, and the answer to it.
 
+use std::sync::Arc;
+
 use crate::code::{Code, CodeKind, CodeToken, Opened};
-use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, SessionId, TicketId};
+use crate::ids::{DepartureId, EntitlementCode, LocationCode, PortCode, SessionId, TicketId};
+use crate::redeems::Redeems;
 use crate::rejection::ScanRejection;
 use crate::ticket::{Redemption, Ticket};
 use crate::time::Timestamp;
@@ -13,10 +16,12 @@ pub struct Gate {
     /// User name of the operator.
     pub operator: Box<str>,
     pub device: Box<str>,
-    /// The only merchant whose tickets the operator redeems; `None`: every merchant's.
-    pub merchant: Option<MerchantCode>,
+    /// What the operator redeems now.
+    pub redeems: Arc<Redeems>,
     /// Where the device stands; `None`: it redeems anywhere.
     pub location: Option<LocationCode>,
+    /// The port at the location, where journeys board; `None`: none does there.
+    pub port: Option<PortCode>,
     /// The only departure that boards here now; `None`: any.
     pub departure: Option<DepartureId>,
 }

@@ -15,9 +15,14 @@ pub enum Action {
     Put,
     Restore,
     Withdraw,
+    /// Of an account: another password.
+    Password,
+    /// Of an account.
+    EndSessions,
 }
 
-codes!(Action, "action": Put = "put", Restore = "restore", Withdraw = "withdraw");
+codes!(Action, "action": Put = "put", Restore = "restore", Withdraw = "withdraw", Password = "password",
+    EndSessions = "end_sessions");
 
 /// What the audit says of one write.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,3 +1,3 @@
 SELECT
-    username, version, password_hash, roles, merchant_code, disabled
+    username, version, password_hash, roles, merchant_code, disabled, locations, entitlements, revision
 FROM accounts

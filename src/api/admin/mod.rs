@@ -1,17 +1,20 @@
 //! Staff at a desk: administration, operations, finance, audit.
 
+mod accounts;
 mod audit;
 mod carriers;
 mod configuration;
 mod fares;
 mod holidays;
 mod login;
+mod operators;
 mod places;
 mod ports;
 mod quarantine;
 mod refunds;
 mod routes;
 mod schedules;
+mod staff;
 mod vehicles;
 
 use deeptravel_domain::catalogue::{Calendar, Operator, Place, Port, Route, Vehicle};
@@ -34,6 +37,8 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     configuration::mount::<Vehicle>(routes);
     configuration::mount::<Calendar>(routes);
     audit::routes(routes);
+    operators::routes(routes);
+    accounts::routes(routes);
     quarantine::routes(routes);
     refunds::routes(routes);
 }

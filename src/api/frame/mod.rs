@@ -36,11 +36,12 @@ pub use extract::{
 };
 pub use list::{Own, Page, Paging};
 pub use middleware::Frame;
+pub use passwords::hash_password;
 pub use permission::*;
 pub use problem::Problem;
 pub use query::{parse_date, parse_query, parse_word};
 pub use routes::{Routes, document};
 pub use server::{CONNECTIONS_BESIDE, Listen, serve};
 pub use settings::{ServerSettings, SessionSettings, hours_after};
-pub use staff_login::{Login, StaffLogin, check_login, log_in};
+pub use staff_login::{Login, PASSWORD_CHARS_MIN, StaffLogin, check_login, check_own_password, log_in, new_password};
 pub use state::{Api, ApiParts, Slot};

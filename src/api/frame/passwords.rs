@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use argon2::Argon2;
-use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use deeptravel_domain::identity::Account;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -78,7 +78,9 @@ impl Passwords {
 
         let guesses = Arc::clone(&self.guesses);
         let checking = blocking.spawn_blocking(move || {
-            let hash = account.as_deref().map_or(NOBODYS_HASH, |account| &account.password_hash);
+            let hash = account.as_deref().map(|account| &*account.password_hash);
+            // An account that has no password yet is like none.
+            let hash = hash.filter(|hash| !hash.is_empty()).unwrap_or(NOBODYS_HASH);
             let right = is_password(hash, &password);
             let accepted = account.filter(|account| right && !account.disabled);
             // Here, although the client may have left: a failure counts before the next one is tried.
@@ -91,6 +93,18 @@ impl Passwords {
         });
         let accepted = checking.await.map_err(|error| Problem::fault("A password could not be checked", &error))?;
         accepted.ok_or_else(|| refusals::UNAUTHENTICATED.saying("the user name or the password is wrong"))
+    }
+
+    /// The hash of a new password. As many are made at once as are checked.
+    pub async fn hash(&self, password: String, blocking: &Handle) -> Result<Box<str>, Problem> {
+        let turn = Arc::clone(&self.checks).acquire_owned().await;
+        let hashing = blocking.spawn_blocking(move || {
+            let hash = hash_password(&password);
+            drop(turn);
+            hash
+        });
+        let hash = hashing.await.map_err(|error| Problem::fault("A password could not be hashed", &error))?;
+        hash.map_err(|error| Problem::fault("A password could not be hashed", &error))
     }
 
     fn refuse_if_blocked(&self, origin: &Origin) -> Result<(), Problem> {
@@ -139,6 +153,11 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A PHC string. It takes long on purpose.
+pub fn hash_password(password: &str) -> Result<Box<str>, argon2::password_hash::Error> {
+    Ok(Argon2::default().hash_password(password.as_bytes())?.to_string().into())
+}
+
 fn is_password(hash: &str, password: &str) -> bool {
     match PasswordHash::new(hash) {
         Ok(hash) => Argon2::default().verify_password(password.as_bytes(), &hash).is_ok(),
@@ -153,7 +172,6 @@ fn is_password(hash: &str, password: &str) -> bool {
 mod tests {
     use std::net::IpAddr;
 
-    use argon2::password_hash::PasswordHasher;
     use deeptravel_domain::identity::Role;
 
     use super::super::guesses::OF_ORIGIN_MAX;
@@ -169,8 +187,9 @@ mod tests {
             username: "gate".into(),
             password_hash: password_hash.into(),
             roles: [Role::Operator].into(),
-            merchant: None,
+            redeems: Arc::default(),
             disabled,
+            revision: 1,
         })
     }
 

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::address::client_address;
+use super::auth::Staff;
 use super::guesses::{Origin, Place};
 use super::permission::Permit;
 use super::problem::Problem;
@@ -20,6 +21,8 @@ use super::state::Api;
 const USERNAME_LEN_MAX: usize = 64;
 /// Longest password that is hashed, in bytes: hashing takes longer with every byte.
 const PASSWORD_LEN_MAX: usize = 256;
+/// Shortest password of an account of staff that is not a demo's.
+pub const PASSWORD_CHARS_MIN: usize = 12;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +58,36 @@ pub async fn log_in<P: Permit>(api: &Api, request: &HttpRequest, login: StaffLog
     let (token, expires_at) = api.open_session(principal, api.sessions.staff_hours).await?;
     let roles = account.roles.iter().map(|role| role.code()).collect();
     Ok(Login { token, expires_at, roles, account })
+}
+
+/// That it is the password of whoever asks: a wrong one is counted like that of a login. 422 names the field.
+pub async fn check_own_password(
+    by: &Staff,
+    request: &HttpRequest,
+    field: &'static str,
+    password: String,
+) -> Result<(), Problem> {
+    check_text(field, &password, PASSWORD_LEN_MAX)?;
+    let place = Place::from(client_address(request, &by.api.server.trusted_proxies));
+    let origin = Origin { username: by.who.username.clone(), place };
+    let checked = by.api.passwords.check(origin, Some(Arc::clone(&by.who)), password, &by.api.io).await;
+    let is_wrong = |problem: &Problem| problem.code() == refusals::UNAUTHENTICATED.code;
+    checked.map(drop).map_err(|problem| if is_wrong(&problem) { Problem::field(field, "is wrong") } else { problem })
+}
+
+/// The hash of a password that an account may have.
+pub async fn new_password(
+    api: &Api,
+    username: &str,
+    field: &'static str,
+    password: String,
+) -> Result<Box<str>, Problem> {
+    check_text("username", username, USERNAME_LEN_MAX)?;
+    check_text(field, &password, PASSWORD_LEN_MAX)?;
+    if password.chars().count() < PASSWORD_CHARS_MIN {
+        return Err(Problem::field(field, format!("has fewer than {PASSWORD_CHARS_MIN} characters")));
+    }
+    api.passwords.hash(password, &api.io).await
 }
 
 /// Refuses what no account may have, before anything is looked up.

@@ -38,7 +38,7 @@ struct OperatorLoggedIn {
 )]
 async fn operator_login(_: Allowed<Public>, api: Api, request: HttpRequest, body: Body) -> Answered {
     let Login { token, expires_at, roles, account } = log_in::<Redeem>(&api, &request, body.json()?).await?;
-    let merchant_id = account.merchant.as_ref().map(ToString::to_string);
+    let merchant_id = account.redeems.merchant.as_ref().map(ToString::to_string);
     let expires_at = views::time(expires_at);
     Ok(never_cached(&OperatorLoggedIn { operator_token: token, expires_at, roles, merchant_id }))
 }

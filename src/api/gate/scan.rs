@@ -2,6 +2,7 @@
 //! memory, the code is opened without a look-up, and the order's owner is asked once.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use deeptravel_domain::catalogue::Catalogue;
@@ -157,9 +158,12 @@ fn check_request_id(id: &str) -> Result<(), Problem> {
     Problem::unless(is_visible_ascii(id, REQUEST_ID_MAX), "requestId", "is not 1 to 64 visible ASCII characters")
 }
 
+/// The session as it is opened, and the operator as the account is now.
 fn gate(by: &Staff, validator: &Validator) -> Gate {
     let Validator { id, username, device, location, departure, .. } = validator.clone();
-    Gate { session: id, operator: username, device, merchant: by.who.merchant.clone(), location, departure }
+    let redeems = Arc::clone(&by.who.redeems);
+    let port = location.as_ref().and_then(|location| by.api.engine.services().catalogue.load().port_at(location));
+    Gate { session: id, operator: username, device, redeems, location, port, departure }
 }
 
 /// There is no ticket whose order could write the attempt down: the session does (R-SCAN-05).
@@ -307,8 +311,9 @@ mod tests {
             session: SessionId::from_bits(1),
             operator: "gate".into(),
             device: "gate-07".into(),
-            merchant: None,
+            redeems: Arc::default(),
             location: None,
+            port: None,
             departure: None,
         };
         let scan = Scan { gate, request_id: "r2".into(), target: ScanTarget::Order, entitlement: None, code: None };

@@ -130,6 +130,8 @@ impl Cast {
             ),
         ];
         table.extend(configuration());
+        table.extend(people());
+        table.push(row("POST /admin/logout", DESKS, "/admin/logout", &none));
         table.push(row("POST /auth/logout", LOGGED_IN, "/auth/logout", &none));
         table
     }
@@ -141,7 +143,12 @@ impl Cast {
         // This machine may read metrics without a login, but not for another.
         let request = request.header("X-Forwarded-For", "192.0.2.1");
         let request = if row.body.is_null() { request } else { request.json(&row.body) };
-        let token = self.tokens.iter().find(|(whose, _)| *whose == who).map(|(_, token)| token.as_str());
+        let token = self.tokens.iter().find(|(whose, _)| *whose == who).map(|(_, token)| token.clone());
+        // Ends a session of its own, so that the next row still has one.
+        let token = match (row.operation.as_str(), desk(who)) {
+            ("POST /admin/logout", Some(name)) => Some(self.client.staff(name).await.token),
+            _ => token,
+        };
         self.client
             .send(match token {
                 Some(token) => request.bearer_auth(token),
@@ -150,6 +157,41 @@ impl Cast {
             })
             .await
     }
+}
+
+/// The name of the account of a desk.
+fn desk(who: Who) -> Option<&'static str> {
+    match who {
+        Admin => Some("admin"),
+        Ops => Some("ops"),
+        Finance => Some("finance"),
+        Auditor => Some("auditor"),
+        WithoutToken | WithNonsense | Traveller | Operator => None,
+    }
+}
+
+/// Accounts: all staff may look, administrators alone write, and everybody at a desk changes the own password.
+fn people() -> Vec<Row> {
+    let none = Value::Null;
+    let mut rows = Vec::new();
+    for (list, body) in [("/admin/operators", json!({})), ("/admin/accounts", json!({ "roles": ["ops"] }))] {
+        rows.push(Row { operation: format!("GET {list}"), may: DESKS, path: list.to_owned(), body: Value::Null });
+        let mut row = |deed: &str, may, below: &str, body: &Value| {
+            let (path, operation) =
+                (format!("{list}/access-{}{below}", &list[7..]), format!("{deed} {list}/{{username}}{below}"));
+            rows.push(Row { operation, may, path, body: body.clone() });
+        };
+        row("PUT", &[Admin], "", &body);
+        row("GET", DESKS, "", &none);
+        row("GET", DESKS, "/history", &none);
+        row("PUT", &[Admin], "/password", &json!({ "password": "twelve characters" }));
+        row("DELETE", &[Admin], "/sessions", &none);
+    }
+    // Of the wrong one nothing comes but its name.
+    let body = json!({ "oldPassword": "not this one", "newPassword": "twelve characters" });
+    let (operation, path) = ("PUT /admin/me/password".to_owned(), "/admin/me/password".to_owned());
+    rows.push(Row { operation, may: DESKS, path, body });
+    rows
 }
 
 /// Everything that is put as a whole: all staff may look, administrators alone write.

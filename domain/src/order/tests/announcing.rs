@@ -89,7 +89,7 @@ fn rule_16_every_redemption_is_announced_by_ticket_and_a_repetition_is_not() {
     // Of the whole order this gate redeems one more ticket: the others are another port's.
     scanned(&mut story, "r3", ScanTarget::Order);
     assert_eq!(announced(&story)[2..], [(Redeemed, Some(1), Some(1))], "a partial success");
-    let other_port = Gate { location: Some("PORT-1".parse().unwrap()), ..gate(2) };
+    let other_port = gate_at(2, "PORT-1");
     let last = ticket::Command::Scan(Scan { gate: other_port, ..scan(2, "r4", ScanTarget::Order) });
     story.ok(last.clone());
     story.ok(last);

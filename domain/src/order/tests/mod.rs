@@ -11,11 +11,12 @@ pub(super) use std::sync::Arc;
 
 pub(super) use super::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketAuditRow, TicketRow};
 pub(super) use super::*;
-pub(super) use crate::departure::{Channel, Stretch};
+use crate::departure::{Channel, Stretch};
 pub(super) use crate::ids::{OrderId, OutRefundNo, TravellerId};
 pub(super) use crate::ids::{SessionId, Shard, TicketId};
 pub(super) use crate::money::{Currency, Money};
 pub(super) use crate::party::PassengerType;
+pub(super) use crate::redeems::Redeems;
 pub(super) use crate::rejection::{Rejection, ScanRejection};
 pub(super) use crate::row::{Row as _, Rows, Table};
 pub(super) use crate::tables::by_slot;
@@ -466,12 +467,22 @@ pub(super) fn refund_says(number: u16, state: RefundFactState) -> Command {
 }
 
 pub(super) fn gate(session: u64) -> Gate {
+    gate_at(session, "PORT-0")
+}
+
+/// What an operator of one merchant redeems.
+pub(super) fn redeems(merchant: &str) -> Arc<Redeems> {
+    Arc::new(Redeems { merchant: Some(merchant.parse().unwrap()), ..Redeems::default() })
+}
+
+pub(super) fn gate_at(session: u64, port: &str) -> Gate {
     Gate {
         session: SessionId::compose(START, Shard::of(9), session << 2),
         operator: "gate".into(),
         device: format!("device-{session}").into(),
-        merchant: Some("CKS".parse().unwrap()),
-        location: Some("PORT-0".parse().unwrap()),
+        redeems: redeems("CKS"),
+        location: Some(port.parse().unwrap()),
+        port: Some(port.parse().unwrap()),
         departure: None,
     }
 }

@@ -89,7 +89,7 @@ fn refusal(
 ) -> Option<ScanRejection> {
     let gate = &scan.gate;
     let Right::Journey(Journey { departure, board_port, boarding, .. }) = &ticket.right;
-    if gate.merchant.as_ref().is_some_and(|merchant| *merchant != boarding.merchant) {
+    if !gate.redeems.of_merchant(&boarding.merchant) {
         return Some(ScanRejection::NotYourMerchant);
     }
     if let Some((_, used)) = used {
@@ -98,10 +98,12 @@ fn refusal(
         let twice = used.session == gate.session && ticket.status == TicketStatus::Used;
         return Some(if twice { ScanRejection::AlreadyRedeemed } else { ScanRejection::Replayed });
     }
-    if gate.location.as_ref().is_some_and(|location| location.as_str() != board_port.as_str()) {
+    let boards_here = gate.location.is_none() || gate.port.as_ref() == Some(board_port);
+    if !boards_here || !gate.redeems.at(gate.location.as_ref()) {
         return Some(ScanRejection::WrongLocation);
     }
-    if scan.entitlement.as_ref().is_some_and(|wanted| *wanted != boarding.code) {
+    let is_another = scan.entitlement.as_ref().is_some_and(|wanted| *wanted != boarding.code);
+    if is_another || !gate.redeems.entitled(&boarding.code) {
         return Some(ScanRejection::WrongEntitlement(boarding.code.clone()));
     }
     if gate.departure.as_ref().is_some_and(|boards| boards != departure) {

@@ -212,8 +212,13 @@ fn written<K: Kind>(id: &impl Serialize, standing: Standing) -> actix_web::HttpR
 /// Also of one that was withdrawn.
 async fn history<K: Kind>(Allowed(by): Allowed<SeeConfiguration>, item: Item<K>, page: Page<u64>) -> Answered {
     let id = item.known(&by.api.engine.services().catalogue.load())?.to_string();
+    history_of(&by, K::NAME, id, &page).await
+}
+
+/// What the audit has of the writes that made a revision.
+pub async fn history_of(by: &Staff, entity: &'static str, id: String, page: &Page<u64>) -> Answered {
     let mut revisions =
-        page.read(&by, |lists, before, count| async move { lists.history(K::NAME, &id, before, count).await }).await?;
+        page.read(by, |lists, before, count| async move { lists.history(entity, &id, before, count).await }).await?;
     let next_cursor = page.cut(&mut revisions, |entry| entry.number);
     let revisions = revisions.into_iter().map(revision).collect::<Result<_, _>>()?;
     Ok(ok(&History { revisions, next_cursor }))

@@ -80,6 +80,39 @@ fn kind(item: &str, id: &str, body: Value, bytes_max: usize, by: Option<&Person>
     ]
 }
 
+/// Accounts. A put of any user name may be good.
+fn people(admin: Option<&Person>) -> Vec<Example> {
+    let operator = json!({
+        "username": "bad-input", "merchantId": "hzm", "locationIds": ["HZHK"], "entitlementCodes": ["BOARDING"],
+        "disabled": false,
+    });
+    let account = json!({ "username": "bad-input", "roles": ["ops"], "disabled": false });
+    let mut examples = Vec::new();
+    let kinds = [("/admin/operators", operator, "gate"), ("/admin/accounts", account, "ops")];
+    for (list, body, known) in kinds {
+        let one = |deed: &str, below: &str| {
+            Example::new(format!("{deed} {list}/{{username}}{below}"), admin).with("username", "bad-input")
+        };
+        examples.extend([
+            Example::new(format!("GET {list}"), admin),
+            Example {
+                any_text: vec![("username", "whatever is no account yet may become one")],
+                ..one("PUT", "").with("Idempotency-Key", "bad-input").body(body)
+            },
+            one("GET", ""),
+            one("GET", "/history"),
+            Example::new(format!("PUT {list}/{{username}}/password"), admin)
+                .with("username", known)
+                .body(json!({ "password": "twelve characters" })),
+            one("DELETE", "/sessions"),
+        ]);
+    }
+    let own = json!({ "oldPassword": "demo-admin", "newPassword": "twelve characters" });
+    examples.push(Example::new("PUT /admin/me/password", admin).body(own));
+    examples.push(Example::new("POST /admin/logout", admin));
+    examples
+}
+
 /// Everything that is put as a whole.
 fn configuration(admin: Option<&Person>) -> Vec<Example> {
     let fares = json!({
@@ -235,6 +268,7 @@ impl Examples {
             Example::new("GET /metrics", admin),
         ];
         examples.extend(configuration(admin));
+        examples.extend(people(admin));
         Examples(examples)
     }
 }

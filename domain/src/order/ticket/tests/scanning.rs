@@ -1,6 +1,7 @@
 //! Scans at the gate (R-SCAN-02 to R-SCAN-06, R-TICKET-07).
 
 use crate::order::tests::*;
+use crate::redeems::Redeems;
 use crate::tables::newest_version;
 
 mod codes;
@@ -160,7 +161,7 @@ fn r_scan_01_an_order_code_redeems_all_that_this_gate_redeems_and_the_order_is_c
     assert_eq!((story.version, story.stored.attempts().len()), (version, attempts), "a partial answer is repeated too");
 
     story.now = at(200);
-    let other_port = Gate { location: Some("PORT-1".parse().unwrap()), ..gate(2) };
+    let other_port = gate_at(2, "PORT-1");
     let events = story.ok(ticket::Command::Scan(Scan { gate: other_port, ..scan(2, "r9", ScanTarget::Order) }));
     assert_eq!(
         events.last(),
@@ -207,8 +208,11 @@ type Spoil = fn(&mut Scan);
 #[test]
 fn r_scan_04_the_first_reason_in_order_of_precedence_is_answered() {
     let spoils: [(Spoil, ScanRejection); 4] = [
-        (|scan| scan.gate.merchant = Some("OTHER".parse().unwrap()), ScanRejection::NotYourMerchant),
-        (|scan| scan.gate.location = Some("ELSEWHERE".parse().unwrap()), ScanRejection::WrongLocation),
+        (|scan| scan.gate.redeems = redeems("OTHER"), ScanRejection::NotYourMerchant),
+        (
+            |scan| scan.gate = Gate { redeems: Arc::clone(&scan.gate.redeems), ..gate_at(1, "ELSEWHERE") },
+            ScanRejection::WrongLocation,
+        ),
         (
             |scan| scan.entitlement = Some("LUNCH".parse().unwrap()),
             ScanRejection::WrongEntitlement("BOARDING".parse().unwrap()),
@@ -234,12 +238,53 @@ fn r_scan_04_the_first_reason_in_order_of_precedence_is_answered() {
 
 #[test]
 fn r_scan_04_a_gate_bound_to_nothing_and_one_bound_to_exactly_this_both_redeem() {
-    let any = Gate { merchant: None, location: None, departure: None, ..gate(1) };
+    let any = Gate { redeems: Arc::default(), location: None, departure: None, ..gate(1) };
     let exact = Gate { departure: Some("SK-0.20251124".parse().unwrap()), ..gate(1) };
     for gate in [any, exact] {
         let mut story = couple();
         let scan = Scan { gate, entitlement: Some("BOARDING".parse().unwrap()), ..scan(1, "r1", first()) };
         assert_eq!(scanned(&mut story, scan), [(1, redeemed(0, false))]);
+    }
+}
+
+/// The account of an operator says it, whatever the device is.
+#[test]
+fn r_scan_04_an_operator_redeems_at_own_locations_and_of_own_entitlements_only() {
+    let of = |locations: &[&str], entitlements: &[&str]| {
+        let locations = locations.iter().map(|location| location.parse().unwrap()).collect();
+        let entitlements = entitlements.iter().map(|code| code.parse().unwrap()).collect();
+        Arc::new(Redeems { merchant: None, locations, entitlements })
+    };
+    let boarding = || ScanRejection::WrongEntitlement("BOARDING".parse().unwrap());
+    for (redeems, expected) in [
+        (of(&["PORT-0", "hall"], &["BOARDING", "LUNCH"]), redeemed(0, false)),
+        (of(&["hall"], &[]), refused(ScanRejection::WrongLocation)),
+        (of(&["hall"], &["LUNCH"]), refused(ScanRejection::WrongLocation)),
+        (of(&[], &["LUNCH"]), refused(boarding())),
+    ] {
+        let mut story = couple();
+        let gate = Gate { redeems, ..gate(1) };
+        assert_eq!(scanned(&mut story, Scan { gate, ..scan(1, "r1", first()) }), [(1, expected)]);
+    }
+    let nowhere = Gate { redeems: of(&["PORT-0"], &[]), location: None, ..gate(1) };
+    let outcome = scanned(&mut couple(), Scan { gate: nowhere, ..scan(1, "r1", first()) });
+    assert_eq!(outcome, [(1, refused(ScanRejection::WrongLocation))], "a session that does not say where it is");
+}
+
+#[test]
+fn r_scan_04_a_location_boards_the_journeys_of_the_port_that_it_is_at() {
+    let hall = |port: Option<&str>| Gate {
+        location: Some("hall".parse().unwrap()),
+        port: port.map(|port| port.parse().unwrap()),
+        ..gate(1)
+    };
+    for (port, expected) in [
+        (Some("PORT-0"), redeemed(0, false)),
+        (Some("PORT-1"), refused(ScanRejection::WrongLocation)),
+        (None, refused(ScanRejection::WrongLocation)),
+    ] {
+        let scan = Scan { gate: hall(port), ..scan(1, "r1", first()) };
+        assert_eq!(scanned(&mut couple(), scan), [(1, expected)], "{port:?}");
     }
 }
 
@@ -298,7 +343,7 @@ fn r_ticket_05_a_ticket_that_was_given_back_meanwhile_is_not_set_used_whatever_w
 fn a_refusal_takes_a_version_that_the_state_rows_tell() {
     let mut story = couple();
     let version = story.version;
-    let elsewhere = Gate { location: Some("ELSEWHERE".parse().unwrap()), ..gate(1) };
+    let elsewhere = gate_at(1, "ELSEWHERE");
     scanned(&mut story, Scan { gate: elsewhere, ..scan(1, "r1", first()) });
     assert_eq!(story.version, version + 1);
     assert_eq!(newest_version(&story.stored.rows()), Ok(version + 1));

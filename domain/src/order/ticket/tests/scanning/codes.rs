@@ -49,7 +49,7 @@ fn r_ticket_04_an_orders_code_that_redeemed_one_ticket_redeems_no_other_and_a_fr
     let shown =
         |gate, token, request| Scan { gate, code: Some(one_time(token)), ..scan(1, request, ScanTarget::Order) };
     let there = || gate(1);
-    let back = || Gate { location: Some("PORT-1".parse().unwrap()), ..gate(2) };
+    let back = || gate_at(2, "PORT-1");
     let wrong = || refused(ScanRejection::WrongLocation);
     assert_eq!(scanned(&mut story, shown(there(), 7, "r1")), [(1, redeemed(100, false)), (2, wrong())]);
     assert_eq!(
@@ -94,7 +94,7 @@ fn r_scan_03_a_request_repeated_after_its_code_has_expired_is_answered_the_same_
 fn r_ticket_04_a_code_that_was_refused_is_still_good_at_the_right_gate() {
     let mut story = couple();
     story.now = at(100);
-    let elsewhere = Gate { location: Some("ELSEWHERE".parse().unwrap()), ..gate(2) };
+    let elsewhere = gate_at(2, "ELSEWHERE");
     let shown = |gate, request| Scan { gate, code: Some(one_time(7)), ..scan(1, request, first()) };
     assert_eq!(scanned(&mut story, shown(elsewhere, "r1")), [(1, refused(ScanRejection::WrongLocation))]);
     assert_eq!(scanned(&mut story, shown(gate(1), "r1")), [(1, redeemed(100, false))]);
@@ -187,7 +187,7 @@ fn r_scan_04_another_merchants_gate_does_not_learn_that_a_code_was_used() {
     story.now = at(100);
     let shown = |gate, request| Scan { gate, code: Some(one_time(7)), ..scan(1, request, ScanTarget::Order) };
     scanned(&mut story, shown(gate(1), "r1"));
-    let museum = Gate { merchant: Some("OTHER".parse().unwrap()), location: None, ..gate(2) };
+    let museum = Gate { redeems: redeems("OTHER"), location: None, ..gate(2) };
     let answers = scanned(&mut story, shown(museum, "r2"));
     assert!(answers.iter().all(|(_, outcome)| *outcome == refused(ScanRejection::NotYourMerchant)), "{answers:?}");
 }
