@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::codes;
+use crate::ids::{as_text, codes};
 use crate::row::part;
 
 /// The currencies in which fares are published on the routes we serve. All of them have two decimals.
@@ -28,6 +28,27 @@ pub struct Money {
 }
 
 part!(Money { 1 minor as "amount": i64, 2 currency: Currency } => Some(Money { minor, currency }));
+
+/// An amount as clients write it: whatever is wrong in it is told with its place.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Amount {
+    amount: i64,
+    #[serde(with = "as_text")]
+    currency: Currency,
+}
+
+impl From<Money> for Amount {
+    fn from(Money { minor: amount, currency }: Money) -> Amount {
+        Amount { amount, currency }
+    }
+}
+
+impl From<Amount> for Money {
+    fn from(Amount { amount: minor, currency }: Amount) -> Money {
+        Money { minor, currency }
+    }
+}
 
 /// The result does not fit 64 bits, or two currencies met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -133,7 +133,7 @@ fn r_after_05_a_rule_that_leads_to_a_route_keeps_it() {
         }))
         .unwrap()
     };
-    assert_eq!(wrong(&catalogue, to_coach("no")), "change.scope[0]: no is not known");
+    assert_eq!(wrong(&catalogue, to_coach("no")), "change.scope: no is not known");
     apply(&mut catalogue, put(to_coach("coach")));
     apply(&mut catalogue, put(Timetable::new(code("coach"), [])));
     let route = Command::new(Change::withdraw(Key::Route(code("coach"))), "admin");

@@ -89,8 +89,8 @@ impl Entity for RefundRule {
     fn check(&self, catalogue: &Catalogue) -> Result<(), Rejection> {
         checks::names("name", &self.names)?;
         RefundRule::check(self, catalogue.sale_currency())?;
-        for (index, route) in self.change.iter().flat_map(|change| change.scope.routes()).enumerate() {
-            known(catalogue.route(route.as_str()), format!("change.scope[{index}]"), route)?;
+        for route in self.change.iter().flat_map(|change| change.scope.routes()) {
+            known(catalogue.route(route.as_str()), "change.scope", route)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::{DateRange, DayType, Fare, MINUTES_PER_DAY, Season, TimeBand, YearDay
 use crate::clock_time::ClockTime;
 use crate::departure::Stretch;
 use crate::ids::{SeatClassCode, as_text};
-use crate::money::{Currency, Money};
+use crate::money::{Amount, Money};
 use crate::party::PassengerType;
 
 #[derive(Serialize, Deserialize)]
@@ -46,26 +46,6 @@ pub struct Spoken {
     source_price: Option<Amount>,
     #[serde(default)]
     assumed: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Amount {
-    amount: i64,
-    #[serde(with = "as_text")]
-    currency: Currency,
-}
-
-impl From<Money> for Amount {
-    fn from(Money { minor: amount, currency }: Money) -> Amount {
-        Amount { amount, currency }
-    }
-}
-
-impl From<Amount> for Money {
-    fn from(Amount { amount: minor, currency }: Amount) -> Money {
-        Money { minor, currency }
-    }
 }
 
 impl From<Fare> for Spoken {

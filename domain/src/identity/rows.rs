@@ -21,8 +21,8 @@ row! {
     /// The only ones that an operator redeems at, and of; empty: any.
     7 locations: List<'a, LocationCode>,
     8 entitlements: List<'a, EntitlementCode>,
-    /// Counts what was put; 0: it was put before that was counted.
-    9 revision: u32,
+    /// Counts what was put. Absent: it was put before that was counted.
+    9 revision: Option<u32>,
 }
 
 row! {
@@ -147,7 +147,7 @@ fn put_account(account: &Account, version: u64, rows: &mut Rows) {
         disabled: account.disabled,
         locations: List::Of(&locations),
         entitlements: List::Of(&entitlements),
-        revision: account.revision,
+        revision: Some(account.revision),
     });
 }
 
@@ -194,7 +194,7 @@ fn account_of(row: AccountRow<'_>) -> Account {
             entitlements: row.entitlements.to_vec().into_iter().collect(),
         }),
         disabled: row.disabled,
-        revision: row.revision,
+        revision: row.revision.unwrap_or(0),
     }
 }
 

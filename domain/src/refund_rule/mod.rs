@@ -16,6 +16,7 @@ use crate::names::Names;
 use crate::rejection::{Rejection, ensure};
 use crate::row::part;
 
+pub use spoken::Rule as SpokenRule;
 pub use words::summary;
 
 /// Most windows of a rule: real ones have four.
@@ -63,8 +64,7 @@ pub enum Until {
 }
 
 /// What comes back as long as it holds.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(into = "spoken::Window", try_from = "spoken::Window")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RefundWindow {
     pub until: Until,
     /// 0–100, of the price.
@@ -96,8 +96,7 @@ pub enum ChangeScope {
     Routes(Vec<RouteCode>),
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(into = "spoken::Change", try_from = "spoken::Change")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ChangeRule {
     /// How often. `None`: as often as one likes.
     pub max: Option<u16>,

@@ -4,21 +4,26 @@ mod accounts;
 mod audit;
 mod carriers;
 mod configuration;
+mod devices;
 mod fares;
 mod holidays;
+mod locations;
 mod login;
+mod merchants;
 mod operators;
 mod places;
 mod ports;
 mod quarantine;
+mod refund_rules;
 mod refunds;
 mod routes;
 mod schedules;
 mod staff;
 mod vehicles;
 
-use deeptravel_domain::catalogue::{Calendar, Operator, Place, Port, Route, Vehicle};
+use deeptravel_domain::catalogue::{Calendar, Device, Location, Merchant, Operator, Place, Port, Route, Vehicle};
 use deeptravel_domain::fare::FareTable;
+use deeptravel_domain::refund_rule::RefundRule;
 
 use crate::api::frame::Routes;
 
@@ -37,6 +42,10 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     configuration::mount::<Vehicle>(routes);
     configuration::mount::<Calendar>(routes);
     audit::routes(routes);
+    configuration::mount::<RefundRule>(routes);
+    configuration::mount::<Merchant>(routes);
+    configuration::mount::<Location>(routes);
+    configuration::mount::<Device>(routes);
     operators::routes(routes);
     accounts::routes(routes);
     quarantine::routes(routes);

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use deeptravel_domain::catalogue::{Marks, Mode, Names, Route, RouteStatus, Stop, Zone};
+use deeptravel_domain::catalogue::{Marks, Mode, Names, Route, RouteStatus, RulesByChannel, Stop, Zone};
 use deeptravel_domain::ids::{OperatorCode, PortCode, RouteCode, VehicleCode};
 use deeptravel_domain::register::Change;
 use serde::de::Error as _;
@@ -46,6 +46,10 @@ pub struct RouteBody {
     sales_window_days: u16,
     /// Tickets are good from so long before the departure from the boarding stop; without it, from when they are paid.
     boarding_opens_minutes: Option<u16>,
+    /// Under which it is sold, by channel; without one nothing comes back, and tickets are not changed.
+    #[serde(default)]
+    #[schema(value_type = RefundRulesBody, required = false)]
+    refund_rules: RulesByChannel,
     #[serde(deserialize_with = "of_text")]
     #[schema(value_type = String, pattern = "^(draft|on_sale)$")]
     status: RouteStatus,
@@ -60,6 +64,16 @@ struct StopBody {
     /// Since the departure from the first stop.
     arrives_minutes: u16,
     departs_minutes: u16,
+}
+
+/// Ids of rules.
+#[derive(ToSchema)]
+#[schema(as = RefundRules)]
+#[allow(dead_code)] // the document alone reads it: on the wire it is the domain's `RulesByChannel`
+struct RefundRulesBody {
+    direct: Option<String>,
+    /// Of every partner.
+    ota: Option<String>,
 }
 
 fn of_text<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(deserializer: D) -> Result<T, D::Error> {
@@ -93,6 +107,7 @@ impl Kind for Route {
             booking_closes_minutes: body.booking_closes_minutes,
             sales_window_days: body.sales_window_days,
             boarding_opens_minutes: body.boarding_opens_minutes,
+            refund_rules: body.refund_rules,
             status: body.status,
             marks: Marks::new(),
         };

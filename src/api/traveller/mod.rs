@@ -6,6 +6,7 @@ mod order_request;
 pub mod orders;
 mod payments;
 mod places;
+mod policies;
 mod qr;
 mod refunds;
 pub mod search;
@@ -16,6 +17,7 @@ use crate::api::frame::Routes;
 pub fn routes(routes: &mut Routes<'_, '_>) {
     login::routes(routes);
     places::routes(routes);
+    policies::routes(routes);
     orders::routes(routes);
     departures::routes(routes);
     payments::routes(routes);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::frame::Language;
-use crate::api::views::{self, MoneyView, Named, Zoned};
+use crate::api::views::{self, MoneyView, Named, Zoned, policy};
 
 /// A departure, from the stop where the party boards to the one where it leaves.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,7 +41,8 @@ pub struct DepartureView<'a> {
     pub seat_map: Option<Vec<SeatView>>,
     /// What bigger parties of adults pay.
     pub tiers: Vec<TierView>,
-    pub refund_summary: &'static str,
+    /// Under which rule we sell it.
+    pub refund_summary: String,
     pub booking_closes_at: Zoned,
 }
 
@@ -172,8 +173,7 @@ pub fn view<'a>(
         tiers: tiers(catalogue, trip, &seat_classes),
         seat_classes,
         seat_map: None,
-        // Seats cannot be given back yet (R-SEARCH-07).
-        refund_summary: language.pick("不可退改", "No refunds or changes"),
+        refund_summary: policy::of_route(catalogue, language, route),
         booking_closes_at: views::route_time(Some(route), trip.booking_closes_at()),
     }
 }

@@ -7,6 +7,7 @@ pub mod departure;
 #[cfg(test)]
 pub mod golden;
 pub mod order;
+pub mod policy;
 pub mod refund;
 pub mod ticket;
 

@@ -11,7 +11,7 @@ use utoipa::openapi::{Content, KnownFormat, Ref, RefOr, Required, ResponseBuilde
 use utoipa::{IntoParams as _, ToSchema};
 use utoipa_actix_web::OpenApiFactory;
 
-use super::item::name;
+use super::item::{name, names};
 use super::{History, Kind, Restore};
 use crate::api::frame::{OptionalKey, Paging};
 
@@ -41,6 +41,7 @@ impl Document {
         let path = K::ITEM.rsplit_once('/').map_or(K::ITEM, |(path, _)| path);
         let mut document = Document::of::<K>("list", HttpMethod::Get, path, &format!("Every {}, by id.", bare::<K>()));
         let entries = ArrayBuilder::new().items(document.versioned::<K, K::Listed>());
+        document.parameters(names::<K>().filter(|above| *above != name::<K>()).map(in_path));
         let cursor = text().description(Some("Absent on the last page."));
         let page = ObjectBuilder::new().property(list, entries).required(list).property("nextCursor", cursor);
         document.parameters(Paging::into_params(|| None));
@@ -110,12 +111,7 @@ impl Document {
 
     /// The parameters of the path.
     fn item<K: Kind>(&mut self) {
-        let names = K::ITEM.split('{').skip(1).filter_map(|rest| rest.split('}').next());
-        let parameter = |name| {
-            let place = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
-            place.schema(Some(text())).build()
-        };
-        self.parameters(names.map(parameter));
+        self.parameters(names::<K>().map(in_path));
     }
 
     fn parameters(&mut self, parameters: impl IntoIterator<Item = Parameter>) {
@@ -170,6 +166,11 @@ impl Document {
         T::schemas(&mut self.schemas);
         RefOr::Ref(Ref::from_schema_name(T::name()))
     }
+}
+
+fn in_path(name: &str) -> Parameter {
+    let place = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+    place.schema(Some(text())).build()
 }
 
 /// `a port` without its article.

@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 use deeptravel_domain::catalogue::Catalogue;
+use deeptravel_domain::register::Entry;
 use deeptravel_domain::rejection::Rejection;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -23,15 +24,22 @@ pub fn name<K: Kind>() -> &'static str {
     parameter.map_or_else(|| unreachable!("{} has no parameter", K::ITEM), |(name, _)| name)
 }
 
-/// The id in the path, as it was sent.
-pub struct Item<K>(String, PhantomData<K>);
+/// The names of all ids in a kind's path, its own last.
+pub fn names<K: Kind>() -> impl Iterator<Item = &'static str> {
+    K::ITEM.split('{').skip(1).filter_map(|rest| rest.split('}').next())
+}
+
+/// The ids in the path, as they were sent: its own, which lists lack, and the one above it.
+pub struct Item<K>(String, Option<String>, PhantomData<K>);
 
 impl<K: Kind> FromRequest for Item<K> {
     type Error = Problem;
     type Future = Ready<Result<Item<K>, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Item(request.match_info().query(name::<K>()).to_owned(), PhantomData)))
+        let sent = |name| request.match_info().query(name).to_owned();
+        let above = names::<K>().next().filter(|above| *above != name::<K>());
+        ready(Ok(Item(sent(name::<K>()), above.map(sent), PhantomData)))
     }
 }
 
@@ -41,9 +49,27 @@ impl<K: Kind> Item<K> {
         self.0.parse().ok().filter(|id: &K::Id| id.to_string() == self.0)
     }
 
+    pub fn above(&self) -> Option<&str> {
+        self.1.as_deref()
+    }
+
+    /// What the path names above the id is there.
+    pub fn check_above(&self, catalogue: &Catalogue) -> Result<(), Problem> {
+        let unknown = self.above().filter(|above| !K::knows_above(catalogue, above));
+        let (Some(above), Some(name)) = (unknown, names::<K>().next()) else { return Ok(()) };
+        let unknown = Rejection::NotConfigured { entity: name, id: above.to_owned() };
+        Err(Problem::from(unknown).naming(name, "is not configured"))
+    }
+
+    /// Whether it is where the path looks for it.
+    pub fn has(&self, entry: &Entry<K>) -> bool {
+        self.above().is_none_or(|above| entry.content.is_below(above))
+    }
+
     /// That is configured, or was.
     pub fn known(&self, catalogue: &Catalogue) -> Result<K::Id, Problem> {
-        let known = self.id().filter(|id| K::of(catalogue.registers()).entry(id).is_some());
+        self.check_above(catalogue)?;
+        let known = self.id().filter(|id| K::of(catalogue.registers()).entry(id).is_some_and(|entry| self.has(entry)));
         known.ok_or_else(|| self.unknown())
     }
 

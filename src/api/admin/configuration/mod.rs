@@ -57,6 +57,21 @@ pub trait Kind: Registered<Id: Serialize> {
     /// What is to be put under this id.
     fn change(id: Self::Id, body: Self::Body) -> Result<register::Change<Self>, Problem>;
 
+    /// Says in a body what the path names above its id, for a kind below another.
+    fn place_below(_: &mut Self::Body, _above: &str) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    /// Whether there is what the path names above its id, or was.
+    fn knows_above(_: &Catalogue, _above: &str) -> bool {
+        true
+    }
+
+    /// Whether it is below what the path names above its id.
+    fn is_below(&self, _above: &str) -> bool {
+        true
+    }
+
     /// Adds what is shown of it besides what it holds.
     fn complete(&self, _: &Catalogue, _: &mut Map<String, Value>) {}
 
@@ -125,10 +140,12 @@ pub fn mount<K: Kind>(routes: &mut Routes<'_, '_>) {
     }
 }
 
-async fn list<K: Kind>(_: Allowed<SeeConfiguration>, api: Api, page: Page<K::Id>) -> Answered {
+async fn list<K: Kind>(_: Allowed<SeeConfiguration>, api: Api, page: Page<K::Id>, item: Item<K>) -> Answered {
     let catalogue = api.engine.services().catalogue.load();
+    item.check_above(&catalogue)?;
+    let entries = K::of(catalogue.registers()).entries();
     let (entries, next_cursor) =
-        page.of_memory(K::of(catalogue.registers()).entries(), |entry| entry.content.id().clone());
+        page.of_memory(entries.filter(|entry| item.has(entry)), |entry| entry.content.id().clone());
     let listed = entries.into_iter().map(|entry| {
         let mut shown = shown::<K>(entry, &catalogue);
         K::shorten(&mut shown);
@@ -160,7 +177,10 @@ fn shown<K: Kind>(entry: &Entry<K>, catalogue: &Catalogue) -> Map<String, Value>
 }
 
 async fn put<K: Kind>(Allowed(by): Allowed<Configure>, item: Item<K>, key: OptionalKey, body: Sent<K>) -> Answered {
-    let body = K::ALONE.map_or_else(|| parse_json(body.bytes()), |name| parse_listed(name, body.bytes()))?;
+    let mut body = K::ALONE.map_or_else(|| parse_json(body.bytes()), |name| parse_listed(name, body.bytes()))?;
+    if let Some(above) = item.above() {
+        K::place_below(&mut body, above)?;
+    }
     let id = item.to_put(&by.api.engine.services().catalogue.load())?;
     write::<K>(&by, key, K::change(id, body)?).await
 }

@@ -61,3 +61,18 @@ ALTER TABLE routes
     ADD COLUMN refund_rule_ota text COLLATE "C";
 COMMENT ON COLUMN routes.refund_rule_direct IS 'Under which its seats are sold by us; NULL: nothing comes back.';
 COMMENT ON COLUMN routes.refund_rule_ota IS 'Under which partners sell them.';
+
+CREATE OR REPLACE VIEW order_items AS
+SELECT
+    id_text(order_id) COLLATE "C" AS order_id, (n - 1)::integer AS item, version,
+    (i ->> 'departure_id') COLLATE "C" AS departure_id, (i ->> 'route_code') COLLATE "C" AS route_code,
+    (i ->> 'operator_code') COLLATE "C" AS operator_code, (i ->> 'class_code') COLLATE "C" AS class_code,
+    (i -> 'stretch' ->> 'board')::integer AS board_stop, (i -> 'stretch' ->> 'alight')::integer AS alight_stop,
+    (i ->> 'board_port') COLLATE "C" AS board_port, (i ->> 'alight_port') COLLATE "C" AS alight_port,
+    to_timestamp((i ->> 'departs_at')::bigint / 1000.0) AS departs_at,
+    to_timestamp((i ->> 'arrives_at')::bigint / 1000.0) AS arrives_at,
+    (i -> 'seat_numbers')::jsonb AS seat_numbers, (i ->> 'seats_chosen')::boolean AS seats_chosen,
+    (i -> 'refund_rule' ->> 'rule') COLLATE "C" AS refund_rule_id, (i -> 'refund_rule' ->> 'revision')::integer AS refund_revision
+FROM order_rows, json_array_elements(items) WITH ORDINALITY AS bought (i, n)
+WHERE i ->> 'kind' = 'journey';
+COMMENT ON COLUMN order_items.refund_rule_id IS 'With its revision: a row of refund_rules. NULL: nothing comes back.';
