@@ -40,7 +40,8 @@ struct OpenSession {
     /// The device's own name for itself among those of the operator's merchant; its earlier session ends.
     #[schema(example = "gate-07", min_length = 1, max_length = 64)]
     device_id: Box<str>,
-    /// Code of the port where the device stands; without it, it redeems anywhere.
+    /// Where the device stands: a location of the operator's merchant, or a port. Without it, where the device is configured
+    /// to be; if it is not, it redeems anywhere.
     #[schema(example = "HKSW")]
     location_id: Option<Box<str>>,
     /// The departure that boards there; without it, any.
@@ -64,20 +65,32 @@ struct SessionOpened {
     responses(
         (status = 200, body = SessionOpened),
         (status = 403, description = "Not an operator"),
-        (status = 422, description = "An unknown location or departure"),
+        (
+            status = 422,
+            description = "An unknown location or departure, or not the operator's; a device that is disabled or \
+                           another merchant's"
+        ),
     )
 )]
 async fn open_validator_session(Allowed(by): Allowed<Redeem>, body: Body) -> Answered {
     let request: OpenSession = body.json()?;
     let catalogue = by.api.engine.services().catalogue.load_full();
-    let location: Option<LocationCode> = parse_word("locationId", request.location_id.as_deref(), "is no location")?;
-    // Ports are the locations so far.
-    let is_port = location.iter().all(|code| catalogue.port(code.as_str()).is_some());
-    Problem::unless(is_port, "locationId", "is no location")?;
+    let redeems = &by.who.redeems;
+    let device = catalogue.device(&request.device_id);
+    let serves = device.is_none_or(|device| device.serves(redeems.merchant.as_ref()));
+    Problem::unless(serves, "deviceId", "is disabled, or another merchant's")?;
+    let asked: Option<LocationCode> = parse_word("locationId", request.location_id.as_deref(), "is no location")?;
+    let location = asked.or_else(|| device.and_then(|device| device.location.clone()));
+    if let Some(location) = &location {
+        Problem::unless(catalogue.has_location(location), "locationId", "is no location")?;
+        let is_own = catalogue.merchant_of(location).is_none_or(|merchant| redeems.of_merchant(merchant));
+        Problem::unless(is_own, "locationId", "is another merchant's")?;
+    }
+    Problem::unless(redeems.at(location.as_ref()), "locationId", "is not one of the operator's")?;
     let departure: Option<DepartureId> = parse_word("departureId", request.departure_id.as_deref(), "is no departure")?;
     // One that is no longer offered has tickets all the same.
     let board = &by.api.engine.services().board;
-    let is_known = departure.iter().all(|id| catalogue.departure(id).is_some() || board.get(id).is_some());
+    let is_known = departure.iter().all(|id| catalogue.may_have_sold(id) || board.get(id).is_some());
     Problem::unless(is_known, "departureId", "is no departure")?;
 
     let (device_secret, secret_hash) = new_secret();
@@ -127,7 +140,16 @@ pub(super) fn presented(by: &Staff, id: SessionId, headers: &HeaderMap) -> Resul
         Refusal::from(Rejection::SessionEnded.refusal()).saying("the validator session is not open, or not yours")
     })?;
     let secret = headers.get(DEVICE_SECRET).map_or(&[][..], |secret| secret.as_bytes());
-    if is_secret_of(&validator, secret) { Ok(validator) } else { Err(refusals::DEVICE_MISMATCH.into()) }
+    if !is_secret_of(&validator, secret) {
+        return Err(refusals::DEVICE_MISMATCH.into());
+    }
+    // As it is configured now: a device may have been disabled, or be another merchant's.
+    let catalogue = by.api.engine.services().catalogue.load();
+    let device = catalogue.device(&validator.device);
+    if device.is_none_or(|device| device.serves(by.who.redeems.merchant.as_ref())) {
+        return Ok(validator);
+    }
+    Err(Refusal::from(Rejection::SessionEnded.refusal()).saying("the device is disabled, or another merchant's"))
 }
 
 fn is_secret_of(validator: &Validator, secret: &[u8]) -> bool {
