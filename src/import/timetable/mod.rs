@@ -1,10 +1,11 @@
 //! A timetable as a directory of CSV files (`config/demo/README.md` describes them): operators, ports, places,
-//! vehicles, holidays, routes, departures, headways and fares.
+//! vehicles, holidays, routes, departures, headways and fares; rules of sale and who redeems are one JSON file.
 //!
 //! What is malformed is an error that names file, line and column. What is sound but not for us (another sales channel,
 //! an operator without a route) is [`Skipped`] and listed. Reading the same directory again gives the same commands, and
 //! those change nothing in a catalogue that has them.
 
+mod configuration;
 mod fares;
 mod network;
 mod routes;
@@ -94,9 +95,12 @@ pub fn read(dir: &Path) -> anyhow::Result<Timetable> {
     let fares = fares::read(&mut import, &network, &routes)?;
 
     let in_use: Vec<&Route> = routes.values().map(|listed| &listed.route).collect();
+    let mut configured = configuration::read(dir)?;
     let mut commands = network.into_commands(&in_use, &mut import);
+    commands.extend(configured.rules());
     commands.extend(routes::into_commands(routes));
     commands.extend(fares);
+    commands.extend(configured.redeemers());
     let mut skipped = import.skipped;
     skipped.sort_by_key(|left_out| (left_out.file, left_out.line));
     Ok(Timetable { sale_currency: import.sale_currency, commands, skipped })

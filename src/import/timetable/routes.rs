@@ -85,7 +85,8 @@ impl Listed {
 
 fn routes(import: &Import, network: &Network) -> anyhow::Result<Routes> {
     let columns = ["route", "operator", "mode", "name_zh", "name_en", "vehicle"];
-    let optional = ["seat_lock_minutes", "booking_closes_minutes", "sales_window_days", "marks"];
+    let optional =
+        ["seat_lock_minutes", "booking_closes_minutes", "sales_window_days", "refund_rule", "refund_rule_ota", "marks"];
     let mut routes = Routes::new();
     for line in lines(import.dir, "routes.csv", &columns, &optional)? {
         let code: RouteCode = line.parse("route")?;
@@ -100,7 +101,10 @@ fn routes(import: &Import, network: &Network) -> anyhow::Result<Routes> {
             booking_closes_minutes: line.parse_optional("booking_closes_minutes")?.unwrap_or(0),
             sales_window_days: line.parse_optional("sales_window_days")?.unwrap_or(SALES_WINDOW_DAYS_DEFAULT),
             boarding_opens_minutes: None,
-            refund_rules: RulesByChannel::default(),
+            refund_rules: RulesByChannel {
+                direct: line.parse_optional("refund_rule")?,
+                ota: line.parse_optional("refund_rule_ota")?,
+            },
             status: RouteStatus::OnSale,
             marks: line.parse_list::<String>("marks")?.into_iter().collect(),
         };

@@ -81,6 +81,7 @@ impl Cast {
         };
         let mut table = vec![
             row("POST /auth/wechat/login", EVERYBODY, "/auth/wechat/login", &json!({ "code": "demo-oT9_has-access" })),
+            row("GET /cancellation-policies", EVERYBODY, "/cancellation-policies", &none),
             row("GET /travel/hot-cities", EVERYBODY, "/travel/hot-cities", &none),
             row("GET /travel/blackout-dates", EVERYBODY, "/travel/blackout-dates?year=2026", &none),
             row("GET /travel/search", EVERYBODY, search, &none),
@@ -230,10 +231,20 @@ fn configuration() -> Vec<Row> {
         kind("/admin/routes/fares/{routeCode}", "access", &json!({ "fares": [fare] }), &[LISTED]),
         kind("/admin/routes/{routeCode}", "access", &route, &[LISTED, ENDS]),
         kind("/admin/routes/{routeCode}/schedules", "access", &json!([schedule]), &[]),
+        kind("/admin/refund-rules/{ruleId}", "access", &json!({ "name": name, "windows": [] }), &[LISTED, ENDS]),
+        kind("/admin/merchants/{merchantId}", "access", &json!({ "name": name }), &[LISTED, ENDS]),
+        kind("/admin/devices/{deviceId}", "access", &json!({ "merchantId": "museum" }), &[LISTED, ENDS]),
+        of_museum(kind(LOCATION, "access", &json!({ "name": name }), &[LISTED, ENDS])),
     ];
     // What is still used is not withdrawn, so every one of them is there for all who ask.
     let single_days = [of_schedule("PUT", &[Admin], json!([])), of_schedule("GET", DESKS, Value::Null)];
     kinds.into_iter().flatten().chain(single_days).collect()
+}
+
+const LOCATION: &str = "/admin/merchants/{merchantId}/locations/{locationId}";
+
+fn of_museum(rows: Vec<Row>) -> Vec<Row> {
+    rows.into_iter().map(|row| Row { path: row.path.replace("{merchantId}", "museum"), ..row }).collect()
 }
 
 /// What not every kind has: a list, and an end.
@@ -242,7 +253,7 @@ const ENDS: &str = "DELETE";
 
 /// The operations of a kind.
 fn kind(item: &str, id: &str, body: &Value, has: &[&str]) -> Vec<Row> {
-    let (start, rest) = item.split_once('{').unwrap();
+    let (start, rest) = item.rsplit_once('{').unwrap();
     let (_, end) = rest.split_once('}').unwrap();
     let list = start.trim_end_matches('/');
     let one = |operation: &str, may, below: &str, body: &Value| Row {

@@ -61,7 +61,7 @@ pub struct Examples(Vec<Example>);
 
 /// The operations of a kind of configuration. A put of any id may be good.
 fn kind(item: &str, id: &str, body: Value, bytes_max: usize, by: Option<&Person>) -> Vec<Example> {
-    let (start, rest) = item.split_once('{').unwrap();
+    let (start, rest) = item.rsplit_once('{').unwrap();
     let list = start.trim_end_matches('/');
     let parameter: &'static str = rest.split_once('}').unwrap().0.to_owned().leak();
     let of = |operation: String| Example {
@@ -143,6 +143,7 @@ fn configuration(admin: Option<&Person>) -> Vec<Example> {
         "routeCode": "bad-input", "operator": "hzm", "mode": "coach", "name": name, "timeZone": "Asia/Hong_Kong",
         "stops": [stop("HKSW", 0), stop("MOTP", 60)], "vehicle": "austal48", "bookingClosesMinutes": 10,
         "salesWindowDays": 30, "boardingOpensMinutes": 60, "status": "draft",
+        "refundRules": { "direct": "hzm-wechat", "ota": "tjt-voucher" },
     });
     let schedules = json!({
         "routeCode": ROUTE,
@@ -159,6 +160,23 @@ fn configuration(admin: Option<&Person>) -> Vec<Example> {
             .with("Idempotency-Key", "bad-input")
             .body(json!({ "exceptions": [{ "date": "2026-12-24", "runs": false }] }))
     };
+    let fee = json!({ "amount": 100, "currency": "CNY" });
+    let rule = json!({
+        "ruleId": "bad-input", "name": name, "anchor": "departure", "perTicket": true, "perOrder": false,
+        "windows": [{ "untilMinutesBefore": 60, "percent": 50, "fee": fee }],
+        "afterDeparture": false, "afterFirstUse": "none", "afterChange": true, "pairsTogether": false,
+        "change": {
+            "allowed": true, "max": 1, "untilMinutesBefore": 60, "fee": fee, "refundDifference": false,
+            "sameDay": false, "scope": ["hzm-hk-zh"],
+        },
+    });
+    let merchant = json!({ "merchantId": "bad-input", "name": name, "contact": "Mei" });
+    let device =
+        json!({ "deviceId": "bad-input", "merchantId": "museum", "locationId": "museum-hall", "disabled": false });
+    let location = json!({ "locationId": "bad-input", "merchantId": "museum", "name": name, "portCode": "HKSW" });
+    let locations =
+        kind("/admin/merchants/{merchantId}/locations/{locationId}", "bad-input", location, BYTES_MAX, admin);
+    let locations = locations.into_iter().map(|example| example.with("merchantId", "museum")).collect();
     [
         kind("/admin/carriers/{code}", "bad-input", named.clone(), BYTES_MAX, admin),
         kind("/admin/places/{code}", "bad-input", place, BYTES_MAX, admin),
@@ -169,6 +187,10 @@ fn configuration(admin: Option<&Person>) -> Vec<Example> {
         vec![exceptions("GET"), put_exceptions],
         kind("/admin/routes/fares/{routeCode}", "bad-input", fares, 2 * 1024 * 1024, admin),
         kind("/admin/ports/{code}", "bad-input", named, BYTES_MAX, admin),
+        kind("/admin/refund-rules/{ruleId}", "bad-input", rule, BYTES_MAX, admin),
+        kind("/admin/merchants/{merchantId}", "bad-input", merchant, BYTES_MAX, admin),
+        kind("/admin/devices/{deviceId}", "bad-input", device, BYTES_MAX, admin),
+        locations,
     ]
     .into_iter()
     .flatten()
@@ -203,6 +225,10 @@ impl Examples {
             open("POST /auth/wechat/login").body(json!({ "code": "demo-oT9_bad-input-2" })),
             Example::new("POST /auth/logout", Some(&lok)),
             open("GET /travel/hot-cities"),
+            Example {
+                any_text: vec![("routeCode", "no route is called so"), ("templateId", "nor a package")],
+                ..open("GET /cancellation-policies")
+            },
             open("GET /travel/blackout-dates").with("year", "2026"),
             open("GET /travel/search").with("origin", "HK").with("destination", "MO").with("travelDate", "2026-12-24"),
             open("GET /departures/{departureId}").with("departureId", &departure.id),

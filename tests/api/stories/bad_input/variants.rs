@@ -344,8 +344,10 @@ impl Spoiler<'_, '_> {
         }
         if is("integer") {
             let above = schema["maximum"].as_i64().map(|most| json!(most + 1));
-            let out_of_range = [json!(-1), json!(i64::MIN), json!(u64::MAX), json!(1e300)];
-            for bad in out_of_range.into_iter().chain(above) {
+            let out_of_range = [json!(i64::MIN), json!(u64::MAX), json!(1e300)];
+            // Unless it is told that there is something below nothing.
+            let below = schema["minimum"].as_i64().unwrap_or(0).min(0) - 1;
+            for bad in out_of_range.into_iter().chain(above).chain([json!(below)]) {
                 self.push("out of range", &place(&bad), Wanted::field(path));
             }
         }

@@ -1,0 +1,45 @@
+//! What else is configured, in the words of the API: rules of sale, and who redeems.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::Context;
+use deeptravel_domain::catalogue::{Command, Device, Location, Merchant};
+use deeptravel_domain::refund_rule::RefundRule;
+use serde::Deserialize;
+
+use super::put;
+
+const FILE: &str = "configuration.json";
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Configured {
+    refund_rules: Vec<RefundRule>,
+    merchants: Vec<Merchant>,
+    locations: Vec<Location>,
+    devices: Vec<Device>,
+}
+
+/// The file may be missing.
+pub fn read(dir: &Path) -> anyhow::Result<Configured> {
+    match fs::read_to_string(dir.join(FILE)) {
+        Ok(text) => serde_json::from_str(&text).context(FILE),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Configured::default()),
+        Err(error) => Err(error).context(FILE),
+    }
+}
+
+impl Configured {
+    /// Rules come before the routes that are sold under them.
+    pub fn rules(&mut self) -> impl Iterator<Item = Command> {
+        std::mem::take(&mut self.refund_rules).into_iter().map(put)
+    }
+
+    /// Locations come after the ports that they are at.
+    pub fn redeemers(self) -> impl Iterator<Item = Command> {
+        let merchants = self.merchants.into_iter().map(put);
+        merchants.chain(self.locations.into_iter().map(put)).chain(self.devices.into_iter().map(put))
+    }
+}
