@@ -371,6 +371,8 @@ named! {
     DeviceCode, "device id";
     /// A rule for refunds and changes.
     RuleCode, "refund rule id";
+    /// A package's template; follows from its name.
+    TemplateId, "template id";
 }
 
 text_fields!(
@@ -394,6 +396,7 @@ text_fields!(
     EntitlementCode: Text,
     DeviceCode: Text,
     RuleCode: Text,
+    TemplateId: Text,
 );
 
 impl From<OrderId> for packing::Common {

@@ -27,6 +27,7 @@ pub mod machine;
 pub mod money;
 pub mod names;
 pub mod order;
+pub mod package;
 pub mod packing;
 pub mod party;
 pub mod quarantine;

@@ -65,6 +65,7 @@ pub use route::{Mode, Route, RouteRow, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, S
 pub use search::{Trip, Unsellable, departure_id};
 pub use timetable::{EXCEPTIONS_MAX, Exception, Keeps, Schedule, ScheduleRow, Timetable, Weekdays};
 pub use vehicle::{Vehicle, VehicleRow};
+pub(crate) use zone::plus_days;
 pub use zone::{UnknownZone, Zone};
 
 /// The key of the catalogue's owner, and its name in the audit.

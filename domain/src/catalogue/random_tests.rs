@@ -168,7 +168,7 @@ fn naive_trips(catalogue: &Catalogue, from: &Place, to: &Place, on: Date) -> BTr
                 continue;
             }
             for days in -6..=6 {
-                let service_date = zone::plus_days(on, days).unwrap();
+                let service_date = plus_days(on, days).unwrap();
                 let id = departure_id(&schedule.id, service_date).unwrap();
                 let Some(spec) = catalogue.departure_spec(&id) else { continue };
                 if route.time_zone.local(spec.calls[board].departs_at).date() == on {

@@ -384,7 +384,7 @@ fn clocks_that_change_neither_lose_nor_double_a_trip() {
     for first in [date(2026, 3, 20), date(2026, 10, 15)] {
         let mut seen = BTreeMap::new();
         for day in 0..20 {
-            let on = zone::plus_days(first, day).unwrap();
+            let on = plus_days(first, day).unwrap();
             for trip in trips(&catalogue, "HK", "SZ", on) {
                 assert_eq!(trip.route.time_zone.local(trip.departs_at).date(), on);
                 *seen.entry((trip.departure_id(), trip.stretch)).or_insert(0) += 1;
@@ -393,7 +393,7 @@ fn clocks_that_change_neither_lose_nor_double_a_trip() {
         assert!(seen.values().all(|times| *times == 1), "no trip on two days");
         // Every departure of the inner days is found, on all three ways.
         for day in 2..18 {
-            let on = zone::plus_days(first, day).unwrap();
+            let on = plus_days(first, day).unwrap();
             for id in ["early", "late", "gap"] {
                 let id = departure_id(&code(id), on).unwrap();
                 assert_eq!(seen.keys().filter(|(seen, _)| *seen == id).count(), 3, "{id}");
