@@ -2,7 +2,7 @@
 //! entitlement is valid (R-TICKET-02). The catalogue makes it of a template's version; orders issue tickets from it.
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::catalogue::{Names, Zone, plus_days};
 use crate::ids::{EntitlementCode, InvalidId, LocationCode, MerchantCode, TemplateId, as_text, codes};
@@ -29,8 +29,6 @@ pub struct PackageTerms {
     /// Times that each passenger buys it.
     pub quantity: u16,
     pub entitlements: Vec<EntitlementTerms>,
-    /// Its units are counted: they are held like seats.
-    pub has_stock: bool,
 }
 
 /// What one of its entitlements gives the right to.
@@ -109,7 +107,7 @@ codes!(StartsAt, "start of a validity: known are payment and first_use":
 );
 
 /// An end of a stretch of time: a local day, which is part of it, or an instant. Text: `YYYY-MM-DD`, or RFC 3339.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bound {
     Day(Date),
     At(Timestamp),
@@ -156,6 +154,18 @@ impl std::str::FromStr for Bound {
 }
 
 text_fields!(Bound: Text);
+
+impl Serialize for Bound {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        as_text::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bound, D::Error> {
+        as_text::deserialize(deserializer)
+    }
+}
 
 impl Validity {
     pub const fn kind(&self) -> ValidityKind {
@@ -213,10 +223,9 @@ part!(PackageTerms {
     7 service_date: Option<Date>,
     8 quantity: u16,
     9 entitlements: Vec<EntitlementTerms>,
-    10 has_stock: bool,
 } => {
     let names = Names::new(name_zh, name_en);
-    Some(PackageTerms { template, version, product, names, zone, service_date, quantity, entitlements, has_stock })
+    Some(PackageTerms { template, version, product, names, zone, service_date, quantity, entitlements })
 });
 
 part!(EntitlementTerms {

@@ -161,7 +161,6 @@ fn terms() -> PackageTerms {
             entitlement("LOUNGE", after_payment(90)),
             EntitlementTerms { merchant: None, locations: Vec::new(), ..entitlement("MEAL", after_first_use(1, None)) },
         ],
-        has_stock: true,
     }
 }
 
