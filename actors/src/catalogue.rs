@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use deeptravel_domain::catalogue::{Catalogue, Command, Event, OWNER, Registers};
+use deeptravel_domain::catalogue::{
+    Catalogue, Command, Event, OWNER, Registers, TemplateEntitlementRow, TemplateTierRow,
+};
 use deeptravel_domain::money::Currency;
 use deeptravel_domain::register::{AuditRow, RevisionRow, Standing};
 use deeptravel_domain::rejection::Rejection;
@@ -35,6 +37,8 @@ impl Keeping for Sold {
         Registers::TABLES,
         &[
             Statement::by("load/config_revisions", RevisionRow::TABLE, "owner"),
+            Statement::new("load/template_entitlements", TemplateEntitlementRow::TABLE),
+            Statement::new("load/template_pricing_tiers", TemplateTierRow::TABLE),
             Statement::new("load/audit_version", KeyVersionRow::TABLE),
         ],
     );

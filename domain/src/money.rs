@@ -32,7 +32,8 @@ part!(Money { 1 minor as "amount": i64, 2 currency: Currency } => Some(Money { m
 /// An amount as clients write it: whatever is wrong in it is told with its place.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Amount {
+#[derive(Clone, Debug)]
+pub struct Amount {
     amount: i64,
     #[serde(with = "as_text")]
     currency: Currency,

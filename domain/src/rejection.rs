@@ -83,6 +83,7 @@ refusals! {
         TicketNotFound => "TICKET_NOT_FOUND", NotFound, Never, "there is no such ticket";
         TicketsNotIssued => "TICKETS_NOT_ISSUED", Conflict, Never, "the order has no tickets yet";
         DepartureNotFound => "DEPARTURE_NOT_FOUND", NotFound, Never, "there is no such departure";
+        TemplateNotFound => "TEMPLATE_NOT_FOUND", NotFound, Never, "there is no such package on sale";
         IdempotencyMismatch
             => "IDEMPOTENCY_MISMATCH", Unacceptable, Never, "the Idempotency-Key was used with another request";
         LockLimit { limit: u32 }
@@ -125,6 +126,7 @@ refusals! {
             => "ACCOUNT_OF_OTHER_KIND", Conflict, Never, "{username} is an account of another kind: a gate's or a desk's";
         LastAdministrator
             => "LAST_ADMINISTRATOR", Conflict, Never, "nobody else could administer: no other administrator can log in";
+        VersionConflict => "VERSION_CONFLICT", Conflict, Never, "this token stands for another version";
         NoEarlierRevision => "NO_EARLIER_REVISION", Conflict, Never, "there is no earlier revision";
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::announcement::AnnouncementRow;
 use crate::catalogue::{
     DeviceRow, HolidayRow, LocationRow, MerchantRow, OperatorRow, PlaceRow, PortRow, RefundRuleRow, RouteFaresRow,
-    RouteRow, ScheduleRow, VehicleRow,
+    RouteRow, ScheduleRow, TemplateEntitlementRow, TemplateRow, TemplateTierRow, VehicleRow,
 };
 use crate::earlier;
 use crate::id_text;
@@ -57,6 +57,9 @@ pub static TABLES: &[&Table] = &[
     LocationRow::TABLE,
     DeviceRow::TABLE,
     RefundRuleRow::TABLE,
+    TemplateRow::TABLE,
+    TemplateEntitlementRow::TABLE,
+    TemplateTierRow::TABLE,
 ];
 
 /// Those that a database stores.

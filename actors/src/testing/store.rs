@@ -77,7 +77,9 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
         ("load/departures_after", None, [Parameter::Instant(Some(after))]) => {
             some(tables, |row: &DepartureRow<'_>| row.departs_at > *after)
         }
-        ("load/holds_after", None, _) => all(tables, statement.table),
+        ("load/holds_after" | "load/template_entitlements" | "load/template_pricing_tiers", None, _) => {
+            all(tables, statement.table)
+        }
         ("load/sessions_open", None, [Parameter::Instant(Some(now))]) => {
             some(tables, |row: &SessionRow<'_>| row.ended_at.is_none() && row.expires_at > *now)
         }

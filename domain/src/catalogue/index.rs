@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::template::Versions;
 use super::{Marks, Names, Registers, Route, Schedule, Written};
 use crate::departure::Stretch;
 use crate::fare::FareTable;
@@ -37,13 +38,15 @@ pub struct Index {
     withdrawn: Schedules,
     /// Every spelling of a place, in lower case.
     pub places: Arc<BTreeMap<String, PlaceCode>>,
+    /// No search reads it: what writes of templates are told apart by.
+    pub versions: Arc<Versions>,
 }
 
 type Schedules = Arc<BTreeMap<ScheduleId, Arc<Schedule>>>;
 
 impl Index {
-    pub fn of(registers: &Registers, withdrawn: Vec<Arc<Schedule>>) -> Index {
-        let mut index = Index::default();
+    pub fn of(registers: &Registers, withdrawn: Vec<Arc<Schedule>>, versions: Versions) -> Index {
+        let mut index = Index { versions: Arc::new(versions), ..Index::default() };
         index.places_changed(registers);
         registers.routes.iter().for_each(|route| index.stops_changed(None, Some(route)));
         for timetable in registers.timetables.iter() {
@@ -90,9 +93,14 @@ impl Index {
             }
             // What it says stands on every offer of its routes.
             Written::RefundRule(rule) => differs(rule, |rule| refund_rule::summary(rule)),
-            Written::Merchant(_) | Written::Location(_) | Written::Device(_) => false,
+            Written::Merchant(merchant) => differs(merchant, |merchant| merchant.names.clone()),
+            Written::Location(_) | Written::Device(_) => false,
             Written::FareTable(table) => {
                 differs(table, |table| FareTable { seat_lock_minutes: 1, ..FareTable::clone(table) })
+            }
+            Written::Template(template) => {
+                Arc::make_mut(&mut self.versions).add(&template.after);
+                true
             }
         }
     }

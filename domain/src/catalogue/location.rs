@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::checks::known;
 use super::{Catalogue, Names, checks};
 use crate::ids::{LocationCode, MerchantCode, PortCode};
+use crate::package::EntitlementTerms;
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::{Rejection, ensure};
 use crate::row;
@@ -61,7 +62,9 @@ impl Entity for Location {
 
     fn used_by(id: &LocationCode, catalogue: &Catalogue) -> Option<String> {
         let device = catalogue.registers().devices.iter().find(|device| device.location.as_ref() == Some(id));
-        device.map(|device| format!("device {}", device.id))
+        let device = device.map(|device| format!("device {}", device.id));
+        let is_there = |entitlement: &EntitlementTerms| entitlement.locations.contains(id);
+        device.or_else(|| catalogue.template_that(|template| template.entitlements.iter().any(is_there)))
     }
 
     fn put_rows(written: &Written<Location>, _: &Catalogue, version: u64, rows: &mut Rows) {

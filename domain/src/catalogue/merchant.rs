@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Catalogue, Names, checks};
 use crate::ids::MerchantCode;
+use crate::package::EntitlementTerms;
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::Rejection;
 use crate::row;
@@ -52,7 +53,10 @@ impl Entity for Merchant {
         let location = registers.locations.iter().find(|location| location.merchant == *id);
         let device = || registers.devices.iter().find(|device| device.merchant == *id);
         let location = location.map(|location| format!("location {}", location.id));
-        location.or_else(|| device().map(|device| format!("device {}", device.id)))
+        let device = || device().map(|device| format!("device {}", device.id));
+        let redeems = |entitlement: &EntitlementTerms| entitlement.merchant.as_ref() == Some(id);
+        let template = || catalogue.template_that(|template| template.entitlements.iter().any(redeems));
+        location.or_else(device).or_else(template)
     }
 
     fn put_rows(written: &Written<Merchant>, _: &Catalogue, version: u64, rows: &mut Rows) {

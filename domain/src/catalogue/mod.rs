@@ -27,6 +27,7 @@ mod refund_rules;
 mod register_tests;
 mod route;
 mod search;
+mod template;
 #[cfg(test)]
 mod tests;
 mod timetable;
@@ -63,6 +64,10 @@ pub use port::{Port, PortRow};
 pub use refund_rules::{RefundRuleRow, RulesByChannel};
 pub use route::{Mode, Route, RouteRow, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, Stop};
 pub use search::{Trip, Unsellable, departure_id};
+pub use template::{
+    IncludedJourney, PackageLine, PackageQuote, SOLD_AHEAD_DAYS_MAX, SpokenTemplate, StockLimits, Template,
+    TemplateEntitlementRow, TemplateRow, TemplateStatus, TemplateTierRow, Tier, Version,
+};
 pub use timetable::{EXCEPTIONS_MAX, Exception, Keeps, Schedule, ScheduleRow, Timetable, Weekdays};
 pub use vehicle::{Vehicle, VehicleRow};
 pub(crate) use zone::plus_days;
@@ -85,6 +90,7 @@ registers! {
     merchants: Merchant,
     locations: Location,
     devices: Device,
+    templates: Template,
 }
 
 pub type Command = register::Command<Change>;
@@ -112,7 +118,7 @@ impl Catalogue {
     /// From the newest image of every row, in any order.
     pub fn from_rows(sale_currency: Currency, rows: &Rows) -> Result<Catalogue, Damage> {
         let registers = Registers::read(rows)?;
-        let index = index::Index::of(&registers, timetable::withdrawn(rows)?);
+        let index = index::Index::of(&registers, timetable::withdrawn(rows)?, template::Versions::read(rows)?);
         Ok(Catalogue { sale_currency, registers, index })
     }
 
@@ -138,7 +144,7 @@ impl Catalogue {
     pub fn answer(&self, command: &Command, events: &[Event]) -> Result<Standing, Rejection> {
         match events.iter().find_map(|event| event.outcome.as_ref().err()) {
             Some(refused) => Err(refused.clone()),
-            None => Ok(self.registers.standing(&command.change, !events.is_empty())),
+            None => Ok(self.registers.standing(&command.change, self, !events.is_empty())),
         }
     }
 

@@ -78,8 +78,8 @@ impl Entity for Place {
         Ok(())
     }
 
-    fn used_by(_: &PlaceCode, _: &Catalogue) -> Option<String> {
-        None
+    fn used_by(code: &PlaceCode, catalogue: &Catalogue) -> Option<String> {
+        catalogue.template_that(|template| template.places.contains(code))
     }
 
     fn put_rows(written: &Written<Place>, _: &Catalogue, version: u64, rows: &mut Rows) {

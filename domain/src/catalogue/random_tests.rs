@@ -128,6 +128,22 @@ fn any_command() -> impl Strategy<Value = Command> {
             Command::new(Change::Timetable(Timetable::put_exceptions(code(route), schedule, exceptions)), "admin")
         });
     let redeeming = proptest::sample::select(redeeming_tests::redeemers());
+    let templates =
+        (one_of(&["One", "Two"]), proptest::option::of(one_of(&["a", "b"])), one_of(&PLACES), one_of(&ROUTES), 0..3_u8);
+    let templates = templates.prop_map(|(name, token, place, route, kind)| {
+        let journey = serde_json::json!([{ "routeCode": route, "seatClass": "standard", "dayOffset": kind }]);
+        let entitlement = serde_json::json!([{
+            "code": "E", "name": { "zh": "票", "en": "Entry" }, "quantity": 1 + kind, "redemptionChannel": "any",
+            "requiresIdentity": false, "shared": kind == 2, "validity": { "kind": "relative", "days": 1 },
+        }]);
+        let template = serde_json::json!({
+            "name": { "zh": "套票", "en": name }, "versionToken": token, "places": [place],
+            "status": if kind == 0 { "draft" } else { "active" },
+            "journeys": if kind == 1 { journey } else { serde_json::json!([]) }, "entitlements": entitlement,
+            "tiers": [{ "passengerType": "adult", "minParty": 1, "price": { "amount": kind, "currency": "CNY" } }],
+        });
+        put(serde_json::from_value::<Template>(template).unwrap())
+    });
     let withdrawal = prop_oneof![
         one_of(&PLACES).prop_map(|place| Key::Place(code(place))),
         one_of(&ROUTES).prop_map(|route| Key::Route(code(route))),
@@ -139,7 +155,7 @@ fn any_command() -> impl Strategy<Value = Command> {
     let withdrawal = withdrawal.prop_map(|key| Command::new(Change::withdraw(key), "admin"));
     prop_oneof![
         2 => any_place(), 3 => any_route(), 4 => any_schedules(), 2 => single_days, 2 => fares, 1 => holidays,
-        2 => redeeming, 2 => withdrawal,
+        2 => redeeming, 2 => templates, 2 => withdrawal,
     ]
 }
 

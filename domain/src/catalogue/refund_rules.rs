@@ -97,7 +97,9 @@ impl Entity for RefundRule {
 
     /// Orders name a revision, and revisions stay.
     fn used_by(id: &RuleCode, catalogue: &Catalogue) -> Option<String> {
-        catalogue.routes().find(|route| route.refund_rules.names(id)).map(|route| format!("route {}", route.code))
+        let route = catalogue.routes().find(|route| route.refund_rules.names(id));
+        let route = route.map(|route| format!("route {}", route.code));
+        route.or_else(|| catalogue.template_that(|template| template.refund_rules.names(id)))
     }
 
     fn put_rows(written: &Written<RefundRule>, _: &Catalogue, version: u64, rows: &mut Rows) {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::redeeming_tests::{redeemers, rule};
+use super::template::tests::premium;
 use super::tests::{NOON, apply, catalogue, coach, code, decide, fare_table, fares, network, operator, put, vehicle};
 use super::*;
 use crate::departure::Stretch;
@@ -331,6 +332,7 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
     for command in redeemers() {
         apply(&mut catalogue, command);
     }
+    apply(&mut catalogue, put(serde_json::from_value::<Template>(premium()).unwrap()));
     let Registers {
         operators,
         ports,
@@ -344,6 +346,7 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
         merchants,
         locations,
         devices,
+        templates,
     } = catalogue.registers();
     assert_eq!(spoken(operators)[0], json!({"code": "op", "name": {"zh": "公司", "en": "Company"}}));
     assert_eq!(spoken(ports).len(), 5);
@@ -379,6 +382,7 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
     assert_eq!(spoken(locations)[0], hall);
     let device = json!({"deviceId": "reader-1", "merchantId": "museum", "locationId": "hall", "disabled": false});
     assert_eq!(spoken(devices)[0], device);
+    assert_eq!(spoken(templates)[0]["entitlements"], premium()["entitlements"]);
     let least = json!({"routeCode": "coach", "fares": []});
     let least: FareTable = serde_json::from_value(least).unwrap();
     assert_eq!(least, FareTable::new(code("coach"), vec![], vec![]), "what is left out has its default");
@@ -404,6 +408,14 @@ fn only_what_a_search_reads_makes_a_new_edition() {
     assert!(!is_new(Route { names: Names::new("新", "New"), ..coach() }.into()));
     assert!(is_new(Route { sales_window_days: 7, ..coach() }.into()));
     assert!(is_new(Operator { names: Names::new("新", "New"), ..operator("op") }.into()));
+    let package = json!({
+        "name": { "zh": "套票", "en": "Package" }, "status": "active",
+        "journeys": [{ "routeCode": "coach", "seatClass": "standard" }],
+        "tiers": [{ "passengerType": "adult", "minParty": 1, "price": { "amount": 1, "currency": "CNY" } }],
+    });
+    let package: Template = serde_json::from_value(package).unwrap();
+    assert!(is_new(package.clone().into()));
+    assert!(!is_new(package.into()), "it is already so");
     assert!(is_new(Change::withdraw(Key::Place(code("XX")))));
     assert!(is_new(rule("standard", 70).into()));
     assert!(is_new(rule("standard", 60).into()));
@@ -411,7 +423,8 @@ fn only_what_a_search_reads_makes_a_new_edition() {
     let sold_under = RulesByChannel { direct: Some(code("standard")), ota: None };
     assert!(is_new(Route { refund_rules: sold_under, ..coach() }.into()));
     for command in redeemers() {
-        assert!(matches!(command.change, Change::RefundRule(_)) || !is_new(command.change), "gates read it");
+        let is_read = matches!(command.change, Change::RefundRule(_) | Change::Merchant(_));
+        assert!(is_read || !is_new(command.change), "gates read it");
     }
     assert!(is_new(Timetable::new(code("coach"), []).into()));
 }

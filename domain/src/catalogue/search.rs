@@ -200,11 +200,18 @@ impl Catalogue {
     /// Every trip from one place to another that is boarded on a local date, sellable or not: by pair of ports, route,
     /// stretch and departure time. Routes in draft are left out.
     pub fn trips(&self, origin: &Place, destination: &Place, date: Date) -> impl Iterator<Item = Trip<'_>> {
-        self.routes_between(origin, destination).flat_map(move |(route, stretch)| {
-            self.schedules_of(&route.code)
-                .iter()
-                .flat_map(move |schedule| trips_boarded_on(route, schedule, stretch, date))
-        })
+        self.routes_between(origin, destination).flat_map(move |(route, stretch)| self.trips_of(route, stretch, date))
+    }
+
+    /// Every trip of a route along a stretch that is boarded on a local date, sellable or not, by departure time.
+    pub(super) fn trips_of<'a>(
+        &'a self,
+        route: &'a Arc<Route>,
+        stretch: Stretch,
+        date: Date,
+    ) -> impl Iterator<Item = Trip<'a>> {
+        let schedules = self.schedules_of(&route.code).iter();
+        schedules.flat_map(move |schedule| trips_boarded_on(route, schedule, stretch, date))
     }
 
     fn routes_between(&self, origin: &Place, destination: &Place) -> impl Iterator<Item = (&Arc<Route>, Stretch)> {

@@ -42,7 +42,7 @@ pub enum DayType {
 codes!(DayType, "day type": Any = "any", Weekday = "weekday", WeekendOrHoliday = "weekend_or_holiday");
 
 impl DayType {
-    fn covers(self, date: Date, is_holiday: bool) -> bool {
+    pub(crate) fn covers(self, date: Date, is_holiday: bool) -> bool {
         let off = is_holiday || matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
         match self {
             DayType::Any => true,

@@ -95,8 +95,8 @@ macro_rules! registers {
                 }
             }
 
-            fn standing(&self, change: &Change, changed: bool) -> $crate::register::Standing {
-                match change { $(Change::$entity(change) => self.$name.standing(change, changed),)+ }
+            fn standing(&self, change: &Change, world: &$world, changed: bool) -> $crate::register::Standing {
+                match change { $(Change::$entity(change) => self.$name.standing(change, world, changed),)+ }
             }
 
             fn evolve(&mut self, written: &Written) {

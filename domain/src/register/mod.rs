@@ -36,6 +36,11 @@ pub trait Entity: Clone + PartialEq + Debug + Serialize + DeserializeOwned + Sen
 
     fn id(&self) -> &Self::Id;
 
+    /// The revision that this put has made already, where puts have names of their own. Errors: the name stands for another.
+    fn made_before(&self, _: &Self::World) -> Result<Option<Standing>, Rejection> {
+        Ok(None)
+    }
+
     /// What it must be like. A refusal names the field as it is called on the wire.
     fn check(&self, world: &Self::World) -> Result<(), Rejection>;
 
@@ -149,6 +154,13 @@ impl<E: Entity> Change<E> {
             Change::Put(_) | Change::Edit(..) => Action::Put,
             Change::Restore { .. } => Action::Restore,
             Change::Withdraw(_) => Action::Withdraw,
+        }
+    }
+
+    fn put(&self) -> Option<&Arc<E>> {
+        match self {
+            Change::Put(content) => Some(content),
+            Change::Edit(..) | Change::Restore { .. } | Change::Withdraw(_) => None,
         }
     }
 }
@@ -350,6 +362,7 @@ impl<E: Entity> Register<E> {
         let id = change.id();
         let before = self.0.get(id);
         match (change, before) {
+            (Change::Put(content), _) if content.made_before(world)?.is_some() => Ok(None),
             (Change::Put(_) | Change::Edit(..) | Change::Restore { .. }, before) => {
                 let content = match (wanted, before) {
                     (Some(content), _) => content,
@@ -374,7 +387,11 @@ impl<E: Entity> Register<E> {
     }
 
     /// The revision that stands, as whoever asked for this change is told it.
-    pub(crate) fn standing(&self, change: &Change<E>, changed: bool) -> Standing {
+    pub(crate) fn standing(&self, change: &Change<E>, world: &E::World, changed: bool) -> Standing {
+        let made_before = |content: &Arc<E>| content.made_before(world).ok().flatten();
+        if let Some(made_before) = change.put().filter(|_| !changed).and_then(made_before) {
+            return made_before;
+        }
         let (revision, since) =
             self.0.get(change.id()).map_or((0, Timestamp::from_ms(0)), |entry| (entry.revision, entry.since));
         Standing { revision, since, changed }

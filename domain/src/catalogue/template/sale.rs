@@ -1,0 +1,176 @@
+//! What searches and orders ask of templates: the price of a party (R-PRICE-01), whether a service date is sold, and what an
+//! order keeps.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+
+use super::{SOLD_AHEAD_DAYS_MAX, Template, Tier};
+use crate::catalogue::{Catalogue, Place, Trip, plus_days};
+use crate::fare::DayType;
+use crate::money::{Money, MoneyError};
+use crate::package::PackageTerms;
+use crate::party::{Party, PassengerType};
+use crate::register::Entry;
+use crate::rejection::{Rejection, ensure};
+use crate::time::Timestamp;
+
+/// All passengers of one type: `unit × count = total`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PackageLine {
+    pub passenger_type: PassengerType,
+    /// Units: passengers, times how often each buys it.
+    pub count: u16,
+    pub unit: Money,
+    pub total: Money,
+    /// Why it costs that: the tier that applied.
+    pub tier: Tier,
+    /// Its place in the template's version, from 0.
+    pub index: u16,
+}
+
+/// The price of a package for a party.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PackageQuote {
+    /// Of the template.
+    pub version: u32,
+    /// One per passenger type of the party: adults, children, seniors.
+    pub lines: Vec<PackageLine>,
+    pub total: Money,
+}
+
+impl Catalogue {
+    /// A package that is sold. Errors: `TEMPLATE_NOT_FOUND`.
+    pub fn package(&self, id: &str) -> Result<&Arc<Entry<Template>>, Rejection> {
+        self.template(id).filter(|entry| entry.is_on_sale()).ok_or(Rejection::TemplateNotFound)
+    }
+
+    /// What is sold, by id.
+    pub fn packages(&self) -> impl Iterator<Item = &Arc<Entry<Template>>> {
+        self.registers.templates.entries().filter(|entry| entry.is_on_sale())
+    }
+
+    /// What is sold where somebody travels from one place to another, by id.
+    pub fn packages_between(&self, from: &Place, to: &Place) -> impl Iterator<Item = &Arc<Entry<Template>>> {
+        self.packages().filter(|entry| {
+            entry.places.is_empty() || entry.places.iter().any(|place| *place == from.code || *place == to.code)
+        })
+    }
+
+    /// Whether a package is sold for a service date, which it may or may not need. Errors: field rejections of `field`,
+    /// `BLACKOUT`.
+    pub fn check_service_date(
+        &self,
+        template: &Template,
+        date: Option<Date>,
+        field: &str,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let Some(date) = date else {
+            return ensure(!template.needs_service_date(), field, "is missing: the package is sold for a day");
+        };
+        let today = template.zone().local(now).date();
+        ensure(date >= today, field, "is in the past")?;
+        let last = plus_days(today, i32::from(SOLD_AHEAD_DAYS_MAX)).unwrap_or(Date::MAX);
+        ensure(date <= last, field, format_args!("is sold up to {last} so far"))?;
+        if template.blackout.contains(&date) { Err(Rejection::Blackout) } else { Ok(()) }
+    }
+
+    /// The price of a package for a party, each of whom buys it so often. Errors: field rejections of `passengers` when a
+    /// type has no tier, of `serviceDate` when its tiers ask for one and it is missing.
+    pub fn package_quote(
+        &self,
+        entry: &Entry<Template>,
+        party: Party,
+        quantity: u16,
+        service_date: Option<Date>,
+    ) -> Result<PackageQuote, Rejection> {
+        let day = service_date.map(|date| (date, self.is_holiday(date)));
+        let mut lines = Vec::with_capacity(PassengerType::ALL.len());
+        let mut total = Money::new(0, self.sale_currency());
+        for passenger_type in PassengerType::ALL {
+            let passengers = party.count(passenger_type);
+            if passengers == 0 {
+                continue;
+            }
+            let tier = entry.tier(passenger_type, party.size(), day);
+            let (index, tier) = tier.ok_or_else(|| no_tier(entry, passenger_type, day.is_none()))?;
+            let line = line(index, tier, passengers, quantity).map_err(unpayable)?;
+            total = total.plus(line.total).map_err(unpayable)?;
+            lines.push(line);
+        }
+        Ok(PackageQuote { version: entry.revision, lines, total })
+    }
+
+    /// The departures on which a package's journeys may be made, journey by journey: all trips that are boarded on its day,
+    /// sellable or not.
+    pub fn journeys_of(&self, template: &Template, service_date: Date) -> Vec<Vec<Trip<'_>>> {
+        let trips = |journey: &super::IncludedJourney| {
+            let date = plus_days(service_date, i32::from(journey.day_offset));
+            let route = self.route(journey.route.as_str());
+            let trips = date.zip(route).map(|(date, route)| {
+                let stretch = journey.stretch.unwrap_or_else(|| route.whole());
+                self.trips_of(route, stretch, date).collect()
+            });
+            trips.unwrap_or_default()
+        };
+        template.journeys.iter().map(trips).collect()
+    }
+}
+
+impl Template {
+    /// The tier of a passenger in a party of this size, with its place: of those for parties that are no bigger, on such a
+    /// day, the one for the biggest party; one that names the kind of day before one that does not.
+    fn tier(&self, passenger_type: PassengerType, party_size: u16, day: Option<(Date, bool)>) -> Option<(usize, Tier)> {
+        let fits = |tier: &Tier| {
+            let on_such_a_day = match day {
+                Some((date, is_holiday)) => tier.day_type.covers(date, is_holiday),
+                None => tier.day_type == DayType::Any,
+            };
+            tier.passenger_type == passenger_type && tier.min_party <= party_size && on_such_a_day
+        };
+        let tiers = self.tiers.iter().copied().enumerate().filter(|(_, tier)| fits(tier));
+        tiers.max_by_key(|(_, tier)| (tier.min_party, tier.day_type != DayType::Any))
+    }
+}
+
+impl Entry<Template> {
+    /// What an order keeps of it.
+    pub fn terms(&self, service_date: Option<Date>, quantity: u16) -> PackageTerms {
+        let template = &*self.content;
+        PackageTerms {
+            template: template.id.clone(),
+            version: self.revision,
+            product: template.product,
+            names: template.names.clone(),
+            zone: template.zone(),
+            service_date,
+            quantity,
+            entitlements: template.entitlements.clone(),
+        }
+    }
+}
+
+fn line(index: usize, tier: Tier, passengers: u16, quantity: u16) -> Result<PackageLine, MoneyError> {
+    let count = passengers.checked_mul(quantity).ok_or(MoneyError::Overflow)?;
+    Ok(PackageLine {
+        passenger_type: tier.passenger_type,
+        count,
+        unit: tier.price,
+        total: tier.price.times(u32::from(count))?,
+        tier,
+        index: index as u16,
+    })
+}
+
+fn no_tier(template: &Template, passenger_type: PassengerType, is_dateless: bool) -> Rejection {
+    let is_sold_to = template.tiers.iter().any(|tier| tier.passenger_type == passenger_type);
+    if is_dateless && is_sold_to && template.needs_service_date() {
+        return Rejection::field("serviceDate", "is missing: the price depends on the day");
+    }
+    Rejection::field("passengers", format!("the package has no price for {passenger_type} in such a party on that day"))
+}
+
+fn unpayable(error: MoneyError) -> Rejection {
+    Rejection::field("passengers", format!("the price cannot be computed: {error}"))
+}
