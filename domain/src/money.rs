@@ -30,9 +30,8 @@ pub struct Money {
 part!(Money { 1 minor as "amount": i64, 2 currency: Currency } => Some(Money { minor, currency }));
 
 /// An amount as clients write it: whatever is wrong in it is told with its place.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[derive(Clone, Debug)]
 pub struct Amount {
     amount: i64,
     #[serde(with = "as_text")]

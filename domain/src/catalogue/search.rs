@@ -11,7 +11,7 @@ use jiff::civil::Date;
 
 use super::index::Edition;
 use super::zone::{minute_of_day, plus_days};
-use super::{Catalogue, Place, Route, RouteStatus, Schedule};
+use super::{Catalogue, Place, Route, RouteStatus, Schedule, Zone};
 use crate::departure::{Call, DepartureSpec, Ride, Stretch};
 use crate::fare::{self, FareQuery, FareTable, Quote, TierQuote};
 use crate::ids::{DepartureId, ScheduleId, SeatClassCode};
@@ -237,6 +237,17 @@ impl Catalogue {
         date: Date,
         now: Timestamp,
     ) -> Result<(), Rejection> {
+        self.check_travel_dates(origin, destination, ("travelDate", date, date), now)
+    }
+
+    /// As [`Catalogue::check_travel_date`], for one of several dates: the field that names them, the first and the last.
+    pub fn check_travel_dates(
+        &self,
+        origin: &Place,
+        destination: &Place,
+        (field, first_wanted, last_wanted): (&'static str, Date, Date),
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
         let mut days: Vec<(Date, Date)> =
             self.routes_between(origin, destination).map(|(route, _)| sold_dates(route, now)).collect();
         if days.is_empty() {
@@ -247,23 +258,22 @@ impl Catalogue {
         else {
             return Ok(()); // An empty catalogue has no dates to be wrong about.
         };
-        if date < first {
-            return Err(Rejection::field("travelDate", "is in the past"));
+        if last_wanted < first {
+            return Err(Rejection::field(field, "is in the past"));
         }
-        if date > last {
-            return Err(beyond_sales_window("travelDate", last));
+        if first_wanted > last {
+            return Err(beyond_sales_window(field, last));
         }
         Ok(())
     }
 
-    /// When the local date changes next on any route: until then [`Catalogue::check_travel_date`] answers alike, and what
+    /// When the local date changes next on any route or package: until then [`Catalogue::check_travel_date`] answers alike, and what
     /// [`Catalogue::sellable`] answers changes only when a trip's booking closes.
     pub fn dates_change_at(&self, now: Timestamp) -> Timestamp {
-        let midnight = |route: &Arc<Route>| {
-            let today = route.time_zone.local(now).date();
-            plus_days(today, 1).and_then(|tomorrow| route.time_zone.instant(tomorrow, 0))
-        };
-        self.routes().filter_map(midnight).min().unwrap_or(Timestamp::MAX)
+        let midnight = |zone: &Zone| plus_days(zone.local(now).date(), 1).and_then(|date| zone.instant(date, 0));
+        let of_routes = self.routes().filter_map(|route| midnight(&route.time_zone));
+        let of_packages = self.packages().filter_map(|template| midnight(&template.zone()));
+        of_routes.chain(of_packages).min().unwrap_or(Timestamp::MAX)
     }
 
     /// Whether a trip is on sale now (R-SEARCH-02). Seats and fares are asked for elsewhere.

@@ -6,6 +6,9 @@ use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 use crate::time::Timestamp;
 
+/// Mainland China keeps the same time.
+const ZONE_OF_SALE: &str = "Asia/Hong_Kong";
+
 /// There is no such zone in the compiled-in table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no time zone {0:?}")]
@@ -16,6 +19,11 @@ pub struct UnknownZone(pub String);
 pub struct Zone(TimeZone);
 
 impl Zone {
+    /// Where we sell: of what names no zone of its own.
+    pub fn of_sale() -> Zone {
+        Zone::named(ZONE_OF_SALE).unwrap_or_else(|error| unreachable!("{error}"))
+    }
+
     pub fn named(name: &str) -> Result<Zone, UnknownZone> {
         let found = TimeZoneDatabase::bundled().get(name).ok();
         found

@@ -19,6 +19,7 @@ mod refunds;
 mod routes;
 mod schedules;
 mod staff;
+mod templates;
 mod vehicles;
 
 use deeptravel_domain::catalogue::{Calendar, Device, Location, Merchant, Operator, Place, Port, Route, Vehicle};
@@ -48,6 +49,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     configuration::mount::<Device>(routes);
     operators::routes(routes);
     accounts::routes(routes);
+    templates::routes(routes);
     quarantine::routes(routes);
     refunds::routes(routes);
 }

@@ -4,6 +4,7 @@ mod departures;
 mod login;
 mod order_request;
 pub mod orders;
+mod packages;
 mod payments;
 mod places;
 mod policies;
@@ -18,6 +19,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     login::routes(routes);
     places::routes(routes);
     policies::routes(routes);
+    packages::routes(routes);
     orders::routes(routes);
     departures::routes(routes);
     payments::routes(routes);

@@ -1,5 +1,7 @@
 //! A departure on the wire, for one stretch: as an offer to a party, or with its seat map.
 
+use std::borrow::Cow;
+
 use deeptravel_actors::board::Board;
 use deeptravel_domain::catalogue::{Catalogue, Trip};
 use deeptravel_domain::departure::SeatMap;
@@ -42,7 +44,7 @@ pub struct DepartureView<'a> {
     /// What bigger parties of adults pay.
     pub tiers: Vec<TierView>,
     /// Under which rule we sell it.
-    pub refund_summary: String,
+    pub refund_summary: Cow<'a, str>,
     pub booking_closes_at: Zoned,
 }
 
@@ -173,7 +175,7 @@ pub fn view<'a>(
         tiers: tiers(catalogue, trip, &seat_classes),
         seat_classes,
         seat_map: None,
-        refund_summary: policy::of_route(catalogue, language, route),
+        refund_summary: views::refund_summary(catalogue, language, &route.refund_rules),
         booking_closes_at: views::route_time(Some(route), trip.booking_closes_at()),
     }
 }

@@ -7,15 +7,19 @@ pub mod departure;
 #[cfg(test)]
 pub mod golden;
 pub mod order;
+pub mod package;
 pub mod policy;
 pub mod refund;
 pub mod ticket;
 
+use std::borrow::Cow;
 use std::fmt;
 
-use deeptravel_domain::catalogue::{Catalogue, Route};
-use deeptravel_domain::ids::{OperatorCode, PortCode};
+use deeptravel_domain::catalogue::{Catalogue, Names, Route, RulesByChannel};
+use deeptravel_domain::departure::Channel;
+use deeptravel_domain::ids::{MerchantCode, OperatorCode, PortCode};
 use deeptravel_domain::money::Money;
+use deeptravel_domain::refund_rule;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -163,6 +167,25 @@ pub fn port<'a>(catalogue: &'a Catalogue, language: Language, code: &'a PortCode
 pub fn operator<'a>(catalogue: &'a Catalogue, language: Language, code: &'a OperatorCode) -> Named<'a> {
     let code = code.as_str();
     Named { code, name: catalogue.operator(code).map_or(code, |operator| language.of(&operator.names)) }
+}
+
+/// A merchant with its name; of a carrier that of the operator, whose code it has.
+pub fn merchant<'a>(catalogue: &'a Catalogue, language: Language, code: &'a MerchantCode) -> Named<'a> {
+    let code = code.as_str();
+    let merchant = catalogue.merchant(code).map(|merchant| &merchant.names);
+    let names = merchant.or_else(|| catalogue.operator(code).map(|operator| &operator.names));
+    Named { code, name: names.map_or(code, |names| language.of(names)) }
+}
+
+/// What comes back of what is sold directly under these rules (R-SEARCH-07).
+pub fn refund_summary(catalogue: &Catalogue, language: Language, rules: &RulesByChannel) -> Cow<'static, str> {
+    match catalogue.refund_rule(rules, &Channel::Direct) {
+        Some(rule) => {
+            let Names { zh, en } = refund_rule::summary(rule);
+            language.pick(zh, en).into()
+        }
+        None => language.pick("不可退改", "No refunds or changes").into(),
+    }
 }
 
 /// The port at a stop of a route.

@@ -1,12 +1,8 @@
 //! What rules for refunds and changes say, as the document has it. On the wire it is the domain's.
 
-use deeptravel_domain::catalogue::{Catalogue, Route};
-use deeptravel_domain::departure::Channel;
-use deeptravel_domain::refund_rule;
 use utoipa::ToSchema;
 
 use super::MoneyView;
-use crate::api::frame::Language;
 
 /// What comes back until then. It has one of the two ends.
 #[derive(ToSchema)]
@@ -56,12 +52,4 @@ pub struct ChangeView {
 enum ScopeView {
     SameRoute(String),
     Routes(Vec<String>),
-}
-
-/// What a traveller who buys of us is told of a route: in words.
-pub fn of_route(catalogue: &Catalogue, language: Language, route: &Route) -> String {
-    match catalogue.refund_rule(&route.refund_rules, &Channel::Direct) {
-        Some(rule) => language.of(&refund_rule::summary(rule)).to_owned(),
-        None => language.pick("不可退改", "No refunds or changes").to_owned(),
-    }
 }

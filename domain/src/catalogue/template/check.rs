@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{IncludedJourney, StockLimits, Template};
 use crate::catalogue::checks::{self, dates, known, line};
 use crate::catalogue::{Catalogue, Zone};
-use crate::fare::PRICE_MINOR_MAX;
+use crate::fare::{DayType, PRICE_MINOR_MAX};
 use crate::package::{EntitlementTerms, Validity};
 use crate::party::{PARTY_MAX, PassengerType};
 use crate::rejection::{Rejection, ensure};
@@ -18,6 +18,8 @@ pub const SOLD_AHEAD_DAYS_MAX: u16 = 366;
 const ENTITLEMENTS_MAX: usize = 32;
 /// Each is an item of the order, which has as many at most.
 const JOURNEYS_MAX: usize = 4;
+/// One for every type of passenger, size of a party and kind of day.
+const TIERS_MAX: usize = PassengerType::ALL.len() * PARTY_MAX as usize * DayType::ALL.len();
 const PLACES_MAX: usize = 64;
 const LOCATIONS_MAX: usize = 64;
 /// Uses of one entitlement: ten units for each of ten passengers still fit the 16 bits of a ticket.
@@ -165,6 +167,7 @@ fn check_validity(validity: &Validity, field: impl Fn(&str) -> String, zone: &Zo
 }
 
 fn check_tiers(template: &Template, catalogue: &Catalogue) -> Result<(), Rejection> {
+    ensure(template.tiers.len() <= TIERS_MAX, "tiers", format_args!("are more than {TIERS_MAX}"))?;
     let mut seen = BTreeSet::new();
     for (index, tier) in template.tiers.iter().enumerate() {
         let field = |name: &str| format!("tiers[{index}].{name}");

@@ -33,8 +33,6 @@ pub use sale::{PackageLine, PackageQuote};
 pub use spoken::SpokenTemplate;
 pub use versions::{Version, Versions};
 
-/// Where the days of a template are counted that names no zone: where we sell.
-const ZONE_OF_SALE: &str = "Asia/Hong_Kong";
 /// Of a template's id, in hexadecimal digits: enough that no two names share it.
 const ID_DIGITS: usize = 20;
 
@@ -131,8 +129,7 @@ impl Template {
     }
 
     pub fn zone(&self) -> Zone {
-        let of_sale = || Zone::named(ZONE_OF_SALE).unwrap_or_else(|error| unreachable!("{error}"));
-        self.time_zone.clone().unwrap_or_else(of_sale)
+        self.time_zone.clone().unwrap_or_else(Zone::of_sale)
     }
 
     pub fn is_on_sale(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::{IncludedJourney, StockLimits, Template, TemplateStatus, Tier};
 use crate::catalogue::checks::line;
@@ -12,6 +12,7 @@ use crate::departure::Stretch;
 use crate::fare::DayType;
 use crate::ids::{EntitlementCode, LocationCode, MerchantCode, PlaceCode, RouteCode, SeatClassCode};
 use crate::package::{Bound, EntitlementTerms, RedemptionChannel, StartsAt, Validity, ValidityKind};
+use crate::money::Amount;
 use crate::party::PassengerType;
 use crate::rejection::{Rejection, ensure};
 
@@ -29,7 +30,7 @@ pub struct SpokenTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_token: Option<String>,
     status: TemplateStatus,
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "names_or_text")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<Names>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     product_id: Option<u32>,
@@ -106,21 +107,6 @@ struct SpokenTier {
     price: Amount,
 }
 
-/// What is said in one language is said so in both.
-fn names_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Names>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Said {
-        Both(Names),
-        Once(String),
-    }
-    let said = Option::<Said>::deserialize(deserializer)?;
-    Ok(said.map(|said| match said {
-        Said::Both(names) => names,
-        Said::Once(text) => Names::new(text.clone(), text),
-    }))
-}
-
 impl From<Template> for SpokenTemplate {
     fn from(template: Template) -> SpokenTemplate {
         SpokenTemplate {
@@ -191,10 +177,8 @@ impl TryFrom<SpokenTemplate> for Template {
         let names = trimmed(spoken.names);
         let journeys = spoken.journeys.into_iter().enumerate().map(journey_of).collect::<Result<_, _>>()?;
         let entitlements = spoken.entitlements.into_iter().enumerate().map(entitlement_of).collect::<Result<_, _>>()?;
-        let mut blackout = BTreeSet::new();
-        for (index, date) in spoken.blackout_dates.into_iter().enumerate() {
-            ensure(blackout.insert(date), format_args!("blackoutDates[{index}]"), "is there twice")?;
-        }
+        let blackout: BTreeSet<Date> = spoken.blackout_dates.iter().copied().collect();
+        ensure(blackout.len() == spoken.blackout_dates.len(), "blackoutDates", "names a date twice")?;
         let zone = |name: String| Zone::named(&name).map_err(|error| Rejection::field("timeZone", error.to_string()));
         Ok(Template {
             id: Template::id_of(&names),

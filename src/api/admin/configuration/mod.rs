@@ -218,7 +218,8 @@ async fn restore<K: Kind>(Allowed(by): Allowed<Configure>, item: Item<K>, key: O
     Ok(written::<K>(&id, standing))
 }
 
-fn author(by: &Staff, key: OptionalKey) -> Author {
+/// Who writes, and how he calls the write.
+pub fn author(by: &Staff, key: OptionalKey) -> Author {
     Author { account: Arc::from(&*by.who.username), key: key.key.map(|key| key.0.into()) }
 }
 

@@ -3,8 +3,8 @@
 //! (R-SEARCH-03, R-SEARCH-04).
 //!
 //! What an answer rests on: what a search reads of the catalogue (a [`Book`] belongs to one edition), the date (it ends with the day), the
-//! instants at which booking closes (a page ends with the next one), and the seats left, which are compared with those that
-//! were written.
+//! instants at which booking closes (a page ends with the next one), and the seats and units left, which are compared with
+//! those that were written.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -141,6 +141,8 @@ struct Written {
     edition: u64,
     left: Arc<[SeatsLeft]>,
     shown: Box<[u16]>,
+    /// Of the packages.
+    units: Box<[Option<u32>]>,
     answer: Bytes,
 }
 
@@ -156,7 +158,7 @@ impl Page {
     fn read(&self, board: &Board) -> Bytes {
         let written = self.written.load();
         let edition = board.edition();
-        if written.edition == edition && written.still_holds() {
+        if written.edition == edition && written.still_holds(&self.offers) {
             return written.answer.clone();
         }
         let same_departures = written.edition == edition;
@@ -176,11 +178,13 @@ impl Page {
 impl Written {
     fn new(offers: &Offers, edition: u64, left: Arc<[SeatsLeft]>) -> Written {
         let shown: Box<[u16]> = left.iter().map(SeatsLeft::now).collect();
-        let answer = offers.write(&shown);
-        Written { edition, left, shown, answer }
+        let units: Box<[Option<u32>]> = offers.units().collect();
+        let answer = offers.write(&shown, &units);
+        Written { edition, left, shown, units, answer }
     }
 
-    fn still_holds(&self) -> bool {
+    fn still_holds(&self, offers: &Offers) -> bool {
         self.left.iter().zip(&self.shown).all(|(left, shown)| left.now() == *shown)
+            && offers.units().zip(&self.units).all(|(now, shown)| now == *shown)
     }
 }

@@ -3,7 +3,9 @@
 //! [`offers`] finds what there is and writes the answer, [`answers`] keeps it for the next who asks the same.
 
 mod answers;
+mod calendar;
 mod offers;
+mod packages;
 #[cfg(test)]
 mod tests;
 mod wanted;
@@ -13,7 +15,8 @@ use std::sync::Arc;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::api::frame::{Allowed, Answered, Language, Public, Routes, Slot, refusals};
+use crate::api::frame::{Allowed, Answered, Api, Language, Public, Routes, Slot, ok, parse_query, refusals};
+use calendar::{CalendarQuery, Month};
 use wanted::{SearchAnswer, SearchQuery};
 
 pub use answers::Answers;
@@ -22,7 +25,7 @@ pub use answers::Answers;
 pub type Search = Arc<(Slot, Answers)>;
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
-    routes.mount(__path_search, search);
+    routes.mount(__path_search, search).mount(__path_show_month, show_month);
 }
 
 /// Departures between two places on a day that the party can buy now.
@@ -36,4 +39,13 @@ async fn search(_: Allowed<Public>, request: HttpRequest, language: Language) ->
     // Parsed only where these words are new.
     let answer = answers.search(&catalogue, &services.board, now, language, request.query_string())?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(answer))
+}
+
+/// The days of a month on which the party finds seats between two places, and from what price.
+#[utoipa::path(get, path = "/travel/calendar", params(CalendarQuery), responses((status = 200, body = Month)))]
+async fn show_month(_: Allowed<Public>, api: Api, request: HttpRequest) -> Answered {
+    let query: CalendarQuery = parse_query(request.query_string())?;
+    let services = api.engine.services();
+    let (catalogue, now) = (services.catalogue.load(), api.engine.now());
+    Ok(ok(&calendar::month(&catalogue, &services.board, now, query)?))
 }

@@ -12,12 +12,13 @@ use deeptravel_domain::party::Party;
 use deeptravel_domain::time::Timestamp;
 use serde::Serialize;
 
+use super::packages::{self, Package};
 use super::wanted::{Availability, SearchAnswer, Wanted};
 use crate::api::frame::Language;
 use crate::api::views::departure::{self, SeatClassView};
 
-/// Digits of the largest number of seats.
-const SEATS_DIGITS_MAX: usize = 5;
+/// Digits of the largest number of seats or units.
+const NUMBER_DIGITS_MAX: usize = 10;
 
 /// Everything that may appear in one answer.
 #[derive(Debug)]
@@ -26,10 +27,14 @@ pub struct Offers {
     party_size: u16,
     /// By departure time; also those that are sold out now.
     found: Box<[Offer]>,
-    /// The answer around the offers.
-    around: Around,
-    /// The answer when no offer has enough seats.
-    nothing: Box<str>,
+    /// By id; also those that are sold out now.
+    packages: Box<[Package]>,
+    /// The answer up to the offers.
+    to_offers: Box<str>,
+    /// The answer up to the packages when no offer has enough seats.
+    to_no_offers: Box<str>,
+    offers_to_packages: Box<str>,
+    from_packages: Box<str>,
     /// When booking closes next for a trip of that day: until then the same trips are offered.
     pub changes_at: Timestamp,
     /// Length that no answer exceeds.
@@ -62,7 +67,7 @@ struct Class {
 
 /// Two ends of a text with a gap in between.
 #[derive(Debug)]
-struct Around {
+pub struct Around {
     before: Box<str>,
     after: Box<str>,
 }
@@ -70,7 +75,7 @@ struct Around {
 impl Around {
     /// Cuts a text at the value of a field. Quotes inside of strings are escaped, so nothing but a field's name reads
     /// like one.
-    fn value(text: &str, name: &str, value: &str) -> Around {
+    pub fn value(text: &str, name: &str, value: &str) -> Around {
         let field = format!("\"{name}\":");
         let cut = text.split_once(&field).and_then(|(before, rest)| Some((before, rest.strip_prefix(value)?)));
         let (before, after) = cut.unwrap_or_else(|| unreachable!("{text} has {field}{value}"));
@@ -83,12 +88,19 @@ impl Around {
         Around { before: format!("{before}[").into(), after: format!("]{after}").into() }
     }
 
-    fn len(&self) -> usize {
-        self.before.len() + self.after.len()
+    /// Of the longest text around a number.
+    pub fn len(&self) -> usize {
+        self.before.len() + NUMBER_DIGITS_MAX + self.after.len()
+    }
+
+    pub fn write(&self, answer: &mut String, number: impl itoa::Integer) {
+        answer.push_str(&self.before);
+        answer.push_str(itoa::Buffer::new().format(number));
+        answer.push_str(&self.after);
     }
 }
 
-fn json(value: &impl Serialize) -> String {
+pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| unreachable!("a view has names and numbers only: {error}"))
 }
 
@@ -113,34 +125,55 @@ impl Offers {
         }
         found.sort_by(|(a_at, a), (b_at, b)| (a_at, a.departure.as_str()).cmp(&(b_at, b.departure.as_str())));
         let found: Box<[Offer]> = found.into_iter().map(|(_, offer)| offer).collect();
-        let answer = |availability| json(&SearchAnswer { availability, routes: Vec::new(), packages: [] });
-        let around = Around::list(&answer(Availability::Available), "routes");
-        let length_max = around.len() + found.iter().map(|offer| offer.length_max() + 1).sum::<usize>();
-        let (party_size, nothing) = (wanted.party.size(), answer(reason).into());
-        Offers { party_size, found, around, nothing, changes_at, length_max }
+        let packages = packages::find(catalogue, language, wanted, now, &mut changes_at);
+        let answer = |availability| json(&SearchAnswer { availability, routes: Vec::new(), packages: Vec::new() });
+        let Around { before: to_offers, after } = Around::list(&answer(Availability::Available), "routes");
+        let Around { before: to_no_offers, .. } = Around::list(&answer(reason), "routes");
+        let Around { before: offers_to_packages, after: from_packages } = Around::list(&after, "packages");
+        let around = to_offers.len().max(to_no_offers.len()) + offers_to_packages.len() + from_packages.len();
+        let of_packages = packages.iter().map(|package| package.length() + 1).sum::<usize>();
+        let length_max = around + found.iter().map(|offer| offer.length_max() + 1).sum::<usize>() + of_packages;
+        let party_size = wanted.party.size();
+        Offers {
+            party_size,
+            found,
+            packages,
+            to_offers,
+            to_no_offers,
+            offers_to_packages,
+            from_packages,
+            changes_at,
+            length_max,
+        }
     }
 
     /// Bytes of the text, and of an answer written from it, roughly.
     pub fn size(&self) -> usize {
         let classes: usize = self.found.iter().map(|offer| offer.classes.len()).sum();
         let numbers = classes * (size_of::<Class>() + size_of::<SeatsLeft>() + size_of::<u16>());
-        2 * self.length_max + self.found.len() * size_of::<Offer>() + numbers
+        let of_packages: usize = self.packages.iter().map(Package::size).sum();
+        2 * self.length_max + self.found.len() * size_of::<Offer>() + numbers + of_packages
     }
 
-    /// Where the seats left are to be read, offer by offer and class by class.
+    /// Where the seats left are to be read, offer by offer and class by class, then package by package.
     pub fn look_up(&self, board: &Board) -> Arc<[SeatsLeft]> {
         let all = self.found.iter().flat_map(|offer| {
             let classes = offer.classes.iter().map(|class| (&class.code, class.all));
             board.seats_left(&offer.departure, offer.stretch, offer.ride, classes)
         });
-        all.collect()
+        all.chain(self.packages.iter().flat_map(|package| package.look_up(board))).collect()
     }
 
-    /// The answer with so many seats left.
-    pub fn write(&self, left: &[u16]) -> Bytes {
+    /// Units left of each package, where something limits them.
+    pub fn units(&self) -> impl Iterator<Item = Option<u32>> {
+        self.packages.iter().map(Package::units)
+    }
+
+    /// The answer with so many seats and units left.
+    pub fn write(&self, left: &[u16], units: &[Option<u32>]) -> Bytes {
         let mut answer = String::with_capacity(self.length_max);
         let (mut rest, mut is_first) = (left, true);
-        answer.push_str(&self.around.before);
+        answer.push_str(&self.to_offers);
         for offer in &self.found {
             let (own, others) = rest.split_at_checked(offer.classes.len()).unwrap_or((rest, &[]));
             rest = others;
@@ -150,10 +183,30 @@ impl Offers {
             }
         }
         if is_first {
-            return Bytes::copy_from_slice(self.nothing.as_bytes());
+            answer.clear();
+            answer.push_str(&self.to_no_offers);
         }
-        answer.push_str(&self.around.after);
+        answer.push_str(&self.offers_to_packages);
+        self.write_packages(&mut answer, rest, units);
+        answer.push_str(&self.from_packages);
         Bytes::from(answer)
+    }
+
+    fn write_packages(&self, answer: &mut String, seats: &[u16], units: &[Option<u32>]) {
+        let (mut rest, mut is_first) = (seats, true);
+        for (package, units) in self.packages.iter().zip(units) {
+            let (own, others) = rest.split_at_checked(package.choices()).unwrap_or((rest, &[]));
+            rest = others;
+            let end = answer.len();
+            if !is_first {
+                answer.push(',');
+            }
+            if package.write(answer, own, *units, self.party_size) {
+                is_first = false;
+            } else {
+                answer.truncate(end);
+            }
+        }
     }
 }
 
@@ -192,7 +245,7 @@ impl Offer {
     }
 
     fn length_max(&self) -> usize {
-        let class = |class: &Class| class.around.len() + SEATS_DIGITS_MAX + class.tiers.len() + 2;
+        let class = |class: &Class| class.around.len() + class.tiers.len() + 2;
         let around = self.to_classes.len() + self.classes_to_tiers.len() + self.from_tiers.len();
         around + self.classes.iter().map(class).sum::<usize>()
     }
@@ -203,9 +256,7 @@ impl Offer {
         let mut is_first = true;
         for (class, left) in enough() {
             comma(answer, &mut is_first);
-            answer.push_str(&class.around.before);
-            answer.push_str(itoa::Buffer::new().format(*left));
-            answer.push_str(&class.around.after);
+            class.around.write(answer, *left);
         }
         answer.push_str(&self.classes_to_tiers);
         let mut is_first = true;

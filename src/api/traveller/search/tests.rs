@@ -1,5 +1,7 @@
 //! What is kept ready says, byte for byte, what would be said without.
 
+mod month;
+mod packages;
 mod plain;
 
 use std::collections::BTreeSet;
@@ -327,7 +329,7 @@ fn refusals_are_what_they_were() {
 }
 
 fn parsed(query: &str) -> Result<Party, Problem> {
-    parse_query::<SearchQuery>(query).and_then(|query| party(&query))
+    parse_query::<SearchQuery>(query).and_then(|query| party(query.adults, query.children, query.seniors))
 }
 
 #[test]

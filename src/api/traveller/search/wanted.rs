@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::api::frame::{Problem, parse_date, parse_word};
 use crate::api::views::departure::DepartureView;
+use crate::api::views::package::PackageView;
 
 /// Without any of `adults`, `children` and `seniors` the party is one adult.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -52,9 +53,8 @@ pub struct SearchAnswer<'a> {
     pub availability: Availability,
     /// By departure time. Only classes with enough seats and a fare for the party.
     pub routes: Vec<DepartureView<'a>>,
-    /// Nothing yet.
-    #[schema(value_type = Vec<Object>)]
-    pub packages: [(); 0],
+    /// Sold for that day where one of their places lies at origin or destination, by id; whatever goes there.
+    pub packages: Vec<PackageView<'a>>,
 }
 
 /// A search, its parameters understood.
@@ -67,21 +67,31 @@ pub struct Wanted<'a> {
 }
 
 pub fn understand<'a>(catalogue: &'a Catalogue, query: &SearchQuery) -> Result<Wanted<'a>, Problem> {
+    let (origin, destination) = places(catalogue, &query.origin, &query.destination)?;
+    let date = parse_date("travelDate", &query.travel_date)?;
+    let mode = parse_word("mode", query.mode.as_deref(), "is neither coach nor ferry")?;
+    let party = party(query.adults, query.children, query.seniors)?;
+    Ok(Wanted { origin, destination, date, party, mode })
+}
+
+/// Two places by code or name.
+pub fn places<'a>(
+    catalogue: &'a Catalogue,
+    origin: &str,
+    destination: &str,
+) -> Result<(&'a Place, &'a Place), Problem> {
     let place = |field: &'static str, name: &str| {
         catalogue.place(name).ok_or_else(|| Problem::field(field, "is no place that we know"))
     };
-    let origin = place("origin", &query.origin)?;
-    let destination = place("destination", &query.destination)?;
+    let (origin, destination) = (place("origin", origin)?, place("destination", destination)?);
     Problem::unless(origin.code != destination.code, "destination", "is the origin")?;
-    let date = parse_date("travelDate", &query.travel_date)?;
-    let mode = parse_word("mode", query.mode.as_deref(), "is neither coach nor ferry")?;
-    Ok(Wanted { origin, destination, date, party: party(query)?, mode })
+    Ok((origin, destination))
 }
 
-pub fn party(query: &SearchQuery) -> Result<Party, Problem> {
-    let nobody = [query.adults, query.children, query.seniors].iter().all(Option::is_none);
-    let adults = if nobody { 1 } else { query.adults.unwrap_or(0) };
-    let (children, seniors) = (query.children.unwrap_or(0), query.seniors.unwrap_or(0));
+pub fn party(adults: Option<u16>, children: Option<u16>, seniors: Option<u16>) -> Result<Party, Problem> {
+    let nobody = [adults, children, seniors].iter().all(Option::is_none);
+    let adults = if nobody { 1 } else { adults.unwrap_or(0) };
+    let (children, seniors) = (children.unwrap_or(0), seniors.unwrap_or(0));
     Party::new(adults, children, seniors).ok_or_else(|| {
         // The biggest; of equals the last here.
         let counts = [("seniors", seniors), ("children", children), ("adults", adults)];

@@ -2,13 +2,16 @@
 //! serialised as a whole. For tests, which compare.
 
 use deeptravel_actors::board::Board;
-use deeptravel_domain::catalogue::{Catalogue, Trip, Unsellable};
+use deeptravel_domain::catalogue::{Catalogue, Template, Trip, Unsellable};
 use deeptravel_domain::party::Party;
+use deeptravel_domain::register::Entry;
 use deeptravel_domain::time::Timestamp;
 
+use super::super::packages;
 use super::super::wanted::{Availability, SearchAnswer, SearchQuery, Wanted, understand};
 use crate::api::frame::{Language, Problem, parse_query};
 use crate::api::views::departure::{self, DepartureView, SeatClassView};
+use crate::api::views::package::{self, PackageView};
 
 pub fn search(
     catalogue: &Catalogue,
@@ -45,7 +48,31 @@ fn find<'a>(
         availability = availability.max(reason);
     }
     found.sort_by(|(a_at, a), (b_at, b)| (a_at, &a.departure_id).cmp(&(b_at, &b.departure_id)));
-    SearchAnswer { availability, routes: found.into_iter().map(|(_, view)| view).collect(), packages: [] }
+    let packages = catalogue.packages_between(wanted.origin, wanted.destination);
+    let packages = packages.filter_map(|entry| package(board, catalogue, language, entry, wanted, now));
+    SearchAnswer {
+        availability,
+        routes: found.into_iter().map(|(_, view)| view).collect(),
+        packages: packages.collect(),
+    }
+}
+
+/// A package of which enough is left for the party.
+fn package<'a>(
+    board: &Board,
+    catalogue: &'a Catalogue,
+    language: Language,
+    entry: &'a Entry<Template>,
+    wanted: &Wanted<'_>,
+    now: Timestamp,
+) -> Option<PackageView<'a>> {
+    let mut view = packages::offer(catalogue, language, entry, wanted, now)?;
+    view.available = package::units_left(entry, Some(wanted.date));
+    for departures in package::departures(catalogue, board, entry, wanted.date, now) {
+        let most = departures.iter().map(|departure| u32::from(departure.available)).max().unwrap_or(0);
+        view.available = Some(view.available.map_or(most, |units| units.min(most)));
+    }
+    view.available.is_none_or(|available| available >= wanted.party.size().into()).then_some(view)
 }
 
 /// The classes of a trip that the party can buy; else why there is none.
