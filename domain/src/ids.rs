@@ -373,6 +373,8 @@ named! {
     RuleCode, "refund rule id";
     /// A package's template; follows from its name.
     TemplateId, "template id";
+    /// A promotion, as travellers type it.
+    PromotionCode, "promotion code";
 }
 
 text_fields!(
@@ -397,6 +399,7 @@ text_fields!(
     DeviceCode: Text,
     RuleCode: Text,
     TemplateId: Text,
+    PromotionCode: Text,
 );
 
 impl From<OrderId> for packing::Common {

@@ -37,6 +37,7 @@ pub mod register;
 pub mod rejection;
 pub mod row;
 pub mod sealing;
+pub mod stock;
 pub mod tables;
 #[cfg(test)]
 mod testing;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use crate::ids::EntitlementCode;
+use crate::ids::{EntitlementCode, PromotionCode};
 
 /// What a refusal means for whoever asked; the HTTP layer maps it to a status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,6 +99,8 @@ refusals! {
         /// `available`: how many seats of that class are left on that stretch for this channel.
         SoldOut { wanted: u16, available: u16 }
             => "SOLD_OUT", Conflict, Later, "not enough seats are left: {available} of {wanted}";
+        PromotionExhausted { promotion: PromotionCode, of: Uses }
+            => "PROMOTION_EXHAUSTED", Conflict, Later, "promotion {promotion} has no use left {of}";
 
         // Holds.
         HoldNotFound => "HOLD_NOT_FOUND", NotFound, Never, "the hold is not known here";
@@ -106,7 +108,10 @@ refusals! {
         HoldExpired => "LOCK_EXPIRED", Conflict, Never, "the hold has expired";
         HoldAlreadyReleased => "HOLD_ALREADY_RELEASED", Conflict, Never, "the hold was released";
         HoldAlreadyConfirmed => "HOLD_ALREADY_CONFIRMED", Conflict, Never, "the hold was confirmed";
-        BelowUse => "BELOW_USE", Conflict, Never, "more seats are in use than the change would leave";
+        /// What is in use of the channel, or of the date, that the change would leave too little.
+        BelowUse { held: u32, sold: u32 }
+            => "BELOW_USE", Conflict, Never,
+            "more is in use than the change would leave: {held} are held and {sold} are sold";
 
         // Payment and the life of an order.
         OrderNotPayable => "ORDER_NOT_PAYABLE", Conflict, Never, "the order can no longer be paid";
@@ -128,6 +133,22 @@ refusals! {
             => "LAST_ADMINISTRATOR", Conflict, Never, "nobody else could administer: no other administrator can log in";
         VersionConflict => "VERSION_CONFLICT", Conflict, Never, "this token stands for another version";
         NoEarlierRevision => "NO_EARLIER_REVISION", Conflict, Never, "there is no earlier revision";
+    }
+}
+
+/// Which uses of a promotion have run out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Uses {
+    All,
+    OfTraveller,
+}
+
+impl Display for Uses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Uses::All => "for anybody",
+            Uses::OfTraveller => "for this traveller",
+        })
     }
 }
 

@@ -15,6 +15,7 @@ use crate::order::rows::{AttemptRow, LedgerRow, OrderRow, PaymentRow, RefundRow,
 use crate::quarantine::Notice;
 use crate::register::{AuditRow, RevisionRow};
 use crate::row::{Damage, Home, Kind, Message, Row as _, Rows, Table, Unreadable};
+use crate::stock::rows::{StockHoldRow, StockRow};
 use crate::totals::TotalsRow;
 
 /// By slot.
@@ -60,6 +61,8 @@ pub static TABLES: &[&Table] = &[
     TemplateRow::TABLE,
     TemplateEntitlementRow::TABLE,
     TemplateTierRow::TABLE,
+    StockRow::TABLE,
+    StockHoldRow::TABLE,
 ];
 
 /// Those that a database stores.

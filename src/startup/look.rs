@@ -9,7 +9,7 @@ use deeptravel_actors::journal::{Journal, Position};
 use crate::postgres::{Database, Lane, StoreError, TableLook, look_at_tables, tables_with_rows};
 
 /// Tables of which the first cannot have rows when the second has none: rows are never deleted.
-const NEEDS: [(&str, &str); 8] = [
+const NEEDS: [(&str, &str); 9] = [
     ("hold_rows", "departures"),
     ("order_rows", "departures"),
     ("order_rows", "hold_rows"),
@@ -18,6 +18,7 @@ const NEEDS: [(&str, &str); 8] = [
     ("ledger_entries", "payments"),
     ("refunds", "payments"),
     ("ticket_scans", "ticket_rows"),
+    ("stock_holds", "stocks"),
 ];
 
 /// What was seen of the projected tables.

@@ -3,7 +3,7 @@
 use crate::ids::HoldId;
 use crate::time::Timestamp;
 
-use super::{Hold, HoldState, Holds, Tombstone};
+use super::{Hold, HoldState, Holds, Life, Tombstone};
 
 impl<T> Holds<T> {
     pub fn placed(&mut self, id: HoldId, hold: Hold<T>) {
@@ -57,6 +57,16 @@ impl<T> Holds<T> {
         }
         self.forget_ended_before(at);
         hold
+    }
+
+    /// Live holds that are not needed in memory any more. They still are as they were: their owner knows where.
+    pub fn forget(&mut self, is_settled: impl Fn(&Life) -> bool) {
+        self.live.retain(|_, hold| !is_settled(&hold.life));
+        // After a rush their room goes, too.
+        if self.live.len() < self.live.capacity() / 4 {
+            self.live.shrink_to(self.live.capacity() / 2);
+        }
+        self.drop_settled_deadlines();
     }
 
     /// The first deadline is that of a hold that lapses: the timer is set to it.

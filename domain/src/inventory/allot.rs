@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use super::command::{Allotment, Event};
 use super::pick::Place;
 use super::taken::Taken;
-use super::{CHANNELS_MAX, Inventory, Pool};
+use super::{CHANNELS_MAX, Hold, HoldState, Inventory, Pool};
 
 impl Inventory {
     pub(super) fn set_allotments(&self, allotments: &[Allotment], now: Timestamp) -> Result<Vec<Event>, Rejection> {
@@ -27,7 +27,7 @@ impl Inventory {
                 } else {
                     (*pool, own, has.saturating_sub(*target))
                 };
-                move_seats(&mut places, &taken, from, to, count, growing).ok_or(Rejection::BelowUse)?;
+                move_seats(&mut places, &taken, from, to, count, growing).ok_or_else(|| self.below_use(from, now))?;
             }
         }
         let channels = self.channels_with(allotments);
@@ -42,6 +42,20 @@ impl Inventory {
         }
 
         Ok(self.opening().chain(self.lapses(now)).chain([Event::SeatsAllotted { moves: moved }]).collect())
+    }
+
+    /// What is in use of a pool that cannot give so many seats.
+    fn below_use(&self, pool: Pool, now: Timestamp) -> Rejection {
+        let (mut held, mut sold) = (0, 0);
+        for (_, Hold { life, takes }) in self.holds().filter(|(_, hold)| !hold.life.is_due(now)) {
+            let seats =
+                if Pool::new(takes.class, takes.channel) == pool { takes.live_seats().count() as u32 } else { 0 };
+            match life.state {
+                HoldState::Held | HoldState::Paying => held += seats,
+                HoldState::Confirmed => sold += seats,
+            }
+        }
+        Rejection::BelowUse { held, sold }
     }
 
     /// The pools named, each once, with how many seats they shall have.

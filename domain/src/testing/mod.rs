@@ -5,6 +5,8 @@
 
 mod balance;
 mod images;
+mod stocks;
 
 pub use balance::Balance;
 pub use images::Images;
+pub use stocks::StockAnswers;

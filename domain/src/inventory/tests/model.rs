@@ -26,6 +26,9 @@ struct NaiveHold {
     expires_at: Timestamp,
 }
 
+/// How much it is the stories say.
+const IN_USE: Rejection = Rejection::BelowUse { held: 0, sold: 0 };
+
 impl NaiveHold {
     fn is_due(&self, now: Timestamp) -> bool {
         self.life == Life::Held && self.expires_at <= now
@@ -238,14 +241,14 @@ impl Naive {
             for allotment in set.iter().filter(|a| a.class == class) {
                 let (has, target) = (of(&allotment.channel, false), usize::from(allotment.seats));
                 if target < has && has - target > of(&allotment.channel, true) {
-                    return Refused(Rejection::BelowUse);
+                    return Refused(IN_USE);
                 }
                 change |= target != has;
                 spare += has.saturating_sub(target);
                 needed += target.saturating_sub(has);
             }
             if needed > spare {
-                return Refused(Rejection::BelowUse);
+                return Refused(IN_USE);
             }
         }
         if change { Done } else { AlreadySo }
@@ -400,6 +403,7 @@ proptest! {
                     let known = ["epoch", "alightStop", "seats", "seatNumbers", "hold", "allotments"];
                     Field(known.into_iter().find(|known| known == field).expect("a field of the request"))
                 }
+                Err(Rejection::BelowUse { .. }) => Refused(IN_USE),
                 Err(refused) => Refused(refused.clone()),
             };
             prop_assert_eq!(&answer, &expected, "{:?} at {}", command, now);
