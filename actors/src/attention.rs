@@ -6,9 +6,11 @@
 use std::sync::Mutex;
 
 use dashmap::DashMap;
+use deeptravel_domain::hold::{HoldState, Life};
 use deeptravel_domain::ids::{HoldId, IdHash, OrderId};
-use deeptravel_domain::inventory::{Event, HoldState, Inventory};
+use deeptravel_domain::inventory::Event;
 use deeptravel_domain::order::Order;
+use deeptravel_domain::stock;
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::lock;
@@ -54,7 +56,7 @@ pub struct Attention {
     quarantine: Mutex<Waiting>,
     /// Of orders that have some.
     refunds: DashMap<OrderId, Box<[Outstanding]>, IdHash>,
-    /// The ends of paying holds: they keep their seats past it, so no timer of their departures tells.
+    /// The ends of paying holds: they keep their seats past it, so no timer of their owners tells.
     paying: DashMap<HoldId, Timestamp, IdHash>,
 }
 
@@ -96,10 +98,29 @@ impl Attention {
         }
     }
 
-    /// Every hold of a departure that starts.
-    pub(crate) fn set_holds(&self, inventory: &Inventory) {
-        for (id, hold) in inventory.holds().filter(|(_, hold)| hold.life.state == HoldState::Paying) {
-            self.paying.insert(id, hold.life.expires_at);
+    /// Every hold of an owner that starts.
+    pub(crate) fn set_holds<'a>(&self, lives: impl Iterator<Item = (HoldId, &'a Life)>) {
+        for (id, life) in lives.filter(|(_, life)| life.state == HoldState::Paying) {
+            self.paying.insert(id, life.expires_at);
+        }
+    }
+
+    pub(crate) fn follow_units(&self, events: &[stock::Event]) {
+        for event in events {
+            match event {
+                stock::Event::PayingBegun { id, expires_at } => drop(self.paying.insert(*id, *expires_at)),
+                stock::Event::HoldConfirmed { id } | stock::Event::HoldReleased { id, .. } => {
+                    self.paying.remove(id);
+                }
+                stock::Event::Opened
+                | stock::Event::HoldPlaced { .. }
+                | stock::Event::HoldLapsed { .. }
+                | stock::Event::HoldRecalled { .. }
+                | stock::Event::UnitsFreed { .. }
+                | stock::Event::LimitsSet(_)
+                | stock::Event::UnitsAllotted(_)
+                | stock::Event::HoldsForgotten { .. } => {}
+            }
         }
     }
 

@@ -16,16 +16,14 @@ use tokio::sync::oneshot;
 
 use crate::ask::fingerprint_of;
 use crate::board::Occupancy;
+use crate::celled::{Around, Celled, Timed};
 use crate::journal::Position;
 use crate::kept::{Kept, Seed, Shell};
-use crate::log::PUT_OFF_MS;
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::{Haste, Load, Statement};
 use crate::registry::cell::{Cell, GoOn, InCell};
 use crate::registry::{Keys, Owner, Post, Sleep, StartError};
 use crate::services::Services;
-use crate::timer::Timer;
-use crate::turn::Turn;
 
 /// A departure that left so long ago is still loaded at the start.
 const STARTED_BEFORE_SECONDS: i64 = 24 * 60 * 60;
@@ -109,9 +107,7 @@ fn seats_of(inventory: &Inventory, command: &Command) -> Labels {
 /// See the module's documentation.
 pub struct DepartureActor {
     services: Arc<Services>,
-    post: Post<DepartureActor>,
-    timer: Timer,
-    turns: Turn,
+    around: Around<DepartureActor>,
 }
 
 impl Owner for DepartureActor {
@@ -161,13 +157,14 @@ impl Owner for DepartureActor {
 
     fn build(services: Arc<Services>, post: Post<Self>, seed: Seed<Inventory>) -> Result<DepartureActor, Outage> {
         let occupancy = services.board.open(&seed.machine);
-        services.attention.set_holds(&seed.machine);
+        services.attention.set_holds(seed.machine.holds().map(|(id, hold)| (id, &hold.life)));
         let sleeps_at = over_at(&seed.machine);
         let kept = Kept::wake(&services.parts, &format!("departure/{}", post.id), seed, &post.vitals)?;
         let (id, looks_at) = (post.id.clone(), Timestamp::MAX);
         let seating = Seating { services: Arc::clone(&services), id, kept, occupancy, sleeps_at, looks_at };
         post.shared.put(seating);
-        Ok(DepartureActor { services, post, timer: Timer::default(), turns: Turn::default() })
+        let around = Around::new(post, services.clock.clone());
+        Ok(DepartureActor { services, around })
     }
 }
 
@@ -247,13 +244,24 @@ impl Seating {
         }
     }
 
+    fn may_sleep(&self) -> bool {
+        let inventory = &self.kept.machine;
+        let over = inventory.next_deadline().is_none() && self.services.clock.now() >= over_at(inventory);
+        over && *self.services.projected.borrow() >= self.kept.log.last()
+    }
+}
+
+impl Timed for Seating {
     /// The next thing that happens by itself.
     fn deadline(&self) -> Timestamp {
         self.kept.machine.next_deadline().unwrap_or(self.sleeps_at)
     }
 
-    /// What is due now.
-    fn expire(&mut self) -> Result<(), Outage> {
+    fn will_look(&mut self, at: Timestamp) {
+        self.looks_at = at;
+    }
+
+    fn expire(&mut self) -> Result<bool, Outage> {
         self.change(&Command::Expire)?;
         let now = self.services.clock.now();
         for hold in self.kept.machine.overdue(now) {
@@ -262,13 +270,7 @@ impl Seating {
         if now >= self.sleeps_at {
             self.sleeps_at = now.plus_seconds(LOOKS_AGAIN_SECONDS);
         }
-        Ok(())
-    }
-
-    fn may_sleep(&self) -> bool {
-        let inventory = &self.kept.machine;
-        let over = inventory.next_deadline().is_none() && self.services.clock.now() >= over_at(inventory);
-        over && *self.services.projected.borrow() >= self.kept.log.last()
+        Ok(self.may_sleep())
     }
 }
 
@@ -294,48 +296,16 @@ impl Actor for DepartureActor {
     }
 }
 
-impl DepartureActor {
-    /// A turn of the actor's own; then it waits for what happens next by itself. `None`: it ends.
-    fn turn<T>(&mut self, ctx: &mut Context<DepartureActor>, turn: impl FnOnce(&mut Seating) -> T) -> Option<T> {
-        let turned = self.post.shared.turn(|seating| {
-            let value = turn(seating);
-            seating.looks_at = seating.deadline();
-            (value, seating.looks_at)
-        });
-        if turned.is_none() {
-            self.post.vitals.fail();
-        }
-        if self.post.vitals.has_failed() {
-            ctx.stop();
-        }
-        let (value, looks_at) = turned?;
-        self.arm(looks_at, ctx);
-        Some(value)
+impl Celled for DepartureActor {
+    type State = Seating;
+
+    fn around(&mut self) -> &mut Around<DepartureActor> {
+        &mut self.around
     }
 
-    /// A message's turn.
-    fn hears<T>(&mut self, ctx: &mut Context<DepartureActor>, turn: impl FnOnce(&mut Seating) -> T) -> Option<T> {
-        let value = self.turn(ctx, turn);
-        self.turns.taken(ctx);
-        self.post.shared.handled();
-        value
-    }
-
-    fn arm(&mut self, deadline: Timestamp, ctx: &mut Context<DepartureActor>) {
-        let now = self.services.clock.now();
-        self.timer.arm(ctx, now, Some(deadline), |actor, ctx| {
-            actor.timer.fired();
-            actor.wake(ctx);
-        });
-    }
-
-    fn wake(&mut self, ctx: &mut Context<DepartureActor>) {
-        match self.turn(ctx, |seating| seating.expire().map(|()| seating.may_sleep())) {
-            Some(Ok(true)) => self.post.keys.retire(&self.post.id),
-            // What cannot be written now is tried again.
-            Some(Err(_)) => self.arm(self.services.clock.now().plus_ms(PUT_OFF_MS), ctx),
-            Some(Ok(false)) | None => {}
-        }
+    fn leave(&mut self) {
+        let post = &self.around.post;
+        post.keys.retire(&post.id);
     }
 }
 
@@ -343,9 +313,9 @@ impl<P: AsksForSeats> Handler<Seats<P>> for DepartureActor {
     type Result = ();
 
     fn handle(&mut self, Seats { command, mut asker }: Seats<P>, ctx: &mut Context<DepartureActor>) {
-        self.post.vitals.handling(fingerprint(&command));
+        self.around.post.vitals.handling(fingerprint(&command));
         let answer = self.hears(ctx, |seating| seating.change_seats(&command, &mut asker));
-        self.post.vitals.handled();
+        self.around.post.vitals.handled();
         if let Some(answer) = answer {
             asker.told(answer);
         }
@@ -373,10 +343,10 @@ impl Handler<Sleep> for DepartureActor {
         });
         match may_sleep {
             Some(true) => {
-                self.services.board.close(&self.post.id);
+                self.services.board.close(&self.around.post.id);
                 ctx.stop();
             }
-            Some(false) => self.post.keys.stay(&self.post.id),
+            Some(false) => self.around.post.keys.stay(&self.around.post.id),
             None => {}
         }
     }

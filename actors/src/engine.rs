@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use deeptravel_domain::catalogue::{self, Catalogue};
+use deeptravel_domain::catalogue::{self, Catalogue, StockLimits, Template};
 use deeptravel_domain::identity::{AccountStanding, AccountWrite, Command as IdentityCommand};
 use deeptravel_domain::ids::{OrderId, OutRefundNo, TravellerId};
 use deeptravel_domain::machine::Machine;
@@ -14,6 +14,7 @@ use deeptravel_domain::quarantine::{Command as Doubt, Notice};
 use deeptravel_domain::register::{AuditRow, Author, Standing};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Row as _, Rows};
+use deeptravel_domain::stock::{self, Allotment, Limits, StockId};
 use deeptravel_domain::time::Timestamp;
 
 use crate::ask::Question;
@@ -33,6 +34,7 @@ use crate::payment::LOAD_ONE;
 use crate::ports::{Haste, Load, Parameter};
 use crate::registry::{Arbiters, Keys};
 use crate::services::Services;
+use crate::stock_board::StockBoard;
 use crate::totals::Counting;
 
 pub use crate::owners::Owners;
@@ -59,6 +61,7 @@ impl Engine {
             parts: Arc::new(parts),
             catalogue: ArcSwap::from_pointee(Catalogue::new(SALE_CURRENCY)),
             board: Board::default(),
+            stock_board: StockBoard::default(),
             attention: Attention::default(),
             totals: ArcSwap::default(),
             directory: Directory::default(),
@@ -220,6 +223,41 @@ impl Engine {
         self.tell(&self.owners.catalogue_owner, command).await
     }
 
+    /// Puts a version of a package's template. If it is to be sold, its stock is asked first: what is sold is never less limited
+    /// than what is configured, and what the stock refuses changes nothing but the audit. If it breaks off in between, the write
+    /// told again goes through.
+    pub async fn put_template(&self, template: Template, by: Author) -> Answer<Standing> {
+        let (stock, limits) = (StockId::Package(template.id.clone()), limits_of(&template));
+        let is_sold = template.is_on_sale();
+        let mut command = catalogue::Command::new(template, by);
+        let decided = self.services().catalogue.load().decide(&command, self.now());
+        let makes_a_version = decided.is_ok_and(|events| events.iter().any(|event| event.outcome.is_ok()));
+        let has_stock = limits != Limits::default() || self.services().stock_board.get(&stock).is_some();
+        if makes_a_version && is_sold && has_stock {
+            let asked = self.set_stock_limits(&stock, limits).await?.outcome;
+            command.refused = asked.err().map(of_template);
+        }
+        self.configure(command).await
+    }
+
+    /// What the stock of a package's template or of a promotion may sell. Refused with `BelowUse`, and then nothing changes. To
+    /// be asked before its configuration is written with the same limits: if that breaks off in between, its repetition finds
+    /// the stock as it wants it, and goes on.
+    pub async fn set_stock_limits(&self, id: &StockId, limits: Limits) -> Answer<()> {
+        self.change_stock(id, stock::Command::SetLimits(limits)).await
+    }
+
+    /// What is set aside for the partners named. Refused with `BelowUse`, and then nothing changes.
+    pub async fn set_stock_allotments(&self, id: &StockId, allotments: Vec<Allotment>) -> Answer<()> {
+        self.change_stock(id, stock::Command::SetAllotments(allotments)).await
+    }
+
+    async fn change_stock(&self, id: &StockId, command: stock::Command) -> Answer<()> {
+        let reply = self.owners.stocks.consult(id, command).await?;
+        self.owners.journal.wait(reply.position).await.map_err(|_| Outage::Journal)?;
+        Ok(reply)
+    }
+
     /// Everybody who follows the journal, each from where his owner stood when the engine started.
     pub fn followers(&self) -> Vec<Box<dyn Follower>> {
         vec![Box::new(Counting::new(Arc::clone(&self.owners.totals_owner), &self.owners))]
@@ -244,7 +282,7 @@ impl Engine {
             Some(row) => Outage::from(row.damage(format!("its content cannot be read: {error}"))),
             None => Outage::Rebuilding,
         })?;
-        self.configure(catalogue::Command { change, by }).await
+        self.configure(catalogue::Command::new(change, by)).await
     }
 
     /// What Postgres has.
@@ -260,5 +298,19 @@ impl Engine {
     /// Ends the arbiters. What was appended before is in the journal's hands.
     pub fn stop(&self) {
         self.arbiters.stop();
+    }
+}
+
+fn limits_of(template: &Template) -> Limits {
+    let StockLimits { total, per_date } = template.stock;
+    Limits { total, per_date, per_holder: None }
+}
+
+/// A field of the limits as the template has it.
+fn of_template(refused: Rejection) -> Rejection {
+    match refused {
+        Rejection::Field { field, message } if field == "limitTotal" => Rejection::field("stock.total", message),
+        Rejection::Field { field, message } if field == "limitPerDate" => Rejection::field("stock.perDate", message),
+        other => other,
     }
 }

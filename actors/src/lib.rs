@@ -6,6 +6,7 @@ mod ask;
 pub mod attention;
 pub mod board;
 mod catalogue;
+mod celled;
 pub mod clock;
 mod departure;
 mod desk;
@@ -30,6 +31,8 @@ pub mod projector;
 pub mod registry;
 pub mod services;
 pub mod settings;
+mod stock;
+pub mod stock_board;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

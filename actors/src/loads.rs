@@ -15,6 +15,9 @@ pub use crate::payment::{
     LOAD_ONE as QUARANTINED_NOTICE, LOAD_TRANSACTIONS as TRANSACTIONS, TransactionRow, recent_transactions,
 };
 pub use crate::ports::lowest_id;
+pub use crate::stock::{
+    LOAD as STOCK, LOAD_IDS as STOCK_IDS, LOAD_SETTLED as SETTLED_UNITS, StockIdRow, parameters as of_stock,
+};
 
 pub const CATALOGUE: Load = Sold::LOAD;
 pub const IDENTITIES: Load = Known::LOAD;

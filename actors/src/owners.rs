@@ -12,12 +12,13 @@ use crate::order::{OrderActor, Peers};
 use crate::payment::Doubtful;
 use crate::registry::{Arbiters, Figures, Gauge, Keys, Owner as _, StartError};
 use crate::services::Services;
+use crate::stock::StockActor;
 use crate::totals::Counted;
 
 /// Makes [`Owners`] from the owners that know nobody else: a field for each, its registry, its start. They start in this
 /// order; desks and orders, which ask others, come after them.
 macro_rules! owners {
-    (orders ask $departures:ident and $payments:ident; $($name:ident: $owner:ty,)+) => {
+    (orders ask $departures:ident, $stocks:ident and $payments:ident; $($name:ident: $owner:ty,)+) => {
         /// The registries of all owners, and what these share.
         #[derive(Debug)]
         pub struct Owners {
@@ -35,6 +36,7 @@ macro_rules! owners {
                 let peers = Arc::new(Peers {
                     services: Arc::clone(&services),
                     departures: Arc::clone(&$departures),
+                    stocks: Arc::clone(&$stocks),
                     payments: Arc::clone(&$payments),
                     orders: Arc::clone(&orders),
                     desks: Arc::clone(&desks),
@@ -61,11 +63,12 @@ macro_rules! owners {
 }
 
 owners! {
-    orders ask departures and payments;
+    orders ask departures, stocks and payments;
     catalogue_owner: Keeper<Sold>,
     identities: Keeper<Known>,
     payments: Keeper<Doubtful>,
     departures: DepartureActor,
+    stocks: StockActor,
     totals_owner: Keeper<Counted>,
 }
 

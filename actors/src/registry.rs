@@ -259,6 +259,11 @@ impl<A: Owner> Keys<A> {
         debug_assert!(settled, "a registry is settled once");
     }
 
+    /// What the process plugged in.
+    pub fn parts(&self) -> &Arc<Parts> {
+        &self.parts
+    }
+
     fn world(&self) -> Option<Arc<A::World>> {
         self.world.get()?.upgrade()
     }

@@ -14,6 +14,7 @@ use crate::attention::Attention;
 use crate::board::Board;
 use crate::directory::Directory;
 use crate::parts::Parts;
+use crate::stock_board::StockBoard;
 
 pub use crate::parts::SalesPolicy;
 
@@ -24,6 +25,8 @@ pub struct Services {
     /// What is sold, as of its newest durable version.
     pub catalogue: ArcSwap<Catalogue>,
     pub board: Board,
+    /// What is left of what there are so many units of.
+    pub stock_board: StockBoard,
     pub attention: Attention,
     /// How often each kind of thing was announced, as far as it is counted durably.
     pub totals: ArcSwap<Totals>,

@@ -81,8 +81,7 @@ pub enum Validity {
     },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ValidityKind {
     Absolute,
     Relative,

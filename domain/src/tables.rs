@@ -58,11 +58,11 @@ pub static TABLES: &[&Table] = &[
     LocationRow::TABLE,
     DeviceRow::TABLE,
     RefundRuleRow::TABLE,
+    StockRow::TABLE,
+    StockHoldRow::TABLE,
     TemplateRow::TABLE,
     TemplateEntitlementRow::TABLE,
     TemplateTierRow::TABLE,
-    StockRow::TABLE,
-    StockHoldRow::TABLE,
 ];
 
 /// Those that a database stores.

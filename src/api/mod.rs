@@ -25,7 +25,7 @@ pub use frame::{
     Slot, check_login, hash_password,
 };
 /// For whoever measures the search alone.
-pub use traveller::search::Answers;
+pub use traveller::search::{Answers, Live};
 
 use frame::Routes;
 use traveller::search::Search;

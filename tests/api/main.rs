@@ -32,5 +32,6 @@ mod stories {
     mod scan_log;
     mod search;
     mod selling;
+    mod templates;
     mod tickets;
 }

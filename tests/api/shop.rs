@@ -70,6 +70,29 @@ pub fn wish(items: &[Value], adults: usize) -> Value {
     json!({ "items": items, "passengers": passengers, "contact": { "name": "Lam Meizhu", "phone": "+85291234567" } })
 }
 
+/// What an administrator puts for a package of a museum for each passenger and a meal that they share.
+pub fn template(name: &str) -> Value {
+    let tier = |who: &str, min_party: u16, amount: i64| json!({ "passengerType": who, "minParty": min_party, "price": { "amount": amount, "currency": "CNY" } });
+    json!({
+        "name": { "zh": format!("套票 {name}"), "en": name },
+        "status": "active",
+        "productId": 106,
+        "entitlements": [
+            {
+                "code": "MUSEUM", "name": { "zh": "博物馆", "en": "Museum" }, "quantity": 1,
+                "redemptionChannel": "gate", "requiresIdentity": true, "shared": false,
+                "validity": { "kind": "relative", "days": 90, "startsAt": "payment" },
+            },
+            {
+                "code": "MEAL", "name": { "zh": "套餐", "en": "Meal" }, "quantity": 4,
+                "redemptionChannel": "counter", "requiresIdentity": false, "shared": true,
+                "validity": { "kind": "absolute", "from": "2026-01-01", "until": "2099-12-31" },
+            },
+        ],
+        "tiers": [tier("adult", 1, 20_000), tier("adult", 3, 18_000), tier("child", 1, 10_000)],
+    })
+}
+
 pub fn new_key() -> String {
     uuid::Uuid::new_v4().to_string()
 }

@@ -10,6 +10,7 @@ mod outage;
 mod quiet;
 mod rates;
 mod start;
+mod stocks;
 mod support;
 mod upgrade;
 

@@ -103,7 +103,7 @@ impl Stand {
         Ok(())
     }
 
-    fn load(&self, load: Load, parameters: Vec<Parameter>, haste: Haste) -> Result<Rows, StoreError> {
+    pub fn load(&self, load: Load, parameters: Vec<Parameter>, haste: Haste) -> Result<Rows, StoreError> {
         self.runtime.block_on(self.store.load(load, parameters, haste))
     }
 

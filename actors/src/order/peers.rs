@@ -10,12 +10,14 @@ use crate::keeper::Keeper;
 use crate::payment::Doubtful;
 use crate::registry::Keys;
 use crate::services::Services;
+use crate::stock::StockActor;
 
 /// The world of orders and desks: what every owner shares, and the owners that these ask.
 #[derive(Debug)]
 pub struct Peers {
     pub services: Arc<Services>,
     pub departures: Arc<Keys<DepartureActor>>,
+    pub stocks: Arc<Keys<StockActor>>,
     pub payments: Arc<Keys<Keeper<Doubtful>>>,
     pub orders: Arc<Keys<OrderActor>>,
     pub desks: Arc<Keys<Desk>>,

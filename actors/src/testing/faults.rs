@@ -1,16 +1,16 @@
 //! Faults planted in owners' handlers.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard};
 
 use actix::Actor;
-use deeptravel_domain::ids::DepartureId;
 use deeptravel_domain::order::Order;
 
 use crate::ask::{Asker, Question};
 
-/// Where a departure panics or stalls, or who sells its seats.
+/// Where a departure or stock panics or stalls, or who sells its seats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// A message has come; nothing is decided yet.
@@ -35,8 +35,9 @@ pub struct Faults {
 
 #[derive(Debug, Default)]
 struct Planted {
-    panics: BTreeMap<DepartureId, Fault>,
-    stalls: BTreeMap<DepartureId, (Fault, Receiver<()>)>,
+    /// By the owner's id.
+    panics: BTreeMap<String, Fault>,
+    stalls: BTreeMap<String, (Fault, Receiver<()>)>,
     /// How many more messages a keeper panics over.
     keepers: BTreeMap<&'static str, u32>,
 }
@@ -46,8 +47,8 @@ impl Faults {
         self.planted.lock().unwrap()
     }
 
-    pub fn plant(&self, departure: &DepartureId, fault: Fault) {
-        self.planted().panics.insert(departure.clone(), fault);
+    pub fn plant(&self, owner: &impl Display, fault: Fault) {
+        self.planted().panics.insert(owner.to_string(), fault);
     }
 
     /// The keeper of this key panics over its next messages.
@@ -64,22 +65,22 @@ impl Faults {
         }
     }
 
-    /// The departure does nothing more, and blocks its thread, until the sender is dropped.
-    pub fn stall(&self, departure: &DepartureId) -> Sender<()> {
-        self.stall_at(departure, Fault::AtMessage)
+    /// The owner does nothing more, and blocks its thread, until the sender is dropped.
+    pub fn stall(&self, owner: &impl Display) -> Sender<()> {
+        self.stall_at(owner, Fault::AtMessage)
     }
 
     /// As [`Faults::stall`], at a certain place.
-    pub fn stall_at(&self, departure: &DepartureId, here: Fault) -> Sender<()> {
+    pub fn stall_at(&self, owner: &impl Display, here: Fault) -> Sender<()> {
         let (sender, receiver) = channel();
-        self.planted().stalls.insert(departure.clone(), (here, receiver));
+        self.planted().stalls.insert(owner.to_string(), (here, receiver));
         sender
     }
 
     /// Whether a fault has yet to strike.
-    pub fn is_planted(&self, departure: &DepartureId) -> bool {
-        let planted = self.planted();
-        planted.panics.contains_key(departure) || planted.stalls.contains_key(departure)
+    pub fn is_planted(&self, owner: &impl Display) -> bool {
+        let (planted, owner) = (self.planted(), owner.to_string());
+        planted.panics.contains_key(&owner) || planted.stalls.contains_key(&owner)
     }
 
     /// As [`Faults::strike`], of an order at its first departure.
@@ -87,18 +88,18 @@ impl Faults {
         self.strike(&order.claimed(0).expect("an order claims seats").departure, here);
     }
 
-    pub fn strike(&self, departure: &DepartureId, here: Fault) {
-        let mut planted = self.planted();
-        if planted.stalls.get(departure).is_some_and(|(at, _)| *at == here)
-            && let Some((_, until)) = planted.stalls.remove(departure)
+    pub fn strike(&self, owner: &impl Display, here: Fault) {
+        let (mut planted, owner) = (self.planted(), owner.to_string());
+        if planted.stalls.get(&owner).is_some_and(|(at, _)| *at == here)
+            && let Some((_, until)) = planted.stalls.remove(&owner)
         {
             drop(planted);
             until.recv().unwrap_err();
             return;
         }
-        let strikes = planted.panics.get(departure) == Some(&here);
+        let strikes = planted.panics.get(&owner) == Some(&here);
         if strikes {
-            planted.panics.remove(departure);
+            planted.panics.remove(&owner);
             drop(planted);
             panic!("planted");
         }

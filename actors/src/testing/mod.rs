@@ -33,7 +33,7 @@ use crate::owners::Owners;
 use crate::projector::{ProjectionHalted, Projector};
 use crate::services::SalesPolicy;
 
-pub use domain::{Balance, Images};
+pub use domain::{Balance, Images, StockAnswers};
 pub use faults::{Break, Fault, Faults};
 pub use gateway::{Call, Line, MemoryGateway};
 pub use network::{FARE, NOON, coach, code, fare_table, ferry, network, put};

@@ -11,14 +11,16 @@ use deeptravel_domain::order::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow,
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::AuditRow;
 use deeptravel_domain::row::{Kind, Message, Raw, Row, Rows, Table};
+use deeptravel_domain::stock::rows::StockRow;
 use deeptravel_domain::ticket::TicketStatus;
 
-use super::Images;
+use super::{Images, StockAnswers};
 use crate::desk::DeskEntryRow;
 use crate::journal::Position;
 use crate::lists::OrderIdRow;
 use crate::payment::TransactionRow;
 use crate::ports::{Haste, KeyVersionRow, Load, Parameter, Statement, Store, StoreError, Warm};
+use crate::stock::StockIdRow;
 
 /// What Postgres does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -141,6 +143,21 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
             rows
         }
         ("load/order_ids_warm", None, _) => warm_ids(tables, parameters),
+        ("load/stock_ids", None, []) => {
+            let mut rows = Rows::default();
+            rows_of(tables).for_each(|row: StockRow<'_>| rows.put(&StockIdRow { stock_id: row.stock_id }));
+            rows
+        }
+        (name, None, [Parameter::Text(Some(stock)), Parameter::Instant(Some(until))]) => {
+            let answers = StockAnswers { images: tables, stock: &stock.parse().unwrap(), until: *until };
+            match name {
+                "load/stock" => answers.stock(),
+                "load/holds_of_stock" => answers.holds(),
+                "load/sold_of_stock" => answers.sold(),
+                "load/holders_of_stock" => answers.holders(),
+                _ => panic!("{name} is not known here"),
+            }
+        }
         (name, ..) => panic!("{name} with {parameters:?} is not known here"),
     }
 }

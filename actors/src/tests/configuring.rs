@@ -4,13 +4,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use deeptravel_domain::catalogue::{Change, Command, Key, Names, Operator, RouteFaresRow};
-use deeptravel_domain::departure::Stretch;
+use deeptravel_domain::catalogue::{Change, Command, Key, Names, Operator, RouteFaresRow, Template};
+use deeptravel_domain::departure::{Channel, Stretch};
 use deeptravel_domain::fare::FareTable;
+use deeptravel_domain::hold::HoldAt;
+use deeptravel_domain::ids::{HoldId, OrderId, TemplateId};
 use deeptravel_domain::party::Party;
 use deeptravel_domain::register::{Action, AuditRow, RevisionRow, Standing};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Row as _, Rows};
+use deeptravel_domain::stock::{self, Limits, Place, StockId};
 
 use crate::journal::Position;
 use crate::outage::Outage;
@@ -215,4 +218,92 @@ async fn what_is_in_use_cannot_be_withdrawn_and_what_was_withdrawn_stays_so() {
     let told = running.shown(restoring).await.unwrap().unwrap();
     assert_eq!((told.revision, told.changed), (3, true));
     assert!(running.services().catalogue.load().operator("other").is_some());
+}
+
+/// A package of so many units, under a version token.
+fn package(token: &str, units: u32) -> Template {
+    let template = serde_json::json!({
+        "name": { "zh": "套票", "en": "Package" }, "versionToken": token, "status": "active",
+        "entitlements": [{
+            "code": "MUSEUM", "name": { "zh": "博物馆", "en": "Museum" }, "quantity": 1, "redemptionChannel": "any",
+            "requiresIdentity": false, "shared": false, "validity": { "kind": "relative", "days": 90 },
+        }],
+        "tiers": [{ "passengerType": "adult", "minParty": 1, "price": { "amount": 100, "currency": "CNY" } }],
+        "stock": { "total": units },
+    });
+    serde_json::from_value(template).unwrap()
+}
+
+async fn put_package(running: &Running, token: &str, units: u32) -> Result<Standing, Rejection> {
+    running.shown(running.engine.put_template(package(token, units), "admin".into())).await.unwrap()
+}
+
+fn template() -> TemplateId {
+    package("any", 0).id
+}
+
+fn stock() -> StockId {
+    StockId::Package(template())
+}
+
+fn units_left(running: &Running) -> Option<u32> {
+    running.services().stock_board.left(&stock(), None, &Channel::Direct)
+}
+
+/// So many units go to an order.
+async fn sell_units(running: &Running, quantity: u32) {
+    let place = Place {
+        at: HoldAt { hold: HoldId { order: OrderId::from_bits(7), item: 0 }, epoch: 1 },
+        quantity,
+        date: None,
+        channel: Channel::Direct,
+        holder: None,
+        expires_at: running.engine.now().plus_seconds(600),
+    };
+    let stock = stock();
+    let placed = running.services().stocks.consult(&stock, stock::Command::Place(place));
+    within("the units are held", placed).await.unwrap().outcome.unwrap();
+}
+
+#[actix::test]
+async fn r_admin_01_a_template_that_its_stock_refuses_changes_nothing_but_the_audit() {
+    let (_world, running) = World::with_seats(2).await;
+    assert_eq!(put_package(&running, "a", 5).await.unwrap().revision, 1);
+    assert_eq!(units_left(&running), Some(5));
+    sell_units(&running, 4).await;
+    let before = records(&running).len();
+
+    assert_eq!(put_package(&running, "b", 3).await, Err(Rejection::BelowUse { held: 4, sold: 0 }));
+
+    assert_eq!(units_left(&running), Some(1));
+    assert_eq!(running.services().catalogue.load().package(template().as_str()).unwrap().revision, 1);
+    let [(_, refused)] = &records(&running)[before..] else { panic!("one record") };
+    let audit: AuditRow<'_> = refused.only().unwrap();
+    assert_eq!((audit.refusal_code, refused.images().count()), (Some("BELOW_USE"), 1));
+    assert_eq!(put_package(&running, "b", 4).await.unwrap().revision, 2, "its token was not used up");
+    assert_eq!(put_package(&running, "a", 5).await.unwrap().revision, 1, "told again, it leaves the stock alone");
+    assert_eq!(units_left(&running), Some(0));
+}
+
+#[actix::test]
+async fn r_admin_01_a_template_whose_write_broke_off_behind_its_stock_goes_through_when_it_is_told_again() {
+    let (world, running) = World::with_seats(2).await;
+    put_package(&running, "a", 5).await.unwrap();
+    let limits = Limits { total: Some(9), ..Limits::default() };
+    running.shown(running.engine.set_stock_limits(&stock(), limits)).await.unwrap().unwrap();
+    running.kill().await;
+
+    let running = world.start().await;
+
+    assert_eq!(running.services().catalogue.load().package(template().as_str()).unwrap().stock.total, Some(5));
+    assert_eq!(put_package(&running, "b", 9).await.unwrap().revision, 2);
+    assert_eq!(units_left(&running), Some(9));
+}
+
+#[actix::test]
+async fn r_admin_01_a_write_of_a_template_that_is_refused_leaves_its_stock() {
+    let (_world, running) = World::with_seats(2).await;
+    put_package(&running, "a", 5).await.unwrap();
+    assert_eq!(put_package(&running, "a", 9).await, Err(Rejection::VersionConflict));
+    assert_eq!(units_left(&running), Some(5));
 }

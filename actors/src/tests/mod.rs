@@ -16,4 +16,5 @@ mod scanning;
 mod selling;
 mod sleeping;
 mod space;
+mod stock;
 mod turns;

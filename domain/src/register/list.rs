@@ -91,7 +91,7 @@ macro_rules! registers {
             fn decide(&self, command: &Command, world: &$world, now: $crate::time::Timestamp) -> Option<Event> {
                 match &command.change {
                     $(Change::$entity(change) =>
-                        self.$name.decide(change, &command.by, world, now).map(|event| event.map(Written::$entity)),)+
+                        self.$name.decide(change, (&command.by, command.refused.as_ref()), world, now).map(|event| event.map(Written::$entity)),)+
                 }
             }
 

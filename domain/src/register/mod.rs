@@ -215,11 +215,13 @@ impl From<&str> for Author {
 pub struct Command<C> {
     pub change: C,
     pub by: Author,
+    /// By an owner that had to be asked first: then it leaves its audit entry, and changes nothing.
+    pub refused: Option<Rejection>,
 }
 
 impl<C> Command<C> {
     pub fn new(change: impl Into<C>, by: impl Into<Author>) -> Command<C> {
-        Command { change: change.into(), by: by.into() }
+        Command { change: change.into(), by: by.into(), refused: None }
     }
 }
 
@@ -311,7 +313,7 @@ impl<E: Entity> Register<E> {
     pub(crate) fn decide(
         &self,
         change: &Change<E>,
-        by: &Author,
+        (by, refused): (&Author, Option<&Rejection>),
         world: &E::World,
         now: Timestamp,
     ) -> Option<Event<Written<E>>> {
@@ -319,12 +321,13 @@ impl<E: Entity> Register<E> {
         let wanted = self.wanted(change);
         let asked = by.key.as_ref().map(|key| Asked::of(change, by, key));
         let told = asked.as_ref().zip(before.and_then(|entry| entry.asked.as_ref().map(|told| (entry, told))));
-        let outcome = match (wanted.clone(), told) {
-            (Err(refused), _) => Err(refused),
-            (Ok(wanted), Some((asked, (entry, told)))) if asked.is_named_as(told) => {
+        let outcome = match (refused, wanted.clone(), told) {
+            (Some(refused), _, _) => Err(refused.clone()),
+            (None, Err(refused), _) => Err(refused),
+            (None, Ok(wanted), Some((asked, (entry, told)))) if asked.is_named_as(told) => {
                 asked.repeats(told, change, wanted.as_ref(), entry).map(|()| None)
             }
-            (Ok(wanted), Some(_) | None) => self.write(change, wanted, world),
+            (None, Ok(wanted), Some(_) | None) => self.write(change, wanted, world),
         };
         let written = |(content, withdrawn)| written(before, content, now, withdrawn, asked);
         let outcome = outcome.and_then(|write| write.map(written).transpose()).transpose()?;

@@ -4,10 +4,11 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use deeptravel_actors::lists::AuditEntry;
-use deeptravel_domain::catalogue::{Catalogue, Command, SpokenTemplate, Template, Version};
+use deeptravel_domain::catalogue::{Catalogue, SpokenTemplate, StockLimits, Template, Version};
 use deeptravel_domain::ids::TemplateId;
 use deeptravel_domain::register::{Entity as _, Entry};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::stock::StockId;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -17,7 +18,7 @@ use super::configuration::{NamesView, author};
 use crate::api::frame::{
     Allowed, Answered, Api, Body, Configure, OptionalKey, Page, Paging, Problem, Routes, SeeConfiguration, json, ok,
 };
-use crate::api::views::{self, MoneyView, Zoned};
+use crate::api::views::{self, MoneyView, Zoned, package};
 
 /// Counts the versions that were made.
 const CREATED: &str = "admin_templates_created_total";
@@ -27,7 +28,8 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
         .mount(__path_put_template, put_template)
         .mount(__path_list_templates, list_templates)
         .mount(__path_show_template, show_template)
-        .mount(__path_show_versions, show_versions);
+        .mount(__path_show_versions, show_versions)
+        .mount(__path_show_stock, show_stock);
 }
 
 /// A template as a whole: what is left out has its default.
@@ -233,6 +235,35 @@ struct TemplateVersions {
     next_cursor: Option<String>,
 }
 
+/// What is left of a package.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TemplateStock {
+    template_id: String,
+    version: u32,
+    #[schema(value_type = StockBody)]
+    limits: StockLimits,
+    /// Units held and sold, of all channels and dates.
+    in_use: u64,
+    /// Left for direct sale, whatever the date; absent where nothing limits it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<u32>,
+    /// Today and later, those of which units are held or sold.
+    dates: Vec<DateStock>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = TemplateDateStock)]
+struct DateStock {
+    #[schema(value_type = Date)]
+    service_date: Date,
+    in_use: u32,
+    /// Left for direct sale; absent where nothing limits it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<u32>,
+}
+
 fn known<'a>(catalogue: &'a Catalogue, path: &str) -> Result<&'a Entry<Template>, Problem> {
     catalogue.template(path).map(|entry| &**entry).ok_or_else(|| {
         let unknown = Rejection::NotConfigured { entity: Template::NAME, id: path.to_owned() };
@@ -246,14 +277,18 @@ fn known<'a>(catalogue: &'a Catalogue, path: &str) -> Result<&'a Entry<Template>
     responses(
         (status = 201, body = TemplateWritten),
         (status = 200, body = TemplateWritten, description = "This write had made its version before"),
-        (status = 409, description = "`VERSION_CONFLICT`: the token stands for something else"),
+        (
+            status = 409,
+            description = "`VERSION_CONFLICT`: the token stands for something else; `BELOW_USE`: more is sold than the stock \
+                would be; nothing is changed"
+        ),
         (status = 422, description = "`VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`; the newest version stays in force"),
     )
 )]
 async fn put_template(Allowed(by): Allowed<Configure>, key: OptionalKey, body: Body) -> Answered {
     let template = Template::try_from(body.json::<SpokenTemplate>()?)?;
     let template_id = template.id.clone();
-    let standing = by.shown(by.api.engine.configure(Command::new(template, author(&by, key))).await)?;
+    let standing = by.shown(by.api.engine.put_template(template, author(&by, key)).await)?;
     metrics::counter!(CREATED).increment(u64::from(standing.changed));
     let catalogue = by.api.engine.services().catalogue.load();
     let version_token = token(&catalogue, &template_id, standing.revision);
@@ -344,4 +379,32 @@ fn version(catalogue: &Catalogue, template: &TemplateId, entry: AuditEntry) -> R
         account: entry.account,
         content: RawValue::from_string(content).map_err(unread)?,
     })
+}
+
+/// What is held, sold and left of a package now.
+#[utoipa::path(
+    get, path = "/admin/packages/templates/{templateId}/stock",
+    responses((status = 200, body = TemplateStock), (status = 404, description = "`NOT_CONFIGURED`"))
+)]
+async fn show_stock(_: Allowed<SeeConfiguration>, api: Api, path: Path<String>) -> Answered {
+    let services = api.engine.services();
+    let catalogue = services.catalogue.load();
+    let entry = known(&catalogue, &path)?;
+    let shown = services.stock_board.get(&StockId::Package(entry.content.id.clone()));
+    let today = entry.zone().local(api.engine.now()).date();
+    let in_use = shown.as_ref().map(|shown| shown.in_use_by_date()).unwrap_or_default();
+    let left = |date| package::units_left(&services.stock_board, entry, date);
+    let dates = in_use.range(today..).filter(|(_, in_use)| **in_use > 0).map(|(date, in_use)| DateStock {
+        service_date: *date,
+        in_use: *in_use,
+        available: left(Some(*date)),
+    });
+    Ok(ok(&TemplateStock {
+        template_id: entry.content.id.to_string(),
+        version: entry.revision,
+        limits: entry.stock,
+        in_use: shown.as_ref().map_or(0, |shown| shown.in_use()),
+        available: left(None),
+        dates: dates.collect(),
+    }))
 }

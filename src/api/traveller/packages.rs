@@ -96,7 +96,7 @@ fn shown<'a>(
     date: Option<Date>,
 ) -> PackageView<'a> {
     let mut view = package::view(catalogue, language, entry);
-    view.available = package::units_left(entry, date);
+    view.available = package::units_left(&engine.services().stock_board, entry, date);
     let Some(date) = date else { return view };
     if catalogue.check_service_date(entry, Some(date), "serviceDate", engine.now()).is_err() {
         view.available = Some(0);

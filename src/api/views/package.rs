@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 
 use deeptravel_actors::board::Board;
+use deeptravel_actors::stock_board::StockBoard;
 use deeptravel_domain::catalogue::{Catalogue, IncludedJourney, Template, Tier, Trip};
-use deeptravel_domain::departure::Stretch;
+use deeptravel_domain::departure::{Channel, Stretch};
 use deeptravel_domain::ids::{DepartureId, LocationCode};
 use deeptravel_domain::package::{Bound, EntitlementTerms, Validity};
 use deeptravel_domain::register::Entry;
+use deeptravel_domain::stock::StockId;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -217,9 +219,12 @@ fn journey<'a>(
 }
 
 /// Units left for direct sale; `None`: as many as anybody wants.
-pub fn units_left(template: &Template, service_date: Option<Date>) -> Option<u32> {
-    let of_date = service_date.and(template.stock.per_date);
-    template.stock.total.into_iter().chain(of_date).min()
+pub fn units_left(stocks: &StockBoard, template: &Template, service_date: Option<Date>) -> Option<u32> {
+    match stocks.get(&StockId::Package(template.id.clone())) {
+        Some(shown) => shown.left(service_date, &Channel::Direct),
+        // Nobody has taken of it.
+        None => template.stock.total.into_iter().chain(service_date.and(template.stock.per_date)).min(),
+    }
 }
 
 /// The departures of a day that are sold now, journey by journey, with the free seats of the journey's class.

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Gate, Person};
-use crate::shop::{id, journey, new_key, text, wish};
+use crate::shop::{id, journey, new_key, template, text, wish};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Who {
@@ -133,6 +133,7 @@ impl Cast {
         table.extend(configuration());
         table.extend(people());
         table.push(row("POST /admin/logout", DESKS, "/admin/logout", &none));
+        table.extend(packages());
         table.push(row("POST /auth/logout", LOGGED_IN, "/auth/logout", &none));
         table
     }
@@ -308,6 +309,28 @@ async fn every_operation_refuses_everybody_who_may_not_and_nobody_else() {
             assert!(is_answered, "{} by {who:?}: {}", row.operation, answer.text);
         }
     }
+}
+
+/// Packages, and their templates.
+fn packages() -> [Row; 8] {
+    let row = |operation: &'static str, may, body: &Value| {
+        let path = operation.split_once(' ').unwrap().1.replace("{templateId}", "pkg-nowhere");
+        Row { operation: operation.to_owned(), may, path, body: body.clone() }
+    };
+    let (none, mut draft) = (Value::Null, template("Access"));
+    draft["status"] = "draft".into();
+    draft["productId"] = Value::Null;
+    let month = "/travel/calendar?origin=HK&destination=ZH&month=2026-12";
+    [
+        Row { path: month.to_owned(), ..row("GET /travel/calendar", EVERYBODY, &none) },
+        row("GET /catalog", EVERYBODY, &none),
+        row("GET /catalog/{templateId}", EVERYBODY, &none),
+        row("POST /admin/packages/templates", &[Admin], &draft),
+        row("GET /admin/packages/templates", DESKS, &none),
+        row("GET /admin/packages/templates/{templateId}", DESKS, &none),
+        row("GET /admin/packages/templates/{templateId}/versions", DESKS, &none),
+        row("GET /admin/packages/templates/{templateId}/stock", DESKS, &none),
+    ]
 }
 
 /// Every operation of the document, each with its permission.

@@ -37,8 +37,7 @@ pub use versions::{Version, Versions};
 const ID_DIGITS: usize = 20;
 
 /// Whether a version is sold.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TemplateStatus {
     Draft,
     Active,

@@ -10,7 +10,7 @@ use crate::catalogue::checks::line;
 use crate::catalogue::{Names, RulesByChannel, Zone};
 use crate::departure::Stretch;
 use crate::fare::DayType;
-use crate::ids::{EntitlementCode, LocationCode, MerchantCode, PlaceCode, RouteCode, SeatClassCode};
+use crate::ids::{EntitlementCode, LocationCode, MerchantCode, PlaceCode, RouteCode, SeatClassCode, as_text};
 use crate::package::{Bound, EntitlementTerms, RedemptionChannel, StartsAt, Validity, ValidityKind};
 use crate::money::Amount;
 use crate::party::PassengerType;
@@ -29,6 +29,7 @@ pub struct SpokenTemplate {
     version_token: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_token: Option<String>,
+    #[serde(with = "as_text")]
     status: TemplateStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<Names>,
@@ -75,6 +76,7 @@ struct SpokenEntitlement {
     merchant_id: Option<MerchantCode>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     location_ids: Vec<LocationCode>,
+    #[serde(with = "as_text")]
     redemption_channel: RedemptionChannel,
     requires_identity: bool,
     shared: bool,
@@ -86,6 +88,7 @@ struct SpokenEntitlement {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SpokenValidity {
+    #[serde(with = "as_text")]
     kind: ValidityKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     from: Option<Bound>,
@@ -93,18 +96,38 @@ struct SpokenValidity {
     until: Option<Bound>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     days: Option<u16>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "maybe_text")]
     starts_at: Option<StartsAt>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SpokenTier {
+    #[serde(with = "as_text")]
     passenger_type: PassengerType,
     min_party: u16,
-    #[serde(default)]
+    #[serde(default, with = "as_text")]
     day_type: DayType,
     price: Amount,
+}
+
+/// For `serde(with)`: as [`as_text`], of what may be left out.
+mod maybe_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{StartsAt, as_text};
+
+    #[derive(Serialize, Deserialize)]
+    struct Text(#[serde(with = "as_text")] StartsAt);
+
+    #[allow(clippy::ref_option)] // serde's signature
+    pub fn serialize<S: Serializer>(value: &Option<StartsAt>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(Text).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<StartsAt>, D::Error> {
+        Ok(Option::<Text>::deserialize(deserializer)?.map(|text| text.0))
+    }
 }
 
 impl From<Template> for SpokenTemplate {

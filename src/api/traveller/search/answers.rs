@@ -14,6 +14,7 @@ use actix_web::web::Bytes;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use deeptravel_actors::board::{Board, SeatsLeft};
+use deeptravel_actors::stock_board::StockBoard;
 use deeptravel_domain::catalogue::{Catalogue, Edition};
 use deeptravel_domain::time::Timestamp;
 
@@ -24,6 +25,13 @@ use crate::api::frame::{Language, Problem, parse_query};
 /// Memory for answers, in bytes: two thousand different questions with two dozen departures each. Above it all are
 /// forgotten, and the next questions cost what the first ones did.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What is left, as of now.
+#[derive(Clone, Copy, Debug)]
+pub struct Live<'a> {
+    pub seats: &'a Board,
+    pub units: &'a StockBoard,
+}
 
 /// The answers of this process.
 #[derive(Debug)]
@@ -52,7 +60,7 @@ impl Answers {
     pub fn search(
         &self,
         catalogue: &Catalogue,
-        board: &Board,
+        live: Live<'_>,
         now: Timestamp,
         language: Language,
         query: &str,
@@ -60,13 +68,13 @@ impl Answers {
         let open = self.book.load();
         let book = open.as_ref().filter(|book| book.is_of(catalogue, now));
         if let Some(page) = book.and_then(|book| book.page(language, query)).filter(|page| page.valid.contains(&now)) {
-            return Ok(page.read(board));
+            return Ok(page.read(live));
         }
         let asked: SearchQuery = parse_query(query)?;
         let wanted = understand(catalogue, &asked)?;
         catalogue.check_travel_date(wanted.origin, wanted.destination, wanted.date, now)?;
-        let page = Arc::new(Page::new(Offers::find(catalogue, language, &wanted, now), now, board));
-        let answer = page.read(board);
+        let page = Arc::new(Page::new(Offers::find(catalogue, language, &wanted, now), now, live));
+        let answer = page.read(live);
         self.keep(catalogue, now, language, query, page);
         Ok(answer)
     }
@@ -147,23 +155,23 @@ struct Written {
 }
 
 impl Page {
-    fn new(offers: Offers, now: Timestamp, board: &Board) -> Page {
+    fn new(offers: Offers, now: Timestamp, live: Live<'_>) -> Page {
         // The edition first: a departure that is born in between is looked up again.
-        let edition = board.edition();
-        let written = Written::new(&offers, edition, offers.look_up(board));
+        let edition = live.seats.edition();
+        let written = Written::new(&offers, edition, offers.look_up(live.seats), live.units);
         Page { valid: now..offers.changes_at, offers, written: ArcSwap::from_pointee(written) }
     }
 
     /// The answer as of now.
-    fn read(&self, board: &Board) -> Bytes {
+    fn read(&self, live: Live<'_>) -> Bytes {
         let written = self.written.load();
-        let edition = board.edition();
-        if written.edition == edition && written.still_holds(&self.offers) {
+        let edition = live.seats.edition();
+        if written.edition == edition && written.still_holds(&self.offers, live.units) {
             return written.answer.clone();
         }
         let same_departures = written.edition == edition;
-        let left = if same_departures { Arc::clone(&written.left) } else { self.offers.look_up(board) };
-        let anew = Written::new(&self.offers, edition, left);
+        let left = if same_departures { Arc::clone(&written.left) } else { self.offers.look_up(live.seats) };
+        let anew = Written::new(&self.offers, edition, left, live.units);
         let answer = anew.answer.clone();
         // Of two that write at once the older one may stay: at the next reading it no longer holds.
         self.written.store(Arc::new(anew));
@@ -176,15 +184,15 @@ impl Page {
 }
 
 impl Written {
-    fn new(offers: &Offers, edition: u64, left: Arc<[SeatsLeft]>) -> Written {
+    fn new(offers: &Offers, edition: u64, left: Arc<[SeatsLeft]>, stocks: &StockBoard) -> Written {
         let shown: Box<[u16]> = left.iter().map(SeatsLeft::now).collect();
-        let units: Box<[Option<u32>]> = offers.units().collect();
+        let units: Box<[Option<u32>]> = offers.units(stocks).collect();
         let answer = offers.write(&shown, &units);
         Written { edition, left, shown, units, answer }
     }
 
-    fn still_holds(&self, offers: &Offers) -> bool {
+    fn still_holds(&self, offers: &Offers, stocks: &StockBoard) -> bool {
         self.left.iter().zip(&self.shown).all(|(left, shown)| left.now() == *shown)
-            && offers.units().zip(&self.units).all(|(now, shown)| now == *shown)
+            && offers.units(stocks).zip(&self.units).all(|(now, shown)| now == *shown)
     }
 }

@@ -19,7 +19,7 @@ use crate::api::frame::{Allowed, Answered, Api, Language, Public, Routes, Slot, 
 use calendar::{CalendarQuery, Month};
 use wanted::{SearchAnswer, SearchQuery};
 
-pub use answers::Answers;
+pub use answers::{Answers, Live};
 
 /// What searches need of the parts, and what they keep, for all workers.
 pub type Search = Arc<(Slot, Answers)>;
@@ -36,8 +36,9 @@ async fn search(_: Allowed<Public>, request: HttpRequest, language: Language) ->
     let api = slot.api()?;
     let services = api.engine.services();
     let (catalogue, now) = (services.catalogue.load(), api.engine.now());
+    let live = Live { seats: &services.board, units: &services.stock_board };
     // Parsed only where these words are new.
-    let answer = answers.search(&catalogue, &services.board, now, language, request.query_string())?;
+    let answer = answers.search(&catalogue, live, now, language, request.query_string())?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(answer))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use deeptravel_actors::board::{Board, SeatsLeft};
+use deeptravel_actors::stock_board::StockBoard;
 use deeptravel_domain::catalogue::{Catalogue, Trip, Unsellable};
 use deeptravel_domain::departure::{Ride, Stretch};
 use deeptravel_domain::ids::{DepartureId, SeatClassCode};
@@ -30,11 +31,11 @@ pub struct Offers {
     /// By id; also those that are sold out now.
     packages: Box<[Package]>,
     /// The answer up to the offers.
-    to_offers: Box<str>,
+    before_found: Box<str>,
     /// The answer up to the packages when no offer has enough seats.
-    to_no_offers: Box<str>,
-    offers_to_packages: Box<str>,
-    from_packages: Box<str>,
+    before_nothing: Box<str>,
+    found_to_packages: Box<str>,
+    after_packages: Box<str>,
     /// When booking closes next for a trip of that day: until then the same trips are offered.
     pub changes_at: Timestamp,
     /// Length that no answer exceeds.
@@ -127,10 +128,10 @@ impl Offers {
         let found: Box<[Offer]> = found.into_iter().map(|(_, offer)| offer).collect();
         let packages = packages::find(catalogue, language, wanted, now, &mut changes_at);
         let answer = |availability| json(&SearchAnswer { availability, routes: Vec::new(), packages: Vec::new() });
-        let Around { before: to_offers, after } = Around::list(&answer(Availability::Available), "routes");
-        let Around { before: to_no_offers, .. } = Around::list(&answer(reason), "routes");
-        let Around { before: offers_to_packages, after: from_packages } = Around::list(&after, "packages");
-        let around = to_offers.len().max(to_no_offers.len()) + offers_to_packages.len() + from_packages.len();
+        let Around { before: before_found, after } = Around::list(&answer(Availability::Available), "routes");
+        let Around { before: before_nothing, .. } = Around::list(&answer(reason), "routes");
+        let Around { before: found_to_packages, after: after_packages } = Around::list(&after, "packages");
+        let around = before_found.len().max(before_nothing.len()) + found_to_packages.len() + after_packages.len();
         let of_packages = packages.iter().map(|package| package.length() + 1).sum::<usize>();
         let length_max = around + found.iter().map(|offer| offer.length_max() + 1).sum::<usize>() + of_packages;
         let party_size = wanted.party.size();
@@ -138,10 +139,10 @@ impl Offers {
             party_size,
             found,
             packages,
-            to_offers,
-            to_no_offers,
-            offers_to_packages,
-            from_packages,
+            before_found,
+            before_nothing,
+            found_to_packages,
+            after_packages,
             changes_at,
             length_max,
         }
@@ -165,15 +166,15 @@ impl Offers {
     }
 
     /// Units left of each package, where something limits them.
-    pub fn units(&self) -> impl Iterator<Item = Option<u32>> {
-        self.packages.iter().map(Package::units)
+    pub fn units(&self, stocks: &StockBoard) -> impl Iterator<Item = Option<u32>> {
+        self.packages.iter().map(|package| package.units(stocks))
     }
 
     /// The answer with so many seats and units left.
     pub fn write(&self, left: &[u16], units: &[Option<u32>]) -> Bytes {
         let mut answer = String::with_capacity(self.length_max);
         let (mut rest, mut is_first) = (left, true);
-        answer.push_str(&self.to_offers);
+        answer.push_str(&self.before_found);
         for offer in &self.found {
             let (own, others) = rest.split_at_checked(offer.classes.len()).unwrap_or((rest, &[]));
             rest = others;
@@ -184,11 +185,11 @@ impl Offers {
         }
         if is_first {
             answer.clear();
-            answer.push_str(&self.to_no_offers);
+            answer.push_str(&self.before_nothing);
         }
-        answer.push_str(&self.offers_to_packages);
+        answer.push_str(&self.found_to_packages);
         self.write_packages(&mut answer, rest, units);
-        answer.push_str(&self.from_packages);
+        answer.push_str(&self.after_packages);
         Bytes::from(answer)
     }
 

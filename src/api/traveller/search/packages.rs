@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use deeptravel_actors::board::{Board, SeatsLeft};
+use deeptravel_actors::stock_board::StockBoard;
 use deeptravel_domain::catalogue::{Catalogue, Template, Trip};
 use deeptravel_domain::departure::Stretch;
 use deeptravel_domain::ids::{DepartureId, SeatClassCode};
@@ -23,14 +24,10 @@ pub struct Package {
     date: Date,
     /// The departures that are sold, of each journey that it includes.
     journeys: Box<[Box<[Choice]>]>,
-    /// Around the units left, where something limits them.
-    text: Text,
-}
-
-#[derive(Debug)]
-enum Text {
-    Unlimited(Box<str>),
-    Limited(Around),
+    /// As long as nothing limits it.
+    unlimited: Box<str>,
+    /// Around the units left.
+    limited: Around,
 }
 
 /// A departure on which an included journey may be made.
@@ -74,25 +71,21 @@ impl Package {
             });
             journeys.push(choices.collect());
         }
-        let text = if is_limited(entry, wanted.date) {
-            let view = PackageView { available: Some(0), ..view };
-            Text::Limited(Around::value(&json(&view), "available", "0"))
-        } else {
-            Text::Unlimited(json(&view).into())
-        };
-        Some(Package { entry: Arc::clone(entry), date: wanted.date, journeys: journeys.into(), text })
+        let unlimited = json(&view).into();
+        let limited = Around::value(&json(&PackageView { available: Some(0), ..view }), "available", "0");
+        let (entry, date) = (Arc::clone(entry), wanted.date);
+        Some(Package { entry, date, journeys: journeys.into(), unlimited, limited })
     }
 
     pub fn size(&self) -> usize {
         let choices: usize = self.journeys.iter().map(|choices| choices.len()).sum();
-        size_of::<Package>() + choices * (size_of::<Choice>() + size_of::<SeatsLeft>() + size_of::<u16>())
+        size_of::<Package>()
+            + self.unlimited.len()
+            + choices * (size_of::<Choice>() + size_of::<SeatsLeft>() + size_of::<u16>())
     }
 
     pub fn length(&self) -> usize {
-        match &self.text {
-            Text::Unlimited(text) => text.len(),
-            Text::Limited(around) => around.len(),
-        }
+        self.limited.len()
     }
 
     pub fn choices(&self) -> usize {
@@ -106,8 +99,8 @@ impl Package {
     }
 
     /// Units left, whatever seats are; `None`: as many as anybody wants.
-    pub fn units(&self) -> Option<u32> {
-        package::units_left(&self.entry, Some(self.date))
+    pub fn units(&self, stocks: &StockBoard) -> Option<u32> {
+        package::units_left(stocks, &self.entry, Some(self.date))
     }
 
     /// Appends it, if the party finds enough units, and enough seats on one departure of each journey.
@@ -122,9 +115,9 @@ impl Package {
         if left.is_some_and(|left| left < u32::from(party_size)) {
             return false;
         }
-        match &self.text {
-            Text::Unlimited(text) => answer.push_str(text),
-            Text::Limited(around) => around.write(answer, left.unwrap_or(0)),
+        match left {
+            None => answer.push_str(&self.unlimited),
+            Some(left) => self.limited.write(answer, left),
         }
         true
     }
@@ -136,11 +129,6 @@ impl Choice {
         let all = departure::class_sizes(seat_map).get(usize::from(seat_map.class(class)?)).copied()?;
         Some(Choice { departure: trip.departure_id(), stretch: trip.stretch, class: class.clone(), all })
     }
-}
-
-/// Whether something may run out.
-fn is_limited(template: &Template, date: Date) -> bool {
-    !template.journeys.is_empty() || package::units_left(template, Some(date)).is_some()
 }
 
 /// A package as it is offered to a party on a day, if it is sold to them then.

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deeptravel_actors::board::{Board, Occupancy};
+use deeptravel_actors::stock_board::StockBoard;
 use deeptravel_domain::catalogue::{Catalogue, Change, Command, Names, Route, Vehicle};
 use deeptravel_domain::departure::{Channel, Stretch};
 use deeptravel_domain::fare::FareTable;
@@ -20,7 +21,7 @@ use deeptravel_domain::party::Party;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::{Date, date};
 
-use super::answers::Answers;
+use super::answers::{Answers, Live};
 use super::wanted::{Availability, SearchQuery, party};
 use crate::api::frame::{Language, Problem, parse_query};
 use crate::import::timetable;
@@ -52,18 +53,21 @@ fn put(catalogue: &Catalogue, content: impl Into<Change>) -> Arc<Catalogue> {
 struct Shop {
     catalogue: Arc<Catalogue>,
     board: Board,
+    stocks: StockBoard,
     answers: Answers,
 }
 
 impl Shop {
     fn open() -> Shop {
-        Shop { catalogue: demo(), board: Board::default(), answers: Answers::default() }
+        let (board, stocks) = (Board::default(), StockBoard::default());
+        Shop { catalogue: demo(), board, stocks, answers: Answers::default() }
     }
 
     /// The answer, which is as it has to be.
     fn search(&self, now: Timestamp, language: Language, query: &str) -> String {
-        let kept = self.answers.search(&self.catalogue, &self.board, now, language, query);
-        let plain = plain::search(&self.catalogue, &self.board, now, language, query);
+        let live = Live { seats: &self.board, units: &self.stocks };
+        let kept = self.answers.search(&self.catalogue, live, now, language, query);
+        let plain = plain::search(&self.catalogue, live, now, language, query);
         match (kept, plain) {
             (Ok(kept), Ok(plain)) => {
                 assert_eq!(std::str::from_utf8(&kept).unwrap(), plain, "{query} at {now}");

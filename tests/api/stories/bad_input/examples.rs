@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Person, passenger_name};
+use crate::shop::template;
 
 /// A good request.
 pub struct Example {
@@ -197,6 +198,29 @@ fn configuration(admin: Option<&Person>) -> Vec<Example> {
     .collect()
 }
 
+/// A template with everything in it that there may be.
+fn full_template(mut package: Value) -> Value {
+    package["versionToken"] = "v".into();
+    package["clientToken"] = "c".into();
+    package["description"] = json!({ "zh": "全部", "en": "Everything" });
+    package["places"] = json!(["HK"]);
+    package["journeys"] = json!([{
+        "routeCode": "hzm-hk-zh", "seatClass": "standard", "fromStop": 0, "toStop": 1, "dayOffset": 1,
+    }]);
+    let mut entitlement = package["entitlements"][0].clone();
+    for (field, value) in [("merchantId", json!("hzm")), ("locationIds", json!(["HZHK"])), ("shareWeight", json!(1))] {
+        entitlement[field] = value;
+    }
+    entitlement["validity"]["until"] = "2099-12-31".into();
+    package["entitlements"] = json!([entitlement]);
+    package["tiers"][0]["dayType"] = "any".into();
+    package["stock"] = json!({ "total": 1_000, "perDate": 100 });
+    package["blackoutDates"] = json!(["2026-12-25"]);
+    package["refundRules"] = json!({});
+    package["timeZone"] = "Asia/Hong_Kong".into();
+    package
+}
+
 impl Examples {
     #[track_caller]
     pub fn of(&self, method: &Method, path: &str) -> &Example {
@@ -216,9 +240,12 @@ impl Examples {
         let gate = operator.gate(&json!({ "deviceId": "bad-input" })).await;
         let admin = client.administrator().await;
         let lok = client.traveller("bad-input-out").await;
+        let package = template("bad-input");
+        let package_id = text(&admin.post("/admin/packages/templates", &package).await.ok()["templateId"]);
         let (mei, operator, admin) = (Some(mei), Some(&operator), Some(&admin));
 
         let open = |operation| Example::new(operation, None);
+        let packages = |example: Example| example.with("templateId", &package_id);
         let order = |operation| Example::new(operation, mei).with("orderId", &pending);
         let ticket = |operation| Example::new(operation, mei).with("ticketId", &ticket);
         let mut examples = vec![
@@ -280,6 +307,16 @@ impl Examples {
                     .with("account", "admin")
                     .with("entity", "fares")
             },
+            open("GET /travel/calendar").with("origin", "HK").with("destination", "MO").with("month", "2026-12"),
+            open("GET /catalog").with("serviceDate", "2099-12-24"),
+            packages(open("GET /catalog/{templateId}")),
+            Example::new("POST /admin/packages/templates", admin)
+                .with("Idempotency-Key", "bad-input")
+                .body(full_template(package)),
+            Example::new("GET /admin/packages/templates", admin),
+            packages(Example::new("GET /admin/packages/templates/{templateId}", admin)),
+            packages(Example::new("GET /admin/packages/templates/{templateId}/versions", admin)),
+            packages(Example::new("GET /admin/packages/templates/{templateId}/stock", admin)),
             Example::new("GET /admin/quarantine", admin),
             Example {
                 any_text: vec![("note", "a line break is no fault of a note")],

@@ -1,6 +1,7 @@
 //! Packages in the answers to searches.
 
 use deeptravel_domain::catalogue::Template;
+use deeptravel_domain::stock::{self, HoldAt, Limits, Place, Stock, StockId};
 use serde_json::{Value, json};
 
 use super::*;
@@ -62,7 +63,9 @@ impl Shop {
 
     fn with_packages() -> Shop {
         let mut shop = Shop::open();
-        [museum(), trip(), few()].into_iter().for_each(|said| shop.put_template(said));
+        for said in [museum(), trip(), few()] {
+            shop.put_template(said);
+        }
         shop
     }
 
@@ -160,6 +163,34 @@ fn r_search_02_a_package_is_sold_out_when_no_departure_of_its_journey_has_room_f
     assert_eq!(shop.offered(&format!("{QUERY}&adults=3")), ["Few", "Museum"]);
     departures[0].give_back();
     assert_eq!(shop.offer(&format!("{QUERY}&adults=3"), "Day trip")["available"], all);
+}
+
+#[test]
+fn r_search_04_every_unit_that_is_taken_is_in_the_next_answer() {
+    let shop = Shop::with_packages();
+    assert_eq!(shop.offer(QUERY, "Few")["available"], 8);
+    let mut stock = Stock::unborn(StockId::Package(Template::id_of(&Names::new("限量", "Few"))));
+    let shown = shop.stocks.open(&stock);
+    let mut tell = |command: stock::Command| {
+        let events = stock.decide(&command, NOW).unwrap();
+        stock.apply(&events, 1);
+        shown.publish(&stock, &events);
+    };
+    let at = HoldAt { hold: HoldId { order: OrderId::from_bits(1), item: 0 }, epoch: 1 };
+    tell(stock::Command::SetLimits(Limits { per_date: Some(8), ..Limits::default() }));
+    tell(stock::Command::Place(Place {
+        at,
+        quantity: 6,
+        date: Some(date(2026, 11, 24)),
+        channel: Channel::Direct,
+        holder: None,
+        expires_at: NOW.plus_seconds(600),
+    }));
+    assert_eq!(shop.offer(QUERY, "Few")["available"], 2);
+    assert_eq!(shop.offered(&format!("{QUERY}&adults=3")), ["Day trip", "Museum"]);
+    assert_eq!(shop.offer("origin=HK&destination=ZH&travelDate=2026-11-25", "Few")["available"], 8, "another day");
+    tell(stock::Command::Release(at));
+    assert_eq!(shop.offered(&format!("{QUERY}&adults=3")), ["Day trip", "Few", "Museum"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use deeptravel_domain::party::Party;
 use deeptravel_domain::register::Entry;
 use deeptravel_domain::time::Timestamp;
 
+use super::super::answers::Live;
 use super::super::packages;
 use super::super::wanted::{Availability, SearchAnswer, SearchQuery, Wanted, understand};
 use crate::api::frame::{Language, Problem, parse_query};
@@ -15,7 +16,7 @@ use crate::api::views::package::{self, PackageView};
 
 pub fn search(
     catalogue: &Catalogue,
-    board: &Board,
+    live: Live<'_>,
     now: Timestamp,
     language: Language,
     query: &str,
@@ -23,11 +24,11 @@ pub fn search(
     let asked: SearchQuery = parse_query(query)?;
     let wanted = understand(catalogue, &asked)?;
     catalogue.check_travel_date(wanted.origin, wanted.destination, wanted.date, now)?;
-    Ok(serde_json::to_string(&find(board, catalogue, language, &wanted, now)).unwrap())
+    Ok(serde_json::to_string(&find(live, catalogue, language, &wanted, now)).unwrap())
 }
 
 fn find<'a>(
-    board: &Board,
+    live: Live<'_>,
     catalogue: &'a Catalogue,
     language: Language,
     wanted: &Wanted<'_>,
@@ -37,7 +38,7 @@ fn find<'a>(
     let mut found: Vec<(Timestamp, DepartureView<'_>)> = Vec::new();
     let trips = catalogue.trips(wanted.origin, wanted.destination, wanted.date);
     for trip in trips.filter(|trip| wanted.mode.is_none_or(|mode| trip.route.mode == mode)) {
-        let reason = match offer(board, catalogue, language, &trip, wanted.party, now) {
+        let reason = match offer(live.seats, catalogue, language, &trip, wanted.party, now) {
             Ok(classes) => {
                 let view = departure::view(catalogue, language, &trip, classes);
                 found.push((trip.departs_at, view));
@@ -49,7 +50,7 @@ fn find<'a>(
     }
     found.sort_by(|(a_at, a), (b_at, b)| (a_at, &a.departure_id).cmp(&(b_at, &b.departure_id)));
     let packages = catalogue.packages_between(wanted.origin, wanted.destination);
-    let packages = packages.filter_map(|entry| package(board, catalogue, language, entry, wanted, now));
+    let packages = packages.filter_map(|entry| package(live, catalogue, language, entry, wanted, now));
     SearchAnswer {
         availability,
         routes: found.into_iter().map(|(_, view)| view).collect(),
@@ -59,7 +60,7 @@ fn find<'a>(
 
 /// A package of which enough is left for the party.
 fn package<'a>(
-    board: &Board,
+    live: Live<'_>,
     catalogue: &'a Catalogue,
     language: Language,
     entry: &'a Entry<Template>,
@@ -67,8 +68,8 @@ fn package<'a>(
     now: Timestamp,
 ) -> Option<PackageView<'a>> {
     let mut view = packages::offer(catalogue, language, entry, wanted, now)?;
-    view.available = package::units_left(entry, Some(wanted.date));
-    for departures in package::departures(catalogue, board, entry, wanted.date, now) {
+    view.available = package::units_left(live.units, entry, Some(wanted.date));
+    for departures in package::departures(catalogue, live.seats, entry, wanted.date, now) {
         let most = departures.iter().map(|departure| u32::from(departure.available)).max().unwrap_or(0);
         view.available = Some(view.available.map_or(most, |units| units.min(most)));
     }

@@ -1,0 +1,3 @@
+-- Every stock there is.
+SELECT stock_id
+FROM stocks
