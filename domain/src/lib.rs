@@ -30,6 +30,7 @@ pub mod order;
 pub mod package;
 pub mod packing;
 pub mod party;
+pub mod promotion;
 pub mod quarantine;
 pub mod redeems;
 pub mod refund_rule;

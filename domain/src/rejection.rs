@@ -82,6 +82,7 @@ refusals! {
         OrderNotFound => "ORDER_NOT_FOUND", NotFound, Never, "there is no such order";
         TicketNotFound => "TICKET_NOT_FOUND", NotFound, Never, "there is no such ticket";
         TicketsNotIssued => "TICKETS_NOT_ISSUED", Conflict, Never, "the order has no tickets yet";
+        PromotionNotFound => "PROMOTION_NOT_FOUND", NotFound, Never, "there is no such promotion";
         DepartureNotFound => "DEPARTURE_NOT_FOUND", NotFound, Never, "there is no such departure";
         TemplateNotFound => "TEMPLATE_NOT_FOUND", NotFound, Never, "there is no such package on sale";
         IdempotencyMismatch

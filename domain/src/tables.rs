@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::announcement::AnnouncementRow;
 use crate::catalogue::{
-    DeviceRow, HolidayRow, LocationRow, MerchantRow, OperatorRow, PlaceRow, PortRow, RefundRuleRow, RouteFaresRow,
-    RouteRow, ScheduleRow, TemplateEntitlementRow, TemplateRow, TemplateTierRow, VehicleRow,
+    DeviceRow, HolidayRow, LocationRow, MerchantRow, OperatorRow, PlaceRow, PortRow, PromotionRow, RefundRuleRow,
+    RouteFaresRow, RouteRow, ScheduleRow, TemplateEntitlementRow, TemplateRow, TemplateTierRow, VehicleRow,
 };
 use crate::earlier;
 use crate::id_text;
@@ -60,6 +60,7 @@ pub static TABLES: &[&Table] = &[
     RefundRuleRow::TABLE,
     StockRow::TABLE,
     StockHoldRow::TABLE,
+    PromotionRow::TABLE,
     TemplateRow::TABLE,
     TemplateEntitlementRow::TABLE,
     TemplateTierRow::TABLE,

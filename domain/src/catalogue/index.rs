@@ -94,7 +94,7 @@ impl Index {
             // What it says stands on every offer of its routes.
             Written::RefundRule(rule) => differs(rule, |rule| refund_rule::summary(rule)),
             Written::Merchant(merchant) => differs(merchant, |merchant| merchant.names.clone()),
-            Written::Location(_) | Written::Device(_) => false,
+            Written::Location(_) | Written::Device(_) | Written::Promotion(_) => false,
             Written::FareTable(table) => {
                 differs(table, |table| FareTable { seat_lock_minutes: 1, ..FareTable::clone(table) })
             }

@@ -1,5 +1,5 @@
 //! What is sold: operators, ports, places, vehicles, holidays, routes, timetables and fares (R-ADMIN-03, R-ADMIN-04); under
-//! which rules, and who redeems it (R-ADMIN-05). Each is an [`Entity`](crate::register::Entity) with a file of its own; the
+//! which rules, what takes something off its price, and who redeems it (R-ADMIN-05). Each is an [`Entity`](crate::register::Entity) with a file of its own; the
 //! list of them is below.
 //!
 //! One owner keeps the [`Catalogue`] and shares it as an `Arc` snapshot: searches and orders read the snapshot they
@@ -17,6 +17,7 @@ mod merchant;
 mod operator;
 mod place;
 mod port;
+mod promotion;
 #[cfg(test)]
 mod random_tests;
 mod redeeming;
@@ -43,6 +44,7 @@ use crate::fare::FareTable;
 use crate::ids::RouteCode;
 use crate::machine::{Machine, Room};
 use crate::money::Currency;
+use crate::promotion::Promotion;
 use crate::refund_rule::RefundRule;
 use crate::register;
 use crate::register::{Entry, Standing, registers};
@@ -61,6 +63,7 @@ pub use merchant::{Merchant, MerchantRow};
 pub use operator::{Operator, OperatorRow};
 pub use place::{Place, PlaceRow};
 pub use port::{Port, PortRow};
+pub use promotion::PromotionRow;
 pub use refund_rules::{RefundRuleRow, RulesByChannel};
 pub use route::{Mode, Route, RouteRow, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, Stop};
 pub use search::{Trip, Unsellable, departure_id};
@@ -91,6 +94,7 @@ registers! {
     locations: Location,
     devices: Device,
     templates: Template,
+    promotions: Promotion,
 }
 
 pub type Command = register::Command<Change>;

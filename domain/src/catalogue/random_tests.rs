@@ -144,7 +144,17 @@ fn any_command() -> impl Strategy<Value = Command> {
         });
         put(serde_json::from_value::<Template>(template).unwrap())
     });
+    let promotions = (one_of(&["SPRING", "TEN"]), 0..120_u32, one_of(&ROUTES), proptest::option::of(1..3_u32));
+    let promotions = promotions.prop_map(|(promotion, value, route, limit)| {
+        let promotion = serde_json::json!({
+            "code": promotion, "name": { "zh": "優惠", "en": "Offer" }, "automatic": value % 2 == 0, "kind": "percent",
+            "value": value, "routeCodes": [route], "validFrom": "2026-03-01", "validUntil": "2026-03-31T12:00:00Z",
+            "travelUntil": "2026-04-30", "channels": ["ota"], "limitPerTraveller": limit,
+        });
+        put(serde_json::from_value::<Promotion>(promotion).unwrap())
+    });
     let withdrawal = prop_oneof![
+        Just(Key::Promotion(code("SPRING"))),
         one_of(&PLACES).prop_map(|place| Key::Place(code(place))),
         one_of(&ROUTES).prop_map(|route| Key::Route(code(route))),
         Just(Key::RefundRule(code("standard"))),
@@ -155,7 +165,7 @@ fn any_command() -> impl Strategy<Value = Command> {
     let withdrawal = withdrawal.prop_map(|key| Command::new(Change::withdraw(key), "admin"));
     prop_oneof![
         2 => any_place(), 3 => any_route(), 4 => any_schedules(), 2 => single_days, 2 => fares, 1 => holidays,
-        2 => redeeming, 2 => templates, 2 => withdrawal,
+        2 => redeeming, 2 => templates, 2 => promotions, 2 => withdrawal,
     ]
 }
 

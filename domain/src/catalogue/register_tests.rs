@@ -332,6 +332,12 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
     for command in redeemers() {
         apply(&mut catalogue, command);
     }
+    let spring = json!({
+        "code": "SPRING", "name": {"zh": "春", "en": "Spring"}, "automatic": false, "kind": "percent", "value": 10,
+        "minParty": 2, "passengerTypes": ["adult"], "routeCodes": ["coach"], "channels": ["direct"],
+        "validFrom": "2026-11-01", "validUntil": "2026-11-30T12:00:00Z", "travelFrom": "2026-12-01", "limitTotal": 5,
+    });
+    apply(&mut catalogue, put(serde_json::from_value::<Promotion>(spring.clone()).unwrap()));
     apply(&mut catalogue, put(serde_json::from_value::<Template>(premium()).unwrap()));
     let Registers {
         operators,
@@ -347,6 +353,7 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
         locations,
         devices,
         templates,
+        promotions,
     } = catalogue.registers();
     assert_eq!(spoken(operators)[0], json!({"code": "op", "name": {"zh": "公司", "en": "Company"}}));
     assert_eq!(spoken(ports).len(), 5);
@@ -383,6 +390,7 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
     let device = json!({"deviceId": "reader-1", "merchantId": "museum", "locationId": "hall", "disabled": false});
     assert_eq!(spoken(devices)[0], device);
     assert_eq!(spoken(templates)[0]["entitlements"], premium()["entitlements"]);
+    assert_eq!(spoken(promotions)[0], spring);
     let least = json!({"routeCode": "coach", "fares": []});
     let least: FareTable = serde_json::from_value(least).unwrap();
     assert_eq!(least, FareTable::new(code("coach"), vec![], vec![]), "what is left out has its default");

@@ -4,7 +4,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{self, known};
-use super::{Catalogue, Marks, Names, RulesByChannel, SEAT_LOCK_MINUTES_DEFAULT, Template, Zone, refund_rules};
+use super::{
+    Catalogue, Marks, Names, RulesByChannel, SEAT_LOCK_MINUTES_DEFAULT, Template, Zone, promotion, refund_rules,
+};
 use crate::departure::{STOPS_MAX, STOPS_MIN, Stretch};
 use crate::ids::{OperatorCode, PortCode, RouteCode, RuleCode, VehicleCode, as_text, codes};
 use crate::register::{Entity, Entry, Written};
@@ -160,7 +162,8 @@ impl Entity for Route {
         let schedule = catalogue.schedules_of(code).first().map(|schedule| format!("schedule {}", schedule.id));
         let goes_there = |template: &Template| template.journeys.iter().any(|journey| journey.route == *code);
         let template = || catalogue.template_that(goes_there);
-        schedule.or_else(template).or_else(|| refund_rules::that_leads_to(code, catalogue))
+        let rule = || refund_rules::that_leads_to(code, catalogue);
+        schedule.or_else(template).or_else(rule).or_else(|| promotion::that_is_for(code, catalogue))
     }
 
     fn put_rows(written: &Written<Route>, catalogue: &Catalogue, version: u64, rows: &mut Rows) {

@@ -233,6 +233,17 @@ impl Stock {
         self.used.dates_since(Date::MIN)
     }
 
+    /// Whether a holder has as many as he may.
+    pub fn is_full(&self, holder: TravellerId) -> bool {
+        self.terms.limits.per_holder.is_some_and(|limit| self.used.by(holder) >= limit)
+    }
+
+    /// The holders that have as many as they may.
+    pub fn full_holders(&self) -> impl Iterator<Item = TravellerId> {
+        let limit = self.terms.limits.per_holder;
+        limit.into_iter().flat_map(|limit| self.used.with_at_least(limit))
+    }
+
     /// What is left for whom. Holds that are due count as taken until they are swept.
     pub fn pools(&self) -> Pools {
         self.pools_without(&[])

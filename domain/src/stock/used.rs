@@ -77,6 +77,11 @@ impl Used {
         self.dates.range(first..).map(|(date, _)| *date)
     }
 
+    /// Who has so many holds, or more.
+    pub fn with_at_least(&self, holds: u32) -> impl Iterator<Item = TravellerId> {
+        self.holders.iter().filter(move |(_, his)| **his >= holds).map(|(holder, _)| *holder)
+    }
+
     pub fn by(&self, holder: TravellerId) -> u32 {
         self.holders.get(&holder).copied().unwrap_or(0)
     }
