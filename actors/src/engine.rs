@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use deeptravel_domain::catalogue::{self, Catalogue, StockLimits, Template};
+use deeptravel_domain::catalogue::{self, Catalogue};
 use deeptravel_domain::identity::{AccountStanding, AccountWrite, Command as IdentityCommand};
 use deeptravel_domain::ids::{OrderId, OutRefundNo, TravellerId};
 use deeptravel_domain::machine::Machine;
@@ -51,6 +51,8 @@ type KeeperCommand<K> = <<K as Keeping>::Machine as Machine>::Command;
 pub struct Engine {
     pub(crate) owners: Arc<Owners>,
     arbiters: Arbiters,
+    /// Whoever writes configuration that may limit a stock.
+    limiting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Engine {
@@ -71,7 +73,7 @@ impl Engine {
             faults: crate::testing::Faults::default(),
         };
         match Owners::start(&arbiters, services).await {
-            Ok(owners) => Ok(Engine { owners: Arc::new(owners), arbiters }),
+            Ok(owners) => Ok(Engine { owners: Arc::new(owners), arbiters, limiting: Arc::default() }),
             Err(error) => {
                 arbiters.stop();
                 Err(error)
@@ -218,31 +220,26 @@ impl Engine {
         self.tell(&self.owners.identities, IdentityCommand::WriteAccount(write)).await
     }
 
-    /// A write to the catalogue. What was answered is what everybody sees from then on.
-    pub async fn configure(&self, command: catalogue::Command) -> Answer<Standing> {
+    /// A write to the catalogue. What was answered is what everybody sees from then on. If it limits a stock, that is asked first:
+    /// what it refuses changes nothing but the audit. If it breaks off between the two records, the stock keeps to limits that
+    /// the configuration does not show; the same write, told again, finds the stock as it wants it, and goes on.
+    pub async fn configure(&self, mut command: catalogue::Command) -> Answer<Standing> {
+        if command.change.limits().is_none() {
+            return self.tell(&self.owners.catalogue_owner, command).await;
+        }
+        // One after the other, so that stock and configuration do not end with different writes.
+        let _turn = self.limiting.lock().await;
+        let limits = self.owners.catalogue.load().limits_of(&command, self.now());
+        if let Some((stock, limits)) = limits
+            && (limits != Limits::default() || self.owners.stock_board.get(&stock).is_some())
+        {
+            let asked = self.set_stock_limits(&stock, limits).await?.outcome;
+            command.refused = asked.err().map(|refused| as_configured(&stock, refused));
+        }
         self.tell(&self.owners.catalogue_owner, command).await
     }
 
-    /// Puts a version of a package's template. If it is to be sold, its stock is asked first: what is sold is never less limited
-    /// than what is configured, and what the stock refuses changes nothing but the audit. If it breaks off in between, the write
-    /// told again goes through.
-    pub async fn put_template(&self, template: Template, by: Author) -> Answer<Standing> {
-        let (stock, limits) = (StockId::Package(template.id.clone()), limits_of(&template));
-        let is_sold = template.is_on_sale();
-        let mut command = catalogue::Command::new(template, by);
-        let decided = self.services().catalogue.load().decide(&command, self.now());
-        let makes_a_version = decided.is_ok_and(|events| events.iter().any(|event| event.outcome.is_ok()));
-        let has_stock = limits != Limits::default() || self.services().stock_board.get(&stock).is_some();
-        if makes_a_version && is_sold && has_stock {
-            let asked = self.set_stock_limits(&stock, limits).await?.outcome;
-            command.refused = asked.err().map(of_template);
-        }
-        self.configure(command).await
-    }
-
-    /// What the stock of a package's template or of a promotion may sell. Refused with `BelowUse`, and then nothing changes. To
-    /// be asked before its configuration is written with the same limits: if that breaks off in between, its repetition finds
-    /// the stock as it wants it, and goes on.
+    /// What the stock of a package's template or of a promotion may sell. Refused with `BelowUse`, and then nothing changes.
     pub async fn set_stock_limits(&self, id: &StockId, limits: Limits) -> Answer<()> {
         self.change_stock(id, stock::Command::SetLimits(limits)).await
     }
@@ -301,16 +298,15 @@ impl Engine {
     }
 }
 
-fn limits_of(template: &Template) -> Limits {
-    let StockLimits { total, per_date } = template.stock;
-    Limits { total, per_date, per_holder: None }
-}
-
-/// A field of the limits as the template has it.
-fn of_template(refused: Rejection) -> Rejection {
-    match refused {
-        Rejection::Field { field, message } if field == "limitTotal" => Rejection::field("stock.total", message),
-        Rejection::Field { field, message } if field == "limitPerDate" => Rejection::field("stock.perDate", message),
-        other => other,
+/// A field of a stock's limits as the configuration calls it.
+fn as_configured(stock: &StockId, refused: Rejection) -> Rejection {
+    match (stock, refused) {
+        (StockId::Package(_), Rejection::Field { field, message }) if field == "limitTotal" => {
+            Rejection::field("stock.total", message)
+        }
+        (StockId::Package(_), Rejection::Field { field, message }) if field == "limitPerDate" => {
+            Rejection::field("stock.perDate", message)
+        }
+        (StockId::Package(_) | StockId::Promotion(_), other) => other,
     }
 }

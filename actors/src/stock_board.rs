@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use deeptravel_domain::departure::Channel;
+use deeptravel_domain::ids::{IdHash, TravellerId};
+use deeptravel_domain::promotion::Promotion;
+use deeptravel_domain::rejection::Uses;
 use deeptravel_domain::stock::{Event, Pools, Stock, StockId};
 use jiff::civil::Date;
 
@@ -15,6 +18,8 @@ use jiff::civil::Date;
 pub struct Shown {
     totals: ArcSwap<Totals>,
     dates: DashMap<Date, u32>,
+    /// Who has as many as he may.
+    full: DashSet<TravellerId, IdHash>,
 }
 
 #[derive(Debug)]
@@ -32,7 +37,8 @@ impl Totals {
 
 impl Shown {
     fn new(stock: &Stock) -> Shown {
-        let shown = Shown { totals: ArcSwap::from_pointee(Totals::of(stock)), dates: DashMap::new() };
+        let totals = ArcSwap::from_pointee(Totals::of(stock));
+        let shown = Shown { totals, dates: DashMap::new(), full: stock.full_holders().collect() };
         stock.dates().for_each(|date| shown.show_date(stock, date));
         shown
     }
@@ -46,6 +52,11 @@ impl Shown {
             limit.saturating_sub(in_use)
         });
         of_channel.into_iter().chain(of_date).min()
+    }
+
+    /// Whether a traveller has as many holds as he may.
+    pub fn is_full(&self, traveller: TravellerId) -> bool {
+        self.full.contains(&traveller)
     }
 
     /// Units that are held or sold, of all channels.
@@ -62,22 +73,39 @@ impl Shown {
     pub fn publish(&self, stock: &Stock, events: &[Event]) {
         self.totals.store(Arc::new(Totals::of(stock)));
         for event in events {
-            let date = match event {
+            let units = match event {
                 Event::HoldPlaced { hold, .. } | Event::HoldReleased { hold, .. } | Event::HoldLapsed { hold, .. } => {
-                    hold.takes.date
+                    Some(&hold.takes)
                 }
-                Event::UnitsFreed { id, .. } => stock.hold(*id).and_then(|hold| hold.takes.date),
+                Event::UnitsFreed { id, .. } => stock.hold(*id).map(|hold| &hold.takes),
+                Event::LimitsSet(_) => {
+                    self.full.clear();
+                    for holder in stock.full_holders() {
+                        self.full.insert(holder);
+                    }
+                    None
+                }
                 Event::Opened
                 | Event::PayingBegun { .. }
                 | Event::HoldConfirmed { .. }
                 | Event::HoldRecalled { .. }
-                | Event::LimitsSet(_)
                 | Event::UnitsAllotted(_)
                 | Event::HoldsForgotten { .. } => None,
             };
-            if let Some(date) = date {
+            if let Some(date) = units.and_then(|units| units.date) {
                 self.show_date(stock, date);
             }
+            if let Some(holder) = units.and_then(|units| units.holder) {
+                self.show_holder(stock, holder);
+            }
+        }
+    }
+
+    fn show_holder(&self, stock: &Stock, holder: TravellerId) {
+        if stock.is_full(holder) {
+            self.full.insert(holder);
+        } else {
+            self.full.remove(&holder);
         }
     }
 
@@ -99,6 +127,16 @@ impl StockBoard {
     /// What a channel can still sell of a date; `None`: as many as anybody wants.
     pub fn left(&self, id: &StockId, date: Option<Date>, channel: &Channel) -> Option<u32> {
         self.get(id)?.left(date, channel)
+    }
+
+    /// Which uses of a promotion have run out, for a traveller's order.
+    pub fn used_up(&self, promotion: &Promotion, traveller: TravellerId, channel: &Channel) -> Option<Uses> {
+        if !promotion.is_limited() {
+            return None;
+        }
+        let shown = self.get(&StockId::Promotion(promotion.code.clone()))?;
+        let is_empty = shown.left(None, channel) == Some(0);
+        is_empty.then_some(Uses::All).or_else(|| shown.is_full(traveller).then_some(Uses::OfTraveller))
     }
 
     /// The place where a stock's actor publishes, with everything as it is.

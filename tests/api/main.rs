@@ -26,6 +26,7 @@ mod stories {
     mod orders;
     mod paying;
     mod people;
+    mod promotions;
     mod redeeming;
     mod refund_notices;
     mod refunds;

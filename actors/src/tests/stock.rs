@@ -3,6 +3,7 @@
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::hold::{BeginPaying, HoldAt};
 use deeptravel_domain::ids::{HoldId, OrderId, Shard};
+use deeptravel_domain::promotion::Promotion;
 use deeptravel_domain::rejection::{Rejection, Uses};
 use deeptravel_domain::row::Row as _;
 use deeptravel_domain::stock::rows::StockHoldRow;
@@ -12,7 +13,7 @@ use futures_util::future::join_all;
 use jiff::civil::date;
 
 use crate::outage::Outage;
-use crate::testing::{Fault, NOON, Postgres, Running, World, eventually, eventually_so, traveller, within};
+use crate::testing::{Fault, NOON, Postgres, Running, World, eventually, eventually_so, put, traveller, within};
 
 const DIRECT: Channel = Channel::Direct;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -274,4 +275,50 @@ async fn the_board_shows_what_is_left_of_each_date() {
     running.tell_stock(&package(), free(1, 1)).await;
     running.tell_stock(&package(), Command::Release(hold(2))).await;
     assert_eq!([left(1), left(2), left(3)], [Some(3), Some(4), Some(4)]);
+}
+
+/// A promotion with so many uses, or without a limit.
+fn spring(uses: Option<u32>) -> Promotion {
+    serde_json::from_value(serde_json::json!({
+        "code": "SPRING", "name": { "zh": "春", "en": "Spring" }, "automatic": true, "kind": "percent", "value": 10,
+        "validFrom": "2026-01-01", "validUntil": "2036-12-31", "limitTotal": uses, "limitPerTraveller": 1,
+    }))
+    .unwrap()
+}
+
+#[actix::test]
+async fn r_price_03_a_promotions_write_limits_its_stock_first_and_goes_through_when_it_is_repeated() {
+    let world = World::default();
+    let running = world.start().await;
+    let configure = |running: &Running, uses| {
+        let engine = running.engine.clone();
+        async move { engine.configure(put(spring(uses))).await.unwrap().outcome }
+    };
+    configure(&running, Some(5)).await.unwrap();
+    assert_eq!(running.left(&promotion(), &DIRECT), Some(5));
+    for number in 0..3 {
+        running.tell_stock(&promotion(), place(number, 1, &DIRECT, running.engine.now())).await;
+    }
+    let used_up = |running: &Running, number| {
+        let services = running.services();
+        let catalogue = services.catalogue.load();
+        let entry = catalogue.promotion("SPRING").unwrap();
+        services.stock_board.used_up(&entry.content, traveller(number), &DIRECT)
+    };
+    assert_eq!([0, 7].map(|number| used_up(&running, number)), [Some(Uses::OfTraveller), None]);
+    assert_eq!(configure(&running, Some(2)).await, Err(Rejection::BelowUse { held: 3, sold: 0 }));
+    let stands = |running: &Running| running.services().catalogue.load().promotion("SPRING").unwrap().limit_total;
+    assert_eq!(stands(&running), Some(5), "nothing was written");
+
+    // It broke off when the stock had its new limits.
+    let limits = spring(Some(3)).limits();
+    running.limit(&promotion(), limits).await;
+    running.kill().await;
+    let running = world.start().await;
+    assert_eq!((stands(&running), running.left(&promotion(), &DIRECT)), (Some(5), Some(0)));
+    assert_eq!(used_up(&running, 7), Some(Uses::All));
+    configure(&running, Some(3)).await.unwrap();
+    assert_eq!(stands(&running), Some(3));
+    running.tell_stock(&promotion(), Command::Release(hold(0))).await;
+    assert_eq!([0, 1].map(|number| used_up(&running, number)), [None, Some(Uses::OfTraveller)]);
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::checks::known;
-use super::{Catalogue, Command, Names, checks};
+use super::{Catalogue, Command, Names, StockLimits, checks};
 use crate::ids::{PromotionCode, RouteCode, TemplateId};
 use crate::package::Bound;
 use crate::party::{PARTY_MAX, PassengerType};
@@ -205,9 +205,10 @@ impl super::Change {
                 Some((StockId::Promotion(promotion.code.clone()), promotion.limits()))
             }
             super::Change::Template(Change::Put(template) | Change::Restore { content: Some(template), .. }) => {
-                let limits =
-                    Limits { total: template.stock.total, per_date: template.stock.per_date, per_holder: None };
-                Some((StockId::Package(template.id.clone()), limits))
+                // A draft limits nothing that is sold.
+                let StockLimits { total, per_date } = template.stock;
+                let limits = Limits { total, per_date, per_holder: None };
+                template.is_on_sale().then(|| (StockId::Package(template.id.clone()), limits))
             }
             super::Change::Promotion(Change::Restore { content: None, .. } | Change::Withdraw(_))
             | super::Change::Template(Change::Restore { content: None, .. } | Change::Withdraw(_))

@@ -1,6 +1,6 @@
 //! R-PRICE-03 as stories, and random baskets against a rule that looks at every promotion.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use jiff::civil::date;
 use proptest::prelude::*;
@@ -9,7 +9,6 @@ use super::*;
 use crate::money::{Currency, Money};
 use crate::register::Entry;
 use crate::rejection::{Rejection, Uses};
-use std::sync::Arc;
 
 static ROUTES: LazyLock<[RouteCode; 2]> = LazyLock::new(|| ["HKMO", "HKSZ"].map(|code| code.parse().unwrap()));
 static TEMPLATES: LazyLock<[TemplateId; 2]> = LazyLock::new(|| ["deluxe", "pets"].map(|id| id.parse().unwrap()));
@@ -280,7 +279,11 @@ proptest! {
         let applied = by_code.and_then(|promotion| shop.apply(&lines, Some(promotion.code.as_str())).ok());
         if let Some(promotion) = by_code {
             let mut after = left.clone();
-            quoted.iter().for_each(|applied| after.iter_mut().zip(&applied.shares).for_each(|(left, share)| *left -= share));
+            for applied in &quoted {
+                for (left, share) in after.iter_mut().zip(&applied.shares) {
+                    *left -= share;
+                }
+            }
             let wanted = told(promotion, &lines, &after, party_size);
             let found = applied.as_ref().map_or(0, |applied| applied.last().unwrap().discount_minor);
             prop_assert_eq!(found, wanted);

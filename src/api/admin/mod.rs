@@ -13,6 +13,7 @@ mod merchants;
 mod operators;
 mod places;
 mod ports;
+mod promotions;
 mod quarantine;
 mod refund_rules;
 mod refunds;
@@ -24,6 +25,7 @@ mod vehicles;
 
 use deeptravel_domain::catalogue::{Calendar, Device, Location, Merchant, Operator, Place, Port, Route, Vehicle};
 use deeptravel_domain::fare::FareTable;
+use deeptravel_domain::promotion::Promotion;
 use deeptravel_domain::refund_rule::RefundRule;
 
 use crate::api::frame::Routes;
@@ -49,6 +51,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     configuration::mount::<Device>(routes);
     operators::routes(routes);
     accounts::routes(routes);
+    configuration::mount::<Promotion>(routes);
     templates::routes(routes);
     quarantine::routes(routes);
     refunds::routes(routes);

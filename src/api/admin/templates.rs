@@ -4,7 +4,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use deeptravel_actors::lists::AuditEntry;
-use deeptravel_domain::catalogue::{Catalogue, SpokenTemplate, StockLimits, Template, Version};
+use deeptravel_domain::catalogue::{Catalogue, Command, SpokenTemplate, StockLimits, Template, Version};
 use deeptravel_domain::ids::TemplateId;
 use deeptravel_domain::register::{Entity as _, Entry};
 use deeptravel_domain::rejection::Rejection;
@@ -288,7 +288,7 @@ fn known<'a>(catalogue: &'a Catalogue, path: &str) -> Result<&'a Entry<Template>
 async fn put_template(Allowed(by): Allowed<Configure>, key: OptionalKey, body: Body) -> Answered {
     let template = Template::try_from(body.json::<SpokenTemplate>()?)?;
     let template_id = template.id.clone();
-    let standing = by.shown(by.api.engine.put_template(template, author(&by, key)).await)?;
+    let standing = by.shown(by.api.engine.configure(Command::new(template, author(&by, key))).await)?;
     metrics::counter!(CREATED).increment(u64::from(standing.changed));
     let catalogue = by.api.engine.services().catalogue.load();
     let version_token = token(&catalogue, &template_id, standing.revision);

@@ -8,6 +8,7 @@ mod packages;
 mod payments;
 mod places;
 mod policies;
+mod promotions;
 mod qr;
 mod refunds;
 pub mod search;
@@ -20,6 +21,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     places::routes(routes);
     policies::routes(routes);
     packages::routes(routes);
+    promotions::routes(routes);
     orders::routes(routes);
     departures::routes(routes);
     payments::routes(routes);

@@ -86,6 +86,7 @@ impl Cast {
             row("GET /travel/blackout-dates", EVERYBODY, "/travel/blackout-dates?year=2026", &none),
             row("GET /travel/search", EVERYBODY, search, &none),
             row("GET /departures/{departureId}", EVERYBODY, &format!("/departures/{}", self.coach), &none),
+            row("GET /promotions/{code}", EVERYBODY, "/promotions/access", &none),
             row("POST /orders", &[Traveller], "/orders", &wish(&[journey(&self.coach)], 1)),
             row("GET /orders", &[Traveller], "/orders", &none),
             row("GET /orders/{orderId}", &[Traveller], &format!("/orders/{order}"), &none),
@@ -200,6 +201,10 @@ fn people() -> Vec<Row> {
 fn configuration() -> Vec<Row> {
     let fare = json!({ "passengerType": "adult", "price": { "amount": 100, "currency": "CNY" } });
     let name = json!({ "zh": "門", "en": "Gate" });
+    let promotion = json!({
+        "name": name, "automatic": false, "kind": "percent", "value": 10, "validFrom": "2026-12-01",
+        "validUntil": "2026-12-31",
+    });
     let stop = |port, minutes| json!({ "port": port, "arrivesMinutes": minutes, "departsMinutes": minutes });
     let route = json!({
         "operator": "access", "mode": "coach", "name": name, "timeZone": "Asia/Hong_Kong", "vehicle": "access",
@@ -235,6 +240,7 @@ fn configuration() -> Vec<Row> {
         kind("/admin/refund-rules/{ruleId}", "access", &json!({ "name": name, "windows": [] }), &[LISTED, ENDS]),
         kind("/admin/merchants/{merchantId}", "access", &json!({ "name": name }), &[LISTED, ENDS]),
         kind("/admin/devices/{deviceId}", "access", &json!({ "merchantId": "museum" }), &[LISTED, ENDS]),
+        kind("/admin/promotions/{code}", "access", &promotion, &[LISTED, ENDS]),
         of_museum(kind(LOCATION, "access", &json!({ "name": name }), &[LISTED, ENDS])),
     ];
     // What is still used is not withdrawn, so every one of them is there for all who ask.

@@ -7,6 +7,7 @@ mod item;
 
 use std::sync::Arc;
 
+use deeptravel_actors::engine::Owners;
 use deeptravel_actors::lists::AuditEntry;
 use deeptravel_domain::catalogue::{Catalogue, Command, Registered};
 use deeptravel_domain::register::{self, Action, Author, Entry, Standing};
@@ -74,6 +75,9 @@ pub trait Kind: Registered<Id: Serialize> {
 
     /// Adds what is shown of it besides what it holds.
     fn complete(&self, _: &Catalogue, _: &mut Map<String, Value>) {}
+
+    /// Adds what is shown of how it is used now.
+    fn live(&self, _: &Owners, _: &mut Map<String, Value>) {}
 
     /// Takes away what a list leaves out.
     fn shorten(_: &mut Map<String, Value>) {}
@@ -147,7 +151,7 @@ async fn list<K: Kind>(_: Allowed<SeeConfiguration>, api: Api, page: Page<K::Id>
     let (entries, next_cursor) =
         page.of_memory(entries.filter(|entry| item.has(entry)), |entry| entry.content.id().clone());
     let listed = entries.into_iter().map(|entry| {
-        let mut shown = shown::<K>(entry, &catalogue);
+        let mut shown = shown::<K>(entry, &catalogue, api.engine.services());
         K::shorten(&mut shown);
         shown
     });
@@ -163,16 +167,17 @@ async fn show<K: Kind>(_: Allowed<SeeConfiguration>, api: Api, item: Item<K>) ->
     let catalogue = api.engine.services().catalogue.load();
     let id = item.known(&catalogue)?;
     let entry = K::of(catalogue.registers()).entry(&id).filter(|entry| !entry.withdrawn);
-    Ok(ok(&shown::<K>(entry.ok_or_else(|| item.unknown())?, &catalogue)))
+    Ok(ok(&shown::<K>(entry.ok_or_else(|| item.unknown())?, &catalogue, api.engine.services())))
 }
 
-fn shown<K: Kind>(entry: &Entry<K>, catalogue: &Catalogue) -> Map<String, Value> {
+fn shown<K: Kind>(entry: &Entry<K>, catalogue: &Catalogue, owners: &Owners) -> Map<String, Value> {
     let Ok(Value::Object(mut shown)) = serde_json::to_value(&*entry.content) else {
         unreachable!("an entity is an object of texts and numbers")
     };
     shown.insert(K::REVISION.to_owned(), entry.revision.into());
     shown.insert(K::SINCE.to_owned(), json!(views::time(entry.since)));
     entry.content.complete(catalogue, &mut shown);
+    entry.content.live(owners, &mut shown);
     shown
 }
 

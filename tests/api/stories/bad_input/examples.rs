@@ -114,6 +114,15 @@ fn people(admin: Option<&Person>) -> Vec<Example> {
     examples
 }
 
+fn promotion() -> Value {
+    json!({
+        "code": "bad-input", "name": { "zh": "優惠", "en": "Offer" }, "automatic": false, "kind": "percent", "value": 10,
+        "minParty": 2, "passengerTypes": ["adult"], "routeCodes": [], "templateIds": [], "channels": ["direct"],
+        "validFrom": "2026-12-01", "validUntil": "2026-12-31", "travelFrom": "2026-12-24", "travelUntil": "2026-12-26",
+        "limitTotal": 100, "limitPerTraveller": 1,
+    })
+}
+
 /// Everything that is put as a whole.
 fn configuration(admin: Option<&Person>) -> Vec<Example> {
     let fares = json!({
@@ -192,6 +201,7 @@ fn configuration(admin: Option<&Person>) -> Vec<Example> {
         kind("/admin/merchants/{merchantId}", "bad-input", merchant, BYTES_MAX, admin),
         kind("/admin/devices/{deviceId}", "bad-input", device, BYTES_MAX, admin),
         locations,
+        kind("/admin/promotions/{code}", "bad-input", promotion(), BYTES_MAX, admin),
     ]
     .into_iter()
     .flatten()
@@ -239,6 +249,7 @@ impl Examples {
         let operator = client.operator("gate").await;
         let gate = operator.gate(&json!({ "deviceId": "bad-input" })).await;
         let admin = client.administrator().await;
+        admin.put("/admin/promotions/bad-input", &promotion()).await.ok();
         let lok = client.traveller("bad-input-out").await;
         let package = template("bad-input");
         let package_id = text(&admin.post("/admin/packages/templates", &package).await.ok()["templateId"]);
@@ -259,6 +270,7 @@ impl Examples {
             open("GET /travel/blackout-dates").with("year", "2026"),
             open("GET /travel/search").with("origin", "HK").with("destination", "MO").with("travelDate", "2026-12-24"),
             open("GET /departures/{departureId}").with("departureId", &departure.id),
+            open("GET /promotions/{code}").with("code", "bad-input"),
             Example::new("POST /orders", mei).with("Idempotency-Key", "bad-input").body(json!({
                 "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.class }],
                 "passengers": [{
