@@ -29,8 +29,8 @@ use deeptravel_domain::ids::{DepartureId, OrderId, OutRefundNo, OutTradeNo, Sess
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::rows::OrderRow;
 use deeptravel_domain::order::{
-    Capture, Contact, FactState, Gate, JourneyWish, Passenger, PaymentFact, PaymentTerms, RefundFactState, RefundTerms,
-    Scan, ScanTarget, SeatWish, Wish,
+    Capture, Contact, FactState, Gate, ItemWish, JourneyWish, Passenger, PaymentFact, PaymentTerms, Place,
+    RefundFactState, RefundTerms, Scan, ScanTarget, SeatWish, Take, Wish,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::row::{Row as _, Rows};
@@ -166,7 +166,14 @@ async fn redeem(engine: &Engine, number: usize, id: OrderId) {
         port: None,
         departure: None,
     };
-    let scan = Scan { gate, request_id: uuid(number), target: ScanTarget::Order, entitlement: None, code: None };
+    let scan = Scan {
+        gate,
+        request_id: uuid(number),
+        place: Place::Gate,
+        target: ScanTarget::Order,
+        take: Take::ONE,
+        code: None,
+    };
     let reply = engine.redeem(id, scan, |outcome, _| outcome.tickets.len()).await.expect("no outage");
     assert!(reply.outcome.expect("tickets") > 0);
 }
@@ -196,13 +203,13 @@ fn wish(number: usize, departure: &DepartureId, passengers: usize) -> Wish {
             email: None,
         },
         passengers: (0..passengers).map(passenger).collect(),
-        journeys: vec![JourneyWish {
+        items: vec![ItemWish::Journey(JourneyWish {
             departure: departure.clone(),
             class: code("standard"),
             board: None,
             alight: None,
             seats: SeatWish::Any,
-        }],
+        })],
     }
 }
 

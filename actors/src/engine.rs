@@ -26,7 +26,7 @@ use crate::directory::Directory;
 use crate::follow::Follower;
 use crate::keeper::{Keeper, Keeping, Tell};
 use crate::order::{
-    Cancel, Learn, LearnRefund, OpenPayment, OrderActor, Placement, Redeem, Redeemed, RetryRefund, View,
+    Cancel, Learn, LearnRefund, LookAt, OpenPayment, OrderActor, Placement, Redeem, Redeemed, RetryRefund, View,
     redeem_without_actor,
 };
 use crate::outage::{Answer, Outage, Reply};
@@ -188,6 +188,11 @@ impl Engine {
             }
             Err(rejection) => Ok(Reply::rejected(rejection, position)),
         }
+    }
+
+    /// What could be redeemed of an order now, as an operator sees it. It is logged, and nothing changes (R-SCAN-01).
+    pub async fn look(&self, id: OrderId, scan: Scan) -> Answer<(ScanOutcome, Arc<Order>)> {
+        self.ask_order(id, LookAt(scan)).await
     }
 
     pub async fn quarantine(&self, notice: Notice) -> Answer<()> {

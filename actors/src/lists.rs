@@ -13,6 +13,7 @@ use deeptravel_domain::row::{Damage, First, Row as _, Rows, Uuid};
 use deeptravel_domain::tables;
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
+use jiff::civil::Date;
 
 use crate::ports::{InvalidCursor, ListCursor, Lists, Load, Parameter, Statement, StoreError};
 
@@ -32,6 +33,32 @@ row! {
     2 number [Key]: u16,
 }
 
+row! {
+    /// A redemption, with whose it was.
+    pub struct RedemptionRow<'a>: 1_003 "redemptions_listed", First::Unknown;
+    1 order_id [Key]: Uuid<OrderId>,
+    2 ticket [Key]: u16,
+    3 version [Key]: u64,
+    4 scanned_at: Timestamp,
+    5 merchant_code: Option<&'a str>,
+    6 location_code: Option<&'a str>,
+    7 redeemed_code: &'a str,
+    8 quantity: u16,
+    9 operator_username: &'a str,
+    10 device_id: &'a str,
+    11 passenger_name [Hidden]: Option<&'a str>,
+}
+
+row! {
+    /// What was redeemed on a day.
+    pub struct RedemptionTotalRow<'a>: 1_004 "redemption_totals", First::Unknown;
+    1 day [Key]: Date,
+    2 redeemed_code [Key]: &'a str,
+    3 version: u64,
+    4 redemptions: u64,
+    5 uses: u64,
+}
+
 /// What a list shows of an order: itself, tickets and refunds.
 const SUMMARY: &[Statement] = &[
     Statement::by("load/order_rows", OrderRow::TABLE, "order_id"),
@@ -49,6 +76,81 @@ const QUARANTINE: Load = Load::of(&[Statement::new("list/quarantine", Notice::TA
 
 const AUDIT_OF_ENTITY: Load = Load::of(&[Statement::new("list/audit_of_entity", AuditRow::TABLE)]);
 const AUDIT_LOGS: Load = Load::of(&[Statement::new("list/audit_logs", AuditRow::TABLE)]);
+
+const REDEMPTIONS: Load = Load::of(&[Statement::new("list/redemptions", RedemptionRow::TABLE)]);
+const REDEMPTION_TOTALS: Load = Load::of(&[Statement::new("list/redemption_totals", RedemptionTotalRow::TABLE)]);
+
+/// Which redemptions are wanted; all that are left out are.
+#[derive(Debug, Clone)]
+pub struct RedemptionFilter {
+    pub from: Timestamp,
+    /// Not included.
+    pub until: Timestamp,
+    pub merchant: Option<String>,
+    pub location: Option<String>,
+    pub entitlement: Option<String>,
+}
+
+impl RedemptionFilter {
+    fn parameters(&self) -> Vec<Parameter> {
+        let RedemptionFilter { from, until, merchant, location, entitlement } = self.clone();
+        let instants = [from, until].map(|at| Parameter::Instant(Some(at)));
+        instants.into_iter().chain([merchant, location, entitlement].map(Parameter::Text)).collect()
+    }
+}
+
+/// One redemption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redemption {
+    pub ticket: TicketId,
+    /// Of its record.
+    pub version: u64,
+    pub at: Timestamp,
+    pub merchant: Option<String>,
+    pub location: Option<String>,
+    pub entitlement: String,
+    pub quantity: u16,
+    pub operator: String,
+    pub device: String,
+    /// `None`: the whole party's ticket.
+    pub passenger: Option<String>,
+}
+
+impl Redemption {
+    /// After which [`dyn Lists::redemptions`] goes on.
+    pub fn cursor(&self) -> ListCursor {
+        let TicketId { order, number } = self.ticket;
+        ListCursor { at_ms: self.at.as_ms(), id: format!("{order}.{number}.{}", self.version) }
+    }
+}
+
+impl From<RedemptionRow<'_>> for Redemption {
+    fn from(row: RedemptionRow<'_>) -> Redemption {
+        let owned = |text: &str| text.to_owned();
+        Redemption {
+            ticket: TicketId { order: row.order_id.0, number: row.ticket },
+            version: row.version,
+            at: row.scanned_at,
+            merchant: row.merchant_code.map(owned),
+            location: row.location_code.map(owned),
+            entitlement: owned(row.redeemed_code),
+            quantity: row.quantity,
+            operator: owned(row.operator_username),
+            device: owned(row.device_id),
+            passenger: row.passenger_name.map(owned),
+        }
+    }
+}
+
+/// What was redeemed of an entitlement on a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedemptionTotal {
+    pub day: Date,
+    pub entitlement: String,
+    pub redemptions: u64,
+    /// Quantities, added up.
+    pub uses: u64,
+}
 
 /// A write to configuration, as the audit has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,6 +322,36 @@ impl dyn Lists {
         let [at, id] = ListCursor::parameters(before);
         let states = Parameter::Texts(states.map(|states| states.into_iter().map(str::to_owned).collect()));
         refunds(&self.load(REFUNDS, vec![states, at, id, Parameter::Number(limit.into())]).await?)
+    }
+
+    /// Redemptions, the newest first.
+    pub async fn redemptions(
+        &self,
+        filter: &RedemptionFilter,
+        before: Option<ListCursor>,
+        limit: u32,
+    ) -> Result<Vec<Redemption>, StoreError> {
+        let paging = ListCursor::parameters(before).into_iter().chain([Parameter::Number(limit.into())]);
+        let parameters = filter.parameters().into_iter().chain(paging).collect();
+        let rows = self.load(REDEMPTIONS, parameters).await?;
+        rows.of::<RedemptionRow<'_>>().map(|row| Ok(row?.into())).collect()
+    }
+
+    /// Their totals by day, in this zone, and entitlement; the newest day first.
+    pub async fn redemption_totals(
+        &self,
+        filter: &RedemptionFilter,
+        zone: &str,
+    ) -> Result<Vec<RedemptionTotal>, StoreError> {
+        let parameters = filter.parameters().into_iter().chain([zone.to_owned().into()]).collect();
+        let rows = self.load(REDEMPTION_TOTALS, parameters).await?;
+        let total = |row: RedemptionTotalRow<'_>| RedemptionTotal {
+            day: row.day,
+            entitlement: row.redeemed_code.to_owned(),
+            redemptions: row.redemptions,
+            uses: row.uses,
+        };
+        rows.of::<RedemptionTotalRow<'_>>().map(|row| Ok(total(row?))).collect()
     }
 
     /// Notices in quarantine, the newest first.

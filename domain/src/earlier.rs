@@ -12,7 +12,7 @@ use crate::ids::{
 use crate::inventory::rows as inventory;
 use crate::money::Currency;
 use crate::order::rows as order;
-use crate::order::{CancelReason, Item, ItemKind, Leg, OrderStatus, Passenger, PriceLine, SealedDocument, SeatWish};
+use crate::order::{CancelReason, Item, Leg, OrderStatus, Passenger, PriceLine, SealedDocument, SeatWish};
 use crate::party::PassengerType;
 use crate::row;
 use crate::row::{Damage, First, Home, List, Numbers, Row, Rows, Uuid};
@@ -270,7 +270,7 @@ fn item_of(row: &OrderItemRow<'_>) -> Result<Item, Damage> {
         wish: if row.seats_chosen { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any },
         seats,
     };
-    Ok(Item { kind: ItemKind::Journey(leg), refund_rule: None })
+    Ok(Item::journey(leg))
 }
 
 fn passenger_of(row: &PassengerRow<'_>) -> Result<Passenger, Damage> {
@@ -318,13 +318,13 @@ fn put_ticket(image: &[u8], rows: &mut Rows) -> Result<(), Damage> {
         traveller_id: Uuid(row.traveller_id),
         status: row.status,
         passenger: row.passenger,
-        departure_id: row.departure_id.as_str(),
+        departure_id: Some(row.departure_id.as_str()),
         board_stop: row.board_stop,
         alight_stop: row.alight_stop,
-        seat_number: row.seat_number,
-        board_port: row.board_port.as_str(),
-        departs_at: row.departs_at,
-        merchant_code: row.merchant_code.as_str(),
+        seat_number: Some(row.seat_number),
+        board_port: Some(row.board_port.as_str()),
+        departs_at: Some(row.departs_at),
+        merchant_code: Some(row.merchant_code.as_str()),
         entitlement_code: row.entitlement_code.as_str(),
         total_uses: row.total_uses,
         remaining_uses: row.remaining_uses,
@@ -332,6 +332,8 @@ fn put_ticket(image: &[u8], rows: &mut Rows) -> Result<(), Damage> {
         valid_until: row.valid_until,
         issued_at: row.issued_at,
         price_minor: None,
+        item: None,
+        shared: false,
     };
     rows.put_as(is_first::<TicketRow<'_>>(image), &renewed);
     Ok(())

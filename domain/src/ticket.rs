@@ -68,6 +68,8 @@ impl TicketStatus {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Right {
     Journey(Journey),
+    /// One of a package's entitlements.
+    Entitlement(Entitlement),
 }
 
 /// Who may use a ticket.
@@ -75,6 +77,8 @@ pub enum Right {
 pub enum Holder {
     /// Index into the order's passengers.
     Passenger(u16),
+    /// Whoever of the order comes: they use it up together.
+    Party,
 }
 
 /// The journey that a ticket carries its passenger on.
@@ -93,8 +97,8 @@ pub struct Journey {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Entitlement {
     pub code: EntitlementCode,
-    /// Who redeems it: of a journey the carrier.
-    pub merchant: MerchantCode,
+    /// Who redeems it: of a journey the carrier. `None`: every merchant.
+    pub merchant: Option<MerchantCode>,
     pub total: u16,
     pub remaining: u16,
     pub valid_from: Timestamp,
@@ -133,13 +137,25 @@ pub struct Ticket {
 impl Ticket {
     /// What is redeemed of it.
     pub fn entitlement(&self) -> &Entitlement {
-        let Right::Journey(journey) = &self.right;
-        &journey.boarding
+        match &self.right {
+            Right::Journey(journey) => &journey.boarding,
+            Right::Entitlement(entitlement) => entitlement,
+        }
+    }
+
+    /// Of a journey.
+    pub const fn departure(&self) -> Option<&DepartureId> {
+        match &self.right {
+            Right::Journey(journey) => Some(&journey.departure),
+            Right::Entitlement(_) => None,
+        }
     }
 
     pub(crate) fn entitlement_mut(&mut self) -> &mut Entitlement {
-        let Right::Journey(journey) = &mut self.right;
-        &mut journey.boarding
+        match &mut self.right {
+            Right::Journey(journey) => &mut journey.boarding,
+            Right::Entitlement(entitlement) => entitlement,
+        }
     }
 
     pub(crate) fn add_redemption(&mut self, redemption: Redemption) {

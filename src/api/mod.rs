@@ -43,10 +43,12 @@ pub fn document() -> utoipa::openapi::OpenApi {
 /// Every audience. Paths are compared in this order, and one with a variable part is a regular expression, so what is asked
 /// most stands before all of them, and administration behind.
 fn routes(slot: &Slot) -> impl Fn(&mut Routes<'_, '_>) + Clone + Send + 'static {
+    let looks = gate::counter::Looks::default();
     let search: Search = Arc::new((slot.clone(), Answers::default()));
     move |routes| {
         routes
             .keeping(search.clone())
+            .keeping(looks.clone())
             .audience("gate", gate::scan::routes)
             .audience("travellers", traveller::orders::hottest)
             .audience("travellers", traveller::search::routes)

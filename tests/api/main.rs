@@ -24,6 +24,7 @@ mod stories {
     mod network;
     mod operations;
     mod orders;
+    mod packages;
     mod paying;
     mod people;
     mod promotions;

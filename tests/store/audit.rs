@@ -37,7 +37,7 @@ fn r_life_08_every_change_of_a_tickets_status_is_one_row_however_often_it_is_tol
     let issued = buyer.pay(NOW.plus_seconds(30));
     stand.project(&issued).unwrap();
     let ticket = ScanTarget::Ticket(buyer.order.tickets()[0].id);
-    let redeemed = buyer.scan("r1", ticket, NOW.plus_seconds(60));
+    let redeemed = buyer.scan("r1", ticket.clone(), NOW.plus_seconds(60));
     stand.project(&redeemed).unwrap();
     let refused = buyer.scan("r2", ticket, NOW.plus_seconds(90));
     assert_eq!(count::<TicketAuditRow<'_>>(&refused), 0, "nothing has changed");

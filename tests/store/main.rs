@@ -116,7 +116,7 @@ fn an_order_comes_back_as_it_was_at_every_step_of_its_life() {
     back(&buyer, [1, 3, 1, 3, 0, 1]);
 
     let ticket = ScanTarget::Ticket(buyer.order.tickets()[0].id);
-    stand.project(&buyer.scan("r1", ticket, NOW.plus_seconds(60))).unwrap();
+    stand.project(&buyer.scan("r1", ticket.clone(), NOW.plus_seconds(60))).unwrap();
     stand.project(&buyer.scan("r2", ticket, NOW.plus_seconds(90))).unwrap();
     back(&buyer, [1, 3, 1, 3, 1, 1]);
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM scan_attempts"), 2, "accepted and refused (R-SCAN-05)");

@@ -158,7 +158,7 @@ fn warm_orders_are_the_pending_ones_and_those_that_depart_first() {
         let mut wish = draft(order_id(number), traveller(1), "HKMO-0800.20261127");
         // Tickets are valid until two hours after the departure: order 5 departs first, order 1 last, and the tickets of
         // order 6 ended long ago, though nobody has marked them.
-        let ItemKind::Journey(leg) = &mut wish.items[0].kind;
+        let ItemKind::Journey(leg) = &mut wish.items[0].kind else { panic!("a journey") };
         let (bought_at, departs_at) = if number == 6 { (day(-9), day(-8)) } else { (NOW, day(20 - number as i64)) };
         leg.departs_at = departs_at;
         let (mut buyer, placed) = Buyer::place(wish, bought_at);

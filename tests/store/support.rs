@@ -17,9 +17,9 @@ use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::names::Names;
 use deeptravel_domain::order::{
-    Capture, Command, Contact, Draft, Effect, FactState, Gate, Item, ItemKind, KnownRefund, Leg, LineKind, Order,
-    OrderStatus, Passenger, PaymentFact, PaymentPolicy, Prepay, Price, PriceLine, RefundFact, RefundFactState,
-    RefundStatus, Scan, ScanTarget, SealedDocument, SeatWish, back, collect, sale, ticket,
+    Capture, Command, Contact, Draft, Effect, FactState, Gate, Item, KnownRefund, Leg, LineKind, Order, OrderStatus,
+    Passenger, PaymentFact, PaymentPolicy, Place, Prepay, Price, PriceLine, RefundFact, RefundFactState, RefundStatus,
+    Scan, ScanTarget, SealedDocument, SeatWish, Take, back, collect, sale, ticket,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::refund_rule::RuleRevision;
@@ -371,7 +371,7 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
             passenger("O'Neill \"X\" \\ {a,b}", PassengerType::Senior, None),
             passenger(CHILD, PassengerType::Child, None),
         ],
-        items: vec![Item { kind: ItemKind::Journey(leg), refund_rule: Some(rule) }],
+        items: vec![Item { refund_rule: Some(rule), ..Item::journey(leg) }],
         price: Price {
             total: Money::new(55_000, Currency::Cny),
             lines: vec![PriceLine {
@@ -456,7 +456,8 @@ impl Buyer {
         // A code of its own for each request; the highest bits, too, come back.
         let token = CodeToken(u64::MAX - u64::from(request_id.as_bytes()[request_id.len() - 1]));
         let code = Some(Opened { code: Code::one_time(Subject::Order(self.order.id()), now, 60), token });
-        let scan = Scan { gate, request_id: request_id.into(), target, entitlement: None, code };
+        let request_id = request_id.into();
+        let scan = Scan { gate, request_id, place: Place::Gate, target, take: Take::ONE, code };
         self.tell(ticket::Command::Scan(scan), now)
     }
 
@@ -481,7 +482,7 @@ impl Buyer {
                 | Effect::ReleaseHold { .. }
                 | Effect::BeginPaying { .. }
                 | Effect::ConfirmHold { .. }
-                | Effect::FreeSeats { .. } => unreachable!("these are answered by a departure"),
+                | Effect::Free { .. } => unreachable!("these are answered by a departure"),
                 Effect::CreatePayment { number, .. } => {
                     let (id, nonce) = ("wx2611".into(), "n0nce".into());
                     let prepay = Prepay { id, nonce, signed_at_seconds: now.as_seconds() };

@@ -25,7 +25,7 @@ use deeptravel_domain::time::Timestamp;
 pub use hand::{Redeemed, redeem_without_actor};
 pub use peers::Peers;
 pub use placing::Placing;
-pub use questions::{Cancel, Learn, LearnRefund, OpenPayment, Placement, Redeem, RetryRefund, View};
+pub use questions::{Cancel, Learn, LearnRefund, LookAt, OpenPayment, Placement, Redeem, RetryRefund, View};
 pub use rest::WARM_SECONDS;
 
 use crate::ask::{Asker, answer_all};

@@ -9,14 +9,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use deeptravel_domain::ids::DepartureId;
-use deeptravel_domain::inventory::{Command as SeatCommand, HoldAt};
+use deeptravel_domain::inventory::Command as SeatCommand;
 use deeptravel_domain::machine::Machine as _;
-use deeptravel_domain::order::{Command, Draft, Effect, Order, StepFailure};
+use deeptravel_domain::order::{Command, Draft, Order, StepFailure};
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::time::Timestamp;
 
 use super::rest;
-use super::steps::hold_command;
+use super::steps::{Request, request_of};
 use super::{OrderActor, Peers, Seed};
 use crate::departure::{AsksForSeats, Labels};
 use crate::desk::Making;
@@ -58,8 +58,10 @@ fn seats_wanted(order: &Order) -> Option<(DepartureId, SeatCommand)> {
     if order.claimed(1).is_some() {
         return None;
     }
-    let Some(Effect::PlaceHold { claim, hold, epoch, wish, expires_at }) = order.effects().next() else { return None };
-    hold_command(order, claim, HoldAt { hold, epoch }, &wish, expires_at)
+    match request_of(order, &order.effects().next()?)? {
+        Request::Departure(departure, command) => Some((departure, command)),
+        Request::Stock(..) => None,
+    }
 }
 
 impl AsksForSeats for Placing {

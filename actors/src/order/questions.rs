@@ -175,6 +175,24 @@ impl Question<OrderActor> for Redeem {
     }
 }
 
+/// An operator looks what could be redeemed of the order. Answered as [`Redeem`].
+#[derive(Debug)]
+pub struct LookAt(pub Scan);
+
+impl Question<OrderActor> for LookAt {
+    type Answer = (ScanOutcome, Arc<Order>);
+
+    fn fingerprint(&self) -> u64 {
+        fingerprint_of((self.0.gate.session, &self.0.request_id))
+    }
+
+    fn put(self, owner: &mut OrderActor, asker: Asker<Self::Answer>, ctx: &mut Context<OrderActor>) {
+        owner.asked();
+        let answer = owner.apply(&ticket::Command::Look(self.0).into(), ctx);
+        asker.answer(answer.map(|reply| scanned(reply, owner.order())));
+    }
+}
+
 impl OrderActor {
     /// An order that is still being made does not exist for those who ask by its id.
     fn unplaced<T>(&self) -> Reply<T> {
@@ -191,9 +209,14 @@ impl OrderActor {
 /// What came of a scan, and the order as it then is.
 pub(super) fn scanned(reply: Reply<Vec<Event>>, order: &Arc<Order>) -> Reply<(ScanOutcome, Arc<Order>)> {
     reply.and_then(|events| {
-        let scanned = events.into_iter().find_map(|event| {
-            let Event::Ticket(ticket::Event::Scanned(outcome)) = event else { return None };
-            Some(outcome)
+        let scanned = events.into_iter().find_map(|event| match event {
+            Event::Ticket(ticket::Event::Scanned(outcome) | ticket::Event::Looked(outcome)) => Some(outcome),
+            Event::Ticket(ticket::Event::Completed { .. })
+            | Event::Sale(_)
+            | Event::Collect(_)
+            | Event::Back(_)
+            | Event::StepFailed { .. }
+            | Event::RetryDue { .. } => None,
         });
         scanned.map(|outcome| (outcome, Arc::clone(order))).ok_or(Rejection::TicketNotFound)
     })

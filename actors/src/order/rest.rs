@@ -171,6 +171,7 @@ pub(super) fn is_warm(order: &Order, now: Timestamp) -> bool {
         && order.tickets().iter().any(|ticket| {
             let soon = match &ticket.right {
                 Right::Journey(journey) => journey.departs_at < now.plus_seconds(WARM_SECONDS),
+                Right::Entitlement(entitlement) => entitlement.valid_from < now.plus_seconds(WARM_SECONDS),
             };
             ticket.status == TicketStatus::Usable && now < ticket.entitlement().valid_until && soon
         })

@@ -10,15 +10,18 @@ use deeptravel_domain::ids::{DepartureId, OutRefundNo, OutTradeNo};
 use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeats, HoldAt, PlaceHold, Wanted};
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::order::{
-    CallFailure, Command, Effect, Event, HoldAnswer, Order, PartName, PaymentFact, Prepay, RefundFact, SeatWish,
-    StepFailure, back, collect,
+    CallFailure, Claim, ClaimStep, Command, Effect, Event, HoldAnswer, Leg, Order, PartName, PaymentFact, Prepay,
+    RefundFact, SeatWish, StepFailure, back, collect,
 };
+use deeptravel_domain::package::PackageTerms;
 use deeptravel_domain::quarantine::Command::Keep;
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::stock::{self, Command as StockCommand, StockId};
 use deeptravel_domain::time::Timestamp;
 
 use super::OrderActor;
+use crate::departure::Labels;
 use crate::keeper::{Keeping as _, Tell};
 use crate::kept::LiveShell as _;
 use crate::outage::{Answer, Outage, Reply};
@@ -72,26 +75,11 @@ impl OrderActor {
         let step = effect.clone();
         let gateway = Arc::clone(&self.peers.gateway);
         match effect {
-            Effect::PlaceHold { claim, hold, epoch, wish, expires_at } => {
-                let wanted = hold_command(self.order(), claim, HoldAt { hold, epoch }, &wish, expires_at);
-                if let Some((_, command)) = wanted {
-                    self.ask_departure(step, claim, command, ctx);
-                }
-            }
-            Effect::BeginPaying { claim, hold, epoch, expires_at } => {
-                let paying = BeginPaying { hold, epoch, expires_at };
-                self.ask_departure(step, claim, SeatCommand::BeginPaying(paying), ctx);
-            }
-            Effect::ConfirmHold { claim, hold, epoch } => {
-                self.ask_departure(step, claim, SeatCommand::ConfirmHold(HoldAt { hold, epoch }), ctx);
-            }
-            Effect::ReleaseHold { claim, hold, epoch } => {
-                self.ask_departure(step, claim, SeatCommand::ReleaseHold(HoldAt { hold, epoch }), ctx);
-            }
-            Effect::FreeSeats { claim, hold, epoch, seats } => {
-                let seats = seats.into_iter().map(String::from).collect();
-                self.ask_departure(step, claim, SeatCommand::FreeSeats(FreeSeats { hold, epoch, seats }), ctx);
-            }
+            Effect::PlaceHold { .. }
+            | Effect::BeginPaying { .. }
+            | Effect::ConfirmHold { .. }
+            | Effect::ReleaseHold { .. }
+            | Effect::Free { .. } => self.ask_owner(step, ctx),
             Effect::CreatePayment { number, body } => self.create_payment(step, number, body, ctx),
             Effect::QueryPayment { number } => {
                 self.remember(collect::Command::QueryCalled);
@@ -141,14 +129,22 @@ impl OrderActor {
         self.finish_step(step, &command.into(), ctx);
     }
 
-    fn ask_departure(&mut self, step: Effect, claim: usize, command: SeatCommand, ctx: &mut Context<OrderActor>) {
-        let Some(departure) = self.order().claimed(claim).map(|leg| leg.departure.clone()) else { return };
+    /// The owner of a claim is asked for its step.
+    fn ask_owner(&mut self, step: Effect, ctx: &mut Context<OrderActor>) {
+        let Some(request) = request_of(self.order(), &step) else { return };
         let peers = Arc::clone(&self.peers);
-        let asking = async move { peers.departures.consult(&departure, command).await };
+        let asking = async move {
+            match request {
+                Request::Departure(departure, command) => peers.departures.consult(&departure, command).await,
+                Request::Stock(stock, command) => {
+                    Ok(peers.stocks.consult(&stock, command).await?.map(|()| Labels::new()))
+                }
+            }
+        };
         self.outstanding += 1;
         ctx.spawn(asking.into_actor(self).map(move |answer, actor, ctx| {
             actor.outstanding -= 1;
-            let result = actor.departure_says(answer);
+            let result = actor.owner_says(answer);
             if let Some(answer) = step.hold_answer(result) {
                 actor.finish_step(&step, &Command::HoldAnswered(answer), ctx);
             }
@@ -156,7 +152,7 @@ impl OrderActor {
     }
 
     /// What its answer means for the step.
-    pub(super) fn departure_says<T>(&mut self, answer: Answer<T>) -> Result<T, StepFailure> {
+    pub(super) fn owner_says<T>(&mut self, answer: Answer<T>) -> Result<T, StepFailure> {
         match answer {
             Ok(reply) => {
                 self.kept.log.rests_on(reply.position);
@@ -318,28 +314,62 @@ impl OrderActor {
     }
 }
 
-/// Which departure to ask for a claim's seats, and how.
-pub(super) fn hold_command(
-    order: &Order,
-    claim: usize,
-    at: HoldAt,
-    wish: &SeatWish,
-    expires_at: Timestamp,
-) -> Option<(DepartureId, SeatCommand)> {
-    let leg = order.claimed(claim)?;
-    let wanted = match wish {
-        SeatWish::Any => Wanted::Auto(order.details().passengers.len() as u16),
-        SeatWish::Chosen(labels) => Wanted::Chosen(labels.iter().map(ToString::to_string).collect()),
-    };
-    let place = PlaceHold {
-        hold: at.hold,
-        epoch: at.epoch,
-        channel: order.details().channel.clone(),
-        class: leg.class.clone(),
-        stretch: leg.stretch,
-        ride: Some(Ride { departs_at: leg.departs_at, arrives_at: leg.arrives_at }),
-        wanted,
-        expires_at,
-    };
-    Some((leg.departure.clone(), SeatCommand::PlaceHold(place)))
+/// What the owner of a claim is asked for.
+pub(super) enum Request {
+    Departure(DepartureId, SeatCommand),
+    Stock(StockId, StockCommand),
+}
+
+/// `None`: it is no step with a claim's owner.
+pub(super) fn request_of(order: &Order, step: &Effect) -> Option<Request> {
+    let (claim, at, step) = step.claim_step()?;
+    Some(match order.claimed(claim)? {
+        Claim::Seats(leg) => Request::Departure(leg.departure.clone(), seat_command(order, leg, at, step)),
+        Claim::Units(terms) => {
+            Request::Stock(StockId::Package(terms.template.clone()), unit_command(order, terms, at, step))
+        }
+    })
+}
+
+fn seat_command(order: &Order, leg: &Leg, at: HoldAt, step: ClaimStep<'_>) -> SeatCommand {
+    let HoldAt { hold, epoch } = at;
+    let labels = |seats: &[Box<str>]| seats.iter().map(ToString::to_string).collect();
+    match step {
+        ClaimStep::Place { wish, expires_at } => SeatCommand::PlaceHold(PlaceHold {
+            hold,
+            epoch,
+            channel: order.details().channel.clone(),
+            class: leg.class.clone(),
+            stretch: leg.stretch,
+            ride: Some(Ride { departs_at: leg.departs_at, arrives_at: leg.arrives_at }),
+            wanted: match wish {
+                SeatWish::Any => Wanted::Auto(order.details().passengers.len() as u16),
+                SeatWish::Chosen(seats) => Wanted::Chosen(labels(seats)),
+            },
+            expires_at,
+        }),
+        ClaimStep::BeginPaying { expires_at } => SeatCommand::BeginPaying(BeginPaying { hold, epoch, expires_at }),
+        ClaimStep::Confirm => SeatCommand::ConfirmHold(at),
+        ClaimStep::Release => SeatCommand::ReleaseHold(at),
+        ClaimStep::Free { seats } => SeatCommand::FreeSeats(FreeSeats { hold, epoch, seats: labels(seats) }),
+    }
+}
+
+fn unit_command(order: &Order, terms: &PackageTerms, at: HoldAt, step: ClaimStep<'_>) -> StockCommand {
+    let HoldAt { hold, epoch } = at;
+    match step {
+        ClaimStep::Place { expires_at, .. } => StockCommand::Place(stock::Place {
+            at,
+            quantity: terms.units(order.details().passengers.len()),
+            date: terms.service_date,
+            channel: order.details().channel.clone(),
+            holder: None,
+            expires_at,
+        }),
+        ClaimStep::BeginPaying { expires_at } => StockCommand::BeginPaying(BeginPaying { hold, epoch, expires_at }),
+        ClaimStep::Confirm => StockCommand::Confirm(at),
+        ClaimStep::Release => StockCommand::Release(at),
+        // An order that ends gives all of them back.
+        ClaimStep::Free { .. } => StockCommand::Free(stock::Free { at, units_left: 0, settled: None }),
+    }
 }

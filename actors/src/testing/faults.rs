@@ -85,7 +85,7 @@ impl Faults {
 
     /// As [`Faults::strike`], of an order at its first departure.
     pub fn strike_order(&self, order: &Order, here: Fault) {
-        self.strike(&order.claimed(0).expect("an order claims seats").departure, here);
+        self.strike(&super::first_leg(order).departure, here);
     }
 
     pub fn strike(&self, owner: &impl Display, here: Fault) {

@@ -16,7 +16,8 @@ use deeptravel_domain::departure::{Channel, Stretch};
 use deeptravel_domain::identity::{self, AccountChange, AccountWrite, Duties};
 use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, SessionId, TravellerId};
 use deeptravel_domain::order::{
-    Contact, Gate, JourneyWish, Order, Passenger, Scan, ScanOutcome, ScanTarget, SeatWish, TicketOutcome, Wish,
+    Contact, Gate, Item, ItemWish, JourneyWish, Leg, Order, Passenger, Place, Scan, ScanOutcome, ScanTarget, SeatWish,
+    Take, TicketOutcome, Wish,
 };
 use deeptravel_domain::party::{Party, PassengerType};
 use deeptravel_domain::rejection::Rejection;
@@ -36,7 +37,7 @@ use crate::services::SalesPolicy;
 pub use domain::{Balance, Images, StockAnswers};
 pub use faults::{Break, Fault, Faults};
 pub use gateway::{Call, Line, MemoryGateway};
-pub use network::{FARE, NOON, coach, code, fare_table, ferry, network, put};
+pub use network::{FARE, NOON, SUNDAY, coach, code, fare_table, ferry, network, put};
 pub use store::{MemoryStore, Postgres};
 
 /// Longer than anything here takes, also where a sync waits for gigabytes of others: 54 s were seen.
@@ -282,7 +283,14 @@ pub fn scan(gate: u64, request: &str) -> Scan {
         port: None,
         departure: None,
     };
-    Scan { gate, request_id: request.into(), target: ScanTarget::Order, entitlement: None, code: None }
+    Scan {
+        gate,
+        request_id: request.into(),
+        place: Place::Gate,
+        target: ScanTarget::Order,
+        take: Take::ONE,
+        code: None,
+    }
 }
 
 /// Tickets that a scan redeemed anew.
@@ -318,13 +326,23 @@ pub fn wish(traveller: TravellerId, key: &str, departure: &DepartureId, party: u
         locale: "en".into(),
         contact: Contact { name: "Chan".into(), phone: "+85290000000".into(), email: None },
         passengers: (0..party).map(passenger).collect(),
-        journeys: vec![journey],
+        items: vec![ItemWish::Journey(journey)],
     }
+}
+
+/// The first journey of a wish for one.
+pub fn first_journey(wish: &mut Wish) -> &mut JourneyWish {
+    wish.items.first_mut().and_then(ItemWish::journey_mut).expect("a wish for a journey")
+}
+
+/// The first journey of an order that begins with one.
+pub fn first_leg(order: &Order) -> &Leg {
+    order.items().first().and_then(Item::leg).expect("an order has a journey")
 }
 
 /// The seats that an order holds on its first journey.
 pub fn held(order: &Order) -> &[Box<str>] {
-    &order.claimed(0).expect("an order claims seats").seats
+    &first_leg(order).seats
 }
 
 /// Waits until something is so. Looks often; fails when it never comes.

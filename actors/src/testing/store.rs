@@ -218,7 +218,8 @@ fn warm_ids(tables: &Images, parameters: &[Parameter]) -> Rows {
     };
     let is_pending = |row: &OrderRow<'_>| row.status == OrderStatus::Pending || row.outstanding;
     let soon = |ticket: &TicketRow<'_>| {
-        ticket.status == TicketStatus::Usable && ticket.departs_at < *before && ticket.valid_until > *now
+        let begins = ticket.departs_at.unwrap_or(ticket.valid_from);
+        ticket.status == TicketStatus::Usable && begins < *before && ticket.valid_until > *now
     };
     let is_usable = |row: &OrderRow<'_>| {
         rows_of::<TicketRow<'_>>(tables).any(|ticket| ticket.order_id == row.order_id && soon(&ticket))

@@ -42,7 +42,7 @@ async fn rule_16_what_happens_to_orders_is_counted_by_kind() {
     let (world, running) = World::with_seats(10).await;
     let following = world.follow(&running);
     let mut both = wish(traveller(1), "both", &coach(), 1);
-    both.journeys.extend(wish(traveller(1), "", &ferry(), 1).journeys);
+    both.items.extend(wish(traveller(1), "", &ferry(), 1).items);
     let order = running.buy_and_pay(&world, both).await.id();
     let aboard = |departure, request| {
         let Scan { gate, .. } = scan(1, request);

@@ -273,7 +273,7 @@ async fn an_order_of_one_departure_is_born_in_the_record_that_holds_its_seats() 
 async fn an_order_of_several_departures_has_records_of_its_own() {
     let (world, running) = World::with_seats(4).await;
     let mut there_and_on = wish(traveller(1), "key", &coach(), 1);
-    there_and_on.journeys.extend(wish(traveller(1), "key", &ferry(), 1).journeys);
+    there_and_on.items.extend(wish(traveller(1), "key", &ferry(), 1).items);
 
     let order = running.buy(there_and_on).await;
 

@@ -235,7 +235,7 @@ fn package(token: &str, units: u32) -> Template {
 }
 
 async fn put_package(running: &Running, token: &str, units: u32) -> Result<Standing, Rejection> {
-    running.shown(running.engine.put_template(package(token, units), "admin".into())).await.unwrap()
+    running.shown(running.engine.configure(put(package(token, units)))).await.unwrap()
 }
 
 fn template() -> TemplateId {

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use deeptravel_domain::catalogue::Route;
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::inventory::{Allotment, Command};
-use deeptravel_domain::order::{CancelReason, JourneyWish, OrderStatus, SeatWish, Wish};
+use deeptravel_domain::order::{CancelReason, ItemWish, JourneyWish, OrderStatus, SeatWish, Wish};
 use deeptravel_domain::rejection::Rejection;
 use futures_util::future::join_all;
 
 use crate::testing::{
-    World, coach, code, eventually, eventually_so, fare_table, ferry, held, network, put, traveller, wish,
+    World, coach, code, eventually, eventually_so, fare_table, ferry, first_journey, held, network, put, traveller,
+    wish,
 };
 
 #[actix::test]
@@ -51,8 +52,8 @@ async fn a_seat_sold_from_a_to_c_is_sold_again_from_c_to_e_and_never_from_b_to_d
     let (_world, running) = World::with_seats(1).await;
     let leg = |number, board, alight| {
         let mut wish = wish(traveller(number), "key", &coach(), 1);
-        wish.journeys[0].board = Some(board);
-        wish.journeys[0].alight = Some(alight);
+        let journey = first_journey(&mut wish);
+        (journey.board, journey.alight) = (Some(board), Some(alight));
         wish
     };
 
@@ -145,7 +146,8 @@ async fn an_order_of_two_journeys_takes_both_or_none() {
         let mut wish = wish(traveller(number), "key", &coach(), party);
         let class = code("standard");
         let seats = SeatWish::Any;
-        wish.journeys.push(JourneyWish { departure: ferry(), class, board: None, alight: None, seats });
+        let journey = JourneyWish { departure: ferry(), class, board: None, alight: None, seats };
+        wish.items.push(ItemWish::Journey(journey));
         wish
     };
     // An order gets an actor before it asks a departure that sleeps, else when it has seats for the first journey.
@@ -164,7 +166,7 @@ async fn an_order_of_two_journeys_takes_both_or_none() {
         assert_eq!(running.free_seats(&ferry()), 1);
 
         let order = running.buy(both(2, 1)).await;
-        assert!([0, 1].iter().all(|claim| order.claimed(*claim).unwrap().seats.len() == 1), "{order:?}");
+        assert!(order.items().iter().all(|item| item.leg().unwrap().seats.len() == 1), "{order:?}");
         assert_eq!((running.free_seats(&coach()), running.free_seats(&ferry())), (free - 1, 0));
     }
 }
@@ -174,7 +176,7 @@ async fn r_hold_06_chosen_seats_are_those_or_a_refusal() {
     let (_world, running) = World::with_seats(4).await;
     let choose = |number, seat: &str| {
         let mut wish = wish(traveller(number), "key", &coach(), 1);
-        wish.journeys[0].seats = SeatWish::Chosen(vec![seat.into()]);
+        first_journey(&mut wish).seats = SeatWish::Chosen(vec![seat.into()]);
         wish
     };
 

@@ -64,7 +64,7 @@ async fn recover(world: &World, running: &Running) {
     running.journal.release(Reached { projected, followed: projected }, KEEP_ALL).unwrap();
 }
 
-fn assert_nobody_died(running: &Running) {
+pub(super) fn assert_nobody_died(running: &Running) {
     let services = running.services();
     let restarts = [
         services.orders.restarts(),
@@ -165,7 +165,7 @@ async fn rule_08_an_order_whose_first_record_has_no_space_is_not_made_and_keeps_
     running.buy(wish(traveller(1), "key", &coach(), 1)).await;
     // Two departures hold its seats, in records of their own.
     let mut wanted = wish(traveller(2), "key", &coach(), 2);
-    wanted.journeys.extend(wish(traveller(2), "key", &ferry(), 2).journeys);
+    wanted.items.extend(wish(traveller(2), "key", &ferry(), 2).items);
     let release = running.services().faults.stall_at(&coach(), Fault::AfterAppend);
     let placing = running.place_elsewhere(wanted.clone());
     let filling = async {
@@ -181,7 +181,7 @@ async fn rule_08_an_order_whose_first_record_has_no_space_is_not_made_and_keeps_
     world.clock.pass(601);
     eventually("the seats are free", || [coach(), ferry()].iter().all(|id| running.free_seats(id) == 900)).await;
     let (order, _) = running.shown(running.place(wanted)).await.unwrap().unwrap();
-    assert!([0, 1].iter().all(|claim| order.claimed(*claim).unwrap().seats.len() == 2));
+    assert!(order.items().iter().all(|item| item.leg().unwrap().seats.len() == 2));
     assert_nobody_died(&running);
 }
 

@@ -64,7 +64,7 @@ impl Entity for Promotion {
     }
 
     fn check(&self, catalogue: &Catalogue) -> Result<(), Rejection> {
-        checks::names(&self.names)?;
+        checks::names("name", &self.names)?;
         let (least, most) = match self.kind {
             DiscountKind::Percent => (1, 100),
             DiscountKind::Amount => (1, AMOUNT_MAX),
@@ -210,8 +210,11 @@ impl super::Change {
                 let limits = Limits { total, per_date, per_holder: None };
                 template.is_on_sale().then(|| (StockId::Package(template.id.clone()), limits))
             }
-            super::Change::Promotion(Change::Restore { content: None, .. } | Change::Withdraw(_))
-            | super::Change::Template(Change::Restore { content: None, .. } | Change::Withdraw(_))
+            // Neither is ever edited in part.
+            super::Change::Promotion(
+                Change::Edit(..) | Change::Restore { content: None, .. } | Change::Withdraw(_),
+            )
+            | super::Change::Template(Change::Edit(..) | Change::Restore { content: None, .. } | Change::Withdraw(_))
             | super::Change::Operator(_)
             | super::Change::Port(_)
             | super::Change::Place(_)

@@ -25,7 +25,7 @@ use crate::departure::Channel;
 use crate::ids::{OrderId, TicketId};
 use crate::rejection::ScanRejection;
 use crate::sealing::{NONCE_LEN, open_in_place, seal_in_place};
-use crate::ticket::{Journey, Right, Ticket};
+use crate::ticket::Ticket;
 use crate::time::Timestamp;
 use layout::{Header, SECRET_LEN, SIGNED_LEN, from_text, to_text};
 
@@ -81,8 +81,7 @@ pub enum Subject {
 
 impl Subject {
     pub fn of_ticket(ticket: &Ticket) -> Subject {
-        let Right::Journey(Journey { departure, boarding, .. }) = &ticket.right;
-        Subject::Ticket { id: ticket.id, scope: Scope::of(&boarding.code, Some(departure)) }
+        Subject::Ticket { id: ticket.id, scope: Scope::of(&ticket.entitlement().code, ticket.departure()) }
     }
 
     /// The order whose machine decides about it.

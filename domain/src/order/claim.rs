@@ -1,13 +1,25 @@
-//! Claims: what an order holds at other owners. Seats of a departure are the only kind so far. They are asked in the order
-//! of their owners' keys (rule 5), one step at a time, and every step can be repeated harmlessly.
+//! Claims: what an order holds at other owners: seats of departures, and units of what there is a stock of. They are asked in
+//! the order of their owners' keys (rule 5), one step at a time, and every step can be repeated harmlessly.
 
-use super::draft::{ItemKind, Leg};
+use super::draft::{Item, ItemKind, Leg, SeatWish};
 use super::{Effect, Order};
+use crate::hold::HoldAt;
 use crate::ids::HoldId;
+use crate::package::PackageTerms;
 use crate::rejection::Rejection;
+use crate::time::Timestamp;
 
-/// Labels of a claim's seats, in the order of the passengers.
+/// Labels of a claim's seats, in the order of the passengers. Units have none.
 pub(crate) type Seats = Vec<Box<str>>;
+
+/// What an order holds at one owner.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Claim<'a> {
+    /// A seat for every passenger.
+    Seats(&'a Leg),
+    /// Of the package's stock, see [`PackageTerms::units`].
+    Units(&'a PackageTerms),
+}
 
 /// What the owner of a claim was asked to do with it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,8 +60,8 @@ impl HoldAnswer {
 }
 
 impl Order {
-    /// Every journey is a claim on its departure, with the item's number: items stand in the order in which claims are
-    /// asked.
+    /// Every item is a claim, with the item's number: items stand in the order in which claims are asked. A package whose
+    /// stock has no limit claims its units all the same: then they are counted.
     pub(super) fn claims(&self) -> usize {
         self.items().len()
     }
@@ -58,20 +70,13 @@ impl Order {
         claim + 1 == self.claims()
     }
 
-    /// The journey whose claim it is.
-    pub fn claimed(&self, claim: usize) -> Option<&Leg> {
-        self.items().get(claim).map(|item| {
-            let ItemKind::Journey(leg) = &item.kind;
-            leg
-        })
+    pub fn claimed(&self, claim: usize) -> Option<Claim<'_>> {
+        self.items().get(claim).map(Item::claim)
     }
 
     /// The seats of every claim.
-    pub(super) fn seats(&self) -> impl Iterator<Item = &Seats> {
-        self.items().iter().map(|item| {
-            let ItemKind::Journey(leg) = &item.kind;
-            &leg.seats
-        })
+    pub(super) fn seats(&self) -> impl Iterator<Item = &[Box<str>]> {
+        self.items().iter().map(|item| item.leg().map_or(&[] as &[_], |leg| &leg.seats))
     }
 
     /// The hold of a claim.
@@ -80,21 +85,57 @@ impl Order {
     }
 }
 
+impl Item {
+    fn claim(&self) -> Claim<'_> {
+        match &self.kind {
+            ItemKind::Journey(leg) => Claim::Seats(leg),
+            ItemKind::Package(terms) => Claim::Units(terms),
+        }
+    }
+}
+
+/// What an effect asks of a claim's owner, whatever that holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClaimStep<'a> {
+    Place { wish: &'a SeatWish, expires_at: Timestamp },
+    BeginPaying { expires_at: Timestamp },
+    Confirm,
+    Release,
+    Free { seats: &'a [Box<str>] },
+}
+
 impl Effect {
-    /// The answer to this step, if it is one with a claim's owner.
-    pub fn hold_answer(&self, result: Result<Seats, StepFailure>) -> Option<HoldAnswer> {
-        let (claim, step) = match self {
-            Effect::PlaceHold { claim, .. } => (*claim, HoldStep::Place),
-            Effect::ReleaseHold { claim, .. } => (*claim, HoldStep::Release),
-            Effect::BeginPaying { claim, .. } => (*claim, HoldStep::BeginPaying),
-            Effect::ConfirmHold { claim, .. } => (*claim, HoldStep::Confirm),
-            Effect::FreeSeats { claim, .. } => (*claim, HoldStep::Free),
+    /// Which claim it is about, its hold, and the step. `None`: none.
+    pub fn claim_step(&self) -> Option<(usize, HoldAt, ClaimStep<'_>)> {
+        let (claim, hold, epoch, step) = match self {
+            Effect::PlaceHold { claim, hold, epoch, wish, expires_at } => {
+                (claim, hold, epoch, ClaimStep::Place { wish, expires_at: *expires_at })
+            }
+            Effect::BeginPaying { claim, hold, epoch, expires_at } => {
+                (claim, hold, epoch, ClaimStep::BeginPaying { expires_at: *expires_at })
+            }
+            Effect::ConfirmHold { claim, hold, epoch } => (claim, hold, epoch, ClaimStep::Confirm),
+            Effect::ReleaseHold { claim, hold, epoch } => (claim, hold, epoch, ClaimStep::Release),
+            Effect::Free { claim, hold, epoch, seats } => (claim, hold, epoch, ClaimStep::Free { seats }),
             Effect::CreatePayment { .. }
             | Effect::QueryPayment { .. }
             | Effect::ClosePayment { .. }
             | Effect::BeginRefund { .. }
             | Effect::CallRefund { .. }
             | Effect::QueryRefund { .. } => return None,
+        };
+        Some((*claim, HoldAt { hold: *hold, epoch: *epoch }, step))
+    }
+
+    /// The answer to this step, if it is one with a claim's owner.
+    pub fn hold_answer(&self, result: Result<Seats, StepFailure>) -> Option<HoldAnswer> {
+        let (claim, _, step) = self.claim_step()?;
+        let step = match step {
+            ClaimStep::Place { .. } => HoldStep::Place,
+            ClaimStep::BeginPaying { .. } => HoldStep::BeginPaying,
+            ClaimStep::Confirm => HoldStep::Confirm,
+            ClaimStep::Release => HoldStep::Release,
+            ClaimStep::Free { .. } => HoldStep::Free,
         };
         Some(HoldAnswer { claim, step, result })
     }

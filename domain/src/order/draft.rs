@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::departure::{Channel, Stretch};
 use crate::ids::{DepartureId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId, codes};
 use crate::money::Money;
+use crate::package::{Bound, PackageTerms};
 use crate::party::PassengerType;
 use crate::refund_rule::RuleRevision;
 use crate::sealing::SealedDocument;
@@ -42,18 +43,50 @@ pub struct Item {
     pub kind: ItemKind,
     /// As it was when this was sold; `None`: nothing comes back (R-AFTER-05).
     pub refund_rule: Option<RuleRevision>,
+    /// Of a journey that a package includes: index of the package.
+    pub part_of: Option<u16>,
 }
 
 /// What an item is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum ItemKind {
     Journey(Leg),
+    Package(Box<PackageTerms>),
+}
+
+impl Item {
+    /// A journey of its own.
+    pub const fn journey(leg: Leg) -> Item {
+        Item { kind: ItemKind::Journey(leg), part_of: None, refund_rule: None }
+    }
+
+    pub const fn leg(&self) -> Option<&Leg> {
+        match &self.kind {
+            ItemKind::Journey(leg) => Some(leg),
+            ItemKind::Package(_) => None,
+        }
+    }
+
+    pub(in crate::order) const fn leg_mut(&mut self) -> Option<&mut Leg> {
+        match &mut self.kind {
+            ItemKind::Journey(leg) => Some(leg),
+            ItemKind::Package(_) => None,
+        }
+    }
+
+    pub fn package(&self) -> Option<&PackageTerms> {
+        match &self.kind {
+            ItemKind::Journey(_) => None,
+            ItemKind::Package(terms) => Some(terms),
+        }
+    }
 }
 
 impl ItemKind {
     pub const fn name(&self) -> ItemName {
         match self {
             ItemKind::Journey(_) => ItemName::Journey,
+            ItemKind::Package(_) => ItemName::Package,
         }
     }
 }
@@ -62,17 +95,19 @@ impl ItemKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ItemName {
     Journey,
+    Package,
 }
 
-codes!(ItemName, "item kind": Journey = "journey");
+codes!(ItemName, "item kind": Journey = "journey", Package = "package");
 
 /// `at`, or the last second in which these can be paid for, if that is earlier: an order is of no use to a party whose first
-/// departure has left the stop where it boards.
+/// departure has left the stop where it boards, or whose day of a package is over.
 pub(in crate::order) fn before_boarding(items: &[Item], at: Timestamp) -> Timestamp {
     let last = |item: &Item| match &item.kind {
-        ItemKind::Journey(leg) => leg.departs_at.plus_seconds(-1),
+        ItemKind::Journey(leg) => Some(leg.departs_at.plus_seconds(-1)),
+        ItemKind::Package(terms) => terms.day_ends_at().map(|end| end.plus_seconds(-1)),
     };
-    items.iter().map(last).fold(at, Timestamp::min)
+    items.iter().filter_map(last).fold(at, Timestamp::min)
 }
 
 /// A journey of the order. Every journey seats every passenger.
@@ -116,6 +151,28 @@ pub struct PriceLine {
 pub enum LineKind {
     /// Passengers of one type, on a journey.
     Journey { passenger: PassengerType, class: SeatClassCode },
+    /// Passengers of one type, of a package; each as often as the package was bought.
+    Package { passenger: PassengerType },
+}
+
+impl PackageTerms {
+    /// What a party takes of its stock.
+    pub fn units(&self, passengers: usize) -> u32 {
+        u32::from(self.quantity).saturating_mul(passengers as u32)
+    }
+
+    /// After it the visit is over, if it has a day.
+    pub(in crate::order) fn day_ends_at(&self) -> Option<Timestamp> {
+        self.service_date.map(|date| Bound::Day(date).ends(&self.zone))
+    }
+}
+
+impl LineKind {
+    pub const fn passenger(&self) -> PassengerType {
+        match self {
+            LineKind::Journey { passenger, .. } | LineKind::Package { passenger } => *passenger,
+        }
+    }
 }
 
 /// The price at the time of the order; never computed again.
@@ -142,8 +199,8 @@ pub struct Draft {
     pub locale: Box<str>,
     pub contact: Contact,
     pub passengers: Vec<Passenger>,
-    /// Sorted by departure, so that orders that meet take their seats in one order (rule 5). They become the order's
-    /// own: of an order's details they are not there any more.
+    /// Journeys by their departure, then packages by their template, so that orders that meet take what they want in one
+    /// order (rule 5). They become the order's own: of an order's details they are not there any more.
     pub items: Vec<Item>,
     pub price: Price,
     /// How long the seats are held for payment.

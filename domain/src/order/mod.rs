@@ -45,7 +45,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use crate::sealing::SealedDocument;
-pub use claim::{HoldAnswer, HoldStep, StepFailure};
+pub use claim::{Claim, ClaimStep, HoldAnswer, HoldStep, StepFailure};
 pub use collect::{CALL_TIMEOUT_SECONDS_MAX, PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use draft::{
     Contact, Draft, FIRST_EPOCH, Item, ItemKind, ItemName, Leg, LineKind, Passenger, Price, PriceLine, SeatWish,
@@ -57,8 +57,8 @@ pub use refund::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
     RefundStatus, RefundStep, RefundTerms,
 };
-pub use sale::{ITEMS_MAX, JourneyWish, SaleTerms, Wish};
-pub use scan::{Gate, Previous, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
+pub use sale::{ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PACKAGE_QUANTITY_MAX, PackageWish, SaleTerms, Wish};
+pub use scan::{Choice, Gate, Place, Previous, Scan, ScanOutcome, ScanTarget, Take, TicketOutcome, Verdict};
 
 use crate::ids::{HoldId, OutRefundNo, OutTradeNo, codes};
 use crate::machine::{Machine, Room};
@@ -67,7 +67,7 @@ use crate::row::{Damage, Rows};
 use crate::time::Timestamp;
 use meeting::{Asked, At, Course};
 use part::{Part, Retry};
-use rows::{Saved, Touched};
+use rows::{Press, Saved, Touched};
 
 /// Pause after an answer about something else than the order: somebody has to look first.
 const DISTRUST_PAUSE_SECONDS: i64 = 10 * 60;
@@ -173,8 +173,8 @@ pub enum Effect {
         hold: HoldId,
         epoch: u32,
     },
-    /// Puts the seats of a confirmed hold back on sale.
-    FreeSeats {
+    /// Puts what a confirmed hold has back on sale.
+    Free {
         claim: usize,
         hold: HoldId,
         epoch: u32,
@@ -223,7 +223,7 @@ impl Effect {
             | Effect::CreatePayment { .. }
             | Effect::QueryPayment { .. }
             | Effect::ClosePayment { .. } => PartName::Collecting,
-            Effect::ReleaseHold { .. } | Effect::FreeSeats { .. } => PartName::GivingBack,
+            Effect::ReleaseHold { .. } | Effect::Free { .. } => PartName::GivingBack,
             Effect::BeginRefund { .. } | Effect::CallRefund { .. } | Effect::QueryRefund { .. } => PartName::Refunding,
         }
     }
@@ -275,7 +275,8 @@ impl Machine for Order {
             self.evolve(event, &mut touched);
         }
         let scans = events.iter().filter_map(|event| match event {
-            Event::Ticket(ticket::Event::Scanned(outcome)) => Some(outcome),
+            Event::Ticket(ticket::Event::Scanned(outcome)) => Some((outcome, Press::Scan)),
+            Event::Ticket(ticket::Event::Looked(outcome)) => Some((outcome, Press::Look)),
             Event::Ticket(ticket::Event::Completed { .. })
             | Event::Sale(_)
             | Event::Collect(_)

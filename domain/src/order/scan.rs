@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::code::{Code, CodeKind, CodeToken, Opened};
 use crate::ids::{DepartureId, EntitlementCode, LocationCode, PortCode, SessionId, TicketId};
+use crate::package::RedemptionChannel;
 use crate::redeems::Redeems;
 use crate::rejection::ScanRejection;
 use crate::ticket::{Redemption, Ticket};
@@ -26,35 +27,81 @@ pub struct Gate {
     pub departure: Option<DepartureId>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ScanTarget {
     /// Every ticket of the order that this gate redeems.
     Order,
     Ticket(TicketId),
+    /// These, as an operator has chosen (R-SCAN-01); no ticket twice.
+    Chosen(Vec<Choice>),
 }
 
-impl ScanTarget {
-    pub(super) fn is(self, ticket: TicketId) -> bool {
-        match self {
-            ScanTarget::Order => true,
-            ScanTarget::Ticket(id) => id == ticket,
-        }
-    }
+/// What an operator takes of a ticket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Choice {
+    pub ticket: TicketId,
+    pub take: Take,
 }
 
-/// One press of the scanner.
+/// What is taken of a ticket.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Take {
+    /// `None`: whatever the ticket gives.
+    pub entitlement: Option<EntitlementCode>,
+    /// Uses, at least 1 (R-SCAN-02).
+    pub quantity: u16,
+}
+
+impl Take {
+    /// One use of whatever it is.
+    pub const ONE: Take = Take { entitlement: None, quantity: 1 };
+}
+
+/// By whom something is redeemed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// A gate takes what a code shows.
+    Gate,
+    /// An operator looks at the order and takes what its owner wants to use. He has seen the code at this instant, of which it
+    /// matters how long it was good.
+    Counter { shown_at: Timestamp },
+}
+
+/// One press of the scanner, or of the operator's button.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Scan {
     pub gate: Gate,
     pub request_id: Box<str>,
+    pub place: Place,
     pub target: ScanTarget,
-    /// What the gate redeems; `None`: whatever the ticket gives.
-    pub entitlement: Option<EntitlementCode>,
+    /// Of each ticket that is not chosen by itself.
+    pub take: Take,
     /// The code that was shown; `None`: the operator chose the tickets by hand.
     pub code: Option<Opened>,
 }
 
 impl Scan {
+    /// What it takes of a ticket. `None`: it is not about that one.
+    pub(in crate::order) fn takes(&self, ticket: TicketId) -> Option<&Take> {
+        match &self.target {
+            ScanTarget::Order => Some(&self.take),
+            ScanTarget::Ticket(id) => (*id == ticket).then_some(&self.take),
+            ScanTarget::Chosen(choices) => {
+                choices.iter().find(|choice| choice.ticket == ticket).map(|choice| &choice.take)
+            }
+        }
+    }
+
+    /// Whether what is redeemed through this channel is redeemed here.
+    pub(super) const fn is_through(&self, channel: RedemptionChannel) -> bool {
+        match (channel, self.place) {
+            (RedemptionChannel::Any, _)
+            | (RedemptionChannel::Gate, Place::Gate)
+            | (RedemptionChannel::Counter, Place::Counter { .. }) => true,
+            (RedemptionChannel::Gate, Place::Counter { .. }) | (RedemptionChannel::Counter, Place::Gate) => false,
+        }
+    }
+
     pub(in crate::order) fn one_time(&self) -> Option<CodeToken> {
         self.code.filter(|shown| shown.code.kind == CodeKind::OneTime).map(|shown| shown.token)
     }
@@ -71,7 +118,20 @@ impl Scan {
 
     /// What the code has redeemed is still answered to the request that did.
     pub(super) fn is_late(&self, now: Timestamp) -> bool {
-        self.code.is_some_and(|shown| now >= shown.code.closes_at())
+        let shown_at = match self.place {
+            Place::Gate => now,
+            Place::Counter { shown_at } => shown_at,
+        };
+        self.code.is_some_and(|shown| shown_at >= shown.code.closes_at())
+    }
+
+    /// A one-time code that was shown is spent by what it redeems, at a counter for everybody else.
+    pub(super) fn is_spent_by(&self, redemption: &Redemption) -> bool {
+        let is_own = match self.place {
+            Place::Gate => self.made(redemption),
+            Place::Counter { .. } => redemption.session == self.gate.session,
+        };
+        redemption.code.is_some() && redemption.code == self.one_time() && !is_own
     }
 
     pub(super) fn made(&self, redemption: &Redemption) -> bool {

@@ -27,8 +27,8 @@ impl<T: Part> Element<'_> for T {
 }
 
 /// Makes a struct a [`Part`]: `part!(Money { 1 minor as "amount": i64, 2 currency: Currency })`. Its fields are read and
-/// written as they are, or as `(|money| expression)` behind the field's name says. With `=> expression` behind it, that
-/// says what the fields make, if they make anything.
+/// written as they are, or as `(|money| expression)` behind the field's name says, or, as `(if pattern => expression)` says,
+/// when the part is so. With `=> expression` behind it, that says what the fields make, if they make anything.
 macro_rules! part {
     (@put $part:ident $out:ident $tag:literal $field:ident) => {
         $crate::row::Field::put(&$part.$field, $tag, $out)
@@ -37,10 +37,15 @@ macro_rules! part {
         let $of = $part;
         $crate::row::Field::put(&$value, $tag, $out)
     }};
+    (@put $part:ident $out:ident $tag:literal $field:ident if $of:pat => $value:expr) => {
+        if let $of = $part {
+            $crate::row::Field::put(&$value, $tag, $out)
+        }
+    };
     (
         $type:ident {
             $($tag:literal $field:ident $(as $name:literal)? $((|$of:pat_param| $value:expr))?
-                $([$($mark:ident),+])?: $field_type:ty),+ $(,)?
+                $((if $when:pat => $then:expr))? $([$($mark:ident),+])?: $field_type:ty),+ $(,)?
         } => $made:expr
     ) => {
         impl $crate::row::Part for $type {
@@ -56,7 +61,7 @@ macro_rules! part {
             }),+];
 
             fn put(&self, out: &mut Vec<u8>) {
-                $($crate::row::part!(@put self out $tag $field $(|$of| $value)?);)+
+                $($crate::row::part!(@put self out $tag $field $(|$of| $value)? $(if $when => $then)?);)+
             }
 
             fn get(message: &mut $crate::row::Message<'_>) -> Result<Self, $crate::row::Unreadable> {

@@ -8,6 +8,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;
 use deeptravel_actors::journal::Position;
 use deeptravel_actors::outage::{Answer, Reply};
+use deeptravel_domain::rejection::Rejection;
 use serde::Serialize;
 
 use super::auth::LoggedIn;
@@ -63,9 +64,14 @@ pub fn no_content() -> HttpResponse {
 impl<W> LoggedIn<W> {
     /// An owner's answer, which the session's next list will contain; refusals too.
     pub fn shown<T>(&self, answer: Answer<T>) -> Result<T, Problem> {
+        Ok(self.noted(answer)??)
+    }
+
+    /// As [`LoggedIn::shown`], for whoever makes something of a refusal.
+    pub fn noted<T>(&self, answer: Answer<T>) -> Result<Result<T, Rejection>, Problem> {
         let Reply { outcome, position } = answer?;
         self.session.note_shown(position);
-        Ok(outcome?)
+        Ok(outcome)
     }
 }
 

@@ -54,6 +54,8 @@ permissions! {
     Buy gives Traveller;
     /// Working at a gate: validator sessions and scans.
     Redeem gives Staff;
+    /// Looking at what was redeemed: an operator at the own merchant's.
+    SeeRedemptions gives Staff;
     /// Logging in at a desk.
     UseDesk gives Staff;
     /// Looking at money in trouble, whosever it is.
@@ -78,14 +80,18 @@ enum Holder {
 /// The table. What is in no line of it asks for no role: [`Permission::Public`] for nothing, [`Permission::EndSession`] for
 /// any token.
 const fn permissions(holder: Holder) -> &'static [Permission] {
-    use Permission::{Buy, Configure, Redeem, SeeConfiguration, SeeMetrics, SeeMoney, SettleMoney, UseDesk};
+    use Permission::{
+        Buy, Configure, Redeem, SeeConfiguration, SeeMetrics, SeeMoney, SeeRedemptions, SettleMoney, UseDesk,
+    };
     match holder {
         Holder::Traveller => &[Buy],
-        Holder::Staff(Role::Operator) => &[Redeem],
-        Holder::Staff(Role::Admin) => &[UseDesk, SeeConfiguration, Configure, SeeMoney, SettleMoney, SeeMetrics],
-        Holder::Staff(Role::Ops) => &[UseDesk, SeeConfiguration, SeeMoney, SeeMetrics],
-        Holder::Staff(Role::Finance) => &[UseDesk, SeeConfiguration, SeeMoney, SettleMoney],
-        Holder::Staff(Role::Auditor) => &[UseDesk, SeeConfiguration, SeeMoney],
+        Holder::Staff(Role::Operator) => &[Redeem, SeeRedemptions],
+        Holder::Staff(Role::Admin) => {
+            &[UseDesk, SeeRedemptions, SeeConfiguration, Configure, SeeMoney, SettleMoney, SeeMetrics]
+        }
+        Holder::Staff(Role::Ops) => &[UseDesk, SeeRedemptions, SeeConfiguration, SeeMoney, SeeMetrics],
+        Holder::Staff(Role::Finance) => &[UseDesk, SeeRedemptions, SeeConfiguration, SeeMoney, SettleMoney],
+        Holder::Staff(Role::Auditor) => &[UseDesk, SeeRedemptions, SeeConfiguration, SeeMoney],
     }
 }
 

@@ -63,6 +63,7 @@ refusals! {
     NOT_FOUND NOT_FOUND Never, "there is nothing at this path";
     METHOD_NOT_ALLOWED METHOD_NOT_ALLOWED Never, "the path does not have this method";
     SESSION_NOT_FOUND NOT_FOUND Never, "there is no such open session of yours";
+    LOOK_REQUIRED CONFLICT Never, "the session has not looked at the order in the last 10 minutes, and no code was given";
 
     // Load and outages; nothing was lost.
     STARTING SERVICE_UNAVAILABLE After(1), "the server is starting";

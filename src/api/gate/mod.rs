@@ -1,5 +1,7 @@
-//! The gate: logins of operators, validator sessions, and scans that redeem (R-SCAN-02 to R-SCAN-05).
+//! The gate: logins of operators, validator sessions, scans that redeem, and the counter (R-SCAN-01 to R-SCAN-05).
 
+pub mod counter;
+mod history;
 mod login;
 pub mod scan;
 mod sessions;
@@ -9,4 +11,6 @@ use crate::api::frame::Routes;
 pub fn routes(routes: &mut Routes<'_, '_>) {
     login::routes(routes);
     sessions::routes(routes);
+    counter::routes(routes);
+    history::routes(routes);
 }

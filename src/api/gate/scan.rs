@@ -2,15 +2,17 @@
 //! memory, the code is opened without a look-up, and the order's owner is asked once.
 
 use std::cell::RefCell;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use deeptravel_domain::catalogue::Catalogue;
-use deeptravel_domain::code::{self, Subject};
+use deeptravel_domain::code::{self, Opened, Subject};
 use deeptravel_domain::identity::{Attempt, Command, Validator};
 use deeptravel_domain::ids::{EntitlementCode, SessionId};
-use deeptravel_domain::order::{Gate, Order, Scan, ScanOutcome, ScanTarget, TicketOutcome, Verdict};
+use deeptravel_domain::order::{Gate, Order, Place, Scan, ScanOutcome, ScanTarget, Take, TicketOutcome, Verdict};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
+use deeptravel_domain::time::Timestamp;
 use metrics::Counter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -29,9 +31,9 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_scan_code, scan_code);
 }
 
-const SUCCESS: &str = "success";
-const PARTIAL: &str = "partial";
-const REJECT: &str = "reject";
+pub(super) const SUCCESS: &str = "success";
+pub(super) const PARTIAL: &str = "partial";
+pub(super) const REJECT: &str = "reject";
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -47,6 +49,10 @@ pub struct ScanRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "BOARDING")]
     entitlement_code: Option<EntitlementCode>,
+    /// Uses that it takes of each; 1 without it.
+    #[serde(default)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 10_000)]
+    quantity: Option<NonZero<u16>>,
 }
 
 /// The answer to a scan.
@@ -94,7 +100,7 @@ struct ScannedTicket<'a> {
 
 /// When and where a ticket was used before.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-struct PreviousUse<'a> {
+pub(super) struct PreviousUse<'a> {
     at: Zoned,
     /// Null: at a device without a location.
     location: Option<&'a str>,
@@ -128,11 +134,12 @@ async fn scan_code(Allowed(by): Allowed<Redeem>, http: HttpRequest, language: La
     let scan = Scan {
         gate: gate(&by, &validator),
         request_id: request.request_id.clone(),
-        target: match opened.code.subject {
-            Subject::Order(_) => ScanTarget::Order,
-            Subject::Ticket { id, .. } => ScanTarget::Ticket(id),
+        place: Place::Gate,
+        target: target(opened.code.subject),
+        take: Take {
+            entitlement: request.entitlement_code.clone(),
+            quantity: request.quantity.map_or(1, NonZero::get),
         },
-        entitlement: request.entitlement_code.clone(),
         code: Some(opened),
     };
     let api = by.api.clone();
@@ -146,45 +153,68 @@ async fn scan_code(Allowed(by): Allowed<Redeem>, http: HttpRequest, language: La
         }
         // It was sealed with a key of ours, but it is over, there is no such ticket, or it says to be older than that.
         Ok(None) | Err(Rejection::OrderNotFound) => {
-            let late = by.api.engine.now() >= opened.code.closes_at();
-            let reason = if late { ScanRejection::CodeExpired } else { ScanRejection::InvalidCode };
+            let reason = nothing_behind(&opened, by.api.engine.now());
             refuse_without_ticket(&by.api, &validator, request, &reason).await
         }
         Err(rejection) => Err(rejection.into()),
     }
 }
 
-fn check_request_id(id: &str) -> Result<(), Problem> {
+pub(super) fn check_request_id(id: &str) -> Result<(), Problem> {
     Problem::unless(is_visible_ascii(id, REQUEST_ID_MAX), "requestId", "is not 1 to 64 visible ASCII characters")
 }
 
 /// The session as it is opened, and the operator as the account is now.
-fn gate(by: &Staff, validator: &Validator) -> Gate {
+pub(super) fn gate(by: &Staff, validator: &Validator) -> Gate {
     let Validator { id, username, device, location, departure, .. } = validator.clone();
     let redeems = Arc::clone(&by.who.redeems);
     let port = location.as_ref().and_then(|location| by.api.engine.services().catalogue.load().port_at(location));
     Gate { session: id, operator: username, device, redeems, location, port, departure }
 }
 
+/// What a code asks for by itself.
+pub(super) fn target(subject: Subject) -> ScanTarget {
+    match subject {
+        Subject::Order(_) => ScanTarget::Order,
+        Subject::Ticket { id, .. } => ScanTarget::Ticket(id),
+    }
+}
+
+/// Why a code that was sealed with a key of ours shows nothing.
+pub(super) fn nothing_behind(opened: &Opened, now: Timestamp) -> ScanRejection {
+    if now >= opened.code.closes_at() { ScanRejection::CodeExpired } else { ScanRejection::InvalidCode }
+}
+
 /// There is no ticket whose order could write the attempt down: the session does (R-SCAN-05).
+pub(super) async fn log_without_ticket(
+    api: &Api,
+    validator: &Validator,
+    request_id: Box<str>,
+    entitlement: Option<EntitlementCode>,
+    reason: &ScanRejection,
+) -> Result<(), Problem> {
+    let attempt = Attempt {
+        session: validator.id,
+        request_id,
+        at: api.engine.now(),
+        username: validator.username.clone(),
+        device: validator.device.clone(),
+        location: validator.location.clone(),
+        entitlement,
+        reason: reason.clone(),
+    };
+    api.engine.identify(Command::LogAttempt(attempt)).await?.outcome?;
+    count(REJECT, reason.code());
+    Ok(())
+}
+
 async fn refuse_without_ticket(
     api: &Api,
     validator: &Validator,
     request: ScanRequest,
     reason: &ScanRejection,
 ) -> Answered {
-    let attempt = Attempt {
-        session: validator.id,
-        request_id: request.request_id,
-        at: api.engine.now(),
-        username: validator.username.clone(),
-        device: validator.device.clone(),
-        location: validator.location.clone(),
-        entitlement: request.entitlement_code,
-        reason: reason.clone(),
-    };
-    api.engine.identify(Command::LogAttempt(attempt)).await?.outcome?;
-    count(REJECT, reason.code());
+    log_without_ticket(api, validator, request.request_id, request.entitlement_code, reason).await?;
     Ok(ok(&Scanned { result: REJECT, reason: Some(reason.code()), ..Scanned::default() }))
 }
 
@@ -242,7 +272,7 @@ fn scanned_ticket<'a>(ticket: TicketView<'a>, outcome: &'a TicketOutcome) -> Sca
     ScannedTicket { ticket, result, reason, redeemed_at, previous: previous(outcome) }
 }
 
-fn is_anothers(outcome: &TicketOutcome) -> bool {
+pub(super) fn is_anothers(outcome: &TicketOutcome) -> bool {
     matches!(outcome, TicketOutcome::Refused { reason: ScanRejection::NotYourMerchant, .. })
 }
 
@@ -255,7 +285,7 @@ fn redeemed_at(outcome: &ScanOutcome) -> Option<Zoned> {
     times.max().map(views::time)
 }
 
-fn previous(outcome: &TicketOutcome) -> Option<PreviousUse<'_>> {
+pub(super) fn previous(outcome: &TicketOutcome) -> Option<PreviousUse<'_>> {
     let TicketOutcome::Refused { previous: Some(previous), .. } = outcome else { return None };
     Some(PreviousUse { at: views::time(previous.at), location: previous.location.as_deref() })
 }
@@ -266,7 +296,7 @@ thread_local! {
 }
 
 /// `reason` is empty for a success.
-fn count(result: &'static str, reason: &'static str) {
+pub(super) fn count(result: &'static str, reason: &'static str) {
     SCANS.with_borrow_mut(|scans| {
         let found = scans.iter().find(|(of, why, _)| (*of, *why) == (result, reason));
         if let Some((_, _, total)) = found {
@@ -282,7 +312,6 @@ fn count(result: &'static str, reason: &'static str) {
 mod tests {
     use deeptravel_domain::ids::TicketId;
     use deeptravel_domain::order::Previous;
-    use deeptravel_domain::time::Timestamp;
 
     use super::*;
 
@@ -316,7 +345,14 @@ mod tests {
             port: None,
             departure: None,
         };
-        let scan = Scan { gate, request_id: "r2".into(), target: ScanTarget::Order, entitlement: None, code: None };
+        let scan = Scan {
+            gate,
+            request_id: "r2".into(),
+            place: Place::Gate,
+            target: ScanTarget::Order,
+            take: Take::ONE,
+            code: None,
+        };
         let written = |target: ScanTarget, tickets: &[(TicketId, TicketOutcome)]| {
             let outcome = ScanOutcome { scan: Scan { target, ..scan.clone() }, at, tickets: tickets.to_vec() };
             serde_json::to_string(&scanned(&golden::catalogue(), Language::Chinese, &outcome, &order)).unwrap()

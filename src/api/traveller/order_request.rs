@@ -2,10 +2,13 @@
 //! name has, so that nothing behind this point can be refused by the journal or by Postgres (rule 8).
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::TravellerId;
-use deeptravel_domain::order::{Contact, ITEMS_MAX, JourneyWish, Passenger, SealedDocument, SeatWish, Wish};
+use deeptravel_domain::order::{
+    Contact, ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PackageWish, Passenger, SealedDocument, SeatWish, Wish,
+};
 use deeptravel_domain::party::PARTY_MAX;
 use deeptravel_domain::sealing::{DOCUMENT_NUMBER_LEN_MAX, DocumentKeys, seal_document};
 use deeptravel_domain::text;
@@ -49,13 +52,13 @@ pub struct NewOrder<'a> {
     locale: Option<Text<'a>>,
 }
 
-/// A journey. Packages and earlier reservations are not sold yet.
+/// A journey, or a package. Earlier reservations are not sold yet.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"kind": "journey", "departureId": "GZ-HKA-0830.20261224", "seatClass": "standard"}))]
 struct NewItem<'a> {
-    /// `journey`.
-    #[schema(value_type = String, pattern = "^journey$")]
+    /// `journey` or `package`.
+    #[schema(value_type = String, pattern = "^(journey|package)$")]
     #[serde(borrow)]
     kind: Text<'a>,
     #[schema(value_type = Option<String>)]
@@ -72,14 +75,31 @@ struct NewItem<'a> {
     /// Not yet.
     #[schema(value_type = Option<String>)]
     reservation_id: Option<Text<'a>>,
-    /// Not yet.
+    /// Of a package, as all that follows.
     #[schema(value_type = Option<String>)]
     template_id: Option<Text<'a>>,
-    /// Not yet.
-    #[schema(value_type = Option<String>)]
+    /// The day of the visit, where the package needs one.
+    #[schema(value_type = Option<String>, format = Date)]
     service_date: Option<Text<'a>>,
-    /// Not yet.
+    /// Times that every passenger buys it; 1 without it.
+    #[schema(minimum = 1, maximum = 10)]
     quantity: Option<u16>,
+    /// One for each journey that the package includes, in its order.
+    journeys: Option<Vec<NewIncluded<'a>>>,
+}
+
+/// On which departure an included journey is made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewIncluded<'a> {
+    #[serde(borrow)]
+    #[schema(value_type = String)]
+    departure_id: Text<'a>,
+    /// The package says which.
+    #[schema(value_type = Option<String>)]
+    seat_class: Option<Text<'a>>,
+    #[schema(value_type = Option<Vec<String>>)]
+    seat_numbers: Option<Vec<Text<'a>>>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -141,7 +161,7 @@ impl NewOrder<'_> {
             idempotency_key: key.0,
             body_hash: self.hash(),
             locale: locale.into(),
-            journeys: items.map(|(index, item)| journey(index, item)).collect::<Result<_, _>>()?,
+            items: items.map(|(index, item)| wanted(index, item)).collect::<Result<_, _>>()?,
             passengers: passengers.map(|(index, given)| passenger(index, given, keys)).collect::<Result<_, _>>()?,
             contact: contact(&self.contact)?,
         })
@@ -213,49 +233,115 @@ macro_rules! canonical {
     };
 }
 
+/// What came later than the others is written only where it is there, so that requests of before keep their form. No length
+/// begins with this byte.
+const JOURNEYS: u8 = 0xFF;
+
+impl Canonical for NewItem<'_> {
+    fn write(&self, into: &mut Vec<u8>) {
+        let NewItem { kind, departure_id, seat_class, board_stop, alight_stop, seat_numbers, .. } = self;
+        let NewItem { reservation_id, template_id, service_date, quantity, journeys, .. } = self;
+        kind.write(into);
+        [departure_id, seat_class].into_iter().for_each(|text| text.write(into));
+        [board_stop, alight_stop].into_iter().for_each(|stop| stop.write(into));
+        seat_numbers.write(into);
+        [reservation_id, template_id, service_date].into_iter().for_each(|text| text.write(into));
+        quantity.write(into);
+        if let Some(journeys) = journeys {
+            into.push(JOURNEYS);
+            journeys.write(into);
+        }
+    }
+}
+
 canonical!(NewOrder { items, passengers, contact, promotion_code, locale });
-canonical!(NewItem {
-    kind,
-    departure_id,
-    seat_class,
-    board_stop,
-    alight_stop,
-    seat_numbers,
-    reservation_id,
-    template_id,
-    service_date,
-    quantity
-});
+canonical!(NewIncluded { departure_id, seat_class, seat_numbers });
 canonical!(NewPassenger { name, kind, document });
 canonical!(NewDocument { kind, number });
 canonical!(NewContact { name, phone, email });
 
-fn journey(index: usize, item: &NewItem<'_>) -> Result<JourneyWish, Problem> {
+/// The fields of an item, each with how it is called and whether it was given: some belong to one kind only.
+fn wanted(index: usize, item: &NewItem<'_>) -> Result<ItemWish, Problem> {
     let field = |name: &str| format!("items[{index}].{name}");
-    match &*item.kind {
-        "journey" => {}
-        "package" => return Err(Problem::field(field("kind"), "packages are not sold yet")),
-        _ => return Err(Problem::field(field("kind"), "is neither journey nor package")),
-    }
-    let not_sold = [
-        ("reservationId", item.reservation_id.is_some(), "journeys from reservations are not sold yet"),
-        ("templateId", item.template_id.is_some(), "belongs to packages"),
-        ("serviceDate", item.service_date.is_some(), "belongs to packages"),
-        ("quantity", item.quantity.is_some(), "belongs to packages"),
+    let of_journeys = [
+        ("departureId", item.departure_id.is_some()),
+        ("seatClass", item.seat_class.is_some()),
+        ("boardStop", item.board_stop.is_some()),
+        ("alightStop", item.alight_stop.is_some()),
+        ("seatNumbers", item.seat_numbers.is_some()),
+        ("reservationId", item.reservation_id.is_some()),
     ];
-    if let Some((name, _, why)) = not_sold.into_iter().find(|(_, given, _)| *given) {
-        return Err(Problem::field(field(name), why));
-    }
-    let missing = |name: &str| Problem::field(field(name), "is missing");
-    let departure = item.departure_id.as_deref().ok_or_else(|| missing("departureId"))?;
-    let departure = departure.parse().map_err(|_| Problem::field(field("departureId"), "is no departure id"))?;
-    let class = item.seat_class.as_deref().ok_or_else(|| missing("seatClass"))?;
-    let class = class.parse().map_err(|_| Problem::field(field("seatClass"), "is no seat class"))?;
-    let seats = match &item.seat_numbers {
-        None => SeatWish::Any,
-        Some(labels) => SeatWish::Chosen(seat_labels(&|| field("seatNumbers"), labels)?),
+    let of_packages = [
+        ("templateId", item.template_id.is_some()),
+        ("serviceDate", item.service_date.is_some()),
+        ("quantity", item.quantity.is_some()),
+        ("journeys", item.journeys.is_some()),
+    ];
+    let none_of = |fields: &[(&str, bool)], why: &'static str| match fields.iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(Problem::field(field(name), why)),
+        None => Ok(()),
     };
+    match &*item.kind {
+        "journey" => {
+            none_of(&of_packages, "belongs to packages")?;
+            journey(&field, item).map(ItemWish::Journey)
+        }
+        "package" => {
+            none_of(&of_journeys, "belongs to journeys")?;
+            package(&field, item).map(ItemWish::Package)
+        }
+        _ => Err(Problem::field(field("kind"), "is neither journey nor package")),
+    }
+}
+
+fn journey(field: &impl Fn(&str) -> String, item: &NewItem<'_>) -> Result<JourneyWish, Problem> {
+    if item.reservation_id.is_some() {
+        return Err(Problem::field(field("reservationId"), "journeys from reservations are not sold yet"));
+    }
+    let departure = code(field, "departureId", "departure id", item.departure_id.as_deref())?;
+    let class = code(field, "seatClass", "seat class", item.seat_class.as_deref())?;
+    let seats = seat_wish(field, item.seat_numbers.as_deref())?;
     Ok(JourneyWish { departure, class, board: item.board_stop, alight: item.alight_stop, seats })
+}
+
+fn package(field: &impl Fn(&str) -> String, item: &NewItem<'_>) -> Result<PackageWish, Problem> {
+    let date = |text: &str| text.parse().map_err(|_| Problem::field(field("serviceDate"), "is no date (YYYY-MM-DD)"));
+    let journeys = item.journeys.as_deref().unwrap_or_default();
+    let included = |(number, journey): (usize, &NewIncluded<'_>)| {
+        let field = |name: &str| field(&format!("journeys[{number}].{name}"));
+        Ok(IncludedWish {
+            departure: code(&field, "departureId", "departure id", Some(&journey.departure_id))?,
+            class: match journey.seat_class.as_deref() {
+                Some(class) => Some(code(&field, "seatClass", "seat class", Some(class))?),
+                None => None,
+            },
+            seats: seat_wish(&field, journey.seat_numbers.as_deref())?,
+        })
+    };
+    Ok(PackageWish {
+        template: code(field, "templateId", "template id", item.template_id.as_deref())?,
+        service_date: item.service_date.as_deref().map(date).transpose()?,
+        quantity: item.quantity.unwrap_or(1),
+        journeys: journeys.iter().enumerate().map(included).collect::<Result<_, Problem>>()?,
+    })
+}
+
+/// A code, or what is wrong with it.
+fn code<T: FromStr>(
+    field: &impl Fn(&str) -> String,
+    name: &str,
+    what: &str,
+    given: Option<&str>,
+) -> Result<T, Problem> {
+    let given = given.ok_or_else(|| Problem::field(field(name), "is missing"))?;
+    given.parse().map_err(|_| Problem::field(field(name), format!("is no {what}")))
+}
+
+fn seat_wish(field: &impl Fn(&str) -> String, given: Option<&[Text<'_>]>) -> Result<SeatWish, Problem> {
+    match given {
+        None => Ok(SeatWish::Any),
+        Some(labels) => Ok(SeatWish::Chosen(seat_labels(&|| field("seatNumbers"), labels)?)),
+    }
 }
 
 fn seat_labels(field: &impl Fn() -> String, labels: &[Text<'_>]) -> Result<Vec<Box<str>>, Problem> {
@@ -418,9 +504,17 @@ mod tests {
 
     #[test]
     fn fault_17_what_is_wrong_is_named_with_its_path() {
-        let cases: [(&str, Value, &str); 27] = [
+        let cases: [(&str, Value, &str); 31] = [
             ("/items", json!([]), "items"),
-            ("/items/0/kind", json!("package"), "items[0].kind"),
+            ("/items/0/kind", json!("package"), "items[0].departureId"),
+            ("/items", json!([{"kind": "package"}]), "items[0].templateId"),
+            ("/items", json!([{"kind": "package", "templateId": "p", "serviceDate": "soon"}]), "items[0].serviceDate"),
+            ("/items", json!([{"kind": "package", "templateId": "p", "boardStop": 1}]), "items[0].boardStop"),
+            (
+                "/items",
+                json!([{"kind": "package", "templateId": "p", "journeys": [{"departureId": "a b"}]}]),
+                "items[0].journeys[0].departureId",
+            ),
             ("/items/0/kind", json!("rocket"), "items[0].kind"),
             ("/items/0/reservationId", json!("r"), "items[0].reservationId"),
             ("/items/0/quantity", json!(1), "items[0].quantity"),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::frame::Language;
-use crate::api::views::{self, MoneyView, Named, Zoned, policy};
+use crate::api::views::{self, MoneyView, Named, Zoned};
 
 /// A departure, from the stop where the party boards to the one where it leaves.
 #[derive(Debug, Serialize, ToSchema)]

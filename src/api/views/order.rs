@@ -6,6 +6,7 @@ use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::money::Money;
 use deeptravel_domain::order::{Contact, Draft, Item, ItemKind, LineKind, Order, Passenger};
 use deeptravel_domain::ticket::BOARDING;
+use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,7 +42,7 @@ pub struct OrderView<'a> {
     pub contact: ContactView<'a>,
     pub items: Vec<OrderItem<'a>>,
     /// What was promised at the time of the order.
-    pub entitlements: [Promise; 1],
+    pub entitlements: Vec<Promise<'a>>,
     /// Once paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tickets: Option<Vec<TicketView<'a>>>,
@@ -58,12 +59,14 @@ pub struct PriceLineView<'a> {
     /// Index of the item.
     pub item: u16,
     pub passenger_type: &'static str,
-    pub seat_class: &'a str,
+    /// On a journey.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seat_class: Option<&'a str>,
     pub count: u16,
     pub unit: MoneyView,
     pub discount: MoneyView,
     pub total: MoneyView,
-    /// Which fare and which tier applied.
+    /// Which fare, or package, and which tier applied.
     pub explanation: &'a str,
 }
 
@@ -96,11 +99,19 @@ pub struct ContactView<'a> {
     pub email: Option<&'a str>,
 }
 
+/// Something that was bought.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum OrderItem<'a> {
+    Journey(JourneyItem<'a>),
+    Package(PackageItem<'a>),
+}
+
 /// A journey of the order.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct OrderItem<'a> {
-    /// Always `journey` so far.
+pub struct JourneyItem<'a> {
+    /// `journey`.
     pub kind: &'static str,
     pub departure_id: &'a str,
     pub route_code: &'a str,
@@ -114,12 +125,34 @@ pub struct OrderItem<'a> {
     pub arrives_at: Zoned,
     /// In the order of the passengers.
     pub seat_numbers: &'a [Box<str>],
+    /// Index of the package that includes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<u16>,
+}
+
+/// A package of the order, as it was sold.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageItem<'a> {
+    /// `package`.
+    pub kind: &'static str,
+    pub template_id: &'a str,
+    pub version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<u32>,
+    pub name: &'a str,
+    /// The day of the visit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    pub service_date: Option<Date>,
+    /// Times that each passenger has it.
+    pub quantity: u16,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Promise {
-    pub code: &'static str,
-    pub name: &'static str,
+pub struct Promise<'a> {
+    pub code: &'a str,
+    pub name: &'a str,
     /// In all.
     pub quantity: u32,
     /// Used up together by the party.
@@ -129,9 +162,6 @@ pub struct Promise {
 /// The order with the names of the catalogue as it is now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) -> OrderView<'a> {
     let Draft { contact: Contact { name, phone, email }, passengers: party, .. } = order.details();
-    let boardings = order.items().iter().map(|item| match &item.kind {
-        ItemKind::Journey(_) => party.len() as u32,
-    });
     let tickets = order.tickets();
     let cancelled = order.cancelled();
     OrderView {
@@ -148,7 +178,7 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) 
         passengers: passengers(order),
         contact: ContactView { name, phone, email: email.as_deref() },
         items: order.items().iter().map(|item| self::item(catalogue, language, item)).collect(),
-        entitlements: [Promise { code: BOARDING, name: boarding(language), quantity: boardings.sum(), shared: false }],
+        entitlements: promises(language, order.items(), party.len() as u32),
         tickets: (!tickets.is_empty())
             .then(|| tickets.iter().map(|ticket| ticket::view(catalogue, language, order, ticket)).collect()),
         refunds: order.shown_refunds().map(refund::view).collect(),
@@ -160,11 +190,14 @@ fn price_lines(order: &Order) -> Vec<PriceLineView<'_>> {
     let lines = order.details().price.lines.iter();
     lines
         .map(|line| {
-            let LineKind::Journey { passenger, class } = &line.kind;
+            let seat_class = match &line.kind {
+                LineKind::Journey { class, .. } => Some(class.as_str()),
+                LineKind::Package { .. } => None,
+            };
             PriceLineView {
                 item: line.item,
-                passenger_type: passenger.code(),
-                seat_class: class.as_str(),
+                passenger_type: line.kind.passenger().code(),
+                seat_class,
                 count: line.count,
                 unit: money(line.unit_minor),
                 discount: money(line.discount_minor),
@@ -185,22 +218,55 @@ fn passengers(order: &Order) -> Vec<PassengerView<'_>> {
         .collect()
 }
 
+/// Boarding for everybody on every journey, then what packages give.
+fn promises(language: Language, items: &[Item], party: u32) -> Vec<Promise<'_>> {
+    let journeys = items.iter().filter(|item| item.leg().is_some()).count() as u32;
+    let quantity = journeys * party;
+    let boarding = Promise { code: BOARDING, name: boarding(language), quantity, shared: false };
+    let of_package = items.iter().filter_map(Item::package).flat_map(|package| {
+        package.entitlements.iter().map(move |terms| {
+            let holders = if terms.shared { 1 } else { party };
+            Promise {
+                code: terms.code.as_str(),
+                name: language.of(&terms.names),
+                quantity: u32::from(terms.quantity) * u32::from(package.quantity) * holders,
+                shared: terms.shared,
+            }
+        })
+    });
+    (quantity > 0).then_some(boarding).into_iter().chain(of_package).collect()
+}
+
 fn item<'a>(catalogue: &'a Catalogue, language: Language, item: &'a Item) -> OrderItem<'a> {
-    let ItemKind::Journey(leg) = &item.kind;
-    let route = catalogue.route(leg.route.as_str()).map(|route| &**route);
-    OrderItem {
-        kind: item.kind.name().code(),
-        departure_id: leg.departure.as_str(),
-        route_code: leg.route.as_str(),
-        operator: views::operator(catalogue, language, &leg.operator),
-        seat_class: leg.class.as_str(),
-        board_stop: leg.stretch.board,
-        alight_stop: leg.stretch.alight,
-        origin: views::port(catalogue, language, &leg.board_port),
-        destination: views::port(catalogue, language, &leg.alight_port),
-        departs_at: views::route_time(route, leg.departs_at),
-        arrives_at: views::route_time(route, leg.arrives_at),
-        seat_numbers: &leg.seats,
+    let kind = item.kind.name().code();
+    match &item.kind {
+        ItemKind::Journey(leg) => {
+            let route = catalogue.route(leg.route.as_str()).map(|route| &**route);
+            OrderItem::Journey(JourneyItem {
+                kind,
+                departure_id: leg.departure.as_str(),
+                route_code: leg.route.as_str(),
+                operator: views::operator(catalogue, language, &leg.operator),
+                seat_class: leg.class.as_str(),
+                board_stop: leg.stretch.board,
+                alight_stop: leg.stretch.alight,
+                origin: views::port(catalogue, language, &leg.board_port),
+                destination: views::port(catalogue, language, &leg.alight_port),
+                departs_at: views::route_time(route, leg.departs_at),
+                arrives_at: views::route_time(route, leg.arrives_at),
+                seat_numbers: &leg.seats,
+                part_of: item.part_of,
+            })
+        }
+        ItemKind::Package(terms) => OrderItem::Package(PackageItem {
+            kind,
+            template_id: terms.template.as_str(),
+            version: terms.version,
+            product_id: terms.product,
+            name: language.of(&terms.names),
+            service_date: terms.service_date,
+            quantity: terms.quantity,
+        }),
     }
 }
 
@@ -235,6 +301,7 @@ mod tests {
             contact: Contact { name: "Mei".into(), phone: "+852 5555 0123".into(), email: None },
             passengers: vec![Passenger { name: "Mei".into(), kind: PassengerType::Adult, document: Some(document) }],
             items: vec![Item {
+                part_of: None,
                 kind: ItemKind::Journey(Leg {
                     departure: "R1-0800.20261224".parse().unwrap(),
                     route: "R1".parse().unwrap(),

@@ -2,7 +2,7 @@
 
 use deeptravel_domain::catalogue::Catalogue;
 use deeptravel_domain::ids::{OrderId, TicketId};
-use deeptravel_domain::order::{ItemKind, Order};
+use deeptravel_domain::order::{Item, Order};
 use deeptravel_domain::ticket::{Entitlement, Holder, Right, Ticket, TicketStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,7 +21,8 @@ pub struct TicketView<'a> {
     /// `usable`, `used`, `expired`, …
     #[schema(example = "usable")]
     pub status: &'static str,
-    /// Always `journey` so far.
+    /// `journey`; of a package `entitlement`, or `shared` by the whole party.
+    #[schema(example = "journey")]
     pub kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passenger: Option<TicketPassenger<'a>>,
@@ -58,6 +59,7 @@ pub struct TicketDeparture<'a> {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = Entitlement)]
 pub struct EntitlementView<'a> {
     #[schema(example = "BOARDING")]
@@ -65,6 +67,9 @@ pub struct EntitlementView<'a> {
     pub name: &'a str,
     pub remaining: u16,
     pub total: u16,
+    pub valid_from: Zoned,
+    /// Exclusive.
+    pub valid_until: Zoned,
 }
 
 /// The name of the entitlement of every journey.
@@ -72,16 +77,26 @@ pub fn boarding(language: Language) -> &'static str {
     language.pick("乘坐", "Boarding")
 }
 
+/// What the entitlement was called when it was sold.
+fn promised<'a>(language: Language, order: &'a Order, ticket: &Ticket) -> Option<&'a str> {
+    order.terms(ticket).map(|terms| language.of(&terms.names))
+}
+
 /// A ticket of an order, with the names of the catalogue as it is now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, ticket: &'a Ticket) -> TicketView<'a> {
-    let Holder::Passenger(passenger) = ticket.holder;
-    let passenger = order.details().passengers.get(usize::from(passenger));
-    let (kind, journey) = match &ticket.right {
-        Right::Journey(journey) => ("journey", journey),
+    let passenger = match ticket.holder {
+        Holder::Passenger(passenger) => order.details().passengers.get(usize::from(passenger)),
+        Holder::Party => None,
+    };
+    let (kind, seat_number, name) = match (&ticket.right, ticket.holder) {
+        (Right::Journey(journey), _) => ("journey", Some(&*journey.seat), Some(boarding(language))),
+        (Right::Entitlement(_), Holder::Passenger(_)) => ("entitlement", None, promised(language, order, ticket)),
+        (Right::Entitlement(_), Holder::Party) => ("shared", None, promised(language, order, ticket)),
     };
     let &Entitlement { ref code, remaining, total, valid_from, valid_until, .. } = ticket.entitlement();
-    let departure = order.items().get(usize::from(ticket.item)).map(|item| {
-        let ItemKind::Journey(leg) = &item.kind;
+    let (code, valid_from, valid_until) = (code.as_str(), views::time(valid_from), views::time(valid_until));
+    let name = name.unwrap_or(code);
+    let departure = order.items().get(usize::from(ticket.item)).and_then(Item::leg).map(|leg| {
         let route = catalogue.route(leg.route.as_str()).map(|route| &**route);
         TicketDeparture {
             departure_id: leg.departure.as_str(),
@@ -100,10 +115,10 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, 
         kind,
         passenger: passenger.map(|passenger| TicketPassenger { name: &passenger.name, kind: passenger.kind.code() }),
         departure,
-        seat_number: Some(&journey.seat),
-        entitlements: [EntitlementView { code: code.as_str(), name: boarding(language), remaining, total }],
-        valid_from: views::time(valid_from),
-        valid_until: views::time(valid_until),
+        seat_number,
+        entitlements: [EntitlementView { code, name, remaining, total, valid_from, valid_until }],
+        valid_from,
+        valid_until,
         refund_pending: false,
         change_pending: ticket.status == TicketStatus::Changing,
     }

@@ -24,6 +24,7 @@ use Who::{Admin, Auditor, Finance, Operator, Ops, Traveller, WithNonsense, Witho
 
 const EVERYBODY: &[Who] = &[WithoutToken, WithNonsense, Traveller, Operator, Admin, Ops, Finance, Auditor];
 const LOGGED_IN: &[Who] = &[Traveller, Operator, Admin, Ops, Finance, Auditor];
+const STAFF: &[Who] = &[Operator, Admin, Ops, Finance, Auditor];
 const DESKS: &[Who] = &[Admin, Ops, Finance, Auditor];
 const CASHIERS: &[Who] = &[Admin, Finance];
 /// WeChat signs what it says; no token stands for a signature.
@@ -71,6 +72,10 @@ impl Cast {
     fn table(&self) -> Vec<Row> {
         let (none, [order, pending], ticket) = (Value::Null, &self.orders, &self.ticket);
         let scan = json!({ "code": self.code, "sessionId": self.gate.session, "requestId": "r1" });
+        let look = json!({ "code": self.code, "sessionId": self.gate.session });
+        let items = json!([{ "ticketId": ticket, "quantity": 1 }]);
+        let redemption =
+            json!({ "code": self.code, "sessionId": self.gate.session, "requestId": "r2", "items": items });
         let session = json!({ "deviceId": "access too" });
         let staff = |name: &str| json!({ "username": name, "password": format!("demo-{name}") });
         let notice = json!({ "id": "1", "resource": {} });
@@ -109,6 +114,11 @@ impl Cast {
             row("POST /operators/login", EVERYBODY, "/operators/login", &staff("gate")),
             row("POST /validators/sessions", &[Operator], "/validators/sessions", &session),
             row("POST /tickets/scan", &[Operator], "/tickets/scan", &scan),
+            row("POST /merchant/tickets/scan", &[Operator], "/merchant/tickets/scan", &look),
+            row("POST /merchant/redemptions", &[Operator], "/merchant/redemptions", &redemption),
+            row("GET /merchant/orders/{orderId}", &[Operator], &format!("/merchant/orders/{order}"), &none),
+            row("GET /merchant/redemptions", &[Operator], "/merchant/redemptions", &none),
+            row("GET /reports/redemptions", STAFF, "/reports/redemptions?from=2026-12-01&to=2026-12-02", &none),
             row("POST /admin/login", EVERYBODY, "/admin/login", &staff("admin")),
             row("GET /admin/audit-logs", DESKS, "/admin/audit-logs", &none),
             row("GET /admin/quarantine", DESKS, "/admin/quarantine", &none),

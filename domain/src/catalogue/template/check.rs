@@ -43,7 +43,7 @@ const TEMPLATES_MAX: usize = 5_000;
 const VERSIONS_MAX: usize = 10_000;
 
 pub fn check(template: &Template, catalogue: &Catalogue) -> Result<(), Rejection> {
-    checks::names(&template.names)?;
+    checks::names("name", &template.names)?;
     let versions = &catalogue.index.versions;
     let of_it = versions.of(&template.id).len();
     ensure(

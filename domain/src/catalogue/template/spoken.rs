@@ -11,8 +11,8 @@ use crate::catalogue::{Names, RulesByChannel, Zone};
 use crate::departure::Stretch;
 use crate::fare::DayType;
 use crate::ids::{EntitlementCode, LocationCode, MerchantCode, PlaceCode, RouteCode, SeatClassCode, as_text};
-use crate::package::{Bound, EntitlementTerms, RedemptionChannel, StartsAt, Validity, ValidityKind};
 use crate::money::Amount;
+use crate::package::{Bound, EntitlementTerms, RedemptionChannel, StartsAt, Validity, ValidityKind};
 use crate::party::PassengerType;
 use crate::rejection::{Rejection, ensure};
 

@@ -66,7 +66,7 @@ impl Order {
         let (claim, seats) = given.next()?;
         let (claim, hold, epoch) = (*claim, self.hold(*claim), self.seat_epoch());
         Some(if claim < given.confirmed {
-            Effect::FreeSeats { claim, hold, epoch, seats: seats.clone() }
+            Effect::Free { claim, hold, epoch, seats: seats.clone() }
         } else {
             Effect::ReleaseHold { claim, hold, epoch }
         })

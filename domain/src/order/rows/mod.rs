@@ -8,6 +8,7 @@ mod write;
 
 pub use saved::Saved;
 pub use touched::Touched;
+pub use write::Press;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::order::{
     CancelReason, Item, ItemKind, ItemName, LedgerKind, Leg, LineKind, OrderStatus, Passenger, PriceLine, RefundReason,
     SealedDocument, SeatWish,
 };
+use crate::package::PackageTerms;
 use crate::party::PassengerType;
 use crate::refund_rule::RuleRevision;
 use crate::row;
@@ -65,29 +67,46 @@ row! {
 
 part!(Item {
     1 kind (|item| item.kind.name()): ItemName,
-    2 departure as "departure_id" (|Item { kind: ItemKind::Journey(leg), .. }| leg.departure): DepartureId,
-    3 route as "route_code" (|Item { kind: ItemKind::Journey(leg), .. }| leg.route): RouteCode,
-    4 operator as "operator_code" (|Item { kind: ItemKind::Journey(leg), .. }| leg.operator): OperatorCode,
-    5 class as "class_code" (|Item { kind: ItemKind::Journey(leg), .. }| leg.class): SeatClassCode,
-    6 stretch (|Item { kind: ItemKind::Journey(leg), .. }| leg.stretch): Stretch,
-    7 board_port (|Item { kind: ItemKind::Journey(leg), .. }| leg.board_port): PortCode,
-    8 alight_port (|Item { kind: ItemKind::Journey(leg), .. }| leg.alight_port): PortCode,
-    9 departs_at (|Item { kind: ItemKind::Journey(leg), .. }| leg.departs_at): Timestamp,
-    10 arrives_at (|Item { kind: ItemKind::Journey(leg), .. }| leg.arrives_at): Timestamp,
-    11 seats as "seat_numbers" (|Item { kind: ItemKind::Journey(leg), .. }| leg.seats): Vec<Box<str>>,
+    // Of a journey, as what follows, to `wish`.
+    2 departure as "departure_id" (if Item { kind: ItemKind::Journey(leg), .. } => leg.departure): Option<DepartureId>,
+    3 route as "route_code" (if Item { kind: ItemKind::Journey(leg), .. } => leg.route): Option<RouteCode>,
+    4 operator as "operator_code" (if Item { kind: ItemKind::Journey(leg), .. } => leg.operator): Option<OperatorCode>,
+    5 class as "class_code" (if Item { kind: ItemKind::Journey(leg), .. } => leg.class): Option<SeatClassCode>,
+    6 stretch (if Item { kind: ItemKind::Journey(leg), .. } => leg.stretch): Option<Stretch>,
+    7 board_port (if Item { kind: ItemKind::Journey(leg), .. } => leg.board_port): Option<PortCode>,
+    8 alight_port (if Item { kind: ItemKind::Journey(leg), .. } => leg.alight_port): Option<PortCode>,
+    9 departs_at (if Item { kind: ItemKind::Journey(leg), .. } => leg.departs_at): Option<Timestamp>,
+    10 arrives_at (if Item { kind: ItemKind::Journey(leg), .. } => leg.arrives_at): Option<Timestamp>,
+    11 seats as "seat_numbers" (if Item { kind: ItemKind::Journey(leg), .. } => leg.seats): Vec<Box<str>>,
     // Whether the traveller chose the seats.
-    12 wish as "seats_chosen" (|Item { kind: ItemKind::Journey(leg), .. }| leg.wish != SeatWish::Any): bool,
-    13 boards_from (|Item { kind: ItemKind::Journey(leg), .. }| leg.boards_from): Option<Timestamp>,
+    12 wish as "seats_chosen" (if Item { kind: ItemKind::Journey(leg), .. } => leg.wish != SeatWish::Any): bool,
+    13 boards_from (if Item { kind: ItemKind::Journey(leg), .. } => leg.boards_from): Option<Timestamp>,
     14 refund_rule: Option<RuleRevision>,
-} => match kind {
-    ItemName::Journey => {
-        let wish = if wish { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any };
-        let leg = Leg {
-            departure, route, operator, class, stretch, board_port, alight_port, departs_at, arrives_at, boards_from,
-            wish, seats,
-        };
-        Some(Item { kind: ItemKind::Journey(leg), refund_rule })
-    }
+    15 part_of: Option<u16>,
+    16 package (if Item { kind: ItemKind::Package(terms), .. } => **terms): Option<PackageTerms>,
+} => {
+    let kind = match kind {
+        ItemName::Journey => {
+            let wish = if wish { SeatWish::Chosen(seats.clone()) } else { SeatWish::Any };
+            let leg = |departure| Some(Leg {
+                departure,
+                route: route?,
+                operator: operator?,
+                class: class?,
+                stretch: stretch?,
+                board_port: board_port?,
+                alight_port: alight_port?,
+                departs_at: departs_at?,
+                arrives_at: arrives_at?,
+                boards_from,
+                wish,
+                seats,
+            });
+            departure.and_then(leg).map(ItemKind::Journey)
+        }
+        ItemName::Package => package.map(Box::new).map(ItemKind::Package),
+    };
+    kind.map(|kind| Item { kind, part_of, refund_rule })
 });
 
 part!(Passenger {
@@ -105,18 +124,19 @@ part!(SealedDocument {
 
 part!(PriceLine {
     1 item: u16,
-    2 passenger as "passenger_type"
-        (|PriceLine { kind: LineKind::Journey { passenger, .. }, .. }| *passenger): PassengerType,
-    3 class as "seat_class"
-        (|PriceLine { kind: LineKind::Journey { class, .. }, .. }| *class): SeatClassCode,
+    2 passenger as "passenger_type" (|line| line.kind.passenger()): PassengerType,
+    // Of a journey: what has none is for a package.
+    3 class as "seat_class" (if PriceLine { kind: LineKind::Journey { class, .. }, .. } => *class): Option<SeatClassCode>,
     4 count: u16,
     5 unit_minor: i64,
     6 discount_minor: i64,
     7 total_minor: i64,
     8 explanation: Arc<str>,
 } => {
-    // Its kind is not written: there is one only.
-    let kind = LineKind::Journey { passenger, class };
+    let kind = match class {
+        Some(class) => LineKind::Journey { passenger, class },
+        None => LineKind::Package { passenger },
+    };
     Some(PriceLine { item, kind, count, unit_minor, discount_minor, total_minor, explanation })
 });
 
@@ -177,14 +197,17 @@ row! {
     3 version: u64,
     4 traveller_id: Uuid<TravellerId>,
     5 status: TicketStatus,
+    /// 0 also if it is the whole party's.
     6 passenger: u16,
-    7 departure_id: &'a str,
+    /// Of a journey, as what follows, to `departs_at`.
+    7 departure_id: Option<&'a str>,
     8 board_stop: u8,
     9 alight_stop: u8,
-    10 seat_number: &'a str,
-    11 board_port: &'a str,
-    12 departs_at: Timestamp,
-    13 merchant_code: &'a str,
+    10 seat_number: Option<&'a str>,
+    11 board_port: Option<&'a str>,
+    12 departs_at: Option<Timestamp>,
+    /// Absent: every merchant redeems it.
+    13 merchant_code: Option<&'a str>,
     14 entitlement_code: &'a str,
     15 total_uses: u16,
     16 remaining_uses: u16,
@@ -194,6 +217,10 @@ row! {
     19 issued_at: Option<Timestamp>,
     /// Its share of the order's total. Absent: it was issued before tickets had one.
     20 price_minor: Option<i64>,
+    /// Index of what was bought. Absent: tickets are numbered item by item, one for each passenger.
+    22 item: Option<u16>,
+    /// It is the whole party's.
+    23 shared: bool,
 }
 
 row! {
@@ -211,7 +238,7 @@ row! {
     9 location_code: Option<&'a str>,
     /// That was asked for; absent: whatever the ticket gives.
     10 entitlement_code: Option<&'a str>,
-    /// Why it was refused.
+    /// Why it was refused; `LOOK`: nothing was asked to be redeemed.
     11 reason: Option<&'a str>,
     /// Of a redemption, as all that follows: counts those of a ticket from 1.
     12 number: Option<u32>,

@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use super::{LedgerRow, OrderRow, PaymentRow, RefundRow, Saved, ScanRow, TicketRow};
 use crate::departure::{Channel, Stretch};
-use crate::ids::{OutRefundNo, OutTradeNo, TicketId};
+use crate::ids::{DepartureId, OutRefundNo, OutTradeNo, TicketId};
 use crate::money::Money;
 use crate::order::{
-    Contact, Draft, FIRST_EPOCH, Item, ItemKind, LedgerEntry, Payment, PaymentState, Prepay, Price, Refund, RefundState,
+    Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, Payment, PaymentState, Prepay, Price, Refund, RefundState,
 };
 use crate::row::{Damage, Row, Rows};
 use crate::ticket::{Entitlement, Holder, Journey, Redemption, Right, Ticket};
@@ -147,41 +147,57 @@ fn needed<'a, T>(row: &impl Row<'a>, column: Option<T>, name: &str) -> Result<T,
 }
 
 fn ticket_of(row: &TicketRow<'_>, draft: &Draft, items: &[Item]) -> Result<Ticket, Damage> {
-    let stretch =
-        Stretch::new(row.board_stop, row.alight_stop).ok_or_else(|| row.damage("its stops are no stretch"))?;
-    let departure = code(row, row.departure_id, "departure_id")?;
-    let is_of = |item: &Item| match &item.kind {
-        ItemKind::Journey(leg) => leg.departure == departure && leg.stretch == stretch,
+    let entitlement = Entitlement {
+        code: code(row, row.entitlement_code, "entitlement_code")?,
+        merchant: row.merchant_code.map(|merchant| code(row, merchant, "merchant_code")).transpose()?,
+        total: row.total_uses,
+        remaining: row.remaining_uses,
+        valid_from: row.valid_from,
+        valid_until: row.valid_until,
     };
-    // Tickets are numbered item by item, one for each passenger: two items may be seats of one departure.
-    let numbered = usize::from(row.number.saturating_sub(1)) / draft.passengers.len().max(1);
-    let bought =
-        items.get(numbered).filter(|item| is_of(item)).map(|_| numbered).or_else(|| items.iter().position(is_of));
-    let item = bought.ok_or_else(|| row.damage("its journey was not bought"))?;
+    let right = match row.departure_id {
+        Some(departure) => Right::Journey(journey_of(row, code(row, departure, "departure_id")?, entitlement)?),
+        None => Right::Entitlement(entitlement),
+    };
+    let item = match row.item {
+        Some(item) => Some(usize::from(item)).filter(|item| *item < items.len()),
+        None => item_of_numbered(row, draft, items, &right),
+    };
+    let item = item.ok_or_else(|| row.damage("what it is for was not bought"))?;
     Ok(Ticket {
         id: TicketId { order: row.order_id.0, number: row.number },
         item: item as u16,
-        holder: Holder::Passenger(row.passenger),
-        right: Right::Journey(Journey {
-            departure,
-            stretch,
-            seat: row.seat_number.into(),
-            board_port: code(row, row.board_port, "board_port")?,
-            departs_at: row.departs_at,
-            boarding: Entitlement {
-                code: code(row, row.entitlement_code, "entitlement_code")?,
-                merchant: code(row, row.merchant_code, "merchant_code")?,
-                total: row.total_uses,
-                remaining: row.remaining_uses,
-                valid_from: row.valid_from,
-                valid_until: row.valid_until,
-            },
-        }),
+        holder: if row.shared { Holder::Party } else { Holder::Passenger(row.passenger) },
+        right,
         status: row.status,
         price_minor: row.price_minor.unwrap_or_else(|| draft.share(item, usize::from(row.passenger))),
         issued_at: row.issued_at.unwrap_or(row.valid_from),
         redemptions: Vec::new(),
     })
+}
+
+fn journey_of(row: &TicketRow<'_>, departure: DepartureId, boarding: Entitlement) -> Result<Journey, Damage> {
+    let stretch = Stretch::new(row.board_stop, row.alight_stop);
+    Ok(Journey {
+        departure,
+        stretch: stretch.ok_or_else(|| row.damage("its stops are no stretch"))?,
+        seat: needed(row, row.seat_number, "seat_number")?.into(),
+        board_port: code(row, needed(row, row.board_port, "board_port")?, "board_port")?,
+        departs_at: needed(row, row.departs_at, "departs_at")?,
+        boarding,
+    })
+}
+
+/// Tickets whose row does not say so are numbered item by item, one for each passenger: two items may be seats of one
+/// departure.
+fn item_of_numbered(row: &TicketRow<'_>, draft: &Draft, items: &[Item], right: &Right) -> Option<usize> {
+    let Right::Journey(journey) = right else { return None };
+    let is_of = |item: &Item| {
+        item.leg().is_some_and(|leg| leg.departure == journey.departure && leg.stretch == journey.stretch)
+    };
+    let numbered = usize::from(row.number.saturating_sub(1)) / draft.passengers.len().max(1);
+    let bought = items.get(numbered).filter(|item| is_of(item)).map(|_| numbered);
+    bought.or_else(|| items.iter().position(is_of))
 }
 
 /// A code that was written from one.

@@ -13,9 +13,10 @@ use crate::money::Money;
 use crate::order::claim::Seats;
 use crate::order::draft::before_boarding;
 use crate::order::{
-    CancelReason, Capture, Draft, FIRST_EPOCH, Item, ItemKind, LedgerEntry, LedgerKind, OrderStatus, Payment,
-    PaymentState, Refund, RefundState, ScanOutcome, SeatWish,
+    CancelReason, Capture, Draft, FIRST_EPOCH, Item, LedgerEntry, LedgerKind, OrderStatus, Payment, PaymentState,
+    Refund, RefundState, ScanOutcome, SeatWish,
 };
+use crate::package::{EntitlementTerms, PackageTerms};
 use crate::ticket::{Redemption, Ticket, TicketStatus};
 use crate::time::Timestamp;
 
@@ -127,6 +128,11 @@ impl Saved {
         self.tickets.iter().find(|ticket| ticket.id == id)
     }
 
+    /// What was sold of the entitlement that a ticket gives. `None`: it gives a journey.
+    pub fn terms(&self, ticket: &Ticket) -> Option<&EntitlementTerms> {
+        terms_of(&self.items, ticket).map(|(_, terms)| terms)
+    }
+
     pub fn refunds(&self) -> &[Refund] {
         &self.refunds
     }
@@ -149,8 +155,7 @@ impl Saved {
 impl Saved {
     /// Memory, until the order is placed.
     pub(in crate::order) fn hold_placed(&mut self, claim: usize, seats: &Seats) {
-        if let Some(item) = self.items.get_mut(claim) {
-            let ItemKind::Journey(leg) = &mut item.kind;
+        if let Some(leg) = self.items.get_mut(claim).and_then(Item::leg_mut) {
             leg.seats.clone_from(seats);
         }
     }
@@ -187,7 +192,7 @@ impl Saved {
         touched: &mut Touched,
     ) {
         for (item, seats) in self.items.iter_mut().zip(seats) {
-            let ItemKind::Journey(leg) = &mut item.kind;
+            let Some(leg) = item.leg_mut() else { continue };
             leg.seats.clone_from(seats);
             if let SeatWish::Chosen(chosen) = &mut leg.wish {
                 chosen.clone_from(seats);
@@ -246,6 +251,12 @@ impl Saved {
             self.outstanding = outstanding;
         }
     }
+}
+
+fn terms_of<'a>(items: &'a [Item], ticket: &Ticket) -> Option<(&'a PackageTerms, &'a EntitlementTerms)> {
+    let package = items.get(usize::from(ticket.item))?.package()?;
+    let code = &ticket.entitlement().code;
+    package.entitlements.iter().find(|terms| terms.code == *code).map(|terms| (package, terms))
 }
 
 /// Money.
@@ -357,9 +368,15 @@ impl Saved {
 impl Saved {
     /// What it writes of the tickets follows from the outcome itself.
     pub(in crate::order) fn scanned(&mut self, outcome: &ScanOutcome) {
+        let items = &self.items;
         for ticket in &mut self.tickets {
             let Some(remaining) = outcome.leaves(ticket.id) else { continue };
+            let first_used = ticket.redemptions.is_empty().then_some(outcome.at);
+            let terms = terms_of(items, ticket);
             let entitlement = ticket.entitlement_mut();
+            if let (Some(at), Some((package, terms))) = (first_used, terms) {
+                entitlement.valid_until = terms.validity.from_first_use(at, entitlement.valid_until, &package.zone);
+            }
             let quantity = entitlement.remaining.saturating_sub(remaining);
             entitlement.remaining = remaining;
             if remaining == 0 {

@@ -1,7 +1,9 @@
 //! How much memory an order takes as it is, for whoever keeps many of them and has to know.
 
 use super::Saved;
+use crate::catalogue::Names;
 use crate::order::{Item, ItemKind, Order, Passenger, Payment, PaymentState, Refund, SealedDocument, SeatWish};
+use crate::package::{EntitlementTerms, PackageTerms};
 use crate::ticket::{Redemption, Right, Ticket};
 
 /// What an allocation takes besides what is in it, on average: allocators have classes of sizes.
@@ -51,12 +53,21 @@ fn of_passenger(passenger: &Passenger) -> usize {
 
 fn of_item(item: &Item) -> usize {
     let of_labels = |labels: &Vec<Box<str>>| of_list(labels, |label| of_text(label));
-    let ItemKind::Journey(leg) = &item.kind;
+    let leg = match &item.kind {
+        ItemKind::Journey(leg) => leg,
+        ItemKind::Package(terms) => return of_package(terms),
+    };
     let wish = match &leg.wish {
         SeatWish::Any => 0,
         SeatWish::Chosen(labels) => of_labels(labels),
     };
     wish + of_labels(&leg.seats)
+}
+
+fn of_package(terms: &PackageTerms) -> usize {
+    let of_names = |names: &Names| of_text(&names.zh) + of_text(&names.en);
+    let of_entitlement = |terms: &EntitlementTerms| of_names(&terms.names) + of_list(&terms.locations, |_| 0);
+    of_piece(size_of_val(terms)) + of_names(&terms.names) + of_list(&terms.entitlements, of_entitlement)
 }
 
 fn of_payment(payment: &Payment) -> usize {
@@ -80,7 +91,10 @@ fn of_ticket(ticket: &Ticket) -> usize {
     let of_use = |used: &Redemption| of_text(&used.request_id) + used.location.as_deref().map_or(0, of_text);
     // The first one takes room for itself, and leaves texts.
     let is_to_come = ticket.redemptions.capacity() == 0 && ticket.entitlement().remaining > 0;
-    let Right::Journey(journey) = &ticket.right;
+    let seat = match &ticket.right {
+        Right::Journey(journey) => of_text(&journey.seat),
+        Right::Entitlement(_) => 0,
+    };
     let first_use = if is_to_come { of_piece(size_of::<Redemption>()) + 4 * ALLOCATION } else { 0 };
-    of_text(&journey.seat) + of_list(&ticket.redemptions, of_use) + first_use
+    seat + of_list(&ticket.redemptions, of_use) + first_use
 }

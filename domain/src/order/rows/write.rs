@@ -4,19 +4,29 @@ use super::touched::{Cause, Reach};
 use super::{LedgerRow, OrderRow, PaymentRow, RefundRow, Saved, ScanRow, TicketAuditRow, TicketRow, Touched};
 use crate::announcement::{AnnouncementKind, AnnouncementRow};
 use crate::departure::Channel;
-use crate::ids::{EntitlementCode, LocationCode};
+use crate::ids::{EntitlementCode, LocationCode, MerchantCode};
 use crate::order::{
     FIRST_EPOCH, LedgerEntry, Payment, PaymentState, Prepay, Refund, RefundState, ScanOutcome, TicketOutcome,
 };
 use crate::row::{List, Rows, Uuid};
-use crate::ticket::{Holder, Journey, Right, Ticket, TicketStatus};
+use crate::ticket::{Holder, Right, Ticket, TicketStatus};
 use crate::time::Timestamp;
+
+/// In place of a reason, of a look.
+const LOOK: &str = "LOOK";
+
+/// What an operator or a gate has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Press {
+    Scan,
+    Look,
+}
 
 impl Saved {
     /// Images of the rows that were touched, and of what scans add by themselves.
     pub(in crate::order) fn touched_rows<'a>(
         &self,
-        scans: impl Iterator<Item = &'a ScanOutcome>,
+        scans: impl Iterator<Item = (&'a ScanOutcome, Press)>,
         touched: &Touched,
         version: u64,
     ) -> Rows {
@@ -24,8 +34,12 @@ impl Saved {
         if let Some((cause, at)) = touched.issued {
             self.put_issued(cause, at, version, &mut rows);
         }
-        for outcome in scans.filter(|outcome| !outcome.is_repeated()) {
-            self.put_scan(outcome, version, &mut rows);
+        for (outcome, press) in scans {
+            match press {
+                Press::Scan if outcome.is_repeated() => {}
+                Press::Scan => self.put_scan(outcome, version, &mut rows),
+                Press::Look => self.put_look(outcome, version, &mut rows),
+            }
         }
         for payment in self.payments.iter().filter(|payment| touched.payments.contains(&payment.number)) {
             put_payment(payment, touched.begun == Some(payment.number), version, &mut rows);
@@ -125,8 +139,16 @@ impl Saved {
     }
 
     fn ticket_row<'a>(&self, ticket: &'a Ticket, version: u64) -> TicketRow<'a> {
-        let Holder::Passenger(passenger) = ticket.holder;
-        let Right::Journey(Journey { departure, stretch, seat, board_port, departs_at, boarding }) = &ticket.right;
+        let journey = match &ticket.right {
+            Right::Journey(journey) => Some(journey),
+            Right::Entitlement(_) => None,
+        };
+        let entitlement = ticket.entitlement();
+        let numbered = self.items.iter().all(|item| item.leg().is_some());
+        let (passenger, shared) = match ticket.holder {
+            Holder::Passenger(passenger) => (passenger, false),
+            Holder::Party => (0, true),
+        };
         TicketRow {
             order_id: Uuid(self.id()),
             number: ticket.id.number,
@@ -134,20 +156,22 @@ impl Saved {
             traveller_id: Uuid(self.traveller()),
             status: ticket.status,
             passenger,
-            departure_id: departure.as_str(),
-            board_stop: stretch.board,
-            alight_stop: stretch.alight,
-            seat_number: seat,
-            board_port: board_port.as_str(),
-            departs_at: *departs_at,
-            merchant_code: boarding.merchant.as_str(),
-            entitlement_code: boarding.code.as_str(),
-            total_uses: boarding.total,
-            remaining_uses: boarding.remaining,
-            valid_from: boarding.valid_from,
-            valid_until: boarding.valid_until,
-            issued_at: (ticket.issued_at != boarding.valid_from).then_some(ticket.issued_at),
+            departure_id: journey.map(|journey| journey.departure.as_str()),
+            board_stop: journey.map_or(0, |journey| journey.stretch.board),
+            alight_stop: journey.map_or(0, |journey| journey.stretch.alight),
+            seat_number: journey.map(|journey| &*journey.seat),
+            board_port: journey.map(|journey| journey.board_port.as_str()),
+            departs_at: journey.map(|journey| journey.departs_at),
+            merchant_code: entitlement.merchant.as_ref().map(MerchantCode::as_str),
+            entitlement_code: entitlement.code.as_str(),
+            total_uses: entitlement.total,
+            remaining_uses: entitlement.remaining,
+            valid_from: entitlement.valid_from,
+            valid_until: entitlement.valid_until,
+            issued_at: (ticket.issued_at != entitlement.valid_from).then_some(ticket.issued_at),
             price_minor: Some(ticket.price_minor),
+            item: (!numbered).then_some(ticket.item),
+            shared,
         }
     }
 
@@ -181,6 +205,14 @@ impl Saved {
                 number: Some(uses as u32),
                 ..self.announcement(AnnouncementKind::Redeemed, *at, version)
             });
+        }
+    }
+
+    /// As of a scan, with no outcome.
+    fn put_look(&self, outcome: &ScanOutcome, version: u64, rows: &mut Rows) {
+        for ticket in outcome.tickets.iter().filter_map(|(id, _)| self.ticket(*id)) {
+            rows.put(&ScanRow { reason: Some(LOOK), ..attempt(ticket, outcome, version) });
+            rows.put(&self.ticket_row(ticket, version));
         }
     }
 
@@ -267,9 +299,11 @@ fn put_refund(refund: &Refund, version: u64, rows: &mut Rows) {
     rows.put(&row);
 }
 
-fn put_scan(ticket: &Ticket, outcome: &ScanOutcome, result: &TicketOutcome, version: u64, rows: &mut Rows) {
+/// What somebody did at a gate or a counter, whatever came of it.
+fn attempt<'a>(ticket: &Ticket, outcome: &'a ScanOutcome, version: u64) -> ScanRow<'a> {
     let gate = &outcome.scan.gate;
-    let mut row = ScanRow {
+    let asked = outcome.scan.takes(ticket.id).and_then(|take| take.entitlement.as_ref());
+    ScanRow {
         order_id: Uuid(ticket.id.order),
         ticket: ticket.id.number,
         version,
@@ -279,19 +313,24 @@ fn put_scan(ticket: &Ticket, outcome: &ScanOutcome, result: &TicketOutcome, vers
         operator_username: &gate.operator,
         device_id: &gate.device,
         location_code: gate.location.as_ref().map(LocationCode::as_str),
-        entitlement_code: outcome.scan.entitlement.as_ref().map(EntitlementCode::as_str),
+        entitlement_code: asked.map(EntitlementCode::as_str),
         reason: None,
         number: None,
         merchant_code: None,
         redeemed_code: None,
         quantity: None,
         code_token: None,
-    };
+    }
+}
+
+fn put_scan(ticket: &Ticket, outcome: &ScanOutcome, result: &TicketOutcome, version: u64, rows: &mut Rows) {
+    let mut row = attempt(ticket, outcome, version);
     match (result, ticket.redemptions.last()) {
         (TicketOutcome::Refused { reason, .. }, _) => row.reason = Some(reason.code()),
         (TicketOutcome::Redeemed { .. }, Some(redemption)) => {
             row.number = Some(ticket.redemptions.len() as u32);
-            row.merchant_code = Some(ticket.entitlement().merchant.as_str());
+            let merchant = ticket.entitlement().merchant.as_ref().or(outcome.scan.gate.redeems.merchant.as_ref());
+            row.merchant_code = merchant.map(MerchantCode::as_str);
             row.redeemed_code = Some(ticket.entitlement().code.as_str());
             row.quantity = Some(redemption.quantity);
             row.code_token = redemption.code;

@@ -63,6 +63,7 @@ impl Order {
     fn leaves_after(&self, now: Timestamp) -> bool {
         self.items().iter().all(|item| match &item.kind {
             ItemKind::Journey(leg) => now < leg.departs_at,
+            ItemKind::Package(terms) => terms.day_ends_at().is_none_or(|end| now < end),
         })
     }
 

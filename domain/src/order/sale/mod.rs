@@ -10,10 +10,11 @@ mod wish;
 
 use serde::{Deserialize, Serialize};
 
-pub use wish::{ITEMS_MAX, JourneyWish, SaleTerms, Wish};
+pub(super) use share::by_weight;
+pub use wish::{ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PACKAGE_QUANTITY_MAX, PackageWish, SaleTerms, Wish};
 
 use super::back::Giving;
-use super::claim::{HoldAnswer, HoldStep, Seats, StepFailure};
+use super::claim::{Claim, HoldAnswer, HoldStep, Seats, StepFailure};
 use super::collect::{self, AfterClose};
 use super::draft::{SeatWish, before_boarding};
 use super::meeting::{Asked, Course};
@@ -293,7 +294,7 @@ impl Order {
     fn confirmed(&self, claim: usize, now: Timestamp) -> Vec<OrderEvent> {
         let mut events = vec![Event::HoldConfirmed.into()];
         if let (true, Stage::Settling { capture, .. }) = (self.is_last(claim), self.sale.stage()) {
-            let tickets = self.issue(self.seats().map(Vec::as_slice), now);
+            let tickets = self.issue(self.seats(), now);
             events.push(Event::Paid { at: now, capture: capture.clone(), tickets }.into());
         }
         events
@@ -352,7 +353,7 @@ impl Order {
     pub(super) fn sale_effect(&self) -> Option<Effect> {
         match self.sale.stage() {
             Stage::Placing { next } => {
-                let wish = self.claimed(*next)?.wish.clone();
+                let wish = self.wish_of(*next)?;
                 Some(self.place(*next, wish, self.lock_expires_at()))
             }
             Stage::Settling { next, .. } | Stage::Reviving { next, .. } => {
@@ -360,8 +361,10 @@ impl Order {
             }
             Stage::Seeking { found, equal, expires_at, .. } => {
                 let claim = found.len();
-                let had = self.claimed(claim)?.seats.clone();
-                let wish = if *equal { SeatWish::Any } else { SeatWish::Chosen(had) };
+                let wish = match self.claimed(claim)? {
+                    Claim::Seats(leg) if !*equal => SeatWish::Chosen(leg.seats.clone()),
+                    Claim::Seats(_) | Claim::Units(_) => SeatWish::Any,
+                };
                 Some(self.place(claim, wish, *expires_at))
             }
             Stage::Open
@@ -456,9 +459,17 @@ impl Order {
             self.saved.note_end_of_payments(at);
             self.collecting.advance_to(collect::Stage::Idle);
         }
-        let seats = self.seats().cloned().collect();
+        let seats = self.seats().map(<[_]>::to_vec).collect();
         self.giving_back.advance_to(Giving::first_first(seats, confirmed));
         self.sale.advance_to(Stage::Ending { why, capture });
+    }
+
+    /// Which seats a claim wants: units are all alike.
+    fn wish_of(&self, claim: usize) -> Option<SeatWish> {
+        Some(match self.claimed(claim)? {
+            Claim::Seats(leg) => leg.wish.clone(),
+            Claim::Units(_) => SeatWish::Any,
+        })
     }
 
     fn place(&self, claim: usize, wish: SeatWish, expires_at: Timestamp) -> Effect {

@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
-use crate::catalogue::{Catalogue, Trip};
+use jiff::civil::Date;
+
+use crate::catalogue::{Catalogue, PackageLine, PackageQuote, Route, Trip};
 use crate::departure::{Channel, Stretch};
 use crate::fare::{Quote, SEAT_LOCK_MINUTES_DEFAULT};
-use crate::ids::{DepartureId, OrderId, SeatClassCode, TravellerId};
-use crate::money::Money;
+use crate::ids::{DepartureId, OrderId, RouteCode, SeatClassCode, TemplateId, TravellerId};
+use crate::money::{Currency, Money};
 use crate::order::draft::{
     Contact, Draft, Item, ItemKind, Leg, LineKind, Passenger, Price, PriceLine, SeatWish, before_boarding,
 };
@@ -16,8 +18,10 @@ use crate::register::Entry;
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
 
-/// Most journeys of one order: there and back, twice. Each is a hold on its own departure.
+/// Most items of one order: there and back, twice. Each is a hold at its own owner.
 pub const ITEMS_MAX: usize = 4;
+/// Times that a passenger may buy a package at once.
+pub const PACKAGE_QUANTITY_MAX: u16 = 10;
 
 /// A journey as asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +35,43 @@ pub struct JourneyWish {
     pub seats: SeatWish,
 }
 
+/// A package as asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PackageWish {
+    pub template: TemplateId,
+    pub service_date: Option<Date>,
+    /// Times that each passenger buys it, at least 1.
+    pub quantity: u16,
+    /// One for each journey that it includes, in its order.
+    pub journeys: Vec<IncludedWish>,
+}
+
+/// On which departure an included journey is made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IncludedWish {
+    pub departure: DepartureId,
+    /// `None`: the one that the package says.
+    pub class: Option<SeatClassCode>,
+    pub seats: SeatWish,
+}
+
+/// An item as asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ItemWish {
+    Journey(JourneyWish),
+    Package(PackageWish),
+}
+
+impl ItemWish {
+    /// A journey of its own.
+    pub const fn journey_mut(&mut self) -> Option<&mut JourneyWish> {
+        match self {
+            ItemWish::Journey(journey) => Some(journey),
+            ItemWish::Package(_) => None,
+        }
+    }
+}
+
 /// A request for an order, its fields parsed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wish {
@@ -42,7 +83,7 @@ pub struct Wish {
     pub locale: Box<str>,
     pub contact: Contact,
     pub passengers: Vec<Passenger>,
-    pub journeys: Vec<JourneyWish>,
+    pub items: Vec<ItemWish>,
 }
 
 /// The limits around a sale, from configuration.
@@ -65,24 +106,24 @@ impl Wish {
         terms: SaleTerms,
     ) -> Result<Draft, Rejection> {
         let party = party_of(&self.passengers)?;
-        let fits = (1..=ITEMS_MAX).contains(&self.journeys.len());
+        let fits = (1..=ITEMS_MAX).contains(&self.items.len());
         ensure(fits, "items", format_args!("1 to {ITEMS_MAX} items"))?;
-        let mut priced = Vec::with_capacity(self.journeys.len());
-        for (index, journey) in self.journeys.into_iter().enumerate() {
-            check_seats(index, &journey.seats, &self.passengers)?;
-            priced.push(price_item(catalogue, index, journey, party, &self.channel, now)?);
+        let pricing = Pricing { catalogue, party, channel: &self.channel, now };
+        let mut priced = Vec::with_capacity(self.items.len());
+        for (index, item) in self.items.into_iter().enumerate() {
+            match item {
+                ItemWish::Journey(journey) => priced.push(pricing.journey(At::Item(index), journey)?),
+                ItemWish::Package(package) => pricing.package(index, package, &mut priced)?,
+            }
         }
-        // Orders that meet take their seats in one order (rule 5).
-        priced.sort_by(|a, b| (&a.leg.departure, a.leg.stretch).cmp(&(&b.leg.departure, b.leg.stretch)));
+        // Orders that meet take what they want in one order (rule 5).
+        priced.sort_by(|a, b| a.key().cmp(&b.key()));
         let total = priced.iter().try_fold(Money::new(0, catalogue.sale_currency()), |sum, item| {
-            sum.plus(item.quote.total).map_err(|error| Rejection::field("items", error.to_string()))
+            sum.plus(item.total()).map_err(|error| Rejection::field("items", error.to_string()))
         })?;
         let lines = priced.iter().enumerate().flat_map(|(index, priced)| price_lines(index, priced)).collect();
         let route_lock = priced.iter().map(|priced| priced.lock_seconds).min().unwrap_or(0);
-        let items: Vec<_> = priced
-            .into_iter()
-            .map(|priced| Item { kind: ItemKind::Journey(priced.leg), refund_rule: priced.refund_rule })
-            .collect();
+        let items = items_of(priced);
         let payable_until = now.plus_seconds(i64::from(terms.payment_min_seconds));
         if total.minor > 0 && before_boarding(&items, payable_until) < payable_until {
             return Err(Rejection::BookingClosed);
@@ -113,85 +154,275 @@ fn party_of(passengers: &[Passenger]) -> Result<Party, Rejection> {
     party.ok_or_else(|| Rejection::field("passengers", "1 to 10 passengers"))
 }
 
-fn check_seats(index: usize, wish: &SeatWish, passengers: &[Passenger]) -> Result<(), Rejection> {
-    let fits = match wish {
-        SeatWish::Chosen(seats) => seats.len() == passengers.len(),
-        SeatWish::Any => true,
-    };
-    ensure(fits, format_args!("items[{index}].seatNumbers"), "one seat for every passenger")
+/// Where the request has what is looked at: for the names of its fields.
+#[derive(Clone, Copy)]
+enum At {
+    Item(usize),
+    /// A journey of a package.
+    Included {
+        item: usize,
+        journey: usize,
+    },
 }
 
+impl At {
+    fn field(self, name: &str) -> String {
+        match self {
+            At::Item(item) => format!("items[{item}].{name}"),
+            At::Included { item, journey } => format!("items[{item}].journeys[{journey}].{name}"),
+        }
+    }
+
+    /// What names a field of the item names it as the request has it.
+    fn name(self, rejection: Rejection) -> Rejection {
+        match rejection {
+            Rejection::Field { field, message } if field == "seatClass" || field == "serviceDate" => {
+                Rejection::field(self.field(&field), message)
+            }
+            other => other,
+        }
+    }
+}
+
+fn check_seats(at: At, wish: &SeatWish, party: Party) -> Result<(), Rejection> {
+    let fits = match wish {
+        SeatWish::Chosen(seats) => seats.len() == usize::from(party.size()),
+        SeatWish::Any => true,
+    };
+    if fits { Ok(()) } else { Err(Rejection::field(at.field("seatNumbers"), "one seat for every passenger")) }
+}
+
+/// An item with what it costs.
 struct Priced {
-    leg: Leg,
-    quote: Quote,
+    kind: ItemKind,
+    at: At,
+    price: ItemPrice,
     lock_seconds: u32,
     refund_rule: Option<RuleRevision>,
 }
 
-fn price_item(
-    catalogue: &Catalogue,
-    index: usize,
-    journey: JourneyWish,
-    party: Party,
-    channel: &Channel,
-    now: Timestamp,
-) -> Result<Priced, Rejection> {
-    let (_, route, _) = catalogue.departure(&journey.departure).ok_or(Rejection::DepartureNotFound)?;
-    let whole = route.whole();
-    let (board, alight) = (journey.board.unwrap_or(whole.board), journey.alight.unwrap_or(whole.alight));
-    let trip = Stretch::new(board, alight)
-        .and_then(|stretch| catalogue.trip(&journey.departure, stretch))
-        .ok_or_else(|| Rejection::field(format!("items[{index}].alightStop"), "a later stop of the departure"))?;
-    catalogue
-        .sellable(&trip, now)
-        .map_err(|unsellable| unsellable.rejection(&format!("items[{index}].departureId")))?;
-    let quote = catalogue.quote(&trip, &journey.class, party).map_err(|rejection| at_item(index, rejection))?;
-
-    let fares = catalogue.fares(&trip.route.code);
-    let lock_seconds = 60 * u32::from(fares.map_or(SEAT_LOCK_MINUTES_DEFAULT, |table| table.seat_lock_minutes));
-    let refund_rule = catalogue.refund_rule(&trip.route.refund_rules, channel).map(Entry::named);
-    Ok(Priced { leg: leg_of(&trip, journey)?, quote, lock_seconds, refund_rule })
+enum ItemPrice {
+    Journey(Quote),
+    /// In the package's price.
+    Included {
+        currency: Currency,
+    },
+    Package(PackageQuote),
 }
 
-fn at_item(index: usize, rejection: Rejection) -> Rejection {
-    match rejection {
-        Rejection::Field { field, message } if field == "seatClass" => {
-            Rejection::field(format!("items[{index}].seatClass"), message)
+impl Priced {
+    /// Journeys by their departure, then packages by their template.
+    fn key(&self) -> (u8, &str, Option<Stretch>) {
+        match &self.kind {
+            ItemKind::Journey(leg) => (0, leg.departure.as_str(), Some(leg.stretch)),
+            ItemKind::Package(terms) => (1, terms.template.as_str(), None),
         }
-        other => other,
+    }
+
+    /// Of a package: which item of the request it is.
+    const fn package(&self) -> Option<usize> {
+        match (&self.kind, self.at) {
+            (ItemKind::Package(_), At::Item(item)) => Some(item),
+            (ItemKind::Package(_) | ItemKind::Journey(_), _) => None,
+        }
+    }
+
+    fn total(&self) -> Money {
+        match &self.price {
+            ItemPrice::Journey(quote) => quote.total,
+            ItemPrice::Included { currency } => Money::new(0, *currency),
+            ItemPrice::Package(quote) => quote.total,
+        }
     }
 }
 
-fn leg_of(trip: &Trip<'_>, journey: JourneyWish) -> Result<Leg, Rejection> {
+/// As they stand in the order: what is part of a package names its place there.
+fn items_of(priced: Vec<Priced>) -> Vec<Item> {
+    let place = |(place, priced): (usize, &Priced)| Some((priced.package()?, place as u16));
+    let packages: Vec<(usize, u16)> = priced.iter().enumerate().filter_map(place).collect();
+    let part_of = |item| packages.iter().find(|(package, _)| *package == item).map(|(_, place)| *place);
+    let part_of = |at| match at {
+        At::Item(_) => None,
+        At::Included { item, .. } => part_of(item),
+    };
+    let item = |Priced { kind, at, refund_rule, .. }| Item { kind, part_of: part_of(at), refund_rule };
+    priced.into_iter().map(item).collect()
+}
+
+/// On what everything is priced.
+#[derive(Clone, Copy)]
+struct Pricing<'a> {
+    catalogue: &'a Catalogue,
+    party: Party,
+    channel: &'a Channel,
+    now: Timestamp,
+}
+
+impl<'a> Pricing<'a> {
+    fn journey(self, at: At, journey: JourneyWish) -> Result<Priced, Rejection> {
+        let Pricing { catalogue, party, channel, .. } = self;
+        check_seats(at, &journey.seats, party)?;
+        let stretch = |route: &Route| {
+            let whole = route.whole();
+            Stretch::new(journey.board.unwrap_or(whole.board), journey.alight.unwrap_or(whole.alight))
+        };
+        let trip = self.trip(at, &journey.departure, stretch)?;
+        let quote = catalogue.quote(&trip, &journey.class, party).map_err(|rejection| at.name(rejection))?;
+        let lock_seconds = self.lock_seconds(&trip.route.code);
+        let refund_rule = catalogue.refund_rule(&trip.route.refund_rules, channel).map(Entry::named);
+        let leg = leg_of(&trip, journey.departure, journey.class, journey.seats)?;
+        Ok(Priced { kind: ItemKind::Journey(leg), at, price: ItemPrice::Journey(quote), lock_seconds, refund_rule })
+    }
+
+    /// A package, and the journeys that it includes: each is held and ticketed like any other, and costs nothing by itself.
+    fn package(self, index: usize, wish: PackageWish, priced: &mut Vec<Priced>) -> Result<(), Rejection> {
+        let Pricing { catalogue, party, channel, now } = self;
+        let at = At::Item(index);
+        let PackageWish { template, service_date, quantity, journeys } = wish;
+        let fits = (1..=PACKAGE_QUANTITY_MAX).contains(&quantity);
+        ensure(fits, at.field("quantity"), format_args!("1 to {PACKAGE_QUANTITY_MAX}"))?;
+        let entry = catalogue.package(template.as_str())?;
+        catalogue.check_service_date(entry, service_date, &at.field("serviceDate"), now)?;
+        let quote =
+            catalogue.package_quote(entry, party, quantity, service_date).map_err(|rejection| at.name(rejection))?;
+        let refund_rule = catalogue.refund_rule(&entry.refund_rules, channel).map(Entry::named);
+
+        let choices = service_date.map(|date| catalogue.journeys_of(entry, date)).unwrap_or_default();
+        if journeys.len() != choices.len() {
+            return Err(Rejection::field(at.field("journeys"), which(&choices)));
+        }
+        let mut lock_seconds = 60 * u32::from(SEAT_LOCK_MINUTES_DEFAULT);
+        for (number, ((journey, trips), included)) in
+            journeys.into_iter().zip(&choices).zip(&entry.journeys).enumerate()
+        {
+            let at = At::Included { item: index, journey: number };
+            let chosen = trips.iter().find(|trip| trip.departure_id() == journey.departure);
+            let chosen = chosen.ok_or_else(|| Rejection::field(at.field("departureId"), which(&choices)))?;
+            let journey = self.included(at, journey, chosen.stretch, &included.class, refund_rule.clone())?;
+            lock_seconds = lock_seconds.min(journey.lock_seconds);
+            priced.push(journey);
+        }
+        let kind = ItemKind::Package(Box::new(entry.terms(service_date, quantity)));
+        priced.push(Priced { kind, at, price: ItemPrice::Package(quote), lock_seconds, refund_rule });
+        Ok(())
+    }
+
+    fn included(
+        self,
+        at: At,
+        journey: IncludedWish,
+        stretch: Stretch,
+        class: &SeatClassCode,
+        refund_rule: Option<RuleRevision>,
+    ) -> Result<Priced, Rejection> {
+        check_seats(at, &journey.seats, self.party)?;
+        let fits = journey.class.is_none_or(|wanted| wanted == *class);
+        ensure(fits, at.field("seatClass"), format_args!("the package includes {class}"))?;
+        let trip = self.trip(at, &journey.departure, |_| Some(stretch))?;
+        let lock_seconds = self.lock_seconds(&trip.route.code);
+        let leg = leg_of(&trip, journey.departure, class.clone(), journey.seats)?;
+        let price = ItemPrice::Included { currency: self.catalogue.sale_currency() };
+        Ok(Priced { kind: ItemKind::Journey(leg), at, price, lock_seconds, refund_rule })
+    }
+
+    /// A trip that is sold now.
+    fn trip(
+        self,
+        at: At,
+        departure: &DepartureId,
+        stretch: impl FnOnce(&Route) -> Option<Stretch>,
+    ) -> Result<Trip<'a>, Rejection> {
+        let Pricing { catalogue, now, .. } = self;
+        let (_, route, _) = catalogue.departure(departure).ok_or(Rejection::DepartureNotFound)?;
+        let trip = stretch(route)
+            .and_then(|stretch| catalogue.trip(departure, stretch))
+            .ok_or_else(|| Rejection::field(at.field("alightStop"), "a later stop of the departure"))?;
+        catalogue.sellable(&trip, now).map_err(|unsellable| unsellable.rejection(&at.field("departureId")))?;
+        Ok(trip)
+    }
+
+    fn lock_seconds(self, route: &RouteCode) -> u32 {
+        let fares = self.catalogue.fares(route);
+        60 * u32::from(fares.map_or(SEAT_LOCK_MINUTES_DEFAULT, |table| table.seat_lock_minutes))
+    }
+}
+
+/// What can be chosen, journey by journey.
+fn which(choices: &[Vec<Trip<'_>>]) -> String {
+    let journey = |(number, trips): (usize, &Vec<Trip<'_>>)| {
+        let ids: Vec<String> = trips.iter().map(|trip| trip.departure_id().to_string()).collect();
+        format!("journey {number}: one of {}", if ids.is_empty() { "none".to_owned() } else { ids.join(", ") })
+    };
+    if choices.is_empty() {
+        return "the package includes no journeys".to_owned();
+    }
+    format!("a departure for each: {}", choices.iter().enumerate().map(journey).collect::<Vec<_>>().join("; "))
+}
+
+fn leg_of(trip: &Trip<'_>, departure: DepartureId, class: SeatClassCode, wish: SeatWish) -> Result<Leg, Rejection> {
     let port = |stop: u8| trip.route.stops.get(usize::from(stop)).map(|stop| stop.port.clone());
     let missing = || Rejection::DepartureNotFound;
     Ok(Leg {
-        departure: journey.departure,
+        departure,
         route: trip.route.code.clone(),
         operator: trip.route.operator.clone(),
-        class: journey.class,
+        class,
         stretch: trip.stretch,
         board_port: port(trip.stretch.board).ok_or_else(missing)?,
         alight_port: port(trip.stretch.alight).ok_or_else(missing)?,
         departs_at: trip.departs_at,
         arrives_at: trip.arrives_at,
         boards_from: trip.boards_from(),
-        wish: journey.seats,
+        wish,
         seats: Vec::new(),
     })
 }
 
 fn price_lines(index: usize, priced: &Priced) -> impl Iterator<Item = PriceLine> {
-    let class = &priced.leg.class;
-    priced.quote.lines.iter().map(move |line| PriceLine {
-        item: index as u16,
+    let item = index as u16;
+    let (journey, package) = match (&priced.price, &priced.kind) {
+        (ItemPrice::Journey(quote), ItemKind::Journey(leg)) => (Some((quote, leg)), None),
+        (ItemPrice::Package(quote), _) => (None, Some(quote)),
+        (ItemPrice::Journey(_) | ItemPrice::Included { .. }, _) => (None, None),
+    };
+    let of_journey = journey
+        .into_iter()
+        .flat_map(move |(quote, leg)| quote.lines.iter().map(move |line| journey_line(item, &leg.class, line)));
+    let of_package = package
+        .into_iter()
+        .flat_map(move |quote| quote.lines.iter().map(move |line| package_line(item, quote.version, line)));
+    of_journey.chain(of_package)
+}
+
+fn journey_line(item: u16, class: &SeatClassCode, line: &crate::fare::PriceLine) -> PriceLine {
+    PriceLine {
+        item,
         kind: LineKind::Journey { passenger: line.passenger_type, class: class.clone() },
         count: line.count,
         unit_minor: line.unit.minor,
         discount_minor: line.discount.minor,
         total_minor: line.total.minor,
         explanation: explain(line).into(),
-    })
+    }
+}
+
+fn package_line(item: u16, version: u32, line: &PackageLine) -> PriceLine {
+    let tier = &line.tier;
+    let explanation = format!(
+        "tier {} of version {version}, from {} passengers, {}",
+        line.index,
+        tier.min_party,
+        tier.day_type.code()
+    );
+    PriceLine {
+        item,
+        kind: LineKind::Package { passenger: line.passenger_type },
+        count: line.count,
+        unit_minor: line.unit.minor,
+        discount_minor: 0,
+        total_minor: line.total.minor,
+        explanation: explanation.into(),
+    }
 }
 
 /// Bytes of an explanation with everything in it, about. The text grows beyond it.

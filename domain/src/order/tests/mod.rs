@@ -90,7 +90,7 @@ pub(super) fn leg(index: usize) -> Leg {
 }
 
 pub(super) fn item(leg: Leg) -> Item {
-    Item { kind: ItemKind::Journey(leg), refund_rule: None }
+    Item::journey(leg)
 }
 
 pub(super) fn draft(items: usize, passengers: usize, total_minor: i64) -> Draft {
@@ -199,8 +199,7 @@ impl Story {
     pub(in crate::order) fn leaving_after(items: usize, seconds: i64) -> Story {
         let mut draft = draft(items, 1, FARE);
         for (index, item) in draft.items.iter_mut().enumerate() {
-            let ItemKind::Journey(leg) = &mut item.kind;
-            leg.departs_at = at(seconds + 3_600 * index as i64);
+            item.leg_mut().unwrap().departs_at = at(seconds + 3_600 * index as i64);
         }
         Story { order: Order::draft(draft, START), now: START, version: 0, stored: Stored::default() }
     }
@@ -488,7 +487,7 @@ pub(super) fn gate_at(session: u64, port: &str) -> Gate {
 }
 
 pub(super) fn scan(session: u64, request: &str, target: ScanTarget) -> Scan {
-    Scan { gate: gate(session), request_id: request.into(), target, entitlement: None, code: None }
+    Scan { gate: gate(session), request_id: request.into(), place: Place::Gate, target, take: Take::ONE, code: None }
 }
 
 pub(super) fn refused(reason: ScanRejection) -> TicketOutcome {

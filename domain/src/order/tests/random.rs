@@ -269,10 +269,9 @@ fn answers(story: &Story, effect: &Effect, dice: u8) -> Vec<Command> {
     };
     match effect {
         Effect::PlaceHold { claim: item, .. } => hold(seats(*item, passengers)),
-        Effect::ReleaseHold { .. }
-        | Effect::BeginPaying { .. }
-        | Effect::ConfirmHold { .. }
-        | Effect::FreeSeats { .. } => hold(vec![]),
+        Effect::ReleaseHold { .. } | Effect::BeginPaying { .. } | Effect::ConfirmHold { .. } | Effect::Free { .. } => {
+            hold(vec![])
+        }
         Effect::CreatePayment { number, .. } => {
             let attempt = number.attempt;
             let answer = match dice {

@@ -15,12 +15,16 @@ use crate::time::Timestamp;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
     Scan(Scan),
+    /// An operator looks what could be redeemed: nothing changes, and it is logged (R-SCAN-01).
+    Look(Scan),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly every one is a scan")]
 pub enum Event {
     Scanned(ScanOutcome),
+    /// What would come of it.
+    Looked(ScanOutcome),
     /// No ticket of the order will ever be used again.
     Completed {
         at: Timestamp,
@@ -40,12 +44,17 @@ impl Order {
                 }
                 Ok(events)
             }
+            Command::Look(scan) => {
+                self.meets(Asked::Scan)?;
+                Ok(vec![Event::Looked(self.scan(scan, now)).into()])
+            }
         }
     }
 
     pub(super) fn ticket_evolves(&mut self, event: &Event, touched: &mut Touched) {
         match event {
             Event::Scanned(outcome) => self.saved.scanned(outcome),
+            Event::Looked(_) => {}
             Event::Completed { at } => self.saved.completed(*at, touched),
         }
     }

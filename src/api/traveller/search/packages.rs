@@ -5,7 +5,7 @@ use std::sync::Arc;
 use deeptravel_actors::board::{Board, SeatsLeft};
 use deeptravel_actors::stock_board::StockBoard;
 use deeptravel_domain::catalogue::{Catalogue, Template, Trip};
-use deeptravel_domain::departure::Stretch;
+use deeptravel_domain::departure::{Ride, Stretch};
 use deeptravel_domain::ids::{DepartureId, SeatClassCode};
 use deeptravel_domain::register::Entry;
 use deeptravel_domain::time::Timestamp;
@@ -35,6 +35,7 @@ pub struct Package {
 struct Choice {
     departure: DepartureId,
     stretch: Stretch,
+    ride: Ride,
     class: SeatClassCode,
     /// Its seats when nobody has bought any.
     all: u16,
@@ -95,7 +96,9 @@ impl Package {
     /// Where the seats of its choices are to be read, one after the other.
     pub fn look_up(&self, board: &Board) -> impl Iterator<Item = SeatsLeft> {
         let choices = self.journeys.iter().flatten();
-        choices.flat_map(|choice| board.seats_left(&choice.departure, choice.stretch, [(&choice.class, choice.all)]))
+        choices.flat_map(|Choice { departure, stretch, ride, class, all }| {
+            board.seats_left(departure, *stretch, *ride, [(class, *all)])
+        })
     }
 
     /// Units left, whatever seats are; `None`: as many as anybody wants.
@@ -127,7 +130,8 @@ impl Choice {
     fn of(catalogue: &Catalogue, trip: &Trip<'_>, class: &SeatClassCode) -> Option<Choice> {
         let seat_map = &catalogue.vehicle(trip.route.vehicle.as_str())?.seat_map;
         let all = departure::class_sizes(seat_map).get(usize::from(seat_map.class(class)?)).copied()?;
-        Some(Choice { departure: trip.departure_id(), stretch: trip.stretch, class: class.clone(), all })
+        let (departure, stretch, ride) = (trip.departure_id(), trip.stretch, trip.ride());
+        Some(Choice { departure, stretch, ride, class: class.clone(), all })
     }
 }
 

@@ -12,8 +12,7 @@ use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::Currency;
 use deeptravel_domain::order::rows::{OrderRow, RefundRow, ScanRow, TicketRow};
 use deeptravel_domain::order::{
-    CancelReason, Item, ItemKind, Leg, LineKind, Order, OrderStatus, Passenger, PriceLine, RefundReason,
-    SealedDocument, SeatWish,
+    CancelReason, Item, Leg, LineKind, Order, OrderStatus, Passenger, PriceLine, RefundReason, SealedDocument, SeatWish,
 };
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::row::{List, Rows, Uuid};
@@ -152,8 +151,7 @@ static LEGS: LazyLock<[Leg; 3]> = LazyLock::new(|| {
     ]
 });
 
-static ITEMS: LazyLock<[Item; 3]> =
-    LazyLock::new(|| LEGS.clone().map(|leg| Item { kind: ItemKind::Journey(leg), refund_rule: None }));
+static ITEMS: LazyLock<[Item; 3]> = LazyLock::new(|| LEGS.clone().map(Item::journey));
 
 static PASSENGERS: LazyLock<[Passenger; 2]> = LazyLock::new(|| {
     let document = SealedDocument {
@@ -182,13 +180,13 @@ fn put_ticket(rows: &mut Rows, number: u16, leg: &Leg, status: TicketStatus, rem
         traveller_id: Uuid(TRAVELLER.parse().unwrap()),
         status,
         passenger: number - 1,
-        departure_id: leg.departure.as_str(),
+        departure_id: Some(leg.departure.as_str()),
         board_stop: leg.stretch.board,
         alight_stop: leg.stretch.alight,
-        seat_number: &leg.seats[0],
-        board_port: leg.board_port.as_str(),
-        departs_at: leg.departs_at,
-        merchant_code: leg.operator.as_str(),
+        seat_number: Some(&leg.seats[0]),
+        board_port: Some(leg.board_port.as_str()),
+        departs_at: Some(leg.departs_at),
+        merchant_code: Some(leg.operator.as_str()),
         entitlement_code: "BOARDING",
         total_uses: 1,
         remaining_uses,
@@ -196,6 +194,8 @@ fn put_ticket(rows: &mut Rows, number: u16, leg: &Leg, status: TicketStatus, rem
         valid_until: leg.departs_at.plus_ms(1_800_001),
         issued_at: None,
         price_minor: None,
+        item: None,
+        shared: false,
     });
 }
 

@@ -245,6 +245,7 @@ impl Examples {
         let pending = mei.order(&departure, 1).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (pending, ticket) = (text(&pending["orderId"]), text(&paid["tickets"][0]["ticketId"]));
+        let ticket_id = ticket.clone();
         let code = mei.ticket_code(&paid["tickets"][0]).await;
         let operator = client.operator("gate").await;
         let gate = operator.gate(&json!({ "deviceId": "bad-input" })).await;
@@ -310,6 +311,31 @@ impl Examples {
                 ..Example::new("POST /tickets/scan", operator)
                     .with("X-Device-Secret", &gate.secret)
                     .body(json!({ "code": code, "sessionId": gate.session, "requestId": "r1" }))
+            },
+            Example {
+                any_text: vec![("code", "a counter is shown whatever people have, and is told no")],
+                ..Example::new("POST /merchant/tickets/scan", operator)
+                    .with("X-Device-Secret", &gate.secret)
+                    .body(json!({ "code": code, "sessionId": gate.session }))
+            },
+            Example {
+                any_text: vec![("code", "as at gates")],
+                ..Example::new("POST /merchant/redemptions", operator).with("X-Device-Secret", &gate.secret).body(
+                    json!({
+                        "code": code, "sessionId": gate.session, "requestId": "r1",
+                        "items": [{ "ticketId": ticket_id, "entitlementCode": "BOARDING", "quantity": 1 }],
+                    }),
+                )
+            },
+            Example::new("GET /merchant/orders/{orderId}", operator).with("orderId", &pending),
+            Example::new("GET /merchant/redemptions", operator).with("date", "2026-12-01"),
+            Example {
+                any_text: vec![
+                    ("merchantId", "nothing is found of what is not there"),
+                    ("locationId", "likewise"),
+                    ("entitlementCode", "likewise"),
+                ],
+                ..Example::new("GET /reports/redemptions", admin).with("from", "2026-12-01").with("to", "2026-12-02")
             },
             Example {
                 any_text: vec![("account", "whoever has written nothing, or is nobody, has no entries")],

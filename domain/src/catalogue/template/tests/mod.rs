@@ -1,5 +1,6 @@
 //! Templates as stories, on the network of the catalogue's own.
 
+mod ordered;
 mod sale;
 
 use serde_json::{Value, json};

@@ -52,7 +52,7 @@ fn r_price_01_the_tier_of_the_biggest_party_that_fits_applies_and_of_equals_the_
 fn r_price_01_a_holiday_is_priced_as_a_weekend() {
     let mut catalogue = shop();
     made(&mut catalogue, &with(premium(), "tiers", tiers()));
-    let holidays = vec![Holiday { date: FRIDAY, name: "Day off".to_owned(), verified: true }];
+    let holidays = vec![Holiday { date: FRIDAY, names: Names::same("Day off"), verified: true }];
     apply(&mut catalogue, put(Calendar { year: 2026, holidays }));
     assert_eq!(unit(&catalogue, 1, FRIDAY), 22_000);
 }

@@ -52,8 +52,8 @@ fn r_pay_04_equal_seats_are_as_good_when_the_same_ones_are_gone() {
     let Effect::PlaceHold { claim: 1, wish, .. } = story.effect() else { panic!("{:?}", story.effect()) };
     assert_eq!(wish, SeatWish::Chosen(seats(1, 1)), "the other journey's own seats are tried first again");
     story.holds_agree();
-    let Right::Journey(journey) = &story.order.tickets()[0].right;
-    assert_eq!((&*journey.seat, &*story.order.claimed(0).unwrap().seats), ("9F", &["9F".into()][..]));
+    let Right::Journey(journey) = &story.order.tickets()[0].right else { panic!("a journey's ticket") };
+    assert_eq!((&*journey.seat, &*story.order.items()[0].leg().unwrap().seats), ("9F", &["9F".into()][..]));
     let rows = story.stored.rows();
     assert_eq!(rows.only::<OrderRow<'_>>().unwrap().items.to_vec(), story.order.items());
 }
@@ -91,7 +91,7 @@ fn r_pay_04_seats_that_cannot_be_confirmed_are_given_back_sold_or_not() {
     let mut given = Vec::new();
     while let Some(effect) = story.order.effect() {
         given.push(match effect {
-            Effect::FreeSeats { claim: item, seats, epoch: 2, .. } => (item, seats),
+            Effect::Free { claim: item, seats, epoch: 2, .. } => (item, seats),
             Effect::ReleaseHold { claim: item, epoch: 2, .. } => (item, vec![]),
             other => panic!("{other:?}"),
         });
@@ -137,7 +137,7 @@ fn d5_money_that_comes_just_when_the_departure_is_cancelled_goes_back_without_as
     story.ok(paid(1));
     story.hold_answers(Ok(vec![]));
     story.hold_refuses(Rejection::DepartureCancelled);
-    assert!(matches!(story.effect(), Effect::FreeSeats { claim: 0, .. }));
+    assert!(matches!(story.effect(), Effect::Free { claim: 0, .. }));
     story.holds_agree();
     assert_eq!(story.order.cancelled().map(|(_, why)| why), Some(CancelReason::DepartureCancelled));
     assert_eq!(story.order.effect(), None);
@@ -196,9 +196,7 @@ fn r_pay_04_seats_confirmed_before_a_crash_are_given_back_too() {
     story.hold_refuses(sold_out());
     assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 0, epoch: 2, .. }));
     story.hold_refuses(Rejection::HoldAlreadyConfirmed);
-    let Effect::FreeSeats { claim: 0, seats: freed, epoch: 2, .. } = story.effect() else {
-        panic!("{:?}", story.effect())
-    };
+    let Effect::Free { claim: 0, seats: freed, epoch: 2, .. } = story.effect() else { panic!("{:?}", story.effect()) };
     assert_eq!(freed, seats(0, 1));
     assert_eq!(story.order.refunds(), []);
     story.hold_answers(Ok(vec![]));
@@ -236,7 +234,7 @@ fn r_pay_04_seats_confirmed_before_a_crash_are_released_with_an_order_that_lost_
         story.hold_answers(Ok(vec![]));
     }
     story.hold_refuses(Rejection::HoldNotFound);
-    assert!(matches!(story.effect(), Effect::FreeSeats { claim: 0, .. }));
+    assert!(matches!(story.effect(), Effect::Free { claim: 0, .. }));
     story.hold_answers(Ok(vec![]));
     story.restart();
 
@@ -246,7 +244,7 @@ fn r_pay_04_seats_confirmed_before_a_crash_are_released_with_an_order_that_lost_
     story.hold_answers(Ok(vec![]));
     assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 1, .. }));
     story.hold_refuses(Rejection::HoldAlreadyConfirmed);
-    assert!(matches!(story.effect(), Effect::FreeSeats { claim: 1, .. }));
+    assert!(matches!(story.effect(), Effect::Free { claim: 1, .. }));
     story.hold_answers(Ok(vec![]));
     story.hold_refuses(Rejection::HoldNotFound);
     assert_eq!(story.order.status(), OrderStatus::Cancelled);

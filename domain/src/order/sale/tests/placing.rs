@@ -16,7 +16,7 @@ fn r_hold_01_an_order_is_placed_once_its_departure_holds_the_seats() {
     assert_eq!(events, [sale::Event::HoldPlaced { claim: 0, seats: seats(0, 2) }.into(), sale::Event::Placed.into()]);
     assert!(story.order.is_placed());
     assert_eq!(story.order.status(), OrderStatus::Pending);
-    assert_eq!(story.order.claimed(0).unwrap().seats, seats(0, 2));
+    assert_eq!(story.order.items()[0].leg().unwrap().seats, seats(0, 2));
     assert_eq!((story.order.effect(), story.order.next_deadline()), (None, Some(at(600))));
 
     let (rows, row) = (story.stored.rows(), story.stored.rows());

@@ -228,8 +228,7 @@ impl World {
 
     /// When the party boards for the first time.
     fn boards_at(&self) -> Timestamp {
-        let ItemKind::Journey(leg) = &self.story.order.items()[0].kind;
-        leg.departs_at
+        self.story.order.items()[0].leg().unwrap().departs_at
     }
 
     fn refund_goes_on(&mut self, pick: usize, closed: bool) {

@@ -54,7 +54,7 @@ impl Seats {
         | Effect::ReleaseHold { claim: item, epoch, .. }
         | Effect::BeginPaying { claim: item, epoch, .. }
         | Effect::ConfirmHold { claim: item, epoch, .. }
-        | Effect::FreeSeats { claim: item, epoch, .. }) = effect
+        | Effect::Free { claim: item, epoch, .. }) = effect
         else {
             unreachable!("{effect:?}")
         };
@@ -77,7 +77,7 @@ impl Seats {
             (Effect::PlaceHold { .. }, Hold::Held { .. }) if !lapsed => (hold, Ok(seats(*item, 1))),
             (Effect::PlaceHold { .. }, Hold::Confirmed) if *epoch == self.epochs[*item] => (hold, Ok(seats(*item, 1))),
             (Effect::PlaceHold { .. }, _) => (hold, no(Rejection::HoldExpired)),
-            (Effect::FreeSeats { .. }, Hold::Confirmed | Hold::Freed) => (Hold::Freed, Ok(vec![])),
+            (Effect::Free { .. }, Hold::Confirmed | Hold::Freed) => (Hold::Freed, Ok(vec![])),
             (_, Hold::Freed) => (hold, no(Rejection::HoldAlreadyReleased)),
             (Effect::ReleaseHold { .. }, Hold::Confirmed) => (hold, no(Rejection::HoldAlreadyConfirmed)),
             (Effect::ReleaseHold { .. }, Hold::Held { .. } | Hold::Paying) => (Hold::Released, Ok(vec![])),

@@ -1,3 +1,4 @@
 //! Stories of this topic.
 
+mod packages;
 mod scanning;

@@ -214,7 +214,7 @@ fn r_scan_04_the_first_reason_in_order_of_precedence_is_answered() {
             ScanRejection::WrongLocation,
         ),
         (
-            |scan| scan.entitlement = Some("LUNCH".parse().unwrap()),
+            |scan| scan.take.entitlement = Some("LUNCH".parse().unwrap()),
             ScanRejection::WrongEntitlement("BOARDING".parse().unwrap()),
         ),
         (|scan| scan.gate.departure = Some("SK-9.20251124".parse().unwrap()), ScanRejection::WrongDeparture),
@@ -242,7 +242,11 @@ fn r_scan_04_a_gate_bound_to_nothing_and_one_bound_to_exactly_this_both_redeem()
     let exact = Gate { departure: Some("SK-0.20251124".parse().unwrap()), ..gate(1) };
     for gate in [any, exact] {
         let mut story = couple();
-        let scan = Scan { gate, entitlement: Some("BOARDING".parse().unwrap()), ..scan(1, "r1", first()) };
+        let scan = Scan {
+            gate,
+            take: Take { entitlement: Some("BOARDING".parse().unwrap()), quantity: 1 },
+            ..scan(1, "r1", first())
+        };
         assert_eq!(scanned(&mut story, scan), [(1, redeemed(0, false))]);
     }
 }

@@ -180,7 +180,7 @@ fn r_pay_04_seats_that_a_departure_no_longer_confirms_are_all_given_back_and_the
     while story.order.status() == OrderStatus::Pending {
         assert_eq!(story.ledger(), [], "in the order's last record");
         freed.push(match story.effect() {
-            Effect::FreeSeats { claim: item, seats, .. } => (item, seats.len()),
+            Effect::Free { claim: item, seats, .. } => (item, seats.len()),
             Effect::ReleaseHold { claim: item, .. } => (item, 0),
             other => panic!("{other:?}"),
         });
