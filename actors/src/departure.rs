@@ -52,19 +52,40 @@ pub trait AsksForSeats: Send + 'static {
     fn told(self, answer: Answer<Labels>);
 }
 
-impl AsksForSeats for oneshot::Sender<Answer<Labels>> {
-    fn bear(&mut self, _: &mut Labels, _: &mut Rows) {}
+/// Whoever waits for a departure's answer on a task of his own.
+struct Waits<B> {
+    bears: Option<B>,
+    answer: oneshot::Sender<Answer<Labels>>,
+}
+
+impl<B: FnOnce(&mut Rows) + Send + 'static> AsksForSeats for Waits<B> {
+    fn bear(&mut self, _: &mut Labels, rows: &mut Rows) {
+        if let Some(bear) = self.bears.take() {
+            bear(rows);
+        }
+    }
 
     fn told(self, answer: Answer<Labels>) {
         // Whoever asked may have gone.
-        let _ = self.send(answer);
+        let _ = self.answer.send(answer);
     }
 }
 
 impl Keys<DepartureActor> {
     /// One owner asks a departure: what comes back need not be durable yet, and whoever rests on it says so.
     pub async fn consult(&self, id: &DepartureId, command: Command) -> Answer<Labels> {
-        let (asker, asked) = oneshot::channel();
+        self.consult_bearing(id, command, |_| ()).await
+    }
+
+    /// As [`Keys::consult`]; for what is born in the record see [`AsksForSeats::bear`].
+    pub async fn consult_bearing(
+        &self,
+        id: &DepartureId,
+        command: Command,
+        bears: impl FnOnce(&mut Rows) + Send + 'static,
+    ) -> Answer<Labels> {
+        let (answer, asked) = oneshot::channel();
+        let asker = Waits { bears: Some(bears), answer };
         match self.tell(id, fingerprint(&command), Seats { command, asker }).await? {
             Some(_under_way) => asked.await.unwrap_or(Err(Outage::Rebuilding)),
             None => Ok(Reply::rejected(Rejection::DepartureNotFound, Position::NOTHING)),

@@ -1,9 +1,11 @@
 //! The desk of a shard of travellers: gives out order ids, keeps each traveller's Idempotency-Keys of the last 48 hours
-//! and counts the unpaid orders (R-HOLD-05, R-HOLD-08). It writes no records of its own: an order's first images carry its
-//! key, and a desk that starts reads them back.
+//! and counts the unpaid orders and the reservations (R-HOLD-05, R-HOLD-07, R-HOLD-08). It writes no records of its own: the
+//! first images of an order or a reservation carry its key, and a desk that starts reads them back.
 
 mod book;
 mod keys;
+mod reservations;
+mod reserving;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,16 +15,20 @@ use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WrapFuture};
 use deeptravel_domain::ids::{IdHash, OrderId, TravellerId};
 use deeptravel_domain::order::{Order, OrderStatus, Wish};
+use deeptravel_domain::reservation::Reservation;
 use deeptravel_domain::row;
-use deeptravel_domain::row::{First, Row as _, Rows, Uuid};
+use deeptravel_domain::row::{First, List, Row as _, Rows, Uuid};
+use deeptravel_domain::time::Timestamp;
 
 pub use book::Book;
 use keys::Mark;
+pub use reserving::{Reserved, release, reserve};
 
 use crate::ask::{Ask, Asker, NOT_TOLD_APART, Question, asking};
 use crate::journal::Position;
 use crate::order::{Peers, Placement};
 use crate::outage::{Answer, Outage, Reply};
+use crate::parts::LOCK_SECONDS_MAX;
 use crate::ports::{Haste, Load, Statement, lowest_id};
 use crate::registry::cell::{Cell, GoOn};
 use crate::registry::{Keys, Owner, Post, StartError};
@@ -34,7 +40,9 @@ pub const KEYS_KEPT_SECONDS: i64 = 48 * 60 * 60;
 /// Orders that one desk has promised at once. All desks together as many as requests under way; but a request can go and
 /// leave its order behind. Tests want to see the end of it.
 const PROMISED_MAX: usize = if cfg!(test) { 64 } else { 32_768 / DESKS };
-/// Pause before a desk looks again at an order of which it does not know whether it was made.
+/// Reservations that all desks have asked for at once, likewise.
+const RESERVING_MAX: usize = PROMISED_MAX * DESKS;
+/// Pause before a desk looks again at an order or a reservation of which it does not know whether it was made.
 const LOOKS_AGAIN: Duration = Duration::from_secs(1);
 
 row! {
@@ -47,8 +55,26 @@ row! {
     5 status: OrderStatus,
 }
 
+row! {
+    /// A reservation with its hold, as far as desks need them.
+    pub struct DeskReservationRow<'a>: 1_004 "desk_reservations", First::Unknown;
+    1 reservation_id [Key]: Uuid<OrderId>,
+    2 departure_id: &'a str,
+    3 traveller_id: Uuid<TravellerId>,
+    4 idempotency_key: &'a str,
+    5 body_hash: [u8; 32],
+    6 class_code: &'a str,
+    7 seat_numbers [Json]: List<'a, &'a str>,
+    8 board_stop: u8,
+    9 alight_stop: u8,
+    10 state: &'a str,
+    11 expires_at: Timestamp,
+}
+
 /// Every order made since an instant (its parameter is the lowest id that one can have), and every pending one.
 pub const LOAD: Load = Load::of(&[Statement::new("load/desk_entries", DeskEntryRow::TABLE)]);
+/// Likewise every reservation.
+pub const LOAD_RESERVATIONS: Load = Load::of(&[Statement::new("load/desk_reservations", DeskReservationRow::TABLE)]);
 
 /// An order is wished for.
 #[derive(Debug)]
@@ -220,18 +246,27 @@ pub struct Desk {
 /// What a desk starts from.
 #[derive(Debug)]
 pub struct Seed {
-    /// Of its travellers' orders: see [`LOAD`].
+    /// Of its travellers' orders and reservations: see [`LOAD`] and [`LOAD_RESERVATIONS`].
     entries: Rows,
     /// Orders that were being made when the desk before this one ended.
     in_flight: Vec<(OrderId, Wished)>,
+    /// Likewise reservations.
+    reserving: Vec<Arc<Reservation>>,
 }
 
-/// What [`LOAD`] answers, for each desk its own.
+/// What [`LOAD`] and [`LOAD_RESERVATIONS`] answer, for each desk its own.
 async fn load_entries(peers: &Peers) -> Result<Vec<Rows>, StartError> {
     let since = peers.clock.now().plus_seconds(-KEYS_KEPT_SECONDS);
     let rows = peers.store.load(LOAD, vec![lowest_id(since)], Haste::Start).await?;
     let mut desks = vec![Rows::default(); DESKS];
     for row in rows.of::<DeskEntryRow<'_>>() {
+        let row = row?;
+        desks[peers.desk_of(row.traveller_id.0)].put(&row);
+    }
+    // After the orders: one that an order has adopted meanwhile has ended.
+    let since = peers.clock.now().plus_seconds(-i64::from(LOCK_SECONDS_MAX));
+    let rows = peers.store.load(LOAD_RESERVATIONS, vec![lowest_id(since)], Haste::Start).await?;
+    for row in rows.of::<DeskReservationRow<'_>>() {
         let row = row?;
         desks[peers.desk_of(row.traveller_id.0)].put(&row);
     }
@@ -251,7 +286,7 @@ impl Owner for Desk {
 
     async fn start(peers: Arc<Peers>, keys: Arc<Keys<Desk>>) -> Result<(), StartError> {
         for (shard, entries) in load_entries(&peers).await?.into_iter().enumerate() {
-            keys.put(&shard, Seed { entries, in_flight: Vec::new() });
+            keys.put(&shard, Seed { entries, in_flight: Vec::new(), reserving: Vec::new() });
         }
         Ok(())
     }
@@ -261,11 +296,13 @@ impl Owner for Desk {
         // are read.
         let noted = peers.in_flight.iter().filter(|noted| peers.desk_of(noted.traveller) == shard);
         let in_flight = noted.map(|noted| (*noted.key(), noted.clone())).collect();
+        let reserving = peers.reserving.iter().filter(|noted| peers.desk_of(noted.traveller) == shard);
+        let reserving = reserving.map(|noted| Arc::clone(&noted)).collect();
         let appended = peers.journal.appended();
         let mut projected = peers.projected.clone();
         projected.wait_for(|position| *position >= appended).await.map_err(|_| Outage::Storage)?;
         let entries = load_entries(&peers).await?.swap_remove(shard);
-        Ok(Some(Seed { entries, in_flight }))
+        Ok(Some(Seed { entries, in_flight, reserving }))
     }
 
     fn build(peers: Arc<Peers>, post: Post<Desk>, seed: Seed) -> Result<Desk, Outage> {
@@ -281,6 +318,7 @@ impl Actor for Desk {
         for (mark, order) in self.book(|book| book.promised()).into_iter().flatten() {
             self.look(mark, order, Duration::ZERO, ctx);
         }
+        self.look_at_reservations();
     }
 }
 
@@ -305,6 +343,7 @@ impl Desk {
             if looks_again {
                 desk.look(mark, id, LOOKS_AGAIN, ctx);
             }
+            desk.look_at_reservations();
         }));
     }
 }
@@ -326,6 +365,7 @@ impl Handler<Made> for Desk {
         if self.book(|book| book.placed(made)).is_some_and(|was_promised| was_promised && !is_known) {
             self.look(mark, order, LOOKS_AGAIN, ctx);
         }
+        self.look_at_reservations();
         self.post.shared.handled();
     }
 }
@@ -339,5 +379,6 @@ impl Handler<GoOn> for Desk {
             self.post.vitals.fail();
             ctx.stop();
         }
+        self.look_at_reservations();
     }
 }

@@ -13,6 +13,7 @@ use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome
 use deeptravel_domain::quarantine::{Command as Doubt, Notice};
 use deeptravel_domain::register::{AuditRow, Author, Standing};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::reservation::{ReservationId, ReservationWish};
 use deeptravel_domain::row::{Row as _, Rows};
 use deeptravel_domain::stock::{self, Allotment, Limits, StockId};
 use deeptravel_domain::time::Timestamp;
@@ -21,7 +22,7 @@ use crate::ask::Question;
 use crate::attention::Attention;
 use crate::board::Board;
 use crate::catalogue::{LOAD_AUDITED, SALE_CURRENCY};
-use crate::desk::{self, Forget, Placed, Recent};
+use crate::desk::{self, Forget, Placed, Recent, Reserved};
 use crate::directory::Directory;
 use crate::follow::Follower;
 use crate::keeper::{Keeper, Keeping, Tell};
@@ -68,6 +69,7 @@ impl Engine {
             totals: ArcSwap::default(),
             directory: Directory::default(),
             in_flight: DashMap::default(),
+            reserving: DashMap::default(),
             transactions: Mutex::default(),
             #[cfg(test)]
             faults: crate::testing::Faults::default(),
@@ -114,6 +116,16 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Holds seats before there is an order, or finds the reservation that the key made before (R-HOLD-07).
+    pub async fn reserve(&self, wish: ReservationWish) -> Answer<Reserved> {
+        desk::reserve(self.owners.peers(), wish).await
+    }
+
+    /// Gives the seats of a reservation back.
+    pub async fn release(&self, traveller: TravellerId, id: &ReservationId) -> Answer<()> {
+        desk::release(self.owners.peers(), traveller, id).await
     }
 
     /// Asks an order. One that is not there is a refusal.

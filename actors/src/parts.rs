@@ -28,7 +28,7 @@ pub struct Parts {
 }
 
 /// A seat lock lasts an hour at most (R-HOLD-01).
-const LOCK_SECONDS_MAX: u32 = 60 * 60;
+pub const LOCK_SECONDS_MAX: u32 = 60 * 60;
 
 /// Limits of selling: section `order` of the configuration.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -37,7 +37,7 @@ pub struct SalesPolicy {
     /// Overrides every route's lock, when above 0.
     #[serde(deserialize_with = "set")]
     pub lock_seconds: Option<u32>,
-    /// Unpaid orders of one traveller that hold seats at once (R-HOLD-08).
+    /// Unpaid orders and reservations of one traveller that hold seats at once (R-HOLD-08).
     #[serde(rename = "max_live_holds_per_traveller")]
     pub live_holds_max: u32,
     /// See [`PaymentPolicy`], as of the next two.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::Catalogue;
-use deeptravel_domain::ids::{IdHash, OrderId, OutTradeNo, Shard, TravellerId};
+use deeptravel_domain::ids::{DepartureId, HoldId, IdHash, OrderId, OutTradeNo, Shard, TravellerId};
+use deeptravel_domain::reservation::{Reservation, ReservationId};
 use deeptravel_domain::totals::Totals;
 use deeptravel_domain::transactions::Transactions;
 
@@ -34,6 +35,8 @@ pub struct Services {
     pub directory: Directory,
     /// Orders that are being made: no record tells of them yet. A desk that is rebuilt reads them here.
     pub in_flight: DashMap<OrderId, Wished, IdHash>,
+    /// As `in_flight`, of reservations.
+    pub reserving: DashMap<HoldId, Arc<Reservation>, IdHash>,
     /// What has paid which payment. Asked by every order that is told of money, and by nothing else.
     pub transactions: Mutex<Transactions>,
     #[cfg(test)]
@@ -54,6 +57,8 @@ pub struct Wished {
     pub traveller: TravellerId,
     pub idempotency_key: Box<str>,
     pub body_hash: [u8; 32],
+    /// The reservations that the order adopts.
+    pub adopts: Box<[HoldId]>,
 }
 
 /// Desks; enough that they spread over arbiters, few enough that each has work.
@@ -74,6 +79,11 @@ impl Services {
     /// A fresh order id in the shard of its traveller.
     pub fn new_order_id(&self, traveller: TravellerId) -> OrderId {
         OrderId::compose(self.clock.now(), traveller_shard(traveller), chance())
+    }
+
+    /// A fresh id of a reservation, likewise.
+    pub fn new_reservation_id(&self, traveller: TravellerId, departure: DepartureId) -> ReservationId {
+        ReservationId::compose(self.clock.now(), traveller_shard(traveller), chance(), traveller, departure)
     }
 }
 

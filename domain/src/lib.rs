@@ -36,6 +36,7 @@ pub mod redeems;
 pub mod refund_rule;
 pub mod register;
 pub mod rejection;
+pub mod reservation;
 pub mod row;
 pub mod sealing;
 pub mod stock;

@@ -87,8 +87,9 @@ refusals! {
         TemplateNotFound => "TEMPLATE_NOT_FOUND", NotFound, Never, "there is no such package on sale";
         IdempotencyMismatch
             => "IDEMPOTENCY_MISMATCH", Unacceptable, Never, "the Idempotency-Key was used with another request";
+        ReservationNotFound => "RESERVATION_NOT_FOUND", NotFound, Never, "there is no such reservation";
         LockLimit { limit: u32 }
-            => "LOCK_LIMIT", Conflict, Later, "the traveller already holds seats with {limit} unpaid orders";
+            => "LOCK_LIMIT", Conflict, Later, "the traveller already holds seats with {limit} unpaid orders and reservations";
 
         SessionEnded => "SESSION_ENDED", Unauthenticated, Never, "the session has ended";
 
@@ -102,6 +103,8 @@ refusals! {
             => "SOLD_OUT", Conflict, Later, "not enough seats are left: {available} of {wanted}";
         PromotionExhausted { promotion: PromotionCode, of: Uses }
             => "PROMOTION_EXHAUSTED", Conflict, Later, "promotion {promotion} has no use left {of}";
+        ReservationEnded
+            => "RESERVATION_ENDED", Conflict, Never, "the reservation was released, or an order has adopted it";
 
         // Holds.
         HoldNotFound => "HOLD_NOT_FOUND", NotFound, Never, "the hold is not known here";

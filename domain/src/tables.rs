@@ -14,6 +14,7 @@ use crate::inventory::rows::{DepartureRow, HoldRow};
 use crate::order::rows::{AttemptRow, LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketAuditRow, TicketRow};
 use crate::quarantine::Notice;
 use crate::register::{AuditRow, RevisionRow};
+use crate::reservation::ReservationRow;
 use crate::row::{Damage, Home, Kind, Message, Row as _, Rows, Table, Unreadable};
 use crate::stock::rows::{StockHoldRow, StockRow};
 use crate::totals::TotalsRow;
@@ -64,6 +65,7 @@ pub static TABLES: &[&Table] = &[
     TemplateRow::TABLE,
     TemplateEntitlementRow::TABLE,
     TemplateTierRow::TABLE,
+    ReservationRow::TABLE,
 ];
 
 /// Those that a database stores.

@@ -41,7 +41,9 @@ fn columns(json: &str) -> serde_json::Map<String, Value> {
 fn forget_what_is_new(says: &mut Value, said: &Value) {
     match (says, said) {
         (Value::Object(says), Value::Object(said)) => {
-            says.retain(|name, value| said.contains_key(name) || !value.is_null());
+            says.retain(|name, value| {
+                said.contains_key(name) || !(value.is_null() || *value == Value::Array(Vec::new()))
+            });
             says.iter_mut().for_each(|(name, value)| forget_what_is_new(value, &said[name]));
         }
         (Value::Array(says), Value::Array(said)) => {

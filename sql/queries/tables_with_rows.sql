@@ -1,6 +1,7 @@
 -- Which of the projected tables have rows. One that has none is read to its end.
 SELECT 'departures' AS name WHERE EXISTS (SELECT FROM departures)
 UNION ALL SELECT 'hold_rows' AS name WHERE EXISTS (SELECT FROM hold_rows)
+UNION ALL SELECT 'reservation_rows' AS name WHERE EXISTS (SELECT FROM reservation_rows)
 UNION ALL SELECT 'order_rows' AS name WHERE EXISTS (SELECT FROM order_rows)
 UNION ALL SELECT 'payments' AS name WHERE EXISTS (SELECT FROM payments)
 UNION ALL SELECT 'refunds' AS name WHERE EXISTS (SELECT FROM refunds)

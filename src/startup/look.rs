@@ -13,6 +13,7 @@ const NEEDS: [(&str, &str); 9] = [
     ("hold_rows", "departures"),
     ("order_rows", "departures"),
     ("order_rows", "hold_rows"),
+    ("reservation_rows", "hold_rows"),
     ("payments", "order_rows"),
     ("ticket_rows", "order_rows"),
     ("ledger_entries", "payments"),

@@ -31,6 +31,7 @@ mod stories {
     mod redeeming;
     mod refund_notices;
     mod refunds;
+    mod reserving;
     mod scan_log;
     mod search;
     mod selling;

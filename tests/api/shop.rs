@@ -63,6 +63,16 @@ pub fn chosen(departure: &str, seats: &[&str]) -> Value {
     json!({ "kind": "journey", "departureId": departure, "seatClass": "standard", "seatNumbers": seats })
 }
 
+/// The journey that is reserved.
+pub fn reserved(reservation: &Value) -> Value {
+    json!({ "kind": "journey", "reservationId": reservation["reservationId"] })
+}
+
+/// The body of a reservation of so many seats along all stops.
+pub fn reservation(departure: &str, seats: usize) -> Value {
+    json!({ "departureId": departure, "seatClass": "standard", "seats": seats })
+}
+
 /// The body of an order for so many adults.
 pub fn wish(items: &[Value], adults: usize) -> Value {
     let passengers: Vec<Value> =
@@ -187,6 +197,19 @@ impl Person {
 
     pub async fn place(&self, items: &[Value], adults: usize) -> Answer {
         self.place_with(&new_key(), &wish(items, adults)).await
+    }
+
+    pub async fn reserve_with(&self, key: &str, body: &Value) -> Answer {
+        let request = self.client.request(Method::POST, "/reservations").header("Idempotency-Key", key);
+        self.client.send(request.bearer_auth(&self.token).json(body)).await
+    }
+
+    pub async fn reserve(&self, body: &Value) -> Answer {
+        self.reserve_with(&new_key(), body).await
+    }
+
+    pub async fn release(&self, reservation: &Value) -> Answer {
+        self.delete(&format!("/reservations/{}", text(&reservation["reservationId"]))).await
     }
 
     pub async fn shown(&self, order: &Value) -> Value {

@@ -9,6 +9,7 @@ mod new_rows;
 mod outage;
 mod quiet;
 mod rates;
+mod reservations;
 mod start;
 mod stocks;
 mod support;

@@ -136,6 +136,10 @@ impl Stand {
         rows.of::<DeskEntryRow<'_>>().map(|row| Ok(DeskEntry::from(row?))).collect()
     }
 
+    pub fn desk_reservations(&self, since: Timestamp) -> Result<Rows, StoreError> {
+        self.load(loads::DESK_RESERVATIONS, vec![lowest_id(since)], Haste::Start)
+    }
+
     pub fn catalogue(&self) -> Result<Rows, StoreError> {
         self.load(loads::CATALOGUE, vec![deeptravel_domain::catalogue::OWNER.to_owned().into()], Haste::Start)
     }

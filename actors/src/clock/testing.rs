@@ -13,6 +13,10 @@ impl Clock {
 
     /// Every clone of this clock moves on.
     pub fn pass(&self, seconds: i64) {
-        self.0.moved_ms.fetch_add(seconds * 1000, Ordering::SeqCst);
+        self.pass_ms(seconds * 1000);
+    }
+
+    pub fn pass_ms(&self, ms: i64) {
+        self.0.moved_ms.fetch_add(ms, Ordering::SeqCst);
     }
 }

@@ -1,22 +1,28 @@
-//! What a desk keeps: which orders are being made, which keys have made one, and who holds unpaid seats.
+//! What a desk keeps: which orders are being made, which keys have made one, and who holds unpaid seats, with an order or a
+//! reservation.
 
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::Entry as Slot;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use deeptravel_domain::ids::{IdMap, OrderId, TravellerId};
-use deeptravel_domain::order::{Draft, Order, OrderStatus, Wish};
+use deeptravel_domain::ids::{HoldId, IdMap, OrderId, TravellerId};
+use deeptravel_domain::order::{Draft, ItemWish, Order, OrderStatus, Wish};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::reservation::{Reservation, ReservationId, ReservationWish};
 use deeptravel_domain::row::Damage;
 use deeptravel_domain::time::Timestamp;
 
 use super::keys::{Known, MadeKeys, Mark};
-use super::{DeskEntryRow, Forget, Made, Making, PROMISED_MAX, Placed, Seed, placed};
+use super::reservations::{Entry, Reservations, Stage};
+use super::reserving::{Flight, Released, Reserved, Seated, reserved};
+use super::{
+    DeskEntryRow, DeskReservationRow, Forget, Made, Making, PROMISED_MAX, Placed, RESERVING_MAX, Seed, placed,
+};
 use crate::ask::Asker;
 use crate::journal::Position;
 use crate::log::admit_sale;
 use crate::order::{OrderActor, Peers, Placing};
-use crate::outage::{Outage, Reply};
+use crate::outage::{Answer, Outage, Reply};
 use crate::registry::birth::Birth;
 use crate::registry::cell::InCell;
 use crate::services::Wished;
@@ -28,12 +34,17 @@ pub struct Book {
     made: MadeKeys,
     /// Orders that hold unpaid seats: few of each traveller, as the limit is low.
     unpaid: IdMap<TravellerId, Vec<OrderId>>,
+    reserved: Reservations,
+    /// Reservations of which it is not known how they stand, for the actor to ask.
+    unsure: Vec<Arc<Reservation>>,
 }
 
 /// An order that is being made, and who waits for it besides the first.
 struct Promised {
     body_hash: [u8; 32],
     order: OrderId,
+    /// Reservations that it adopts.
+    adopts: Box<[HoldId]>,
     waiting: Vec<Asker<Placed>>,
 }
 
@@ -59,14 +70,33 @@ impl InCell for Book {
     }
 
     fn calls_actor(&self) -> bool {
-        false
+        !self.unsure.is_empty()
     }
 }
 
 impl Book {
     pub(super) fn read(peers: Arc<Peers>, seed: Seed) -> Result<Book, Damage> {
-        let (promised, made, unpaid) = (IdMap::default(), MadeKeys::default(), IdMap::default());
-        let mut book = Book { peers, promised, made, unpaid };
+        let now = peers.clock.now();
+        let mut book = Book {
+            peers,
+            promised: IdMap::default(),
+            made: MadeKeys::default(),
+            unpaid: IdMap::default(),
+            reserved: Reservations::default(),
+            unsure: Vec::new(),
+        };
+        for row in seed.entries.of::<DeskReservationRow<'_>>() {
+            let entry = Entry::read(&row?)?;
+            if entry.reservation.expires_at > now {
+                book.reserved.add(entry, now);
+            }
+        }
+        for reservation in seed.reserving {
+            if book.reserved.get_mut(reservation.traveller, reservation.id.hold()).is_none() {
+                book.unsure.push(Arc::clone(&reservation));
+                book.reserved.add(Entry { reservation, stage: Stage::unsure() }, now);
+            }
+        }
         let mut entries: Vec<DeskEntryRow<'_>> = seed.entries.of().collect::<Result<_, Damage>>()?;
         entries.sort_by_key(|entry| entry.order_id.0);
         for entry in &entries {
@@ -79,7 +109,7 @@ impl Book {
         for (order, wished) in seed.in_flight {
             if entries.binary_search_by_key(&order, |entry| entry.order_id.0).is_err() {
                 let mark = book.made.mark(wished.traveller, &wished.idempotency_key);
-                book.promise(mark, wished.body_hash, order);
+                book.promise(mark, wished.body_hash, order, wished.adopts);
             }
         }
         Ok(book)
@@ -128,8 +158,9 @@ impl Book {
             return None;
         };
         let Draft { traveller, body_hash, .. } = draft;
-        self.promise(mark, body_hash, order);
-        let wished = Wished { traveller, idempotency_key: draft.idempotency_key.clone(), body_hash };
+        let adopts: Box<[HoldId]> = draft.adopts().collect();
+        self.promise(mark, body_hash, order, adopts.clone());
+        let wished = Wished { traveller, idempotency_key: draft.idempotency_key.clone(), body_hash, adopts };
         self.peers.in_flight.insert(order, wished);
         let making = Making { peers: Arc::clone(&self.peers), order, asker: Some(asker), mark: Some(mark) };
         Some(Promise { draft, making, birth })
@@ -141,27 +172,50 @@ impl Book {
             return Err(Outage::Overloaded);
         }
         admit_sale(&self.peers.journal)?;
-        let limit = self.peers.sales.live_holds_max;
-        if self.unpaid.get(&wish.traveller).map_or(0, Vec::len) >= limit as usize {
-            return Ok(Err(Rejection::LockLimit { limit }));
+        let traveller = wish.traveller;
+        let reserved = |id: &ReservationId| self.reserved.adoptable(traveller, id, now);
+        let adopted = wish.items.iter().filter(|item| match item {
+            ItemWish::Reservation(id) => reserved(id).is_ok(),
+            ItemWish::Journey(_) | ItemWish::Package(_) => false,
+        });
+        if let Err(limit) = self.within_limit(traveller, adopted.count(), now) {
+            return Ok(Err(limit));
         }
-        let id = self.peers.new_order_id(wish.traveller);
+        let id = self.peers.new_order_id(traveller);
         let catalogue = self.peers.catalogue.load();
-        Ok(wish.draft(&catalogue, id, now, self.peers.sales.sale()))
+        Ok(wish.draft(&catalogue, reserved, id, now, self.peers.sales.sale()))
     }
 
-    fn promise(&mut self, mark: Mark, body_hash: [u8; 32], order: OrderId) {
-        self.promised.insert(mark, Promised { body_hash, order, waiting: Vec::new() });
+    /// Whether a traveller may hold seats once more (R-HOLD-08), when so many of his reservations end with it.
+    fn within_limit(&self, traveller: TravellerId, adopted: usize, now: Timestamp) -> Result<(), Rejection> {
+        let limit = self.peers.sales.live_holds_max;
+        let reserved = if self.reserved.is_empty() { 0 } else { self.reserved.live(traveller, now) };
+        let locks = self.unpaid.get(&traveller).map_or(0, Vec::len) + reserved;
+        if locks.saturating_sub(adopted) < limit as usize { Ok(()) } else { Err(Rejection::LockLimit { limit }) }
+    }
+
+    fn promise(&mut self, mark: Mark, body_hash: [u8; 32], order: OrderId, adopts: Box<[HoldId]>) {
+        for hold in &adopts {
+            if let Some(entry) = self.reserved.get_mut(mark.traveller, *hold)
+                && let Stage::Asked { .. } | Stage::Held(_) = entry.stage
+            {
+                entry.stage = Stage::Adopting(order);
+            }
+        }
+        self.promised.insert(mark, Promised { body_hash, order, adopts, waiting: Vec::new() });
         self.note_unpaid(mark.traveller, order);
     }
 
     /// What has become of a promise. Whether there was one: a desk that was rebuilt may have none any more.
     pub(super) fn placed(&mut self, Made { mark, order, answer }: Made) -> bool {
-        let Entry::Occupied(promised) = self.promised.entry(mark) else { return false };
+        let Slot::Occupied(promised) = self.promised.entry(mark) else { return false };
         if promised.get().order != order {
             return false;
         }
-        let Promised { body_hash, waiting, .. } = promised.remove();
+        let Promised { body_hash, adopts, waiting, .. } = promised.remove();
+        for hold in &adopts {
+            self.adoption_over(mark.traveller, *hold, order, &answer);
+        }
         match answer {
             // Refusals are not remembered: the same key may try again.
             Ok(Reply { outcome: Err(_), .. }) => self.settled(mark.traveller, order),
@@ -193,7 +247,7 @@ impl Book {
 
     /// An order holds unpaid seats no longer.
     pub(super) fn settled(&mut self, traveller: TravellerId, order: OrderId) {
-        let Entry::Occupied(mut orders) = self.unpaid.entry(traveller) else { return };
+        let Slot::Occupied(mut orders) = self.unpaid.entry(traveller) else { return };
         orders.get_mut().retain(|unpaid| *unpaid != order);
         if orders.get().is_empty() {
             orders.remove();
@@ -211,6 +265,107 @@ impl Book {
     /// A traveller's orders of the last 48 hours, newest first.
     pub(super) fn recent(&self, traveller: TravellerId) -> Vec<OrderId> {
         self.made.recent(traveller, self.peers.clock.now())
+    }
+
+    /// An order has been made of a reservation, or not: then its departure is asked how it stands.
+    fn adoption_over(&mut self, traveller: TravellerId, hold: HoldId, order: OrderId, answer: &Answer<Arc<Order>>) {
+        let Some(entry) = self.reserved.get_mut(traveller, hold) else { return };
+        if !matches!(entry.stage, Stage::Adopting(by) if by == order) {
+            return;
+        }
+        if let Ok(Reply { outcome: Ok(_), .. }) = answer {
+            entry.stage = Stage::Ended;
+        } else {
+            entry.stage = Stage::unsure();
+            self.unsure.push(Arc::clone(&entry.reservation));
+        }
+    }
+
+    /// The reservation that is to be asked for now; `None` if whoever asks is answered, or will be with the first who did.
+    /// As long as its time is not over, its key names it (R-HOLD-05).
+    pub(super) fn reserve(&mut self, wish: ReservationWish, asker: Asker<Reserved>) -> Option<Flight> {
+        let now = self.peers.clock.now();
+        let position = self.peers.journal.appended();
+        let answer = match self.reserved.of_key(wish.traveller, &wish.idempotency_key, now) {
+            Some(entry) if entry.reservation.body_hash != wish.body_hash => {
+                Ok(Reply::rejected(Rejection::IdempotencyMismatch, position))
+            }
+            Some(entry) => match &mut entry.stage {
+                Stage::Asked { waiting, .. } => {
+                    waiting.push(asker);
+                    return None;
+                }
+                Stage::Held(seats) => reserved(&entry.reservation, Ok(Reply::ok(Arc::clone(seats), position)), false),
+                Stage::Adopting(_) | Stage::Ended => Ok(Reply::rejected(Rejection::ReservationEnded, position)),
+            },
+            None => match self.reservation(wish, now) {
+                Ok(Ok(reservation)) => {
+                    let reservation = Arc::new(reservation);
+                    let flight = Flight::new(&self.peers, &reservation, Some(asker));
+                    let stage = Stage::Asked { waiting: Vec::new(), is_new: true };
+                    self.reserved.add(Entry { reservation, stage }, now);
+                    return Some(flight);
+                }
+                Ok(Err(rejection)) => Ok(Reply::rejected(rejection, position)),
+                Err(outage) => Err(outage),
+            },
+        };
+        asker.answer(answer);
+        None
+    }
+
+    /// Refused, and put off, as [`Book::draft`] is.
+    fn reservation(&self, wish: ReservationWish, now: Timestamp) -> Result<Result<Reservation, Rejection>, Outage> {
+        if self.peers.reserving.len() >= RESERVING_MAX {
+            return Err(Outage::Overloaded);
+        }
+        admit_sale(&self.peers.journal)?;
+        let traveller = wish.traveller;
+        if let Err(limit) = self.within_limit(traveller, 0, now) {
+            return Ok(Err(limit));
+        }
+        let id = |departure| self.peers.new_reservation_id(traveller, departure);
+        Ok(wish.reserve(&self.peers.catalogue.load(), id, now, self.peers.sales.lock_seconds))
+    }
+
+    /// What a departure says of a reservation; it is returned if the departure is to be asked again, later.
+    pub(super) fn seated(&mut self, Seated { reservation, answer }: Seated) -> Option<Arc<Reservation>> {
+        let (traveller, hold) = (reservation.traveller, reservation.id.hold());
+        let entry = self.reserved.get_mut(traveller, hold)?;
+        // Otherwise more is known by now.
+        let Stage::Asked { waiting, is_new } = &mut entry.stage else { return None };
+        for asker in waiting.drain(..) {
+            asker.answer(reserved(&reservation, answer.clone(), false));
+        }
+        let is_new = std::mem::take(is_new);
+        match answer {
+            Ok(Reply { outcome: Ok(seats), .. }) => entry.stage = Stage::Held(seats),
+            Ok(Reply { outcome: Err(Rejection::HoldAlreadyReleased), .. }) => entry.stage = Stage::Ended,
+            // Refusals are not remembered: the same key may try again. Of one that was held its time is over.
+            Ok(Reply { outcome: Err(_), .. }) => self.reserved.remove(traveller, hold),
+            // Found before anything was written.
+            Err(Outage::Overloaded | Outage::JournalFull | Outage::SetAside) if is_new => {
+                self.reserved.remove(traveller, hold);
+            }
+            Err(_) if self.peers.clock.now() >= reservation.expires_at => self.reserved.remove(traveller, hold),
+            Err(_) => return Some(reservation),
+        }
+        None
+    }
+
+    /// A reservation was released, or may have been.
+    pub(super) fn released(&mut self, Released { traveller, hold, is_certain }: Released) {
+        let Some(entry) = self.reserved.get_mut(traveller, hold) else { return };
+        if is_certain {
+            entry.stage = Stage::Ended;
+        } else if let Stage::Held(_) = entry.stage {
+            entry.stage = Stage::unsure();
+            self.unsure.push(Arc::clone(&entry.reservation));
+        }
+    }
+
+    pub(super) fn reservations_to_look_at(&mut self) -> Vec<Arc<Reservation>> {
+        std::mem::take(&mut self.unsure)
     }
 
     fn note_unpaid(&mut self, traveller: TravellerId, order: OrderId) {

@@ -345,6 +345,10 @@ fn seat_command(order: &Order, leg: &Leg, at: HoldAt, step: ClaimStep<'_>) -> Se
             wanted: match wish {
                 SeatWish::Any => Wanted::Auto(order.details().passengers.len() as u16),
                 SeatWish::Chosen(seats) => Wanted::Chosen(labels(seats)),
+                SeatWish::Reserved { reservation, .. } => {
+                    let seats = order.details().passengers.len() as u16;
+                    Wanted::Reserved { reservation: *reservation, seats }
+                }
             },
             expires_at,
         }),

@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 use deeptravel_domain::departure::{Channel, Stretch};
 use deeptravel_domain::identity::{self, AccountChange, AccountWrite, Duties};
 use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, SessionId, TravellerId};
+use deeptravel_domain::inventory::Wanted;
 use deeptravel_domain::order::{
     Contact, Gate, Item, ItemWish, JourneyWish, Leg, Order, Passenger, Place, Scan, ScanOutcome, ScanTarget, SeatWish,
     Take, TicketOutcome, Wish,
 };
 use deeptravel_domain::party::{Party, PassengerType};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::reservation::{Reservation, ReservationId, ReservationWish};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -218,6 +220,13 @@ impl Running {
         self.shown(async { placing.await.unwrap() }).await
     }
 
+    /// Reserves seats, which must succeed.
+    pub async fn reserve(&self, wish: ReservationWish) -> Arc<Reservation> {
+        let reserved = self.shown(self.engine.reserve(wish)).await.unwrap().unwrap();
+        assert!(reserved.is_first, "this key had made a reservation before");
+        reserved.reservation
+    }
+
     /// Places an order that must succeed.
     pub async fn buy(&self, wish: Wish) -> Arc<Order> {
         let (order, new) = self.shown(self.place(wish)).await.unwrap().unwrap();
@@ -328,6 +337,26 @@ pub fn wish(traveller: TravellerId, key: &str, departure: &DepartureId, party: u
         passengers: (0..party).map(passenger).collect(),
         items: vec![ItemWish::Journey(journey)],
     }
+}
+
+/// A wish for so many reserved seats on the whole way.
+pub fn reservation(traveller: TravellerId, key: &str, departure: &DepartureId, seats: u16) -> ReservationWish {
+    ReservationWish {
+        traveller,
+        idempotency_key: key.into(),
+        body_hash: [seats as u8; 32],
+        departure: departure.clone(),
+        class: code("standard"),
+        board: None,
+        alight: None,
+        wanted: Wanted::Auto(seats),
+    }
+}
+
+/// A wish for an order that adopts a reservation.
+pub fn adopting(traveller: TravellerId, key: &str, reservation: &ReservationId, party: u16) -> Wish {
+    let items = vec![ItemWish::Reservation(reservation.clone())];
+    Wish { items, ..wish(traveller, key, reservation.departure(), party) }
 }
 
 /// The first journey of a wish for one.

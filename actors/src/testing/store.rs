@@ -10,12 +10,13 @@ use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::order::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketRow};
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::AuditRow;
+use deeptravel_domain::reservation::ReservationRow;
 use deeptravel_domain::row::{Kind, Message, Raw, Row, Rows, Table};
 use deeptravel_domain::stock::rows::StockRow;
 use deeptravel_domain::ticket::TicketStatus;
 
 use super::{Images, StockAnswers};
-use crate::desk::DeskEntryRow;
+use crate::desk::{DeskEntryRow, DeskReservationRow};
 use crate::journal::Position;
 use crate::lists::OrderIdRow;
 use crate::payment::TransactionRow;
@@ -128,6 +129,29 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
                     let OrderRow { order_id, traveller_id, idempotency_key, body_hash, status, .. } = row;
                     rows.put(&DeskEntryRow { order_id, traveller_id, idempotency_key, body_hash, status });
                 }
+            }
+            rows
+        }
+        ("load/desk_reservations", None, [Parameter::Text(Some(lowest))]) => {
+            let mut rows = Rows::default();
+            for row in rows_of::<ReservationRow<'_>>(tables).filter(|row| row.reservation_id.0.to_string() >= *lowest) {
+                let hold = rows_of::<HoldRow<'_>>(tables).find(|hold| hold.order_id == row.reservation_id);
+                let HoldRow { class_code, seat_numbers, board_stop, alight_stop, state, expires_at, .. } =
+                    hold.unwrap();
+                let ReservationRow { reservation_id, departure_id, traveller_id, idempotency_key, body_hash, .. } = row;
+                rows.put(&DeskReservationRow {
+                    reservation_id,
+                    departure_id,
+                    traveller_id,
+                    idempotency_key,
+                    body_hash,
+                    class_code,
+                    seat_numbers,
+                    board_stop,
+                    alight_stop,
+                    state,
+                    expires_at,
+                });
             }
             rows
         }

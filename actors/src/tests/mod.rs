@@ -11,6 +11,7 @@ mod late;
 mod packages;
 mod paying;
 mod projecting;
+mod reserving;
 mod restarting;
 mod resting;
 mod scanning;

@@ -28,6 +28,7 @@ mod refund_rules;
 mod register_tests;
 mod route;
 mod search;
+mod sought;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,7 @@ pub use promotion::PromotionRow;
 pub use refund_rules::{RefundRuleRow, RulesByChannel};
 pub use route::{Mode, Route, RouteRow, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, Stop};
 pub use search::{Trip, Unsellable, departure_id};
+pub use sought::Sought;
 pub use template::{
     IncludedJourney, PackageLine, PackageQuote, SOLD_AHEAD_DAYS_MAX, SpokenTemplate, StockLimits, Template,
     TemplateEntitlementRow, TemplateRow, TemplateStatus, TemplateTierRow, Tier, Version,

@@ -4,7 +4,7 @@ use crate::ids::HoldId;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-use super::{BeginPaying, Hold, HoldAt, HoldState, Holds, Life, Takes, Tombstone};
+use super::{BeginPaying, FIRST_EPOCH, Hold, HoldAt, HoldState, Holds, Life, Takes, Tombstone};
 
 /// A hold that is not there yet in this epoch: its owner looks whether there is room for it, and then asks for its
 /// [life](Placing::life). So a refusal by the owner, which says more, comes before one by the hold's past.
@@ -100,6 +100,22 @@ impl<T: Takes> Holds<T> {
         match hold.life.state {
             HoldState::Held | HoldState::Paying => Ok(Some(hold)),
             HoldState::Confirmed => Err(Rejection::HoldAlreadyConfirmed),
+        }
+    }
+
+    /// A reservation that an order asks for (R-HOLD-07). Refused with `HoldExpired`, also when it is forgotten, and with
+    /// `ReservationEnded`.
+    pub fn adopting(&self, reservation: HoldId, now: Timestamp) -> Result<&Hold<T>, Rejection> {
+        let hold =
+            self.known(HoldAt { hold: reservation, epoch: FIRST_EPOCH }, now).map_err(|refused| match refused {
+                Rejection::HoldNotFound => Rejection::HoldExpired,
+                Rejection::HoldAlreadyReleased => Rejection::ReservationEnded,
+                refused => refused,
+            })?;
+        match hold.life.state {
+            HoldState::Held => Ok(hold),
+            // Nobody pays for a reservation.
+            HoldState::Paying | HoldState::Confirmed => Err(Rejection::ReservationEnded),
         }
     }
 

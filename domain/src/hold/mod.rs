@@ -19,6 +19,9 @@ use crate::ids::{HoldId, IdMap, InvalidId, codes};
 use crate::time::Timestamp;
 use deadlines::Deadlines;
 
+/// Epoch of a hold that is placed for the first time.
+pub const FIRST_EPOCH: u32 = 1;
+
 /// A hold and its epoch (R-HOLD-10). The order counts a hold's epochs: every new placing has a higher one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HoldAt {

@@ -10,9 +10,9 @@ use super::{Hold, SeatList};
 /// What can be asked. No events in answer means that it is already so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Take seats, all or none (R-HOLD-02). Refused with a field, `DepartureNotFound`, `DepartureCancelled`, `BookingClosed`, `SeatTaken`,
-    /// `SoldOut`; `HoldEpochStale`, `HoldExpired`, `HoldAlreadyReleased` for a message that comes too late, and
-    /// `HoldAlreadyConfirmed`.
+    /// Take seats, all or none (R-HOLD-02). Refused with a field, `DepartureNotFound`, `DepartureCancelled`, `BookingClosed`,
+    /// `SeatTaken`, `SoldOut`, `ReservationEnded`; `HoldEpochStale`, `HoldExpired`, `HoldAlreadyReleased` for a message that
+    /// comes too late, and `HoldAlreadyConfirmed`.
     PlaceHold(PlaceHold),
     /// A payment is about to be created: the hold outlives it and no longer lapses (R-HOLD-09). Refused with
     /// `DepartureCancelled` and, as every command on a hold, with `HoldNotFound` (never placed here, or over and
@@ -57,6 +57,9 @@ pub enum Wanted {
     Auto(u16),
     /// Those with these labels.
     Chosen(Vec<String>),
+    /// So many, which this reservation holds. It ends in the same decision, and the hold has no more time than it had
+    /// (R-HOLD-07).
+    Reserved { reservation: HoldId, seats: u16 },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

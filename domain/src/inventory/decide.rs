@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::departure::Stretch;
 use crate::hold::{BeginPaying, HoldAt};
+use crate::ids::HoldId;
 use crate::party::PARTY_MAX;
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
@@ -55,12 +56,18 @@ impl Inventory {
         let replaced = placing.replaces();
         let taken = self.taken_without(replaced, now);
         let channel = self.channel_index(&place.channel);
-        let Choice { seats, is_best_fit } =
-            self.free_of(&wanted, channel.map(|channel| Pool::new(class, channel)), stretch, &taken)?;
-        let life = placing.life(place.expires_at)?;
+        let pool = channel.map(|channel| Pool::new(class, channel));
+        let adopted = self.adopted(&wanted, pool, stretch, now)?;
+        let Choice { seats, is_best_fit } = match adopted {
+            Some((_, reserved)) => Choice { seats: reserved.takes.seats, is_best_fit: false },
+            None => self.free_of(&wanted, pool, stretch, &taken)?,
+        };
+        let until = adopted.map_or(Timestamp::MAX, |(_, reserved)| reserved.life.expires_at);
+        let life = placing.life(place.expires_at.min(until))?;
 
         let takes = HeldSeats { class, channel: channel.unwrap_or(0), stretch, seats, freed: 0 };
-        let released = replaced.map(|hold| Event::HoldReleased { id: place.hold, hold: *hold, at: now });
+        let gives_way = replaced.map(|hold| (place.hold, hold)).into_iter().chain(adopted);
+        let released = gives_way.map(|(id, hold)| Event::HoldReleased { id, hold: *hold, at: now });
         let placed = Event::HoldPlaced { id: place.hold, hold: Hold { life, takes }, is_best_fit };
         Ok(self.opening().chain(self.lapses(now)).chain(released).chain([placed]).collect())
     }
@@ -131,6 +138,7 @@ impl Inventory {
         let same_seats = match &place.wanted {
             Wanted::Auto(count) => held.seats.len() == usize::from(*count),
             Wanted::Chosen(labels) => labels.iter().map(String::as_str).eq(held.seats.iter().map(|s| self.label(s))),
+            Wanted::Reserved { seats, .. } => held.seats.len() == usize::from(*seats),
         };
         same_seats
             && held.stretch == place.stretch
@@ -152,6 +160,9 @@ impl Inventory {
         match &place.wanted {
             Wanted::Auto(count) if (1..=PARTY_MAX).contains(count) => Ok(KnownSeats::Auto(*count)),
             Wanted::Auto(_) => Err(Rejection::field("seats", format!("is 1 to {PARTY_MAX}"))),
+            Wanted::Reserved { reservation, seats } => {
+                Ok(KnownSeats::Reserved { reservation: *reservation, seats: *seats })
+            }
             Wanted::Chosen(labels) => {
                 let field = "seatNumbers";
                 let fits = (1..=SEATS_PER_HOLD_MAX).contains(&labels.len());
@@ -168,6 +179,22 @@ impl Inventory {
                 Ok(KnownSeats::Chosen(SeatList::new(seats).unwrap_or_default()))
             }
         }
+    }
+
+    /// The reservation that is asked for, if it is one, and holds what is asked for.
+    fn adopted(
+        &self,
+        wanted: &KnownSeats,
+        pool: Option<Pool>,
+        stretch: Stretch,
+        now: Timestamp,
+    ) -> Result<Option<(HoldId, &Hold)>, Rejection> {
+        let KnownSeats::Reserved { reservation, seats } = *wanted else { return Ok(None) };
+        let hold = self.holds.adopting(reservation, now)?;
+        let HeldSeats { class, channel, stretch: reserved, seats: held, .. } = hold.takes;
+        let fits = Some(Pool::new(class, channel)) == pool && reserved == stretch && held.len() == usize::from(seats);
+        ensure(fits, "reservationId", "holds other seats")?;
+        Ok(Some((reservation, hold)))
     }
 
     /// The seats, if they are free; `pool` is `None` for a channel without seats. A chosen seat of another channel is
@@ -197,6 +224,8 @@ impl Inventory {
                     None => Ok(Choice { seats, is_best_fit: false }),
                 }
             }
+            // They are held, and not free.
+            KnownSeats::Reserved { .. } => Err(Rejection::ReservationEnded),
         }
     }
 }
@@ -205,4 +234,5 @@ impl Inventory {
 enum KnownSeats {
     Auto(u16),
     Chosen(SeatList),
+    Reserved { reservation: HoldId, seats: u16 },
 }

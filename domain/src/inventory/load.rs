@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::departure::{DepartureSpec, SeatMap};
-use crate::hold::{Life, Standing};
+use crate::hold::{FIRST_EPOCH, Life, Standing};
 use crate::ids::{HoldId, IdMap};
 use crate::row::{Damage, Row as _, Rows};
 use crate::time::Timestamp;
@@ -11,9 +11,6 @@ use crate::time::Timestamp;
 use super::pick::Layout;
 use super::rows::{DepartureRow, HoldRow};
 use super::{HeldSeats, Hold, HoldState, Inventory, Pool, SeatList};
-
-/// With which an order places a hold for the first time.
-const FIRST_EPOCH: u32 = 1;
 
 impl Inventory {
     /// The machine that wrote these rows. Ended holds may be left out once their `expires_at` has passed, but not those of

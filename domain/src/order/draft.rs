@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::departure::{Channel, Stretch};
-use crate::ids::{DepartureId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId, codes};
+use crate::ids::{DepartureId, HoldId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId, codes};
 use crate::money::Money;
 use crate::package::{Bound, PackageTerms};
 use crate::party::PassengerType;
@@ -35,6 +35,9 @@ pub enum SeatWish {
     Any,
     /// These, by their labels.
     Chosen(Vec<Box<str>>),
+    /// Those that a reservation holds until an instant, as many as there are passengers: the order adopts it (R-HOLD-07).
+    /// Once it has, it is as if the traveller had chosen them.
+    Reserved { reservation: HoldId, until: Timestamp },
 }
 
 /// Something that was bought.
@@ -110,6 +113,15 @@ pub(in crate::order) fn before_boarding(items: &[Item], at: Timestamp) -> Timest
     items.iter().filter_map(last).fold(at, Timestamp::min)
 }
 
+/// `at`, or when the first of the reservations ends that these adopt, if that is earlier.
+pub(in crate::order) fn within_reservations(items: &[Item], at: Timestamp) -> Timestamp {
+    let end = |item: &Item| match &item.kind {
+        ItemKind::Journey(Leg { wish: SeatWish::Reserved { until, .. }, .. }) => *until,
+        ItemKind::Journey(Leg { wish: SeatWish::Any | SeatWish::Chosen(_), .. }) | ItemKind::Package(_) => at,
+    };
+    items.iter().map(end).fold(at, Timestamp::min)
+}
+
 /// A journey of the order. Every journey seats every passenger.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Leg {
@@ -182,8 +194,8 @@ pub struct Price {
     pub lines: Vec<PriceLine>,
 }
 
-/// Epoch of an order's first holds. Seeking seats again after late money takes the next one.
-pub const FIRST_EPOCH: u32 = 1;
+/// Of an order's first holds. Seeking seats again after late money takes the next one.
+pub use crate::hold::FIRST_EPOCH;
 
 /// A wish for an order, checked and priced, with its id. The machine starts from it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -200,9 +212,20 @@ pub struct Draft {
     pub contact: Contact,
     pub passengers: Vec<Passenger>,
     /// Journeys by their departure, then packages by their template, so that orders that meet take what they want in one
-    /// order (rule 5). They become the order's own: of an order's details they are not there any more.
+    /// order (rule 5); journeys that adopt reservations wait for nobody and come last. They become the order's own: of an
+    /// order's details they are not there any more.
     pub items: Vec<Item>,
     pub price: Price,
     /// How long the seats are held for payment.
     pub lock_seconds: u32,
+}
+
+impl Draft {
+    /// The reservations that it adopts.
+    pub fn adopts(&self) -> impl Iterator<Item = HoldId> {
+        self.items.iter().filter_map(|item| match &item.kind {
+            ItemKind::Journey(Leg { wish: SeatWish::Reserved { reservation, .. }, .. }) => Some(*reservation),
+            ItemKind::Journey(Leg { wish: SeatWish::Any | SeatWish::Chosen(_), .. }) | ItemKind::Package(_) => None,
+        })
+    }
 }

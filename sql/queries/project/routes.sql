@@ -14,6 +14,7 @@ ON CONFLICT (route_code) DO UPDATE SET
     stops = excluded.stops, vehicle_code = excluded.vehicle_code,
     seat_lock_minutes = excluded.seat_lock_minutes, booking_closes_minutes = excluded.booking_closes_minutes,
     sales_window_days = excluded.sales_window_days, blackout_dates = excluded.blackout_dates,
-    status = excluded.status, marks = excluded.marks, boarding_opens_minutes = excluded.boarding_opens_minutes,
+    status = excluded.status, marks = excluded.marks,
+    boarding_opens_minutes = excluded.boarding_opens_minutes,
     refund_rule_direct = excluded.refund_rule_direct, refund_rule_ota = excluded.refund_rule_ota
 WHERE held.version < excluded.version

@@ -11,6 +11,7 @@ mod policies;
 mod promotions;
 mod qr;
 mod refunds;
+mod reservations;
 pub mod search;
 mod tickets;
 
@@ -23,6 +24,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     packages::routes(routes);
     promotions::routes(routes);
     orders::routes(routes);
+    reservations::routes(routes);
     departures::routes(routes);
     payments::routes(routes);
     tickets::routes(routes);

@@ -10,6 +10,7 @@ use deeptravel_domain::order::{
     Contact, ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PackageWish, Passenger, SealedDocument, SeatWish, Wish,
 };
 use deeptravel_domain::party::PARTY_MAX;
+use deeptravel_domain::reservation::ReservationId;
 use deeptravel_domain::sealing::{DOCUMENT_NUMBER_LEN_MAX, DocumentKeys, seal_document};
 use deeptravel_domain::text;
 use derive_more::Deref;
@@ -31,7 +32,7 @@ const LOCALES: [&str; 3] = ["zh-CN", "zh-HK", "en"];
 #[derive(Debug, Deref, Deserialize)]
 #[deref(forward)]
 #[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A new order.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -52,7 +53,7 @@ pub struct NewOrder<'a> {
     locale: Option<Text<'a>>,
 }
 
-/// A journey, or a package. Earlier reservations are not sold yet.
+/// A journey, of a departure or as it is reserved; or a package.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"kind": "journey", "departureId": "GZ-HKA-0830.20261224", "seatClass": "standard"}))]
@@ -72,7 +73,7 @@ struct NewItem<'a> {
     /// One for every passenger; without it any seats, together where possible.
     #[schema(value_type = Option<Vec<String>>)]
     seat_numbers: Option<Vec<Text<'a>>>,
-    /// Not yet.
+    /// Instead of all other fields: the journey that it holds, for as many passengers as seats.
     #[schema(value_type = Option<String>)]
     reservation_id: Option<Text<'a>>,
     /// Of a package, as all that follows.
@@ -159,20 +160,20 @@ impl NewOrder<'_> {
             traveller,
             channel: Channel::Direct,
             idempotency_key: key.0,
-            body_hash: self.hash(),
+            body_hash: hash_of(&self),
             locale: locale.into(),
             items: items.map(|(index, item)| wanted(index, item)).collect::<Result<_, _>>()?,
             passengers: passengers.map(|(index, given)| passenger(index, given, keys)).collect::<Result<_, _>>()?,
             contact: contact(&self.contact)?,
         })
     }
+}
 
-    /// SHA-256 of the request as understood: spaces and the order of fields make no other request.
-    fn hash(&self) -> [u8; 32] {
-        let mut text = Vec::with_capacity(CANONICAL_BYTES);
-        self.write(&mut text);
-        sha256(&text)
-    }
+/// SHA-256 of a request as understood: spaces and the order of fields make no other request.
+pub(super) fn hash_of(request: &impl Canonical) -> [u8; 32] {
+    let mut text = Vec::with_capacity(CANONICAL_BYTES);
+    request.write(&mut text);
+    sha256(&text)
 }
 
 /// Room for the canonical form of a request of some passengers. A larger one grows.
@@ -180,7 +181,7 @@ const CANONICAL_BYTES: usize = 1024;
 
 /// Writes a part of a request in its one form. Two requests have the same form only if they are the same: what may vary in
 /// length is preceded by its length, and what may be missing by whether it is there.
-trait Canonical {
+pub(super) trait Canonical {
     fn write(&self, into: &mut Vec<u8>);
 }
 
@@ -254,6 +255,8 @@ impl Canonical for NewItem<'_> {
     }
 }
 
+pub(super) use canonical;
+
 canonical!(NewOrder { items, passengers, contact, promotion_code, locale });
 canonical!(NewIncluded { departure_id, seat_class, seat_numbers });
 canonical!(NewPassenger { name, kind, document });
@@ -269,7 +272,6 @@ fn wanted(index: usize, item: &NewItem<'_>) -> Result<ItemWish, Problem> {
         ("boardStop", item.board_stop.is_some()),
         ("alightStop", item.alight_stop.is_some()),
         ("seatNumbers", item.seat_numbers.is_some()),
-        ("reservationId", item.reservation_id.is_some()),
     ];
     let of_packages = [
         ("templateId", item.template_id.is_some()),
@@ -284,10 +286,18 @@ fn wanted(index: usize, item: &NewItem<'_>) -> Result<ItemWish, Problem> {
     match &*item.kind {
         "journey" => {
             none_of(&of_packages, "belongs to packages")?;
-            journey(&field, item).map(ItemWish::Journey)
+            match &item.reservation_id {
+                Some(id) => {
+                    let id = code(&field, "reservationId", "reservation id", Some(id))?;
+                    none_of(&of_journeys, "is the reservation's")?;
+                    Ok(ItemWish::Reservation(id))
+                }
+                None => journey(&field, item).map(ItemWish::Journey),
+            }
         }
         "package" => {
             none_of(&of_journeys, "belongs to journeys")?;
+            none_of(&[("reservationId", item.reservation_id.is_some())], "belongs to journeys")?;
             package(&field, item).map(ItemWish::Package)
         }
         _ => Err(Problem::field(field("kind"), "is neither journey nor package")),
@@ -295,9 +305,6 @@ fn wanted(index: usize, item: &NewItem<'_>) -> Result<ItemWish, Problem> {
 }
 
 fn journey(field: &impl Fn(&str) -> String, item: &NewItem<'_>) -> Result<JourneyWish, Problem> {
-    if item.reservation_id.is_some() {
-        return Err(Problem::field(field("reservationId"), "journeys from reservations are not sold yet"));
-    }
     let departure = code(field, "departureId", "departure id", item.departure_id.as_deref())?;
     let class = code(field, "seatClass", "seat class", item.seat_class.as_deref())?;
     let seats = seat_wish(field, item.seat_numbers.as_deref())?;
@@ -344,7 +351,7 @@ fn seat_wish(field: &impl Fn(&str) -> String, given: Option<&[Text<'_>]>) -> Res
     }
 }
 
-fn seat_labels(field: &impl Fn() -> String, labels: &[Text<'_>]) -> Result<Vec<Box<str>>, Problem> {
+pub(super) fn seat_labels(field: &impl Fn() -> String, labels: &[Text<'_>]) -> Result<Vec<Box<str>>, Problem> {
     if labels.len() > usize::from(PARTY_MAX) {
         return Err(Problem::field(field(), "one seat for every passenger"));
     }
@@ -407,6 +414,8 @@ fn mail_address(given: &str) -> Result<Box<str>, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use deeptravel_domain::ids::Shard;
+    use deeptravel_domain::time::Timestamp;
     use serde_json::{Value, json};
 
     use super::*;
@@ -504,7 +513,10 @@ mod tests {
 
     #[test]
     fn fault_17_what_is_wrong_is_named_with_its_path() {
-        let cases: [(&str, Value, &str); 31] = [
+        let departure = "R1-0800.20261224".parse().unwrap();
+        let (at, shard) = (Timestamp::from_ms(1_795_147_200_000), Shard::of(1));
+        let reservation = ReservationId::compose(at, shard, 1, TravellerId::from_bits(1), departure).to_string();
+        let cases: [(&str, Value, &str); 32] = [
             ("/items", json!([]), "items"),
             ("/items/0/kind", json!("package"), "items[0].departureId"),
             ("/items", json!([{"kind": "package"}]), "items[0].templateId"),
@@ -517,6 +529,7 @@ mod tests {
             ),
             ("/items/0/kind", json!("rocket"), "items[0].kind"),
             ("/items/0/reservationId", json!("r"), "items[0].reservationId"),
+            ("/items/0/reservationId", json!(reservation), "items[0].departureId"),
             ("/items/0/quantity", json!(1), "items[0].quantity"),
             ("/items/0/departureId", json!("a b"), "items[0].departureId"),
             ("/items/0/departureId", json!(null), "items[0].departureId"),

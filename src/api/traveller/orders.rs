@@ -74,7 +74,8 @@ pub fn stored(rows: &Rows, api: &Api) -> Result<Order, Problem> {
         .map_err(|error| Problem::fault("Rows of a listed order cannot be read", &error))
 }
 
-/// Holds the seats of every item and makes a pending order; all of them or none.
+/// Holds the seats of every item and makes a pending order; all of them or none. Those of a reservation become the order's,
+/// with the time that is left of it.
 #[utoipa::path(
     post, path = "/orders",
     params((
@@ -86,8 +87,12 @@ pub fn stored(rows: &Rows, api: &Api) -> Result<Order, Problem> {
         (status = 201, body = OrderView),
         (status = 200, description = "Made before with the same key", body = OrderView),
         (status = 400, description = "`IDEMPOTENCY_KEY_REQUIRED`, `MALFORMED_JSON`"),
-        (status = 404, description = "`DEPARTURE_NOT_FOUND`"),
-        (status = 409, description = "`SOLD_OUT`, `SEAT_TAKEN`, `LOCK_LIMIT`, `BOOKING_CLOSED`, `BLACKOUT`"),
+        (status = 404, description = "`DEPARTURE_NOT_FOUND`, `RESERVATION_NOT_FOUND`"),
+        (
+            status = 409,
+            description = "`SOLD_OUT`, `SEAT_TAKEN`, `LOCK_LIMIT`, `BOOKING_CLOSED`, `BLACKOUT`; `LOCK_EXPIRED`, \
+                `RESERVATION_ENDED` of an item's reservation"
+        ),
         (status = 422, description = "`VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`"),
         (status = 503, description = "To be repeated with the same key"),
     )

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Gate, Person};
-use crate::shop::{id, journey, new_key, template, text, wish};
+use crate::shop::{id, journey, new_key, reservation, template, text, wish};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Who {
@@ -46,6 +46,7 @@ struct Cast {
     gate: Gate,
     /// Of the traveller: one paid, one not.
     orders: [String; 2],
+    reservation: String,
     ticket: String,
     code: String,
     coach: String,
@@ -65,7 +66,9 @@ impl Cast {
         let pending = mei.place(&[journey(&coach)], 1).await.ok();
         let code = mei.ticket_code(&paid["tickets"][0]).await;
         let ticket = text(&paid["tickets"][0]["ticketId"]);
-        Cast { client: client.clone(), tokens, gate, orders: [id(&order), id(&pending)], ticket, code, coach }
+        let reservation = text(&mei.reserve(&reservation(&coach, 1)).await.ok()["reservationId"]);
+        let orders = [id(&order), id(&pending)];
+        Cast { client: client.clone(), tokens, gate, orders, reservation, ticket, code, coach }
     }
 
     /// The contract's table (`api.md`). What ends something stands last.
@@ -92,6 +95,7 @@ impl Cast {
             row("GET /travel/search", EVERYBODY, search, &none),
             row("GET /departures/{departureId}", EVERYBODY, &format!("/departures/{}", self.coach), &none),
             row("GET /promotions/{code}", EVERYBODY, "/promotions/access", &none),
+            row("POST /reservations", &[Traveller], "/reservations", &reservation(&self.coach, 1)),
             row("POST /orders", &[Traveller], "/orders", &wish(&[journey(&self.coach)], 1)),
             row("GET /orders", &[Traveller], "/orders", &none),
             row("GET /orders/{orderId}", &[Traveller], &format!("/orders/{order}"), &none),
@@ -133,6 +137,12 @@ impl Cast {
             row("GET /health/live", EVERYBODY, "/health/live", &none),
             row("GET /health/ready", EVERYBODY, "/health/ready", &none),
             row("GET /metrics", &[Admin, Ops], "/metrics", &none),
+            row(
+                "DELETE /reservations/{reservationId}",
+                &[Traveller],
+                &format!("/reservations/{}", self.reservation),
+                &none,
+            ),
             row("POST /orders/{orderId}/cancel", &[Traveller], &format!("/orders/{pending}/cancel"), &none),
             row(
                 "DELETE /validators/sessions/{sessionId}",

@@ -145,6 +145,54 @@ async fn r_admin_05_locations_are_their_merchants_and_what_is_referred_to_stays(
     admin.put(location, &named(&json!({}))).await.problem(422, "VALIDATION_ERROR");
 }
 
+#[tokio::test]
+async fn d15_a_departure_whose_schedule_was_withdrawn_has_gates_as_before() {
+    let client = Client::of(another(&[]));
+    let (admin, mei) = (client.administrator().await, client.traveller("redeeming-withdrawn").await);
+    let coach = client.coach().await;
+    let order = mei.place(&[journey(&coach)], 1).await.ok();
+    let ticket = mei.pay(&order).await["tickets"][0].clone();
+    admin.put("/admin/routes/hzm-hk-zh/schedules", &json!([])).await.ok();
+    client.get(&format!("/departures/{coach}")).await.problem(404, "DEPARTURE_NOT_FOUND");
+
+    let session = json!({ "deviceId": "redeeming-withdrawn", "locationId": "HZHK", "departureId": coach });
+    let gate = client.operator("gate").await.gate(&session).await;
+    assert_eq!(gate.scan(&mei.ticket_code(&ticket).await, "r1").await["result"], "success");
+    let nothing = json!({ "deviceId": "redeeming-withdrawn", "departureId": "nothing.20261224" });
+    let nothing = client.operator("gate").await.post("/validators/sessions", &nothing).await;
+    assert_eq!(nothing.problem(422, "VALIDATION_ERROR").body["errors"][0]["field"], "departureId");
+}
+
+/// What a route is put with, as it stands.
+async fn route(admin: &Person) -> Value {
+    let mut body = admin.get("/admin/routes/hzm-hk-zh").await.ok();
+    let body_of = |name: &str| !["version", "since", "marks", "draft"].contains(&name);
+    body.as_object_mut().unwrap().retain(|name, _| body_of(name));
+    body
+}
+
+#[tokio::test]
+async fn r_after_05_a_route_is_sold_under_a_rule_that_is_there_or_under_none() {
+    let client = Client::of(another(&[]));
+    let admin = client.administrator().await;
+    let (path, mut body) = ("/admin/routes/hzm-hk-zh", route(&admin).await);
+    assert_eq!(body["refundRules"], json!({ "direct": "hzm-wechat" }));
+    for (rules, field) in [
+        (json!({ "direct": "no" }), "refundRules.direct"),
+        (json!({ "direct": "hzm-wechat", "ota": "no" }), "refundRules.ota"),
+        (json!({ "direct": "hzm-wechat", "counter": "hzm-wechat" }), "refundRules.counter"),
+    ] {
+        body["refundRules"] = rules;
+        let refused = admin.put(path, &body).await.problem(422, "VALIDATION_ERROR");
+        assert_eq!(refused.body["errors"][0]["field"], field);
+    }
+    body.as_object_mut().unwrap().remove("refundRules");
+    admin.put(path, &body).await.ok();
+    let found = client.search("HK", "ZH", day(4), "&mode=coach").await.ok();
+    assert_eq!(found["routes"][0]["refundSummary"], "不可退改");
+    assert_eq!(client.get("/cancellation-policies?routeCode=hzm-hk-zh").await.ok()["policies"], json!([]));
+}
+
 fn rule(percent: u8) -> Value {
     named(&json!({ "windows": [{ "untilMinutesBefore": 60, "percent": percent }] }))
 }

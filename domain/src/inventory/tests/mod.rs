@@ -1,5 +1,6 @@
 //! Stories, a naive model, and the way through the rows. What they share is here.
 
+mod adopting;
 mod model;
 mod random;
 mod rows;

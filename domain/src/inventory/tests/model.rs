@@ -172,6 +172,7 @@ impl Naive {
             let same_seats = match &request.wanted {
                 Wanted::Auto(count) => usize::from(*count) == hold.seats.len(),
                 Wanted::Chosen(labels) => *labels == hold.seats,
+                Wanted::Reserved { seats, .. } => usize::from(*seats) == hold.seats.len(),
             };
             let of = |place: &PlaceHold| (place.channel.clone(), place.class.clone(), place.stretch);
             return if same_seats && of(request) == of(&hold.request) { AlreadySo } else { Field("epoch") };
@@ -183,7 +184,7 @@ impl Naive {
         let class_of = |label: &String| self.seats.iter().find(|seat| seat.0 == *label).map(|seat| &seat.1);
         match &request.wanted {
             Wanted::Auto(count) if !(1..=10).contains(count) => return Field("seats"),
-            Wanted::Auto(_) => {}
+            Wanted::Auto(_) | Wanted::Reserved { .. } => {}
             Wanted::Chosen(labels) => {
                 let distinct: BTreeSet<_> = labels.iter().collect();
                 if distinct.len() < labels.len() || labels.iter().any(|l| class_of(l) != Some(&request.class)) {
@@ -208,6 +209,19 @@ impl Naive {
                 let taken = |label: &&String| free.iter().all(|at| self.seats[*at].0 != **label);
                 if let Some(seat) = labels.iter().find(taken) {
                     return Refused(Rejection::SeatTaken { seat: seat.clone() });
+                }
+            }
+            Wanted::Reserved { reservation, seats } => {
+                let of = |place: &PlaceHold| (place.channel.clone(), place.class.clone(), place.stretch);
+                match self.exactly(*reservation, 1, now) {
+                    Err(Rejection::HoldNotFound) => return Refused(Rejection::HoldExpired),
+                    Err(Rejection::HoldAlreadyReleased) => return Refused(Rejection::ReservationEnded),
+                    Err(refused) => return Refused(refused),
+                    Ok(hold) if hold.life != Life::Held => return Refused(Rejection::ReservationEnded),
+                    Ok(hold) if hold.seats.len() != usize::from(*seats) || of(request) != of(&hold.request) => {
+                        return Field("reservationId");
+                    }
+                    Ok(_) => {}
                 }
             }
         }
@@ -260,7 +274,16 @@ impl Naive {
             Command::PlaceHold(request) => {
                 let hold = machine.hold(request.hold).expect("was placed");
                 let seats: Vec<usize> = hold.takes.seats.iter().map(usize::from).collect();
-                self.judge(request, &seats, now);
+                let mut expires_at = request.expires_at;
+                if let Wanted::Reserved { reservation, .. } = request.wanted {
+                    let reserved = self.holds.get_mut(&reservation).expect("was adopted");
+                    let labels = seats.iter().map(|seat| &self.seats[*seat].0);
+                    assert!(labels.eq(&reserved.seats), "R-HOLD-07: the same seats");
+                    reserved.life = Life::Released;
+                    expires_at = expires_at.min(reserved.expires_at);
+                } else {
+                    self.judge(request, &seats, now);
+                }
                 let seats = seats.iter().map(|seat| self.seats[*seat].0.clone()).collect();
                 self.sweep(now);
                 let hold = NaiveHold {
@@ -269,7 +292,7 @@ impl Naive {
                     request: request.clone(),
                     seats,
                     freed: BTreeSet::new(),
-                    expires_at: request.expires_at,
+                    expires_at,
                 };
                 self.holds.insert(request.hold, hold);
             }
@@ -400,7 +423,7 @@ proptest! {
                 Ok(events) if events.is_empty() => AlreadySo,
                 Ok(_) => Done,
                 Err(Rejection::Field { field, .. }) => {
-                    let known = ["epoch", "alightStop", "seats", "seatNumbers", "hold", "allotments"];
+                    let known = ["epoch", "alightStop", "seats", "seatNumbers", "reservationId", "hold", "allotments"];
                     Field(known.into_iter().find(|known| known == field).expect("a field of the request"))
                 }
                 Err(Rejection::BelowUse { .. }) => Refused(IN_USE),

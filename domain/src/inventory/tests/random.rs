@@ -38,6 +38,12 @@ enum What {
         wanted: Wanted,
         minutes: i64,
     },
+    /// As another hold was asked for, by its number, more or less seats apart.
+    Adopt {
+        reservation: u16,
+        more: i16,
+        minutes: i64,
+    },
     /// The last placing of this hold once more.
     PlaceAgain,
     Pay {
@@ -73,7 +79,7 @@ impl Sender {
         let mut live: Vec<HoldId> = inventory.holds().map(|(id, _)| id).collect();
         live.sort_unstable();
         let hold = match step.what {
-            What::Place { .. } => hold_id(step.hold),
+            What::Place { .. } | What::Adopt { .. } => hold_id(step.hold),
             _ if step.at_live && !live.is_empty() => live[usize::from(step.hold) % live.len()],
             _ => hold_id(step.hold),
         };
@@ -92,6 +98,17 @@ impl Sender {
                     expires_at: now.plus_ms(minutes * MINUTE),
                 };
                 Command::PlaceHold(place)
+            }
+            What::Adopt { reservation, more, minutes } => {
+                let reservation = match live.len() {
+                    0 => hold_id(*reservation),
+                    holds => live[usize::from(*reservation) % holds],
+                };
+                let Some(reserved) = self.placed.get(&reservation) else { return Command::Expire };
+                let held = inventory.hold(reservation).map_or(0, |hold| hold.takes.seats.len() as u16);
+                let wanted = Wanted::Reserved { reservation, seats: held.saturating_add_signed(*more) };
+                let expires_at = now.plus_ms(minutes * MINUTE);
+                Command::PlaceHold(PlaceHold { hold, epoch, wanted, expires_at, ..reserved.clone() })
             }
             What::PlaceAgain => match last {
                 Some(place) => Command::PlaceHold(place.clone()),
@@ -164,8 +181,15 @@ fn what() -> impl Strategy<Value = What> {
     let free = (prop::collection::vec(0..4_usize, 0..3), prop::bool::weighted(0.1))
         .prop_map(|(seats, stranger)| What::Free { seats, stranger });
     let allot = prop::collection::vec((0..2_usize, letter(), 0..5_u16), 1..3).prop_map(What::Allot);
+    let more = prop_oneof![8 => Just(0_i16), 1 => -1..2_i16];
+    let adopt = (0..12_u16, more, 1..12_i64).prop_map(|(reservation, more, minutes)| What::Adopt {
+        reservation,
+        more,
+        minutes,
+    });
     prop_oneof![
         200 => place,
+        40 => adopt,
         60 => Just(What::PlaceAgain),
         50 => (1..16_i64).prop_map(|minutes| What::Pay { minutes }),
         80 => Just(What::Confirm),

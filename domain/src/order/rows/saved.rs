@@ -11,7 +11,7 @@ use crate::announcement::AnnouncementKind;
 use crate::ids::{OrderId, OutRefundNo, OutTradeNo, TicketId, TravellerId};
 use crate::money::Money;
 use crate::order::claim::Seats;
-use crate::order::draft::before_boarding;
+use crate::order::draft::{before_boarding, within_reservations};
 use crate::order::{
     CancelReason, Capture, Draft, FIRST_EPOCH, Item, LedgerEntry, LedgerKind, OrderStatus, Payment, PaymentState,
     Refund, RefundState, ScanOutcome, SeatWish,
@@ -45,7 +45,8 @@ pub struct Saved {
 
 impl Saved {
     pub(in crate::order) fn new(mut draft: Draft, now: Timestamp) -> Saved {
-        let lock_expires_at = before_boarding(&draft.items, now.plus_seconds(i64::from(draft.lock_seconds)));
+        let lock = now.plus_seconds(i64::from(draft.lock_seconds));
+        let lock_expires_at = within_reservations(&draft.items, before_boarding(&draft.items, lock));
         // As the rows tell it.
         draft.lock_seconds = u32::try_from(lock_expires_at.ms_since(now) / 1000).unwrap_or(0);
         Saved {
@@ -157,6 +158,9 @@ impl Saved {
     pub(in crate::order) fn hold_placed(&mut self, claim: usize, seats: &Seats) {
         if let Some(leg) = self.items.get_mut(claim).and_then(Item::leg_mut) {
             leg.seats.clone_from(seats);
+            if let SeatWish::Reserved { .. } = leg.wish {
+                leg.wish = SeatWish::Chosen(seats.clone());
+            }
         }
     }
 

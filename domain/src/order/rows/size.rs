@@ -58,7 +58,7 @@ fn of_item(item: &Item) -> usize {
         ItemKind::Package(terms) => return of_package(terms),
     };
     let wish = match &leg.wish {
-        SeatWish::Any => 0,
+        SeatWish::Any | SeatWish::Reserved { .. } => 0,
         SeatWish::Chosen(labels) => of_labels(labels),
     };
     wish + of_labels(&leg.seats)

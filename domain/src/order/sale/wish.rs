@@ -1,13 +1,14 @@
 //! What a traveller asks for, and the priced draft that it becomes on the catalogue of the moment.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use crate::catalogue::{Catalogue, PackageLine, PackageQuote, Route, Trip};
+use crate::catalogue::{Catalogue, PackageLine, PackageQuote, Sought, Trip};
 use crate::departure::{Channel, Stretch};
 use crate::fare::{Quote, SEAT_LOCK_MINUTES_DEFAULT};
-use crate::ids::{DepartureId, OrderId, RouteCode, SeatClassCode, TemplateId, TravellerId};
+use crate::ids::{DepartureId, OrderId, SeatClassCode, TemplateId, TravellerId};
 use crate::money::{Currency, Money};
 use crate::order::draft::{
     Contact, Draft, Item, ItemKind, Leg, LineKind, Passenger, Price, PriceLine, SeatWish, before_boarding,
@@ -16,6 +17,7 @@ use crate::party::{Party, PassengerType};
 use crate::refund_rule::RuleRevision;
 use crate::register::Entry;
 use crate::rejection::{Rejection, ensure};
+use crate::reservation::{Reservation, ReservationId};
 use crate::time::Timestamp;
 
 /// Most items of one order: there and back, twice. Each is a hold at its own owner.
@@ -60,6 +62,8 @@ pub struct IncludedWish {
 pub enum ItemWish {
     Journey(JourneyWish),
     Package(PackageWish),
+    /// The journey that is reserved (R-HOLD-07).
+    Reservation(ReservationId),
 }
 
 impl ItemWish {
@@ -67,7 +71,7 @@ impl ItemWish {
     pub const fn journey_mut(&mut self) -> Option<&mut JourneyWish> {
         match self {
             ItemWish::Journey(journey) => Some(journey),
-            ItemWish::Package(_) => None,
+            ItemWish::Package(_) | ItemWish::Reservation(_) => None,
         }
     }
 }
@@ -97,10 +101,12 @@ pub struct SaleTerms {
 
 impl Wish {
     /// Checks the request against what is sold, prices it and becomes the draft. Errors: field rejections that name the item;
-    /// the departure's own refusals; `BOOKING_CLOSED` also when what is to be paid cannot be before the party boards.
+    /// the departure's own refusals; `BOOKING_CLOSED` also when what is to be paid cannot be before the party boards; what
+    /// `reserved` says of a reservation that cannot be adopted.
     pub fn draft(
         self,
         catalogue: &Catalogue,
+        reserved: impl Fn(&ReservationId) -> Result<Arc<Reservation>, Rejection>,
         id: OrderId,
         now: Timestamp,
         terms: SaleTerms,
@@ -109,14 +115,21 @@ impl Wish {
         let fits = (1..=ITEMS_MAX).contains(&self.items.len());
         ensure(fits, "items", format_args!("1 to {ITEMS_MAX} items"))?;
         let pricing = Pricing { catalogue, party, channel: &self.channel, now };
-        let mut priced = Vec::with_capacity(self.items.len());
+        let mut priced: Vec<Priced> = Vec::with_capacity(self.items.len());
         for (index, item) in self.items.into_iter().enumerate() {
+            let at = At::Item(index);
             match item {
-                ItemWish::Journey(journey) => priced.push(pricing.journey(At::Item(index), journey)?),
+                ItemWish::Journey(journey) => priced.push(pricing.journey(at, journey)?),
+                ItemWish::Reservation(id) => {
+                    let journey = adopting(at, &*reserved(&id)?, party)?;
+                    ensure_adopted_once(at, &journey.seats, &priced)?;
+                    priced.push(pricing.journey(at, journey)?);
+                }
                 ItemWish::Package(package) => pricing.package(index, package, &mut priced)?,
             }
         }
-        // Orders that meet take what they want in one order (rule 5).
+        // Orders that meet take what they want in one order (rule 5). What is reserved is adopted when all else is held, so
+        // that a refusal leaves it as it was.
         priced.sort_by(|a, b| a.key().cmp(&b.key()));
         let total = priced.iter().try_fold(Money::new(0, catalogue.sale_currency()), |sum, item| {
             sum.plus(item.total()).map_err(|error| Rejection::field("items", error.to_string()))
@@ -187,9 +200,32 @@ impl At {
 fn check_seats(at: At, wish: &SeatWish, party: Party) -> Result<(), Rejection> {
     let fits = match wish {
         SeatWish::Chosen(seats) => seats.len() == usize::from(party.size()),
-        SeatWish::Any => true,
+        SeatWish::Any | SeatWish::Reserved { .. } => true,
     };
     if fits { Ok(()) } else { Err(Rejection::field(at.field("seatNumbers"), "one seat for every passenger")) }
+}
+
+/// The journey of a reservation, for the same party.
+fn adopting(at: At, reserved: &Reservation, party: Party) -> Result<JourneyWish, Rejection> {
+    if reserved.seats() != party.size() {
+        let message = format!("holds {} seats, one for every passenger", reserved.seats());
+        return Err(Rejection::field(at.field("reservationId"), message));
+    }
+    Ok(JourneyWish {
+        departure: reserved.id.departure().clone(),
+        class: reserved.class.clone(),
+        board: Some(reserved.stretch.board),
+        alight: Some(reserved.stretch.alight),
+        seats: SeatWish::Reserved { reservation: reserved.id.hold(), until: reserved.expires_at },
+    })
+}
+
+fn ensure_adopted_once(at: At, wish: &SeatWish, others: &[Priced]) -> Result<(), Rejection> {
+    let is_same = |other: &Priced| matches!(&other.kind, ItemKind::Journey(leg) if leg.wish == *wish);
+    if others.iter().any(is_same) {
+        return Err(Rejection::field(at.field("reservationId"), "is named twice"));
+    }
+    Ok(())
 }
 
 /// An item with what it costs.
@@ -211,10 +247,13 @@ enum ItemPrice {
 }
 
 impl Priced {
-    /// Journeys by their departure, then packages by their template.
+    /// Journeys by their departure, then packages by their template, then what is adopted.
     fn key(&self) -> (u8, &str, Option<Stretch>) {
         match &self.kind {
-            ItemKind::Journey(leg) => (0, leg.departure.as_str(), Some(leg.stretch)),
+            ItemKind::Journey(leg) => {
+                let turn = if matches!(leg.wish, SeatWish::Reserved { .. }) { 2 } else { 0 };
+                (turn, leg.departure.as_str(), Some(leg.stretch))
+            }
             ItemKind::Package(terms) => (1, terms.template.as_str(), None),
         }
     }
@@ -262,13 +301,9 @@ impl<'a> Pricing<'a> {
     fn journey(self, at: At, journey: JourneyWish) -> Result<Priced, Rejection> {
         let Pricing { catalogue, party, channel, .. } = self;
         check_seats(at, &journey.seats, party)?;
-        let stretch = |route: &Route| {
-            let whole = route.whole();
-            Stretch::new(journey.board.unwrap_or(whole.board), journey.alight.unwrap_or(whole.alight))
-        };
-        let trip = self.trip(at, &journey.departure, stretch)?;
+        let sought = Sought { departure: &journey.departure, board: journey.board, alight: journey.alight };
+        let (trip, lock_seconds) = sought.on_sale(catalogue, self.now, |field| at.field(field))?;
         let quote = catalogue.quote(&trip, &journey.class, party).map_err(|rejection| at.name(rejection))?;
-        let lock_seconds = self.lock_seconds(&trip.route.code);
         let refund_rule = catalogue.refund_rule(&trip.route.refund_rules, channel).map(Entry::named);
         let leg = leg_of(&trip, journey.departure, journey.class, journey.seats)?;
         Ok(Priced { kind: ItemKind::Journey(leg), at, price: ItemPrice::Journey(quote), lock_seconds, refund_rule })
@@ -318,32 +353,12 @@ impl<'a> Pricing<'a> {
         check_seats(at, &journey.seats, self.party)?;
         let fits = journey.class.is_none_or(|wanted| wanted == *class);
         ensure(fits, at.field("seatClass"), format_args!("the package includes {class}"))?;
-        let trip = self.trip(at, &journey.departure, |_| Some(stretch))?;
-        let lock_seconds = self.lock_seconds(&trip.route.code);
+        let Stretch { board, alight } = stretch;
+        let sought = Sought { departure: &journey.departure, board: Some(board), alight: Some(alight) };
+        let (trip, lock_seconds) = sought.on_sale(self.catalogue, self.now, |field| at.field(field))?;
         let leg = leg_of(&trip, journey.departure, class.clone(), journey.seats)?;
         let price = ItemPrice::Included { currency: self.catalogue.sale_currency() };
         Ok(Priced { kind: ItemKind::Journey(leg), at, price, lock_seconds, refund_rule })
-    }
-
-    /// A trip that is sold now.
-    fn trip(
-        self,
-        at: At,
-        departure: &DepartureId,
-        stretch: impl FnOnce(&Route) -> Option<Stretch>,
-    ) -> Result<Trip<'a>, Rejection> {
-        let Pricing { catalogue, now, .. } = self;
-        let (_, route, _) = catalogue.departure(departure).ok_or(Rejection::DepartureNotFound)?;
-        let trip = stretch(route)
-            .and_then(|stretch| catalogue.trip(departure, stretch))
-            .ok_or_else(|| Rejection::field(at.field("alightStop"), "a later stop of the departure"))?;
-        catalogue.sellable(&trip, now).map_err(|unsellable| unsellable.rejection(&at.field("departureId")))?;
-        Ok(trip)
-    }
-
-    fn lock_seconds(self, route: &RouteCode) -> u32 {
-        let fares = self.catalogue.fares(route);
-        60 * u32::from(fares.map_or(SEAT_LOCK_MINUTES_DEFAULT, |table| table.seat_lock_minutes))
     }
 }
 

@@ -246,6 +246,8 @@ impl Examples {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (pending, ticket) = (text(&pending["orderId"]), text(&paid["tickets"][0]["ticketId"]));
         let ticket_id = ticket.clone();
+        let reserve = json!({ "departureId": departure.id, "seatClass": departure.class, "seats": 1 });
+        let reservation = text(&mei.reserve(&reserve).await.ok()["reservationId"]);
         let code = mei.ticket_code(&paid["tickets"][0]).await;
         let operator = client.operator("gate").await;
         let gate = operator.gate(&json!({ "deviceId": "bad-input" })).await;
@@ -282,6 +284,8 @@ impl Examples {
                 "contact": { "name": passenger_name(1), "phone": "+85291234567", "email": "meizhu@example.org" },
                 "locale": "en",
             })),
+            Example::new("POST /reservations", mei).with("Idempotency-Key", "bad-input").body(reserve),
+            Example::new("DELETE /reservations/{reservationId}", mei).with("reservationId", &reservation),
             Example::new("GET /orders", mei),
             order("GET /orders/{orderId}"),
             order("POST /orders/{orderId}/cancel"),

@@ -43,7 +43,13 @@ fn wish(items: Vec<ItemWish>) -> Wish {
 }
 
 fn drafted(catalogue: &Catalogue, items: Vec<ItemWish>) -> Result<Draft, Rejection> {
-    wish(items).draft(catalogue, OrderId::compose(NOON, Shard::of(1), 1), NOON, TERMS)
+    wish(items).draft(
+        catalogue,
+        |_| Err(Rejection::ReservationNotFound),
+        OrderId::compose(NOON, Shard::of(1), 1),
+        NOON,
+        TERMS,
+    )
 }
 
 fn with_package(catalogue: &Catalogue, change: impl FnOnce(&mut PackageWish)) -> Result<Draft, Rejection> {

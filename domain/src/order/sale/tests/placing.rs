@@ -51,6 +51,57 @@ fn r_hold_02_when_the_second_departure_refuses_the_first_ones_seats_are_given_ba
     assert_eq!(story.tell(sale::Command::Cancel), Err(Rejection::OrderNotFound));
 }
 
+/// The second of two journeys is reserved until an instant.
+fn adopting(until: Timestamp) -> (Story, SeatWish) {
+    let reservation = HoldId { order: OrderId::compose(START, Shard::of(3), 99), item: 0 };
+    let wish = SeatWish::Reserved { reservation, until };
+    let mut draft = draft(2, 2, FARE);
+    draft.items[1] = item(Leg { wish: wish.clone(), ..leg(1) });
+    assert_eq!(draft.adopts().collect::<Vec<_>>(), [reservation]);
+    let mut story = Story::drafted(2, 2, FARE);
+    story.order = Order::draft(draft, START);
+    (story, wish)
+}
+
+#[test]
+fn r_hold_07_an_order_has_the_time_that_is_left_of_the_reservation_it_adopts() {
+    let (mut story, wish) = adopting(at(250).plus_ms(50));
+    let expires_at = at(250).plus_ms(50);
+    assert_eq!(story.order.lock_expires_at(), expires_at, "the earliest of its claims' ends");
+    assert!(matches!(story.effect(), Effect::PlaceHold { claim: 0, expires_at: end, .. } if end == expires_at));
+    story.hold_answers(Ok(seats(0, 2)));
+    let Effect::PlaceHold { claim: 1, wish: asked, expires_at: end, .. } = story.effect() else { panic!("adopts") };
+    assert_eq!((asked, end), (wish, expires_at));
+
+    story.hold_answers(Ok(seats(1, 2)));
+
+    assert_eq!((story.order.is_placed(), story.order.next_deadline()), (true, Some(expires_at)));
+    assert_eq!(
+        story.order.items()[1].leg().unwrap().wish,
+        SeatWish::Chosen(seats(1, 2)),
+        "these are the seats it wants"
+    );
+    let before = story.order.clone();
+    story.restart();
+    assert_eq!(story.order.lock_expires_at(), before.lock_expires_at());
+    assert_eq!(story.order.items(), before.items());
+
+    let (later, _) = adopting(at(i64::from(LOCK_SECONDS) + 1));
+    assert_eq!(later.order.lock_expires_at(), at(i64::from(LOCK_SECONDS)), "the order's own lock ends before");
+}
+
+#[test]
+fn r_hold_07_an_order_of_a_reservation_that_has_ended_gives_back_what_it_held() {
+    for refused in [Rejection::HoldExpired, Rejection::ReservationEnded] {
+        let (mut story, _) = adopting(at(250));
+        story.hold_answers(Ok(seats(0, 2)));
+        story.hold_refuses(refused.clone());
+        assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 0, .. }));
+        story.hold_answers(Ok(vec![]));
+        assert_eq!(story.order.refusal(), Some(&StepFailure::Refused(refused)));
+    }
+}
+
 #[test]
 fn what_a_departure_finds_wrong_is_named_with_its_item() {
     let mut story = Story::drafted(2, 1, FARE);
