@@ -8,11 +8,10 @@ use deeptravel_actors::journal::{Journal, Position};
 
 use crate::postgres::{Database, Lane, StoreError, TableLook, look_at_tables, tables_with_rows};
 
-/// Tables of which the first cannot have rows when the second has none: rows are never deleted.
-const NEEDS: [(&str, &str); 9] = [
+/// Tables of which the first cannot have rows when the second has none: rows are never deleted. An order may hold units of a
+/// package only.
+const NEEDS: [(&str, &str); 8] = [
     ("hold_rows", "departures"),
-    ("order_rows", "departures"),
-    ("order_rows", "hold_rows"),
     ("reservation_rows", "hold_rows"),
     ("payments", "order_rows"),
     ("ticket_rows", "order_rows"),

@@ -48,8 +48,8 @@ fn friday_noon(class: &SeatClassCode) -> FareQuery<'_> {
     FareQuery { class, stretch: stretch(0, 1), date: date(2026, 11, 20), minute: 12 * 60, is_holiday: false }
 }
 
-fn season(from: &str, to: &str) -> Option<Season> {
-    Some(Season { from: from.parse().unwrap(), to: to.parse().unwrap() })
+fn season(from: &str, to: &str) -> Season {
+    Season { from: from.parse().unwrap(), to: to.parse().unwrap() }
 }
 
 fn price(table: &FareTable, query: &FareQuery<'_>) -> i64 {
@@ -89,13 +89,13 @@ fn r_price_01_a_season_comes_every_year_has_both_its_ends_and_goes_over_new_year
     let on = |table: &FareTable, year: i16, month: i8, day: i8| {
         price(table, &FareQuery { date: date(year, month, day), ..friday_noon(&standard) })
     };
-    let winter = table(vec![adult(50), Fare { season: season("10-01", "01-31"), ..adult(60) }], vec![]);
+    let winter = table(vec![adult(50), Fare { season: Some(season("10-01", "01-31")), ..adult(60) }], vec![]);
     for year in [2026, 2031] {
         let found =
             [(9, 30), (10, 1), (12, 31), (1, 1), (1, 31), (2, 1)].map(|(month, day)| on(&winter, year, month, day));
         assert_eq!(found, [50, 60, 60, 60, 60, 50]);
     }
-    let spring = table(vec![adult(50), Fare { season: season("02-29", "04-05"), ..adult(60) }], vec![]);
+    let spring = table(vec![adult(50), Fare { season: Some(season("02-29", "04-05")), ..adult(60) }], vec![]);
     assert_eq!([on(&spring, 2026, 2, 28), on(&spring, 2026, 3, 1), on(&spring, 2028, 2, 29)], [50, 60, 60]);
     for text in ["02-30", "13-01", "1-1", "00-10", "+1-01", "0101", "", "2026-01-01"] {
         assert!(text.parse::<YearDay>().is_err(), "{text}");
@@ -108,8 +108,8 @@ fn r_price_01_a_band_of_times_moves_with_the_season_and_dates_of_one_year_go_bef
     let evening = |month: i8, day: i8, minute: u16, table: &FareTable| {
         price(table, &FareQuery { date: date(2026, month, day), minute, ..friday_noon(&standard) })
     };
-    let summer = Fare { season: season("02-01", "09-30"), times: TimeBand::new(18 * 60 + 20, 0), ..adult(70) };
-    let winter = Fare { season: season("10-01", "01-31"), times: TimeBand::new(17 * 60 + 10, 0), ..adult(80) };
+    let summer = Fare { season: Some(season("02-01", "09-30")), times: TimeBand::new(18 * 60 + 20, 0), ..adult(70) };
+    let winter = Fare { season: Some(season("10-01", "01-31")), times: TimeBand::new(17 * 60 + 10, 0), ..adult(80) };
     let fair = Fare { dates: DateRange::new(date(2026, 12, 24), date(2026, 12, 26)), ..adult(90) };
     let table = table(vec![adult(50), summer, winter, fair], vec![]);
     let half_past_five = 17 * 60 + 30;
@@ -127,7 +127,7 @@ fn r_price_01_class_beats_stretch_beats_dates_beats_season_beats_times_beats_day
         Fare { seat_class: Some(standard.clone()), ..adult(6) },
         Fare { stretch: Some(stretch(0, 1)), ..adult(5) },
         Fare { dates: DateRange::new(date(2026, 11, 1), date(2026, 11, 20)), ..adult(4) },
-        Fare { season: season("11-20", "11-20"), ..adult(10) },
+        Fare { season: Some(season("11-20", "11-20")), ..adult(10) },
         Fare { times: TimeBand::new(11 * 60, 13 * 60), ..adult(3) },
         Fare { day_type: DayType::Weekday, ..adult(2) },
         adult(1),

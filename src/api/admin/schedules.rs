@@ -143,7 +143,7 @@ struct NewExceptions {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Exceptions<'a> {
+struct SingleDays<'a> {
     schedule_id: &'a str,
     route_code: &'a str,
     /// By date.
@@ -173,14 +173,14 @@ fn no_such_schedule(id: &str) -> Problem {
 /// Shows the single days of a schedule.
 #[utoipa::path(
     get, path = "/admin/schedules/{scheduleId}/exceptions", params(("scheduleId" = String, Path)),
-    responses((status = 200, body = Exceptions), (status = 404, description = "`NOT_CONFIGURED`"))
+    responses((status = 200, body = SingleDays), (status = 404, description = "`NOT_CONFIGURED`"))
 )]
 async fn show_exceptions(_: Allowed<SeeConfiguration>, api: Api, id: Path<String>) -> Answered {
     let catalogue = api.engine.services().catalogue.load();
     let schedule = catalogue.schedule(&id).ok_or_else(|| no_such_schedule(&id))?;
     let timetable = catalogue.registers().timetables.entry(&schedule.route);
     let days = schedule.exceptions.iter().map(|(date, runs)| ExceptionBody { date: *date, runs: *runs });
-    Ok(ok(&Exceptions {
+    Ok(ok(&SingleDays {
         schedule_id: schedule.id.as_str(),
         route_code: schedule.route.as_str(),
         exceptions: days.collect(),

@@ -10,7 +10,6 @@ use deeptravel_domain::order::{
     Contact, ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PackageWish, Passenger, SealedDocument, SeatWish, Wish,
 };
 use deeptravel_domain::party::PARTY_MAX;
-use deeptravel_domain::reservation::ReservationId;
 use deeptravel_domain::sealing::{DOCUMENT_NUMBER_LEN_MAX, DocumentKeys, seal_document};
 use deeptravel_domain::text;
 use derive_more::Deref;
@@ -415,6 +414,7 @@ fn mail_address(given: &str) -> Result<Box<str>, Problem> {
 #[cfg(test)]
 mod tests {
     use deeptravel_domain::ids::Shard;
+    use deeptravel_domain::reservation::ReservationId;
     use deeptravel_domain::time::Timestamp;
     use serde_json::{Value, json};
 

@@ -69,7 +69,9 @@ impl Network {
     /// The route as it is, but for these fields.
     async fn put_route(&self, fields: &[(&str, Value)]) -> Value {
         let mut route = self.route();
-        fields.iter().for_each(|(field, value)| route[*field] = value.clone());
+        for (field, value) in fields {
+            route[*field] = value.clone();
+        }
         self.put("routes", &route).await
     }
 
@@ -159,7 +161,7 @@ async fn r_admin_03_and_04_a_network_is_put_sold_taken_off_sale_and_withdrawn() 
     admin.get("/admin/routes/grown").await.problem(404, "NOT_CONFIGURED");
     network.delete("vehicles").await.ok();
     network.delete("carriers").await.ok();
-    let history = admin.get("/admin/routes/grown/history").await.ok();
+    let history = network.admin.get("/admin/routes/grown/history").await.ok();
     let actions: Vec<String> =
         history["revisions"].as_array().unwrap().iter().map(|revision| text(&revision["action"])).collect();
     assert_eq!(actions, ["withdraw", "restore", "put", "put"]);
@@ -311,7 +313,7 @@ async fn r_admin_04_a_born_departure_keeps_its_seats_stops_and_times_when_the_ro
     assert_eq!(client.available(&born, "").await, 0);
     mei.place(&[journey(&born)], 1).await.problem(404, "DEPARTURE_NOT_FOUND");
     let fresh = network.morning(7);
-    let lok = client.traveller("born too").await;
+    let lok = client.traveller("born-too").await;
     let later = lok.place(&[journey(&fresh)], 1).await.ok();
     let ride = |order: &Value| at(&order["items"][0]["arrivesAt"]) - at(&order["items"][0]["departsAt"]);
     let minutes = |order: &Value| ride(order).total(jiff::Unit::Minute).unwrap() as i64;
