@@ -48,3 +48,4 @@ pub mod ticket;
 pub mod time;
 pub mod totals;
 pub mod transactions;
+pub mod zone;

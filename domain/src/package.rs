@@ -4,10 +4,11 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::catalogue::{Names, Zone, plus_days};
 use crate::ids::{EntitlementCode, InvalidId, LocationCode, MerchantCode, TemplateId, as_text, codes};
+use crate::names::Names;
 use crate::row::{part, text_fields};
 use crate::time::Timestamp;
+use crate::zone::{Zone, plus_days};
 
 /// What begins with the first use is unused for at most so many days after the payment, unless it says until when.
 pub const FIRST_USE_WITHIN_DAYS: u16 = 365;

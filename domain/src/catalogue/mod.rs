@@ -34,7 +34,6 @@ mod template;
 mod tests;
 mod timetable;
 mod vehicle;
-mod zone;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -55,6 +54,7 @@ use crate::time::Timestamp;
 
 pub use crate::fare::SEAT_LOCK_MINUTES_DEFAULT;
 pub use crate::names::Names;
+pub use crate::zone::{UnknownZone, Zone};
 pub use calendar::{Calendar, Holiday, HolidayRow};
 pub use device::{Device, DeviceRow};
 pub use fares::RouteFaresRow;
@@ -75,8 +75,6 @@ pub use template::{
 };
 pub use timetable::{EXCEPTIONS_MAX, Exception, Keeps, Schedule, ScheduleRow, Timetable, Weekdays};
 pub use vehicle::{Vehicle, VehicleRow};
-pub(crate) use zone::plus_days;
-pub use zone::{UnknownZone, Zone};
 
 /// The key of the catalogue's owner, and its name in the audit.
 pub const OWNER: &str = "catalogue";

@@ -12,6 +12,7 @@ use crate::ids::DepartureId;
 use crate::money::Money;
 use crate::party::PassengerType;
 use crate::testing::Images;
+use crate::zone::plus_days;
 
 const NOW: Timestamp = Timestamp::from_ms(1_795_147_200_000);
 const PORTS: [&str; 4] = ["A", "B", "C", "D"];

@@ -12,7 +12,7 @@ use crate::ids::{OperatorCode, PortCode, RouteCode, RuleCode, VehicleCode, as_te
 use crate::register::{Entity, Entry, Written};
 use crate::rejection::{Rejection, ensure};
 use crate::row;
-use crate::row::{Damage, First, List, Row as _, Rows, Table, part, text_fields};
+use crate::row::{Damage, First, List, Row as _, Rows, Table, part};
 
 /// No code of a route: the API calls all fares so.
 const FARES: &str = "fares";
@@ -120,7 +120,6 @@ row! {
     18 refund_rule_ota: Option<RuleCode>,
 }
 
-text_fields!(Zone: Text);
 part!(Stop {
     1 port: PortCode,
     2 arrives_minutes: u16,

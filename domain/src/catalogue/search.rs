@@ -10,8 +10,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::index::Edition;
-use super::zone::{minute_of_day, plus_days};
-use super::{Catalogue, Place, Route, RouteStatus, Schedule, Zone};
+use super::{Catalogue, IncludedJourney, Place, Route, RouteStatus, Schedule, Template, Zone};
 use crate::departure::{Call, DepartureSpec, Ride, Stretch};
 use crate::fare::{self, FareQuery, FareTable, Quote, TierQuote};
 use crate::ids::{DepartureId, ScheduleId, SeatClassCode};
@@ -19,6 +18,7 @@ use crate::party::Party;
 use crate::register::Entry;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
+use crate::zone::{minute_of_day, plus_days};
 
 /// Clocks are set forward or back by at most so much: further from midnight the date of a time is certain.
 const CLOCK_CHANGE_MINUTES_MAX: u16 = 180;
@@ -212,6 +212,21 @@ impl Catalogue {
     ) -> impl Iterator<Item = Trip<'a>> {
         let schedules = self.schedules_of(&route.code).iter();
         schedules.flat_map(move |schedule| trips_boarded_on(route, schedule, stretch, date))
+    }
+
+    /// The departures on which a package's journeys may be made, journey by journey: all trips that are boarded on its day,
+    /// sellable or not.
+    pub fn journeys_of(&self, template: &Template, service_date: Date) -> Vec<Vec<Trip<'_>>> {
+        let trips = |journey: &IncludedJourney| {
+            let date = plus_days(service_date, i32::from(journey.day_offset));
+            let route = self.route(journey.route.as_str());
+            let trips = date.zip(route).map(|(date, route)| {
+                let stretch = journey.stretch.unwrap_or_else(|| route.whole());
+                self.trips_of(route, stretch, date).collect()
+            });
+            trips.unwrap_or_default()
+        };
+        template.journeys.iter().map(trips).collect()
     }
 
     fn routes_between(&self, origin: &Place, destination: &Place) -> impl Iterator<Item = (&Arc<Route>, Stretch)> {

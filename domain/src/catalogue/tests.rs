@@ -18,6 +18,7 @@ use crate::row::{Raw, Row as _, Rows};
 use crate::tables::newest_version;
 use crate::testing::Images;
 use crate::time::Timestamp;
+use crate::zone::plus_days;
 
 /// Friday 20 November 2026, noon in Hong Kong.
 pub(super) const NOON: Timestamp = Timestamp::from_ms(1_795_147_200_000);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::{SOLD_AHEAD_DAYS_MAX, Template, Tier};
-use crate::catalogue::{Catalogue, Place, Trip, plus_days};
+use crate::catalogue::{Catalogue, Place};
 use crate::fare::DayType;
 use crate::money::{Money, MoneyError};
 use crate::package::PackageTerms;
@@ -14,6 +14,7 @@ use crate::party::{Party, PassengerType};
 use crate::register::Entry;
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
+use crate::zone::plus_days;
 
 /// All passengers of one type: `unit × count = total`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,21 +101,6 @@ impl Catalogue {
             lines.push(line);
         }
         Ok(PackageQuote { version: entry.revision, lines, total })
-    }
-
-    /// The departures on which a package's journeys may be made, journey by journey: all trips that are boarded on its day,
-    /// sellable or not.
-    pub fn journeys_of(&self, template: &Template, service_date: Date) -> Vec<Vec<Trip<'_>>> {
-        let trips = |journey: &super::IncludedJourney| {
-            let date = plus_days(service_date, i32::from(journey.day_offset));
-            let route = self.route(journey.route.as_str());
-            let trips = date.zip(route).map(|(date, route)| {
-                let stretch = journey.stretch.unwrap_or_else(|| route.whole());
-                self.trips_of(route, stretch, date).collect()
-            });
-            trips.unwrap_or_default()
-        };
-        template.journeys.iter().map(trips).collect()
     }
 }
 

@@ -120,7 +120,7 @@ mod maybe_text {
     #[derive(Serialize, Deserialize)]
     struct Text(#[serde(with = "as_text")] StartsAt);
 
-    #[allow(clippy::ref_option)] // serde's signature
+    #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref)] // serde's signature
     pub fn serialize<S: Serializer>(value: &Option<StartsAt>, serializer: S) -> Result<S::Ok, S::Error> {
         value.map(Text).serialize(serializer)
     }

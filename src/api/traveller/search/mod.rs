@@ -8,6 +8,7 @@ mod offers;
 mod packages;
 #[cfg(test)]
 mod tests;
+mod text;
 mod wanted;
 
 use std::sync::Arc;

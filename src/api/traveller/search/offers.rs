@@ -11,15 +11,12 @@ use deeptravel_domain::departure::{Ride, Stretch};
 use deeptravel_domain::ids::{DepartureId, SeatClassCode};
 use deeptravel_domain::party::Party;
 use deeptravel_domain::time::Timestamp;
-use serde::Serialize;
 
 use super::packages::{self, Package};
+use super::text::{Around, comma, json};
 use super::wanted::{Availability, SearchAnswer, Wanted};
 use crate::api::frame::Language;
 use crate::api::views::departure::{self, SeatClassView};
-
-/// Digits of the largest number of seats or units.
-const NUMBER_DIGITS_MAX: usize = 10;
 
 /// Everything that may appear in one answer.
 #[derive(Debug)]
@@ -64,45 +61,6 @@ struct Class {
     around: Around,
     /// Without the brackets of their list.
     tiers: Box<str>,
-}
-
-/// Two ends of a text with a gap in between.
-#[derive(Debug)]
-pub struct Around {
-    before: Box<str>,
-    after: Box<str>,
-}
-
-impl Around {
-    /// Cuts a text at the value of a field. Quotes inside of strings are escaped, so nothing but a field's name reads
-    /// like one.
-    pub fn value(text: &str, name: &str, value: &str) -> Around {
-        let field = format!("\"{name}\":");
-        let cut = text.split_once(&field).and_then(|(before, rest)| Some((before, rest.strip_prefix(value)?)));
-        let (before, after) = cut.unwrap_or_else(|| unreachable!("{text} has {field}{value}"));
-        Around { before: format!("{before}{field}").into(), after: after.into() }
-    }
-
-    /// Cuts a text inside of an empty list.
-    fn list(text: &str, name: &str) -> Around {
-        let Around { before, after } = Around::value(text, name, "[]");
-        Around { before: format!("{before}[").into(), after: format!("]{after}").into() }
-    }
-
-    /// Of the longest text around a number.
-    pub fn len(&self) -> usize {
-        self.before.len() + NUMBER_DIGITS_MAX + self.after.len()
-    }
-
-    pub fn write(&self, answer: &mut String, number: impl itoa::Integer) {
-        answer.push_str(&self.before);
-        answer.push_str(itoa::Buffer::new().format(number));
-        answer.push_str(&self.after);
-    }
-}
-
-pub fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| unreachable!("a view has names and numbers only: {error}"))
 }
 
 impl Offers {
@@ -275,11 +233,5 @@ impl Class {
         let tiers = json(&departure::tiers(catalogue, trip, &[view]));
         let tiers = tiers.strip_prefix('[').and_then(|tiers| tiers.strip_suffix(']')).unwrap_or_default().into();
         Class { code: code.clone(), all, around, tiers }
-    }
-}
-
-fn comma(answer: &mut String, is_first: &mut bool) {
-    if !std::mem::take(is_first) {
-        answer.push(',');
     }
 }

@@ -11,7 +11,7 @@ use deeptravel_domain::register::Entry;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::Date;
 
-use super::offers::{Around, json};
+use super::text::{Around, json};
 use super::wanted::Wanted;
 use crate::api::frame::Language;
 use crate::api::views::departure;

@@ -4,6 +4,7 @@
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
+use crate::row::text_fields;
 use crate::time::Timestamp;
 
 /// Mainland China keeps the same time.
@@ -69,6 +70,8 @@ impl std::str::FromStr for Zone {
         Zone::named(name)
     }
 }
+
+text_fields!(Zone: Text);
 
 /// `None` beyond jiff's calendar.
 pub fn plus_days(date: Date, days: i32) -> Option<Date> {
