@@ -13,13 +13,14 @@ use serde::{Deserialize, Serialize};
 
 pub use apply::{Applied, Basket, Bought, Line, apply};
 
-use crate::catalogue::{Names, Zone};
 use crate::departure::Channel;
 use crate::ids::{PromotionCode, RouteCode, TemplateId, as_text, codes};
+use crate::names::Names;
 use crate::package::Bound;
 use crate::party::PassengerType;
 use crate::stock::Limits;
 use crate::time::Timestamp;
+use crate::zone::Zone;
 
 /// A promotion, put as a whole.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
