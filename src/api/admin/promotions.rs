@@ -1,5 +1,8 @@
 //! Promotions (R-ADMIN-05), with how often they are used now.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use deeptravel_actors::engine::Owners;
 use deeptravel_domain::catalogue::Names;
 use deeptravel_domain::ids::{PromotionCode, RouteCode, TemplateId};
@@ -30,7 +33,7 @@ pub struct PromotionBody {
     /// It applies by itself: of several the best. Others apply when their code is given, to what is left then.
     automatic: bool,
     #[schema(value_type = String, pattern = "^(percent|amount)$")]
-    kind: DiscountKind,
+    kind: ByText<DiscountKind>,
     /// 1 to 100 percent; or an amount in minor units of the currency of sale.
     #[schema(minimum = 1, maximum = 100_000_000)]
     value: u32,
@@ -39,7 +42,7 @@ pub struct PromotionBody {
     /// None: all.
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 3, required = false)]
-    passenger_types: Vec<PassengerType>,
+    passenger_types: Vec<ByText<PassengerType>>,
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 100, required = false)]
     route_codes: Vec<RouteCode>,
@@ -49,15 +52,13 @@ pub struct PromotionBody {
     /// `direct`, `ota`. None: all.
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 2, required = false)]
-    channels: Vec<SalesChannel>,
+    channels: Vec<ByText<SalesChannel>>,
     /// A day in the zone where we sell, or an instant.
-    #[serde(deserialize_with = "bound")]
     #[schema(value_type = String, example = "2026-12-01")]
-    valid_from: Bound,
+    valid_from: ByText<Bound>,
     /// A day, which is part of it, or an instant.
-    #[serde(deserialize_with = "bound")]
     #[schema(value_type = String, example = "2026-12-31")]
-    valid_until: Bound,
+    valid_until: ByText<Bound>,
     /// The first day of travel or visit.
     #[schema(value_type = Option<String>, example = "2026-12-24")]
     travel_from: Option<Date>,
@@ -83,8 +84,17 @@ pub struct PromotionInUse {
     uses: u64,
 }
 
-fn bound<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bound, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+/// A value that is read from its text. A derived reader calls a number in its place no JSON.
+struct ByText<T>(T);
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for ByText<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ByText<T>, D::Error> {
+        String::deserialize(deserializer)?.parse().map(ByText).map_err(D::Error::custom)
+    }
+}
+
+fn values<T>(list: Vec<ByText<T>>) -> Vec<T> {
+    list.into_iter().map(|ByText(value)| value).collect()
 }
 
 impl Kind for Promotion {
@@ -103,15 +113,15 @@ impl Kind for Promotion {
             code,
             names: body.name,
             automatic: body.automatic,
-            kind: body.kind,
+            kind: body.kind.0,
             value: body.value,
             min_party: body.min_party,
-            passenger_types: body.passenger_types,
+            passenger_types: values(body.passenger_types),
             route_codes: body.route_codes,
             template_ids: body.template_ids,
-            channels: body.channels,
-            valid_from: body.valid_from,
-            valid_until: body.valid_until,
+            channels: values(body.channels),
+            valid_from: body.valid_from.0,
+            valid_until: body.valid_until.0,
             travel_from: body.travel_from,
             travel_until: body.travel_until,
             limit_total: body.limit_total,
