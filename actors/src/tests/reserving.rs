@@ -134,7 +134,9 @@ async fn r_hold_07_of_two_orders_at_once_one_adopts_a_reservation() {
 
         let answers: Vec<_> = answers.into_iter().map(|answer| answer.unwrap()).collect();
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
-        assert!(answers.iter().flat_map(|answer| answer.as_ref().err()).all(|why| *why == Rejection::ReservationEnded));
+        assert!(
+            answers.iter().filter_map(|answer| answer.as_ref().err()).all(|why| *why == Rejection::ReservationEnded)
+        );
         assert_eq!(running.free_seats(&coach()), 40 - number as u16);
         assert_eq!(locks_left(&running, traveller(number)).await, 4);
     }

@@ -20,12 +20,12 @@ pub struct Sought<'a> {
 impl Sought<'_> {
     /// The trip, and for how many seconds its seats are held, if it is sold. `field`: how a field is called in the request.
     /// Errors: `DepartureNotFound`, `BookingClosed`, `Blackout`; field rejections of `alightStop` and `departureId`.
-    pub fn on_sale<'c>(
+    pub fn on_sale(
         self,
-        catalogue: &'c Catalogue,
+        catalogue: &Catalogue,
         now: Timestamp,
         field: impl Fn(&str) -> String,
-    ) -> Result<(Trip<'c>, u32), Rejection> {
+    ) -> Result<(Trip<'_>, u32), Rejection> {
         let (_, route, _) = catalogue.departure(self.departure).ok_or(Rejection::DepartureNotFound)?;
         let whole = route.whole();
         let (board, alight) = (self.board.unwrap_or(whole.board), self.alight.unwrap_or(whole.alight));
