@@ -77,7 +77,7 @@ impl Keys<DepartureActor> {
         self.consult_bearing(id, command, |_| ()).await
     }
 
-    /// As [`Keys::consult`]; for what is born in the record see [`AsksForSeats::bear`].
+    /// As [`Keys::consult`]; `bears` appends what is born in the record, and is not called when nothing is written.
     pub async fn consult_bearing(
         &self,
         id: &DepartureId,

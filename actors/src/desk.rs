@@ -22,6 +22,7 @@ use deeptravel_domain::time::Timestamp;
 
 pub use book::Book;
 use keys::Mark;
+use reserving::Flight;
 pub use reserving::{Reserved, release, reserve};
 
 use crate::ask::{Ask, Asker, NOT_TOLD_APART, Question, asking};
@@ -326,6 +327,13 @@ impl Desk {
     /// The actor's own turn. `None`: it has to end.
     fn book<T>(&self, turn: impl FnOnce(&mut Book) -> T) -> Option<T> {
         self.post.shared.turn(turn)
+    }
+
+    /// Asks departures how reservations stand of which the desk is not sure.
+    fn look_at_reservations(&self) {
+        for reservation in self.book(Book::reservations_to_look_at).into_iter().flatten() {
+            Flight::new(&self.peers, &reservation, None).begin();
+        }
     }
 
     /// Asks an order of which it is not known whether it was made.

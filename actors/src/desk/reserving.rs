@@ -10,7 +10,7 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::reservation::{Reservation, ReservationId, ReservationWish, release as hold_of};
 use deeptravel_domain::row::Rows;
 
-use super::{Book, Desk, LOOKS_AGAIN};
+use super::{Desk, LOOKS_AGAIN};
 use crate::ask::{Asker, NOT_TOLD_APART, Question};
 use crate::departure::{AsksForSeats, Labels};
 use crate::journal::Position;
@@ -190,14 +190,5 @@ impl Handler<Seated> for Desk {
             ctx.run_later(LOOKS_AGAIN, move |desk, _| Flight::new(&desk.peers, &reservation, None).begin());
         }
         self.post.shared.handled();
-    }
-}
-
-impl Desk {
-    /// Asks departures how reservations stand of which the desk is not sure.
-    pub(super) fn look_at_reservations(&self) {
-        for reservation in self.book(Book::reservations_to_look_at).into_iter().flatten() {
-            Flight::new(&self.peers, &reservation, None).begin();
-        }
     }
 }

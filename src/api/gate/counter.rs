@@ -35,7 +35,10 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 /// What sessions have looked at, and by which code. In memory only: after a restart the operator looks again. Clones are the
 /// same ones.
 #[derive(Clone, Debug, Default)]
-pub struct Looks(Arc<Mutex<HashMap<(SessionId, OrderId), (Opened, Timestamp)>>>);
+pub struct Looks(Arc<Mutex<HashMap<(SessionId, OrderId), Look>>>);
+
+/// The code that was shown, and when.
+type Look = (Opened, Timestamp);
 
 impl Looks {
     fn remember(&self, session: SessionId, opened: Opened, now: Timestamp) {
@@ -49,7 +52,7 @@ impl Looks {
     }
 
     /// The code by which a session has looked at an order lately, and when.
-    fn of(&self, session: SessionId, order: OrderId, now: Timestamp) -> Option<(Opened, Timestamp)> {
+    fn of(&self, session: SessionId, order: OrderId, now: Timestamp) -> Option<Look> {
         let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         looks.get(&(session, order)).copied().filter(|(_, at)| now.ms_since(*at) < LOOK_MS)
     }
@@ -231,15 +234,14 @@ async fn redeem_items(Allowed(by): Allowed<Redeem>, http: HttpRequest, body: Bod
         scan::log_without_ticket(&by.api, &validator, request.request_id.clone(), None, reason).await?;
         Ok(ok(&Redeemed { result: REJECT, reason: Some(reason.code()), items: Vec::new() }))
     };
-    let (opened, shown_at) = match &request.code {
-        Some(code) => match code::open_for_scan(&by.api.code_keys.load(), code, now) {
+    let (opened, shown_at) = if let Some(code) = &request.code {
+        match code::open_for_scan(&by.api.code_keys.load(), code, now) {
             Ok(opened) => (opened, now),
             Err(reason) => return refuse(&reason).await,
-        },
-        None => {
-            let look = http.app_data::<Looks>().and_then(|looks| looks.of(validator.id, order, now));
-            look.ok_or(refusals::LOOK_REQUIRED)?
         }
+    } else {
+        let look = http.app_data::<Looks>().and_then(|looks| looks.of(validator.id, order, now));
+        look.ok_or(refusals::LOOK_REQUIRED)?
     };
     check_behind(&opened, order, &request.items)?;
 

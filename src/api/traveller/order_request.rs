@@ -242,10 +242,14 @@ impl Canonical for NewItem<'_> {
         let NewItem { kind, departure_id, seat_class, board_stop, alight_stop, seat_numbers, .. } = self;
         let NewItem { reservation_id, template_id, service_date, quantity, journeys, .. } = self;
         kind.write(into);
-        [departure_id, seat_class].into_iter().for_each(|text| text.write(into));
-        [board_stop, alight_stop].into_iter().for_each(|stop| stop.write(into));
+        departure_id.write(into);
+        seat_class.write(into);
+        board_stop.write(into);
+        alight_stop.write(into);
         seat_numbers.write(into);
-        [reservation_id, template_id, service_date].into_iter().for_each(|text| text.write(into));
+        reservation_id.write(into);
+        template_id.write(into);
+        service_date.write(into);
         quantity.write(into);
         if let Some(journeys) = journeys {
             into.push(JOURNEYS);

@@ -106,7 +106,7 @@ part!(Item {
         }
         ItemName::Package => package.map(Box::new).map(ItemKind::Package),
     };
-    kind.map(|kind| Item { kind, part_of, refund_rule })
+    kind.map(|kind| Item { kind, refund_rule, part_of })
 });
 
 part!(Passenger {

@@ -297,7 +297,7 @@ struct Pricing<'a> {
     now: Timestamp,
 }
 
-impl<'a> Pricing<'a> {
+impl Pricing<'_> {
     fn journey(self, at: At, journey: JourneyWish) -> Result<Priced, Rejection> {
         let Pricing { catalogue, party, channel, .. } = self;
         check_seats(at, &journey.seats, party)?;

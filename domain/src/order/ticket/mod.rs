@@ -20,7 +20,6 @@ pub enum Command {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every one is a scan")]
 pub enum Event {
     Scanned(ScanOutcome),
     /// What would come of it.
