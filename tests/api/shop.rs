@@ -86,7 +86,7 @@ pub fn template(name: &str) -> Value {
     json!({
         "name": { "zh": format!("套票 {name}"), "en": name },
         "status": "active",
-        "productId": 106,
+        "productId": 90_106,
         "entitlements": [
             {
                 "code": "MUSEUM", "name": { "zh": "博物馆", "en": "Museum" }, "quantity": 1,
