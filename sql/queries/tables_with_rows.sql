@@ -33,3 +33,6 @@ UNION ALL SELECT 'announcement_totals' AS name WHERE EXISTS (SELECT FROM announc
 UNION ALL SELECT 'promotions' AS name WHERE EXISTS (SELECT FROM promotions)
 UNION ALL SELECT 'stocks' AS name WHERE EXISTS (SELECT FROM stocks)
 UNION ALL SELECT 'stock_holds' AS name WHERE EXISTS (SELECT FROM stock_holds)
+UNION ALL SELECT 'package_templates' AS name WHERE EXISTS (SELECT FROM package_templates)
+UNION ALL SELECT 'template_entitlements' AS name WHERE EXISTS (SELECT FROM template_entitlements)
+UNION ALL SELECT 'template_pricing_tiers' AS name WHERE EXISTS (SELECT FROM template_pricing_tiers)

@@ -63,7 +63,7 @@ row! {
     12 requires_identity: bool,
     13 shared: bool,
     14 share_weight: u32,
-    15 validity: Validity,
+    15 validity: Option<Validity>,
 }
 
 row! {
@@ -123,7 +123,7 @@ pub fn put(entry: &Entry<Template>, version: u64, rows: &mut Rows) {
             requires_identity: entitlement.requires_identity,
             shared: entitlement.shared,
             share_weight: entitlement.weight,
-            validity: entitlement.validity,
+            validity: Some(entitlement.validity),
         });
     }
     for (tier, number) in template.tiers.iter().zip(0..) {
@@ -151,7 +151,7 @@ pub fn read(rows: &Rows) -> Result<Vec<Entry<Template>>, Damage> {
     for row in rows.of() {
         let row: TemplateEntitlementRow<'_> = row?;
         let which = (row.template_id.clone(), row.template_version);
-        entitlements.entry(which).or_default().insert(row.number, entitlement_of(row));
+        entitlements.entry(which).or_default().insert(row.number, entitlement_of(row)?);
     }
     let mut tiers: BTreeMap<Which, BTreeMap<u16, Tier>> = BTreeMap::new();
     for row in rows.of() {
@@ -198,8 +198,9 @@ fn entry_of(row: TemplateRow<'_>, entitlements: Vec<EntitlementTerms>, tiers: Ve
     Entry { revision: row.template_version, since: row.since, ..Entry::uncounted(template) }
 }
 
-fn entitlement_of(row: TemplateEntitlementRow<'_>) -> EntitlementTerms {
-    EntitlementTerms {
+fn entitlement_of(row: TemplateEntitlementRow<'_>) -> Result<EntitlementTerms, Damage> {
+    let validity = row.validity.ok_or_else(|| row.damage("it is valid at no time"))?;
+    Ok(EntitlementTerms {
         code: row.entitlement_code,
         names: Names::new(row.name_zh, row.name_en),
         quantity: row.quantity,
@@ -209,6 +210,6 @@ fn entitlement_of(row: TemplateEntitlementRow<'_>) -> EntitlementTerms {
         requires_identity: row.requires_identity,
         shared: row.shared,
         weight: row.share_weight,
-        validity: row.validity,
-    }
+        validity,
+    })
 }
