@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use deeptravel_domain::ids::{OrderId, TicketId, TravellerId};
+use deeptravel_domain::ids::{EntitlementCode, LocationCode, MerchantCode, OrderId, TicketId, TravellerId};
 use deeptravel_domain::order::rows::{OrderRow, RefundRow, TicketRow};
 use deeptravel_domain::order::{OrderStatus, Refund};
 use deeptravel_domain::quarantine::Notice;
@@ -86,15 +86,18 @@ pub struct RedemptionFilter {
     pub from: Timestamp,
     /// Not included.
     pub until: Timestamp,
-    pub merchant: Option<String>,
-    pub location: Option<String>,
-    pub entitlement: Option<String>,
+    pub merchant: Option<MerchantCode>,
+    pub location: Option<LocationCode>,
+    pub entitlement: Option<EntitlementCode>,
 }
 
 impl RedemptionFilter {
     fn parameters(&self) -> Vec<Parameter> {
-        let RedemptionFilter { from, until, merchant, location, entitlement } = self.clone();
-        let instants = [from, until].map(|at| Parameter::Instant(Some(at)));
+        let RedemptionFilter { from, until, merchant, location, entitlement } = self;
+        let merchant = merchant.as_ref().map(ToString::to_string);
+        let location = location.as_ref().map(ToString::to_string);
+        let entitlement = entitlement.as_ref().map(ToString::to_string);
+        let instants = [*from, *until].map(|at| Parameter::Instant(Some(at)));
         instants.into_iter().chain([merchant, location, entitlement].map(Parameter::Text)).collect()
     }
 }

@@ -25,8 +25,8 @@ use crate::api::views::{self, Zoned};
 const LOOK_MS: i64 = 10 * 60 * 1_000;
 /// Looks that are remembered at once: all counters of a large operator for ten minutes.
 const LOOKS_MAX: usize = 100_000;
-/// Most items of a request: an order has no more tickets than this.
-const ITEMS_MAX: usize = 1_000;
+/// Most items of a request, so that it fits a body. A larger party is served in parts.
+const ITEMS_MAX: usize = 500;
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_look_at_code, look_at_code).mount(__path_redeem_items, redeem_items);
@@ -161,7 +161,7 @@ struct RedemptionRequest {
     #[serde(default)]
     code: Option<Box<str>>,
     /// Of one order, no ticket twice.
-    #[schema(min_items = 1, max_items = 1_000)]
+    #[schema(min_items = 1, max_items = 500)]
     items: Vec<RedemptionItem>,
 }
 
@@ -175,7 +175,7 @@ struct RedemptionItem {
     #[schema(value_type = Option<String>)]
     entitlement_code: Option<EntitlementCode>,
     /// Uses.
-    #[schema(value_type = u16, minimum = 1, maximum = 10_000)]
+    #[schema(value_type = u16, minimum = 1, maximum = 65_535)]
     quantity: NonZero<u16>,
 }
 
@@ -271,7 +271,7 @@ async fn redeem_items(Allowed(by): Allowed<Redeem>, http: HttpRequest, body: Bod
 
 /// The order whose tickets they are.
 fn order_of(items: &[RedemptionItem]) -> Result<OrderId, Problem> {
-    Problem::unless((1..=ITEMS_MAX).contains(&items.len()), "items", "1 to 1,000 items")?;
+    Problem::unless((1..=ITEMS_MAX).contains(&items.len()), "items", "1 to 500 items")?;
     let order = items.first().map(|item| item.ticket_id.order);
     let mut seen = std::collections::HashSet::new();
     for (index, item) in items.iter().enumerate() {

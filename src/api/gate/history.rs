@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::{
-    Allowed, Answered, Language, Page, Paging, Problem, Redeem, Routes, SeeRedemptions, Staff, ok, parse_word, refusals,
+    Allowed, Answered, Language, Page, Paging, Problem, Redeem, Routes, SeeRedemptions, Staff, ok, parse_date,
+    parse_word, refusals,
 };
 use crate::api::views::ticket::{self, TicketPassenger, TicketView};
 use crate::api::views::{self, Zoned};
@@ -162,9 +163,9 @@ struct DayFilter {
 async fn list_redemptions(Allowed(by): Allowed<Redeem>, page: Page<ListCursor, DayFilter>) -> Answered {
     let zone = Zone::of_sale();
     let today = zone.local(by.api.engine.now()).date();
-    let date = parse_word("date", page.filter.date.as_deref(), "is no date (YYYY-MM-DD)")?.unwrap_or(today);
+    let date = page.filter.date.as_deref().map_or(Ok(today), |given| parse_date("date", given))?;
     let (from, until) = days(&zone, date, date)?;
-    let merchant = by.who.redeems.merchant.as_ref().map(ToString::to_string);
+    let merchant = by.who.redeems.merchant.clone();
     let filter = RedemptionFilter { from, until, merchant, location: None, entitlement: None };
     let mut found =
         page.read(&by, |lists, before, count| async move { lists.redemptions(&filter, before, count).await }).await?;
@@ -233,16 +234,16 @@ async fn report_redemptions(Allowed(by): Allowed<SeeRedemptions>, page: Page<Lis
     let zone = Zone::of_sale();
     let ReportFilter { from, to, merchant_id, location_id, entitlement_code, format } = &page.filter;
     let date = |name, given: &Option<String>| {
-        let date: Option<Date> = parse_word(name, given.as_deref(), "is no date (YYYY-MM-DD)")?;
-        date.ok_or_else(|| Problem::field(name, "is missing"))
+        let given = given.as_deref().ok_or_else(|| Problem::field(name, "is missing"))?;
+        parse_date(name, given)
     };
     let (from, until) = days(&zone, date("from", from)?, date("to", to)?)?;
     let filter = RedemptionFilter {
         from,
         until,
-        merchant: merchant_of(&by, merchant_id.clone())?,
-        location: location_id.clone(),
-        entitlement: entitlement_code.clone(),
+        merchant: merchant_of(&by, parse_word("merchantId", merchant_id.as_deref(), "is no merchant id")?)?,
+        location: parse_word("locationId", location_id.as_deref(), "is no location id")?,
+        entitlement: parse_word("entitlementCode", entitlement_code.as_deref(), "is no code of an entitlement")?,
     };
     let sees_names = sees_names(&by.who);
     match format.as_deref().unwrap_or("json") {
@@ -334,12 +335,12 @@ fn as_text(cell: String) -> String {
 }
 
 /// An operator of a merchant sees that one's; others see everybody's.
-fn merchant_of(by: &Staff, wanted: Option<String>) -> Result<Option<String>, Problem> {
+fn merchant_of(by: &Staff, wanted: Option<MerchantCode>) -> Result<Option<MerchantCode>, Problem> {
     match by.who.redeems.merchant.as_ref().filter(|_| by.who.roles.contains(&Role::Operator)) {
-        Some(own) if wanted.as_ref().is_some_and(|wanted| wanted != own.as_str()) => {
+        Some(own) if wanted.as_ref().is_some_and(|wanted| wanted != own) => {
             Err(refusals::FORBIDDEN.saying("an operator sees what the own merchant has redeemed"))
         }
-        Some(own) => Ok(Some(own.to_string())),
+        Some(own) => Ok(Some(own.clone())),
         None => Ok(wanted),
     }
 }

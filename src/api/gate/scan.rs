@@ -51,7 +51,7 @@ pub struct ScanRequest {
     entitlement_code: Option<EntitlementCode>,
     /// Uses that it takes of each; 1 without it.
     #[serde(default)]
-    #[schema(value_type = Option<u16>, minimum = 1, maximum = 10_000)]
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 65_535)]
     quantity: Option<NonZero<u16>>,
 }
 

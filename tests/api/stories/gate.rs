@@ -269,7 +269,8 @@ async fn what_is_wrong_in_a_request_of_a_gate_is_named() {
         ("code", json!({ "code": null })),
         ("sessionId", json!({ "sessionId": "mine" })),
         ("entitlementCode", json!({ "entitlementCode": "a b" })),
-        ("quantity", json!({ "quantity": 1 })),
+        ("quantity", json!({ "quantity": 0 })),
+        ("uses", json!({ "uses": 1 })),
     ] {
         gate.send(&scan(change)).await.names(field);
     }

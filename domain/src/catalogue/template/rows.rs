@@ -13,7 +13,7 @@ use crate::package::{EntitlementTerms, RedemptionChannel, Validity};
 use crate::party::PassengerType;
 use crate::register::Entry;
 use crate::row;
-use crate::row::{Damage, First, List, Rows};
+use crate::row::{Damage, First, List, Row as _, Rows};
 use crate::time::Timestamp;
 
 row! {

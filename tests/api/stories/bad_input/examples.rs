@@ -14,8 +14,10 @@ pub struct Example {
     pub token: String,
     /// Values of the parameters in the path, of the required ones in the query, and of headers.
     pub parameters: Vec<(&'static str, String)>,
-    /// Every nested object is there, every field in it need not be.
+    /// Every nested object is there or in one of the others, every field in it need not be.
     pub body: Value,
+    /// Bodies of another kind, for the nested objects that only theirs have.
+    pub others: Vec<Value>,
     /// Fields that take any text, each with the reason.
     pub any_text: Vec<(&'static str, &'static str)>,
     /// Refused over the raw bytes, before anything in them is looked at.
@@ -37,6 +39,7 @@ impl Example {
             token,
             parameters: Vec::new(),
             body: Value::Null,
+            others: Vec::new(),
             any_text: Vec::new(),
             is_signed: false,
             bytes_max: BYTES_MAX,
@@ -53,12 +56,30 @@ impl Example {
         self
     }
 
+    fn or(mut self, other: Value) -> Example {
+        self.others.push(other);
+        self
+    }
+
     pub fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 }
 
 pub struct Examples(Vec<Example>);
+
+fn order_of(item: &Value) -> Value {
+    json!({
+        "items": [item],
+        "passengers": [{
+            "name": passenger_name(1),
+            "type": "adult",
+            "document": { "type": "passport", "number": "K1234567" },
+        }],
+        "contact": { "name": passenger_name(1), "phone": "+85291234567", "email": "meizhu@example.org" },
+        "locale": "en",
+    })
+}
 
 /// The operations of a kind of configuration. A put of any id may be good.
 fn kind(item: &str, id: &str, body: Value, bytes_max: usize, by: Option<&Person>) -> Vec<Example> {
@@ -256,6 +277,9 @@ impl Examples {
         let lok = client.traveller("bad-input-out").await;
         let package = template("bad-input");
         let package_id = text(&admin.post("/admin/packages/templates", &package).await.ok()["templateId"]);
+        let journey = json!({ "kind": "journey", "departureId": departure.id, "seatClass": departure.class });
+        let included =
+            json!({ "kind": "package", "templateId": package_id, "journeys": [{ "departureId": departure.id }] });
         let (mei, operator, admin) = (Some(mei), Some(&operator), Some(&admin));
 
         let open = |operation| Example::new(operation, None);
@@ -274,16 +298,10 @@ impl Examples {
             open("GET /travel/search").with("origin", "HK").with("destination", "MO").with("travelDate", "2026-12-24"),
             open("GET /departures/{departureId}").with("departureId", &departure.id),
             open("GET /promotions/{code}").with("code", "bad-input"),
-            Example::new("POST /orders", mei).with("Idempotency-Key", "bad-input").body(json!({
-                "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.class }],
-                "passengers": [{
-                    "name": passenger_name(1),
-                    "type": "adult",
-                    "document": { "type": "passport", "number": "K1234567" },
-                }],
-                "contact": { "name": passenger_name(1), "phone": "+85291234567", "email": "meizhu@example.org" },
-                "locale": "en",
-            })),
+            Example::new("POST /orders", mei)
+                .with("Idempotency-Key", "bad-input")
+                .body(order_of(&journey))
+                .or(order_of(&included)),
             Example::new("POST /reservations", mei).with("Idempotency-Key", "bad-input").body(reserve),
             Example::new("DELETE /reservations/{reservationId}", mei).with("reservationId", &reservation),
             Example::new("GET /orders", mei),

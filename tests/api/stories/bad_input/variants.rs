@@ -272,22 +272,34 @@ fn sequence(object: &Value) -> Value {
 /// Puts a value where it is being spoilt and gives the whole body.
 type Place<'a> = &'a mut dyn FnMut(&Value) -> Value;
 
+/// Of `items[0].kind`, `/items/0/kind`.
+fn pointer(path: &str) -> String {
+    let pointer = path.replace(['.', '['], "/").replace(']', "");
+    if pointer.is_empty() { pointer } else { format!("/{pointer}") }
+}
+
 /// Walks through the schema of a body.
 struct Spoiler<'a, 'b> {
     operation: &'a Operation<'b>,
     variants: &'a mut Vec<Variant>,
 }
 
-impl Spoiler<'_, '_> {
+impl<'b> Spoiler<'_, 'b> {
     fn push(&mut self, what: &str, body: &Value, wanted: Wanted) {
         let what = format!("{}: {what}", wanted.field.as_deref().unwrap_or_default());
         self.operation.replace_body(self.variants, &what, body, wanted);
     }
 
     /// The value at a path such as `contact` in the good body.
-    fn good(&self, path: &str) -> Option<&Value> {
-        let pointer = path.replace(['.', '['], "/").replace(']', "");
-        self.operation.example.body.pointer(&if pointer.is_empty() { pointer } else { format!("/{pointer}") })
+    fn good(&self, path: &str) -> Option<&'b Value> {
+        let Example { body, others, .. } = self.operation.example;
+        std::iter::once(body).chain(others).find_map(|body| body.pointer(&pointer(path)))
+    }
+
+    fn nested(&mut self, schema: &Value, place: Place<'_>, path: &str) {
+        let good = self.good(path).unwrap_or_else(|| panic!("the example needs {path}"));
+        self.push("a list for an object", &place(&sequence(good)), Wanted::field(path));
+        self.object(schema, place, path);
     }
 
     fn object(&mut self, schema: &Value, place: Place<'_>, path: &str) {
@@ -355,10 +367,19 @@ impl Spoiler<'_, '_> {
             self.array(schema, place, path);
         }
         if is("object") {
-            let good = self.good(path).unwrap_or_else(|| panic!("the example needs {path}"));
-            let sequence = sequence(good);
-            self.push("a list for an object", &place(&sequence), Wanted::field(path));
-            self.object(schema, place, path);
+            let example = self.operation.example;
+            let pointer = pointer(path);
+            match example.others.iter().find(|other| other.pointer(&pointer).is_some()) {
+                Some(other) if example.body.pointer(&pointer).is_none() => {
+                    let mut put = |value: &Value| {
+                        let mut body = other.clone();
+                        *body.pointer_mut(&pointer).unwrap() = value.clone();
+                        body
+                    };
+                    self.nested(schema, &mut put, path);
+                }
+                _ => self.nested(schema, place, path),
+            }
         }
     }
 
