@@ -173,6 +173,7 @@ async fn redeem(engine: &Engine, number: usize, id: OrderId) {
         target: ScanTarget::Order,
         take: Take::ONE,
         code: None,
+        overrides: Box::default(),
     };
     let reply = engine.redeem(id, scan, |outcome, _| outcome.tickets.len()).await.expect("no outage");
     assert!(reply.outcome.expect("tickets") > 0);

@@ -134,6 +134,10 @@ impl Attention {
                 | Event::HoldLapsed { .. }
                 | Event::SeatsFreed { .. }
                 | Event::SeatsAllotted { .. }
+                | Event::Refitted { .. }
+                | Event::SaleStopped
+                | Event::SaleResumed
+                | Event::Retimed { .. }
                 | Event::DepartureCancelled => {}
             }
         }

@@ -14,7 +14,7 @@ use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::ask::fingerprint_of;
+use crate::ask::{NOT_TOLD_APART, fingerprint_of};
 use crate::board::Occupancy;
 use crate::celled::{Around, Celled, Timed};
 use crate::journal::Position;
@@ -93,6 +93,30 @@ impl Keys<DepartureActor> {
     }
 }
 
+/// Something to be read of a departure.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Look<F, T> {
+    read: F,
+    asker: oneshot::Sender<Reply<T>>,
+}
+
+impl Keys<DepartureActor> {
+    /// What is made of a departure's seats as they are now, which need not be durable yet. `Ok(None)`: there is no such
+    /// departure.
+    pub async fn read<T, F>(&self, id: &DepartureId, read: F) -> Result<Option<Reply<T>>, Outage>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Inventory, Timestamp) -> T + Send + 'static,
+    {
+        let (asker, asked) = oneshot::channel();
+        match self.tell(id, NOT_TOLD_APART, Look { read, asker }).await? {
+            Some(_under_way) => asked.await.map(Some).map_err(|_| Outage::Rebuilding),
+            None => Ok(None),
+        }
+    }
+}
+
 /// Whoever asks: of what is done to which hold.
 fn fingerprint(command: &Command) -> u64 {
     fingerprint_of((std::mem::discriminant(command), hold_of(command)))
@@ -104,7 +128,11 @@ fn hold_of(command: &Command) -> Option<(HoldId, u32)> {
         Command::BeginPaying(begin) => Some((begin.hold, begin.epoch)),
         Command::ConfirmHold(at) | Command::ReleaseHold(at) => Some((at.hold, at.epoch)),
         Command::FreeSeats(free) => Some((free.hold, free.epoch)),
-        Command::SetAllotments(_) | Command::CancelDeparture | Command::Expire => None,
+        Command::SetAllotments(_)
+        | Command::Alter(_)
+        | Command::Retime(_)
+        | Command::CancelDeparture
+        | Command::Expire => None,
     }
 }
 
@@ -221,6 +249,27 @@ impl Shell for Seating {
     fn publish(&mut self, events: &[Event]) {
         #[cfg(test)]
         self.services.faults.strike(&self.id, crate::testing::Fault::AfterAppend);
+        for event in events {
+            match event {
+                Event::Refitted { .. } => self.occupancy = self.services.board.open(&self.kept.machine),
+                // Whoever asks for seats says when it means to travel.
+                Event::Retimed { .. } => {
+                    self.occupancy = self.services.board.open(&self.kept.machine);
+                    self.sleeps_at = over_at(&self.kept.machine);
+                }
+                Event::Opened
+                | Event::HoldPlaced { .. }
+                | Event::PayingBegun { .. }
+                | Event::HoldConfirmed { .. }
+                | Event::HoldReleased { .. }
+                | Event::HoldLapsed { .. }
+                | Event::SeatsFreed { .. }
+                | Event::SeatsAllotted { .. }
+                | Event::SaleStopped
+                | Event::SaleResumed
+                | Event::DepartureCancelled => {}
+            }
+        }
         self.occupancy.publish(&self.kept.machine, events.iter().flat_map(Event::touched_seats));
         self.services.attention.follow_holds(events);
     }
@@ -339,6 +388,26 @@ impl<P: AsksForSeats> Handler<Seats<P>> for DepartureActor {
         self.around.post.vitals.handled();
         if let Some(answer) = answer {
             asker.told(answer);
+        }
+    }
+}
+
+impl<T, F> Handler<Look<F, T>> for DepartureActor
+where
+    T: Send + 'static,
+    F: FnOnce(&Inventory, Timestamp) -> T + Send + 'static,
+{
+    type Result = ();
+
+    fn handle(&mut self, Look { read, asker }: Look<F, T>, ctx: &mut Context<DepartureActor>) {
+        let shown = self.hears(ctx, |seating| {
+            seating.follow_catalogue();
+            let value = read(&seating.kept.machine, seating.services.clock.now());
+            Reply::ok(value, seating.kept.log.last())
+        });
+        if let Some(shown) = shown {
+            // Whoever asked may have gone.
+            let _ = asker.send(shown);
         }
     }
 }

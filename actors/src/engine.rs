@@ -70,6 +70,7 @@ impl Engine {
             directory: Directory::default(),
             in_flight: DashMap::default(),
             reserving: DashMap::default(),
+            overriding: tokio::sync::Mutex::default(),
             transactions: Mutex::default(),
             #[cfg(test)]
             faults: crate::testing::Faults::default(),

@@ -23,6 +23,7 @@ pub mod loads;
 mod log;
 mod order;
 pub mod outage;
+pub mod overriding;
 mod owners;
 mod parts;
 pub mod payment;

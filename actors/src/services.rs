@@ -37,6 +37,9 @@ pub struct Services {
     pub in_flight: DashMap<OrderId, Wished, IdHash>,
     /// As `in_flight`, of reservations.
     pub reserving: DashMap<HoldId, Arc<Reservation>, IdHash>,
+    /// Single departures are administered one write after the other: what a departure has, and what the catalogue has of it,
+    /// then agree.
+    pub overriding: tokio::sync::Mutex<()>,
     /// What has paid which payment. Asked by every order that is told of money, and by nothing else.
     pub transactions: Mutex<Transactions>,
     #[cfg(test)]

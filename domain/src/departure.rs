@@ -102,7 +102,23 @@ pub struct Ride {
     pub arrives_at: Timestamp,
 }
 
-/// Everything a departure's inventory needs to know of the outside, fixed when the departure is born.
+/// Whether the stops are called at one after the other, each departure not before its arrival.
+pub fn in_order(calls: &[Call]) -> bool {
+    let stays = |call: &Call| call.arrives_at <= call.departs_at;
+    calls.iter().all(stays) && calls.windows(2).all(|two| matches!(two, [a, b] if a.departs_at <= b.arrives_at))
+}
+
+/// So many seats of a class (R-ADMIN-04).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClassCapacity {
+    pub code: SeatClassCode,
+    pub capacity: u16,
+}
+
+part!(ClassCapacity { 1 code: SeatClassCode, 2 capacity: u16 } => Some(ClassCapacity { code, capacity }));
+
+/// Everything a departure's inventory needs to know of the outside. Once the departure is born only its own commands change
+/// it: other seats, other times.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DepartureSpec {
     pub id: DepartureId,
@@ -172,6 +188,17 @@ impl std::str::FromStr for Channel {
 }
 
 text_fields!(Channel: Text);
+
+/// Physical seats set aside for a partner.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Allotment {
+    pub channel: Channel,
+    pub class: SeatClassCode,
+    pub seats: u16,
+}
+
+part!(Allotment { 1 channel: Channel, 2 class as "seatClass": SeatClassCode, 3 seats: u16 }
+    => Some(Allotment { channel, class, seats }));
 
 #[cfg(test)]
 mod tests {

@@ -112,10 +112,8 @@ refusals! {
         HoldExpired => "LOCK_EXPIRED", Conflict, Never, "the hold has expired";
         HoldAlreadyReleased => "HOLD_ALREADY_RELEASED", Conflict, Never, "the hold was released";
         HoldAlreadyConfirmed => "HOLD_ALREADY_CONFIRMED", Conflict, Never, "the hold was confirmed";
-        /// What is in use of the channel, or of the date, that the change would leave too little.
-        BelowUse { held: u32, sold: u32 }
-            => "BELOW_USE", Conflict, Never,
-            "more is in use than the change would leave: {held} are held and {sold} are sold";
+        /// `uses`: what is held, sold or set aside, in words.
+        BelowUse { uses: String } => "BELOW_USE", Conflict, Never, "more is in use than the change would leave: {uses}";
 
         // Payment and the life of an order.
         OrderNotPayable => "ORDER_NOT_PAYABLE", Conflict, Never, "the order can no longer be paid";

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::announcement::AnnouncementRow;
 use crate::catalogue::{
-    DeviceRow, HolidayRow, LocationRow, MerchantRow, OperatorRow, PlaceRow, PortRow, PromotionRow, RefundRuleRow,
-    RouteFaresRow, RouteRow, ScheduleRow, TemplateEntitlementRow, TemplateRow, TemplateTierRow, VehicleRow,
+    DepartureOverrideRow, DeviceRow, HolidayRow, LocationRow, MerchantRow, OperatorRow, PlaceRow, PortRow,
+    PromotionRow, RefundRuleRow, RouteFaresRow, RouteRow, ScheduleRow, TemplateEntitlementRow, TemplateRow,
+    TemplateTierRow, VehicleRow,
 };
 use crate::earlier;
 use crate::id_text;
@@ -66,6 +67,7 @@ pub static TABLES: &[&Table] = &[
     TemplateEntitlementRow::TABLE,
     TemplateTierRow::TABLE,
     ReservationRow::TABLE,
+    DepartureOverrideRow::TABLE,
 ];
 
 /// Those that a database stores.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::DepartureOverride;
 use crate::departure::Stretch;
 use crate::ids::{CodeToken, DepartureId, EntitlementCode, MerchantCode, PortCode, SessionId, TicketId, codes};
 use crate::time::Timestamp;
@@ -141,6 +142,20 @@ impl Ticket {
             Right::Journey(journey) => &journey.boarding,
             Right::Entitlement(entitlement) => entitlement,
         }
+    }
+
+    /// From when and, exclusively, until when it is good. After a re-timing boarding opens as long before the departure in
+    /// force as it did before the one that was sold, and ends 2 hours after it (R-TICKET-02).
+    pub fn validity(&self, differs: Option<&DepartureOverride>) -> (Timestamp, Timestamp) {
+        let &Entitlement { valid_from, valid_until, .. } = self.entitlement();
+        let Right::Journey(journey) = &self.right else { return (valid_from, valid_until) };
+        let Some(call) = differs.and_then(|of| of.call(journey.stretch.board)) else {
+            return (valid_from, valid_until);
+        };
+        let opens_late = valid_from > self.issued_at;
+        let moved = valid_from.plus_ms(call.departs_at.ms_since(journey.departs_at)).max(self.issued_at);
+        let from = if opens_late { moved } else { valid_from };
+        (from, call.departs_at.plus_seconds(JOURNEY_VALID_AFTER_DEPARTURE_SECONDS).max(from))
     }
 
     /// Of a journey.

@@ -176,7 +176,7 @@ mod tests {
         for gone in ["departures", "hold_rows", "order_rows", "payments"] {
             let left: Vec<&str> = sold.into_iter().filter(|name| *name != gone).collect();
             let says = emptied_before(&set(&left)).unwrap();
-            assert!(says.starts_with(&gone), "{says}");
+            assert!(says.starts_with(gone), "{says}");
         }
         assert_eq!(emptied_before(&set(&["stocks", "order_rows"])), None, "an order of packages alone");
         assert!(emptied_before(&set(&[])).is_some());

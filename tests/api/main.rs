@@ -14,6 +14,7 @@ mod stories {
     mod callbacks;
     mod cancelling;
     mod codes;
+    mod departures;
     mod door;
     mod expiry;
     mod fares;

@@ -27,6 +27,9 @@ const TABLES: [&str; 12] = [
     "ledger_entries",
 ];
 
+/// Columns that tables have since.
+const LATER: [&str; 1] = ["retired_seats"];
+
 /// Stores the newest images in a database without the migrations that came since.
 pub fn store(stand: &Stand, images: &Images) {
     for name in TABLES {
@@ -41,8 +44,9 @@ pub fn store(stand: &Stand, images: &Images) {
 
 fn insertion(table: &Table, image: &[u8]) -> String {
     let mut message = Message::new(image);
-    let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
-    let values: Vec<String> = table.columns.iter().map(|column| value(column, &mut message)).collect();
+    let columns = || table.columns.iter().filter(|column| !LATER.contains(&column.name));
+    let names: Vec<&str> = columns().map(|column| column.name).collect();
+    let values: Vec<String> = columns().map(|column| value(column, &mut message)).collect();
     format!("INSERT INTO {} ({}) VALUES ({})", table.name, names.join(", "), values.join(", "))
 }
 

@@ -461,7 +461,8 @@ impl Buyer {
         let token = CodeToken(u64::MAX - u64::from(request_id.as_bytes()[request_id.len() - 1]));
         let code = Some(Opened { code: Code::one_time(Subject::Order(self.order.id()), now, 60), token });
         let request_id = request_id.into();
-        let scan = Scan { gate, request_id, place: Place::Gate, target, take: Take::ONE, code };
+        let (take, overrides) = (Take::ONE, Box::default());
+        let scan = Scan { gate, request_id, place: Place::Gate, target, take, code, overrides };
         self.tell(ticket::Command::Scan(scan), now)
     }
 

@@ -77,6 +77,7 @@ fn redeem_in_turn(
     };
     #[cfg(test)]
     peers.faults.strike_order(&kept.machine, crate::testing::Fault::BeforeScan);
+    let scan = scan.under(&peers.catalogue.load(), &kept.machine);
     let told = kept.tell(&ticket::Command::Scan(scan).into(), now);
     #[cfg(test)]
     peers.faults.strike_order(&kept.machine, crate::testing::Fault::AfterScan);

@@ -188,7 +188,8 @@ impl Question<OrderActor> for LookAt {
 
     fn put(self, owner: &mut OrderActor, asker: Asker<Self::Answer>, ctx: &mut Context<OrderActor>) {
         owner.asked();
-        let answer = owner.apply(&ticket::Command::Look(self.0).into(), ctx);
+        let scan = self.0.under(&owner.peers.catalogue.load(), owner.order());
+        let answer = owner.apply(&ticket::Command::Look(scan).into(), ctx);
         asker.answer(answer.map(|reply| scanned(reply, owner.order())));
     }
 }
@@ -201,6 +202,7 @@ impl OrderActor {
 
     fn redeem(&mut self, scan: Scan, ctx: &mut Context<OrderActor>) -> Answer<(ScanOutcome, Arc<Order>)> {
         self.asked();
+        let scan = scan.under(&self.peers.catalogue.load(), self.order());
         let reply = self.apply(&ticket::Command::Scan(scan).into(), ctx)?;
         Ok(scanned(reply, self.order()))
     }

@@ -299,7 +299,13 @@ pub fn scan(gate: u64, request: &str) -> Scan {
         target: ScanTarget::Order,
         take: Take::ONE,
         code: None,
+        overrides: Box::default(),
     }
+}
+
+/// More is in use than a change would leave.
+pub fn below_use(held: u32, sold: u32) -> Rejection {
+    Rejection::BelowUse { uses: format!("{held} are held and {sold} are sold") }
 }
 
 /// Tickets that a scan redeemed anew.

@@ -17,7 +17,9 @@ use deeptravel_domain::stock::{self, Limits, Place, StockId};
 
 use crate::journal::Position;
 use crate::outage::Outage;
-use crate::testing::{FARE, Postgres, Running, World, coach, code, fare_table, ferry, put, traveller, wish, within};
+use crate::testing::{
+    FARE, Postgres, Running, World, below_use, coach, code, fare_table, ferry, put, traveller, wish, within,
+};
 
 /// What one adult pays for the coach, as a search that begins now finds it.
 fn price(running: &Running) -> i64 {
@@ -273,7 +275,7 @@ async fn r_admin_01_a_template_that_its_stock_refuses_changes_nothing_but_the_au
     sell_units(&running, 4).await;
     let before = records(&running).len();
 
-    assert_eq!(put_package(&running, "b", 3).await, Err(Rejection::BelowUse { held: 4, sold: 0 }));
+    assert_eq!(put_package(&running, "b", 3).await, Err(below_use(4, 0)));
 
     assert_eq!(units_left(&running), Some(1));
     assert_eq!(running.services().catalogue.load().package(template().as_str()).unwrap().revision, 1);

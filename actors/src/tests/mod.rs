@@ -8,6 +8,7 @@ mod board;
 mod breaking;
 mod configuring;
 mod late;
+mod overriding;
 mod packages;
 mod paying;
 mod projecting;

@@ -13,7 +13,9 @@ use futures_util::future::join_all;
 use jiff::civil::date;
 
 use crate::outage::Outage;
-use crate::testing::{Fault, NOON, Postgres, Running, World, eventually, eventually_so, put, traveller, within};
+use crate::testing::{
+    Fault, NOON, Postgres, Running, World, below_use, eventually, eventually_so, put, traveller, within,
+};
 
 const DIRECT: Channel = Channel::Direct;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -244,7 +246,7 @@ async fn a_limit_is_raised_and_lowered_but_never_below_use_and_repeating_it_goes
     running.tell_stock(&package(), place(2, 1, &DIRECT, running.engine.now())).await;
 
     let below = running.shown(running.engine.set_stock_limits(&package(), total(3))).await.unwrap();
-    assert_eq!(below, Err(Rejection::BelowUse { held: 1, sold: 3 }));
+    assert_eq!(below, Err(below_use(1, 3)));
     running.limit(&package(), total(4)).await;
     // The template's record was not written: the process ends, and the administrator repeats the request.
     running.kill().await;
@@ -306,7 +308,7 @@ async fn r_price_03_a_promotions_write_limits_its_stock_first_and_goes_through_w
         services.stock_board.used_up(&entry.content, traveller(number), &DIRECT)
     };
     assert_eq!([0, 7].map(|number| used_up(&running, number)), [Some(Uses::OfTraveller), None]);
-    assert_eq!(configure(&running, Some(2)).await, Err(Rejection::BelowUse { held: 3, sold: 0 }));
+    assert_eq!(configure(&running, Some(2)).await, Err(below_use(3, 0)));
     let stands = |running: &Running| running.services().catalogue.load().promotion("SPRING").unwrap().limit_total;
     assert_eq!(stands(&running), Some(5), "nothing was written");
 

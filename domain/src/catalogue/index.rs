@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::civil::Date;
+
+use super::departure_override::split_departure_id;
 use super::template::Versions;
-use super::{Marks, Names, Registers, Route, Schedule, Written};
+use super::{DepartureOverride, Marks, Names, Registers, Route, Schedule, Written};
 use crate::departure::Stretch;
 use crate::fare::FareTable;
 use crate::ids::{PlaceCode, PortCode, RouteCode, ScheduleId};
@@ -36,6 +39,8 @@ pub struct Index {
     schedules: Schedules,
     /// Once on offer and no more. Kept so that no other route can take their ids.
     withdrawn: Schedules,
+    /// Service dates on which a schedule departs at other times than its own: perhaps on another day.
+    retimed: Arc<BTreeMap<ScheduleId, BTreeSet<Date>>>,
     /// Every spelling of a place, in lower case.
     pub places: Arc<BTreeMap<String, PlaceCode>>,
     /// No search reads it: what writes of templates are told apart by.
@@ -52,6 +57,7 @@ impl Index {
         for timetable in registers.timetables.iter() {
             index.schedules_changed(&timetable.route, &[], &timetable.schedules);
         }
+        registers.overrides.iter().for_each(|of| index.times_changed(of));
         index.withdrawn = Arc::new(withdrawn.into_iter().map(|schedule| (schedule.id.clone(), schedule)).collect());
         index
     }
@@ -95,6 +101,12 @@ impl Index {
             Written::RefundRule(rule) => differs(rule, |rule| refund_rule::summary(rule)),
             Written::Merchant(merchant) => differs(merchant, |merchant| merchant.names.clone()),
             Written::Location(_) | Written::Device(_) | Written::Promotion(_) => false,
+            Written::DepartureOverride(written) => {
+                self.times_changed(&written.after);
+                // Without one a departure is what its timetable says.
+                let read = |of: Option<&Arc<DepartureOverride>>| of.map(|of| of.as_read()).unwrap_or_default();
+                read(written.earlier()) != read(written.now())
+            }
             Written::FareTable(table) => {
                 differs(table, |table| FareTable { seat_lock_minutes: 1, ..FareTable::clone(table) })
             }
@@ -163,6 +175,25 @@ impl Index {
         } else {
             timetables.insert(route.clone(), schedules.into());
         }
+    }
+
+    fn times_changed(&mut self, of: &DepartureOverride) {
+        let Some((schedule, date)) = split_departure_id(&of.departure) else { return };
+        if !of.calls.is_empty() {
+            let Ok(schedule) = schedule.parse() else { return };
+            Arc::make_mut(&mut self.retimed).entry(schedule).or_default().insert(date);
+        } else if let Some(dates) = Arc::make_mut(&mut self.retimed).get_mut(schedule) {
+            // Nothing empty stays behind, as above.
+            dates.remove(&date);
+            if dates.is_empty() {
+                Arc::make_mut(&mut self.retimed).remove(schedule);
+            }
+        }
+    }
+
+    /// See [`Index::retimed`].
+    pub fn retimed(&self, schedule: &ScheduleId) -> impl Iterator<Item = Date> + '_ {
+        self.retimed.get(schedule).into_iter().flatten().copied()
     }
 
     pub fn schedule(&self, id: &str) -> Option<&Arc<Schedule>> {

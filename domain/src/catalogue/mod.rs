@@ -1,6 +1,6 @@
-//! What is sold: operators, ports, places, vehicles, holidays, routes, timetables and fares (R-ADMIN-03, R-ADMIN-04); under
-//! which rules, what takes something off its price, and who redeems it (R-ADMIN-05). Each is an [`Entity`](crate::register::Entity) with a file of its own; the
-//! list of them is below.
+//! What is sold: operators, ports, places, vehicles, holidays, routes, timetables, fares, and what single departures have other
+//! than their timetable (R-ADMIN-03, R-ADMIN-04); under which rules, what takes something off its price, and who redeems it
+//! (R-ADMIN-05). Each is an [`Entity`](crate::register::Entity) with a file of its own; the list of them is below.
 //!
 //! One owner keeps the [`Catalogue`] and shares it as an `Arc` snapshot: searches and orders read the snapshot they
 //! have and are never blocked; a write clones the maps it touches, which hold `Arc`s, and publishes the new snapshot.
@@ -9,12 +9,15 @@
 
 mod calendar;
 mod checks;
+mod departure_override;
 mod device;
 mod fares;
 mod index;
 mod location;
 mod merchant;
 mod operator;
+#[cfg(test)]
+mod override_tests;
 mod place;
 mod port;
 mod promotion;
@@ -41,7 +44,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use crate::fare::FareTable;
-use crate::ids::RouteCode;
+use crate::ids::{DepartureId, RouteCode};
 use crate::machine::{Machine, Room};
 use crate::money::Currency;
 use crate::promotion::Promotion;
@@ -56,6 +59,7 @@ pub use crate::fare::SEAT_LOCK_MINUTES_DEFAULT;
 pub use crate::names::Names;
 pub use crate::zone::{UnknownZone, Zone};
 pub use calendar::{Calendar, Holiday, HolidayRow};
+pub use departure_override::{ALLOTMENTS_MAX, DepartureOverride, DepartureOverrideRow, Fitting};
 pub use device::{Device, DeviceRow};
 pub use fares::RouteFaresRow;
 pub use index::Edition;
@@ -95,6 +99,7 @@ registers! {
     devices: Device,
     templates: Template,
     promotions: Promotion,
+    overrides: DepartureOverride,
 }
 
 pub type Command = register::Command<Change>;
@@ -152,6 +157,11 @@ impl Catalogue {
         }
     }
 
+    /// Why it would refuse a command now: for whoever tells others of it before.
+    pub fn would_refuse(&self, command: &Command, now: Timestamp) -> Option<Rejection> {
+        self.registers.decide(command, self, now)?.outcome.err()
+    }
+
     pub fn operator(&self, code: &str) -> Option<&Arc<Operator>> {
         self.registers.operators.get(code)
     }
@@ -199,6 +209,11 @@ impl Catalogue {
     /// The fares in force; of a code without a [`Catalogue::route`] too (R-ADMIN-03).
     pub fn fares(&self, route: &RouteCode) -> Option<&Arc<Entry<FareTable>>> {
         self.registers.fares.entry(route)
+    }
+
+    /// What a departure has other than its timetable. Costs nothing while no departure has anything.
+    pub fn override_of(&self, departure: &DepartureId) -> Option<&Arc<DepartureOverride>> {
+        self.registers.overrides.get(departure)
     }
 
     pub fn is_holiday(&self, date: Date) -> bool {

@@ -226,7 +226,8 @@ impl super::Change {
             | super::Change::RefundRule(_)
             | super::Change::Merchant(_)
             | super::Change::Location(_)
-            | super::Change::Device(_) => None,
+            | super::Change::Device(_)
+            | super::Change::DepartureOverride(_) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 
 use super::*;
-use crate::departure::{Seat, SeatClass, SeatMap, Stretch};
+use crate::departure::{Call, Seat, SeatClass, SeatMap, Stretch};
 use crate::fare::{DayType, Fare};
 use crate::ids::DepartureId;
 use crate::money::Money;
@@ -103,6 +103,23 @@ prop_compose! {
     }
 }
 
+/// Moved by hours or days, also past midnight and over the change of the clocks; or as its timetable again.
+fn any_override() -> impl Strategy<Value = Command> {
+    let calls = prop_oneof![1 => Just(None), 3 => (-3_000..3_000_i64, 2..5_usize).prop_map(Some)];
+    (one_of(&ROUTES), 0..4_u8, any_date(), calls, any::<bool>()).prop_map(|(route, schedule, day, calls, stopped)| {
+        let departure = departure_id(&code(&format!("{route}-{schedule}")), day).unwrap();
+        let midnight = Zone::named("Asia/Hong_Kong").unwrap().instant(day, 0).unwrap();
+        let call = |minutes: i64| {
+            let at = midnight.plus_seconds(60 * minutes);
+            Call { arrives_at: at, departs_at: at }
+        };
+        let calls =
+            calls.into_iter().flat_map(|(from, stops)| (0..stops).map(move |stop| call(from + 50 * stop as i64)));
+        let fitting = stopped.then(|| Fitting { vehicle: code("bus"), revision: 1, capacities: vec![] });
+        put(DepartureOverride { stopped, calls: calls.collect(), fitting, ..DepartureOverride::none(departure) })
+    })
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let fares = (one_of(&ROUTES), 0..3_i64, btree_set(any_date(), 0..3)).prop_map(|(route, minor, blackout)| {
         let fare = Fare {
@@ -165,8 +182,8 @@ fn any_command() -> impl Strategy<Value = Command> {
     ];
     let withdrawal = withdrawal.prop_map(|key| Command::new(Change::withdraw(key), "admin"));
     prop_oneof![
-        2 => any_place(), 3 => any_route(), 4 => any_schedules(), 2 => single_days, 2 => fares, 1 => holidays,
-        2 => redeeming, 2 => templates, 2 => promotions, 2 => withdrawal,
+        2 => any_override(), 2 => any_place(), 3 => any_route(), 4 => any_schedules(), 2 => single_days, 2 => fares,
+        1 => holidays, 2 => redeeming, 2 => templates, 2 => promotions, 2 => withdrawal,
     ]
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::search::split_departure_id;
+use super::departure_override::split_departure_id;
 use super::{Catalogue, Device};
 use crate::ids::{DepartureId, LocationCode, MerchantCode, PortCode};
 

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::override_tests::{fitting, klook_has, retimed};
 use super::redeeming_tests::{redeemers, rule};
 use super::template::tests::premium;
 use super::tests::{NOON, apply, catalogue, coach, code, decide, fare_table, fares, network, operator, put, vehicle};
 use super::*;
-use crate::departure::Stretch;
+use crate::departure::{ClassCapacity, Stretch};
 use crate::fare::{DateRange, Fare, Season, TimeBand};
 use crate::register::{Action, AuditRow, Author, Entity, Register, RevisionRow};
 use crate::row::{List, Row as _};
@@ -339,6 +340,13 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
     });
     apply(&mut catalogue, put(serde_json::from_value::<Promotion>(spring.clone()).unwrap()));
     apply(&mut catalogue, put(serde_json::from_value::<Template>(premium()).unwrap()));
+    let moved = DepartureOverride { allotments: vec![klook_has(12)], ..retimed("coach-0800.20261121", 90) };
+    let limited = Fitting { capacities: vec![ClassCapacity { code: code("deluxe"), capacity: 1 }], ..fitting("bus") };
+    let moved = DepartureOverride { cancelled: true, fitting: Some(limited), ..moved };
+    for content in [moved, DepartureOverride { stopped: true, ..DepartureOverride::none(code("coach-0800.20261122")) }]
+    {
+        apply(&mut catalogue, put(content));
+    }
     let Registers {
         operators,
         ports,
@@ -354,7 +362,14 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
         devices,
         templates,
         promotions,
+        overrides,
     } = catalogue.registers();
+    let [moved, stopped] = &spoken(overrides)[..] else { panic!("two") };
+    assert_eq!(*stopped, json!({"departureId": "coach-0800.20261122", "stopped": true, "cancelled": false}));
+    assert_eq!(moved["calls"][0], json!({"arrivesAt": "2026-11-21T01:30:00Z", "departsAt": "2026-11-21T01:30:00Z"}));
+    assert_eq!((&moved["vehicle"], &moved["vehicleVersion"]), (&json!("bus"), &json!(1)));
+    assert_eq!(moved["classes"], json!([{"code": "deluxe", "capacity": 1}]));
+    assert_eq!(moved["allotments"], json!([{"channel": "ota:klook", "seatClass": "deluxe", "seats": 12}]));
     assert_eq!(spoken(operators)[0], json!({"code": "op", "name": {"zh": "公司", "en": "Company"}}));
     assert_eq!(spoken(ports).len(), 5);
     assert_eq!(spoken(places)[0]["hotWeight"], 90);
@@ -434,5 +449,11 @@ fn only_what_a_search_reads_makes_a_new_edition() {
         let is_read = matches!(command.change, Change::RefundRule(_) | Change::Merchant(_));
         assert!(is_read || !is_new(command.change), "gates read it");
     }
+    let normal = || DepartureOverride::none(code("coach-0800.20261121"));
+    assert!(!is_new(DepartureOverride { allotments: vec![klook_has(1)], ..normal() }.into()), "the departure shows it");
+    assert!(is_new(DepartureOverride { stopped: true, ..normal() }.into()));
+    assert!(is_new(DepartureOverride { cancelled: true, ..normal() }.into()));
+    assert!(is_new(retimed("coach-0800.20261121", 5).into()));
+    assert!(is_new(DepartureOverride { fitting: Some(fitting("bus")), ..normal() }.into()));
     assert!(is_new(Timetable::new(code("coach"), []).into()));
 }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::departure_override::split_departure_id;
 use super::index::Edition;
-use super::{Catalogue, IncludedJourney, Place, Route, RouteStatus, Schedule, Template, Zone};
-use crate::departure::{Call, DepartureSpec, Ride, Stretch};
+use super::{Catalogue, DepartureOverride, IncludedJourney, Place, Route, RouteStatus, Schedule, Stop, Template, Zone};
+use crate::departure::{Call, DepartureSpec, Ride, SeatMap, Stretch};
 use crate::fare::{self, FareQuery, FareTable, Quote, TierQuote};
-use crate::ids::{DepartureId, ScheduleId, SeatClassCode};
+use crate::ids::{DepartureId, RouteCode, ScheduleId, SeatClassCode};
 use crate::party::Party;
 use crate::register::Entry;
 use crate::rejection::Rejection;
@@ -39,6 +40,10 @@ pub struct Trip<'a> {
     pub boards_on: Date,
     /// The local time of boarding, in minutes from midnight.
     pub boards_minute: u16,
+    /// By the timetable, from the first stop.
+    starts_at: Timestamp,
+    /// What the departure has other than its timetable.
+    differs: Option<&'a Arc<DepartureOverride>>,
 }
 
 impl<'a> Trip<'a> {
@@ -62,11 +67,21 @@ impl<'a> Trip<'a> {
         Some(self.departs_at.plus_seconds(-60 * i64::from(minutes)))
     }
 
-    fn of(route: &'a Arc<Route>, schedule: &'a Arc<Schedule>, date: Date, stretch: Stretch) -> Option<Trip<'a>> {
+    /// The times in force at a stop: the timetable's, or others (R-SEARCH-02).
+    pub fn call(&self, stop: u8) -> Option<Call> {
+        call_at(self.route, self.starts_at, self.differs, stop)
+    }
+
+    fn of(
+        catalogue: &'a Catalogue,
+        route: &'a Arc<Route>,
+        schedule: &'a Arc<Schedule>,
+        date: Date,
+        stretch: Stretch,
+    ) -> Option<Trip<'a>> {
         let starts_at = route.time_zone.instant(date, schedule.departs_minutes)?;
-        let board = route.stops.get(usize::from(stretch.board))?;
-        let alight = route.stops.get(usize::from(stretch.alight))?;
-        let departs_at = starts_at.plus_seconds(60 * i64::from(board.departs_minutes));
+        let differs = catalogue.override_on(schedule, date);
+        let departs_at = call_at(route, starts_at, differs, stretch.board)?.departs_at;
         let local = route.time_zone.local(departs_at);
         Some(Trip {
             route,
@@ -74,11 +89,23 @@ impl<'a> Trip<'a> {
             service_date: date,
             stretch,
             departs_at,
-            arrives_at: starts_at.plus_seconds(60 * i64::from(alight.arrives_minutes)),
+            arrives_at: call_at(route, starts_at, differs, stretch.alight)?.arrives_at,
             boards_on: local.date(),
             boards_minute: minute_of_day(local),
+            starts_at,
+            differs,
         })
     }
+}
+
+/// When a departure that by its timetable begins at `starts_at` is at a stop. What was set for another number of stops does
+/// not count: the route is another since.
+fn call_at(route: &Route, starts_at: Timestamp, differs: Option<&Arc<DepartureOverride>>, stop: u8) -> Option<Call> {
+    let Stop { arrives_minutes, departs_minutes, .. } = route.stops.get(usize::from(stop))?;
+    let after = |minutes: u16| starts_at.plus_seconds(60 * i64::from(minutes));
+    let differs = differs.filter(|of| of.calls.len() == route.stops.len());
+    let call = Call { arrives_at: after(*arrives_minutes), departs_at: after(*departs_minutes) };
+    Some(differs.and_then(|of| of.call(stop)).unwrap_or(call))
 }
 
 /// Why a trip is not sold now (R-SEARCH-02), in order of precedence.
@@ -89,6 +116,8 @@ pub enum Unsellable {
         last_date: Date,
     },
     NotOnSale,
+    Cancelled,
+    /// For good, or while its sale is stopped.
     BookingClosed,
     Blackout,
 }
@@ -99,6 +128,7 @@ impl Unsellable {
         match self {
             Unsellable::BeyondSalesWindow { last_date } => beyond_sales_window(field, last_date),
             Unsellable::NotOnSale => Rejection::DepartureNotFound,
+            Unsellable::Cancelled => Rejection::DepartureCancelled,
             Unsellable::BookingClosed => Rejection::BookingClosed,
             Unsellable::Blackout => Rejection::Blackout,
         }
@@ -114,18 +144,6 @@ fn beyond_sales_window(field: &str, last_date: Date) -> Rejection {
 pub fn departure_id(schedule: &ScheduleId, service_date: Date) -> Option<DepartureId> {
     let (year, month, day) = (service_date.year(), service_date.month(), service_date.day());
     format!("{schedule}.{year:04}{month:02}{day:02}").parse().ok()
-}
-
-/// The schedule and service date of a departure id in its one canonical form.
-pub(super) fn split_departure_id(id: &DepartureId) -> Option<(&str, Date)> {
-    let (schedule, digits) = id.as_str().rsplit_once('.')?;
-    if digits.len() != 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let number: u32 = digits.parse().ok()?;
-    let year = i16::try_from(number / 10_000).ok()?;
-    let date = Date::new(year, (number / 100 % 100) as i8, (number % 100) as i8).ok()?;
-    Some((schedule, date))
 }
 
 impl Catalogue {
@@ -172,29 +190,69 @@ impl Catalogue {
         Some((schedule, self.registers.routes.get(&schedule.route)?, date))
     }
 
+    /// The departures of a route on a service date, and whether the timetable has them; by id. The others were withdrawn, or do
+    /// not run that day: they are there only if they were born before.
+    pub fn departures_on(&self, route: &RouteCode, date: Date) -> Vec<(DepartureId, bool)> {
+        let on_offer = self.schedules_of(route).iter().map(|schedule| (schedule, schedule.runs_on(date)));
+        let withdrawn = self.index.all_withdrawn().filter(|schedule| schedule.route == *route);
+        let all = on_offer.chain(withdrawn.map(|schedule| (schedule, false)));
+        let mut departures: Vec<(DepartureId, bool)> =
+            all.filter_map(|(schedule, runs)| Some((departure_id(&schedule.id, date)?, runs))).collect();
+        departures.sort_unstable();
+        departures
+    }
+
+    /// The route of a departure that exists or did: its schedule is on offer, or was.
+    pub fn route_of(&self, id: &DepartureId) -> Option<&Arc<Route>> {
+        let (schedule, _) = split_departure_id(id)?;
+        let on_offer = self.schedule(schedule);
+        let schedule = on_offer.or_else(|| self.withdrawn(schedule))?;
+        self.registers.routes.get(&schedule.route)
+    }
+
     /// What a departure is born from.
     pub fn departure_spec(&self, id: &DepartureId) -> Option<DepartureSpec> {
         let (schedule, route, date) = self.departure(id)?;
         let starts_at = route.time_zone.instant(date, schedule.departs_minutes)?;
-        let after = |minutes: u16| starts_at.plus_seconds(60 * i64::from(minutes));
-        let calls = route
-            .stops
-            .iter()
-            .map(|stop| Call { arrives_at: after(stop.arrives_minutes), departs_at: after(stop.departs_minutes) });
+        let differs = self.override_on(schedule, date);
+        let stops = route.stops.iter().zip(0_u8..);
         Some(DepartureSpec {
             id: id.clone(),
             route: route.code.clone(),
             operator: route.operator.clone(),
-            calls: calls.collect(),
+            calls: stops.filter_map(|(_, stop)| call_at(route, starts_at, differs, stop)).collect(),
             booking_closes_minutes: route.booking_closes_minutes,
-            seat_map: Arc::clone(&self.registers.vehicles.get(&route.vehicle)?.seat_map),
+            seat_map: Arc::clone(self.seat_map_on(route, differs)?),
         })
+    }
+
+    /// Before it is born; a born departure publishes its own.
+    pub fn seat_map(&self, trip: &Trip<'_>) -> Option<&Arc<SeatMap>> {
+        self.seat_map_on(trip.route, trip.differs)
+    }
+
+    fn seat_map_on(&self, route: &Route, differs: Option<&Arc<DepartureOverride>>) -> Option<&Arc<SeatMap>> {
+        let fitting = differs.and_then(|of| of.fitting.as_ref());
+        let vehicle = fitting.map_or(&route.vehicle, |fitting| &fitting.vehicle);
+        Some(&self.registers.vehicles.get(vehicle)?.seat_map)
+    }
+
+    /// Whether the departure was cancelled.
+    pub fn is_cancelled(&self, departure: &DepartureId) -> bool {
+        self.override_of(departure).is_some_and(|of| of.cancelled)
+    }
+
+    fn override_on(&self, schedule: &Schedule, date: Date) -> Option<&Arc<DepartureOverride>> {
+        if self.registers.overrides.is_empty() {
+            return None;
+        }
+        self.override_of(&departure_id(&schedule.id, date)?)
     }
 
     /// A stretch of one departure.
     pub fn trip(&self, id: &DepartureId, stretch: Stretch) -> Option<Trip<'_>> {
         let (schedule, route, date) = self.departure(id)?;
-        Trip::of(route, schedule, date, route.stretch(stretch.board, stretch.alight)?)
+        Trip::of(self, route, schedule, date, route.stretch(stretch.board, stretch.alight)?)
     }
 
     /// Every trip from one place to another that is boarded on a local date, sellable or not: by pair of ports, route,
@@ -211,7 +269,7 @@ impl Catalogue {
         date: Date,
     ) -> impl Iterator<Item = Trip<'a>> {
         let schedules = self.schedules_of(&route.code).iter();
-        schedules.flat_map(move |schedule| trips_boarded_on(route, schedule, stretch, date))
+        schedules.flat_map(move |schedule| self.trips_boarded_on(route, schedule, stretch, date))
     }
 
     /// The departures on which a package's journeys may be made, journey by journey: all trips that are boarded on its day,
@@ -300,7 +358,10 @@ impl Catalogue {
         if trip.route.status != RouteStatus::OnSale {
             return Err(Unsellable::NotOnSale);
         }
-        if now >= trip.booking_closes_at() {
+        if trip.differs.is_some_and(|of| of.cancelled) {
+            return Err(Unsellable::Cancelled);
+        }
+        if trip.differs.is_some_and(|of| of.stopped) || now >= trip.booking_closes_at() {
             return Err(Unsellable::BookingClosed);
         }
         if self.fares(&trip.route.code).is_some_and(|table| table.blackout.contains(&trip.boards_on)) {
@@ -322,13 +383,37 @@ impl Catalogue {
         fare::tier_quotes(table, &query)
     }
 
+    /// The trips of one schedule that are boarded on a local date: usually one, none when it does not run. Only near
+    /// midnight may a change of the clocks have moved the date, so that a neighbouring service date must be tried as well; and
+    /// those that depart at other times than the schedule's may do so on that date.
+    fn trips_boarded_on<'a>(
+        &'a self,
+        route: &'a Arc<Route>,
+        schedule: &'a Arc<Schedule>,
+        stretch: Stretch,
+        date: Date,
+    ) -> impl Iterator<Item = Trip<'a>> {
+        let offset = route.stops.get(usize::from(stretch.board)).map_or(0, |stop| stop.departs_minutes);
+        let minutes = schedule.departs_minutes.saturating_add(offset);
+        let (days, minute) = (i32::from(minutes / 1440), minutes % 1440);
+        let earlier = (minute >= 1440 - CLOCK_CHANGE_MINUTES_MAX).then_some(days + 1);
+        let later = (minute < CLOCK_CHANGE_MINUTES_MAX).then_some(days - 1);
+        let near = [earlier, Some(days), later].map(|days| days.and_then(|days| plus_days(date, -days)));
+        let retimed = self.index.retimed(&schedule.id).filter(move |date| !near.contains(&Some(*date)));
+        near.into_iter()
+            .flatten()
+            .chain(retimed)
+            .filter(|service_date| schedule.runs_on(*service_date))
+            .filter_map(move |service_date| Trip::of(self, route, schedule, service_date, stretch))
+            .filter(move |trip| trip.boards_on == date)
+    }
+
     fn fare_query<'c>(
         &self,
         trip: &Trip<'_>,
         class: &'c SeatClassCode,
     ) -> Result<(&Entry<FareTable>, FareQuery<'c>), Rejection> {
-        let vehicle = self.registers.vehicles.get(&trip.route.vehicle);
-        if vehicle.is_none_or(|vehicle| vehicle.seat_map.class(class).is_none()) {
+        if self.seat_map(trip).is_none_or(|seat_map| seat_map.class(class).is_none()) {
             return Err(super::checks::unknown("seatClass", class));
         }
         let table = self
@@ -345,26 +430,4 @@ impl Catalogue {
 fn sold_dates(route: &Route, now: Timestamp) -> (Date, Date) {
     let today = route.time_zone.local(now).date();
     (today, plus_days(today, i32::from(route.sales_window_days)).unwrap_or(Date::MAX))
-}
-
-/// The trips of one schedule that are boarded on a local date: usually one, none when it does not run. Only near
-/// midnight may a change of the clocks have moved the date, so that a neighbouring service date must be tried as well.
-fn trips_boarded_on<'a>(
-    route: &'a Arc<Route>,
-    schedule: &'a Arc<Schedule>,
-    stretch: Stretch,
-    date: Date,
-) -> impl Iterator<Item = Trip<'a>> {
-    let offset = route.stops.get(usize::from(stretch.board)).map_or(0, |stop| stop.departs_minutes);
-    let minutes = schedule.departs_minutes.saturating_add(offset);
-    let (days, minute) = (i32::from(minutes / 1440), minutes % 1440);
-    let earlier = (minute >= 1440 - CLOCK_CHANGE_MINUTES_MAX).then_some(days + 1);
-    let later = (minute < CLOCK_CHANGE_MINUTES_MAX).then_some(days - 1);
-    [earlier, Some(days), later]
-        .into_iter()
-        .flatten()
-        .filter_map(move |days| plus_days(date, -days))
-        .filter(|service_date| schedule.runs_on(*service_date))
-        .filter_map(move |service_date| Trip::of(route, schedule, service_date, stretch))
-        .filter(move |trip| trip.boards_on == date)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::checks::{self, line};
-use super::{Catalogue, Marks};
+use super::{Catalogue, DepartureOverride, Marks};
 use crate::departure::{SEATS_MAX, Seat, SeatClass, SeatMap};
 use crate::ids::{SeatClassCode, VehicleCode};
 use crate::names::{Names, once_one_name};
@@ -105,7 +105,11 @@ impl Entity for Vehicle {
     }
 
     fn used_by(code: &VehicleCode, catalogue: &Catalogue) -> Option<String> {
-        catalogue.routes().find(|route| route.vehicle == *code).map(|route| format!("route {}", route.code))
+        let route = catalogue.routes().find(|route| route.vehicle == *code);
+        let runs = |of: &&Arc<DepartureOverride>| of.fitting.as_ref().is_some_and(|fitting| fitting.vehicle == *code);
+        let departure = || catalogue.registers().overrides.iter().find(runs);
+        let by_route = route.map(|route| format!("route {}", route.code));
+        by_route.or_else(|| departure().map(|of| format!("departure {}", of.departure)))
     }
 
     fn put_rows(written: &Written<Vehicle>, _: &Catalogue, version: u64, rows: &mut Rows) {

@@ -2,14 +2,14 @@
 //! Only seats that are free the whole way change hands. Partners get the hindmost seats and give back their front-most,
 //! so that each channel's seats stay together.
 
-use crate::departure::Channel;
+use crate::departure::{Allotment, Channel};
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
 
-use super::command::{Allotment, Event};
+use super::command::Event;
 use super::pick::Place;
 use super::taken::Taken;
-use super::{CHANNELS_MAX, Hold, HoldState, Inventory, Pool};
+use super::{CHANNELS_MAX, Inventory, Pool};
 
 impl Inventory {
     pub(super) fn set_allotments(&self, allotments: &[Allotment], now: Timestamp) -> Result<Vec<Event>, Rejection> {
@@ -27,7 +27,8 @@ impl Inventory {
                 } else {
                     (*pool, own, has.saturating_sub(*target))
                 };
-                move_seats(&mut places, &taken, from, to, count, growing).ok_or_else(|| self.below_use(from, now))?;
+                let movable = move_seats(&mut places, &taken, from, to, count, growing);
+                movable.ok_or_else(|| self.below_use(from, now))?;
             }
         }
         let channels = self.channels_with(allotments);
@@ -42,20 +43,6 @@ impl Inventory {
         }
 
         Ok(self.opening().chain(self.lapses(now)).chain([Event::SeatsAllotted { moves: moved }]).collect())
-    }
-
-    /// What is in use of a pool that cannot give so many seats.
-    fn below_use(&self, pool: Pool, now: Timestamp) -> Rejection {
-        let (mut held, mut sold) = (0, 0);
-        for (_, Hold { life, takes }) in self.holds().filter(|(_, hold)| !hold.life.is_due(now)) {
-            let seats =
-                if Pool::new(takes.class, takes.channel) == pool { takes.live_seats().count() as u32 } else { 0 };
-            match life.state {
-                HoldState::Held | HoldState::Paying => held += seats,
-                HoldState::Confirmed => sold += seats,
-            }
-        }
-        Rejection::BelowUse { held, sold }
     }
 
     /// The pools named, each once, with how many seats they shall have.
@@ -95,7 +82,14 @@ impl Inventory {
 }
 
 /// Moves `count` wholly free seats, from the back or from the front. `None` if there are fewer.
-fn move_seats(places: &mut [Place], taken: &Taken, from: Pool, to: Pool, count: usize, from_back: bool) -> Option<()> {
+pub(super) fn move_seats(
+    places: &mut [Place],
+    taken: &Taken,
+    from: Pool,
+    to: Pool,
+    count: usize,
+    from_back: bool,
+) -> Option<()> {
     let can_move = |(place, seat): &(&mut Place, u16)| place.pool == from && taken.of(*seat) == 0;
     let seats = places.iter_mut().zip(0..).filter(can_move).map(|(place, _)| place);
     let mut movable: Vec<&mut Place> = seats.collect();

@@ -1,6 +1,8 @@
 //! What can be asked of an inventory, and what then happened.
 
-use crate::departure::{Channel, Ride, Stretch};
+use std::sync::Arc;
+
+use crate::departure::{Allotment, Call, Channel, ClassCapacity, Ride, SeatMap, Stretch};
 use crate::hold::{BeginPaying, HoldAt};
 use crate::ids::{HoldId, SeatClassCode};
 use crate::time::Timestamp;
@@ -10,9 +12,9 @@ use super::{Hold, SeatList};
 /// What can be asked. No events in answer means that it is already so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// Take seats, all or none (R-HOLD-02). Refused with a field, `DepartureNotFound`, `DepartureCancelled`, `BookingClosed`,
-    /// `SeatTaken`, `SoldOut`, `ReservationEnded`; `HoldEpochStale`, `HoldExpired`, `HoldAlreadyReleased` for a message that
-    /// comes too late, and `HoldAlreadyConfirmed`.
+    /// Take seats, all or none (R-HOLD-02). Refused with a field, `DepartureNotFound`, `DepartureCancelled`, `BookingClosed`
+    /// (also while the sale is stopped), `SeatTaken`, `SoldOut`, `ReservationEnded`; `HoldEpochStale`, `HoldExpired`,
+    /// `HoldAlreadyReleased` for a message that comes too late, and `HoldAlreadyConfirmed`.
     PlaceHold(PlaceHold),
     /// A payment is about to be created: the hold outlives it and no longer lapses (R-HOLD-09). Refused with
     /// `DepartureCancelled` and, as every command on a hold, with `HoldNotFound` (never placed here, or over and
@@ -28,6 +30,11 @@ pub enum Command {
     /// Sets the allotments named; the others stay as they are, and the operator's own channel has what is left. Refused with
     /// `BelowUse`, and then nothing changes, if seats in use would have to change hands (R-ADMIN-04).
     SetAllotments(Vec<Allotment>),
+    /// Other seats, or no sale for a while (R-ADMIN-04), all of it or nothing. Refused with a field (`vehicle`, `classes`),
+    /// `DepartureCancelled`, and `BelowUse` that names what would have no seat.
+    Alter(Alteration),
+    /// Other times, one call for each stop: booking closes by them. Refused with the field `calls` and `DepartureCancelled`.
+    Retime(Vec<Call>),
     /// No new holds and no new payments from now on.
     CancelDeparture,
     /// The holds that are due lapse, at most [`LAPSES_PER_TURN_MAX`](super::LAPSES_PER_TURN_MAX) of them. The timer's
@@ -70,12 +77,21 @@ pub struct FreeSeats {
     pub seats: Vec<String>,
 }
 
-/// Physical seats set aside for a partner.
+/// What an administrator changes at once. `None` leaves it as it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Allotment {
-    pub channel: Channel,
-    pub class: SeatClassCode,
-    pub seats: u16,
+pub struct Alteration {
+    pub seats: Option<Refit>,
+    /// Whether new holds are refused. What is held is still paid and sold.
+    pub stopped: Option<bool>,
+}
+
+/// The seats of the vehicle that runs. Seats that are held or sold stay, with their label and class; partners keep as many as
+/// they had.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refit {
+    pub vehicle: Arc<SeatMap>,
+    /// How many of them are sold, class by class; of a class that is not named as many as before. `None`: all.
+    pub capacities: Option<Vec<ClassCapacity>>,
 }
 
 /// What happened. `at` is the decision's `now`.
@@ -116,11 +132,29 @@ pub enum Event {
     SeatsAllotted {
         moves: Vec<(u16, Channel)>,
     },
+    /// These are the seats now; who holds seats holds those with the same labels.
+    Refitted {
+        seat_map: Arc<SeatMap>,
+        /// Labels that holds name and that are no longer on board: of seats that were freed.
+        retired: Vec<String>,
+        /// The seats that are not the operator's own.
+        set_aside: Vec<(u16, Channel)>,
+    },
+    SaleStopped,
+    SaleResumed,
+    Retimed {
+        calls: Vec<Call>,
+    },
     DepartureCancelled,
 }
 
 impl Event {
-    /// The seats whose occupancy or channel it changes.
+    /// Whether no seat is where it was.
+    pub fn replaces_seats(&self) -> bool {
+        matches!(self, Event::Refitted { .. })
+    }
+
+    /// The seats whose occupancy or channel it changes. A refit is about all of them, see [`Event::replaces_seats`].
     pub fn touched_seats(&self) -> impl Iterator<Item = u16> + '_ {
         let (held, moved): (Option<&SeatList>, &[(u16, Channel)]) = match self {
             Event::HoldPlaced { hold, .. } | Event::HoldReleased { hold, .. } | Event::HoldLapsed { hold, .. } => {
@@ -128,9 +162,14 @@ impl Event {
             }
             Event::SeatsFreed { seats, .. } => (Some(seats), &[]),
             Event::SeatsAllotted { moves } => (None, moves),
-            Event::Opened | Event::PayingBegun { .. } | Event::HoldConfirmed { .. } | Event::DepartureCancelled => {
-                (None, &[])
-            }
+            Event::Opened
+            | Event::PayingBegun { .. }
+            | Event::HoldConfirmed { .. }
+            | Event::Refitted { .. }
+            | Event::SaleStopped
+            | Event::SaleResumed
+            | Event::Retimed { .. }
+            | Event::DepartureCancelled => (None, &[]),
         };
         held.into_iter().flat_map(SeatList::iter).chain(moved.iter().map(|(seat, _)| *seat))
     }

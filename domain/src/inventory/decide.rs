@@ -3,21 +3,27 @@
 
 use std::borrow::Cow;
 
-use crate::departure::Stretch;
+use crate::code::PRINT_GRACE_SECONDS;
+use crate::departure::{Call, Stretch, in_order};
 use crate::hold::{BeginPaying, HoldAt};
 use crate::ids::HoldId;
 use crate::party::PARTY_MAX;
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
 
-use super::command::{Command, Event, FreeSeats, PlaceHold, Wanted};
+use super::command::{Alteration, Command, Event, FreeSeats, PlaceHold, Wanted};
 use super::pick::{self, Choice, Seats};
+use super::refit::check_refit;
 use super::seats::{HeldSeats, SEATS_PER_HOLD_MAX};
 use super::taken::Taken;
 use super::{Hold, Inventory, Pool, SeatList, Status};
 
 /// Most holds that lapse in one turn of the timer, so that a turn stays short; the deadline of the rest is still due.
 pub const LAPSES_PER_TURN_MAX: usize = 512;
+
+/// A departure is moved by at most so much at once: it keeps the date in its id, and codes on paper are opened as long
+/// after the times that were printed.
+pub const RETIME_SECONDS_MAX: i64 = PRINT_GRACE_SECONDS;
 
 impl Inventory {
     /// What a command leads to at `now`. No events: it is already so.
@@ -29,9 +35,11 @@ impl Inventory {
             Command::ReleaseHold(at) => self.release(*at, now),
             Command::FreeSeats(free) => self.free_seats(free, now),
             Command::SetAllotments(allotments) => self.set_allotments(allotments, now),
+            Command::Alter(alteration) => self.alter(alteration, now),
+            Command::Retime(calls) => self.retime(calls),
             Command::CancelDeparture => Ok(match self.status {
                 Status::Cancelled => Vec::new(),
-                Status::OnSale => self.opening().chain([Event::DepartureCancelled]).collect(),
+                Status::OnSale | Status::Stopped => self.opening().chain([Event::DepartureCancelled]).collect(),
             }),
             Command::Expire => Ok(self.lapses(now).take(LAPSES_PER_TURN_MAX).collect()),
         }
@@ -50,7 +58,7 @@ impl Inventory {
         if self.status == Status::Cancelled {
             return Err(Rejection::DepartureCancelled);
         }
-        if now >= self.spec.booking_closes_at(stretch) {
+        if self.status == Status::Stopped || now >= self.spec.booking_closes_at(stretch) {
             return Err(Rejection::BookingClosed);
         }
         let replaced = placing.replaces();
@@ -108,6 +116,40 @@ impl Inventory {
         self.holds.check_confirmed(HoldAt { hold: free.hold, epoch: free.epoch }, now)?;
 
         Ok(if seats.is_empty() { Vec::new() } else { vec![Event::SeatsFreed { id: free.hold, seats }] })
+    }
+
+    fn alter(&self, alteration: &Alteration, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        let refit = alteration.seats.as_ref();
+        refit.map_or(Ok(()), check_refit)?;
+        let sale = match (alteration.stopped, self.status) {
+            (_, Status::Cancelled) => return Err(Rejection::DepartureCancelled),
+            (Some(true), Status::OnSale) => Some(Event::SaleStopped),
+            (Some(false), Status::Stopped) => Some(Event::SaleResumed),
+            (Some(true), Status::Stopped)
+            | (Some(false), Status::OnSale)
+            | (None, Status::OnSale | Status::Stopped) => None,
+        };
+        let seats = refit.map_or(Ok(Vec::new()), |refit| self.refit(refit, now))?;
+
+        let changes: Vec<Event> = seats.into_iter().chain(sale).collect();
+        Ok(if changes.is_empty() { changes } else { self.opening().chain(changes).collect() })
+    }
+
+    fn retime(&self, calls: &[Call]) -> Result<Vec<Event>, Rejection> {
+        let field = "calls";
+        ensure(calls.len() == self.spec.calls.len(), field, "are not one for every stop")?;
+        ensure(in_order(calls), field, "are not one after the other")?;
+        let departs_at = calls.first().map_or(Timestamp::MAX, |call| call.departs_at);
+        let moved_ms = departs_at.ms_since(self.spec.departs_at()).unsigned_abs();
+        ensure(moved_ms <= 1_000 * RETIME_SECONDS_MAX.unsigned_abs(), field, "are too far from those in force")?;
+        if self.status == Status::Cancelled {
+            return Err(Rejection::DepartureCancelled);
+        }
+        if self.spec.calls == calls {
+            return Ok(Vec::new());
+        }
+
+        Ok(self.opening().chain([Event::Retimed { calls: calls.to_vec() }]).collect())
     }
 
     /// `Opened`, unless the departure is born.

@@ -1,11 +1,15 @@
 //! The only mutation. It trusts the events and cannot fail; an event that does not fit changes nothing.
 
-use crate::departure::Channel;
+use std::sync::Arc;
+
+use crate::departure::{Channel, SeatMap};
+use crate::ids::HoldId;
 
 use super::command::Event;
 use super::pick::Layout;
-use super::taken::BestFit;
-use super::{CHANNELS_MAX, HeldSeats, Hold, Inventory, Pool, Status};
+use super::refit::Numbers;
+use super::taken::{BestFit, Taken};
+use super::{CHANNELS_MAX, HeldSeats, Hold, Inventory, Pool, Status, places_of};
 
 impl Inventory {
     pub fn evolve(&mut self, event: &Event) {
@@ -37,15 +41,44 @@ impl Inventory {
             }
             Event::SeatsAllotted { moves } => {
                 for (seat, channel) in moves {
-                    let Some(channel) = self.intern(channel) else { return };
-                    if let Some(place) = self.places.get_mut(usize::from(*seat)) {
-                        place.pool = Pool::new(place.pool.class, channel);
-                    }
+                    self.set_aside(*seat, channel);
                 }
                 self.layout = Layout::of(&self.places);
                 self.taken.set_best_fit(None);
             }
+            Event::Refitted { seat_map, retired, set_aside } => self.put_seats(seat_map, retired, set_aside),
+            Event::SaleStopped => self.status = Status::Stopped,
+            Event::SaleResumed => self.status = Status::OnSale,
+            Event::Retimed { calls } => self.spec.calls.clone_from(calls),
             Event::DepartureCancelled => self.status = Status::Cancelled,
+        }
+    }
+
+    /// Everybody who holds a seat holds the one with the same label.
+    fn put_seats(&mut self, seat_map: &Arc<SeatMap>, retired: &[String], set_aside: &[(u16, Channel)]) {
+        let numbers = Numbers::of(seat_map, retired);
+        let held: Vec<(HoldId, HeldSeats)> =
+            self.holds.iter().map(|(id, hold)| (id, self.renumbered(&hold.takes, seat_map, &numbers))).collect();
+        self.spec.seat_map = Arc::clone(seat_map);
+        self.retired = retired.to_vec();
+        self.places = places_of(seat_map);
+        for (seat, channel) in set_aside {
+            self.set_aside(*seat, channel);
+        }
+        self.layout = Layout::of(&self.places);
+        self.taken = Taken::nothing(self.places.len(), self.taken.ways);
+        for (id, takes) in held {
+            self.take(&takes);
+            if let Some(own) = self.holds.takes_mut(id) {
+                *own = takes;
+            }
+        }
+    }
+
+    fn set_aside(&mut self, seat: u16, channel: &Channel) {
+        let Some(channel) = self.intern(channel) else { return };
+        if let Some(place) = self.places.get_mut(usize::from(seat)) {
+            place.pool = Pool::new(place.pool.class, channel);
         }
     }
 

@@ -98,7 +98,8 @@ impl Inventory {
     }
 
     fn seat_from(&self, row: &HoldRow<'_>, seat: u32) -> Result<u16, Damage> {
-        let known = u16::try_from(seat).ok().filter(|seat| usize::from(*seat) < self.places.len());
+        let numbered = self.places.len() + self.retired.len();
+        let known = u16::try_from(seat).ok().filter(|seat| usize::from(*seat) < numbered);
         known.ok_or_else(|| misfit(row, "seats"))
     }
 }
@@ -133,6 +134,7 @@ fn departure_from(row: &DepartureRow<'_>) -> Result<Inventory, Damage> {
     let mut inventory = Inventory::unborn(spec).map_err(|error| row.damage(error.to_string()))?;
     inventory.born = true;
     inventory.status = row.status;
+    inventory.retired = row.retired_seats.to_vec().into_iter().map(str::to_owned).collect();
     for (index, channel) in row.channels.to_vec().iter().enumerate() {
         if inventory.intern(channel).map(usize::from) != Some(index) {
             return Err(misfit("channels"));

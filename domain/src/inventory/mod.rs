@@ -6,7 +6,8 @@
 //! held together by the order, not here.
 //!
 //! The parts: [`command`] what can be asked and what then happened; `decide` every check; `evolve` the only mutation;
-//! `pick` which seats a party gets; [`rows`] how it all looks in the journal and in the database.
+//! `pick` which seats a party gets; `allot` and `refit` what administrators change of the seats, and `uses` what stands
+//! against it; [`rows`] how it all looks in the journal and in the database.
 
 mod allot;
 pub mod command;
@@ -14,20 +15,24 @@ mod decide;
 mod evolve;
 mod load;
 mod pick;
+mod refit;
 pub mod rows;
 mod seats;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::collections::HashSet;
 
+pub use crate::departure::Allotment;
 pub use crate::hold::{BeginPaying, HoldAt, HoldState};
-pub use command::{Allotment, Command, Event, FreeSeats, PlaceHold, Wanted};
-pub use decide::LAPSES_PER_TURN_MAX;
+pub use command::{Alteration, Command, Event, FreeSeats, PlaceHold, Refit, Wanted};
+pub use decide::{LAPSES_PER_TURN_MAX, RETIME_SECONDS_MAX};
 pub use seats::{HeldSeats, SEATS_PER_HOLD_MAX, SeatList};
+pub use uses::PoolUse;
 
-use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat};
+use crate::departure::{Channel, DepartureSpec, SEATS_MAX, STOPS_MAX, STOPS_MIN, Seat, SeatMap};
 use crate::hold::{self, Holds};
 use crate::ids::{HoldId, codes};
 use crate::machine::{Machine, Room};
@@ -57,17 +62,21 @@ pub struct Inventory {
     layout: Layout,
     taken: Taken,
     holds: Holds<HeldSeats>,
+    /// What was printed on seats that holds name and that are no longer on board. They are numbered behind those that are.
+    retired: Vec<String>,
 }
 
 /// Whether the departure sells at all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
     OnSale,
+    /// No new holds until it is resumed; what is held may be paid.
+    Stopped,
     /// No new holds; what is confirmed stays until it is refunded or changed.
     Cancelled,
 }
 
-codes!(Status, "departure status": OnSale = "on_sale", Cancelled = "cancelled");
+codes!(Status, "departure status": OnSale = "on_sale", Stopped = "stopped", Cancelled = "cancelled");
 
 /// A live hold with its seats.
 pub type Hold = hold::Hold<HeldSeats>;
@@ -139,11 +148,9 @@ impl Inventory {
     pub fn unborn(spec: DepartureSpec) -> Result<Inventory, SpecError> {
         check_spec(&spec)?;
 
-        let mut before: Option<&Seat> = None;
-        let seats = &spec.seat_map.seats;
-        let places: Box<[Place]> = seats.iter().map(|seat| Place::new(seat, before.replace(seat))).collect();
+        let places = places_of(&spec.seat_map);
         Ok(Inventory {
-            taken: Taken::nothing(seats.len(), spec.calls.len() - 1),
+            taken: Taken::nothing(places.len(), spec.calls.len() - 1),
             layout: Layout::of(&places),
             spec,
             born: false,
@@ -151,6 +158,7 @@ impl Inventory {
             channels: vec![Channel::Direct],
             places,
             holds: Holds::default(),
+            retired: Vec::new(),
         })
     }
 
@@ -195,9 +203,17 @@ impl Inventory {
         self.channels.get(usize::from(index))
     }
 
-    /// What is printed on a seat.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// What is printed on a seat, also on one that is no longer on board.
     pub fn label(&self, seat: u16) -> &str {
-        self.spec.seat_map.seats.get(usize::from(seat)).map_or("", |seat| &seat.label)
+        let (seat, seats) = (usize::from(seat), &self.spec.seat_map.seats);
+        match seats.get(seat) {
+            Some(seat) => &seat.label,
+            None => self.retired.get(seat - seats.len()).map_or("", |label| label),
+        }
     }
 
     fn channel_index(&self, channel: &Channel) -> Option<u8> {
@@ -205,11 +221,20 @@ impl Inventory {
     }
 }
 
+/// Every seat as the operator's own.
+fn places_of(map: &SeatMap) -> Box<[Place]> {
+    let mut before: Option<&Seat> = None;
+    map.seats.iter().map(|seat| Place::new(seat, before.replace(seat))).collect()
+}
+
 fn check_spec(spec: &DepartureSpec) -> Result<(), SpecError> {
     if !(STOPS_MIN..=STOPS_MAX).contains(&spec.calls.len()) {
         return Err(SpecError::Stops(spec.calls.len()));
     }
-    let map = &spec.seat_map;
+    check_seats(&spec.seat_map)
+}
+
+fn check_seats(map: &SeatMap) -> Result<(), SpecError> {
     if map.seats.len() > SEATS_MAX {
         return Err(SpecError::Seats(map.seats.len()));
     }

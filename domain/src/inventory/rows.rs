@@ -1,7 +1,7 @@
 //! The inventory as rows. Rows are images of how things are, so the newest of each is enough to rebuild the machine.
 //!
-//! The departure's own row is written when it opens and when its allotments or status change; a hold's row whenever the
-//! hold changes, also when it ends.
+//! The departure's own row is written when it opens and when its seats, allotments, times or status change; a hold's row
+//! whenever the hold changes, also when it ends, and when the seats are others.
 
 use std::collections::BTreeSet;
 
@@ -35,6 +35,8 @@ row! {
     /// Per seat the index of its channel; empty while all seats are the first channel's.
     11 seat_channels: &'a [u8],
     12 status: Status,
+    /// Labels that holds name and that are not in the map any more: they are numbered behind it.
+    14 retired_seats: List<'a, &'a str>,
 }
 
 row! {
@@ -95,7 +97,7 @@ impl Inventory {
         let mut rows = Rows::default();
         let mut imaged = BTreeSet::new();
         let mut departure_changed = false;
-        let mut opened = false;
+        let (mut opened, mut refitted) = (false, false);
         // The last event of an epoch of a hold says how that now is.
         for event in events.iter().rev() {
             let (id, stands) = match event {
@@ -103,8 +105,16 @@ impl Inventory {
                     (departure_changed, opened) = (true, true);
                     continue;
                 }
-                Event::SeatsAllotted { .. } | Event::DepartureCancelled => {
+                Event::SeatsAllotted { .. }
+                | Event::SaleStopped
+                | Event::SaleResumed
+                | Event::Retimed { .. }
+                | Event::DepartureCancelled => {
                     departure_changed = true;
+                    continue;
+                }
+                Event::Refitted { .. } => {
+                    (departure_changed, refitted) = (true, true);
                     continue;
                 }
                 Event::HoldPlaced { id, .. }
@@ -119,6 +129,12 @@ impl Inventory {
                 self.put_hold(*id, stands, is_first, version, &mut rows);
             }
         }
+        // Rows of holds name seats by their place in the map.
+        for (id, hold) in self.holds().filter(|_| refitted) {
+            if imaged.insert((id, hold.life.epoch)) {
+                self.put_hold(id, Stands::live(hold), false, version, &mut rows);
+            }
+        }
         if departure_changed {
             self.put_departure(opened, version, &mut rows);
         }
@@ -130,6 +146,7 @@ impl Inventory {
         let all_own = self.places.iter().all(|place| place.pool.channel == 0);
         let seat_channels: Vec<u8> =
             if all_own { Vec::new() } else { self.places.iter().map(|place| place.pool.channel).collect() };
+        let retired: Vec<&str> = self.retired.iter().map(String::as_str).collect();
         let row = DepartureRow {
             departure_id: id.clone(),
             version,
@@ -143,6 +160,7 @@ impl Inventory {
             channels: List::Of(&self.channels),
             seat_channels: &seat_channels,
             status: self.status,
+            retired_seats: List::Of(&retired),
         };
         rows.put_as(first, &row);
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::DepartureOverride;
 use crate::departure::{Channel, Stretch};
 use crate::ids::{DepartureId, HoldId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId, codes};
 use crate::money::Money;
@@ -141,6 +142,15 @@ pub struct Leg {
     pub wish: SeatWish,
     /// Labels of the held seats, in the order of the passengers; empty until the departure has answered.
     pub seats: Vec<Box<str>>,
+}
+
+impl Leg {
+    /// When the party boards and when it leaves, by the times in force.
+    pub fn times(&self, differs: Option<&DepartureOverride>) -> (Timestamp, Timestamp) {
+        let call = |stop: u8| differs.and_then(|of| of.call(stop));
+        let departs_at = call(self.stretch.board).map_or(self.departs_at, |call| call.departs_at);
+        (departs_at, call(self.stretch.alight).map_or(self.arrives_at, |call| call.arrives_at))
+    }
 }
 
 /// One explained line of the price (R-PRICE-01).

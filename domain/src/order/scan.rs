@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::{Item, Order};
+use crate::catalogue::{Catalogue, DepartureOverride};
 use crate::code::{Code, CodeKind, CodeToken, Opened};
 use crate::ids::{DepartureId, EntitlementCode, LocationCode, PortCode, SessionId, TicketId};
 use crate::package::RedemptionChannel;
@@ -78,6 +80,8 @@ pub struct Scan {
     pub take: Take,
     /// The code that was shown; `None`: the operator chose the tickets by hand.
     pub code: Option<Opened>,
+    /// What departures of the order have other than their timetables. Nearly always nothing.
+    pub overrides: Box<[Arc<DepartureOverride>]>,
 }
 
 impl Scan {
@@ -100,6 +104,21 @@ impl Scan {
             | (RedemptionChannel::Counter, Place::Counter { .. }) => true,
             (RedemptionChannel::Gate, Place::Counter { .. }) | (RedemptionChannel::Counter, Place::Gate) => false,
         }
+    }
+
+    /// As the catalogue in force has it, for an order that is scanned.
+    #[must_use]
+    pub fn under(self, catalogue: &Catalogue, order: &Order) -> Scan {
+        if catalogue.registers().overrides.is_empty() {
+            return self;
+        }
+        let journeys = order.items().iter().filter_map(Item::leg).map(|leg| &leg.departure);
+        let overrides = journeys.filter_map(|departure| catalogue.override_of(departure)).cloned().collect();
+        Scan { overrides, ..self }
+    }
+
+    pub(super) fn differs(&self, departure: &DepartureId) -> Option<&DepartureOverride> {
+        self.overrides.iter().find(|of| of.departure == *departure).map(|of| &**of)
     }
 
     pub(in crate::order) fn one_time(&self) -> Option<CodeToken> {

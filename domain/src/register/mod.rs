@@ -223,6 +223,12 @@ impl<C> Command<C> {
     pub fn new(change: impl Into<C>, by: impl Into<Author>) -> Command<C> {
         Command { change: change.into(), by: by.into(), refused: None }
     }
+
+    /// The same, told by whom it concerns that it cannot be.
+    #[must_use]
+    pub fn refused(self, why: Rejection) -> Command<C> {
+        Command { refused: Some(why), ..self }
+    }
 }
 
 /// What a write did to one entry.
@@ -297,6 +303,11 @@ impl<E: Entity> Register<E> {
         E::Id: Borrow<Q>,
     {
         self.get(id).is_some()
+    }
+
+    /// Whether nothing was ever written.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// What is in force, by id.

@@ -194,8 +194,7 @@ impl Stock {
         let unsold = self.holds.iter().map(|(_, hold)| hold);
         let unsold = unsold.filter(|hold| hold.life.state != HoldState::Confirmed && !hold.life.is_due(now));
         let held: u64 = unsold.filter(|hold| is_so(&hold.takes)).map(|hold| u64::from(hold.takes.left)).sum();
-        let shown = |units: u64| u32::try_from(units).unwrap_or(u32::MAX);
-        Rejection::BelowUse { held: shown(held), sold: shown(used.saturating_sub(held)) }
+        Rejection::BelowUse { uses: format!("{held} are held and {} are sold", used.saturating_sub(held)) }
     }
 
     fn forget(&self, now: Timestamp) -> Vec<Event> {

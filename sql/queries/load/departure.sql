@@ -8,6 +8,6 @@ SELECT
         SELECT json_agg(json_build_array(seat -> 'label', seat -> 'class', seat -> 'row', seat -> 'column') ORDER BY place)
         FROM jsonb_array_elements(d.seats) WITH ORDINALITY AS s (seat, place)
     ), '[]') AS seat_map,
-    d.channels, d.seat_channels, d.status
+    d.channels, d.seat_channels, d.status, d.retired_seats
 FROM departures AS d
 WHERE d.departure_id = $1

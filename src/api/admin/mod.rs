@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod carriers;
 mod configuration;
+mod departures;
 mod devices;
 mod fares;
 mod holidays;
@@ -53,6 +54,7 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     accounts::routes(routes);
     configuration::mount::<Promotion>(routes);
     templates::routes(routes);
+    departures::routes(routes);
     quarantine::routes(routes);
     refunds::routes(routes);
 }

@@ -66,6 +66,8 @@ permissions! {
     SeeConfiguration gives Staff;
     /// Changing what is configured.
     Configure gives Staff;
+    /// Stopping and resuming the sale of a departure.
+    StopSale gives Staff;
     /// Looking at how the process is.
     SeeMetrics gives Onlooker;
 }
@@ -81,15 +83,15 @@ enum Holder {
 /// any token.
 const fn permissions(holder: Holder) -> &'static [Permission] {
     use Permission::{
-        Buy, Configure, Redeem, SeeConfiguration, SeeMetrics, SeeMoney, SeeRedemptions, SettleMoney, UseDesk,
+        Buy, Configure, Redeem, SeeConfiguration, SeeMetrics, SeeMoney, SeeRedemptions, SettleMoney, StopSale, UseDesk,
     };
     match holder {
         Holder::Traveller => &[Buy],
         Holder::Staff(Role::Operator) => &[Redeem, SeeRedemptions],
         Holder::Staff(Role::Admin) => {
-            &[UseDesk, SeeRedemptions, SeeConfiguration, Configure, SeeMoney, SettleMoney, SeeMetrics]
+            &[UseDesk, SeeRedemptions, SeeConfiguration, Configure, StopSale, SeeMoney, SettleMoney, SeeMetrics]
         }
-        Holder::Staff(Role::Ops) => &[UseDesk, SeeRedemptions, SeeConfiguration, SeeMoney, SeeMetrics],
+        Holder::Staff(Role::Ops) => &[UseDesk, SeeRedemptions, SeeConfiguration, StopSale, SeeMoney, SeeMetrics],
         Holder::Staff(Role::Finance) => &[UseDesk, SeeRedemptions, SeeConfiguration, SeeMoney, SettleMoney],
         Holder::Staff(Role::Auditor) => &[UseDesk, SeeRedemptions, SeeConfiguration, SeeMoney],
     }

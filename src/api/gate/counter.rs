@@ -128,6 +128,8 @@ async fn look_at_code(Allowed(by): Allowed<Redeem>, http: HttpRequest, language:
         target: scan::target(opened.code.subject),
         take: Take::ONE,
         code: Some(opened),
+        // As at gates.
+        overrides: Box::default(),
     };
     let order = opened.code.subject.order();
     let (outcome, order) = match by.api.engine.look(order, scan).await?.outcome {
@@ -256,6 +258,8 @@ async fn redeem_items(Allowed(by): Allowed<Redeem>, http: HttpRequest, body: Bod
         target: ScanTarget::Chosen(request.items.into_iter().map(choice).collect()),
         take: Take::ONE,
         code: Some(opened),
+        // As at gates.
+        overrides: Box::default(),
     };
     let shown =
         |outcome: &ScanOutcome, order: &Order| outcome.verdict().map(|verdict| answer(outcome, order, &verdict));

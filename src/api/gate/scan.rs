@@ -141,6 +141,8 @@ async fn scan_code(Allowed(by): Allowed<Redeem>, http: HttpRequest, language: La
             quantity: request.quantity.map_or(1, NonZero::get),
         },
         code: Some(opened),
+        // The order's owner knows whose they are.
+        overrides: Box::default(),
     };
     let api = by.api.clone();
     let shown = move |outcome: &ScanOutcome, order: &Order| {
@@ -352,6 +354,7 @@ mod tests {
             target: ScanTarget::Order,
             take: Take::ONE,
             code: None,
+            overrides: Box::default(),
         };
         let written = |target: ScanTarget, tickets: &[(TicketId, TicketOutcome)]| {
             let outcome = ScanOutcome { scan: Scan { target, ..scan.clone() }, at, tickets: tickets.to_vec() };

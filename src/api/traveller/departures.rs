@@ -51,7 +51,7 @@ async fn show_departure(
     let services = api.engine.services();
     let catalogue = services.catalogue.load();
     let (_, route, _) = catalogue.departure(&id).ok_or_else(no_such_departure)?;
-    if route.status != RouteStatus::OnSale {
+    if route.status != RouteStatus::OnSale || catalogue.is_cancelled(&id) {
         return Err(no_such_departure());
     }
     let whole = route.whole();
@@ -59,18 +59,16 @@ async fn show_departure(
     let stretch = route.stretch(board, alight);
     let stretch = stretch.ok_or_else(|| Problem::field("alightStop", "is not a later stop of the departure"))?;
     let trip = catalogue.trip(&id, stretch).ok_or_else(no_such_departure)?;
-    let vehicle = catalogue.vehicle(route.vehicle.as_str()).ok_or_else(no_such_departure)?;
-    // Once it is born it keeps the seats that it has.
     let born = services.board.get(&id);
-    let seat_map = born.as_ref().and_then(|born| born.seat_map()).unwrap_or(&vehicle.seat_map);
+    let seat_map = departure::seat_map(&catalogue, &trip, born.as_deref()).ok_or_else(no_such_departure)?;
 
-    let free = departure::availability(&services.board, &trip, seat_map);
+    let free = departure::availability(born.as_deref(), &trip, &seat_map);
     let classes = seat_map.classes.iter().zip(free).map(|(class, available)| {
         let quote = Party::new(1, 0, 0).and_then(|adult| catalogue.quote(&trip, &class.code, adult).ok());
         let price = quote.map(|quote| quote.total.into());
         SeatClassView { code: class.code.to_string(), name: language.of(&class.names).to_owned(), available, price }
     });
     let view = departure::view(&catalogue, language, &trip, classes);
-    let seats = departure::seats(&services.board, &trip, seat_map);
+    let seats = departure::seats(born.as_deref(), &trip, &seat_map);
     Ok(ok(&DepartureView { seat_map: Some(seats), ..view }))
 }

@@ -1,11 +1,13 @@
 //! A departure on the wire, for one stretch: as an offer to a party, or with its seat map.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use deeptravel_actors::board::Board;
+use deeptravel_actors::board::Occupancy;
 use deeptravel_domain::catalogue::{Catalogue, Trip};
 use deeptravel_domain::departure::SeatMap;
 use deeptravel_domain::ids::SeatClassCode;
+use deeptravel_domain::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -105,16 +107,19 @@ pub struct SeatView {
     pub free: bool,
 }
 
+/// The seats that a departure has: those it was born with or was given since, else those of its vehicle.
+pub fn seat_map(catalogue: &Catalogue, trip: &Trip<'_>, born: Option<&Occupancy>) -> Option<Arc<SeatMap>> {
+    born.and_then(Occupancy::seat_map).or_else(|| catalogue.seat_map(trip)).cloned()
+}
+
 /// Seats free for direct sale along a trip, class by class in the order of the seat map. A departure that nobody has
 /// bought from yet has all its seats.
-pub fn availability(board: &Board, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<u16> {
-    if let Some(born) = board.get(&trip.departure_id()) {
-        if !born.rides(trip.stretch, trip.ride()) {
-            return vec![0; seat_map.classes.len()];
-        }
-        return seat_map.classes.iter().map(|class| born.available(&class.code, trip.stretch)).collect();
+pub fn availability(born: Option<&Occupancy>, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<u16> {
+    match born {
+        Some(born) if !born.rides(trip.stretch, trip.ride()) => vec![0; seat_map.classes.len()],
+        Some(born) => seat_map.classes.iter().map(|class| born.available(&class.code, trip.stretch)).collect(),
+        None => class_sizes(seat_map),
     }
-    class_sizes(seat_map)
 }
 
 /// All seats, class by class.
@@ -129,9 +134,8 @@ pub fn class_sizes(seat_map: &SeatMap) -> Vec<u16> {
 }
 
 /// The seat map of a trip with what is free.
-pub fn seats(board: &Board, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<SeatView> {
-    let born = board.get(&trip.departure_id());
-    let free: Vec<bool> = match &born {
+pub fn seats(born: Option<&Occupancy>, trip: &Trip<'_>, seat_map: &SeatMap) -> Vec<SeatView> {
+    let free: Vec<bool> = match born {
         Some(born) if !born.rides(trip.stretch, trip.ride()) => vec![false; seat_map.seats.len()],
         Some(born) => born.seats(trip.stretch).collect(),
         None => vec![true; seat_map.seats.len()],
@@ -182,9 +186,6 @@ pub fn view<'a>(
 
 fn stops<'a>(catalogue: &'a Catalogue, language: Language, trip: &Trip<'a>) -> Vec<StopView<'a>> {
     let route = trip.route;
-    let boarding = route.stops.get(usize::from(trip.stretch.board)).map_or(0, |stop| stop.departs_minutes);
-    let starts_at = trip.departs_at.plus_seconds(-60 * i64::from(boarding));
-    let at = |minutes: u16| views::route_time(Some(route), starts_at.plus_seconds(60 * i64::from(minutes)));
     let last = route.stops.len().saturating_sub(1);
     route
         .stops
@@ -192,8 +193,10 @@ fn stops<'a>(catalogue: &'a Catalogue, language: Language, trip: &Trip<'a>) -> V
         .zip(0_u8..)
         .map(|(stop, index)| {
             let Named { code, name } = views::port(catalogue, language, &stop.port);
-            let arrives_at = (index > 0).then(|| at(stop.arrives_minutes));
-            let departs_at = (usize::from(index) < last).then(|| at(stop.departs_minutes));
+            let call = trip.call(index);
+            let at = |at: Timestamp| views::route_time(Some(route), at);
+            let arrives_at = call.filter(|_| index > 0).map(|call| at(call.arrives_at));
+            let departs_at = call.filter(|_| usize::from(index) < last).map(|call| at(call.departs_at));
             StopView { index, code, name, arrives_at, departs_at }
         })
         .collect()

@@ -159,7 +159,7 @@ pub struct Promise<'a> {
     pub shared: bool,
 }
 
-/// The order with the names of the catalogue as it is now.
+/// The order with the names of the catalogue, and the times of departures, as they are now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) -> OrderView<'a> {
     let Draft { contact: Contact { name, phone, email }, passengers: party, .. } = order.details();
     let tickets = order.tickets();
@@ -242,6 +242,7 @@ fn item<'a>(catalogue: &'a Catalogue, language: Language, item: &'a Item) -> Ord
     match &item.kind {
         ItemKind::Journey(leg) => {
             let route = catalogue.route(leg.route.as_str()).map(|route| &**route);
+            let (departs_at, arrives_at) = leg.times(catalogue.override_of(&leg.departure).map(|of| &**of));
             OrderItem::Journey(JourneyItem {
                 kind,
                 departure_id: leg.departure.as_str(),
@@ -252,8 +253,8 @@ fn item<'a>(catalogue: &'a Catalogue, language: Language, item: &'a Item) -> Ord
                 alight_stop: leg.stretch.alight,
                 origin: views::port(catalogue, language, &leg.board_port),
                 destination: views::port(catalogue, language, &leg.alight_port),
-                departs_at: views::route_time(route, leg.departs_at),
-                arrives_at: views::route_time(route, leg.arrives_at),
+                departs_at: views::route_time(route, departs_at),
+                arrives_at: views::route_time(route, arrives_at),
                 seat_numbers: &leg.seats,
                 part_of: item.part_of,
             })

@@ -239,13 +239,14 @@ pub fn departures(
     let sold = |(included, trips): (&IncludedJourney, Vec<Trip<'_>>)| {
         let trips = trips.into_iter().filter(|trip| catalogue.sellable(trip, now).is_ok());
         let shown = trips.filter_map(|trip| {
-            let seat_map = &catalogue.vehicle(trip.route.vehicle.as_str())?.seat_map;
+            let born = board.get(&trip.departure_id());
+            let seat_map = departure::seat_map(catalogue, &trip, born.as_deref())?;
             let class = usize::from(seat_map.class(&included.class)?);
             Some(IncludedDepartureView {
                 departure_id: trip.departure_id(),
                 departs_at: views::route_time(Some(trip.route), trip.departs_at),
                 arrives_at: views::route_time(Some(trip.route), trip.arrives_at),
-                available: departure::availability(board, &trip, seat_map).get(class).copied()?,
+                available: departure::availability(born.as_deref(), &trip, &seat_map).get(class).copied()?,
             })
         });
         shown.collect()

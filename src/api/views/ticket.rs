@@ -82,7 +82,7 @@ fn promised<'a>(language: Language, order: &'a Order, ticket: &Ticket) -> Option
     order.terms(ticket).map(|terms| language.of(&terms.names))
 }
 
-/// A ticket of an order, with the names of the catalogue as it is now.
+/// A ticket of an order, with the names of the catalogue, and the times, as they are now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, ticket: &'a Ticket) -> TicketView<'a> {
     let passenger = match ticket.holder {
         Holder::Passenger(passenger) => order.details().passengers.get(usize::from(passenger)),
@@ -93,19 +93,22 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, 
         (Right::Entitlement(_), Holder::Passenger(_)) => ("entitlement", None, promised(language, order, ticket)),
         (Right::Entitlement(_), Holder::Party) => ("shared", None, promised(language, order, ticket)),
     };
-    let &Entitlement { ref code, remaining, total, valid_from, valid_until, .. } = ticket.entitlement();
+    let &Entitlement { ref code, remaining, total, .. } = ticket.entitlement();
+    let differs = ticket.departure().and_then(|departure| catalogue.override_of(departure)).map(|of| &**of);
+    let (valid_from, valid_until) = ticket.validity(differs);
     let (code, valid_from, valid_until) = (code.as_str(), views::time(valid_from), views::time(valid_until));
     let name = name.unwrap_or(code);
     let departure = order.items().get(usize::from(ticket.item)).and_then(Item::leg).map(|leg| {
         let route = catalogue.route(leg.route.as_str()).map(|route| &**route);
+        let (departs_at, arrives_at) = leg.times(differs);
         TicketDeparture {
             departure_id: leg.departure.as_str(),
             route_code: leg.route.as_str(),
             operator: views::operator(catalogue, language, &leg.operator),
             origin: views::port(catalogue, language, &leg.board_port),
             destination: views::port(catalogue, language, &leg.alight_port),
-            departs_at: views::route_time(route, leg.departs_at),
-            arrives_at: views::route_time(route, leg.arrives_at),
+            departs_at: views::route_time(route, departs_at),
+            arrives_at: views::route_time(route, arrives_at),
         }
     });
     TicketView {

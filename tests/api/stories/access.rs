@@ -151,6 +151,7 @@ impl Cast {
                 &none,
             ),
         ];
+        table.extend(departures(&self.coach));
         table.extend(configuration());
         table.extend(people());
         table.push(row("POST /admin/logout", DESKS, "/admin/logout", &none));
@@ -215,6 +216,28 @@ fn people() -> Vec<Row> {
     let (operation, path) = ("PUT /admin/me/password".to_owned(), "/admin/me/password".to_owned());
     rows.push(Row { operation, may: DESKS, path, body });
     rows
+}
+
+/// A single departure: all staff may look, operations may stop its sale, administrators alone change its seats.
+fn departures(coach: &str) -> Vec<Row> {
+    let path = format!("/admin/departures/{coach}");
+    let row = |operation: &str, may, path: &str, body: Value| Row {
+        operation: operation.to_owned(),
+        may,
+        path: path.to_owned(),
+        body,
+    };
+    let list = "/admin/departures?routeCode=hzm-hk-zh&date=2026-12-24";
+    vec![
+        row("GET /admin/departures", DESKS, list, Value::Null),
+        row("PATCH /admin/departures/{departureId}", &[Admin, Ops], &path, json!({ "status": "on_sale" })),
+        row(
+            "PUT /admin/departures/{departureId}/allotments",
+            &[Admin],
+            &format!("{path}/allotments"),
+            json!({ "allotments": [] }),
+        ),
+    ]
 }
 
 /// Everything that is put as a whole: all staff may look, administrators alone write.

@@ -1,6 +1,7 @@
 //! Stories, a naive model, and the way through the rows. What they share is here.
 
 mod adopting;
+mod altering;
 mod model;
 mod random;
 mod rows;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use shown::SeatState;
 
 use super::*;
-use crate::departure::{Call, SeatClass, SeatMap, Stretch};
+use crate::departure::{Call, ClassCapacity, Ride, SeatClass, SeatMap, Stretch};
 use crate::ids::{OrderId, SeatClassCode};
 use crate::names::Names;
 use crate::rejection::Rejection;

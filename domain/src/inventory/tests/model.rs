@@ -1,6 +1,8 @@
 //! A naive inventory, slow and obvious, that must give the same answers as the real one. It does not choose seats: it
 //! judges the machine's choice.
 
+mod refit;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -25,9 +27,6 @@ struct NaiveHold {
     freed: BTreeSet<String>,
     expires_at: Timestamp,
 }
-
-/// How much it is the stories say.
-const IN_USE: Rejection = Rejection::BelowUse { held: 0, sold: 0 };
 
 impl NaiveHold {
     fn is_due(&self, now: Timestamp) -> bool {
@@ -54,25 +53,39 @@ enum Answer {
     Done,
     Field(&'static str),
     Refused(Rejection),
+    /// Which uses it names is told in stories.
+    BelowUse,
+}
+
+/// Label, class, row and column.
+type NaiveSeat = (String, SeatClassCode, u16, u8);
+
+fn drawn(map: &SeatMap) -> impl Iterator<Item = NaiveSeat> + '_ {
+    let code = |seat: &Seat| map.classes[usize::from(seat.class)].code.clone();
+    map.seats.iter().map(move |seat| (seat.label.clone(), code(seat), seat.row, seat.column))
 }
 
 struct Naive {
-    seats: Vec<(String, SeatClassCode, u16, u8)>,
+    seats: Vec<NaiveSeat>,
     channels: BTreeMap<String, Channel>,
     holds: BTreeMap<HoldId, NaiveHold>,
+    /// Of the seats, in their order.
+    classes: Vec<SeatClassCode>,
+    stopped: bool,
     cancelled: bool,
 }
 
-use Answer::{AlreadySo, Done, Field, Refused};
+use Answer::{AlreadySo, BelowUse, Done, Field, Refused};
 
 impl Naive {
     fn new() -> Naive {
         let map = seat_map(VESSEL);
-        let code = |seat: &Seat| map.classes[usize::from(seat.class)].code.clone();
         Naive {
-            seats: map.seats.iter().map(|seat| (seat.label.clone(), code(seat), seat.row, seat.column)).collect(),
+            seats: drawn(&map).collect(),
             channels: map.seats.iter().map(|seat| (seat.label.clone(), Channel::Direct)).collect(),
             holds: BTreeMap::new(),
+            classes: map.classes.iter().map(|class| class.code.clone()).collect(),
+            stopped: false,
             cancelled: false,
         }
     }
@@ -144,6 +157,8 @@ impl Naive {
                 }
             }
             Command::SetAllotments(set) => self.answer_allotments(set, now),
+            Command::Alter(alteration) => self.answer_alter(alteration, now),
+            Command::Retime(_) => unreachable!("times are told in stories"),
             Command::CancelDeparture if self.cancelled => AlreadySo,
             Command::CancelDeparture => Done,
             Command::Expire if self.holds.values().any(|hold| hold.is_due(now)) => Done,
@@ -177,6 +192,9 @@ impl Naive {
             let of = |place: &PlaceHold| (place.channel.clone(), place.class.clone(), place.stretch);
             return if same_seats && of(request) == of(&hold.request) { AlreadySo } else { Field("epoch") };
         }
+        if !self.classes.contains(&request.class) {
+            return Field("seatClass");
+        }
         let Stretch { board, alight } = request.stretch;
         if board >= alight || usize::from(alight) >= STOPS {
             return Field("alightStop");
@@ -196,7 +214,7 @@ impl Naive {
         if self.cancelled {
             return Refused(Rejection::DepartureCancelled);
         }
-        if now >= boards_at.plus_ms(-30 * MINUTE) {
+        if self.stopped || now >= boards_at.plus_ms(-30 * MINUTE) {
             return Refused(Rejection::BookingClosed);
         }
         let free = self.free_for(request, now);
@@ -237,7 +255,7 @@ impl Naive {
 
     fn answer_allotments(&self, set: &[Allotment], now: Timestamp) -> Answer {
         let named: BTreeSet<_> = set.iter().map(|a| (&a.channel, &a.class)).collect();
-        if named.len() < set.len() {
+        if named.len() < set.len() || set.iter().any(|of| !self.classes.contains(&of.class)) {
             return Field("allotments");
         }
         let mut change = false;
@@ -255,14 +273,14 @@ impl Naive {
             for allotment in set.iter().filter(|a| a.class == class) {
                 let (has, target) = (of(&allotment.channel, false), usize::from(allotment.seats));
                 if target < has && has - target > of(&allotment.channel, true) {
-                    return Refused(IN_USE);
+                    return BelowUse;
                 }
                 change |= target != has;
                 spare += has.saturating_sub(target);
                 needed += target.saturating_sub(has);
             }
             if needed > spare {
-                return Refused(IN_USE);
+                return BelowUse;
             }
         }
         if change { Done } else { AlreadySo }
@@ -321,6 +339,13 @@ impl Naive {
                     assert_eq!(machine.allotment(class, channel), *seats);
                 }
             }
+            Command::Alter(alteration) => {
+                self.stopped = alteration.stopped.unwrap_or(self.stopped);
+                if let Some(refit) = &alteration.seats {
+                    self.follow_refit(refit, now, machine);
+                }
+            }
+            Command::Retime(_) => unreachable!("times are told in stories"),
             Command::CancelDeparture => self.cancelled = true,
             Command::Expire => self.sweep(now),
         }
@@ -423,10 +448,13 @@ proptest! {
                 Ok(events) if events.is_empty() => AlreadySo,
                 Ok(_) => Done,
                 Err(Rejection::Field { field, .. }) => {
-                    let known = ["epoch", "alightStop", "seats", "seatNumbers", "reservationId", "hold", "allotments"];
+                    let known = [
+                        "epoch", "alightStop", "seats", "seatNumbers", "reservationId", "hold", "allotments", "classes",
+                        "seatClass",
+                    ];
                     Field(known.into_iter().find(|known| known == field).expect("a field of the request"))
                 }
-                Err(Rejection::BelowUse { .. }) => Refused(IN_USE),
+                Err(Rejection::BelowUse { .. }) => BelowUse,
                 Err(refused) => Refused(refused.clone()),
             };
             prop_assert_eq!(&answer, &expected, "{:?} at {}", command, now);
@@ -446,7 +474,8 @@ proptest! {
             for (seat, before) in before.into_iter().enumerate() {
                 let seat = seat as u16;
                 let same = before == (machine.occupancy(seat), machine.channel_of(seat).cloned());
-                prop_assert!(same || touched.contains(&seat), "seat {} changed untouched", seat);
+                let renumbered = events.iter().any(Event::replaces_seats);
+                prop_assert!(same || touched.contains(&seat) || renumbered, "seat {} changed untouched", seat);
             }
         }
     }

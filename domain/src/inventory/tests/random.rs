@@ -8,6 +8,9 @@ use super::*;
 
 /// Two classes, an aisle, a row that is all deluxe.
 pub(super) const VESSEL: &[&str] = &["ss ss", "ds s", "ddd", "sss s"];
+/// What may run instead: with a class fewer or another, with rows more or fewer, with seats of another class.
+const VESSELS: [&[&str]; 4] =
+    [VESSEL, &["ss ss", "ss s", "sss"], &["ds ss", "ds s", "ddd", "sss s", "ssss"], &["d", "dd"]];
 pub(super) const STOPS: usize = 4;
 pub(super) const PARTNERS: [&str; 2] = ["trip", "klook"];
 
@@ -56,6 +59,11 @@ enum What {
         stranger: bool,
     },
     Allot(Vec<(usize, char, u16)>),
+    Alter {
+        vehicle: Option<usize>,
+        capacities: Option<Vec<(char, u16)>>,
+        stopped: Option<bool>,
+    },
     Cancel,
     Expire,
 }
@@ -136,6 +144,15 @@ impl Sender {
                 };
                 Command::SetAllotments(allotments.iter().map(of).collect())
             }
+            What::Alter { vehicle, capacities, stopped } => {
+                let named =
+                    |(letter, capacity): &(char, u16)| ClassCapacity { code: class(*letter), capacity: *capacity };
+                let refit = |at: usize| Refit {
+                    vehicle: Arc::new(seat_map(VESSELS[at])),
+                    capacities: capacities.as_ref().map(|named_| named_.iter().map(named).collect()),
+                };
+                Command::Alter(Alteration { seats: vehicle.map(refit), stopped: *stopped })
+            }
             What::Cancel => Command::CancelDeparture,
             What::Expire => Command::Expire,
         }
@@ -187,9 +204,19 @@ fn what() -> impl Strategy<Value = What> {
         more,
         minutes,
     });
+    let vehicle = prop_oneof![6 => (0..VESSELS.len()).prop_map(Some), 1 => Just(None)];
+    let capacities =
+        prop_oneof![3 => Just(None), 2 => prop::collection::vec((letter(), 0..12_u16), 0..3).prop_map(Some)];
+    let stopped = prop_oneof![8 => Just(None), 2 => Just(Some(false)), 1 => Just(Some(true))];
+    let alter = (vehicle, capacities, stopped).prop_map(|(vehicle, capacities, stopped)| What::Alter {
+        vehicle,
+        capacities,
+        stopped,
+    });
     prop_oneof![
         200 => place,
         40 => adopt,
+        30 => alter,
         60 => Just(What::PlaceAgain),
         50 => (1..16_i64).prop_map(|minutes| What::Pay { minutes }),
         80 => Just(What::Confirm),

@@ -75,8 +75,8 @@ fn essence(inventory: &Inventory, now: Timestamp) -> String {
         .collect();
     let ended = inventory.holds.remembered(now);
     let deadlines: Vec<_> = inventory.holds.due(Timestamp::MAX).map(|(id, hold)| (hold.life.expires_at, id)).collect();
-    let Inventory { spec, born, status, taken, .. } = &forgetful(inventory);
-    format!("{spec:?} {born} {status:?} {channels:?} {taken:?} {holds:?} {deadlines:?} {ended:?}")
+    let Inventory { spec, born, status, taken, retired, .. } = &forgetful(inventory);
+    format!("{spec:?} {born} {status:?} {retired:?} {channels:?} {taken:?} {holds:?} {deadlines:?} {ended:?}")
 }
 
 proptest! {

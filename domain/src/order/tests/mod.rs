@@ -487,7 +487,15 @@ pub(super) fn gate_at(session: u64, port: &str) -> Gate {
 }
 
 pub(super) fn scan(session: u64, request: &str, target: ScanTarget) -> Scan {
-    Scan { gate: gate(session), request_id: request.into(), place: Place::Gate, target, take: Take::ONE, code: None }
+    Scan {
+        gate: gate(session),
+        request_id: request.into(),
+        place: Place::Gate,
+        target,
+        take: Take::ONE,
+        code: None,
+        overrides: Box::default(),
+    }
 }
 
 pub(super) fn refused(reason: ScanRejection) -> TicketOutcome {

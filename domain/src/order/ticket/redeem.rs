@@ -119,6 +119,11 @@ impl Order {
         if departure.as_ref().is_some_and(|boards| Some(boards) != ticket.departure()) {
             return Some(ScanRejection::WrongDeparture);
         }
+        let differs = ticket.departure().and_then(|departure| scan.differs(departure));
+        if differs.is_some_and(|of| of.cancelled) {
+            return Some(ScanRejection::DepartureCancelled);
+        }
+        let (valid_from, valid_until) = ticket.validity(differs);
         match ticket.status {
             TicketStatus::PreGenerated => Some(ScanRejection::NotActivated),
             TicketStatus::Used => Some(ScanRejection::AlreadyRedeemed),
@@ -126,8 +131,8 @@ impl Order {
             TicketStatus::Changing | TicketStatus::Changed => Some(ScanRejection::Changed),
             TicketStatus::Cancelled => Some(ScanRejection::Cancelled),
             TicketStatus::Expired => Some(ScanRejection::Expired),
-            TicketStatus::Usable if now < entitlement.valid_from => Some(ScanRejection::NotYetValid),
-            TicketStatus::Usable if now >= entitlement.valid_until => Some(ScanRejection::Expired),
+            TicketStatus::Usable if now < valid_from => Some(ScanRejection::NotYetValid),
+            TicketStatus::Usable if now >= valid_until => Some(ScanRejection::Expired),
             TicketStatus::Usable if entitlement.remaining < take.quantity => Some(ScanRejection::NoRemaining),
             // A request that is repeated too late to redeem what it could not redeem the first time.
             TicketStatus::Usable if scan.is_late(now) => Some(ScanRejection::CodeExpired),

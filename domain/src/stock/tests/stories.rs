@@ -3,6 +3,11 @@ use crate::rejection::Uses;
 
 const DIRECT: Channel = Channel::Direct;
 
+/// More is in use than a change would leave.
+fn below_use(held: u32, sold: u32) -> Rejection {
+    Rejection::BelowUse { uses: format!("{held} are held and {sold} are sold") }
+}
+
 fn sold_out(wanted: u16, available: u16) -> Result<bool, Rejection> {
     Err(Rejection::SoldOut { wanted, available })
 }
@@ -71,16 +76,12 @@ fn r_ota_02_neither_limit_nor_allotment_falls_below_what_is_in_use() {
     story.of_channel(2, &trip, 1, at(0)).unwrap();
     story.confirm(2, at(0)).unwrap();
     story.place(3, 5, at(0)).unwrap();
-    assert_eq!(story.allot(&trip, 2, at(1)), Err(Rejection::BelowUse { held: 2, sold: 1 }));
-    assert_eq!(story.allot(&trip, 6, at(1)), Err(Rejection::BelowUse { held: 5, sold: 0 }), "of the operator's own");
+    assert_eq!(story.allot(&trip, 2, at(1)), Err(below_use(2, 1)));
+    assert_eq!(story.allot(&trip, 6, at(1)), Err(below_use(5, 0)), "of the operator's own");
     let more_than_there_is =
         Rejection::field("allotments", "would leave less than the 11 units that are set aside for partners");
     assert_eq!(story.allot(&trip, 11, at(1)), Err(more_than_there_is));
-    assert_eq!(
-        story.does(&Command::SetLimits(total(8)), at(1)),
-        Err(Rejection::BelowUse { held: 5, sold: 0 }),
-        "four are set aside"
-    );
+    assert_eq!(story.does(&Command::SetLimits(total(8)), at(1)), Err(below_use(5, 0)), "four are set aside");
     let per_date = |limit| Command::SetLimits(Limits { per_date: Some(limit), ..total(10) });
     assert_eq!(story.does(&per_date(1), at(1)), Ok(true), "they are of no date");
     assert_eq!(story.allot(&trip, 3, at(1)), Ok(true));
@@ -98,7 +99,7 @@ fn a_limit_of_dates_looks_at_those_to_come() {
         story.confirm(number, at(0)).unwrap();
     }
     let two = Command::SetLimits(Limits { per_date: Some(2), ..Limits::default() });
-    let below = Err(Rejection::BelowUse { held: 0, sold: 3 });
+    let below = Err(below_use(0, 3));
     assert_eq!(story.does(&two, at(0)), below);
     story.free(2, 1, at(0)).unwrap();
     assert_eq!(story.does(&two, at(0)), below, "the day after");

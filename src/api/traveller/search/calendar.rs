@@ -100,10 +100,13 @@ fn lowest(
 ) -> Result<Money, Availability> {
     catalogue.sellable(trip, now).map_err(|unsellable| match unsellable {
         Unsellable::Blackout => Availability::Blackout,
-        Unsellable::BeyondSalesWindow { .. } | Unsellable::NotOnSale | Unsellable::BookingClosed => Availability::None,
+        Unsellable::BeyondSalesWindow { .. }
+        | Unsellable::NotOnSale
+        | Unsellable::Cancelled
+        | Unsellable::BookingClosed => Availability::None,
     })?;
-    let seat_map = &catalogue.vehicle(trip.route.vehicle.as_str()).ok_or(Availability::None)?.seat_map;
-    let free = departure::availability(board, trip, seat_map);
+    let seat_map = catalogue.seat_map(trip).ok_or(Availability::None)?;
+    let free = departure::availability(board.get(&trip.departure_id()).as_deref(), trip, seat_map);
     let priced = seat_map.classes.iter().zip(free).filter_map(|(class, free)| {
         let total = catalogue.quote(trip, &class.code, party).ok()?.total;
         Some((free >= party.size(), total))

@@ -180,11 +180,12 @@ impl Offer {
     ) -> Result<Offer, Availability> {
         catalogue.sellable(trip, now).map_err(|unsellable| match unsellable {
             Unsellable::Blackout => Availability::Blackout,
-            Unsellable::BeyondSalesWindow { .. } | Unsellable::NotOnSale | Unsellable::BookingClosed => {
-                Availability::None
-            }
+            Unsellable::BeyondSalesWindow { .. }
+            | Unsellable::NotOnSale
+            | Unsellable::Cancelled
+            | Unsellable::BookingClosed => Availability::None,
         })?;
-        let seat_map = &catalogue.vehicle(trip.route.vehicle.as_str()).ok_or(Availability::None)?.seat_map;
+        let seat_map = catalogue.seat_map(trip).ok_or(Availability::None)?;
         let sizes = departure::class_sizes(seat_map);
         let classes = seat_map.classes.iter().zip(sizes).filter_map(|(class, all)| {
             let quote = catalogue.quote(trip, &class.code, party).ok()?;

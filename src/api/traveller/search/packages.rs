@@ -128,7 +128,7 @@ impl Package {
 
 impl Choice {
     fn of(catalogue: &Catalogue, trip: &Trip<'_>, class: &SeatClassCode) -> Option<Choice> {
-        let seat_map = &catalogue.vehicle(trip.route.vehicle.as_str())?.seat_map;
+        let seat_map = catalogue.seat_map(trip)?;
         let all = departure::class_sizes(seat_map).get(usize::from(seat_map.class(class)?)).copied()?;
         let (departure, stretch, ride) = (trip.departure_id(), trip.stretch, trip.ride());
         Some(Choice { departure, stretch, ride, class: class.clone(), all })

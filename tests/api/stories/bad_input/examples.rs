@@ -252,6 +252,21 @@ fn full_template(mut package: Value) -> Value {
     package
 }
 
+/// A single departure.
+fn departures(coach: &str, admin: Option<&Person>) -> Vec<Example> {
+    let write = |operation: &str| {
+        Example::new(operation, admin).with("departureId", coach).with("Idempotency-Key", "bad-input")
+    };
+    let class = json!({ "code": "standard", "capacity": 30 });
+    let partner = json!({ "channel": "ota:klook", "seatClass": "standard", "seats": 1 });
+    let list = Example::new("GET /admin/departures", admin);
+    vec![
+        list.with("routeCode", "hzm-hk-zh").with("date", "2026-12-24"),
+        write("PATCH /admin/departures/{departureId}").body(json!({ "classes": [class], "status": "on_sale" })),
+        write("PUT /admin/departures/{departureId}/allotments").body(json!({ "allotments": [partner] })),
+    ]
+}
+
 impl Examples {
     #[track_caller]
     pub fn of(&self, method: &Method, path: &str) -> &Example {
@@ -390,6 +405,7 @@ impl Examples {
             open("GET /health/ready"),
             Example::new("GET /metrics", admin),
         ];
+        examples.extend(departures(&client.coach().await, admin));
         examples.extend(configuration(admin));
         examples.extend(people(admin));
         Examples(examples)

@@ -1,5 +1,9 @@
 //! Scans at the gate (R-SCAN-02 to R-SCAN-06, R-TICKET-07).
 
+use std::sync::Arc;
+
+use crate::catalogue::DepartureOverride;
+use crate::departure::Call;
 use crate::order::tests::*;
 use crate::redeems::Redeems;
 use crate::tables::newest_version;
@@ -378,4 +382,72 @@ fn r_scan_02_a_scan_as_a_whole_is_a_success_partial_or_refused_for_the_reason_of
     assert_eq!(some.verdict(), Some(Verdict::Partial(&ScanRejection::AlreadyRedeemed)));
     let none = outcome(vec![(id(1), already(50)), (id(2), refused(ScanRejection::WrongLocation))]);
     assert_eq!(none.verdict(), Some(Verdict::Rejected(&ScanRejection::AlreadyRedeemed)));
+}
+
+/// What a departure has other than its timetable, for a scan of the first item.
+fn under(story: &Story, of: impl FnOnce(DepartureOverride) -> DepartureOverride) -> Box<[Arc<DepartureOverride>]> {
+    let leg = story.order.items()[0].leg().unwrap();
+    Box::new([Arc::new(of(DepartureOverride::none(leg.departure.clone())))])
+}
+
+#[test]
+fn r_scan_05_a_ticket_of_a_cancelled_departure_is_refused_and_of_another_one_is_not() {
+    let mut story = couple();
+    story.now = at(5_000);
+    let overrides = under(&story, |of| DepartureOverride { cancelled: true, ..of });
+    let other = Box::new([Arc::new(DepartureOverride {
+        departure: "other.20261120".parse().unwrap(),
+        ..(*overrides[0]).clone()
+    })]);
+    let gone = scanned(&mut story, Scan { overrides, ..scan(1, "r1", first()) });
+    assert_eq!(gone, [(1, refused(ScanRejection::DepartureCancelled))]);
+    let runs = scanned(&mut story, Scan { overrides: other, ..scan(1, "r2", first()) });
+    assert_eq!(runs, [(1, redeemed(5_000, false))]);
+}
+
+#[test]
+fn r_ticket_02_a_journey_is_valid_until_2_hours_after_the_departure_in_force() {
+    let mut story = couple();
+    let leg = story.order.items()[0].leg().unwrap();
+    let (departs_at, stops) = (leg.departs_at, usize::from(leg.stretch.alight) + 1);
+    let valid_until = |minutes: i64| departs_at.plus_seconds(2 * 3_600 + 60 * minutes);
+    let moved = |story: &Story, minutes: i64| {
+        let at = departs_at.plus_seconds(60 * minutes);
+        under(story, |of| DepartureOverride { calls: vec![Call { arrives_at: at, departs_at: at }; stops], ..of })
+    };
+    story.now = valid_until(0);
+    let over = scanned(&mut story, scan(1, "r1", first()));
+    assert_eq!(over, [(1, refused(ScanRejection::Expired))]);
+    story.now = valid_until(90).plus_ms(-1);
+    let overrides = moved(&story, 90);
+    let late = scanned(&mut story, Scan { overrides, ..scan(1, "r2", first()) });
+    assert!(matches!(late[0].1, TicketOutcome::Redeemed { .. }), "{late:?}");
+    story.now = valid_until(-60);
+    let overrides = moved(&story, -60);
+    let second = ScanTarget::Ticket(ticket_id(2));
+    let early = scanned(&mut story, Scan { overrides, ..scan(1, "r3", second) });
+    assert_eq!(early, [(2, refused(ScanRejection::Expired))]);
+}
+
+#[test]
+fn r_ticket_02_boarding_opens_as_long_before_the_departure_in_force_as_before_the_one_that_was_sold() {
+    let mut story = couple();
+    let leg = story.order.items()[0].leg().unwrap();
+    let (departs_at, stops) = (leg.departs_at, usize::from(leg.stretch.alight) + 1);
+    let opens = |minutes: i64| departs_at.plus_seconds(60 * (minutes - 90));
+    let moved = |story: &Story, minutes: i64| {
+        let at = departs_at.plus_seconds(60 * minutes);
+        under(story, |of| DepartureOverride { calls: vec![Call { arrives_at: at, departs_at: at }; stops], ..of })
+    };
+    for ticket in story.order.saved.tickets_mut() {
+        ticket.entitlement_mut().valid_from = opens(0);
+    }
+    story.now = opens(60).plus_ms(-1);
+    let overrides = moved(&story, 60);
+    let late = scanned(&mut story, Scan { overrides, ..scan(1, "r1", first()) });
+    assert_eq!(late, [(1, refused(ScanRejection::NotYetValid))]);
+    story.now = opens(-30);
+    let overrides = moved(&story, -30);
+    let early = scanned(&mut story, Scan { overrides, ..scan(1, "r2", first()) });
+    assert!(matches!(early[0].1, TicketOutcome::Redeemed { .. }), "{early:?}");
 }

@@ -87,10 +87,13 @@ fn offer(
 ) -> Result<Vec<SeatClassView>, Availability> {
     catalogue.sellable(trip, now).map_err(|unsellable| match unsellable {
         Unsellable::Blackout => Availability::Blackout,
-        Unsellable::BeyondSalesWindow { .. } | Unsellable::NotOnSale | Unsellable::BookingClosed => Availability::None,
+        Unsellable::BeyondSalesWindow { .. }
+        | Unsellable::NotOnSale
+        | Unsellable::Cancelled
+        | Unsellable::BookingClosed => Availability::None,
     })?;
-    let seat_map = &catalogue.vehicle(trip.route.vehicle.as_str()).ok_or(Availability::None)?.seat_map;
-    let free = departure::availability(board, trip, seat_map);
+    let seat_map = catalogue.seat_map(trip).ok_or(Availability::None)?;
+    let free = departure::availability(board.get(&trip.departure_id()).as_deref(), trip, seat_map);
     let mut reason = Availability::None;
     let mut classes = Vec::with_capacity(seat_map.classes.len());
     for (class, available) in seat_map.classes.iter().zip(free) {
