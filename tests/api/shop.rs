@@ -1,13 +1,14 @@
 //! What travellers do in these stories, and the two places besides HTTP where a story may look: the simulator's control
 //! plane and, as an auditor, the database.
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 use tokio_postgres::NoTls;
 
 use crate::client::{Answer, Client, PATIENCE, Person, passenger_name};
@@ -113,11 +114,17 @@ impl Client {
         self.get(&format!("/travel/search?{query}")).await
     }
 
-    /// A coach of 35 seats across the bridge, another one at every call.
+    /// A coach of 35 seats across the bridge, another one at every call: of the fourth day, then of the following ones.
     pub async fn coach(&self) -> String {
-        static TAKEN: AtomicUsize = AtomicUsize::new(0);
-        let found = self.search("HK", "ZH", day(4), "").await.ok();
-        text(&found["routes"][TAKEN.fetch_add(1, Ordering::Relaxed)]["departureId"])
+        /// The next day, and those that nobody has taken of the days before.
+        static LEFT: Mutex<(i64, Vec<String>)> = Mutex::const_new((4, Vec::new()));
+        let mut left = LEFT.lock().await;
+        if left.1.is_empty() {
+            let found = self.search("HK", "ZH", day(left.0), "&mode=coach").await.ok();
+            let ids = found["routes"].as_array().unwrap().iter().map(|route| text(&route["departureId"]));
+            *left = (left.0 + 1, ids.rev().collect());
+        }
+        left.1.pop().unwrap()
     }
 
     /// A coach with five stops and 49 seats, another one at every call.
@@ -246,4 +253,9 @@ impl Person {
         })
         .await
     }
+}
+
+/// The day on which a departure leaves, as its id says.
+pub fn date_of(departure: &str) -> Date {
+    Date::strptime("%Y%m%d", departure.rsplit('.').next().unwrap()).unwrap()
 }

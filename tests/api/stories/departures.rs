@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Person};
-use crate::server::{another, day};
-use crate::shop::{COACH_SEATS, chosen, journey, text};
+use crate::server::another;
+use crate::shop::{COACH_SEATS, chosen, date_of, journey, text};
 
 /// Vehicles of the demo: one with a class of its own, one with more seats than the bridge's, which has 35.
 const FERRY: &str = "tjt_catamaran";
@@ -100,7 +100,7 @@ async fn r_admin_04_another_vehicle_is_refused_with_the_seats_that_it_lacks_and_
     let larger = client.available(&coach, "").await;
     assert!(larger > COACH_SEATS, "{larger}");
     assert_eq!(admin.room(&coach).await["vehicle"], COACH);
-    let found = client.search("HK", "ZH", day(4), "&mode=coach").await.ok();
+    let found = client.search("HK", "ZH", date_of(&coach), "&mode=coach").await.ok();
     let found = found["routes"].as_array().unwrap().iter().find(|of| of["departureId"] == *coach).unwrap().clone();
     assert_eq!(found["seatClasses"][0]["available"], larger);
 }
@@ -112,7 +112,7 @@ async fn r_search_02_a_stopped_departure_is_not_offered_until_it_is_resumed() {
     let mei = client.traveller("stopped").await;
     let coach = client.coach().await;
     let offered = async || {
-        let found = client.search("HK", "ZH", day(4), "").await.ok();
+        let found = client.search("HK", "ZH", date_of(&coach), "").await.ok();
         found["routes"].as_array().unwrap().iter().any(|of| of["departureId"] == *coach)
     };
     let pending = mei.place(&[journey(&coach)], 1).await.ok();

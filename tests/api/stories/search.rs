@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, passenger_name};
 use crate::server::{BLACKOUT_IN_DAYS, day};
-use crate::shop::{id, journey, text};
+use crate::shop::{date_of, id, journey, text};
 
 fn offer<'a>(found: &'a Value, departure: &str) -> &'a Value {
     let routes = found["routes"].as_array().unwrap();
@@ -18,7 +18,7 @@ async fn r_search_04_an_order_is_seen_by_the_next_search_at_once_and_so_is_its_e
     let coach = client.coach().await;
     for party in 1..=3 {
         let left = async || {
-            let found = client.search("HK", "ZH", day(4), "").await.ok();
+            let found = client.search("HK", "ZH", date_of(&coach), "").await.ok();
             offer(&found, &coach)["seatClasses"][0]["available"].as_u64().unwrap()
         };
         assert_eq!(left().await, 35);
@@ -34,7 +34,7 @@ async fn r_search_04_an_order_is_seen_by_the_next_search_at_once_and_so_is_its_e
 async fn r_search_01_an_offer_says_all_that_a_traveller_compares() {
     let client = Client::new();
     let found = client.search("HK", "ZH", day(4), "&adults=2&children=1&mode=coach").await.ok();
-    assert_eq!((&found["availability"], &found["packages"]), (&json!("available"), &json!([])));
+    assert_eq!(found["availability"], "available");
     let routes = found["routes"].as_array().unwrap();
     assert!(!routes.is_empty());
     for route in routes {
