@@ -123,7 +123,10 @@ pub async fn run() -> anyhow::Result<()> {
         return Ok(());
     }
     let demo = matches!(command, Command::Demo { .. });
-    let config = Config::load(&args, demo)?;
+    let config = Config::read(&args, demo)?;
+    // These two say it together with what production lacks.
+    let says_it_all = matches!(command, Command::Serve | Command::Config(_));
+    let config = if says_it_all { config } else { config.usable()? };
     telemetry::init_logs(&config.log)?;
     match command {
         Command::Demo { timetable } => startup::demo(config, timetable).await,

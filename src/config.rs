@@ -44,6 +44,9 @@ pub struct Config {
     pub log: LogSettings,
     #[serde(skip)]
     pub literals: Vec<Literal>,
+    /// What no process can start with, a line each: values that are refused, files of secrets that cannot be read.
+    #[serde(skip)]
+    pub wrong: Vec<String>,
 }
 
 /// What the command line says about configuration.
@@ -61,13 +64,13 @@ pub struct ConfigArgs {
 }
 
 impl Config {
-    /// Errors name the key.
-    pub fn load(args: &ConfigArgs, demo: bool) -> anyhow::Result<Config> {
-        Config::load_with(args, demo, std::env::vars_os())
+    /// Errors name the key; what is [`Config::wrong`] is an error only of [`Config::usable`].
+    pub fn read(args: &ConfigArgs, demo: bool) -> anyhow::Result<Config> {
+        Config::read_with(args, demo, std::env::vars_os())
     }
 
     /// The same in another environment.
-    pub fn load_with(
+    pub fn read_with(
         args: &ConfigArgs,
         demo: bool,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -81,11 +84,16 @@ impl Config {
         // Whoever fills a configuration in wants to know all of it.
         let read = [config.database.read_files()].into_iter().chain(config.wechat.read_files());
         let unread = read.filter_map(Result::err).map(|error| format!("{error:#}"));
-        let problems: Vec<String> = unread.chain(config.problems()).collect();
-        if !problems.is_empty() {
-            bail!("{}", problems.join("\n"));
-        }
+        config.wrong = unread.chain(config.problems()).collect();
         Ok(config)
+    }
+
+    /// Names everything that is wrong.
+    pub fn usable(self) -> anyhow::Result<Config> {
+        if !self.wrong.is_empty() {
+            bail!("{}", self.wrong.join("\n"));
+        }
+        Ok(self)
     }
 
     fn problems(&self) -> Vec<String> {
@@ -109,7 +117,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new()?;
         file.write_all(toml.as_bytes())?;
         let args = ConfigArgs { files: vec![file.path().to_owned()], ..ConfigArgs::default() };
-        Config::load(&args, false)
+        Config::read(&args, false)?.usable()
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// A pipe that is ready takes so many bytes without waiting (`PIPE_BUF`).
 const PIECE_BYTES: usize = 4096;
-/// How long a reader of standard error that has kept up so far is waited for; one that has not is not waited for until it
+/// How long a reader that has kept up so far is waited for; one that has not is not waited for until it
 /// reads again.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 const NONE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -20,6 +20,12 @@ const NONE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 pub fn say(line: impl Display) {
     let mut out = io::stdout().lock();
     count(&writeln!(out, "{line}").and_then(|()| out.flush()));
+}
+
+/// Lines to standard output of a server, which goes on whether or not somebody reads them.
+pub fn greet(lines: impl Display) {
+    static STOPPED: AtomicBool = AtomicBool::new(false);
+    count(&write(&io::stdout(), format!("{lines}\n").as_bytes(), &STOPPED));
 }
 
 /// Takes whole lines for standard error, and never fails.

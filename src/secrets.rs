@@ -37,7 +37,7 @@ pub struct SecretFiles {
 
 impl SecretFiles {
     pub fn document_keys(&self) -> anyhow::Result<DocumentKeys> {
-        Ok(DocumentKeys::new(read_keys(&self.document_keys_file, "secrets.document_keys_file")?)?)
+        Ok(DocumentKeys::new(read_keys(&self.document_keys_file, DOCUMENT_KEYS)?)?)
     }
 
     /// Files with secrets, by the keys that name them.
@@ -58,7 +58,7 @@ impl SecretFiles {
         let keys = read_code_keys(&self.code_keys_file)?;
         let now = Timestamp::from_jiff(jiff::Timestamp::now());
         let usable = CodeKeys::new(keys.clone(), now);
-        usable.with_context(|| format!("secrets.code_keys_file = {}", self.code_keys_file.display()))?;
+        usable.with_context(|| format!("{CODE_KEYS} = {}", self.code_keys_file.display()))?;
         Ok(keys)
     }
 }
@@ -71,7 +71,11 @@ pub fn named<'a, const COUNT: usize>(files: [(&'static str, &'a Path); COUNT]) -
 /// A secret that may stand in a file of its own.
 pub fn read_secret(secret: &mut SecretString, file: &Path, key: &str) -> anyhow::Result<()> {
     if !file.as_os_str().is_empty() {
-        *secret = read_text(file, key)?.trim_end().to_owned().into();
+        let text = read_text(file, key)?;
+        if text.trim_end().is_empty() {
+            bail!("{key}: there is nothing in {}", file.display());
+        }
+        *secret = text.trim_end().to_owned().into();
     }
     Ok(())
 }
@@ -85,7 +89,7 @@ fn read_keys(path: &Path, key: &str) -> anyhow::Result<Vec<(u32, [u8; KEY_LEN])>
 /// `seals_from=2026-12-01T00:00:00+08:00` and `opens_until=…`.
 pub fn read_code_keys(path: &Path) -> anyhow::Result<Vec<CodeKey>> {
     let form = "<version> <64 hex digits> [seals_from=<time>] [opens_until=<time>]";
-    read_lines(path, "secrets.code_keys_file", form, parse_code_key)
+    read_lines(path, CODE_KEYS, form, parse_code_key)
 }
 
 /// `form` is how a line should look.
@@ -108,13 +112,14 @@ fn parse_code_key(line: &str) -> anyhow::Result<CodeKey> {
     let (version, secret) = parse_key(&format!("{version} {digits}"))?;
     let mut key = CodeKey::new(version, secret);
     for word in words {
-        let (name, time) = word.split_once('=').with_context(|| format!("{word}: no ="))?;
-        let time: jiff::Timestamp = time.parse().with_context(|| format!("{word}: no RFC 3339 time"))?;
+        // What cannot be read is not repeated: it may be a piece of a key.
+        let (name, time) = word.split_once('=').context("after the key stands a word without =")?;
         let slot = match name {
             "seals_from" => &mut key.seals_from,
             "opens_until" => &mut key.opens_until,
-            _ => bail!("{name} is neither seals_from nor opens_until"),
+            _ => bail!("after the key stands something else than seals_from and opens_until"),
         };
+        let time: jiff::Timestamp = time.parse().with_context(|| format!("{name} is no RFC 3339 time"))?;
         if slot.replace(Timestamp::from_jiff(time)).is_some() {
             bail!("{name} stands there twice");
         }
@@ -242,6 +247,16 @@ mod tests {
     }
 
     #[test]
+    fn fault_12_a_file_of_a_secret_with_nothing_in_it_is_not_as_if_it_were_not_named() -> anyhow::Result<()> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        writeln!(file)?;
+        let mut secret = SecretString::default();
+        let error = read_secret(&mut secret, file.path(), "database.url_file").unwrap_err().to_string();
+        assert!(error.starts_with("database.url_file: there is nothing in "), "{error}");
+        Ok(())
+    }
+
+    #[test]
     fn a_key_that_is_not_set_is_named() {
         let error = read_keys(Path::new(""), "secrets.code_keys_file").unwrap_err();
         assert_eq!(error.to_string(), "secrets.code_keys_file is not set");
@@ -280,13 +295,22 @@ mod tests {
     fn a_word_after_a_code_key_that_says_nothing_is_an_error() {
         let digits = "ab".repeat(32);
         for (word, complaint) in [
-            ("seals_from", "no ="),
-            ("seals_from=tomorrow", "no RFC 3339 time"),
-            ("seals_form=2026-12-01T00:00:00Z", "neither seals_from nor opens_until"),
+            ("seals_from", "without ="),
+            ("seals_from=tomorrow", "seals_from is no RFC 3339 time"),
+            ("seals_form=2026-12-01T00:00:00Z", "else than seals_from and opens_until"),
             ("opens_until=2026-12-01T00:00:00Z opens_until=2026-12-02T00:00:00Z", "twice"),
         ] {
             let error = code_keys(&format!("1 {digits} {word}")).unwrap_err();
             assert!(format!("{error:#}").contains(complaint), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn fault_4_what_is_wrong_with_a_line_of_keys_is_said_without_what_may_be_a_key() {
+        let digits = "1234abcd".repeat(8);
+        for rest in [" cafe5678", " cafe5678=", " opens_until=cafe5678", "cafe5678", "-cafe5678"] {
+            let error = format!("{:#}", code_keys(&format!("1 {digits}{rest}")).unwrap_err());
+            assert!(error.contains(":1:") && !error.contains("cafe") && !error.contains("abcd"), "{error}");
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Logs and metrics of the process.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
 use std::fmt;
+use std::panic::PanicHookInfo;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -54,9 +56,21 @@ impl LogSettings {
     }
 }
 
-/// Logs go to standard error, as long as somebody reads them; standard output is for scripts.
+/// Logs go to standard error, as long as somebody reads them; standard output is for scripts. What a panic says is a line of
+/// the log, too: the standard library would wait for a reader that does not read, and the thread with it.
 pub fn init_logs(log: &LogSettings) -> anyhow::Result<()> {
-    dispatch(log, || ToStderr)?.try_init().context("logs")
+    dispatch(log, || ToStderr)?.try_init().context("logs")?;
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(tracing::field::display);
+    let backtrace = Backtrace::capture();
+    // If `RUST_BACKTRACE` asks for one.
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(backtrace));
+    let said = panic.payload_as_str().unwrap_or("it says nothing");
+    tracing::error!(panic.location = place, panic.backtrace = backtrace, "A panic: {said}");
 }
 
 /// What writes the lines of a log.
@@ -179,8 +193,12 @@ pub mod testing {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::Instant;
+
     use super::testing::Lines;
     use super::*;
+    use crate::testing::pipe::full_pipe;
 
     fn logged(json: bool) -> String {
         let lines = Lines::default();
@@ -197,6 +215,33 @@ mod tests {
             tracing::info!("Nobody's");
         });
         lines.text()
+    }
+
+    /// Tells a process of this test that it is to panic.
+    const PANICS: &str = "DEEPTRAVEL_TEST_PANICS";
+    /// The test that does so, as such a process is told.
+    const PANICKING: &str = "telemetry::tests::fault_9_a_panic_does_not_wait_for_a_reader_that_does_not_read";
+    /// On a machine that does other things, too.
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn fault_9_a_panic_does_not_wait_for_a_reader_that_does_not_read() {
+        if std::env::var_os(PANICS).is_some() {
+            init_logs(&LogSettings::text("info")).unwrap();
+            std::thread::spawn(|| panic!("on purpose")).join().unwrap_err();
+            return;
+        }
+        let (_reader, writer) = full_pipe().unwrap();
+        let mut panicking = Command::new(std::env::current_exe().unwrap());
+        panicking.args([PANICKING, "--exact", "--nocapture"]).env(PANICS, "1").stdout(Stdio::piped()).stderr(writer);
+        let (mut panicking, since) = (panicking.spawn().unwrap(), Instant::now());
+        while panicking.try_wait().unwrap().is_none() && since.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = panicking.kill();
+        let output = panicking.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && said.contains("1 passed"), "{}: {said}", output.status);
     }
 
     #[test]

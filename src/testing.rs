@@ -6,6 +6,7 @@
 //!
 //! Works as root and as an ordinary user, inside and outside of an asynchronous runtime.
 
+pub mod pipe;
 pub mod suite;
 
 use std::future::Future;

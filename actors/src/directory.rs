@@ -125,6 +125,31 @@ mod tests {
     }
 
     #[test]
+    fn a_login_and_a_gates_session_are_over_with_their_time_though_nobody_has_ended_them() {
+        let (directory, open) = (Directory::default(), session(1));
+        let validator = Arc::new(Validator {
+            id: SessionId::from_bits(1),
+            username: "ann".into(),
+            device: "device".into(),
+            location: None,
+            departure: None,
+            secret_hash: [0; 32],
+            opened_at: OPENED_AT,
+            expires_at: OPENED_AT.plus_seconds(30),
+        });
+        directory.apply(&Event::SessionOpened(open));
+        directory.apply(&Event::ValidatorOpened(Arc::clone(&validator)));
+        let at = |ms| {
+            let now = OPENED_AT.plus_ms(ms);
+            (directory.session(&[1; 32], now).is_some(), directory.validator(validator.id, now).is_some())
+        };
+        assert_eq!(
+            [at(29_999), at(30_000), at(59_999), at(60_000)],
+            [(true, true), (true, false), (true, false), (false, false)]
+        );
+    }
+
+    #[test]
     fn a_session_was_shown_the_newest_that_it_was_answered_also_after_its_owner_was_rebuilt() {
         let (directory, mut identities) = (Directory::default(), Identities::default());
         for token in [1, 2] {

@@ -355,7 +355,7 @@ mod tests {
             ("DEEPTRAVEL__SERVER__TRUSTED_PROXIES", "192.0.2.1,10.0.0.0/8"),
         ];
         let environment = environment.map(|(name, value)| (name.into(), value.into()));
-        let config = Config::load_with(&ConfigArgs::default(), false, environment).unwrap();
+        let config = Config::read_with(&ConfigArgs::default(), false, environment).unwrap();
         assert_eq!((config.order.lock_seconds, config.projector.paused), (Some(7), true));
         assert_eq!((config.server.ops_allow.len(), config.server.trusted_proxies.len()), (2, 2));
     }

@@ -8,6 +8,10 @@ use serde::Deserialize;
 
 use crate::secrets::{named, read_secret, read_text};
 
+/// Keys of the configuration that name files of keys.
+const MERCHANT_KEY: &str = "wechat.merchant_private_key_file";
+const PUBLIC_KEY: &str = "wechat.public_key_file";
+
 /// Section `wechat` of the configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,20 +43,28 @@ impl WechatSettings {
         ]
     }
 
-    /// Keys that production needs and that are not set.
+    /// Keys that production needs and that are not set, nor their files.
     pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let is_named = |path: &Path| !path.as_os_str().is_empty();
+        let has = |secret: &SecretString, file| !secret.expose_secret().is_empty() || is_named(file);
         let is_set = [
             ("wechat.base_url", !self.base_url.is_empty()),
             ("wechat.api_base_url", !self.api_base_url.is_empty()),
             ("wechat.appid", !self.appid.is_empty()),
-            ("wechat.app_secret", !self.app_secret.expose_secret().is_empty()),
+            ("wechat.app_secret", has(&self.app_secret, &self.app_secret_file)),
             ("wechat.mchid", !self.mchid.is_empty()),
             ("wechat.merchant_serial", !self.merchant_serial.is_empty()),
-            ("wechat.merchant_private_key_file", !self.merchant_private_key_file.as_os_str().is_empty()),
-            ("wechat.api_v3_key", !self.api_v3_key.expose_secret().is_empty()),
+            (MERCHANT_KEY, is_named(&self.merchant_private_key_file)),
+            ("wechat.api_v3_key", has(&self.api_v3_key, &self.api_v3_key_file)),
             ("wechat.notify_base_url", self.is_notified()),
         ];
         is_set.into_iter().filter(|(_, is_set)| !is_set).map(|(key, _)| key)
+    }
+
+    /// Why files of keys that are named cannot be read. Those of secrets are said by [`WechatSettings::read_files`].
+    pub fn unread(&self) -> impl Iterator<Item = anyhow::Error> {
+        let files = named([(MERCHANT_KEY, &*self.merchant_private_key_file), (PUBLIC_KEY, &*self.public_key_file)]);
+        files.into_iter().filter_map(|(key, path)| read_text(path, key).err())
     }
 
     /// Files with secrets, by the keys that name them.
@@ -60,7 +72,7 @@ impl WechatSettings {
         named([
             ("wechat.app_secret_file", &*self.app_secret_file),
             ("wechat.api_v3_key_file", &*self.api_v3_key_file),
-            ("wechat.merchant_private_key_file", &*self.merchant_private_key_file),
+            (MERCHANT_KEY, &*self.merchant_private_key_file),
         ])
     }
 
@@ -94,10 +106,10 @@ impl WechatSettings {
             "off" => None,
             set => Some(set.to_owned()),
         };
-        let merchant_private_key_pem = read_text(&self.merchant_private_key_file, "wechat.merchant_private_key_file")?;
+        let merchant_private_key_pem = read_text(&self.merchant_private_key_file, MERCHANT_KEY)?;
         let public_key_pem = match self.public_key_file.as_os_str() {
             unset if unset.is_empty() => String::new(),
-            _ => read_text(&self.public_key_file, "wechat.public_key_file")?,
+            _ => read_text(&self.public_key_file, PUBLIC_KEY)?,
         };
         Client::new(WechatConfig {
             base_url: self.base_url.clone(),
@@ -168,7 +180,7 @@ mod tests {
             key.path().display(),
         )?;
         let args = ConfigArgs { files: vec![file.path().to_owned()], ..ConfigArgs::default() };
-        let config = Config::load(&args, false)?;
+        let config = Config::read(&args, false)?.usable()?;
         config.wechat.client(&config.server.own_url())
     }
 
@@ -186,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_provider_on_this_machine_calls_back_to_an_address_that_it_can_reach() -> anyhow::Result<()> {
-        let mut config = Config::load(&ConfigArgs::default(), true)?;
+        let mut config = Config::read(&ConfigArgs::default(), true)?.usable()?;
         for (listen, base) in [
             ("127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("0.0.0.0:8080", "http://127.0.0.1:8080"),

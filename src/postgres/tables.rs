@@ -17,6 +17,8 @@ pub struct TableLook {
     pub name: String,
     /// Another one after the table was emptied at once, or rewritten; 0: it is not there.
     pub file: u32,
+    /// Somebody has read it to its end since it has this file.
+    pub is_counted: bool,
     /// About how many rows there are. 0 also when nobody has counted.
     pub live: i64,
     /// Rows that were deleted since the counters began.
@@ -32,6 +34,7 @@ pub async fn look_at_tables(client: &impl GenericClient) -> Result<Vec<TableLook
         Ok(TableLook {
             name: row.try_get("name")?,
             file: row.try_get("file")?,
+            is_counted: row.try_get("is_counted")?,
             live: row.try_get("live")?,
             deleted: row.try_get("deleted")?,
         })
@@ -85,9 +88,17 @@ mod tests {
             assert!(filled.file == empty.file && has_rows);
             session.batch_execute("TRUNCATE ports").await?;
             let (truncated, has_rows) = now(&session, "ports").await;
-            assert!(truncated.file != filled.file && !has_rows);
+            assert!(truncated.file != filled.file && !truncated.is_counted && !has_rows);
 
             session.batch_execute(FILL).await?;
+            let (filled, has_rows) = now(&session, "ports").await;
+            assert!(
+                filled.file == truncated.file && !filled.is_counted && has_rows,
+                "it shows although it has rows again"
+            );
+            session.batch_execute("VACUUM FULL ports").await?;
+            let (rewritten, _) = now(&session, "ports").await;
+            assert!(rewritten.file != filled.file && rewritten.is_counted);
             session.batch_execute("DELETE FROM ports").await?;
             // Counters are written some time after the session has become idle.
             let since = Instant::now();

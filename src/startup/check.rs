@@ -19,6 +19,10 @@ use crate::secrets::DEMO_SECRETS;
 /// Permissions that a file with a secret gives nobody: anything to others, and writing to a group.
 const OF_OTHERS: u32 = 0o027;
 
+/// What is said of a proxy that is not believed.
+const ALL_ARE_ONE: &str = "server.trusted_proxies is empty although server.behind_tls_proxy: all clients have the proxy's \
+    address, and whoever guesses passwords locks everybody out of the names that he guesses at; name the proxy";
+
 /// What seals codes and documents.
 pub struct Keys {
     /// They are prepared when the engine runs: its time says which of them seals.
@@ -28,7 +32,7 @@ pub struct Keys {
 
 /// What production needs of the configuration. The error names everything that is missing, a line each.
 pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
-    let mut problems = Vec::new();
+    let mut problems = config.wrong.clone();
     if config.data_dir.join(DEMO_SECRETS).exists() {
         let dir = config.data_dir.display();
         problems.push(format!("data_dir: {dir} belongs to a demo; its secrets must not be sold with"));
@@ -39,10 +43,11 @@ pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
     let _ = check_listener(&config.server).map_err(&mut note);
     let codes = config.secrets.code_keys().map_err(&mut note).ok();
     let documents = config.secrets.document_keys().map_err(&mut note).ok();
-    let missing: Vec<String> = config.wechat.missing().map(|key| format!("{key} is not set")).collect();
-    // It names the first thing that it cannot use: only what is complete is worth its look.
-    let client =
-        if missing.is_empty() { config.wechat.client(&config.server.own_url()).map_err(&mut note).ok() } else { None };
+    let missing = config.wechat.missing().map(|key| format!("{key} is not set"));
+    let missing: Vec<String> = missing.chain(config.wechat.unread().map(|error| format!("{error:#}"))).collect();
+    // It names the first thing that it cannot use: only what is complete and could be read is worth its look.
+    let is_complete = missing.is_empty() && config.wrong.is_empty();
+    let client = is_complete.then(|| config.wechat.client(&config.server.own_url()).map_err(&mut note).ok()).flatten();
     problems.extend(missing);
 
     match (client, codes, documents) {
@@ -78,8 +83,8 @@ async fn try_database(config: &Config) -> anyhow::Result<()> {
     }
 }
 
-/// What production starts with, and should not: secrets that others can read, a certificate that ends, keys
-/// with two purposes, open connections.
+/// What production starts with, and should not: secrets that others can read, a certificate that ends, a proxy that is not
+/// believed, keys with two purposes, open connections.
 pub fn questionable(config: &Config) -> Vec<String> {
     let files =
         [config.server.files(), config.database.files(), config.wechat.files(), config.secrets.files()].concat();
@@ -89,7 +94,8 @@ pub fn questionable(config: &Config) -> Vec<String> {
     let urls = config.wechat.urls().into_iter().filter(|(_, url)| is_open(url));
     let urls = urls.map(|(key, url)| format!("{key} = {url}: everybody on the way reads and changes it; use https:"));
     let keys = [config.secrets.keys(), config.wechat.keys()].concat();
-    open_files.chain(certificate).chain(urls).chain(used_twice(&keys)).collect()
+    let proxies = config.server.believes_no_proxy().then(|| ALL_ARE_ONE.to_owned());
+    open_files.chain(certificate).chain(proxies).chain(urls).chain(used_twice(&keys)).collect()
 }
 
 fn open_to_others(key: &str, path: &Path) -> Option<String> {
@@ -137,7 +143,7 @@ mod tests {
         let path = write(dir, "production.toml", toml);
         let data_dir = Some(dir.path().join("data"));
         let args = ConfigArgs { files: vec![path], data_dir, ..ConfigArgs::default() };
-        Config::load_with(&args, false, []).unwrap()
+        Config::read_with(&args, false, []).unwrap()
     }
 
     fn write(dir: &TempDir, name: &str, text: &str) -> PathBuf {
@@ -206,6 +212,32 @@ mod tests {
     }
 
     #[test]
+    fn fault_15_what_cannot_be_read_hides_nothing_that_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let toml = r#"
+            database.url_file = "/nowhere/url"
+            wechat.app_secret_file = "/nowhere/secret"
+            wechat.api_v3_key_file = "/nowhere/key"
+            wechat.merchant_private_key_file = "/nowhere/merchant"
+            wechat.public_key_file = "/nowhere/public"
+            session.staff_hours = 0"#;
+        let error = check(&load(&dir, toml)).map(drop).unwrap_err().to_string();
+        for said in [
+            "database.url_file = /nowhere/url: ",
+            "wechat.app_secret_file = /nowhere/secret: ",
+            "wechat.api_v3_key_file = /nowhere/key: ",
+            "wechat.merchant_private_key_file = /nowhere/merchant: ",
+            "wechat.public_key_file = /nowhere/public: ",
+            "session.staff_hours",
+            "wechat.appid is not set",
+            "secrets.code_keys_file is not set",
+        ] {
+            assert_eq!(error.lines().filter(|line| line.starts_with(said)).count(), 1, "{said}: {error}");
+        }
+        assert!(!error.contains("wechat.app_secret is not set") && !error.contains("wechat.api_v3_key is"), "{error}");
+    }
+
+    #[test]
     fn fault_15_secrets_that_others_can_read_are_doubted() {
         let dir = tempfile::tempdir().unwrap();
         let config = complete(&dir, &"ab".repeat(32), "https://shop.example");
@@ -270,6 +302,17 @@ mod tests {
             config.server.listen = listen.parse().unwrap();
             check(&config).unwrap();
         }
+    }
+
+    #[test]
+    fn fault_5_a_proxy_that_is_not_believed_is_doubted() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = complete(&dir, &"ab".repeat(32), "https://shop.example");
+        config.server.behind_tls_proxy = true;
+        let said = questionable(&config);
+        assert!(said.len() == 1 && said[0].starts_with("server.trusted_proxies is empty"), "{said:?}");
+        config.server.trusted_proxies = vec!["10.0.0.2".to_owned().try_into().unwrap()];
+        assert_eq!(questionable(&config), Vec::<String>::new());
     }
 
     #[test]

@@ -34,22 +34,31 @@ pub struct Tables {
 #[derive(Debug, PartialEq, Eq)]
 struct Suspect {
     name: String,
+    /// It is not there, or has another file into which nobody has copied its rows: what it has now came afterwards.
+    is_anew: bool,
     /// Rows that were deleted one by one.
     deleted: i64,
 }
 
 impl Tables {
-    /// Compares the tables with what they were at the last look. What cannot be read is looked at the next time.
+    /// Compares the tables with what they were at the last look; at the first, with what this server started from, because they
+    /// may have been emptied while it read them. What cannot be read is looked at the next time. `seen`: what the database had
+    /// at the start.
     ///
     /// # Errors
     /// Names the tables that were emptied.
-    pub async fn look(&mut self, database: &Database) -> anyhow::Result<()> {
+    pub async fn look(&mut self, database: &Database, seen: Position) -> anyhow::Result<()> {
         let looks = database.run(Lane::Wakes, |session| async move { look_at_tables(&*session).await }).await;
         let Ok(looks) = looks else { return Ok(()) };
         let suspects = self.suspects(&looks);
+        refuse_emptied(suspects.iter().filter(|suspect| suspect.is_anew))?;
         if !suspects.is_empty() || self.seen.is_empty() {
             let Ok(with_rows) = with_rows(database, Lane::Wakes).await else { return Ok(()) };
-            check_emptied(&suspects, &with_rows)?;
+            if self.seen.is_empty() {
+                refuse_emptied_before(seen, &with_rows)?;
+            }
+            refuse_emptied(suspects.iter().filter(|suspect| !with_rows.contains(&suspect.name)))?;
+            report_deleted(&suspects);
             self.with_rows = with_rows;
         }
         self.note(looks);
@@ -61,8 +70,9 @@ impl Tables {
         let suspect = |now: &TableLook| {
             let before = self.seen.get(&now.name)?;
             let deleted = now.deleted - before.deleted;
-            let lost = now.file != before.file || deleted > 0;
-            (lost && self.with_rows.contains(&now.name)).then(|| Suspect { name: now.name.clone(), deleted })
+            let has_moved = now.file != before.file;
+            let suspect = Suspect { name: now.name.clone(), is_anew: has_moved && !now.is_counted, deleted };
+            ((has_moved || deleted > 0) && self.with_rows.contains(&now.name)).then_some(suspect)
         };
         looks.iter().filter_map(suspect).collect()
     }
@@ -78,36 +88,39 @@ async fn with_rows(database: &Database, lane: Lane) -> Result<BTreeSet<String>, 
     database.run(lane, |session| async move { tables_with_rows(&*session).await }).await
 }
 
-/// A table that was only rewritten has rows. Of one that has lost some an administrator has to know: the engine goes on with
-/// what it has in memory.
-fn check_emptied(suspects: &[Suspect], with_rows: &BTreeSet<String>) -> anyhow::Result<()> {
-    let emptied: Vec<&str> =
-        suspects.iter().map(|suspect| &*suspect.name).filter(|name| !with_rows.contains(*name)).collect();
-    if !emptied.is_empty() {
-        let tables = emptied.join(", ");
-        bail!(
-            "tables of the database were emptied under this server: {tables}; restore a backup, and its next start brings it \
-             up to date"
-        );
+/// A table that was only rewritten has its rows, and somebody has counted them.
+fn refuse_emptied<'a>(emptied: impl Iterator<Item = &'a Suspect>) -> anyhow::Result<()> {
+    let emptied: Vec<&str> = emptied.map(|suspect| &*suspect.name).collect();
+    if emptied.is_empty() {
+        return Ok(());
     }
-    for Suspect { name, deleted } in suspects.iter().filter(|suspect| suspect.deleted > 0) {
+    let tables = emptied.join(", ");
+    bail!(
+        "tables of the database were emptied under this server: {tables}; restore a backup, and its next start brings it up \
+         to date"
+    )
+}
+
+/// Of a table that has lost some rows an administrator has to know: the engine goes on with what it has in memory.
+fn report_deleted(suspects: &[Suspect]) {
+    for Suspect { name, deleted, .. } in suspects.iter().filter(|suspect| suspect.deleted > 0) {
         tracing::error!(table = %name, deleted, "Somebody else has deleted {deleted} rows of {name}");
     }
-    Ok(())
 }
 
 /// At a start: a database that has followed the journal up to `seen` has the rows.
 pub async fn check_filled(database: &Database, seen: Position) -> Result<anyhow::Result<()>, StoreError> {
-    if seen == Position::NOTHING {
-        return Ok(Ok(()));
-    }
-    let with_rows = with_rows(database, Lane::Projection).await?;
-    Ok(emptied_before(&with_rows).map_or(Ok(()), |tables| {
-        bail!(
+    Ok(refuse_emptied_before(seen, &with_rows(database, Lane::Projection).await?))
+}
+
+fn refuse_emptied_before(seen: Position, with_rows: &BTreeSet<String>) -> anyhow::Result<()> {
+    match emptied_before(with_rows).filter(|_| seen != Position::NOTHING) {
+        None => Ok(()),
+        Some(tables) => bail!(
             "the database says that it has everything up to position {seen}, and {tables}: it was emptied; restore a backup, \
              and the start brings it up to date"
-        )
-    }))
+        ),
+    }
 }
 
 fn emptied_before(with_rows: &BTreeSet<String>) -> Option<String> {
@@ -139,9 +152,10 @@ pub async fn look_at_segments(journal: &Journal) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fresh_database;
 
     fn look(name: &str, file: u32, live: i64, deleted: i64) -> TableLook {
-        TableLook { name: name.to_owned(), file, live, deleted }
+        TableLook { name: name.to_owned(), file, is_counted: true, live, deleted }
     }
 
     fn set(names: &[&str]) -> BTreeSet<String> {
@@ -154,17 +168,39 @@ mod tests {
         assert_eq!(tables.suspects(&[look("order_rows", 1, 5, 0)]), [], "nothing is known yet");
         tables.note(vec![look("order_rows", 1, 5, 0), look("refunds", 2, 0, 0), look("payments", 3, 9, 4)]);
         assert_eq!(tables.suspects(&[look("order_rows", 1, 6, 0), look("payments", 3, 8, 4)]), []);
-        let suspect = |name: &str, deleted| Suspect { name: name.to_owned(), deleted };
+        let suspect = |name: &str, deleted| Suspect { name: name.to_owned(), is_anew: false, deleted };
         assert_eq!(tables.suspects(&[look("order_rows", 7, 0, 0)]), [suspect("order_rows", 0)]);
-        assert_eq!(tables.suspects(&[look("order_rows", 0, 0, 0)]), [suspect("order_rows", 0)], "dropped");
         assert_eq!(tables.suspects(&[look("payments", 3, 0, 13)]), [suspect("payments", 9)]);
         assert_eq!(tables.suspects(&[look("refunds", 8, 0, 0)]), [], "it never had any");
         assert_eq!(tables.suspects(&[look("payments", 3, 0, 0)]), [], "the counters were set to nothing");
+    }
 
-        let suspects = [suspect("order_rows", 0), suspect("payments", 9)];
-        assert!(check_emptied(&suspects, &set(&["order_rows", "payments"])).is_ok(), "rewritten, and some deleted");
-        let error = check_emptied(&suspects, &set(&["payments"])).unwrap_err().to_string();
-        assert!(error.contains("emptied under this server: order_rows;"), "{error}");
+    #[test]
+    fn fault_22_a_table_that_has_rows_again_since_it_was_emptied_is_not_taken_for_a_rewritten_one() {
+        let mut tables = Tables::default();
+        tables.note(vec![look("order_rows", 1, 5, 0)]);
+        let rewritten = tables.suspects(&[look("order_rows", 2, 5, 0)]);
+        assert!(!rewritten[0].is_anew);
+        for (what, file) in [("emptied", 2), ("dropped", 0)] {
+            let now = TableLook { is_counted: false, ..look("order_rows", file, 5, 0) };
+            let suspects = tables.suspects(&[now]);
+            assert!(suspects[0].is_anew, "{what}");
+            let error = refuse_emptied(suspects.iter()).unwrap_err().to_string();
+            assert!(error.contains("emptied under this server: order_rows;"), "{error}");
+        }
+        tables.note(vec![TableLook { is_counted: false, ..look("order_rows", 1, 5, 0) }]);
+        assert_eq!(tables.suspects(&[look("order_rows", 1, 9, 0)]), [], "somebody has counted it for the first time");
+    }
+
+    #[test]
+    fn fault_22_tables_that_are_emptied_while_a_server_starts_are_noticed_at_its_first_look() {
+        let test_database = fresh_database().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let database = Database::new(runtime.handle().clone(), &test_database.access());
+        let looks = |seen| runtime.block_on(async { Tables::default().look(&database, seen).await });
+        let error = looks(Position(7)).unwrap_err().to_string();
+        assert!(error.contains("up to position 7, and its tables are empty"), "{error}");
+        looks(Position::NOTHING).unwrap();
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::{Core, Doubts, descriptors};
 use crate::api::{self, ApiParts, Certificate, Listen, Slot};
 use crate::config::Config;
 use crate::data_dir::DataDir;
-use crate::output::say;
+use crate::output::greet;
 use crate::secrets::read_code_keys;
 use crate::telemetry;
 
@@ -43,6 +43,7 @@ pub struct Listening<'a> {
     slot: Slot,
     metrics: PrometheusHandle,
     certificate: Option<Arc<Certificate>>,
+    hangup: Option<Signal>,
     pub address: SocketAddr,
 }
 
@@ -53,6 +54,8 @@ impl<'a> Listening<'a> {
         let metrics = telemetry::metrics()?;
         let slot = Slot::default();
         let certificate = config.server.tls().map(Certificate::of).transpose()?;
+        // From now on: a start that waits for its database for hours must not end when a certificate is renewed.
+        let hangup = hangup(config, certificate.as_deref())?;
         let address = config.server.listen;
         let listen = Listen {
             address,
@@ -63,7 +66,7 @@ impl<'a> Listening<'a> {
         };
         let (server, address) = api::serve(listen, &slot).with_context(|| format!("server.listen = {address}"))?;
         let handle = server.handle();
-        Ok(Listening { config, server: actix_rt::spawn(server), handle, slot, metrics, certificate, address })
+        Ok(Listening { config, server: actix_rt::spawn(server), handle, slot, metrics, certificate, hangup, address })
     }
 
     /// Serves until told to stop. `greeting` is printed once the server answers.
@@ -71,7 +74,6 @@ impl<'a> Listening<'a> {
         // Before anybody can see that the server is ready: a signal that nobody waits for would end it at once.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let hangup = hangup(self.config, self.certificate.as_deref())?;
         let fatal = core.fatal();
         let (engine, io) = (core.engine.clone(), core.engine.services().io.clone());
         io.spawn(wechat.clone().look_after_certificates());
@@ -87,17 +89,17 @@ impl<'a> Listening<'a> {
             server: self.config.server.clone(),
             sessions: self.config.session.clone(),
         });
-        say(format_args!("listening on {}", self.config.server.url(self.address)));
-        say(core.describe_database());
+        greet(format_args!("listening on {}", self.config.server.url(self.address)));
+        greet(core.describe_database());
         if !greeting.is_empty() {
-            say(greeting);
+            greet(greeting);
         }
 
         let outcome = tokio::select! {
             error = fatal => Err(error),
             _ = terminate.recv() => Ok(()),
             _ = interrupt.recv() => Ok(()),
-            ended = reload_on_hangup(hangup, self.config, &engine, &code_keys, self.certificate.as_deref()) => ended,
+            ended = reload_on_hangup(self.hangup, self.config, &engine, &code_keys, self.certificate.as_deref()) => ended,
         };
         // After a fatal fault nothing more can be answered: do not wait for requests that wait for the journal.
         self.handle.stop(outcome.is_ok()).await;
@@ -132,7 +134,8 @@ fn code_keys_file(config: &Config) -> Option<&PathBuf> {
     Some(&config.secrets.code_keys_file).filter(|path| !path.as_os_str().is_empty())
 }
 
-/// Reads the keys of codes and the certificate again at every SIGHUP. A file that cannot be used changes nothing.
+/// Reads the keys of codes and the certificate again at every SIGHUP, also at one that came during the start. A file that
+/// cannot be used changes nothing.
 async fn reload_on_hangup(
     hangup: Option<Signal>,
     config: &Config,

@@ -107,7 +107,7 @@ pub async fn fenced(
             return error;
         }
         // A backup that was restored has other tables, too: its position says so better.
-        let filled = tables.look(database).await;
+        let filled = tables.look(database, held.seen).await;
         // Read before the database is: it cannot be behind this.
         let at_least = *projected.borrow();
         if let Ok(found) = read_position(database, Lane::Wakes).await

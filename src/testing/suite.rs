@@ -192,7 +192,7 @@ fn kind_of<'a>(within: &str, field: &str, text: &'a str) -> Option<(Kind, &'a st
         ("document", "number") if !text.contains('*') => Kind::Document,
         (_, "openid") => Kind::Openid,
         (_, "token" | "operatorToken") => Kind::Token,
-        (_, "password") => Kind::Password,
+        (_, "password" | "oldPassword" | "newPassword") => Kind::Password,
         (_, "deviceSecret") => Kind::Secret,
         (_, "code") if text.starts_with(TICKET_CODE) && text.len() >= TICKET_CODE_LEN_MIN => Kind::Code,
         (_, "code") => return Some((Kind::Openid, text.strip_prefix(LOGIN_CODE)?)),
@@ -272,6 +272,7 @@ mod tests {
             (json!({ "payer": { "openid": "mei" } }), Kind::Openid, "mei"),
             (json!({ "code": code }), Kind::Code, code),
             (json!({ "username": "gate", "password": "p" }), Kind::Password, "p"),
+            (json!({ "newPassword": "p" }), Kind::Password, "p"),
             (json!({ "operatorToken": "t" }), Kind::Token, "t"),
             (json!({ "sessionId": "1", "deviceSecret": "s" }), Kind::Secret, "s"),
         ] {

@@ -12,6 +12,8 @@
 mod audit;
 #[path = "../support/certificates.rs"]
 mod certificates;
+#[path = "../support/faketime.rs"]
+mod faketime;
 mod history;
 mod postgres;
 mod provider;
@@ -32,6 +34,7 @@ pub mod stories {
     mod journal_full;
     pub mod kill;
     mod long_outage;
+    mod output;
     mod postgres_away;
     mod postgres_full;
     mod postgres_hung;

@@ -205,15 +205,22 @@ impl Launch {
 
     /// Starts the process.
     pub fn spawn(&self) -> anyhow::Result<Server> {
+        self.spawn_saying_to(Stdio::piped())
+    }
+
+    /// The same with another standard output than our log.
+    pub fn spawn_saying_to(&self, output: impl Into<Stdio>) -> anyhow::Result<Server> {
         let mut command = self.command(&self.words);
         command.args(["--listen", &self.listen.to_string()]);
         if self.words.contains(&"demo") {
             command.arg("--timetable").arg(&self.timetable);
         }
         let started = Instant::now();
-        let mut child = command.spawn()?;
+        let mut child = command.stdout(output).spawn()?;
         let log = Log::default();
-        log.follow(child.stdout.take().context("standard output")?, None);
+        if let Some(output) = child.stdout.take() {
+            log.follow(output, None);
+        }
         log.follow(child.stderr.take().context("standard error")?, suite::open_server_log(SUITE));
         let (base_url, data_dir) = (format!("http://{}", self.listen), self.data_dir.clone());
         Ok(Server { child, started, base_url, data_dir, log, ready_after: Duration::ZERO })

@@ -3,8 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-
+use crate::faketime;
 use crate::server::Launch;
 
 /// The wall clock of one server.
@@ -32,17 +31,10 @@ impl Wall {
     /// The server that is started reads this clock.
     pub fn rule(&self, launch: Launch) -> anyhow::Result<Launch> {
         Ok(launch
-            .with("LD_PRELOAD", library()?)
+            .with("LD_PRELOAD", faketime::library()?)
             .with("FAKETIME_TIMESTAMP_FILE", &self.file)
             .with("FAKETIME_NO_CACHE", "1")
             .with("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .with("NO_FAKE_STAT", "1"))
     }
-}
-
-fn library() -> anyhow::Result<PathBuf> {
-    let by_architecture = std::fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
-    let dirs = by_architecture.map(|entry| entry.path()).chain([PathBuf::from("/usr/lib"), "/usr/local/lib".into()]);
-    let found = dirs.map(|dir| dir.join("faketime/libfaketimeMT.so.1")).find(|path| path.exists());
-    found.context("libfaketime is missing: install it, on Debian with 'apt-get install libfaketime' as root")
 }

@@ -1,4 +1,4 @@
-//! What became of every ticket and when, for people who ask (R-LIFE-08).
+//! What became of every ticket and when, for people who ask (R-TICKET-06, R-LIFE-08).
 
 use deeptravel_domain::order::ScanTarget;
 use deeptravel_domain::order::rows::{OrderRow, TicketAuditRow, TicketRow};
@@ -30,7 +30,7 @@ fn r_life_08_the_audit_has_its_columns_its_key_and_its_indexes() {
 }
 
 #[test]
-fn r_life_08_every_change_of_a_tickets_status_is_one_row_however_often_it_is_told() {
+fn r_ticket_06_r_life_08_every_change_of_a_tickets_status_is_one_row_however_often_it_is_told() {
     let stand = Stand::new();
     let (mut buyer, placed) = Buyer::place(draft(order_id(1), traveller(1), "HKMO-0800.20261127"), NOW);
     stand.project(&placed).unwrap();

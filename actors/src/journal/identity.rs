@@ -1,6 +1,7 @@
 //! The file `identity`: whose journal this is, its epoch, whether its tail was cut since Postgres was last asked,
-//! whose place it has taken, and whether its time was reset. Plain text, one field a line and a checksum, so that an operator can read it; replaced as a
-//! whole. A field that a journal does not need has no line, so that an older release reads the file.
+//! whose place it has taken, and whether its time was reset. Plain text, one field a line and a checksum, so that an operator
+//! can read it; replaced as a whole. A field that a journal does not need has no line, so that an older release reads the
+//! file.
 
 use std::fs;
 use std::io;

@@ -13,6 +13,18 @@ impl Catalogue {
         self.registers.locations.has(location) || self.port(location.as_str()).is_some()
     }
 
+    /// Whether it was a merchant's location and is none any more: nothing is redeemed there.
+    pub fn is_closed(&self, location: &LocationCode) -> bool {
+        let was_there = self.registers.locations.entry(location).is_some_and(|entry| entry.withdrawn);
+        was_there && self.port(location.as_str()).is_none()
+    }
+
+    /// Whether it was a merchant and is none any more: it redeems nothing. A carrier is one without being configured as such.
+    pub fn has_gone(&self, merchant: &MerchantCode) -> bool {
+        let was_there = self.registers.merchants.entry(merchant).is_some_and(|entry| entry.withdrawn);
+        was_there && self.operator(merchant.as_str()).is_none()
+    }
+
     /// The merchant whose location it is; `None`: a port, which is everybody's, or nothing.
     pub fn merchant_of(&self, location: &LocationCode) -> Option<&MerchantCode> {
         self.registers.locations.get(location).map(|location| &location.merchant)

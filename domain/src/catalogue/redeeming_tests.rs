@@ -178,6 +178,33 @@ fn r_scan_04_a_location_stands_for_the_port_that_is_configured_now() {
 }
 
 #[test]
+fn r_scan_04_a_location_that_was_withdrawn_is_closed_unless_it_is_a_port_too() {
+    let mut catalogue = with_redeemers();
+    let is_closed = |catalogue: &Catalogue, location: &str| catalogue.is_closed(&code::<LocationCode>(location));
+    apply(&mut catalogue, put(Location { id: code("A"), ..hall() }));
+    assert!(["hall", "A", "B", "nowhere"].iter().all(|location| !is_closed(&catalogue, location)));
+    apply(&mut catalogue, Command::new(Change::withdraw(Key::Device(code("reader-1"))), "admin"));
+    for location in ["hall", "A"] {
+        apply(&mut catalogue, Command::new(Change::withdraw(Key::Location(code(location))), "admin"));
+    }
+    assert!(is_closed(&catalogue, "hall"));
+    assert!(!is_closed(&catalogue, "A"), "sessions go on naming the port");
+}
+
+#[test]
+fn r_scan_04_a_merchant_that_was_withdrawn_has_gone_unless_it_is_a_carrier() {
+    let mut catalogue = with_redeemers();
+    let carrier = coach().operator;
+    for id in ["gone", carrier.as_str()] {
+        apply(&mut catalogue, put(merchant(id)));
+        assert!(!catalogue.has_gone(&code(id)));
+        apply(&mut catalogue, Command::new(Change::withdraw(Key::Merchant(code(id))), "admin"));
+    }
+    assert!(catalogue.has_gone(&code("gone")));
+    assert!(!catalogue.has_gone(&code(carrier.as_str())) && !catalogue.has_gone(&code("never")));
+}
+
+#[test]
 fn r_scan_04_a_device_serves_its_merchants_operators_while_it_is_not_disabled() {
     let reader = reader();
     let of = |merchant: &str| reader.serves(Some(&code(merchant)));

@@ -20,6 +20,10 @@ use x509_cert::time::Time;
 /// Whatever renews certificates does so a month before their end: when so little is left, it has failed.
 const RENEWED_BEFORE_END: SignedDuration = SignedDuration::from_hours(14 * 24);
 
+/// A renewed certificate may begin so much later than now: its authority's clock is not ours. One that begins later still is
+/// another's turn.
+const BEGINS_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
 /// What is spoken over TLS. Clients that offer something else beside it are told.
 const PROTOCOL: &[u8] = b"http/1.1";
 
@@ -51,7 +55,7 @@ impl TlsFiles {
         let Some(own) = chain.first() else { bail!("{}: there is no certificate in it", of_the_certificate()) };
         let own = x509_cert::Certificate::from_der(own).with_context(of_the_certificate)?;
         let validity = own.tbs_certificate().validity();
-        let (from, until) = (time(validity.not_before)?, time(validity.not_after)?);
+        let (from, until) = (time(validity.not_before), time(validity.not_after));
         let key = PrivateKeyDer::from_pem_file(&self.key).with_context(|| named(TLS_KEY, &self.key))?;
         let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
         let key = key.with_context(|| format!("{TLS_KEY} is not the key of {TLS_CERTIFICATE}, or none"))?;
@@ -80,9 +84,10 @@ fn named(key: &str, path: &Path) -> String {
     format!("{key} = {}", path.display())
 }
 
-fn time(time: Time) -> anyhow::Result<Timestamp> {
-    let seconds = i64::try_from(time.to_unix_duration().as_secs())?;
-    Ok(Timestamp::from_second(seconds)?)
+/// The last moment of the year 9999, which is no end at all (RFC 5280), is beyond what we reckon with.
+fn time(time: Time) -> Timestamp {
+    let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }
 
 /// The certificate that clients are shown.
@@ -100,11 +105,16 @@ impl Certificate {
         Ok(Arc::new(Certificate { files, shown: ArcSwap::from_pointee(key) }))
     }
 
-    /// Reads it again; from then on new connections are shown it. What cannot be used, or has ended, changes nothing.
+    /// Reads it again; from then on new connections are shown it. What cannot be used, has ended or has not begun changes
+    /// nothing.
     pub fn read_again(&self) -> anyhow::Result<()> {
-        let Found { key, until, .. } = self.files.read()?;
-        if until <= Timestamp::now() {
-            bail!("{} has ended on {until}", named(TLS_CERTIFICATE, &self.files.certificate));
+        let (Found { key, from, until }, now) = (self.files.read()?, Timestamp::now());
+        let file = || named(TLS_CERTIFICATE, &self.files.certificate);
+        if until <= now {
+            bail!("{} has ended on {until}", file());
+        }
+        if from - BEGINS_WITHIN > now {
+            bail!("{} begins on {from}", file());
         }
         say(&self.files, until);
         self.shown.store(Arc::new(key));
@@ -190,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn fault_11_a_certificate_without_an_end_is_used() {
+        let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::fresh());
+        let files = files(&dir, &authority.sign_for("localhost", (2026, 6, 1), (9999, 12, 31)));
+        files.check().unwrap();
+        assert_eq!(files.doubt(at("2026-06-02T00:00:00Z")), None);
+    }
+
+    #[test]
     fn fault_11_a_new_certificate_that_cannot_be_used_leaves_the_old_one() {
         let (dir, authority) = (tempfile::tempdir().unwrap(), Authority::fresh());
         let old = authority.sign("localhost");
@@ -202,6 +220,8 @@ mod tests {
         assert!(certificate.read_again().is_err());
         files(&dir, &authority.sign_for("localhost", (2020, 1, 1), (2021, 1, 1)));
         assert!(certificate.read_again().unwrap_err().to_string().contains("has ended on 2021-01-01"));
+        files(&dir, &authority.sign_for("localhost", (2100, 1, 1), (2101, 1, 1)));
+        assert!(certificate.read_again().unwrap_err().to_string().contains("begins on 2100-01-01"));
         assert_eq!(shown(&certificate), before);
 
         files(&dir, &new);

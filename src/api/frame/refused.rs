@@ -14,7 +14,8 @@ use metrics::Counter;
 
 use super::problem::Problem;
 
-/// Lines of one code, of one worker, within [`STRETCH`]. Of those beyond, the next line says how many there were.
+/// Lines of one code, of one worker, within [`STRETCH`], of logins and of all else apart: who guesses passwords cannot hide
+/// behind bad tokens. Of those beyond, the next line says how many there were.
 const LINES_MAX: u32 = 5;
 const STRETCH: Duration = Duration::from_secs(1);
 
@@ -38,9 +39,9 @@ pub(super) fn note_account(request: &HttpRequest, name: &str) {
 
 /// Of one worker.
 #[derive(Default)]
-pub(super) struct Refused(RefCell<HashMap<&'static str, Kind>>);
+pub(super) struct Refused(RefCell<HashMap<(&'static str, bool), Kind>>);
 
-/// Refusals of one code.
+/// Refusals of one code, of logins or of all else.
 struct Kind {
     total: Counter,
     since: Instant,
@@ -58,11 +59,12 @@ impl Refused {
         let extensions = response.response().extensions();
         let problem = extensions.get::<Problem>();
         let code = problem.map_or("OTHER", Problem::code);
-        let Some(left_out) = self.line(code, Instant::now()) else { return };
+        let request = response.request().extensions();
+        let is_login = request.get::<IsLogin>().is_some();
+        let Some(left_out) = self.line(code, is_login, Instant::now()) else { return };
 
         let why = problem.map_or("", Problem::detail);
         let address = client().map(tracing::field::display);
-        let request = response.request().extensions();
         let account = request.get::<Account>().map(|Account(name)| &**name);
         let (status, left_out) = (status.as_u16(), (left_out > 0).then_some(left_out));
         macro_rules! line {
@@ -80,7 +82,7 @@ impl Refused {
             };
         }
         // Tokens end every day. Passwords that are wrong are somebody's work.
-        if request.get::<IsLogin>().is_some() {
+        if is_login {
             line!(warn, "A login was refused");
         } else {
             line!(info, "A request was refused");
@@ -88,9 +90,9 @@ impl Refused {
     }
 
     /// Counts one; how many were left out before it, if it has a line.
-    fn line(&self, code: &'static str, now: Instant) -> Option<u64> {
+    fn line(&self, code: &'static str, is_login: bool, now: Instant) -> Option<u64> {
         let mut kinds = self.0.borrow_mut();
-        let kind = kinds.entry(code).or_insert_with(|| Kind::new(code, now));
+        let kind = kinds.entry((code, is_login)).or_insert_with(|| Kind::new(code, now));
         kind.total.increment(1);
         if now.duration_since(kind.since) >= STRETCH {
             (kind.since, kind.lines) = (now, 0);
@@ -156,11 +158,12 @@ mod tests {
     #[test]
     fn fault_6_of_a_flood_few_lines_are_written_and_each_kind_has_its_own() {
         let (refused, begun) = (Refused::default(), Instant::now());
-        let written = (0..1000).filter_map(|_| refused.line("UNAUTHENTICATED", begun)).count();
+        let written = (0..1000).filter_map(|_| refused.line("UNAUTHENTICATED", false, begun)).count();
         assert_eq!(written, LINES_MAX as usize);
-        assert_eq!(refused.line("RATE_LIMITED", begun), Some(0));
+        assert_eq!(refused.line("RATE_LIMITED", false, begun), Some(0));
+        assert_eq!(refused.line("UNAUTHENTICATED", true, begun), Some(0), "bad tokens do not hide a failed login");
         let later = begun + STRETCH;
-        assert_eq!(refused.line("UNAUTHENTICATED", later), Some(1000 - u64::from(LINES_MAX)));
-        assert_eq!(refused.line("UNAUTHENTICATED", later), Some(0), "said once");
+        assert_eq!(refused.line("UNAUTHENTICATED", false, later), Some(1000 - u64::from(LINES_MAX)));
+        assert_eq!(refused.line("UNAUTHENTICATED", false, later), Some(0), "said once");
     }
 }

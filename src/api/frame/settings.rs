@@ -65,6 +65,11 @@ impl ServerSettings {
         !is_loopback(self.listen.ip())
     }
 
+    /// Whether all clients look like one: their proxy.
+    pub fn believes_no_proxy(&self) -> bool {
+        self.behind_tls_proxy && self.trusted_proxies.is_empty()
+    }
+
     /// How a server at an address is spoken to.
     pub fn url(&self, address: SocketAddr) -> String {
         let scheme = if self.tls().is_some() { "https" } else { "http" };

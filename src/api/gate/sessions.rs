@@ -143,13 +143,22 @@ pub(super) fn presented(by: &Staff, id: SessionId, headers: &HeaderMap) -> Resul
     if !is_secret_of(&validator, secret) {
         return Err(refusals::DEVICE_MISMATCH.into());
     }
-    // As it is configured now: a device may have been disabled, or be another merchant's.
+    // As it is configured now: a device may have been disabled, or be another merchant's; a merchant and a location may have
+    // gone.
     let catalogue = by.api.engine.services().catalogue.load();
+    let ended = |why| Err(Refusal::from(Rejection::SessionEnded.refusal()).saying(why));
     let device = catalogue.device(&validator.device);
-    if device.is_none_or(|device| device.serves(by.who.redeems.merchant.as_ref())) {
-        return Ok(validator);
+    let merchant = by.who.redeems.merchant.as_ref();
+    if device.is_some_and(|device| !device.serves(merchant)) {
+        return ended("the device is disabled, or another merchant's");
     }
-    Err(Refusal::from(Rejection::SessionEnded.refusal()).saying("the device is disabled, or another merchant's"))
+    if merchant.is_some_and(|merchant| catalogue.has_gone(merchant)) {
+        return ended("the merchant is none any more");
+    }
+    if validator.location.as_ref().is_some_and(|location| catalogue.is_closed(location)) {
+        return ended("the location is none any more");
+    }
+    Ok(validator)
 }
 
 fn is_secret_of(validator: &Validator, secret: &[u8]) -> bool {

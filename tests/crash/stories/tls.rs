@@ -8,7 +8,7 @@ use anyhow::bail;
 use reqwest::{Certificate, Client};
 
 use crate::certificates::Authority;
-use crate::server::{Launch, World};
+use crate::server::{Launch, World, free_address};
 
 /// It ends before it does anything.
 const REFUSED_WITHIN: Duration = Duration::from_secs(30);
@@ -30,9 +30,14 @@ fn renew(dir: &Path) -> anyhow::Result<Authority> {
     Ok(authority)
 }
 
-/// Waits until a client that believes nobody but this authority is answered.
+/// Waits until a server that is ready shows a certificate of this authority.
 async fn until_shown(authority: &Authority, launch: &Launch) -> anyhow::Result<()> {
-    let url = format!("https://localhost:{}/health/ready", launch.listen.port());
+    until_answered(authority, launch, "/health/ready").await
+}
+
+/// Waits until a client that believes nobody but this authority is answered.
+async fn until_answered(authority: &Authority, launch: &Launch, path: &str) -> anyhow::Result<()> {
+    let url = format!("https://localhost:{}{path}", launch.listen.port());
     let since = Instant::now();
     while since.elapsed() < PATIENCE {
         // A new connection each time.
@@ -91,4 +96,24 @@ async fn fault_11_a_renewed_certificate_is_shown_after_a_sighup_and_a_broken_one
     server.log.says("The certificate stays as it is: server.tls_key").await?;
     until_shown(&second, &launch).await?;
     server.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fault_11_a_certificate_that_is_renewed_while_the_start_waits_for_its_database_ends_nothing()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let first = renew(dir.path())?;
+    // Nobody answers there.
+    let database = free_address()?;
+    let world = World::new(Some(format!("postgres://nobody@{database}/none?sslmode=disable")))?;
+    let launch = on_every_address(world.serve()?)
+        .with("DEEPTRAVEL__SERVER__TLS_CERTIFICATE", dir.path().join("certificate.pem"))
+        .with("DEEPTRAVEL__SERVER__TLS_KEY", dir.path().join("key.pem"));
+    let mut server = launch.spawn()?;
+    until_answered(&first, &launch, "/health/live").await?;
+    server.log.says("The start waits for the database").await?;
+    renew(dir.path())?;
+    server.hang_up()?;
+    assert!(server.ended(Duration::from_secs(1)).await?.is_none(), "it goes on to wait");
+    until_answered(&first, &launch, "/health/live").await
 }
