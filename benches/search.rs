@@ -11,7 +11,7 @@ use deeptravel::api::{Answers, Language, Live};
 use deeptravel::import::timetable;
 use deeptravel_actors::board::{Board, Occupancy};
 use deeptravel_actors::stock_board::StockBoard;
-use deeptravel_domain::catalogue::Catalogue;
+use deeptravel_domain::catalogue::{Catalogue, Change};
 use deeptravel_domain::departure::{Call, Channel, DepartureSpec, Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::ids::{DepartureId, HoldId, OrderId};
 use deeptravel_domain::inventory::{Command, Event, Inventory, PlaceHold, Wanted};
@@ -38,10 +38,11 @@ const QUERIES: [&str; 2] = [
     "origin=MO&destination=HK&travelDate=2026-11-24&adults=2&children=1",
 ];
 
+/// Without its packages, so that figures go on being about departures.
 fn demo() -> Arc<Catalogue> {
     let timetable = timetable::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo")).unwrap();
     let mut catalogue = Catalogue::new(Currency::Cny);
-    for command in timetable.commands {
+    for command in timetable.commands.into_iter().filter(|command| !matches!(command.change, Change::Template(_))) {
         let events = catalogue.decide(&command, NOW).unwrap();
         catalogue.apply(&events, 1);
     }

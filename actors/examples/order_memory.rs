@@ -211,6 +211,7 @@ fn wish(number: usize, departure: &DepartureId, passengers: usize) -> Wish {
             alight: None,
             seats: SeatWish::Any,
         })],
+        promotion_code: None,
     }
 }
 

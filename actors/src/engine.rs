@@ -241,10 +241,17 @@ impl Engine {
     /// A write to the catalogue. What was answered is what everybody sees from then on. If it limits a stock, that is asked first:
     /// what it refuses changes nothing but the audit. If it breaks off between the two records, the stock keeps to limits that
     /// the configuration does not show; the same write, told again, finds the stock as it wants it, and goes on.
-    pub async fn configure(&self, mut command: catalogue::Command) -> Answer<Standing> {
+    pub async fn configure(&self, command: catalogue::Command) -> Answer<Standing> {
         if command.change.limits().is_none() {
             return self.tell(&self.owners.catalogue_owner, command).await;
         }
+        // To its end: whoever asked may go between the two records.
+        let engine = self.clone();
+        let written = self.owners.io.spawn(async move { engine.configure_limited(command).await });
+        written.await.unwrap_or(Err(Outage::Rebuilding))
+    }
+
+    async fn configure_limited(&self, mut command: catalogue::Command) -> Answer<Standing> {
         // One after the other, so that stock and configuration do not end with different writes.
         let _turn = self.limiting.lock().await;
         let limits = self.owners.catalogue.load().limits_of(&command, self.now());

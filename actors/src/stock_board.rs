@@ -131,12 +131,19 @@ impl StockBoard {
 
     /// Which uses of a promotion have run out, for a traveller's order.
     pub fn used_up(&self, promotion: &Promotion, traveller: TravellerId, channel: &Channel) -> Option<Uses> {
-        if !promotion.is_limited() {
-            return None;
-        }
-        let shown = self.get(&StockId::Promotion(promotion.code.clone()))?;
+        let shown = self.uses(promotion)?;
         let is_empty = shown.left(None, channel) == Some(0);
         is_empty.then_some(Uses::All).or_else(|| shown.is_full(traveller).then_some(Uses::OfTraveller))
+    }
+
+    /// Whether nobody on a channel can have a promotion any more.
+    pub fn has_run_out(&self, promotion: &Promotion, channel: &Channel) -> bool {
+        self.uses(promotion).is_some_and(|shown| shown.left(None, channel) == Some(0))
+    }
+
+    /// `None`: it has no limits, or nobody has used it.
+    fn uses(&self, promotion: &Promotion) -> Option<Arc<Shown>> {
+        promotion.is_limited().then(|| self.get(&StockId::Promotion(promotion.code.clone())))?
     }
 
     /// The place where a stock's actor publishes, with everything as it is.

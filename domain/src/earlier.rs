@@ -246,6 +246,7 @@ impl Documents<'_> {
             items: List::Of(&items),
             passengers: List::Of(&passengers),
             price_lines: row.price_lines,
+            promotions: List::Of(&[]),
         };
         rows.put_as(is_first::<OrderRow<'_>>(image), &renewed);
         Ok(())

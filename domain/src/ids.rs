@@ -269,7 +269,7 @@ macro_rules! ids_in_order {
 ids_in_order! {
     /// A ticket: its order and a number within it, from 1.
     TicketId { number }, '-', "ticket id";
-    /// A hold on seats: the order and the number of its item, from 0.
+    /// A hold: the order and the number of its item, from 0. Those on uses of promotions have numbers beyond all items.
     HoldId { item }, '.', "hold id";
     /// The merchant's number of a payment at WeChat: the order and the number of the attempt, from 1. 32 characters at
     /// most, as many as WeChat takes.

@@ -192,6 +192,14 @@ impl Validity {
         (from, until.max(from))
     }
 
+    /// When it ends, whenever it was bought. `None`: that depends on it.
+    fn ends(&self, zone: &Zone) -> Option<Timestamp> {
+        match *self {
+            Validity::Absolute { until, .. } | Validity::Relative { until: Some(until), .. } => Some(until.ends(zone)),
+            Validity::Relative { until: None, .. } => None,
+        }
+    }
+
     /// Until when it is valid once it was first used, and was valid until `valid_until`; never later.
     pub fn from_first_use(&self, first: Timestamp, valid_until: Timestamp, zone: &Zone) -> Timestamp {
         match *self {
@@ -201,6 +209,11 @@ impl Validity {
             Validity::Absolute { .. } | Validity::Relative { starts: StartsAt::Payment, .. } => valid_until,
         }
     }
+}
+
+/// From then on what has these is not sold any more (R-SEARCH-02): the first of them has ended, whenever it was bought.
+pub fn sold_until(entitlements: &[EntitlementTerms], zone: &Zone) -> Option<Timestamp> {
+    entitlements.iter().filter_map(|terms| terms.validity.ends(zone)).min()
 }
 
 /// The end of the local day that is so many after the day of an instant.

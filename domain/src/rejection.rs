@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use crate::ids::{EntitlementCode, PromotionCode};
+use crate::ids::{EntitlementCode, PromotionCode, TemplateId};
 
 /// What a refusal means for whoever asked; the HTTP layer maps it to a status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,9 +98,9 @@ refusals! {
         BookingClosed => "BOOKING_CLOSED", Conflict, Never, "booking for the departure has closed";
         Blackout => "BLACKOUT", Conflict, Never, "the travel date is not sold";
         SeatTaken { seat: String } => "SEAT_TAKEN", Conflict, Later, "seat {seat} is taken";
-        /// `available`: how many seats of that class are left on that stretch for this channel.
-        SoldOut { wanted: u16, available: u16 }
-            => "SOLD_OUT", Conflict, Later, "not enough seats are left: {available} of {wanted}";
+        /// `available`: how many are left for this channel; seats: of that class on that stretch.
+        SoldOut { of: Sold, wanted: u16, available: u16 }
+            => "SOLD_OUT", Conflict, Later, "not enough {of} are left: {available} of {wanted}";
         PromotionExhausted { promotion: PromotionCode, of: Uses }
             => "PROMOTION_EXHAUSTED", Conflict, Later, "promotion {promotion} has no use left {of}";
         ReservationEnded
@@ -135,6 +135,22 @@ refusals! {
             => "LAST_ADMINISTRATOR", Conflict, Never, "nobody else could administer: no other administrator can log in";
         VersionConflict => "VERSION_CONFLICT", Conflict, Never, "this token stands for another version";
         NoEarlierRevision => "NO_EARLIER_REVISION", Conflict, Never, "there is no earlier revision";
+    }
+}
+
+/// Of what too little is left.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Sold {
+    Seats,
+    Package(TemplateId),
+}
+
+impl Display for Sold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Sold::Seats => f.write_str("seats"),
+            Sold::Package(template) => write!(f, "units of package {template}"),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! IANA time zones from the table that is compiled in (jiff's `tzdb-bundle-always`): a look-up by name reads no file,
 //! so this crate stays pure and every node converts alike whatever its operating system has installed.
 
+use std::sync::LazyLock;
+
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
@@ -22,7 +24,10 @@ pub struct Zone(TimeZone);
 impl Zone {
     /// Where we sell: of what names no zone of its own.
     pub fn of_sale() -> Zone {
-        Zone::named(ZONE_OF_SALE).unwrap_or_else(|error| unreachable!("{error}"))
+        // Looked up once: packages and promotions ask for it at every search and order.
+        static OF_SALE: LazyLock<Zone> =
+            LazyLock::new(|| Zone::named(ZONE_OF_SALE).unwrap_or_else(|error| unreachable!("{error}")));
+        OF_SALE.clone()
     }
 
     pub fn named(name: &str) -> Result<Zone, UnknownZone> {

@@ -35,7 +35,7 @@ const PAIR_TRIES: usize = 50;
 /// Names of accounts are those of their roles. The password is the name after `demo-`.
 const DESKS: [Role; 4] = [Role::Admin, Role::Ops, Role::Finance, Role::Auditor];
 /// Operators, and the only merchant for which each redeems.
-const OPERATORS: [(&str, Option<&str>); 2] = [("gate", None), ("museum", Some("museum"))];
+const OPERATORS: [(&str, Option<&str>); 3] = [("gate", None), ("museum", Some("museum")), ("pets", Some("pets"))];
 /// As whom the audit knows us.
 const AUTHOR: &str = "demo";
 
@@ -177,7 +177,7 @@ fn greeting(config: &Config, simulator: Option<&Running>) -> String {
         "api documentation: {base}/docs/\n\
          wechat simulator: {simulator}/_sim/\n\
          accounts: admin/demo-admin, ops/demo-ops, finance/demo-finance, auditor/demo-auditor, gate/demo-gate, \
-         museum/demo-museum; traveller login code demo-NAME\n\
+         museum/demo-museum, pets/demo-pets; traveller login code demo-NAME\n\
          data: {}{warning}",
         config.data_dir.display()
     )

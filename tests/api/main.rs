@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+#[path = "../support/faketime.rs"]
+mod faketime;
 mod notice;
 mod server;
 mod shop;
@@ -14,6 +16,7 @@ mod stories {
     mod callbacks;
     mod cancelling;
     mod codes;
+    mod demo;
     mod departures;
     mod door;
     mod expiry;

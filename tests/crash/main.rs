@@ -44,6 +44,7 @@ pub mod stories {
     mod restore;
     mod tls;
     mod two_servers;
+    mod units;
     mod warm;
     mod wrong_clock;
 }

@@ -92,6 +92,19 @@ impl Shop {
         Ok(answer["token"].as_str().with_context(|| format!("login: {status} {answer}"))?.to_owned())
     }
 
+    /// The token of the demo's administrator.
+    pub async fn administrator(&self) -> anyhow::Result<String> {
+        let body = json!({ "username": "admin", "password": "demo-admin" });
+        let request = self.client.post(format!("{}/admin/login", self.base)).json(&body);
+        let (status, answer) = self.send(request).await.ok().context("an administrator's login")?;
+        Ok(answer["token"].as_str().with_context(|| format!("login: {status} {answer}"))?.to_owned())
+    }
+
+    /// Puts a template of a package.
+    pub async fn put_template(&self, token: &str, template: &Value) -> Answered<(StatusCode, Value)> {
+        self.send(self.post("/admin/packages/templates", token, template)).await
+    }
+
     /// Ends a login.
     pub async fn logout(&self, token: &str) -> Answered<StatusCode> {
         Ok(self.send(self.post("/auth/logout", token, &Value::Null)).await?.0)
@@ -139,8 +152,19 @@ impl Shop {
     ) -> Answered<(StatusCode, Value)> {
         let item =
             |(id, class): &&(String, String)| json!({ "kind": "journey", "departureId": id, "seatClass": class });
+        self.order_of_items(token, key, &departures.iter().map(item).collect::<Vec<_>>(), adults).await
+    }
+
+    /// An order for so many adults of whatever there is.
+    pub async fn order_of_items(
+        &self,
+        token: &str,
+        key: &str,
+        items: &[Value],
+        adults: usize,
+    ) -> Answered<(StatusCode, Value)> {
         let body = json!({
-            "items": departures.iter().map(item).collect::<Vec<_>>(),
+            "items": items,
             "passengers": vec![json!({ "name": "Lam Mei 林美珠", "type": "adult" }); adults],
             "contact": { "name": "Lam Meizhu", "phone": "+85291234567" },
         });
@@ -156,7 +180,7 @@ impl Shop {
         self.send(self.get(&format!("/orders/{id}"), token)).await
     }
 
-    /// The first page of a list of the traveller's own.
+    /// What somebody sees who is logged in; of a list the first page.
     pub async fn list(&self, token: &str, path: &str) -> Answered<(StatusCode, Value)> {
         self.send(self.get(path, token)).await
     }

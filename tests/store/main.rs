@@ -26,7 +26,7 @@ use deeptravel_domain::ids::{OrderId, OutRefundNo, TicketId};
 use deeptravel_domain::inventory::rows::HoldRow;
 use deeptravel_domain::inventory::{self, Inventory};
 use deeptravel_domain::order::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketRow};
-use deeptravel_domain::order::{Command, Draft, Order, OrderStatus, RefundStatus, ScanTarget, back};
+use deeptravel_domain::order::{Command, Draft, Order, OrderStatus, Promoted, RefundStatus, ScanTarget, back};
 use deeptravel_domain::row::{List, Rows};
 use deeptravel_domain::tables::{TABLES, newest_version};
 use deeptravel_domain::ticket::TicketStatus;
@@ -142,6 +142,30 @@ fn r_admin_04_people_read_who_sold_an_order_and_so_does_the_order_itself() {
     assert_eq!(stand.ask::<String>(read), "direct, ota:trip");
     let woken = [1, 2].map(|number| Order::from_rows(&stand.order(order_id(number)).unwrap().unwrap(), NOW).unwrap());
     assert_eq!(woken.map(|order| order.details().channel.clone()), sold_by);
+}
+
+#[test]
+fn r_price_03_an_orders_promotions_come_back_and_people_read_them() {
+    let stand = Stand::new();
+    let promoted = |code: &str, revision, discount_minor, is_limited| Promoted {
+        code: code.parse().unwrap(),
+        revision,
+        discount_minor,
+        is_limited,
+    };
+    let promotions = vec![promoted("AUTO", 3, 4_000, false), promoted("SPRING", 1, 1_000, true)];
+    let departure = "HKMO-0800.20261127";
+    let wish = Draft { promotions: promotions.clone(), ..draft(order_id(1), traveller(1), departure) };
+    stand.project(&Buyer::place(wish, NOW).1).unwrap();
+    let (mut plain, rows) = Buyer::place(draft(order_id(2), traveller(1), departure), NOW);
+    stand.project(&rows).unwrap();
+    stand.project(&plain.cancel(NOW)).unwrap();
+
+    let woken = [1, 2].map(|number| Order::from_rows(&stand.order(order_id(number)).unwrap().unwrap(), NOW).unwrap());
+    assert_eq!(woken.map(|order| order.details().promotions.clone()), [promotions, vec![]]);
+    let read = "SELECT string_agg(concat_ws(' ', number, promotion_code, revision, discount_minor, limited), ', ' \
+                ORDER BY order_id, number) FROM order_promotions";
+    assert_eq!(stand.ask::<String>(read), "1 AUTO 3 4000 f, 2 SPRING 1 1000 t");
 }
 
 #[test]

@@ -376,6 +376,7 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
             passenger(CHILD, PassengerType::Child, None),
         ],
         items: vec![Item { refund_rule: Some(rule), ..Item::journey(leg) }],
+        asked: Vec::new(),
         price: Price {
             total: Money::new(55_000, Currency::Cny),
             lines: vec![PriceLine {
@@ -388,6 +389,7 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
                 explanation: "平日 weekday, party of 3".into(),
             }],
         },
+        promotions: vec![],
         lock_seconds: 600,
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use deeptravel_domain::ids::{HoldId, IdMap, OrderId, TravellerId};
 use deeptravel_domain::order::{Draft, ItemWish, Order, OrderStatus, Wish};
+use deeptravel_domain::promotion::Promotion;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::reservation::{Reservation, ReservationId, ReservationWish};
 use deeptravel_domain::row::Damage;
@@ -183,7 +184,9 @@ impl Book {
         }
         let id = self.peers.new_order_id(traveller);
         let catalogue = self.peers.catalogue.load();
-        Ok(wish.draft(&catalogue, reserved, id, now, self.peers.sales.sale()))
+        let channel = wish.channel.clone();
+        let used_up = |promotion: &Promotion| self.peers.stock_board.used_up(promotion, traveller, &channel);
+        Ok(wish.draft(&catalogue, reserved, used_up, id, now, self.peers.sales.sale()))
     }
 
     /// Whether a traveller may hold seats once more (R-HOLD-08), when so many of his reservations end with it.

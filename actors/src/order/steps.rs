@@ -6,19 +6,19 @@ use std::sync::Arc;
 use actix::fut::ActorFutureExt;
 use actix::{AsyncContext, Context, WrapFuture};
 use deeptravel_domain::departure::Ride;
-use deeptravel_domain::ids::{DepartureId, OutRefundNo, OutTradeNo};
+use deeptravel_domain::ids::{DepartureId, OutRefundNo, OutTradeNo, TravellerId};
 use deeptravel_domain::inventory::{BeginPaying, Command as SeatCommand, FreeSeats, HoldAt, PlaceHold, Wanted};
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::order::{
     CallFailure, Claim, ClaimStep, Command, Effect, Event, HoldAnswer, Leg, Order, PartName, PaymentFact, Prepay,
     RefundFact, SeatWish, StepFailure, back, collect,
 };
-use deeptravel_domain::package::PackageTerms;
 use deeptravel_domain::quarantine::Command::Keep;
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::stock::{self, Command as StockCommand, StockId};
 use deeptravel_domain::time::Timestamp;
+use jiff::civil::Date;
 
 use super::OrderActor;
 use crate::departure::Labels;
@@ -326,7 +326,13 @@ pub(super) fn request_of(order: &Order, step: &Effect) -> Option<Request> {
     Some(match order.claimed(claim)? {
         Claim::Seats(leg) => Request::Departure(leg.departure.clone(), seat_command(order, leg, at, step)),
         Claim::Units(terms) => {
-            Request::Stock(StockId::Package(terms.template.clone()), unit_command(order, terms, at, step))
+            let (quantity, date) = (terms.units(order.details().passengers.len()), terms.service_date);
+            let units = Units { quantity, date, holder: None };
+            Request::Stock(StockId::Package(terms.template.clone()), unit_command(order, &units, at, step))
+        }
+        Claim::Use(promotion) => {
+            let one = Units { quantity: 1, date: None, holder: Some(order.traveller()) };
+            Request::Stock(StockId::Promotion(promotion.clone()), unit_command(order, &one, at, step))
         }
     })
 }
@@ -359,15 +365,22 @@ fn seat_command(order: &Order, leg: &Leg, at: HoldAt, step: ClaimStep<'_>) -> Se
     }
 }
 
-fn unit_command(order: &Order, terms: &PackageTerms, at: HoldAt, step: ClaimStep<'_>) -> StockCommand {
+/// What a claim takes of a stock.
+struct Units {
+    quantity: u32,
+    date: Option<Date>,
+    holder: Option<TravellerId>,
+}
+
+fn unit_command(order: &Order, units: &Units, at: HoldAt, step: ClaimStep<'_>) -> StockCommand {
     let HoldAt { hold, epoch } = at;
     match step {
         ClaimStep::Place { expires_at, .. } => StockCommand::Place(stock::Place {
             at,
-            quantity: terms.units(order.details().passengers.len()),
-            date: terms.service_date,
+            quantity: units.quantity,
+            date: units.date,
             channel: order.details().channel.clone(),
-            holder: None,
+            holder: units.holder,
             expires_at,
         }),
         ClaimStep::BeginPaying { expires_at } => StockCommand::BeginPaying(BeginPaying { hold, epoch, expires_at }),

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use deeptravel_domain::departure::{Channel, Stretch};
 use deeptravel_domain::identity::{self, AccountChange, AccountWrite, Duties};
-use deeptravel_domain::ids::{DepartureId, OrderId, OutTradeNo, SessionId, TravellerId};
-use deeptravel_domain::inventory::Wanted;
+use deeptravel_domain::ids::{DepartureId, HoldId, OrderId, OutTradeNo, SessionId, Shard, TravellerId};
+use deeptravel_domain::inventory::{Command, HoldAt, Wanted};
 use deeptravel_domain::order::{
     Contact, Gate, Item, ItemWish, JourneyWish, Leg, Order, Passenger, Place, Scan, ScanOutcome, ScanTarget, SeatWish,
     Take, TicketOutcome, Wish,
@@ -342,6 +342,7 @@ pub fn wish(traveller: TravellerId, key: &str, departure: &DepartureId, party: u
         contact: Contact { name: "Chan".into(), phone: "+85290000000".into(), email: None },
         passengers: (0..party).map(passenger).collect(),
         items: vec![ItemWish::Journey(journey)],
+        promotion_code: None,
     }
 }
 
@@ -378,6 +379,12 @@ pub fn first_leg(order: &Order) -> &Leg {
 /// The seats that an order holds on its first journey.
 pub fn held(order: &Order) -> &[Box<str>] {
     &first_leg(order).seats
+}
+
+/// What changes nothing at a departure that hears it.
+pub fn release_of_nothing() -> Command {
+    let order = OrderId::compose(NOON, Shard::of(9), 9);
+    Command::ReleaseHold(HoldAt { hold: HoldId { order, item: 0 }, epoch: 1 })
 }
 
 /// Waits until something is so. Looks often; fails when it never comes.

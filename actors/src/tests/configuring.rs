@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use deeptravel_domain::catalogue::{Change, Command, Key, Names, Operator, RouteFaresRow, Template};
+use deeptravel_domain::catalogue::{Change, Command, Key, Names, OWNER, Operator, RouteFaresRow, Template};
 use deeptravel_domain::departure::{Channel, Stretch};
 use deeptravel_domain::fare::FareTable;
 use deeptravel_domain::hold::HoldAt;
@@ -18,7 +18,8 @@ use deeptravel_domain::stock::{self, Limits, Place, StockId};
 use crate::journal::Position;
 use crate::outage::Outage;
 use crate::testing::{
-    FARE, Postgres, Running, World, below_use, coach, code, fare_table, ferry, put, traveller, wish, within,
+    FARE, Postgres, Running, World, below_use, coach, code, eventually_so, fare_table, ferry, put, traveller, wish,
+    within,
 };
 
 /// What one adult pays for the coach, as a search that begins now finds it.
@@ -299,6 +300,24 @@ async fn r_admin_01_a_template_whose_write_broke_off_behind_its_stock_goes_throu
 
     assert_eq!(running.services().catalogue.load().package(template().as_str()).unwrap().stock.total, Some(5));
     assert_eq!(put_package(&running, "b", 9).await.unwrap().revision, 2);
+    assert_eq!(units_left(&running), Some(9));
+}
+
+#[actix::test]
+async fn r_admin_01_a_template_that_breaks_between_its_two_records_goes_through_with_the_same_token() {
+    let (_world, running) = World::with_seats(2).await;
+    put_package(&running, "a", 5).await.unwrap();
+    running.services().faults.plant_key(OWNER, 1);
+    let write = || running.shown(running.engine.configure(put(package("b", 9))));
+    assert_eq!(write().await, Err(Outage::Rebuilding));
+    assert_eq!(units_left(&running), Some(9));
+    assert_eq!(running.services().catalogue.load().package(template().as_str()).unwrap().revision, 1);
+
+    eventually_so("the catalogue is there again", || async { write().await.is_ok() }).await;
+
+    let told = write().await.unwrap().unwrap();
+    assert_eq!((told.revision, told.changed), (2, false), "written once");
+    assert_eq!(running.services().catalogue.load().package(template().as_str()).unwrap().stock.total, Some(9));
     assert_eq!(units_left(&running), Some(9));
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use deeptravel_domain::catalogue::{DepartureOverride, Marks, Names, OWNER, Vehicle};
 use deeptravel_domain::departure::{Call, Channel, ClassCapacity, Seat, SeatClass, SeatMap, Stretch};
 use deeptravel_domain::inventory::{Allotment, Status};
-use deeptravel_domain::order::{Order, SeatWish, TicketOutcome, Wish};
+use deeptravel_domain::order::{Order, OrderStatus, RefundReason, SeatWish, TicketOutcome, Wish};
 use deeptravel_domain::register::{AuditRow, Standing};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
 use deeptravel_domain::row::Row as _;
@@ -14,7 +14,9 @@ use futures_util::future::join_all;
 
 use crate::outage::{Answer, Outage};
 use crate::overriding::{DeparturePatch, SeatsWanted};
-use crate::testing::{Running, World, coach, code, ferry, first_journey, put, traveller, wish, within};
+use crate::testing::{
+    Running, World, coach, code, eventually, eventually_so, ferry, first_journey, put, traveller, wish, within,
+};
 
 fn stop(stopped: bool) -> DeparturePatch {
     DeparturePatch { seats: None, stopped: Some(stopped) }
@@ -231,6 +233,27 @@ async fn r_search_02_a_retimed_departure_has_seats_at_its_new_times_and_orders_c
     let running = world.start().await;
     assert_eq!((ride(&running), left(&running, old), left(&running, new)), (new, 0, 2));
     running.buy(wish(traveller(3), "key", &coach(), 1)).await;
+}
+
+#[actix::test]
+async fn r_pay_04_money_for_lapsed_seats_of_a_departure_that_was_retimed_goes_back() {
+    let (world, running) = World::with_seats(4).await;
+    let order = running.buy(wish(traveller(1), "key", &coach(), 2)).await;
+    let number = running.open_payment(order.id()).await;
+    world.clock.pass(20 * 60);
+    let status = || async { running.order(order.id()).await.status() };
+    eventually_so("its lock ends", || async { status().await == OrderStatus::Cancelled }).await;
+    assert_eq!(running.free_seats(&coach()), 4);
+    retime(&running, 5).await.unwrap();
+
+    let fact = world.gateway.pay_after_all(number).unwrap();
+    running.shown(running.engine.learn(fact)).await.unwrap().unwrap();
+
+    eventually("the money goes back", || world.gateway.refunds().len() == 1).await;
+    let order = running.order(order.id()).await;
+    assert_eq!((order.status(), order.refunds()[0].reason), (OrderStatus::Cancelled, RefundReason::Late));
+    assert_eq!((order.tickets().len(), running.free_seats(&coach())), (0, 4), "it is not seated at other times");
+    running.buy(wish(traveller(2), "key", &coach(), 4)).await;
 }
 
 #[actix::test]

@@ -7,17 +7,19 @@ use deeptravel_domain::ids::TemplateId;
 use deeptravel_domain::order::{
     CancelReason, IncludedWish, ItemWish, OrderStatus, PackageWish, Scan, ScanTarget, SeatWish, Wish,
 };
-use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::stock::{Limits, StockId};
+use deeptravel_domain::rejection::{Rejection, Sold};
+use deeptravel_domain::stock::StockId;
 use deeptravel_domain::ticket::TicketStatus;
 use futures_util::future::join_all;
 use serde_json::json;
 
 use super::space::assert_nobody_died;
-use crate::testing::{Running, SUNDAY, World, coach, eventually, ferry, put, redeemed, scan, traveller, wish};
+use crate::testing::{
+    Running, SUNDAY, World, coach, eventually, eventually_so, ferry, put, redeemed, scan, traveller, wish,
+};
 
-/// A museum for everybody, lockers for all together, and the coach.
-fn template() -> Template {
+/// A museum for everybody, lockers for all together, and the coach; so many units a day.
+fn template(units: u32) -> Template {
     let said = json!({
         "name": { "zh": "套票", "en": "Day out" },
         "status": "active",
@@ -35,7 +37,7 @@ fn template() -> Template {
             },
         ],
         "tiers": [{ "passengerType": "adult", "minParty": 1, "price": { "amount": 20_000, "currency": "CNY" } }],
-        "stock": { "perDate": 6 },
+        "stock": { "perDate": units },
     });
     serde_json::from_value(said).unwrap()
 }
@@ -62,10 +64,12 @@ fn day_out(number: u64, party: u16) -> Wish {
 }
 
 async fn shop(seats: u16) -> (World, Running) {
+    shop_of(seats, 6).await
+}
+
+async fn shop_of(seats: u16, units: u32) -> (World, Running) {
     let (world, running) = World::with_seats(seats).await;
-    running.shown(running.engine.configure(put(template()))).await.unwrap().unwrap();
-    let limits = Limits { per_date: Some(6), ..Limits::default() };
-    running.shown(running.engine.set_stock_limits(&stock(), limits)).await.unwrap().unwrap();
+    running.shown(running.engine.configure(put(template(units)))).await.unwrap().unwrap();
     (world, running)
 }
 
@@ -88,13 +92,52 @@ async fn r_hold_02_an_order_with_a_package_and_journeys_holds_all_of_them_or_non
     assert_eq!(running.free(), (5, 5, 3));
 
     let refused = running.shown(running.place(day_out(2, 4))).await.unwrap().unwrap_err();
-    assert!(matches!(refused, Rejection::SoldOut { .. }), "{refused:?}: units are short");
+    assert_eq!(refused, Rejection::SoldOut { of: Sold::Package(id()), wanted: 4, available: 3 });
     eventually("seats are given back", || running.free() == (5, 5, 3)).await;
 
     let refused = running.shown(running.place(day_out(3, 6))).await.unwrap().unwrap_err();
-    assert!(matches!(refused, Rejection::SoldOut { .. }), "{refused:?}: seats are short");
+    assert_eq!(refused, Rejection::SoldOut { of: Sold::Seats, wanted: 6, available: 5 });
     assert_eq!(running.free(), (5, 5, 3));
     assert_nobody_died(&running);
+}
+
+#[actix::test]
+async fn r_hold_02_four_items_of_ten_on_a_bus_of_35_are_refused_whole_and_nothing_is_kept() {
+    let (_world, running) = shop_of(35, 100).await;
+    let mut ten = day_out(1, 10);
+    let journey = wish(traveller(1), "key", &coach(), 10).items.remove(0);
+    ten.items.splice(..1, vec![journey; 3]);
+
+    let refused = running.shown(running.place(ten.clone())).await.unwrap().unwrap_err();
+
+    assert_eq!(refused, Rejection::SoldOut { of: Sold::Seats, wanted: 10, available: 5 });
+    eventually("seats are given back", || running.free() == (35, 35, 100)).await;
+    ten.items.remove(0);
+    let order = running.buy(ten).await;
+    assert_eq!((order.items().len(), running.free()), (4, (5, 35, 90)), "three times ten do fit");
+    for number in 1..5 {
+        running.buy(wish(traveller(1), &number.to_string(), &ferry(), 1)).await;
+    }
+    assert_nobody_died(&running);
+}
+
+#[actix::test]
+async fn r_hold_02_what_is_wrong_with_one_of_several_items_is_named_as_the_request_has_it() {
+    let (_world, running) = shop(8).await;
+    let unknown = || SeatWish::Chosen(vec!["001A".into(), "999Z".into()]);
+    // Asked for in another order than that of the request: the coach, then the ferry, then units of the package.
+    let mut included = day_out(1, 2);
+    let Some(ItemWish::Package(package)) = included.items.last_mut() else { panic!("a package") };
+    package.journeys[0].seats = unknown();
+    let mut last = wish(traveller(1), "key", &ferry(), 2);
+    last.items.extend(wish(traveller(1), "key", &coach(), 2).items);
+    last.items[1].journey_mut().unwrap().seats = unknown();
+
+    for (wish, field) in [(included, "items[1].journeys[0].seatNumbers"), (last, "items[1].seatNumbers")] {
+        let refused = running.shown(running.place(wish)).await.unwrap().unwrap_err();
+        assert_eq!(refused, Rejection::field(field, "names a seat that this departure lacks"));
+        assert_eq!(running.free(), (8, 8, 6));
+    }
 }
 
 #[actix::test]
@@ -108,8 +151,11 @@ async fn r_hold_03_units_come_back_when_the_order_is_cancelled_or_its_lock_ends(
     assert_eq!(running.free(), (6, 6, 4));
     world.clock.pass(601);
     eventually("everything is free", || running.free() == (8, 8, 6)).await;
-    let expired = running.order(expired.id()).await;
-    assert_eq!(expired.cancelled().map(|(_, why)| why), Some(CancelReason::Expired));
+    // What it held is free at that instant, whether the order has noticed yet or not.
+    eventually_so("it is cancelled", || async {
+        running.order(expired.id()).await.cancelled().is_some_and(|(_, why)| why == CancelReason::Expired)
+    })
+    .await;
     assert_nobody_died(&running);
 }
 

@@ -2,7 +2,7 @@
 
 use deeptravel_domain::ids::TravellerId;
 use deeptravel_domain::order::{ItemWish, OrderStatus};
-use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::rejection::{Rejection, Sold};
 use deeptravel_domain::reservation::{Reservation, ReservationId};
 use futures_util::future::{join, join_all};
 
@@ -263,7 +263,7 @@ async fn r_hold_02_07_an_order_that_is_refused_leaves_its_reservation_as_it_was(
     both.items.insert(0, ItemWish::Reservation(reserved.id.clone()));
 
     let refused = running.shown(running.place(both.clone())).await.unwrap();
-    assert!(matches!(refused, Err(Rejection::SoldOut { wanted: 2, available: 1 })), "{refused:?}");
+    assert!(matches!(refused, Err(Rejection::SoldOut { of: Sold::Seats, wanted: 2, available: 1 })), "{refused:?}");
 
     assert_eq!((running.free_seats(&coach()), running.free_seats(&ferry())), (2, 1));
     let again = reservation(who, "reserve", &coach(), 2);

@@ -6,7 +6,7 @@ use deeptravel_domain::catalogue::Route;
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::inventory::{Allotment, Command};
 use deeptravel_domain::order::{CancelReason, ItemWish, JourneyWish, OrderStatus, SeatWish, Wish};
-use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::rejection::{Rejection, Sold};
 use futures_util::future::join_all;
 
 use crate::testing::{
@@ -61,7 +61,7 @@ async fn a_seat_sold_from_a_to_c_is_sold_again_from_c_to_e_and_never_from_b_to_d
     let across = running.shown(running.place(leg(2, 1, 3))).await.unwrap();
     let second = running.buy(leg(3, 2, 4)).await;
 
-    assert!(matches!(across, Err(Rejection::SoldOut { wanted: 1, available: 0 })), "{across:?}");
+    assert!(matches!(across, Err(Rejection::SoldOut { of: Sold::Seats, wanted: 1, available: 0 })), "{across:?}");
     assert_eq!(held(&first), held(&second));
 }
 
@@ -202,7 +202,7 @@ async fn r_admin_04_an_order_of_a_partner_takes_seats_that_are_set_aside_for_it(
 
     assert_eq!((held(&order).len(), held(&ours).len()), (1, 3));
     assert_eq!(running.order(order.id()).await.details().channel, channel, "also after it was at rest");
-    assert!(matches!(more, Err(Rejection::SoldOut { wanted: 1, available: 0 })), "{more:?}");
+    assert!(matches!(more, Err(Rejection::SoldOut { of: Sold::Seats, wanted: 1, available: 0 })), "{more:?}");
 }
 
 #[actix::test]

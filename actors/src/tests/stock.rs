@@ -4,7 +4,7 @@ use deeptravel_domain::departure::Channel;
 use deeptravel_domain::hold::{BeginPaying, HoldAt};
 use deeptravel_domain::ids::{HoldId, OrderId, Shard};
 use deeptravel_domain::promotion::Promotion;
-use deeptravel_domain::rejection::{Rejection, Uses};
+use deeptravel_domain::rejection::{Rejection, Sold, Uses};
 use deeptravel_domain::row::Row as _;
 use deeptravel_domain::stock::rows::StockHoldRow;
 use deeptravel_domain::stock::{Allotment, Command, Free, Limits, Place, StockId};
@@ -170,7 +170,8 @@ async fn what_is_held_and_sold_is_exact_after_every_restart() {
     assert_eq!(running.in_use(&package()), 19);
 
     let again = running.ask_stock(&package(), place(1, 3, &DIRECT, NOON)).await.unwrap();
-    assert_eq!(again, Err(Rejection::SoldOut { wanted: 3, available: 0 }), "the traveller has one");
+    let deluxe = Sold::Package("deluxe".parse().unwrap());
+    assert_eq!(again, Err(Rejection::SoldOut { of: deluxe, wanted: 3, available: 0 }), "the traveller has one");
     running.tell_stock(&package(), Command::Confirm(hold(1))).await;
     running.tell_stock(&package(), free(1, 2)).await;
     running.tell_stock(&package(), free(1, 2)).await;
@@ -211,6 +212,16 @@ async fn a_long_confirmed_hold_is_freed_from_its_row_once_postgres_has_it() {
     world.store.set(Postgres::Away);
     running.tell_stock(&package(), free(1, 1)).await;
     assert_eq!((running.in_use(&package()), running.left(&package(), &DIRECT)), (2, Some(8)));
+}
+
+#[actix::test]
+async fn rule_13_what_nobody_has_limited_or_bought_yet_is_sold_and_limited_while_postgres_is_away() {
+    let world = World::default();
+    let running = world.start().await;
+    world.store.set(Postgres::Away);
+    running.sell(1, 2).await;
+    running.limit(&promotion(), total(10)).await;
+    assert_eq!((running.in_use(&package()), running.left(&promotion(), &DIRECT)), (2, Some(10)));
 }
 
 #[actix::test]
@@ -323,4 +334,22 @@ async fn r_price_03_a_promotions_write_limits_its_stock_first_and_goes_through_w
     assert_eq!(stands(&running), Some(3));
     running.tell_stock(&promotion(), Command::Release(hold(0))).await;
     assert_eq!([0, 1].map(|number| used_up(&running, number)), [None, Some(Uses::OfTraveller)]);
+}
+
+#[actix::test]
+async fn r_price_03_a_promotions_write_is_made_whole_though_its_client_goes() {
+    let world = World::default();
+    let running = world.start().await;
+    let services = running.services();
+    let release = services.faults.stall(&promotion());
+    let engine = running.engine.clone();
+    let writing = actix::spawn(async move { engine.configure(put(spring(Some(3)))).await });
+    eventually("its stock hears of it", || !services.faults.is_planted(&promotion())).await;
+    writing.abort();
+    assert!(writing.await.unwrap_err().is_cancelled());
+    drop(release);
+
+    let limit = || services.catalogue.load().promotion("SPRING").map(|promotion| promotion.limit_total);
+    eventually("both have it", || limit() == Ok(Some(3))).await;
+    assert_eq!(running.left(&promotion(), &DIRECT), Some(3));
 }

@@ -2,14 +2,15 @@
 
 use std::sync::mpsc::{Sender, channel};
 
-use deeptravel_domain::ids::{DepartureId, HoldId, OrderId, Shard};
-use deeptravel_domain::inventory::{Command, HoldAt};
+use deeptravel_domain::ids::DepartureId;
 use futures_util::poll;
 
 use crate::outage::Outage;
-use crate::testing::{Fault, NOON, Running, World, coach, eventually, ferry, held, traveller, wish, within};
+use crate::testing::{
+    Fault, Running, World, coach, eventually, ferry, held, release_of_nothing, traveller, wish, within,
+};
 
-/// Every thread that has owners does nothing more until the sender is dropped.
+/// From now on every thread that has owners does nothing until its sender is dropped.
 fn hang_all_arbiters(running: &Running) -> Vec<Sender<()>> {
     let desks = &running.services().desks;
     let mut hanging: Vec<(usize, Sender<()>)> = Vec::new();
@@ -17,16 +18,16 @@ fn hang_all_arbiters(running: &Running) -> Vec<Sender<()>> {
         if hanging.iter().any(|(other, _)| desks.is_beside(&desk, desks, other)) {
             continue;
         }
-        let (release, released) = channel();
-        desks.run_at_home(&desk, move || assert!(released.recv().is_err()));
+        let ((release, released), (hangs, it_hangs)) = (channel::<()>(), channel());
+        desks.run_at_home(&desk, move || {
+            hangs.send(()).unwrap();
+            assert!(released.recv().is_err());
+        });
+        // What it was told before could otherwise be done after it.
+        it_hangs.recv().unwrap();
         hanging.push((desk, release));
     }
     hanging.into_iter().map(|(_, release)| release).collect()
-}
-
-fn release_of_nothing() -> Command {
-    let order = OrderId::compose(NOON, Shard::of(9), 9);
-    Command::ReleaseHold(HoldAt { hold: HoldId { order, item: 0 }, epoch: 1 })
 }
 
 async fn awake(running: &Running, departures: &[DepartureId]) {

@@ -12,6 +12,7 @@ use super::{DepartureOverride, Marks, Names, Registers, Route, Schedule, Written
 use crate::departure::Stretch;
 use crate::fare::FareTable;
 use crate::ids::{PlaceCode, PortCode, RouteCode, ScheduleId};
+use crate::promotion::{Automatic, Promotion};
 use crate::refund_rule;
 use crate::register;
 
@@ -43,6 +44,8 @@ pub struct Index {
     retimed: Arc<BTreeMap<ScheduleId, BTreeSet<Date>>>,
     /// Every spelling of a place, in lower case.
     pub places: Arc<BTreeMap<String, PlaceCode>>,
+    /// The promotions that apply by themselves, by code.
+    pub automatic: Arc<[Automatic]>,
     /// No search reads it: what writes of templates are told apart by.
     pub versions: Arc<Versions>,
 }
@@ -53,6 +56,7 @@ impl Index {
     pub fn of(registers: &Registers, withdrawn: Vec<Arc<Schedule>>, versions: Versions) -> Index {
         let mut index = Index { versions: Arc::new(versions), ..Index::default() };
         index.places_changed(registers);
+        index.promotions_changed(registers);
         registers.routes.iter().for_each(|route| index.stops_changed(None, Some(route)));
         for timetable in registers.timetables.iter() {
             index.schedules_changed(&timetable.route, &[], &timetable.schedules);
@@ -100,7 +104,12 @@ impl Index {
             // What it says stands on every offer of its routes.
             Written::RefundRule(rule) => differs(rule, |rule| refund_rule::summary(rule)),
             Written::Merchant(merchant) => differs(merchant, |merchant| merchant.names.clone()),
-            Written::Location(_) | Written::Device(_) | Written::Promotion(_) => false,
+            Written::Location(_) | Written::Device(_) => false,
+            Written::Promotion(promotion) => {
+                self.promotions_changed(registers);
+                let read = |of: Option<&Arc<Promotion>>| of.filter(|of| of.automatic).cloned();
+                read(promotion.earlier()) != read(promotion.now())
+            }
             Written::DepartureOverride(written) => {
                 self.times_changed(&written.after);
                 // Without one a departure is what its timetable says.
@@ -121,6 +130,11 @@ impl Index {
         let places = registers.places.iter();
         let all = places.flat_map(|place| place.spellings().map(|spelling| (spelling, place.code.clone())));
         self.places = Arc::new(all.collect());
+    }
+
+    fn promotions_changed(&mut self, registers: &Registers) {
+        let automatic = registers.promotions.entries().filter(|entry| entry.automatic);
+        self.automatic = automatic.map(|entry| Automatic::new(Arc::clone(entry))).collect();
     }
 
     /// A route's stops have changed. `None`: it was not, or is not, there.

@@ -21,6 +21,7 @@ mod override_tests;
 mod place;
 mod port;
 mod promotion;
+mod quoted;
 #[cfg(test)]
 mod random_tests;
 mod redeeming;

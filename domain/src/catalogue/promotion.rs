@@ -12,7 +12,7 @@ use super::{Catalogue, Command, Names, StockLimits, checks};
 use crate::ids::{PromotionCode, RouteCode, TemplateId};
 use crate::package::Bound;
 use crate::party::{PARTY_MAX, PassengerType};
-use crate::promotion::{self, Applied, Basket, DiscountKind, Promotion, SalesChannel};
+use crate::promotion::{self, Applied, Basket, DiscountKind, InForce, Promotion, SalesChannel};
 use crate::register::{Change, Entity, Entry, Written};
 use crate::rejection::{Rejection, Uses, ensure};
 use crate::row;
@@ -189,11 +189,17 @@ impl Catalogue {
     pub fn promote(
         &self,
         basket: &Basket<'_>,
-        code: Option<&str>,
+        code: Option<&PromotionCode>,
         used_up: impl Fn(&Promotion) -> Option<Uses>,
     ) -> Result<Vec<Applied>, Rejection> {
-        let named = code.map(|code| (code, self.promotion(code).ok().map(|entry| &**entry)));
-        promotion::apply(basket, self.registers.promotions.entries(), named, used_up)
+        let named = code.map(PromotionCode::as_str);
+        let named = named.map(|code| (code, self.promotion(code).ok().map(|entry| &**entry)));
+        promotion::apply(basket, self.index.automatic.iter().map(|automatic| &automatic.entry), named, used_up)
+    }
+
+    /// The promotions with which searches quote. `has_run_out`: nobody can have it any more.
+    pub fn in_force(&self, has_run_out: impl Fn(&Promotion) -> bool, now: Timestamp) -> InForce {
+        InForce::of(&self.index.automatic, has_run_out, now)
     }
 }
 

@@ -445,6 +445,17 @@ fn only_what_a_search_reads_makes_a_new_edition() {
     assert!(!is_new(RefundRule { names: Names::new("新", "New"), ..rule("standard", 60) }.into()));
     let sold_under = RulesByChannel { direct: Some(code("standard")), ota: None };
     assert!(is_new(Route { refund_rules: sold_under, ..coach() }.into()));
+    let promotion = |automatic: bool, percent: u32| -> Promotion {
+        let said = json!({
+            "code": "SPRING", "name": { "zh": "春", "en": "Spring" }, "automatic": automatic, "kind": "percent",
+            "value": percent, "validFrom": "2026-01-01", "validUntil": "2026-12-31",
+        });
+        serde_json::from_value(said).unwrap()
+    };
+    assert!(!is_new(promotion(false, 10).into()), "orders name it");
+    assert!(is_new(promotion(true, 10).into()));
+    assert!(is_new(promotion(true, 20).into()));
+    assert!(is_new(Change::withdraw(Key::Promotion(code("SPRING")))));
     for command in redeemers() {
         let is_read = matches!(command.change, Change::RefundRule(_) | Change::Merchant(_));
         assert!(is_read || !is_new(command.change), "gates read it");

@@ -275,16 +275,17 @@ impl Catalogue {
     /// The departures on which a package's journeys may be made, journey by journey: all trips that are boarded on its day,
     /// sellable or not.
     pub fn journeys_of(&self, template: &Template, service_date: Date) -> Vec<Vec<Trip<'_>>> {
-        let trips = |journey: &IncludedJourney| {
-            let date = plus_days(service_date, i32::from(journey.day_offset));
-            let route = self.route(journey.route.as_str());
-            let trips = date.zip(route).map(|(date, route)| {
-                let stretch = journey.stretch.unwrap_or_else(|| route.whole());
-                self.trips_of(route, stretch, date).collect()
-            });
-            trips.unwrap_or_default()
-        };
-        template.journeys.iter().map(trips).collect()
+        template.journeys.iter().map(|journey| self.trips_for(journey, service_date)).collect()
+    }
+
+    /// As [`Catalogue::journeys_of`], of one of them.
+    pub fn trips_for(&self, journey: &IncludedJourney, service_date: Date) -> Vec<Trip<'_>> {
+        let date = plus_days(service_date, i32::from(journey.day_offset));
+        let trips = date.zip(self.route(journey.route.as_str())).map(|(date, route)| {
+            let stretch = journey.stretch.unwrap_or_else(|| route.whole());
+            self.trips_of(route, stretch, date).collect()
+        });
+        trips.unwrap_or_default()
     }
 
     fn routes_between(&self, origin: &Place, destination: &Place) -> impl Iterator<Item = (&Arc<Route>, Stretch)> {

@@ -212,7 +212,7 @@ fn a_snapshot_keeps_what_it_had_while_the_catalogue_moves_on() {
 }
 
 #[test]
-fn r_admin_04_refusals_name_the_field() {
+fn r_admin_03_r_admin_04_refusals_name_the_field() {
     let unknown_port = put(place("ZH", "珠海", "Zhuhai", &["A", "Q"], 0));
     assert_eq!(refusal(unknown_port), "ports[1]: Q is not known");
     let taken_name = put(place("ZH", "珠海", " hong kong", &["A"], 0));

@@ -1,5 +1,5 @@
 //! What a seat costs: the fares of a route and which of them applies (R-PRICE-01). The catalogue keeps the tables, the
-//! search and the order ask for a [`quote`]. Promotions come after the party tiers and are not here yet.
+//! search and the order ask for a [`quote`]. What promotions then take off a whole order is [`promotion`](crate::promotion)'s.
 
 mod quote;
 mod spoken;

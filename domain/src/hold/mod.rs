@@ -115,6 +115,24 @@ impl<T: Takes> Hold<T> {
     }
 }
 
+/// What a hold's row says of it.
+#[derive(Debug)]
+pub(crate) struct Stands<'a, T> {
+    pub hold: &'a Hold<T>,
+    pub standing: Standing,
+    pub ended_at: Option<Timestamp>,
+}
+
+impl<'a, T> Stands<'a, T> {
+    pub fn live(hold: &'a Hold<T>) -> Stands<'a, T> {
+        Stands { hold, standing: Standing::Live(hold.life.state), ended_at: None }
+    }
+
+    pub fn ended(hold: &'a Hold<T>, standing: Standing, at: Timestamp) -> Stands<'a, T> {
+        Stands { hold, standing, ended_at: Some(at) }
+    }
+}
+
 /// What a hold takes of its owner.
 pub trait Takes {
     /// Whether after-sales has put all of it back on sale.

@@ -8,7 +8,7 @@ use crate::departure::{Call, Stretch, in_order};
 use crate::hold::{BeginPaying, HoldAt};
 use crate::ids::HoldId;
 use crate::party::PARTY_MAX;
-use crate::rejection::{Rejection, ensure};
+use crate::rejection::{Rejection, Sold, ensure};
 use crate::time::Timestamp;
 
 use super::command::{Alteration, Command, Event, FreeSeats, PlaceHold, Wanted};
@@ -251,7 +251,7 @@ impl Inventory {
         let mask = stretch.mask();
         match *wanted {
             KnownSeats::Auto(count) => {
-                let sold_out = |available| Rejection::SoldOut { wanted: count, available };
+                let sold_out = |available| Rejection::SoldOut { of: Sold::Seats, wanted: count, available };
                 let pool = pool.ok_or(sold_out(0))?;
                 let seats = Seats { places: &self.places, layout: &self.layout, taken };
                 pick::pick(seats, pool, mask, usize::from(count)).map_err(sold_out)

@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 
 use crate::departure::{Call, Channel, DepartureSpec, Seat, SeatClass};
-use crate::hold::Standing;
+use crate::hold::{Standing, Stands};
 use crate::ids::{DepartureId, HoldId, OperatorCode, OrderId, RouteCode};
 use crate::row;
 use crate::row::{First, List, Numbers, Rows, Uuid};
 use crate::time::Timestamp;
 
 use super::command::Event;
-use super::{Hold, Inventory, Status};
+use super::{HeldSeats, Hold, Inventory, Status};
 
 row! {
     /// A dated departure that was born.
@@ -72,24 +72,6 @@ impl HoldRow<'_> {
     }
 }
 
-/// What a hold's row says of it.
-#[derive(Clone, Copy)]
-struct Stands<'a> {
-    hold: &'a Hold,
-    standing: Standing,
-    ended_at: Option<Timestamp>,
-}
-
-impl<'a> Stands<'a> {
-    fn live(hold: &'a Hold) -> Stands<'a> {
-        Stands { hold, standing: Standing::Live(hold.life.state), ended_at: None }
-    }
-
-    fn ended(hold: &'a Hold, standing: Standing, at: Timestamp) -> Stands<'a> {
-        Stands { hold, standing, ended_at: Some(at) }
-    }
-}
-
 impl Inventory {
     /// The rows that `events` changed, one image each, as they are now that the machine has evolved by them. `version`
     /// is the new one of the departure's key.
@@ -126,13 +108,13 @@ impl Inventory {
             };
             if let Some(stands) = stands.filter(|stands| imaged.insert((*id, stands.hold.life.epoch))) {
                 let is_first = matches!(event, Event::HoldPlaced { .. });
-                self.put_hold(*id, stands, is_first, version, &mut rows);
+                self.put_hold(*id, &stands, is_first, version, &mut rows);
             }
         }
         // Rows of holds name seats by their place in the map.
         for (id, hold) in self.holds().filter(|_| refitted) {
             if imaged.insert((id, hold.life.epoch)) {
-                self.put_hold(id, Stands::live(hold), false, version, &mut rows);
+                self.put_hold(id, &Stands::live(hold), false, version, &mut rows);
             }
         }
         if departure_changed {
@@ -165,8 +147,8 @@ impl Inventory {
         rows.put_as(first, &row);
     }
 
-    fn put_hold(&self, id: HoldId, stands: Stands<'_>, first: bool, version: u64, rows: &mut Rows) {
-        let Stands { hold: Hold { life, takes }, standing, ended_at } = stands;
+    fn put_hold(&self, id: HoldId, stands: &Stands<'_, HeldSeats>, first: bool, version: u64, rows: &mut Rows) {
+        let &Stands { hold: Hold { life, takes }, standing, ended_at } = stands;
         let class = self.spec.seat_map.classes.get(usize::from(takes.class));
         let labels: Vec<&str> = takes.seats.iter().map(|seat| self.label(seat)).collect();
         let row = HoldRow {

@@ -1,20 +1,27 @@
-//! Claims: what an order holds at other owners: seats of departures, and units of what there is a stock of. They are asked in
-//! the order of their owners' keys (rule 5), one step at a time, and every step can be repeated harmlessly.
+//! Claims: what an order holds at other owners: uses of promotions, seats of departures, and units of packages. They are asked
+//! in this order, one step at a time, and every step can be repeated harmlessly: uses as they were taken off, seats and units by
+//! the keys of their owners (rule 5).
+//! Uses come first: who cannot have one takes no seats from others, and loses no reservation, since those are adopted last.
 
-use super::draft::{Item, ItemKind, Leg, SeatWish};
+use super::draft::{At, Item, ItemKind, Leg, SeatWish};
 use super::{Effect, Order};
 use crate::hold::HoldAt;
-use crate::ids::HoldId;
+use crate::ids::{HoldId, PromotionCode};
 use crate::package::PackageTerms;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
-/// Labels of a claim's seats, in the order of the passengers. Units have none.
+/// Labels of a claim's seats, in the order of the passengers. Units and uses have none.
 pub(crate) type Seats = Vec<Box<str>>;
+
+/// Holds on uses of promotions count from here, far beyond any item.
+const PROMOTIONS_FROM: u16 = 0x8000;
 
 /// What an order holds at one owner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Claim<'a> {
+    /// Of a promotion: one, whatever the party.
+    Use(&'a PromotionCode),
     /// A seat for every passenger.
     Seats(&'a Leg),
     /// Of the package's stock, see [`PackageTerms::units`].
@@ -40,6 +47,18 @@ pub enum StepFailure {
     Unavailable,
 }
 
+impl StepFailure {
+    /// A claim's owner knows nothing of items: the field that it names is one of the item that asked.
+    pub(super) fn named(&self, at: At) -> StepFailure {
+        match self {
+            StepFailure::Refused(Rejection::Field { field, message }) => {
+                StepFailure::Refused(Rejection::field(at.field(field), message.clone()))
+            }
+            StepFailure::Refused(_) | StepFailure::Unavailable => self.clone(),
+        }
+    }
+}
+
 /// The answer of a claim's owner. It names the step, so that the late answer to one is never taken for the answer to the
 /// next (R-HOLD-10); [`Effect::hold_answer`] makes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,10 +79,19 @@ impl HoldAnswer {
 }
 
 impl Order {
-    /// Every item is a claim, with the item's number: items stand in the order in which claims are asked. A package whose
-    /// stock has no limit claims its units all the same: then they are counted.
+    /// After the uses of promotions that have limits, every item is a claim: items stand in the order in which claims are
+    /// asked. A package whose stock has no limit claims its units all the same: then they are counted.
     pub(super) fn claims(&self) -> usize {
-        self.items().len()
+        self.uses() + self.items().len()
+    }
+
+    fn uses(&self) -> usize {
+        self.details().used_promotions().count()
+    }
+
+    /// Index of the item that a claim is for. `None`: it is a use of a promotion.
+    pub(super) fn item_of(&self, claim: usize) -> Option<usize> {
+        claim.checked_sub(self.uses())
     }
 
     pub(super) fn is_last(&self, claim: usize) -> bool {
@@ -71,17 +99,30 @@ impl Order {
     }
 
     pub fn claimed(&self, claim: usize) -> Option<Claim<'_>> {
-        self.items().get(claim).map(Item::claim)
+        match self.item_of(claim) {
+            Some(item) => self.items().get(item).map(Item::claim),
+            None => self.details().used_promotions().nth(claim).map(Claim::Use),
+        }
     }
 
     /// The seats of every claim.
     pub(super) fn seats(&self) -> impl Iterator<Item = &[Box<str>]> {
+        std::iter::repeat_n(&[] as &[_], self.uses()).chain(self.item_seats())
+    }
+
+    pub(super) fn item_seats(&self) -> impl Iterator<Item = &[Box<str>]> {
         self.items().iter().map(|item| item.leg().map_or(&[] as &[_], |leg| &leg.seats))
     }
 
-    /// The hold of a claim.
+    /// Those of the items, of what was found for every claim.
+    pub(super) fn of_items<'a>(&self, found: &'a [Seats]) -> &'a [Seats] {
+        found.get(self.uses()..).unwrap_or_default()
+    }
+
+    /// The hold of a claim: those of items have the item's number.
     pub fn hold(&self, claim: usize) -> HoldId {
-        HoldId { order: self.id(), item: claim as u16 }
+        let item = self.item_of(claim).map_or(PROMOTIONS_FROM + claim as u16, |item| item as u16);
+        HoldId { order: self.id(), item }
     }
 }
 

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalogue::DepartureOverride;
 use crate::departure::{Channel, Stretch};
-use crate::ids::{DepartureId, HoldId, OperatorCode, OrderId, PortCode, RouteCode, SeatClassCode, TravellerId, codes};
+use crate::ids::{
+    DepartureId, HoldId, OperatorCode, OrderId, PortCode, PromotionCode, RouteCode, SeatClassCode, TravellerId, codes,
+};
 use crate::money::Money;
-use crate::package::{Bound, PackageTerms};
+use crate::package::{Bound, PackageTerms, sold_until};
 use crate::party::PassengerType;
 use crate::refund_rule::RuleRevision;
 use crate::sealing::SealedDocument;
@@ -49,6 +51,26 @@ pub struct Item {
     pub refund_rule: Option<RuleRevision>,
     /// Of a journey that a package includes: index of the package.
     pub part_of: Option<u16>,
+}
+
+/// Where the request has an item, for the names of its fields.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum At {
+    Item(usize),
+    /// A journey of a package.
+    Included {
+        item: usize,
+        journey: usize,
+    },
+}
+
+impl At {
+    pub(in crate::order) fn field(self, name: &str) -> String {
+        match self {
+            At::Item(item) => format!("items[{item}].{name}"),
+            At::Included { item, journey } => format!("items[{item}].journeys[{journey}].{name}"),
+        }
+    }
 }
 
 /// What an item is.
@@ -105,11 +127,11 @@ pub enum ItemName {
 codes!(ItemName, "item kind": Journey = "journey", Package = "package");
 
 /// `at`, or the last second in which these can be paid for, if that is earlier: an order is of no use to a party whose first
-/// departure has left the stop where it boards, or whose day of a package is over.
+/// departure has left the stop where it boards, or whose day of a package is over, or what it gives has ended.
 pub(in crate::order) fn before_boarding(items: &[Item], at: Timestamp) -> Timestamp {
     let last = |item: &Item| match &item.kind {
         ItemKind::Journey(leg) => Some(leg.departs_at.plus_seconds(-1)),
-        ItemKind::Package(terms) => terms.day_ends_at().map(|end| end.plus_seconds(-1)),
+        ItemKind::Package(terms) => terms.over_at().map(|end| end.plus_seconds(-1)),
     };
     items.iter().filter_map(last).fold(at, Timestamp::min)
 }
@@ -163,9 +185,20 @@ pub struct PriceLine {
     pub unit_minor: i64,
     pub discount_minor: i64,
     pub total_minor: i64,
-    /// Which fare and tier applied.
+    /// Which fare and tier applied, and which promotions.
     #[serde(with = "crate::packing::shared_text")]
     pub explanation: Arc<str>,
+}
+
+/// A promotion that made the price lower, as it was then (R-PRICE-03). What it took off each line the line says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Promoted {
+    pub code: PromotionCode,
+    pub revision: u32,
+    /// Off the whole order.
+    pub discount_minor: i64,
+    /// It had limits: the order claims one use of it.
+    pub is_limited: bool,
 }
 
 /// What a line of the price is for.
@@ -183,9 +216,10 @@ impl PackageTerms {
         u32::from(self.quantity).saturating_mul(passengers as u32)
     }
 
-    /// After it the visit is over, if it has a day.
-    pub(in crate::order) fn day_ends_at(&self) -> Option<Timestamp> {
-        self.service_date.map(|date| Bound::Day(date).ends(&self.zone))
+    /// From then on it is of no use to whoever pays for it: its day is over, or something that it gives has ended.
+    pub(in crate::order) fn over_at(&self) -> Option<Timestamp> {
+        let day = self.service_date.map(|date| Bound::Day(date).ends(&self.zone));
+        day.into_iter().chain(sold_until(&self.entitlements, &self.zone)).min()
     }
 }
 
@@ -225,12 +259,22 @@ pub struct Draft {
     /// order (rule 5); journeys that adopt reservations wait for nobody and come last. They become the order's own: of an
     /// order's details they are not there any more.
     pub items: Vec<Item>,
+    /// Where the request has each of them; empty: where it stands here. Of no use once the order is placed or refused.
+    #[serde(skip)]
+    pub asked: Vec<At>,
     pub price: Price,
+    /// In the order in which they were taken off: the automatic one, then the one whose code was given.
+    pub promotions: Vec<Promoted>,
     /// How long the seats are held for payment.
     pub lock_seconds: u32,
 }
 
 impl Draft {
+    /// The promotions of which the order claims a use each.
+    pub(in crate::order) fn used_promotions(&self) -> impl Iterator<Item = &PromotionCode> {
+        self.promotions.iter().filter(|promoted| promoted.is_limited).map(|promoted| &promoted.code)
+    }
+
     /// The reservations that it adopts.
     pub fn adopts(&self) -> impl Iterator<Item = HoldId> {
         self.items.iter().filter_map(|item| match &item.kind {

@@ -20,7 +20,7 @@
 //! order is made of (`draft`, `payment`, `refund`, `scan`, `ledger`). [`rows`] has what is stored: nothing but it changes
 //! that. A topic takes from `sale` nothing but functions of the order, so that no two import each other.
 //!
-//! Absent on purpose: refunds that a traveller asks for, changes, packages, promotions.
+//! Absent on purpose: refunds that a traveller asks for, and changes.
 
 pub mod back;
 mod claim;
@@ -48,7 +48,8 @@ pub use crate::sealing::SealedDocument;
 pub use claim::{Claim, ClaimStep, HoldAnswer, HoldStep, StepFailure};
 pub use collect::{CALL_TIMEOUT_SECONDS_MAX, PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use draft::{
-    Contact, Draft, FIRST_EPOCH, Item, ItemKind, ItemName, Leg, LineKind, Passenger, Price, PriceLine, SeatWish,
+    Contact, Draft, FIRST_EPOCH, Item, ItemKind, ItemName, Leg, LineKind, Passenger, Price, PriceLine, Promoted,
+    SeatWish,
 };
 pub use ledger::{LedgerEntry, LedgerKind};
 pub use part::PartName;
@@ -303,8 +304,9 @@ impl Machine for Order {
 
 impl Order {
     /// An order that has asked for nothing yet. Its first effect asks the first departure for seats.
-    pub fn draft(draft: Draft, now: Timestamp) -> Order {
-        Order::at_stage(Saved::new(draft, now), sale::Stage::Placing { next: 0 })
+    pub fn draft(mut draft: Draft, now: Timestamp) -> Order {
+        let asked = std::mem::take(&mut draft.asked);
+        Order::at_stage(Saved::new(draft, now), sale::Stage::Placing { next: 0, asked })
     }
 
     /// Nothing but the sale is under way.

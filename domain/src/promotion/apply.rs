@@ -26,6 +26,13 @@ pub struct Basket<'a> {
     pub now: Timestamp,
 }
 
+impl Basket<'_> {
+    /// What can be taken off each line.
+    pub(super) fn left(&self) -> Vec<i64> {
+        self.lines.iter().map(|line| line.total.minor.max(0)).collect()
+    }
+}
+
 /// A line of the price: passengers of one type, with one thing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Line<'a> {
@@ -72,17 +79,10 @@ pub fn apply<'p>(
     code: Option<(&str, Option<&Entry<Promotion>>)>,
     used_up: impl Fn(&Promotion) -> Option<Uses>,
 ) -> Result<Vec<Applied>, Rejection> {
-    let mut left: Vec<i64> = basket.lines.iter().map(|line| line.total.minor.max(0)).collect();
+    let mut left = basket.left();
     let mut applied = Vec::new();
-    let mut best: Option<Applied> = None;
-    for promotion in promotions.filter(|promotion| promotion.automatic && used_up(promotion).is_none()) {
-        let Ok(found) = discount(basket, &left, promotion) else { continue };
-        // Of equal ones the first.
-        if best.as_ref().is_none_or(|best| best.discount_minor < found.discount_minor) {
-            best = Some(found);
-        }
-    }
-    if let Some(best) = best {
+    let automatic = promotions.filter(|promotion| promotion.automatic && used_up(promotion).is_none());
+    if let Some(best) = best(basket, &left, automatic) {
         take_off(&mut left, &best.shares);
         applied.push(best);
     }
@@ -99,6 +99,22 @@ pub fn apply<'p>(
         applied.push(found);
     }
     Ok(applied)
+}
+
+/// The one that takes most off what is `left` of each line; of equal ones the first.
+pub(super) fn best<'p>(
+    basket: &Basket<'_>,
+    left: &[i64],
+    promotions: impl Iterator<Item = &'p Arc<Entry<Promotion>>>,
+) -> Option<Applied> {
+    let mut best: Option<Applied> = None;
+    for promotion in promotions {
+        let Ok(found) = discount(basket, left, promotion) else { continue };
+        if best.as_ref().is_none_or(|best| best.discount_minor < found.discount_minor) {
+            best = Some(found);
+        }
+    }
+    best
 }
 
 /// What a promotion takes off what is `left` of each line. The error says why it is nothing.

@@ -5,6 +5,7 @@
 //! one before has left. No line falls below zero.
 
 mod apply;
+mod quoted;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 pub use apply::{Applied, Basket, Bought, Line, apply};
+pub use quoted::{Automatic, InForce, Quoted};
 
 use crate::departure::Channel;
 use crate::ids::{PromotionCode, RouteCode, TemplateId, as_text, codes};

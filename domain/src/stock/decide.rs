@@ -8,13 +8,15 @@ use jiff::tz::TimeZone;
 
 use crate::departure::Channel;
 use crate::hold::{BeginPaying, HoldAt, HoldState};
-use crate::rejection::{Rejection, Uses, ensure};
+use crate::ids::HoldId;
+use crate::rejection::{Rejection, Sold, Uses, ensure};
 use crate::time::Timestamp;
 
 use super::command::{Allotment, Command, Event, Free, Place};
 use super::{ALLOTMENTS_MAX, Hold, LIMIT_MAX, Limits, Pools, Stock, StockId, Terms, UNITS_PER_HOLD_MAX, Units};
 
-/// Most holds that lapse in one turn of the timer, so that a turn stays short; the deadline of the rest is still due.
+/// Most holds that lapse in one turn, so that it stays short and its record small: after a long stop all that were unpaid are
+/// due at once. The deadline of the rest is still due.
 pub const LAPSES_PER_TURN_MAX: usize = 512;
 
 impl Stock {
@@ -28,7 +30,7 @@ impl Stock {
             Command::Free(free) => self.free(free, now),
             Command::SetLimits(limits) => self.set_limits(*limits, now),
             Command::SetAllotments(allotments) => self.set_allotments(allotments, now),
-            Command::Expire => Ok(self.lapses(now).take(LAPSES_PER_TURN_MAX).collect()),
+            Command::Expire => Ok(self.lapses(None, now).collect()),
             Command::Forget => Ok(self.forget(now)),
         }
     }
@@ -49,7 +51,7 @@ impl Stock {
 
         let released = replaced.map(|hold| Event::HoldReleased { id: at.hold, hold: hold.clone(), at: now });
         let placed = Event::HoldPlaced { id: at.hold, hold: Hold { life, takes: wanted } };
-        Ok(self.opening().chain(self.lapses(now)).chain(released).chain([placed]).collect())
+        Ok(self.opening().chain(self.lapses(Some(at.hold), now)).chain(released).chain([placed]).collect())
     }
 
     /// `going` make way for it.
@@ -75,7 +77,10 @@ impl Stock {
     fn sold_out(&self, wanted: u32, available: u32) -> Rejection {
         let shown = |units: u32| u16::try_from(units).unwrap_or(u16::MAX);
         match &self.id {
-            StockId::Package(_) => Rejection::SoldOut { wanted: shown(wanted), available: shown(available) },
+            StockId::Package(template) => {
+                let of = Sold::Package(template.clone());
+                Rejection::SoldOut { of, wanted: shown(wanted), available: shown(available) }
+            }
             StockId::Promotion(code) => Rejection::PromotionExhausted { promotion: code.clone(), of: Uses::All },
         }
     }
@@ -134,7 +139,7 @@ impl Stock {
         changed.check_set_aside("limitTotal")?;
         self.check_use(&changed, now)?;
 
-        Ok(self.opening().chain(self.lapses(now)).chain([Event::LimitsSet(limits)]).collect())
+        Ok(self.opening().chain(self.lapses(None, now)).chain([Event::LimitsSet(limits)]).collect())
     }
 
     fn set_allotments(&self, allotments: &[Allotment], now: Timestamp) -> Result<Vec<Event>, Rejection> {
@@ -160,7 +165,7 @@ impl Stock {
         self.check_use(&changed, now)?;
 
         let set = named.into_iter().map(|(channel, quantity)| Allotment { channel, quantity }).collect();
-        Ok(self.opening().chain(self.lapses(now)).chain([Event::UnitsAllotted(set)]).collect())
+        Ok(self.opening().chain(self.lapses(None, now)).chain([Event::UnitsAllotted(set)]).collect())
     }
 
     /// What every channel, and every date to come, has in use is within what `changed` would let it have.
@@ -209,9 +214,12 @@ impl Stock {
         (!self.born).then_some(Event::Opened).into_iter()
     }
 
-    /// The holds that are due, the earliest first.
-    fn lapses(&self, now: Timestamp) -> impl Iterator<Item = Event> + '_ {
-        self.holds.due(now).map(move |(id, hold)| Event::HoldLapsed { id, hold: hold.clone(), at: now })
+    /// Holds that are due, the earliest first, no more than a turn has; but in any case an earlier one of the hold that is
+    /// placed, whose units make way. Those that stay take nothing either.
+    fn lapses(&self, placed: Option<HoldId>, now: Timestamp) -> impl Iterator<Item = Event> + '_ {
+        let earlier = placed.and_then(|id| Some((id, self.holds.get(id).filter(|hold| hold.life.is_due(now))?)));
+        let others = self.holds.due(now).filter(move |(id, _)| Some(*id) != placed).take(LAPSES_PER_TURN_MAX);
+        earlier.into_iter().chain(others).map(move |(id, hold)| Event::HoldLapsed { id, hold: hold.clone(), at: now })
     }
 
     /// What is left for each channel once `going` have made way. What is unlimited is everybody's; of a limited package

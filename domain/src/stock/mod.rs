@@ -46,7 +46,7 @@ pub const LIMIT_MAX: u32 = 1_000_000_000;
 /// Most channels with an allotment, as many as a departure has.
 pub const ALLOTMENTS_MAX: usize = 255;
 /// A confirmed hold is forgotten so long after its `expires_at`. Its order has heard of the confirmation by then, or asks
-/// again after a restart, and its placing would refuse itself.
+/// again after a restart. Late money that is still seeking then may count it twice, or be given back beside it.
 const SETTLED_AFTER_SECONDS: i64 = 48 * 60 * 60;
 
 /// Of what there is a stock. Text: `package/<template>`, `promotion/<code>`.

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use super::command::{Allotment, Event};
-use super::{Hold, Limits, Stock, StockId};
+use super::{Hold, Limits, Stock, StockId, Units};
 use crate::departure::Channel;
-use crate::hold::Standing;
+use crate::hold::{Standing, Stands};
 use crate::ids::{HoldId, OrderId, TravellerId};
 use crate::row;
 use crate::row::{First, List, Rows, Uuid};
@@ -80,24 +80,6 @@ impl StockHoldRow<'_> {
     }
 }
 
-/// What a hold's row says of it.
-#[derive(Clone, Copy)]
-struct Stands<'a> {
-    hold: &'a Hold,
-    standing: Standing,
-    ended_at: Option<Timestamp>,
-}
-
-impl<'a> Stands<'a> {
-    fn live(hold: &'a Hold) -> Stands<'a> {
-        Stands { hold, standing: Standing::Live(hold.life.state), ended_at: None }
-    }
-
-    fn ended(hold: &'a Hold, standing: Standing, at: Timestamp) -> Stands<'a> {
-        Stands { hold, standing, ended_at: Some(at) }
-    }
-}
-
 impl Stock {
     /// The rows that `events` changed, one image each, as they are now that the machine has evolved by them. `version`
     /// is the new one of the stock's key.
@@ -124,7 +106,7 @@ impl Stock {
             };
             if let Some(stands) = stands.filter(|stands| imaged.insert((*id, stands.hold.life.epoch))) {
                 let is_first = matches!(event, Event::HoldPlaced { .. });
-                self.put_hold(*id, stands, is_first, version, &mut rows);
+                self.put_hold(*id, &stands, is_first, version, &mut rows);
             }
         }
         if stock_changed {
@@ -147,8 +129,8 @@ impl Stock {
         });
     }
 
-    fn put_hold(&self, id: HoldId, stands: Stands<'_>, first: bool, version: u64, rows: &mut Rows) {
-        let Stands { hold: Hold { life, takes }, standing, ended_at } = stands;
+    fn put_hold(&self, id: HoldId, stands: &Stands<'_, Units>, first: bool, version: u64, rows: &mut Rows) {
+        let &Stands { hold: Hold { life, takes }, standing, ended_at } = stands;
         let row = StockHoldRow {
             order_id: Uuid(id.order),
             item: id.item,

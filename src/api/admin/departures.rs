@@ -1,8 +1,6 @@
 //! Single departures (R-ADMIN-04): what is held and sold, another vehicle or capacity, what is set aside for partners, and
 //! whether they are sold.
 
-use std::sync::Arc;
-
 use actix_web::web;
 use deeptravel_actors::outage::Answer;
 use deeptravel_actors::overriding::{DeparturePatch, SeatsWanted};
@@ -10,14 +8,14 @@ use deeptravel_domain::catalogue::{ALLOTMENTS_MAX, Names};
 use deeptravel_domain::departure::{Channel, ClassCapacity, SEATS_MAX};
 use deeptravel_domain::ids::{DepartureId, RouteCode, SeatClassCode, VehicleCode};
 use deeptravel_domain::inventory::{Allotment, Inventory, PoolUse};
-use deeptravel_domain::register::{Author, Standing};
+use deeptravel_domain::register::Standing;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::configuration::NamesView;
+use super::configuration::{NamesView, author};
 use crate::api::frame::{
     Allowed, Answered, Api, Body, Configure, OptionalKey, Page, Paging, Permission, Problem, Routes, SeeConfiguration,
     Staff, StopSale, ok, refusals,
@@ -359,10 +357,6 @@ async fn set_allotments(
     let id: DepartureId = id.parse().map_err(|_| no_such_departure())?;
     let written = by.api.engine.set_allotments(id.clone(), allotments, author(&by, key)).await;
     answer(&by, &id, written)
-}
-
-fn author(by: &Staff, key: OptionalKey) -> Author {
-    Author { account: Arc::from(&*by.who.username), key: key.key.map(|key| key.0.into()) }
 }
 
 fn check_seats(field: String, seats: u16) -> Result<(), Problem> {

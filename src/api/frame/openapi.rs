@@ -15,7 +15,7 @@ use super::problem::ProblemDocument;
 #[openapi(
     info(
         title = "DeepTravel",
-        description = "Seats on coaches and ferries between mainland China and Hong Kong: search, hold, pay, ride.\n\n\
+        description = "Seats on coaches and ferries between mainland China and Hong Kong, and packages: search, hold, pay, redeem.\n\n\
             Times of a departure have the offset of its route; all other times have +08:00. Amounts are in minor \
             units. Errors are problem documents with a stable `code`.",
     ),

@@ -243,6 +243,7 @@ impl From<StoreError> for Problem {
 #[cfg(test)]
 mod tests {
     use actix_web::body::MessageBody;
+    use deeptravel_domain::rejection::Sold;
 
     use super::*;
 
@@ -263,9 +264,14 @@ mod tests {
 
     #[test]
     fn r_hold_02_sold_out_says_what_is_left() {
-        let problem = Problem::from(Rejection::SoldOut { wanted: 3, available: 1 });
+        let problem = Problem::from(Rejection::SoldOut { of: Sold::Seats, wanted: 3, available: 1 });
         assert_eq!(problem.status(), StatusCode::CONFLICT);
-        assert_eq!(document(problem)["available"], 1);
+        let document = document(problem);
+        assert_eq!(document["available"], 1);
+        assert_eq!(document["detail"], "not enough seats are left: 1 of 3");
+        let of = Sold::Package("pkg-museum".parse().unwrap());
+        let problem = Problem::from(Rejection::SoldOut { of, wanted: 3, available: 1 });
+        assert_eq!(self::document(problem)["detail"], "not enough units of package pkg-museum are left: 1 of 3");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn parse_word<T: FromStr>(
 }
 
 /// A date as `YYYY-MM-DD` and in no other form.
-pub fn parse_date(field: &'static str, text: &str) -> Result<Date, Problem> {
+pub fn parse_date(field: impl Into<Cow<'static, str>>, text: &str) -> Result<Date, Problem> {
     let digits_and_dashes = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     let date = digits_and_dashes.then(|| text.parse().ok()).flatten();
     date.ok_or_else(|| Problem::field(field, "is not a date like 2026-12-24"))

@@ -35,7 +35,16 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 /// What sessions have looked at, and by which code. In memory only: after a restart the operator looks again. Clones are the
 /// same ones.
 #[derive(Clone, Debug, Default)]
-pub struct Looks(Arc<Mutex<HashMap<(SessionId, OrderId), Look>>>);
+pub struct Looks(Arc<Mutex<Generations>>);
+
+/// The looks of the last ten minutes and some older ones: nobody has to go through all of them to forget those.
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<(SessionId, OrderId), Look>,
+    /// When the first of `young` came.
+    since: Option<Timestamp>,
+    old: HashMap<(SessionId, OrderId), Look>,
+}
 
 /// The code that was shown, and when.
 type Look = (Opened, Timestamp);
@@ -43,18 +52,19 @@ type Look = (Opened, Timestamp);
 impl Looks {
     fn remember(&self, session: SessionId, opened: Opened, now: Timestamp) {
         let mut looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if looks.len() >= LOOKS_MAX {
-            looks.retain(|_, (_, at)| now.ms_since(*at) < LOOK_MS);
+        let Generations { young, since, old } = &mut *looks;
+        if since.is_none_or(|since| now.ms_since(since) >= LOOK_MS) || young.len() >= LOOKS_MAX / 2 {
+            *old = std::mem::take(young);
+            *since = Some(now);
         }
-        if looks.len() < LOOKS_MAX {
-            looks.insert((session, opened.code.subject.order()), (opened, now));
-        }
+        young.insert((session, opened.code.subject.order()), (opened, now));
     }
 
     /// The code by which a session has looked at an order lately, and when.
     fn of(&self, session: SessionId, order: OrderId, now: Timestamp) -> Option<Look> {
         let looks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        looks.get(&(session, order)).copied().filter(|(_, at)| now.ms_since(*at) < LOOK_MS)
+        let look = looks.young.get(&(session, order)).or_else(|| looks.old.get(&(session, order)));
+        look.copied().filter(|(_, at)| now.ms_since(*at) < LOOK_MS)
     }
 }
 
@@ -311,7 +321,10 @@ fn reason_of(outcome: &TicketOutcome) -> Option<&'static str> {
 
 /// The answer as it is written, and what it is counted as.
 fn answer(outcome: &ScanOutcome, order: &Order, verdict: &Verdict<'_>) -> (Vec<u8>, &'static str, &'static str) {
+    let nothing = ScanRejection::InvalidCode.code();
+    let unknown = unknown(outcome, order);
     let (result, reason) = match verdict {
+        Verdict::Success if !unknown.is_empty() => (PARTIAL, Some(nothing)),
         Verdict::Success => (SUCCESS, None),
         Verdict::Partial(reason) => (PARTIAL, Some(reason.code())),
         Verdict::Rejected(reason) => (REJECT, Some(reason.code())),
@@ -334,6 +347,71 @@ fn answer(outcome: &ScanOutcome, order: &Order, verdict: &Verdict<'_>) -> (Vec<u
             previous: scan::previous(outcome),
         })
     });
-    let body = written(&Redeemed { result, reason, items: items.collect() });
-    (body, result, reason.unwrap_or(""))
+    let no_ticket = |ticket_id| RedeemedItem {
+        ticket_id,
+        entitlement_code: "",
+        result: REJECT,
+        reason: Some(nothing),
+        remaining: 0,
+        redeemed_at: None,
+        previous: None,
+    };
+    let items = items.chain(unknown.into_iter().map(no_ticket)).collect();
+    (written(&Redeemed { result, reason, items }), result, reason.unwrap_or(""))
+}
+
+/// Tickets that were chosen and that the order does not have.
+fn unknown(outcome: &ScanOutcome, order: &Order) -> Vec<TicketId> {
+    match &outcome.scan.target {
+        ScanTarget::Chosen(choices) => {
+            let chosen = choices.iter().map(|choice| choice.ticket);
+            chosen.filter(|ticket| order.ticket(*ticket).is_none()).collect()
+        }
+        ScanTarget::Order | ScanTarget::Ticket(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deeptravel_domain::code::{Code, CodeToken};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_ms(1_795_147_200_000);
+
+    fn order(number: u64) -> OrderId {
+        OrderId::from_bits(number.into())
+    }
+
+    fn look(looks: &Looks, session: SessionId, order: OrderId, now: Timestamp) {
+        let code = Code::one_time(Subject::Order(order), now, 60);
+        looks.remember(session, Opened { code, token: CodeToken(1) }, now);
+    }
+
+    #[test]
+    fn r_scan_01_a_look_is_remembered_for_ten_minutes_whoever_looks_meanwhile() {
+        let looks = Looks::default();
+        let session = SessionId::from_bits(1);
+        let at = |seconds| NOW.plus_seconds(seconds);
+        for number in 0..13 {
+            let looked_at = at(60 * number);
+            look(&looks, session, order(number.cast_unsigned()), looked_at);
+            let knows = |number: i64| looks.of(session, order(number.cast_unsigned()), looked_at).is_some();
+            assert!((0..=number).all(|before| knows(before) == (number - before < 10)), "after {number} minutes");
+        }
+        assert!(looks.of(SessionId::from_bits(2), order(12), at(60 * 12)).is_none(), "another session");
+    }
+
+    #[test]
+    fn r_scan_01_of_more_looks_than_are_remembered_the_oldest_are_forgotten() {
+        let looks = Looks::default();
+        let session = SessionId::from_bits(1);
+        for number in 0..=LOOKS_MAX as u64 {
+            look(&looks, session, order(number), NOW);
+        }
+        let knows = |number| looks.of(session, order(number), NOW).is_some();
+        assert!(!knows(0) && knows(LOOKS_MAX as u64) && knows((LOOKS_MAX / 2) as u64));
+        let Generations { young, old, .. } = &*looks.0.lock().unwrap();
+        assert!(young.len() + old.len() <= LOOKS_MAX);
+    }
 }

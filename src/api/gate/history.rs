@@ -12,7 +12,7 @@ use deeptravel_domain::identity::{Account, Role};
 use deeptravel_domain::ids::{MerchantCode, OrderId, TicketId};
 use deeptravel_domain::order::Order;
 use deeptravel_domain::rejection::Rejection;
-use deeptravel_domain::ticket::Holder;
+use deeptravel_domain::ticket::{Entitlement, Holder};
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ struct TicketsOf<'a> {
     tickets: Vec<TicketView<'a>>,
 }
 
-/// An order with those of its tickets that the operator's merchant redeems.
+/// An order with those of its tickets that the operator's merchant redeems, or that the operator may redeem as everybody's.
 #[utoipa::path(
     get, path = "/merchant/orders/{orderId}",
     responses(
@@ -69,10 +69,13 @@ async fn show_merchant_order(Allowed(by): Allowed<Redeem>, language: Language, i
     let id: OrderId = id.parse().map_err(|_| no_such())?;
     let order = by.api.engine.order(id).await?.outcome.map_err(|_| no_such())?;
     let catalogue = by.api.engine.services().catalogue.load();
-    let own = by.who.redeems.merchant.as_ref();
-    let is_own = |merchant: Option<&MerchantCode>| own.is_none() || merchant.is_none() || merchant == own;
+    let redeems = &by.who.redeems;
+    let is_own = |Entitlement { merchant, code, .. }: &Entitlement| match merchant {
+        Some(merchant) => redeems.of_merchant(merchant),
+        None => redeems.entitled(code),
+    };
     let mut groups: BTreeMap<u16, TicketsOf<'_>> = BTreeMap::new();
-    for ticket in order.tickets().iter().filter(|ticket| is_own(ticket.entitlement().merchant.as_ref())) {
+    for ticket in order.tickets().iter().filter(|ticket| is_own(ticket.entitlement())) {
         let view = ticket::view(&catalogue, language, &order, ticket);
         let (place, passenger) = match ticket.holder {
             Holder::Passenger(passenger) => (passenger, ticket_passenger(&order, passenger)),

@@ -148,7 +148,7 @@ async fn scan_code(Allowed(by): Allowed<Redeem>, http: HttpRequest, language: La
     let shown = move |outcome: &ScanOutcome, order: &Order| {
         outcome.verdict().is_some().then(|| answer(&api, language, outcome, order))
     };
-    match by.api.engine.redeem(opened.code.subject.order(), scan, shown).await?.outcome {
+    match by.noted(by.api.engine.redeem(opened.code.subject.order(), scan, shown).await)? {
         Ok(Some(Shown { body, result, reason })) => {
             count(result, reason);
             Ok(ok_of(body))

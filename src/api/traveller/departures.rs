@@ -8,6 +8,7 @@ use deeptravel_domain::party::Party;
 use deeptravel_domain::rejection::Rejection;
 use serde::Deserialize;
 
+use super::search::Live;
 use crate::api::frame::{Allowed, Answered, Api, Language, Problem, Public, Routes, ok, parse_query};
 use crate::api::views::departure::{self, DepartureView, SeatClassView};
 
@@ -62,11 +63,13 @@ async fn show_departure(
     let born = services.board.get(&id);
     let seat_map = departure::seat_map(&catalogue, &trip, born.as_deref()).ok_or_else(no_such_departure)?;
 
+    let live = Live { seats: &services.board, units: &services.stock_board };
+    let in_force = live.in_force(&catalogue, api.engine.now());
     let free = departure::availability(born.as_deref(), &trip, &seat_map);
     let classes = seat_map.classes.iter().zip(free).map(|(class, available)| {
-        let quote = Party::new(1, 0, 0).and_then(|adult| catalogue.quote(&trip, &class.code, adult).ok());
-        let price = quote.map(|quote| quote.total.into());
-        SeatClassView { code: class.code.to_string(), name: language.of(&class.names).to_owned(), available, price }
+        let quoted =
+            Party::new(1, 0, 0).and_then(|adult| catalogue.quote_with(&in_force, &trip, &class.code, adult).ok());
+        SeatClassView::new(language, class, available, quoted)
     });
     let view = departure::view(&catalogue, language, &trip, classes);
     let seats = departure::seats(born.as_deref(), &trip, &seat_map);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use deeptravel_domain::departure::Channel;
-use deeptravel_domain::ids::TravellerId;
+use deeptravel_domain::ids::{PromotionCode, TravellerId};
 use deeptravel_domain::order::{
     Contact, ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PackageWish, Passenger, SealedDocument, SeatWish, Wish,
 };
@@ -16,7 +16,7 @@ use derive_more::Deref;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::{IdempotencyKey, Problem, is_visible_ascii, secret_bytes, sha256};
+use crate::api::frame::{IdempotencyKey, Problem, is_visible_ascii, parse_date, secret_bytes, sha256};
 
 /// Longest name of a person, in characters: the longest field of a travel document has fewer.
 const NAME_CHARS_MAX: usize = 64;
@@ -44,8 +44,8 @@ pub struct NewOrder<'a> {
     #[schema(min_items = 1, max_items = 10)]
     passengers: Vec<NewPassenger<'a>>,
     contact: NewContact<'a>,
-    /// There are none yet.
-    #[schema(value_type = Option<String>)]
+    /// Of a promotion that does not apply by itself.
+    #[schema(value_type = Option<String>, example = "SPRING", min_length = 1, max_length = 64)]
     promotion_code: Option<Text<'a>>,
     /// Language of messages: `zh-CN` (default), `zh-HK` or `en`.
     #[schema(value_type = Option<String>, example = "zh-HK", pattern = "^(zh-CN|zh-HK|en)$")]
@@ -142,7 +142,6 @@ struct NewContact<'a> {
 impl NewOrder<'_> {
     /// The request with its fields understood and its documents sealed. Errors name the field.
     pub fn into_wish(self, traveller: TravellerId, key: IdempotencyKey, keys: &DocumentKeys) -> Result<Wish, Problem> {
-        Problem::unless(self.promotion_code.is_none(), "promotionCode", "there is no such promotion")?;
         if self.items.is_empty() || self.items.len() > ITEMS_MAX {
             return Err(Problem::field("items", format!("1 to {ITEMS_MAX} items")));
         }
@@ -164,6 +163,7 @@ impl NewOrder<'_> {
             items: items.map(|(index, item)| wanted(index, item)).collect::<Result<_, _>>()?,
             passengers: passengers.map(|(index, given)| passenger(index, given, keys)).collect::<Result<_, _>>()?,
             contact: contact(&self.contact)?,
+            promotion_code: self.promotion_code.as_deref().map(promotion).transpose()?,
         })
     }
 }
@@ -315,7 +315,7 @@ fn journey(field: &impl Fn(&str) -> String, item: &NewItem<'_>) -> Result<Journe
 }
 
 fn package(field: &impl Fn(&str) -> String, item: &NewItem<'_>) -> Result<PackageWish, Problem> {
-    let date = |text: &str| text.parse().map_err(|_| Problem::field(field("serviceDate"), "is no date (YYYY-MM-DD)"));
+    let date = |text: &str| parse_date(field("serviceDate"), text);
     let journeys = item.journeys.as_deref().unwrap_or_default();
     let included = |(number, journey): (usize, &NewIncluded<'_>)| {
         let field = |name: &str| field(&format!("journeys[{number}].{name}"));
@@ -345,6 +345,10 @@ fn code<T: FromStr>(
 ) -> Result<T, Problem> {
     let given = given.ok_or_else(|| Problem::field(field(name), "is missing"))?;
     given.parse().map_err(|_| Problem::field(field(name), format!("is no {what}")))
+}
+
+fn promotion(given: &str) -> Result<PromotionCode, Problem> {
+    given.parse().map_err(|_| Problem::field("promotionCode", "is no promotion code"))
 }
 
 fn seat_wish(field: &impl Fn(&str) -> String, given: Option<&[Text<'_>]>) -> Result<SeatWish, Problem> {
@@ -501,6 +505,8 @@ mod tests {
             ("/contact/name", json!("陈大")),
             ("/contact/phone", json!("+852 5555 0124")),
             ("/contact/email", json!("tai@example.com")),
+            ("/promotionCode", json!("SPRING")),
+            ("/promotionCode", json!("spring")),
             ("/locale", json!("zh-CN")),
             ("/locale", json!("en")),
         ];
@@ -513,6 +519,18 @@ mod tests {
             assert!(!hashes.contains(&hash), "{pointer} {value}");
             hashes.push(hash);
         }
+    }
+
+    #[test]
+    fn fault_17_a_service_date_is_a_day_and_no_instant() {
+        let package = |date: &str| json!([{ "kind": "package", "templateId": "p", "serviceDate": date }]);
+        let mut request = request();
+        for date in ["2026-12-24T10:00:00Z", "2026-12-24T10:00", "20261224", "+002026-12-24"] {
+            request["items"] = package(date);
+            assert_eq!(wish(&request).unwrap_err().errors()[0].field, "items[0].serviceDate", "{date}");
+        }
+        request["items"] = package("2026-12-24");
+        assert!(wish(&request).is_ok());
     }
 
     #[test]
@@ -555,7 +573,7 @@ mod tests {
             ("/contact/phone", json!("call me"), "contact.phone"),
             ("/contact/email", json!("nobody"), "contact.email"),
             ("/contact/fax", json!("1"), "contact.fax"),
-            ("/promotionCode", json!("SPRING"), "promotionCode"),
+            ("/promotionCode", json!("10 %"), "promotionCode"),
             ("/locale", json!("fr"), "locale"),
         ];
         for (pointer, value, field) in cases {

@@ -90,10 +90,13 @@ pub fn stored(rows: &Rows, api: &Api) -> Result<Order, Problem> {
         (status = 404, description = "`DEPARTURE_NOT_FOUND`, `RESERVATION_NOT_FOUND`"),
         (
             status = 409,
-            description = "`SOLD_OUT`, `SEAT_TAKEN`, `LOCK_LIMIT`, `BOOKING_CLOSED`, `BLACKOUT`; `LOCK_EXPIRED`, \
-                `RESERVATION_ENDED` of an item's reservation"
+            description = "`SOLD_OUT`, `SEAT_TAKEN`, `LOCK_LIMIT`, `BOOKING_CLOSED`, `BLACKOUT`, `PROMOTION_EXHAUSTED`; \
+                `LOCK_EXPIRED`, `RESERVATION_ENDED` of an item's reservation"
         ),
-        (status = 422, description = "`VALIDATION_ERROR`, `IDEMPOTENCY_MISMATCH`"),
+        (
+            status = 422,
+            description = "`VALIDATION_ERROR`, of `promotionCode` also when it does not fit; `IDEMPOTENCY_MISMATCH`"
+        ),
         (status = 503, description = "To be repeated with the same key"),
     )
 )]

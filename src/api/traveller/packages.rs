@@ -7,6 +7,7 @@ use deeptravel_domain::catalogue::{Catalogue, Template, Zone};
 use deeptravel_domain::ids::TemplateId;
 use deeptravel_domain::register::Entry;
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::time::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -55,10 +56,12 @@ async fn list_packages(
 ) -> Answered {
     let date = page.filter.date()?;
     let catalogue = api.engine.services().catalogue.load();
-    let today = Zone::of_sale().local(api.engine.now()).date();
+    let now = api.engine.now();
+    let today = Zone::of_sale().local(now).date();
     // The last day of a package's own zone may be one more.
     Problem::unless(date.is_none_or(|date| date >= today), "serviceDate", "is in the past")?;
-    let (entries, next_cursor) = page.of_memory(catalogue.packages(), |entry| entry.content.id.clone());
+    let (entries, next_cursor) =
+        page.of_memory(catalogue.packages().filter(|entry| is_sold(entry, now)), |entry| entry.content.id.clone());
     let packages = entries.into_iter().map(|entry| shown(&api.engine, &catalogue, language, entry, date));
     Ok(ok(&Packages { packages: packages.collect(), next_cursor }))
 }
@@ -79,6 +82,7 @@ async fn show_package(
     let catalogue = api.engine.services().catalogue.load();
     let entry = catalogue
         .package(&path)
+        .and_then(|entry| if is_sold(entry, api.engine.now()) { Ok(entry) } else { Err(Rejection::TemplateNotFound) })
         .map_err(|unknown| Problem::from(unknown).naming("templateId", "is no package on sale"))?;
     match date.map(|date| catalogue.check_service_date(entry, Some(date), "serviceDate", api.engine.now())) {
         None | Some(Ok(()) | Err(Rejection::Blackout)) => {
@@ -86,6 +90,11 @@ async fn show_package(
         }
         Some(Err(refused)) => Err(refused.into()),
     }
+}
+
+/// Whether nothing that it gives has ended.
+fn is_sold(entry: &Entry<Template>, now: Timestamp) -> bool {
+    entry.sold_until().is_none_or(|until| now < until)
 }
 
 fn shown<'a>(

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use deeptravel_domain::catalogue::{Route, RouteStatus};
+use deeptravel_domain::catalogue::{Route, RouteStatus, Template};
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::RuleCode;
 use deeptravel_domain::refund_rule::summary;
+use deeptravel_domain::register::Entry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -39,8 +40,10 @@ struct PolicyView {
     name: String,
     /// In words.
     summary: String,
-    /// Which are sold under it.
+    /// Routes that are sold under it.
     route_codes: Vec<String>,
+    /// Packages that are.
+    template_ids: Vec<String>,
     windows: Option<Vec<RefundWindowView>>,
     days_after_sale: Option<u16>,
     #[schema(pattern = "^(departure|visit|sale)$")]
@@ -62,6 +65,13 @@ struct Policies {
     policies: Vec<Map<String, Value>>,
 }
 
+/// What is sold under a rule.
+#[derive(Default)]
+struct SoldUnder<'a> {
+    routes: Vec<&'a str>,
+    templates: Vec<&'a str>,
+}
+
 /// Rules under which we sell, also before anything is bought.
 #[utoipa::path(
     get, path = "/cancellation-policies", params(PolicyQuery),
@@ -70,20 +80,29 @@ struct Policies {
 async fn show_policies(_: Allowed<Public>, api: Api, language: Language, request: HttpRequest) -> Answered {
     let query: PolicyQuery = parse_query(request.query_string())?;
     let catalogue = api.engine.services().catalogue.load();
-    if query.template_id.is_some() {
-        return Err(Problem::field("templateId", "is not known"));
-    }
-    let routes: Vec<&Arc<Route>> = match &query.route_code {
+    let (route, template) = (query.route_code.as_deref(), query.template_id.as_deref());
+    let routes: Vec<&Arc<Route>> = match route {
         Some(code) => vec![catalogue.route(code).ok_or_else(|| Problem::field("routeCode", "is not known"))?],
+        None if template.is_some() => Vec::new(),
         None => catalogue.routes().filter(|route| route.status == RouteStatus::OnSale).collect(),
     };
-    let mut by_rule: BTreeMap<&RuleCode, Vec<&str>> = BTreeMap::new();
+    let templates: Vec<&Arc<Entry<Template>>> = match template {
+        Some(id) => vec![catalogue.package(id).map_err(|_| Problem::field("templateId", "is no package on sale"))?],
+        None if route.is_some() => Vec::new(),
+        None => catalogue.packages().collect(),
+    };
+    let mut by_rule: BTreeMap<&RuleCode, SoldUnder<'_>> = BTreeMap::new();
     for route in routes {
         if let Some(rule) = route.refund_rules.of(&Channel::Direct) {
-            by_rule.entry(rule).or_default().push(route.code.as_str());
+            by_rule.entry(rule).or_default().routes.push(route.code.as_str());
         }
     }
-    let policy = |(rule, routes): (&RuleCode, Vec<&str>)| {
+    for template in templates {
+        if let Some(rule) = template.refund_rules.of(&Channel::Direct) {
+            by_rule.entry(rule).or_default().templates.push(template.content.id.as_str());
+        }
+    }
+    let policy = |(rule, sold): (&RuleCode, SoldUnder<'_>)| {
         let rule = catalogue.registers().refund_rules.entry(rule).filter(|rule| !rule.withdrawn)?;
         let Ok(Value::Object(mut shown)) = serde_json::to_value(&*rule.content) else {
             unreachable!("a rule is an object of texts and numbers")
@@ -91,7 +110,8 @@ async fn show_policies(_: Allowed<Public>, api: Api, language: Language, request
         shown.insert("version".to_owned(), rule.revision.into());
         shown.insert("name".to_owned(), language.of(&rule.names).into());
         shown.insert("summary".to_owned(), language.of(&summary(rule)).into());
-        shown.insert("routeCodes".to_owned(), json!(routes));
+        shown.insert("routeCodes".to_owned(), json!(sold.routes));
+        shown.insert("templateIds".to_owned(), json!(sold.templates));
         Some(shown)
     };
     Ok(ok(&Policies { policies: by_rule.into_iter().filter_map(policy).collect() }))

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use deeptravel_actors::board::Occupancy;
 use deeptravel_domain::catalogue::{Catalogue, Trip};
-use deeptravel_domain::departure::SeatMap;
+use deeptravel_domain::departure::{SeatClass, SeatMap};
 use deeptravel_domain::ids::SeatClassCode;
+use deeptravel_domain::promotion::Quoted;
 use deeptravel_domain::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::frame::Language;
-use crate::api::views::{self, MoneyView, Named, Zoned};
+use crate::api::views::{self, MoneyView, Named, PromotedView, Zoned};
 
 /// A departure, from the stop where the party boards to the one where it leaves.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,7 +44,7 @@ pub struct DepartureView<'a> {
     /// Only on the departure itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seat_map: Option<Vec<SeatView>>,
-    /// What bigger parties of adults pay.
+    /// What bigger parties of adults pay, promotions aside.
     pub tiers: Vec<TierView>,
     /// Under which rule we sell it.
     pub refund_summary: Cow<'a, str>,
@@ -77,6 +78,21 @@ pub struct SeatClassView {
     /// For the searched party; on the departure itself for one adult, and absent without a fare.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<MoneyView>,
+    /// What lowers this price by itself, if an order has nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotedView>,
+}
+
+impl SeatClassView {
+    pub fn new(language: Language, class: &SeatClass, available: u16, quoted: Option<Quoted>) -> SeatClassView {
+        SeatClassView {
+            code: class.code.to_string(),
+            name: language.of(&class.names).to_owned(),
+            available,
+            promotion: quoted.as_ref().and_then(PromotedView::of),
+            price: quoted.map(|quoted| quoted.total.into()),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]

@@ -17,8 +17,9 @@ use std::fmt;
 
 use deeptravel_domain::catalogue::{Catalogue, Names, Route, RulesByChannel};
 use deeptravel_domain::departure::Channel;
-use deeptravel_domain::ids::{MerchantCode, OperatorCode, PortCode};
-use deeptravel_domain::money::Money;
+use deeptravel_domain::ids::{MerchantCode, OperatorCode, PortCode, PromotionCode};
+use deeptravel_domain::money::{Currency, Money};
+use deeptravel_domain::promotion::Quoted;
 use deeptravel_domain::refund_rule;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::Date;
@@ -46,6 +47,28 @@ pub struct MoneyView {
 impl From<Money> for MoneyView {
     fn from(Money { minor, currency }: Money) -> MoneyView {
         MoneyView { amount: minor, currency: currency.code() }
+    }
+}
+
+/// A promotion that has lowered a price.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[schema(as = AppliedPromotion)]
+pub struct PromotedView {
+    #[schema(example = "SPRING")]
+    pub code: String,
+    /// Off the whole price, which is without it already.
+    pub discount: MoneyView,
+}
+
+impl PromotedView {
+    pub fn new(code: &PromotionCode, discount_minor: i64, currency: Currency) -> PromotedView {
+        PromotedView { code: code.to_string(), discount: Money::new(discount_minor, currency).into() }
+    }
+
+    /// Of a price that is quoted.
+    pub fn of(quoted: &Quoted) -> Option<PromotedView> {
+        let applied = quoted.promotion.as_ref()?;
+        Some(PromotedView::new(&applied.code, applied.discount_minor, quoted.total.currency))
     }
 }
 

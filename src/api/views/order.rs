@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::refund::{self, RefundView};
 use super::ticket::{self, TicketView, boarding};
 use crate::api::frame::Language;
-use crate::api::views::{self, MoneyView, Named, Zoned};
+use crate::api::views::{self, MoneyView, Named, PromotedView, Zoned};
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -38,6 +38,9 @@ pub struct OrderView<'a> {
     pub cancel_reason: Option<&'static str>,
     pub amount: MoneyView,
     pub price_lines: Vec<PriceLineView<'a>>,
+    /// What has lowered the price.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<PromotedView>,
     pub passengers: Vec<PassengerView<'a>>,
     pub contact: ContactView<'a>,
     pub items: Vec<OrderItem<'a>>,
@@ -66,7 +69,7 @@ pub struct PriceLineView<'a> {
     pub unit: MoneyView,
     pub discount: MoneyView,
     pub total: MoneyView,
-    /// Which fare, or package, and which tier applied.
+    /// Which fare, or package, which tier and which promotions applied.
     pub explanation: &'a str,
 }
 
@@ -175,6 +178,7 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order) 
         cancel_reason: cancelled.map(|(_, why)| why.code()),
         amount: order.total().into(),
         price_lines: price_lines(order),
+        promotions: promotions(order),
         passengers: passengers(order),
         contact: ContactView { name, phone, email: email.as_deref() },
         items: order.items().iter().map(|item| self::item(catalogue, language, item)).collect(),
@@ -205,6 +209,13 @@ fn price_lines(order: &Order) -> Vec<PriceLineView<'_>> {
                 explanation: &line.explanation,
             }
         })
+        .collect()
+}
+
+fn promotions(order: &Order) -> Vec<PromotedView> {
+    let promoted = order.details().promotions.iter();
+    promoted
+        .map(|promoted| PromotedView::new(&promoted.code, promoted.discount_minor, order.total().currency))
         .collect()
 }
 
@@ -319,6 +330,7 @@ mod tests {
                 }),
                 refund_rule: None,
             }],
+            asked: Vec::new(),
             price: Price {
                 total: Money::new(22_000, Currency::Cny),
                 lines: vec![PriceLine {
@@ -331,6 +343,7 @@ mod tests {
                     explanation: "fare 0 of revision 1".into(),
                 }],
             },
+            promotions: vec![],
             lock_seconds: 600,
         }
     }

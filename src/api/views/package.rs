@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::departure;
 use crate::api::frame::Language;
-use crate::api::views::{self, MoneyView, Named, Zoned};
+use crate::api::views::{self, MoneyView, Named, PromotedView, Zoned};
 
 /// What is sold once and made of entitlements and journeys.
 #[derive(Debug, Serialize, ToSchema)]
@@ -37,6 +37,9 @@ pub struct PackageView<'a> {
     /// For the searched party; only in a search.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<MoneyView>,
+    /// What lowers this price by itself, if an order has nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotedView>,
     /// For each type of passenger and size of the party, for one unit.
     pub tiers: Vec<PackageTierView>,
     pub entitlements: Vec<PackageEntitlementView<'a>>,
@@ -150,6 +153,7 @@ pub fn view<'a>(catalogue: &'a Catalogue, language: Language, entry: &'a Entry<T
         name: language.of(&template.names),
         description: template.description.as_ref().map(|names| language.of(names)),
         price: None,
+        promotion: None,
         tiers: template.tiers.iter().map(tier).collect(),
         entitlements: template.entitlements.iter().map(|terms| entitlement(catalogue, language, terms)).collect(),
         journeys: template.journeys.iter().filter_map(|included| journey(catalogue, language, included)).collect(),

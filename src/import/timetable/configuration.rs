@@ -1,11 +1,12 @@
-//! What else is configured, in the words of the API: rules of sale, and who redeems.
+//! What else is configured, in the words of the API: rules of sale, who redeems, packages and promotions.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Context;
-use deeptravel_domain::catalogue::{Command, Device, Location, Merchant};
+use deeptravel_domain::catalogue::{Command, Device, Location, Merchant, Template};
+use deeptravel_domain::promotion::Promotion;
 use deeptravel_domain::refund_rule::RefundRule;
 use serde::Deserialize;
 
@@ -20,6 +21,8 @@ pub struct Configured {
     merchants: Vec<Merchant>,
     locations: Vec<Location>,
     devices: Vec<Device>,
+    templates: Vec<Template>,
+    promotions: Vec<Promotion>,
 }
 
 /// The file may be missing.
@@ -37,9 +40,11 @@ impl Configured {
         std::mem::take(&mut self.refund_rules).into_iter().map(put)
     }
 
-    /// Locations come after the ports that they are at.
-    pub fn redeemers(self) -> impl Iterator<Item = Command> {
+    /// Locations come after the ports that they are at, packages after routes and whoever redeems them, promotions after
+    /// packages.
+    pub fn rest(self) -> impl Iterator<Item = Command> {
         let merchants = self.merchants.into_iter().map(put);
-        merchants.chain(self.locations.into_iter().map(put)).chain(self.devices.into_iter().map(put))
+        let redeemers = merchants.chain(self.locations.into_iter().map(put)).chain(self.devices.into_iter().map(put));
+        redeemers.chain(self.templates.into_iter().map(put)).chain(self.promotions.into_iter().map(put))
     }
 }

@@ -1,5 +1,6 @@
 //! A timetable as a directory of CSV files (`config/demo/README.md` describes them): operators, ports, places,
-//! vehicles, holidays, routes, departures, headways and fares; rules of sale and who redeems are one JSON file.
+//! vehicles, holidays, routes, departures, headways and fares; rules of sale, who redeems, packages and promotions are
+//! one JSON file.
 //!
 //! What is malformed is an error that names file, line and column. What is sound but not for us (another sales channel,
 //! an operator without a route) is [`Skipped`] and listed. Reading the same directory again gives the same commands, and
@@ -100,7 +101,7 @@ pub fn read(dir: &Path) -> anyhow::Result<Timetable> {
     commands.extend(configured.rules());
     commands.extend(routes::into_commands(routes));
     commands.extend(fares);
-    commands.extend(configured.redeemers());
+    commands.extend(configured.rest());
     let mut skipped = import.skipped;
     skipped.sort_by_key(|left_out| (left_out.file, left_out.line));
     Ok(Timetable { sale_currency: import.sale_currency, commands, skipped })

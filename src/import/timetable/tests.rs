@@ -115,6 +115,31 @@ fn the_demo_has_this_much_in_it() {
 }
 
 #[test]
+fn r_search_01_the_demo_sells_packages_two_of_them_with_journeys_of_its_timetable() {
+    let catalogue = demo_catalogue();
+    let mut sold: Vec<_> =
+        catalogue.packages().map(|entry| (entry.product.unwrap(), entry.names.en.as_str())).collect();
+    sold.sort_unstable();
+    let named = ["Premium", "Pet Plan", "Deluxe", "Macau by ferry", "Zhuhai over the bridge"];
+    assert_eq!(sold, (106..=110).zip(named).collect::<Vec<_>>());
+    let with_journeys = catalogue.packages().filter(|entry| !entry.journeys.is_empty());
+    let mut routes: Vec<_> =
+        with_journeys.flat_map(|entry| entry.journeys.iter().map(|one| one.route.as_str())).collect();
+    routes.sort_unstable();
+    assert_eq!(routes, ["cwj-hk-mo", "hzm-hk-zh", "tjt-mo-hk"]);
+    let family = Party::new(2, 1, 1).unwrap();
+    for entry in catalogue.packages() {
+        // A Friday and a Saturday: every passenger has a price on both.
+        for day in [TODAY, TODAY + 1.days()] {
+            assert!(catalogue.package_quote(entry, family, 1, Some(day)).unwrap().total.minor > 0, "{}", entry.id);
+        }
+    }
+    let of_pets = catalogue.packages().find(|entry| entry.product == Some(107)).unwrap();
+    assert_eq!(catalogue.promotion("PETPARTY").unwrap().template_ids, std::slice::from_ref(&of_pets.id));
+    assert!(!catalogue.promotion("WELCOME").unwrap().automatic, "it takes nothing off unless its code is given");
+}
+
+#[test]
 fn r_admin_04_importing_the_demo_again_changes_nothing() {
     let mut catalogue = demo_catalogue();
     let before = catalogue.clone();

@@ -1,14 +1,16 @@
-//! Fares as an administrator puts them (R-ADMIN-03, R-ADMIN-06).
+//! Fares as an administrator puts them (R-ADMIN-03, R-ADMIN-06), and what orders pay meanwhile (R-PRICE-01).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Person};
 use crate::server::{another, day};
-use crate::shop::{journey, text};
+use crate::shop::{at, journey, text};
 
 const FARES: &str = "/admin/routes/fares/hzm-hk-zh";
 
@@ -30,7 +32,7 @@ async fn revisions(by: &Person) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn r_admin_03_fares_are_put_seen_looked_back_at_and_brought_back() {
+async fn r_admin_03_card_9_fares_are_put_seen_looked_back_at_and_brought_back() {
     let client = Client::of(another(&[]));
     let (admin, auditor) = (client.administrator().await, client.staff("auditor").await);
     let mei = client.traveller("mei").await;
@@ -72,6 +74,74 @@ async fn r_admin_03_fares_are_put_seen_looked_back_at_and_brought_back() {
 }
 
 #[tokio::test]
+async fn r_admin_06_card_8_after_fares_were_put_the_next_search_has_the_new_price() {
+    let client = Client::of(another(&[]));
+    let admin = client.administrator().await;
+    let before = price(&client).await;
+    assert_eq!(admin.put(FARES, &all_pay(before + 100)).await.status, 200);
+    assert_eq!(price(&client).await, before + 100);
+}
+
+#[tokio::test]
+async fn r_admin_03_card_8_after_a_write_that_failed_fares_are_restored_and_the_audit_says_so() {
+    let client = Client::of(another(&[]));
+    let admin = client.administrator().await;
+    admin.put(FARES, &all_pay(6_100)).await.ok();
+    admin.put(FARES, &all_pay(6_200)).await.ok();
+    let mut wrong = all_pay(6_300);
+    wrong["fares"][0]["seatClass"] = "throne".into();
+    admin.put(FARES, &wrong).await.names("fares[0].seatClass");
+    assert_eq!(price(&client).await, 6_200, "the last valid revision is in force");
+
+    let back = admin.post(&format!("{FARES}/restore"), &json!({})).await;
+    assert_eq!((back.status, price(&client).await), (200, 6_100));
+    let log = admin.get("/admin/audit-logs?entity=fares&account=admin&limit=4").await.ok();
+    let said = |entry: &Value| json!([entry["action"], entry["version"], entry["refusal"]["code"]]);
+    let said: Vec<Value> = log["entries"].as_array().unwrap().iter().map(said).collect();
+    let last = &back.body["revision"];
+    assert_eq!(said[..2], [json!(["restore", last, null]), json!(["put", null, "VALIDATION_ERROR"])], "{log}");
+}
+
+#[tokio::test]
+async fn r_admin_03_card_9_fares_without_a_route_code_are_put_nowhere() {
+    let client = Client::of(another(&[]));
+    let admin = client.administrator().await;
+    admin.put("/admin/routes/fares/", &all_pay(100)).await.problem(404, "NOT_FOUND");
+    admin.put("/admin/routes/fares", &all_pay(100)).await.problem(422, "VALIDATION_ERROR");
+    let mut anothers = all_pay(100);
+    anothers["routeCode"] = "hzm-hk-mo".into();
+    admin.put(FARES, &anothers).await.names("routeCode");
+    assert_ne!(price(&client).await, 100);
+}
+
+#[tokio::test]
+async fn r_admin_03_card_9_seats_are_locked_for_ten_minutes_unless_fares_say_otherwise() {
+    let client = Client::of(another(&[]));
+    let (admin, mei) = (client.administrator().await, client.traveller("card-lock").await);
+    let locked = async |minutes: Option<u16>| {
+        let mut fares = all_pay(5_000);
+        if let Some(minutes) = minutes {
+            fares["seatLockMinutes"] = minutes.into();
+        }
+        admin.put(FARES, &fares).await.ok();
+        let order = mei.place(&[journey(&client.coach().await)], 1).await.ok();
+        at(&order["lockExpireAt"]).duration_since(at(&order["createdAt"])).as_secs()
+    };
+    assert_eq!([locked(None).await, locked(Some(25)).await, locked(None).await], [600, 1_500, 600]);
+    assert_eq!(admin.get(FARES).await.ok()["seatLockMinutes"], 10);
+}
+
+#[tokio::test]
+async fn r_admin_03_card_9_fares_without_an_earlier_revision_cannot_be_restored() {
+    let client = Client::of(another(&[]));
+    let admin = client.administrator().await;
+    let path = "/admin/routes/fares/card-first";
+    admin.put(path, &all_pay(5_000)).await.ok();
+    assert_eq!(admin.get(&format!("{path}/history")).await.ok()["revisions"].as_array().unwrap().len(), 1);
+    admin.post(&format!("{path}/restore"), &json!({})).await.problem(409, "NO_EARLIER_REVISION");
+}
+
+#[tokio::test]
 async fn r_admin_06_what_was_put_is_there_after_a_restart_and_so_is_its_history() {
     let server = another(&[]);
     let client = Client::of(server);
@@ -108,7 +178,7 @@ async fn r_admin_06_a_write_whose_answer_was_lost_is_told_again_under_its_key() 
 }
 
 #[tokio::test]
-async fn r_admin_03_a_refused_write_leaves_the_fares_in_force_and_names_the_field() {
+async fn r_admin_03_card_9_a_refused_write_leaves_the_fares_in_force_and_names_the_field() {
     let client = Client::of(another(&[]));
     let admin = client.administrator().await;
     let before = admin.get(FARES).await.ok();
@@ -189,5 +259,63 @@ async fn r_admin_06_a_write_is_in_the_search_that_begins_after_its_answer_a_thou
     ended.store(true, Ordering::Relaxed);
     for task in load {
         task.await.unwrap();
+    }
+}
+
+/// Units of all price lines of an order. Of one revision they are all the same.
+fn units(order: &Value) -> BTreeSet<i64> {
+    order["priceLines"].as_array().unwrap().iter().map(|line| line["unit"]["amount"].as_i64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn r_price_01_fares_that_change_every_100_ms_are_in_the_next_order_and_no_order_mixes_two_revisions() {
+    const CHANGES: i64 = 50;
+    const FIRST: i64 = 20_001;
+    let client = Client::of(another(&[("DEEPTRAVEL__ORDER__MAX_LIVE_HOLDS_PER_TRAVELLER", "100000")]));
+    let admin = client.administrator().await;
+    let found = client.search("HK", "ZH", day(4), "&mode=coach").await.ok();
+    let coaches: Vec<String> =
+        found["routes"].as_array().unwrap().iter().map(|route| text(&route["departureId"])).collect();
+    let in_force = Arc::new(AtomicI64::new(FIRST));
+    admin.put(FARES, &all_pay(FIRST)).await.ok();
+
+    let (ended, told) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(FIRST)));
+    let mut buyers = Vec::new();
+    for number in 0..4 {
+        let (client, coaches, ended) = (client.clone(), coaches.clone(), Arc::clone(&ended));
+        let (in_force, told) = (Arc::clone(&in_force), Arc::clone(&told));
+        buyers.push(tokio::spawn(async move {
+            let mei = client.traveller(&format!("revisions-{number}")).await;
+            let mut orders = 0;
+            while !ended.load(Ordering::Relaxed) {
+                // Three departures of the route, one of them twice.
+                let items = [0, 1, 2, 0].map(|next| journey(&coaches[(number + next) % coaches.len()]));
+                let earliest = in_force.load(Ordering::SeqCst);
+                let order = mei.place(&items, 2).await.ok();
+                let latest = told.load(Ordering::SeqCst);
+                let units: Vec<i64> = units(&order).into_iter().collect();
+                let &[unit] = &units[..] else { panic!("of two revisions: {order}") };
+                assert!((earliest..=latest).contains(&unit), "{unit} is not of {earliest} to {latest}");
+                mei.cancel(&order).await.ok();
+                orders += 1;
+            }
+            orders
+        }));
+    }
+    let bo = client.traveller("revisions-next").await;
+    let mut beat = tokio::time::interval(Duration::from_millis(100));
+    for fen in FIRST + 1..=FIRST + CHANGES {
+        beat.tick().await;
+        told.store(fen, Ordering::SeqCst);
+        admin.put(FARES, &all_pay(fen)).await.ok();
+        in_force.store(fen, Ordering::SeqCst);
+        assert_eq!(price(&client).await, fen, "the next search");
+        let order = bo.place(&[journey(&coaches[5])], 1).await.ok();
+        assert_eq!(units(&order), BTreeSet::from([fen]), "the next order");
+        bo.cancel(&order).await.ok();
+    }
+    ended.store(true, Ordering::Relaxed);
+    for buyer in buyers {
+        assert!(buyer.await.unwrap() > 0, "orders run");
     }
 }

@@ -1,12 +1,15 @@
 //! Packages from the catalogue to the counter: bought with a journey, redeemed item by item, and reported (R-HOLD-02,
-//! R-TICKET-01, R-SCAN-01, R-SCAN-07).
+//! R-TICKET-01, R-SCAN-01, R-SCAN-06, R-SCAN-07).
 
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Gate, Person, passenger_name};
 use crate::server::day;
-use crate::shop::{eventually, id, new_key, text};
+use crate::shop::{eventually, id, journey, new_key, text};
 
 /// A package of this test alone: two entitlements for each, one shared by all; sold in so many units.
 fn template(name: &str, total: u32) -> Value {
@@ -127,6 +130,106 @@ async fn r_ticket_01_a_package_with_a_ferry_is_ordered_paid_and_has_all_its_tick
 }
 
 #[actix_rt::test]
+async fn r_ticket_01_three_with_a_coach_a_ferry_and_a_package_have_seats_prices_shares_and_their_tickets() {
+    let client = Client::new();
+    let template = on_sale(&client, "套餐 six", 100).await;
+    let mei = client.traveller("package-whole").await;
+    let ferry = client.departure().await;
+    let by_ferry = json!({ "kind": "journey", "departureId": ferry.id, "seatClass": ferry.class });
+    let order = try_order(&mei, &template, 1, &[journey(&client.coach().await), by_ferry]).await.ok();
+    let list = |value: &Value| value.as_array().unwrap().clone();
+    let kinds: Vec<String> = list(&order["items"]).iter().map(|item| text(&item["kind"])).collect();
+    assert_eq!(kinds, ["journey", "journey", "package"], "{order}");
+    for journey in &list(&order["items"])[..2] {
+        let seats: BTreeSet<String> = list(&journey["seatNumbers"]).iter().map(text).collect();
+        assert_eq!(seats.len(), 3, "a seat each: {journey}");
+    }
+    let total = |line: &Value| line["total"]["amount"].as_i64().unwrap();
+    let lines = list(&order["priceLines"]);
+    let of = |item: u16| lines.iter().filter(|line| line["item"] == item).collect::<Vec<_>>();
+    for item in 0..3 {
+        let people: Vec<_> = of(item).iter().map(|line| json!([line["passengerType"], line["count"]])).collect();
+        assert_eq!(people, [json!(["adult", 2]), json!(["child", 1])], "{lines:?}");
+    }
+    assert_eq!(of(2).into_iter().map(total).sum::<i64>(), 2 * 20_001 + 10_000);
+    assert_eq!(lines.iter().map(total).sum::<i64>(), order["amount"]["amount"].as_i64().unwrap());
+
+    let paid = mei.pay(&order).await;
+    let kinds = |kind: &str| list(&paid["tickets"]).iter().filter(|ticket| ticket["kind"] == kind).count();
+    assert_eq!((kinds("journey"), kinds("entitlement"), kinds("shared")), (6, 6, 1), "3 × 2 journeys; 3 × 2 + 1");
+    let database = client.database().await;
+    let shares = eventually("the tickets' rows", async || {
+        let sql = "SELECT item, sum(price_minor)::bigint FROM tickets WHERE order_id = $1 GROUP BY item ORDER BY item";
+        let rows = database.query(sql, &[&id(&order)]).await.unwrap();
+        (!rows.is_empty()).then(|| rows.iter().map(|row| row.get(1)).collect::<Vec<i64>>())
+    })
+    .await;
+    let prices: Vec<i64> = (0..3).map(|item| of(item).into_iter().map(total).sum()).collect();
+    assert_eq!(shares, prices, "the shares of its tickets are an item's price to the cent");
+}
+
+#[actix_rt::test]
+async fn r_scan_03_a_shared_ticket_at_two_gates_at_once_is_used_as_often_as_was_promised() {
+    let client = Client::new();
+    let template = on_sale(&client, "套餐 seven", 100).await;
+    let mei = client.traveller("package-shared").await;
+    let order = mei.pay(&try_order(&mei, &template, 1, &[]).await.ok()).await;
+    let locker = with(&order, "LOCKER")[0];
+    // Every use takes a fresh code.
+    let codes = join_all((0..8).map(|_| mei.ticket_code(locker))).await;
+    let gates = [counter(&client, "shared-1").await, counter(&client, "shared-2").await];
+
+    let presses = codes.iter().enumerate().map(|(number, code)| {
+        let gate = &gates[number % 2];
+        async move { gate.scan(code, &format!("r{number}")).await }
+    });
+    let scans = join_all(presses).await;
+
+    let mut left: Vec<_> =
+        scans.iter().filter(|scan| scan["result"] == "success").map(|scan| &scan["remaining"]).collect();
+    left.sort_by_key(|left| left.as_u64());
+    assert_eq!(left, [0, 1, 2], "{scans:?}");
+    let refused = scans.iter().filter(|scan| scan["result"] == "reject");
+    assert!(
+        refused.clone().count() == 5 && refused.clone().all(|scan| scan["reason"] == "ALREADY_REDEEMED"),
+        "{scans:?}"
+    );
+    let locker = mei.get(&format!("/tickets/{}", text(&locker["ticketId"]))).await.ok();
+    assert_eq!((&locker["status"], &locker["entitlements"][0]["remaining"]), (&json!("used"), &json!(0)));
+}
+
+#[actix_rt::test]
+async fn r_search_02_a_package_without_units_is_sold_out_and_no_other_with_the_same_entitlements() {
+    let client = Client::new();
+    let (scarce, plenty) = (on_sale(&client, "套餐 eight", 3).await, on_sale(&client, "套餐 nine", 100).await);
+    let (mei, bo) = (client.traveller("package-last").await, client.traveller("package-none").await);
+    let offered = async || {
+        let found = client.search("HK", "ZH", day(4), "&adults=2&children=1").await.ok();
+        let packages = found["packages"].as_array().unwrap().clone();
+        [&scarce, &plenty].map(|id| packages.iter().any(|package| package["templateId"] == id.as_str()))
+    };
+    let left = async |id: &str| client.get(&format!("/catalog/{id}")).await.ok()["available"].clone();
+    assert_eq!(offered().await, [true, true]);
+
+    let order = mei.pay(&try_order(&mei, &scarce, 1, &[]).await.ok()).await;
+
+    assert_eq!((left(&scarce).await, left(&plenty).await), (json!(0), json!(100)));
+    assert_eq!(offered().await, [false, true]);
+    let refused = try_order(&bo, &scarce, 1, &[]).await.problem(409, "SOLD_OUT");
+    let said = format!("not enough units of package {scarce} are left: 0 of 3");
+    assert_eq!((&refused.body["detail"], &refused.body["available"]), (&json!(said), &json!(0)));
+
+    // What somebody has used up of one package is there in the other.
+    let desk = counter(&client, "counter-units").await;
+    let code = mei.order_code(&order).await;
+    let entries = with(&order, "ENTRY");
+    let taken = desk.take("r1", Some(&code), &entries.iter().map(|entry| (*entry, 1)).collect::<Vec<_>>()).await.ok();
+    assert_eq!(taken["result"], "success", "{taken}");
+    assert_eq!((offered().await, left(&plenty).await), ([false, true], json!(100)));
+    try_order(&bo, &plenty, 1, &[]).await.ok();
+}
+
+#[actix_rt::test]
 async fn r_hold_02_what_is_short_of_units_is_sold_out_and_keeps_no_seat() {
     let client = Client::new();
     let template = on_sale(&client, "套餐 two", 5).await;
@@ -181,6 +284,35 @@ async fn r_scan_01_half_of_a_package_is_redeemed_at_a_counter_item_by_item() {
     let replayed = other.take("r1", Some(&code), &[(entry[1], 1)]).await.ok();
     assert_eq!((&replayed["result"], &replayed["reason"]), (&json!("reject"), &json!("REPLAYED")), "{replayed}");
     desk.take("twice", None, &[(entry[1], 1), (entry[1], 1)]).await.names("items[1].ticketId");
+
+    // What is redeemed is what was shown.
+    let of_one = mei.ticket_code(entry[2]).await;
+    desk.take("beside", Some(&of_one), &[(entry[2], 1), (entry[1], 1)]).await.names("items[1].ticketId");
+    let elsewhere = mei.pay(&try_order(&mei, &template, 1, &[]).await.ok()).await;
+    let of_order = mei.order_code(&order).await;
+    desk.take("of-another", Some(&of_order), &[(with(&elsewhere, "ENTRY")[0], 1)]).await.names("items[0].ticketId");
+    for kept in [entry[1], entry[2], with(&elsewhere, "ENTRY")[0]] {
+        assert_eq!(mei.ticket_status(kept).await, "usable");
+    }
+}
+
+#[actix_rt::test]
+async fn r_scan_01_a_ticket_that_the_order_does_not_have_is_refused_by_itself() {
+    let client = Client::new();
+    let template = on_sale(&client, "套餐 unknown", 100).await;
+    let mei = client.traveller("package-unknown").await;
+    let order = mei.pay(&try_order(&mei, &template, 1, &[]).await.ok()).await;
+    let desk = counter(&client, "counter-unknown").await;
+    let nothing = json!({ "ticketId": format!("{}-99", id(&order)) });
+    let items = [(with(&order, "ENTRY")[0], 1), (&nothing, 1)];
+    let taken = desk.take("r1", Some(&mei.order_code(&order).await), &items).await.ok();
+    assert_eq!((&taken["result"], &taken["reason"]), (&json!("partial"), &json!("INVALID_CODE")), "{taken}");
+    let results: Vec<_> = taken["items"].as_array().unwrap().iter().map(|item| text(&item["result"])).collect();
+    assert_eq!(results, ["success", "reject"]);
+    assert_eq!(
+        (&taken["items"][1]["ticketId"], &taken["items"][1]["reason"]),
+        (&nothing["ticketId"], &json!("INVALID_CODE"))
+    );
 }
 
 #[actix_rt::test]
@@ -204,7 +336,7 @@ async fn r_scan_04_a_gate_does_not_take_what_is_redeemed_at_counters() {
 }
 
 #[actix_rt::test]
-async fn r_scan_07_what_was_redeemed_is_in_the_history_the_report_and_its_totals() {
+async fn r_scan_06_r_scan_07_what_was_redeemed_is_in_the_history_the_report_and_its_totals() {
     let client = Client::new();
     let template = on_sale(&client, "套餐 five", 100).await;
     let mei = client.traveller("package-report").await;

@@ -1,4 +1,4 @@
-//! Payment sessions and money that comes (R-PAY-01, R-PAY-02, R-PAY-05).
+//! Payment sessions and money that comes (R-PAY-01, R-PAY-02, R-PAY-05), and the tickets for it (R-TICKET-03).
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ async fn r_pay_01_a_provider_that_fails_is_asked_again_and_there_is_still_one_tr
 }
 
 #[tokio::test]
-async fn r_pay_02_however_often_the_callback_comes_tickets_are_issued_once() {
+async fn r_pay_02_r_ticket_03_however_often_the_callback_comes_tickets_are_issued_once() {
     let client = Client::of(another(&[]));
     let mei = client.traveller("mei").await;
     let order = mei.place(&[journey(&client.coach().await)], 3).await.ok();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Person};
 use crate::server::{another, day};
-use crate::shop::{eventually, id, journey, text};
+use crate::shop::{eventually, id, journey, template, text};
 
 const PASSWORD: &str = "a long password";
 
@@ -22,6 +22,15 @@ async fn operator(client: &Client, admin: &Person, username: &str, redeems: &Val
     assert_eq!(admin.put(&format!("{account}/password"), &json!({ "password": PASSWORD })).await.status, 204);
     let login = json!({ "username": username, "password": PASSWORD });
     client.person(&client.post("/operators/login", &login).await.ok()["operatorToken"])
+}
+
+/// A package that an administrator puts on sale: a museum for each, a meal for all.
+async fn package(admin: &Person, name: &str, more: &Value) -> String {
+    let mut package = template(name);
+    let fields = package.as_object_mut().unwrap();
+    fields.remove("productId");
+    fields.extend(more.as_object().unwrap().clone());
+    text(&admin.post("/admin/packages/templates", &package).await.ok()["templateId"])
 }
 
 /// A ticket of a coach across the bridge, which boards at HZHK.
@@ -121,6 +130,72 @@ async fn r_scan_04_a_device_that_is_disabled_or_moved_redeems_nothing_from_then_
 }
 
 #[tokio::test]
+async fn r_scan_04_nothing_is_redeemed_at_a_location_that_was_withdrawn() {
+    let client = Client::new();
+    let (admin, mei) = (client.administrator().await, client.traveller("redeeming-closed").await);
+    let location = "/admin/merchants/hzm/locations/redeeming-closed";
+    admin.put(location, &named(&json!({ "portCode": "HZHK" }))).await.ok();
+    let operator = client.operator("gate").await;
+    let session = json!({ "deviceId": "redeeming-closed", "locationId": "redeeming-closed" });
+    let gate = operator.gate(&session).await;
+    let ticket = ticket(&client, &mei).await;
+
+    admin.delete(location).await.ok();
+    gate.try_scan(&mei.ticket_code(&ticket).await, "r1").await.problem(401, "SESSION_ENDED");
+    let again = operator.post("/validators/sessions", &session).await.problem(422, "VALIDATION_ERROR");
+    assert_eq!(again.body["errors"][0]["field"], "locationId");
+
+    admin.put(location, &named(&json!({ "portCode": "HZHK" }))).await.ok();
+    assert_eq!(gate.scan(&mei.ticket_code(&ticket).await, "r2").await["result"], "success");
+}
+
+#[tokio::test]
+async fn r_scan_04_a_merchant_that_was_withdrawn_redeems_nothing() {
+    let client = Client::new();
+    let (admin, mei) = (client.administrator().await, client.traveller("redeeming-gone").await);
+    admin.put("/admin/merchants/redeeming-gone", &named(&json!({}))).await.ok();
+    let operator = operator(&client, &admin, "redeeming-gone", &json!({ "merchantId": "redeeming-gone" })).await;
+    let gate = operator.gate(&json!({ "deviceId": "redeeming-gone" })).await;
+    let ticket = ticket(&client, &mei).await;
+    assert_eq!(gate.scan(&mei.ticket_code(&ticket).await, "r1").await["reason"], "NOT_YOUR_MERCHANT");
+    admin.delete("/admin/merchants/redeeming-gone").await.ok();
+    gate.try_scan(&mei.ticket_code(&ticket).await, "r2").await.problem(401, "SESSION_ENDED");
+}
+
+#[tokio::test]
+async fn r_scan_07_what_a_gate_has_redeemed_is_in_its_operators_history_at_once() {
+    let client = Client::new();
+    let (admin, mei) = (client.administrator().await, client.traveller("redeeming-history").await);
+    let operator = operator(&client, &admin, "redeeming-history", &json!({ "merchantId": "hzm" })).await;
+    let gate = operator.gate(&json!({ "deviceId": "redeeming-history" })).await;
+    for request in ["r1", "r2", "r3"] {
+        let ticket = ticket(&client, &mei).await;
+        assert_eq!(gate.scan(&mei.ticket_code(&ticket).await, request).await["result"], "success");
+        let history = operator.get("/merchant/redemptions?limit=100").await.ok();
+        let all = history["redemptions"].as_array().unwrap();
+        assert!(all.iter().any(|redemption| redemption["ticketId"] == ticket["ticketId"]), "{history}");
+    }
+}
+
+#[tokio::test]
+async fn r_scan_04_an_order_shows_an_operator_no_ticket_that_only_others_may_redeem() {
+    let client = Client::new();
+    let (admin, mei) = (client.administrator().await, client.traveller("redeeming-order").await);
+    let package = package(&admin, "redeeming order", &json!({})).await;
+    let order = mei.place(&[json!({ "kind": "package", "templateId": package })], 1).await.ok();
+    mei.pay(&order).await;
+    let shown = async |username: &str, entitlement: &str| {
+        let redeems = json!({ "merchantId": "museum", "entitlementCodes": [entitlement] });
+        let operator = operator(&client, &admin, username, &redeems).await;
+        operator.get(&format!("/merchant/orders/{}", id(&order))).await
+    };
+    let meal = shown("redeeming-waiter", "MEAL").await.ok();
+    let [whole_party] = &meal["passengers"].as_array().unwrap()[..] else { panic!("{meal}") };
+    assert_eq!((&whole_party["passenger"], &whole_party["tickets"][0]["kind"]), (&Value::Null, &json!("shared")));
+    shown("redeeming-parking", "PARKING").await.problem(404, "ORDER_NOT_FOUND");
+}
+
+#[tokio::test]
 async fn r_admin_05_locations_are_their_merchants_and_what_is_referred_to_stays() {
     let client = Client::new();
     let admin = client.administrator().await;
@@ -193,6 +268,21 @@ async fn r_after_05_a_route_is_sold_under_a_rule_that_is_there_or_under_none() {
     assert_eq!(client.get("/cancellation-policies?routeCode=hzm-hk-zh").await.ok()["policies"], json!([]));
 }
 
+#[tokio::test]
+async fn r_after_05_travellers_read_the_rule_under_which_a_package_is_sold() {
+    let client = Client::new();
+    let admin = client.administrator().await;
+    let sold_under = json!({ "refundRules": { "direct": "ctg-hk" } });
+    let package = package(&admin, "redeeming rule", &sold_under).await;
+    let policies = client.get(&format!("/cancellation-policies?templateId={package}")).await.ok();
+    let [policy] = &policies["policies"].as_array().unwrap()[..] else { panic!("{policies}") };
+    assert_eq!((&policy["ruleId"], &policy["templateIds"]), (&json!("ctg-hk"), &json!([package])));
+    assert_eq!(policy["routeCodes"], json!([]));
+    let all = client.get("/cancellation-policies").await.ok();
+    let ctg = all["policies"].as_array().unwrap().iter().find(|policy| policy["ruleId"] == "ctg-hk").unwrap();
+    assert!(ctg["templateIds"].as_array().unwrap().contains(&json!(package)), "{ctg}");
+}
+
 fn rule(percent: u8) -> Value {
     named(&json!({ "windows": [{ "untilMinutesBefore": 60, "percent": percent }] }))
 }
@@ -222,7 +312,8 @@ async fn r_after_05_travellers_read_the_rule_in_force_and_an_order_keeps_the_one
     assert_eq!(policy["routeCodes"], json!(["hzm-hk-zh"]));
     let all = client.get("/cancellation-policies").await.ok();
     let ids: Vec<_> = all["policies"].as_array().unwrap().iter().map(|policy| text(&policy["ruleId"])).collect();
-    assert_eq!(ids, ["ctg-hk", "cwj-flex", "hzm-wechat"], "what partners sell under is theirs");
+    let sold_under = ["ctg-hk", "cwj-flex", "demo-open", "demo-visit", "hzm-wechat"];
+    assert_eq!(ids, sold_under, "of routes and of packages; what partners sell under is theirs");
     for (query, field) in [("routeCode=no", "routeCode"), ("templateId=106", "templateId")] {
         let unknown = client.get(&format!("/cancellation-policies?{query}")).await.problem(422, "VALIDATION_ERROR");
         assert_eq!(unknown.body["errors"][0]["field"], field);

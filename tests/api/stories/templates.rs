@@ -77,13 +77,22 @@ async fn r_admin_01_card_8_the_same_name_with_another_version_token_is_a_new_ver
     let first = with(template("Family"), "versionToken", "2026");
     let cheaper = with(first.clone(), "tiers", json!([first["tiers"][0]]));
     let second = with(cheaper, "versionToken", "2027");
-    assert_eq!(version(admin.post(TEMPLATES, &first).await), (1, true));
-    let id = text(&admin.post(TEMPLATES, &second).await.ok()["templateId"]);
+    let put = admin.post(TEMPLATES, &first).await;
+    let id = text(&put.body["templateId"]);
+    assert_eq!(version(put), (1, true));
+    let before = versions(&admin, &id).await;
+    assert_eq!(version(admin.post(TEMPLATES, &second).await), (2, true));
     let on_record = versions(&admin, &id).await;
     let of = |field: &str| on_record.iter().map(|version| version[field].clone()).collect::<Vec<_>>();
     assert_eq!((of("version"), of("versionToken")), (vec![json!(2), json!(1)], vec![json!("2027"), json!("2026")]));
-    let prices = |tiers: &Value| tiers.as_array().unwrap().iter().map(|tier| tier["price"].clone()).collect::<Vec<_>>();
-    assert_eq!(prices(&on_record[1]["content"]["tiers"]), prices(&first["tiers"]), "as it was");
+    assert_eq!(on_record[1], before[0], "as it was");
+    let kept = &before[0]["content"];
+    // A tier that names no kind of day is kept with the one that it means.
+    let meant = |tier: &Value| with(tier.clone(), "dayType", "any");
+    assert_eq!(kept["tiers"], first["tiers"].as_array().unwrap().iter().map(meant).collect::<Value>());
+    for (field, put) in first.as_object().unwrap().iter().filter(|(field, _)| *field != "tiers") {
+        assert_eq!(kept[field], *put, "{field}");
+    }
     let sold = client.get(&format!("/catalog/{id}")).await.ok();
     assert_eq!((&sold["version"], sold["tiers"].as_array().unwrap().len()), (&json!(2), 1));
 }
@@ -144,6 +153,33 @@ async fn r_admin_01_card_9_a_token_that_stands_for_something_else_is_a_conflict_
     })
     .await;
     assert_eq!(codes, ["VERSION_CONFLICT", "VERSION_CONFLICT", "IDEMPOTENCY_MISMATCH"]);
+}
+
+#[tokio::test]
+async fn r_admin_01_a_template_that_leaves_less_than_is_sold_is_a_conflict_and_goes_through_with_its_token_later() {
+    let client = Client::of(another(&[]));
+    let (admin, mei) = (client.administrator().await, client.traveller("templates-stock").await);
+    let of = |units: u32, token: &str| {
+        with(with(template("Limited"), "stock", json!({ "total": units })), "versionToken", token)
+    };
+    let id = text(&admin.post(TEMPLATES, &of(5, "v1")).await.ok()["templateId"]);
+    let order = mei.place(&[json!({ "kind": "package", "templateId": id, "quantity": 1 })], 3).await.ok();
+    let shown = async || {
+        let stock = admin.get(&format!("{TEMPLATES}/{id}/stock")).await.ok();
+        let sold = client.get(&format!("/catalog/{id}")).await.ok();
+        (stock, sold, versions(&admin, &id).await)
+    };
+    let before = shown().await;
+
+    let refused = admin.post(TEMPLATES, &of(2, "v2")).await.problem(409, "BELOW_USE");
+
+    assert!(text(&refused.body["detail"]).contains("3 are held and 0 are sold"), "{}", refused.text);
+    assert_eq!(shown().await, before, "nothing has changed");
+    assert_eq!((&before.0["inUse"], &before.1["available"]), (&json!(3), &json!(2)));
+    mei.cancel(&order).await.ok();
+    assert_eq!(version(admin.post(TEMPLATES, &of(2, "v2")).await), (2, true), "its token was not used up");
+    assert_eq!(version(admin.post(TEMPLATES, &of(2, "v2")).await), (2, false));
+    assert_eq!(client.get(&format!("/catalog/{id}")).await.ok()["available"], 2);
 }
 
 #[tokio::test]

@@ -21,11 +21,12 @@ use crate::departure::Stretch;
 use crate::fare::DayType;
 use crate::ids::{PlaceCode, RouteCode, SeatClassCode, TemplateId, codes};
 use crate::money::Money;
-use crate::package::EntitlementTerms;
+use crate::package::{self, EntitlementTerms};
 use crate::party::PassengerType;
 use crate::register::{Entity, Entry, Standing, Written};
 use crate::rejection::Rejection;
 use crate::row::{Damage, Row as _, Rows, Table, part};
+use crate::time::Timestamp;
 
 pub use check::SOLD_AHEAD_DAYS_MAX;
 pub use rows::{TemplateEntitlementRow, TemplateRow, TemplateTierRow};
@@ -133,6 +134,11 @@ impl Template {
 
     pub fn is_on_sale(&self) -> bool {
         self.status == TemplateStatus::Active
+    }
+
+    /// From then on it is not sold any more, though it is active. `None`: it always is.
+    pub fn sold_until(&self) -> Option<Timestamp> {
+        package::sold_until(&self.entitlements, &self.zone())
     }
 
     /// Whether whoever buys it has to say for which day.

@@ -9,7 +9,7 @@ use super::{SOLD_AHEAD_DAYS_MAX, Template, Tier};
 use crate::catalogue::{Catalogue, Place};
 use crate::fare::DayType;
 use crate::money::{Money, MoneyError};
-use crate::package::PackageTerms;
+use crate::package::{Bound, PackageTerms};
 use crate::party::{Party, PassengerType};
 use crate::register::Entry;
 use crate::rejection::{Rejection, ensure};
@@ -58,8 +58,8 @@ impl Catalogue {
         })
     }
 
-    /// Whether a package is sold for a service date, which it may or may not need. Errors: field rejections of `field`,
-    /// `BLACKOUT`.
+    /// Whether a package is sold now for a service date, which it may or may not need. Errors: `TEMPLATE_NOT_FOUND` when
+    /// something that it gives has ended, field rejections of `field`, `BLACKOUT`.
     pub fn check_service_date(
         &self,
         template: &Template,
@@ -67,6 +67,10 @@ impl Catalogue {
         field: &str,
         now: Timestamp,
     ) -> Result<(), Rejection> {
+        let until = template.sold_until();
+        if until.is_some_and(|until| until <= now) {
+            return Err(Rejection::TemplateNotFound);
+        }
         let Some(date) = date else {
             return ensure(!template.needs_service_date(), field, "is missing: the package is sold for a day");
         };
@@ -74,6 +78,8 @@ impl Catalogue {
         ensure(date >= today, field, "is in the past")?;
         let last = plus_days(today, i32::from(SOLD_AHEAD_DAYS_MAX)).unwrap_or(Date::MAX);
         ensure(date <= last, field, format_args!("is sold up to {last} so far"))?;
+        let ends_before = until.is_some_and(|until| until <= Bound::Day(date).begins(&template.zone()));
+        ensure(!ends_before, field, "is after something that the package gives has ended")?;
         if template.blackout.contains(&date) { Err(Rejection::Blackout) } else { Ok(()) }
     }
 

@@ -17,7 +17,7 @@ use super::*;
 use crate::departure::{Call, ClassCapacity, Ride, SeatClass, SeatMap, Stretch};
 use crate::ids::{OrderId, SeatClassCode};
 use crate::names::Names;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, Sold};
 
 /// 08:00 on the day of departure; every stop is an hour after the one before it.
 pub(super) const DEPARTS_AT: Timestamp = Timestamp::from_ms(1_770_000_000_000);

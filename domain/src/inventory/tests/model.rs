@@ -220,7 +220,7 @@ impl Naive {
         let free = self.free_for(request, now);
         match &request.wanted {
             Wanted::Auto(count) if free.len() < usize::from(*count) => {
-                return Refused(Rejection::SoldOut { wanted: *count, available: free.len() as u16 });
+                return Refused(Rejection::SoldOut { of: Sold::Seats, wanted: *count, available: free.len() as u16 });
             }
             Wanted::Auto(_) => {}
             Wanted::Chosen(labels) => {

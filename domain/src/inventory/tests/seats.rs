@@ -75,7 +75,7 @@ fn r_hold_06_whole_seats_stay_whole() {
 fn r_hold_06_the_party_gets_seats_of_its_class_only() {
     let mut story = Story::new(2, &["dd ss", "dd ss"]);
     assert_eq!(story.auto(1, "AB", 3, at(0)).unwrap(), "1D 1E 2D");
-    assert_eq!(story.auto(2, "AB", 2, at(0)), Err(Rejection::SoldOut { wanted: 2, available: 1 }));
+    assert_eq!(story.auto(2, "AB", 2, at(0)), Err(Rejection::SoldOut { of: Sold::Seats, wanted: 2, available: 1 }));
     assert!(matches!(story.choose(2, "AB", "1A", at(0)), Err(Rejection::Field { .. })));
     let deluxe = PlaceHold { class: class('d'), ..place(2, "AB", Wanted::Auto(2), at(0)) };
     assert_eq!(story.place(&deluxe, at(0)).unwrap(), "1A 1B");

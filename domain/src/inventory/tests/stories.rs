@@ -4,7 +4,7 @@ use crate::departure::Ride;
 const COACH: &[&str] = &["ss ss", "ss ss", "ss ss"];
 
 fn sold_out(wanted: u16, available: u16) -> Rejection {
-    Rejection::SoldOut { wanted, available }
+    Rejection::SoldOut { of: Sold::Seats, wanted, available }
 }
 
 #[test]

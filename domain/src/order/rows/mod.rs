@@ -15,13 +15,13 @@ use std::sync::Arc;
 use crate::code::CodeToken;
 use crate::departure::{Channel, Stretch};
 use crate::ids::{
-    DepartureId, OperatorCode, OrderId, OutRefundNo, OutTradeNo, PortCode, RouteCode, SeatClassCode, SessionId,
-    TicketId, TravellerId,
+    DepartureId, OperatorCode, OrderId, OutRefundNo, OutTradeNo, PortCode, PromotionCode, RouteCode, SeatClassCode,
+    SessionId, TicketId, TravellerId,
 };
 use crate::money::Currency;
 use crate::order::{
-    CancelReason, Item, ItemKind, ItemName, LedgerKind, Leg, LineKind, OrderStatus, Passenger, PriceLine, RefundReason,
-    SealedDocument, SeatWish,
+    CancelReason, Item, ItemKind, ItemName, LedgerKind, Leg, LineKind, OrderStatus, Passenger, PriceLine, Promoted,
+    RefundReason, SealedDocument, SeatWish,
 };
 use crate::package::PackageTerms;
 use crate::party::PassengerType;
@@ -63,6 +63,8 @@ row! {
     23 items [Json, Kept]: List<'a, Item>,
     24 passengers [Json, Kept]: List<'a, Passenger>,
     25 price_lines [Json, Kept]: List<'a, PriceLine>,
+    /// Absent: the price is no promotion's.
+    27 promotions [Json, Kept]: List<'a, Promoted>,
 }
 
 part!(Item {
@@ -139,6 +141,14 @@ part!(PriceLine {
     };
     Some(PriceLine { item, kind, count, unit_minor, discount_minor, total_minor, explanation })
 });
+
+part!(Promoted {
+    1 code as "promotion_code": PromotionCode,
+    2 revision: u32,
+    3 discount_minor: i64,
+    // The order claims a use of it.
+    4 is_limited as "limited": bool,
+} => Some(Promoted { code, revision, discount_minor, is_limited }));
 
 row! {
     pub struct PaymentRow<'a>: 6 "payments", First::Marked(18);

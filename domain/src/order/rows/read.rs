@@ -64,7 +64,9 @@ fn draft_of(row: &OrderRow<'_>) -> Draft {
         },
         passengers: row.passengers.to_vec(),
         items: Vec::new(),
+        asked: Vec::new(),
         price: Price { total: Money::new(row.total_minor, row.currency), lines: row.price_lines.to_vec() },
+        promotions: row.promotions.to_vec(),
         lock_seconds: u32::try_from(lock_ms / 1000).unwrap_or(0),
     }
 }

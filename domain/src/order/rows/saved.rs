@@ -155,8 +155,8 @@ impl Saved {
 /// The order and its seats.
 impl Saved {
     /// Memory, until the order is placed.
-    pub(in crate::order) fn hold_placed(&mut self, claim: usize, seats: &Seats) {
-        if let Some(leg) = self.items.get_mut(claim).and_then(Item::leg_mut) {
+    pub(in crate::order) fn hold_placed(&mut self, item: usize, seats: &Seats) {
+        if let Some(leg) = self.items.get_mut(item).and_then(Item::leg_mut) {
             leg.seats.clone_from(seats);
             if let SeatWish::Reserved { .. } = leg.wish {
                 leg.wish = SeatWish::Chosen(seats.clone());

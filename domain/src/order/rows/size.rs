@@ -24,6 +24,7 @@ impl Saved {
             + contact.email.as_deref().map_or(0, of_text)
             + of_list(&draft.passengers, of_passenger)
             + of_list(&draft.price.lines, |_| 0)
+            + of_list(&draft.promotions, |_| 0)
             + of_list(&self.items, of_item)
             + of_list(&self.payments, of_payment)
             + of_list(&self.refunds, of_refund)

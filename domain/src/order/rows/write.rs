@@ -88,11 +88,13 @@ impl Saved {
             items: List::Of(&[]),
             passengers: List::Of(&[]),
             price_lines: List::Of(&[]),
+            promotions: List::Of(&[]),
         };
         if reach >= Reach::Documents {
             row.items = List::Of(&self.items);
             row.passengers = List::Of(&draft.passengers);
             row.price_lines = List::Of(&draft.price.lines);
+            row.promotions = List::Of(&draft.promotions);
         }
         rows.put_as(reach == Reach::All, &row);
     }

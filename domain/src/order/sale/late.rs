@@ -1,6 +1,7 @@
 //! Late money (R-PAY-04): a success that the order has no seats for any more is written down, and then climbs a
-//! ladder: the same seats, equal seats on the same departure, the money back. All journeys of the order find seats,
-//! or none is kept. An order whose departure was cancelled, or whose late money went back before, does not climb it.
+//! ladder: the same seats, equal seats on the same departure, the money back. All journeys of the order find seats, and
+//! its promotions have a use left, or nothing is kept: it is never sold at another price. An order whose departure was
+//! cancelled, or whose late money went back before, does not climb it.
 //!
 //! The money's record comes first, so that the notice can be acknowledged; what is left to do follows from it: a
 //! cancelled order with a late payment and no refund of it is still seeking.
@@ -63,7 +64,7 @@ impl Order {
     fn leaves_after(&self, now: Timestamp) -> bool {
         self.items().iter().all(|item| match &item.kind {
             ItemKind::Journey(leg) => now < leg.departs_at,
-            ItemKind::Package(terms) => terms.day_ends_at().is_none_or(|end| now < end),
+            ItemKind::Package(terms) => terms.over_at().is_none_or(|end| now < end),
         })
     }
 
@@ -103,7 +104,10 @@ impl Order {
             Err(StepFailure::Unavailable) => vec![self.step_failed(PartName::Sale, now)],
             Err(StepFailure::Refused(_)) if *equal => self.give_back(found, 0, now),
             Err(StepFailure::Refused(why)) => {
-                let taken = matches!(why, Rejection::SeatTaken { .. } | Rejection::SoldOut { .. });
+                let taken = matches!(
+                    why,
+                    Rejection::SeatTaken { .. } | Rejection::SoldOut { .. } | Rejection::PromotionExhausted { .. }
+                );
                 vec![Event::EqualSought { resold: *payable && taken }.into()]
             }
         }
@@ -133,8 +137,9 @@ impl Order {
     }
 
     fn revive(&self, number: OutTradeNo, found: &[Seats], now: Timestamp) -> Vec<OrderEvent> {
-        let tickets = self.issue(found.iter().map(Vec::as_slice), now);
-        let mut events = vec![Event::Revived { number, seats: found.to_vec(), tickets, at: now }.into()];
+        let seats = self.of_items(found);
+        let tickets = self.issue(seats.iter().map(Vec::as_slice), now);
+        let mut events = vec![Event::Revived { number, seats: seats.to_vec(), tickets, at: now }.into()];
         let others = self.undecided().filter(|payment| payment.number != number);
         events.extend(others.enumerate().map(|(after, payment)| {
             due(self.refund_of(payment.number, payment.total, RefundReason::Duplicate, now, after))

@@ -2,6 +2,7 @@
 //! once money is there, or none is needed, they confirm them; an order that ends gives them back. Late money seeks them
 //! again: see `late`.
 
+mod discount;
 mod late;
 mod share;
 #[cfg(test)]
@@ -16,7 +17,7 @@ pub use wish::{ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PACKAGE_QUANTITY_
 use super::back::Giving;
 use super::claim::{Claim, HoldAnswer, HoldStep, Seats, StepFailure};
 use super::collect::{self, AfterClose};
-use super::draft::{SeatWish, before_boarding};
+use super::draft::{At, SeatWish, before_boarding};
 use super::meeting::{Asked, Course};
 use super::part::PartName;
 use super::payment::Capture;
@@ -100,6 +101,7 @@ pub enum Event {
     /// The cancelled order is paid after all (R-PAY-04).
     Revived {
         number: OutTradeNo,
+        /// Of each item.
         seats: Vec<Seats>,
         tickets: Vec<Ticket>,
         at: Timestamp,
@@ -109,8 +111,8 @@ pub enum Event {
 /// What the sale is doing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Stage {
-    /// Asking departures for seats; `next` is the claim to ask for. No record exists yet.
-    Placing { next: usize },
+    /// Asking departures for seats; `next` is the claim to ask for, `asked` see [`Draft`](super::Draft). No record exists yet.
+    Placing { next: usize, asked: Vec<At> },
     /// The seats are held, until somebody pays or nobody has.
     Open,
     /// Money is there, or none is needed: departures confirm the seats.
@@ -242,7 +244,9 @@ impl Order {
     /// A departure's answer to a placing or a confirmation.
     pub(super) fn sale_answered(&self, answer: &HoldAnswer, now: Timestamp) -> Vec<OrderEvent> {
         match (self.sale.stage(), answer.step) {
-            (Stage::Placing { next }, HoldStep::Place) if *next == answer.claim => self.place_answered(answer),
+            (Stage::Placing { next, asked }, HoldStep::Place) if *next == answer.claim => {
+                self.place_answered(answer, asked)
+            }
             (Stage::Settling { next, .. }, HoldStep::Confirm) if *next == answer.claim => match &answer.result {
                 Ok(_) => self.confirmed(*next, now),
                 // The seats are gone although money came. What is left of them is given back, then the order ends
@@ -275,11 +279,16 @@ impl Order {
         }
     }
 
-    fn place_answered(&self, answer: &HoldAnswer) -> Vec<OrderEvent> {
+    fn place_answered(&self, answer: &HoldAnswer, asked: &[At]) -> Vec<OrderEvent> {
         let claim = answer.claim;
         let seats = match &answer.result {
             Ok(seats) => seats.clone(),
-            Err(failure) => return vec![Event::HoldRefused { failure: of_item(claim, failure) }.into()],
+            Err(failure) => {
+                let at = |item: usize| asked.get(item).copied().unwrap_or(At::Item(item));
+                // A use of a promotion is of no item.
+                let failure = self.item_of(claim).map_or_else(|| failure.clone(), |item| failure.named(at(item)));
+                return vec![Event::HoldRefused { failure }.into()];
+            }
         };
         let mut events = vec![Event::HoldPlaced { claim, seats }.into()];
         if self.is_last(claim) {
@@ -294,7 +303,7 @@ impl Order {
     fn confirmed(&self, claim: usize, now: Timestamp) -> Vec<OrderEvent> {
         let mut events = vec![Event::HoldConfirmed.into()];
         if let (true, Stage::Settling { capture, .. }) = (self.is_last(claim), self.sale.stage()) {
-            let tickets = self.issue(self.seats(), now);
+            let tickets = self.issue(self.item_seats(), now);
             events.push(Event::Paid { at: now, capture: capture.clone(), tickets }.into());
         }
         events
@@ -352,7 +361,7 @@ impl Order {
 
     pub(super) fn sale_effect(&self) -> Option<Effect> {
         match self.sale.stage() {
-            Stage::Placing { next } => {
+            Stage::Placing { next, .. } => {
                 let wish = self.wish_of(*next)?;
                 Some(self.place(*next, wish, self.lock_expires_at()))
             }
@@ -363,7 +372,7 @@ impl Order {
                 let claim = found.len();
                 let wish = match self.claimed(claim)? {
                     Claim::Seats(leg) if !*equal => SeatWish::Chosen(leg.seats.clone()),
-                    Claim::Seats(_) | Claim::Units(_) => SeatWish::Any,
+                    Claim::Seats(_) | Claim::Units(_) | Claim::Use(_) => SeatWish::Any,
                 };
                 Some(self.place(claim, wish, *expires_at))
             }
@@ -379,8 +388,14 @@ impl Order {
     pub(super) fn sale_evolves(&mut self, event: &Event, touched: &mut Touched) {
         match event {
             Event::HoldPlaced { claim, seats } => {
-                self.saved.hold_placed(*claim, seats);
-                self.sale.advance_to(Stage::Placing { next: claim + 1 });
+                if let Some(item) = self.item_of(*claim) {
+                    self.saved.hold_placed(item, seats);
+                }
+                self.sale.step(|stage| {
+                    if let Stage::Placing { next, .. } = stage {
+                        *next = claim + 1;
+                    }
+                });
             }
             Event::HoldRefused { failure } => self.undo(failure),
             Event::Refused => {
@@ -435,7 +450,7 @@ impl Order {
     }
 
     fn undo(&mut self, failure: &StepFailure) {
-        let Stage::Placing { next } = *self.sale.stage() else { return };
+        let Stage::Placing { next, .. } = *self.sale.stage() else { return };
         let held = match failure {
             StepFailure::Refused(_) => next,
             // Nobody knows whether the departure placed the hold: it is given back as well.
@@ -464,26 +479,16 @@ impl Order {
         self.sale.advance_to(Stage::Ending { why, capture });
     }
 
-    /// Which seats a claim wants: units are all alike.
+    /// Which seats a claim wants: units and uses are all alike.
     fn wish_of(&self, claim: usize) -> Option<SeatWish> {
         Some(match self.claimed(claim)? {
             Claim::Seats(leg) => leg.wish.clone(),
-            Claim::Units(_) => SeatWish::Any,
+            Claim::Units(_) | Claim::Use(_) => SeatWish::Any,
         })
     }
 
     fn place(&self, claim: usize, wish: SeatWish, expires_at: Timestamp) -> Effect {
         Effect::PlaceHold { claim, hold: self.hold(claim), epoch: self.seat_epoch(), wish, expires_at }
-    }
-}
-
-/// A departure knows nothing of items: the field that it names is one of the item that asked.
-fn of_item(item: usize, failure: &StepFailure) -> StepFailure {
-    match failure {
-        StepFailure::Refused(Rejection::Field { field, message }) => {
-            StepFailure::Refused(Rejection::field(format!("items[{item}].{field}"), message.clone()))
-        }
-        StepFailure::Refused(_) | StepFailure::Unavailable => failure.clone(),
     }
 }
 

@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use super::discount::{Sold, discount};
 use crate::catalogue::{Catalogue, PackageLine, PackageQuote, Sought, Trip};
 use crate::departure::{Channel, Stretch};
 use crate::fare::{Quote, SEAT_LOCK_MINUTES_DEFAULT};
-use crate::ids::{DepartureId, OrderId, SeatClassCode, TemplateId, TravellerId};
+use crate::ids::{DepartureId, OrderId, PromotionCode, SeatClassCode, TemplateId, TravellerId};
 use crate::money::{Currency, Money};
 use crate::order::draft::{
-    Contact, Draft, Item, ItemKind, Leg, LineKind, Passenger, Price, PriceLine, SeatWish, before_boarding,
+    At, Contact, Draft, Item, ItemKind, Leg, LineKind, Passenger, Price, PriceLine, SeatWish, before_boarding,
 };
 use crate::party::{Party, PassengerType};
+use crate::promotion::Promotion;
 use crate::refund_rule::RuleRevision;
 use crate::register::Entry;
-use crate::rejection::{Rejection, ensure};
+use crate::rejection::{Rejection, Uses, ensure};
 use crate::reservation::{Reservation, ReservationId};
 use crate::time::Timestamp;
 
@@ -88,6 +90,7 @@ pub struct Wish {
     pub contact: Contact,
     pub passengers: Vec<Passenger>,
     pub items: Vec<ItemWish>,
+    pub promotion_code: Option<PromotionCode>,
 }
 
 /// The limits around a sale, from configuration.
@@ -102,11 +105,12 @@ pub struct SaleTerms {
 impl Wish {
     /// Checks the request against what is sold, prices it and becomes the draft. Errors: field rejections that name the item;
     /// the departure's own refusals; `BOOKING_CLOSED` also when what is to be paid cannot be before the party boards; what
-    /// `reserved` says of a reservation that cannot be adopted.
+    /// `reserved` says of a reservation that cannot be adopted; `PROMOTION_EXHAUSTED`, if `used_up` says so of the code's.
     pub fn draft(
         self,
         catalogue: &Catalogue,
         reserved: impl Fn(&ReservationId) -> Result<Arc<Reservation>, Rejection>,
+        used_up: impl Fn(&Promotion) -> Option<Uses>,
         id: OrderId,
         now: Timestamp,
         terms: SaleTerms,
@@ -131,12 +135,22 @@ impl Wish {
         // Orders that meet take what they want in one order (rule 5). What is reserved is adopted when all else is held, so
         // that a refusal leaves it as it was.
         priced.sort_by(|a, b| a.key().cmp(&b.key()));
-        let total = priced.iter().try_fold(Money::new(0, catalogue.sale_currency()), |sum, item| {
+        let currency = catalogue.sale_currency();
+        let total = priced.iter().try_fold(Money::new(0, currency), |sum, item| {
             sum.plus(item.total()).map_err(|error| Rejection::field("items", error.to_string()))
         })?;
-        let lines = priced.iter().enumerate().flat_map(|(index, priced)| price_lines(index, priced)).collect();
+        let mut lines: Vec<PriceLine> =
+            priced.iter().enumerate().flat_map(|(index, priced)| price_lines(index, priced)).collect();
         let route_lock = priced.iter().map(|priced| priced.lock_seconds).min().unwrap_or(0);
+        let asked = asked_as(&priced);
+        let dates: Vec<Option<Date>> = priced.iter().map(|priced| priced.date).collect();
         let items = items_of(priced);
+        let (party_size, channel) = (party.size(), &self.channel);
+        let sold = Sold { items: &items, dates: &dates, party_size, channel, currency, now };
+        let promotions = discount(&mut lines, sold, catalogue, self.promotion_code.as_ref(), used_up)?;
+        // Never below zero, since no line is.
+        let off: i64 = promotions.iter().map(|promoted| promoted.discount_minor).sum();
+        let total = Money::new(total.minor - off, currency);
         let payable_until = now.plus_seconds(i64::from(terms.payment_min_seconds));
         if total.minor > 0 && before_boarding(&items, payable_until) < payable_until {
             return Err(Rejection::BookingClosed);
@@ -152,7 +166,9 @@ impl Wish {
             contact: self.contact,
             passengers: self.passengers,
             items,
+            asked,
             price: Price { total, lines },
+            promotions,
             lock_seconds: terms.lock_seconds.unwrap_or(route_lock),
         })
     }
@@ -167,25 +183,7 @@ fn party_of(passengers: &[Passenger]) -> Result<Party, Rejection> {
     party.ok_or_else(|| Rejection::field("passengers", "1 to 10 passengers"))
 }
 
-/// Where the request has what is looked at: for the names of its fields.
-#[derive(Clone, Copy)]
-enum At {
-    Item(usize),
-    /// A journey of a package.
-    Included {
-        item: usize,
-        journey: usize,
-    },
-}
-
 impl At {
-    fn field(self, name: &str) -> String {
-        match self {
-            At::Item(item) => format!("items[{item}].{name}"),
-            At::Included { item, journey } => format!("items[{item}].journeys[{journey}].{name}"),
-        }
-    }
-
     /// What names a field of the item names it as the request has it.
     fn name(self, rejection: Rejection) -> Rejection {
         match rejection {
@@ -233,6 +231,8 @@ struct Priced {
     kind: ItemKind,
     at: At,
     price: ItemPrice,
+    /// When it is boarded or visited.
+    date: Option<Date>,
     lock_seconds: u32,
     refund_rule: Option<RuleRevision>,
 }
@@ -275,6 +275,12 @@ impl Priced {
     }
 }
 
+/// Where the request has them, unless all stand as it has them.
+fn asked_as(priced: &[Priced]) -> Vec<At> {
+    let stands = |(place, priced): (usize, &Priced)| priced.at == At::Item(place);
+    if priced.iter().enumerate().all(stands) { Vec::new() } else { priced.iter().map(|priced| priced.at).collect() }
+}
+
 /// As they stand in the order: what is part of a package names its place there.
 fn items_of(priced: Vec<Priced>) -> Vec<Item> {
     let place = |(place, priced): (usize, &Priced)| Some((priced.package()?, place as u16));
@@ -306,7 +312,8 @@ impl Pricing<'_> {
         let quote = catalogue.quote(&trip, &journey.class, party).map_err(|rejection| at.name(rejection))?;
         let refund_rule = catalogue.refund_rule(&trip.route.refund_rules, channel).map(Entry::named);
         let leg = leg_of(&trip, journey.departure, journey.class, journey.seats)?;
-        Ok(Priced { kind: ItemKind::Journey(leg), at, price: ItemPrice::Journey(quote), lock_seconds, refund_rule })
+        let (kind, price, date) = (ItemKind::Journey(leg), ItemPrice::Journey(quote), Some(trip.boards_on));
+        Ok(Priced { kind, at, price, date, lock_seconds, refund_rule })
     }
 
     /// A package, and the journeys that it includes: each is held and ticketed like any other, and costs nothing by itself.
@@ -338,7 +345,8 @@ impl Pricing<'_> {
             priced.push(journey);
         }
         let kind = ItemKind::Package(Box::new(entry.terms(service_date, quantity)));
-        priced.push(Priced { kind, at, price: ItemPrice::Package(quote), lock_seconds, refund_rule });
+        let price = ItemPrice::Package(quote);
+        priced.push(Priced { kind, at, price, date: service_date, lock_seconds, refund_rule });
         Ok(())
     }
 
@@ -358,7 +366,7 @@ impl Pricing<'_> {
         let (trip, lock_seconds) = sought.on_sale(self.catalogue, self.now, |field| at.field(field))?;
         let leg = leg_of(&trip, journey.departure, class.clone(), journey.seats)?;
         let price = ItemPrice::Included { currency: self.catalogue.sale_currency() };
-        Ok(Priced { kind: ItemKind::Journey(leg), at, price, lock_seconds, refund_rule })
+        Ok(Priced { kind: ItemKind::Journey(leg), at, price, date: Some(trip.boards_on), lock_seconds, refund_rule })
     }
 }
 

@@ -48,7 +48,7 @@ fn rule_16_an_order_that_costs_nothing_is_announced_as_paid_too() {
 fn rule_16_an_order_that_was_never_placed_announces_no_end() {
     let mut story = Story::drafted(2, 1, FARE);
     story.hold_answers(Ok(seats(0, 1)));
-    story.hold_refuses(Rejection::SoldOut { wanted: 1, available: 0 });
+    story.hold_refuses(Rejection::SoldOut { of: Sold::Seats, wanted: 1, available: 0 });
     story.holds_agree();
     assert!(story.order.refusal().is_some());
     assert_eq!(kinds(&story), []);

@@ -2,6 +2,7 @@
 
 mod announcing;
 mod beside;
+mod drafts;
 pub(super) mod random;
 mod restart;
 mod world;
@@ -9,15 +10,16 @@ mod world;
 pub(super) use std::collections::{BTreeMap, BTreeSet};
 pub(super) use std::sync::Arc;
 
+pub(super) use drafts::{draft, item, leg, seats, with_uses};
+
 pub(super) use super::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketAuditRow, TicketRow};
 pub(super) use super::*;
-use crate::departure::{Channel, Stretch};
 pub(super) use crate::ids::{OrderId, OutRefundNo, TravellerId};
 pub(super) use crate::ids::{SessionId, Shard, TicketId};
 pub(super) use crate::money::{Currency, Money};
 pub(super) use crate::party::PassengerType;
 pub(super) use crate::redeems::Redeems;
-pub(super) use crate::rejection::{Rejection, ScanRejection};
+pub(super) use crate::rejection::{Rejection, ScanRejection, Sold};
 pub(super) use crate::row::{Row as _, Rows, Table};
 pub(super) use crate::tables::by_slot;
 pub(super) use crate::testing::{Balance, Images};
@@ -68,70 +70,6 @@ pub(super) fn number(attempt: u16) -> OutTradeNo {
 
 pub(super) fn ticket_id(number: u16) -> TicketId {
     TicketId { order: order_id(), number }
-}
-
-/// A journey of which no seats are held yet.
-pub(super) fn leg(index: usize) -> Leg {
-    let departs = DEPARTS + 3_600 * index as i64;
-    Leg {
-        departure: format!("SK-{index}.20251124").parse().unwrap(),
-        route: "SK-HKG".parse().unwrap(),
-        operator: "CKS".parse().unwrap(),
-        class: "STD".parse().unwrap(),
-        stretch: Stretch::new(0, 1).unwrap(),
-        board_port: format!("PORT-{index}").parse().unwrap(),
-        alight_port: "HKG".parse().unwrap(),
-        departs_at: at(departs),
-        arrives_at: at(departs + 1_800),
-        boards_from: None,
-        wish: SeatWish::Any,
-        seats: Vec::new(),
-    }
-}
-
-pub(super) fn item(leg: Leg) -> Item {
-    Item::journey(leg)
-}
-
-pub(super) fn draft(items: usize, passengers: usize, total_minor: i64) -> Draft {
-    let passenger = |index| Passenger {
-        name: format!("Passenger {index}").into(),
-        kind: if index == 0 { PassengerType::Adult } else { PassengerType::Child },
-        document: (index == 0).then(|| SealedDocument {
-            kind: "passport".into(),
-            key_version: 2,
-            ciphertext: [1, 2, 3].into(),
-            mask: "*****5678".into(),
-        }),
-    };
-    Draft {
-        id: order_id(),
-        traveller: TravellerId::compose(START, Shard::of(3), 7),
-        channel: Channel::Direct,
-        idempotency_key: "key-1".into(),
-        body_hash: [5; 32],
-        locale: "zh-HK".into(),
-        contact: Contact { name: "Wong".into(), phone: "+85291234567".into(), email: None },
-        passengers: (0..passengers).map(passenger).collect(),
-        items: (0..items).map(leg).map(item).collect(),
-        price: Price {
-            total: cny(total_minor),
-            lines: vec![PriceLine {
-                item: 0,
-                kind: LineKind::Journey { passenger: PassengerType::Adult, class: "STD".parse().unwrap() },
-                count: passengers as u16,
-                unit_minor: total_minor,
-                discount_minor: 0,
-                total_minor,
-                explanation: "adult, weekday".into(),
-            }],
-        },
-        lock_seconds: LOCK_SECONDS,
-    }
-}
-
-pub(super) fn seats(item: usize, passengers: usize) -> Vec<Box<str>> {
-    (0..passengers).map(|seat| format!("{item}{}", char::from(b'A' + seat as u8)).into()).collect()
 }
 
 /// What Postgres would hold.
@@ -195,9 +133,15 @@ impl Story {
         Story { order, now: START, version: 0, stored: Stored::default() }
     }
 
+    /// As drafted, with a use of each of so many promotions.
+    pub(in crate::order) fn promoted(items: usize, passengers: usize, uses: usize) -> Story {
+        let order = Order::draft(with_uses(draft(items, passengers, FARE), uses), START);
+        Story { order, now: START, version: 0, stored: Stored::default() }
+    }
+
     /// As drafted, and its first departure leaves after so many seconds; each next one an hour later.
-    pub(in crate::order) fn leaving_after(items: usize, seconds: i64) -> Story {
-        let mut draft = draft(items, 1, FARE);
+    pub(in crate::order) fn leaving_after(items: usize, uses: usize, seconds: i64) -> Story {
+        let mut draft = with_uses(draft(items, 1, FARE), uses);
         for (index, item) in draft.items.iter_mut().enumerate() {
             item.leg_mut().unwrap().departs_at = at(seconds + 3_600 * index as i64);
         }
@@ -309,11 +253,16 @@ impl Story {
         while let Some(effect) = self.order.effect() {
             let Some(answer) = effect.hold_answer(Ok(vec![])) else { return };
             let seats = match effect {
-                Effect::PlaceHold { claim: item, .. } => seats(item, self.order.details().passengers.len()),
+                Effect::PlaceHold { claim, .. } => self.seats_of(claim),
                 _ => vec![],
             };
             self.ok(Command::HoldAnswered(HoldAnswer { result: Ok(seats), ..answer }));
         }
+    }
+
+    /// What the owner of a claim answers when it is placed.
+    pub(in crate::order) fn seats_of(&self, claim: usize) -> Vec<Box<str>> {
+        self.order.item_of(claim).map_or(vec![], |item| seats(item, self.order.details().passengers.len()))
     }
 
     pub(in crate::order) fn hold_refuses(&mut self, rejection: Rejection) -> Vec<Event> {
@@ -381,7 +330,7 @@ impl Story {
         story.now = at(700);
         story.ok(paid(1));
         story.hold_refuses(Rejection::SeatTaken { seat: "0A".to_owned() });
-        story.hold_refuses(Rejection::SoldOut { wanted: 1, available: 0 });
+        story.hold_refuses(Rejection::SoldOut { of: Sold::Seats, wanted: 1, available: 0 });
         assert_eq!(story.refund_state(1), &RefundState::Due);
         story
     }

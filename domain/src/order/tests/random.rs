@@ -73,7 +73,7 @@ fn any_hold_answer() -> impl Strategy<Value = HoldAnswer> {
         Just(Err(StepFailure::Unavailable)),
         Just(Err(StepFailure::Refused(Rejection::HoldExpired)))
     ];
-    (0..3_usize, step, result).prop_map(|(item, step, result)| HoldAnswer { claim: item, step, result })
+    (0..4_usize, step, result).prop_map(|(claim, step, result)| HoldAnswer { claim, step, result })
 }
 
 fn any_refund_status() -> impl Strategy<Value = RefundStatus> {
@@ -258,7 +258,6 @@ fn captured(story: &Story) -> BTreeSet<u16> {
 
 /// One way in which the wanted step may end; mostly well.
 fn answers(story: &Story, effect: &Effect, dice: u8) -> Vec<Command> {
-    let passengers = story.order.details().passengers.len();
     let hold = |ok: Vec<Box<str>>| {
         let result = match dice {
             0..=9 => Err(StepFailure::Refused(Rejection::HoldNotFound)),
@@ -268,7 +267,7 @@ fn answers(story: &Story, effect: &Effect, dice: u8) -> Vec<Command> {
         vec![Command::HoldAnswered(effect.hold_answer(result).unwrap())]
     };
     match effect {
-        Effect::PlaceHold { claim: item, .. } => hold(seats(*item, passengers)),
+        Effect::PlaceHold { claim, .. } => hold(story.seats_of(*claim)),
         Effect::ReleaseHold { .. } | Effect::BeginPaying { .. } | Effect::ConfirmHold { .. } | Effect::Free { .. } => {
             hold(vec![])
         }
@@ -403,6 +402,16 @@ proptest! {
     ) {
         let total = if free { 0 } else { FARE };
         run(Story::drafted(items, passengers, total), &ops, &picks);
+    }
+
+    #[test]
+    fn r_price_03_the_same_holds_with_promotions(
+        items in 1..3_usize,
+        uses in 1..3_usize,
+        ops in proptest::collection::vec(any_op(), 1..70),
+        picks in proptest::collection::vec(0..1_000_usize, 20),
+    ) {
+        run(Story::promoted(items, 2, uses), &ops, &picks);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What was under way is derived from the rows and done again (architecture rules 3, 14, 16, 17).
 
 use super::*;
+use crate::departure::Channel;
 use crate::refund_rule::RuleRevision;
 use crate::row::Raw;
 use crate::row::tests::altered;

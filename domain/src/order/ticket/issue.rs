@@ -33,13 +33,28 @@ impl Order {
                 ItemKind::Journey(leg) => {
                     for (passenger, seat) in seats.iter().enumerate() {
                         let right = Right::Journey(journey(leg, seat, now));
-                        issue((Holder::Passenger(passenger as u16), right, draft.share(index, passenger)));
+                        issue((Holder::Passenger(passenger as u16), right, self.share_of_journey(index, passenger)));
                     }
                 }
                 ItemKind::Package(terms) => entitlements(draft, index, terms, now).into_iter().for_each(issue),
             }
         }
         tickets
+    }
+
+    /// What a passenger pays for a journey: its price, or its part of the price of a package that gives nothing but journeys.
+    /// What cannot be split goes to the first.
+    fn share_of_journey(&self, index: usize, passenger: usize) -> i64 {
+        let draft = self.details();
+        let part_of = self.items().get(index).and_then(|item| item.part_of);
+        let package = part_of.and_then(|package| self.items().get(usize::from(package))?.package());
+        let Some(package) = part_of.filter(|_| package.is_some_and(|package| package.entitlements.is_empty())) else {
+            return draft.share(index, passenger);
+        };
+        let journeys = || self.items().iter().zip(0..).filter(|(item, _)| item.part_of == Some(package));
+        let (total, count) = (draft.share(package.into(), passenger), journeys().count() as i64);
+        let is_first = journeys().next().is_some_and(|(_, first)| first == index);
+        total.div_euclid(count) + if is_first { total.rem_euclid(count) } else { 0 }
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rejection::Uses;
+use crate::rejection::{Sold, Uses};
 
 const DIRECT: Channel = Channel::Direct;
 
@@ -9,7 +9,7 @@ fn below_use(held: u32, sold: u32) -> Rejection {
 }
 
 fn sold_out(wanted: u16, available: u16) -> Result<bool, Rejection> {
-    Err(Rejection::SoldOut { wanted, available })
+    Err(Rejection::SoldOut { of: Sold::Package("deluxe".parse().unwrap()), wanted, available })
 }
 
 fn exhausted(of: Uses) -> Result<bool, Rejection> {
@@ -27,6 +27,31 @@ fn r_hold_02_units_are_held_all_or_none_and_come_back_when_the_hold_lapses() {
     assert_eq!(story.confirm(1, at(10)), Err(Rejection::HoldNotFound));
     assert_eq!(story.confirm(2, at(11)), Ok(true));
     assert_eq!((story.stock.in_use(), story.left(&DIRECT)), (5, Some(0)));
+}
+
+#[test]
+fn rule_19_of_very_many_holds_that_are_due_some_lapse_in_a_turn_and_none_of_them_takes_anything() {
+    let many = u16::try_from(2 * LAPSES_PER_TURN_MAX).unwrap() + 10;
+    let mut story = Story::of(package(), total(many.into()));
+    for number in 1..=many {
+        story.place(number, 1, at(0)).unwrap();
+    }
+    let lapsed = |events: &[Event]| events.iter().filter(|event| matches!(event, Event::HoldLapsed { .. })).count();
+
+    // The last of them is placed again, and then everything that is left: all of it is free.
+    let again = Place { at: HoldAt { hold: hold_id(many), epoch: 2 }, ..place(many, 1, at(10)) };
+    let events = story.tell(&Command::Place(again), at(10)).unwrap();
+    assert_eq!(lapsed(&events), LAPSES_PER_TURN_MAX + 1, "its own, too");
+    let rest = u32::from(many) - 1;
+    let events = story.tell(&Command::Place(place(many + 1, rest, at(10))), at(10)).unwrap();
+    assert_eq!(lapsed(&events), LAPSES_PER_TURN_MAX);
+    assert_eq!(story.place(many + 2, 1, at(10)), sold_out(1, 0));
+
+    assert_eq!(story.does(&Command::Expire, at(10)), Ok(true));
+    assert_eq!(story.does(&Command::Expire, at(10)), Ok(false));
+    assert_eq!(story.stock.in_use(), u64::from(many));
+    story.restart(at(11));
+    assert_eq!((story.stock.in_use(), story.left(&DIRECT)), (u64::from(many), Some(0)));
 }
 
 #[test]

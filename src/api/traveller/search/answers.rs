@@ -3,8 +3,8 @@
 //! (R-SEARCH-03, R-SEARCH-04).
 //!
 //! What an answer rests on: what a search reads of the catalogue (a [`Book`] belongs to one edition), the date (it ends with the day), the
-//! instants at which booking closes (a page ends with the next one), and the seats and units left, which are compared with
-//! those that were written.
+//! instants at which booking closes (a page ends with the next one), the promotions that lower prices by themselves and have
+//! uses left, and the seats and units left, which are compared with those that were written.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ use dashmap::DashMap;
 use deeptravel_actors::board::{Board, SeatsLeft};
 use deeptravel_actors::stock_board::StockBoard;
 use deeptravel_domain::catalogue::{Catalogue, Edition};
+use deeptravel_domain::departure::Channel;
+use deeptravel_domain::promotion::InForce;
 use deeptravel_domain::time::Timestamp;
 
 use super::offers::Offers;
@@ -31,6 +33,13 @@ const BYTES_MAX: usize = 64 * 1024 * 1024;
 pub struct Live<'a> {
     pub seats: &'a Board,
     pub units: &'a StockBoard,
+}
+
+impl Live<'_> {
+    /// The promotions with which prices are quoted.
+    pub fn in_force(self, catalogue: &Catalogue, now: Timestamp) -> InForce {
+        catalogue.in_force(|promotion| self.units.has_run_out(promotion, &Channel::Direct), now)
+    }
 }
 
 /// The answers of this process.
@@ -67,13 +76,16 @@ impl Answers {
     ) -> Result<Bytes, Problem> {
         let open = self.book.load();
         let book = open.as_ref().filter(|book| book.is_of(catalogue, now));
-        if let Some(page) = book.and_then(|book| book.page(language, query)).filter(|page| page.valid.contains(&now)) {
+        let in_force = live.in_force(catalogue, now);
+        let still_holds = |page: &Arc<Page>| page.valid.contains(&now) && page.in_force.is_as(&in_force);
+        if let Some(page) = book.and_then(|book| book.page(language, query)).filter(still_holds) {
             return Ok(page.read(live));
         }
         let asked: SearchQuery = parse_query(query)?;
         let wanted = understand(catalogue, &asked)?;
         catalogue.check_travel_date(wanted.origin, wanted.destination, wanted.date, now)?;
-        let page = Arc::new(Page::new(Offers::find(catalogue, language, &wanted, now), now, live));
+        let offers = Offers::find(catalogue, language, &wanted, &in_force, now);
+        let page = Arc::new(Page::new(offers, in_force, now, live));
         let answer = page.read(live);
         self.keep(catalogue, now, language, query, page);
         Ok(answer)
@@ -139,6 +151,8 @@ impl Book {
 #[derive(Debug)]
 struct Page {
     valid: Range<Timestamp>,
+    /// With which its prices were quoted.
+    in_force: InForce,
     offers: Offers,
     written: ArcSwap<Written>,
 }
@@ -155,11 +169,11 @@ struct Written {
 }
 
 impl Page {
-    fn new(offers: Offers, now: Timestamp, live: Live<'_>) -> Page {
+    fn new(offers: Offers, in_force: InForce, now: Timestamp, live: Live<'_>) -> Page {
         // The edition first: a departure that is born in between is looked up again.
         let edition = live.seats.edition();
         let written = Written::new(&offers, edition, offers.look_up(live.seats), live.units);
-        Page { valid: now..offers.changes_at, offers, written: ArcSwap::from_pointee(written) }
+        Page { valid: now..offers.changes_at, in_force, offers, written: ArcSwap::from_pointee(written) }
     }
 
     /// The answer as of now.

@@ -49,5 +49,6 @@ async fn show_month(_: Allowed<Public>, api: Api, request: HttpRequest) -> Answe
     let query: CalendarQuery = parse_query(request.query_string())?;
     let services = api.engine.services();
     let (catalogue, now) = (services.catalogue.load(), api.engine.now());
-    Ok(ok(&calendar::month(&catalogue, &services.board, now, query)?))
+    let live = Live { seats: &services.board, units: &services.stock_board };
+    Ok(ok(&calendar::month(&catalogue, live, now, query)?))
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use actix_web::web::Bytes;
 use deeptravel_actors::board::{Board, SeatsLeft};
 use deeptravel_actors::stock_board::StockBoard;
-use deeptravel_domain::catalogue::{Catalogue, Trip, Unsellable};
+use deeptravel_domain::catalogue::{Catalogue, Trip};
 use deeptravel_domain::departure::{Ride, Stretch};
 use deeptravel_domain::ids::{DepartureId, SeatClassCode};
 use deeptravel_domain::party::Party;
+use deeptravel_domain::promotion::InForce;
 use deeptravel_domain::time::Timestamp;
 
-use super::packages::{self, Package};
+use super::packages::{self, Packages};
 use super::text::{Around, comma, json};
 use super::wanted::{Availability, SearchAnswer, Wanted};
 use crate::api::frame::Language;
@@ -25,15 +26,15 @@ pub struct Offers {
     party_size: u16,
     /// By departure time; also those that are sold out now.
     found: Box<[Offer]>,
-    /// By id; also those that are sold out now.
-    packages: Box<[Package]>,
+    /// Also those that are sold out now.
+    packages: Packages,
     /// The answer up to the offers.
     before_found: Box<str>,
     /// The answer up to the packages when no offer has enough seats.
     before_nothing: Box<str>,
     found_to_packages: Box<str>,
     after_packages: Box<str>,
-    /// When booking closes next for a trip of that day: until then the same trips are offered.
+    /// When booking closes next for a trip of that day, or a package is over: until then the same is offered.
     pub changes_at: Timestamp,
     /// Length that no answer exceeds.
     length_max: usize,
@@ -64,7 +65,13 @@ struct Class {
 }
 
 impl Offers {
-    pub fn find(catalogue: &Catalogue, language: Language, wanted: &Wanted<'_>, now: Timestamp) -> Offers {
+    pub fn find(
+        catalogue: &Catalogue,
+        language: Language,
+        wanted: &Wanted<'_>,
+        in_force: &InForce,
+        now: Timestamp,
+    ) -> Offers {
         let (mut reason, mut changes_at) = (Availability::None, Timestamp::MAX);
         let mut found: Vec<(Timestamp, Offer)> = Vec::new();
         let trips = catalogue.trips(wanted.origin, wanted.destination, wanted.date);
@@ -74,7 +81,7 @@ impl Offers {
             if closes_at > now {
                 changes_at = changes_at.min(closes_at);
             }
-            match Offer::of(catalogue, language, &trip, wanted.party, now) {
+            match Offer::of(catalogue, language, &trip, wanted.party, in_force, now) {
                 Ok(offer) => {
                     reason = reason.max(Availability::SoldOut);
                     found.push((trip.departs_at, offer));
@@ -84,14 +91,14 @@ impl Offers {
         }
         found.sort_by(|(a_at, a), (b_at, b)| (a_at, a.departure.as_str()).cmp(&(b_at, b.departure.as_str())));
         let found: Box<[Offer]> = found.into_iter().map(|(_, offer)| offer).collect();
-        let packages = packages::find(catalogue, language, wanted, now, &mut changes_at);
+        let packages = packages::find(catalogue, language, wanted, in_force, now, &mut changes_at);
         let answer = |availability| json(&SearchAnswer { availability, routes: Vec::new(), packages: Vec::new() });
         let Around { before: before_found, after } = Around::list(&answer(Availability::Available), "routes");
         let Around { before: before_nothing, .. } = Around::list(&answer(reason), "routes");
         let Around { before: found_to_packages, after: after_packages } = Around::list(&after, "packages");
         let around = before_found.len().max(before_nothing.len()) + found_to_packages.len() + after_packages.len();
-        let of_packages = packages.iter().map(|package| package.length() + 1).sum::<usize>();
-        let length_max = around + found.iter().map(|offer| offer.length_max() + 1).sum::<usize>() + of_packages;
+        let of_offers = found.iter().map(|offer| offer.length_max() + 1).sum::<usize>();
+        let length_max = around + of_offers + packages.length_max();
         let party_size = wanted.party.size();
         Offers {
             party_size,
@@ -110,22 +117,21 @@ impl Offers {
     pub fn size(&self) -> usize {
         let classes: usize = self.found.iter().map(|offer| offer.classes.len()).sum();
         let numbers = classes * (size_of::<Class>() + size_of::<SeatsLeft>() + size_of::<u16>());
-        let of_packages: usize = self.packages.iter().map(Package::size).sum();
-        2 * self.length_max + self.found.len() * size_of::<Offer>() + numbers + of_packages
+        2 * self.length_max + self.found.len() * size_of::<Offer>() + numbers + self.packages.size()
     }
 
-    /// Where the seats left are to be read, offer by offer and class by class, then package by package.
+    /// Where the seats left are to be read, offer by offer and class by class, then those of the packages.
     pub fn look_up(&self, board: &Board) -> Arc<[SeatsLeft]> {
         let all = self.found.iter().flat_map(|offer| {
             let classes = offer.classes.iter().map(|class| (&class.code, class.all));
             board.seats_left(&offer.departure, offer.stretch, offer.ride, classes)
         });
-        all.chain(self.packages.iter().flat_map(|package| package.look_up(board))).collect()
+        all.chain(self.packages.look_up(board)).collect()
     }
 
     /// Units left of each package, where something limits them.
     pub fn units(&self, stocks: &StockBoard) -> impl Iterator<Item = Option<u32>> {
-        self.packages.iter().map(|package| package.units(stocks))
+        self.packages.units(stocks)
     }
 
     /// The answer with so many seats and units left.
@@ -146,26 +152,9 @@ impl Offers {
             answer.push_str(&self.before_nothing);
         }
         answer.push_str(&self.found_to_packages);
-        self.write_packages(&mut answer, rest, units);
+        self.packages.write(&mut answer, rest, units, self.party_size);
         answer.push_str(&self.after_packages);
         Bytes::from(answer)
-    }
-
-    fn write_packages(&self, answer: &mut String, seats: &[u16], units: &[Option<u32>]) {
-        let (mut rest, mut is_first) = (seats, true);
-        for (package, units) in self.packages.iter().zip(units) {
-            let (own, others) = rest.split_at_checked(package.choices()).unwrap_or((rest, &[]));
-            rest = others;
-            let end = answer.len();
-            if !is_first {
-                answer.push(',');
-            }
-            if package.write(answer, own, *units, self.party_size) {
-                is_first = false;
-            } else {
-                answer.truncate(end);
-            }
-        }
     }
 }
 
@@ -176,21 +165,15 @@ impl Offer {
         language: Language,
         trip: &Trip<'_>,
         party: Party,
+        in_force: &InForce,
         now: Timestamp,
     ) -> Result<Offer, Availability> {
-        catalogue.sellable(trip, now).map_err(|unsellable| match unsellable {
-            Unsellable::Blackout => Availability::Blackout,
-            Unsellable::BeyondSalesWindow { .. }
-            | Unsellable::NotOnSale
-            | Unsellable::Cancelled
-            | Unsellable::BookingClosed => Availability::None,
-        })?;
+        catalogue.sellable(trip, now).map_err(Availability::from)?;
         let seat_map = catalogue.seat_map(trip).ok_or(Availability::None)?;
         let sizes = departure::class_sizes(seat_map);
         let classes = seat_map.classes.iter().zip(sizes).filter_map(|(class, all)| {
-            let quote = catalogue.quote(trip, &class.code, party).ok()?;
-            let (code, name) = (class.code.to_string(), language.of(&class.names).to_owned());
-            let view = SeatClassView { code, name, available: 0, price: Some(quote.total.into()) };
+            let quoted = catalogue.quote_with(in_force, trip, &class.code, party).ok()?;
+            let view = SeatClassView::new(language, class, 0, Some(quoted));
             Some(Class::of(catalogue, trip, &class.code, all, view))
         });
         let classes: Box<[Class]> = classes.collect();

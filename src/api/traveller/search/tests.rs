@@ -3,6 +3,7 @@
 mod month;
 mod packages;
 mod plain;
+mod promotions;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use deeptravel_actors::board::{Board, Occupancy};
 use deeptravel_actors::stock_board::StockBoard;
-use deeptravel_domain::catalogue::{Catalogue, Change, Command, Names, Route, Vehicle};
+use deeptravel_domain::catalogue::{Catalogue, Change, Command, Names, Route, Template, TemplateStatus, Vehicle};
 use deeptravel_domain::departure::{Channel, Stretch};
 use deeptravel_domain::fare::FareTable;
 use deeptravel_domain::ids::{DepartureId, HoldId, OrderId, SeatClassCode};
@@ -18,6 +19,7 @@ use deeptravel_domain::inventory::{self, Event, HoldAt, Inventory, PlaceHold, SE
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::money::Currency;
 use deeptravel_domain::party::Party;
+use deeptravel_domain::register::Entry;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::{Date, date};
 
@@ -58,9 +60,16 @@ struct Shop {
 }
 
 impl Shop {
+    /// With the demo's timetable, and none of its packages on sale.
     fn open() -> Shop {
+        let demo = demo();
+        let withdrawn = |catalogue: Arc<Catalogue>, template: &Arc<Entry<Template>>| {
+            let template = Template::clone(&template.content);
+            put(&catalogue, Template { status: TemplateStatus::Withdrawn, version_token: None, ..template })
+        };
+        let catalogue = demo.packages().fold(Arc::clone(&demo), withdrawn);
         let (board, stocks) = (Board::default(), StockBoard::default());
-        Shop { catalogue: demo(), board, stocks, answers: Answers::default() }
+        Shop { catalogue, board, stocks, answers: Answers::default() }
     }
 
     /// The answer, which is as it has to be.

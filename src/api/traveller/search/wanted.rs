@@ -1,6 +1,6 @@
 //! What a search asks for and what it shows.
 
-use deeptravel_domain::catalogue::{Catalogue, Mode, Place};
+use deeptravel_domain::catalogue::{Catalogue, Mode, Place, Unsellable};
 use deeptravel_domain::party::{PARTY_MAX, Party};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,18 @@ pub enum Availability {
     /// The date is not sold.
     Blackout,
     Available,
+}
+
+impl From<Unsellable> for Availability {
+    fn from(unsellable: Unsellable) -> Availability {
+        match unsellable {
+            Unsellable::Blackout => Availability::Blackout,
+            Unsellable::BeyondSalesWindow { .. }
+            | Unsellable::NotOnSale
+            | Unsellable::Cancelled
+            | Unsellable::BookingClosed => Availability::None,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]

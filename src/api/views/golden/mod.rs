@@ -121,6 +121,7 @@ fn order_row(status: OrderStatus) -> OrderRow<'static> {
         items: List::Of(&*ITEMS),
         passengers: List::Of(&*PASSENGERS),
         price_lines: List::Of(&*PRICE_LINES),
+        promotions: List::Of(&[]),
     }
 }
 

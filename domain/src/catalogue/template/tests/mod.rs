@@ -1,6 +1,7 @@
 //! Templates as stories, on the network of the catalogue's own.
 
 mod ordered;
+mod promoted;
 mod sale;
 
 use serde_json::{Value, json};

@@ -11,15 +11,15 @@ use crate::order::{
 use crate::party::PassengerType;
 
 const DAY: Date = date(2026, 11, 27);
-const TERMS: SaleTerms = SaleTerms { lock_seconds: None, payment_min_seconds: 60 };
+pub(super) const TERMS: SaleTerms = SaleTerms { lock_seconds: None, payment_min_seconds: 60 };
 
 /// A departure of the coach that is boarded on the day.
-fn coach(catalogue: &Catalogue, on: Date) -> DepartureId {
+pub(super) fn coach(catalogue: &Catalogue, on: Date) -> DepartureId {
     let choices = catalogue.journeys_of(sold(catalogue), on);
     choices[0][0].departure_id()
 }
 
-fn package(catalogue: &Catalogue) -> PackageWish {
+pub(super) fn package(catalogue: &Catalogue) -> PackageWish {
     PackageWish {
         template: sold(catalogue).id.clone(),
         service_date: Some(DAY),
@@ -28,7 +28,7 @@ fn package(catalogue: &Catalogue) -> PackageWish {
     }
 }
 
-fn wish(items: Vec<ItemWish>) -> Wish {
+pub(super) fn wish(items: Vec<ItemWish>) -> Wish {
     let passenger = |kind| Passenger { name: "Chan".into(), kind, document: None };
     Wish {
         traveller: TravellerId::from_bits(7),
@@ -39,6 +39,7 @@ fn wish(items: Vec<ItemWish>) -> Wish {
         contact: Contact { name: "Chan".into(), phone: "+85290000000".into(), email: None },
         passengers: [PassengerType::Adult, PassengerType::Adult, PassengerType::Child].map(passenger).into(),
         items,
+        promotion_code: None,
     }
 }
 
@@ -46,6 +47,7 @@ fn drafted(catalogue: &Catalogue, items: Vec<ItemWish>) -> Result<Draft, Rejecti
     wish(items).draft(
         catalogue,
         |_| Err(Rejection::ReservationNotFound),
+        |_| None,
         OrderId::compose(NOON, Shard::of(1), 1),
         NOON,
         TERMS,

@@ -122,7 +122,9 @@ fn r_search_02_a_service_date_is_needed_where_something_depends_on_it() {
 #[test]
 fn r_search_02_a_service_date_is_neither_past_nor_black_nor_too_far_ahead() {
     let catalogue = catalogue();
-    let premium = template(&premium());
+    let mut lasting = premium();
+    lasting["entitlements"][1]["validity"] = lasting["entitlements"][0]["validity"].clone();
+    let premium = template(&lasting);
     let check = |date| catalogue.check_service_date(&premium, Some(date), "serviceDate", NOON);
     assert_eq!(check(date(2026, 11, 20)), Ok(()), "today");
     assert_eq!(check(date(2026, 11, 19)).unwrap_err().to_string(), "serviceDate: is in the past");
@@ -179,4 +181,25 @@ fn r_hold_01_what_an_order_keeps_is_what_the_version_promises() {
     assert_eq!((terms.version, terms.product, terms.quantity), (1, Some(106), 2));
     assert_eq!((terms.zone.name(), terms.service_date), ("Asia/Shanghai", Some(FRIDAY)));
     assert_eq!(terms.entitlements, template(&premium()).entitlements);
+}
+
+#[test]
+fn r_search_02_a_package_is_not_sold_once_something_that_it_gives_has_ended_nor_for_a_day_after_it() {
+    let until = |text: &str| {
+        let mut said = premium();
+        said["entitlements"][1]["validity"]["until"] = text.into();
+        template(&said)
+    };
+    let catalogue = catalogue();
+    let check = |template: &Template, day, now| catalogue.check_service_date(template, Some(day), "serviceDate", now);
+    // The meal's last day, in Shanghai.
+    let package = until("2026-12-24");
+    let end = Timestamp::from_jiff("2026-12-24T16:00:00Z".parse().unwrap());
+    assert_eq!(package.sold_until(), Some(end));
+    assert_eq!(check(&package, date(2026, 12, 24), NOON), Ok(()));
+    let after = check(&package, date(2026, 12, 26), NOON).unwrap_err();
+    assert_eq!(after.to_string(), "serviceDate: is after something that the package gives has ended");
+    assert_eq!(check(&package, date(2026, 12, 24), end.plus_ms(-1)), Ok(()));
+    assert_eq!(check(&package, date(2026, 12, 26), end), Err(Rejection::TemplateNotFound));
+    assert_eq!(check(&until("2026-12-24T12:00:00+08:00"), date(2026, 12, 24), end), Err(Rejection::TemplateNotFound));
 }

@@ -6,7 +6,7 @@ use crate::order::tests::*;
 const LEAVES: i64 = 300;
 
 fn placed() -> Story {
-    let mut story = Story::leaving_after(1, LEAVES);
+    let mut story = Story::leaving_after(1, 0, LEAVES);
     story.holds_agree();
     assert!(story.order.is_open());
     story
@@ -40,10 +40,10 @@ fn goes_back(story: &mut Story) {
 fn fault_19_an_unpaid_lock_ends_before_the_party_boards() {
     let story = placed();
     assert_eq!((story.order.lock_expires_at(), story.order.next_deadline()), (at(299), Some(at(299))));
-    let far = Story::leaving_after(1, 3_600).order;
+    let far = Story::leaving_after(1, 0, 3_600).order;
     assert_eq!(far.lock_expires_at(), at(i64::from(LOCK_SECONDS)));
     // Of several journeys the first.
-    let mut both = Story::leaving_after(2, LEAVES);
+    let mut both = Story::leaving_after(2, 0, LEAVES);
     let Effect::PlaceHold { expires_at, .. } = both.effect() else { panic!("{:?}", both.effect()) };
     assert_eq!(expires_at, at(299));
     both.holds_agree();

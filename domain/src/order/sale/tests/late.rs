@@ -7,7 +7,7 @@ fn seat_taken() -> Rejection {
 }
 
 fn sold_out() -> Rejection {
-    Rejection::SoldOut { wanted: 1, available: 0 }
+    Rejection::SoldOut { of: Sold::Seats, wanted: 1, available: 0 }
 }
 
 fn paid_then(attempt: u16, seconds: i64) -> Command {

@@ -1,5 +1,6 @@
 //! From the wish to held seats, and unpaid orders (R-HOLD).
 
+use crate::order::draft::At;
 use crate::order::tests::*;
 
 #[test]
@@ -39,7 +40,7 @@ fn r_hold_02_two_items_are_held_one_after_the_other_and_nothing_is_recorded_befo
 fn r_hold_02_when_the_second_departure_refuses_the_first_ones_seats_are_given_back() {
     let mut story = Story::drafted(2, 1, FARE);
     story.hold_answers(Ok(seats(0, 1)));
-    let sold_out = Rejection::SoldOut { wanted: 1, available: 0 };
+    let sold_out = Rejection::SoldOut { of: Sold::Seats, wanted: 1, available: 0 };
     story.hold_refuses(sold_out.clone());
     assert_eq!(story.order.refusal(), None, "not before the seats are back");
     assert!(matches!(story.effect(), Effect::ReleaseHold { claim: 0, .. }));
@@ -103,13 +104,44 @@ fn r_hold_07_an_order_of_a_reservation_that_has_ended_gives_back_what_it_held() 
 }
 
 #[test]
-fn what_a_departure_finds_wrong_is_named_with_its_item() {
+fn r_hold_10_what_one_departure_says_again_is_not_taken_for_the_answer_of_the_next() {
+    let again = |effect: &Effect| Command::HoldAnswered(effect.hold_answer(Ok(seats(0, 1))).unwrap());
     let mut story = Story::drafted(2, 1, FARE);
+    let first = story.effect();
     story.hold_answers(Ok(seats(0, 1)));
-    story.hold_refuses(Rejection::field("seatNumbers", "names a seat that this departure lacks"));
+    story.ignores(again(&first));
+    assert!(!story.order.is_placed(), "the second one holds nothing");
+    story.holds_agree();
+
+    story.begin_payment().unwrap();
+    story.holds_agree();
+    story.create_succeeds();
+    story.ok(paid(1));
+    let first = story.effect();
+    assert!(matches!(first, Effect::ConfirmHold { claim: 0, .. }), "{first:?}");
     story.hold_answers(Ok(vec![]));
-    let named = Rejection::field("items[1].seatNumbers", "names a seat that this departure lacks");
-    assert_eq!(story.order.refusal(), Some(&StepFailure::Refused(named)));
+    story.ignores(again(&first));
+    assert_eq!(story.order.status(), OrderStatus::Pending, "the second one has confirmed nothing");
+    story.holds_agree();
+    assert_eq!((story.order.status(), story.order.tickets().len()), (OrderStatus::Paid, 2));
+}
+
+#[test]
+fn r_hold_02_what_a_departure_finds_wrong_is_named_with_the_item_of_the_request() {
+    let (there, back) = (At::Included { item: 2, journey: 1 }, At::Item(0));
+    for (asked, named) in [
+        (vec![], "items[1].seatNumbers"),
+        (vec![there, back], "items[0].seatNumbers"),
+        (vec![back, there], "items[2].journeys[1].seatNumbers"),
+    ] {
+        let mut story = Story::drafted(2, 1, FARE);
+        story.order = Order::draft(Draft { asked, ..draft(2, 1, FARE) }, START);
+        story.hold_answers(Ok(seats(0, 1)));
+        story.hold_refuses(Rejection::field("seatNumbers", "names a seat that this departure lacks"));
+        story.hold_answers(Ok(vec![]));
+        let named = Rejection::field(named, "names a seat that this departure lacks");
+        assert_eq!(story.order.refusal(), Some(&StepFailure::Refused(named)));
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! An order in a world that loses, delays, repeats and re-orders messages: departures with one hold per item and other
-//! buyers for its seats, and WeChat with a traveller who pays whenever it is possible, now and then also when it no
+//! An order in a world that loses, delays, repeats and re-orders messages: departures and stocks with one hold per claim and
+//! other buyers for its seats and for its uses of promotions, and WeChat with a traveller who pays whenever it is possible, now and then also when it no
 //! longer should be. The order's actor is played by the book: one step under way at a time, a step without an answer is
 //! reported as failed, a crash forgets all but rows.
 
@@ -39,14 +39,14 @@ struct World {
 }
 
 impl World {
-    fn new(items: usize) -> World {
-        World::leaving_after(items, DEPARTS)
+    fn new(items: usize, uses: usize) -> World {
+        World::leaving_after(items, uses, DEPARTS)
     }
 
-    fn leaving_after(items: usize, seconds: i64) -> World {
+    fn leaving_after(items: usize, uses: usize, seconds: i64) -> World {
         World {
-            story: Story::leaving_after(items, seconds),
-            seats: Seats::new(items),
+            story: Story::leaving_after(items, uses, seconds),
+            seats: Seats::new(items, uses),
             wechat: Wechat::default(),
             requests: Vec::new(),
             answers: Vec::new(),
@@ -58,23 +58,24 @@ impl World {
 
     /// Its seats are held, and a payment has begun.
     fn ready_to_pay(&mut self) {
-        for _ in 0..self.seats.items() {
+        for _ in 0..self.seats.claims() {
             self.apply(Op::Go);
         }
         self.apply(Op::Begin);
     }
 
     /// Cancelled, closed at WeChat, and paid all the same.
-    fn paid_late(items: usize) -> World {
-        let mut world = World::new(items);
+    fn paid_late(items: usize, uses: usize) -> World {
+        let mut world = World::new(items, uses);
+        let claims = world.seats.claims();
         let go = |world: &mut World, steps| (0..steps).for_each(|_| world.apply(Op::Go));
-        go(&mut world, items);
+        go(&mut world, claims);
         world.apply(Op::Begin);
         // The seats are kept, and the payment is created.
-        go(&mut world, items + 1);
+        go(&mut world, claims + 1);
         world.apply(Op::Cancel);
         // Query, close, query, and the seats are given back.
-        go(&mut world, 3 + items);
+        go(&mut world, 3 + claims);
         assert_eq!(world.story.order.status(), OrderStatus::Cancelled);
         world.apply(Op::PayAfterAll);
         go(&mut world, 1);
@@ -383,17 +384,19 @@ proptest! {
     #[test]
     fn no_seat_is_freed_while_it_can_be_paid_and_no_money_is_lost(
         items in 1..3_usize,
+        uses in 0..3_usize,
         ops in proptest::collection::vec(any_op(), 1..120),
     ) {
-        play(World::new(items), &ops);
+        play(World::new(items, uses), &ops);
     }
 
     #[test]
     fn the_same_holds_once_a_payment_has_begun(
         items in 1..3_usize,
+        uses in 0..3_usize,
         ops in proptest::collection::vec(any_op(), 1..120),
     ) {
-        let mut world = World::new(items);
+        let mut world = World::new(items, uses);
         world.ready_to_pay();
         play(world, &ops);
     }
@@ -401,10 +404,11 @@ proptest! {
     #[test]
     fn fault_19_the_same_holds_when_the_party_boards_soon(
         items in 1..3_usize,
+        uses in 0..2_usize,
         leaves in 61..800_i64,
         ops in proptest::collection::vec(any_op(), 1..120),
     ) {
-        let mut world = World::leaving_after(items, leaves);
+        let mut world = World::leaving_after(items, uses, leaves);
         world.ready_to_pay();
         play(world, &ops);
     }
@@ -412,10 +416,11 @@ proptest! {
     #[test]
     fn rule_16_an_order_goes_on_from_every_record_of_its_life(
         items in 1..3_usize,
+        uses in 0..3_usize,
         ops in proptest::collection::vec(any_op(), 20..60),
     ) {
         let live = |crashes_after| {
-            let mut world = World::new(items);
+            let mut world = World::new(items, uses);
             world.crashes_after = crashes_after;
             world.ready_to_pay();
             play(world, &ops)
@@ -428,8 +433,9 @@ proptest! {
     #[test]
     fn r_pay_04_the_same_holds_once_money_has_come_late(
         items in 1..4_usize,
+        uses in 0..3_usize,
         ops in proptest::collection::vec(any_op_while_seeking(), 1..40),
     ) {
-        play(World::paid_late(items), &ops);
+        play(World::paid_late(items, uses), &ops);
     }
 }

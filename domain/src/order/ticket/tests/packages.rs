@@ -134,6 +134,18 @@ fn r_price_01_the_shares_of_all_tickets_are_the_total_to_the_cent() {
 }
 
 #[test]
+fn r_price_01_of_a_package_of_journeys_alone_the_journeys_are_the_total_to_the_cent() {
+    let mut draft = family(PackageTerms { entitlements: vec![], ..terms() }, 30_001, 40_001);
+    draft.items.iter_mut().take(2).for_each(|journey| journey.part_of = Some(2));
+    draft.price.lines.drain(..4);
+    draft.price.total = cny(70_002);
+    let story = paid_for(draft);
+    let shares: Vec<_> = story.order.tickets().iter().map(|ticket| ticket.price_minor).collect();
+    assert_eq!(shares, [15_001, 10_001, 10_000, 15_000, 10_000, 10_000]);
+    assert_eq!(shares.iter().sum::<i64>(), story.order.total().minor);
+}
+
+#[test]
 fn r_ticket_02_an_entitlement_is_valid_as_its_terms_say() {
     let mut terms = terms();
     terms.entitlements[0].validity =
@@ -147,6 +159,18 @@ fn r_ticket_02_an_entitlement_is_valid_as_its_terms_say() {
     assert_eq!(valid(6), (midnight("2025-11-30T16:00:00Z"), midnight("2025-12-31T16:00:00Z")));
     // START is 2025-11-25 in Hong Kong.
     assert_eq!(valid(7), (START.as_ms(), midnight("2025-12-25T16:00:00Z")));
+}
+
+#[test]
+fn r_ticket_02_where_boarding_opens_late_a_journey_is_valid_from_then_on_but_not_before_it_is_paid() {
+    for (opens, from) in [(Some(at(9_000)), at(9_000)), (Some(at(-9_000)), START), (None, START)] {
+        let mut draft = draft(1, 2, FARE);
+        let ItemKind::Journey(leg) = &mut draft.items[0].kind else { panic!("a journey") };
+        leg.boards_from = opens;
+        let story = paid_for(draft);
+        let valid: Vec<_> = story.order.tickets().iter().map(|ticket| ticket.entitlement().valid_from).collect();
+        assert_eq!(valid, [from, from], "{opens:?}");
+    }
 }
 
 #[test]
@@ -180,6 +204,8 @@ fn r_scan_03_a_shared_ticket_at_two_gates_never_exceeds_its_total() {
     assert_eq!(takes(&mut story, 2, "r1", 3), TicketOutcome::Redeemed { at: at(100), remaining: 1, repeated: true });
     assert_eq!(takes(&mut story, 1, "r3", 1), taken(100, 0));
     assert_eq!(story.order.tickets()[12].status, TicketStatus::Used);
+    let as_then = TicketOutcome::Redeemed { at: at(100), remaining: 1, repeated: true };
+    assert_eq!(takes(&mut story, 2, "r1", 3), as_then, "also when nothing is left");
 }
 
 #[test]
@@ -222,6 +248,16 @@ fn r_pay_03_a_package_is_paid_for_before_its_day_is_over() {
     let order = Order::draft(draft, START);
     let midnight = "2025-11-25T16:00:00Z".parse::<jiff::Timestamp>().unwrap();
     assert_eq!(order.lock_expires_at(), Timestamp::from_jiff(midnight).plus_seconds(-1));
+}
+
+#[test]
+fn r_pay_03_a_package_is_paid_for_before_the_first_thing_that_it_gives_has_ended() {
+    let mut terms = terms();
+    let end = at(300);
+    terms.entitlements[2].validity = Validity::Absolute { from: Bound::Day(date(2025, 11, 1)), until: Bound::At(end) };
+    let order = Order::draft(family(terms, 100, 100), START);
+    assert!(end < START.plus_seconds(i64::from(LOCK_SECONDS)));
+    assert_eq!(order.lock_expires_at(), end.plus_seconds(-1));
 }
 
 /// As an operator redeems who has looked at the order at an instant.

@@ -68,7 +68,7 @@ fn r_scan_02_a_usable_ticket_is_redeemed_with_rows_of_what_happened() {
 }
 
 #[test]
-fn d4_a_scan_takes_one_use_and_the_last_one_makes_the_ticket_used() {
+fn d4_r_scan_06_a_scan_takes_one_use_and_the_last_one_makes_the_ticket_used() {
     let mut story = couple_with_uses(3);
     for (seconds, request, left, status) in
         [(100, "r1", 2, TicketStatus::Usable), (200, "r2", 1, TicketStatus::Usable), (300, "r3", 0, TicketStatus::Used)]

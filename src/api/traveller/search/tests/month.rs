@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 fn ask(shop: &Shop, now: Timestamp, query: &str) -> Result<Value, Problem> {
     let query: CalendarQuery = parse_query(query)?;
-    month(&shop.catalogue, &shop.board, now, query).map(|month| serde_json::to_value(month).unwrap())
+    let live = Live { seats: &shop.board, units: &shop.stocks };
+    month(&shop.catalogue, live, now, query).map(|month| serde_json::to_value(month).unwrap())
 }
 
 /// What a search of the day says: whether there is something, and the lowest price.

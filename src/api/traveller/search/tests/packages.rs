@@ -4,6 +4,8 @@ use deeptravel_domain::catalogue::Template;
 use deeptravel_domain::stock::{self, HoldAt, Limits, Place, Stock, StockId};
 use serde_json::{Value, json};
 
+use super::super::offers::Offers;
+use super::super::wanted::understand;
 use super::*;
 
 const QUERY: &str = "origin=HK&destination=ZH&travelDate=2026-11-24";
@@ -92,6 +94,10 @@ fn r_search_01_every_answer_with_packages_reads_as_if_it_was_written_anew() {
         for date in ["2026-11-20", "2026-11-21", "2026-12-15", "2026-12-19", "2026-12-25", "2026-11-19"] {
             shop.search_all(from, to, date);
         }
+    }
+    let of_the_demo = Shop { catalogue: demo(), ..Shop::open() };
+    for (from, to) in [("HK", "ZH"), ("HK", "MO"), ("MO", "HK")] {
+        of_the_demo.search_all(from, to, "2026-11-24");
     }
 }
 
@@ -215,4 +221,37 @@ fn r_search_02_a_day_of_packages_passes_while_it_is_asked_for() {
             shop.search(now, Language::Chinese, query);
         }
     }
+}
+
+#[test]
+fn r_search_02_a_package_is_not_offered_from_the_instant_on_at_which_something_that_it_gives_ends() {
+    let mut shop = Shop::with_packages();
+    let end = NOW.plus_seconds(3_600);
+    let mut ending = with(museum(), &[("name", json!({ "zh": "节日", "en": "Festival" }))]);
+    ending["entitlements"][0]["validity"] = json!({ "kind": "relative", "days": 90, "until": end.to_string() });
+    shop.put_template(ending);
+    let offers = |now| shop.search(now, Language::English, QUERY).contains("\"Festival\"");
+    let today = "origin=HK&destination=ZH&travelDate=2026-11-20";
+    let offers_today = |now| shop.search(now, Language::English, today).contains("\"Festival\"");
+    assert!(!offers(NOW), "for another day");
+    assert!(offers_today(NOW) && offers_today(end.plus_ms(-1)));
+    assert!(!offers_today(end));
+}
+
+#[test]
+fn r_search_03_packages_with_the_same_journey_read_its_departures_once() {
+    let read = |packages: usize| {
+        let mut shop = Shop::open();
+        for number in 0..packages {
+            let name = json!({ "zh": format!("一日游 {number}"), "en": format!("Day trip {number}") });
+            shop.put_template(with(trip(), &[("name", name)]));
+        }
+        let asked: SearchQuery = parse_query(QUERY).unwrap();
+        let wanted = understand(&shop.catalogue, &asked).unwrap();
+        let in_force = Live { seats: &shop.board, units: &shop.stocks }.in_force(&shop.catalogue, NOW);
+        let offers = Offers::find(&shop.catalogue, Language::English, &wanted, &in_force, NOW);
+        offers.look_up(&shop.board).len()
+    };
+    assert!(read(1) > read(0));
+    assert_eq!(read(20), read(1));
 }

@@ -4,6 +4,7 @@
 use deeptravel_actors::board::Board;
 use deeptravel_domain::catalogue::{Catalogue, Template, Trip, Unsellable};
 use deeptravel_domain::party::Party;
+use deeptravel_domain::promotion::InForce;
 use deeptravel_domain::register::Entry;
 use deeptravel_domain::time::Timestamp;
 
@@ -34,11 +35,12 @@ fn find<'a>(
     wanted: &Wanted<'_>,
     now: Timestamp,
 ) -> SearchAnswer<'a> {
+    let in_force = live.in_force(catalogue, now);
     let mut availability = Availability::None;
     let mut found: Vec<(Timestamp, DepartureView<'_>)> = Vec::new();
     let trips = catalogue.trips(wanted.origin, wanted.destination, wanted.date);
     for trip in trips.filter(|trip| wanted.mode.is_none_or(|mode| trip.route.mode == mode)) {
-        let reason = match offer(live.seats, catalogue, language, &trip, wanted.party, now) {
+        let reason = match offer(live.seats, catalogue, language, &trip, wanted.party, &in_force, now) {
             Ok(classes) => {
                 let view = departure::view(catalogue, language, &trip, classes);
                 found.push((trip.departs_at, view));
@@ -67,7 +69,7 @@ fn package<'a>(
     wanted: &Wanted<'_>,
     now: Timestamp,
 ) -> Option<PackageView<'a>> {
-    let mut view = packages::offer(catalogue, language, entry, wanted, now)?;
+    let mut view = packages::offer(catalogue, language, entry, wanted, &live.in_force(catalogue, now), now)?;
     view.available = package::units_left(live.units, entry, Some(wanted.date));
     for departures in package::departures(catalogue, live.seats, entry, wanted.date, now) {
         let most = departures.iter().map(|departure| u32::from(departure.available)).max().unwrap_or(0);
@@ -83,6 +85,7 @@ fn offer(
     language: Language,
     trip: &Trip<'_>,
     party: Party,
+    in_force: &InForce,
     now: Timestamp,
 ) -> Result<Vec<SeatClassView>, Availability> {
     catalogue.sellable(trip, now).map_err(|unsellable| match unsellable {
@@ -97,13 +100,12 @@ fn offer(
     let mut reason = Availability::None;
     let mut classes = Vec::with_capacity(seat_map.classes.len());
     for (class, available) in seat_map.classes.iter().zip(free) {
-        let Ok(quote) = catalogue.quote(trip, &class.code, party) else { continue };
+        let Ok(quoted) = catalogue.quote_with(in_force, trip, &class.code, party) else { continue };
         if available < party.size() {
             reason = Availability::SoldOut;
             continue;
         }
-        let (code, name) = (class.code.to_string(), language.of(&class.names).to_owned());
-        classes.push(SeatClassView { code, name, available, price: Some(quote.total.into()) });
+        classes.push(SeatClassView::new(language, class, available, Some(quoted)));
     }
     if classes.is_empty() { Err(reason) } else { Ok(classes) }
 }
