@@ -13,14 +13,13 @@ use crate::journal::{KeyText, Record, RecordHeader};
 use crate::kind::{CODEC, Kind};
 use crate::outage::Outage;
 use crate::testing::{
-    Break, Fault, Line, Postgres, Running, World, coach, eventually, eventually_so, ferry, held, traveller, wish,
-    within,
+    Break, Fault, Line, Postgres, Running, World, coach, eventually, eventually_so, ferry, held, release_of_nothing,
+    traveller, wish, within,
 };
 
 async fn is_back(running: &Running) {
-    let release = || Command::ReleaseHold(HoldAt { hold: hold(9), epoch: 1 });
     eventually_so("the coach is back", || async {
-        running.services().departures.consult(&coach(), release()).await.is_ok()
+        running.services().departures.consult(&coach(), release_of_nothing()).await.is_ok()
     })
     .await;
 }
@@ -243,19 +242,27 @@ async fn rule_19_a_desk_promises_so_many_orders_at_once_and_goes_on_when_they_ar
     let apart = |number: &u64| !services.desks.is_beside(&desk_of(*number), &services.departures, &coach());
     let desk = desk_of((1..100).find(apart).unwrap());
     let mut numbers = (1..).filter(|number| desk_of(*number) == desk);
-    let release = services.faults.stall(&coach());
     let place = |number| running.place_elsewhere(wish(traveller(number), "key", &coach(), 1));
-    let promised = join_all(numbers.by_ref().take(64).map(place));
+    let first: Vec<u64> = numbers.by_ref().take(64).collect();
     let next = numbers.next().unwrap();
 
+    let release = services.faults.stall(&coach());
+    // By message, so that it is the departure's thread that hangs and not the desk's.
+    let departure = coach();
+    let hanging = services.departures.consult(&departure, release_of_nothing());
+    let promised = async {
+        eventually("the departure hangs", || !services.faults.is_planted(&departure)).await;
+        join_all(first.into_iter().map(place)).await
+    };
     let beyond = async {
         eventually("all are promised", || services.in_flight.len() == 64).await;
         let refused = within("refused", place(next)).await;
         drop(release);
         refused
     };
-    let (made, refused) = tokio::join!(promised, beyond);
+    let (released, made, refused) = tokio::join!(hanging, promised, beyond);
 
+    released.unwrap().outcome.unwrap();
     assert_eq!(refused.unwrap_err(), Outage::Overloaded);
     assert!(made.iter().all(|order| matches!(order, Ok(Ok(_)))));
     place(next).await.unwrap().unwrap();
