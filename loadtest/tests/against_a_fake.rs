@@ -192,6 +192,56 @@ async fn a_flash_sale_sells_one_departure_after_the_other() {
     assert_eq!(outcome.audit.unwrap().acknowledged as usize, fake.orders());
 }
 
+/// Both are asked of one server by the same travellers: none of their keys may be the other's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flash_sale_takes_turns_with_orders_that_are_spread() {
+    let fake = Fake::start(Fault::None).await;
+    let report = report_of(Scenario::FlashSale, &fake, &[&COMPARED[..], &["--rounds", "1"]].concat()).await;
+    let outcome = &report.scenarios["flash-sale"];
+    assert!(outcome.ok && outcome.turns["orders, spread"][0].refused.is_empty(), "{outcome:?}");
+    assert!(report.ratios["hotVsSpread"] > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_of_packages_take_turns_with_orders_of_journeys() {
+    let fake = Fake::start(Fault::None).await;
+    let report = report_of(Scenario::Packages, &fake, &[&COMPARED[..], &["--rounds", "2"]].concat()).await;
+    let outcome = &report.scenarios["packages"];
+    assert!(outcome.ok && outcome.figures.refused.is_empty(), "{outcome:?}");
+    assert_eq!(outcome.audit.as_ref().unwrap().acknowledged as usize, fake.orders());
+    assert_eq!(report.rounds["packagesVsJourneys"].len(), 2);
+    assert!(report.lines.iter().any(|line| line.name.contains("one package")), "{:?}", report.lines);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_of_a_package_that_is_gone_fails_the_run() {
+    let fake = Fake::start(Fault::Forgets).await;
+    let outcome = run_one(Scenario::Packages, &fake, &SHORT).await;
+    let audit = outcome.audit.unwrap();
+    assert!(!outcome.ok && audit.violations == audit.through_api, "{audit:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_scan_03_items_are_redeemed_once_at_counters_beside_scans_at_gates() {
+    let fake = Fake::start(Fault::None).await;
+    let more =
+        ["--tickets", "1200", "--seconds", "20", "--warm-up", "0", "--own-program", env!("CARGO_BIN_EXE_loadtest")];
+    let report = report_of(Scenario::Redemptions, &fake, &[&more[..], &["--rounds", "2"]].concat()).await;
+    let outcome = &report.scenarios["redemptions"];
+    assert!(outcome.ok, "{outcome:?}");
+    // 600 at counters and 600 at gates, and every fiftieth of them again.
+    assert_eq!((outcome.audit.as_ref().unwrap().acknowledged, fake.scans()), (1_200, 1_224));
+    assert_eq!(report.rounds["redemptionsVsScans"].len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_scan_03_an_item_redeemed_twice_fails_the_run() {
+    let fake = Fake::start(Fault::RedeemsTwice).await;
+    let outcome =
+        run_one(Scenario::Redemptions, &fake, &["--tickets", "1200", "--seconds", "20", "--warm-up", "0"]).await;
+    assert!(!outcome.ok && outcome.audit.unwrap().violations == 6);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_day_is_audited_like_orders_scans_and_cancels() {
     let fake = Fake::start(Fault::None).await;

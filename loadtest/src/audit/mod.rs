@@ -2,6 +2,7 @@
 //! sample, and of the database in full, once it has what the answers promised.
 
 mod cancels;
+mod packages;
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use crate::scenario::scans::{AckedScan, Showing, request_id};
 use crate::scenario::setup::{PaidTicket, WIDTH};
 
 pub use cancels::cancels;
+pub use packages::packages;
 
 /// Orders or tickets that are read through the API, evenly over the run.
 const API_SAMPLE: usize = 500;

@@ -63,7 +63,7 @@ fn rate(report: &Report, scenario: &str) -> Option<f64> {
 
 use Bound::{AtLeast, AtMost};
 
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 21] = [
     Row {
         name: "orders over 200 departures, 64 connections, against the best baseline counter",
         unit: " ×",
@@ -98,6 +98,20 @@ const ROWS: [Row; 19] = [
         floor: AtLeast(0.5),
         aim: AtLeast(0.8),
         value: |report| ratio(report, "scansVsDurable"),
+    },
+    Row {
+        name: "orders of one package against orders of a journey",
+        unit: "",
+        floor: AtLeast(0.6),
+        aim: AtLeast(0.6),
+        value: |report| ratio(report, "packagesVsJourneys"),
+    },
+    Row {
+        name: "redemptions of one item at counters against gate scans",
+        unit: "",
+        floor: AtLeast(0.8),
+        aim: AtLeast(0.8),
+        value: |report| ratio(report, "redemptionsVsScans"),
     },
     Row {
         name: "search against bare",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use jiff::ToSpan;
+use serde_json::Value;
 
 use super::sales::Sales;
 use super::{audit_orders, plan};
@@ -59,8 +60,8 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     scenario.fact("bytesPerPendingOrderSecondHalf", (after - between) / (PENDING / 2) as f64);
     scenario.conclude(Some(audit_orders(&ours).await?));
 
-    let departures = soon(&ours).await?;
-    let paying = Paying { sales: &ours, simulator: &simulator, departures };
+    let items = soon(&ours).await?.iter().map(Departure::item).collect();
+    let paying = Paying { sales: &ours, simulator: &simulator, items };
     for party in [1, PARTY] {
         paying.pay((options.paid_orders / PAID_WARM_UP_DIVISOR / party).max(1), party).await?;
     }
@@ -86,7 +87,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
 struct Paying<'a> {
     sales: &'a Sales,
     simulator: &'a Simulator,
-    departures: Vec<Departure>,
+    items: Vec<Value>,
 }
 
 impl Paying<'_> {
@@ -94,7 +95,7 @@ impl Paying<'_> {
         eprintln!("paying {number} orders of {party}");
         let (target, tokens) = (&self.sales.subject.target, &self.sales.tokens);
         let provider = &self.simulator.target;
-        setup::paid_orders(target, provider, tokens, &self.departures, number, party).await.map(drop)
+        setup::paid_orders(target, provider, tokens, &self.items, number, party).await.map(drop)
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::plan;
 use super::sales::ORDERS_PER_SECOND_MAX;
 use crate::audit;
@@ -11,7 +13,7 @@ use crate::options::Options;
 use crate::report::{Outcome, Scenario};
 use crate::scenario::mixed::{Ack, CANCELS_OF_A_HUNDRED, Mixed, Parts, SCANS_OF_A_HUNDRED};
 use crate::scenario::orders::Orders;
-use crate::scenario::scans::Scans;
+use crate::scenario::scans::{Place, Scans};
 use crate::scenario::setup;
 use crate::subject::{Setup, Subject};
 use crate::timetable::DEPARTURES_PER_DAY;
@@ -32,7 +34,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
 
     let tokens = setup::travellers(target, options.travellers).await?;
     let days = setup::departures(target, requests as u64, DEPARTURES_PER_DAY).await?;
-    let bought: Vec<setup::Departure> = days.iter().flatten().cloned().collect();
+    let bought: Vec<Value> = days.iter().flatten().map(setup::Departure::item).collect();
     let seen = setup::pending_orders(target, &tokens, &bought, SEEN, 1).await?;
     let to_cancel = setup::pending_orders(target, &tokens, &bought, cancels, 1).await?;
     let (operator, gates) = setup::gates(target, options.gates).await?;
@@ -44,7 +46,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let load = Mixed::new(Parts {
         tokens: tokens.clone(),
         orders: Orders::new(tokens.clone(), &days),
-        scans: Scans::new(operator, gates, tickets.clone()),
+        scans: Scans::new(Place::Gates, operator, gates, tickets.clone()),
         departures: setup::found(target, &search).await?,
         search,
         seen,

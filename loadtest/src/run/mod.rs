@@ -7,7 +7,9 @@ mod growth;
 mod memory;
 mod mixed;
 mod orders;
+mod packages;
 mod ready;
+mod redemptions;
 mod sales;
 mod scans;
 mod search;
@@ -50,6 +52,8 @@ pub async fn run(scenarios: &[Scenario], options: &Options) -> anyhow::Result<Re
         let outcome = match scenario {
             Scenario::Orders => orders::run(options).await,
             Scenario::Scans => scans::run(options).await,
+            Scenario::Packages => packages::run(options).await,
+            Scenario::Redemptions => redemptions::run(options).await,
             Scenario::Burst => burst::run(options).await,
             Scenario::FlashSale => flash_sale::run(options).await,
             Scenario::Steady => steady::steady(options).await,

@@ -12,14 +12,14 @@ use crate::drive::Plan;
 use crate::options::Options;
 use crate::report::ratios::by_round;
 use crate::report::{Outcome, Scenario};
-use crate::scenario::scans::{Scans, shots};
+use crate::scenario::scans::{Place, Scans, shots};
 use crate::scenario::setup;
 use crate::subject::{Setup, Subject};
 use crate::timetable::{DEPARTURES_PER_DAY, SEATS};
 use crate::yardstick::Kind;
 
 /// Tickets are few, and a longer warm-up would use them up.
-const WARM_UP_MAX: Duration = Duration::from_millis(200);
+pub const WARM_UP_MAX: Duration = Duration::from_millis(200);
 
 /// The baseline redeems for so long at most: every ticket it needs is a row.
 const BASELINE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -34,13 +34,13 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let target = &subject.target;
     let tokens = setup::travellers(target, options.travellers).await?;
     let days = setup::departures(target, SEATS.max(options.tickets) as u64, DEPARTURES_PER_DAY).await?;
-    let departures: Vec<setup::Departure> = days.into_iter().flatten().collect();
+    let journeys: Vec<_> = days.iter().flatten().map(setup::Departure::item).collect();
     let (operator, gates) = setup::gates(target, options.gates).await?;
-    let tickets = setup::paid_tickets(target, &subject.simulator, &tokens, &departures, options.tickets).await?;
+    let tickets = setup::paid_tickets(target, &subject.simulator, &tokens, &journeys, options.tickets).await?;
     eprintln!("{} tickets are paid", tickets.len());
     subject.settle().await?;
 
-    let load = Arc::new(Scans::new(operator, gates, tickets.clone()));
+    let load = Arc::new(Scans::new(Place::Gates, operator, gates, tickets.clone()));
     let requests = shots(tickets.len()).len() as u64;
     let plan = plan(options);
     let per_round = requests.div_ceil(options.rounds as u64);

@@ -197,6 +197,7 @@ impl Mixed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::scans::Place;
     use crate::scenario::setup::{Departure, Gate, PaidTicket};
 
     fn mixed() -> Mixed {
@@ -206,7 +207,7 @@ mod tests {
         let tokens = vec!["t0".to_owned()];
         Mixed::new(Parts {
             orders: Orders::new(tokens.clone(), &[vec![departure]]),
-            scans: Scans::new("op".into(), vec![gate], tickets.collect()),
+            scans: Scans::new(Place::Gates, "op".into(), vec![gate], tickets.collect()),
             tokens,
             search: Search::between("A", "B"),
             departures: vec!["d".into()],

@@ -2,6 +2,7 @@
 
 pub mod mixed;
 pub mod orders;
+pub mod packages;
 pub mod scans;
 pub mod search;
 pub mod setup;
@@ -21,6 +22,10 @@ pub enum Scenario {
     FlashSale,
     /// Tickets scanned at gates, each once, with some repeated and some shown twice.
     Scans,
+    /// Orders of one package for one passenger, spread over templates, beside orders of journeys.
+    Packages,
+    /// Items of packages redeemed at counters, each once as `scans` are, beside scans at gates.
+    Redemptions,
     /// Departures and packages between two places.
     Search,
     /// Orders over 10,000 connections.
@@ -42,10 +47,12 @@ pub enum Scenario {
 
 impl Scenario {
     /// Everything that a line of the report needs, in the order of the lines.
-    pub const ALL: [Scenario; 9] = [
+    pub const ALL: [Scenario; 11] = [
         Scenario::Orders,
         Scenario::FlashSale,
         Scenario::Scans,
+        Scenario::Packages,
+        Scenario::Redemptions,
         Scenario::Search,
         Scenario::Burst,
         Scenario::Steady,
@@ -58,6 +65,8 @@ impl Scenario {
         match self {
             Scenario::Orders => "orders",
             Scenario::Scans => "scans",
+            Scenario::Packages => "packages",
+            Scenario::Redemptions => "redemptions",
             Scenario::FlashSale => "flash-sale",
             Scenario::Steady => "steady",
             Scenario::Sustained => "sustained",

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::io::Write as _;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::setup::{Departure, run_number};
 use super::unexpected;
@@ -45,7 +46,7 @@ impl Orders {
         let mut first = 0;
         let days = days.iter().filter(|departures| !departures.is_empty()).map(|departures| {
             let least = departures.iter().map(|departure| departure.available).min().unwrap_or(0);
-            let day = Day { first, bodies: departures.iter().map(body).collect() };
+            let day = Day { first, bodies: departures.iter().map(|departure| body(&departure.item())).collect() };
             first += least * departures.len() as u64;
             day
         });
@@ -70,13 +71,36 @@ impl Orders {
     }
 }
 
-fn body(departure: &Departure) -> Vec<u8> {
+/// Of an order of this item for one.
+pub(super) fn body(item: &Value) -> Vec<u8> {
     let body = serde_json::json!({
-        "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.seat_class }],
+        "items": [item],
         "passengers": [{ "name": "Load Tester", "type": "adult" }],
         "contact": { "name": "Load Tester", "phone": "+85251234567" },
     });
     body.to_string().into_bytes()
+}
+
+/// Writes an order's request; `run` and `n` are its key.
+pub(super) fn write_order(
+    (run, n): (u64, u64),
+    body: &[u8],
+    token: &str,
+    target: &Target,
+    request: &mut RequestBuffer,
+) {
+    request.body.clear();
+    request.body.extend_from_slice(body);
+    let mut key = [0; 34];
+    let length = {
+        let mut rest = &mut key[..];
+        // Two numbers of at most sixteen digits and a dash fit.
+        let _ = write!(rest, "{run:x}-{n:x}");
+        34 - rest.len()
+    };
+    let key = std::str::from_utf8(key.get(..length).unwrap_or_default()).unwrap_or_default();
+    let headers = [("idempotency-key", key)];
+    request.finish(target, &Head { method: "POST", path: "/orders", token: Some(token), headers: &headers });
 }
 
 #[derive(Deserialize)]
@@ -103,19 +127,7 @@ impl Load for Orders {
         let (Some(body), Some(token)) = (self.body(n), self.tokens.get(self.traveller(n) as usize)) else {
             return false;
         };
-        request.body.clear();
-        request.body.extend_from_slice(body);
-        let mut key = [0; 34];
-        let length = {
-            let mut rest = &mut key[..];
-            // Two numbers of at most sixteen digits and a dash fit.
-            let _ = write!(rest, "{:x}-{n:x}", self.run);
-            34 - rest.len()
-        };
-        let key = std::str::from_utf8(key.get(..length).unwrap_or_default()).unwrap_or_default();
-        let headers = [("idempotency-key", key)];
-        let head = Head { method: "POST", path: "/orders", token: Some(token), headers: &headers };
-        request.finish(target, &head);
+        write_order((self.run, n), body, token, target, request);
         true
     }
 
@@ -159,7 +171,7 @@ mod tests {
     fn orders_spread_over_a_day_and_then_go_to_the_next() {
         let orders = orders();
         let departure = |n| {
-            let body: serde_json::Value = serde_json::from_slice(orders.body(n).unwrap()).unwrap();
+            let body: Value = serde_json::from_slice(orders.body(n).unwrap()).unwrap();
             body["items"][0]["departureId"].as_str().unwrap().to_owned()
         };
         let bought: Vec<String> = (0..6).map(departure).collect();

@@ -1,5 +1,6 @@
 //! `scans`: every ticket is shown once. Some are shown again a little later: with the same request, which must give the
-//! same answer, or with another one at another gate, which must be refused (R-SCAN-03).
+//! same answer, or with another one at another gate, which must be refused (R-SCAN-03). `redemptions` are the same at
+//! counters: the operator sends the code with the one item that is to be redeemed (R-SCAN-01).
 //!
 //! Nothing makes the second showing wait for the first one's answer. When both are under way at once either may win, so
 //! answers are judged together, after the run.
@@ -50,9 +51,26 @@ pub struct AckedScan {
     pub reason: Option<Box<str>>,
 }
 
+/// Where tickets are shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    Gates,
+    Counters,
+}
+
+impl Place {
+    fn path(self) -> &'static str {
+        match self {
+            Place::Gates => "/tickets/scan",
+            Place::Counters => "/merchant/redemptions",
+        }
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Scans {
+    place: Place,
     operator: String,
     gates: Vec<Gate>,
     tickets: Vec<PaidTicket>,
@@ -86,9 +104,9 @@ pub fn request_id(ticket: u32, showing: Showing) -> String {
 
 impl Scans {
     /// `gates` must not be empty.
-    pub fn new(operator: String, gates: Vec<Gate>, tickets: Vec<PaidTicket>) -> Scans {
+    pub fn new(place: Place, operator: String, gates: Vec<Gate>, tickets: Vec<PaidTicket>) -> Scans {
         let shots = shots(tickets.len());
-        Scans { operator, gates, tickets, shots }
+        Scans { place, operator, gates, tickets, shots }
     }
 
     /// How many scans there are.
@@ -109,6 +127,15 @@ struct Answer<'a> {
     result: Cow<'a, str>,
     reason: Option<Box<str>>,
     redeemed_at: Option<Box<str>>,
+    /// Of a counter.
+    #[serde(default)]
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    redeemed_at: Option<Box<str>>,
 }
 
 impl Load for Scans {
@@ -124,13 +151,19 @@ impl Load for Scans {
         // Codes are base45 and ids are letters, digits and dashes: nothing in them needs escaping in JSON.
         let written = write!(
             request.body,
-            r#"{{"code":"{}","sessionId":"{}","requestId":"load-{}{suffix}"}}"#,
+            r#"{{"code":"{}","sessionId":"{}","requestId":"load-{}{suffix}""#,
             ticket.code, gate.session, shot.ticket
         );
+        let named = match self.place {
+            Place::Gates => write!(request.body, "}}"),
+            Place::Counters => {
+                write!(request.body, r#","items":[{{"ticketId":"{}","quantity":1}}]}}"#, ticket.ticket)
+            }
+        };
         let headers = [("x-device-secret", gate.device_secret.as_str())];
-        let head = Head { method: "POST", path: "/tickets/scan", token: Some(&self.operator), headers: &headers };
+        let head = Head { method: "POST", path: self.place.path(), token: Some(&self.operator), headers: &headers };
         request.finish(target, &head);
-        written.is_ok()
+        written.and(named).is_ok()
     }
 
     fn judge(&self, n: u64, status: u16, body: &[u8], acks: &mut Vec<AckedScan>) -> Outcome {
@@ -143,7 +176,11 @@ impl Load for Scans {
         let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else {
             return Outcome::Failed("200 that cannot be read".into());
         };
-        let (outcome, redeemed_at) = match (answer.result.as_ref(), answer.redeemed_at) {
+        let redeemed_at = match self.place {
+            Place::Gates => answer.redeemed_at,
+            Place::Counters => answer.items.into_iter().next().and_then(|item| item.redeemed_at),
+        };
+        let (outcome, redeemed_at) = match (answer.result.as_ref(), redeemed_at) {
             ("success", Some(at)) => (Outcome::Accepted, Some(at)),
             ("success", None) => return Outcome::Failed("success without redeemedAt".into()),
             ("reject", _) => {
@@ -186,10 +223,14 @@ mod tests {
         Target::parse("http://127.0.0.1:1").unwrap()
     }
 
-    fn scans() -> Scans {
+    fn scans_at(place: Place) -> Scans {
         let gate = |name: &str| Gate { session: name.into(), device_secret: format!("secret of {name}") };
         let ticket = |n: usize| PaidTicket { ticket: format!("o-{n}"), traveller: 0, code: format!("DT1 {n}") };
-        Scans::new("op".into(), vec![gate("g0"), gate("g1")], (0..60).map(ticket).collect())
+        Scans::new(place, "op".into(), vec![gate("g0"), gate("g1")], (0..60).map(ticket).collect())
+    }
+
+    fn scans() -> Scans {
+        scans_at(Place::Gates)
     }
 
     fn sent(scans: &Scans, n: u64) -> (String, serde_json::Value) {
@@ -226,5 +267,22 @@ mod tests {
         assert!(matches!(scans.judge(0, 200, br#"{"result":"success"}"#, &mut acks), Outcome::Failed(_)));
         assert_eq!(acks.len(), 3);
         assert_eq!(acks[2].redeemed_at.as_deref(), Some("2026-11-21T10:00:00Z"));
+    }
+
+    #[test]
+    fn r_scan_01_a_counter_is_asked_for_one_item_and_says_when_that_was_redeemed() {
+        let counters = scans_at(Place::Counters);
+        let (head, body) = sent(&counters, 7);
+        assert!(head.starts_with("POST /merchant/redemptions "), "{head}");
+        assert_eq!((&body["code"], &body["requestId"]), (&"DT1 7".into(), &"load-7".into()));
+        assert_eq!(body["items"], serde_json::json!([{ "ticketId": "o-7", "quantity": 1 }]));
+
+        let mut acks = Vec::new();
+        let success = br#"{"result":"success","items":[{"ticketId":"o-0","result":"success","redeemedAt":"t"}]}"#;
+        assert_eq!(counters.judge(0, 200, success, &mut acks), Outcome::Accepted);
+        assert_eq!(acks[0].redeemed_at.as_deref(), Some("t"));
+        assert!(matches!(counters.judge(0, 200, br#"{"result":"success","items":[]}"#, &mut acks), Outcome::Failed(_)));
+        let refused = br#"{"result":"reject","reason":"ALREADY_REDEEMED","items":[{"result":"reject"}]}"#;
+        assert_eq!(counters.judge(61, 200, refused, &mut acks), Outcome::Accepted);
     }
 }

@@ -21,6 +21,12 @@ const PAID_TIME_MAX: Duration = Duration::from_mins(1);
 const SEARCHES: u64 = 70;
 /// Between two looks whether an order is paid.
 const PAID_PAUSE: Duration = Duration::from_millis(20);
+/// Templates of packages: what a large operator has on sale at once.
+const TEMPLATES: usize = 20;
+/// Units of a package: the most there may be. Counting them is part of an order, and none of a run is refused for them.
+const UNITS: u32 = 10_000_000;
+/// What a package costs an adult, in minor units.
+const PACKAGE_MINOR: u32 = 20_000;
 
 /// Something to buy.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +36,13 @@ pub struct Departure {
     pub available: u64,
     /// `None` when the server does not say.
     pub departs_at: Option<jiff::Timestamp>,
+}
+
+impl Departure {
+    /// As an order names it.
+    pub fn item(&self) -> Value {
+        json!({ "kind": "journey", "departureId": self.id, "seatClass": self.seat_class })
+    }
 }
 
 /// A ticket to scan.
@@ -174,16 +187,51 @@ fn sellable(answer: &Value) -> anyhow::Result<Vec<Departure>> {
     Ok(found)
 }
 
-/// Orders of so many passengers each, paid at the simulator; with the travellers whose they are.
+/// Packages that an administrator puts on sale: one entitlement for each passenger, to be redeemed at gates and counters, on
+/// any date. A server that has them keeps them. The ids of their templates.
+pub async fn packages(target: &Target) -> anyhow::Result<Vec<String>> {
+    let mut api = Api::new(target.clone());
+    let body = json!({ "username": "admin", "password": "demo-admin" });
+    let login = api.expect(Call::post("/admin/login"), Some(&body)).await.context("logging the administrator in")?;
+    let token = text(&login, "token")?;
+    let mut templates = Vec::with_capacity(TEMPLATES);
+    for index in 0..TEMPLATES {
+        let call = Call::post("/admin/packages/templates").token(token);
+        let put = api.expect(call, Some(&template(index))).await.context("putting a package on sale")?;
+        templates.push(text(&put, "templateId")?.to_owned());
+    }
+    Ok(templates)
+}
+
+fn template(index: usize) -> Value {
+    let name = json!({ "zh": format!("负载套票 {index}"), "en": format!("Load package {index}") });
+    json!({
+        "name": name, "clientToken": format!("load-package-{index}"), "status": "active", "stock": { "total": UNITS },
+        "entitlements": [{
+            "code": "LOAD", "name": name, "quantity": 1, "redemptionChannel": "any", "requiresIdentity": false,
+            "shared": false, "validity": { "kind": "relative", "days": 30, "startsAt": "payment" },
+        }],
+        "tiers": [{
+            "passengerType": "adult", "minParty": 1, "price": { "amount": PACKAGE_MINOR, "currency": "CNY" },
+        }],
+    })
+}
+
+/// A package as an order names it.
+pub fn package_item(template: &str) -> Value {
+    json!({ "kind": "package", "templateId": template })
+}
+
+/// Orders of one item and so many passengers each, paid at the simulator; with the travellers whose they are.
 pub async fn paid_orders(
     target: &Target,
     simulator: &Target,
     tokens: &[String],
-    departures: &[Departure],
+    items: &[Value],
     number: usize,
     party: usize,
 ) -> anyhow::Result<Vec<(String, usize)>> {
-    let placed = pending_orders(target, tokens, departures, number, party).await?;
+    let placed = pending_orders(target, tokens, items, number, party).await?;
     // The payment's answer is at the provider; each worker has a connection there as well as to the server.
     spread(target, placed, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
         let mut provider = Api::new(simulator.clone());
@@ -197,19 +245,16 @@ pub async fn paid_orders(
 pub async fn pending_orders(
     target: &Target,
     tokens: &[String],
-    departures: &[Departure],
+    items: &[Value],
     number: usize,
     party: usize,
 ) -> anyhow::Result<Vec<(String, usize)>> {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    // Keys differ from call to call.
-    static CALL: AtomicUsize = AtomicUsize::new(0);
-    ensure!(!departures.is_empty() && !tokens.is_empty(), "orders need departures and travellers");
-    let call = CALL.fetch_add(1, Ordering::Relaxed);
+    ensure!(!items.is_empty() && !tokens.is_empty(), "orders need something to buy, and travellers");
+    let run = run_number();
     spread(target, 0..number, WIDTH, async |api: &mut Api, index| {
-        let (traveller, departure) = (index % tokens.len(), &departures[index % departures.len()]);
-        let key = format!("gate-{call}-{index}-{:x}", run_number());
-        place(api, &tokens[traveller], departure, &key, party).await.map(|order| (order, traveller))
+        let (traveller, item) = (index % tokens.len(), &items[index % items.len()]);
+        let key = format!("gate-{index}-{run:x}");
+        place(api, &tokens[traveller], item, &key, party).await.map(|order| (order, traveller))
     })
     .await
     .context("ordering for the set-up")
@@ -221,10 +266,10 @@ pub async fn paid_tickets(
     target: &Target,
     simulator: &Target,
     tokens: &[String],
-    departures: &[Departure],
+    items: &[Value],
     number: usize,
 ) -> anyhow::Result<Vec<PaidTicket>> {
-    let paid = paid_orders(target, simulator, tokens, departures, number.div_ceil(PARTY), PARTY).await?;
+    let paid = paid_orders(target, simulator, tokens, items, number.div_ceil(PARTY), PARTY).await?;
     let paid = spread(target, paid, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
         Ok((tickets_of(api, &tokens[traveller], &order).await?, traveller))
     })
@@ -244,11 +289,11 @@ pub async fn paid_tickets(
     .context("fetching the codes of tickets")
 }
 
-async fn place(api: &mut Api, token: &str, departure: &Departure, key: &str, party: usize) -> anyhow::Result<String> {
+async fn place(api: &mut Api, token: &str, item: &Value, key: &str, party: usize) -> anyhow::Result<String> {
     let passengers: Vec<Value> =
         (0..party).map(|number| json!({ "name": format!("Gate Tester {number}"), "type": "adult" })).collect();
     let body = json!({
-        "items": [{ "kind": "journey", "departureId": departure.id, "seatClass": departure.seat_class }],
+        "items": [item],
         "passengers": passengers,
         "contact": { "name": "Load Test", "phone": "+85251234567" },
     });
@@ -301,15 +346,16 @@ pub async fn gates(target: &Target, number: usize) -> anyhow::Result<(String, Ve
     Ok((token, gates))
 }
 
-/// A number that differs from run to run, for keys that must be fresh.
+/// A number that differs from load to load and from run to run, for keys that must be fresh.
 pub fn run_number() -> u64 {
-    use std::sync::OnceLock;
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::{SystemTime, UNIX_EPOCH};
-    static NUMBER: OnceLock<u64> = OnceLock::new();
-    *NUMBER.get_or_init(|| {
+    static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        since.as_nanos() as u64 ^ u64::from(std::process::id()) << 48
-    })
+        AtomicU64::new(since.as_nanos() as u64 ^ u64::from(std::process::id()) << 48)
+    });
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 #[cfg(test)]

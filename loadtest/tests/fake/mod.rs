@@ -182,12 +182,21 @@ impl State {
                 let is_used = self.redeemed.lock().unwrap().contains_key(*id);
                 (200, json!({ "ticketId": id, "status": if is_used { "used" } else { "usable" } }))
             }
+            ("POST", ["admin", "login"]) => (200, json!({ "token": "administrator" })),
+            ("POST", ["admin", "packages", "templates"]) => {
+                (201, json!({ "templateId": request.body["clientToken"], "version": 1, "idempotent": false }))
+            }
             ("POST", ["operators", "login"]) => (200, json!({ "operatorToken": "operator" })),
             ("POST", ["validators", "sessions"]) => {
                 let device = request.body["deviceId"].as_str().unwrap();
                 (201, json!({ "sessionId": format!("s-{device}"), "deviceSecret": device }))
             }
             ("POST", ["tickets", "scan"]) => self.scan(request, token),
+            ("POST", ["merchant", "redemptions"]) => {
+                let (status, mut answer) = self.scan(request, token);
+                answer["items"] = json!([{ "redeemedAt": answer["redeemedAt"].take() }]);
+                (status, answer)
+            }
             _ => problem(404, "NOT_FOUND"),
         }
     }
@@ -209,13 +218,16 @@ impl State {
             return problem(503, "OVERLOADED");
         }
         let id = format!("order{made}");
-        let departure = request.body["items"][0]["departureId"].clone();
+        let mut item = request.body["items"][0].clone();
         let first = if self.fault == Fault::SeatTwice && made.is_multiple_of(100) { made - 1 } else { made };
         let passengers = request.body["passengers"].as_array().unwrap();
         let seats: Vec<String> = (0..passengers.len()).map(|n| format!("{first}-{n}")).collect();
+        if item["kind"] == "journey" {
+            item["seatNumbers"] = json!(seats);
+        }
         let order = json!({
             "orderId": id, "status": "pending", "passengers": passengers,
-            "items": [{ "kind": "journey", "departureId": departure, "seatNumbers": seats }],
+            "items": [item],
         });
         orders.by_id.insert(id, order.clone());
         (201, order)
