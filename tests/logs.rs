@@ -34,8 +34,15 @@ const START: &str = "file descriptors";
 
 /// How many logs of servers that have started, and of Postgres, each suite has at least. `store` is no server: its process
 /// has the log of one.
-const LOGS_MIN: [(&str, usize, usize); 6] =
-    [("api", 10, 5), ("crash", 20, 10), ("store", 0, 1), ("embedded", 0, 5), ("postgres", 0, 1), ("shared", 0, 1)];
+const LOGS_MIN: [(&str, usize, usize); 7] = [
+    ("api", 10, 5),
+    ("crash", 20, 10),
+    ("store", 0, 1),
+    ("embedded", 0, 5),
+    ("postgres", 0, 1),
+    ("shared", 0, 1),
+    ("collections", 1, 0),
+];
 
 /// How many values of a kind are looked for at least.
 fn values_min(kind: Kind) -> usize {
