@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{DepartureId, OperatorCode, RouteCode, SeatClassCode};
+use crate::ids::{DepartureId, OperatorCode, PartnerCode, RouteCode, SeatClassCode};
 use crate::names::{Names, once_one_name};
 use crate::row::{part, text_fields};
 use crate::time::Timestamp;
@@ -188,6 +188,12 @@ impl std::str::FromStr for Channel {
 }
 
 text_fields!(Channel: Text);
+
+impl From<&PartnerCode> for Channel {
+    fn from(partner: &PartnerCode) -> Channel {
+        Channel::Ota(partner.as_str().into())
+    }
+}
 
 /// Physical seats set aside for a partner.
 #[derive(Clone, PartialEq, Eq, Debug)]

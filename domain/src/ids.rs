@@ -375,6 +375,8 @@ named! {
     TemplateId, "template id";
     /// A promotion, as travellers type it.
     PromotionCode, "promotion code";
+    /// A partner that sells packages under its own name.
+    PartnerCode, "partner id";
 }
 
 text_fields!(
@@ -400,6 +402,7 @@ text_fields!(
     RuleCode: Text,
     TemplateId: Text,
     PromotionCode: Text,
+    PartnerCode: Text,
 );
 
 impl From<OrderId> for packing::Common {
