@@ -14,7 +14,7 @@ use deeptravel_actors::projector::ProjectorOptions;
 use deeptravel_actors::services::SalesPolicy;
 use serde::Deserialize;
 
-use crate::api::{ServerSettings, SessionSettings};
+use crate::api::{OtaSettings, ServerSettings, SessionSettings};
 use crate::data_dir::JOURNAL;
 use crate::gateway::WechatSettings;
 use crate::postgres::DatabaseSettings;
@@ -36,6 +36,7 @@ pub struct Config {
     pub database: DatabaseSettings,
     pub order: SalesPolicy,
     pub session: SessionSettings,
+    pub ota: OtaSettings,
     pub clock: ClockOptions,
     pub journal: JournalOptions,
     pub projector: ProjectorOptions,
@@ -97,8 +98,14 @@ impl Config {
     }
 
     fn problems(&self) -> Vec<String> {
-        let checks =
-            [self.server.check(), self.order.check(), self.session.check(), self.clock.check(), self.journal.check()];
+        let checks = [
+            self.server.check(),
+            self.order.check(),
+            self.session.check(),
+            self.ota.check(),
+            self.clock.check(),
+            self.journal.check(),
+        ];
         checks.into_iter().filter_map(Result::err).collect()
     }
 

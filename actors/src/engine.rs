@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
-use deeptravel_domain::catalogue::{self, Catalogue};
-use deeptravel_domain::identity::{AccountStanding, AccountWrite, Command as IdentityCommand};
-use deeptravel_domain::ids::{OrderId, OutRefundNo, TravellerId};
+use deeptravel_domain::catalogue::{self, Catalogue, SetAside};
+use deeptravel_domain::identity::{AccountStanding, AccountWrite, Command as IdentityCommand, KeyWrite};
+use deeptravel_domain::ids::{OrderId, OutRefundNo, PartnerKeyId, TravellerId};
 use deeptravel_domain::machine::Machine;
 use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome, Wish};
 use deeptravel_domain::quarantine::{Command as Doubt, Notice};
@@ -238,11 +238,22 @@ impl Engine {
         self.tell(&self.owners.identities, IdentityCommand::WriteAccount(write)).await
     }
 
+    /// Makes or revokes a key of a partner, in force from the answer on.
+    pub async fn write_key(&self, write: KeyWrite) -> Answer<()> {
+        self.identify(IdentityCommand::WriteKey(write)).await
+    }
+
+    /// Writes down when a key was used. Nobody waits for it: if it cannot be written now, a later call's will be.
+    pub fn note_key_use(&self, id: PartnerKeyId, at: Timestamp) {
+        let engine = self.clone();
+        self.owners.io.spawn(async move { drop(engine.identify(IdentityCommand::NoteKeyUse { id, at }).await) });
+    }
+
     /// A write to the catalogue. What was answered is what everybody sees from then on. If it limits a stock, that is asked first:
     /// what it refuses changes nothing but the audit. If it breaks off between the two records, the stock keeps to limits that
     /// the configuration does not show; the same write, told again, finds the stock as it wants it, and goes on.
     pub async fn configure(&self, command: catalogue::Command) -> Answer<Standing> {
-        if command.change.limits().is_none() {
+        if !command.change.asks_stocks() {
             return self.tell(&self.owners.catalogue_owner, command).await;
         }
         // To its end: whoever asked may go between the two records.
@@ -254,14 +265,33 @@ impl Engine {
     async fn configure_limited(&self, mut command: catalogue::Command) -> Answer<Standing> {
         // One after the other, so that stock and configuration do not end with different writes.
         let _turn = self.limiting.lock().await;
-        let limits = self.owners.catalogue.load().limits_of(&command, self.now());
+        let catalogue = self.owners.catalogue.load_full();
+        let limits = catalogue.limits_of(&command, self.now());
         if let Some((stock, limits)) = limits
             && (limits != Limits::default() || self.owners.stock_board.get(&stock).is_some())
         {
             let asked = self.set_stock_limits(&stock, limits).await?.outcome;
             command.refused = asked.err().map(|refused| as_configured(&stock, refused));
         }
+        if let Err(refused) = self.set_aside(&catalogue.set_aside_by(&command, self.now())).await? {
+            command.refused = Some(refused);
+        }
         self.tell(&self.owners.catalogue_owner, command).await
+    }
+
+    /// Has all stocks set something aside, or none. If one refuses, those before it go back to what is configured, unless what
+    /// they had set aside was sold meanwhile: such a one keeps to more than the configuration shows until the next write.
+    async fn set_aside(&self, wanted: &[SetAside]) -> Result<Result<(), Rejection>, Outage> {
+        for (place, one) in wanted.iter().enumerate() {
+            let Err(refused) = self.set_stock_allotments(&one.stock, one.of(one.after)).await?.outcome else {
+                continue;
+            };
+            for earlier in wanted.iter().take(place) {
+                drop(self.set_stock_allotments(&earlier.stock, earlier.of(earlier.before)).await?.outcome);
+            }
+            return Ok(Err(one.refusal(refused)));
+        }
+        Ok(Ok(()))
     }
 
     /// What the stock of a package's template or of a promotion may sell. Refused with `BelowUse`, and then nothing changes.

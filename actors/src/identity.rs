@@ -1,6 +1,6 @@
-//! Accounts and sessions. Requests read the [`Directory`](crate::directory::Directory).
+//! Accounts, sessions and keys of partners. Requests read the [`Directory`](crate::directory::Directory).
 
-use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
+use deeptravel_domain::identity::rows::{AccountRow, PartnerKeyRow, SessionRow, ValidatorSessionRow};
 use deeptravel_domain::identity::{AccountStanding, Command, Event, Identities, OWNER};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
@@ -22,9 +22,9 @@ impl Keeping for Known {
     const KIND: &'static str = "identity";
     /// A session that was ended must not be good for a moment longer.
     const SHOWN: Shown = Shown::Appended;
-    /// All accounts, the sessions that are open, and the newest version of any row.
+    /// All accounts and keys, the sessions that are open, and the newest version of any row.
     const LOAD: Load = Load::of_whole(
-        &[AccountRow::TABLE],
+        &[AccountRow::TABLE, PartnerKeyRow::TABLE],
         &[
             Statement::new("load/sessions_open", SessionRow::TABLE),
             Statement::new("load/validator_sessions_open", ValidatorSessionRow::TABLE),

@@ -377,6 +377,8 @@ named! {
     PromotionCode, "promotion code";
     /// A partner that sells packages under its own name.
     PartnerCode, "partner id";
+    /// A key of a partner, by the part of it that is no secret.
+    PartnerKeyId, "key id";
 }
 
 text_fields!(
@@ -403,6 +405,7 @@ text_fields!(
     TemplateId: Text,
     PromotionCode: Text,
     PartnerCode: Text,
+    PartnerKeyId: Text,
 );
 
 impl From<OrderId> for packing::Common {

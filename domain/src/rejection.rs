@@ -133,6 +133,8 @@ refusals! {
             => "ACCOUNT_OF_OTHER_KIND", Conflict, Never, "{username} is an account of another kind: a gate's or a desk's";
         LastAdministrator
             => "LAST_ADMINISTRATOR", Conflict, Never, "nobody else could administer: no other administrator can log in";
+        KeyLimit { limit: u32 }
+            => "KEY_LIMIT", Conflict, Never, "the partner has {limit} keys already: revoke one first";
         VersionConflict => "VERSION_CONFLICT", Conflict, Never, "this token stands for another version";
         NoEarlierRevision => "NO_EARLIER_REVISION", Conflict, Never, "there is no earlier revision";
     }

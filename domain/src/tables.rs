@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::announcement::AnnouncementRow;
 use crate::catalogue::{
-    DepartureOverrideRow, DeviceRow, HolidayRow, LocationRow, MerchantRow, OperatorRow, PlaceRow, PortRow,
-    PromotionRow, RefundRuleRow, RouteFaresRow, RouteRow, ScheduleRow, TemplateEntitlementRow, TemplateRow,
-    TemplateTierRow, VehicleRow,
+    DepartureOverrideRow, DeviceRow, HolidayRow, LocationRow, MerchantRow, OperatorRow, PartnerAllotmentsRow,
+    PartnerRow, PlaceRow, PortRow, PromotionRow, RefundRuleRow, RouteFaresRow, RouteRow, ScheduleRow,
+    TemplateEntitlementRow, TemplateRow, TemplateTierRow, VehicleRow,
 };
 use crate::earlier;
 use crate::id_text;
-use crate::identity::rows::{AccountRow, SessionRow, TravellerRow, ValidatorSessionRow};
+use crate::identity::rows::{AccountRow, PartnerKeyRow, SessionRow, TravellerRow, ValidatorSessionRow};
 use crate::inventory::rows::{DepartureRow, HoldRow};
 use crate::order::rows::{AttemptRow, LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketAuditRow, TicketRow};
 use crate::quarantine::Notice;
@@ -67,6 +67,9 @@ pub static TABLES: &[&Table] = &[
     TemplateEntitlementRow::TABLE,
     TemplateTierRow::TABLE,
     ReservationRow::TABLE,
+    PartnerRow::TABLE,
+    PartnerKeyRow::TABLE,
+    PartnerAllotmentsRow::TABLE,
     DepartureOverrideRow::TABLE,
 ];
 

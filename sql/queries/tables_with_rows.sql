@@ -37,3 +37,6 @@ UNION ALL SELECT 'package_templates' AS name WHERE EXISTS (SELECT FROM package_t
 UNION ALL SELECT 'template_entitlements' AS name WHERE EXISTS (SELECT FROM template_entitlements)
 UNION ALL SELECT 'template_pricing_tiers' AS name WHERE EXISTS (SELECT FROM template_pricing_tiers)
 UNION ALL SELECT 'departure_overrides' AS name WHERE EXISTS (SELECT FROM departure_overrides)
+UNION ALL SELECT 'partners' AS name WHERE EXISTS (SELECT FROM partners)
+UNION ALL SELECT 'partner_keys' AS name WHERE EXISTS (SELECT FROM partner_keys)
+UNION ALL SELECT 'partner_allotments' AS name WHERE EXISTS (SELECT FROM partner_allotments)

@@ -10,6 +10,7 @@ mod callbacks;
 pub mod frame;
 mod gate;
 mod operations;
+mod partner;
 #[cfg(test)]
 pub mod tests;
 mod traveller;
@@ -21,8 +22,8 @@ use std::sync::Arc;
 use actix_web::dev::Server;
 
 pub use frame::{
-    ApiParts, CONNECTIONS_BESIDE, Certificate, Language, Listen, PASSWORD_CHARS_MIN, ServerSettings, SessionSettings,
-    Slot, check_login, hash_password,
+    ApiParts, CONNECTIONS_BESIDE, Certificate, Language, Listen, OtaSettings, PASSWORD_CHARS_MIN, ServerSettings,
+    SessionSettings, Slot, check_login, hash_password, sha256,
 };
 /// For whoever measures the search alone.
 pub use traveller::search::{Answers, Live};
@@ -54,6 +55,9 @@ fn routes(slot: &Slot) -> impl Fn(&mut Routes<'_, '_>) + Clone + Send + 'static 
             .audience("travellers", traveller::search::routes)
             .audience("travellers", traveller::routes)
             .audience("callbacks", callbacks::routes)
+            .audience("partners", |routes| {
+                routes.below("/api/ota", partner::routes);
+            })
             .audience("gate", gate::routes)
             .audience("operations", operations::routes)
             .audience("administration", |routes| {

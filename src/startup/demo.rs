@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use deeptravel_actors::engine::Engine;
 use deeptravel_domain::code::CodeKey;
-use deeptravel_domain::identity::{Duties, Role};
+use deeptravel_domain::identity::{Duties, KeyChange, KeyWrite, Role};
 use deeptravel_domain::redeems::Redeems;
 use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_wechat::simulator::{self, MIN_TIME_EXPIRE_SECONDS, Merchant, Running, SimulatorConfig};
@@ -16,6 +16,7 @@ use deeptravel_wechat::{Client, Config as WechatConfig};
 use super::check::Keys;
 use super::serve::Listening;
 use super::{Core, Doubts, make_account};
+use crate::api;
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::import::timetable;
@@ -36,6 +37,9 @@ const PAIR_TRIES: usize = 50;
 const DESKS: [Role; 4] = [Role::Admin, Role::Ops, Role::Finance, Role::Auditor];
 /// Operators, and the only merchant for which each redeems.
 const OPERATORS: [(&str, Option<&str>); 3] = [("gate", None), ("museum", Some("museum")), ("pets", Some("pets"))];
+/// Partners, the ids of their keys, and the keys: everybody knows them, as the passwords.
+const KEYS: [(&str, &str, &str); 2] =
+    [("partner-a", "demo-a", "dt_demo_partner_a"), ("partner-b", "demo-b", "dt_demo_partner_b")];
 /// As whom the audit knows us.
 const AUTHOR: &str = "demo";
 
@@ -60,6 +64,7 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
     let core = Core::start(&config, dir, Some(wechat.clone()), Doubts::Said).await?;
     load_timetable(&core.engine, &timetable).await?;
     make_accounts(&core.engine).await?;
+    make_keys(&core.engine).await?;
     let keys = Keys {
         codes: demo_code_keys(&config, &secrets)?,
         documents: DocumentKeys::new(demo_key(&secrets.document_key)?)?,
@@ -169,6 +174,19 @@ async fn make_accounts(engine: &Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Of the partners that the timetable has. One that was revoked stays so.
+async fn make_keys(engine: &Engine) -> anyhow::Result<()> {
+    for (partner, id, key) in KEYS {
+        if engine.services().catalogue.load().partner(partner).is_none() {
+            continue;
+        }
+        let change = KeyChange::Make { secret_hash: api::sha256(key.as_bytes()) };
+        let write = KeyWrite { partner: partner.parse()?, id: id.parse()?, change, by: AUTHOR.into() };
+        engine.write_key(write).await?.outcome?;
+    }
+    Ok(())
+}
+
 fn greeting(config: &Config, simulator: Option<&Running>) -> String {
     let base = config.server.url(config.server.listen);
     let warning = if config.server.is_reached_by_others() { format!("\n{PUBLIC}") } else { String::new() };
@@ -178,6 +196,7 @@ fn greeting(config: &Config, simulator: Option<&Running>) -> String {
          wechat simulator: {simulator}/_sim/\n\
          accounts: admin/demo-admin, ops/demo-ops, finance/demo-finance, auditor/demo-auditor, gate/demo-gate, \
          museum/demo-museum, pets/demo-pets; traveller login code demo-NAME\n\
+         partners' keys (X-API-Key): dt_demo_partner_a, dt_demo_partner_b\n\
          data: {}{warning}",
         config.data_dir.display()
     )

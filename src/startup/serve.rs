@@ -88,6 +88,7 @@ impl<'a> Listening<'a> {
             metrics: self.metrics.clone(),
             server: self.config.server.clone(),
             sessions: self.config.session.clone(),
+            ota: self.config.ota.clone(),
         });
         greet(format_args!("listening on {}", self.config.server.url(self.address)));
         greet(core.describe_database());

@@ -213,6 +213,10 @@ pub fn used_in_request(request: &reqwest::Request) {
     if let Some(secret) = header("x-device-secret") {
         used(Kind::Secret, secret);
     }
+    // What the demo prints is no secret.
+    if let Some(key) = header("x-api-key").filter(|key| key.starts_with("dt_") && !key.starts_with("dt_demo_")) {
+        used(Kind::Secret, key);
+    }
     let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
     if let Ok(body) = serde_json::from_slice(body) {
         used_in(&body);

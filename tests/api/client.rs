@@ -126,6 +126,17 @@ impl Client {
         self.person(&login["token"])
     }
 
+    /// A partner of this name with a key, and nothing set aside for it.
+    pub async fn partner(&self, id: &str) -> Partner {
+        let id = id.replace(' ', "-");
+        let admin = self.administrator().await;
+        let body = json!({ "name": { "zh": "夥伴", "en": id }, "contact": "Lok" });
+        admin.put(&format!("/admin/ota/partners/{id}"), &body).await.ok();
+        let key = admin.send(Method::POST, &format!("/admin/ota/partners/{id}/keys")).await.ok();
+        let text = |field: &str| key[field].as_str().unwrap().to_owned();
+        Partner { client: self.clone(), id, key_id: text("keyId"), key: text("key") }
+    }
+
     /// Somebody with this token.
     pub fn person(&self, token: &Value) -> Person {
         Person { client: self.clone(), token: token.as_str().unwrap().to_owned() }
@@ -166,7 +177,27 @@ pub struct Person {
     pub token: String,
 }
 
+/// A partner, with one of its keys.
+#[derive(Clone)]
+pub struct Partner {
+    pub client: Client,
+    pub id: String,
+    pub key_id: String,
+    pub key: String,
+}
+
+impl Partner {
+    pub async fn get(&self, path: &str) -> Answer {
+        self.client.send(self.client.request(Method::GET, path).header("X-API-Key", &self.key)).await
+    }
+}
+
 impl Person {
+    /// Without a body.
+    pub async fn send(&self, method: Method, path: &str) -> Answer {
+        self.client.send(self.client.request(method, path).bearer_auth(&self.token)).await
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.client.send(self.client.request(Method::GET, path).bearer_auth(&self.token)).await
     }

@@ -29,6 +29,7 @@ mod stories {
     mod operations;
     mod orders;
     mod packages;
+    mod partners;
     mod paying;
     mod people;
     mod promotions;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use deeptravel::postgres;
 use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
 use deeptravel_domain::identity::{
-    self, AccountChange, AccountWrite, Duties, Identities, Principal, Session, Validator,
+    self, AccountChange, AccountWrite, Duties, Identities, KeyChange, KeyWrite, Principal, Session, Validator,
 };
 use deeptravel_domain::ids::SessionId;
 use deeptravel_domain::machine::Machine as _;
@@ -61,6 +61,14 @@ fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
         // The device's earlier session ends.
         identity::Command::OpenValidator(validator(2, "device-1")),
         identity::Command::EndSession([3; 32]),
+        identity::Command::WriteKey(KeyWrite {
+            partner: code("klook"),
+            id: code("first"),
+            change: KeyChange::Make { secret_hash: [5; 32] },
+            by: "ann".into(),
+        }),
+        // The newest row is a key's.
+        identity::Command::NoteKeyUse { id: code("first"), at: NOW },
     ];
     let mut identities = Identities::default();
     for (version, command) in (1..).zip(commands) {
@@ -70,12 +78,12 @@ fn accounts_and_open_sessions_come_back_and_the_version_of_ended_ones_counts() {
 
     let (rows, version) = stand.identities(NOW).unwrap();
     assert_eq!(counts(&rows), (1, 2, 1));
-    assert_eq!(version, 7);
+    assert_eq!(version, 9);
     assert_eq!(Identities::from_rows(&rows, NOW).unwrap(), identities);
 
     let later = NOW.plus_seconds(3600);
     let (rows, version) = stand.identities(later).unwrap();
-    assert_eq!((counts(&rows), version), ((1, 0, 0), 7));
+    assert_eq!((counts(&rows), version), ((1, 0, 0), 9));
 }
 
 /// How Postgres goes about a statement of a start.

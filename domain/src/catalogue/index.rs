@@ -104,7 +104,7 @@ impl Index {
             // What it says stands on every offer of its routes.
             Written::RefundRule(rule) => differs(rule, |rule| refund_rule::summary(rule)),
             Written::Merchant(merchant) => differs(merchant, |merchant| merchant.names.clone()),
-            Written::Location(_) | Written::Device(_) => false,
+            Written::Location(_) | Written::Device(_) | Written::Partner(_) | Written::PartnerAllotments(_) => false,
             Written::Promotion(promotion) => {
                 self.promotions_changed(registers);
                 let read = |of: Option<&Arc<Promotion>>| of.filter(|of| of.automatic).cloned();

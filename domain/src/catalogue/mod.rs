@@ -18,6 +18,10 @@ mod merchant;
 mod operator;
 #[cfg(test)]
 mod override_tests;
+mod partner;
+mod partner_allotments;
+#[cfg(test)]
+mod partner_tests;
 mod place;
 mod port;
 mod promotion;
@@ -67,6 +71,8 @@ pub use index::Edition;
 pub use location::{Location, LocationRow};
 pub use merchant::{Merchant, MerchantRow};
 pub use operator::{Operator, OperatorRow};
+pub use partner::{Partner, PartnerRow};
+pub use partner_allotments::{PartnerAllotments, PartnerAllotmentsRow, ProductAllotment, SetAside};
 pub use place::{Place, PlaceRow};
 pub use port::{Port, PortRow};
 pub use promotion::PromotionRow;
@@ -76,7 +82,7 @@ pub use search::{Trip, Unsellable, departure_id};
 pub use sought::Sought;
 pub use template::{
     IncludedJourney, PackageLine, PackageQuote, SOLD_AHEAD_DAYS_MAX, SpokenTemplate, StockLimits, Template,
-    TemplateEntitlementRow, TemplateRow, TemplateStatus, TemplateTierRow, Tier, Version,
+    TemplateEntitlementRow, TemplateRow, TemplateStatus, TemplateTierRow, Tier, UnitPrice, Version,
 };
 pub use timetable::{EXCEPTIONS_MAX, Exception, Keeps, Schedule, ScheduleRow, Timetable, Weekdays};
 pub use vehicle::{Vehicle, VehicleRow};
@@ -101,6 +107,8 @@ registers! {
     templates: Template,
     promotions: Promotion,
     overrides: DepartureOverride,
+    partners: Partner,
+    partner_allotments: PartnerAllotments,
 }
 
 pub type Command = register::Command<Change>;

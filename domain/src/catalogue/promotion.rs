@@ -233,7 +233,9 @@ impl super::Change {
             | super::Change::Merchant(_)
             | super::Change::Location(_)
             | super::Change::Device(_)
-            | super::Change::DepartureOverride(_) => None,
+            | super::Change::DepartureOverride(_)
+            | super::Change::Partner(_)
+            | super::Change::PartnerAllotments(_) => None,
         }
     }
 }

@@ -171,6 +171,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         });
         put(serde_json::from_value::<Promotion>(promotion).unwrap())
     });
+    let partners = any::<bool>().prop_map(|disabled| put(Partner { disabled, ..partner_tests::klook() }));
     let withdrawal = prop_oneof![
         Just(Key::Promotion(code("SPRING"))),
         one_of(&PLACES).prop_map(|place| Key::Place(code(place))),
@@ -183,7 +184,7 @@ fn any_command() -> impl Strategy<Value = Command> {
     let withdrawal = withdrawal.prop_map(|key| Command::new(Change::withdraw(key), "admin"));
     prop_oneof![
         2 => any_override(), 2 => any_place(), 3 => any_route(), 4 => any_schedules(), 2 => single_days, 2 => fares,
-        1 => holidays, 2 => redeeming, 2 => templates, 2 => promotions, 2 => withdrawal,
+        1 => holidays, 2 => redeeming, 2 => templates, 2 => promotions, 1 => partners, 2 => withdrawal,
     ]
 }
 

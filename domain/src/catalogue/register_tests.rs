@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::override_tests::{fitting, klook_has, retimed};
+use super::partner_tests::{klook, set_aside};
 use super::redeeming_tests::{redeemers, rule};
 use super::template::tests::premium;
 use super::tests::{NOON, apply, catalogue, coach, code, decide, fare_table, fares, network, operator, put, vehicle};
@@ -340,6 +341,8 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
     });
     apply(&mut catalogue, put(serde_json::from_value::<Promotion>(spring.clone()).unwrap()));
     apply(&mut catalogue, put(serde_json::from_value::<Template>(premium()).unwrap()));
+    apply(&mut catalogue, put(klook()));
+    apply(&mut catalogue, put(set_aside(&[(106, 5)])));
     let moved = DepartureOverride { allotments: vec![klook_has(12)], ..retimed("coach-0800.20261121", 90) };
     let limited = Fitting { capacities: vec![ClassCapacity { code: code("deluxe"), capacity: 1 }], ..fitting("bus") };
     let moved = DepartureOverride { cancelled: true, fitting: Some(limited), ..moved };
@@ -363,6 +366,8 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
         templates,
         promotions,
         overrides,
+        partners,
+        partner_allotments,
     } = catalogue.registers();
     let [moved, stopped] = &spoken(overrides)[..] else { panic!("two") };
     assert_eq!(*stopped, json!({"departureId": "coach-0800.20261122", "stopped": true, "cancelled": false}));
@@ -404,6 +409,11 @@ fn entities_are_spoken_of_in_the_words_of_the_api() {
     assert_eq!(spoken(locations)[0], hall);
     let device = json!({"deviceId": "reader-1", "merchantId": "museum", "locationId": "hall", "disabled": false});
     assert_eq!(spoken(devices)[0], device);
+    let klook =
+        json!({"partnerId": "klook", "name": {"zh": "客路", "en": "Klook"}, "contact": "Mei", "disabled": false});
+    assert_eq!(spoken(partners)[0], klook);
+    let set_aside = json!({"partnerId": "klook", "allotments": [{"productId": 106, "quantity": 5}]});
+    assert_eq!(spoken(partner_allotments)[0], set_aside);
     assert_eq!(spoken(templates)[0]["entitlements"], premium()["entitlements"]);
     assert_eq!(spoken(promotions)[0], spring);
     let least = json!({"routeCode": "coach", "fares": []});

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Account, AccountWrite, Attempt, SecretHash, Session, Validator};
-use crate::ids::SessionId;
+use super::{Account, AccountWrite, Attempt, KeyWrite, PartnerKey, SecretHash, Session, Validator};
+use crate::ids::{PartnerKeyId, SessionId};
 use crate::register::Audit;
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -24,6 +24,13 @@ pub enum Command {
     },
     /// An attempt to redeem that named no ticket: it belongs to the validator session (rule 4).
     LogAttempt(Attempt),
+    /// Makes or revokes a key of a partner.
+    WriteKey(KeyWrite),
+    /// A call came with a key. Told once in a while, see [`USE_NOTED_EVERY_SECONDS`](super::USE_NOTED_EVERY_SECONDS).
+    NoteKeyUse {
+        id: PartnerKeyId,
+        at: Timestamp,
+    },
     /// Forgets sessions that have ended by themselves.
     Sweep,
 }
@@ -31,7 +38,7 @@ pub enum Command {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     AccountPut(Arc<Account>),
-    /// A write to an account is written down; with the refusal, if it was refused.
+    /// A write to an account or a key is written down; with the refusal, if it was refused.
     Audited {
         audit: Box<Audit>,
         refusal: Option<Rejection>,
@@ -52,6 +59,10 @@ pub enum Event {
         validator: Arc<Validator>,
         attempt: Attempt,
     },
+    /// A key of a partner is there, was used, or was revoked.
+    PartnerKeyPut(Arc<PartnerKey>),
+    /// Memory: it was revoked longest ago.
+    PartnerKeyForgotten(Arc<PartnerKey>),
     /// Memory: these ended by themselves.
     Forgotten {
         before: Timestamp,

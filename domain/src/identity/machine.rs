@@ -49,6 +49,8 @@ impl Machine for Identities {
                 let validator = Arc::clone(self.validator(attempt.session).ok_or(Rejection::SessionEnded)?);
                 Ok(vec![Event::Attempted { validator, attempt: attempt.clone() }])
             }
+            Command::WriteKey(write) => Ok(self.write_key(write, now)),
+            Command::NoteKeyUse { id, at } => Ok(self.note_key_use(id, *at)),
             Command::Sweep => {
                 let due = self.next_deadline().is_some_and(|at| at <= now);
                 Ok(if due { vec![Event::Forgotten { before: now }] } else { vec![] })
@@ -94,6 +96,12 @@ impl Identities {
             }
             Event::ValidatorEnded { validator, .. } => self.forget_validator(validator.id),
             Event::Attempted { .. } | Event::Audited { .. } => {}
+            Event::PartnerKeyPut(key) => {
+                self.partner_keys.insert(key.id.clone(), Arc::clone(key));
+            }
+            Event::PartnerKeyForgotten(key) => {
+                self.partner_keys.remove(&key.id);
+            }
             Event::Forgotten { before } => {
                 while let Some((at, deadline)) = self.deadlines.first().cloned() {
                     if at > *before {

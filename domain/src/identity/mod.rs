@@ -1,4 +1,5 @@
-//! Who may do what: accounts of staff, sessions, and validator sessions of gates (R-SCAN-04, R-ADMIN-07).
+//! Who may do what: accounts of staff, sessions, validator sessions of gates, and keys of partners (R-SCAN-04, R-ADMIN-07,
+//! R-OTA-01).
 //!
 //! The caller is the identity actor. Passwords are checked and tokens are made outside; here only their hashes arrive.
 //! A traveller needs no account: the id is derived from the WeChat openid, so a login looks nothing up.
@@ -8,6 +9,7 @@ mod account;
 mod account_tests;
 mod command;
 mod machine;
+mod partner_key;
 pub mod rows;
 #[cfg(test)]
 mod tests;
@@ -15,12 +17,15 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, SessionId, TravellerId, codes};
+use crate::ids::{
+    DepartureId, EntitlementCode, LocationCode, MerchantCode, PartnerKeyId, SessionId, TravellerId, codes,
+};
 use crate::rejection::ScanRejection;
 use crate::time::Timestamp;
 
 pub use account::{Account, AccountChange, AccountStanding, AccountWrite, Duties, ENTITY};
 pub use command::{Command, Event};
+pub use partner_key::{KEY_ENTITY, KEYS_MAX, KeyChange, KeyWrite, PartnerKey, REVOKED_MAX, USE_NOTED_EVERY_SECONDS};
 
 /// The key of the identities' owner, and its name in the audit.
 pub const OWNER: &str = "identity";
@@ -96,13 +101,14 @@ pub struct Attempt {
     pub reason: ScanRejection,
 }
 
-/// All accounts, and the sessions that are open. Ended and expired ones live on as rows only.
+/// All accounts and keys of partners, and the sessions that are open. Ended and expired ones live on as rows only.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Identities {
     accounts: BTreeMap<Box<str>, Arc<Account>>,
     sessions: HashMap<SecretHash, Arc<Session>>,
     validators: HashMap<SessionId, Arc<Validator>>,
     by_device: HashMap<Device, SessionId>,
+    partner_keys: BTreeMap<PartnerKeyId, Arc<PartnerKey>>,
     /// When each open session ends by itself.
     deadlines: BTreeSet<(Timestamp, Deadline)>,
 }

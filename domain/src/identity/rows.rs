@@ -1,9 +1,11 @@
-//! Rows of accounts and sessions.
+//! Rows of accounts, sessions and keys of partners.
 
 use std::sync::Arc;
 
-use super::{Account, Attempt, Event, Identities, OWNER, Principal, Role, SecretHash, Session, Validator};
-use crate::ids::{DepartureId, EntitlementCode, LocationCode, MerchantCode, SessionId, TravellerId};
+use super::{Account, Attempt, Event, Identities, OWNER, PartnerKey, Principal, Role, SecretHash, Session, Validator};
+use crate::ids::{
+    DepartureId, EntitlementCode, LocationCode, MerchantCode, PartnerCode, PartnerKeyId, SessionId, TravellerId,
+};
 use crate::order::rows::AttemptRow;
 use crate::redeems::Redeems;
 use crate::row;
@@ -65,6 +67,18 @@ row! {
     10 ended_at: Option<Timestamp>,
 }
 
+row! {
+    pub struct PartnerKeyRow: 72 "partner_keys", First::Unknown;
+    1 key_id [Key]: PartnerKeyId,
+    2 version: u64,
+    3 partner_code: PartnerCode,
+    /// SHA-256 of the whole key.
+    4 secret_hash [Hidden]: SecretHash,
+    5 created_at: Timestamp,
+    6 last_used_at: Option<Timestamp>,
+    7 revoked_at: Option<Timestamp>,
+}
+
 /// Images of the rows that `events` have changed.
 pub(super) fn changed(events: &[Event], version: u64) -> Rows {
     let mut rows = Rows::default();
@@ -86,7 +100,8 @@ pub(super) fn changed(events: &[Event], version: u64) -> Rows {
                 // The session's own row comes along: attempts are not read back, and the key's newest version has to be.
                 rows.put(&validator_row(validator, version, None));
             }
-            Event::Forgotten { .. } => {}
+            Event::PartnerKeyPut(key) => rows.put(&key_row(key, version)),
+            Event::PartnerKeyForgotten(_) | Event::Forgotten { .. } => {}
         }
     }
     rows
@@ -113,6 +128,7 @@ impl Identities {
         for row in validators {
             identities.evolve(&Event::ValidatorOpened(Arc::new(validator_of(row))));
         }
+        identities.keep_keys(rows.of().map(|row| row.map(key_of)).collect::<Result<_, _>>()?);
         Ok(identities)
     }
 }
@@ -180,6 +196,29 @@ fn validator_row(validator: &Validator, version: u64, ended_at: Option<Timestamp
         opened_at: validator.opened_at,
         expires_at: validator.expires_at,
         ended_at,
+    }
+}
+
+fn key_row(key: &PartnerKey, version: u64) -> PartnerKeyRow {
+    PartnerKeyRow {
+        key_id: key.id.clone(),
+        version,
+        partner_code: key.partner.clone(),
+        secret_hash: key.secret_hash,
+        created_at: key.created_at,
+        last_used_at: key.last_used_at,
+        revoked_at: key.revoked_at,
+    }
+}
+
+fn key_of(row: PartnerKeyRow) -> PartnerKey {
+    PartnerKey {
+        id: row.key_id,
+        partner: row.partner_code,
+        secret_hash: row.secret_hash,
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+        revoked_at: row.revoked_at,
     }
 }
 

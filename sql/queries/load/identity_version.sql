@@ -7,6 +7,8 @@ FROM (
     UNION ALL
     SELECT max(version) FROM validator_sessions
     UNION ALL
+    SELECT max(version) FROM partner_keys
+    UNION ALL
     -- A write's number is the version of its record.
     SELECT max(number) FROM admin_audit_logs WHERE owner = 'identity'
 ) AS newest

@@ -12,6 +12,8 @@ mod locations;
 mod login;
 mod merchants;
 mod operators;
+mod partner_keys;
+mod partners;
 mod places;
 mod ports;
 mod promotions;
@@ -54,6 +56,8 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     accounts::routes(routes);
     configuration::mount::<Promotion>(routes);
     templates::routes(routes);
+    partners::routes(routes);
+    partner_keys::routes(routes);
     departures::routes(routes);
     quarantine::routes(routes);
     refunds::routes(routes);

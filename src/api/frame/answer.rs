@@ -70,7 +70,7 @@ impl<W> LoggedIn<W> {
     /// As [`LoggedIn::shown`], for whoever makes something of a refusal.
     pub fn noted<T>(&self, answer: Answer<T>) -> Result<Result<T, Rejection>, Problem> {
         let Reply { outcome, position } = answer?;
-        self.session.note_shown(position);
+        self.session.shown.note(position);
         Ok(outcome)
     }
 }

@@ -12,6 +12,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use deeptravel_actors::directory::Shown;
 use deeptravel_actors::ports::{Lists, StoreError};
 use deeptravel_domain::order::Order;
 use serde::Deserialize;
@@ -22,6 +23,7 @@ use super::auth::{LoggedIn, Traveller};
 use super::problem::Problem;
 use super::query::{STRAY, first, parse_query};
 use super::refusals;
+use super::state::Api;
 
 /// Most entries of a page (`api.md`).
 const LIMIT_MAX: u32 = 100;
@@ -46,6 +48,24 @@ pub struct Paging {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoFilter {}
+
+/// Whoever reads lists.
+pub trait Reader {
+    fn api(&self) -> &Api;
+
+    /// What it was shown: its lists contain that.
+    fn seen(&self) -> &Shown;
+}
+
+impl<W> Reader for LoggedIn<W> {
+    fn api(&self) -> &Api {
+        &self.api
+    }
+
+    fn seen(&self) -> &Shown {
+        &self.session.shown
+    }
+}
 
 /// The page that is asked for. A cursor stands for a place `P` in the list; `F` are the list's own parameters.
 #[derive(Debug)]
@@ -80,21 +100,21 @@ impl<P: FromStr, F: DeserializeOwned> Page<P, F> {
 
 impl<P: Clone + Display, F> Page<P, F> {
     /// Reads with one entry more than the page shows, which tells whether another page follows; what is read contains
-    /// everything that this session was shown. While the database is away: 503 at once.
+    /// everything that whoever reads was shown. While the database is away: 503 at once.
     pub async fn read<T, R>(
         &self,
-        by: &LoggedIn<impl Sized>,
+        by: &impl Reader,
         read: impl FnOnce(Arc<dyn Lists>, Option<P>, u32) -> R,
     ) -> Result<T, Problem>
     where
         T: Send + 'static,
         R: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let api = &by.api;
+        let api = by.api();
         if !api.lists.is_available() {
             return Err(refusals::STORAGE_UNAVAILABLE.into());
         }
-        let wanted = by.session.shown();
+        let wanted = by.seen().newest();
         if api.projected() < wanted {
             let mut projected = api.engine.services().projected.clone();
             let follows = projected.wait_for(|position| *position >= wanted);

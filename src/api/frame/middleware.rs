@@ -14,12 +14,14 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, EXPECT, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use actix_web::http::{ConnectionType, Method, StatusCode};
-use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
 use futures_util::FutureExt as _;
 use futures_util::future::Either;
 use metrics::{Counter, Histogram};
 
+use super::calls::Quota;
 use super::door::Watch;
+use super::partner::API_KEY_HEADER;
 use super::place::Place;
 use super::problem::Problem;
 use super::refused::Refused;
@@ -102,7 +104,11 @@ impl Frame {
                             tracing::error!(http.route = &*route, "A request ended with a fault of ours");
                         });
                     }
+                    let quota = response.request().extensions().get::<Quota>().copied();
                     let mut response = dress(response, &id, is_secure);
+                    if let Some(quota) = quota {
+                        quota.add(response.headers_mut());
+                    }
                     end_after(&mut response, is_last);
                     return Ok(response);
                 }
@@ -142,8 +148,8 @@ fn end_after<B>(response: &mut ServiceResponse<B>, is_last: bool) {
     }
 }
 
-/// Turns every error into a problem document and adds the request's id. What was answered to a token stays out of
-/// caches.
+/// Turns every error into a problem document and adds the request's id. What was answered to a token or a
+/// key stays out of caches.
 fn dress<B: MessageBody + 'static>(mut response: ServiceResponse<B>, id: &HeaderValue, is_secure: bool) -> Dressed<B> {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
@@ -151,7 +157,8 @@ fn dress<B: MessageBody + 'static>(mut response: ServiceResponse<B>, id: &Header
         let problem = known.unwrap_or_else(|| Problem::of_status(status));
         return response.into_response(problem.respond(id, is_secure).map_into_right_body());
     }
-    let is_personal = response.request().headers().contains_key(AUTHORIZATION);
+    let brought = response.request().headers();
+    let is_personal = brought.contains_key(AUTHORIZATION) || brought.contains_key(API_KEY_HEADER);
     let policy = safety::policy(response.request().path());
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.clone());

@@ -4,6 +4,7 @@
 mod address;
 mod answer;
 mod auth;
+mod calls;
 mod certificate;
 mod door;
 mod extract;
@@ -11,6 +12,7 @@ mod guesses;
 mod list;
 mod middleware;
 mod openapi;
+mod partner;
 mod passwords;
 mod permission;
 mod place;
@@ -34,14 +36,15 @@ pub use extract::{
     BODY_BYTES_MAX, Body, IdempotencyKey, Language, OptionalKey, is_visible_ascii, parse_json, parse_listed, read_body,
     read_json_body,
 };
-pub use list::{Own, Page, Paging};
+pub use list::{Own, Page, Paging, Reader};
 pub use middleware::Frame;
+pub use partner::{NewKey, Partner};
 pub use passwords::hash_password;
 pub use permission::*;
 pub use problem::Problem;
 pub use query::{parse_date, parse_query, parse_word};
 pub use routes::{Routes, document};
 pub use server::{CONNECTIONS_BESIDE, Listen, serve};
-pub use settings::{ServerSettings, SessionSettings, hours_after};
+pub use settings::{OtaSettings, ServerSettings, SessionSettings, hours_after};
 pub use staff_login::{Login, PASSWORD_CHARS_MIN, StaffLogin, check_login, check_own_password, log_in, new_password};
 pub use state::{Api, ApiParts, Slot};

@@ -4,26 +4,30 @@ use actix_web::dev::ResourceDef;
 use actix_web::http::{Method, StatusCode};
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Document, Ref, RefOr, Response};
 
-use super::permission::BEARER;
+use super::permission::{API_KEY, BEARER};
 use super::problem::ProblemDocument;
 
-/// Security scheme of travellers' and staff's tokens.
+/// What stands in the document besides operations and security schemes.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "DeepTravel",
         description = "Seats on coaches and ferries between mainland China and Hong Kong, and packages: search, hold, pay, redeem.\n\n\
             Times of a departure have the offset of its route; all other times have +08:00. Amounts are in minor \
-            units. Errors are problem documents with a stable `code`.",
+            units. Errors are problem documents with a stable `code`.\n\n\
+            Partners bring a key in `X-API-Key`. Every answer to a call that a good key came with has `RateLimit-Limit` \
+            (calls of the partner within any minute), `RateLimit-Remaining` and `RateLimit-Reset` (seconds until one \
+            more is admitted); 429 has `Retry-After`.",
     ),
     components(schemas(ProblemDocument)),
     tags(
         (name = "travellers", description = "Login, search, orders, payment, tickets"),
         (name = "callbacks", description = "What WeChat calls"),
         (name = "gate", description = "Operators, validator sessions and scans"),
+        (name = "partners", description = "Those who sell packages under their own name"),
         (name = "administration", description = "Logins of staff, what is configured and who did so, and money in trouble"),
         (name = "operations", description = "Health and metrics"),
     )
@@ -35,6 +39,8 @@ pub(super) fn frame() -> Document {
     let mut document = Frame::openapi();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme(BEARER, bearer);
+    let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+    document.components.get_or_insert_default().add_security_scheme(API_KEY, key);
     document
 }
 
@@ -60,6 +66,9 @@ fn complete_operation(operation: &mut Operation) {
     }
     if has_query {
         common.push(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    if operation.tags.iter().flatten().any(|tag| tag == PARTNERS_TAG) {
+        common.push(StatusCode::TOO_MANY_REQUESTS);
     }
     if is_secured {
         common.extend([StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN]);
@@ -87,6 +96,9 @@ fn has_query(operation: &Operation) -> bool {
 
 /// Tags whose operations ignore parameters that they do not know: providers and probes may add their own (`api.md`).
 const LENIENT_TAGS: [&str; 2] = ["callbacks", "operations"];
+
+/// Tag of what partners ask, as often as they may.
+const PARTNERS_TAG: &str = "partners";
 
 /// Paths with their methods, to tell a wrong method (405) from an unknown path (404).
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use deeptravel_domain::identity::{Account, Principal, Role};
 use serde::Serialize;
 
 use super::auth::{LoggedIn, Staff, Traveller, logged_in};
+use super::partner::Partner;
 use super::problem::Problem;
 use super::refusals;
 use super::refused::note_account;
@@ -20,6 +21,8 @@ use crate::here::is_here;
 
 /// The document's name for a token in the `Authorization` header.
 pub(super) const BEARER: &str = "bearer";
+/// The document's name for a key in the `X-API-Key` header.
+pub(super) const API_KEY: &str = "apiKey";
 /// What proxies say on whose behalf they ask: such a request does not come from this machine, whoever delivers it.
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 
@@ -64,10 +67,14 @@ permissions! {
     SettleMoney gives Staff;
     /// Looking at what is configured.
     SeeConfiguration gives Staff;
+    /// Looking at partners, their keys and what is set aside for them.
+    SeePartners gives Staff;
     /// Changing what is configured.
     Configure gives Staff;
     /// Stopping and resuming the sale of a departure.
     StopSale gives Staff;
+    /// Selling under one's own name, and looking at what one has sold.
+    Resell gives Partner;
     /// Looking at how the process is.
     SeeMetrics gives Onlooker;
 }
@@ -76,6 +83,7 @@ permissions! {
 #[derive(Clone, Copy)]
 enum Holder {
     Traveller,
+    Partner,
     Staff(Role),
 }
 
@@ -83,21 +91,38 @@ enum Holder {
 /// any token.
 const fn permissions(holder: Holder) -> &'static [Permission] {
     use Permission::{
-        Buy, Configure, Redeem, SeeConfiguration, SeeMetrics, SeeMoney, SeeRedemptions, SettleMoney, StopSale, UseDesk,
+        Buy, Configure, Redeem, Resell, SeeConfiguration, SeeMetrics, SeeMoney, SeePartners, SeeRedemptions,
+        SettleMoney, StopSale, UseDesk,
     };
     match holder {
         Holder::Traveller => &[Buy],
+        Holder::Partner => &[Resell],
         Holder::Staff(Role::Operator) => &[Redeem, SeeRedemptions],
-        Holder::Staff(Role::Admin) => {
-            &[UseDesk, SeeRedemptions, SeeConfiguration, Configure, StopSale, SeeMoney, SettleMoney, SeeMetrics]
+        Holder::Staff(Role::Admin) => &[
+            UseDesk,
+            SeeRedemptions,
+            SeeConfiguration,
+            SeePartners,
+            Configure,
+            StopSale,
+            SeeMoney,
+            SettleMoney,
+            SeeMetrics,
+        ],
+        Holder::Staff(Role::Ops) => {
+            &[UseDesk, SeeRedemptions, SeeConfiguration, SeePartners, StopSale, SeeMoney, SeeMetrics]
         }
-        Holder::Staff(Role::Ops) => &[UseDesk, SeeRedemptions, SeeConfiguration, StopSale, SeeMoney, SeeMetrics],
         Holder::Staff(Role::Finance) => &[UseDesk, SeeRedemptions, SeeConfiguration, SeeMoney, SettleMoney],
-        Holder::Staff(Role::Auditor) => &[UseDesk, SeeRedemptions, SeeConfiguration, SeeMoney],
+        Holder::Staff(Role::Auditor) => &[UseDesk, SeeRedemptions, SeeConfiguration, SeePartners, SeeMoney],
     }
 }
 
 impl Permission {
+    /// Whether partners have it.
+    pub(super) fn is_of_partners(self) -> bool {
+        self.is_of(Holder::Partner)
+    }
+
     fn is_of(self, holder: Holder) -> bool {
         permissions(holder).contains(&self)
     }

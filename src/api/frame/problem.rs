@@ -174,7 +174,9 @@ impl Problem {
             response.insert_header((ALLOW, allow));
         }
         if status == StatusCode::UNAUTHORIZED {
-            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+            let wants_key = [refusals::API_KEY_REQUIRED.code, refusals::INVALID_API_KEY.code].contains(&code);
+            let scheme = if wants_key { "ApiKey" } else { "Bearer" };
+            response.insert_header((WWW_AUTHENTICATE, HeaderValue::from_static(scheme)));
         }
         let title = status.canonical_reason().unwrap_or("error");
         let status = status.as_u16();

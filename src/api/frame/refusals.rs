@@ -48,6 +48,7 @@ refusals! {
     HEAD_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE Never, "the head of the request is too large";
     PAYLOAD_TOO_LARGE PAYLOAD_TOO_LARGE Never, "the body is too large";
     UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE Never, "the body has to be application/json";
+    INVALID_PARAMETER UNPROCESSABLE_ENTITY Never, "a parameter of a partner's call is not acceptable";
     EXPECTATION_FAILED EXPECTATION_FAILED Never, "nothing is known but Expect: 100-continue";
 
     // Who asks, and whether he may.
@@ -55,9 +56,11 @@ refusals! {
     INVALID_LOGIN_CODE UNAUTHORIZED Never, "the login code is wrong, has expired or was used before";
     INVALID_SIGNATURE UNAUTHORIZED Never, "the notice is not signed by WeChat, or not lately";
     DEVICE_MISMATCH UNAUTHORIZED Never, "X-Device-Secret is not the one of this session's device";
+    API_KEY_REQUIRED UNAUTHORIZED Never, "the X-API-Key header is required";
+    INVALID_API_KEY UNAUTHORIZED Never, "the key is unknown or revoked, or its partner may not call";
     FORBIDDEN FORBIDDEN Never, "the account or the kind of token has no permission for this";
     LOGIN_BLOCKED FORBIDDEN Never, "WeChat blocks this user";
-    RATE_LIMITED TOO_MANY_REQUESTS Later, "too many wrong passwords for this name, or from this address";
+    RATE_LIMITED TOO_MANY_REQUESTS Later, "too many wrong passwords for this name, or from this address, or too many calls of a partner";
 
     // It is not there.
     NOT_FOUND NOT_FOUND Never, "there is nothing at this path";

@@ -1,6 +1,6 @@
-//! Who was not let in, in the log and in the metrics: failed logins, lock-outs, tokens and permissions that are missing
+//! Who was not let in, in the log and in the metrics: failed logins, lock-outs, tokens, keys and permissions that are missing
 //! (R-ADMIN-07). One line for a request at most, and few in a second, however many requests there are: the metrics count
-//! them all. No line has a token, a password, or a name that is no account's: people type passwords into the wrong field.
+//! them all. No line has a token, a key, a password, or a name that is no account's: people type passwords into the wrong field.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,6 +21,8 @@ const STRETCH: Duration = Duration::from_secs(1);
 
 /// Kept with a request of staff: whose account it is about, for the line that a refusal may become.
 struct Account(Box<str>);
+/// Kept with a request of a partner.
+struct OfPartner(Box<str>);
 /// Kept with a request that is a login.
 struct IsLogin;
 
@@ -35,6 +37,11 @@ pub(super) fn note_login(request: &HttpRequest, account: Option<&str>) {
 /// Notes whose account asks.
 pub(super) fn note_account(request: &HttpRequest, name: &str) {
     request.extensions_mut().insert(Account(name.into()));
+}
+
+/// Notes which partner asks.
+pub(super) fn note_partner(request: &HttpRequest, id: &str) {
+    request.extensions_mut().insert(OfPartner(id.into()));
 }
 
 /// Of one worker.
@@ -66,6 +73,7 @@ impl Refused {
         let why = problem.map_or("", Problem::detail);
         let address = client().map(tracing::field::display);
         let account = request.get::<Account>().map(|Account(name)| &**name);
+        let partner = request.get::<OfPartner>().map(|OfPartner(id)| &**id);
         let (status, left_out) = (status.as_u16(), (left_out > 0).then_some(left_out));
         macro_rules! line {
             ($level:ident, $what:literal) => {
@@ -75,6 +83,7 @@ impl Refused {
                     code,
                     client.address = address,
                     account.name = account,
+                    partner.id = partner,
                     left_out,
                     "{}: {why}",
                     $what

@@ -125,6 +125,24 @@ impl SessionSettings {
     }
 }
 
+/// Most calls of a partner in a minute: each leaves an instant of 16 bytes.
+const CALLS_MAX: u32 = 100_000;
+
+/// Section `ota` of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtaSettings {
+    /// Calls of one partner that are admitted in any 60 seconds.
+    pub rate_limit_per_minute: u32,
+}
+
+impl OtaSettings {
+    pub fn check(&self) -> Result<(), String> {
+        above_zero("ota.rate_limit_per_minute", self.rate_limit_per_minute.into())?;
+        at_most("ota.rate_limit_per_minute", self.rate_limit_per_minute, CALLS_MAX)
+    }
+}
+
 /// So many hours later.
 pub fn hours_after(at: Timestamp, hours: u32) -> Timestamp {
     at.plus_seconds(3600 * i64::from(hours))

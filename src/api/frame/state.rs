@@ -17,10 +17,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::SetOnce;
 
 use super::address::client_address;
+use super::calls::Calls;
 use super::passwords::Passwords;
 use super::problem::Problem;
 use super::refusals;
-use super::settings::{ServerSettings, SessionSettings};
+use super::settings::{OtaSettings, ServerSettings, SessionSettings};
 
 /// What the composition root plugs in.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub struct ApiParts {
     pub metrics: PrometheusHandle,
     pub server: ServerSettings,
     pub sessions: SessionSettings,
+    pub ota: OtaSettings,
 }
 
 /// The parts, shared by all workers; handlers take it as an argument.
@@ -49,6 +51,7 @@ pub struct Shared {
     #[deref]
     parts: ApiParts,
     pub(super) passwords: Passwords,
+    pub(super) calls: Calls,
     /// Requests being answered.
     pub in_flight: Arc<AtomicUsize>,
 }
@@ -60,8 +63,8 @@ pub struct Slot(Arc<SetOnce<Api>>);
 impl Slot {
     /// From now on requests are answered. Filling twice is a mistake and changes nothing.
     pub fn fill(&self, parts: ApiParts) {
-        let (passwords, in_flight) = (Passwords::default(), Arc::default());
-        let filled = self.0.set(Api(Arc::new(Shared { parts, passwords, in_flight })));
+        let (passwords, calls, in_flight) = (Passwords::default(), Calls::default(), Arc::default());
+        let filled = self.0.set(Api(Arc::new(Shared { parts, passwords, calls, in_flight })));
         debug_assert!(filled.is_ok(), "a slot is filled once");
     }
 

@@ -15,6 +15,7 @@ enum Who {
     WithoutToken,
     WithNonsense,
     Traveller,
+    Partner,
     Operator,
     Admin,
     Ops,
@@ -22,13 +23,16 @@ enum Who {
     Auditor,
 }
 
-use Who::{Admin, Auditor, Finance, Operator, Ops, Traveller, WithNonsense, WithoutToken};
+use Who::{Admin, Auditor, Finance, Operator, Ops, Partner, Traveller, WithNonsense, WithoutToken};
 
-const EVERYBODY: &[Who] = &[WithoutToken, WithNonsense, Traveller, Operator, Admin, Ops, Finance, Auditor];
+const EVERYBODY: &[Who] = &[WithoutToken, WithNonsense, Traveller, Partner, Operator, Admin, Ops, Finance, Auditor];
 const LOGGED_IN: &[Who] = &[Traveller, Operator, Admin, Ops, Finance, Auditor];
 const STAFF: &[Who] = &[Operator, Admin, Ops, Finance, Auditor];
 const DESKS: &[Who] = &[Admin, Ops, Finance, Auditor];
 const CASHIERS: &[Who] = &[Admin, Finance];
+/// Who may look at partners, their keys and allotments.
+const AGENTS: &[Who] = &[Admin, Ops, Auditor];
+const PARTNERS: &[Who] = &[Partner];
 /// WeChat signs what it says; no token stands for a signature.
 const WHO_SIGNS: &[Who] = &[];
 
@@ -45,6 +49,8 @@ struct Row {
 struct Cast {
     client: Client,
     tokens: Vec<(Who, String)>,
+    /// Of a partner.
+    key: String,
     gate: Gate,
     /// Of the traveller: one paid, one not.
     orders: [String; 2],
@@ -68,9 +74,10 @@ impl Cast {
         let pending = mei.place(&[journey(&coach)], 1).await.ok();
         let code = mei.ticket_code(&paid["tickets"][0]).await;
         let ticket = text(&paid["tickets"][0]["ticketId"]);
+        let key = client.partner(device).await.key;
         let reservation = text(&mei.reserve(&reservation(&coach, 1)).await.ok()["reservationId"]);
         let orders = [id(&order), id(&pending)];
-        Cast { client: client.clone(), tokens, gate, orders, reservation, ticket, code, coach }
+        Cast { client: client.clone(), tokens, key, gate, orders, reservation, ticket, code, coach }
     }
 
     /// The contract's table (`api.md`). What ends something stands last.
@@ -155,6 +162,7 @@ impl Cast {
         ];
         table.extend(departures(&self.coach));
         table.extend(configuration());
+        table.extend(partners());
         table.extend(people());
         table.push(row("POST /admin/logout", DESKS, "/admin/logout", &none));
         table.extend(packages());
@@ -164,7 +172,11 @@ impl Cast {
 
     fn token(&self, who: Who) -> Option<&str> {
         let found = self.tokens.iter().find(|(whose, _)| *whose == who).map(|(_, token)| token.as_str());
-        found.or((who == WithNonsense).then_some("nonsense"))
+        match who {
+            WithNonsense => Some("nonsense"),
+            Partner => Some(&self.key),
+            WithoutToken | Traveller | Operator | Admin | Ops | Finance | Auditor => found,
+        }
     }
 
     async fn ask(&self, who: Who, row: &Row) -> Answer {
@@ -182,12 +194,14 @@ impl Cast {
         // This machine may read metrics without a login, but not for another.
         let request = request.header("X-Forwarded-For", "192.0.2.1");
         let request = if row.body.is_null() { request } else { request.json(&row.body) };
-        self.client
-            .send(match token {
-                Some(token) => request.bearer_auth(token),
-                None => request,
-            })
-            .await
+        // A key is no token, and a token no key.
+        let request = match token {
+            Some(key) if key == self.key => request.header("X-API-Key", key),
+            Some(token) if row.may == PARTNERS => request.bearer_auth(token).header("X-API-Key", token),
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        self.client.send(request).await
     }
 }
 
@@ -198,7 +212,7 @@ fn desk(who: Who) -> Option<&'static str> {
         Ops => Some("ops"),
         Finance => Some("finance"),
         Auditor => Some("auditor"),
-        WithoutToken | WithNonsense | Traveller | Operator => None,
+        WithoutToken | WithNonsense | Traveller | Partner | Operator => None,
     }
 }
 
@@ -246,6 +260,29 @@ fn departures(coach: &str) -> Vec<Row> {
             json!({ "allotments": [] }),
         ),
     ]
+}
+
+/// Partners, their keys, what is set aside for them, and what they ask.
+fn partners() -> Vec<Row> {
+    let body = json!({ "name": { "zh": "客路", "en": "Access" }, "contact": "Mei" });
+    let looked_at_by_few = |row: Row| Row { may: if row.may == DESKS { AGENTS } else { row.may }, ..row };
+    let partner = kind("/admin/ota/partners/{partnerId}", "access-kind", &body, &[LISTED]);
+    let set_aside = kind("/admin/ota/partners/{partnerId}/allotments", "access-kind", &json!([]), &[]);
+    let row = |operation: &str, may, path: &str| {
+        let (operation, path) = (operation.to_owned(), path.replace("{partnerId}", "access-kind"));
+        Row { operation, may, path, body: Value::Null }
+    };
+    let keys = "/admin/ota/partners/{partnerId}/keys";
+    let of_keys = [
+        row(&format!("GET {keys}"), AGENTS, keys),
+        row(&format!("POST {keys}"), &[Admin], keys),
+        row(&format!("DELETE {keys}/{{keyId}}"), &[Admin], &format!("{keys}/nothing")),
+    ];
+    let asked = ["products", "inventory"].map(|what| {
+        let path = format!("/api/ota/{what}");
+        row(&format!("GET {path}"), PARTNERS, &path)
+    });
+    partner.into_iter().chain(set_aside).map(looked_at_by_few).chain(of_keys).chain(asked).collect()
 }
 
 /// Everything that is put as a whole: all staff may look, administrators alone write.
@@ -348,7 +385,9 @@ async fn every_operation_refuses_everybody_who_may_not_and_nobody_else() {
             let answer = cast.ask(*who, row).await;
             let expected = match who {
                 _ if row.may == WHO_SIGNS => (401, "INVALID_SIGNATURE"),
-                WithoutToken | WithNonsense => (401, "UNAUTHENTICATED"),
+                WithoutToken if row.may == PARTNERS => (401, "API_KEY_REQUIRED"),
+                _ if row.may == PARTNERS => (401, "INVALID_API_KEY"),
+                WithoutToken | WithNonsense | Partner => (401, "UNAUTHENTICATED"),
                 Traveller | Operator | Admin | Ops | Finance | Auditor => (403, "FORBIDDEN"),
             };
             let got = (answer.status, answer.body["code"].as_str().unwrap_or_default());

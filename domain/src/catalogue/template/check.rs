@@ -77,6 +77,12 @@ fn check_description(field: &str, description: &str) -> Result<(), Rejection> {
 }
 
 fn check_product(template: &Template, catalogue: &Catalogue) -> Result<(), Rejection> {
+    let known_as = catalogue.template(template.id.as_str()).and_then(|known| known.product);
+    let of_partner =
+        known_as.filter(|known| template.product != Some(*known)).and_then(|known| catalogue.partner_of(known));
+    let stays = of_partner.is_none();
+    let partner = of_partner.map(ToString::to_string).unwrap_or_default();
+    ensure(stays, "productId", format_args!("is another one: of the earlier one units are set aside for {partner}"))?;
     let Some(product) = template.product else { return Ok(()) };
     ensure((1..=PRODUCT_MAX).contains(&product), "productId", format_args!("is not between 1 and {PRODUCT_MAX}"))?;
     let taken = catalogue.template_that(|other| other.product == Some(product) && other.id != template.id);

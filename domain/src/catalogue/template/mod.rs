@@ -30,7 +30,7 @@ use crate::time::Timestamp;
 
 pub use check::SOLD_AHEAD_DAYS_MAX;
 pub use rows::{TemplateEntitlementRow, TemplateRow, TemplateTierRow};
-pub use sale::{PackageLine, PackageQuote};
+pub use sale::{PackageLine, PackageQuote, UnitPrice};
 pub use spoken::SpokenTemplate;
 pub use versions::{Version, Versions};
 
@@ -203,6 +203,11 @@ impl Catalogue {
     /// A template in its newest version, whether that is sold or not.
     pub fn template(&self, id: &str) -> Option<&std::sync::Arc<Entry<Template>>> {
         self.registers.templates.entry(id)
+    }
+
+    /// The template, in its newest version, that partners know by this number.
+    pub fn product(&self, product: u32) -> Option<&std::sync::Arc<Template>> {
+        self.registers.templates.iter().find(|template| template.product == Some(product))
     }
 
     /// What versions of a template there are, rising. Empty: there is no such template.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, date};
 
 use super::{SOLD_AHEAD_DAYS_MAX, Template, Tier};
 use crate::catalogue::{Catalogue, Place};
@@ -39,6 +39,19 @@ pub struct PackageQuote {
     pub lines: Vec<PackageLine>,
     pub total: Money,
 }
+
+/// What a unit costs somebody on his own, on a kind of day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UnitPrice {
+    pub passenger_type: PassengerType,
+    /// `Any` where all days cost the same.
+    pub day_type: DayType,
+    pub price: Money,
+}
+
+/// Days of the two kinds, whichever year it is: a Monday and a Saturday.
+const WEEKDAY: Date = date(2026, 1, 5);
+const WEEKEND: Date = date(2026, 1, 3);
 
 impl Catalogue {
     /// A package that is sold. Errors: `TEMPLATE_NOT_FOUND`.
@@ -123,6 +136,28 @@ impl Template {
         };
         let tiers = self.tiers.iter().copied().enumerate().filter(|(_, tier)| fits(tier));
         tiers.max_by_key(|(_, tier)| (tier.min_party, tier.day_type != DayType::Any))
+    }
+}
+
+impl Template {
+    /// What a unit costs somebody on his own, by type of passenger and kind of day: the tiers that an order of one has.
+    pub fn unit_prices(&self) -> Vec<UnitPrice> {
+        let price = |passenger_type, day| self.tier(passenger_type, 1, day).map(|(_, tier)| tier.price);
+        let of_type = |passenger_type: PassengerType| {
+            let on = |day_type, day| {
+                let price = price(passenger_type, Some((day, false)))?;
+                Some(UnitPrice { passenger_type, day_type, price })
+            };
+            let weekday = on(DayType::Weekday, WEEKDAY);
+            let weekend = on(DayType::WeekendOrHoliday, WEEKEND);
+            match (weekday, weekend) {
+                (Some(one), Some(other)) if one.price == other.price => {
+                    vec![UnitPrice { day_type: DayType::Any, ..one }]
+                }
+                (one, other) => one.into_iter().chain(other).collect(),
+            }
+        };
+        PassengerType::ALL.into_iter().flat_map(of_type).collect()
     }
 }
 

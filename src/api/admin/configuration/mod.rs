@@ -18,8 +18,8 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use crate::api::frame::{
-    Allowed, Answered, Api, BODY_BYTES_MAX, Body, Configure, OptionalKey, Page, Problem, Routes, SeeConfiguration,
-    Staff, ok, parse_json, parse_listed,
+    Allowed, Answered, Api, BODY_BYTES_MAX, Body, Configure, OptionalKey, Page, Permit, Problem, Routes,
+    SeeConfiguration, Staff, ok, parse_json, parse_listed,
 };
 use crate::api::views::{self, Zoned};
 use document::Document;
@@ -131,20 +131,25 @@ pub struct History {
 
 /// Mounts all operations that a kind has.
 pub fn mount<K: Kind>(routes: &mut Routes<'_, '_>) {
+    mount_for::<K, SeeConfiguration>(routes);
+}
+
+/// As [`mount`], of a kind that those with the permission may look at.
+pub fn mount_for<K: Kind, See: Permit<Caller = Staff>>(routes: &mut Routes<'_, '_>) {
     if let Some(name) = K::LIST {
-        routes.mount_described(Document::list::<K>(name), list::<K>);
+        routes.mount_described(Document::list::<K>(name), list::<K, See>);
     }
     routes
         .mount_described(Document::put::<K>(), put::<K>)
-        .mount_described(Document::show::<K>(), show::<K>)
-        .mount_described(Document::history::<K>(), history::<K>)
+        .mount_described(Document::show::<K>(), show::<K, See>)
+        .mount_described(Document::history::<K>(), history::<K, See>)
         .mount_described(Document::restore::<K>(), restore::<K>);
     if K::ENDS {
         routes.mount_described(Document::withdraw::<K>(), withdraw::<K>);
     }
 }
 
-async fn list<K: Kind>(_: Allowed<SeeConfiguration>, api: Api, page: Page<K::Id>, item: Item<K>) -> Answered {
+async fn list<K: Kind, See: Permit>(_: Allowed<See>, api: Api, page: Page<K::Id>, item: Item<K>) -> Answered {
     let catalogue = api.engine.services().catalogue.load();
     item.check_above(&catalogue)?;
     let entries = K::of(catalogue.registers()).entries();
@@ -163,7 +168,7 @@ async fn list<K: Kind>(_: Allowed<SeeConfiguration>, api: Api, page: Page<K::Id>
     Ok(ok(&answer))
 }
 
-async fn show<K: Kind>(_: Allowed<SeeConfiguration>, api: Api, item: Item<K>) -> Answered {
+async fn show<K: Kind, See: Permit>(_: Allowed<See>, api: Api, item: Item<K>) -> Answered {
     let catalogue = api.engine.services().catalogue.load();
     let id = item.known(&catalogue)?;
     let entry = K::of(catalogue.registers()).entry(&id).filter(|entry| !entry.withdrawn);
@@ -236,7 +241,11 @@ fn written<K: Kind>(id: &impl Serialize, standing: Standing) -> actix_web::HttpR
 }
 
 /// Also of one that was withdrawn.
-async fn history<K: Kind>(Allowed(by): Allowed<SeeConfiguration>, item: Item<K>, page: Page<u64>) -> Answered {
+async fn history<K: Kind, See: Permit<Caller = Staff>>(
+    Allowed(by): Allowed<See>,
+    item: Item<K>,
+    page: Page<u64>,
+) -> Answered {
     let id = item.known(&by.api.engine.services().catalogue.load())?.to_string();
     history_of(&by, K::NAME, id, &page).await
 }

@@ -43,6 +43,7 @@ async fn every_operation_that_asks_for_a_login_refuses_one_that_has_expired() {
             match known[&row.operation].as_str() {
                 "public" if row.may == WHO_SIGNS => _ = answer.problem(401, "INVALID_SIGNATURE"),
                 "public" => assert!(row.may == EVERYBODY && !matches!(answer.status, 401 | 403), "{what}"),
+                "resell" => _ = answer.problem(401, "INVALID_API_KEY"),
                 _ => assert_eq!((answer.status, &answer.body["code"]), (401, &json!("UNAUTHENTICATED")), "{what}"),
             }
         }

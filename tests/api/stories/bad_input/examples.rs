@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Person, passenger_name};
+use crate::client::{Client, Partner, Person, passenger_name};
 use crate::shop::template;
 
 /// A good request.
@@ -12,6 +12,8 @@ pub struct Example {
     pub operation: String,
     /// Token of somebody who may; empty where nobody has to be known.
     pub token: String,
+    /// Of a partner, where one asks.
+    pub key: String,
     /// Values of the parameters in the path, of the required ones in the query, and of headers.
     pub parameters: Vec<(&'static str, String)>,
     /// Every nested object is there or in one of the others, every field in it need not be.
@@ -37,6 +39,7 @@ impl Example {
         Example {
             operation: operation.into(),
             token,
+            key: String::new(),
             parameters: Vec::new(),
             body: Value::Null,
             others: Vec::new(),
@@ -208,6 +211,8 @@ fn configuration(admin: Option<&Person>) -> Vec<Example> {
     let locations =
         kind("/admin/merchants/{merchantId}/locations/{locationId}", "bad-input", location, BYTES_MAX, admin);
     let locations = locations.into_iter().map(|example| example.with("merchantId", "museum")).collect();
+    let partner = json!({ "partnerId": "bad-input", "name": name, "contact": "Mei", "disabled": false });
+    let allotments = json!({ "partnerId": "bad-input-caller", "allotments": [{ "productId": 106, "quantity": 1 }] });
     [
         kind("/admin/carriers/{code}", "bad-input", named.clone(), BYTES_MAX, admin),
         kind("/admin/places/{code}", "bad-input", place, BYTES_MAX, admin),
@@ -223,6 +228,8 @@ fn configuration(admin: Option<&Person>) -> Vec<Example> {
         kind("/admin/devices/{deviceId}", "bad-input", device, BYTES_MAX, admin),
         locations,
         kind("/admin/promotions/{code}", "bad-input", promotion(), BYTES_MAX, admin),
+        kind("/admin/ota/partners/{partnerId}", "bad-input", partner, BYTES_MAX, admin),
+        kind("/admin/ota/partners/{partnerId}/allotments", "bad-input-caller", allotments, BYTES_MAX, admin),
     ]
     .into_iter()
     .flatten()
@@ -250,6 +257,20 @@ fn full_template(mut package: Value) -> Value {
     package["refundRules"] = json!({});
     package["timeZone"] = "Asia/Hong_Kong".into();
     package
+}
+
+/// Keys of partners, and what partners ask.
+fn partners(admin: Option<&Person>, partner: &Partner) -> Vec<Example> {
+    let keys = "/admin/ota/partners/{partnerId}/keys";
+    let of_keys = |operation: String| Example::new(operation, admin).with("partnerId", &partner.id);
+    let asked = |what: &str| Example { key: partner.key.clone(), ..Example::new(format!("GET /api/ota/{what}"), None) };
+    vec![
+        of_keys(format!("GET {keys}")),
+        of_keys(format!("POST {keys}")).with("Idempotency-Key", "bad-input"),
+        of_keys(format!("DELETE {keys}/{{keyId}}")).with("keyId", "nothing").with("Idempotency-Key", "bad-input"),
+        asked("products").with("productIds", "106,107"),
+        asked("inventory").with("productIds", "106"),
+    ]
 }
 
 /// A single departure.
@@ -290,6 +311,7 @@ impl Examples {
         let admin = client.administrator().await;
         admin.put("/admin/promotions/bad-input", &promotion()).await.ok();
         let lok = client.traveller("bad-input-out").await;
+        let partner = client.partner("bad-input-caller").await;
         let package = template("bad-input");
         let package_id = text(&admin.post("/admin/packages/templates", &package).await.ok()["templateId"]);
         let journey = json!({ "kind": "journey", "departureId": departure.id, "seatClass": departure.class });
@@ -408,6 +430,7 @@ impl Examples {
         examples.extend(departures(&client.coach().await, admin));
         examples.extend(configuration(admin));
         examples.extend(people(admin));
+        examples.extend(partners(admin, &partner));
         Examples(examples)
     }
 }

@@ -83,6 +83,9 @@ impl Operation<'_> {
         if !self.example.token.is_empty() {
             headers.push(("Authorization".to_owned(), format!("Bearer {}", self.example.token).into_bytes()));
         }
+        if !self.example.key.is_empty() {
+            headers.push(("X-API-Key".to_owned(), self.example.key.clone().into_bytes()));
+        }
         for name in self.names("header") {
             headers.push((name.to_owned(), self.example.parameter(name).unwrap().into()));
         }
@@ -189,8 +192,9 @@ impl Operation<'_> {
         for bad in bad.into_iter().map(str::as_bytes).chain([&b"Bearer \xff\xfe"[..], b"\xff"]).map(Some).chain([None])
         {
             let mut variant = self.variant("bad credentials", Wanted::status(&[401]));
-            variant.headers.retain(|(known, _)| known != "Authorization");
-            variant.headers.extend(bad.map(|bad| ("Authorization".to_owned(), bad.to_vec())));
+            variant.headers.retain(|(known, _)| known != "Authorization" && known != "X-API-Key");
+            let header = if self.example.key.is_empty() { "Authorization" } else { "X-API-Key" };
+            variant.headers.extend(bad.map(|bad| (header.to_owned(), bad.to_vec())));
             variants.push(variant);
         }
     }

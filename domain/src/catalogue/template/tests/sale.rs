@@ -203,3 +203,29 @@ fn r_search_02_a_package_is_not_sold_once_something_that_it_gives_has_ended_nor_
     assert_eq!(check(&package, date(2026, 12, 26), end), Err(Rejection::TemplateNotFound));
     assert_eq!(check(&until("2026-12-24T12:00:00+08:00"), date(2026, 12, 24), end), Err(Rejection::TemplateNotFound));
 }
+
+#[test]
+fn r_ota_10_what_a_unit_costs_is_what_an_order_of_one_costs_on_such_a_day() {
+    let price = |amount: i64| json!({ "amount": amount, "currency": "CNY" });
+    let tier = |kind: &str, min: u16, day: &str, amount: i64| json!({ "passengerType": kind, "minParty": min, "dayType": day, "price": price(amount) });
+    let tiers = json!([
+        tier("adult", 1, "weekday", 100),
+        tier("adult", 1, "weekend_or_holiday", 130),
+        tier("adult", 4, "any", 80),
+        tier("child", 1, "any", 50),
+        tier("senior", 1, "weekday", 70),
+        tier("senior", 1, "any", 90),
+    ]);
+    let template: Template = serde_json::from_value(with(premium(), "tiers", tiers)).unwrap();
+    let shown = |of: UnitPrice| (of.passenger_type.code(), of.day_type.code(), of.price.minor);
+    assert_eq!(
+        template.unit_prices().into_iter().map(shown).collect::<Vec<_>>(),
+        [
+            ("adult", "weekday", 100),
+            ("adult", "weekend_or_holiday", 130),
+            ("child", "any", 50),
+            ("senior", "weekday", 70),
+            ("senior", "weekend_or_holiday", 90),
+        ]
+    );
+}

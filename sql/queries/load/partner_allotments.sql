@@ -1,0 +1,3 @@
+SELECT
+    partner_code, version, allotments
+FROM partner_allotments
