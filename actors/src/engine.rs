@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use deeptravel_domain::catalogue::{self, Catalogue, SetAside};
 use deeptravel_domain::identity::{AccountStanding, AccountWrite, Command as IdentityCommand, KeyWrite};
-use deeptravel_domain::ids::{OrderId, OutRefundNo, PartnerKeyId, TravellerId};
+use deeptravel_domain::ids::{OrderId, OutRefundNo, PartnerCode, PartnerKeyId, TravellerId};
 use deeptravel_domain::machine::Machine;
 use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome, Wish};
 use deeptravel_domain::quarantine::{Command as Doubt, Notice};
@@ -27,8 +27,8 @@ use crate::directory::Directory;
 use crate::follow::Follower;
 use crate::keeper::{Keeper, Keeping, Tell};
 use crate::order::{
-    Cancel, Learn, LearnRefund, LookAt, OpenPayment, OrderActor, Placement, Redeem, Redeemed, RetryRefund, View,
-    redeem_without_actor,
+    Cancel, CancelUnit, Learn, LearnRefund, LookAt, OpenPayment, OrderActor, Placement, Redeem, Redeemed, RetryRefund,
+    View, redeem_without_actor,
 };
 use crate::outage::{Answer, Outage, Reply};
 use crate::payment::LOAD_ONE;
@@ -168,6 +168,16 @@ impl Engine {
 
     pub async fn cancel(&self, id: OrderId) -> Answer<Arc<Order>> {
         self.ask_order(id, Cancel).await
+    }
+
+    /// Cancels an item of an order that this partner has sold: its tickets, of which none may have been used, are refunded.
+    /// Answers with the order; no order, or another's, is no such ticket.
+    pub async fn cancel_partner_ticket(&self, partner: PartnerCode, id: OrderId, item: u16) -> Answer<Arc<Order>> {
+        let Reply { outcome, position } = self.ask_order(id, CancelUnit { partner, item }).await?;
+        Ok(match outcome {
+            Err(Rejection::OrderNotFound) => Reply::rejected(Rejection::TicketNotFound, position),
+            Ok(_) | Err(_) => Reply { outcome, position },
+        })
     }
 
     /// Tells an order what WeChat says. Answers when it has been acted on.

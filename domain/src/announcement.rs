@@ -1,7 +1,7 @@
 //! What others want to know (rule 16). A machine says so in the rows of the decision that makes it true; followers read it
 //! in the journal, in the order in which it happened.
 
-use crate::ids::{OrderId, codes};
+use crate::ids::{OrderId, PartnerCode, codes};
 use crate::row;
 use crate::row::{First, Home};
 use crate::time::Timestamp;
@@ -9,7 +9,8 @@ use crate::time::Timestamp;
 /// What is announced.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum AnnouncementKind {
-    /// An order is paid for the first time. One that costs nothing is as well.
+    /// An order is paid for the first time. One that costs nothing is as well, and one that a partner has been paid for: that
+    /// is born with it, and all of its tickets are activated.
     Paid,
     /// A placed order has ended without tickets.
     Cancelled,
@@ -19,6 +20,10 @@ pub enum AnnouncementKind {
     Redeemed,
     /// Nothing of an order is left to be used.
     Completed,
+    /// Of a partner's order: an item's last use was taken. It follows the redemptions that took it.
+    Used,
+    /// Of a partner's order: the partner has cancelled an item, of which nothing was used.
+    Refunded,
 }
 
 codes!(AnnouncementKind, "announcement kind":
@@ -27,6 +32,8 @@ codes!(AnnouncementKind, "announcement kind":
     Revived = "revived",
     Redeemed = "redeemed",
     Completed = "completed",
+    Used = "used",
+    Refunded = "refunded",
 );
 
 row! {
@@ -41,4 +48,8 @@ row! {
     /// Of a ticket's redemption.
     5 number: Option<u32>,
     6 at: Timestamp,
+    /// Who has sold the order as its own. Absent: a traveller has bought it of us.
+    7 partner: Option<PartnerCode>,
+    /// Index of the item that it is about, of what happens to one of a partner's.
+    8 item [Key]: Option<u16>,
 }

@@ -58,17 +58,12 @@ pub(crate) fn read_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128
     written.or_else(own).ok_or_else(|| D::Error::custom("not the bits of an id"))
 }
 
-/// For `serde(with)`: a hash in one piece.
-pub(crate) mod hash {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
+/// Bytes in one piece; they are read as a slice.
+pub(crate) struct Bytes<'a>(pub &'a [u8]);
 
-    pub fn serialize<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(hash)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
-        <&[u8]>::deserialize(deserializer)?.try_into().map_err(D::Error::custom)
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
     }
 }
 

@@ -119,6 +119,8 @@ refusals! {
         OrderNotPayable => "ORDER_NOT_PAYABLE", Conflict, Never, "the order can no longer be paid";
         OrderPaid => "ORDER_PAID", Conflict, Never, "the order is paid";
         OrderCancelled => "ORDER_CANCELLED", Conflict, Never, "the order is cancelled";
+        TicketUsed => "TICKET_USED", Conflict, Never, "the ticket was used";
+        TicketExpired => "TICKET_EXPIRED", Conflict, Never, "the ticket has expired";
         PaymentMismatch(&'static str)
             => "PAYMENT_MISMATCH", Conflict, Never, "the payment does not match the order: {0}";
         RefundNotFound => "REFUND_NOT_FOUND", NotFound, Never, "no such refund";

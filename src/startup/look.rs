@@ -9,7 +9,7 @@ use deeptravel_actors::journal::{Journal, Position};
 use crate::postgres::{Database, Lane, StoreError, TableLook, look_at_tables, tables_with_rows};
 
 /// Tables of which the first cannot have rows when none of the others has any: rows are never deleted. An order has seats,
-/// or units of a package, or both.
+/// or units of a package, or both; a partner's of units alone is paid without a payment.
 const NEEDS: [(&str, &[&str]); 10] = [
     ("hold_rows", &["departures"]),
     ("reservation_rows", &["hold_rows"]),
@@ -17,7 +17,7 @@ const NEEDS: [(&str, &[&str]); 10] = [
     ("order_rows", &["hold_rows", "stocks"]),
     ("payments", &["order_rows"]),
     ("ticket_rows", &["order_rows"]),
-    ("ledger_entries", &["payments"]),
+    ("ledger_entries", &["payments", "stocks"]),
     ("refunds", &["payments"]),
     ("ticket_scans", &["ticket_rows"]),
     ("stock_holds", &["stocks"]),

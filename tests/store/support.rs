@@ -364,10 +364,12 @@ pub fn draft(id: OrderId, traveller: TravellerId, departure: &str) -> Draft {
     }
     Draft {
         id,
-        traveller,
+        buyer: deeptravel_domain::order::Buyer::Traveller {
+            id: traveller,
+            idempotency_key: format!("key-{id}").into(),
+            body_hash: [7; 32],
+        },
         channel: Channel::Direct,
-        idempotency_key: format!("key-{id}").into(),
-        body_hash: [7; 32],
         locale: "zh-HK".into(),
         contact: Contact { name: NAME.into(), phone: PHONE.into(), email: Some(EMAIL.into()) },
         passengers: vec![

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use deeptravel_domain::ids::{HoldId, IdMap, OrderId, TravellerId};
-use deeptravel_domain::order::{Draft, ItemWish, Order, OrderStatus, Wish};
+use deeptravel_domain::order::{Buyer, Draft, ItemWish, Order, OrderStatus, Wish};
 use deeptravel_domain::promotion::Promotion;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::reservation::{Reservation, ReservationId, ReservationWish};
@@ -158,10 +158,13 @@ impl Book {
             tracing::error!(order.id = %order, "Order id {order} has been given out twice");
             return None;
         };
-        let Draft { traveller, body_hash, .. } = draft;
+        let Buyer::Traveller { id: traveller, ref idempotency_key, body_hash } = draft.buyer else {
+            tracing::error!(order.id = %order, "Order {order} is a partner's, and a desk was asked for it");
+            return None;
+        };
         let adopts: Box<[HoldId]> = draft.adopts().collect();
         self.promise(mark, body_hash, order, adopts.clone());
-        let wished = Wished { traveller, idempotency_key: draft.idempotency_key.clone(), body_hash, adopts };
+        let wished = Wished { traveller, idempotency_key: idempotency_key.clone(), body_hash, adopts };
         self.peers.in_flight.insert(order, wished);
         let making = Making { peers: Arc::clone(&self.peers), order, asker: Some(asker), mark: Some(mark) };
         Some(Promise { draft, making, birth })

@@ -25,8 +25,10 @@ use deeptravel_domain::time::Timestamp;
 pub use hand::{Redeemed, redeem_without_actor};
 pub use peers::Peers;
 pub use placing::Placing;
-pub use questions::{Cancel, Learn, LearnRefund, LookAt, OpenPayment, Placement, Redeem, RetryRefund, View};
-pub use rest::WARM_SECONDS;
+pub use questions::{
+    Cancel, CancelUnit, Learn, LearnRefund, LookAt, OpenPayment, Placement, Redeem, RetryRefund, View,
+};
+pub use rest::{WARM_SECONDS, newborn};
 
 use crate::ask::{Asker, answer_all};
 use crate::desk::{Making, Settled};
@@ -287,8 +289,10 @@ impl OrderActor {
         if self.desk != DeskCount::Unpaid || self.order().status() == OrderStatus::Pending {
             return;
         }
+        // No desk counts what a partner has bought.
+        let Some(traveller) = self.order().traveller() else { return };
         self.desk = DeskCount::Telling;
-        let (peers, traveller, order) = (Arc::clone(&self.peers), self.order().traveller(), self.order().id());
+        let (peers, order) = (Arc::clone(&self.peers), self.order().id());
         let telling = async move {
             let desk = peers.desk_of(traveller);
             // A desk that is being rebuilt may have read the rows of before.
@@ -375,7 +379,12 @@ impl OrderActor {
                 PartName::Sale | PartName::Collecting | PartName::GivingBack => true,
                 PartName::Refunding => false,
             },
-            Event::Sale(_) | Event::Collect(_) | Event::Back(_) | Event::Ticket(_) | Event::RetryDue { .. } => false,
+            Event::Sale(_)
+            | Event::Collect(_)
+            | Event::Back(_)
+            | Event::Ticket(_)
+            | Event::Partner(_)
+            | Event::RetryDue { .. } => false,
         };
         if events.iter().any(waited_for) {
             answer_all(&mut self.payments, &Err(Outage::Provider));

@@ -15,9 +15,8 @@ use deeptravel_domain::order::{Command, Draft, Order, StepFailure};
 use deeptravel_domain::row::Rows;
 use deeptravel_domain::time::Timestamp;
 
-use super::rest;
 use super::steps::{Request, request_of};
-use super::{OrderActor, Peers, Seed};
+use super::{OrderActor, Peers, Seed, newborn};
 use crate::departure::{AsksForSeats, Labels};
 use crate::desk::Making;
 use crate::outage::{Answer, Outage, Reply};
@@ -122,7 +121,7 @@ fn ends(peers: &Peers, (mut order, making, birth): Unplaced, answer: Answer<Labe
     match answer {
         Ok(Reply { outcome: Ok(_), position }) if order.is_placed() => {
             making.answer(&Ok(Reply::ok(Arc::clone(&order), position)));
-            birth.born(rest::newborn(order, position, now));
+            birth.born(newborn(order, position, now));
         }
         Ok(Reply { outcome: Ok(_), .. }) => birth.broken(),
         Ok(Reply { outcome: Err(rejection), position }) => {

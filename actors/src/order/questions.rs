@@ -4,9 +4,9 @@ use std::mem::discriminant;
 use std::sync::Arc;
 
 use actix::{Context, Handler};
-use deeptravel_domain::ids::OutRefundNo;
+use deeptravel_domain::ids::{OutRefundNo, PartnerCode};
 use deeptravel_domain::order::{
-    Event, Order, OrderStatus, PaymentFact, RefundFact, Scan, ScanOutcome, back, collect, sale, ticket,
+    Event, Order, OrderStatus, PaymentFact, RefundFact, Scan, ScanOutcome, back, collect, partner, sale, ticket,
 };
 use deeptravel_domain::rejection::Rejection;
 
@@ -158,6 +158,28 @@ impl Question<OrderActor> for RetryRefund {
     }
 }
 
+/// A partner cancels an item of an order that it has sold. Answered with the order as it then is.
+#[derive(Debug)]
+pub struct CancelUnit {
+    pub partner: PartnerCode,
+    pub item: u16,
+}
+
+impl Question<OrderActor> for CancelUnit {
+    type Answer = Arc<Order>;
+
+    fn fingerprint(&self) -> u64 {
+        fingerprint_of((&self.partner, self.item))
+    }
+
+    fn put(self, owner: &mut OrderActor, asker: Asker<Arc<Order>>, ctx: &mut Context<OrderActor>) {
+        owner.asked();
+        let CancelUnit { partner, item } = self;
+        let answer = owner.apply(&partner::Command::Cancel { partner, item }.into(), ctx);
+        asker.answer(answer.map(|reply| reply.map(|_| Arc::clone(owner.order()))));
+    }
+}
+
 /// A gate has scanned something of the order. Answered with the outcome, and the order as it then is.
 #[derive(Debug)]
 pub struct Redeem(pub Scan);
@@ -217,6 +239,7 @@ pub(super) fn scanned(reply: Reply<Vec<Event>>, order: &Arc<Order>) -> Reply<(Sc
             | Event::Sale(_)
             | Event::Collect(_)
             | Event::Back(_)
+            | Event::Partner(_)
             | Event::StepFailed { .. }
             | Event::RetryDue { .. } => None,
         });

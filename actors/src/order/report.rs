@@ -25,7 +25,11 @@ pub(super) fn report(attention: &Attention, order: &Order, events: &[Event]) {
             Event::Sale(event) => report_sale(order.id(), event),
             Event::Back(event) => report_refund(order.id(), event),
             // What they have to say the order itself says.
-            Event::Collect(_) | Event::Ticket(_) | Event::StepFailed { .. } | Event::RetryDue { .. } => {}
+            Event::Collect(_)
+            | Event::Ticket(_)
+            | Event::Partner(_)
+            | Event::StepFailed { .. }
+            | Event::RetryDue { .. } => {}
         }
     }
 }

@@ -80,10 +80,11 @@ fn is_soon(deadline: Timestamp, now: Timestamp) -> bool {
     deadline < now.plus_ms(SOON_MS)
 }
 
-/// An order that was born just now, in a record of this position: there is nothing to do for it until its deadline.
-pub(super) fn newborn(order: Arc<Order>, position: Position, now: Timestamp) -> Woken<OrderActor> {
+/// An order that was born just now, in a record of this position: there is nothing to do for it until its deadline, or at
+/// all if a partner has sold it.
+pub fn newborn(order: Arc<Order>, position: Position, now: Timestamp) -> Woken<OrderActor> {
     let rested = Rested::at(&order, BORN, position, now);
-    let rests = order.next_deadline().is_some_and(|deadline| !is_soon(deadline, now));
+    let rests = order.next_deadline().map_or(order.is_settled(), |deadline| !is_soon(deadline, now));
     match rests.then(|| pack(&order, rested)).flatten() {
         Some(rest) => Woken::Dormant(rest),
         None => Woken::Awake(Seed { order, version: BORN, making: None, rested: Some(rested) }),

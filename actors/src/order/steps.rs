@@ -294,6 +294,7 @@ impl OrderActor {
             | Command::HoldAnswered(_)
             | Command::Sale(_)
             | Command::Ticket(_)
+            | Command::Partner(_)
             | Command::Wake => return Ok(()),
         };
         let notice = Notice {
@@ -331,7 +332,7 @@ pub(super) fn request_of(order: &Order, step: &Effect) -> Option<Request> {
             Request::Stock(StockId::Package(terms.template.clone()), unit_command(order, &units, at, step))
         }
         Claim::Use(promotion) => {
-            let one = Units { quantity: 1, date: None, holder: Some(order.traveller()) };
+            let one = Units { quantity: 1, date: None, holder: order.traveller() };
             Request::Stock(StockId::Promotion(promotion.clone()), unit_command(order, &one, at, step))
         }
     })

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, MutexGuard};
 
 use actix::Actor;
-use deeptravel_domain::order::Order;
+use deeptravel_domain::order::{Item, Order};
 
 use crate::ask::{Asker, Question};
 
@@ -83,9 +83,11 @@ impl Faults {
         planted.panics.contains_key(&owner) || planted.stalls.contains_key(&owner)
     }
 
-    /// As [`Faults::strike`], of an order at its first departure.
+    /// As [`Faults::strike`], of an order at its first departure. One of packages alone has none, and nothing strikes it.
     pub fn strike_order(&self, order: &Order, here: Fault) {
-        self.strike(&super::first_leg(order).departure, here);
+        if let Some(leg) = order.items().first().and_then(Item::leg) {
+            self.strike(&leg.departure, here);
+        }
     }
 
     pub fn strike(&self, owner: &impl Display, here: Fault) {

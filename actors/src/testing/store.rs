@@ -125,8 +125,10 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
         ("load/desk_entries", None, [Parameter::Text(Some(lowest))]) => {
             let mut rows = Rows::default();
             for row in rows_of::<OrderRow<'_>>(tables) {
-                if row.order_id.0.to_string() >= *lowest || row.status == OrderStatus::Pending {
-                    let OrderRow { order_id, traveller_id, idempotency_key, body_hash, status, .. } = row;
+                let OrderRow { order_id, traveller_id, idempotency_key, body_hash, status, .. } = row;
+                if let (Some(traveller_id), Some(body_hash)) = (traveller_id, body_hash)
+                    && (order_id.0.to_string() >= *lowest || status == OrderStatus::Pending)
+                {
                     rows.put(&DeskEntryRow { order_id, traveller_id, idempotency_key, body_hash, status });
                 }
             }

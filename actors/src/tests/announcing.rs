@@ -12,8 +12,8 @@ use crate::testing::{
     Break, Postgres, Running, World, coach, eventually, eventually_so, ferry, redeemed, scan, traveller, wish,
 };
 
-/// Paid, cancelled, revived, redeemed, completed.
-type Counted = [u64; 5];
+/// Paid, cancelled, revived, redeemed, completed; and of partners' orders used and refunded.
+type Counted = [u64; 7];
 
 /// As everybody sees them, without asking.
 fn totals(running: &Running) -> Counted {
@@ -62,7 +62,7 @@ async fn rule_16_what_happens_to_orders_is_counted_by_kind() {
 
     followed(&running, &following).await;
 
-    assert_eq!(totals(&running), [1, 1, 1, 2, 1]);
+    assert_eq!(totals(&running), [1, 1, 1, 2, 1, 0, 0]);
     for (position, record) in records(&running) {
         let rows = Rows::from_bytes(record.payload).unwrap();
         let kind = Kind::of_rows(rows.has(AnnouncementRow::TABLE));
@@ -89,12 +89,12 @@ async fn rule_20_an_owner_of_totals_that_panics_comes_back_and_counts_on() {
     let owner = &running.services().totals_owner;
     owner.ask(&"totals", Break).await.unwrap_err();
     travel(&world, &running, "third").await;
-    assert_eq!(totals(&running), [2, 0, 0, 4, 2]);
+    assert_eq!(totals(&running), [2, 0, 0, 4, 2, 0, 0]);
     world.store.set(Postgres::Up);
-    eventually("it is counted", || totals(&running) == [3, 0, 0, 6, 3]).await;
+    eventually("it is counted", || totals(&running) == [3, 0, 0, 6, 3, 0, 0]).await;
     followed(&running, &following).await;
 
-    assert_eq!((totals(&running), owner.restarts()), ([3, 0, 0, 6, 3], 1));
+    assert_eq!((totals(&running), owner.restarts()), ([3, 0, 0, 6, 3, 0, 0], 1));
     assert_eq!(following.statuses()[0].set_aside, 0);
 }
 
@@ -110,7 +110,7 @@ async fn rule_20_a_record_that_the_owner_of_totals_breaks_over_twice_is_passed()
     travel(&world, &running, "afterwards").await;
     followed(&running, &following).await;
 
-    assert_eq!(totals(&running), [1, 0, 0, 2, 1]);
+    assert_eq!(totals(&running), [1, 0, 0, 2, 1, 0, 0]);
     assert_eq!(running.services().totals_owner.restarts(), 2);
 }
 
@@ -125,13 +125,13 @@ async fn rule_16_a_start_finds_what_was_counted_though_postgres_had_not() {
 
     world.store.set(Postgres::Up);
     let running = world.start().await;
-    assert_eq!(totals(&running), [1, 0, 0, 2, 1], "before anybody follows");
+    assert_eq!(totals(&running), [1, 0, 0, 2, 1, 0, 0], "before anybody follows");
     let (following, before) = (world.follow(&running), running.journal.appended());
     followed(&running, &following).await;
     assert_eq!(running.journal.appended(), before, "nothing is counted again");
     travel(&world, &running, "another").await;
     followed(&running, &following).await;
-    assert_eq!(totals(&running), [2, 0, 0, 4, 2]);
+    assert_eq!(totals(&running), [2, 0, 0, 4, 2, 0, 0]);
 }
 
 #[actix::test]
@@ -155,5 +155,5 @@ async fn rule_16_a_start_counts_again_what_was_counted_and_not_durable() {
     assert!(found[0] < 2 || found[4] < 2, "the newest count is lost: {found:?}");
     let following = world.follow(&running);
     followed(&running, &following).await;
-    assert_eq!(totals(&running), [2, 0, 0, 4, 2]);
+    assert_eq!(totals(&running), [2, 0, 0, 4, 2, 0, 0]);
 }

@@ -11,6 +11,7 @@ mod configuring;
 mod late;
 mod overriding;
 mod packages;
+mod partner_orders;
 mod partners;
 mod paying;
 mod projecting;

@@ -80,9 +80,10 @@ impl HoldAnswer {
 
 impl Order {
     /// After the uses of promotions that have limits, every item is a claim: items stand in the order in which claims are
-    /// asked. A package whose stock has no limit claims its units all the same: then they are counted.
+    /// asked. A package whose stock has no limit claims its units all the same: then they are counted. A partner's order claims
+    /// nothing: its units are held for its batch or its reservation.
     pub(super) fn claims(&self) -> usize {
-        self.uses() + self.items().len()
+        if self.partner().is_some() { 0 } else { self.uses() + self.items().len() }
     }
 
     fn uses(&self) -> usize {
@@ -99,6 +100,9 @@ impl Order {
     }
 
     pub fn claimed(&self, claim: usize) -> Option<Claim<'_>> {
+        if claim >= self.claims() {
+            return None;
+        }
         match self.item_of(claim) {
             Some(item) => self.items().get(item).map(Item::claim),
             None => self.details().used_promotions().nth(claim).map(Claim::Use),

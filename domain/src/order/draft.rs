@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::DepartureOverride;
 use crate::departure::{Channel, Stretch};
 use crate::ids::{
-    DepartureId, HoldId, OperatorCode, OrderId, PortCode, PromotionCode, RouteCode, SeatClassCode, TravellerId, codes,
+    DepartureId, HoldId, OperatorCode, OrderId, PortCode, PromotionCode, RouteCode, SeatClassCode, codes,
 };
 use crate::money::Money;
+use crate::order::Buyer;
 use crate::package::{Bound, PackageTerms, sold_until};
 use crate::party::PassengerType;
 use crate::refund_rule::RuleRevision;
@@ -245,13 +246,9 @@ pub use crate::hold::FIRST_EPOCH;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Draft {
     pub id: OrderId,
-    pub traveller: TravellerId,
+    pub buyer: Buyer,
     /// Who sells it, of whose seats.
     pub channel: Channel,
-    pub idempotency_key: Box<str>,
-    /// SHA-256 of the request, to tell a repetition from another request with the same key.
-    #[serde(with = "crate::packing::hash")]
-    pub body_hash: [u8; 32],
     pub locale: Box<str>,
     pub contact: Contact,
     pub passengers: Vec<Passenger>,

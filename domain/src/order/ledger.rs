@@ -14,16 +14,50 @@ pub enum LedgerKind {
     RefundDue,
     /// The provider has given money back.
     Refunded,
+    /// A partner has taken money from its customer: none of it has come to us.
+    PartnerPaid,
+    /// What a partner has cancelled of that: giving it back is the partner's affair (R-OTA-07).
+    PartnerRefunded,
 }
 
-codes!(LedgerKind, "ledger kind": Captured = "captured", RefundDue = "refund_due", Refunded = "refunded");
+codes!(LedgerKind, "ledger kind":
+    Captured = "captured",
+    RefundDue = "refund_due",
+    Refunded = "refunded",
+    PartnerPaid = "partner_paid",
+    PartnerRefunded = "partner_refunded",
+);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LedgerEntry {
     pub kind: LedgerKind,
-    pub payment: OutTradeNo,
-    /// The refund that moved it, of entries that one caused.
-    pub refund: Option<OutRefundNo>,
+    pub moved_by: MovedBy,
     pub amount: Money,
     pub at: Timestamp,
+}
+
+/// What moved the money of an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum MovedBy {
+    Payment(OutTradeNo),
+    /// Of this payment.
+    Refund(OutTradeNo, OutRefundNo),
+    /// The partner that has sold the order, without a payment of ours.
+    Partner,
+}
+
+impl MovedBy {
+    pub const fn payment(self) -> Option<OutTradeNo> {
+        match self {
+            MovedBy::Payment(number) | MovedBy::Refund(number, _) => Some(number),
+            MovedBy::Partner => None,
+        }
+    }
+
+    pub const fn refund(self) -> Option<OutRefundNo> {
+        match self {
+            MovedBy::Refund(_, number) => Some(number),
+            MovedBy::Payment(_) | MovedBy::Partner => None,
+        }
+    }
 }

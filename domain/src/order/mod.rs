@@ -15,7 +15,7 @@
 //!
 //! One folder per topic, with its commands, events, stage, checks, changes, effect and deadline: [`sale`] (from the wish to
 //! confirmed seats; late money), [`collect`] (the one live payment), [`back`] (seats and money that go back), [`ticket`]
-//! (issued, redeemed). What one does while another is under way stands in `meeting`; what is held at others in `claim`;
+//! (issued, redeemed), [`partner`] (sold by a partner: paid when it is born). What one does while another is under way stands in `meeting`; what is held at others in `claim`;
 //! how parts run and are tried again in `part`; how the status follows the tickets in `follow`. Beside them stands what an
 //! order is made of (`draft`, `payment`, `refund`, `scan`, `ledger`). [`rows`] has what is stored: nothing but it changes
 //! that. A topic takes from `sale` nothing but functions of the order, so that no two import each other.
@@ -23,6 +23,7 @@
 //! Absent on purpose: refunds that a traveller asks for, and changes.
 
 pub mod back;
+mod buyer;
 mod claim;
 pub mod collect;
 mod draft;
@@ -30,6 +31,7 @@ mod follow;
 mod ledger;
 mod meeting;
 mod part;
+pub mod partner;
 mod payment;
 mod refund;
 pub mod rows;
@@ -45,14 +47,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use crate::sealing::SealedDocument;
+pub use buyer::Buyer;
 pub use claim::{Claim, ClaimStep, HoldAnswer, HoldStep, StepFailure};
 pub use collect::{CALL_TIMEOUT_SECONDS_MAX, PAYMENT_ATTEMPTS_MAX, PaymentPolicy, PaymentTerms};
 pub use draft::{
     Contact, Draft, FIRST_EPOCH, Item, ItemKind, ItemName, Leg, LineKind, Passenger, Price, PriceLine, Promoted,
     SeatWish,
 };
-pub use ledger::{LedgerEntry, LedgerKind};
+pub use ledger::{LedgerEntry, LedgerKind, MovedBy};
 pub use part::PartName;
+pub use partner::{PartnerSale, UnitId, UnitStatus};
 pub use payment::{Capture, FactState, Payment, PaymentFact, PaymentState, Prepay};
 pub use refund::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
@@ -118,6 +122,7 @@ pub enum Command {
     Collect(collect::Command),
     Back(back::Command),
     Ticket(ticket::Command),
+    Partner(partner::Command),
     /// A deadline may have passed.
     Wake,
 }
@@ -129,6 +134,7 @@ pub enum Event {
     Collect(collect::Event),
     Back(back::Event),
     Ticket(ticket::Event),
+    Partner(partner::Event),
     /// Memory: the step of a part that is under way is repeated later.
     StepFailed {
         part: PartName,
@@ -157,7 +163,7 @@ macro_rules! topics {
     };
 }
 
-topics!(Sale: sale, Collect: collect, Back: back, Ticket: ticket);
+topics!(Sale: sale, Collect: collect, Back: back, Ticket: ticket, Partner: partner);
 
 /// One step that a part of the order wants done now. Repeating a step is harmless.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -282,6 +288,7 @@ impl Machine for Order {
             | Event::Sale(_)
             | Event::Collect(_)
             | Event::Back(_)
+            | Event::Partner(_)
             | Event::StepFailed { .. }
             | Event::RetryDue { .. } => None,
         });
@@ -346,6 +353,7 @@ impl Order {
             Command::Collect(command) => self.collect_decides(command, now),
             Command::Back(command) => self.back_decides(command, now),
             Command::Ticket(command) => self.ticket_decides(command, now),
+            Command::Partner(command) => self.partner_decides(command, now),
             Command::Wake => Ok(self.wake(now)),
         }
     }
@@ -357,6 +365,7 @@ impl Order {
             Event::Collect(event) => self.collect_evolves(event, touched),
             Event::Back(event) => self.back_evolves(event, touched),
             Event::Ticket(event) => self.ticket_evolves(event, touched),
+            Event::Partner(event) => self.partner_evolves(event, touched),
             Event::StepFailed { part, retry_at } => {
                 self.retry_mut(*part).failed_until(*retry_at);
                 if *part == PartName::Refunding {

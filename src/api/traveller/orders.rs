@@ -40,7 +40,7 @@ impl Traveller {
         let id: OrderId = id.parse().map_err(|_| no_such_order())?;
         let Reply { outcome, position } = self.api.engine.order(id).await?;
         match outcome {
-            Ok(order) if order.traveller() == self.who && order.is_placed() => {
+            Ok(order) if order.traveller() == Some(self.who) && order.is_placed() => {
                 self.shown(Ok(Reply::ok(order, position)))
             }
             Ok(_) | Err(Rejection::OrderNotFound) => Err(no_such_order()),

@@ -8,6 +8,7 @@ pub mod departure;
 pub mod golden;
 pub mod order;
 pub mod package;
+pub mod partner_ticket;
 pub mod policy;
 pub mod refund;
 pub mod ticket;

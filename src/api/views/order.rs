@@ -287,7 +287,7 @@ mod tests {
     use deeptravel_domain::departure::{Channel, Stretch};
     use deeptravel_domain::ids::{OrderId, Shard, TravellerId};
     use deeptravel_domain::money::{Currency, Money};
-    use deeptravel_domain::order::{Leg, Price, PriceLine, SealedDocument, SeatWish};
+    use deeptravel_domain::order::{Buyer, Leg, Price, PriceLine, SealedDocument, SeatWish};
     use deeptravel_domain::party::PassengerType;
     use deeptravel_domain::time::Timestamp;
     use serde_json::json;
@@ -305,10 +305,12 @@ mod tests {
         };
         Draft {
             id: OrderId::compose(NOW, Shard::of(1), 7),
-            traveller: TravellerId::from_bits(1),
+            buyer: Buyer::Traveller {
+                id: TravellerId::from_bits(1),
+                idempotency_key: "secret-key".into(),
+                body_hash: [0; 32],
+            },
             channel: Channel::Direct,
-            idempotency_key: "secret-key".into(),
-            body_hash: [0; 32],
             locale: "en".into(),
             contact: Contact { name: "Mei".into(), phone: "+852 5555 0123".into(), email: None },
             passengers: vec![Passenger { name: "Mei".into(), kind: PassengerType::Adult, document: Some(document) }],

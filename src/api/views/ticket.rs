@@ -82,6 +82,19 @@ fn promised<'a>(language: Language, order: &'a Order, ticket: &Ticket) -> Option
     order.terms(ticket).map(|terms| language.of(&terms.names))
 }
 
+/// What a ticket of a package gives, as it was called when it was sold.
+pub fn entitlement<'a>(language: Language, order: &'a Order, ticket: &'a Ticket) -> EntitlementView<'a> {
+    let &Entitlement { ref code, remaining, total, valid_from, valid_until, .. } = ticket.entitlement();
+    EntitlementView {
+        code: code.as_str(),
+        name: promised(language, order, ticket).unwrap_or(code.as_str()),
+        remaining,
+        total,
+        valid_from: views::time(valid_from),
+        valid_until: views::time(valid_until),
+    }
+}
+
 /// A ticket of an order, with the names of the catalogue, and the times, as they are now.
 pub fn view<'a>(catalogue: &'a Catalogue, language: Language, order: &'a Order, ticket: &'a Ticket) -> TicketView<'a> {
     let passenger = match ticket.holder {

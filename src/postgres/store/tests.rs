@@ -207,6 +207,8 @@ fn a_value_that_a_column_cannot_hold_is_an_error_that_names_it() {
 fn rule_16_what_is_announced_is_passed_over() {
     let mut rows = Rows::default();
     rows.put(&AnnouncementRow {
+        partner: None,
+        item: None,
         order_id: OrderId::from_bits(7),
         version: 2,
         kind: AnnouncementKind::Paid,

@@ -42,7 +42,7 @@ impl Order {
                 if capture.amount != payment.total {
                     return Err(Rejection::PaymentMismatch("amount or currency"));
                 }
-                if capture.payer.is_some_and(|payer| payer != self.traveller()) {
+                if capture.payer.is_some_and(|payer| Some(payer) != self.traveller()) {
                     return Err(Rejection::PaymentMismatch("another payer"));
                 }
                 self.money_came(fact.number, &payment.state, capture, now)

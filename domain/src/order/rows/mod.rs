@@ -36,10 +36,12 @@ row! {
     pub struct OrderRow<'a>: 33 "order_rows", First::Marked(26);
     1 order_id [Key]: Uuid<OrderId>,
     2 version: u64,
-    3 traveller_id: Uuid<TravellerId>,
+    /// Absent: its channel's partner has bought it.
+    3 traveller_id: Option<Uuid<TravellerId>>,
+    /// By which its buyer knows it: of a partner's order the partner's reference of the payment.
     4 idempotency_key: &'a str,
-    /// SHA-256 of the request.
-    5 body_hash: [u8; 32],
+    /// SHA-256 of a traveller's request.
+    5 body_hash: Option<[u8; 32]>,
     6 status: OrderStatus,
     7 locale: &'a str,
     8 contact_name [Hidden]: &'a str,
@@ -205,7 +207,8 @@ row! {
     1 order_id [Key]: Uuid<OrderId>,
     2 number [Key]: u16,
     3 version: u64,
-    4 traveller_id: Uuid<TravellerId>,
+    /// Absent: of a partner's order.
+    4 traveller_id: Option<Uuid<TravellerId>>,
     5 status: TicketStatus,
     /// 0 also if it is the whole party's.
     6 passenger: u16,
@@ -305,7 +308,8 @@ row! {
     2 number [Key]: u32,
     3 version: u64,
     4 kind: LedgerKind,
-    5 out_trade_no: OutTradeNo,
+    /// Absent: the money is a partner's, and no payment of ours has moved it.
+    5 out_trade_no: Option<OutTradeNo>,
     6 amount_minor: i64,
     7 currency: Currency,
     8 booked_at: Timestamp,

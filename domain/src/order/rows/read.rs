@@ -8,15 +8,16 @@ use crate::departure::{Channel, Stretch};
 use crate::ids::{DepartureId, OutRefundNo, OutTradeNo, TicketId};
 use crate::money::Money;
 use crate::order::{
-    Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, Payment, PaymentState, Prepay, Price, Refund, RefundState,
+    Buyer, Contact, Draft, FIRST_EPOCH, Item, LedgerEntry, MovedBy, Payment, PaymentState, Prepay, Price, Refund,
+    RefundState,
 };
-use crate::row::{Damage, Row, Rows};
+use crate::row::{Damage, Row, Rows, Uuid};
 use crate::ticket::{Entitlement, Holder, Journey, Redemption, Right, Ticket};
 
 impl Saved {
     pub(in crate::order) fn from_rows(rows: &Rows) -> Result<Saved, Damage> {
         let row: OrderRow<'_> = rows.only()?;
-        let (items, draft) = (row.items.to_vec(), draft_of(&row));
+        let (items, draft) = (row.items.to_vec(), draft_of(&row)?);
         let mut payments = rows.of().map(|row| payment_of(&row?)).collect::<Result<Vec<_>, _>>()?;
         payments.sort_by_key(|payment| payment.number);
         let mut refunds = rows.of().map(|row| Refund::from_row(&row?)).collect::<Result<Vec<_>, _>>()?;
@@ -48,14 +49,12 @@ impl Saved {
     }
 }
 
-fn draft_of(row: &OrderRow<'_>) -> Draft {
+fn draft_of(row: &OrderRow<'_>) -> Result<Draft, Damage> {
     let lock_ms = row.first_lock_expires_at.ms_since(row.created_at);
-    Draft {
+    Ok(Draft {
         id: row.order_id.0,
-        traveller: row.traveller_id.0,
+        buyer: buyer_of(row)?,
         channel: row.channel.clone().unwrap_or(Channel::Direct),
-        idempotency_key: row.idempotency_key.into(),
-        body_hash: row.body_hash,
         locale: row.locale.into(),
         contact: Contact {
             name: row.contact_name.into(),
@@ -68,6 +67,19 @@ fn draft_of(row: &OrderRow<'_>) -> Draft {
         price: Price { total: Money::new(row.total_minor, row.currency), lines: row.price_lines.to_vec() },
         promotions: row.promotions.to_vec(),
         lock_seconds: u32::try_from(lock_ms / 1000).unwrap_or(0),
+    })
+}
+
+fn buyer_of(row: &OrderRow<'_>) -> Result<Buyer, Damage> {
+    let reference = row.idempotency_key.into();
+    match (row.traveller_id, row.body_hash, &row.channel) {
+        (Some(Uuid(id)), Some(body_hash), _) => Ok(Buyer::Traveller { id, idempotency_key: reference, body_hash }),
+        (None, None, Some(Channel::Ota(partner))) => {
+            Ok(Buyer::Partner { partner: code(row, partner, "channel")?, payment_reference: reference })
+        }
+        (Some(_), None, _) | (None, Some(_), _) | (None, None, None | Some(Channel::Direct)) => {
+            Err(row.damage("it has no buyer"))
+        }
     }
 }
 
@@ -230,8 +242,11 @@ fn add_redemptions(tickets: &mut [Ticket], mut rows: Vec<ScanRow<'_>>) -> Result
 fn entry_of(row: &LedgerRow) -> LedgerEntry {
     LedgerEntry {
         kind: row.kind,
-        payment: row.out_trade_no,
-        refund: row.out_refund_no,
+        moved_by: match (row.out_trade_no, row.out_refund_no) {
+            (Some(payment), Some(refund)) => MovedBy::Refund(payment, refund),
+            (Some(payment), None) => MovedBy::Payment(payment),
+            (None, _) => MovedBy::Partner,
+        },
         amount: Money::new(row.amount_minor, row.currency),
         at: row.booked_at,
     }

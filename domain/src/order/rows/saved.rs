@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::touched::{Cause, Reach, Touched};
 use crate::announcement::AnnouncementKind;
-use crate::ids::{OrderId, OutRefundNo, OutTradeNo, TicketId, TravellerId};
+use crate::ids::{OrderId, OutRefundNo, OutTradeNo, PartnerCode, TicketId, TravellerId};
 use crate::money::Money;
 use crate::order::claim::Seats;
 use crate::order::draft::{before_boarding, within_reservations};
 use crate::order::{
-    CancelReason, Capture, Draft, FIRST_EPOCH, Item, LedgerEntry, LedgerKind, OrderStatus, Payment, PaymentState,
-    Refund, RefundState, ScanOutcome, SeatWish,
+    CancelReason, Capture, Draft, FIRST_EPOCH, Item, LedgerEntry, LedgerKind, MovedBy, OrderStatus, Payment,
+    PaymentState, Refund, RefundState, ScanOutcome, SeatWish,
 };
 use crate::package::{EntitlementTerms, PackageTerms};
 use crate::ticket::{Redemption, Ticket, TicketStatus};
@@ -72,8 +72,14 @@ impl Saved {
         self.draft.id
     }
 
-    pub fn traveller(&self) -> TravellerId {
-        self.draft.traveller
+    /// Who has bought it. `None`: a partner has.
+    pub fn traveller(&self) -> Option<TravellerId> {
+        self.draft.buyer.traveller()
+    }
+
+    /// Who has sold it as its own, with the money. `None`: a traveller has bought it of us.
+    pub fn partner(&self) -> Option<&PartnerCode> {
+        self.draft.buyer.partner()
     }
 
     pub fn details(&self) -> &Draft {
@@ -180,7 +186,7 @@ impl Saved {
         if let Some((number, capture)) = capture {
             let transaction_id = capture.transaction_id.clone();
             self.set_payment(*number, PaymentState::Paid { transaction_id }, touched);
-            self.book(LedgerKind::Captured, *number, None, capture.amount, at, touched);
+            self.book(LedgerKind::Captured, MovedBy::Payment(*number), capture.amount, at, touched);
         }
         touched.announce(AnnouncementKind::Paid, at);
         self.issued(tickets, capture.map(|(number, _)| *number), at, touched);
@@ -208,7 +214,7 @@ impl Saved {
         {
             let (transaction_id, total) = (transaction_id.clone(), payment.total);
             self.set_payment(number, PaymentState::Paid { transaction_id }, touched);
-            self.book(LedgerKind::RefundDue, number, None, total.negated(), at, touched);
+            self.book(LedgerKind::RefundDue, MovedBy::Payment(number), total.negated(), at, touched);
         }
         self.cancelled = None;
         touched.announce(AnnouncementKind::Revived, at);
@@ -246,6 +252,33 @@ impl Saved {
         self.cancelled = Some((at, why));
         touched.order(Reach::Order);
         touched.announce(AnnouncementKind::Cancelled, at);
+    }
+
+    /// The order exists, and a partner has been paid for it at this instant.
+    pub(in crate::order) fn born_paid(
+        &mut self,
+        tickets: &[Ticket],
+        paid_at: Timestamp,
+        at: Timestamp,
+        touched: &mut Touched,
+    ) {
+        touched.placed();
+        self.book(LedgerKind::PartnerPaid, MovedBy::Partner, self.total(), at, touched);
+        touched.announce(AnnouncementKind::Paid, at);
+        self.issued(tickets, None, at, touched);
+        self.paid_at = Some(paid_at);
+    }
+
+    /// A partner's customer does not want this item any more, and has used nothing of it.
+    pub(in crate::order) fn unit_refunded(&mut self, item: u16, at: Timestamp, touched: &mut Touched) {
+        let mut amount = Money::new(0, self.total().currency);
+        for ticket in self.tickets.iter_mut().filter(|ticket| ticket.item == item) {
+            ticket.set_status(TicketStatus::Refunded);
+            amount.minor += ticket.price_minor;
+        }
+        touched.unit_refunded(item, at);
+        self.book(LedgerKind::PartnerRefunded, MovedBy::Partner, amount, at, touched);
+        touched.order(Reach::Order);
     }
 
     /// After every change.
@@ -296,8 +329,8 @@ impl Saved {
     ) {
         let transaction_id = capture.transaction_id.clone();
         self.set_payment(number, PaymentState::PaidLate { transaction_id, paid_at: capture.paid_at }, touched);
-        self.book(LedgerKind::Captured, number, None, capture.amount, at, touched);
-        self.book(LedgerKind::RefundDue, number, None, capture.amount, at, touched);
+        self.book(LedgerKind::Captured, MovedBy::Payment(number), capture.amount, at, touched);
+        self.book(LedgerKind::RefundDue, MovedBy::Payment(number), capture.amount, at, touched);
     }
 
     pub(in crate::order) fn refund_due(&mut self, refund: &Refund, touched: &mut Touched) {
@@ -328,8 +361,9 @@ impl Saved {
         }
         let (payment, amount) = (refund.payment, refund.amount);
         if let RefundState::Succeeded { at, .. } = state {
-            self.book(LedgerKind::RefundDue, payment, Some(number), amount.negated(), *at, touched);
-            self.book(LedgerKind::Refunded, payment, Some(number), amount, *at, touched);
+            let by = MovedBy::Refund(payment, number);
+            self.book(LedgerKind::RefundDue, by, amount.negated(), *at, touched);
+            self.book(LedgerKind::Refunded, by, amount, *at, touched);
         }
     }
 
@@ -338,16 +372,8 @@ impl Saved {
         self.refunds.iter_mut().find(|refund| refund.number == number)
     }
 
-    fn book(
-        &mut self,
-        kind: LedgerKind,
-        payment: OutTradeNo,
-        refund: Option<OutRefundNo>,
-        amount: Money,
-        at: Timestamp,
-        touched: &mut Touched,
-    ) {
-        self.ledger.push(LedgerEntry { kind, payment, refund, amount, at });
+    fn book(&mut self, kind: LedgerKind, moved_by: MovedBy, amount: Money, at: Timestamp, touched: &mut Touched) {
+        self.ledger.push(LedgerEntry { kind, moved_by, amount, at });
         touched.ledger = true;
     }
 }

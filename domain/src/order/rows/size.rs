@@ -15,7 +15,7 @@ impl Saved {
     pub fn bytes_in_memory(&self) -> usize {
         let draft = &*self.draft;
         let contact = &draft.contact;
-        let texts = [&draft.idempotency_key, &draft.locale, &contact.name, &contact.phone].map(|text| of_text(text));
+        let texts = [draft.buyer.reference(), &draft.locale, &contact.name, &contact.phone].map(of_text);
         size_of::<Order>()
             + ALLOCATION
             + size_of_val(draft)

@@ -15,7 +15,17 @@ pub struct Touched {
     pub(super) ledger: bool,
     /// All tickets: by what, and when.
     pub(super) issued: Option<(Cause, Timestamp)>,
-    pub(super) announced: Vec<(AnnouncementKind, Timestamp)>,
+    /// The tickets of a partner's item, and when.
+    pub(super) refunded: Option<(u16, Timestamp)>,
+    pub(super) announced: Vec<Announced>,
+}
+
+/// Something that an order announces of itself, or of one of a partner's items.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Announced {
+    pub kind: AnnouncementKind,
+    pub item: Option<u16>,
+    pub at: Timestamp,
 }
 
 /// How much of what the order itself is.
@@ -34,7 +44,7 @@ pub(super) enum Reach {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cause {
     Payment(OutTradeNo),
-    /// It costs nothing.
+    /// It costs nothing, or a partner has been paid.
     Order(OrderId),
 }
 
@@ -61,6 +71,11 @@ impl Touched {
     }
 
     pub(super) fn announce(&mut self, kind: AnnouncementKind, at: Timestamp) {
-        self.announced.push((kind, at));
+        self.announced.push(Announced { kind, item: None, at });
+    }
+
+    pub(super) fn unit_refunded(&mut self, item: u16, at: Timestamp) {
+        self.refunded = Some((item, at));
+        self.announced.push(Announced { kind: AnnouncementKind::Refunded, item: Some(item), at });
     }
 }

@@ -1,6 +1,8 @@
 //! From the machine to its rows.
 
-use super::touched::{Cause, Reach};
+use std::collections::BTreeSet;
+
+use super::touched::{Announced, Cause, Reach};
 use super::{LedgerRow, OrderRow, PaymentRow, RefundRow, Saved, ScanRow, TicketAuditRow, TicketRow, Touched};
 use crate::announcement::{AnnouncementKind, AnnouncementRow};
 use crate::departure::Channel;
@@ -50,8 +52,11 @@ impl Saved {
         if touched.ledger {
             self.put_ledger(version, &mut rows);
         }
-        for (kind, at) in &touched.announced {
-            rows.put(&self.announcement(*kind, *at, version));
+        if let Some((item, at)) = touched.refunded {
+            self.put_refunded(item, at, version, &mut rows);
+        }
+        for Announced { kind, item, at } in &touched.announced {
+            rows.put(&AnnouncementRow { item: *item, ..self.announcement(*kind, *at, version) });
         }
         if touched.order >= Reach::Order {
             self.put_order(touched.order, version, &mut rows);
@@ -65,9 +70,9 @@ impl Saved {
         let mut row = OrderRow {
             order_id: Uuid(draft.id),
             version,
-            traveller_id: Uuid(draft.traveller),
-            idempotency_key: &draft.idempotency_key,
-            body_hash: draft.body_hash,
+            traveller_id: draft.buyer.traveller().map(Uuid),
+            idempotency_key: draft.buyer.reference(),
+            body_hash: draft.buyer.body_hash(),
             status: self.status,
             locale: &draft.locale,
             contact_name: &draft.contact.name,
@@ -103,17 +108,17 @@ impl Saved {
         // An order's first entry is what was captured for it, and in nobody's way.
         let is_first = self.ledger.len() == 1;
         for (index, entry) in self.ledger.iter().enumerate() {
-            let LedgerEntry { kind, payment, refund, amount, at } = *entry;
+            let LedgerEntry { kind, moved_by, amount, at } = *entry;
             let row = LedgerRow {
                 order_id: self.id(),
                 number: index as u32 + 1,
                 version,
                 kind,
-                out_trade_no: payment,
+                out_trade_no: moved_by.payment(),
                 amount_minor: amount.minor,
                 currency: amount.currency,
                 booked_at: at,
-                out_refund_no: refund,
+                out_refund_no: moved_by.refund(),
             };
             rows.put_as(is_first, &row);
         }
@@ -140,6 +145,22 @@ impl Saved {
         }
     }
 
+    fn put_refunded(&self, item: u16, at: Timestamp, version: u64, rows: &mut Rows) {
+        let cause = self.id().to_string();
+        for ticket in self.tickets.iter().filter(|ticket| ticket.item == item) {
+            rows.put(&self.ticket_row(ticket, version));
+            rows.put(&TicketAuditRow {
+                ticket_id: ticket.id,
+                new_status: ticket.status,
+                event_id: &cause,
+                version,
+                prev_status: Some(TicketStatus::Usable),
+                event: "refunded",
+                created_at: at,
+            });
+        }
+    }
+
     fn ticket_row<'a>(&self, ticket: &'a Ticket, version: u64) -> TicketRow<'a> {
         let journey = match &ticket.right {
             Right::Journey(journey) => Some(journey),
@@ -155,7 +176,7 @@ impl Saved {
             order_id: Uuid(self.id()),
             number: ticket.id.number,
             version,
-            traveller_id: Uuid(self.traveller()),
+            traveller_id: self.traveller().map(Uuid),
             status: ticket.status,
             passenger,
             departure_id: journey.map(|journey| journey.departure.as_str()),
@@ -205,8 +226,23 @@ impl Saved {
             rows.put(&AnnouncementRow {
                 ticket: number,
                 number: Some(uses as u32),
+                item: self.partner().map(|_| ticket.item),
                 ..self.announcement(AnnouncementKind::Redeemed, *at, version)
             });
+        }
+        if self.partner().is_some() {
+            self.put_used_up(outcome, version, rows);
+        }
+    }
+
+    /// The items of a partner's order of which this scan has used the last that was left.
+    fn put_used_up(&self, outcome: &ScanOutcome, version: u64, rows: &mut Rows) {
+        let used = self.tickets.iter().filter(|ticket| outcome.leaves(ticket.id) == Some(0)).map(|ticket| ticket.item);
+        for item in used.collect::<BTreeSet<u16>>() {
+            if self.tickets.iter().all(|ticket| ticket.item != item || ticket.status.is_final()) {
+                let used_up = self.announcement(AnnouncementKind::Used, outcome.at, version);
+                rows.put(&AnnouncementRow { item: Some(item), ..used_up });
+            }
         }
     }
 
@@ -219,7 +255,16 @@ impl Saved {
     }
 
     fn announcement(&self, kind: AnnouncementKind, at: Timestamp, version: u64) -> AnnouncementRow {
-        AnnouncementRow { order_id: self.id(), version, kind, ticket: None, number: None, at }
+        AnnouncementRow {
+            order_id: self.id(),
+            version,
+            kind,
+            ticket: None,
+            number: None,
+            at,
+            partner: self.partner().cloned(),
+            item: None,
+        }
     }
 }
 

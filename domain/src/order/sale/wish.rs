@@ -11,6 +11,7 @@ use crate::departure::{Channel, Stretch};
 use crate::fare::{Quote, SEAT_LOCK_MINUTES_DEFAULT};
 use crate::ids::{DepartureId, OrderId, PromotionCode, SeatClassCode, TemplateId, TravellerId};
 use crate::money::{Currency, Money};
+use crate::order::Buyer;
 use crate::order::draft::{
     At, Contact, Draft, Item, ItemKind, Leg, LineKind, Passenger, Price, PriceLine, SeatWish, before_boarding,
 };
@@ -158,10 +159,12 @@ impl Wish {
 
         Ok(Draft {
             id,
-            traveller: self.traveller,
+            buyer: Buyer::Traveller {
+                id: self.traveller,
+                idempotency_key: self.idempotency_key,
+                body_hash: self.body_hash,
+            },
             channel: self.channel,
-            idempotency_key: self.idempotency_key,
-            body_hash: self.body_hash,
             locale: self.locale,
             contact: self.contact,
             passengers: self.passengers,

@@ -39,10 +39,12 @@ pub(in crate::order) fn draft(items: usize, passengers: usize, total_minor: i64)
     };
     Draft {
         id: order_id(),
-        traveller: TravellerId::compose(START, Shard::of(3), 7),
+        buyer: Buyer::Traveller {
+            id: TravellerId::compose(START, Shard::of(3), 7),
+            idempotency_key: "key-1".into(),
+            body_hash: [5; 32],
+        },
         channel: Channel::Direct,
-        idempotency_key: "key-1".into(),
-        body_hash: [5; 32],
         locale: "zh-HK".into(),
         contact: Contact { name: "Wong".into(), phone: "+85291234567".into(), email: None },
         passengers: (0..passengers).map(passenger).collect(),

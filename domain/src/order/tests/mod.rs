@@ -305,7 +305,8 @@ impl Story {
     }
 
     pub(in crate::order) fn ledger(&self) -> Vec<(LedgerKind, u16, i64)> {
-        self.order.ledger().iter().map(|entry| (entry.kind, entry.payment.attempt, entry.amount.minor)).collect()
+        let attempt = |entry: &LedgerEntry| entry.moved_by.payment().map_or(0, |number| number.attempt);
+        self.order.ledger().iter().map(|entry| (entry.kind, attempt(entry), entry.amount.minor)).collect()
     }
 
     pub(in crate::order) fn refund_state(&self, number: u16) -> &RefundState {

@@ -251,7 +251,8 @@ fn captured(story: &Story) -> BTreeSet<u16> {
     let mut attempts = BTreeSet::new();
     for entry in entries {
         assert_eq!(entry.amount, cny(FARE));
-        assert!(attempts.insert(entry.payment.attempt), "{entry:?} twice");
+        let payment = entry.moved_by.payment().unwrap();
+        assert!(attempts.insert(payment.attempt), "{entry:?} twice");
     }
     attempts
 }

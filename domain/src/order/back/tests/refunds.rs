@@ -68,7 +68,8 @@ fn an_accepted_refund_is_asked_about_on_schedule_until_it_has_succeeded() {
     story.ok(refund_fact(1, SUCCESS));
     assert!(story.order.is_settled());
     assert_eq!(story.order.balance(), Balance { captured: FARE, refund_due: 0, refunded: FARE });
-    let entries: Vec<_> = story.order.ledger().iter().skip(2).map(|entry| (entry.kind, entry.refund)).collect();
+    let entries: Vec<_> =
+        story.order.ledger().iter().skip(2).map(|entry| (entry.kind, entry.moved_by.refund())).collect();
     let by = Some(refund_number(1));
     assert_eq!(entries, [(LedgerKind::RefundDue, by), (LedgerKind::Refunded, by)]);
     story.ignores(refund_fact(1, SUCCESS));

@@ -431,7 +431,7 @@ fn r6_money_of_somebody_else_is_refused_whatever_the_amount() {
     let stranger = TravellerId::compose(START, Shard::of(4), 8);
     let theirs = fact(1, FactState::Paid(Capture { payer: Some(stranger), ..capture(1) }));
     assert_eq!(story.tell(theirs), Err(Rejection::PaymentMismatch("another payer")));
-    let ours = fact(1, FactState::Paid(Capture { payer: Some(story.order.traveller()), ..capture(1) }));
+    let ours = fact(1, FactState::Paid(Capture { payer: story.order.traveller(), ..capture(1) }));
     story.ok(ours);
     story.holds_agree();
     assert_eq!(story.order.status(), OrderStatus::Paid);

@@ -285,7 +285,8 @@ impl World {
 
     /// A payment that the order's ledger does not show.
     fn unheard(&self) -> Option<u16> {
-        let known = |attempt: u16| self.story.order.ledger().iter().any(|entry| entry.payment.attempt == attempt);
+        let payments = || self.story.order.ledger().iter().filter_map(|entry| entry.moved_by.payment());
+        let known = |attempt: u16| payments().any(|number| number.attempt == attempt);
         self.wechat.paid().map(|(attempt, _)| attempt).find(|attempt| !known(*attempt))
     }
 
