@@ -13,6 +13,7 @@ mod here;
 pub mod import;
 pub mod output;
 pub mod postgres;
+pub mod print;
 pub mod secrets;
 pub mod startup;
 pub mod telemetry;

@@ -20,6 +20,8 @@ use deeptravel_domain::time::Timestamp;
 
 use crate::ask::Question;
 use crate::attention::Attention;
+use crate::batch::Telling;
+use crate::batch_board::BatchBoard;
 use crate::board::Board;
 use crate::catalogue::{LOAD_AUDITED, SALE_CURRENCY};
 use crate::desk::{self, Forget, Placed, Recent, Reserved};
@@ -65,6 +67,7 @@ impl Engine {
             catalogue: ArcSwap::from_pointee(Catalogue::new(SALE_CURRENCY)),
             board: Board::default(),
             stock_board: StockBoard::default(),
+            batch_board: BatchBoard::default(),
             attention: Attention::default(),
             totals: ArcSwap::default(),
             directory: Directory::default(),
@@ -322,7 +325,11 @@ impl Engine {
 
     /// Everybody who follows the journal, each from where his owner stood when the engine started.
     pub fn followers(&self) -> Vec<Box<dyn Follower>> {
-        vec![Box::new(Counting::new(Arc::clone(&self.owners.totals_owner), &self.owners))]
+        let owners = &self.owners;
+        vec![
+            Box::new(Counting::new(Arc::clone(&owners.totals_owner), owners)),
+            Box::new(Telling::new(Arc::clone(&owners.batches_told), Arc::clone(&owners.batches), owners)),
+        ]
     }
 
     /// Brings back what an entity held in a revision, or before the one that stands. Postgres has it, the owner decides.

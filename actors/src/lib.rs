@@ -4,6 +4,8 @@
 
 mod ask;
 pub mod attention;
+mod batch;
+pub mod batch_board;
 pub mod board;
 mod catalogue;
 mod celled;

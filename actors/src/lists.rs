@@ -1,5 +1,7 @@
 //! Lists for people, in the words of those who ask for them.
 
+mod partners;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,6 +16,8 @@ use deeptravel_domain::tables;
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::Date;
+
+pub use partners::{BatchFilter, Listed, NumberedPage, OtaTicket, OtaTicketFilter};
 
 use crate::ports::{InvalidCursor, ListCursor, Lists, Load, Parameter, Statement, StoreError};
 

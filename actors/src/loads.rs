@@ -1,5 +1,6 @@
 //! What the owners load, by name: for whoever has to know whether a database can answer it. Owners use their own.
 
+use crate::batch::Told;
 use crate::catalogue::Sold;
 use crate::identity::Known;
 use crate::keeper::Keeping as _;
@@ -7,6 +8,7 @@ use crate::payment::Doubtful;
 use crate::ports::Load;
 use crate::totals::Counted;
 
+pub use crate::batch::{LOAD as BATCH, LOAD_ALL as BATCHES};
 pub use crate::catalogue::LOAD_AUDITED as AUDITED_REVISION;
 pub use crate::departure::{LOAD as DEPARTURE, LOAD_AFTER as DEPARTURES_AFTER};
 pub use crate::desk::{DeskEntryRow, DeskReservationRow, LOAD as DESK_ENTRIES, LOAD_RESERVATIONS as DESK_RESERVATIONS};
@@ -23,5 +25,6 @@ pub const CATALOGUE: Load = Sold::LOAD;
 pub const IDENTITIES: Load = Known::LOAD;
 pub const QUARANTINE: Load = Doubtful::LOAD;
 pub const TOTALS: Load = Counted::LOAD;
+pub const BATCHES_TOLD: Load = Told::LOAD;
 /// Of the owners of which there is one each. The command that writes statements looks here for tables that are read whole.
-pub const KEPT: &[Load] = &[CATALOGUE, IDENTITIES, QUARANTINE, TOTALS];
+pub const KEPT: &[Load] = &[CATALOGUE, IDENTITIES, QUARANTINE, TOTALS, BATCHES_TOLD];

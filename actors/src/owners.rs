@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::batch::{BatchActor, Told};
 use crate::catalogue::Sold;
 use crate::departure::DepartureActor;
 use crate::desk::Desk;
@@ -16,13 +17,14 @@ use crate::stock::StockActor;
 use crate::totals::Counted;
 
 /// Makes [`Owners`] from the owners that know nobody else: a field for each, its registry, its start. They start in this
-/// order; desks and orders, which ask others, come after them.
+/// order; desks, orders and batches, which ask others, come after them.
 macro_rules! owners {
     (orders ask $departures:ident, $stocks:ident and $payments:ident; $($name:ident: $owner:ty,)+) => {
         /// The registries of all owners, and what these share.
         #[derive(Debug)]
         pub struct Owners {
             peers: Arc<Peers>,
+            pub(crate) batches: Arc<Keys<BatchActor>>,
             $(pub(crate) $name: Arc<Keys<$owner>>,)+
         }
 
@@ -43,11 +45,14 @@ macro_rules! owners {
                 });
                 desks.settle(&peers);
                 orders.settle(&peers);
+                let batches: Arc<Keys<BatchActor>> = Keys::new(&peers.parts, arbiters);
+                batches.settle(&peers);
 
                 $(<$owner>::start(Arc::clone(&services), Arc::clone(&$name)).await?;)+
                 Desk::start(Arc::clone(&peers), desks).await?;
                 OrderActor::start(Arc::clone(&peers), orders).await?;
-                Ok(Owners { peers, $($name),+ })
+                BatchActor::start(Arc::clone(&peers), Arc::clone(&batches)).await?;
+                Ok(Owners { peers, batches, $($name),+ })
             }
 
             pub(crate) fn peers(&self) -> &Arc<Peers> {
@@ -56,7 +61,7 @@ macro_rules! owners {
 
             /// How each kind of owner fares.
             pub fn figures(&self) -> Vec<Figures> {
-                vec![self.desks.figures(), self.orders.figures(), $(self.$name.figures()),+]
+                vec![self.desks.figures(), self.orders.figures(), self.batches.figures(), $(self.$name.figures()),+]
             }
         }
     };
@@ -70,6 +75,7 @@ owners! {
     departures: DepartureActor,
     stocks: StockActor,
     totals_owner: Keeper<Counted>,
+    batches_told: Keeper<Told>,
 }
 
 impl Owners {

@@ -12,6 +12,7 @@ use deeptravel_domain::totals::Totals;
 use deeptravel_domain::transactions::Transactions;
 
 use crate::attention::Attention;
+use crate::batch_board::BatchBoard;
 use crate::board::Board;
 use crate::directory::Directory;
 use crate::parts::Parts;
@@ -28,6 +29,8 @@ pub struct Services {
     pub board: Board,
     /// What is left of what there are so many units of.
     pub stock_board: StockBoard,
+    /// Where the tickets of partners' batches stand.
+    pub batch_board: BatchBoard,
     pub attention: Attention,
     /// How often each kind of thing was announced, as far as it is counted durably.
     pub totals: ArcSwap<Totals>,

@@ -12,6 +12,7 @@
 extern crate self as deeptravel_domain;
 
 pub mod announcement;
+pub mod batch;
 pub mod catalogue;
 pub mod clock_time;
 pub mod code;

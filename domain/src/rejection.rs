@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use crate::ids::{EntitlementCode, PromotionCode, TemplateId};
+use crate::ids::{EntitlementCode, OrderId, PromotionCode, TemplateId};
 
 /// What a refusal means for whoever asked; the HTTP layer maps it to a status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,6 +81,7 @@ refusals! {
         // Orders and what belongs to them.
         OrderNotFound => "ORDER_NOT_FOUND", NotFound, Never, "there is no such order";
         TicketNotFound => "TICKET_NOT_FOUND", NotFound, Never, "there is no such ticket";
+        BatchNotFound => "BATCH_NOT_FOUND", NotFound, Never, "there is no such batch";
         TicketsNotIssued => "TICKETS_NOT_ISSUED", Conflict, Never, "the order has no tickets yet";
         PromotionNotFound => "PROMOTION_NOT_FOUND", NotFound, Never, "there is no such promotion";
         DepartureNotFound => "DEPARTURE_NOT_FOUND", NotFound, Never, "there is no such departure";
@@ -105,6 +106,15 @@ refusals! {
             => "PROMOTION_EXHAUSTED", Conflict, Later, "promotion {promotion} has no use left {of}";
         ReservationEnded
             => "RESERVATION_ENDED", Conflict, Never, "the reservation was released, or an order has adopted it";
+
+        // Tickets that partners generate.
+        BatchExists => "BATCH_EXISTS", Conflict, Never, "the batch id was used with another request";
+        /// `available`: how many are left of what is set aside for the partner.
+        InsufficientAllotment { wanted: u16, available: u16 }
+            => "INSUFFICIENT_ALLOTMENT", Conflict, Later, "not enough is set aside: {available} of {wanted}";
+        TicketAlreadyActivated { order: OrderId }
+            => "TICKET_ALREADY_ACTIVATED", Conflict, Never, "the ticket was activated: it is order {order}";
+        TicketCancelled => "TICKET_CANCELLED", Conflict, Never, "the ticket was cancelled";
 
         // Holds.
         HoldNotFound => "HOLD_NOT_FOUND", NotFound, Never, "the hold is not known here";

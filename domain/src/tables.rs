@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::announcement::AnnouncementRow;
+use crate::batch::followed::BatchFollowerRow;
+use crate::batch::rows::{BatchRow, OtaTicketRow};
 use crate::catalogue::{
     DepartureOverrideRow, DeviceRow, HolidayRow, LocationRow, MerchantRow, OperatorRow, PartnerAllotmentsRow,
     PartnerRow, PlaceRow, PortRow, PromotionRow, RefundRuleRow, RouteFaresRow, RouteRow, ScheduleRow,
@@ -71,6 +73,9 @@ pub static TABLES: &[&Table] = &[
     PartnerKeyRow::TABLE,
     PartnerAllotmentsRow::TABLE,
     DepartureOverrideRow::TABLE,
+    BatchRow::TABLE,
+    OtaTicketRow::TABLE,
+    BatchFollowerRow::TABLE,
 ];
 
 /// Those that a database stores.

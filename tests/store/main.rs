@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests end at the first surprise, as tests do")]
 
 mod audit;
+mod batches;
 mod earlier;
 mod logins;
 mod new_rows;

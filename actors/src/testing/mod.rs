@@ -163,6 +163,20 @@ impl World {
     }
 }
 
+impl World {
+    /// As it is if the power went away when only these records were durable, and Postgres had none of them.
+    pub async fn of_records(records: &[(Position, Record)]) -> World {
+        let world = World::default();
+        let (journal, _) = Journal::open(world.dir.path(), world.journal_options.clone()).unwrap();
+        for (_, record) in records {
+            let position = journal.admit(Share::Whole, record.encoded_bytes()).unwrap().append(record).unwrap();
+            journal.wait(position).await.unwrap();
+        }
+        tokio::task::spawn_blocking(move || journal.close().unwrap()).await.unwrap();
+        world
+    }
+}
+
 impl Running {
     pub fn services(&self) -> &Owners {
         self.engine.services()
@@ -192,6 +206,11 @@ impl Running {
     /// Waits for the projector's end.
     pub async fn halted(self) -> Result<(), ProjectionHalted> {
         self.projector.await.unwrap()
+    }
+
+    /// All records that are durable.
+    pub fn records(&self) -> Vec<(Position, Record)> {
+        self.journal.reader(Position::NOTHING).unwrap().next_batch(10_000, 1 << 30).unwrap()
     }
 
     /// Waits until everything appended so far has been projected.

@@ -1,8 +1,11 @@
 //! Postgres in memory: keeps to the contract of [`Store`], and is away, slow or at odds when a test says so.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use deeptravel_domain::batch::rows::{BatchRow, BatchTicketsRow, OtaTicketRow};
+use deeptravel_domain::batch::{BatchId, BatchState};
 use deeptravel_domain::identity::rows::{AccountRow, SessionRow, ValidatorSessionRow};
 use deeptravel_domain::ids::{DepartureId, OrderId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
@@ -11,7 +14,7 @@ use deeptravel_domain::order::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow,
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::AuditRow;
 use deeptravel_domain::reservation::ReservationRow;
-use deeptravel_domain::row::{Kind, Message, Raw, Row, Rows, Table};
+use deeptravel_domain::row::{Kind, Message, Raw, Row, Rows, Table, Uuid};
 use deeptravel_domain::stock::rows::StockRow;
 use deeptravel_domain::ticket::TicketStatus;
 
@@ -169,6 +172,14 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
             rows
         }
         ("load/order_ids_warm", None, _) => warm_ids(tables, parameters),
+        ("load/batches", None, []) => some(tables, |row: &BatchRow| row.status != BatchState::GivenUp),
+        ("load/tickets_of_batches", None, []) => tickets_of_batches(tables, |_| true),
+        ("load/batch_rows", None, [Parameter::Orders(ids), ..]) => {
+            some(tables, |row: &BatchRow| ids.contains(&row.batch_id.0.holder()))
+        }
+        ("load/tickets_of_batch", None, [Parameter::Orders(ids), ..]) => {
+            tickets_of_batches(tables, |batch| ids.contains(&batch.holder()))
+        }
         ("load/stock_ids", None, []) => {
             let mut rows = Rows::default();
             rows_of(tables).for_each(|row: StockRow<'_>| rows.put(&StockIdRow { stock_id: row.stock_id }));
@@ -226,6 +237,21 @@ fn select(tables: &Images, of: &[&Table], column: &str, value: Raw<'_>) -> Rows 
                 rows.put_image(table.slot, image);
             }
         }
+    }
+    rows
+}
+
+fn tickets_of_batches(tables: &Images, is_wanted: impl Fn(BatchId) -> bool) -> Rows {
+    let mut batches: BTreeMap<BatchId, (u64, String)> = BTreeMap::new();
+    // By their ids, which are by number.
+    for ticket in rows_of::<OtaTicketRow<'_>>(tables).filter(|ticket| is_wanted(ticket.batch_id.0)) {
+        let (version, states) = batches.entry(ticket.batch_id.0).or_default();
+        *version = ticket.version.max(*version);
+        states.extend(ticket.status.code().chars().next());
+    }
+    let mut rows = Rows::default();
+    for (batch, (version, states)) in &batches {
+        rows.put(&BatchTicketsRow { batch_id: Uuid(*batch), version: *version, states });
     }
     rows
 }

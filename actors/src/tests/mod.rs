@@ -1,8 +1,10 @@
 //! The engine as stories.
 
+mod activating;
 mod announcing;
 mod at_hand;
 mod attention;
+mod batches;
 mod births;
 mod board;
 mod breaking;

@@ -80,6 +80,7 @@ pub use refund_rules::{RefundRuleRow, RulesByChannel};
 pub use route::{Mode, Route, RouteRow, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, Stop};
 pub use search::{Trip, Unsellable, departure_id};
 pub use sought::Sought;
+pub(crate) use template::tier_for;
 pub use template::{
     IncludedJourney, PackageLine, PackageQuote, SOLD_AHEAD_DAYS_MAX, SpokenTemplate, StockLimits, Template,
     TemplateEntitlementRow, TemplateRow, TemplateStatus, TemplateTierRow, Tier, UnitPrice, Version,
@@ -228,6 +229,13 @@ impl Catalogue {
     pub fn is_holiday(&self, date: Date) -> bool {
         let calendar = self.registers.calendars.get(&date.year());
         calendar.is_some_and(|calendar| calendar.holidays.iter().any(|holiday| holiday.date == date))
+    }
+
+    /// The holidays that are known from a day on.
+    pub fn holidays_since(&self, date: Date) -> impl Iterator<Item = Date> {
+        let calendars = self.registers.calendars.iter();
+        let days = calendars.flat_map(|calendar| calendar.holidays.iter().map(|holiday| holiday.date));
+        days.filter(move |day| *day >= date)
     }
 }
 

@@ -62,6 +62,7 @@ pub use refund::{
     KnownRefund, REFUNDS_MAX, Refund, RefundFact, RefundFactState, RefundProgress, RefundReason, RefundState,
     RefundStatus, RefundStep, RefundTerms,
 };
+pub(crate) use sale::package_line;
 pub use sale::{ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PACKAGE_QUANTITY_MAX, PackageWish, SaleTerms, Wish};
 pub use scan::{Choice, Gate, Place, Previous, Scan, ScanOutcome, ScanTarget, Take, TicketOutcome, Verdict};
 

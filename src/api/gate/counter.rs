@@ -131,6 +131,9 @@ async fn look_at_code(Allowed(by): Allowed<Redeem>, http: HttpRequest, language:
         Ok(opened) => opened,
         Err(reason) => return refuse(&reason).await,
     };
+    if let Some(reason) = by.api.engine.without_order(opened.code.subject.order()) {
+        return refuse(&reason).await;
+    }
     let scan = Scan {
         gate: scan::gate(&by, &validator),
         request_id: request_id.clone(),
@@ -256,6 +259,9 @@ async fn redeem_items(Allowed(by): Allowed<Redeem>, http: HttpRequest, body: Bod
         look.ok_or(refusals::LOOK_REQUIRED)?
     };
     check_behind(&opened, order, &request.items)?;
+    if let Some(reason) = by.api.engine.without_order(order) {
+        return refuse(&reason).await;
+    }
 
     let choice = |item: RedemptionItem| Choice {
         ticket: item.ticket_id,

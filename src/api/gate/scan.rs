@@ -130,6 +130,9 @@ async fn scan_code(Allowed(by): Allowed<Redeem>, http: HttpRequest, language: La
         Ok(opened) => opened,
         Err(reason) => return refuse_without_ticket(&by.api, &validator, request, &reason).await,
     };
+    if let Some(reason) = by.api.engine.without_order(opened.code.subject.order()) {
+        return refuse_without_ticket(&by.api, &validator, request, &reason).await;
+    }
 
     let scan = Scan {
         gate: gate(&by, &validator),

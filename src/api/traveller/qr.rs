@@ -1,23 +1,18 @@
 //! Codes as text and as QR symbols (R-TICKET-04): one-time codes for the app, which asks for a fresh one before the last
 //! has expired, and codes to be printed, which live as long as the ticket.
 
-use std::io::Cursor;
-
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use deeptravel_domain::code::{Code, CodeKind, Sealed, Subject, seal};
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::ticket::Ticket;
-use image::{DynamicImage, ImageFormat, Luma};
-use qrcode::render::svg;
-use qrcode::types::QrError;
-use qrcode::{EcLevel, QrCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::{Answered, Api, Problem, secret_bytes};
 use crate::api::views::{self, Zoned};
+use crate::print::{Symbol, SymbolError, png, svg};
 
 /// Smallest side of an image, in pixels: enough for a phone's screen.
 const SIDE_PIXELS_MIN: u32 = 360;
@@ -102,50 +97,29 @@ pub fn code(api: &Api, subject: Subject, tickets: &[Ticket], wanted: Wanted) -> 
     response.insert_header((EXPIRES_HEADER, expires_at.to_string()));
     let (media_type, image) = match wanted.format {
         Format::Json => return Ok(response.json(CodeView { code, expires_at, one_time })),
-        Format::Svg => ("image/svg+xml", svg_image(&code).map_err(|error| fault(&error))?.into_bytes()),
-        Format::Png => ("image/png", png_image(&code)?),
+        Format::Svg => ("image/svg+xml", svg(&symbol(&code)?).into_bytes()),
+        Format::Png => {
+            let symbol = symbol(&code)?;
+            let image = png(&symbol, symbol.module_pixels(SIDE_PIXELS_MIN));
+            ("image/png", image.map_err(|error| fault(&error))?)
+        }
     };
     response.insert_header((CONTENT_TYPE, media_type));
     Ok(response.body(image))
 }
 
-fn symbol(code: &str) -> Result<QrCode, QrError> {
-    QrCode::with_error_correction_level(code, EcLevel::M)
-}
-
-fn svg_image(code: &str) -> Result<String, QrError> {
-    Ok(symbol(code)?.render::<svg::Color<'_>>().min_dimensions(SIDE_PIXELS_MIN, SIDE_PIXELS_MIN).build())
-}
-
-fn png_image(code: &str) -> Result<Vec<u8>, Problem> {
-    let symbol = symbol(code).map_err(|error| fault(&error))?;
-    let image = symbol.render::<Luma<u8>>().min_dimensions(SIDE_PIXELS_MIN, SIDE_PIXELS_MIN).build();
-    let mut png = Cursor::new(Vec::new());
-    DynamicImage::ImageLuma8(image).write_to(&mut png, ImageFormat::Png).map_err(|error| fault(&error))?;
-    Ok(png.into_inner())
+fn symbol(code: &str) -> Result<Symbol, Problem> {
+    Symbol::of(code).map_err(|error| fault(&error))
 }
 
 /// A code of ours always fits a symbol, and memory takes every image.
-fn fault(error: &dyn std::error::Error) -> Problem {
-    Problem::fault("A code cannot be drawn", &error)
+fn fault(error: &SymbolError) -> Problem {
+    Problem::fault("A code cannot be drawn", error)
 }
 
 #[cfg(test)]
 mod tests {
-    use deeptravel_domain::code::{ORDER_CODE_TEXT_LEN, TICKET_CODE_TEXT_LEN};
-
     use super::*;
-
-    #[test]
-    fn r_ticket_04_a_code_is_drawn_as_a_small_symbol_in_both_formats() {
-        let of_len = |len: usize| format!("DT1{}", "A".repeat(len - 3));
-        let code = of_len(TICKET_CODE_TEXT_LEN);
-        assert_eq!(symbol(&code).unwrap().width(), 49, "version 8");
-        assert_eq!(symbol(&of_len(ORDER_CODE_TEXT_LEN)).unwrap().width(), 37, "version 5");
-        assert!(svg_image(&code).unwrap().contains("<svg"));
-        let png = png_image(&code).unwrap();
-        assert_eq!(png.get(..8), Some(&b"\x89PNG\r\n\x1a\n"[..]));
-    }
 
     #[test]
     fn another_format_or_use_is_refused() {

@@ -30,6 +30,7 @@ use crate::time::Timestamp;
 
 pub use check::SOLD_AHEAD_DAYS_MAX;
 pub use rows::{TemplateEntitlementRow, TemplateRow, TemplateTierRow};
+pub(crate) use sale::tier_for;
 pub use sale::{PackageLine, PackageQuote, UnitPrice};
 pub use spoken::SpokenTemplate;
 pub use versions::{Version, Versions};
@@ -77,6 +78,20 @@ pub struct Tier {
     /// By the service date.
     pub day_type: DayType,
     pub price: Money,
+}
+
+part!(Tier {
+    1 passenger_type: PassengerType,
+    2 min_party: u16,
+    3 day_type: DayType,
+    4 price: Money,
+} => Some(Tier { passenger_type, min_party, day_type, price }));
+
+impl Tier {
+    /// Whether it is for some days only.
+    pub fn depends_on_day(&self) -> bool {
+        self.day_type != DayType::Any
+    }
 }
 
 /// How many units are sold at most; `None`: as many as are asked for.
@@ -146,7 +161,7 @@ impl Template {
         self.stock.per_date.is_some()
             || !self.blackout.is_empty()
             || !self.journeys.is_empty()
-            || self.tiers.iter().any(|tier| tier.day_type != DayType::Any)
+            || self.tiers.iter().any(Tier::depends_on_day)
     }
 
     /// SHA-256 of what it holds, without what the client calls it. A field that is to come is left out where nothing is said,

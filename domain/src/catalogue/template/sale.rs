@@ -59,6 +59,11 @@ impl Catalogue {
         self.template(id).filter(|entry| entry.is_on_sale()).ok_or(Rejection::TemplateNotFound)
     }
 
+    /// The package that partners know by this number. Errors: `TEMPLATE_NOT_FOUND`.
+    pub fn package_of_product(&self, product: u32) -> Result<&Arc<Entry<Template>>, Rejection> {
+        self.packages().find(|entry| entry.product == Some(product)).ok_or(Rejection::TemplateNotFound)
+    }
+
     /// What is sold, by id.
     pub fn packages(&self) -> impl Iterator<Item = &Arc<Entry<Template>>> {
         self.registers.templates.entries().filter(|entry| entry.is_on_sale())
@@ -113,7 +118,7 @@ impl Catalogue {
             if passengers == 0 {
                 continue;
             }
-            let tier = entry.tier(passenger_type, party.size(), day);
+            let tier = tier_for(&entry.tiers, passenger_type, party.size(), day);
             let (index, tier) = tier.ok_or_else(|| no_tier(entry, passenger_type, day.is_none()))?;
             let line = line(index, tier, passengers, quantity).map_err(unpayable)?;
             total = total.plus(line.total).map_err(unpayable)?;
@@ -123,26 +128,29 @@ impl Catalogue {
     }
 }
 
-impl Template {
-    /// The tier of a passenger in a party of this size, with its place: of those for parties that are no bigger, on such a
-    /// day, the one for the biggest party; one that names the kind of day before one that does not.
-    fn tier(&self, passenger_type: PassengerType, party_size: u16, day: Option<(Date, bool)>) -> Option<(usize, Tier)> {
-        let fits = |tier: &Tier| {
-            let on_such_a_day = match day {
-                Some((date, is_holiday)) => tier.day_type.covers(date, is_holiday),
-                None => tier.day_type == DayType::Any,
-            };
-            tier.passenger_type == passenger_type && tier.min_party <= party_size && on_such_a_day
+/// The tier of a passenger in a party of this size, with its place: of those for parties that are no bigger, on such a
+/// day, the one for the biggest party; one that names the kind of day before one that does not.
+pub(crate) fn tier_for(
+    tiers: &[Tier],
+    passenger_type: PassengerType,
+    party_size: u16,
+    day: Option<(Date, bool)>,
+) -> Option<(usize, Tier)> {
+    let fits = |tier: &Tier| {
+        let on_such_a_day = match day {
+            Some((date, is_holiday)) => tier.day_type.covers(date, is_holiday),
+            None => tier.day_type == DayType::Any,
         };
-        let tiers = self.tiers.iter().copied().enumerate().filter(|(_, tier)| fits(tier));
-        tiers.max_by_key(|(_, tier)| (tier.min_party, tier.day_type != DayType::Any))
-    }
+        tier.passenger_type == passenger_type && tier.min_party <= party_size && on_such_a_day
+    };
+    let tiers = tiers.iter().copied().enumerate().filter(|(_, tier)| fits(tier));
+    tiers.max_by_key(|(_, tier)| (tier.min_party, tier.day_type != DayType::Any))
 }
 
 impl Template {
     /// What a unit costs somebody on his own, by type of passenger and kind of day: the tiers that an order of one has.
     pub fn unit_prices(&self) -> Vec<UnitPrice> {
-        let price = |passenger_type, day| self.tier(passenger_type, 1, day).map(|(_, tier)| tier.price);
+        let price = |passenger_type, day| tier_for(&self.tiers, passenger_type, 1, day).map(|(_, tier)| tier.price);
         let of_type = |passenger_type: PassengerType| {
             let on = |day_type, day| {
                 let price = price(passenger_type, Some((day, false)))?;

@@ -12,6 +12,7 @@ mod wish;
 use serde::{Deserialize, Serialize};
 
 pub(super) use share::by_weight;
+pub(crate) use wish::package_line;
 pub use wish::{ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PACKAGE_QUANTITY_MAX, PackageWish, SaleTerms, Wish};
 
 use super::back::Giving;

@@ -432,7 +432,8 @@ fn journey_line(item: u16, class: &SeatClassCode, line: &crate::fare::PriceLine)
     }
 }
 
-fn package_line(item: u16, version: u32, line: &PackageLine) -> PriceLine {
+/// What a package costs passengers of one type.
+pub(crate) fn package_line(item: u16, version: u32, line: &PackageLine) -> PriceLine {
     let tier = &line.tier;
     let explanation = format!(
         "tier {} of version {version}, from {} passengers, {}",

@@ -1,0 +1,103 @@
+//! Batches hear what becomes of their tickets' orders: a follower that tells them, and the owner of its position.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use deeptravel_domain::batch::followed::{BatchFollowerRow, Followed, Heard, News, news};
+use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row::{Damage, Row as _, Rows};
+use deeptravel_domain::time::Timestamp;
+
+use super::BatchActor;
+use super::questions::Follow;
+use crate::ask::fingerprint_of;
+use crate::follow::{Batch, Failure, Follower};
+use crate::journal::Position;
+use crate::keeper::{Keeper, Keeping, Shown, Tell};
+use crate::outage::Outage;
+use crate::ports::{Load, Parameter};
+use crate::registry::Keys;
+use crate::services::Services;
+
+/// Up to where batches have been told.
+#[derive(Debug)]
+pub enum Told {}
+
+impl Keeping for Told {
+    type Machine = Followed;
+    /// The position up to which they have.
+    type Answer = Position;
+
+    const KEY: &'static str = "batches";
+    const KIND: &'static str = "batches";
+    const SHOWN: Shown = Shown::Durable;
+    const LOAD: Load = Load::of_whole(&[BatchFollowerRow::TABLE], &[]);
+
+    fn parameters(_: Timestamp) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    fn fingerprint(heard: &Heard) -> u64 {
+        fingerprint_of(heard)
+    }
+
+    fn read(rows: &Rows, _: Timestamp) -> Result<Followed, Damage> {
+        Followed::from_rows(rows)
+    }
+
+    fn begin(services: &Services, followed: &Followed) {
+        services.batch_board.has_followed(Position(followed.position()));
+    }
+
+    fn answer(followed: &Followed, _: &Heard, _: &[Heard]) -> Result<Position, Rejection> {
+        Ok(Position(followed.position()))
+    }
+}
+
+/// What follows the journal and tells batches.
+#[derive(Debug)]
+pub struct Telling {
+    owner: Arc<Keys<Keeper<Told>>>,
+    batches: Arc<Keys<BatchActor>>,
+    /// Where the owner stood when the engine started.
+    begun_at: Position,
+}
+
+impl Telling {
+    pub(crate) fn new(owner: Arc<Keys<Keeper<Told>>>, batches: Arc<Keys<BatchActor>>, services: &Services) -> Telling {
+        Telling { owner, batches, begun_at: services.batch_board.followed() }
+    }
+
+    /// A batch that is not there has nothing to hear: it was never generated here.
+    async fn tell(&self, News { batch, number, became }: News) -> Result<(), Failure> {
+        match self.batches.ask(&batch, Follow { number, became }).await?.map(|reply| reply.outcome) {
+            Some(Ok(()) | Err(Rejection::TicketNotFound)) | None => Ok(()),
+            Some(Err(rejection)) => Err(Failure::Fault(rejection.to_string())),
+        }
+    }
+}
+
+#[async_trait]
+impl Follower for Telling {
+    fn name(&self) -> &'static str {
+        Told::KEY
+    }
+
+    fn position(&self) -> Position {
+        self.begun_at
+    }
+
+    async fn take(&mut self, batch: Batch<'_>) -> Result<Position, Failure> {
+        for (position, record) in batch.records {
+            let fault = |why: String| Failure::Fault(format!("record {position}: {why}"));
+            let rows =
+                Rows::from_bytes(record.payload.clone()).map_err(|_| fault("its payload is not rows".to_owned()))?;
+            for news in news(&rows).map_err(|damage| fault(damage.to_string()))? {
+                self.tell(news).await?;
+            }
+        }
+        let heard = Heard { after: batch.after.0, up_to: batch.up_to.0 };
+        let answer = self.owner.ask(&Told::KEY, Tell(heard)).await?.ok_or(Outage::Rebuilding)?;
+        answer.outcome.map_err(|rejection| Failure::Fault(rejection.to_string()))
+    }
+}

@@ -1,0 +1,66 @@
+//! What can be asked of a batch, and what then happened.
+
+use crate::time::Timestamp;
+
+use super::TicketState;
+
+/// No events in answer means that it is already so.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// The stock holds the units: the batch begins to exist. From here on it is finished or given up, also after a crash.
+    Begin,
+    /// The stock has sold the units: all tickets are there.
+    UnitsTaken,
+    /// The stock does not hold them any more: there is no batch.
+    UnitsLost,
+    /// Refused with `TicketNotFound`, `TicketAlreadyActivated`, `TicketCancelled`, `TicketExpired` (R-OTA-06). Its order is
+    /// born in the same record.
+    Activate { number: u16 },
+    /// Gives up a ticket that nobody has activated. Refused with `TicketNotFound`, `TicketExpired`, and with
+    /// `TicketAlreadyActivated`: then its order is to be asked (R-OTA-07).
+    Cancel { number: u16 },
+    /// The order of a ticket says what has become of it.
+    Follow { number: u16, became: Became },
+    /// The stock has put units back, so that the batch keeps so many there.
+    UnitsReturned { kept: u16 },
+    /// The batch ends if its time is over. The timer's command; nothing depends on its punctuality.
+    Expire,
+}
+
+/// What becomes of an activated ticket.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Became {
+    /// Nothing of it is left to be used.
+    Used,
+    /// Cancelled unused: its unit goes back.
+    Refunded,
+}
+
+impl Became {
+    pub(super) const fn state(self) -> TicketState {
+        match self {
+            Became::Used => TicketState::Used,
+            Became::Refunded => TicketState::Refunded,
+        }
+    }
+}
+
+/// What happened. `at` is the decision's `now`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    Begun,
+    Generated,
+    GivenUp,
+    TicketChanged {
+        number: u16,
+        to: TicketState,
+        at: Timestamp,
+    },
+    UnitsReturned {
+        kept: u16,
+    },
+    /// Tickets that nobody has activated have expired.
+    Ended {
+        at: Timestamp,
+    },
+}

@@ -1,0 +1,143 @@
+//! What orders announce of tickets of batches, and up to where in the journal their batches have been told (rule 16).
+//! Telling one again is harmless, so the position is written after all of a stretch have heard.
+
+use super::{BatchId, Became};
+use crate::announcement::{AnnouncementKind, AnnouncementRow};
+use crate::machine::{Machine, Room};
+use crate::rejection::Rejection;
+use crate::row;
+use crate::row::{Damage, First, Row as _, Rows};
+use crate::time::Timestamp;
+
+/// The key of the only row there is.
+const ROW: &str = "batches";
+
+row! {
+    /// Up to here batches have been told.
+    pub struct BatchFollowerRow<'a>: 83 "batch_followers", First::Unknown;
+    1 follower [Key]: &'a str,
+    2 version: u64,
+    /// Of the journal.
+    3 position: u64,
+}
+
+/// What has become of a ticket of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct News {
+    pub batch: BatchId,
+    pub number: u16,
+    pub became: Became,
+}
+
+/// What the rows of a record tell batches.
+pub fn news(rows: &Rows) -> Result<Vec<News>, Damage> {
+    let mut found = Vec::new();
+    for row in rows.of() {
+        let AnnouncementRow { order_id, kind, .. } = row?;
+        let became = match kind {
+            AnnouncementKind::Used => Became::Used,
+            AnnouncementKind::Refunded => Became::Refunded,
+            AnnouncementKind::Paid
+            | AnnouncementKind::Cancelled
+            | AnnouncementKind::Revived
+            | AnnouncementKind::Redeemed
+            | AnnouncementKind::Completed => continue,
+        };
+        if let Some((batch, number)) = order_id.of_batch() {
+            found.push(News { batch, number, became });
+        }
+    }
+    Ok(found)
+}
+
+/// Batches have heard of everything behind `after`, up to and with `up_to`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Heard {
+    pub after: u64,
+    pub up_to: u64,
+}
+
+/// See the module's documentation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Followed {
+    position: u64,
+}
+
+impl Followed {
+    /// Without a row nothing has been told.
+    pub fn from_rows(rows: &Rows) -> Result<Followed, Damage> {
+        let mut followed = Followed::default();
+        for row in rows.of() {
+            let row: BatchFollowerRow<'_> = row?;
+            if row.follower != ROW {
+                return Err(row.damage("there is one row only"));
+            }
+            followed = Followed { position: row.position };
+        }
+        Ok(followed)
+    }
+
+    /// Of the journal: up to here batches have been told.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+}
+
+impl Machine for Followed {
+    type Command = Heard;
+    /// What is told is what happens.
+    type Event = Heard;
+
+    const ROOM: Room = Room::Estimated;
+
+    /// A stretch that begins elsewhere was told before, or would leave a gap.
+    fn decide(&self, heard: &Heard, _: Timestamp) -> Result<Vec<Heard>, Rejection> {
+        let fits = heard.after == self.position && heard.up_to > self.position;
+        Ok(fits.then_some(*heard).into_iter().collect())
+    }
+
+    fn apply(&mut self, heard: &[Heard], version: u64) -> Rows {
+        for Heard { up_to, .. } in heard {
+            self.position = *up_to;
+        }
+        let mut rows = Rows::default();
+        rows.put(&BatchFollowerRow { follower: ROW, version, position: self.position });
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
+
+    #[test]
+    fn rule_16_a_stretch_is_heard_once_and_none_is_left_out() {
+        let mut followed = Followed::default();
+        let heard = |after, up_to| Heard { after, up_to };
+        let events = followed.decide(&heard(0, 5), NOW).unwrap();
+        let rows = followed.apply(&events, 1);
+        for elsewhere in [heard(0, 5), heard(4, 9), heard(6, 9), heard(5, 5)] {
+            assert_eq!(followed.decide(&elsewhere, NOW), Ok(vec![]), "{elsewhere:?}");
+        }
+        assert_eq!(Followed::from_rows(&rows), Ok(followed));
+        assert_eq!(followed.position(), 5);
+    }
+
+    #[test]
+    fn only_what_ends_a_ticket_of_a_batch_is_news() {
+        let partner = crate::ids::PartnerCode::constant("partner-a");
+        let batch = BatchId::compose(NOW, &partner, 9 << 20);
+        let mut rows = Rows::default();
+        for kind in AnnouncementKind::ALL {
+            for order_id in [batch.ticket(3), batch.holder()] {
+                let partner = Some(partner.clone());
+                let (ticket, number, item) = (None, None, None);
+                rows.put(&AnnouncementRow { order_id, version: 1, kind, ticket, number, at: NOW, partner, item });
+            }
+        }
+        let expected = [Became::Used, Became::Refunded].map(|became| News { batch, number: 3, became });
+        assert_eq!(news(&rows).unwrap(), expected);
+    }
+}

@@ -1,0 +1,255 @@
+//! Batches of tickets that a partner has generated in advance (R-OTA-04, R-OTA-06, R-OTA-07).
+//!
+//! A ticket is one unit of a product, sold at a price that was frozen when it was generated. It is one byte of its batch until
+//! it is activated; then it is an order, whose id was fixed at generation ([`BatchId::ticket`]), whose machine issues and
+//! redeems what it gives, and which tells the batch when it is used or refunded.
+//!
+//! The caller is the batch's owner: it has the units held before there is a batch, tells [`Command`]s, does what
+//! [`Batch::effect`] asks for, and wakes at the batch's deadline. That an id of a partner stands for one batch is its
+//! business, too.
+//!
+//! The parts: `activation` from a ticket to an order; `id` ids of batches and tickets; [`plan`] from a request to what a batch is; [`offer`] what is frozen of the
+//! product; [`command`] what can be asked and what then happened; `decide` every check; [`followed`] what orders tell batches; [`rows`] how it looks in the journal
+//! and in the database.
+
+mod activation;
+pub mod command;
+mod decide;
+pub mod followed;
+mod id;
+pub mod offer;
+pub mod plan;
+pub mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use activation::Activation;
+pub use command::{Became, Command, Event};
+pub use id::BatchId;
+pub use offer::{Offer, Priced};
+pub use plan::{BatchWish, Distribution, OwnId, Plan, Reseller};
+
+use crate::ids::codes;
+use crate::machine::{Machine, Room};
+use crate::rejection::Rejection;
+use crate::row::Rows;
+use crate::time::Timestamp;
+
+/// Most tickets of a batch (R-OTA-04): their rows are one record, and fit.
+pub const BATCH_TICKETS_MAX: u16 = 5_000;
+
+/// Where a ticket stands, as partners see it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub enum TicketState {
+    PreGenerated,
+    /// It is an order.
+    Active,
+    /// Nothing of it is left to be used.
+    Used,
+    /// Activated, and cancelled unused.
+    Refunded,
+    /// Cancelled before it was activated.
+    Cancelled,
+    /// Nobody has activated it before its batch ended.
+    Expired,
+}
+
+// What a batch is loaded from tells them by their first letters.
+codes!(TicketState, "ticket status: known are PRE_GENERATED, ACTIVE, USED, REFUNDED, CANCELLED and EXPIRED":
+    PreGenerated = "PRE_GENERATED",
+    Active = "ACTIVE",
+    Used = "USED",
+    Refunded = "REFUNDED",
+    Cancelled = "CANCELLED",
+    Expired = "EXPIRED",
+);
+
+impl TicketState {
+    /// Whether its unit is sold; others go back on sale.
+    const fn keeps_unit(self) -> bool {
+        match self {
+            TicketState::PreGenerated | TicketState::Active | TicketState::Used => true,
+            TicketState::Refunded | TicketState::Cancelled | TicketState::Expired => false,
+        }
+    }
+}
+
+/// Where a batch stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum BatchState {
+    /// The stock is to confirm its units. Nobody sees it yet.
+    Taking,
+    Active,
+    /// Its time is over: nothing of it is activated any more.
+    Ended,
+    /// The stock had no units for it any more: it never was.
+    GivenUp,
+}
+
+codes!(BatchState, "batch status: known are taking, active, expired and given_up":
+    Taking = "taking",
+    Active = "active",
+    Ended = "expired",
+    GivenUp = "given_up",
+);
+
+/// What is to be done for a batch. Doing it twice is harmless.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// The stock confirms the batch's hold.
+    TakeUnits,
+    /// The stock learns how many units of it the batch keeps.
+    ReturnUnits { kept: u16 },
+}
+
+/// How many tickets of a batch are in each state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts([u16; TicketState::ALL.len()]);
+
+impl Counts {
+    pub fn of(&self, state: TicketState) -> u16 {
+        self.0.get(state as usize).copied().unwrap_or_default()
+    }
+
+    /// Tickets that were activated, whatever has become of them.
+    pub fn activated(&self) -> u16 {
+        [TicketState::Active, TicketState::Used, TicketState::Refunded].map(|state| self.of(state)).iter().sum()
+    }
+
+    fn kept(&self) -> u16 {
+        TicketState::ALL.into_iter().filter(|state| state.keeps_unit()).map(|state| self.of(state)).sum()
+    }
+
+    fn shift(&mut self, from: TicketState, to: TicketState, tickets: u16) {
+        if let Some(count) = self.0.get_mut(from as usize) {
+            *count = count.saturating_sub(tickets);
+        }
+        if let Some(count) = self.0.get_mut(to as usize) {
+            *count += tickets;
+        }
+    }
+}
+
+/// One batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Batch {
+    plan: Arc<Plan>,
+    state: BatchState,
+    /// Of ticket 1, 2, …
+    tickets: Box<[TicketState]>,
+    counts: Counts,
+    /// How many units the stock knows the batch to keep.
+    known_kept: u16,
+}
+
+impl Batch {
+    /// Before [`Command::Begin`] it does not exist.
+    pub fn planned(plan: Plan) -> Batch {
+        let quantity = plan.quantity;
+        let mut counts = Counts::default();
+        counts.shift(TicketState::Active, TicketState::PreGenerated, quantity);
+        Batch {
+            plan: Arc::new(plan),
+            state: BatchState::Taking,
+            tickets: vec![TicketState::PreGenerated; usize::from(quantity)].into(),
+            counts,
+            known_kept: quantity,
+        }
+    }
+
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    pub fn id(&self) -> BatchId {
+        self.plan.id
+    }
+
+    pub fn state(&self) -> BatchState {
+        self.state
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Of ticket 1, 2, …
+    pub fn tickets(&self) -> &[TicketState] {
+        &self.tickets
+    }
+
+    /// `None`: there is no such ticket.
+    pub fn ticket(&self, number: u16) -> Option<TicketState> {
+        let place = usize::from(number).checked_sub(1)?;
+        self.tickets.get(place).copied()
+    }
+
+    /// What is to be done now.
+    pub fn effect(&self) -> Option<Effect> {
+        let kept = self.counts.kept();
+        match self.state {
+            BatchState::Taking => Some(Effect::TakeUnits),
+            BatchState::Active | BatchState::Ended => (kept < self.known_kept).then_some(Effect::ReturnUnits { kept }),
+            BatchState::GivenUp => None,
+        }
+    }
+
+    fn set(&mut self, number: u16, to: TicketState) {
+        let place = usize::from(number).checked_sub(1);
+        let Some(ticket) = place.and_then(|place| self.tickets.get_mut(place)) else { return };
+        self.counts.shift(*ticket, to, 1);
+        *ticket = to;
+    }
+
+    /// Trusts the events and cannot fail.
+    fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::Begun => self.state = BatchState::Taking,
+            Event::Generated => self.state = BatchState::Active,
+            Event::GivenUp => self.state = BatchState::GivenUp,
+            Event::TicketChanged { number, to, .. } => self.set(*number, *to),
+            Event::UnitsReturned { kept } => self.known_kept = *kept,
+            Event::Ended { .. } => {
+                for number in self.plan.numbers() {
+                    if self.ticket(number) == Some(TicketState::PreGenerated) {
+                        self.set(number, TicketState::Expired);
+                    }
+                }
+                self.state = BatchState::Ended;
+            }
+        }
+    }
+}
+
+impl Machine for Batch {
+    type Command = Command;
+    type Event = Event;
+
+    /// The rows of all tickets are far larger than an estimate, and a copy is a byte for each.
+    const ROOM: Room = Room::Exact;
+
+    fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
+        self.decide(command, now)
+    }
+
+    fn apply(&mut self, events: &[Event], version: u64) -> Rows {
+        let mut rows = Rows::default();
+        for event in events {
+            let before = self.tickets.clone();
+            self.evolve(event);
+            self.put_rows(event, &before, version, &mut rows);
+        }
+        rows
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.plan.ends_at.filter(|_| self.state == BatchState::Active)
+    }
+
+    fn when_due() -> Option<Command> {
+        Some(Command::Expire)
+    }
+}

@@ -1,0 +1,88 @@
+//! What the tickets of a batch are sold as: frozen when they are generated (R-OTA-04), whatever becomes of the product.
+
+use jiff::civil::Date;
+
+use crate::catalogue::{Catalogue, PackageLine, Template, Tier, tier_for};
+use crate::package::PackageTerms;
+use crate::party::PassengerType;
+use crate::register::Entry;
+use crate::rejection::{Rejection, ensure};
+use crate::row::part;
+use crate::time::Timestamp;
+
+/// Whoever activates a ticket is a party of his own.
+const PARTY: u16 = 1;
+
+/// The product as it was: its price table with the calendar that goes with it, and what a ticket gives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Offer {
+    /// One unit, without a day.
+    pub terms: PackageTerms,
+    pub tiers: Vec<Tier>,
+    /// From the day of generation on, as they were known then.
+    pub holidays: Vec<Date>,
+    /// Days for which it is not sold (禁售日).
+    pub blackout: Vec<Date>,
+}
+
+part!(Offer {
+    1 terms: PackageTerms,
+    2 tiers: Vec<Tier>,
+    3 holidays: Vec<Date>,
+    4 blackout as "blackout_dates": Vec<Date>,
+} => Some(Offer { terms, tiers, holidays, blackout }));
+
+/// What a ticket costs one visitor, and what he gets for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Priced {
+    pub line: PackageLine,
+    /// For the day of the visit.
+    pub terms: PackageTerms,
+}
+
+impl Offer {
+    /// The product as it is sold now. Refused with the field `productId` for what cannot be sold in advance.
+    pub(super) fn of(entry: &Entry<Template>, catalogue: &Catalogue, now: Timestamp) -> Result<Offer, Rejection> {
+        let template = &*entry.content;
+        let is_simple = template.journeys.is_empty();
+        ensure(is_simple, "productId", "includes journeys: its tickets cannot be generated in advance")?;
+        let is_dateless = template.stock.per_date.is_none();
+        ensure(is_dateless, "productId", "has a stock for each date: its tickets cannot be generated in advance")?;
+
+        let today = template.zone().local(now).date();
+        Ok(Offer {
+            terms: entry.terms(None, 1),
+            tiers: template.tiers.clone(),
+            holidays: catalogue.holidays_since(today).collect(),
+            blackout: template.blackout.iter().copied().collect(),
+        })
+    }
+
+    /// Whether whoever activates a ticket has to say for which day.
+    pub fn needs_visit_date(&self) -> bool {
+        !self.blackout.is_empty() || self.tiers.iter().any(Tier::depends_on_day)
+    }
+
+    /// The price of a visitor of this type on his day (R-OTA-10). Errors: field rejections of `visitDate` and
+    /// `customerType`, `BLACKOUT`.
+    pub fn priced(&self, visitor: PassengerType, visit: Option<Date>, now: Timestamp) -> Result<Priced, Rejection> {
+        match visit {
+            None => ensure(!self.needs_visit_date(), "visitDate", "is missing: the price depends on the day")?,
+            Some(date) => {
+                let today = self.terms.zone.local(now).date();
+                ensure(date >= today, "visitDate", "is in the past")?;
+                if self.blackout.contains(&date) {
+                    return Err(Rejection::Blackout);
+                }
+            }
+        }
+        let day = visit.map(|date| (date, self.holidays.contains(&date)));
+        let (index, tier) = tier_for(&self.tiers, visitor, PARTY, day).ok_or_else(|| {
+            Rejection::field("customerType", format!("the product has no price for {visitor} on that day"))
+        })?;
+        let terms = PackageTerms { service_date: visit, ..self.terms.clone() };
+        let (unit, count) = (tier.price, 1);
+        let line = PackageLine { passenger_type: visitor, count, unit, total: unit, tier, index: index as u16 };
+        Ok(Priced { line, terms })
+    }
+}

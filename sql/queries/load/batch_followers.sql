@@ -1,0 +1,3 @@
+SELECT
+    follower, version, position
+FROM batch_followers
