@@ -27,6 +27,7 @@ mod order;
 pub mod outage;
 pub mod overriding;
 mod owners;
+pub mod partner;
 mod parts;
 pub mod payment;
 pub mod ports;

@@ -13,6 +13,7 @@ pub use crate::catalogue::LOAD_AUDITED as AUDITED_REVISION;
 pub use crate::departure::{LOAD as DEPARTURE, LOAD_AFTER as DEPARTURES_AFTER};
 pub use crate::desk::{DeskEntryRow, DeskReservationRow, LOAD as DESK_ENTRIES, LOAD_RESERVATIONS as DESK_RESERVATIONS};
 pub use crate::order::{LOAD as ORDER, LOAD_WARM as WARM_ORDERS};
+pub use crate::partner::{LOAD as PARTNER, LOAD_IDS as PARTNER_IDS, PartnerIdRow};
 pub use crate::payment::{
     LOAD_ONE as QUARANTINED_NOTICE, LOAD_TRANSACTIONS as TRANSACTIONS, TransactionRow, recent_transactions,
 };

@@ -10,6 +10,7 @@ use crate::desk::Desk;
 use crate::identity::Known;
 use crate::keeper::Keeper;
 use crate::order::{OrderActor, Peers};
+use crate::partner::PartnerActor;
 use crate::payment::Doubtful;
 use crate::registry::{Arbiters, Figures, Gauge, Keys, Owner as _, StartError};
 use crate::services::Services;
@@ -17,7 +18,7 @@ use crate::stock::StockActor;
 use crate::totals::Counted;
 
 /// Makes [`Owners`] from the owners that know nobody else: a field for each, its registry, its start. They start in this
-/// order; desks, orders and batches, which ask others, come after them.
+/// order; desks, orders, partners and batches, which ask others, come after them.
 macro_rules! owners {
     (orders ask $departures:ident, $stocks:ident and $payments:ident; $($name:ident: $owner:ty,)+) => {
         /// The registries of all owners, and what these share.
@@ -35,6 +36,7 @@ macro_rules! owners {
                 $(let $name: Arc<Keys<$owner>> = Keys::new(&services.parts, arbiters);)+
                 $($name.settle(&services);)+
                 let (desks, orders) = (Keys::new(&services.parts, arbiters), Keys::new(&services.parts, arbiters));
+                let partners = Keys::new(&services.parts, arbiters);
                 let peers = Arc::new(Peers {
                     services: Arc::clone(&services),
                     departures: Arc::clone(&$departures),
@@ -42,15 +44,18 @@ macro_rules! owners {
                     payments: Arc::clone(&$payments),
                     orders: Arc::clone(&orders),
                     desks: Arc::clone(&desks),
+                    partners: Arc::clone(&partners),
                 });
                 desks.settle(&peers);
                 orders.settle(&peers);
                 let batches: Arc<Keys<BatchActor>> = Keys::new(&peers.parts, arbiters);
                 batches.settle(&peers);
+                partners.settle(&peers);
 
                 $(<$owner>::start(Arc::clone(&services), Arc::clone(&$name)).await?;)+
                 Desk::start(Arc::clone(&peers), desks).await?;
                 OrderActor::start(Arc::clone(&peers), orders).await?;
+                PartnerActor::start(Arc::clone(&peers), partners).await?;
                 BatchActor::start(Arc::clone(&peers), Arc::clone(&batches)).await?;
                 Ok(Owners { peers, batches, $($name),+ })
             }
@@ -61,7 +66,8 @@ macro_rules! owners {
 
             /// How each kind of owner fares.
             pub fn figures(&self) -> Vec<Figures> {
-                vec![self.desks.figures(), self.orders.figures(), self.batches.figures(), $(self.$name.figures()),+]
+                let (desks, orders) = (self.desks.figures(), self.orders.figures());
+                vec![desks, orders, self.partners.figures(), self.batches.figures(), $(self.$name.figures()),+]
             }
         }
     };

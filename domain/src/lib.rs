@@ -30,6 +30,7 @@ pub mod names;
 pub mod order;
 pub mod package;
 pub mod packing;
+pub mod partner;
 pub mod party;
 pub mod promotion;
 pub mod quarantine;

@@ -89,6 +89,8 @@ refusals! {
         IdempotencyMismatch
             => "IDEMPOTENCY_MISMATCH", Unacceptable, Never, "the Idempotency-Key was used with another request";
         ReservationNotFound => "RESERVATION_NOT_FOUND", NotFound, Never, "there is no such reservation";
+        ReservationLimit { limit: u32 }
+            => "RESERVATION_LIMIT", Conflict, Later, "the partner already has {limit} active reservations";
         LockLimit { limit: u32 }
             => "LOCK_LIMIT", Conflict, Later, "the traveller already holds seats with {limit} unpaid orders and reservations";
 
@@ -102,16 +104,18 @@ refusals! {
         /// `available`: how many are left for this channel; seats: of that class on that stretch.
         SoldOut { of: Sold, wanted: u16, available: u16 }
             => "SOLD_OUT", Conflict, Later, "not enough {of} are left: {available} of {wanted}";
+        /// Of what is set aside for a partner.
+        InsufficientAllotment { wanted: u16, available: u16 }
+            => "INSUFFICIENT_ALLOTMENT", Conflict, Later, "not enough is left of the allotment: {available} of {wanted}";
         PromotionExhausted { promotion: PromotionCode, of: Uses }
             => "PROMOTION_EXHAUSTED", Conflict, Later, "promotion {promotion} has no use left {of}";
+        ReservationExpired => "RESERVATION_EXPIRED", Conflict, Never, "the reservation has expired";
+        ReservationActivated => "RESERVATION_ACTIVATED", Conflict, Never, "all of the reservation is activated";
         ReservationEnded
             => "RESERVATION_ENDED", Conflict, Never, "the reservation was released, or an order has adopted it";
 
         // Tickets that partners generate.
         BatchExists => "BATCH_EXISTS", Conflict, Never, "the batch id was used with another request";
-        /// `available`: how many are left of what is set aside for the partner.
-        InsufficientAllotment { wanted: u16, available: u16 }
-            => "INSUFFICIENT_ALLOTMENT", Conflict, Later, "not enough is set aside: {available} of {wanted}";
         TicketAlreadyActivated { order: OrderId }
             => "TICKET_ALREADY_ACTIVATED", Conflict, Never, "the ticket was activated: it is order {order}";
         TicketCancelled => "TICKET_CANCELLED", Conflict, Never, "the ticket was cancelled";

@@ -15,6 +15,7 @@ use crate::id_text;
 use crate::identity::rows::{AccountRow, PartnerKeyRow, SessionRow, TravellerRow, ValidatorSessionRow};
 use crate::inventory::rows::{DepartureRow, HoldRow};
 use crate::order::rows::{AttemptRow, LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketAuditRow, TicketRow};
+use crate::partner::rows::{PartnerDrawRow, PartnerReservationRow};
 use crate::quarantine::Notice;
 use crate::register::{AuditRow, RevisionRow};
 use crate::reservation::ReservationRow;
@@ -76,6 +77,8 @@ pub static TABLES: &[&Table] = &[
     BatchRow::TABLE,
     OtaTicketRow::TABLE,
     BatchFollowerRow::TABLE,
+    PartnerReservationRow::TABLE,
+    PartnerDrawRow::TABLE,
 ];
 
 /// Those that a database stores.

@@ -1,4 +1,4 @@
-//! Whom orders and desks talk to.
+//! Whom orders, desks and partners talk to.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -7,12 +7,13 @@ use super::OrderActor;
 use crate::departure::DepartureActor;
 use crate::desk::Desk;
 use crate::keeper::Keeper;
+use crate::partner::PartnerActor;
 use crate::payment::Doubtful;
 use crate::registry::Keys;
 use crate::services::Services;
 use crate::stock::StockActor;
 
-/// The world of orders and desks: what every owner shares, and the owners that these ask.
+/// The world of orders, desks and partners: what every owner shares, and the owners that these ask.
 #[derive(Debug)]
 pub struct Peers {
     pub services: Arc<Services>,
@@ -21,6 +22,7 @@ pub struct Peers {
     pub payments: Arc<Keys<Keeper<Doubtful>>>,
     pub orders: Arc<Keys<OrderActor>>,
     pub desks: Arc<Keys<Desk>>,
+    pub partners: Arc<Keys<PartnerActor>>,
 }
 
 impl Deref for Peers {

@@ -1,6 +1,6 @@
 //! Postgres in memory: keeps to the contract of [`Store`], and is away, slow or at odds when a test says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use deeptravel_domain::ids::{DepartureId, OrderId};
 use deeptravel_domain::inventory::rows::{DepartureRow, HoldRow};
 use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::order::rows::{LedgerRow, OrderRow, PaymentRow, RefundRow, ScanRow, TicketRow};
+use deeptravel_domain::partner::rows::PartnerReservationRow;
 use deeptravel_domain::quarantine::Notice;
 use deeptravel_domain::register::AuditRow;
 use deeptravel_domain::reservation::ReservationRow;
@@ -22,6 +23,7 @@ use super::{Images, StockAnswers};
 use crate::desk::{DeskEntryRow, DeskReservationRow};
 use crate::journal::Position;
 use crate::lists::OrderIdRow;
+use crate::partner::PartnerIdRow;
 use crate::payment::TransactionRow;
 use crate::ports::{Haste, KeyVersionRow, Load, Parameter, Statement, Store, StoreError, Warm};
 use crate::stock::StockIdRow;
@@ -183,6 +185,14 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
         ("load/stock_ids", None, []) => {
             let mut rows = Rows::default();
             rows_of(tables).for_each(|row: StockRow<'_>| rows.put(&StockIdRow { stock_id: row.stock_id }));
+            rows
+        }
+        ("load/partner_ids", None, []) => {
+            let partners: BTreeSet<_> = rows_of(tables).map(|row: PartnerReservationRow<'_>| row.partner_id).collect();
+            let mut rows = Rows::default();
+            for partner_id in partners {
+                rows.put(&PartnerIdRow { partner_id });
+            }
             rows
         }
         (name, None, [Parameter::Text(Some(stock)), Parameter::Instant(Some(until))]) => {

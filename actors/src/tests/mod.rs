@@ -14,6 +14,7 @@ mod late;
 mod overriding;
 mod packages;
 mod partner_orders;
+mod partner_reservations;
 mod partners;
 mod paying;
 mod projecting;
