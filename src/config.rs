@@ -20,6 +20,7 @@ use crate::gateway::WechatSettings;
 use crate::postgres::DatabaseSettings;
 use crate::secrets::SecretFiles;
 use crate::telemetry::LogSettings;
+use crate::webhooks::WebhookSettings;
 
 pub use layers::Literal;
 
@@ -42,6 +43,7 @@ pub struct Config {
     pub projector: ProjectorOptions,
     pub wechat: WechatSettings,
     pub secrets: SecretFiles,
+    pub webhooks: WebhookSettings,
     pub log: LogSettings,
     #[serde(skip)]
     pub literals: Vec<Literal>,

@@ -4,6 +4,7 @@
 //! Complete, because everything that is outstanding has an owner in memory (rule 14), which says so when it starts.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use deeptravel_domain::hold::{HoldState, Life};
@@ -54,6 +55,8 @@ struct Outstanding {
 #[derive(Debug, Default)]
 pub struct Attention {
     quarantine: Mutex<Waiting>,
+    /// Webhooks that have disabled themselves.
+    webhooks: AtomicU64,
     /// Of orders that have some.
     refunds: DashMap<OrderId, Box<[Outstanding]>, IdHash>,
     /// The ends of paying holds: they keep their seats past it, so no timer of their owners tells.
@@ -80,6 +83,15 @@ impl Attention {
     /// Paying holds past their end: an alarm (rule 17).
     pub fn overdue_holds(&self, now: Timestamp) -> Waiting {
         self.paying.iter().map(|expires_at| *expires_at).filter(|expires_at| *expires_at <= now).collect()
+    }
+
+    /// Webhooks that have disabled themselves: somebody has to talk to the partner.
+    pub fn webhooks_ended(&self) -> u64 {
+        self.webhooks.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_webhooks(&self, ended: u64) {
+        self.webhooks.store(ended, Ordering::Relaxed);
     }
 
     pub(crate) fn set_quarantine(&self, open: Waiting) {

@@ -18,16 +18,18 @@ use deeptravel_domain::reservation::{ReservationId, ReservationWish};
 use deeptravel_domain::row::{Row as _, Rows};
 use deeptravel_domain::stock::{self, Allotment, Limits, StockId};
 use deeptravel_domain::time::Timestamp;
+use deeptravel_domain::webhook;
+use tokio::sync::watch;
 
 use crate::ask::Question;
 use crate::attention::Attention;
-use crate::batch::Telling;
 use crate::batch_board::BatchBoard;
 use crate::board::Board;
 use crate::catalogue::{LOAD_AUDITED, SALE_CURRENCY};
 use crate::desk::{self, Forget, Placed, Recent, Reserved};
 use crate::directory::Directory;
 use crate::follow::Follower;
+use crate::followers;
 use crate::keeper::{Keeper, Keeping, Tell};
 use crate::order::{
     Cancel, CancelUnit, Learn, LearnRefund, LookAt, OpenPayment, OrderActor, Placement, Redeem, Redeemed, RetryRefund,
@@ -36,11 +38,11 @@ use crate::order::{
 use crate::outage::{Answer, Outage, Reply};
 use crate::partner::{self, CancelReservation, DrawUnits, GiveBackUnits, PartnerActor, ReserveUnits, ShowReservation};
 use crate::payment::LOAD_ONE;
-use crate::ports::{Haste, Load, Parameter};
+use crate::ports::{Haste, Load, Parameter, WebhookPost};
 use crate::registry::{Arbiters, Keys};
 use crate::services::Services;
 use crate::stock_board::StockBoard;
-use crate::totals::Counting;
+use crate::webhooks::{self, Sender, Told};
 
 pub use crate::owners::Owners;
 pub use crate::parts::Parts;
@@ -72,6 +74,7 @@ impl Engine {
             batch_board: BatchBoard::default(),
             attention: Attention::default(),
             totals: ArcSwap::default(),
+            webhooks: watch::Sender::default(),
             directory: Directory::default(),
             in_flight: DashMap::default(),
             reserving: DashMap::default(),
@@ -361,13 +364,20 @@ impl Engine {
         self.owners.partners.ask(partner, question).await?.ok_or(Outage::Rebuilding)
     }
 
+    /// A write to what a partner is told, in force from the answer on.
+    pub async fn write_webhook(&self, write: webhook::Write) -> Answer<Told> {
+        self.tell(&self.owners.webhooks_owner, webhook::Command::Write(write)).await
+    }
+
+    /// Tells partners what is due, for as long as the engine runs. To be spawned on the runtime that waits for the network.
+    pub fn send_webhooks(&self, post: Arc<dyn WebhookPost>) -> impl Future<Output = ()> + Send + use<> {
+        let (services, owner) = (Arc::clone(&self.owners.services), Arc::clone(&self.owners.webhooks_owner));
+        webhooks::send(Sender { services, owner, post })
+    }
+
     /// Everybody who follows the journal, each from where his owner stood when the engine started.
     pub fn followers(&self) -> Vec<Box<dyn Follower>> {
-        let owners = &self.owners;
-        vec![
-            Box::new(Counting::new(Arc::clone(&owners.totals_owner), owners)),
-            Box::new(Telling::new(Arc::clone(&owners.batches_told), Arc::clone(&owners.batches), owners)),
-        ]
+        followers::all(&self.owners)
     }
 
     /// Brings back what an entity held in a revision, or before the one that stands. Postgres has it, the owner decides.

@@ -5,7 +5,9 @@ mod partners;
 use std::fmt;
 use std::str::FromStr;
 
-use deeptravel_domain::ids::{EntitlementCode, LocationCode, MerchantCode, OrderId, TicketId, TravellerId};
+use deeptravel_domain::ids::{
+    EntitlementCode, LocationCode, MerchantCode, OrderId, PartnerCode, TicketId, TravellerId,
+};
 use deeptravel_domain::order::rows::{OrderRow, RefundRow, TicketRow};
 use deeptravel_domain::order::{OrderStatus, Refund};
 use deeptravel_domain::quarantine::Notice;
@@ -15,6 +17,7 @@ use deeptravel_domain::row::{Damage, First, Row as _, Rows, Uuid};
 use deeptravel_domain::tables;
 use deeptravel_domain::ticket::TicketStatus;
 use deeptravel_domain::time::Timestamp;
+use deeptravel_domain::webhook::rows::WebhookDeliveryRow;
 use jiff::civil::Date;
 
 pub use partners::{BatchFilter, Listed, NumberedPage, OtaTicket, OtaTicketFilter};
@@ -83,6 +86,7 @@ const AUDIT_LOGS: Load = Load::of(&[Statement::new("list/audit_logs", AuditRow::
 
 const REDEMPTIONS: Load = Load::of(&[Statement::new("list/redemptions", RedemptionRow::TABLE)]);
 const REDEMPTION_TOTALS: Load = Load::of(&[Statement::new("list/redemption_totals", RedemptionTotalRow::TABLE)]);
+const WEBHOOK_DELIVERIES: Load = Load::of(&[Statement::new("list/webhook_deliveries", WebhookDeliveryRow::TABLE)]);
 
 /// Which redemptions are wanted; all that are left out are.
 #[derive(Debug, Clone)]
@@ -385,6 +389,19 @@ impl dyn Lists {
         let numbers = [Parameter::Number(before), Parameter::Number(limit.into())];
         let names = [entity.to_owned().into(), id.to_owned().into()];
         audit_entries(&self.load(AUDIT_OF_ENTITY, names.into_iter().chain(numbers).collect()).await?)
+    }
+
+    /// The calls of a partner's webhook, the newest first, of those with a number below `before`.
+    pub async fn webhook_deliveries(
+        &self,
+        partner: &PartnerCode,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<WebhookDeliveryRow>, StoreError> {
+        let before = before.map_or(i64::MAX, |number| i64::try_from(number).unwrap_or(i64::MAX));
+        let numbers = [Parameter::Number(before), Parameter::Number(limit.into())];
+        let parameters = [partner.to_string().into()].into_iter().chain(numbers).collect();
+        Ok(self.load(WEBHOOK_DELIVERIES, parameters).await?.all()?)
     }
 
     /// Writes to configuration, also those that were refused, the newest first.

@@ -7,6 +7,7 @@ use crate::keeper::Keeping as _;
 use crate::payment::Doubtful;
 use crate::ports::Load;
 use crate::totals::Counted;
+use crate::webhooks::Heralded;
 
 pub use crate::batch::{LOAD as BATCH, LOAD_ALL as BATCHES};
 pub use crate::catalogue::LOAD_AUDITED as AUDITED_REVISION;
@@ -21,11 +22,13 @@ pub use crate::ports::lowest_id;
 pub use crate::stock::{
     LOAD as STOCK, LOAD_IDS as STOCK_IDS, LOAD_SETTLED as SETTLED_UNITS, StockIdRow, parameters as of_stock,
 };
+pub use crate::webhooks::LOAD_EVENT as WEBHOOK_EVENT;
 
 pub const CATALOGUE: Load = Sold::LOAD;
 pub const IDENTITIES: Load = Known::LOAD;
 pub const QUARANTINE: Load = Doubtful::LOAD;
 pub const TOTALS: Load = Counted::LOAD;
 pub const BATCHES_TOLD: Load = Told::LOAD;
+pub const WEBHOOKS: Load = Heralded::LOAD;
 /// Of the owners of which there is one each. The command that writes statements looks here for tables that are read whole.
-pub const KEPT: &[Load] = &[CATALOGUE, IDENTITIES, QUARANTINE, TOTALS, BATCHES_TOLD];
+pub const KEPT: &[Load] = &[CATALOGUE, IDENTITIES, QUARANTINE, TOTALS, BATCHES_TOLD, WEBHOOKS];

@@ -16,6 +16,7 @@ use crate::registry::{Arbiters, Figures, Gauge, Keys, Owner as _, StartError};
 use crate::services::Services;
 use crate::stock::StockActor;
 use crate::totals::Counted;
+use crate::webhooks::Heralded;
 
 /// Makes [`Owners`] from the owners that know nobody else: a field for each, its registry, its start. They start in this
 /// order; desks, orders, partners and batches, which ask others, come after them.
@@ -25,6 +26,7 @@ macro_rules! owners {
         #[derive(Debug)]
         pub struct Owners {
             peers: Arc<Peers>,
+            pub(crate) partners: Arc<Keys<PartnerActor>>,
             pub(crate) batches: Arc<Keys<BatchActor>>,
             $(pub(crate) $name: Arc<Keys<$owner>>,)+
         }
@@ -44,7 +46,6 @@ macro_rules! owners {
                     payments: Arc::clone(&$payments),
                     orders: Arc::clone(&orders),
                     desks: Arc::clone(&desks),
-                    partners: Arc::clone(&partners),
                 });
                 desks.settle(&peers);
                 orders.settle(&peers);
@@ -55,9 +56,9 @@ macro_rules! owners {
                 $(<$owner>::start(Arc::clone(&services), Arc::clone(&$name)).await?;)+
                 Desk::start(Arc::clone(&peers), desks).await?;
                 OrderActor::start(Arc::clone(&peers), orders).await?;
-                PartnerActor::start(Arc::clone(&peers), partners).await?;
+                PartnerActor::start(Arc::clone(&peers), Arc::clone(&partners)).await?;
                 BatchActor::start(Arc::clone(&peers), Arc::clone(&batches)).await?;
-                Ok(Owners { peers, batches, $($name),+ })
+                Ok(Owners { peers, partners, batches, $($name),+ })
             }
 
             pub(crate) fn peers(&self) -> &Arc<Peers> {
@@ -82,6 +83,7 @@ owners! {
     stocks: StockActor,
     totals_owner: Keeper<Counted>,
     batches_told: Keeper<Told>,
+    webhooks_owner: Keeper<Heralded>,
 }
 
 impl Owners {

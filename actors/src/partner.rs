@@ -192,8 +192,8 @@ impl PartnerActor {
         Reply { outcome, position: self.kept.log.last() }
     }
 
-    /// Decides, and shows how the reservation then stands.
-    fn decide(
+    /// What the book makes of a command, and how the reservation then stands.
+    fn change_and_show(
         &mut self,
         command: &Command,
         id: PartnerReservationId,
@@ -386,7 +386,7 @@ impl Question<PartnerActor> for CancelReservation {
     }
 
     fn put(self, actor: &mut PartnerActor, asker: Asker<Shown>, ctx: &mut Context<PartnerActor>) {
-        let answer = actor.decide(&Command::Cancel(self.0), self.0, &Rows::default(), ctx);
+        let answer = actor.change_and_show(&Command::Cancel(self.0), self.0, &Rows::default(), ctx);
         asker.answer(answer);
     }
 }
@@ -408,7 +408,7 @@ impl Question<PartnerActor> for DrawUnits {
     }
 
     fn put(self, actor: &mut PartnerActor, asker: Asker<Shown>, ctx: &mut Context<PartnerActor>) {
-        let answer = actor.decide(&Command::Draw(self.draw), self.draw.reservation, &self.birth, ctx);
+        let answer = actor.change_and_show(&Command::Draw(self.draw), self.draw.reservation, &self.birth, ctx);
         asker.answer(answer);
     }
 }

@@ -3,14 +3,17 @@
 
 use std::fmt::{self, Debug};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use deeptravel_domain::ids::{OrderId, OutRefundNo, OutTradeNo};
+use deeptravel_domain::ids::{OrderId, OutRefundNo, OutTradeNo, PartnerCode};
 use deeptravel_domain::order::{FactState, PaymentTerms, RefundFactState, RefundTerms};
 use deeptravel_domain::row;
 use deeptravel_domain::row::{Damage, First, Rows, Table};
+use deeptravel_domain::sealing::SealedSecret;
 use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
+use deeptravel_domain::webhook::Outcome;
 
 use crate::journal::Position;
 
@@ -262,4 +265,31 @@ pub trait PaymentGateway: Send + Sync + Debug {
     /// What became of the refund. Never [`RefundFactState::NotFound`].
     async fn refund(&self, body: &[u8]) -> Result<RefundFactState, GatewayError>;
     async fn query_refund(&self, number: OutRefundNo) -> Result<RefundFactState, GatewayError>;
+}
+
+/// What a partner is told, before it is signed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookMessage {
+    pub partner: PartnerCode,
+    pub url: Arc<str>,
+    /// Each signs, the newest first.
+    pub secrets: Vec<SealedSecret>,
+    /// The same however often it is sent, as the body.
+    pub id: String,
+    /// JSON.
+    pub body: String,
+}
+
+/// Without what is the partner's: the URL may have a secret of theirs in it.
+impl Debug for WebhookMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebhookMessage").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The way to partners.
+#[async_trait]
+pub trait WebhookPost: Send + Sync + Debug {
+    /// Signs the message, sends it and waits for the answer, for a bounded time.
+    async fn post(&self, message: &WebhookMessage) -> Outcome;
 }

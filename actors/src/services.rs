@@ -10,6 +10,8 @@ use deeptravel_domain::ids::{DepartureId, HoldId, IdHash, OrderId, OutTradeNo, S
 use deeptravel_domain::reservation::{Reservation, ReservationId};
 use deeptravel_domain::totals::Totals;
 use deeptravel_domain::transactions::Transactions;
+use deeptravel_domain::webhook::Webhooks;
+use tokio::sync::watch;
 
 use crate::attention::Attention;
 use crate::batch_board::BatchBoard;
@@ -34,6 +36,8 @@ pub struct Services {
     pub attention: Attention,
     /// How often each kind of thing was announced, as far as it is counted durably.
     pub totals: ArcSwap<Totals>,
+    /// What partners are told, as far as it is durable.
+    pub webhooks: watch::Sender<Arc<Webhooks>>,
     /// Who is logged in.
     pub directory: Directory,
     /// Orders that are being made: no record tells of them yet. A desk that is rebuilt reads them here.

@@ -1,4 +1,4 @@
-//! Totals of what is announced, since the journal's beginning: the first follower, and its owner.
+//! Totals of what is announced, since the journal's beginning: a follower, and its owner.
 
 use std::sync::Arc;
 
@@ -84,11 +84,11 @@ impl Follower for Counting {
     }
 }
 
-/// The only follower there is, and up to where it has followed as far as the database knows; one without a row is new.
-pub async fn followed(store: &dyn Store) -> Result<Option<(&'static str, Position)>, StoreError> {
+/// Up to where it has followed as far as the database knows; without a row it is new.
+pub(crate) async fn followed(store: &dyn Store) -> Result<Option<Position>, StoreError> {
     let rows = store.load(Counted::LOAD, Vec::new(), Haste::Start).await?;
     let totals = Totals::from_rows(&rows)?;
-    Ok(rows.has(TotalsRow::TABLE).then(|| (Counted::KEY, Position(totals.position()))))
+    Ok(rows.has(TotalsRow::TABLE).then(|| Position(totals.position())))
 }
 
 fn counts(batch: Batch<'_>) -> Result<Counts, Failure> {

@@ -50,4 +50,5 @@ pub mod ticket;
 pub mod time;
 pub mod totals;
 pub mod transactions;
+pub mod webhook;
 pub mod zone;

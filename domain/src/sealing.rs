@@ -2,8 +2,9 @@
 //!
 //! AES-256-GCM: what was altered does not open. The nonce is an argument; with chance for nonces a key must seal
 //! fewer than 2³² times, so keys are rotated long before. The newest document key seals and every one opens, so rotation
-//! breaks nothing that is stored. Codes ([`crate::code`]) have keys of their own, with times, and, should somebody
-//! configure the same key twice, different associated data: one never opens as the other.
+//! breaks nothing that is stored. Secrets of partners' webhooks are sealed with the same keys. Codes ([`crate::code`]) have
+//! keys of their own, with times, and, should somebody configure the same key twice, different associated data: one never
+//! opens as the other.
 
 use std::fmt;
 
@@ -24,6 +25,9 @@ const MASK_CLEAR_MAX: usize = 4;
 /// Says how a sealed document is laid out, so that another layout can follow.
 const DOCUMENT_FORMAT: u8 = 1;
 const DOCUMENT_DOMAIN: &[u8] = b"deeptravel/document";
+/// The same for a sealed secret.
+const SECRET_FORMAT: u8 = 1;
+const SECRET_DOMAIN: &[u8] = b"deeptravel/webhook-secret";
 
 /// A set of keys that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +43,6 @@ pub enum KeyRingError {
 /// The keys of document numbers (`secrets.document_keys_file`) by version, prepared once. Never shown.
 pub struct DocumentKeys {
     newest: (u32, LessSafeKey),
-    /// Nothing opens documents yet; whatever will finds its key here.
     older: Vec<(u32, LessSafeKey)>,
 }
 
@@ -59,6 +62,10 @@ impl DocumentKeys {
         older.sort_by_key(|(version, _)| *version);
         let newest = older.pop().ok_or(KeyRingError::Empty)?;
         Ok(DocumentKeys { newest, older })
+    }
+
+    fn of_version(&self, version: u32) -> Option<&LessSafeKey> {
+        self.older.iter().chain([&self.newest]).find(|(other, _)| *other == version).map(|(_, key)| key)
     }
 }
 
@@ -125,6 +132,50 @@ pub fn seal_document(keys: &DocumentKeys, kind: &str, number: &str, nonce: [u8; 
     SealedDocument { kind: kind.into(), key_version: *key_version, ciphertext, mask: mask(number).into() }
 }
 
+/// A secret that we share with somebody, at rest. Nobody sees it but whoever has the keys.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedSecret {
+    pub key_version: u32,
+    pub ciphertext: Box<[u8]>,
+}
+
+/// A sealed secret that does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    #[error("there is no document key of version {0}")]
+    UnknownKey(u32),
+    #[error("the sealed secret was altered, or is somebody else's")]
+    Altered,
+}
+
+/// Seals a secret, laid out as a document. `owner`, with whom we share it, is authenticated with it: put into another's
+/// row it does not open. `nonce` must be fresh for every call.
+pub fn seal_secret(keys: &DocumentKeys, owner: &str, secret: &[u8], nonce: [u8; NONCE_LEN]) -> SealedSecret {
+    let (key_version, key) = &keys.newest;
+    let mut text = secret.to_vec();
+    let tag = seal_in_place(key, nonce, &secret_associated(*key_version, owner), &mut text);
+    let ciphertext = [&[SECRET_FORMAT][..], &nonce, &text, &tag].concat().into();
+    SealedSecret { key_version: *key_version, ciphertext }
+}
+
+/// What [`seal_secret`] has sealed.
+pub fn open_secret(keys: &DocumentKeys, owner: &str, sealed: &SealedSecret) -> Result<Vec<u8>, SecretError> {
+    let version = sealed.key_version;
+    let key = keys.of_version(version).ok_or(SecretError::UnknownKey(version))?;
+    let (format, rest) = sealed.ciphertext.split_first().ok_or(SecretError::Altered)?;
+    let (nonce, text_and_tag) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SecretError::Altered)?;
+    if *format != SECRET_FORMAT {
+        return Err(SecretError::Altered);
+    }
+    let mut text = text_and_tag.to_vec();
+    let opened = open_in_place(key, *nonce, &secret_associated(version, owner), &mut text);
+    opened.map(<[u8]>::to_vec).ok_or(SecretError::Altered)
+}
+
+fn secret_associated(key_version: u32, owner: &str) -> Vec<u8> {
+    [SECRET_DOMAIN, &[SECRET_FORMAT], &key_version.to_be_bytes(), owner.as_bytes()].concat()
+}
+
 fn document_associated(key_version: u32, kind: &str) -> Vec<u8> {
     [DOCUMENT_DOMAIN, &[DOCUMENT_FORMAT], &key_version.to_be_bytes(), kind.as_bytes()].concat()
 }
@@ -155,13 +206,7 @@ mod tests {
 
     /// The document number, for those who may see it: nobody asks for it yet.
     fn open_document(keys: &DocumentKeys, document: &SealedDocument) -> Result<String, DocumentError> {
-        let key = keys
-            .older
-            .iter()
-            .chain([&keys.newest])
-            .find(|(version, _)| *version == document.key_version)
-            .map(|(_, key)| key);
-        let key = key.ok_or(DocumentError::UnknownKey(document.key_version))?;
+        let key = keys.of_version(document.key_version).ok_or(DocumentError::UnknownKey(document.key_version))?;
         let (format, rest) = document.ciphertext.split_first().ok_or(DocumentError::Altered)?;
         let (nonce, text_and_tag) = rest.split_first_chunk::<NONCE_LEN>().ok_or(DocumentError::Altered)?;
         if *format != DOCUMENT_FORMAT {
@@ -226,6 +271,19 @@ mod tests {
         assert_eq!(open_document(&keys, &other_kind), Err(DocumentError::Altered));
         let other_version = SealedDocument { key_version: 1, ..sealed };
         assert_eq!(open_document(&keys, &other_version), Err(DocumentError::Altered));
+    }
+
+    #[test]
+    fn r_ota_09_a_secret_opens_for_its_owner_as_it_was_sealed_and_survives_a_rotation_of_keys() {
+        let sealed = seal_secret(&keys(&[1]), "partner-a", b"secret", NONCE);
+        assert_eq!(open_secret(&keys(&[1, 2]), "partner-a", &sealed).as_deref(), Ok(&b"secret"[..]));
+        assert_eq!(open_secret(&keys(&[1]), "partner-b", &sealed), Err(SecretError::Altered));
+        assert_eq!(open_secret(&keys(&[2]), "partner-a", &sealed), Err(SecretError::UnknownKey(1)));
+        for bit in 0..sealed.ciphertext.len() * 8 {
+            let mut altered = sealed.clone();
+            altered.ciphertext[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(open_secret(&keys(&[1]), "partner-a", &altered), Err(SecretError::Altered), "bit {bit}");
+        }
     }
 
     #[test]

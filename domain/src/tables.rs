@@ -22,6 +22,7 @@ use crate::reservation::ReservationRow;
 use crate::row::{Damage, Home, Kind, Message, Row as _, Rows, Table, Unreadable};
 use crate::stock::rows::{StockHoldRow, StockRow};
 use crate::totals::TotalsRow;
+use crate::webhook::rows::{PartnerWebhookRow, WebhookDeliveryRow, WebhookEventRow, WebhooksFollowedRow};
 
 /// By slot.
 pub static TABLES: &[&Table] = &[
@@ -79,6 +80,10 @@ pub static TABLES: &[&Table] = &[
     BatchFollowerRow::TABLE,
     PartnerReservationRow::TABLE,
     PartnerDrawRow::TABLE,
+    PartnerWebhookRow::TABLE,
+    WebhookEventRow::TABLE,
+    WebhookDeliveryRow::TABLE,
+    WebhooksFollowedRow::TABLE,
 ];
 
 /// Those that a database stores.

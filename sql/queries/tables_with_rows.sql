@@ -40,3 +40,7 @@ UNION ALL SELECT 'departure_overrides' AS name WHERE EXISTS (SELECT FROM departu
 UNION ALL SELECT 'partners' AS name WHERE EXISTS (SELECT FROM partners)
 UNION ALL SELECT 'partner_keys' AS name WHERE EXISTS (SELECT FROM partner_keys)
 UNION ALL SELECT 'partner_allotments' AS name WHERE EXISTS (SELECT FROM partner_allotments)
+UNION ALL SELECT 'partner_webhooks' AS name WHERE EXISTS (SELECT FROM partner_webhooks)
+UNION ALL SELECT 'webhook_events' AS name WHERE EXISTS (SELECT FROM webhook_events)
+UNION ALL SELECT 'webhook_deliveries' AS name WHERE EXISTS (SELECT FROM webhook_deliveries)
+UNION ALL SELECT 'webhooks_followed' AS name WHERE EXISTS (SELECT FROM webhooks_followed)

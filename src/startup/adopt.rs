@@ -1,9 +1,9 @@
 //! `journal adopt`: a way on when the journal is lost or damaged. Says what is lost before anybody agrees to it.
 
 use anyhow::bail;
+use deeptravel_actors::followers::{Followed, followed};
 use deeptravel_actors::journal::adopt::{Directory, Lost, Plan, Verdict};
 use deeptravel_actors::journal::{LocalDisk, Position, Seen};
-use deeptravel_actors::totals;
 
 use super::consent::consent;
 use super::takeover::{stored, take_over};
@@ -15,9 +15,6 @@ use crate::postgres::{Database, JournalPosition, Store};
 
 /// How the consent is given on the command line.
 const OPTION: &str = "--agree-to-lose";
-
-/// A follower, and up to where it has followed as far as the database knows.
-type Followed = (&'static str, Position);
 
 /// Compares the journal with the database, and, if they do not fit and whoever asks agrees, makes a journal that does.
 pub async fn adopt(config: &Config, agreed: Option<&str>) -> anyhow::Result<()> {
@@ -31,16 +28,16 @@ pub async fn adopt(config: &Config, agreed: Option<&str>) -> anyhow::Result<()> 
     io.handle().spawn(migrate(access)).await??;
 
     let found = stored(&database).await?;
-    let follower = match found {
+    let followers = match found {
         Some(JournalPosition { journal_id, epoch, .. }) => {
-            totals::followed(&Store::new(database.clone(), journal_id, epoch)).await?
+            followed(&Store::new(database.clone(), journal_id, epoch)).await?
         }
-        None => None,
+        None => Vec::new(),
     };
     let seen = found.map(Seen::from);
     let position = seen.map_or(Position::NOTHING, |seen| seen.position);
-    let followed = follower.map_or(position, |(_, followed)| followed);
-    let plan = match directory.judge(&LocalDisk, &config.journal, seen, followed)? {
+    let least = followers.iter().map(|(_, followed)| *followed).min().unwrap_or(position);
+    let plan = match directory.judge(&LocalDisk, &config.journal, seen, least)? {
         Verdict::Fits => {
             say(format_args!("The journal in {} and the database fit: there is nothing to adopt.", dir.display()));
             return Ok(());
@@ -53,7 +50,7 @@ pub async fn adopt(config: &Config, agreed: Option<&str>) -> anyhow::Result<()> 
         Verdict::Adoptable(plan) => plan,
     };
     say(format_args!("journal: {}", dir.display()));
-    say(format_args!("{}", describe(&plan, position, follower)));
+    say(format_args!("{}", describe(&plan, position, &followers)));
     consent(&plan.lost.to_string(), agreed, OPTION)?;
 
     let aside = plan.carry_out(&LocalDisk)?;
@@ -70,7 +67,7 @@ pub async fn adopt(config: &Config, agreed: Option<&str>) -> anyhow::Result<()> 
 }
 
 /// What is wrong, what is lost, what is left, and who passes what.
-fn describe(plan: &Plan, seen: Position, follower: Option<Followed>) -> String {
+fn describe(plan: &Plan, seen: Position, followers: &[Followed]) -> String {
     let mut lines = vec![format!("database: has everything up to position {seen} of journal {}", plan.old())];
     lines.extend(plan.faults.iter().map(|fault| format!("fault: {fault}")));
     lines.push(match plan.lost {
@@ -86,9 +83,7 @@ fn describe(plan: &Plan, seen: Position, follower: Option<Followed>) -> String {
     } else {
         "kept: what the database has".to_owned()
     });
-    if let Some((name, followed)) = follower
-        && followed.next() < plan.first
-    {
+    for (name, followed) in followers.iter().filter(|(_, followed)| followed.next() < plan.first) {
         let (from, to) = (followed.next(), plan.first.previous());
         lines.push(format!(
             "follower {name}: passes positions {from} to {to}, and does not learn what was announced there"

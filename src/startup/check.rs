@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use actix_web::http::Uri;
 use anyhow::{Context as _, bail};
@@ -27,7 +28,7 @@ const ALL_ARE_ONE: &str = "server.trusted_proxies is empty although server.behin
 pub struct Keys {
     /// They are prepared when the engine runs: its time says which of them seals.
     pub codes: Vec<CodeKey>,
-    pub documents: DocumentKeys,
+    pub documents: Arc<DocumentKeys>,
 }
 
 /// What production needs of the configuration. The error names everything that is missing, a line each.
@@ -42,7 +43,7 @@ pub fn check(config: &Config) -> anyhow::Result<(Client, Keys)> {
     let _ = config.server.tls().map_or(Ok(()), |files| files.check()).map_err(&mut note);
     let _ = check_listener(&config.server).map_err(&mut note);
     let codes = config.secrets.code_keys().map_err(&mut note).ok();
-    let documents = config.secrets.document_keys().map_err(&mut note).ok();
+    let documents = config.secrets.document_keys().map_err(&mut note).ok().map(Arc::new);
     let missing = config.wechat.missing().map(|key| format!("{key} is not set"));
     let missing: Vec<String> = missing.chain(config.wechat.unread().map(|error| format!("{error:#}"))).collect();
     // It names the first thing that it cannot use: only what is complete and could be read is worth its look.

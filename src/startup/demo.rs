@@ -15,7 +15,7 @@ use deeptravel_wechat::{Client, Config as WechatConfig};
 
 use super::check::Keys;
 use super::serve::Listening;
-use super::{Core, Doubts, make_account};
+use super::{Core, Doubts, Outside, make_account};
 use crate::api;
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -61,14 +61,15 @@ pub async fn demo(mut config: Config, timetable: Option<PathBuf>) -> anyhow::Res
     let listening = Listening::start(&config)?;
     let (wechat, simulator) = demo_wechat(&config, &secrets)?;
 
-    let core = Core::start(&config, dir, Some(wechat.clone()), Doubts::Said).await?;
+    let keys = Keys {
+        codes: demo_code_keys(&config, &secrets)?,
+        documents: Arc::new(DocumentKeys::new(demo_key(&secrets.document_key)?)?),
+    };
+    let outside = Outside { wechat: wechat.clone(), documents: Arc::clone(&keys.documents) };
+    let core = Core::start(&config, dir, Some(outside), Doubts::Said).await?;
     load_timetable(&core.engine, &timetable).await?;
     make_accounts(&core.engine).await?;
     make_keys(&core.engine).await?;
-    let keys = Keys {
-        codes: demo_code_keys(&config, &secrets)?,
-        documents: DocumentKeys::new(demo_key(&secrets.document_key)?)?,
-    };
     let greeting = greeting(&config, simulator.as_ref());
     listening.serve(core, wechat, keys, &greeting).await
     // The simulator stops when it is dropped, after the server.

@@ -24,6 +24,7 @@ use deeptravel_actors::engine::{Engine, Parts};
 use deeptravel_actors::follow::Following;
 use deeptravel_actors::journal::{Journal, JournalOptions, OpenError, Opened, Retention};
 use deeptravel_actors::projector::{ProjectionHalted, Projector};
+use deeptravel_domain::sealing::DocumentKeys;
 use deeptravel_domain::time::Timestamp;
 use deeptravel_wechat::Client;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -43,6 +44,7 @@ use crate::data_dir::DataDir;
 use crate::embedded::{self, Cluster};
 use crate::gateway::WechatGateway;
 use crate::postgres::{self, Access, Database, SchemaError, Store};
+use crate::webhooks::HttpPost;
 use takeover::{Held, fenced, patiently, take_over};
 
 /// Threads for everything that waits for the network: Postgres, WeChat.
@@ -55,6 +57,13 @@ const IO_SHUTDOWN: Duration = Duration::from_secs(1);
 const CLUSTER_CHECK: Duration = Duration::from_millis(500);
 /// How often projected segments are considered for deletion: when space is short, sales wait for it.
 const RETENTION_CHECK: Duration = Duration::from_secs(1);
+
+/// What calls to the world outside are made with.
+pub struct Outside {
+    pub wechat: Client,
+    /// They open the secrets of partners' webhooks.
+    pub documents: Arc<DocumentKeys>,
+}
 
 /// A running engine with all it needs, and no listener.
 pub struct Core {
@@ -69,8 +78,16 @@ pub struct Core {
 }
 
 impl Core {
-    /// Starts as rule 14 says. Without a client no call reaches WeChat. Nothing is written before the clock is believed.
-    pub async fn start(config: &Config, dir: DataDir, wechat: Option<Client>, doubts: Doubts) -> anyhow::Result<Core> {
+    /// Starts as rule 14 says. Without what it needs outside no call reaches WeChat, and no partner is told anything.
+    /// Nothing is written before the clock is believed.
+    pub async fn start(
+        config: &Config,
+        dir: DataDir,
+        outside: Option<Outside>,
+        doubts: Doubts,
+    ) -> anyhow::Result<Core> {
+        let (wechat, documents) = outside.map(|Outside { wechat, documents }| (wechat, documents)).unzip();
+        let post = documents.map(|keys| HttpPost::new(keys, config.webhooks)).transpose()?;
         let runtime = io_threads()?;
         let io = runtime.handle();
         let (cluster, access) = start_database(config)?;
@@ -104,6 +121,9 @@ impl Core {
         })
         .await?;
         let following = Following::start(&io, &journal, engine.followers());
+        if let Some(post) = post {
+            io.spawn(engine.send_webhooks(Arc::new(post)));
+        }
         if let Some(cluster) = cluster.clone() {
             io.spawn(watch_cluster(cluster));
         }

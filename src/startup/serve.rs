@@ -15,7 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::check::{Keys, check, questionable};
-use super::{Core, Doubts, descriptors};
+use super::{Core, Doubts, Outside, descriptors};
 use crate::api::{self, ApiParts, Certificate, Listen, Slot};
 use crate::config::Config;
 use crate::data_dir::DataDir;
@@ -31,7 +31,8 @@ pub async fn serve(config: Config, doubts: Doubts) -> anyhow::Result<()> {
     }
     let listening = Listening::start(&config)?;
     let dir = DataDir::hold(&config.data_dir)?;
-    let core = Core::start(&config, dir, Some(wechat.clone()), doubts).await?;
+    let outside = Outside { wechat: wechat.clone(), documents: Arc::clone(&keys.documents) };
+    let core = Core::start(&config, dir, Some(outside), doubts).await?;
     listening.serve(core, wechat, keys, "").await
 }
 
@@ -83,12 +84,13 @@ impl<'a> Listening<'a> {
             lists: Arc::new(core.database.clone()),
             wechat,
             code_keys: Arc::clone(&code_keys),
-            document_keys: Arc::new(keys.documents),
+            document_keys: keys.documents,
             io,
             metrics: self.metrics.clone(),
             server: self.config.server.clone(),
             sessions: self.config.session.clone(),
             ota: self.config.ota.clone(),
+            webhooks: self.config.webhooks,
         });
         greet(format_args!("listening on {}", self.config.server.url(self.address)));
         greet(core.describe_database());

@@ -42,4 +42,5 @@ mod stories {
     mod selling;
     mod templates;
     mod tickets;
+    mod webhooks;
 }

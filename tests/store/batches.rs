@@ -162,7 +162,8 @@ fn r_ota_08_a_partner_lists_his_tickets_by_status_batch_and_time_and_nobody_else
     let page = tickets(&stand, "a", &OtaTicketFilter::default(), NumberedPage { number: 3, limit: 3 });
     assert_eq!((page.entries.len(), page.total), (1, 7));
     let batches = |filter: &BatchFilter| {
-        let listed = stand.lists.batches_of_partner(&partner("a"), filter, EVERYTHING);
+        let partner = partner("a");
+        let listed = stand.lists.batches_of_partner(&partner, filter, EVERYTHING);
         let Listed { entries, total } = stand.runtime.block_on(listed).unwrap();
         (entries.into_iter().map(|row| row.batch_id.0).collect::<Vec<_>>(), total)
     };

@@ -16,6 +16,7 @@ mod start;
 mod stocks;
 mod support;
 mod upgrade;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

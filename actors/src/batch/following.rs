@@ -15,7 +15,7 @@ use crate::follow::{Batch, Failure, Follower};
 use crate::journal::Position;
 use crate::keeper::{Keeper, Keeping, Shown, Tell};
 use crate::outage::Outage;
-use crate::ports::{Load, Parameter};
+use crate::ports::{Haste, Load, Parameter, Store, StoreError};
 use crate::registry::Keys;
 use crate::services::Services;
 
@@ -100,4 +100,11 @@ impl Follower for Telling {
         let answer = self.owner.ask(&Told::KEY, Tell(heard)).await?.ok_or(Outage::Rebuilding)?;
         answer.outcome.map_err(|rejection| Failure::Fault(rejection.to_string()))
     }
+}
+
+/// Up to where batches have been told as far as the database knows; `None`: nobody has begun.
+pub async fn followed(store: &dyn Store) -> Result<Option<Position>, StoreError> {
+    let rows = store.load(Told::LOAD, Vec::new(), Haste::Start).await?;
+    let followed = Followed::from_rows(&rows)?;
+    Ok(rows.has(BatchFollowerRow::TABLE).then(|| Position(followed.position())))
 }

@@ -25,7 +25,7 @@ use deeptravel_domain::row::Row as _;
 use deeptravel_domain::stock::{self, Free};
 use deeptravel_domain::time::Timestamp;
 
-pub use following::{Telling, Told};
+pub use following::{Telling, Told, followed};
 
 use crate::ask::{Asker, answer_all};
 use crate::kept::{Kept, LiveShell, Seed, Shell};

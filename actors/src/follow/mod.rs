@@ -37,6 +37,12 @@ pub trait Follower: Send {
     /// without a row is new and begins with the oldest record there is.
     fn position(&self) -> Position;
 
+    /// Whether anything follows from these records. If not, it need not take them: its position is written down with what
+    /// follows next, or when it holds a segment for nothing.
+    fn follows_from(&self, _: &[(Position, Record)]) -> bool {
+        true
+    }
+
     /// Writes what follows from a batch, and its end as the follower's position, in one record of its owner, and answers
     /// the owner's position once that is durable.
     ///

@@ -86,7 +86,7 @@ impl Run {
             }
             let chunk = self.next().await?;
             let records = chunk.records_after(self.seen);
-            if records.is_empty() {
+            if records.is_empty() || !self.follower.follows_from(records) {
                 self.moved(self.written, chunk.up_to);
             } else if let Outcome::Fault(why) = self.hand(records, chunk.up_to).await? {
                 self.hand_one_by_one(records, why).await?;

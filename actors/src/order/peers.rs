@@ -7,7 +7,6 @@ use super::OrderActor;
 use crate::departure::DepartureActor;
 use crate::desk::Desk;
 use crate::keeper::Keeper;
-use crate::partner::PartnerActor;
 use crate::payment::Doubtful;
 use crate::registry::Keys;
 use crate::services::Services;
@@ -22,7 +21,6 @@ pub struct Peers {
     pub payments: Arc<Keys<Keeper<Doubtful>>>,
     pub orders: Arc<Keys<OrderActor>>,
     pub desks: Arc<Keys<Desk>>,
-    pub partners: Arc<Keys<PartnerActor>>,
 }
 
 impl Deref for Peers {

@@ -6,6 +6,7 @@ mod domain;
 mod faults;
 mod gateway;
 mod network;
+mod receivers;
 mod store;
 
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Parts};
-use crate::follow::Following;
+use crate::follow::{Follower, Following};
 use crate::journal::{AppendError, Journal, JournalOptions, Position, Record, Share};
 use crate::outage::{Answer, Outage};
 use crate::owners::Owners;
@@ -40,6 +41,7 @@ pub use domain::{Balance, Images, StockAnswers};
 pub use faults::{Break, Fault, Faults};
 pub use gateway::{Call, Line, MemoryGateway};
 pub use network::{FARE, NOON, SUNDAY, coach, code, fare_table, ferry, network, put};
+pub use receivers::{MemoryReceivers, Reception};
 pub use store::{MemoryStore, Postgres};
 
 /// Longer than anything here takes, also where a sync waits for gigabytes of others: 54 s were seen.
@@ -50,6 +52,7 @@ pub struct World {
     dir: TempDir,
     pub store: Arc<MemoryStore>,
     pub gateway: Arc<MemoryGateway>,
+    pub receivers: Arc<MemoryReceivers>,
     pub clock: Clock,
     pub sales: SalesPolicy,
     pub journal_options: JournalOptions,
@@ -63,6 +66,7 @@ impl Default for World {
             dir: tempfile::tempdir().unwrap(),
             store: Arc::default(),
             gateway: Arc::default(),
+            receivers: Arc::default(),
             clock: Clock::by_hand(NOON),
             sales: SalesPolicy {
                 lock_seconds: None,
@@ -85,6 +89,15 @@ impl Drop for World {
         if let Some(io) = self.io.take() {
             io.shutdown_background();
         }
+    }
+}
+
+/// The task that tells partners. It ends in the middle of whatever it does when this is dropped.
+pub struct Sending(JoinHandle<()>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -148,6 +161,17 @@ impl World {
     /// Everybody who follows the journal begins to. They end with it.
     pub fn follow(&self, running: &Running) -> Following {
         Following::start(self.io.as_ref().unwrap().handle(), &running.journal, running.engine.followers())
+    }
+
+    /// Partners are told what is due, until what is answered is dropped.
+    pub fn send(&self, running: &Running) -> Sending {
+        let sending = running.engine.send_webhooks(Arc::clone(&self.receivers) as _);
+        Sending(self.io.as_ref().unwrap().handle().spawn(sending))
+    }
+
+    /// Begins to follow the journal for one more.
+    pub fn follow_as(&self, running: &Running, follower: Box<dyn Follower>) -> Following {
+        Following::start(self.io.as_ref().unwrap().handle(), &running.journal, vec![follower])
     }
 
     /// The file that the journal writes to.

@@ -18,6 +18,7 @@ use deeptravel_domain::reservation::ReservationRow;
 use deeptravel_domain::row::{Kind, Message, Raw, Row, Rows, Table, Uuid};
 use deeptravel_domain::stock::rows::StockRow;
 use deeptravel_domain::ticket::TicketStatus;
+use deeptravel_domain::webhook::rows::WebhookEventRow;
 
 use super::{Images, StockAnswers};
 use crate::desk::{DeskEntryRow, DeskReservationRow};
@@ -172,6 +173,11 @@ fn answer(tables: &Images, statement: &Statement, parameters: &[Parameter]) -> R
                 }
             }
             rows
+        }
+        ("load/webhook_event", None, [Parameter::Text(Some(partner)), Parameter::Number(number)]) => {
+            some(tables, |row: &WebhookEventRow<'_>| {
+                row.partner_id.as_str() == partner && i64::try_from(row.sequence) == Ok(*number)
+            })
         }
         ("load/order_ids_warm", None, _) => warm_ids(tables, parameters),
         ("load/batches", None, []) => some(tables, |row: &BatchRow| row.status != BatchState::GivenUp),

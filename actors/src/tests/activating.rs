@@ -259,6 +259,6 @@ async fn r_ota_04_a_million_idle_tickets_take_a_few_bytes_each() {
     println!("started in {} ms", began.elapsed().as_millis());
     let tickets = running.services().batch_board.tickets() as u64;
     let after = resident();
-    println!("{tickets} tickets take {} bytes each", after.saturating_sub(before) as f64 / tickets as f64);
+    println!("{tickets} tickets take {} bytes each", after.saturating_sub(before) / tickets);
     assert_eq!(tickets, 1_000_000);
 }

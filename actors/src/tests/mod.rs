@@ -28,3 +28,4 @@ mod sleeping;
 mod space;
 mod stock;
 mod turns;
+mod webhooks;

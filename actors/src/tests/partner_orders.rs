@@ -89,7 +89,7 @@ fn sale(running: &Running, number: u64, units: u16) -> PartnerSale {
 fn bear(running: &Running, sale: PartnerSale) -> Arc<Order> {
     let now = running.engine.now();
     let birth = running.services().orders.expect_birth(&sale.id).unwrap();
-    let key = KeyText::new(&format!("batch/{}", sale.id)).unwrap();
+    let key = KeyText::new(format!("batch/{}", sale.id)).unwrap();
     let (order, rows) = Order::born_paid(sale, now);
     let kind = Kind::of_rows(rows.has(AnnouncementRow::TABLE)).number();
     let header = RecordHeader { kind, codec: CODEC, key, key_version: 1, at_ms: now.as_ms() };

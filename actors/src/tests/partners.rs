@@ -27,7 +27,7 @@ fn package(product: u32) -> Template {
 }
 
 fn stock(product: u32) -> StockId {
-    StockId::Package(Template::id_of(&Names::new("套票", &format!("Package {product}"))))
+    StockId::Package(Template::id_of(&Names::new("套票", format!("Package {product}"))))
 }
 
 fn klook() -> Channel {

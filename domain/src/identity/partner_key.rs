@@ -169,7 +169,9 @@ impl Identities {
         for key in keys {
             let forgotten = self.too_old(&key).cloned();
             self.evolve(&Event::PartnerKeyPut(Arc::new(key)));
-            forgotten.into_iter().for_each(|key| self.evolve(&Event::PartnerKeyForgotten(key)));
+            if let Some(key) = forgotten {
+                self.evolve(&Event::PartnerKeyForgotten(key));
+            }
         }
     }
 }

@@ -19,10 +19,14 @@ pub enum Action {
     Password,
     /// Of an account.
     EndSessions,
+    /// Of a webhook: another secret.
+    Secret,
+    /// Of a webhook: its events are delivered again from a number on.
+    Replay,
 }
 
 codes!(Action, "action": Put = "put", Restore = "restore", Withdraw = "withdraw", Password = "password",
-    EndSessions = "end_sessions");
+    EndSessions = "end_sessions", Secret = "secret", Replay = "replay");
 
 /// What the audit says of one write.
 #[derive(Clone, PartialEq, Eq, Debug)]

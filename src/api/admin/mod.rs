@@ -25,6 +25,7 @@ mod schedules;
 mod staff;
 mod templates;
 mod vehicles;
+mod webhooks;
 
 use deeptravel_domain::catalogue::{Calendar, Device, Location, Merchant, Operator, Place, Port, Route, Vehicle};
 use deeptravel_domain::fare::FareTable;
@@ -61,4 +62,5 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     departures::routes(routes);
     quarantine::routes(routes);
     refunds::routes(routes);
+    webhooks::routes(routes);
 }

@@ -128,7 +128,7 @@ mod tests {
                 Ok(_) => all.push_back(now),
                 Err(quota) => {
                     let told = now + Duration::from_secs(quota.reset_seconds.into());
-                    let before = told - Duration::from_secs(1);
+                    let before = told.checked_sub(Duration::from_secs(1)).unwrap();
                     assert!(
                         before <= now || Window(window.0.clone()).admit(LIMIT, before).is_err(),
                         "no second too many"

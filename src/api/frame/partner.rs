@@ -27,8 +27,6 @@ use super::state::{Api, of_request};
 pub(super) const API_KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 /// With which every key of ours begins, so that whoever finds one in a text knows what it is.
 const PREFIX: &str = "dt";
-/// Of chance in a key's id: no secret, only its name.
-const ID_BYTES: usize = 8;
 const SECRET_BYTES: usize = 32;
 /// Longest key that is hashed; ours have 63 characters.
 const KEY_LEN_MAX: usize = 128;
@@ -44,7 +42,7 @@ pub struct NewKey {
 
 impl NewKey {
     pub fn make() -> NewKey {
-        let digits: String = secret_bytes::<ID_BYTES>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = format!("{:016x}", u64::from_be_bytes(secret_bytes()));
         let text = format!("{PREFIX}_{digits}_{}", URL_SAFE_NO_PAD.encode(secret_bytes::<SECRET_BYTES>()));
         let id = digits.parse().expect("digits are an id");
         NewKey { id, secret_hash: sha256(text.as_bytes()), text }

@@ -22,6 +22,7 @@ use super::passwords::Passwords;
 use super::problem::Problem;
 use super::refusals;
 use super::settings::{OtaSettings, ServerSettings, SessionSettings};
+use crate::webhooks::WebhookSettings;
 
 /// What the composition root plugs in.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ pub struct ApiParts {
     pub server: ServerSettings,
     pub sessions: SessionSettings,
     pub ota: OtaSettings,
+    pub webhooks: WebhookSettings,
 }
 
 /// The parts, shared by all workers; handlers take it as an argument.

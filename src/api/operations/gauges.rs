@@ -86,6 +86,11 @@ fn set_attention(services: &Services) {
     let quarantine = services.attention.quarantine();
     let RefundsWaiting { outstanding, stuck } = services.attention.refunds();
     let overdue = services.attention.overdue_holds(now);
+    show(
+        "partner_webhooks_ended",
+        "Partners' webhooks that have disabled themselves",
+        services.attention.webhooks_ended(),
+    );
     show("payment_quarantine_open", "Notices in quarantine that nobody has seen to", quarantine.count);
     show("payment_quarantine_oldest_seconds", "For how long the oldest of them has waited", age(quarantine, now));
     show("refunds_outstanding", "Refunds that have not ended", outstanding.count);

@@ -41,12 +41,12 @@ pub struct PartnerTicketView<'a> {
 }
 
 /// Every unit of an order that a partner has sold, as they are now; of any other order none.
-pub fn all<'a>(language: Language, order: &'a Order, now: Timestamp) -> Vec<PartnerTicketView<'a>> {
+pub fn all(language: Language, order: &Order, now: Timestamp) -> Vec<PartnerTicketView<'_>> {
     (0..order.items().len()).filter_map(|item| view(language, order, item as u16, now)).collect()
 }
 
 /// A unit as it is now. `None`: there is no such unit, or a traveller has bought the order.
-pub fn view<'a>(language: Language, order: &'a Order, item: u16, now: Timestamp) -> Option<PartnerTicketView<'a>> {
+pub fn view(language: Language, order: &Order, item: u16, now: Timestamp) -> Option<PartnerTicketView<'_>> {
     order.partner()?;
     let terms = match &order.items().get(usize::from(item))?.kind {
         ItemKind::Package(terms) => terms,

@@ -30,7 +30,7 @@ const LOGGED_IN: &[Who] = &[Traveller, Operator, Admin, Ops, Finance, Auditor];
 const STAFF: &[Who] = &[Operator, Admin, Ops, Finance, Auditor];
 const DESKS: &[Who] = &[Admin, Ops, Finance, Auditor];
 const CASHIERS: &[Who] = &[Admin, Finance];
-/// Who may look at partners, their keys and allotments.
+/// Who may look at partners, their keys, allotments and webhooks.
 const AGENTS: &[Who] = &[Admin, Ops, Auditor];
 const PARTNERS: &[Who] = &[Partner];
 /// WeChat signs what it says; no token stands for a signature.
@@ -278,11 +278,21 @@ fn partners() -> Vec<Row> {
         row(&format!("POST {keys}"), &[Admin], keys),
         row(&format!("DELETE {keys}/{{keyId}}"), &[Admin], &format!("{keys}/nothing")),
     ];
+    let hook = "/admin/ota/partners/{partnerId}/webhooks";
+    let body = json!({ "url": "https://access.example/", "enabled": false });
+    let with = |body: Value, row: Row| Row { body, ..row };
+    let of_hook = [
+        with(body, row(&format!("PUT {hook}"), &[Admin], hook)),
+        row(&format!("GET {hook}"), AGENTS, hook),
+        row(&format!("POST {hook}/secret"), &[Admin], &format!("{hook}/secret")),
+        row(&format!("GET {hook}/deliveries"), AGENTS, &format!("{hook}/deliveries")),
+        with(json!({ "fromSequence": 1 }), row(&format!("POST {hook}/replay"), &[Admin], &format!("{hook}/replay"))),
+    ];
     let asked = ["products", "inventory"].map(|what| {
         let path = format!("/api/ota/{what}");
         row(&format!("GET {path}"), PARTNERS, &path)
     });
-    partner.into_iter().chain(set_aside).map(looked_at_by_few).chain(of_keys).chain(asked).collect()
+    partner.into_iter().chain(set_aside).map(looked_at_by_few).chain(of_keys).chain(of_hook).chain(asked).collect()
 }
 
 /// Everything that is put as a whole: all staff may look, administrators alone write.

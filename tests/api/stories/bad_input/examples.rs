@@ -259,15 +259,23 @@ fn full_template(mut package: Value) -> Value {
     package
 }
 
-/// Keys of partners, and what partners ask.
+/// Keys and webhooks of partners, and what partners ask.
 fn partners(admin: Option<&Person>, partner: &Partner) -> Vec<Example> {
     let keys = "/admin/ota/partners/{partnerId}/keys";
     let of_keys = |operation: String| Example::new(operation, admin).with("partnerId", &partner.id);
+    let hook = "/admin/ota/partners/{partnerId}/webhooks";
+    let write_hook =
+        |deed: &str, below: &str| of_keys(format!("{deed} {hook}{below}")).with("Idempotency-Key", "bad-input");
     let asked = |what: &str| Example { key: partner.key.clone(), ..Example::new(format!("GET /api/ota/{what}"), None) };
     vec![
         of_keys(format!("GET {keys}")),
         of_keys(format!("POST {keys}")).with("Idempotency-Key", "bad-input"),
         of_keys(format!("DELETE {keys}/{{keyId}}")).with("keyId", "nothing").with("Idempotency-Key", "bad-input"),
+        of_keys(format!("GET {hook}")),
+        write_hook("PUT", "").body(json!({ "url": "https://bad-input.example/", "enabled": false })),
+        write_hook("POST", "/secret"),
+        of_keys(format!("GET {hook}/deliveries")),
+        write_hook("POST", "/replay").body(json!({ "fromSequence": 1 })),
         asked("products").with("productIds", "106,107"),
         asked("inventory").with("productIds", "106"),
     ]
@@ -312,6 +320,8 @@ impl Examples {
         admin.put("/admin/promotions/bad-input", &promotion()).await.ok();
         let lok = client.traveller("bad-input-out").await;
         let partner = client.partner("bad-input-caller").await;
+        let hook = json!({ "url": "https://bad-input.example/", "enabled": false });
+        admin.put(&format!("/admin/ota/partners/{}/webhooks", partner.id), &hook).await.ok();
         let package = template("bad-input");
         let package_id = text(&admin.post("/admin/packages/templates", &package).await.ok()["templateId"]);
         let journey = json!({ "kind": "journey", "departureId": departure.id, "seatClass": departure.class });

@@ -1,0 +1,78 @@
+//! The follower that finds in the journal what partners are told, and has it numbered.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use deeptravel_domain::announcement::AnnouncementRow;
+use deeptravel_domain::ids::PartnerCode;
+use deeptravel_domain::row::Rows;
+use deeptravel_domain::webhook::{Command, Event, Take};
+
+use super::Heralded;
+use crate::follow::{Batch, Failure, Follower};
+use crate::journal::{Position, Record};
+use crate::keeper::{Keeper, Keeping as _, Tell};
+use crate::outage::Outage;
+use crate::registry::Keys;
+use crate::services::Services;
+
+/// Whose event an announcement is, if it is a partner's.
+pub type EventOf = fn(&AnnouncementRow) -> Option<(PartnerCode, Event)>;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Numbering {
+    owner: Arc<Keys<Keeper<Heralded>>>,
+    event_of: EventOf,
+    /// Where the owner stood when the engine started.
+    begun_at: Position,
+}
+
+impl Numbering {
+    pub(crate) fn new(owner: Arc<Keys<Keeper<Heralded>>>, services: &Services) -> Numbering {
+        let begun_at = Position(services.webhooks.borrow().position());
+        Numbering { owner, event_of: Event::announced, begun_at }
+    }
+
+    /// With other partners than announcements name.
+    #[cfg(test)]
+    pub(crate) fn of(self, event_of: EventOf) -> Numbering {
+        Numbering { event_of, ..self }
+    }
+
+    fn events(&self, records: &[(Position, Record)]) -> Result<Vec<(PartnerCode, Arc<Event>)>, Failure> {
+        let mut events = Vec::new();
+        for (position, record) in records {
+            let fault = |why: String| Failure::Fault(format!("record {position}: {why}"));
+            let rows =
+                Rows::from_bytes(record.payload.clone()).map_err(|_| fault("its payload is not rows".to_owned()))?;
+            for announced in rows.of::<AnnouncementRow>() {
+                let announced = announced.map_err(|damage| fault(damage.to_string()))?;
+                events.extend((self.event_of)(&announced).map(|(partner, event)| (partner, Arc::new(event))));
+            }
+        }
+        Ok(events)
+    }
+}
+
+#[async_trait]
+impl Follower for Numbering {
+    fn name(&self) -> &'static str {
+        Heralded::KEY
+    }
+
+    fn position(&self) -> Position {
+        self.begun_at
+    }
+
+    /// What cannot be read has to be taken, so that it fails there.
+    fn follows_from(&self, records: &[(Position, Record)]) -> bool {
+        self.events(records).map_or(true, |events| !events.is_empty())
+    }
+
+    async fn take(&mut self, batch: Batch<'_>) -> Result<Position, Failure> {
+        let take = Take { after: batch.after.0, up_to: batch.up_to.0, events: self.events(batch.records)? };
+        let answer = self.owner.ask(&Heralded::KEY, Tell(Command::Take(take))).await?.ok_or(Outage::Rebuilding)?;
+        answer.outcome.map(|told| told.position).map_err(|rejection| Failure::Fault(rejection.to_string()))
+    }
+}

@@ -1,0 +1,3 @@
+SELECT
+    follower, version, position
+FROM webhooks_followed
