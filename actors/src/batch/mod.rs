@@ -3,10 +3,9 @@
 //! any time, and an idle ticket is a byte here and one on the [board](crate::batch_board).
 //!
 //! How a batch begins is in `generate`, how a ticket becomes an order in `activating`, what else it is asked in `questions`,
-//! how it hears of its orders in `following`, and how all this is asked for in `engine`.
+//! how it hears of its orders in `following`, and how partners ask for all this in `partner_tickets`.
 
 mod activating;
-mod engine;
 mod following;
 mod generate;
 mod questions;
@@ -25,7 +24,10 @@ use deeptravel_domain::row::Row as _;
 use deeptravel_domain::stock::{self, Free};
 use deeptravel_domain::time::Timestamp;
 
+pub use activating::Activate;
 pub use following::{Telling, Told, followed};
+pub use generate::{Generated, generate};
+pub use questions::{Cancel, Follow, View};
 
 use crate::ask::{Asker, answer_all};
 use crate::kept::{Kept, LiveShell, Seed, Shell};

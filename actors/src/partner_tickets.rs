@@ -7,9 +7,7 @@ use deeptravel_domain::ids::{OrderId, PartnerCode};
 use deeptravel_domain::order::Order;
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
 
-use super::activating::Activate;
-use super::generate::{Generated, generate};
-use super::questions::{Cancel, Follow, View};
+use crate::batch::{Activate, Cancel, Follow, Generated, View, generate};
 use crate::engine::Engine;
 use crate::outage::{Answer, Outage, Reply};
 
