@@ -8,6 +8,7 @@ mod account;
 #[cfg(test)]
 mod account_tests;
 mod command;
+mod keys;
 mod machine;
 mod partner_key;
 pub mod rows;

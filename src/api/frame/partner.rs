@@ -17,7 +17,6 @@ use deeptravel_domain::rejection::Rejection;
 
 use super::auth::{secret_bytes, sha256};
 use super::list::Reader;
-use super::permission::{API_KEY, Caller, Permission};
 use super::problem::Problem;
 use super::refusals;
 use super::refused::note_partner;
@@ -90,14 +89,9 @@ impl Reader for Partner {
     }
 }
 
-impl Caller for Partner {
-    const BRINGS: &[Option<&str>] = &[Some(API_KEY)];
-
+impl Partner {
     /// Whoever is told 401 has not called: nothing counts against a partner but what it sent.
-    fn admit(request: &HttpRequest, permission: Permission) -> Result<Partner, Problem> {
-        if !permission.is_of_partners() {
-            return Err(refusals::FORBIDDEN.saying("this is not for partners"));
-        }
+    pub(super) fn who_asks(request: &HttpRequest) -> Result<Partner, Problem> {
         let api = of_request(request)?.clone();
         let header = request.headers().get(API_KEY_HEADER).ok_or(refusals::API_KEY_REQUIRED)?;
         let bytes = header.as_bytes();

@@ -118,11 +118,6 @@ const fn permissions(holder: Holder) -> &'static [Permission] {
 }
 
 impl Permission {
-    /// Whether partners have it.
-    pub(super) fn is_of_partners(self) -> bool {
-        self.is_of(Holder::Partner)
-    }
-
     fn is_of(self, holder: Holder) -> bool {
         permissions(holder).contains(&self)
     }
@@ -203,6 +198,17 @@ impl Caller for Staff {
             return Err(refusals::FORBIDDEN.saying("the account has no role for this"));
         }
         Ok(Staff { who: account, api, session })
+    }
+}
+
+impl Caller for Partner {
+    const BRINGS: &[Option<&str>] = &[Some(API_KEY)];
+
+    fn admit(request: &HttpRequest, permission: Permission) -> Result<Partner, Problem> {
+        if !permission.is_of(Holder::Partner) {
+            return Err(refusals::FORBIDDEN.saying("this is not for partners"));
+        }
+        Partner::who_asks(request)
     }
 }
 
