@@ -125,11 +125,12 @@ fn rule_23_holds_from_before_epochs_had_rows_go_on_where_they_were() {
 }
 
 /// What people see of orders, holds, tickets and scans. An item's and a passenger's version is the order's since they are part
-/// of it; a channel, a ticket's price, the item it is of, and an item's refund rule were not there before.
+/// of it; a channel, a partner's reference, a ticket's price, the item it is of, and an item's refund rule were not there
+/// before.
 fn shown(stand: &Stand) -> String {
     let views = |names: &[&str]| -> Vec<String> {
         let shown = |name: &&str| {
-            let row = "(to_jsonb(t) - '{id,channel,price_minor,shared,refund_rule_id,refund_revision}'::text[])";
+            let row = "(to_jsonb(t) - '{id,channel,payment_reference,price_minor,shared,refund_rule_id,refund_revision}'::text[])";
             let row = match *name {
                 "tickets" => format!("({row} - 'item')"),
                 _ if name.starts_with("order_") => format!("({row} - 'version')"),
