@@ -159,18 +159,27 @@ fn seats_acknowledged_twice(acks: &[AckedOrder], findings: &mut Findings) {
     }
 }
 
+/// What a query answers about each of these orders, by its id, once the database has all of them or does not go on.
+async fn rows_of(
+    database: &Database,
+    query: &str,
+    ids: &[&str],
+    patience: &mut Patience,
+) -> anyhow::Result<HashMap<String, tokio_postgres::Row>> {
+    loop {
+        let rows = database.query(query, &[&ids]).await?;
+        if rows.len() >= ids.len() || !patience.wait(database).await? {
+            return Ok(rows.into_iter().map(|row| (row.get(0), row)).collect());
+        }
+    }
+}
+
 async fn orders_in_database(database: &Database, acks: &[AckedOrder], findings: &mut Findings) -> anyhow::Result<()> {
     let mut patience = Patience::new();
     for chunk in acks.chunks(CHUNK) {
         let ids: Vec<&str> = chunk.iter().map(|ack| &*ack.order).collect();
-        let rows = loop {
-            let rows = database.query(ORDERS, &[&ids]).await?;
-            if rows.len() >= chunk.len() || !patience.wait(database).await? {
-                break rows;
-            }
-        };
-        findings.in_database += rows.len() as u64;
-        let by_id: HashMap<String, &tokio_postgres::Row> = rows.iter().map(|row| (row.get(0), row)).collect();
+        let by_id = rows_of(database, ORDERS, &ids, &mut patience).await?;
+        findings.in_database += by_id.len() as u64;
         for ack in chunk {
             let Some(row) = by_id.get(&*ack.order) else {
                 findings.violation(format!("order {} is not in the database, or its item or hold is not", ack.order));

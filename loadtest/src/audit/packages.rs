@@ -1,11 +1,11 @@
 //! Orders of packages: each has to be there with its units, and no package may be oversold.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use anyhow::Context;
 use serde_json::Value;
 
-use super::{API_SAMPLE, CHUNK, Findings, Patience, drained};
+use super::{API_SAMPLE, CHUNK, Findings, Patience, drained, rows_of};
 use crate::api::{Api, Call, spread};
 use crate::database::Database;
 use crate::http::Target;
@@ -73,14 +73,8 @@ async fn orders_in_database(database: &Database, acks: &[AckedPackage], findings
     let mut patience = Patience::new();
     for chunk in acks.chunks(CHUNK) {
         let ids: Vec<&str> = chunk.iter().map(|ack| &*ack.order).collect();
-        let rows = loop {
-            let rows = database.query(ORDERS, &[&ids]).await?;
-            if rows.len() >= chunk.len() || !patience.wait(database).await? {
-                break rows;
-            }
-        };
-        findings.in_database += rows.len() as u64;
-        let by_id: HashMap<String, &tokio_postgres::Row> = rows.iter().map(|row| (row.get(0), row)).collect();
+        let by_id = rows_of(database, ORDERS, &ids, &mut patience).await?;
+        findings.in_database += by_id.len() as u64;
         for ack in chunk {
             let Some(row) = by_id.get(&*ack.order) else {
                 findings.violation(format!("order {} is not in the database, or its units are not", ack.order));

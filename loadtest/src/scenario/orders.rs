@@ -104,12 +104,25 @@ pub(super) fn write_order(
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+#[serde(rename_all = "camelCase", bound(deserialize = "I: Deserialize<'de>"))]
+struct Answer<'a, I> {
     #[serde(borrow)]
     order_id: Cow<'a, str>,
-    #[serde(borrow)]
-    items: Vec<Item<'a>>,
+    items: Vec<I>,
+}
+
+/// The id and the one item of an order that was placed.
+pub(super) fn placed<'a, I: Deserialize<'a>>(status: u16, body: &'a [u8]) -> Result<(Box<str>, I), Outcome> {
+    if status != 201 {
+        return Err(unexpected(status, body));
+    }
+    let Ok(answer) = serde_json::from_slice::<Answer<'a, I>>(body) else {
+        return Err(Outcome::Failed("201 that cannot be read".into()));
+    };
+    let Ok([item]) = <[I; 1]>::try_from(answer.items) else {
+        return Err(Outcome::Failed("201 without its one item".into()));
+    };
+    Ok((answer.order_id.into(), item))
 }
 
 #[derive(Deserialize)]
@@ -132,20 +145,17 @@ impl Load for Orders {
     }
 
     fn judge(&self, n: u64, status: u16, body: &[u8], acks: &mut Vec<AckedOrder>) -> Outcome {
-        if status != 201 {
-            return unexpected(status, body);
-        }
-        let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else {
-            return Outcome::Failed("201 that cannot be read".into());
+        let (order, item) = match placed::<Item<'_>>(status, body) {
+            Ok(placed) => placed,
+            Err(outcome) => return outcome,
         };
-        let [item] = &answer.items[..] else { return Outcome::Failed("201 without its one item".into()) };
         if item.seat_numbers.len() != 1 {
             return Outcome::Failed("201 without its one seat".into());
         }
         acks.push(AckedOrder {
-            order: answer.order_id.into(),
+            order,
             departure: item.departure_id.as_ref().into(),
-            seats: item.seat_numbers.clone(),
+            seats: item.seat_numbers,
             traveller: self.traveller(n),
         });
         Outcome::Accepted

@@ -5,9 +5,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::orders::{body, write_order};
+use super::orders::{body, placed, write_order};
 use super::setup::{package_item, run_number};
-use super::unexpected;
 use crate::drive::Load;
 use crate::http::{RequestBuffer, Target};
 use crate::tally::Outcome;
@@ -44,15 +43,6 @@ impl Packages {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    #[serde(borrow)]
-    order_id: Cow<'a, str>,
-    #[serde(borrow)]
-    items: Vec<Item<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Item<'a> {
     #[serde(borrow)]
     template_id: Cow<'a, str>,
@@ -69,18 +59,11 @@ impl Load for Packages {
     }
 
     fn judge(&self, n: u64, status: u16, body: &[u8], acks: &mut Vec<AckedPackage>) -> Outcome {
-        if status != 201 {
-            return unexpected(status, body);
-        }
-        let Ok(answer) = serde_json::from_slice::<Answer<'_>>(body) else {
-            return Outcome::Failed("201 that cannot be read".into());
+        let (order, item) = match placed::<Item<'_>>(status, body) {
+            Ok(placed) => placed,
+            Err(outcome) => return outcome,
         };
-        let [item] = &answer.items[..] else { return Outcome::Failed("201 without its one item".into()) };
-        acks.push(AckedPackage {
-            order: answer.order_id.into(),
-            template: item.template_id.as_ref().into(),
-            traveller: self.traveller(n),
-        });
+        acks.push(AckedPackage { order, template: item.template_id.as_ref().into(), traveller: self.traveller(n) });
         Outcome::Accepted
     }
 }
