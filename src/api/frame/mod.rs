@@ -5,6 +5,7 @@ mod address;
 mod answer;
 mod auth;
 mod calls;
+mod canonical;
 mod certificate;
 mod door;
 mod extract;
@@ -15,6 +16,7 @@ mod openapi;
 mod partner;
 mod passwords;
 mod permission;
+mod person;
 mod place;
 mod problem;
 mod query;
@@ -31,6 +33,8 @@ mod strict;
 
 pub use answer::{Answered, json, never_cached, no_content, ok, ok_of, written};
 pub use auth::{LoggedIn, Staff, Traveller, new_secret, secret_bytes, sha256};
+pub(crate) use canonical::canonical;
+pub use canonical::{Canonical, Text, hash_of};
 pub use certificate::{Certificate, TlsFiles};
 pub use extract::{
     BODY_BYTES_MAX, Body, IdempotencyKey, Language, OptionalKey, is_visible_ascii, parse_json, parse_listed, read_body,
@@ -41,6 +45,7 @@ pub use middleware::Frame;
 pub use partner::{NewKey, Partner};
 pub use passwords::hash_password;
 pub use permission::*;
+pub use person::{NewContact, person_name};
 pub use problem::Problem;
 pub use query::{parse_date, parse_query, parse_word};
 pub use routes::{Routes, document};

@@ -128,18 +128,29 @@ impl SessionSettings {
 /// Most calls of a partner in a minute: each leaves an instant of 16 bytes.
 const CALLS_MAX: u32 = 100_000;
 
+/// Ten years.
+const RESERVATION_HOURS_MAX: u32 = 10 * 366 * 24;
+
 /// Section `ota` of the configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OtaSettings {
     /// Calls of one partner that are admitted in any 60 seconds.
     pub rate_limit_per_minute: u32,
+    /// After so many hours what is left of a reservation is given back. 0: never.
+    pub reservation_ttl_hours: u32,
 }
 
 impl OtaSettings {
     pub fn check(&self) -> Result<(), String> {
         above_zero("ota.rate_limit_per_minute", self.rate_limit_per_minute.into())?;
-        at_most("ota.rate_limit_per_minute", self.rate_limit_per_minute, CALLS_MAX)
+        at_most("ota.rate_limit_per_minute", self.rate_limit_per_minute, CALLS_MAX)?;
+        at_most("ota.reservation_ttl_hours", self.reservation_ttl_hours, RESERVATION_HOURS_MAX)
+    }
+
+    /// Of a reservation that is made now. `None`: it has no end.
+    pub fn reservation_ttl(&self) -> Option<u32> {
+        (self.reservation_ttl_hours > 0).then_some(self.reservation_ttl_hours)
     }
 }
 

@@ -1,37 +1,28 @@
-//! The body of `POST /orders`, and the wish that it becomes. Texts are checked for length and for characters that no
-//! name has, so that nothing behind this point can be refused by the journal or by Postgres (rule 8).
+//! The body of `POST /orders`, and the wish that it becomes. Nothing behind this point can be refused by the journal or by
+//! Postgres (rule 8).
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::ids::{PromotionCode, TravellerId};
 use deeptravel_domain::order::{
-    Contact, ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PackageWish, Passenger, SealedDocument, SeatWish, Wish,
+    ITEMS_MAX, IncludedWish, ItemWish, JourneyWish, PackageWish, Passenger, SealedDocument, SeatWish, Wish,
 };
 use deeptravel_domain::party::PARTY_MAX;
 use deeptravel_domain::sealing::{DOCUMENT_NUMBER_LEN_MAX, DocumentKeys, seal_document};
 use deeptravel_domain::text;
-use derive_more::Deref;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::api::frame::{IdempotencyKey, Problem, is_visible_ascii, parse_date, secret_bytes, sha256};
+use crate::api::frame::{
+    Canonical, IdempotencyKey, NewContact, Problem, Text, canonical, hash_of, is_visible_ascii, parse_date,
+    person_name, secret_bytes,
+};
 
-/// Longest name of a person, in characters: the longest field of a travel document has fewer.
-const NAME_CHARS_MAX: usize = 64;
-/// Longest mail address, in bytes (RFC 5321).
-const EMAIL_LEN_MAX: usize = 254;
 /// Longest kind of document and label of a seat, in bytes.
 const CODE_LEN_MAX: usize = 32;
 /// Languages that messages can have; the first is the default.
 const LOCALES: [&str; 3] = ["zh-CN", "zh-HK", "en"];
-
-/// A string of the request, copied only when it is written with escapes.
-#[derive(Debug, Deref, Deserialize)]
-#[deref(forward)]
-#[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A new order.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -127,18 +118,6 @@ struct NewDocument<'a> {
     number: Text<'a>,
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewContact<'a> {
-    #[schema(value_type = String, min_length = 1, max_length = 64)]
-    #[serde(borrow)]
-    name: Text<'a>,
-    #[schema(value_type = String, example = "+852 5555 0123", max_length = 32, pattern = "^[-+() 0-9]+$")]
-    phone: Text<'a>,
-    #[schema(value_type = Option<String>, max_length = 254, pattern = "^[^@ ]+@[^@ ]+[.][^@ ]+$")]
-    email: Option<Text<'a>>,
-}
-
 impl NewOrder<'_> {
     /// The request with its fields understood and its documents sealed. Errors name the field.
     pub fn into_wish(self, traveller: TravellerId, key: IdempotencyKey, keys: &DocumentKeys) -> Result<Wish, Problem> {
@@ -162,75 +141,10 @@ impl NewOrder<'_> {
             locale: locale.into(),
             items: items.map(|(index, item)| wanted(index, item)).collect::<Result<_, _>>()?,
             passengers: passengers.map(|(index, given)| passenger(index, given, keys)).collect::<Result<_, _>>()?,
-            contact: contact(&self.contact)?,
+            contact: self.contact.contact("contact")?,
             promotion_code: self.promotion_code.as_deref().map(promotion).transpose()?,
         })
     }
-}
-
-/// SHA-256 of a request as understood: spaces and the order of fields make no other request.
-pub(super) fn hash_of(request: &impl Canonical) -> [u8; 32] {
-    let mut text = Vec::with_capacity(CANONICAL_BYTES);
-    request.write(&mut text);
-    sha256(&text)
-}
-
-/// Room for the canonical form of a request of some passengers. A larger one grows.
-const CANONICAL_BYTES: usize = 1024;
-
-/// Writes a part of a request in its one form. Two requests have the same form only if they are the same: what may vary in
-/// length is preceded by its length, and what may be missing by whether it is there.
-pub(super) trait Canonical {
-    fn write(&self, into: &mut Vec<u8>);
-}
-
-impl Canonical for Text<'_> {
-    fn write(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(&(self.len() as u64).to_be_bytes());
-        into.extend_from_slice(self.as_bytes());
-    }
-}
-
-impl Canonical for u8 {
-    fn write(&self, into: &mut Vec<u8>) {
-        into.push(*self);
-    }
-}
-
-impl Canonical for u16 {
-    fn write(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(&self.to_be_bytes());
-    }
-}
-
-impl<T: Canonical> Canonical for Option<T> {
-    fn write(&self, into: &mut Vec<u8>) {
-        into.push(u8::from(self.is_some()));
-        if let Some(there) = self {
-            there.write(into);
-        }
-    }
-}
-
-impl<T: Canonical> Canonical for Vec<T> {
-    fn write(&self, into: &mut Vec<u8>) {
-        into.extend_from_slice(&(self.len() as u64).to_be_bytes());
-        for part in self {
-            part.write(into);
-        }
-    }
-}
-
-/// All fields of a structure, in this order. A field that is left out does not compile.
-macro_rules! canonical {
-    ($name:ident { $($field:ident),* }) => {
-        impl Canonical for $name<'_> {
-            fn write(&self, into: &mut Vec<u8>) {
-                let $name { $($field),* } = self;
-                $($field.write(into);)*
-            }
-        }
-    };
 }
 
 /// What came later than the others is written only where it is there, so that requests of before keep their form. No length
@@ -258,13 +172,10 @@ impl Canonical for NewItem<'_> {
     }
 }
 
-pub(super) use canonical;
-
 canonical!(NewOrder { items, passengers, contact, promotion_code, locale });
 canonical!(NewIncluded { departure_id, seat_class, seat_numbers });
 canonical!(NewPassenger { name, kind, document });
 canonical!(NewDocument { kind, number });
-canonical!(NewContact { name, phone, email });
 
 /// The fields of an item, each with how it is called and whether it was given: some belong to one kind only.
 fn wanted(index: usize, item: &NewItem<'_>) -> Result<ItemWish, Problem> {
@@ -392,31 +303,6 @@ fn sealed(
         return Err(Problem::field(field("document.number"), message));
     }
     Ok(seal_document(keys, &document.kind, number, secret_bytes()))
-}
-
-fn contact(given: &NewContact<'_>) -> Result<Contact, Problem> {
-    let name = person_name(|| "contact.name".into(), &given.name)?;
-    let phone = text::telephone(&given.phone);
-    let phone = phone.ok_or_else(|| Problem::field("contact.phone", "is no telephone number"))?;
-    let email = given.email.as_deref().map(mail_address).transpose()?;
-    Ok(Contact { name, phone, email })
-}
-
-fn person_name(field: impl FnOnce() -> Cow<'static, str>, given: &str) -> Result<Box<str>, Problem> {
-    let name = given.trim();
-    if text::is_blank(name) || name.chars().count() > NAME_CHARS_MAX || text::has_controls(name) {
-        let message = format!("is not 1 to {NAME_CHARS_MAX} characters without control characters");
-        return Err(Problem::field(field(), message));
-    }
-    Ok(name.into())
-}
-
-/// Only what cannot be an address is refused; whether it is one, mail will show.
-fn mail_address(given: &str) -> Result<Box<str>, Problem> {
-    let plausible = given.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
-    let clean = !text::has_controls(given) && !given.contains(char::is_whitespace);
-    Problem::unless(plausible && clean && given.len() <= EMAIL_LEN_MAX, "contact.email", "is no mail address")?;
-    Ok(given.into())
 }
 
 #[cfg(test)]

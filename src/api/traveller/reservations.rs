@@ -11,8 +11,10 @@ use deeptravel_domain::reservation::{ReservationId, ReservationWish};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::order_request::{Canonical, Text, canonical, hash_of, seat_labels};
-use crate::api::frame::{Allowed, Answered, Body, Buy, IdempotencyKey, Problem, Routes, json, no_content};
+use super::order_request::seat_labels;
+use crate::api::frame::{
+    Allowed, Answered, Body, Buy, IdempotencyKey, Problem, Routes, Text, canonical, hash_of, json, no_content,
+};
 use crate::api::views::{self, Zoned};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
