@@ -1,6 +1,7 @@
 //! Partners, who sell packages under their own name (R-OTA-01 to R-OTA-10). Each sees what is its own, and is asked for its key
 //! with every call.
 
+mod customer;
 mod products;
 
 use crate::api::frame::Routes;
