@@ -29,7 +29,7 @@ pub mod outage;
 pub mod overriding;
 mod owners;
 pub mod partner;
-mod partner_tickets;
+pub mod partner_tickets;
 mod parts;
 pub mod payment;
 pub mod ports;

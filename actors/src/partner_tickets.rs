@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use deeptravel_domain::batch::{Activation, Batch, BatchId, BatchWish, Became, TicketState};
+use deeptravel_domain::batch::{Activation, Batch, BatchId, BatchWish, Became, OwnId, TicketState};
 use deeptravel_domain::ids::{OrderId, PartnerCode};
-use deeptravel_domain::order::Order;
+use deeptravel_domain::order::{Order, UnitId};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
 
 use crate::batch::{Activate, Cancel, Follow, Generated, View, generate};
@@ -13,6 +13,15 @@ use crate::outage::{Answer, Outage, Reply};
 
 /// A ticket's order is of one unit.
 const ONLY_ITEM: u16 = 0;
+
+/// What a partner has sold or is to sell, as it is.
+#[derive(Debug, Clone)]
+pub enum PartnerTicket {
+    /// A ticket of a batch, by its number, which is no order.
+    Unsold { batch: Arc<Batch>, number: u16, state: TicketState },
+    /// A unit of an order.
+    Sold(Arc<Order>),
+}
 
 impl Engine {
     /// Generates tickets, all or none, or finds the batch that the partner calls so (R-OTA-04). With whether it was made now.
@@ -32,8 +41,57 @@ impl Engine {
         self.owners.batches.ask(&id, View).await?.ok_or(Outage::Rebuilding)
     }
 
+    /// As [`Engine::batch`], by what the partner calls it.
+    pub async fn batch_named(&self, partner: &PartnerCode, own_id: &OwnId) -> Answer<Arc<Batch>> {
+        match self.owners.batch_board.named(partner, own_id) {
+            Some(shown) => self.batch(partner, shown.plan().id).await,
+            None => Ok(Reply::rejected(Rejection::BatchNotFound, self.owners.journal.durable())),
+        }
+    }
+
+    /// A ticket as it is, of a batch or of an order. Refused with `TicketNotFound`.
+    pub async fn partner_ticket(&self, partner: &PartnerCode, unit: UnitId) -> Answer<PartnerTicket> {
+        let Some((batch, number)) = self.ticket_of(partner, unit.order).filter(|_| unit.item == ONLY_ITEM) else {
+            return if unit.order.of_batch().is_some() { Ok(self.no_ticket()) } else { self.sold(partner, unit).await };
+        };
+        let Reply { outcome, position } = self.batch(partner, batch).await?;
+        let known = outcome.and_then(|batch| batch.known(number, self.now()).map(|state| (batch, state)));
+        match known {
+            Ok((_, TicketState::Active | TicketState::Used | TicketState::Refunded)) => self.sold(partner, unit).await,
+            Ok((batch, state @ (TicketState::PreGenerated | TicketState::Cancelled | TicketState::Expired))) => {
+                Ok(Reply::ok(PartnerTicket::Unsold { batch, number, state }, position))
+            }
+            Err(_) => Ok(Reply::rejected(Rejection::TicketNotFound, position)),
+        }
+    }
+
+    async fn sold(&self, partner: &PartnerCode, unit: UnitId) -> Answer<PartnerTicket> {
+        let Reply { outcome, position } = self.order(unit.order).await?;
+        let is_there =
+            |order: &Arc<Order>| order.partner() == Some(partner) && usize::from(unit.item) < order.items().len();
+        let sold = outcome.ok().filter(is_there).map(PartnerTicket::Sold).ok_or(Rejection::TicketNotFound);
+        Ok(Reply { outcome: sold, position })
+    }
+
     /// A partner's customer has paid for a ticket: it becomes an order, which is paid (R-OTA-06). Refused with
     /// `TicketNotFound`, `TicketAlreadyActivated`, `TicketCancelled`, `TicketExpired`, `Blackout`, and fields.
+    pub async fn activate_unit(
+        &self,
+        partner: &PartnerCode,
+        unit: UnitId,
+        activation: Activation,
+    ) -> Answer<Arc<Order>> {
+        if unit.order.of_batch().is_some() && unit.item == ONLY_ITEM {
+            return self.activate_ticket(partner, unit.order, activation).await;
+        }
+        // Whatever else is sold was active when it was born.
+        let Reply { outcome, position } = self.partner_ticket(partner, unit).await?;
+        let refused =
+            outcome.map_or_else(|refused| refused, |_| Rejection::TicketAlreadyActivated { order: unit.order });
+        Ok(Reply::rejected(refused, position))
+    }
+
+    /// As [`Engine::activate_unit`], of a ticket of a batch.
     pub async fn activate_ticket(
         &self,
         partner: &PartnerCode,
@@ -48,6 +106,15 @@ impl Engine {
     /// Gives up a ticket, or cancels its order if nothing of that was used: its unit goes back to the partner's allotment
     /// (R-OTA-07). With how the ticket then stands. Repeated it is already so. Refused with `TicketNotFound`, `TicketUsed`,
     /// `TicketExpired`.
+    pub async fn cancel_unit(&self, partner: &PartnerCode, unit: UnitId) -> Answer<TicketState> {
+        if unit.order.of_batch().is_none() {
+            let cancelled = self.cancel_partner_ticket(partner.clone(), unit.order, unit.item).await?;
+            return Ok(cancelled.map(|_| TicketState::Refunded));
+        }
+        if unit.item == ONLY_ITEM { self.cancel_ticket(partner, unit.order).await } else { Ok(self.no_ticket()) }
+    }
+
+    /// As [`Engine::cancel_unit`], of a ticket of a batch.
     pub async fn cancel_ticket(&self, partner: &PartnerCode, ticket: OrderId) -> Answer<TicketState> {
         let Some((batch, number)) = self.ticket_of(partner, ticket) else { return Ok(self.no_ticket()) };
         let given_up = self.owners.batches.ask(&batch, Cancel(number)).await?.ok_or(Outage::Rebuilding)?;

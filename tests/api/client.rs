@@ -187,8 +187,21 @@ pub struct Partner {
 }
 
 impl Partner {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, path).header("X-API-Key", &self.key)
+    }
+
+    /// Without a body.
+    pub async fn send(&self, method: Method, path: &str) -> Answer {
+        self.client.send(self.request(method, path)).await
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
-        self.client.send(self.client.request(Method::GET, path).header("X-API-Key", &self.key)).await
+        self.send(Method::GET, path).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.client.send(self.request(Method::POST, path).json(body)).await
     }
 }
 

@@ -30,6 +30,7 @@ mod stories {
     mod orders;
     mod packages;
     mod partners;
+    mod partners_batches;
     mod paying;
     mod people;
     mod promotions;

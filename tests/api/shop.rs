@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio_postgres::NoTls;
 
-use crate::client::{Answer, Client, PATIENCE, Person, passenger_name};
+use crate::client::{Answer, Client, PATIENCE, Partner, Person, passenger_name};
 use crate::server::day;
 
 /// Seats of a coach across the bridge.
@@ -258,4 +258,65 @@ impl Person {
 /// The day on which a departure leaves, as its id says.
 pub fn date_of(departure: &str) -> Date {
     Date::strptime("%Y%m%d", departure.rsplit('.').next().unwrap()).unwrap()
+}
+
+/// A product of one test alone, with which nobody has to show who he is: an entry and two lockers, of which so many are sold.
+pub fn product(number: u32, total: u32) -> Value {
+    let entitlement = |code: &str, quantity: u32| {
+        json!({
+            "code": code, "name": { "zh": "权益", "en": code }, "quantity": quantity,
+            "redemptionChannel": "any", "requiresIdentity": false, "shared": false,
+            "validity": { "kind": "relative", "days": 30, "startsAt": "payment" },
+        })
+    };
+    let tier = |who: &str, day: &str, amount: u32| {
+        let price = json!({ "amount": amount, "currency": "CNY" });
+        json!({ "passengerType": who, "minParty": 1, "dayType": day, "price": price })
+    };
+    json!({
+        "name": { "zh": format!("产品 {number}"), "en": format!("Product {number}") },
+        "status": "active",
+        "productId": number,
+        "entitlements": [entitlement("ENTRY", 1), entitlement("LOCKER", 2)],
+        "tiers": [
+            tier("adult", "weekday", 20_000), tier("adult", "weekend_or_holiday", 26_000), tier("child", "any", 10_000),
+        ],
+        "stock": { "total": total },
+    })
+}
+
+impl Client {
+    /// A partner for whom so many units of a product of its own are set aside.
+    pub async fn seller(&self, id: &str, number: u32, units: u32) -> Partner {
+        let (admin, partner) = (self.administrator().await, self.partner(id).await);
+        admin.post("/admin/packages/templates", &product(number, units)).await.ok();
+        let allotments = json!([{ "productId": number, "quantity": units }]);
+        admin.put(&format!("/admin/ota/partners/{}/allotments", partner.id), &allotments).await.ok();
+        partner
+    }
+}
+
+impl Partner {
+    pub async fn generate(&self, product: u32, quantity: u32, batch: &str) -> Answer {
+        let body = json!({
+            "productId": product, "quantity": quantity, "batchId": batch, "distributionMode": "direct_sale",
+        });
+        self.post("/api/ota/tickets/bulk-generate", &body).await
+    }
+
+    /// Its customer has paid, for a visit on this day.
+    pub async fn activate(&self, ticket: &str, visit_date: &str) -> Answer {
+        let body = json!({
+            "customerDetails": { "name": "Lam Mei", "phone": "+85291234567" },
+            "visitDate": visit_date,
+            "paymentReference": format!("paid-{ticket}"),
+        });
+        self.post(&format!("/api/ota/tickets/{ticket}/activate"), &body).await
+    }
+
+    /// What is left for it to sell.
+    pub async fn units_left(&self, product: u32) -> u64 {
+        let inventory = self.get(&format!("/api/ota/inventory?productIds={product}")).await.ok();
+        inventory["availableQuantities"][product.to_string()].as_u64().unwrap()
+    }
 }

@@ -34,8 +34,8 @@ impl Batch {
         self.plan.ends_at.is_some_and(|end| end <= now)
     }
 
-    /// A ticket that its partner may know of, as it is at this instant.
-    fn known(&self, number: u16, now: Timestamp) -> Result<TicketState, Rejection> {
+    /// A ticket that its partner may know of, as it is at this instant. Refused with `TicketNotFound`.
+    pub fn known(&self, number: u16, now: Timestamp) -> Result<TicketState, Rejection> {
         let ticket = match self.state {
             BatchState::Active | BatchState::Ended => self.ticket(number),
             BatchState::Taking | BatchState::GivenUp => None,

@@ -83,7 +83,7 @@ pub use sought::Sought;
 pub(crate) use template::tier_for;
 pub use template::{
     IncludedJourney, PackageLine, PackageQuote, SOLD_AHEAD_DAYS_MAX, SpokenTemplate, StockLimits, Template,
-    TemplateEntitlementRow, TemplateRow, TemplateStatus, TemplateTierRow, Tier, UnitPrice, Version,
+    TemplateEntitlementRow, TemplateRow, TemplateStatus, TemplateTierRow, Tier, UnitPrice, Version, unit_prices,
 };
 pub use timetable::{EXCEPTIONS_MAX, Exception, Keeps, Schedule, ScheduleRow, Timetable, Weekdays};
 pub use vehicle::{Vehicle, VehicleRow};

@@ -2,13 +2,12 @@
 
 use deeptravel_actors::lists::{AuditEntry, AuditFilter, AuditPlace};
 use deeptravel_domain::text;
-use deeptravel_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::api::frame::{Allowed, Answered, Page, Paging, Problem, Routes, SeeConfiguration, ok, parse_date};
-use crate::api::views::{self, Zoned};
+use crate::api::views::{self, End, Zoned, instant_or_day};
 
 /// Longest name of an account, in bytes, and of a kind of configuration.
 const NAME_LEN_MAX: usize = 64;
@@ -84,10 +83,14 @@ impl AuditLogsFilter {
     fn understood(&self) -> Result<AuditFilter, Problem> {
         let both = self.date.is_some() && (self.from.is_some() || self.to.is_some());
         Problem::unless(!both, "date", "is not given together with from or to")?;
-        let from = self.date.as_deref().map(|date| instant("date", date, End::First));
-        let from = from.or_else(|| self.from.as_deref().map(|from| instant("from", from, End::First)));
-        let until = self.date.as_deref().map(|date| instant("date", date, End::Last));
-        let until = until.or_else(|| self.to.as_deref().map(|to| instant("to", to, End::Last)));
+        let date = self.date.as_deref().map(|date| parse_date("date", date)).transpose()?;
+        let (from, until) = match date.map(views::day) {
+            Some((from, until)) => (Some(from), Some(until)),
+            None => (
+                instant_or_day("from", self.from.as_deref(), End::First)?,
+                instant_or_day("to", self.to.as_deref(), End::Last)?,
+            ),
+        };
         let name = |account: &String| {
             let readable = !text::is_blank(account) && !text::has_controls(account) && !account.contains('\u{fffd}');
             readable && account.len() <= NAME_LEN_MAX
@@ -96,35 +99,7 @@ impl AuditLogsFilter {
         let of_a_word = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b' ' | b'_' | b'-');
         let kind = |entity: &String| (1..=NAME_LEN_MAX).contains(&entity.len()) && entity.bytes().all(of_a_word);
         Problem::unless(self.entity.as_ref().is_none_or(kind), "entity", "is no kind of configuration")?;
-        Ok(AuditFilter {
-            from: from.transpose()?,
-            until: until.transpose()?,
-            account: self.account.clone(),
-            entity: self.entity.clone(),
-        })
-    }
-}
-
-/// Which end of a day a date stands for.
-#[derive(Clone, Copy)]
-enum End {
-    First,
-    Last,
-}
-
-/// An instant, or a day's beginning or end.
-fn instant(field: &'static str, text: &str, end: End) -> Result<Timestamp, Problem> {
-    match (parse_date(field, text), text.parse::<jiff::Timestamp>()) {
-        (Ok(date), _) => {
-            let (from, until) = views::day(date);
-            Ok(match end {
-                End::First => from,
-                End::Last => until,
-            })
-        }
-        // Nothing was written before the epoch, and Postgres has no instants of long before.
-        (Err(_), Ok(at)) if field != "date" => Ok(Timestamp::from_jiff(at).max(Timestamp::from_ms(0))),
-        (Err(no_date), _) => Err(no_date),
+        Ok(AuditFilter { from, until, account: self.account.clone(), entity: self.entity.clone() })
     }
 }
 

@@ -28,12 +28,18 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
 
 /// The JSON of an answer that is given later.
 pub fn written(value: &impl Serialize) -> Vec<u8> {
-    let mut body = Vec::with_capacity(ANSWER_BYTES);
+    written_large(value, ANSWER_BYTES)
+}
+
+/// As [`written`], of an answer that has so many bytes or few more.
+pub fn written_large(value: &impl Serialize, bytes: usize) -> Vec<u8> {
+    let mut body = Vec::with_capacity(bytes);
     serde_json::to_writer(&mut body, value).expect("views have no maps with odd keys, and writing to memory succeeds");
     body
 }
 
-fn of_json(status: StatusCode, body: Vec<u8>) -> HttpResponse {
+/// As [`json`], of what was [`written`] before.
+pub fn of_json(status: StatusCode, body: Vec<u8>) -> HttpResponse {
     let mut response = HttpResponse::with_body(status, BoxBody::new(Bytes::from(body)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
@@ -79,6 +85,11 @@ impl Api {
     /// Runs what waits for the network on the I/O runtime. Not cancelled when the client leaves.
     pub async fn on_io<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Problem> {
         self.io.spawn(work).await.map_err(|error| Problem::fault("A task on the I/O runtime did not end", &error))
+    }
+
+    /// Runs what takes the processor for more than a few milliseconds beside what answers others.
+    pub async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        self.io.spawn_blocking(work).await.map_err(|error| Problem::fault("A task apart did not end", &error))
     }
 
     /// How far Postgres has followed.

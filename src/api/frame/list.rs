@@ -89,11 +89,7 @@ impl<P: FromStr, F: DeserializeOwned> Page<P, F> {
     /// Errors name the parameter.
     fn of(query: &str) -> Result<Page<P, F>, Problem> {
         let Paging { limit, cursor } = parse_query(query)?;
-        let filter = parse_query(&without_paging(query)).map_err(|problem| match problem.errors() {
-            // The reader of the filter does not know that every list has two parameters more.
-            [unknown] if unknown.message.starts_with("unknown field") => Problem::field(unknown.field.clone(), STRAY),
-            _ => problem,
-        })?;
+        let filter = own_parameters(query, &["limit", "cursor"])?;
         Ok(Page { limit: page_limit(limit)? as usize, after: cursor.as_deref().map(read_cursor).transpose()?, filter })
     }
 }
@@ -110,20 +106,7 @@ impl<P: Clone + Display, F> Page<P, F> {
         T: Send + 'static,
         R: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let api = by.api();
-        if !api.lists.is_available() {
-            return Err(refusals::STORAGE_UNAVAILABLE.into());
-        }
-        let wanted = by.seen().newest();
-        if api.projected() < wanted {
-            let mut projected = api.engine.services().projected.clone();
-            let follows = projected.wait_for(|position| *position >= wanted);
-            let Ok(Ok(_)) = tokio::time::timeout(LIST_WAIT, follows).await else {
-                return Err(refusals::STORAGE_UNAVAILABLE.into());
-            };
-        }
-        let reading = read(Arc::clone(&api.lists), self.after.clone(), self.limit as u32 + 1);
-        api.on_io(reading).await.and_then(|read| read.map_err(Problem::from))
+        read_fresh(by, |lists| read(lists, self.after.clone(), self.limit as u32 + 1)).await
     }
 
     /// As [`Page::read`]; of the first page what is in memory, while the database is away and not only behind (rule 13).
@@ -169,6 +152,28 @@ impl<P: Ord + Clone + Display, F> Page<P, F> {
     }
 }
 
+/// Reads when the lists contain everything that whoever reads was shown (rule 13). While the database is away: 503 at once.
+pub(super) async fn read_fresh<T, R>(by: &impl Reader, read: impl FnOnce(Arc<dyn Lists>) -> R) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    R: Future<Output = Result<T, StoreError>> + Send + 'static,
+{
+    let api = by.api();
+    if !api.lists.is_available() {
+        return Err(refusals::STORAGE_UNAVAILABLE.into());
+    }
+    let wanted = by.seen().newest();
+    if api.projected() < wanted {
+        let mut projected = api.engine.services().projected.clone();
+        let follows = projected.wait_for(|position| *position >= wanted);
+        let Ok(Ok(_)) = tokio::time::timeout(LIST_WAIT, follows).await else {
+            return Err(refusals::STORAGE_UNAVAILABLE.into());
+        };
+    }
+    let reading = read(Arc::clone(&api.lists));
+    api.on_io(reading).await.and_then(|read| read.map_err(Problem::from))
+}
+
 /// What there is of a traveller's list.
 #[derive(Debug)]
 pub enum Own<T> {
@@ -177,10 +182,15 @@ pub enum Own<T> {
     InMemory(Vec<Arc<Order>>),
 }
 
-/// The query without what every list has.
-fn without_paging(query: &str) -> String {
-    let is_paging = |part: &&str| matches!(first(part).as_deref(), Some("limit" | "cursor"));
-    query.split('&').filter(|part| !is_paging(part)).collect::<Vec<_>>().join("&")
+/// A list's own parameters, of a query that also has those of its paging. Errors name the parameter.
+pub(super) fn own_parameters<F: DeserializeOwned>(query: &str, paging: &[&str]) -> Result<F, Problem> {
+    let is_own = |part: &&str| first(part).is_none_or(|name| !paging.contains(&&*name));
+    let own = query.split('&').filter(is_own).collect::<Vec<_>>().join("&");
+    parse_query(&own).map_err(|problem| match problem.errors() {
+        // The reader of the filter does not know that every list has two parameters more.
+        [unknown] if unknown.message.starts_with("unknown field") => Problem::field(unknown.field.clone(), STRAY),
+        _ => problem,
+    })
 }
 
 /// How many entries a page has: `limit`, 1 to 100.

@@ -12,6 +12,7 @@ mod extract;
 mod guesses;
 mod list;
 mod middleware;
+mod numbered;
 mod openapi;
 mod partner;
 mod passwords;
@@ -31,7 +32,7 @@ mod staff_login;
 mod state;
 mod strict;
 
-pub use answer::{Answered, json, never_cached, no_content, ok, ok_of, written};
+pub use answer::{Answered, json, never_cached, no_content, of_json, ok, ok_of, written, written_large};
 pub use auth::{LoggedIn, Staff, Traveller, new_secret, secret_bytes, sha256};
 pub(crate) use canonical::canonical;
 pub use canonical::{Canonical, Text, hash_of};
@@ -42,6 +43,7 @@ pub use extract::{
 };
 pub use list::{Own, Page, Paging, Reader};
 pub use middleware::Frame;
+pub use numbered::{Numbered, NumberedPaging};
 pub use partner::{NewKey, Partner};
 pub use passwords::hash_password;
 pub use permission::*;

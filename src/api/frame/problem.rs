@@ -10,6 +10,7 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW
 use actix_web::{HttpResponse, ResponseError};
 use deeptravel_actors::outage::Outage;
 use deeptravel_actors::ports::StoreError;
+use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::rejection::Rejection;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -53,9 +54,13 @@ pub struct ProblemDocument<'a> {
     errors: Vec<FieldError>,
     /// As in the `X-Request-Id` header; quote it when you ask for help.
     request_id: &'a str,
-    /// With `SOLD_OUT`: seats that are left of that class on that stretch.
+    /// With `SOLD_OUT` and `INSUFFICIENT_ALLOTMENT`: what is left, of seats of that class on that stretch.
     #[serde(skip_serializing_if = "Option::is_none")]
     available: Option<u16>,
+    /// With `TICKET_ALREADY_ACTIVATED`: the order that the ticket is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    order_id: Option<OrderId>,
 }
 
 /// An error on its way out. Boxed: results carry it everywhere, and it is rare.
@@ -71,6 +76,7 @@ struct Details {
     /// Methods that the path has, when the one asked for is not among them.
     allow: Option<HeaderValue>,
     available: Option<u16>,
+    order: Option<OrderId>,
 }
 
 impl From<Refusal> for Problem {
@@ -83,7 +89,8 @@ impl Refusal {
     /// With more than its text says.
     pub fn saying(self, detail: impl Into<Cow<'static, str>>) -> Problem {
         let detail = cut(detail.into());
-        Problem(Box::new(Details { refusal: self, detail, errors: Vec::new(), allow: None, available: None }))
+        let errors = Vec::new();
+        Problem(Box::new(Details { refusal: self, detail, errors, allow: None, available: None, order: None }))
     }
 }
 
@@ -164,7 +171,7 @@ impl Problem {
 
     /// Without what every response has.
     fn render(self, request_id: &str) -> HttpResponse<BoxBody> {
-        let Details { refusal: Refusal { code, status, again, .. }, detail, errors, allow, available } = *self.0;
+        let Details { refusal: Refusal { code, status, again, .. }, detail, errors, allow, available, order } = *self.0;
         let mut response = HttpResponse::build(status);
         response.insert_header((CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON)));
         if let Again::After(seconds) = again {
@@ -180,8 +187,17 @@ impl Problem {
         }
         let title = status.canonical_reason().unwrap_or("error");
         let status = status.as_u16();
-        let document =
-            ProblemDocument { kind: "about:blank", title, status, detail, code, errors, request_id, available };
+        let document = ProblemDocument {
+            kind: "about:blank",
+            title,
+            status,
+            detail,
+            code,
+            errors,
+            request_id,
+            available,
+            order_id: order,
+        };
         response.body(serde_json::to_vec(&document).expect("strings and integers always serialise"))
     }
 }
@@ -205,8 +221,11 @@ impl ResponseError for Problem {
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Problem {
         let mut problem = Refusal::from(rejection.refusal()).saying(rejection.to_string());
-        if let Rejection::SoldOut { available, .. } = &rejection {
+        if let Rejection::SoldOut { available, .. } | Rejection::InsufficientAllotment { available, .. } = &rejection {
             problem.0.available = Some(*available);
+        }
+        if let Rejection::TicketAlreadyActivated { order } = &rejection {
+            problem.0.order = Some(*order);
         }
         match rejection {
             Rejection::Field { field, message } => problem.naming(field, message),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use deeptravel_domain::catalogue::{Catalogue, Template, UnitPrice};
+use deeptravel_domain::catalogue::{Catalogue, Template};
 use deeptravel_domain::fare::DayType;
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::register::Entry;
@@ -14,8 +14,8 @@ use deeptravel_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::pricing::{self, UnitPriceView};
 use crate::api::frame::{Allowed, Answered, Language, Partner, Problem, Resell, Routes, ok, parse_query, refusals};
-use crate::api::views::MoneyView;
 use crate::api::views::package::{self, PackageView};
 
 /// Most products that one call names.
@@ -32,24 +32,6 @@ struct ProductQuery {
     /// Only these, divided by commas.
     #[param(example = "106,107", pattern = "^[0-9]{1,9}(,[0-9]{1,9})*$")]
     product_ids: Option<String>,
-}
-
-/// What a ticket costs, whichever size the party has: a ticket is one unit.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UnitPriceView {
-    /// `adult`, `child` or `senior`.
-    customer_type: &'static str,
-    /// `weekday` or `weekend_or_holiday`, by the visit date; `any` where it does not matter.
-    day_type: &'static str,
-    price: MoneyView,
-}
-
-impl From<UnitPrice> for UnitPriceView {
-    fn from(of: UnitPrice) -> UnitPriceView {
-        let UnitPrice { passenger_type, day_type, price } = of;
-        UnitPriceView { customer_type: passenger_type.code(), day_type: day_type.code(), price: price.into() }
-    }
 }
 
 /// A package, as partners sell it.
@@ -108,7 +90,7 @@ async fn list_products(Allowed(by): Allowed<Resell>, language: Language, request
     let asked = wanted(&catalogue, &request, by.api.engine.now())?;
     let products = asked.values().map(|entry| ProductView {
         package: PackageView { available: left(&by, entry), ..package::view(&catalogue, language, entry) },
-        pricing: pricing(entry),
+        pricing: pricing::of(&entry.content.tiers),
     });
     let products: Vec<ProductView<'_>> = products.collect();
     Ok(ok(&Products { total_count: products.len(), products }))
@@ -124,7 +106,10 @@ async fn show_inventory(Allowed(by): Allowed<Resell>, language: Language, reques
     let asked = wanted(&catalogue, &request, by.api.engine.now())?;
     let info = asked.iter().map(|(product, entry)| {
         let (template_id, name) = (entry.content.id.as_str(), language.of(&entry.content.names));
-        (*product, ProductInfo { template_id, version: entry.revision, name, pricing: pricing(entry) })
+        (
+            *product,
+            ProductInfo { template_id, version: entry.revision, name, pricing: pricing::of(&entry.content.tiers) },
+        )
     });
     let product_info = info.collect();
     let available = asked.iter().filter_map(|(product, entry)| Some((*product, left(&by, entry)?)));
@@ -167,10 +152,6 @@ fn numbers(text: &str) -> Result<BTreeSet<u32>, Problem> {
 
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::from(refusals::INVALID_PARAMETER).naming("productIds", message)
-}
-
-fn pricing(entry: &Entry<Template>) -> Vec<UnitPriceView> {
-    entry.unit_prices().into_iter().map(UnitPriceView::from).collect()
 }
 
 /// Units that the partner can still sell; `None`: nothing limits them.

@@ -28,7 +28,7 @@ use jiff::tz::Offset;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::api::frame::Language;
+use crate::api::frame::{Language, Problem, parse_date};
 
 /// Where we sell: the offset of every time that belongs to no route.
 const SALES_OFFSET: Offset = Offset::constant(8);
@@ -99,6 +99,32 @@ pub fn day(date: Date) -> (Timestamp, Timestamp) {
         at.map_or(Timestamp::MAX, Timestamp::from_jiff).max(Timestamp::from_ms(0))
     };
     (midnight(date), date.tomorrow().map_or(Timestamp::MAX, midnight))
+}
+
+/// Which end of a day a date stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    First,
+    Last,
+}
+
+/// An instant (RFC 3339), or a day's beginning or end.
+pub fn instant_or_day(field: &'static str, text: Option<&str>, end: End) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let at = match (parse_date(field, text).map(day), end) {
+        (Ok((from, _)), End::First) => from,
+        (Ok((_, until)), End::Last) => until,
+        (Err(_), End::First | End::Last) => instant(field, text)?,
+    };
+    Ok(Some(at))
+}
+
+/// An instant (RFC 3339). In a query its `+` may have become a blank.
+pub fn instant(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
+    let at = text.replace(' ', "+").parse::<jiff::Timestamp>();
+    let at = at.map_err(|_| Problem::field(field, "is not a time like 2026-12-24T08:30:00+08:00"))?;
+    // Nothing was written before the epoch, and Postgres has no instants of long before.
+    Ok(Timestamp::from_jiff(at).max(Timestamp::from_ms(0)))
 }
 
 /// A time of a departure of a route.

@@ -191,7 +191,7 @@ fn entitlement<'a>(
     }
 }
 
-fn validity(validity: &Validity) -> ValidityView {
+pub fn validity(validity: &Validity) -> ValidityView {
     let kind = validity.kind().code();
     match *validity {
         Validity::Absolute { from, until } => {

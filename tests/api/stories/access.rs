@@ -1,5 +1,6 @@
 //! Who may ask what: every operation of the document, by everybody, as the contract's table says.
 
+mod partners;
 mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,7 +163,7 @@ impl Cast {
         ];
         table.extend(departures(&self.coach));
         table.extend(configuration());
-        table.extend(partners());
+        table.extend(partners::rows());
         table.extend(people());
         table.push(row("POST /admin/logout", DESKS, "/admin/logout", &none));
         table.extend(packages());
@@ -260,39 +261,6 @@ fn departures(coach: &str) -> Vec<Row> {
             json!({ "allotments": [] }),
         ),
     ]
-}
-
-/// Partners, their keys, what is set aside for them, and what they ask.
-fn partners() -> Vec<Row> {
-    let body = json!({ "name": { "zh": "客路", "en": "Access" }, "contact": "Mei" });
-    let looked_at_by_few = |row: Row| Row { may: if row.may == DESKS { AGENTS } else { row.may }, ..row };
-    let partner = kind("/admin/ota/partners/{partnerId}", "access-kind", &body, &[LISTED]);
-    let set_aside = kind("/admin/ota/partners/{partnerId}/allotments", "access-kind", &json!([]), &[]);
-    let row = |operation: &str, may, path: &str| {
-        let (operation, path) = (operation.to_owned(), path.replace("{partnerId}", "access-kind"));
-        Row { operation, may, path, body: Value::Null }
-    };
-    let keys = "/admin/ota/partners/{partnerId}/keys";
-    let of_keys = [
-        row(&format!("GET {keys}"), AGENTS, keys),
-        row(&format!("POST {keys}"), &[Admin], keys),
-        row(&format!("DELETE {keys}/{{keyId}}"), &[Admin], &format!("{keys}/nothing")),
-    ];
-    let hook = "/admin/ota/partners/{partnerId}/webhooks";
-    let body = json!({ "url": "https://access.example/", "enabled": false });
-    let with = |body: Value, row: Row| Row { body, ..row };
-    let of_hook = [
-        with(body, row(&format!("PUT {hook}"), &[Admin], hook)),
-        row(&format!("GET {hook}"), AGENTS, hook),
-        row(&format!("POST {hook}/secret"), &[Admin], &format!("{hook}/secret")),
-        row(&format!("GET {hook}/deliveries"), AGENTS, &format!("{hook}/deliveries")),
-        with(json!({ "fromSequence": 1 }), row(&format!("POST {hook}/replay"), &[Admin], &format!("{hook}/replay"))),
-    ];
-    let asked = ["products", "inventory"].map(|what| {
-        let path = format!("/api/ota/{what}");
-        row(&format!("GET {path}"), PARTNERS, &path)
-    });
-    partner.into_iter().chain(set_aside).map(looked_at_by_few).chain(of_keys).chain(of_hook).chain(asked).collect()
 }
 
 /// Everything that is put as a whole: all staff may look, administrators alone write.

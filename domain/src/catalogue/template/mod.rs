@@ -31,7 +31,7 @@ use crate::time::Timestamp;
 pub use check::SOLD_AHEAD_DAYS_MAX;
 pub use rows::{TemplateEntitlementRow, TemplateRow, TemplateTierRow};
 pub(crate) use sale::tier_for;
-pub use sale::{PackageLine, PackageQuote, UnitPrice};
+pub use sale::{PackageLine, PackageQuote, UnitPrice, unit_prices};
 pub use spoken::SpokenTemplate;
 pub use versions::{Version, Versions};
 

@@ -147,26 +147,24 @@ pub(crate) fn tier_for(
     tiers.max_by_key(|(_, tier)| (tier.min_party, tier.day_type != DayType::Any))
 }
 
-impl Template {
-    /// What a unit costs somebody on his own, by type of passenger and kind of day: the tiers that an order of one has.
-    pub fn unit_prices(&self) -> Vec<UnitPrice> {
-        let price = |passenger_type, day| tier_for(&self.tiers, passenger_type, 1, day).map(|(_, tier)| tier.price);
-        let of_type = |passenger_type: PassengerType| {
-            let on = |day_type, day| {
-                let price = price(passenger_type, Some((day, false)))?;
-                Some(UnitPrice { passenger_type, day_type, price })
-            };
-            let weekday = on(DayType::Weekday, WEEKDAY);
-            let weekend = on(DayType::WeekendOrHoliday, WEEKEND);
-            match (weekday, weekend) {
-                (Some(one), Some(other)) if one.price == other.price => {
-                    vec![UnitPrice { day_type: DayType::Any, ..one }]
-                }
-                (one, other) => one.into_iter().chain(other).collect(),
-            }
+/// What a unit costs somebody on his own, by type of passenger and kind of day: the tiers that an order of one has.
+pub fn unit_prices(tiers: &[Tier]) -> Vec<UnitPrice> {
+    let price = |passenger_type, day| tier_for(tiers, passenger_type, 1, day).map(|(_, tier)| tier.price);
+    let of_type = |passenger_type: PassengerType| {
+        let on = |day_type, day| {
+            let price = price(passenger_type, Some((day, false)))?;
+            Some(UnitPrice { passenger_type, day_type, price })
         };
-        PassengerType::ALL.into_iter().flat_map(of_type).collect()
-    }
+        let weekday = on(DayType::Weekday, WEEKDAY);
+        let weekend = on(DayType::WeekendOrHoliday, WEEKEND);
+        match (weekday, weekend) {
+            (Some(one), Some(other)) if one.price == other.price => {
+                vec![UnitPrice { day_type: DayType::Any, ..one }]
+            }
+            (one, other) => one.into_iter().chain(other).collect(),
+        }
+    };
+    PassengerType::ALL.into_iter().flat_map(of_type).collect()
 }
 
 impl Entry<Template> {

@@ -281,6 +281,31 @@ fn partners(admin: Option<&Person>, partner: &Partner) -> Vec<Example> {
     ]
 }
 
+/// What partners ask of batches and tickets; one has this ticket.
+fn partners_tickets(partner: &Partner, ticket: &str) -> Vec<Example> {
+    let asked = |operation: &str| Example { key: partner.key.clone(), ..Example::new(operation, None) };
+    let ticket = |operation: &str| asked(operation).with("ticketCode", ticket);
+    let batch = |operation: &str| asked(operation).with("batchId", "bad-input");
+    let nothing = || vec![("batchId", "a batch that is not there has no tickets")];
+    vec![
+        asked("POST /api/ota/tickets/bulk-generate").body(json!({
+            "productId": 90_106, "quantity": 1, "batchId": "bad-input-never", "distributionMode": "reseller_batch",
+            "resellerMetadata": { "intendedReseller": "Lok", "batchPurpose": "May", "distributionNotes": "Boxes" },
+            "expiresAt": "2099-12-31T00:00:00+08:00",
+        })),
+        Example { any_text: nothing(), ..asked("GET /api/ota/tickets").with("createdAfter", "2026-12-24") },
+        ticket("GET /api/ota/tickets/{ticketCode}"),
+        ticket("POST /api/ota/tickets/{ticketCode}/cancel"),
+        ticket("POST /api/ota/tickets/{ticketCode}/activate").body(json!({
+            "customerDetails": { "name": passenger_name(1), "phone": "+85291234567", "email": "mei@example.org" },
+            "customerType": "adult", "visitDate": "2099-12-24", "paymentReference": "P-1",
+        })),
+        asked("GET /api/ota/batches"),
+        batch("GET /api/ota/batches/{batchId}"),
+        batch("GET /api/ota/batches/{batchId}/analytics"),
+    ]
+}
+
 /// A single departure.
 fn departures(coach: &str, admin: Option<&Person>) -> Vec<Example> {
     let write = |operation: &str| {
@@ -324,6 +349,11 @@ impl Examples {
         admin.put(&format!("/admin/ota/partners/{}/webhooks", partner.id), &hook).await.ok();
         let package = template("bad-input");
         let package_id = text(&admin.post("/admin/packages/templates", &package).await.ok()["templateId"]);
+        let batch = json!({
+            "productId": package["productId"], "quantity": 1, "batchId": "bad-input", "distributionMode": "direct_sale",
+        });
+        let generated = partner.post("/api/ota/tickets/bulk-generate", &batch).await.ok();
+        let partners_ticket = text(&generated["tickets"][0]["ticketCode"]);
         let journey = json!({ "kind": "journey", "departureId": departure.id, "seatClass": departure.class });
         let included =
             json!({ "kind": "package", "templateId": package_id, "journeys": [{ "departureId": departure.id }] });
@@ -441,6 +471,7 @@ impl Examples {
         examples.extend(configuration(admin));
         examples.extend(people(admin));
         examples.extend(partners(admin, &partner));
+        examples.extend(partners_tickets(&partner, &partners_ticket));
         Examples(examples)
     }
 }

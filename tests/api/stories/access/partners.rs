@@ -1,0 +1,121 @@
+//! Partners: who may ask what of them and as one of them, and that none has part in what is another's.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{AGENTS, Admin, DESKS, LISTED, PARTNERS, Row, documented, kind};
+use crate::client::{Answer, Client};
+use crate::shop::text;
+
+/// Partners, their keys, what is set aside for them, and what they ask.
+pub fn rows() -> Vec<Row> {
+    let body = json!({ "name": { "zh": "客路", "en": "Access" }, "contact": "Mei" });
+    let looked_at_by_few = |row: Row| Row { may: if row.may == DESKS { AGENTS } else { row.may }, ..row };
+    let partner = kind("/admin/ota/partners/{partnerId}", "access-kind", &body, &[LISTED]);
+    let set_aside = kind("/admin/ota/partners/{partnerId}/allotments", "access-kind", &json!([]), &[]);
+    let row = |operation: &str, may, path: &str| {
+        let (operation, path) = (operation.to_owned(), path.replace("{partnerId}", "access-kind"));
+        Row { operation, may, path, body: Value::Null }
+    };
+    let keys = "/admin/ota/partners/{partnerId}/keys";
+    let of_keys = [
+        row(&format!("GET {keys}"), AGENTS, keys),
+        row(&format!("POST {keys}"), &[Admin], keys),
+        row(&format!("DELETE {keys}/{{keyId}}"), &[Admin], &format!("{keys}/nothing")),
+    ];
+    let hook = "/admin/ota/partners/{partnerId}/webhooks";
+    let body = json!({ "url": "https://access.example/", "enabled": false });
+    let with = |body: Value, row: Row| Row { body, ..row };
+    let of_hook = [
+        with(body, row(&format!("PUT {hook}"), &[Admin], hook)),
+        row(&format!("GET {hook}"), AGENTS, hook),
+        row(&format!("POST {hook}/secret"), &[Admin], &format!("{hook}/secret")),
+        row(&format!("GET {hook}/deliveries"), AGENTS, &format!("{hook}/deliveries")),
+        with(json!({ "fromSequence": 1 }), row(&format!("POST {hook}/replay"), &[Admin], &format!("{hook}/replay"))),
+    ];
+    let asked = ["products", "inventory", "tickets", "batches"].map(|what| {
+        let path = format!("/api/ota/{what}");
+        row(&format!("GET {path}"), PARTNERS, &path)
+    });
+    let of_nothing = [
+        "GET /api/ota/tickets/{ticketCode}",
+        "POST /api/ota/tickets/{ticketCode}/cancel",
+        "GET /api/ota/batches/{batchId}",
+        "GET /api/ota/batches/{batchId}/analytics",
+    ];
+    let of_nothing = of_nothing.map(|operation| {
+        let path = operation.split_once(' ').unwrap().1.replace("{ticketCode}", "none").replace("{batchId}", "none");
+        row(operation, PARTNERS, &path)
+    });
+    let generate = "/api/ota/tickets/bulk-generate";
+    let batch = json!({ "productId": 1, "quantity": 1, "batchId": "access", "distributionMode": "direct_sale" });
+    let customer = json!({ "customerDetails": { "name": "Mei", "phone": "+85291234567" }, "paymentReference": "P-1" });
+    let sold = [
+        with(batch, row(&format!("POST {generate}"), PARTNERS, generate)),
+        with(customer, row("POST /api/ota/tickets/{ticketCode}/activate", PARTNERS, "/api/ota/tickets/none/activate")),
+    ];
+    let configured = partner.into_iter().chain(set_aside).map(looked_at_by_few);
+    configured.chain(of_keys).chain(of_hook).chain(asked).chain(of_nothing).chain(sold).collect()
+}
+
+#[tokio::test]
+async fn r_ota_08_every_operation_of_a_partner_keeps_what_is_another_partners() {
+    let client = Client::new();
+    let (owner, other) = (client.seller("strangers-owner", 93_001, 10).await, client.partner("strangers-other").await);
+    let batch = owner.generate(93_001, 3, "strangers").await.ok();
+    let tickets: Vec<String> = (0..3).map(|at| text(&batch["tickets"][at]["ticketCode"])).collect();
+    let customer =
+        json!({ "customerDetails": { "name": "Lam Mei", "phone": "+85291234567" }, "paymentReference": "P-1" });
+    let path = |operation: &str, ticket: &str| {
+        operation.split_once(' ').unwrap().1.replace("{ticketCode}", ticket).replace("{batchId}", "strangers")
+    };
+    owner.activate(&tickets[1], "2099-01-05").await.ok();
+    let is_kept = |answer: &Answer| {
+        let parts = ["Lam Mei", &tickets[0], &tickets[1], "strangers\""];
+        assert!(parts.iter().all(|part| !answer.text.contains(part)), "{}", answer.text);
+    };
+
+    for (operation, permission) in documented(&client).await {
+        if permission != "resell" {
+            continue;
+        }
+        match operation.as_str() {
+            "GET /api/ota/products" | "GET /api/ota/inventory" => is_kept(&other.get(&path(&operation, "")).await),
+            "GET /api/ota/tickets" | "GET /api/ota/batches" => {
+                let listed = other.get(&path(&operation, "")).await;
+                is_kept(&listed);
+                assert_eq!(listed.ok()["totalCount"], 0, "{operation}");
+                if operation.ends_with("tickets") {
+                    let of_batch = other.get("/api/ota/tickets?batchId=strangers").await.ok();
+                    assert_eq!(of_batch["totalCount"], 0);
+                }
+            }
+            "POST /api/ota/tickets/bulk-generate" => {
+                other.generate(93_001, 3, "strangers").await.problem(409, "INSUFFICIENT_ALLOTMENT");
+            }
+            "GET /api/ota/tickets/{ticketCode}" => {
+                for ticket in &tickets {
+                    let refused = other.get(&path(&operation, ticket)).await.problem(404, "TICKET_NOT_FOUND");
+                    is_kept(&refused);
+                }
+            }
+            "POST /api/ota/tickets/{ticketCode}/cancel" => {
+                for ticket in &tickets {
+                    let refused = other.send(Method::POST, &path(&operation, ticket)).await;
+                    refused.problem(404, "TICKET_NOT_FOUND");
+                }
+            }
+            "POST /api/ota/tickets/{ticketCode}/activate" => {
+                for ticket in &tickets {
+                    other.post(&path(&operation, ticket), &customer).await.problem(404, "TICKET_NOT_FOUND");
+                }
+            }
+            "GET /api/ota/batches/{batchId}" | "GET /api/ota/batches/{batchId}/analytics" => {
+                other.get(&path(&operation, "")).await.problem(404, "BATCH_NOT_FOUND");
+            }
+            unknown => panic!("nothing is said of {unknown}"),
+        }
+    }
+    let figures = owner.get("/api/ota/batches/strangers/analytics").await.ok();
+    assert_eq!((&figures["activated"], &figures["cancelled"]), (&json!(1), &json!(0)), "{figures}");
+}
