@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::batch::{BatchActor, Told};
+use crate::batch::{BatchActor, BatchPeers, Told};
 use crate::catalogue::Sold;
 use crate::departure::DepartureActor;
 use crate::desk::Desk;
@@ -26,6 +26,7 @@ macro_rules! owners {
         #[derive(Debug)]
         pub struct Owners {
             peers: Arc<Peers>,
+            batch_peers: Arc<BatchPeers>,
             pub(crate) partners: Arc<Keys<PartnerActor>>,
             pub(crate) batches: Arc<Keys<BatchActor>>,
             $(pub(crate) $name: Arc<Keys<$owner>>,)+
@@ -50,19 +51,25 @@ macro_rules! owners {
                 desks.settle(&peers);
                 orders.settle(&peers);
                 let batches: Arc<Keys<BatchActor>> = Keys::new(&peers.parts, arbiters);
-                batches.settle(&peers);
+                let (of_batches, books) = (Arc::clone(&peers), Arc::clone(&partners));
+                let batch_peers = Arc::new(BatchPeers { peers: of_batches, partners: books });
+                batches.settle(&batch_peers);
                 partners.settle(&peers);
 
                 $(<$owner>::start(Arc::clone(&services), Arc::clone(&$name)).await?;)+
                 Desk::start(Arc::clone(&peers), desks).await?;
                 OrderActor::start(Arc::clone(&peers), orders).await?;
                 PartnerActor::start(Arc::clone(&peers), Arc::clone(&partners)).await?;
-                BatchActor::start(Arc::clone(&peers), Arc::clone(&batches)).await?;
-                Ok(Owners { peers, partners, batches, $($name),+ })
+                BatchActor::start(Arc::clone(&batch_peers), Arc::clone(&batches)).await?;
+                Ok(Owners { peers, batch_peers, partners, batches, $($name),+ })
             }
 
             pub(crate) fn peers(&self) -> &Arc<Peers> {
                 &self.peers
+            }
+
+            pub(crate) fn batch_peers(&self) -> &Arc<BatchPeers> {
+                &self.batch_peers
             }
 
             /// How each kind of owner fares.

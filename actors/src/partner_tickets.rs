@@ -25,9 +25,10 @@ pub enum PartnerTicket {
 
 impl Engine {
     /// Generates tickets, all or none, or finds the batch that the partner calls so (R-OTA-04). With whether it was made now.
-    /// Refused with fields, `TemplateNotFound`, `BatchExists`, `InsufficientAllotment`.
+    /// Refused with fields, `TemplateNotFound`, `BatchExists`, `InsufficientAllotment`, and if its units are to be drawn from a
+    /// reservation with `ReservationNotFound`, `ReservationExpired`, `ReservationActivated`, `ReservationEnded`.
     pub async fn generate_batch(&self, wish: BatchWish) -> Answer<Generated> {
-        let (peers, batches) = (Arc::clone(self.owners.peers()), Arc::clone(&self.owners.batches));
+        let (peers, batches) = (Arc::clone(self.owners.batch_peers()), Arc::clone(&self.owners.batches));
         // To its end: whoever asked may go in between.
         let generating = self.owners.io.spawn(generate(peers, batches, wish));
         generating.await.unwrap_or(Err(Outage::Rebuilding))

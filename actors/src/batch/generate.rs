@@ -1,21 +1,21 @@
 //! How a batch begins: its units are held, its first record names them, the stock confirms them, and one record has all
 //! tickets (R-OTA-04). Before its first record a crash leaves nothing but a hold that lapses; after it the batch finishes by
-//! itself, or is given up if the units have lapsed meanwhile. Nobody sees a ticket before the last record.
+//! itself, or is given up if the units have lapsed meanwhile. Nobody sees a ticket before the last record. How one begins whose
+//! units are reserved already is in `drawing`.
 //!
 //! Batches of one partner begin one after the other: so his id of a batch stands for one, and a repeated request finds it.
 
 use std::sync::Arc;
 
-use deeptravel_domain::batch::{Batch, BatchId, BatchWish};
+use deeptravel_domain::batch::{Batch, BatchId, BatchWish, Plan};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::stock::Command;
 
-use super::BatchActor;
 use super::questions::{Begin, Ready};
+use super::{BatchActor, BatchPeers, drawing};
 use crate::journal::Position;
 use crate::kept::Seed;
 use crate::log::admit_sale;
-use crate::order::Peers;
 use crate::outage::{Answer, Outage, Reply};
 use crate::registry::Keys;
 use crate::services::chance;
@@ -24,10 +24,15 @@ use crate::services::chance;
 pub type Generated = (Arc<Batch>, bool);
 
 /// Makes a batch, or finds the one that the partner calls so. Refused with `BatchExists` if that was another request's, with
-/// what [`BatchWish::plan`] refuses, and with `InsufficientAllotment`.
-pub async fn generate(peers: Arc<Peers>, batches: Arc<Keys<BatchActor>>, wish: BatchWish) -> Answer<Generated> {
+/// what [`BatchWish::plan`] refuses, and with what the stock or the reservation refuses.
+pub async fn generate(peers: Arc<BatchPeers>, batches: Arc<Keys<BatchActor>>, wish: BatchWish) -> Answer<Generated> {
     let turn = peers.batch_board.turn_of(&wish.partner);
     let _turn = turn.lock().await;
+    if let Some(reservation) = wish.reservation
+        && peers.batch_board.named(&wish.partner, &wish.own_id).is_none()
+    {
+        drawing::wake_unanswered(&peers, &batches, &wish.partner, reservation).await?;
+    }
     if let Some(known) = peers.batch_board.named(&wish.partner, &wish.own_id) {
         if known.plan().body_hash != wish.body_hash {
             return refused(&peers, Rejection::BatchExists, peers.journal.appended()).await;
@@ -44,17 +49,27 @@ pub async fn generate(peers: Arc<Peers>, batches: Arc<Keys<BatchActor>>, wish: B
         Err(rejection) => return refused(&peers, rejection, Position::NOTHING).await,
     };
     admit_sale(&peers.journal)?;
-    let Reply { outcome, position } = peers.stocks.consult(&plan.stock(), Command::Place(plan.place(now))).await?;
-    if let Err(rejection) = outcome {
-        return refused(&peers, as_partners_know_it(rejection), position).await;
-    }
-    batches.put(&id, Seed { machine: Batch::planned(plan), version: 0 });
-    let made = batches.ask(&id, Begin(position)).await?.ok_or(Outage::Rebuilding)?;
+    let made = match plan.reservation {
+        Some(reservation) => drawing::draw(&peers, &batches, plan, reservation).await?,
+        None => take(&peers, &batches, plan).await?,
+    };
     Ok(made.map(|batch| (batch, true)))
 }
 
+/// Its units are taken of the partner's allotment.
+async fn take(peers: &BatchPeers, batches: &Keys<BatchActor>, plan: Plan) -> Answer<Arc<Batch>> {
+    let id = plan.id;
+    let place = Command::Place(plan.place(plan.created_at));
+    let Reply { outcome, position } = peers.stocks.consult(&plan.stock(), place).await?;
+    if let Err(rejection) = outcome {
+        return refused(peers, as_partners_know_it(rejection), position).await;
+    }
+    batches.put(&id, Seed { machine: Batch::planned(plan), version: 0 });
+    batches.ask(&id, Begin(position)).await?.ok_or(Outage::Rebuilding)
+}
+
 /// Shown once what it rests on is durable.
-async fn refused<T>(peers: &Peers, rejection: Rejection, position: Position) -> Answer<T> {
+pub(super) async fn refused<T>(peers: &BatchPeers, rejection: Rejection, position: Position) -> Answer<T> {
     peers.journal.wait(position).await.map_err(|_| Outage::Journal)?;
     Ok(Reply::rejected(rejection, position))
 }

@@ -6,8 +6,10 @@
 //! how it hears of its orders in `following`, and how partners ask for all this in `partner_tickets`.
 
 mod activating;
+mod drawing;
 mod following;
 mod generate;
+mod peers;
 mod questions;
 
 use std::convert::Infallible;
@@ -19,6 +21,7 @@ use deeptravel_domain::batch::rows::{BatchRow, BatchTicketsRow};
 use deeptravel_domain::batch::{Batch, BatchId, BatchState, Command, Effect, Event};
 use deeptravel_domain::ids::IdHash;
 use deeptravel_domain::machine::Machine as _;
+use deeptravel_domain::partner::GiveBack;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Row as _;
 use deeptravel_domain::stock::{self, Free};
@@ -27,12 +30,14 @@ use deeptravel_domain::time::Timestamp;
 pub use activating::Activate;
 pub use following::{Telling, Told, followed};
 pub use generate::{Generated, generate};
+pub use peers::BatchPeers;
 pub use questions::{Cancel, Follow, View};
 
 use crate::ask::{Asker, answer_all};
+use crate::journal::Position;
 use crate::kept::{Kept, LiveShell, Seed, Shell};
-use crate::order::Peers;
 use crate::outage::{Answer, Outage, Reply};
+use crate::partner::GiveBackUnits;
 use crate::ports::{Haste, Load, Statement};
 use crate::registry::{Keys, Owner, Post, Sleep, StartError, home_of};
 use crate::services::desk_of_shard;
@@ -56,7 +61,7 @@ pub const LOAD: Load = Load::of(&[
 
 /// See the module's documentation.
 pub struct BatchActor {
-    peers: Arc<Peers>,
+    peers: Arc<BatchPeers>,
     post: Post<BatchActor>,
     kept: Kept<Batch>,
     timer: Timer,
@@ -74,12 +79,12 @@ impl Owner for BatchActor {
     type Seed = Seed<Batch>;
     type Hand = Infallible;
     type Shared = ();
-    type World = Peers;
+    type World = BatchPeers;
 
     const KIND: &'static str = "batch";
 
     /// All of them. One that has yet to take its units goes on at once.
-    async fn start(peers: Arc<Peers>, keys: Arc<Keys<Self>>) -> Result<(), StartError> {
+    async fn start(peers: Arc<BatchPeers>, keys: Arc<Keys<Self>>) -> Result<(), StartError> {
         let rows = peers.store.load(LOAD_ALL, Vec::new(), Haste::Start).await?;
         for (machine, version) in Batch::from_rows(&rows)? {
             peers.batch_board.open(&machine);
@@ -93,20 +98,25 @@ impl Owner for BatchActor {
         home_of(&desk_of_shard(id.shard()))
     }
 
-    async fn load(peers: Arc<Peers>, id: BatchId) -> Result<Option<Seed<Batch>>, StartError> {
+    async fn load(peers: Arc<BatchPeers>, id: BatchId) -> Result<Option<Seed<Batch>>, StartError> {
         let rows = peers.store.load(LOAD, vec![vec![id.holder()].into()], Haste::Wake).await?;
         let found = Batch::from_rows(&rows)?.into_iter().next();
         Ok(found.map(|(machine, version)| Seed { machine, version }))
     }
 
-    fn build(peers: Arc<Peers>, post: Post<Self>, seed: Seed<Batch>) -> Result<BatchActor, Outage> {
-        if seed.version > 0 {
+    fn build(peers: Arc<BatchPeers>, post: Post<Self>, seed: Seed<Batch>) -> Result<BatchActor, Outage> {
+        if is_begun(&seed.machine, seed.version) {
             peers.batch_board.open(&seed.machine);
         }
         let kept = Kept::wake(&peers.parts, &format!("batch/{}", post.id), seed, &post.vitals)?;
         let asks_from = peers.clock.now();
         Ok(BatchActor { peers, post, kept, timer: Timer::default(), asks: false, asks_from, waiting: Vec::new() })
     }
+}
+
+/// Whether it is in a record, of its own or of the draw that it was born with. Otherwise nobody knows of it.
+fn is_begun(batch: &Batch, version: u64) -> bool {
+    version > 0 || batch.is_drawn()
 }
 
 impl Actor for BatchActor {
@@ -142,7 +152,7 @@ impl LiveShell for BatchActor {
         let effect = self.kept.machine.effect().filter(|_| self.is_begun() && !self.asks);
         let mut wakes_at = self.kept.machine.next_deadline();
         match effect {
-            Some(effect) if self.asks_from <= now => self.ask_stock(effect, ctx),
+            Some(effect) if self.asks_from <= now => self.attend_to(effect, ctx),
             Some(_) => wakes_at = Some(wakes_at.map_or(self.asks_from, |at| at.min(self.asks_from))),
             None => {}
         }
@@ -158,24 +168,29 @@ impl LiveShell for BatchActor {
 }
 
 impl BatchActor {
-    /// Whether it has a record. Without one nobody knows of it.
     fn is_begun(&self) -> bool {
-        self.kept.log.version() > 0
+        is_begun(&self.kept.machine, self.kept.log.version())
     }
 
     /// Does what the batch wants, and tells it what came of that.
-    fn ask_stock(&mut self, effect: Effect, ctx: &mut Context<BatchActor>) {
+    fn attend_to(&mut self, effect: Effect, ctx: &mut Context<BatchActor>) {
         self.asks = true;
-        let plan = self.kept.machine.plan();
-        let (stock, hold) = (plan.stock(), plan.hold());
-        let command = match effect {
-            Effect::TakeUnits => stock::Command::Confirm(hold),
-            Effect::ReturnUnits { kept } => {
-                stock::Command::Free(Free { at: hold, units_left: kept.into(), settled: None })
+        let (peers, plan) = (Arc::clone(&self.peers), Arc::clone(self.kept.machine.plan()));
+        let asking = self.peers.io.spawn(async move {
+            let (stock, at) = (plan.stock(), plan.hold());
+            match effect {
+                Effect::TakeUnits => peers.stocks.consult(&stock, stock::Command::Confirm(at)).await,
+                Effect::ReturnUnits { kept } => {
+                    let free = Free { at, units_left: kept.into(), settled: None };
+                    peers.stocks.consult(&stock, stock::Command::Free(free)).await
+                }
+                Effect::Finish => Ok(Reply::ok((), Position::NOTHING)),
+                Effect::GiveBack { kept } => {
+                    let back = GiveBack { by: plan.id.holder(), units_left: kept.into() };
+                    peers.partners.ask(&plan.partner, GiveBackUnits(back)).await?.ok_or(Outage::Rebuilding)
+                }
             }
-        };
-        let peers = Arc::clone(&self.peers);
-        let asking = self.peers.io.spawn(async move { peers.stocks.consult(&stock, command).await });
+        });
         let told = asking.into_actor(self).map(move |answer, actor: &mut BatchActor, ctx| {
             actor.asks = false;
             actor.hears(effect, answer.unwrap_or(Err(Outage::Rebuilding)), ctx);
@@ -197,14 +212,16 @@ impl BatchActor {
             }
         };
         let command = match (effect, outcome) {
-            (Effect::TakeUnits, Ok(())) => Command::UnitsTaken,
+            (Effect::TakeUnits, Ok(())) | (Effect::Finish, Ok(()) | Err(_)) => Command::UnitsTaken,
             (Effect::TakeUnits, Err(refused)) => {
                 let id = self.post.id;
                 tracing::warn!(batch.id = %id, %refused, "Batch {id} is given up: its units are not held any more");
                 Command::UnitsLost
             }
-            (Effect::ReturnUnits { kept }, Ok(())) => Command::UnitsReturned { kept },
-            (Effect::ReturnUnits { .. }, Err(refused)) => {
+            (Effect::ReturnUnits { kept } | Effect::GiveBack { kept }, Ok(())) => Command::UnitsReturned { kept },
+            // The book forgets a draw of which nothing is kept: it has heard of that.
+            (Effect::GiveBack { kept: 0 }, Err(Rejection::ReservationNotFound)) => Command::UnitsReturned { kept: 0 },
+            (Effect::ReturnUnits { .. } | Effect::GiveBack { .. }, Err(refused)) => {
                 let id = self.post.id;
                 tracing::error!(batch.id = %id, %refused, "Units of batch {id} cannot be given back: {refused}");
                 self.asks_from = now.plus_seconds(REFUSED_AGAIN_SECONDS);

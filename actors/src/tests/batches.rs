@@ -72,6 +72,7 @@ pub(super) fn wish(partner: PartnerCode, own_id: &str, quantity: u32) -> BatchWi
         quantity,
         distribution: Distribution::DirectSale,
         reseller: None,
+        reservation: None,
         expires_at: None,
     }
 }

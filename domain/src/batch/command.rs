@@ -9,7 +9,7 @@ use super::TicketState;
 pub enum Command {
     /// The stock holds the units: the batch begins to exist. From here on it is finished or given up, also after a crash.
     Begin,
-    /// The stock has sold the units: all tickets are there.
+    /// The stock has sold the units, or they were drawn from a reservation: all tickets are there.
     UnitsTaken,
     /// The stock does not hold them any more: there is no batch.
     UnitsLost,
@@ -21,7 +21,7 @@ pub enum Command {
     Cancel { number: u16 },
     /// The order of a ticket says what has become of it.
     Follow { number: u16, became: Became },
-    /// The stock has put units back, so that the batch keeps so many there.
+    /// The stock has put units back, or the book of reservations has, so that the batch keeps so many there.
     UnitsReturned { kept: u16 },
     /// The batch ends if its time is over. The timer's command; nothing depends on its punctuality.
     Expire,

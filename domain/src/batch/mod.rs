@@ -101,8 +101,13 @@ codes!(BatchState, "batch status: known are taking, active, expired and given_up
 pub enum Effect {
     /// The stock confirms the batch's hold.
     TakeUnits,
+    /// Its units were drawn from a reservation in the record that it was born with: nobody need be asked before all tickets are
+    /// there.
+    Finish,
     /// The stock learns how many units of it the batch keeps.
     ReturnUnits { kept: u16 },
+    /// The partner's book of reservations learns it, of what was drawn there.
+    GiveBack { kept: u16 },
 }
 
 /// How many tickets of a batch are in each state.
@@ -146,7 +151,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Before [`Command::Begin`] it does not exist.
+    /// Before [`Command::Begin`] it does not exist; see also [`Batch::born`].
     pub fn planned(plan: Plan) -> Batch {
         let quantity = plan.quantity;
         let mut counts = Counts::default();
@@ -160,8 +165,22 @@ impl Batch {
         }
     }
 
+    /// One whose units are drawn from a reservation, and its row as it is first written: it begins to exist in the record of
+    /// the draw (rule 4), and then finishes by itself.
+    pub fn born(plan: Plan) -> (Batch, Rows) {
+        let batch = Batch::planned(plan);
+        let mut rows = Rows::default();
+        rows.put(&batch.row(0, true));
+        (batch, rows)
+    }
+
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// Whether its units were drawn from a reservation: then it was born, and never begun.
+    pub fn is_drawn(&self) -> bool {
+        self.plan.reservation.is_some()
     }
 
     pub fn id(&self) -> BatchId {
@@ -191,8 +210,12 @@ impl Batch {
     pub fn effect(&self) -> Option<Effect> {
         let kept = self.counts.kept();
         match self.state {
-            BatchState::Taking => Some(Effect::TakeUnits),
-            BatchState::Active | BatchState::Ended => (kept < self.known_kept).then_some(Effect::ReturnUnits { kept }),
+            BatchState::Taking => Some(if self.is_drawn() { Effect::Finish } else { Effect::TakeUnits }),
+            BatchState::Active | BatchState::Ended => (kept < self.known_kept).then_some(if self.is_drawn() {
+                Effect::GiveBack { kept }
+            } else {
+                Effect::ReturnUnits { kept }
+            }),
             BatchState::GivenUp => None,
         }
     }

@@ -10,7 +10,7 @@ use crate::catalogue::Catalogue;
 use crate::code::{Code, CodeKind, Subject};
 use crate::departure::Channel;
 use crate::hold::{FIRST_EPOCH, HoldAt};
-use crate::ids::{HoldId, InvalidId, PartnerCode, codes};
+use crate::ids::{HoldId, InvalidId, OrderId, PartnerCode, codes};
 use crate::rejection::{Rejection, ensure};
 use crate::row::{part, text_fields};
 use crate::stock::{Place, StockId};
@@ -110,6 +110,8 @@ pub struct BatchWish {
     pub quantity: u32,
     pub distribution: Distribution,
     pub reseller: Option<Reseller>,
+    /// The number of the partner's reservation that its units are drawn from. `None`: they are taken of the allotment.
+    pub reservation: Option<OrderId>,
     /// As the partner wants it; his product may end sooner.
     pub expires_at: Option<Timestamp>,
 }
@@ -125,6 +127,9 @@ pub struct Plan {
     pub quantity: u16,
     pub distribution: Distribution,
     pub reseller: Option<Reseller>,
+    /// The number of the reservation that its units were drawn from: what it does not need goes back there, and it has no hold
+    /// of its own.
+    pub reservation: Option<OrderId>,
     pub created_at: Timestamp,
     /// From then on nothing of it is activated. `None`: it has no end.
     pub ends_at: Option<Timestamp>,
@@ -155,6 +160,7 @@ impl BatchWish {
             quantity,
             distribution: self.distribution,
             reseller: self.reseller,
+            reservation: self.reservation,
             created_at: now,
             ends_at: self.expires_at.into_iter().chain(product_ends).min(),
             offer,
@@ -167,7 +173,7 @@ impl Plan {
         StockId::Package(self.offer.terms.template.clone())
     }
 
-    /// All its units are one hold of the product's stock.
+    /// All its units are one hold of the product's stock, unless they were drawn from a reservation.
     pub fn hold(&self) -> HoldAt {
         HoldAt { hold: HoldId { order: self.id.holder(), item: 0 }, epoch: FIRST_EPOCH }
     }

@@ -34,6 +34,8 @@ row! {
     12 ends_at: Option<Timestamp>,
     /// What is frozen of the product.
     13 offer [Json, Kept]: Option<Offer>,
+    /// That its units were drawn from. Absent: it has a hold of its own.
+    14 reservation_id: Option<Uuid<OrderId>>,
 }
 
 row! {
@@ -83,9 +85,20 @@ impl Batch {
         }
     }
 
-    fn row(&self, version: u64, is_first: bool) -> BatchRow {
-        let Plan { id, partner, own_id, body_hash, quantity, distribution, reseller, created_at, ends_at, offer } =
-            &*self.plan;
+    pub(super) fn row(&self, version: u64, is_first: bool) -> BatchRow {
+        let Plan {
+            id,
+            partner,
+            own_id,
+            body_hash,
+            quantity,
+            distribution,
+            reseller,
+            reservation,
+            created_at,
+            ends_at,
+            offer,
+        } = &*self.plan;
         BatchRow {
             batch_id: Uuid(*id),
             version,
@@ -100,6 +113,7 @@ impl Batch {
             created_at: *created_at,
             ends_at: *ends_at,
             offer: is_first.then(|| offer.clone()),
+            reservation_id: reservation.map(Uuid),
         }
     }
 
@@ -127,6 +141,7 @@ impl Batch {
             quantity: row.quantity,
             distribution: row.distribution_mode,
             reseller: row.reseller,
+            reservation: row.reservation_id.map(|Uuid(number)| number),
             created_at: row.created_at,
             ends_at: row.ends_at,
             offer,

@@ -61,8 +61,13 @@ impl PartnerReservationId {
         PartnerReservationId(OrderId::from_bits(bits))
     }
 
-    fn of_number(number: OrderId) -> Option<PartnerReservationId> {
+    pub fn of_number(number: OrderId) -> Option<PartnerReservationId> {
         (number.bits() & VERSION_MASK == VERSION).then_some(PartnerReservationId(number))
+    }
+
+    /// As others refer to it.
+    pub fn number(self) -> OrderId {
+        self.0
     }
 
     pub fn hold(self) -> HoldAt {

@@ -75,6 +75,7 @@ fn wish(quantity: u32) -> BatchWish {
         quantity,
         distribution: Distribution::DirectSale,
         reseller: None,
+        reservation: None,
         expires_at: None,
     }
 }

@@ -1,0 +1,92 @@
+//! How a batch begins whose units are reserved already (R-OTA-03, R-OTA-04): it is born in the record in which the partner's
+//! book draws them, and one more record has all tickets. Between the two a crash leaves a batch that finishes by itself at the
+//! next start; the units are drawn once, and stay in the reservation's hold.
+
+use deeptravel_domain::batch::{Batch, BatchId, Plan};
+use deeptravel_domain::ids::{OrderId, PartnerCode};
+use deeptravel_domain::partner::{Draw, DrawnFor, PartnerReservationId, Reservation, ReservationStatus};
+use deeptravel_domain::rejection::Rejection;
+use std::sync::Arc;
+
+use super::generate::refused;
+use super::questions::Ready;
+use super::{BatchActor, BatchPeers};
+use crate::journal::Position;
+use crate::kept::Seed;
+use crate::outage::{Answer, Outage, Reply};
+use crate::partner::{DrawUnits, ShowReservation, Shown};
+use crate::registry::Keys;
+
+/// Wakes batches of a reservation whose draw is recorded, and of whose draw nobody has heard, because the book broke over its
+/// answer: the request that made such a one finds it when it is repeated.
+pub(super) async fn wake_unanswered(
+    peers: &BatchPeers,
+    batches: &Keys<BatchActor>,
+    partner: &PartnerCode,
+    reservation: OrderId,
+) -> Result<(), Outage> {
+    let Some(id) = PartnerReservationId::of_number(reservation) else { return Ok(()) };
+    let Ok(Shown { reservation, .. }) = shown(peers, partner, id).await?.outcome else { return Ok(()) };
+    let drawn = reservation.draws().iter().filter(|drawn| drawn.drawn_for == DrawnFor::Batch);
+    let drawn = drawn.filter_map(|drawn| BatchId::from_bits(drawn.by.bits()));
+    for batch in drawn.filter(|batch| peers.batch_board.get(*batch).is_none()) {
+        batches.ask(&batch, Ready).await?;
+    }
+    Ok(())
+}
+
+/// Draws the units of a batch. Refused with `ReservationNotFound`, `ReservationExpired`, `ReservationActivated`,
+/// `ReservationEnded`, `InsufficientAllotment`, and the field `reservationId` for a reservation of another product.
+pub(super) async fn draw(
+    peers: &BatchPeers,
+    batches: &Keys<BatchActor>,
+    plan: Plan,
+    reservation: OrderId,
+) -> Answer<Arc<Batch>> {
+    let Some(of) = PartnerReservationId::of_number(reservation) else {
+        return refused(peers, Rejection::ReservationNotFound, Position::NOTHING).await;
+    };
+    let Reply { outcome, position } = shown(peers, &plan.partner, of).await?;
+    if let Err(rejection) =
+        outcome.and_then(|Shown { reservation, now }| fits(&plan, &reservation, reservation.status(now)))
+    {
+        return refused(peers, rejection, position).await;
+    }
+    let (id, partner, quantity) = (plan.id, plan.partner.clone(), plan.quantity);
+    let (batch, birth) = Batch::born(plan);
+    let draw = Draw { reservation: of, by: id.holder(), drawn_for: DrawnFor::Batch, quantity: Some(quantity.into()) };
+    let Reply { outcome, position } =
+        peers.partners.ask(&partner, DrawUnits { draw, birth }).await?.ok_or(Outage::Rebuilding)?;
+    match outcome {
+        Ok(_) => {}
+        // Somebody has drawn of it in between.
+        Err(Rejection::Field { .. }) => {
+            let left = shown(peers, &partner, of).await?.map(|shown| shown.reservation.remaining());
+            let short = left.outcome.map_or_else(|refused| refused, |left| insufficient(quantity, left));
+            return refused(peers, short, left.position).await;
+        }
+        Err(rejection) => return refused(peers, rejection, position).await,
+    }
+    batches.put(&id, Seed { machine: batch, version: 0 });
+    batches.ask(&id, Ready).await?.ok_or(Outage::Rebuilding)
+}
+
+async fn shown(peers: &BatchPeers, partner: &PartnerCode, id: PartnerReservationId) -> Answer<Shown> {
+    peers.partners.ask(partner, ShowReservation(id)).await?.ok_or(Outage::Rebuilding)
+}
+
+/// What is not active any more is refused by the book itself.
+fn fits(plan: &Plan, reservation: &Reservation, status: ReservationStatus) -> Result<(), Rejection> {
+    if reservation.template != plan.offer.terms.template {
+        return Err(Rejection::field("reservationId", "is of another product"));
+    }
+    let left = reservation.remaining();
+    if status == ReservationStatus::Active && left < plan.quantity.into() {
+        return Err(insufficient(plan.quantity, left));
+    }
+    Ok(())
+}
+
+fn insufficient(wanted: u16, left: u32) -> Rejection {
+    Rejection::InsufficientAllotment { wanted, available: u16::try_from(left).unwrap_or(u16::MAX) }
+}
