@@ -4,14 +4,14 @@
 //! ```text
 //! layout 1 │ kind 1 │ key version 4 │ nonce 12 │ issued 4 │ from 4 │ until 4        every code
 //! reference 8 │ scope 8 │ signature 64                                              a ticket's: the part for gates
-//! sealed (order 16 │ ticket number 2) │ tag 16                                      every code
+//! sealed (order 16 │ number 2) │ tag 16                                             every code
 //! ```
 
 use super::{CODE_PREFIX, CODE_TEXT_LEN_MAX, CodeKind, base45};
 use crate::sealing::{NONCE_LEN, TAG_LEN};
 use crate::time::Timestamp;
 
-/// An order's code: nothing in it can be verified without the network.
+/// An order's or an item's code: nothing in it can be verified without the network.
 const LAYOUT_ORDER: u8 = 2;
 /// A ticket's code, with a pass.
 const LAYOUT_TICKET: u8 = 3;
@@ -23,7 +23,7 @@ pub(super) const SCOPE_LEN: usize = 8;
 /// Up to the signature.
 pub(super) const SIGNED_LEN: usize = HEADER_LEN + REFERENCE_LEN + SCOPE_LEN;
 pub(super) const SIGNATURE_LEN: usize = 64;
-/// Order, number of the ticket (0 in an order's code).
+/// Order, and in a ticket's code the ticket's number; otherwise 0, or an item's number from 1.
 pub(super) const SECRET_LEN: usize = 16 + 2;
 
 const ORDER_CODE_LEN: usize = HEADER_LEN + SECRET_LEN + TAG_LEN;

@@ -7,7 +7,8 @@
 //! it came by ([`crate::order::Scan`]): nothing else has to be remembered, and a crash forgets none.
 //!
 //! Text: `DT1`, then in base45 (all of it fits QR alphanumeric mode) the bytes of `layout`. A ticket's code has, besides
-//! what only the server reads, a signed part that gates verify without the network ([`verify`]).
+//! what only the server reads, a signed part that gates verify without the network ([`verify`]). An order's code, and that of
+//! an item, is for the server alone.
 
 mod base45;
 mod keys;
@@ -73,6 +74,11 @@ impl CodeKind {
 pub enum Subject {
     /// Every ticket of the order.
     Order(OrderId),
+    /// Every ticket of one of its items, by its index: a unit that a partner has sold.
+    Item {
+        order: OrderId,
+        item: u16,
+    },
     Ticket {
         id: TicketId,
         scope: Scope,
@@ -87,7 +93,7 @@ impl Subject {
     /// The order whose machine decides about it.
     pub fn order(self) -> OrderId {
         match self {
-            Subject::Order(order) => order,
+            Subject::Order(order) | Subject::Item { order, .. } => order,
             Subject::Ticket { id, .. } => id.order,
         }
     }
@@ -169,6 +175,8 @@ pub fn seal(keys: &CodeKeys, code: &Code, now: Timestamp, nonce: [u8; NONCE_LEN]
     secret.extend_from_slice(&code.subject.order().bits().to_be_bytes());
     match code.subject {
         Subject::Order(_) => secret.extend_from_slice(&0_u16.to_be_bytes()),
+        // An order has far fewer items.
+        Subject::Item { item, .. } => secret.extend_from_slice(&item.saturating_add(1).to_be_bytes()),
         Subject::Ticket { id, scope } => {
             secret.extend_from_slice(&id.number.to_be_bytes());
             bytes.extend_from_slice(&Reference::of(id).0);
@@ -207,12 +215,12 @@ fn authenticate(keys: &CodeKeys, text: &str, now: Timestamp) -> Option<Opened> {
     let (order, number) = secret.split_first_chunk()?;
     let order = OrderId::from_bits(u128::from_be_bytes(*order));
     let subject = match u16::from_be_bytes(*number.first_chunk()?) {
-        0 if !header.is_ticket => Subject::Order(order),
         number if header.is_ticket => {
             let scope = clear.get(..SIGNED_LEN)?.last_chunk()?;
             Subject::Ticket { id: TicketId { order, number }, scope: Scope(*scope) }
         }
-        _ => return None,
+        0 => Subject::Order(order),
+        number => Subject::Item { order, item: number - 1 },
     };
     let Header { kind, issued_at, from, until, nonce, .. } = header;
     Some(Opened { code: Code { kind, subject, issued_at, from, until }, token: token(nonce) })

@@ -46,6 +46,10 @@ fn ticket() -> Subject {
     Subject::Ticket { id: TicketId { order: order(), number: 2 }, scope: scope() }
 }
 
+fn unit() -> Subject {
+    Subject::Item { order: order(), item: 1 }
+}
+
 fn print(issued_at: Timestamp) -> Code {
     Code { kind: CodeKind::Print, subject: ticket(), issued_at, from: at(-2 * DAY), until: at(30 * DAY) }
 }
@@ -65,7 +69,7 @@ fn invalid<T>() -> Result<T, ScanRejection> {
 
 #[test]
 fn r_ticket_04_a_one_time_code_says_what_it_stands_for_until_the_instant_it_expires() {
-    for subject in [ticket(), Subject::Order(order())] {
+    for subject in [ticket(), Subject::Order(order()), unit()] {
         let code = Code::one_time(subject, NOW, 60);
         let sealed = seal(&keys(&[1]), &code, NOW, NONCE);
         assert_eq!(sealed.expires_at, at(60));
@@ -127,6 +131,22 @@ fn r_ticket_04_a_code_printed_by_an_earlier_release_is_what_we_seal_and_opens() 
     assert_eq!(text(&keys, &print(NOW)), PRINTED);
     assert_eq!(open(&keys, PRINTED, at(DAY)).map(|opened| opened.code), Ok(print(NOW)));
     assert!(verify(&keys.public(), PRINTED, at(DAY)).is_ok());
+}
+
+/// As printed by the release that made them, likewise: an order's, and its second unit's.
+const OF_ORDER: &str =
+    "DT1JB00001006H06H06H06H06H06H06DD*DG3DD.2S1EDTY15RV+LKZ/2G19R 5X5T4 PIS4+CNPRG*4LM-1DGLAS3GPRWET  0";
+const OF_UNIT: &str = "@UNIT@";
+
+#[test]
+fn r_ota_06_a_units_code_is_as_short_as_its_orders_and_neither_is_taken_for_the_other() {
+    let keys = keys(&[1]);
+    for (subject, printed) in [(Subject::Order(order()), OF_ORDER), (unit(), OF_UNIT)] {
+        let code = Code { subject, ..print(NOW) };
+        assert_eq!(text(&keys, &code), printed);
+        assert_eq!(open(&keys, printed, at(DAY)).map(|opened| opened.code), Ok(code));
+        assert!(verify(&keys.public(), printed, at(DAY)).is_err(), "it is for the server alone");
+    }
 }
 
 #[test]

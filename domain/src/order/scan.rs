@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Item, Order};
 use crate::catalogue::{Catalogue, DepartureOverride};
-use crate::code::{Code, CodeKind, CodeToken, Opened};
+use crate::code::{Code, CodeKind, CodeToken, Opened, Subject};
 use crate::ids::{DepartureId, EntitlementCode, LocationCode, PortCode, SessionId, TicketId};
 use crate::package::RedemptionChannel;
 use crate::redeems::Redeems;
@@ -34,6 +34,8 @@ pub enum ScanTarget {
     /// Every ticket of the order that this gate redeems.
     Order,
     Ticket(TicketId),
+    /// Every ticket of an item that this gate redeems, by the item's index.
+    Item(u16),
     /// These, as an operator has chosen (R-SCAN-01); no ticket twice.
     Chosen(Vec<Choice>),
 }
@@ -86,14 +88,25 @@ pub struct Scan {
 
 impl Scan {
     /// What it takes of a ticket. `None`: it is not about that one.
-    pub(in crate::order) fn takes(&self, ticket: TicketId) -> Option<&Take> {
+    pub(in crate::order) fn takes(&self, ticket: &Ticket) -> Option<&Take> {
         match &self.target {
             ScanTarget::Order => Some(&self.take),
-            ScanTarget::Ticket(id) => (*id == ticket).then_some(&self.take),
+            ScanTarget::Ticket(id) => (*id == ticket.id).then_some(&self.take),
+            ScanTarget::Item(item) => (*item == ticket.item).then_some(&self.take),
             ScanTarget::Chosen(choices) => {
-                choices.iter().find(|choice| choice.ticket == ticket).map(|choice| &choice.take)
+                let chosen = choices.iter().find(|choice| choice.ticket == ticket.id);
+                chosen.filter(|_| self.shows(ticket)).map(|choice| &choice.take)
             }
         }
+    }
+
+    /// Whether a ticket of the order is behind the code that was shown. Without a code all are.
+    fn shows(&self, ticket: &Ticket) -> bool {
+        self.code.is_none_or(|shown| match shown.code.subject {
+            Subject::Order(_) => true,
+            Subject::Item { item, .. } => item == ticket.item,
+            Subject::Ticket { id, .. } => id == ticket.id,
+        })
     }
 
     /// Whether what is redeemed through this channel is redeemed here.

@@ -309,7 +309,8 @@ fn order_of(items: &[RedemptionItem]) -> Result<OrderId, Problem> {
 /// What is redeemed must be what was shown.
 fn check_behind(opened: &Opened, order: OrderId, items: &[RedemptionItem]) -> Result<(), Problem> {
     let is_behind = |ticket: TicketId| match opened.code.subject {
-        Subject::Order(shown) => shown == order,
+        // Which tickets an item has, its order knows: others come to nothing there.
+        Subject::Order(shown) | Subject::Item { order: shown, .. } => shown == order,
         Subject::Ticket { id, .. } => id == ticket,
     };
     match items.iter().position(|item| !is_behind(item.ticket_id)) {
@@ -328,7 +329,7 @@ fn reason_of(outcome: &TicketOutcome) -> Option<&'static str> {
 /// The answer as it is written, and what it is counted as.
 fn answer(outcome: &ScanOutcome, order: &Order, verdict: &Verdict<'_>) -> (Vec<u8>, &'static str, &'static str) {
     let nothing = ScanRejection::InvalidCode.code();
-    let unknown = unknown(outcome, order);
+    let unknown = unknown(outcome);
     let (result, reason) = match verdict {
         Verdict::Success if !unknown.is_empty() => (PARTIAL, Some(nothing)),
         Verdict::Success => (SUCCESS, None),
@@ -366,14 +367,14 @@ fn answer(outcome: &ScanOutcome, order: &Order, verdict: &Verdict<'_>) -> (Vec<u
     (written(&Redeemed { result, reason, items }), result, reason.unwrap_or(""))
 }
 
-/// Tickets that were chosen and that the order does not have.
-fn unknown(outcome: &ScanOutcome, order: &Order) -> Vec<TicketId> {
+/// Tickets that were chosen and that are not behind the code: the order, or the item of it, does not have them.
+fn unknown(outcome: &ScanOutcome) -> Vec<TicketId> {
     match &outcome.scan.target {
         ScanTarget::Chosen(choices) => {
             let chosen = choices.iter().map(|choice| choice.ticket);
-            chosen.filter(|ticket| order.ticket(*ticket).is_none()).collect()
+            chosen.filter(|ticket| outcome.tickets.iter().all(|(judged, _)| judged != ticket)).collect()
         }
-        ScanTarget::Order | ScanTarget::Ticket(_) => Vec::new(),
+        ScanTarget::Order | ScanTarget::Item(_) | ScanTarget::Ticket(_) => Vec::new(),
     }
 }
 

@@ -181,6 +181,7 @@ pub(super) fn gate(by: &Staff, validator: &Validator) -> Gate {
 pub(super) fn target(subject: Subject) -> ScanTarget {
     match subject {
         Subject::Order(_) => ScanTarget::Order,
+        Subject::Item { item, .. } => ScanTarget::Item(item),
         Subject::Ticket { id, .. } => ScanTarget::Ticket(id),
     }
 }
@@ -255,7 +256,11 @@ fn scanned<'a>(
         answer.remaining += order.ticket(*id).map_or(0, |ticket| u32::from(ticket.entitlement().remaining));
         answer.previous = answer.previous.or_else(|| previous(outcome));
     }
-    if outcome.scan.target == ScanTarget::Order {
+    let shows_several = match outcome.scan.target {
+        ScanTarget::Order | ScanTarget::Item(_) => true,
+        ScanTarget::Ticket(_) | ScanTarget::Chosen(_) => false,
+    };
+    if shows_several {
         let tickets = shown().filter_map(|(id, outcome)| {
             let ticket = ticket::view(catalogue, language, order, order.ticket(*id)?);
             Some(scanned_ticket(ticket, outcome))

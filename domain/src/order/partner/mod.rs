@@ -102,7 +102,7 @@ impl Order {
     }
 
     /// The tickets of an item.
-    pub fn tickets_of(&self, item: u16) -> impl Iterator<Item = &Ticket> {
+    pub fn tickets_of(&self, item: u16) -> impl Iterator<Item = &Ticket> + Clone {
         self.tickets().iter().filter(move |ticket| ticket.item == item)
     }
 
@@ -127,6 +127,12 @@ impl Order {
         } else {
             UnitStatus::Expired
         }
+    }
+
+    /// Of a partner's order, how many of its units have not been given back.
+    pub fn units_kept(&self) -> u32 {
+        let is_refunded = |item| self.tickets_of(item).all(|ticket| ticket.status == TicketStatus::Refunded);
+        (0..self.items().len()).filter(|item| !is_refunded(*item as u16)).count() as u32
     }
 
     pub(super) fn partner_evolves(&mut self, event: &Event, touched: &mut Touched) {

@@ -188,6 +188,33 @@ fn r_ticket_04_a_code_that_was_printed_before_the_ticket_was_activated_is_good_s
 }
 
 #[test]
+fn r_ota_06_a_units_code_redeems_the_tickets_of_that_unit_and_of_no_other() {
+    let mut story = born(sale(3));
+    let order = story.order.id();
+    let code = |item| {
+        let subject = Subject::Item { order, item };
+        Code::print(subject, born(sale(3)).order.tickets_of(item), START)
+            .map(|code| Opened { code, token: CodeToken(1) })
+    };
+    let mut shown = |request: &str, target, item| {
+        let mut scan = scan(1, request, target);
+        (scan.gate.redeems, scan.code) = (redeems("MUSEUM"), code(item));
+        let events = story.ok(ticket::Command::Scan(scan));
+        let Some(Event::Ticket(ticket::Event::Scanned(outcome))) = events.first() else { panic!("{events:?}") };
+        outcome.tickets.iter().map(|(id, outcome)| (id.number, took(std::slice::from_ref(outcome)))).collect::<Vec<_>>()
+    };
+    assert_eq!(shown("gate", ScanTarget::Item(1), 1), [(3, 1), (4, 1)]);
+    assert_eq!(shown("again", ScanTarget::Item(1), 1), [(3, 0), (4, 0)], "the ticket is read twice");
+    let of = |numbers: [u16; 2]| {
+        let ticket = |number| TicketId { order, number };
+        let choice = |number| Choice { ticket: ticket(number), take: Take { entitlement: None, quantity: 1 } };
+        ScanTarget::Chosen(numbers.map(choice).to_vec())
+    };
+    assert_eq!(shown("counter", of([1, 5]), 2), [(5, 1)], "the other is not behind the code");
+    assert_eq!(shown("none", ScanTarget::Item(3), 2), [], "there is no such unit");
+}
+
+#[test]
 fn r_ota_07_the_last_use_of_a_unit_is_announced_and_that_of_all_units_completes_the_order() {
     let mut story = born(sale(2));
     assert_eq!(took(&uses(&mut story, "a", &[1, 2])), 2);

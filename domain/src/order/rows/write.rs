@@ -349,7 +349,7 @@ fn put_refund(refund: &Refund, version: u64, rows: &mut Rows) {
 /// What somebody did at a gate or a counter, whatever came of it.
 fn attempt<'a>(ticket: &Ticket, outcome: &'a ScanOutcome, version: u64) -> ScanRow<'a> {
     let gate = &outcome.scan.gate;
-    let asked = outcome.scan.takes(ticket.id).and_then(|take| take.entitlement.as_ref());
+    let asked = outcome.scan.takes(ticket).and_then(|take| take.entitlement.as_ref());
     ScanRow {
         order_id: Uuid(ticket.id.order),
         ticket: ticket.id.number,

@@ -20,7 +20,7 @@ impl Order {
     /// Always an answer, also for a refusal: every attempt is logged.
     pub(super) fn scan(&self, scan: &Scan, now: Timestamp) -> ScanOutcome {
         let used = self.use_by_another_request(scan);
-        let targets = || self.tickets().iter().filter_map(|ticket| Some((ticket, scan.takes(ticket.id)?)));
+        let targets = || self.tickets().iter().filter_map(|ticket| Some((ticket, scan.takes(ticket)?)));
         let is_good =
             targets().any(|(ticket, _)| !scan.predates(ticket)) && (!scan.is_late(now) || self.is_repetition(scan));
         let judged = |(ticket, take): (&Ticket, &Take)| (ticket.id, self.judge(ticket, scan, take, used, now));
