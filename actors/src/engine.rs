@@ -10,7 +10,6 @@ use deeptravel_domain::identity::{AccountStanding, AccountWrite, Command as Iden
 use deeptravel_domain::ids::{OrderId, OutRefundNo, PartnerCode, PartnerKeyId, TravellerId};
 use deeptravel_domain::machine::Machine;
 use deeptravel_domain::order::{Order, PaymentFact, RefundFact, Scan, ScanOutcome, Wish};
-use deeptravel_domain::partner::{GiveBack, PartnerReservationId};
 use deeptravel_domain::quarantine::{Command as Doubt, Notice};
 use deeptravel_domain::register::{AuditRow, Author, Standing};
 use deeptravel_domain::rejection::Rejection;
@@ -36,7 +35,6 @@ use crate::order::{
     View, redeem_without_actor,
 };
 use crate::outage::{Answer, Outage, Reply};
-use crate::partner::{self, CancelReservation, DrawUnits, GiveBackUnits, PartnerActor, ReserveUnits, ShowReservation};
 use crate::payment::LOAD_ONE;
 use crate::ports::{Haste, Load, Parameter, WebhookPost};
 use crate::registry::{Arbiters, Keys};
@@ -138,7 +136,7 @@ impl Engine {
     }
 
     /// Asks an order. One that is not there is a refusal.
-    async fn ask_order<Q: Question<OrderActor>>(&self, id: OrderId, question: Q) -> Answer<Q::Answer> {
+    pub(crate) async fn ask_order<Q: Question<OrderActor>>(&self, id: OrderId, question: Q) -> Answer<Q::Answer> {
         let nothing = || Reply::rejected(Rejection::OrderNotFound, self.owners.journal.durable());
         Ok(self.owners.orders.ask(&id, question).await?.unwrap_or_else(nothing))
     }
@@ -326,42 +324,6 @@ impl Engine {
         let reply = self.owners.stocks.consult(id, command).await?;
         self.owners.journal.wait(reply.position).await.map_err(|_| Outage::Journal)?;
         Ok(reply)
-    }
-
-    /// Reserves units for a partner, without paying, or finds the reservation that the key made before (R-OTA-03). Whether the
-    /// partner may sell the product the caller has looked up. Refused with a field, `IdempotencyMismatch`,
-    /// `ReservationLimit`, `InsufficientAllotment`.
-    pub async fn reserve_units(&self, partner: &PartnerCode, wish: ReserveUnits) -> Answer<partner::Shown> {
-        self.ask_partner(partner, wish).await
-    }
-
-    /// Refused with `ReservationNotFound`, also if it is another partner's.
-    pub async fn partner_reservation(&self, partner: &PartnerCode, id: PartnerReservationId) -> Answer<partner::Shown> {
-        self.ask_partner(partner, ShowReservation(id)).await
-    }
-
-    /// Puts what is left of a reservation back on sale. Refused with `ReservationNotFound`, `ReservationActivated`.
-    pub async fn cancel_partner_reservation(
-        &self,
-        partner: &PartnerCode,
-        id: PartnerReservationId,
-    ) -> Answer<partner::Shown> {
-        self.ask_partner(partner, CancelReservation(id)).await
-    }
-
-    /// Takes units of a reservation for a batch or an order, which is born in the same record. Refused with
-    /// `ReservationNotFound`, `ReservationExpired`, `ReservationActivated`, `ReservationEnded` or a field.
-    pub async fn draw_units(&self, partner: &PartnerCode, draw: DrawUnits) -> Answer<partner::Shown> {
-        self.ask_partner(partner, draw).await
-    }
-
-    /// Puts units that were drawn back on sale. Refused with `ReservationNotFound`, if nobody has drawn them.
-    pub async fn give_back_units(&self, partner: &PartnerCode, back: GiveBack) -> Answer<()> {
-        self.ask_partner(partner, GiveBackUnits(back)).await
-    }
-
-    async fn ask_partner<Q: Question<PartnerActor>>(&self, partner: &PartnerCode, question: Q) -> Answer<Q::Answer> {
-        self.owners.partners.ask(partner, question).await?.ok_or(Outage::Rebuilding)
     }
 
     /// A write to what a partner is told, in force from the answer on.

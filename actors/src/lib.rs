@@ -29,6 +29,7 @@ pub mod outage;
 pub mod overriding;
 mod owners;
 pub mod partner;
+mod partner_sales;
 pub mod partner_tickets;
 mod parts;
 pub mod payment;

@@ -1,5 +1,6 @@
 //! Lists for people, in the words of those who ask for them.
 
+mod partner_sales;
 mod partners;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use deeptravel_domain::time::Timestamp;
 use deeptravel_domain::webhook::rows::WebhookDeliveryRow;
 use jiff::civil::Date;
 
+pub use partner_sales::{PartnerOrder, PartnerOrderFilter, PartnerReservation, ReservationFilter};
 pub use partners::{BatchFilter, Listed, NumberedPage, OtaTicket, OtaTicketFilter};
 
 use crate::ports::{InvalidCursor, ListCursor, Lists, Load, Parameter, Statement, StoreError};

@@ -24,6 +24,8 @@ pub enum AnnouncementKind {
     Used,
     /// Of a partner's order: the partner has cancelled an item, of which nothing was used.
     Refunded,
+    /// A partner's reservation, whose number is in the place of the order's: its time is over, and some of its units were left.
+    ReservationExpired,
 }
 
 codes!(AnnouncementKind, "announcement kind":
@@ -34,6 +36,7 @@ codes!(AnnouncementKind, "announcement kind":
     Completed = "completed",
     Used = "used",
     Refunded = "refunded",
+    ReservationExpired = "reservation_expired",
 );
 
 row! {
@@ -48,8 +51,10 @@ row! {
     /// Of a ticket's redemption.
     5 number: Option<u32>,
     6 at: Timestamp,
-    /// Who has sold the order as its own. Absent: a traveller has bought it of us.
+    /// Whose it is. Absent: a traveller has bought the order of us.
     7 partner: Option<PartnerCode>,
     /// Index of the item that it is about, of what happens to one of a partner's.
     8 item [Key]: Option<u16>,
+    /// Of what has expired: how many were left of it.
+    9 count: Option<u32>,
 }

@@ -9,6 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id_text::{TEXT_LEN, decode, encode};
@@ -420,6 +421,20 @@ impl TravellerId {
         let (head, _) = digest.split_at(16);
         TravellerId::from_bits(head.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
     }
+}
+
+impl PartnerCode {
+    /// Of everything that the partner sells. By a digest: the same in every release.
+    pub fn shard(&self) -> Shard {
+        Shard::of(digest_head(&[self.as_str().as_bytes()]))
+    }
+}
+
+/// The first 64 bits of the SHA-256 of some parts of fixed order, of which the last one alone varies in length.
+pub(crate) fn digest_head(parts: &[&[u8]]) -> u64 {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    parts.iter().for_each(|part| digest.update(part));
+    digest.finish().as_ref().first_chunk().map_or(0, |head| u64::from_be_bytes(*head))
 }
 
 impl From<&OperatorCode> for MerchantCode {

@@ -9,6 +9,7 @@ mod logins;
 mod new_rows;
 mod outage;
 mod partner_orders;
+mod partner_sales;
 mod quiet;
 mod rates;
 mod reservations;

@@ -13,7 +13,7 @@ use crate::support::*;
 
 const PRICE: i64 = 29_900;
 
-fn sale(id: OrderId) -> PartnerSale {
+pub fn sale(id: OrderId) -> PartnerSale {
     let entitlement = |of: &str, shared| EntitlementTerms {
         code: code(of),
         names: Names::new("权益", of),

@@ -1,9 +1,13 @@
-//! Batches hear what becomes of their tickets' orders: a follower that tells them, and the owner of its position.
+//! Whoever holds the units that partners have sold hears what becomes of their orders: batches of their tickets, partners'
+//! books of units that are given back. A follower tells them; here is the owner of its position, too.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use deeptravel_domain::batch::followed::{BatchFollowerRow, Followed, Heard, News, news};
+use deeptravel_domain::batch::{BatchId, Became};
+use deeptravel_domain::ids::{OrderId, PartnerCode};
+use deeptravel_domain::partner::GiveBack;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
@@ -14,12 +18,14 @@ use crate::ask::fingerprint_of;
 use crate::follow::{Batch, Failure, Follower};
 use crate::journal::Position;
 use crate::keeper::{Keeper, Keeping, Shown, Tell};
-use crate::outage::Outage;
+use crate::order::{OrderActor, Peers, View};
+use crate::outage::{Outage, Reply};
+use crate::partner::{GiveBackUnits, PartnerActor};
 use crate::ports::{Haste, Load, Parameter, Store, StoreError};
 use crate::registry::Keys;
 use crate::services::Services;
 
-/// Up to where batches have been told.
+/// Up to where all have been told.
 #[derive(Debug)]
 pub enum Told {}
 
@@ -54,22 +60,51 @@ impl Keeping for Told {
     }
 }
 
-/// What follows the journal and tells batches.
+/// What follows the journal and tells them.
 #[derive(Debug)]
 pub struct Telling {
     owner: Arc<Keys<Keeper<Told>>>,
     batches: Arc<Keys<BatchActor>>,
+    partners: Arc<Keys<PartnerActor>>,
+    orders: Arc<Keys<OrderActor>>,
     /// Where the owner stood when the engine started.
     begun_at: Position,
 }
 
 impl Telling {
-    pub(crate) fn new(owner: Arc<Keys<Keeper<Told>>>, batches: Arc<Keys<BatchActor>>, services: &Services) -> Telling {
-        Telling { owner, batches, begun_at: services.batch_board.followed() }
+    pub(crate) fn new(
+        owner: Arc<Keys<Keeper<Told>>>,
+        batches: Arc<Keys<BatchActor>>,
+        partners: Arc<Keys<PartnerActor>>,
+        peers: &Peers,
+    ) -> Telling {
+        let begun_at = peers.batch_board.followed();
+        Telling { owner, batches, partners, orders: Arc::clone(&peers.orders), begun_at }
+    }
+
+    async fn tell(&self, news: News) -> Result<(), Failure> {
+        match news {
+            News::Ticket { batch, number, became } => self.tell_batch(batch, number, became).await,
+            News::Refunded { partner, order } => self.give_back(partner, order).await,
+        }
+    }
+
+    /// The order says how many units it keeps, so that telling its partner's book twice gives nothing back twice.
+    async fn give_back(&self, partner: PartnerCode, id: OrderId) -> Result<(), Failure> {
+        let Some(Reply { outcome: Ok(order), .. }) = self.orders.ask(&id, View).await? else {
+            return Err(Failure::Fault(format!("order {id} is not there")));
+        };
+        let back = GiveBackUnits(GiveBack { by: id, units_left: order.units_kept() });
+        match self.partners.ask(&partner, back).await?.map(|reply| reply.outcome) {
+            // The book has forgotten the reservation, all of whose units are back.
+            Some(Ok(()) | Err(Rejection::ReservationNotFound)) => Ok(()),
+            Some(Err(rejection)) => Err(Failure::Fault(rejection.to_string())),
+            None => Err(Outage::Rebuilding.into()),
+        }
     }
 
     /// A batch that is not there has nothing to hear: it was never generated here.
-    async fn tell(&self, News { batch, number, became }: News) -> Result<(), Failure> {
+    async fn tell_batch(&self, batch: BatchId, number: u16, became: Became) -> Result<(), Failure> {
         match self.batches.ask(&batch, Follow { number, became }).await?.map(|reply| reply.outcome) {
             Some(Ok(()) | Err(Rejection::TicketNotFound)) | None => Ok(()),
             Some(Err(rejection)) => Err(Failure::Fault(rejection.to_string())),

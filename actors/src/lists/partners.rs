@@ -36,7 +36,7 @@ pub struct NumberedPage {
 }
 
 impl NumberedPage {
-    fn parameters(self) -> [Parameter; 2] {
+    pub(super) fn parameters(self) -> [Parameter; 2] {
         let passed = i64::from(self.number.saturating_sub(1)) * i64::from(self.limit);
         [Parameter::Number(passed), Parameter::Number(self.limit.into())]
     }
@@ -79,17 +79,25 @@ pub struct BatchFilter {
 }
 
 /// The lowest and the highest id that something made then can have: ids begin with their time.
-fn ids_between(from: Option<Timestamp>, until: Option<Timestamp>) -> [OrderId; 2] {
+pub(super) fn ids_between(from: Option<Timestamp>, until: Option<Timestamp>) -> [OrderId; 2] {
     let first = |at: Timestamp| u128::from(at.as_ms().max(0).unsigned_abs()) << 80;
     let highest = until.map_or(u128::MAX, |until| first(until).saturating_sub(1));
     [from.map_or(0, first), highest].map(OrderId::from_bits)
+}
+
+/// The lowest and the highest id of a batch's tickets.
+pub(super) fn of_batch(batch: BatchId) -> [OrderId; 2] {
+    [batch.ticket(1), batch.ticket(BATCH_TICKETS_MAX)]
 }
 
 impl OtaTicketFilter {
     fn ids(&self) -> [OrderId; 2] {
         let [lowest, highest] = ids_between(self.created_from, self.created_until);
         match self.batch {
-            Some(batch) => [lowest.max(batch.ticket(1)), highest.min(batch.ticket(BATCH_TICKETS_MAX))],
+            Some(batch) => {
+                let [first, last] = of_batch(batch);
+                [lowest.max(first), highest.min(last)]
+            }
             None => [lowest, highest],
         }
     }
@@ -136,6 +144,6 @@ fn parameters(
     wanted.into_iter().chain([ids.to_vec().into()]).chain(page.parameters()).collect()
 }
 
-fn total(rows: &Rows) -> Result<u64, StoreError> {
+pub(super) fn total(rows: &Rows) -> Result<u64, StoreError> {
     Ok(rows.only::<TotalRow>()?.total)
 }

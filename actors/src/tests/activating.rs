@@ -17,7 +17,7 @@ use crate::follow::Following;
 use crate::outage::Outage;
 use crate::testing::{Fault, Postgres, Running, World, eventually, eventually_so, put, redeemed, scan};
 
-fn activation(reference: &str) -> Activation {
+pub(super) fn activation(reference: &str) -> Activation {
     Activation {
         customer: Contact { name: "Mei".into(), phone: "+852 5555 0000".into(), email: None },
         visitor: PassengerType::Adult,
@@ -47,7 +47,7 @@ impl Running {
         self.batch(&a(), batch.id()).await.unwrap().ticket(number)
     }
 
-    async fn all_have_heard(&self, following: &Following) {
+    pub(super) async fn all_have_heard(&self, following: &Following) {
         let to = self.journal.appended();
         eventually("it is followed", || following.statuses().iter().all(|status| status.seen >= to)).await;
     }

@@ -12,13 +12,14 @@ use crate::testing::{
     Break, Postgres, Running, World, coach, eventually, eventually_so, ferry, redeemed, scan, traveller, wish,
 };
 
-/// Paid, cancelled, revived, redeemed, completed; and of partners' orders used and refunded.
+/// What orders announce: paid, cancelled, revived, redeemed, completed; and of partners' orders used and refunded.
 type Counted = [u64; 7];
 
 /// As everybody sees them, without asking.
 fn totals(running: &Running) -> Counted {
     let totals = running.services().totals.load();
-    AnnouncementKind::ALL.map(|kind| totals.of(kind))
+    let of_all = AnnouncementKind::ALL.map(|kind| totals.of(kind));
+    std::array::from_fn(|place| of_all[place])
 }
 
 /// Waits until there is nothing more to follow.

@@ -1,6 +1,7 @@
 //! The engine as stories.
 
 mod activating;
+mod activating_units;
 mod announcing;
 mod at_hand;
 mod attention;

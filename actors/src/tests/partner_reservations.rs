@@ -7,34 +7,30 @@ use deeptravel_domain::partner::rows::{PartnerDrawRow, PartnerReservationRow};
 use deeptravel_domain::partner::{Draw, DrawnFor, GiveBack, PartnerReservationId, ReservationStatus};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Row as _, Rows, Uuid};
-use deeptravel_domain::stock::{Allotment, Command, Limits, Place, StockId};
+use deeptravel_domain::stock::{Allotment, Command, Limits, Place};
 use futures_util::future::join_all;
 
+use super::batches::{product, stock};
 use crate::outage::Outage;
 use crate::partner::{DrawUnits, ReserveUnits, Shown};
-use crate::testing::{Fault, NOON, Postgres, Running, World, eventually};
+use crate::testing::{Fault, NOON, Postgres, Running, World, eventually, put};
 
-const HOUR: i64 = 60 * 60;
+pub(super) const HOUR: i64 = 60 * 60;
+pub(super) const PRICE: i64 = 20_000;
 
-fn product() -> StockId {
-    StockId::Package("deluxe".parse().unwrap())
-}
-
-fn partner(name: &str) -> PartnerCode {
+pub(super) fn partner(name: &str) -> PartnerCode {
     name.parse().unwrap()
 }
 
-fn channel(name: &str) -> Channel {
+pub(super) fn channel(name: &str) -> Channel {
     Channel::Ota(name.into())
 }
 
-fn units(key: &str, quantity: u32) -> ReserveUnits {
+pub(super) fn units(key: &str, quantity: u32) -> ReserveUnits {
     ReserveUnits {
         idempotency_key: key.into(),
         body_hash: [quantity as u8; 32],
-        template: "deluxe".parse().unwrap(),
-        template_version: 1,
-        product: 108,
+        product: 106,
         quantity,
         ttl_hours: Some(24),
     }
@@ -49,27 +45,32 @@ fn draw(reservation: PartnerReservationId, number: u64, quantity: u32) -> DrawUn
     DrawUnits { draw, birth: Rows::default() }
 }
 
-type Outcome = Result<Result<Shown, Rejection>, Outage>;
+pub(super) type Outcome = Result<Result<Shown, Rejection>, Outage>;
 
 impl Running {
     /// 100 units: 40 for partner A, 10 for partner B, 50 for direct sale.
-    async fn allot(&self) {
+    pub(super) async fn allot(&self) {
+        self.shown(self.engine.configure(put(product(PRICE)))).await.unwrap().unwrap();
         let limits = Limits { total: Some(100), ..Limits::default() };
-        self.shown(self.engine.set_stock_limits(&product(), limits)).await.unwrap().unwrap();
+        self.shown(self.engine.set_stock_limits(&stock(), limits)).await.unwrap().unwrap();
         let allotment = |name, quantity| Allotment { channel: channel(name), quantity };
         let allotments = vec![allotment("a", 40), allotment("b", 10)];
-        self.shown(self.engine.set_stock_allotments(&product(), allotments)).await.unwrap().unwrap();
+        self.shown(self.engine.set_stock_allotments(&stock(), allotments)).await.unwrap().unwrap();
     }
 
-    async fn ask_units(&self, name: &str, wish: ReserveUnits) -> Outcome {
+    pub(super) async fn ask_units(&self, name: &str, wish: ReserveUnits) -> Outcome {
         self.shown(self.engine.reserve_units(&partner(name), wish)).await
     }
 
-    async fn reserved(&self, name: &str, key: &str, quantity: u32) -> PartnerReservationId {
+    pub(super) async fn reserved(&self, name: &str, key: &str, quantity: u32) -> PartnerReservationId {
         self.ask_units(name, units(key, quantity)).await.unwrap().unwrap().reservation.id
     }
 
-    async fn reservation(&self, name: &str, id: PartnerReservationId) -> Result<(ReservationStatus, u32), Rejection> {
+    pub(super) async fn reservation(
+        &self,
+        name: &str,
+        id: PartnerReservationId,
+    ) -> Result<(ReservationStatus, u32), Rejection> {
         let shown = self.shown(self.engine.partner_reservation(&partner(name), id)).await.unwrap();
         shown.map(|shown| (shown.reservation.status(shown.now), shown.reservation.remaining()))
     }
@@ -82,11 +83,11 @@ impl Running {
         self.shown(self.engine.draw_units(&partner(name), draw)).await.unwrap()
     }
 
-    fn left_for(&self, channel: &Channel) -> u32 {
-        self.services().stock_board.left(&product(), None, channel).unwrap()
+    pub(super) fn left_for(&self, channel: &Channel) -> u32 {
+        self.services().stock_board.left(&stock(), None, channel).unwrap()
     }
 
-    async fn has_left(&self, name: &str, units: u32) {
+    pub(super) async fn has_left(&self, name: &str, units: u32) {
         let what = format!("{name} has {units}");
         eventually(&what, || self.left_for(&channel(name)) == units).await;
     }
@@ -152,7 +153,7 @@ async fn r_ota_02_two_partners_and_direct_sale_sell_out_without_touching_each_ot
         holder: None,
         expires_at: running.engine.now().plus_seconds(600),
     });
-    running.services().stocks.consult(&product(), place).await.unwrap().outcome.unwrap();
+    running.services().stocks.consult(&stock(), place).await.unwrap().outcome.unwrap();
     assert_eq!(running.left_for(&Channel::Direct), 0);
     running.stop().await.unwrap();
 }
@@ -221,7 +222,7 @@ async fn r_ota_03_units_of_a_reservation_that_never_got_its_record_return_after_
     let running = world.start().await;
     running.allot().await;
     // The stock breaks when it has the units: the partner's owner does not hear of them, and records nothing.
-    running.services().faults.plant(&product(), Fault::AfterAppend);
+    running.services().faults.plant(&stock(), Fault::AfterAppend);
     assert_eq!(running.ask_units("a", units("one", 30)).await, Err(Outage::Rebuilding));
     running.has_left("a", 10).await;
     assert_eq!(world_rows(&world, &running).await, 0);
@@ -257,7 +258,7 @@ async fn r_ota_03_units_return_after_a_crash_between_the_end_and_the_stock() {
     running.allot().await;
     let id = running.reserved("a", "one", 30).await;
     // The end is recorded; what the stock is told breaks it.
-    running.services().faults.plant(&product(), Fault::AtMessage);
+    running.services().faults.plant(&stock(), Fault::AtMessage);
     running.cancelled("a", id).await.unwrap();
     running.drained().await;
     running.kill().await;

@@ -1,8 +1,10 @@
-//! What orders announce of tickets of batches, and up to where in the journal their batches have been told (rule 16).
-//! Telling one again is harmless, so the position is written after all of a stretch have heard.
+//! What orders announce of units that partners have sold, and up to where in the journal those have been told who hold them:
+//! batches, and partners' books (rule 16). Telling one again is harmless, so the position is written after all of a stretch
+//! have heard.
 
 use super::{BatchId, Became};
 use crate::announcement::{AnnouncementKind, AnnouncementRow};
+use crate::ids::{OrderId, PartnerCode};
 use crate::machine::{Machine, Room};
 use crate::rejection::Rejection;
 use crate::row;
@@ -21,19 +23,20 @@ row! {
     3 position: u64,
 }
 
-/// What has become of a ticket of a batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct News {
-    pub batch: BatchId,
-    pub number: u16,
-    pub became: Became,
+/// What has become of a unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum News {
+    /// Of a batch, which counts its tickets.
+    Ticket { batch: BatchId, number: u16, became: Became },
+    /// Of a reservation: a unit of this order is its partner's again.
+    Refunded { partner: PartnerCode, order: OrderId },
 }
 
-/// What the rows of a record tell batches.
+/// What the rows of a record tell.
 pub fn news(rows: &Rows) -> Result<Vec<News>, Damage> {
     let mut found = Vec::new();
     for row in rows.of() {
-        let AnnouncementRow { order_id, kind, .. } = row?;
+        let AnnouncementRow { order_id, kind, partner, .. } = row?;
         let became = match kind {
             AnnouncementKind::Used => Became::Used,
             AnnouncementKind::Refunded => Became::Refunded,
@@ -41,11 +44,15 @@ pub fn news(rows: &Rows) -> Result<Vec<News>, Damage> {
             | AnnouncementKind::Cancelled
             | AnnouncementKind::Revived
             | AnnouncementKind::Redeemed
-            | AnnouncementKind::Completed => continue,
+            | AnnouncementKind::Completed
+            | AnnouncementKind::ReservationExpired => continue,
         };
-        if let Some((batch, number)) = order_id.of_batch() {
-            found.push(News { batch, number, became });
-        }
+        found.extend(match (order_id.of_batch(), became, partner) {
+            (Some((batch, number)), became, _) => Some(News::Ticket { batch, number, became }),
+            (None, Became::Refunded, Some(partner)) => Some(News::Refunded { partner, order: order_id }),
+            // What is used is not given back, and a traveller's order is its own.
+            (None, Became::Used, _) | (None, Became::Refunded, None) => None,
+        });
     }
     Ok(found)
 }
@@ -126,18 +133,19 @@ mod tests {
     }
 
     #[test]
-    fn only_what_ends_a_ticket_of_a_batch_is_news() {
-        let partner = crate::ids::PartnerCode::constant("partner-a");
+    fn only_what_ends_a_ticket_of_a_batch_and_gives_a_unit_back_is_news() {
+        let partner = PartnerCode::constant("partner-a");
         let batch = BatchId::compose(NOW, &partner, 9 << 20);
+        let order = OrderId::compose(NOW, partner.shard(), 9 << 20);
         let mut rows = Rows::default();
         for kind in AnnouncementKind::ALL {
-            for order_id in [batch.ticket(3), batch.holder()] {
-                let partner = Some(partner.clone());
-                let (ticket, number, item) = (None, None, None);
-                rows.put(&AnnouncementRow { order_id, version: 1, kind, ticket, number, at: NOW, partner, item });
+            for (order_id, partner) in [(batch.ticket(3), Some(&partner)), (order, Some(&partner)), (order, None)] {
+                let partner = partner.cloned();
+                let (version, ticket, number, item, count) = (1, None, None, None, None);
+                rows.put(&AnnouncementRow { order_id, version, kind, ticket, number, at: NOW, partner, item, count });
             }
         }
-        let expected = [Became::Used, Became::Refunded].map(|became| News { batch, number: 3, became });
-        assert_eq!(news(&rows).unwrap(), expected);
+        let [used, refunded] = [Became::Used, Became::Refunded].map(|became| News::Ticket { batch, number: 3, became });
+        assert_eq!(news(&rows).unwrap(), [used, refunded, News::Refunded { partner, order }]);
     }
 }

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::digest::{self, SHA256};
-
 use super::BATCH_TICKETS_MAX;
 use crate::ids::{InvalidId, OrderId, PartnerCode, Shard};
 use crate::row::{Element, Kind, Raw, Unreadable, Uuid, text_fields};
@@ -26,7 +24,7 @@ const TICKET_MASK: u128 = (1 << 13) - 1;
 impl BatchId {
     /// A new id, in the shard of its partner. `chance` must be fresh for every call.
     pub fn compose(at: Timestamp, partner: &PartnerCode, chance: u64) -> BatchId {
-        let bits = OrderId::compose(at, shard_of(partner), chance).bits() & !VERSION_MASK & !TICKET_MASK;
+        let bits = OrderId::compose(at, partner.shard(), chance).bits() & !VERSION_MASK & !TICKET_MASK;
         BatchId(OrderId::from_bits(bits | VERSION))
     }
 
@@ -67,12 +65,6 @@ impl OrderId {
         let batch = BatchId::from_bits(self.bits() & !TICKET_MASK)?;
         (1..=BATCH_TICKETS_MAX).contains(&number).then_some((batch, number))
     }
-}
-
-/// By a digest: the same in every release.
-fn shard_of(partner: &PartnerCode) -> Shard {
-    let digest = digest::digest(&SHA256, partner.as_str().as_bytes());
-    Shard::of(digest.as_ref().first_chunk().map_or(0, |head| u64::from_be_bytes(*head)))
 }
 
 impl fmt::Display for BatchId {

@@ -8,7 +8,7 @@
 //! [`Batch::effect`] asks for, and wakes at the batch's deadline. That an id of a partner stands for one batch is its
 //! business, too.
 //!
-//! The parts: `activation` from a ticket to an order; `id` ids of batches and tickets; [`plan`] from a request to what a batch is; [`offer`] what is frozen of the
+//! The parts: `activation` from what is paid to an order; `id` ids of batches and tickets; [`plan`] from a request to what a batch is; [`offer`] what is frozen of the
 //! product; [`command`] what can be asked and what then happened; `decide` every check; [`followed`] what orders tell batches; [`rows`] how it looks in the journal
 //! and in the database.
 
@@ -25,7 +25,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use activation::Activation;
+pub use activation::{Activation, Units};
 pub use command::{Became, Command, Event};
 pub use id::BatchId;
 pub use offer::{Offer, Priced};

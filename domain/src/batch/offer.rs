@@ -1,4 +1,5 @@
-//! What the tickets of a batch are sold as: frozen when they are generated (R-OTA-04), whatever becomes of the product.
+//! What partners sell a product as: frozen when tickets are generated (R-OTA-04) or units are reserved (R-OTA-03), whatever
+//! becomes of it.
 
 use jiff::civil::Date;
 
@@ -19,7 +20,7 @@ pub struct Offer {
     /// One unit, without a day.
     pub terms: PackageTerms,
     pub tiers: Vec<Tier>,
-    /// From the day of generation on, as they were known then.
+    /// From the day on on which it was frozen, as they were known then.
     pub holidays: Vec<Date>,
     /// Days for which it is not sold (禁售日).
     pub blackout: Vec<Date>,
@@ -41,13 +42,22 @@ pub struct Priced {
 }
 
 impl Offer {
-    /// The product as it is sold now. Refused with the field `productId` for what cannot be sold in advance.
+    /// A product as it is sold now. Refused with `TemplateNotFound` for one that is not, and with the field `productId` for
+    /// what cannot be sold in advance: its seats, or the units of its day, would have to be held for a day that nobody knows.
+    pub fn of_product(product: u32, catalogue: &Catalogue, now: Timestamp) -> Result<Offer, Rejection> {
+        let entry = catalogue.package_of_product(product)?;
+        if entry.sold_until().is_some_and(|end| end <= now) {
+            return Err(Rejection::TemplateNotFound);
+        }
+        Offer::of(entry, catalogue, now)
+    }
+
     pub(super) fn of(entry: &Entry<Template>, catalogue: &Catalogue, now: Timestamp) -> Result<Offer, Rejection> {
         let template = &*entry.content;
         let is_simple = template.journeys.is_empty();
-        ensure(is_simple, "productId", "includes journeys: its tickets cannot be generated in advance")?;
+        ensure(is_simple, "productId", "includes journeys: it cannot be sold in advance")?;
         let is_dateless = template.stock.per_date.is_none();
-        ensure(is_dateless, "productId", "has a stock for each date: its tickets cannot be generated in advance")?;
+        ensure(is_dateless, "productId", "has a stock for each date: it cannot be sold in advance")?;
 
         let today = template.zone().local(now).date();
         Ok(Offer {

@@ -1,6 +1,9 @@
 //! What can be asked of a partner's book, and what then happened.
 
-use crate::ids::{OrderId, TemplateId};
+use std::sync::Arc;
+
+use crate::batch::Offer;
+use crate::ids::OrderId;
 use crate::time::Timestamp;
 
 use super::{Drawn, DrawnFor, PartnerReservationId, Reservation, ReservationStatus};
@@ -35,10 +38,9 @@ pub struct Reserve {
     pub idempotency_key: Box<str>,
     /// SHA-256 of the request.
     pub body_hash: [u8; 32],
-    pub template: TemplateId,
-    /// Of the template.
-    pub template_version: u32,
     pub product: u32,
+    /// The product, as it is sold at this instant.
+    pub offer: Arc<Offer>,
     /// 1 to [`RESERVED_UNITS_MAX`](super::RESERVED_UNITS_MAX).
     pub quantity: u32,
     /// `None`: never.

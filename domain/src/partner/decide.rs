@@ -47,15 +47,15 @@ impl PartnerBook {
         }
         self.check_room(reserve.quantity)?;
 
-        let Reserve { id, idempotency_key, body_hash, template, template_version, product, quantity, expires_at } =
-            reserve.clone();
+        let Reserve { id, idempotency_key, body_hash, product, offer, quantity, expires_at } = reserve.clone();
         let reserved = Reservation {
             id,
             idempotency_key,
             body_hash,
-            template,
-            template_version,
+            template: offer.terms.template.clone(),
+            template_version: offer.terms.version,
             product,
+            offer: Some(offer),
             quantity,
             created_at: now,
             expires_at,
@@ -122,7 +122,8 @@ impl PartnerBook {
         Ok(given.into_iter().collect())
     }
 
-    fn drawn_by(&self, by: OrderId) -> Option<(&Reservation, &Drawn)> {
+    /// The reservation of which a batch or an order has drawn.
+    pub(super) fn drawn_by(&self, by: OrderId) -> Option<(&Reservation, &Drawn)> {
         let reservation = self.reservations.get(self.drawers.get(&by)?)?;
         Some((reservation, reservation.draws.iter().find(|drawn| drawn.by == by)?))
     }

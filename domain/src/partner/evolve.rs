@@ -13,11 +13,13 @@ impl PartnerBook {
             Event::Lost { id, at } => self.change(*id, |known| {
                 known.recorded = ReservationStatus::Cancelled;
                 known.ended_at = Some(*at);
+                known.offer = None;
             }),
             Event::Told { id, keeps } => self.change(*id, |known| known.told = Some(*keeps)),
             Event::Ended { id, status, at } => self.change(*id, |known| {
                 known.recorded = *status;
                 known.ended_at = Some(*at);
+                known.offer = None;
             }),
             Event::Drawn { id, drawn } => self.add_drawn(*id, *drawn),
             Event::GivenBack { id, by, units_left } => self.change(*id, |known| {

@@ -7,9 +7,10 @@
 //!
 //! Prices, products and whether a partner may sell are the catalogue's; what was drawn for is a batch's or an order's own.
 //!
-//! The parts: [`command`] what can be asked and what then happened; `decide` every check; `evolve` the only mutation; [`rows`]
+//! The parts: [`command`] what can be asked and what then happened; `activation` from units to an order; `decide` every check; `evolve` the only mutation; [`rows`]
 //! how it looks in the journal and in the database, and the way back.
 
+mod activation;
 pub mod command;
 mod decide;
 mod evolve;
@@ -20,9 +21,11 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use command::{Command, Draw, Event, GiveBack, Reserve};
 
+use crate::batch::Offer;
 use crate::departure::Channel;
 use crate::hold::{FIRST_EPOCH, HoldAt};
 use crate::ids::{HoldId, InvalidId, OrderId, PartnerCode, Shard, TemplateId, codes};
@@ -61,6 +64,7 @@ impl PartnerReservationId {
         PartnerReservationId(OrderId::from_bits(bits))
     }
 
+    /// `None`: it is the number of something else.
     pub fn of_number(number: OrderId) -> Option<PartnerReservationId> {
         (number.bits() & VERSION_MASK == VERSION).then_some(PartnerReservationId(number))
     }
@@ -103,6 +107,17 @@ pub enum ReservationStatus {
     Cancelled,
 }
 
+impl ReservationStatus {
+    /// What was recorded, as it is at an instant, however late the timer is. `expires_at`: of the reservation.
+    #[must_use]
+    pub fn at(self, expires_at: Option<Timestamp>, now: Timestamp) -> ReservationStatus {
+        match self {
+            ReservationStatus::Active if expires_at.is_some_and(|at| at <= now) => ReservationStatus::Expired,
+            recorded => recorded,
+        }
+    }
+}
+
 codes!(ReservationStatus, "reservation status: known are active, expired, activated and cancelled":
     Active = "active",
     Expired = "expired",
@@ -127,9 +142,11 @@ pub struct Reservation {
     /// SHA-256 of the request.
     pub body_hash: [u8; 32],
     pub template: TemplateId,
-    /// Of the template, as it was reserved; it never changes, so prices are looked up by it.
+    /// Of the template, as it was reserved.
     pub template_version: u32,
     pub product: u32,
+    /// What its units are sold as. `None`: it has ended, and sells nothing any more.
+    pub offer: Option<Arc<Offer>>,
     pub quantity: u32,
     pub created_at: Timestamp,
     /// From this instant on nothing can be drawn of it. `None`: never.
@@ -155,12 +172,8 @@ pub struct Drawn {
 }
 
 impl Reservation {
-    /// However late the timer is.
     pub fn status(&self, now: Timestamp) -> ReservationStatus {
-        match self.recorded {
-            ReservationStatus::Active if self.expires_at.is_some_and(|at| at <= now) => ReservationStatus::Expired,
-            recorded => recorded,
-        }
+        self.recorded.at(self.expires_at, now)
     }
 
     /// Units that nobody has drawn: to be drawn while it is active.
@@ -288,7 +301,7 @@ impl Reserve {
             holder: None,
             expires_at: now.plus_seconds(PLACING_SECONDS),
         };
-        (StockId::Package(self.template.clone()), stock::Command::Place(place))
+        (StockId::Package(self.offer.terms.template.clone()), stock::Command::Place(place))
     }
 }
 

@@ -2,7 +2,10 @@
 //! or given back.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use crate::announcement::{AnnouncementKind, AnnouncementRow};
+use crate::batch::Offer;
 use crate::ids::{OrderId, PartnerCode, TemplateId};
 use crate::row;
 use crate::row::{Damage, First, Row as _, Rows, Uuid};
@@ -37,6 +40,8 @@ row! {
     /// Absent: never.
     15 expires_at: Option<Timestamp>,
     16 ended_at: Option<Timestamp>,
+    /// What is frozen of the product.
+    18 offer [Json, Kept]: Option<Offer>,
 }
 
 row! {
@@ -96,6 +101,9 @@ impl PartnerBook {
                 Event::Forgotten { .. } => continue,
             };
             let Some(reservation) = self.reservations.get(&id) else { continue };
+            if let Event::Ended { status: ReservationStatus::Expired, at, .. } = event {
+                rows.put(&self.expired(reservation, *at, version));
+            }
             if imaged.insert(id) {
                 self.put_reservation(reservation, is_first, version, &mut rows);
             }
@@ -106,6 +114,20 @@ impl PartnerBook {
             }
         }
         rows
+    }
+
+    fn expired(&self, reservation: &Reservation, at: Timestamp, version: u64) -> AnnouncementRow {
+        AnnouncementRow {
+            order_id: reservation.id.0,
+            version,
+            kind: AnnouncementKind::ReservationExpired,
+            ticket: None,
+            number: None,
+            at,
+            partner: Some(self.partner.clone()),
+            item: None,
+            count: Some(reservation.remaining()),
+        }
     }
 
     fn put_reservation(&self, reservation: &Reservation, is_first: bool, version: u64, rows: &mut Rows) {
@@ -126,6 +148,7 @@ impl PartnerBook {
             created_at: reservation.created_at,
             expires_at: reservation.expires_at,
             ended_at: reservation.ended_at,
+            offer: reservation.offer.as_deref().filter(|_| is_first).cloned(),
         };
         rows.put_as(is_first, &row);
     }
@@ -160,6 +183,7 @@ fn reservation_from(row: &PartnerReservationRow<'_>) -> Result<Reservation, Dama
         created_at: row.created_at,
         expires_at: row.expires_at,
         ended_at: row.ended_at,
+        offer: row.offer.clone().filter(|_| row.status == ReservationStatus::Active).map(Arc::new),
         recorded: row.status,
         draws: Vec::new(),
         told: row.units_told,

@@ -1,8 +1,16 @@
 //! A partner's book as stories. The stock is asked by hand: what the book wants it told is what its hold keeps.
 
 use super::*;
-use crate::row::Row as _;
-use rows::{PartnerDrawRow, PartnerReservationRow};
+use crate::announcement::{AnnouncementKind, AnnouncementRow};
+use crate::batch::Activation;
+use crate::catalogue::{Names, Tier, Zone};
+use crate::fare::DayType;
+use crate::machine::Machine as _;
+use crate::money::{Currency, Money};
+use crate::order::{Contact, Order, OrderStatus};
+use crate::package::{EntitlementTerms, PackageTerms, RedemptionChannel, StartsAt, Validity};
+use crate::party::PassengerType;
+use crate::testing::Images;
 
 const NOON: Timestamp = Timestamp::from_ms(1_795_147_200_000);
 const HOUR: i64 = 60 * 60;
@@ -11,13 +19,59 @@ struct World {
     book: PartnerBook,
     now: Timestamp,
     version: u64,
-    /// The newest image of every row, as a database keeps them.
-    rows: BTreeMap<Vec<u8>, (u32, Vec<u8>)>,
+    rows: Images,
+    /// What it has announced: reservations that have expired, with the units that were left.
+    announced: Vec<(String, Option<u32>)>,
 }
 
 fn world() -> World {
     let book = PartnerBook::new("partner-a".parse().unwrap());
-    World { book, now: NOON, version: 0, rows: BTreeMap::new() }
+    World { book, now: NOON, version: 0, rows: Images::default(), announced: Vec::new() }
+}
+
+/// A museum: for adults, and for children at half the price.
+fn offer() -> Arc<Offer> {
+    let museum = EntitlementTerms {
+        code: "MUSEUM".parse().unwrap(),
+        names: Names::new("博物馆", "Museum"),
+        quantity: 1,
+        merchant: None,
+        locations: vec![],
+        channel: RedemptionChannel::Any,
+        requires_identity: false,
+        shared: false,
+        weight: 0,
+        validity: Validity::Relative { days: 30, starts: StartsAt::Payment, until: None },
+    };
+    let tier = |passenger_type, minor| Tier {
+        passenger_type,
+        min_party: 1,
+        day_type: DayType::Any,
+        price: Money::new(minor, Currency::Cny),
+    };
+    let terms = PackageTerms {
+        template: "deluxe".parse().unwrap(),
+        version: 3,
+        product: Some(108),
+        names: Names::new("豪华套票", "Deluxe"),
+        zone: "Asia/Hong_Kong".parse::<Zone>().unwrap(),
+        service_date: None,
+        quantity: 1,
+        entitlements: vec![museum],
+    };
+    let tiers = vec![tier(PassengerType::Adult, 39_900), tier(PassengerType::Child, 19_950)];
+    Arc::new(Offer { terms, tiers, holidays: vec![], blackout: vec![] })
+}
+
+fn activation(reference: &str) -> Activation {
+    Activation {
+        customer: Contact { name: "Mei".into(), phone: "+852 5555 0000".into(), email: None },
+        visitor: PassengerType::Adult,
+        visit_date: None,
+        payment_reference: reference.into(),
+        paid_at: None,
+        locale: "en".into(),
+    }
 }
 
 fn batch(number: u64) -> OrderId {
@@ -36,12 +90,14 @@ impl World {
         }
         self.version += 1;
         let rows = self.book.apply(&events, self.version);
-        for table in [PartnerReservationRow::TABLE, PartnerDrawRow::TABLE] {
-            for image in rows.images_of(table) {
-                let key = [table.name.as_bytes(), &table.key(image).unwrap()].concat();
-                self.rows.insert(key, (table.slot, image.to_vec()));
-            }
+        for row in rows.all::<AnnouncementRow>().unwrap() {
+            assert_eq!(
+                (row.kind, row.partner),
+                (AnnouncementKind::ReservationExpired, Some(self.book.partner.clone()))
+            );
+            self.announced.push((row.order_id.to_string(), row.count));
         }
+        self.rows.keep(&rows).unwrap();
         self.is_the_same_after_a_restart();
         Ok(events.len())
     }
@@ -56,9 +112,7 @@ impl World {
     }
 
     fn woken(&self) -> PartnerBook {
-        let mut rows = Rows::default();
-        self.rows.values().for_each(|(slot, image)| rows.put_image(*slot, image));
-        PartnerBook::from_rows(self.book.partner.clone(), &rows, self.now).unwrap()
+        PartnerBook::from_rows(self.book.partner.clone(), &self.rows.all(), self.now).unwrap()
     }
 
     fn asked(&self, key: &str, quantity: u32, hours: Option<i64>) -> Reserve {
@@ -66,9 +120,8 @@ impl World {
             id: PartnerReservationId::compose(self.now, u64::from(quantity) << 8 | key.len() as u64),
             idempotency_key: key.into(),
             body_hash: [quantity as u8; 32],
-            template: "deluxe".parse().unwrap(),
-            template_version: 3,
             product: 108,
+            offer: offer(),
             quantity,
             expires_at: hours.map(|hours| self.now.plus_seconds(hours * HOUR)),
         }
@@ -123,6 +176,25 @@ fn r_ota_03_a_reservation_that_is_not_activated_expires_and_its_units_return() {
     assert_eq!(world.told(), [(id, Tell::Keep(0))]);
     assert_eq!(world.book.next_deadline(), None);
     assert_eq!(world.tell(&Command::Cancel(id)), Ok(0), "it holds nothing any more");
+}
+
+#[test]
+fn r_ota_09_what_expires_is_announced_once_with_what_was_left_and_nothing_else_is() {
+    let mut world = world();
+    let drawn = world.reserve("a", 40, Some(24));
+    world.tell(&draw(drawn, 1, DrawnFor::Order, Some(30))).unwrap();
+    let emptied = world.reserve("bb", 20, Some(24));
+    world.tell(&draw(emptied, 2, DrawnFor::Batch, None)).unwrap();
+    let cancelled = world.reserve("ccc", 10, Some(24));
+    world.tell(&Command::Cancel(cancelled)).unwrap();
+    world.told();
+    assert_eq!(world.announced, []);
+
+    world.passes(24);
+    world.tell(&Command::Expire).unwrap();
+    world.tell(&Command::Expire).unwrap();
+    world.told();
+    assert_eq!(world.announced, [(drawn.to_string(), Some(10))]);
 }
 
 #[test]
@@ -267,6 +339,59 @@ fn rule_19_so_many_are_active_at_once_and_so_many_end_in_one_turn() {
 }
 
 #[test]
+fn r_ota_03_an_activation_sells_units_at_the_price_that_was_reserved_and_a_repetition_finds_its_order() {
+    let mut world = world();
+    let id = world.reserve("a", 40, Some(24));
+    let by = world.book.order_of(id, "key");
+    let other = PartnerBook::new("partner-b".parse().unwrap()).order_of(id, "key");
+    assert_ne!((by, world.book.order_of(id, "yek")), (world.book.order_of(id, "yek"), by));
+    assert_eq!((by.made_at(), by.shard(), other == by), (NOON, world.book.partner.shard(), false));
+    assert_eq!(by.of_batch(), None);
+
+    world.passes(2);
+    let draw = Draw { reservation: id, by, drawn_for: DrawnFor::Order, quantity: Some(3) };
+    let child = Activation { visitor: PassengerType::Child, ..activation("PAY-1") };
+    let sale = world.book.sale(&draw, child.clone(), world.now).unwrap();
+    assert_eq!((sale.id, sale.items.len(), sale.price.total.minor), (by, 3, 3 * 19_950));
+    assert_eq!(sale.price.lines.iter().map(|line| line.item).collect::<Vec<_>>(), [0, 1, 2]);
+    let (order, _) = Order::born_paid(sale, world.now);
+    assert_eq!((order.status(), order.tickets().len(), order.units_kept()), (OrderStatus::Paid, 3, 3));
+
+    world.tell(&Command::Draw(draw)).unwrap();
+    assert!(world.book.has_drawn(id, by) && world.woken().has_drawn(id, by));
+    for (units, is_same) in [(None, true), (Some(3), true), (Some(4), false)] {
+        assert_eq!(child.has_made(&order, units), is_same, "{units:?}");
+    }
+    let others = [
+        Activation { payment_reference: "PAY-2".into(), ..child.clone() },
+        Activation { visitor: PassengerType::Adult, ..child.clone() },
+        Activation { visit_date: Some(jiff::civil::date(2026, 12, 24)), ..child.clone() },
+        Activation { customer: Contact { name: "Ann".into(), ..child.customer.clone() }, ..child.clone() },
+    ];
+    assert!(others.iter().all(|other| !other.has_made(&order, Some(3))));
+}
+
+#[test]
+fn r_ota_03_what_cannot_be_drawn_or_priced_sells_nothing() {
+    let mut world = world();
+    let id = world.reserve("a", 150, Some(24));
+    let draw = |quantity| Draw { reservation: id, by: batch(1), drawn_for: DrawnFor::Order, quantity };
+    let field = |refused: Result<_, Rejection>| match refused.map(drop) {
+        Err(Rejection::Field { field, .. }) => field.into_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(field(world.book.sale(&draw(None), activation("PAY-1"), NOON)), "quantity", "more than one order has");
+    assert_eq!(field(world.book.sale(&draw(Some(1)), activation(" "), NOON)), "paymentReference");
+    let senior = Activation { visitor: PassengerType::Senior, ..activation("PAY-1") };
+    assert_eq!(field(world.book.sale(&draw(Some(1)), senior, NOON)), "customerType");
+    world.passes(24);
+    let late = world.book.sale(&draw(Some(1)), activation("PAY-1"), world.now);
+    assert_eq!(late.map(drop), Err(Rejection::ReservationExpired), "before anything else is said");
+    world.tell(&Command::Expire).unwrap();
+    assert!(world.book.reservation(id).unwrap().offer.is_none(), "it sells nothing any more");
+}
+
+#[test]
 fn no_order_is_taken_for_a_reservation() {
     let id = PartnerReservationId::compose(NOON, 77);
     assert_eq!(id.to_string().parse(), Ok(id));
@@ -278,7 +403,5 @@ fn no_order_is_taken_for_a_reservation() {
 fn rows_of_another_partner_are_damage() {
     let mut world = world();
     world.reserve("a", 40, Some(24));
-    let mut rows = Rows::default();
-    world.rows.values().for_each(|(slot, image)| rows.put_image(*slot, image));
-    assert!(PartnerBook::from_rows("partner-b".parse().unwrap(), &rows, NOON).is_err());
+    assert!(PartnerBook::from_rows("partner-b".parse().unwrap(), &world.rows.all(), NOON).is_err());
 }

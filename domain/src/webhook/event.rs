@@ -53,12 +53,16 @@ pub struct Event {
 impl Event {
     /// What an announcement says to a partner, if it is about something that one has sold.
     pub fn announced(row: &AnnouncementRow) -> Option<(PartnerCode, Event)> {
-        let AnnouncementRow { order_id, kind, ticket, at, ref partner, item, .. } = *row;
+        let AnnouncementRow { order_id, kind, ticket, at, ref partner, item, count, .. } = *row;
         let kind = match kind {
             AnnouncementKind::Paid => EventKind::TicketActivated,
             AnnouncementKind::Redeemed => EventKind::TicketRedeemed,
             AnnouncementKind::Used => EventKind::TicketUsed,
             AnnouncementKind::Refunded => EventKind::TicketRefunded,
+            AnnouncementKind::ReservationExpired => {
+                let (kind, subject) = (EventKind::ReservationExpired, order_id.to_string().into());
+                return Some((partner.clone()?, Event { kind, subject, order: None, ticket: None, count, at }));
+            }
             // Its last ticket says so.
             AnnouncementKind::Completed => return None,
             // Only travellers pay us, late or not at all.
@@ -135,6 +139,7 @@ impl Numbered {
 mod tests {
     use super::*;
     use crate::ids::Shard;
+    use crate::partner::PartnerReservationId;
 
     const AT: Timestamp = Timestamp::from_ms(1_764_000_000_000);
 
@@ -180,7 +185,10 @@ mod tests {
             at: AT,
             partner,
             item: Some(1),
+            count: None,
         };
+        let of_orders =
+            || AnnouncementKind::ALL.into_iter().filter(|kind| *kind != AnnouncementKind::ReservationExpired);
         let heard = |kind| {
             let (partner, event) = Event::announced(&AnnouncementRow { kind, ..row.clone() })?;
             let unit = UnitId { order: order_id, item: 1 }.to_string();
@@ -188,7 +196,7 @@ mod tests {
             Some(event.kind.code())
         };
         assert_eq!(
-            AnnouncementKind::ALL.map(|kind| (kind.code(), heard(kind).unwrap_or("nothing"))),
+            of_orders().map(|kind| (kind.code(), heard(kind).unwrap_or("nothing"))).collect::<Vec<_>>(),
             [
                 ("paid", "ticket.activated"),
                 ("cancelled", "nothing"),
@@ -200,5 +208,29 @@ mod tests {
             ]
         );
         assert_eq!(Event::announced(&AnnouncementRow { partner: None, ..row }), None, "a traveller's");
+    }
+
+    #[test]
+    fn r_ota_09_a_partner_hears_how_many_units_of_a_reservation_came_back() {
+        let reservation = PartnerReservationId::compose(AT, 5);
+        let row = AnnouncementRow {
+            order_id: reservation.hold().hold.order,
+            version: 7,
+            kind: AnnouncementKind::ReservationExpired,
+            ticket: None,
+            number: None,
+            at: AT,
+            partner: Some(PartnerCode::constant("partner-a")),
+            item: None,
+            count: Some(30),
+        };
+        let (partner, event) = Event::announced(&row).unwrap();
+        assert_eq!(partner.as_str(), "partner-a");
+        assert_eq!(
+            Numbered { sequence: 19, event: Arc::new(event) }.body(),
+            format!(
+                r#"{{"type":"reservation.expired","sequence":19,"timestamp":"2025-11-24T16:00:00Z","data":{{"reservationId":"{reservation}","count":30}}}}"#
+            )
+        );
     }
 }

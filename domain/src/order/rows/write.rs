@@ -264,6 +264,7 @@ impl Saved {
             at,
             partner: self.partner().cloned(),
             item: None,
+            count: None,
         }
     }
 }

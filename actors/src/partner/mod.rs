@@ -1,6 +1,10 @@
 //! The owner of a partner's reservations: an actor around [`PartnerBook`]. It asks stocks for units before it records a
 //! reservation, and tells them afterwards what their holds keep, again and again until they know (rule 16). It never sleeps:
 //! reservations end by themselves.
+//!
+//! How units become an order is in `activating`.
+
+mod activating;
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -9,7 +13,8 @@ use std::sync::Arc;
 
 use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext as _, AsyncContext, Context, Handler, WrapFuture};
-use deeptravel_domain::ids::{PartnerCode, TemplateId};
+use deeptravel_domain::batch::Offer;
+use deeptravel_domain::ids::PartnerCode;
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::partner::rows::{PartnerDrawRow, PartnerReservationRow};
 use deeptravel_domain::partner::{
@@ -20,6 +25,8 @@ use deeptravel_domain::row;
 use deeptravel_domain::row::{First, Row as _, Rows};
 use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
+
+pub use activating::{ActivateUnits, Activated};
 
 use crate::ask::{Ask, Asker, Question, answer_all, fingerprint_of};
 use crate::kept::{Kept, LiveShell, Seed, Shell};
@@ -51,9 +58,6 @@ pub struct ReserveUnits {
     pub idempotency_key: Box<str>,
     /// SHA-256 of the request.
     pub body_hash: [u8; 32],
-    pub template: TemplateId,
-    /// Of the template: the one on sale.
-    pub template_version: u32,
     pub product: u32,
     pub quantity: u32,
     /// `None`: it never expires.
@@ -65,6 +69,8 @@ pub struct ReserveUnits {
 pub struct Shown {
     pub reservation: Arc<Reservation>,
     pub now: Timestamp,
+    /// The request that is answered has made it.
+    pub is_first: bool,
 }
 
 /// See the module's documentation.
@@ -74,8 +80,7 @@ pub struct PartnerActor {
     timer: Timer,
     /// Requests whose units are being asked for, by their keys: there is no record of them yet.
     placing: HashMap<Box<str>, Wanted>,
-    /// Whoever waits until the stock has confirmed a reservation.
-    waiting: HashMap<PartnerReservationId, Vec<Asker<Shown>>>,
+    waiting: HashMap<PartnerReservationId, Waiting>,
     /// What stocks are being told.
     telling: HashSet<PartnerReservationId>,
     /// What a stock could not be told is told again then.
@@ -84,7 +89,26 @@ pub struct PartnerActor {
 
 struct Wanted {
     body_hash: [u8; 32],
-    askers: Vec<Asker<Shown>>,
+    waiting: Waiting,
+}
+
+/// Whoever waits until the stock has confirmed a reservation.
+#[derive(Default)]
+struct Waiting {
+    /// Whose request makes it.
+    maker: Option<Asker<Shown>>,
+    /// The same request, told again meanwhile.
+    others: Vec<Asker<Shown>>,
+}
+
+impl Waiting {
+    fn answer(&mut self, answer: &Answer<Shown>) {
+        if let Some(maker) = self.maker.take() {
+            let made = answer.clone().map(|reply| reply.map(|shown| Shown { is_first: true, ..shown }));
+            maker.answer(made);
+        }
+        answer_all(&mut self.others, answer);
+    }
 }
 
 async fn read(peers: &Peers, partner: PartnerCode) -> Result<Seed<PartnerBook>, StartError> {
@@ -188,7 +212,8 @@ impl PartnerActor {
 
     fn shown(&self, id: PartnerReservationId) -> Reply<Shown> {
         let found = self.book().reservation(id).cloned();
-        let outcome = found.map(|reservation| Shown { reservation: Arc::new(reservation), now: self.now() });
+        let outcome =
+            found.map(|reservation| Shown { reservation: Arc::new(reservation), now: self.now(), is_first: false });
         Reply { outcome, position: self.kept.log.last() }
     }
 
@@ -215,13 +240,16 @@ impl PartnerActor {
     /// The units are asked for first: what has a record has them.
     fn ask_for_units(&mut self, wish: ReserveUnits, asker: Asker<Shown>, ctx: &mut Context<PartnerActor>) {
         let now = self.now();
-        let ReserveUnits { idempotency_key, body_hash, template, template_version, product, quantity, ttl_hours } =
-            wish;
+        let ReserveUnits { idempotency_key, body_hash, product, quantity, ttl_hours } = wish;
+        let offer = match Offer::of_product(product, &self.peers.catalogue.load(), now) {
+            Ok(offer) => Arc::new(offer),
+            Err(rejection) => return asker.answer(Ok(Reply::rejected(rejection, self.kept.log.last()))),
+        };
         let expires_at = ttl_hours.map(|hours| now.plus_seconds(i64::from(hours) * 60 * 60));
         let id = PartnerReservationId::compose(now, chance());
-        self.placing.insert(idempotency_key.clone(), Wanted { body_hash, askers: vec![asker] });
-        let reserve =
-            Reserve { id, idempotency_key, body_hash, template, template_version, product, quantity, expires_at };
+        let waiting = Waiting { maker: Some(asker), others: Vec::new() };
+        self.placing.insert(idempotency_key.clone(), Wanted { body_hash, waiting });
+        let reserve = Reserve { id, idempotency_key, body_hash, product, offer, quantity, expires_at };
         let (stock, place) = reserve.place(self.book().partner(), now);
         let peers = Arc::clone(&self.peers);
         let asking = async move { peers.stocks.consult(&stock, place).await };
@@ -234,7 +262,7 @@ impl PartnerActor {
             Ok(Reply { outcome: Ok(()), position }) => {
                 self.kept.log.rests_on(position);
                 // Those that wait are known before stocks are told: one that answers at once ends their wait.
-                self.waiting.insert(reserve.id, std::mem::take(&mut wanted.askers));
+                self.waiting.insert(reserve.id, std::mem::take(&mut wanted.waiting));
                 let id = reserve.id;
                 let recorded = self.apply(&Command::Reserve(reserve), ctx);
                 match recorded.map(|reply| (reply.outcome, reply.position)) {
@@ -245,12 +273,12 @@ impl PartnerActor {
                 }
             }
             Ok(Reply { outcome: Err(refused), position }) => {
-                return answer_all(&mut wanted.askers, &Ok(Reply::rejected(as_allotment(refused), position)));
+                return wanted.waiting.answer(&Ok(Reply::rejected(as_allotment(refused), position)));
             }
-            Err(outage) => return answer_all(&mut wanted.askers, &Err(outage)),
+            Err(outage) => return wanted.waiting.answer(&Err(outage)),
         };
         let (id, answer) = recorded;
-        answer_all(&mut self.waiting.remove(&id).unwrap_or_default(), &answer);
+        self.waiting.remove(&id).unwrap_or_default().answer(&answer);
     }
 
     /// Tells stocks what they do not know, each of one reservation at a time.
@@ -307,7 +335,7 @@ impl PartnerActor {
                 | Command::Draw(_)
                 | Command::GiveBack(_) => Ok(self.shown(id)),
             };
-            answer_all(&mut waiting, &answer);
+            waiting.answer(&answer);
         }
         self.go_on(ctx);
     }
@@ -317,7 +345,7 @@ impl PartnerActor {
         if self.kept.vitals.has_failed() {
             return;
         }
-        answer_all(&mut self.waiting.remove(&id).unwrap_or_default(), &Err(outage));
+        self.waiting.remove(&id).unwrap_or_default().answer(&Err(outage));
         self.tells_again_at = Some(self.now().plus_ms(PUT_OFF_MS));
         self.go_on(ctx);
     }
@@ -347,11 +375,11 @@ impl Question<PartnerActor> for ReserveUnits {
         match made.map(|made| made.map(|made| (made.id, made.is_confirmed()))) {
             Err(rejection) => return asker.answer(refused(rejection, actor)),
             Ok(Some((id, true))) => return asker.answer(Ok(actor.shown(id))),
-            Ok(Some((id, false))) => return actor.waiting.entry(id).or_default().push(asker),
+            Ok(Some((id, false))) => return actor.waiting.entry(id).or_default().others.push(asker),
             Ok(None) => {}
         }
         match actor.placing.get_mut(&self.idempotency_key) {
-            Some(wanted) if wanted.body_hash == self.body_hash => return wanted.askers.push(asker),
+            Some(wanted) if wanted.body_hash == self.body_hash => return wanted.waiting.others.push(asker),
             Some(_) => return asker.answer(refused(Rejection::IdempotencyMismatch, actor)),
             None => {}
         }
