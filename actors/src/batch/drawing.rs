@@ -48,7 +48,7 @@ pub(super) async fn draw(
     };
     let Reply { outcome, position } = shown(peers, &plan.partner, of).await?;
     if let Err(rejection) =
-        outcome.and_then(|Shown { reservation, now }| fits(&plan, &reservation, reservation.status(now)))
+        outcome.and_then(|Shown { reservation, now, .. }| fits(&plan, &reservation, reservation.status(now)))
     {
         return refused(peers, rejection, position).await;
     }

@@ -7,6 +7,8 @@ use actix_web::http::StatusCode;
 use actix_web::web;
 use deeptravel_actors::lists::BatchFilter;
 use deeptravel_domain::batch::{Batch, BatchState, BatchWish, OwnId, Plan, Reseller, TicketState};
+use deeptravel_domain::ids::OrderId;
+use deeptravel_domain::partner::PartnerReservationId;
 use deeptravel_domain::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -47,12 +49,23 @@ struct NewBatch<'a> {
     #[schema(value_type = String, pattern = "^(direct_sale|reseller_batch)$")]
     distribution_mode: Text<'a>,
     reseller_metadata: Option<NewReseller<'a>>,
+    /// Of a reservation of the partner's, from which the units are drawn. Without it they are taken of what is set aside.
+    #[schema(value_type = Option<String>)]
+    reservation_id: Option<Text<'a>>,
     /// From then on nothing of it is activated. The product may end sooner.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Text<'a>>,
 }
 
-canonical!(NewBatch { product_id, quantity, batch_id, distribution_mode, reseller_metadata, expires_at });
+canonical!(NewBatch {
+    product_id,
+    quantity,
+    batch_id,
+    distribution_mode,
+    reseller_metadata,
+    reservation_id,
+    expires_at
+});
 
 /// By whom a batch is sold on.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -81,6 +94,8 @@ impl NewBatch<'_> {
             purpose: said.batch_purpose.as_deref().map(Into::into),
             note: said.distribution_notes.as_deref().map(Into::into),
         });
+        let reservation = self.reservation_id.as_deref().map(str::parse::<PartnerReservationId>).transpose();
+        let reservation = reservation.map_err(|_| named(Rejection::ReservationNotFound))?;
         Ok(BatchWish {
             partner: by.id().clone(),
             own_id,
@@ -89,6 +104,7 @@ impl NewBatch<'_> {
             quantity: self.quantity,
             distribution: distribution.map_err(wrong)?,
             reseller,
+            reservation: reservation.map(PartnerReservationId::number),
             expires_at: self.expires_at.as_deref().map(|at| instant("expiresAt", at)).transpose()?,
         })
     }
@@ -119,6 +135,10 @@ struct BatchView<'a> {
     distribution_mode: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reseller_metadata: Option<ResellerView<'a>>,
+    /// From which its units were drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    reservation_id: Option<OrderId>,
     pricing_snapshot: PricingSnapshot<'a>,
     created_at: Zoned,
     /// From then on nothing of it is activated. Absent: it has no end.
@@ -141,6 +161,7 @@ impl<'a> BatchView<'a> {
             total_generated: plan.quantity,
             distribution_mode: plan.distribution.code(),
             reseller_metadata: plan.reseller.as_ref().map(reseller),
+            reservation_id: plan.reservation,
             pricing_snapshot: PricingSnapshot::of(language, &offer.terms, &offer.tiers, plan.created_at),
             created_at: views::time(plan.created_at),
             expires_at: plan.ends_at.map(views::time),
@@ -228,9 +249,16 @@ struct Batches<'a> {
 
 /// What a refusal of a new batch is about.
 fn named(refused: Rejection) -> Problem {
-    let is_product = refused == Rejection::TemplateNotFound;
+    let (is_product, is_reservation) =
+        (refused == Rejection::TemplateNotFound, refused == Rejection::ReservationNotFound);
     let problem = Problem::from(refused);
-    if is_product { problem.naming("productId", "is not on sale") } else { problem }
+    if is_product {
+        problem.naming("productId", "is not on sale")
+    } else if is_reservation {
+        problem.naming("reservationId", "is no reservation of yours")
+    } else {
+        problem
+    }
 }
 
 impl Partner {
@@ -249,8 +277,16 @@ impl Partner {
     responses(
         (status = 201, body = GeneratedBatch),
         (status = 200, description = "Made before by the same request", body = GeneratedBatch),
-        (status = 404, description = "`TEMPLATE_NOT_FOUND`: the product is not on sale"),
-        (status = 409, description = "`INSUFFICIENT_ALLOTMENT`; `BATCH_EXISTS`: the id was used with another request"),
+        (
+            status = 404,
+            description = "`TEMPLATE_NOT_FOUND`: the product is not on sale; `RESERVATION_NOT_FOUND`: not there, or not yours"
+        ),
+        (
+            status = 409,
+            description = "`INSUFFICIENT_ALLOTMENT`: so much is not set aside, or not left of the reservation; \
+                `BATCH_EXISTS`: the id was used with another request; `RESERVATION_EXPIRED`, `RESERVATION_ACTIVATED`, \
+                `RESERVATION_ENDED`"
+        ),
         (
             status = 422,
             description = "`VALIDATION_ERROR`; also for a product with journeys or with stock per date, and for a \
