@@ -9,7 +9,7 @@ use pdf_writer::Content;
 
 use super::document::{Document, FORM, PAGE_HEIGHT, PAGE_WIDTH, mm};
 use super::font;
-use super::symbol::{QUIET_MODULES, Symbol};
+use super::symbol::{QUIET_MODULES, Symbol, SymbolError};
 use super::validity::Valid;
 
 /// What all tickets of a sheet share. Texts of any length and script: they are broken into lines, and what is cut off ends
@@ -43,10 +43,14 @@ pub struct Printed {
     pub symbol: Symbol,
 }
 
-/// Our font cannot be cut down: a fault of this build, found by any test that prints.
+/// A fault of this build, found by any test that prints.
 #[derive(Debug, thiserror::Error)]
-#[error("the font cannot be embedded: {0}")]
-pub struct PrintError(#[from] subsetter::Error);
+pub enum PrintError {
+    #[error("the font cannot be embedded: {0}")]
+    Font(#[from] subsetter::Error),
+    #[error("a code cannot be drawn: {0}")]
+    Symbol(#[from] SymbolError),
+}
 
 const MARGIN: f32 = mm(10.0);
 const GAP: f32 = mm(4.0);
@@ -74,7 +78,10 @@ const CUT_GREY: f32 = 0.6;
 const NAME_LINES_MAX: usize = 3;
 
 /// Writes the sheet as a PDF document. The tickets are asked for one after the other, and none is kept.
-pub fn pdf(sheet: &Sheet<'_>, tickets: impl ExactSizeIterator<Item = Printed>) -> Result<Vec<u8>, PrintError> {
+pub fn pdf(
+    sheet: &Sheet<'_>,
+    tickets: impl ExactSizeIterator<Item = Result<Printed, SymbolError>>,
+) -> Result<Vec<u8>, PrintError> {
     let block = Block::of(sheet);
     let mut document = Document::begin(&format!("{} · {}", sheet.product.zh, sheet.product.en));
     block.write(&mut document);
@@ -92,7 +99,7 @@ pub fn pdf(sheet: &Sheet<'_>, tickets: impl ExactSizeIterator<Item = Printed>) -
     for page in 1..=pages {
         let mut content = Content::new();
         for (place, ticket) in places.iter().zip(tickets.by_ref()) {
-            block.place(&ticket, &mut document, &mut content, *place);
+            block.place(&ticket?, &mut document, &mut content, *place);
         }
         let number = format!("{page} / {pages}");
         let x = (PAGE_WIDTH - font::width(&number, SMALL)) / 2.0;

@@ -149,7 +149,7 @@ fn r_ota_04_a_sheet_has_every_ticket_with_its_symbol_and_what_people_read() {
         zone: &zone,
         entitlements,
     };
-    let pdf = pdf(&sheet, tickets(13)).unwrap();
+    let pdf = pdf(&sheet, tickets(13).map(Ok)).unwrap();
 
     let pages = pages_of(&pdf);
     let text = pages.concat();
@@ -179,7 +179,7 @@ fn what_the_font_lacks_is_shown_as_a_box_and_what_is_too_long_ends_with_an_ellip
     let zone = Zone::of_sale();
     let entitlements = vec![Entry { names: &endless, quantity: 500, valid: season() }; 32];
     let sheet = Sheet { product: &product, partner: "\u{202E}\n", reseller: None, zone: &zone, entitlements };
-    let pages = pages_of(&pdf(&sheet, tickets(3)).unwrap());
+    let pages = pages_of(&pdf(&sheet, tickets(3).map(Ok)).unwrap());
     assert_eq!(pages.len(), 2, "two columns");
     assert!(pages[0].contains("\u{FFFD}野家 \u{FFFD}"), "{}", pages[0]);
     assert!(pages[0].contains('…'));
@@ -201,7 +201,7 @@ fn each_entitlement_says_when_it_is_valid_where_they_differ() {
         },
     ];
     let sheet = Sheet { product: &pass, partner: "Globe", reseller: None, zone: &zone, entitlements };
-    let text = pages_of(&pdf(&sheet, tickets(1)).unwrap()).concat();
+    let text = pages_of(&pdf(&sheet, tickets(1).map(Ok)).unwrap()).concat();
     let expected = [
         "自激活之日起 30 天内",
         "30 days from activation",
@@ -221,7 +221,7 @@ fn printed(count: usize) -> (Vec<u8>, std::time::Duration) {
     let entitlements = vec![Entry { names: &ride, quantity: 2, valid: season() }];
     let sheet = Sheet { product: &product, partner: "Globe", reseller: None, zone: &zone, entitlements };
     let began = std::time::Instant::now();
-    (pdf(&sheet, tickets(count)).unwrap(), began.elapsed())
+    (pdf(&sheet, tickets(count).map(Ok)).unwrap(), began.elapsed())
 }
 
 #[test]

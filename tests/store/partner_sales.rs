@@ -11,7 +11,7 @@ use deeptravel_domain::ids::{OrderId, PartnerCode, Shard};
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::order::{Command as OrderCommand, Order, OrderStatus, PartnerSale, partner};
 use deeptravel_domain::partner::{
-    Command, Draw, DrawnFor, PartnerBook, PartnerReservationId, Reserve, ReservationStatus,
+    Command, Draw, DrawnFor, PartnerBook, PartnerReservationId, ReservationStatus, Reserve,
 };
 use deeptravel_domain::time::Timestamp;
 
@@ -46,7 +46,13 @@ impl Stored<'_> {
         self.stand.project(&self.book.apply(&events, self.version)).unwrap();
     }
 
-    fn reserve(&mut self, number: u64, quantity: u32, at: Timestamp, expires_at: Option<Timestamp>) -> PartnerReservationId {
+    fn reserve(
+        &mut self,
+        number: u64,
+        quantity: u32,
+        at: Timestamp,
+        expires_at: Option<Timestamp>,
+    ) -> PartnerReservationId {
         let id = PartnerReservationId::compose(at, number << 8);
         self.tell(&Command::Reserve(reserve(id, quantity, expires_at)), at);
         self.tell(&Command::Confirmed(id), at);
@@ -157,7 +163,9 @@ fn r_ota_08_a_partner_lists_its_orders_by_status_batch_and_time_and_nobody_elses
         stand.runtime.block_on(listed).unwrap()
     };
     let all = listed(&a(), &PartnerOrderFilter::default());
-    let ids = |listed: &Listed<_>| listed.entries.iter().map(|entry: &deeptravel_actors::lists::PartnerOrder| entry.id).collect::<Vec<_>>();
+    let ids = |listed: &Listed<_>| {
+        listed.entries.iter().map(|entry: &deeptravel_actors::lists::PartnerOrder| entry.id).collect::<Vec<_>>()
+    };
     assert_eq!((ids(&all), all.total), (vec![first.id(), second.id()], 2), "by when they were made");
     let shown = &all.entries[1];
     assert_eq!((shown.units, shown.product, shown.total.minor), (2, Some(106), second.total().minor));

@@ -10,6 +10,7 @@ mod certificate;
 mod door;
 mod extract;
 mod guesses;
+mod heavy;
 mod list;
 mod middleware;
 mod numbered;

@@ -18,6 +18,7 @@ use tokio::sync::SetOnce;
 
 use super::address::client_address;
 use super::calls::Calls;
+use super::heavy::Heavy;
 use super::passwords::Passwords;
 use super::problem::Problem;
 use super::refusals;
@@ -54,6 +55,7 @@ pub struct Shared {
     parts: ApiParts,
     pub(super) passwords: Passwords,
     pub(super) calls: Calls,
+    pub(super) heavy_work: Heavy,
     /// Requests being answered.
     pub in_flight: Arc<AtomicUsize>,
 }
@@ -65,8 +67,9 @@ pub struct Slot(Arc<SetOnce<Api>>);
 impl Slot {
     /// From now on requests are answered. Filling twice is a mistake and changes nothing.
     pub fn fill(&self, parts: ApiParts) {
-        let (passwords, calls, in_flight) = (Passwords::default(), Calls::default(), Arc::default());
-        let filled = self.0.set(Api(Arc::new(Shared { parts, passwords, calls, in_flight })));
+        let (passwords, calls, heavy_work) = (Passwords::default(), Calls::default(), Heavy::default());
+        let filled =
+            self.0.set(Api(Arc::new(Shared { parts, passwords, calls, heavy_work, in_flight: Arc::default() })));
         debug_assert!(filled.is_ok(), "a slot is filled once");
     }
 

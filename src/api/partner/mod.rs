@@ -5,6 +5,7 @@ mod batches;
 mod customer;
 mod pricing;
 mod products;
+mod qr;
 mod tickets;
 
 use crate::api::frame::Routes;
@@ -14,4 +15,5 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     products::routes(routes);
     batches::routes(routes);
     tickets::routes(routes);
+    qr::routes(routes);
 }

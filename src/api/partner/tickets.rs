@@ -261,9 +261,10 @@ fn named(refused: Rejection) -> Problem {
 
 impl Partner {
     /// A ticket of the partner's, as it is. Another's is not there.
-    pub(super) async fn own_ticket(&self, code: &str) -> Result<PartnerTicket, Problem> {
-        let found = self.noted(self.api.engine.partner_ticket(self.id(), unit(code)?).await)?;
-        found.map_err(named)
+    pub(super) async fn own_ticket(&self, code: &str) -> Result<(UnitId, PartnerTicket), Problem> {
+        let unit = unit(code)?;
+        let found = self.noted(self.api.engine.partner_ticket(self.id(), unit).await)?;
+        Ok((unit, found.map_err(named)?))
     }
 }
 
@@ -305,10 +306,10 @@ async fn list_tickets(Allowed(by): Allowed<Resell>, list: Numbered<TicketQuery>)
     )
 )]
 async fn show_ticket(Allowed(by): Allowed<Resell>, language: Language, code: web::Path<String>) -> Answered {
-    let item = unit(&code)?.item;
-    match by.own_ticket(&code).await? {
+    let (unit, ticket) = by.own_ticket(&code).await?;
+    match ticket {
         PartnerTicket::Sold(order) => {
-            let view = partner_ticket::view(language, &order, item, by.api.engine.now());
+            let view = partner_ticket::view(language, &order, unit.item, by.api.engine.now());
             Ok(ok(&view.ok_or_else(no_such)?))
         }
         PartnerTicket::Unsold { batch, number, .. } => {

@@ -2,7 +2,7 @@
 //! has expired, and codes to be printed, which live as long as the ticket.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use deeptravel_domain::code::{Code, CodeKind, Sealed, Subject, seal};
 use deeptravel_domain::departure::Channel;
 use deeptravel_domain::rejection::Rejection;
@@ -11,13 +11,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::frame::{Answered, Api, Problem, secret_bytes};
+use crate::api::views::code::{EXPIRES_HEADER, ImageFormat, image};
 use crate::api::views::{self, Zoned};
-use crate::print::{Symbol, SymbolError, png, svg};
-
-/// Smallest side of an image, in pixels: enough for a phone's screen.
-const SIDE_PIXELS_MIN: u32 = 360;
-/// When an image's code expires, for clients that do not ask for JSON.
-const EXPIRES_HEADER: HeaderName = HeaderName::from_static("x-code-expires-at");
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -97,24 +92,11 @@ pub fn code(api: &Api, subject: Subject, tickets: &[Ticket], wanted: Wanted) -> 
     response.insert_header((EXPIRES_HEADER, expires_at.to_string()));
     let (media_type, image) = match wanted.format {
         Format::Json => return Ok(response.json(CodeView { code, expires_at, one_time })),
-        Format::Svg => ("image/svg+xml", svg(&symbol(&code)?).into_bytes()),
-        Format::Png => {
-            let symbol = symbol(&code)?;
-            let image = png(&symbol, symbol.module_pixels(SIDE_PIXELS_MIN));
-            ("image/png", image.map_err(|error| fault(&error))?)
-        }
+        Format::Svg => image(&code, ImageFormat::Svg)?,
+        Format::Png => image(&code, ImageFormat::Png)?,
     };
     response.insert_header((CONTENT_TYPE, media_type));
     Ok(response.body(image))
-}
-
-fn symbol(code: &str) -> Result<Symbol, Problem> {
-    Symbol::of(code).map_err(|error| fault(&error))
-}
-
-/// A code of ours always fits a symbol, and memory takes every image.
-fn fault(error: &SymbolError) -> Problem {
-    Problem::fault("A code cannot be drawn", error)
 }
 
 #[cfg(test)]

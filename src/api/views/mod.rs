@@ -3,6 +3,7 @@
 //! Times: of a departure with the offset of its route at that moment, if the catalogue knows the route; all others, and
 //! those of forgotten routes, with +08:00. Names are in the language of the request.
 
+pub mod code;
 pub mod departure;
 #[cfg(test)]
 pub mod golden;
