@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use deeptravel_domain::catalogue::{self, Catalogue, SetAside};
 use deeptravel_domain::identity::{AccountStanding, AccountWrite, Command as IdentityCommand, KeyWrite};
 use deeptravel_domain::ids::{OrderId, OutRefundNo, PartnerCode, PartnerKeyId, TravellerId};
@@ -78,6 +78,7 @@ impl Engine {
             reserving: DashMap::default(),
             overriding: tokio::sync::Mutex::default(),
             transactions: Mutex::default(),
+            books: DashSet::default(),
             #[cfg(test)]
             faults: crate::testing::Faults::default(),
         };

@@ -16,10 +16,10 @@ pub type Followed = (&'static str, Position);
 
 /// Everybody who follows the journal, each from where his owner stood when the engine started.
 pub(crate) fn all(owners: &Owners) -> Vec<Box<dyn Follower>> {
-    let (batches, partners) = (Arc::clone(&owners.batches), Arc::clone(&owners.partners));
+    let batches = Arc::clone(&owners.batches);
     vec![
         Box::new(Counting::new(Arc::clone(&owners.totals_owner), owners)),
-        Box::new(Telling::new(Arc::clone(&owners.batches_told), batches, partners, owners.peers())),
+        Box::new(Telling::new(Arc::clone(&owners.batches_told), batches, owners.batch_peers())),
         Box::new(Numbering::new(Arc::clone(&owners.webhooks_owner), owners)),
     ]
 }

@@ -4,9 +4,9 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use deeptravel_domain::catalogue::Catalogue;
-use deeptravel_domain::ids::{DepartureId, HoldId, IdHash, OrderId, OutTradeNo, Shard, TravellerId};
+use deeptravel_domain::ids::{DepartureId, HoldId, IdHash, OrderId, OutTradeNo, PartnerCode, Shard, TravellerId};
 use deeptravel_domain::reservation::{Reservation, ReservationId};
 use deeptravel_domain::totals::Totals;
 use deeptravel_domain::transactions::Transactions;
@@ -49,6 +49,8 @@ pub struct Services {
     pub overriding: tokio::sync::Mutex<()>,
     /// What has paid which payment. Asked by every order that is told of money, and by nothing else.
     pub transactions: Mutex<Transactions>,
+    /// Partners whose reservations have been read or begun.
+    pub books: DashSet<PartnerCode>,
     #[cfg(test)]
     pub faults: crate::testing::Faults,
 }

@@ -203,6 +203,11 @@ impl Partner {
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.client.send(self.request(Method::POST, path).json(body)).await
     }
+
+    /// With an Idempotency-Key.
+    pub async fn keyed(&self, path: &str, key: &str, body: &Value) -> Answer {
+        self.client.send(self.request(Method::POST, path).header("Idempotency-Key", key).json(body)).await
+    }
 }
 
 impl Person {

@@ -31,6 +31,7 @@ mod stories {
     mod packages;
     mod partners;
     mod partners_batches;
+    mod partners_sales;
     mod paying;
     mod people;
     mod promotions;

@@ -195,7 +195,8 @@ fn r_ota_08_pages_of_many_orders() {
     for (number, status) in [(1, None), (200, None), (1, Some(OrderStatus::Paid)), (200, Some(OrderStatus::Paid))] {
         let filter = PartnerOrderFilter { status, ..PartnerOrderFilter::default() };
         let since = Instant::now();
-        let listed = stand.lists.orders_of_partner(&a(), &filter, NumberedPage { number, limit: 100 });
+        let of = a();
+        let listed = stand.lists.orders_of_partner(&of, &filter, NumberedPage { number, limit: 100 });
         let listed = stand.runtime.block_on(listed).unwrap();
         println!("page {number} of {status:?}: {} ms, {} in all", since.elapsed().as_millis(), listed.total);
     }

@@ -12,15 +12,15 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
 
-use super::BatchActor;
 use super::questions::Follow;
+use super::{BatchActor, BatchPeers};
 use crate::ask::fingerprint_of;
 use crate::follow::{Batch, Failure, Follower};
 use crate::journal::Position;
 use crate::keeper::{Keeper, Keeping, Shown, Tell};
-use crate::order::{OrderActor, Peers, View};
+use crate::order::View;
 use crate::outage::{Outage, Reply};
-use crate::partner::{GiveBackUnits, PartnerActor};
+use crate::partner::GiveBackUnits;
 use crate::ports::{Haste, Load, Parameter, Store, StoreError};
 use crate::registry::Keys;
 use crate::services::Services;
@@ -65,8 +65,7 @@ impl Keeping for Told {
 pub struct Telling {
     owner: Arc<Keys<Keeper<Told>>>,
     batches: Arc<Keys<BatchActor>>,
-    partners: Arc<Keys<PartnerActor>>,
-    orders: Arc<Keys<OrderActor>>,
+    peers: Arc<BatchPeers>,
     /// Where the owner stood when the engine started.
     begun_at: Position,
 }
@@ -75,11 +74,9 @@ impl Telling {
     pub(crate) fn new(
         owner: Arc<Keys<Keeper<Told>>>,
         batches: Arc<Keys<BatchActor>>,
-        partners: Arc<Keys<PartnerActor>>,
-        peers: &Peers,
+        peers: &Arc<BatchPeers>,
     ) -> Telling {
-        let begun_at = peers.batch_board.followed();
-        Telling { owner, batches, partners, orders: Arc::clone(&peers.orders), begun_at }
+        Telling { owner, batches, peers: Arc::clone(peers), begun_at: peers.batch_board.followed() }
     }
 
     async fn tell(&self, news: News) -> Result<(), Failure> {
@@ -91,11 +88,11 @@ impl Telling {
 
     /// The order says how many units it keeps, so that telling its partner's book twice gives nothing back twice.
     async fn give_back(&self, partner: PartnerCode, id: OrderId) -> Result<(), Failure> {
-        let Some(Reply { outcome: Ok(order), .. }) = self.orders.ask(&id, View).await? else {
+        let Some(Reply { outcome: Ok(order), .. }) = self.peers.orders.ask(&id, View).await? else {
             return Err(Failure::Fault(format!("order {id} is not there")));
         };
         let back = GiveBackUnits(GiveBack { by: id, units_left: order.units_kept() });
-        match self.partners.ask(&partner, back).await?.map(|reply| reply.outcome) {
+        match self.peers.partners.ask(&partner, back).await?.map(|reply| reply.outcome) {
             // The book has forgotten the reservation, all of whose units are back.
             Some(Ok(()) | Err(Rejection::ReservationNotFound)) => Ok(()),
             Some(Err(rejection)) => Err(Failure::Fault(rejection.to_string())),

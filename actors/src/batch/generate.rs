@@ -17,6 +17,7 @@ use crate::journal::Position;
 use crate::kept::Seed;
 use crate::log::admit_sale;
 use crate::outage::{Answer, Outage, Reply};
+use crate::partner::as_allotment;
 use crate::registry::Keys;
 use crate::services::chance;
 
@@ -62,7 +63,7 @@ async fn take(peers: &BatchPeers, batches: &Keys<BatchActor>, plan: Plan) -> Ans
     let place = Command::Place(plan.place(plan.created_at));
     let Reply { outcome, position } = peers.stocks.consult(&plan.stock(), place).await?;
     if let Err(rejection) = outcome {
-        return refused(peers, as_partners_know_it(rejection), position).await;
+        return refused(peers, as_allotment(rejection), position).await;
     }
     batches.put(&id, Seed { machine: Batch::planned(plan), version: 0 });
     batches.ask(&id, Begin(position)).await?.ok_or(Outage::Rebuilding)
@@ -72,11 +73,4 @@ async fn take(peers: &BatchPeers, batches: &Keys<BatchActor>, plan: Plan) -> Ans
 pub(super) async fn refused<T>(peers: &BatchPeers, rejection: Rejection, position: Position) -> Answer<T> {
     peers.journal.wait(position).await.map_err(|_| Outage::Journal)?;
     Ok(Reply::rejected(rejection, position))
-}
-
-fn as_partners_know_it(refused: Rejection) -> Rejection {
-    match refused {
-        Rejection::SoldOut { wanted, available, .. } => Rejection::InsufficientAllotment { wanted, available },
-        other => other,
-    }
 }

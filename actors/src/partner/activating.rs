@@ -49,6 +49,7 @@ impl Question<PartnerActor> for ActivateUnits {
 }
 
 impl PartnerActor {
+    /// No new sale (rule 11): the units were sold to the partner when it reserved them, and its customer has paid.
     fn activate(&mut self, asked: ActivateUnits, ctx: &mut Context<PartnerActor>) -> Answer<Activated> {
         let ActivateUnits { reservation, idempotency_key, quantity, activation } = asked;
         let now = self.now();

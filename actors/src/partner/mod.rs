@@ -14,6 +14,7 @@ use std::sync::Arc;
 use actix::fut::ActorFutureExt;
 use actix::{Actor, ActorContext as _, AsyncContext, Context, Handler, WrapFuture};
 use deeptravel_domain::batch::Offer;
+use deeptravel_domain::hold::HoldAt;
 use deeptravel_domain::ids::PartnerCode;
 use deeptravel_domain::machine::Machine as _;
 use deeptravel_domain::partner::rows::{PartnerDrawRow, PartnerReservationRow};
@@ -23,6 +24,7 @@ use deeptravel_domain::partner::{
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row;
 use deeptravel_domain::row::{First, Row as _, Rows};
+use deeptravel_domain::stock::{self, StockId};
 use deeptravel_domain::tables;
 use deeptravel_domain::time::Timestamp;
 
@@ -30,7 +32,7 @@ pub use activating::{ActivateUnits, Activated};
 
 use crate::ask::{Ask, Asker, Question, answer_all, fingerprint_of};
 use crate::kept::{Kept, LiveShell, Seed, Shell};
-use crate::log::PUT_OFF_MS;
+use crate::log::{PUT_OFF_MS, admit_sale};
 use crate::order::Peers;
 use crate::outage::{Answer, Outage, Reply};
 use crate::ports::{Haste, Load, Parameter, Statement};
@@ -83,8 +85,8 @@ pub struct PartnerActor {
     waiting: HashMap<PartnerReservationId, Waiting>,
     /// What stocks are being told.
     telling: HashSet<PartnerReservationId>,
-    /// What a stock could not be told is told again then.
-    tells_again_at: Option<Timestamp>,
+    /// What a stock could not be told of a reservation is told again then.
+    tells_again: HashMap<PartnerReservationId, Timestamp>,
 }
 
 struct Wanted {
@@ -133,14 +135,17 @@ impl Owner for PartnerActor {
         let ids = peers.store.load(LOAD_IDS, Vec::new(), Haste::Start).await?;
         for row in ids.of::<PartnerIdRow>() {
             let id = row?.partner_id;
+            peers.books.insert(id.clone());
             keys.put(&id, read(&peers, id.clone()).await?);
         }
         Ok(())
     }
 
-    /// One that was not there at the start has no rows, or is rebuilt from them.
+    /// Every book that there was is there since the start, and none sleeps: another one is empty, whatever Postgres does.
     async fn load(peers: Arc<Peers>, id: PartnerCode) -> Result<Option<Seed<PartnerBook>>, StartError> {
-        Ok(Some(read(&peers, id).await?))
+        let is_known = !peers.books.insert(id.clone());
+        let unborn = |id| Seed { machine: PartnerBook::new(id), version: 0 };
+        Ok(Some(if is_known { read(&peers, id).await? } else { unborn(id) }))
     }
 
     fn build(peers: Arc<Peers>, post: Post<Self>, seed: Seed<PartnerBook>) -> Result<PartnerActor, Outage> {
@@ -152,7 +157,7 @@ impl Owner for PartnerActor {
             placing: HashMap::new(),
             waiting: HashMap::new(),
             telling: HashSet::new(),
-            tells_again_at: None,
+            tells_again: HashMap::new(),
         })
     }
 }
@@ -185,15 +190,13 @@ impl LiveShell for PartnerActor {
 
     fn go_on(&mut self, ctx: &mut Context<PartnerActor>) {
         self.tell_stocks(ctx);
-        let deadline = self.book().next_deadline().into_iter().chain(self.tells_again_at).min();
+        let deadline = self.book().next_deadline().into_iter().chain(self.tells_again.values().copied()).min();
         self.arm(deadline, ctx);
     }
 
     fn wake(&mut self, ctx: &mut Context<PartnerActor>) {
         let now = self.now();
-        if self.tells_again_at.is_some_and(|at| at <= now) {
-            self.tells_again_at = None;
-        }
+        self.tells_again.retain(|_, at| *at > now);
         if self.apply(&Command::Expire, ctx).is_err() {
             return self.wake_later(ctx);
         }
@@ -239,6 +242,9 @@ impl PartnerActor {
 
     /// The units are asked for first: what has a record has them.
     fn ask_for_units(&mut self, wish: ReserveUnits, asker: Asker<Shown>, ctx: &mut Context<PartnerActor>) {
+        if let Err(outage) = admit_sale(&self.peers.journal) {
+            return asker.answer(Err(outage));
+        }
         let now = self.now();
         let ReserveUnits { idempotency_key, body_hash, product, quantity, ttl_hours } = wish;
         let offer = match Offer::of_product(product, &self.peers.catalogue.load(), now) {
@@ -263,13 +269,18 @@ impl PartnerActor {
                 self.kept.log.rests_on(position);
                 // Those that wait are known before stocks are told: one that answers at once ends their wait.
                 self.waiting.insert(reserve.id, std::mem::take(&mut wanted.waiting));
-                let id = reserve.id;
+                let (id, (stock, hold)) = (reserve.id, reserve.held());
                 let recorded = self.apply(&Command::Reserve(reserve), ctx);
                 match recorded.map(|reply| (reply.outcome, reply.position)) {
                     Ok((Ok(_), _)) => return,
-                    // Whatever is held lapses by itself.
-                    Ok((Err(refused), position)) => (id, Ok(Reply::rejected(refused, position))),
-                    Err(outage) => (id, Err(outage)),
+                    Ok((Err(refused), position)) => {
+                        self.let_go(stock, hold);
+                        (id, Ok(Reply::rejected(refused, position)))
+                    }
+                    Err(outage) => {
+                        self.let_go(stock, hold);
+                        (id, Err(outage))
+                    }
                 }
             }
             Ok(Reply { outcome: Err(refused), position }) => {
@@ -281,12 +292,22 @@ impl PartnerActor {
         self.waiting.remove(&id).unwrap_or_default().answer(&answer);
     }
 
+    /// Units of which nothing is recorded. Should the stock not hear of it they lapse by themselves, as they do if nobody knows
+    /// whether something is.
+    fn let_go(&self, stock: StockId, hold: HoldAt) {
+        if !self.kept.vitals.has_failed() {
+            let peers = Arc::clone(&self.peers);
+            self.peers.io.spawn(async move { drop(peers.stocks.consult(&stock, stock::Command::Release(hold)).await) });
+        }
+    }
+
     /// Tells stocks what they do not know, each of one reservation at a time.
     fn tell_stocks(&mut self, ctx: &mut Context<PartnerActor>) {
-        if self.tells_again_at.is_some() || self.kept.vitals.has_failed() {
+        if self.kept.vitals.has_failed() {
             return;
         }
-        let untold: Vec<_> = self.book().untold().filter(|(id, _)| !self.telling.contains(id)).collect();
+        let is_told = |id| self.telling.contains(id) || self.tells_again.contains_key(id);
+        let untold: Vec<_> = self.book().untold().filter(|(id, _)| !is_told(id)).collect();
         for (id, tell) in untold {
             let Some((stock, command)) = self.book().request(id, tell) else { continue };
             self.telling.insert(id);
@@ -346,13 +367,13 @@ impl PartnerActor {
             return;
         }
         self.waiting.remove(&id).unwrap_or_default().answer(&Err(outage));
-        self.tells_again_at = Some(self.now().plus_ms(PUT_OFF_MS));
+        self.tells_again.insert(id, self.now().plus_ms(PUT_OFF_MS));
         self.go_on(ctx);
     }
 }
 
 /// A partner has an allotment, not a sale.
-fn as_allotment(refused: Rejection) -> Rejection {
+pub fn as_allotment(refused: Rejection) -> Rejection {
     match refused {
         Rejection::SoldOut { wanted, available, .. } => Rejection::InsufficientAllotment { wanted, available },
         other => other,
@@ -383,7 +404,7 @@ impl Question<PartnerActor> for ReserveUnits {
             Some(_) => return asker.answer(refused(Rejection::IdempotencyMismatch, actor)),
             None => {}
         }
-        if let Err(rejection) = actor.book().check_room(self.quantity) {
+        if let Err(rejection) = actor.book().check_room(self.quantity, actor.placing.len()) {
             return asker.answer(refused(rejection, actor));
         }
         actor.ask_for_units(self, asker, ctx);

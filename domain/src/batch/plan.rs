@@ -23,9 +23,9 @@ const OWN_ID_MAX: usize = 64;
 const RESELLER_NAME_MAX: usize = 100;
 /// Longest purpose or note, in characters: what a clerk writes on a delivery slip.
 const RESELLER_NOTE_MAX: usize = 500;
-/// Units are held for so long until the batch has them, which takes milliseconds: long enough that a process that ends in
-/// between is up again, and short for a partner whose request was lost in between and who repeats it.
-const HELD_SECONDS: i64 = 2 * 60;
+/// Units are held for so long until a batch, or a reservation, has them, which takes milliseconds: long enough that a process
+/// that ends in between is up again, and short for a partner whose request was lost in between and who repeats it.
+pub const HELD_SECONDS: i64 = 2 * 60;
 
 /// What is printed for a batch without an end can be activated for five years.
 const PRINTED_FOR_SECONDS: i64 = 5 * 366 * 24 * 60 * 60;

@@ -31,11 +31,12 @@ impl PartnerBook {
         }
     }
 
-    /// Whether a reservation may be asked for: to be known before its units are held.
-    pub fn check_room(&self, quantity: u32) -> Result<(), Rejection> {
+    /// Whether a reservation may be asked for: to be known before its units are held. `placing`: those for which units are being
+    /// asked, and which have no record yet.
+    pub fn check_room(&self, quantity: u32, placing: usize) -> Result<(), Rejection> {
         let fits = (1..=RESERVED_UNITS_MAX).contains(&quantity);
         ensure(fits, "quantity", format_args!("is 1 to {RESERVED_UNITS_MAX}"))?;
-        if self.active.len() >= ACTIVE_MAX {
+        if self.active.len() + placing >= ACTIVE_MAX {
             return Err(Rejection::ReservationLimit { limit: ACTIVE_MAX as u32 });
         }
         Ok(())
@@ -45,7 +46,7 @@ impl PartnerBook {
         if self.made_by(&reserve.idempotency_key, &reserve.body_hash, now)?.is_some() {
             return Ok(Vec::new());
         }
-        self.check_room(reserve.quantity)?;
+        self.check_room(reserve.quantity, 0)?;
 
         let Reserve { id, idempotency_key, body_hash, product, offer, quantity, expires_at } = reserve.clone();
         let reserved = Reservation {
@@ -129,7 +130,7 @@ impl PartnerBook {
     }
 
     fn forgets(&self, now: Timestamp) -> impl Iterator<Item = Event> + use<> {
-        let is_any = self.reservations.values().any(|reservation| reservation.is_over(now));
+        let is_any = self.settled.first().is_some_and(|(at, _)| *at <= now);
         is_any.then_some(Event::Forgotten { at: now }).into_iter()
     }
 }

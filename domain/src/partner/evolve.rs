@@ -1,5 +1,7 @@
 //! The only mutation. It cannot fail: what was decided happens.
 
+use std::collections::BTreeSet;
+
 use crate::time::Timestamp;
 
 use super::command::Event;
@@ -32,13 +34,14 @@ impl PartnerBook {
     }
 
     fn change(&mut self, id: PartnerReservationId, change: impl FnOnce(&mut Reservation)) {
-        if let Some(mut reservation) = self.take(id) {
-            change(&mut reservation);
-            self.insert(reservation);
+        if let Some(known) = self.reservations.get_mut(&id) {
+            change(known);
+            self.index(id);
         }
     }
 
-    pub(super) fn add_drawn(&mut self, id: PartnerReservationId, drawn: Drawn) {
+    fn add_drawn(&mut self, id: PartnerReservationId, drawn: Drawn) {
+        self.drawers.insert(drawn.by, id);
         self.change(id, |known| known.draws.push(drawn));
     }
 
@@ -51,37 +54,53 @@ impl PartnerBook {
             self.keys.insert(reservation.idempotency_key.clone(), id);
         }
         self.drawers.extend(reservation.draws.iter().map(|drawn| (drawn.by, id)));
-        if reservation.recorded == ReservationStatus::Active {
-            self.active.insert(id);
-            self.due.extend(reservation.expires_at.filter(|_| reservation.is_confirmed()).map(|at| (at, id)));
-        }
-        if reservation.is_untold() {
-            self.untold.insert(id);
-        }
         self.reservations.insert(id, reservation);
+        self.index(id);
     }
 
-    fn take(&mut self, id: PartnerReservationId) -> Option<Reservation> {
-        let reservation = self.reservations.remove(&id)?;
+    /// What is known beside a reservation that has changed. Who has drawn of it, and its key, stay as they are.
+    fn index(&mut self, id: PartnerReservationId) {
+        let Some(known) = self.reservations.get(&id) else { return };
+        if known.is_lost() && self.keys.get(&known.idempotency_key) == Some(&id) {
+            self.keys.remove(&known.idempotency_key);
+        }
+        let is_active = known.recorded == ReservationStatus::Active;
+        put(&mut self.active, id, is_active);
+        if let Some(at) = known.expires_at {
+            put(&mut self.due, (at, id), is_active && known.is_confirmed());
+        }
+        put(&mut self.untold, id, known.is_untold());
+        if let Some(at) = known.key_ends_at() {
+            put(&mut self.settled, (at, id), known.is_settled());
+        }
+    }
+
+    /// What nobody asks for any more.
+    pub(super) fn forget(&mut self, at: Timestamp) {
+        while let Some((_, id)) = self.settled.first().copied().filter(|(end, _)| *end <= at) {
+            self.remove(id);
+        }
+    }
+
+    /// One that has ended, and of which everything is back.
+    fn remove(&mut self, id: PartnerReservationId) {
+        let Some(reservation) = self.reservations.remove(&id) else { return };
         if self.keys.get(&reservation.idempotency_key) == Some(&id) {
             self.keys.remove(&reservation.idempotency_key);
         }
         for drawn in &reservation.draws {
             self.drawers.remove(&drawn.by);
         }
-        self.active.remove(&id);
-        if let Some(at) = reservation.expires_at {
-            self.due.remove(&(at, id));
+        if let Some(at) = reservation.key_ends_at() {
+            self.settled.remove(&(at, id));
         }
-        self.untold.remove(&id);
-        Some(reservation)
     }
+}
 
-    /// What nobody asks for any more.
-    pub(super) fn forget(&mut self, at: Timestamp) {
-        let over = self.reservations.values().filter(|reservation| reservation.is_over(at));
-        for id in over.map(|reservation| reservation.id).collect::<Vec<_>>() {
-            self.take(id);
-        }
+fn put<T: Ord>(set: &mut BTreeSet<T>, entry: T, is_in: bool) {
+    if is_in {
+        set.insert(entry);
+    } else {
+        set.remove(&entry);
     }
 }

@@ -26,6 +26,7 @@ use std::sync::Arc;
 pub use command::{Command, Draw, Event, GiveBack, Reserve};
 
 use crate::batch::Offer;
+use crate::batch::plan::HELD_SECONDS;
 use crate::departure::Channel;
 use crate::hold::{FIRST_EPOCH, HoldAt};
 use crate::ids::{HoldId, InvalidId, OrderId, PartnerCode, Shard, TemplateId, codes};
@@ -45,10 +46,6 @@ pub const ACTIVE_MAX: usize = 1_000;
 pub const EXPIRES_PER_TURN_MAX: usize = 256;
 /// So long after the end of a reservation its Idempotency-Key names it, and it is remembered.
 pub const KEYS_KEPT_SECONDS: i64 = 48 * 60 * 60;
-/// How long units are held for a reservation that has no record yet: if the process ends before there is one, they are
-/// back after this time. More than a start takes.
-pub const PLACING_SECONDS: i64 = 5 * 60;
-
 /// The number of a reservation: its hold's. It is composed as an order's id is, of version 9 instead of 7 (RFC 9562), so that
 /// the two never meet.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -208,10 +205,19 @@ impl Reservation {
         !self.is_lost() && self.told != Some(self.keeps())
     }
 
-    /// Whether nobody can ask for it any more, and nothing of it can come back.
+    /// From when on nobody can ask for it by its key.
+    fn key_ends_at(&self) -> Option<Timestamp> {
+        self.ended_at.map(|at| at.plus_seconds(KEYS_KEPT_SECONDS))
+    }
+
+    /// Whether nothing of it can come back.
+    fn is_settled(&self) -> bool {
+        self.keeps() == 0 && !self.is_untold()
+    }
+
+    /// Whether nobody can ask for it any more either.
     fn is_over(&self, now: Timestamp) -> bool {
-        let key_ends_at = self.ended_at.map(|at| at.plus_seconds(KEYS_KEPT_SECONDS));
-        key_ends_at.is_some_and(|at| at <= now) && self.keeps() == 0 && !self.is_untold()
+        self.key_ends_at().is_some_and(|at| at <= now) && self.is_settled()
     }
 }
 
@@ -235,6 +241,8 @@ pub struct PartnerBook {
     /// When those that are confirmed and active end.
     due: BTreeSet<(Timestamp, PartnerReservationId)>,
     untold: BTreeSet<PartnerReservationId>,
+    /// Of those that have ended and keep nothing, from when on nobody asks for them.
+    settled: BTreeSet<(Timestamp, PartnerReservationId)>,
 }
 
 impl PartnerBook {
@@ -247,6 +255,7 @@ impl PartnerBook {
             active: BTreeSet::new(),
             due: BTreeSet::new(),
             untold: BTreeSet::new(),
+            settled: BTreeSet::new(),
         }
     }
 
@@ -291,15 +300,20 @@ impl PartnerBook {
 }
 
 impl Reserve {
+    /// The hold of its units, and whose it is.
+    pub fn held(&self) -> (StockId, HoldAt) {
+        (StockId::Package(self.offer.terms.template.clone()), self.id.hold())
+    }
+
     /// The stock, and what it is asked before there is a record.
     pub fn place(&self, partner: &PartnerCode, now: Timestamp) -> (StockId, stock::Command) {
         let place = Place {
             at: self.id.hold(),
             quantity: self.quantity,
             date: None,
-            channel: Channel::Ota(partner.as_str().into()),
+            channel: Channel::from(partner),
             holder: None,
-            expires_at: now.plus_seconds(PLACING_SECONDS),
+            expires_at: now.plus_seconds(HELD_SECONDS),
         };
         (StockId::Package(self.offer.terms.template.clone()), stock::Command::Place(place))
     }

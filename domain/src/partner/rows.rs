@@ -1,7 +1,7 @@
 //! A partner's book as rows, and the way back. A reservation is imaged when it changes, what was drawn of it when it is drawn
 //! or given back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::announcement::{AnnouncementKind, AnnouncementRow};
@@ -64,23 +64,23 @@ impl PartnerBook {
     /// The book that wrote these rows, without what nobody asks for any more at `now`.
     pub fn from_rows(partner: PartnerCode, rows: &Rows, now: Timestamp) -> Result<PartnerBook, Damage> {
         let mut book = PartnerBook::new(partner);
+        let mut reservations = BTreeMap::new();
         for row in rows.of::<PartnerReservationRow<'_>>() {
             let row = row?;
-            let reservation = reservation_from(&row)?;
             if row.partner_id != book.partner {
                 return Err(row.damage("it is another partner's"));
             }
-            book.insert(reservation);
+            reservations.insert(row.reservation_id.0, reservation_from(&row)?);
         }
         for row in rows.of::<PartnerDrawRow>() {
             let row = row?;
-            let of = PartnerReservationId::of_number(row.reservation_id.0);
-            let Some(id) = of.filter(|id| book.reservations.contains_key(id)) else {
+            let Some(reservation) = reservations.get_mut(&row.reservation_id.0) else {
                 return Err(row.damage("there is no reservation of it"));
             };
             let PartnerDrawRow { drawn_by, drawn_for, quantity, units_left, drawn_at, .. } = row;
-            book.add_drawn(id, Drawn { by: drawn_by.0, drawn_for, quantity, units_left, at: drawn_at });
+            reservation.draws.push(Drawn { by: drawn_by.0, drawn_for, quantity, units_left, at: drawn_at });
         }
+        reservations.into_values().for_each(|reservation| book.insert(reservation));
         book.forget(now);
         Ok(book)
     }

@@ -107,7 +107,7 @@ impl World {
         book.forget(self.now);
         assert_eq!(woken.reservations, book.reservations);
         assert_eq!((&woken.active, &woken.due), (&book.active, &book.due));
-        assert_eq!((&woken.untold, &woken.drawers), (&book.untold, &book.drawers));
+        assert_eq!((&woken.untold, &woken.drawers, &woken.settled), (&book.untold, &book.drawers, &book.settled));
         assert_eq!(woken.keys, book.keys);
     }
 
@@ -329,7 +329,8 @@ fn rule_19_so_many_are_active_at_once_and_so_many_end_in_one_turn() {
     }
     let one_more = Command::Reserve(world.asked("one more", 1, Some(1)));
     let limit = Rejection::ReservationLimit { limit: ACTIVE_MAX as u32 };
-    assert_eq!(world.book.decide(&one_more, NOON), Err(limit));
+    assert_eq!(world.book.decide(&one_more, NOON), Err(limit.clone()));
+    assert_eq!(world.book.check_room(1, 0), Err(limit.clone()));
 
     world.passes(1);
     let ended = world.book.decide(&Command::Expire, world.now).unwrap();
@@ -389,6 +390,14 @@ fn r_ota_03_what_cannot_be_drawn_or_priced_sells_nothing() {
     assert_eq!(late.map(drop), Err(Rejection::ReservationExpired), "before anything else is said");
     world.tell(&Command::Expire).unwrap();
     assert!(world.book.reservation(id).unwrap().offer.is_none(), "it sells nothing any more");
+}
+
+#[test]
+fn rule_19_requests_whose_units_are_being_asked_for_count_too() {
+    let world = world();
+    assert_eq!(world.book.check_room(1, ACTIVE_MAX - 1), Ok(()));
+    let limit = Rejection::ReservationLimit { limit: ACTIVE_MAX as u32 };
+    assert_eq!(world.book.check_room(1, ACTIVE_MAX), Err(limit));
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl<P: Ord + Clone + Display, F> Page<P, F> {
 }
 
 /// Reads when the lists contain everything that whoever reads was shown (rule 13). While the database is away: 503 at once.
-pub(super) async fn read_fresh<T, R>(by: &impl Reader, read: impl FnOnce(Arc<dyn Lists>) -> R) -> Result<T, Problem>
+pub async fn read_fresh<T, R>(by: &impl Reader, read: impl FnOnce(Arc<dyn Lists>) -> R) -> Result<T, Problem>
 where
     T: Send + 'static,
     R: Future<Output = Result<T, StoreError>> + Send + 'static,

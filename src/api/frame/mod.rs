@@ -42,7 +42,7 @@ pub use extract::{
     BODY_BYTES_MAX, Body, IdempotencyKey, Language, OptionalKey, is_visible_ascii, parse_json, parse_listed, read_body,
     read_json_body,
 };
-pub use list::{Own, Page, Paging, Reader};
+pub use list::{Own, Page, Paging, Reader, read_fresh};
 pub use middleware::Frame;
 pub use numbered::{Numbered, NumberedPaging};
 pub use partner::{NewKey, Partner};

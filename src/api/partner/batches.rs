@@ -248,7 +248,7 @@ struct Batches<'a> {
 }
 
 /// What a refusal of a new batch is about.
-fn named(refused: Rejection) -> Problem {
+pub(super) fn named(refused: Rejection) -> Problem {
     let (is_product, is_reservation) =
         (refused == Rejection::TemplateNotFound, refused == Rejection::ReservationNotFound);
     let problem = Problem::from(refused);

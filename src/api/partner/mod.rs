@@ -3,9 +3,11 @@
 
 mod batches;
 mod customer;
+mod orders;
 mod pricing;
 mod products;
 mod qr;
+mod reservations;
 mod tickets;
 
 use crate::api::frame::Routes;
@@ -13,7 +15,9 @@ use crate::api::frame::Routes;
 /// Everything below `/api/ota`.
 pub fn routes(routes: &mut Routes<'_, '_>) {
     products::routes(routes);
+    reservations::routes(routes);
     batches::routes(routes);
     tickets::routes(routes);
     qr::routes(routes);
+    orders::routes(routes);
 }

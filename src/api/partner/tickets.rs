@@ -19,12 +19,13 @@ use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use super::customer::{CUSTOMER, Paid};
+use super::orders;
 use crate::api::frame::{
     Allowed, Answered, Body, Language, NewContact, Numbered, NumberedPaging, Partner, Problem, Resell, Routes, Text,
     ok, refusals, secret_bytes,
 };
 use crate::api::views::package::{ValidityView, validity};
-use crate::api::views::partner_ticket::{self, PartnerTicketView};
+use crate::api::views::partner_ticket::PartnerTicketView;
 use crate::api::views::{self, End, Zoned, instant_or_day};
 
 pub fn routes(routes: &mut Routes<'_, '_>) {
@@ -308,10 +309,7 @@ async fn list_tickets(Allowed(by): Allowed<Resell>, list: Numbered<TicketQuery>)
 async fn show_ticket(Allowed(by): Allowed<Resell>, language: Language, code: web::Path<String>) -> Answered {
     let (unit, ticket) = by.own_ticket(&code).await?;
     match ticket {
-        PartnerTicket::Sold(order) => {
-            let view = partner_ticket::view(language, &order, unit.item, by.api.engine.now());
-            Ok(ok(&view.ok_or_else(no_such)?))
-        }
+        PartnerTicket::Sold(order) => Ok(ok(&orders::ticket(&by, language, &order, unit.item).ok_or_else(no_such)?)),
         PartnerTicket::Unsold { batch, number, .. } => {
             // In this order: the keys seal from the instant on in which they were loaded.
             let keys = by.api.code_keys.load();
@@ -356,8 +354,7 @@ async fn activate(Allowed(by): Allowed<Resell>, language: Language, code: web::P
     let activation = activation.activation(language)?;
     let activated = by.noted(by.api.engine.activate_unit(by.id(), unit, activation).await)?;
     let order = activated.map_err(named)?;
-    let view = partner_ticket::view(language, &order, unit.item, by.api.engine.now());
-    Ok(ok(&view.ok_or_else(no_such)?))
+    Ok(ok(&orders::ticket(&by, language, &order, unit.item).ok_or_else(no_such)?))
 }
 
 /// Cancels a ticket, of which nothing was used: its unit can be sold again (R-OTA-07). Repeated it is already so.

@@ -27,6 +27,9 @@ pub struct PartnerTicketView<'a> {
     /// `ACTIVE`, `USED`, `REFUNDED`, `EXPIRED`.
     #[schema(example = "ACTIVE")]
     pub status: &'static str,
+    /// To be printed as a QR symbol: it redeems this ticket alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qr_code: Option<String>,
     /// The product, if its package has such a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product_id: Option<u32>,
@@ -60,6 +63,7 @@ pub fn view(language: Language, order: &Order, item: u16, now: Timestamp) -> Opt
         order_id: order.id(),
         kind: "package",
         status: order.unit_status(item, now).code(),
+        qr_code: None,
         product_id: terms.product,
         customer_name: &order.details().contact.name,
         ticket_price: Money::new(price, order.total().currency).into(),

@@ -138,7 +138,10 @@ async fn acceptance_d_units_of_a_reservation_become_an_order_of_a_customer_who_h
     assert_eq!((again.status, text(&again.ok()["orderId"])), (200, id.clone()));
     partner.sell(&reservation, "sale", &sale(Some(4), MONDAY)).await.problem(422, "IDEMPOTENCY_MISMATCH");
     let weekend = made(partner.sell(&reservation, "weekend", &sale(Some(100), SATURDAY)).await);
-    assert_eq!((&weekend["totalAmount"]["amount"], weekend["tickets"].as_array().unwrap().len()), (&json!(2_600_000), 100));
+    assert_eq!(
+        (&weekend["totalAmount"]["amount"], weekend["tickets"].as_array().unwrap().len()),
+        (&json!(2_600_000), 100)
+    );
     let rest = made(partner.sell(&reservation, "rest", &sale(None, MONDAY)).await);
     assert_eq!(rest["quantity"], 47, "all that remained");
     let over = partner.reservation(&reservation).await;
@@ -293,7 +296,8 @@ async fn r_ota_08_a_partner_lists_its_reservations_and_orders_in_pages_and_nobod
         body.as_object_mut().unwrap().remove("requestId");
         body
     };
-    let missing_order = said(other.get(&format!("/api/ota/orders/{}", text(&foreign["reservationId"]))).await, "ORDER_NOT_FOUND");
+    let missing_order =
+        said(other.get(&format!("/api/ota/orders/{}", text(&foreign["reservationId"]))).await, "ORDER_NOT_FOUND");
     for below in ["", "/tickets"] {
         let refused = other.get(&format!("/api/ota/orders/{}{below}", orders[0])).await;
         let refused = said(refused, "ORDER_NOT_FOUND");

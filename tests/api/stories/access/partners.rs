@@ -33,7 +33,7 @@ pub fn rows() -> Vec<Row> {
         row(&format!("GET {hook}/deliveries"), AGENTS, &format!("{hook}/deliveries")),
         with(json!({ "fromSequence": 1 }), row(&format!("POST {hook}/replay"), &[Admin], &format!("{hook}/replay"))),
     ];
-    let asked = ["products", "inventory", "tickets", "batches"].map(|what| {
+    let asked = ["products", "inventory", "tickets", "batches", "reservations", "orders"].map(|what| {
         let path = format!("/api/ota/{what}");
         row(&format!("GET {path}"), PARTNERS, &path)
     });
@@ -42,20 +42,32 @@ pub fn rows() -> Vec<Row> {
         "POST /api/ota/tickets/{ticketCode}/cancel",
         "GET /api/ota/batches/{batchId}",
         "GET /api/ota/batches/{batchId}/analytics",
+        "GET /api/ota/reservations/{reservationId}",
+        "DELETE /api/ota/reservations/{reservationId}",
+        "GET /api/ota/orders/{orderId}",
+        "GET /api/ota/orders/{orderId}/tickets",
     ];
-    let of_nothing = of_nothing.map(|operation| {
-        let path = operation.split_once(' ').unwrap().1.replace("{ticketCode}", "none").replace("{batchId}", "none");
-        row(operation, PARTNERS, &path)
-    });
+    let of_nothing = of_nothing.map(|operation| row(operation, PARTNERS, &of_path(operation, "none")));
     let generate = "/api/ota/tickets/bulk-generate";
     let batch = json!({ "productId": 1, "quantity": 1, "batchId": "access", "distributionMode": "direct_sale" });
     let customer = json!({ "customerDetails": { "name": "Mei", "phone": "+85291234567" }, "paymentReference": "P-1" });
+    let activate = "/api/ota/reservations/none/activate";
     let sold = [
+        with(json!({ "productId": 1, "quantity": 1 }), row("POST /api/ota/reserve", PARTNERS, "/api/ota/reserve")),
+        with(customer.clone(), row("POST /api/ota/reservations/{reservationId}/activate", PARTNERS, activate)),
         with(batch, row(&format!("POST {generate}"), PARTNERS, generate)),
         with(customer, row("POST /api/ota/tickets/{ticketCode}/activate", PARTNERS, "/api/ota/tickets/none/activate")),
     ];
     let configured = partner.into_iter().chain(set_aside).map(looked_at_by_few);
     configured.chain(of_keys).chain(of_hook).chain(asked).chain(of_nothing).chain(sold).collect()
+}
+
+/// The path of an operation, with this for whatever it is about.
+fn of_path(operation: &str, id: &str) -> String {
+    let path = operation.split_once(' ').unwrap().1;
+    ["{ticketCode}", "{batchId}", "{reservationId}", "{orderId}"]
+        .iter()
+        .fold(path.to_owned(), |path, parameter| path.replace(parameter, id))
 }
 
 #[tokio::test]
@@ -70,8 +82,10 @@ async fn r_ota_08_every_operation_of_a_partner_keeps_what_is_another_partners() 
         operation.split_once(' ').unwrap().1.replace("{ticketCode}", ticket).replace("{batchId}", "strangers")
     };
     owner.activate(&tickets[1], "2099-01-05").await.ok();
+    let reservation = owner.reserve("strangers", 93_001, 2).await.ok();
+    let reserved = text(&reservation["reservationId"]);
     let is_kept = |answer: &Answer| {
-        let parts = ["Lam Mei", &tickets[0], &tickets[1], "strangers\""];
+        let parts = ["Lam Mei", &tickets[0], &tickets[1], &reserved, "strangers\""];
         assert!(parts.iter().all(|part| !answer.text.contains(part)), "{}", answer.text);
     };
 
@@ -81,7 +95,7 @@ async fn r_ota_08_every_operation_of_a_partner_keeps_what_is_another_partners() 
         }
         match operation.as_str() {
             "GET /api/ota/products" | "GET /api/ota/inventory" => is_kept(&other.get(&path(&operation, "")).await),
-            "GET /api/ota/tickets" | "GET /api/ota/batches" => {
+            "GET /api/ota/tickets" | "GET /api/ota/batches" | "GET /api/ota/orders" | "GET /api/ota/reservations" => {
                 let listed = other.get(&path(&operation, "")).await;
                 is_kept(&listed);
                 assert_eq!(listed.ok()["totalCount"], 0, "{operation}");
@@ -113,9 +127,29 @@ async fn r_ota_08_every_operation_of_a_partner_keeps_what_is_another_partners() 
             "GET /api/ota/batches/{batchId}" | "GET /api/ota/batches/{batchId}/analytics" => {
                 other.get(&path(&operation, "")).await.problem(404, "BATCH_NOT_FOUND");
             }
+            "POST /api/ota/reserve" => {
+                other.reserve("strangers", 93_001, 1).await.problem(409, "INSUFFICIENT_ALLOTMENT");
+            }
+            "GET /api/ota/reservations/{reservationId}" => {
+                is_kept(&other.get(&of_path(&operation, &reserved)).await.problem(404, "RESERVATION_NOT_FOUND"));
+            }
+            "DELETE /api/ota/reservations/{reservationId}" => {
+                let refused = other.send(Method::DELETE, &of_path(&operation, &reserved)).await;
+                refused.problem(404, "RESERVATION_NOT_FOUND");
+            }
+            "POST /api/ota/reservations/{reservationId}/activate" => {
+                other.sell(&reservation, "strangers", &customer).await.problem(404, "RESERVATION_NOT_FOUND");
+            }
+            "GET /api/ota/orders/{orderId}" | "GET /api/ota/orders/{orderId}/tickets" => {
+                for order in &tickets {
+                    is_kept(&other.get(&of_path(&operation, order)).await.problem(404, "ORDER_NOT_FOUND"));
+                }
+            }
             unknown => panic!("nothing is said of {unknown}"),
         }
     }
     let figures = owner.get("/api/ota/batches/strangers/analytics").await.ok();
     assert_eq!((&figures["activated"], &figures["cancelled"]), (&json!(1), &json!(0)), "{figures}");
+    let kept = owner.get(&of_path("GET /api/ota/reservations/{reservationId}", &reserved)).await.ok();
+    assert_eq!((&kept["status"], &kept["remaining"]), (&json!("active"), &json!(2)));
 }

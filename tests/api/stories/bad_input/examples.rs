@@ -306,6 +306,31 @@ fn partners_tickets(partner: &Partner, ticket: &str) -> Vec<Example> {
     ]
 }
 
+/// What partners ask of reservations and orders; one has these reservations.
+fn partners_sales(partner: &Partner, [kept, cancelled]: &[String; 2]) -> Vec<Example> {
+    let asked = |operation: &str| Example { key: partner.key.clone(), ..Example::new(operation, None) };
+    let nothing = || vec![("batchId", "a batch that is not there has no orders")];
+    vec![
+        asked("POST /api/ota/reserve")
+            .with("Idempotency-Key", "bad-input")
+            .body(json!({ "productId": 90_106, "quantity": 1 })),
+        asked("GET /api/ota/reservations").with("createdAfter", "2026-12-24"),
+        asked("GET /api/ota/reservations/{reservationId}").with("reservationId", kept),
+        asked("DELETE /api/ota/reservations/{reservationId}").with("reservationId", cancelled),
+        asked("POST /api/ota/reservations/{reservationId}/activate")
+            .with("reservationId", kept)
+            .with("Idempotency-Key", "bad-input")
+            .body(json!({
+                "quantity": 1,
+                "customerDetails": { "name": passenger_name(1), "phone": "+85291234567", "email": "mei@example.org" },
+                "customerType": "adult", "visitDate": "2099-12-24", "paymentReference": "P-1",
+            })),
+        Example { any_text: nothing(), ..asked("GET /api/ota/orders").with("createdAfter", "2026-12-24") },
+        asked("GET /api/ota/orders/{orderId}").with("orderId", "nothing"),
+        asked("GET /api/ota/orders/{orderId}/tickets").with("orderId", "nothing"),
+    ]
+}
+
 /// A single departure.
 fn departures(coach: &str, admin: Option<&Person>) -> Vec<Example> {
     let write = |operation: &str| {
@@ -354,6 +379,11 @@ impl Examples {
         });
         let generated = partner.post("/api/ota/tickets/bulk-generate", &batch).await.ok();
         let partners_ticket = text(&generated["tickets"][0]["ticketCode"]);
+        let mut reservations = [String::new(), String::new()];
+        for (key, id) in ["kept", "cancelled"].into_iter().zip(&mut reservations) {
+            let body = json!({ "productId": package["productId"], "quantity": 1 });
+            *id = text(&partner.keyed("/api/ota/reserve", key, &body).await.ok()["reservationId"]);
+        }
         let journey = json!({ "kind": "journey", "departureId": departure.id, "seatClass": departure.class });
         let included =
             json!({ "kind": "package", "templateId": package_id, "journeys": [{ "departureId": departure.id }] });
@@ -472,6 +502,7 @@ impl Examples {
         examples.extend(people(admin));
         examples.extend(partners(admin, &partner));
         examples.extend(partners_tickets(&partner, &partners_ticket));
+        examples.extend(partners_sales(&partner, &reservations));
         Examples(examples)
     }
 }
