@@ -92,7 +92,8 @@ impl Engine {
         Ok(Reply::rejected(refused, position))
     }
 
-    /// As [`Engine::activate_unit`], of a ticket of a batch.
+    /// As [`Engine::activate_unit`], of a ticket of a batch. Repeated, the message that has activated it finds it so, and its
+    /// order.
     pub async fn activate_ticket(
         &self,
         partner: &PartnerCode,
@@ -100,8 +101,14 @@ impl Engine {
         activation: Activation,
     ) -> Answer<Arc<Order>> {
         let Some((batch, number)) = self.ticket_of(partner, ticket) else { return Ok(self.no_ticket()) };
+        let message = activation.message;
         let activate = Activate { number, activation: Box::new(activation) };
-        self.owners.batches.ask(&batch, activate).await?.ok_or(Outage::Rebuilding)
+        let reply = self.owners.batches.ask(&batch, activate).await?.ok_or(Outage::Rebuilding)?;
+        if message.is_none() || !matches!(reply.outcome, Err(Rejection::TicketAlreadyActivated { .. })) {
+            return Ok(reply);
+        }
+        let found = self.order(ticket).await?;
+        Ok(if found.outcome.as_ref().is_ok_and(|order| order.message() == message) { found } else { reply })
     }
 
     /// Gives up a ticket, or cancels its order if nothing of that was used: its unit goes back to the partner's allotment

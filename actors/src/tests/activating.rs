@@ -23,6 +23,7 @@ pub(super) fn activation(reference: &str) -> Activation {
         visitor: PassengerType::Adult,
         visit_date: None,
         payment_reference: reference.into(),
+        message: None,
         paid_at: None,
         locale: "en".into(),
     }
@@ -37,6 +38,12 @@ impl Running {
     ) -> Result<Result<Arc<Order>, Rejection>, Outage> {
         let ticket = batch.id().ticket(number);
         self.shown(self.engine.activate_ticket(partner, ticket, activation("PAY-1"))).await
+    }
+
+    /// As a message of this id tells it.
+    async fn told(&self, batch: &Batch, number: u16, message: u8) -> Result<Arc<Order>, Rejection> {
+        let by_message = Activation { message: Some([message; 32]), ..activation("PAY-1") };
+        self.shown(self.engine.activate_ticket(&a(), batch.id().ticket(number), by_message)).await.unwrap()
     }
 
     async fn activate(&self, batch: &Batch, number: u16) -> Arc<Order> {
@@ -263,4 +270,25 @@ async fn r_ota_04_a_million_idle_tickets_take_a_few_bytes_each() {
     let after = resident();
     println!("{tickets} tickets take {} bytes", after.saturating_sub(before));
     assert_eq!(tickets, 1_000_000);
+}
+
+#[actix::test]
+async fn r_ota_06_a_message_that_is_told_again_finds_its_order_and_another_one_that_there_is_one() {
+    let (world, running) = shop().await;
+    let batch = running.generated(wish(a(), "B-1", 2)).await;
+    let told = join_all((0..8).map(|_| running.told(&batch, 1, 1))).await;
+    let orders: Vec<_> = told.iter().map(|told| told.as_ref().unwrap().id()).collect();
+    assert_eq!(orders, [batch.id().ticket(1); 8], "one order, however often it is told");
+    running.kill().await;
+
+    let running = world.start().await;
+    assert_eq!(running.told(&batch, 1, 1).await.unwrap().id(), batch.id().ticket(1), "also after a crash");
+    let there_is_one = Err(Rejection::TicketAlreadyActivated { order: batch.id().ticket(1) });
+    assert_eq!(running.told(&batch, 1, 2).await.map(|order| order.id()), there_is_one);
+    assert_eq!(running.try_activate(&a(), &batch, 1).await.unwrap().map(|order| order.id()), there_is_one);
+
+    let by_call = running.activate(&batch, 2).await;
+    let there_is_one = Err(Rejection::TicketAlreadyActivated { order: by_call.id() });
+    assert_eq!(running.told(&batch, 2, 1).await.map(|order| order.id()), there_is_one, "a call was before it");
+    assert_nobody_died(&running);
 }

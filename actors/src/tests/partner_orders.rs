@@ -81,6 +81,7 @@ fn sale(running: &Running, number: u64, units: u16) -> PartnerSale {
             lines: (0..units).map(line).collect(),
         },
         payment_reference: format!("TRIP-{number}").into(),
+        message: None,
         paid_at: now,
     }
 }

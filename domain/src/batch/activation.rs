@@ -22,6 +22,8 @@ pub struct Activation {
     pub visit_date: Option<Date>,
     /// Of the customer's payment, as the partner calls it.
     pub payment_reference: Box<str>,
+    /// SHA-256 of the id of the message that tells of it. `None`: a call does.
+    pub message: Option<[u8; 32]>,
     /// By the partner's clock. `None`: just now.
     pub paid_at: Option<Timestamp>,
     /// In which the customer reads.
@@ -43,7 +45,7 @@ impl Activation {
     /// The order of these units, each of which costs what the offer says of its visitor and day. Errors: the field
     /// `paymentReference`, and what [`Offer::priced`] refuses.
     pub fn sale(self, units: Units<'_>, now: Timestamp) -> Result<PartnerSale, Rejection> {
-        let Activation { customer, visitor, visit_date, payment_reference, paid_at, locale } = self;
+        let Activation { customer, visitor, visit_date, payment_reference, message, paid_at, locale } = self;
         let is_fit = !is_blank(&payment_reference)
             && !has_controls(&payment_reference)
             && payment_reference.chars().count() <= PAYMENT_REFERENCE_MAX;
@@ -62,6 +64,7 @@ impl Activation {
             price: Price { total, lines: (0..count).map(|item| package_line(item, terms.version, &line)).collect() },
             items: vec![terms; count.into()],
             payment_reference,
+            message,
             paid_at: paid_at.map_or(now, |at| at.min(now)),
         })
     }

@@ -21,8 +21,13 @@ pub enum Buyer {
         partner: PartnerCode,
         /// Of the customer's payment, as the partner calls it.
         payment_reference: Box<str>,
+        /// SHA-256 of the id of the message that told of the payment, to tell its repetition from another one. `None`: a call.
+        message: Option<[u8; 32]>,
     },
 }
+
+/// Packed, it stands between a partner's code, which never has it, and a message.
+const BEFORE_MESSAGE: u8 = 0;
 
 impl Buyer {
     pub const fn partner(&self) -> Option<&PartnerCode> {
@@ -39,10 +44,11 @@ impl Buyer {
         }
     }
 
+    /// What its buyer tells a repetition by.
     pub(in crate::order) const fn body_hash(&self) -> Option<[u8; 32]> {
         match self {
             Buyer::Traveller { body_hash, .. } => Some(*body_hash),
-            Buyer::Partner { .. } => None,
+            Buyer::Partner { message, .. } => *message,
         }
     }
 
@@ -55,15 +61,21 @@ impl Buyer {
     }
 }
 
-/// Packed, a partner is a traveller without an id, with its code in place of the hash: so no order of a traveller has a byte more.
+/// Packed, a partner is a traveller without an id, with its code and the message in place of the hash: so no order of a
+/// traveller has a byte more.
 impl Serialize for Buyer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Buyer::Traveller { id, idempotency_key, body_hash } => {
                 (Bytes(&id.bits().to_be_bytes()), idempotency_key, Bytes(body_hash)).serialize(serializer)
             }
-            Buyer::Partner { partner, payment_reference } => {
-                (Bytes(&[]), payment_reference, Bytes(partner.as_str().as_bytes())).serialize(serializer)
+            Buyer::Partner { partner, payment_reference, message } => {
+                let mut rest = partner.as_str().as_bytes().to_vec();
+                if let Some(message) = message {
+                    rest.push(BEFORE_MESSAGE);
+                    rest.extend(message);
+                }
+                (Bytes(&[]), payment_reference, Bytes(&rest)).serialize(serializer)
             }
         }
     }
@@ -73,9 +85,11 @@ impl<'de> Deserialize<'de> for Buyer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Buyer, D::Error> {
         let (id, reference, rest) = <(&[u8], Box<str>, &[u8])>::deserialize(deserializer)?;
         if id.is_empty() {
-            let partner = std::str::from_utf8(rest).map_err(D::Error::custom)?;
+            let mut parts = rest.splitn(2, |byte| *byte == BEFORE_MESSAGE);
+            let partner = std::str::from_utf8(parts.next().unwrap_or_default()).map_err(D::Error::custom)?;
             let partner = partner.parse().map_err(D::Error::custom)?;
-            return Ok(Buyer::Partner { partner, payment_reference: reference });
+            let message = parts.next().map(<[u8; 32]>::try_from).transpose().map_err(D::Error::custom)?;
+            return Ok(Buyer::Partner { partner, payment_reference: reference, message });
         }
         let id = u128::from_be_bytes(id.try_into().map_err(D::Error::custom)?);
         let body_hash = rest.try_into().map_err(D::Error::custom)?;

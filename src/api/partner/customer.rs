@@ -38,6 +38,7 @@ impl Paid<'_> {
             visitor,
             visit_date: visit_date.map(|given| parse_date("visitDate", given)).transpose()?,
             payment_reference: (&**payment_reference).into(),
+            message: None,
             paid_at,
             locale: language.pick("zh-CN", "en").into(),
         })

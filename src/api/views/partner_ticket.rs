@@ -138,6 +138,7 @@ mod tests {
                 lines: (0..units).map(line).collect(),
             },
             payment_reference: "TRIP-1".into(),
+            message: None,
             paid_at: NOW,
         };
         Order::born_paid(sale, NOW).0

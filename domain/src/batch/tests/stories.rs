@@ -234,6 +234,7 @@ fn activation(visit: i8, reference: &str) -> Activation {
         visitor: Child,
         visit_date: Some(date(2026, 11, visit)),
         payment_reference: reference.into(),
+        message: None,
         paid_at: Some(after(-60)),
         locale: "en".into(),
     }

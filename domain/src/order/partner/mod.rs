@@ -42,6 +42,8 @@ pub struct PartnerSale {
     pub price: Price,
     /// Of the customer's payment, as the partner calls it.
     pub payment_reference: Box<str>,
+    /// See [`Buyer::Partner`].
+    pub message: Option<[u8; 32]>,
     /// When the customer paid, by the partner's clock. Validity that begins with the payment counts from it.
     pub paid_at: Timestamp,
 }
@@ -72,6 +74,14 @@ impl Order {
         order.saved.born_paid(&tickets, paid_at, now, &mut touched);
         let rows = order.saved.touched_rows(std::iter::empty(), &touched, BORN);
         (order, rows)
+    }
+
+    /// SHA-256 of the id of the message that has told of its payment. `None`: a call has.
+    pub fn message(&self) -> Option<[u8; 32]> {
+        match &self.details().buyer {
+            Buyer::Traveller { .. } => None,
+            Buyer::Partner { message, .. } => *message,
+        }
     }
 
     pub(super) fn partner_decides(&self, command: &Command, now: Timestamp) -> Result<Vec<OrderEvent>, Rejection> {
@@ -207,7 +217,11 @@ impl PartnerSale {
         Draft {
             id: self.id,
             channel: Channel::from(&self.partner),
-            buyer: Buyer::Partner { partner: self.partner, payment_reference: self.payment_reference },
+            buyer: Buyer::Partner {
+                partner: self.partner,
+                payment_reference: self.payment_reference,
+                message: self.message,
+            },
             locale: self.locale,
             contact: self.contact,
             passengers: vec![self.passenger],

@@ -63,6 +63,7 @@ fn sale(units: usize) -> PartnerSale {
         items: vec![unit(); units],
         price: Price { total: cny(PRICE * units as i64), lines: (0..units as u16).map(line).collect() },
         payment_reference: "TRIP-2025-1".into(),
+        message: None,
         paid_at: at(-3_600),
     }
 }
@@ -133,8 +134,9 @@ fn r_ota_06_a_partners_order_is_paid_when_it_is_born_and_asks_nobody_for_anythin
 
 #[test]
 fn r_ota_06_it_comes_back_from_its_rows_as_it_was() {
-    for units in [1, 3, 100] {
-        let mut story = born(sale(units));
+    for (units, message) in [(1, None), (3, Some([0; 32])), (100, Some([7; 32]))] {
+        let mut story = born(PartnerSale { message, ..sale(units) });
+        assert_eq!(story.order.message(), message);
         let before = story.order.clone();
         assert_eq!(newest(&story), 0, "they are in another owner's record");
         story.restart();

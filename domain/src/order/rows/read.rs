@@ -74,12 +74,10 @@ fn buyer_of(row: &OrderRow<'_>) -> Result<Buyer, Damage> {
     let reference = row.idempotency_key.into();
     match (row.traveller_id, row.body_hash, &row.channel) {
         (Some(Uuid(id)), Some(body_hash), _) => Ok(Buyer::Traveller { id, idempotency_key: reference, body_hash }),
-        (None, None, Some(Channel::Ota(partner))) => {
-            Ok(Buyer::Partner { partner: code(row, partner, "channel")?, payment_reference: reference })
+        (None, message, Some(Channel::Ota(partner))) => {
+            Ok(Buyer::Partner { partner: code(row, partner, "channel")?, payment_reference: reference, message })
         }
-        (Some(_), None, _) | (None, Some(_), _) | (None, None, None | Some(Channel::Direct)) => {
-            Err(row.damage("it has no buyer"))
-        }
+        (Some(_), None, _) | (None, _, None | Some(Channel::Direct)) => Err(row.damage("it has no buyer")),
     }
 }
 
