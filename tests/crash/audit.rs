@@ -147,6 +147,7 @@ fn unknown<'a>(orders: &'a Orders, money: &'a Money) -> impl Iterator<Item = &'a
     numbers.filter(move |number| !known.contains(number))
 }
 
+/// The orders of travellers. Those of partners have no money of ours, and an audit of their own.
 async fn read(database: &Client) -> anyhow::Result<Orders> {
     let mut orders = Orders::new();
     let sql = "SELECT order_id, status, total_minor, coalesce(seat_epoch, 1) > 1 AND status IN ('paid', 'completed'),
@@ -154,7 +155,8 @@ async fn read(database: &Client) -> anyhow::Result<Orders> {
                FROM orders AS o
                LEFT JOIN (SELECT order_id, count(*) AS passengers FROM order_passengers GROUP BY order_id) AS p
                    USING (order_id)
-               LEFT JOIN (SELECT order_id, count(*) AS items FROM order_items GROUP BY order_id) AS i USING (order_id)";
+               LEFT JOIN (SELECT order_id, count(*) AS items FROM order_items GROUP BY order_id) AS i USING (order_id)
+               WHERE traveller_id IS NOT NULL";
     for row in database.query(sql, &[]).await? {
         let (passengers, items): (i64, i64) = (row.get(4), row.get(5));
         let order = Order {
@@ -184,11 +186,13 @@ async fn read(database: &Client) -> anyhow::Result<Orders> {
         };
         of(&mut orders, row.get(0), &|order| order.refunds.push(refund()));
     }
-    let sql = "SELECT order_id, kind, sum(amount_minor)::bigint FROM ledger_entries GROUP BY order_id, kind";
+    let sql = "SELECT order_id, kind, sum(amount_minor)::bigint FROM ledger_entries
+               WHERE kind NOT IN ('partner_paid', 'partner_refunded') GROUP BY order_id, kind";
     for row in database.query(sql, &[]).await? {
         of(&mut orders, row.get(0), &|order| order.ledger.extend([(row.get(1), row.get(2))]));
     }
-    for row in database.query("SELECT order_id, ticket_id, departure_id, seat_number FROM tickets", &[]).await? {
+    let sql = "SELECT order_id, ticket_id, departure_id, seat_number FROM tickets WHERE traveller_id IS NOT NULL";
+    for row in database.query(sql, &[]).await? {
         of(&mut orders, row.get(0), &|order| order.tickets.extend([(row.get(1), (row.get(2), row.get(3)))]));
     }
     // Seats that were freed are not the hold's any more.
