@@ -54,6 +54,7 @@ pub fn sale(id: OrderId) -> PartnerSale {
         items: vec![unit.clone(), unit],
         price: Price { total: Money::new(2 * PRICE, Currency::Cny), lines: vec![line(0), line(1)] },
         payment_reference: "TRIP-2026-77".into(),
+        message: None,
         paid_at: NOW.plus_seconds(-60),
     }
 }
