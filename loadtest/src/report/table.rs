@@ -63,7 +63,7 @@ fn rate(report: &Report, scenario: &str) -> Option<f64> {
 
 use Bound::{AtLeast, AtMost};
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 25] = [
     Row {
         name: "orders over 200 departures, 64 connections, against the best baseline counter",
         unit: " ×",
@@ -112,6 +112,34 @@ const ROWS: [Row; 21] = [
         floor: AtLeast(0.8),
         aim: AtLeast(0.8),
         value: |report| ratio(report, "redemptionsVsScans"),
+    },
+    Row {
+        name: "gate scans of a partner's tickets against those of direct sale",
+        unit: "",
+        floor: AtLeast(0.95),
+        aim: AtLeast(0.95),
+        value: |report| ratio(report, "partnersScansVsDirect"),
+    },
+    Row {
+        name: "a partner's 5,000 tickets in advance, in one request",
+        unit: " ms",
+        floor: AtMost(1_000.0),
+        aim: AtMost(1_000.0),
+        value: |report| fact(report, "partners", "msPer5000TicketsMedian"),
+    },
+    Row {
+        name: "the first page of a partner's 100,000 tickets, 95 %",
+        unit: " ms",
+        floor: AtMost(50.0),
+        aim: AtMost(50.0),
+        value: |report| fact(report, "partners", "msOfPage1P95"),
+    },
+    Row {
+        name: "the thousandth page of them, 95 %",
+        unit: " ms",
+        floor: AtMost(50.0),
+        aim: AtMost(50.0),
+        value: |report| fact(report, "partners", "msOfPage1000P95"),
     },
     Row {
         name: "search against bare",

@@ -38,7 +38,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let seen = setup::pending_orders(target, &tokens, &bought, SEEN, 1).await?;
     let to_cancel = setup::pending_orders(target, &tokens, &bought, cancels, 1).await?;
     let (operator, gates) = setup::gates(target, options.gates).await?;
-    let tickets = setup::paid_tickets(target, &subject.simulator, &tokens, &bought, number).await?;
+    let tickets = setup::paid_tickets(target, &subject.simulator, &tokens, &bought, number, setup::PARTY).await?;
     eprintln!("{} tickets are paid, {cancels} orders are there to be cancelled", tickets.len());
     subject.settle().await?;
 

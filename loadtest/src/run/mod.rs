@@ -8,6 +8,7 @@ mod memory;
 mod mixed;
 mod orders;
 mod packages;
+mod partners;
 mod ready;
 mod redemptions;
 mod sales;
@@ -54,6 +55,7 @@ pub async fn run(scenarios: &[Scenario], options: &Options) -> anyhow::Result<Re
             Scenario::Scans => scans::run(options).await,
             Scenario::Packages => packages::run(options).await,
             Scenario::Redemptions => redemptions::run(options).await,
+            Scenario::Partners => partners::run(options).await,
             Scenario::Burst => burst::run(options).await,
             Scenario::FlashSale => flash_sale::run(options).await,
             Scenario::Steady => steady::steady(options).await,

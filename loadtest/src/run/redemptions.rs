@@ -28,7 +28,8 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let templates = setup::packages(target).await?;
     let packages: Vec<_> = templates.iter().map(|template| setup::package_item(template)).collect();
     let (operator, gates) = setup::gates(target, options.gates).await?;
-    let paid = async |items| setup::paid_tickets(target, &subject.simulator, &tokens, items, number).await;
+    let paid =
+        async |items| setup::paid_tickets(target, &subject.simulator, &tokens, items, number, setup::PARTY).await;
     let (of_packages, of_journeys) = (paid(&packages).await?, paid(&journeys).await?);
     eprintln!("{} tickets of packages and {} of journeys are paid", of_packages.len(), of_journeys.len());
     subject.settle().await?;

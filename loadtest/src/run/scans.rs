@@ -36,7 +36,8 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let days = setup::departures(target, SEATS.max(options.tickets) as u64, DEPARTURES_PER_DAY).await?;
     let journeys: Vec<_> = days.iter().flatten().map(setup::Departure::item).collect();
     let (operator, gates) = setup::gates(target, options.gates).await?;
-    let tickets = setup::paid_tickets(target, &subject.simulator, &tokens, &journeys, options.tickets).await?;
+    let tickets =
+        setup::paid_tickets(target, &subject.simulator, &tokens, &journeys, options.tickets, setup::PARTY).await?;
     eprintln!("{} tickets are paid", tickets.len());
     subject.settle().await?;
 

@@ -3,6 +3,7 @@
 pub mod mixed;
 pub mod orders;
 pub mod packages;
+pub mod partners;
 pub mod scans;
 pub mod search;
 pub mod setup;
@@ -26,6 +27,9 @@ pub enum Scenario {
     Packages,
     /// Items of packages redeemed at counters, each once as `scans` are, beside scans at gates.
     Redemptions,
+    /// What partners sell: who has whose units, tickets in advance, their lists, their calls, and their tickets at gates beside
+    /// those of direct sale.
+    Partners,
     /// Departures and packages between two places.
     Search,
     /// Orders over 10,000 connections.
@@ -47,12 +51,13 @@ pub enum Scenario {
 
 impl Scenario {
     /// Everything that a line of the report needs, in the order of the lines.
-    pub const ALL: [Scenario; 11] = [
+    pub const ALL: [Scenario; 12] = [
         Scenario::Orders,
         Scenario::FlashSale,
         Scenario::Scans,
         Scenario::Packages,
         Scenario::Redemptions,
+        Scenario::Partners,
         Scenario::Search,
         Scenario::Burst,
         Scenario::Steady,
@@ -67,6 +72,7 @@ impl Scenario {
             Scenario::Scans => "scans",
             Scenario::Packages => "packages",
             Scenario::Redemptions => "redemptions",
+            Scenario::Partners => "partners",
             Scenario::FlashSale => "flash-sale",
             Scenario::Steady => "steady",
             Scenario::Sustained => "sustained",

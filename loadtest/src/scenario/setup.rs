@@ -191,9 +191,7 @@ fn sellable(answer: &Value) -> anyhow::Result<Vec<Departure>> {
 /// any date. A server that has them keeps them. The ids of their templates.
 pub async fn packages(target: &Target) -> anyhow::Result<Vec<String>> {
     let mut api = Api::new(target.clone());
-    let body = json!({ "username": "admin", "password": "demo-admin" });
-    let login = api.expect(Call::post("/admin/login"), Some(&body)).await.context("logging the administrator in")?;
-    let token = text(&login, "token")?;
+    let token = &administrator(&mut api).await?;
     let mut templates = Vec::with_capacity(TEMPLATES);
     for index in 0..TEMPLATES {
         let call = Call::post("/admin/packages/templates").token(token);
@@ -203,7 +201,15 @@ pub async fn packages(target: &Target) -> anyhow::Result<Vec<String>> {
     Ok(templates)
 }
 
-fn template(index: usize) -> Value {
+/// The token of the demo's administrator.
+pub async fn administrator(api: &mut Api) -> anyhow::Result<String> {
+    let body = json!({ "username": "admin", "password": "demo-admin" });
+    let login = api.expect(Call::post("/admin/login"), Some(&body)).await.context("logging the administrator in")?;
+    Ok(text(&login, "token")?.to_owned())
+}
+
+/// A package that is the load's, by its number among them.
+pub fn template(index: usize) -> Value {
     let name = json!({ "zh": format!("负载套票 {index}"), "en": format!("Load package {index}") });
     json!({
         "name": name, "clientToken": format!("load-package-{index}"), "status": "active", "stock": { "total": UNITS },
@@ -260,18 +266,19 @@ pub async fn pending_orders(
     .context("ordering for the set-up")
 }
 
-/// The codes of tickets of paid orders of ten: first the first tickets of all orders, then the second ones, so that
-/// scans in this order spread over the orders.
+/// The codes of tickets of paid orders of so many passengers: first the first tickets of all orders, then the second ones, so
+/// that scans in this order spread over the orders.
 pub async fn paid_tickets(
     target: &Target,
     simulator: &Target,
     tokens: &[String],
     items: &[Value],
     number: usize,
+    party: usize,
 ) -> anyhow::Result<Vec<PaidTicket>> {
-    let paid = paid_orders(target, simulator, tokens, items, number.div_ceil(PARTY), PARTY).await?;
+    let paid = paid_orders(target, simulator, tokens, items, number.div_ceil(party), party).await?;
     let paid = spread(target, paid, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
-        Ok((tickets_of(api, &tokens[traveller], &order).await?, traveller))
+        Ok((tickets_of(api, &tokens[traveller], &order, party).await?, traveller))
     })
     .await?;
 
@@ -321,11 +328,11 @@ async fn pay(api: &mut Api, provider: &mut Api, token: &str, order: &str) -> any
     bail!("it was not paid within {PAID_TIME_MAX:?}")
 }
 
-async fn tickets_of(api: &mut Api, token: &str, order: &str) -> anyhow::Result<Vec<String>> {
+async fn tickets_of(api: &mut Api, token: &str, order: &str, party: usize) -> anyhow::Result<Vec<String>> {
     let path = format!("/orders/{order}");
     let answer = api.expect(Call::get(&path).token(token), None).await?;
     let tickets = list(&answer, "tickets")?;
-    ensure!(tickets.len() == PARTY, "order {order} of {PARTY} has {} tickets", tickets.len());
+    ensure!(tickets.len() == party, "order {order} of {party} has {} tickets", tickets.len());
     tickets.iter().map(|ticket| Ok(text(ticket, "ticketId")?.to_owned())).collect()
 }
 
