@@ -14,7 +14,8 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use deeptravel_actors::ports::{WebhookMessage, WebhookPost};
-use deeptravel_domain::sealing::{DocumentKeys, open_secret};
+use deeptravel_domain::ids::PartnerCode;
+use deeptravel_domain::sealing::{DocumentKeys, SealedSecret, open_secret};
 use deeptravel_domain::webhook::signature::{ID, SIGNATURE, Secret, Signed, TIMESTAMP, sign};
 use deeptravel_domain::webhook::{CallError, Outcome};
 use reqwest::header::CONTENT_TYPE;
@@ -69,22 +70,9 @@ impl HttpPost {
         Ok(HttpPost { http: builder.build().context("the client for webhooks")?, keys, settings })
     }
 
-    /// Those that open. The older one may have been sealed with a key that is gone.
-    fn secrets(&self, message: &WebhookMessage) -> Vec<Secret> {
-        let partner = message.partner.as_str();
-        let opened = message.secrets.iter().filter_map(|sealed| match open_secret(&self.keys, partner, sealed) {
-            Ok(bytes) => Secret::from_bytes(bytes).ok(),
-            Err(error) => {
-                tracing::error!(partner.id = partner, %error, "A webhook's secret of {partner} does not open: {error}");
-                None
-            }
-        });
-        opened.collect()
-    }
-
     async fn call(&self, message: &WebhookMessage) -> Result<u16, CallError> {
         let target = Target::read(&message.url, self.settings.private_targets).map_err(|_| CallError::Address)?;
-        let secrets = self.secrets(message);
+        let secrets = opened(&self.keys, &message.partner, &message.secrets);
         if secrets.is_empty() {
             return Err(CallError::Unsendable);
         }
@@ -111,6 +99,22 @@ impl WebhookPost for HttpPost {
     async fn post(&self, message: &WebhookMessage) -> Outcome {
         self.call(message).await.map_or_else(Outcome::Failed, Outcome::Answered)
     }
+}
+
+/// The secrets that open. The older one may have been sealed with a key that is gone.
+pub fn opened<'a>(
+    keys: &DocumentKeys,
+    partner: &PartnerCode,
+    sealed: impl IntoIterator<Item = &'a SealedSecret>,
+) -> Vec<Secret> {
+    let open = |sealed| match open_secret(keys, partner.as_str(), sealed) {
+        Ok(bytes) => Secret::from_bytes(bytes).ok(),
+        Err(error) => {
+            tracing::error!(partner.id = %partner, %error, "A webhook's secret of {partner} does not open: {error}");
+            None
+        }
+    };
+    sealed.into_iter().filter_map(open).collect()
 }
 
 /// The answer has been given: what comes behind its head changes nothing.

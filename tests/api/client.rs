@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use deeptravel::testing::suite;
+use deeptravel_domain::webhook::signature::{ID, SIGNATURE, Secret, Signed, TIMESTAMP, sign};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -208,6 +209,26 @@ impl Partner {
     pub async fn keyed(&self, path: &str, key: &str, body: &Value) -> Answer {
         self.client.send(self.request(Method::POST, path).header("Idempotency-Key", key).json(body)).await
     }
+
+    /// The secret of a webhook that is told nothing.
+    pub async fn secret(&self) -> Secret {
+        let admin = self.client.administrator().await;
+        let body = json!({ "url": "https://partner.example/", "enabled": false });
+        let put = admin.put(&format!("/admin/ota/partners/{}/webhooks", self.id), &body).await.ok();
+        put["secret"].as_str().unwrap().parse().unwrap()
+    }
+}
+
+/// Signs a message as a partner's system does, now.
+pub fn signed(request: RequestBuilder, secret: &Secret, id: &str, body: &Value) -> RequestBuilder {
+    signed_at(request, secret, id, jiff::Timestamp::now().as_second(), body)
+}
+
+pub fn signed_at(request: RequestBuilder, secret: &Secret, id: &str, timestamp: i64, body: &Value) -> RequestBuilder {
+    let body = body.to_string();
+    let signature = sign([secret], Signed { id, timestamp, body: body.as_bytes() });
+    let request = request.header("Content-Type", "application/json").body(body);
+    request.header(ID, id).header(TIMESTAMP, timestamp).header(SIGNATURE, signature)
 }
 
 impl Person {

@@ -29,6 +29,7 @@ mod stories {
     mod operations;
     mod orders;
     mod packages;
+    mod partner_payments;
     mod partners;
     mod partners_batches;
     mod partners_sales;

@@ -54,7 +54,7 @@ refusals! {
     // Who asks, and whether he may.
     UNAUTHENTICATED UNAUTHORIZED Never, "the token is missing, unknown, revoked or has expired, or the password is wrong";
     INVALID_LOGIN_CODE UNAUTHORIZED Never, "the login code is wrong, has expired or was used before";
-    INVALID_SIGNATURE UNAUTHORIZED Never, "the notice is not signed by WeChat, or not lately";
+    INVALID_SIGNATURE UNAUTHORIZED Never, "the message is not signed by its sender, or not lately";
     DEVICE_MISMATCH UNAUTHORIZED Never, "X-Device-Secret is not the one of this session's device";
     API_KEY_REQUIRED UNAUTHORIZED Never, "the X-API-Key header is required";
     INVALID_API_KEY UNAUTHORIZED Never, "the key is unknown or revoked, or its partner may not call";

@@ -4,6 +4,7 @@
 mod batches;
 mod customer;
 mod orders;
+mod payments;
 mod pricing;
 mod products;
 mod qr;
@@ -20,4 +21,5 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     tickets::routes(routes);
     qr::routes(routes);
     orders::routes(routes);
+    payments::routes(routes);
 }

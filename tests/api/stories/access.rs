@@ -5,10 +5,11 @@ mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deeptravel_domain::webhook::signature::Secret;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Client, Gate, Person};
+use crate::client::{Answer, Client, Gate, Person, signed};
 use crate::shop::{id, journey, new_key, reservation, template, text, wish};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,8 @@ const CASHIERS: &[Who] = &[Admin, Finance];
 /// Who may look at partners, their keys, allotments and webhooks.
 const AGENTS: &[Who] = &[Admin, Ops, Auditor];
 const PARTNERS: &[Who] = &[Partner];
+/// Partners sign it, besides.
+const SIGNED: &str = "POST /api/ota/webhooks/payment";
 /// WeChat signs what it says; no token stands for a signature.
 const WHO_SIGNS: &[Who] = &[];
 
@@ -50,8 +53,9 @@ struct Row {
 struct Cast {
     client: Client,
     tokens: Vec<(Who, String)>,
-    /// Of a partner.
+    /// Of a partner, and of its webhook.
     key: String,
+    secret: Secret,
     gate: Gate,
     /// Of the traveller: one paid, one not.
     orders: [String; 2],
@@ -75,10 +79,11 @@ impl Cast {
         let pending = mei.place(&[journey(&coach)], 1).await.ok();
         let code = mei.ticket_code(&paid["tickets"][0]).await;
         let ticket = text(&paid["tickets"][0]["ticketId"]);
-        let key = client.partner(device).await.key;
+        let partner = client.partner(device).await;
+        let (secret, key) = (partner.secret().await, partner.key);
         let reservation = text(&mei.reserve(&reservation(&coach, 1)).await.ok()["reservationId"]);
         let orders = [id(&order), id(&pending)];
-        Cast { client: client.clone(), tokens, key, gate, orders, reservation, ticket, code, coach }
+        Cast { client: client.clone(), tokens, key, secret, gate, orders, reservation, ticket, code, coach }
     }
 
     /// The contract's table (`api.md`). What ends something stands last.
@@ -194,7 +199,11 @@ impl Cast {
         let request = request.header("X-Device-Secret", &self.gate.secret);
         // This machine may read metrics without a login, but not for another.
         let request = request.header("X-Forwarded-For", "192.0.2.1");
-        let request = if row.body.is_null() { request } else { request.json(&row.body) };
+        let request = match &row.body {
+            Value::Null => request,
+            body if row.operation == SIGNED => signed(request, &self.secret, "msg_1", body),
+            body => request.json(body),
+        };
         // A key is no token, and a token no key.
         let request = match token {
             Some(key) if key == self.key => request.header("X-API-Key", key),

@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{AGENTS, Admin, DESKS, LISTED, PARTNERS, Row, documented, kind};
-use crate::client::{Answer, Client};
+use super::{AGENTS, Admin, DESKS, LISTED, PARTNERS, Row, SIGNED, documented, kind};
+use crate::client::{Answer, Client, signed};
 use crate::shop::text;
 
 /// Partners, their keys, what is set aside for them, and what they ask.
@@ -52,9 +52,11 @@ pub fn rows() -> Vec<Row> {
     let batch = json!({ "productId": 1, "quantity": 1, "batchId": "access", "distributionMode": "direct_sale" });
     let customer = json!({ "customerDetails": { "name": "Mei", "phone": "+85291234567" }, "paymentReference": "P-1" });
     let activate = "/api/ota/reservations/none/activate";
+    let paid = json!({ "ticketCode": "none", "paymentReference": "P-1", "paidAt": "2026-12-01T10:00:00+08:00" });
     let sold = [
         with(json!({ "productId": 1, "quantity": 1 }), row("POST /api/ota/reserve", PARTNERS, "/api/ota/reserve")),
         with(customer.clone(), row("POST /api/ota/reservations/{reservationId}/activate", PARTNERS, activate)),
+        with(paid, row(SIGNED, PARTNERS, "/api/ota/webhooks/payment")),
         with(batch, row(&format!("POST {generate}"), PARTNERS, generate)),
         with(customer, row("POST /api/ota/tickets/{ticketCode}/activate", PARTNERS, "/api/ota/tickets/none/activate")),
     ];
@@ -122,6 +124,14 @@ async fn r_ota_08_every_operation_of_a_partner_keeps_what_is_another_partners() 
             "POST /api/ota/tickets/{ticketCode}/activate" => {
                 for ticket in &tickets {
                     other.post(&path(&operation, ticket), &customer).await.problem(404, "TICKET_NOT_FOUND");
+                }
+            }
+            SIGNED => {
+                let secret = other.secret().await;
+                for ticket in &tickets {
+                    let paid = json!({ "ticketCode": ticket, "paymentReference": "P-1", "paidAt": "2026-12-01T10:00:00+08:00" });
+                    let request = client.request(Method::POST, &path(&operation, "")).header("X-API-Key", &other.key);
+                    client.send(signed(request, &secret, "msg_1", &paid)).await.problem(404, "TICKET_NOT_FOUND");
                 }
             }
             "GET /api/ota/batches/{batchId}" | "GET /api/ota/batches/{batchId}/analytics" => {

@@ -278,6 +278,15 @@ fn partners(admin: Option<&Person>, partner: &Partner) -> Vec<Example> {
         write_hook("POST", "/replay").body(json!({ "fromSequence": 1 })),
         asked("products").with("productIds", "106,107"),
         asked("inventory").with("productIds", "106"),
+        Example {
+            key: partner.key.clone(),
+            body: json!({
+                "ticketCode": "none", "paymentReference": "P-1", "paidAt": "2026-12-01T10:00:00+08:00",
+                "customerDetails": { "name": passenger_name(1), "phone": "+85291234567", "email": "mei@example.org" },
+            }),
+            is_signed: true,
+            ..Example::new("POST /api/ota/webhooks/payment", None)
+        },
     ]
 }
 
