@@ -15,8 +15,10 @@ mod certificates;
 #[path = "../support/faketime.rs"]
 mod faketime;
 mod history;
+mod partners;
 mod postgres;
 mod provider;
+mod receiver;
 mod rows;
 mod server;
 mod shop;
@@ -35,6 +37,7 @@ pub mod stories {
     pub mod kill;
     mod long_outage;
     mod output;
+    mod partners;
     mod postgres_away;
     mod postgres_full;
     mod postgres_hung;

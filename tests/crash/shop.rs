@@ -100,6 +100,16 @@ impl Shop {
         Ok(answer["token"].as_str().with_context(|| format!("login: {status} {answer}"))?.to_owned())
     }
 
+    /// An administrator puts something.
+    pub async fn put(&self, token: &str, path: &str, body: &Value) -> Answered<(StatusCode, Value)> {
+        self.send(self.client.put(format!("{}{path}", self.base)).bearer_auth(token).json(body)).await
+    }
+
+    /// An administrator tells something.
+    pub async fn tell(&self, token: &str, path: &str, body: &Value) -> Answered<(StatusCode, Value)> {
+        self.send(self.post(path, token, body)).await
+    }
+
     /// Puts a template of a package.
     pub async fn put_template(&self, token: &str, template: &Value) -> Answered<(StatusCode, Value)> {
         self.send(self.post("/admin/packages/templates", token, template)).await
@@ -236,6 +246,56 @@ impl Shop {
         let (_, opened) = opened.ok().context("validator session")?;
         let text = |field: &str| opened[field].as_str().map(Arc::from).with_context(|| format!("{opened}"));
         Ok(Gate { shop: self.clone(), token: token.into(), session: text("sessionId")?, secret: text("deviceSecret")? })
+    }
+}
+
+/// A partner, who asks with a key.
+#[derive(Clone)]
+pub struct Agent {
+    shop: Shop,
+    pub id: &'static str,
+    key: &'static str,
+}
+
+impl Agent {
+    /// The demo's.
+    pub fn both(shop: &Shop) -> [Agent; 2] {
+        [("partner-a", "dt_demo_partner_a"), ("partner-b", "dt_demo_partner_b")].map(|(id, key)| Agent {
+            shop: shop.clone(),
+            id,
+            key,
+        })
+    }
+
+    pub async fn get(&self, path: &str) -> Answered<(StatusCode, Value)> {
+        let url = format!("{}/api/ota/{path}", self.shop.base);
+        self.shop.send(self.shop.client.get(url).header("X-API-Key", self.key)).await
+    }
+
+    /// `key`: of what may be told again.
+    pub async fn post(&self, path: &str, key: &str, body: &Value) -> Answered<(StatusCode, Value)> {
+        let url = format!("{}/api/ota/{path}", self.shop.base);
+        let request = self.shop.client.post(url).header("X-API-Key", self.key).header("Idempotency-Key", key);
+        self.shop.send(request.json(body)).await
+    }
+
+    /// Tickets of a product, under the partner's id for them.
+    pub async fn generate(&self, product: u32, batch: &str, quantity: usize) -> Answered<(StatusCode, Value)> {
+        let body = json!({
+            "productId": product, "quantity": quantity, "batchId": batch, "distributionMode": "direct_sale",
+        });
+        self.post("tickets/bulk-generate", batch, &body).await
+    }
+
+    pub async fn activate(&self, ticket: &str) -> Answered<(StatusCode, Value)> {
+        let customer = json!({ "name": "Lam Mei 林美珠", "phone": "+85291234567" });
+        let body = json!({ "customerDetails": customer, "paymentReference": format!("PAY-{ticket}") });
+        self.post(&format!("tickets/{ticket}/activate"), ticket, &body).await
+    }
+
+    /// Gives a ticket back.
+    pub async fn cancel(&self, ticket: &str) -> Answered<(StatusCode, Value)> {
+        self.post(&format!("tickets/{ticket}/cancel"), ticket, &json!({})).await
     }
 }
 
