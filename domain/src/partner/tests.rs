@@ -69,6 +69,7 @@ fn activation(reference: &str) -> Activation {
         visitor: PassengerType::Adult,
         visit_date: None,
         payment_reference: reference.into(),
+        message: None,
         paid_at: None,
         locale: "en".into(),
     }

@@ -1,12 +1,14 @@
 //! A partner's system tells by itself what its customers have paid (R-OTA-06): the same Standard Webhooks as those that we send,
 //! signed with the secret of the partner's own webhook, over the bytes as they came.
 //!
-//! Such a message may come again, because its answer was lost: with the same `webhook-id` it finds what it made. Whoever told
-//! before it, by a call or with another message, has made the order, and it is refused.
+//! Such a message may come again, because its answer was lost: with the same `webhook-id` it finds what it made. Of a ticket,
+//! whoever told before it, by a call or with another message, has made the order, and it is refused.
 
 use actix_web::{HttpRequest, web};
+use deeptravel_actors::partner::ActivateUnits;
 use deeptravel_domain::batch::Activation;
 use deeptravel_domain::order::{Contact, UnitId};
+use deeptravel_domain::partner::PartnerReservationId;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use deeptravel_domain::webhook::signature::{self, Headers};
@@ -33,10 +35,16 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PaymentMessage<'a> {
-    /// Of a ticket that was generated in advance.
-    #[schema(value_type = String, example = "01K2QJ7E6V80ABT0000000001W")]
+    /// Of a ticket that was generated in advance; or `reservationId`.
+    #[schema(value_type = Option<String>, example = "01K2QJ7E6V80ABT0000000001W")]
     #[serde(borrow)]
-    ticket_code: Text<'a>,
+    ticket_code: Option<Text<'a>>,
+    /// Of which units are sold, as one order.
+    #[schema(value_type = Option<String>, example = "01K2QJ7E6V90ABT0000000001W")]
+    reservation_id: Option<Text<'a>>,
+    /// Of a reservation: how many; all that is left without it.
+    #[schema(minimum = 1, maximum = 100)]
+    quantity: Option<u32>,
     #[schema(value_type = String, min_length = 1, max_length = 128)]
     payment_reference: Text<'a>,
     /// By the partner's clock.
@@ -61,8 +69,12 @@ struct PaymentMessage<'a> {
     responses(
         (status = 204, description = "There is an order; also when the same message comes again"),
         (status = 401, description = "`INVALID_SIGNATURE`: missing, by another secret, or of more than five minutes ago"),
-        (status = 404, description = "`TICKET_NOT_FOUND`"),
-        (status = 409, description = "`TICKET_ALREADY_ACTIVATED`, `TICKET_CANCELLED`, `TICKET_EXPIRED`"),
+        (status = 404, description = "`TICKET_NOT_FOUND`, `RESERVATION_NOT_FOUND`"),
+        (
+            status = 409,
+            description = "`TICKET_ALREADY_ACTIVATED`, with its `orderId`; `TICKET_CANCELLED`, `TICKET_EXPIRED`, \
+                           `RESERVATION_ACTIVATED`, `RESERVATION_EXPIRED`, `RESERVATION_ENDED`"
+        ),
         (status = 422, description = "`VALIDATION_ERROR`, `BLACKOUT`"),
     )
 )]
@@ -74,14 +86,44 @@ async fn hear_of_payment(
 ) -> Answered {
     let raw = read_body(&request, &mut body.into_inner(), BODY_BYTES_MAX).await?;
     let id = believed(&by, &request, &raw)?;
-    let message: PaymentMessage<'_> = parse_json(&raw)?;
-    let unit: UnitId = message.ticket_code.parse().map_err(|_| Rejection::TicketNotFound)?;
-    let activation = Activation { message: Some(sha256(id.as_bytes())), ..message.activation(&by, language)? };
-    by.shown(by.api.engine.activate_unit(by.id(), unit, activation).await)?;
+    let said: PaymentMessage<'_> = parse_json(&raw)?;
+    let message = sha256(id.as_bytes());
+    let activation = Activation { message: Some(message), ..said.activation(&by, language)? };
+    let engine = &by.api.engine;
+    match said.paid_for()? {
+        PaidFor::Ticket(unit) => _ = by.shown(engine.activate_unit(by.id(), unit, activation).await)?,
+        PaidFor::Units { reservation, quantity } => {
+            // No key of a call is the same by chance.
+            let idempotency_key = hex::encode(message).into();
+            let asked = ActivateUnits { reservation, idempotency_key, quantity, activation: activation.into() };
+            by.shown(engine.activate_units(by.id(), asked).await)?;
+        }
+    }
     Ok(no_content())
 }
 
+/// What a customer has paid for.
+enum PaidFor {
+    Ticket(UnitId),
+    Units { reservation: PartnerReservationId, quantity: Option<u32> },
+}
+
 impl PaymentMessage<'_> {
+    fn paid_for(&self) -> Result<PaidFor, Problem> {
+        match (&self.ticket_code, &self.reservation_id, self.quantity) {
+            (Some(ticket), None, None) => Ok(PaidFor::Ticket(ticket.parse().map_err(|_| Rejection::TicketNotFound)?)),
+            (None, Some(reservation), quantity) => {
+                let reservation = reservation.parse().map_err(|_| Rejection::ReservationNotFound)?;
+                Ok(PaidFor::Units { reservation, quantity })
+            }
+            (Some(_), None, Some(_)) => Err(Problem::field("quantity", "is of a reservation, and a ticket is one")),
+            (Some(_), Some(_), _) => {
+                Err(Problem::field("reservationId", "stands beside a ticketCode: it is one of them"))
+            }
+            (None, None, _) => Err(Problem::field("ticketCode", "is missing, and so is a reservationId")),
+        }
+    }
+
     fn activation(&self, by: &Partner, language: Language) -> Result<Activation, Problem> {
         let now = by.api.engine.now();
         let customer = match &self.customer_details {
