@@ -72,7 +72,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
         (passed != CALLS_A_MINUTE).then(|| format!("{passed} of {CALLS} calls passed, not {CALLS_A_MINUTE}")),
         (sold != OWN).then(|| format!("{sold:?} units were sold of {OWN:?}")),
     ];
-    wrong.into_iter().flatten().for_each(|wrong| scenario.end(Some(wrong)));
+    for wrong in wrong.into_iter().flatten() {
+        scenario.end(Some(wrong));
+    }
     scenario.end(subject.stop().err().map(|error| format!("{error:#}")));
     Ok(Outcome { scenario, rounds: [("partnersScansVsDirect", rounds)].into() })
 }
@@ -112,9 +114,9 @@ async fn isolation(target: &Target, tokens: &[String], product: &Product) -> any
             let (status, answer, _) = partners::generate(api, agent, product, &batch, REQUEST).await?;
             sold_or_refused(status, &answer, "INSUFFICIENT_ALLOTMENT", REQUEST)
         });
-        Ok(sold.await?.iter().sum::<usize>())
+        anyhow::Ok(sold.await?.iter().sum::<usize>())
     };
-    let directly = async { Ok(directly.await?.iter().sum::<usize>()) };
+    let directly = async { anyhow::Ok(directly.await?.iter().sum::<usize>()) };
     let (directly, a, b) = futures_util::try_join!(directly, partner(A, OWN[1]), partner(B, OWN[2]))?;
     Ok([directly, a, b])
 }

@@ -146,3 +146,49 @@ async fn r_ota_06_a_message_that_says_what_cannot_be_is_refused_by_its_field() {
     assert_eq!(says(child).await.status, 204);
     eventually("one order", async || (seller.orders().await == 1).then_some(())).await;
 }
+
+#[tokio::test]
+async fn r_ota_03_a_message_sells_units_of_a_reservation_once() {
+    let seller = Seller::new("payments-units", 92_105, 1).await;
+    let wish = json!({ "productId": 92_105, "quantity": 10 });
+    let request = seller.request("/api/ota/reserve").header("Idempotency-Key", "R-1").json(&wish);
+    let reservation = text(&seller.partner.client.send(request).await.ok()["reservationId"]);
+    let path = format!("/api/ota/reservations/{reservation}");
+    let shown = async || {
+        let shown = seller.partner.get(&path).await.ok();
+        (shown["remaining"].as_u64().unwrap(), text(&shown["status"]))
+    };
+    let paid = |quantity: Option<u32>| {
+        json!({
+            "reservationId": reservation, "quantity": quantity, "paymentReference": "PAY-1", "visitDate": DAY,
+            "paidAt": "2026-12-01T10:00:00+08:00",
+        })
+    };
+    let told = join_all((0..4).map(|_| async { seller.tells("msg_1", &paid(Some(2))).await })).await;
+    assert!(told.iter().all(|answer| answer.status == 204), "{told:?}");
+    assert_eq!(shown().await, (8, "active".to_owned()), "two of them, once");
+
+    seller.tells("msg_2", &paid(Some(9))).await.names("quantity");
+    assert_eq!(seller.tells("msg_3", &paid(None)).await.status, 204);
+    assert_eq!(shown().await, (0, "activated".to_owned()), "all that was left");
+    seller.tells("msg_4", &paid(None)).await.problem(409, "RESERVATION_ACTIVATED");
+    assert_eq!(seller.tells("msg_3", &paid(None)).await.status, 204, "the same again");
+
+    let mut both = paid(None);
+    both["ticketCode"] = json!(seller.tickets[0]);
+    seller.tells("msg_5", &both).await.names("reservationId");
+    let mut several = seller.paid(0, "PAY-1");
+    several["quantity"] = 2.into();
+    seller.tells("msg_5", &several).await.names("quantity");
+    several.as_object_mut().unwrap().remove("ticketCode");
+    seller.tells("msg_5", &several).await.names("ticketCode");
+    let stranger = seller.partner.client.partner("payments-units-stranger").await;
+    let secret = stranger.secret().await;
+    let request = seller.partner.client.request(Method::POST, PAYMENT).header("X-API-Key", &stranger.key);
+    seller
+        .partner
+        .client
+        .send(signed(request, &secret, "msg_1", &paid(None)))
+        .await
+        .problem(404, "RESERVATION_NOT_FOUND");
+}

@@ -123,6 +123,7 @@ async fn r_ota_09_partners_are_told_everything_in_order_through_kill_9_whatever_
     b.has_heard_all().await?;
     assert_eq!(a.receiver.last(), 10, "nothing was passed over");
     a.receiver.is(Mood::Well);
+    a.again().await;
     a.has_heard_all().await?;
 
     // Down, and so is the server.
