@@ -1,6 +1,7 @@
 //! Partners, who ask with a key in `X-API-Key` (R-OTA-01). Only the key's SHA-256 is looked up, in memory: an attempt costs the
 //! same whether the key exists or not, and what is answered to a wrong one says nothing of any partner.
 
+use std::fmt;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderName;
@@ -31,12 +32,18 @@ const SECRET_BYTES: usize = 32;
 const KEY_LEN_MAX: usize = 128;
 
 /// A fresh key, to be shown once.
-#[derive(Debug)]
 pub struct NewKey {
     pub id: PartnerKeyId,
     /// `dt_<id>_<secret>`.
     pub text: String,
     pub secret_hash: SecretHash,
+}
+
+/// Without what is secret.
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewKey").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl NewKey {
@@ -133,6 +140,7 @@ mod tests {
         assert_eq!(secret_hash, sha256(text.as_bytes()));
         assert!(text.len() == 63 && text.len() <= KEY_LEN_MAX);
         let other = NewKey::make();
+        assert!(!format!("{other:?}").contains(&other.text));
         assert!(other.id != id && other.text != text);
     }
 }

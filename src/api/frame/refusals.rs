@@ -60,7 +60,7 @@ refusals! {
     INVALID_API_KEY UNAUTHORIZED Never, "the key is unknown or revoked, or its partner may not call";
     FORBIDDEN FORBIDDEN Never, "the account or the kind of token has no permission for this";
     LOGIN_BLOCKED FORBIDDEN Never, "WeChat blocks this user";
-    RATE_LIMITED TOO_MANY_REQUESTS Later, "too many wrong passwords for this name, or from this address, or too many calls of a partner";
+    RATE_LIMITED TOO_MANY_REQUESTS Later, "too many wrong passwords for this name or from this address, or too many calls with your keys";
 
     // It is not there.
     NOT_FOUND NOT_FOUND Never, "there is nothing at this path";

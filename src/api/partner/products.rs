@@ -142,12 +142,11 @@ fn wanted<'a>(
 fn numbers(text: &str) -> Result<BTreeSet<u32>, Problem> {
     let is_plain = |number: &str| (1..=9).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
     let number = |text: &str| text.parse().ok().filter(|_| is_plain(text));
-    let named: Option<BTreeSet<u32>> = text.split(',').take(NAMED_MAX + 1).map(number).collect();
-    let named = named.ok_or_else(|| invalid("is not numbers of products, divided by commas"))?;
-    if named.len() > NAMED_MAX {
+    if text.split(',').nth(NAMED_MAX).is_some() {
         return Err(invalid(format!("has more than {NAMED_MAX} numbers")));
     }
-    Ok(named)
+    let named: Option<BTreeSet<u32>> = text.split(',').map(number).collect();
+    named.ok_or_else(|| invalid("is not numbers of products, divided by commas"))
 }
 
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Problem {

@@ -246,6 +246,8 @@ async fn r_ota_05_r_ota_10_a_product_has_the_prices_of_direct_sale_by_customer_a
         let refused = refused.problem(422, "INVALID_PARAMETER");
         assert_eq!(refused.body["errors"][0]["field"], "productIds", "{spoilt}");
     }
+    let too_many = format!("/api/ota/inventory?productIds={}107,garbage", "106,".repeat(201));
+    partner.get(&too_many).await.problem(422, "INVALID_PARAMETER");
 }
 
 #[tokio::test]
