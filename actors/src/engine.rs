@@ -290,21 +290,30 @@ impl Engine {
             let asked = self.set_stock_limits(&stock, limits).await?.outcome;
             command.refused = asked.err().map(|refused| as_configured(&stock, refused));
         }
-        if let Err(refused) = self.set_aside(&catalogue.set_aside_by(&command, self.now())).await? {
+        if let Err(refused) = self.set_aside(catalogue.set_aside_by(&command, self.now())).await? {
             command.refused = Some(refused);
         }
         self.tell(&self.owners.catalogue_owner, command).await
     }
 
-    /// Has all stocks set something aside, or none. If one refuses, those before it go back to what is configured, unless what
-    /// they had set aside was sold meanwhile: such a one keeps to more than the configuration shows until the next write.
-    async fn set_aside(&self, wanted: &[SetAside]) -> Result<Result<(), Rejection>, Outage> {
+    /// Has all stocks set something aside, or none. If one refuses, those before it go back to what is configured. Those that
+    /// are to have more are asked first: their way back takes from nobody. A way back may be refused nevertheless, where what
+    /// it needs was sold meanwhile: such a stock keeps to something else than the configuration shows until the next write.
+    async fn set_aside(&self, mut wanted: Vec<SetAside>) -> Result<Result<(), Rejection>, Outage> {
+        wanted.sort_by_key(|one| one.after < one.before);
         for (place, one) in wanted.iter().enumerate() {
             let Err(refused) = self.set_stock_allotments(&one.stock, one.of(one.after)).await?.outcome else {
                 continue;
             };
             for earlier in wanted.iter().take(place) {
-                drop(self.set_stock_allotments(&earlier.stock, earlier.of(earlier.before)).await?.outcome);
+                let back = self.set_stock_allotments(&earlier.stock, earlier.of(earlier.before)).await?.outcome;
+                if let Err(refused) = back {
+                    let SetAside { stock, channel, before, after, .. } = earlier;
+                    tracing::error!(
+                        %stock, %channel, before, after, %refused,
+                        "Stock {stock} keeps {after} units set aside for {channel}, and {before} are configured"
+                    );
+                }
             }
             return Ok(Err(one.refusal(refused)));
         }
