@@ -11,12 +11,13 @@ use deeptravel_domain::partner::GiveBack;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::questions::Follow;
 use super::{BatchActor, BatchPeers};
 use crate::ask::fingerprint_of;
 use crate::follow::{Batch, Failure, Follower};
-use crate::journal::Position;
+use crate::journal::{Position, Record};
 use crate::keeper::{Keeper, Keeping, Shown, Tell};
 use crate::order::View;
 use crate::outage::{Outage, Reply};
@@ -24,6 +25,10 @@ use crate::partner::GiveBackUnits;
 use crate::ports::{Haste, Load, Parameter, Store, StoreError};
 use crate::registry::Keys;
 use crate::services::Services;
+
+/// Tickets and units whose owners are told something at a time: each answers when its record is durable, and those of one
+/// moment share a write.
+const TOLD_AT_ONCE: usize = 256;
 
 /// Up to where all have been told.
 #[derive(Debug)]
@@ -119,19 +124,29 @@ impl Follower for Telling {
         self.begun_at
     }
 
+    /// What cannot be read has to be taken, so that it fails there.
+    fn follows_from(&self, records: &[(Position, Record)]) -> bool {
+        all_news(records).map_or(true, |news| !news.is_empty())
+    }
+
+    /// Beside each other: a ticket has one end, so there is no order in which they could be heard wrongly.
     async fn take(&mut self, batch: Batch<'_>) -> Result<Position, Failure> {
-        for (position, record) in batch.records {
-            let fault = |why: String| Failure::Fault(format!("record {position}: {why}"));
-            let rows =
-                Rows::from_bytes(record.payload.clone()).map_err(|_| fault("its payload is not rows".to_owned()))?;
-            for news in news(&rows).map_err(|damage| fault(damage.to_string()))? {
-                self.tell(news).await?;
-            }
-        }
+        let told = stream::iter(all_news(batch.records)?).map(|news| self.tell(news));
+        told.buffer_unordered(TOLD_AT_ONCE).try_collect::<()>().await?;
         let heard = Heard { after: batch.after.0, up_to: batch.up_to.0 };
         let answer = self.owner.ask(&Told::KEY, Tell(heard)).await?.ok_or(Outage::Rebuilding)?;
         answer.outcome.map_err(|rejection| Failure::Fault(rejection.to_string()))
     }
+}
+
+fn all_news(records: &[(Position, Record)]) -> Result<Vec<News>, Failure> {
+    let mut found = Vec::new();
+    for (position, record) in records {
+        let fault = |why: String| Failure::Fault(format!("record {position}: {why}"));
+        let rows = Rows::from_bytes(record.payload.clone()).map_err(|_| fault("its payload is not rows".to_owned()))?;
+        found.extend(news(&rows).map_err(|damage| fault(damage.to_string()))?);
+    }
+    Ok(found)
 }
 
 /// Up to where batches have been told as far as the database knows; `None`: nobody has begun.

@@ -8,9 +8,9 @@
 //! [`Batch::effect`] asks for, and wakes at the batch's deadline. That an id of a partner stands for one batch is its
 //! business, too.
 //!
-//! The parts: `activation` from what is paid to an order; `id` ids of batches and tickets; [`plan`] from a request to what a batch is; [`offer`] what is frozen of the
-//! product; [`command`] what can be asked and what then happened; `decide` every check; [`followed`] what orders tell batches; [`rows`] how it looks in the journal
-//! and in the database.
+//! The parts: `activation` from what is paid to an order; `id` ids of batches and tickets; [`plan`] from a request to what a batch
+//! is; [`offer`] what is frozen of the product; [`command`] what can be asked and what then happened; `decide` every check;
+//! [`followed`] what orders tell batches; [`rows`] how it looks in the journal and in the database.
 
 mod activation;
 pub mod command;
@@ -115,6 +115,14 @@ pub enum Effect {
 pub struct Counts([u16; TicketState::ALL.len()]);
 
 impl Counts {
+    pub(super) fn of_all(tickets: &[TicketState]) -> Counts {
+        let mut counts = Counts::default();
+        for ticket in tickets {
+            counts.add(*ticket, 1);
+        }
+        counts
+    }
+
     pub fn of(&self, state: TicketState) -> u16 {
         self.0.get(state as usize).copied().unwrap_or_default()
     }
@@ -128,13 +136,19 @@ impl Counts {
         TicketState::ALL.into_iter().filter(|state| state.keeps_unit()).map(|state| self.of(state)).sum()
     }
 
-    fn shift(&mut self, from: TicketState, to: TicketState, tickets: u16) {
-        if let Some(count) = self.0.get_mut(from as usize) {
-            *count = count.saturating_sub(tickets);
-        }
-        if let Some(count) = self.0.get_mut(to as usize) {
+    fn add(&mut self, state: TicketState, tickets: u16) {
+        if let Some(count) = self.0.get_mut(state as usize) {
             *count += tickets;
         }
+    }
+
+    /// A ticket of the state `from` is there.
+    fn shift(&mut self, from: TicketState, to: TicketState) {
+        if let Some(count) = self.0.get_mut(from as usize) {
+            debug_assert!(*count > 0, "a ticket is in its state");
+            *count = count.saturating_sub(1);
+        }
+        self.add(to, 1);
     }
 }
 
@@ -155,7 +169,7 @@ impl Batch {
     pub fn planned(plan: Plan) -> Batch {
         let quantity = plan.quantity;
         let mut counts = Counts::default();
-        counts.shift(TicketState::Active, TicketState::PreGenerated, quantity);
+        counts.add(TicketState::PreGenerated, quantity);
         Batch {
             plan: Arc::new(plan),
             state: BatchState::Taking,
@@ -223,8 +237,21 @@ impl Batch {
     fn set(&mut self, number: u16, to: TicketState) {
         let place = usize::from(number).checked_sub(1);
         let Some(ticket) = place.and_then(|place| self.tickets.get_mut(place)) else { return };
-        self.counts.shift(*ticket, to, 1);
+        self.counts.shift(*ticket, to);
         *ticket = to;
+    }
+
+    /// The numbers of those that nobody has activated before the batch ends with this event.
+    fn expired_by(&self, event: &Event) -> Vec<u16> {
+        let is_open = |number: &u16| self.ticket(*number) == Some(TicketState::PreGenerated);
+        match event {
+            Event::Ended { .. } => self.plan.numbers().filter(is_open).collect(),
+            Event::Begun
+            | Event::Generated
+            | Event::GivenUp
+            | Event::TicketChanged { .. }
+            | Event::UnitsReturned { .. } => Vec::new(),
+        }
     }
 
     /// Trusts the events and cannot fail.
@@ -236,10 +263,8 @@ impl Batch {
             Event::TicketChanged { number, to, .. } => self.set(*number, *to),
             Event::UnitsReturned { kept } => self.known_kept = *kept,
             Event::Ended { .. } => {
-                for number in self.plan.numbers() {
-                    if self.ticket(number) == Some(TicketState::PreGenerated) {
-                        self.set(number, TicketState::Expired);
-                    }
+                for number in self.expired_by(event) {
+                    self.set(number, TicketState::Expired);
                 }
                 self.state = BatchState::Ended;
             }
@@ -261,9 +286,9 @@ impl Machine for Batch {
     fn apply(&mut self, events: &[Event], version: u64) -> Rows {
         let mut rows = Rows::default();
         for event in events {
-            let before = self.tickets.clone();
+            let expires = self.expired_by(event);
             self.evolve(event);
-            self.put_rows(event, &before, version, &mut rows);
+            self.put_rows(event, &expires, version, &mut rows);
         }
         rows
     }

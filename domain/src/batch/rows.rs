@@ -62,8 +62,8 @@ row! {
 }
 
 impl Batch {
-    /// The rows that an event has changed; `before`: the tickets until then.
-    pub(super) fn put_rows(&self, event: &Event, before: &[TicketState], version: u64, rows: &mut Rows) {
+    /// The rows that an event has changed; `expired`: the tickets that it has ended.
+    pub(super) fn put_rows(&self, event: &Event, expired: &[u16], version: u64, rows: &mut Rows) {
         match event {
             Event::Begun => rows.put(&self.row(version, true)),
             Event::Generated => {
@@ -76,10 +76,8 @@ impl Batch {
             Event::TicketChanged { number, at, .. } => rows.put(&self.ticket_row(*number, *at, version)),
             Event::Ended { at } => {
                 rows.put(&self.row(version, false));
-                for (number, before) in self.plan.numbers().zip(before) {
-                    if self.ticket(number) != Some(*before) {
-                        rows.put(&self.ticket_row(number, *at, version));
-                    }
+                for number in expired {
+                    rows.put(&self.ticket_row(*number, *at, version));
                 }
             }
         }
@@ -150,7 +148,7 @@ impl Batch {
         (batch.state, batch.known_kept) = (row.status, row.units_kept);
         if let Some(tickets) = tickets {
             batch.tickets = states(tickets, batch.plan.quantity)?;
-            batch.counts = counted(&batch.tickets);
+            batch.counts = Counts::of_all(&batch.tickets);
         }
         Ok((batch, version))
     }
@@ -175,14 +173,4 @@ fn states(row: &BatchTicketsRow<'_>, quantity: u16) -> Result<Box<[TicketState]>
     let of_letter = |letter: char| TicketState::ALL.into_iter().find(|state| state.code().starts_with(letter));
     let states: Option<Box<[TicketState]>> = row.states.chars().map(of_letter).collect();
     states.filter(|states| states.len() == usize::from(quantity)).ok_or_else(|| row.damage("states do not fit"))
-}
-
-fn counted(tickets: &[TicketState]) -> Counts {
-    let mut counts = Counts::default();
-    for ticket in tickets {
-        if let Some(count) = counts.0.get_mut(*ticket as usize) {
-            *count += 1;
-        }
-    }
-    counts
 }
