@@ -267,7 +267,7 @@ fn r_ota_09_a_write_is_in_the_audit_without_the_secret_and_the_same_again_is_non
     let rows = desk.put("https://a.example/hook", true);
     let audit: AuditRow<'_> = rows.only().unwrap();
     assert_eq!((audit.action, audit.account, audit.entity_id), (Action::Put, "admin", "partner-a"));
-    assert_eq!(audit.after, Some(r#"{"standing":"enabled","url":"https://a.example/hook"}"#));
+    assert_eq!(audit.after, Some(r#"{"site":"https://a.example","standing":"enabled"}"#));
     assert!(desk.put("https://a.example/hook", true).is_empty());
     let rows = desk.write(WebhookChange::NewSecret { fresh: secret(2) }).unwrap();
     let audit: AuditRow<'_> = rows.only().unwrap();
