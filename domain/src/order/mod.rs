@@ -15,10 +15,10 @@
 //!
 //! One folder per topic, with its commands, events, stage, checks, changes, effect and deadline: [`sale`] (from the wish to
 //! confirmed seats; late money), [`collect`] (the one live payment), [`back`] (seats and money that go back), [`ticket`]
-//! (issued, redeemed), [`partner`] (sold by a partner: paid when it is born). What one does while another is under way stands in `meeting`; what is held at others in `claim`;
-//! how parts run and are tried again in `part`; how the status follows the tickets in `follow`. Beside them stands what an
-//! order is made of (`draft`, `payment`, `refund`, `scan`, `ledger`). [`rows`] has what is stored: nothing but it changes
-//! that. A topic takes from `sale` nothing but functions of the order, so that no two import each other.
+//! (issued, redeemed), [`partner`] (sold by a partner: paid when it is born). What one does while another is under way stands
+//! in `meeting`; what is held at others in `claim`; how parts run and are tried again in `part`; how the status follows the
+//! tickets in `follow`. Beside them stands what an order is made of (`draft`, `payment`, `refund`, `scan`, `ledger`).
+//! [`rows`] has what is stored: nothing but it changes that. A topic takes from `sale` nothing but functions of the order, so that no two import each other.
 //!
 //! Absent on purpose: refunds that a traveller asks for, and changes.
 
