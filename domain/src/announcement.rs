@@ -26,6 +26,9 @@ pub enum AnnouncementKind {
     Refunded,
     /// A partner's reservation, whose number is in the place of the order's: its time is over, and some of its units were left.
     ReservationExpired,
+    /// A partner's batch, whose id is in the place of the order's: its time is over, and some of its tickets were never
+    /// activated.
+    BatchExpired,
 }
 
 codes!(AnnouncementKind, "announcement kind":
@@ -37,6 +40,7 @@ codes!(AnnouncementKind, "announcement kind":
     Used = "used",
     Refunded = "refunded",
     ReservationExpired = "reservation_expired",
+    BatchExpired = "batch_expired",
 );
 
 row! {
@@ -57,4 +61,6 @@ row! {
     8 item [Key]: Option<u16>,
     /// Of what has expired: how many were left of it.
     9 count: Option<u32>,
+    /// Of a batch: what its partner calls it.
+    10 batch: Option<Box<str>>,
 }

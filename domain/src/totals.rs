@@ -142,7 +142,7 @@ mod tests {
 
         assert_eq!(totals.position(), 12);
         let counted = AnnouncementKind::ALL.map(|kind| totals.of(kind));
-        assert_eq!(counted, [3, 0, 0, 1, 0, 0, 0, 0]);
+        assert_eq!(counted, [3, 0, 0, 1, 0, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -45,7 +45,8 @@ pub fn news(rows: &Rows) -> Result<Vec<News>, Damage> {
             | AnnouncementKind::Revived
             | AnnouncementKind::Redeemed
             | AnnouncementKind::Completed
-            | AnnouncementKind::ReservationExpired => continue,
+            | AnnouncementKind::ReservationExpired
+            | AnnouncementKind::BatchExpired => continue,
         };
         found.extend(match (order_id.of_batch(), became, partner) {
             (Some((batch, number)), became, _) => Some(News::Ticket { batch, number, became }),
@@ -142,7 +143,19 @@ mod tests {
             for (order_id, partner) in [(batch.ticket(3), Some(&partner)), (order, Some(&partner)), (order, None)] {
                 let partner = partner.cloned();
                 let (version, ticket, number, item, count) = (1, None, None, None, None);
-                rows.put(&AnnouncementRow { order_id, version, kind, ticket, number, at: NOW, partner, item, count });
+                let batch = None;
+                rows.put(&AnnouncementRow {
+                    order_id,
+                    version,
+                    kind,
+                    ticket,
+                    number,
+                    at: NOW,
+                    partner,
+                    item,
+                    count,
+                    batch,
+                });
             }
         }
         let [used, refunded] = [Became::Used, Became::Refunded].map(|became| News::Ticket { batch, number: 3, became });

@@ -7,6 +7,7 @@ use super::command::Event;
 use super::offer::Offer;
 use super::plan::{Distribution, OwnId, Plan, Reseller};
 use super::{Batch, BatchId, BatchState, Counts, TicketState};
+use crate::announcement::{AnnouncementKind, AnnouncementRow};
 use crate::ids::{OrderId, PartnerCode};
 use crate::row;
 use crate::row::{Damage, First, Row as _, Rows, Uuid};
@@ -76,11 +77,32 @@ impl Batch {
             Event::TicketChanged { number, at, .. } => rows.put(&self.ticket_row(*number, *at, version)),
             Event::Ended { at } => {
                 rows.put(&self.row(version, false));
+                self.put_expiry(*at, version, rows);
                 for number in expired {
                     rows.put(&self.ticket_row(*number, *at, version));
                 }
             }
         }
+    }
+
+    /// That some of its tickets were never activated.
+    fn put_expiry(&self, at: Timestamp, version: u64, rows: &mut Rows) {
+        let expired = self.counts.of(TicketState::Expired);
+        if expired == 0 {
+            return;
+        }
+        rows.put(&AnnouncementRow {
+            order_id: self.id().holder(),
+            version,
+            kind: AnnouncementKind::BatchExpired,
+            ticket: None,
+            number: None,
+            at,
+            partner: Some(self.plan.partner.clone()),
+            item: None,
+            count: Some(expired.into()),
+            batch: Some(self.plan.own_id.as_str().into()),
+        });
     }
 
     pub(super) fn row(&self, version: u64, is_first: bool) -> BatchRow {

@@ -127,6 +127,7 @@ impl PartnerBook {
             partner: Some(self.partner.clone()),
             item: None,
             count: Some(reservation.remaining()),
+            batch: None,
         }
     }
 

@@ -53,7 +53,7 @@ pub struct Event {
 impl Event {
     /// What an announcement says to a partner, if it is about something that one has sold.
     pub fn announced(row: &AnnouncementRow) -> Option<(PartnerCode, Event)> {
-        let AnnouncementRow { order_id, kind, ticket, at, ref partner, item, count, .. } = *row;
+        let AnnouncementRow { order_id, kind, ticket, at, ref partner, item, count, ref batch, .. } = *row;
         let kind = match kind {
             AnnouncementKind::Paid => EventKind::TicketActivated,
             AnnouncementKind::Redeemed => EventKind::TicketRedeemed,
@@ -61,6 +61,10 @@ impl Event {
             AnnouncementKind::Refunded => EventKind::TicketRefunded,
             AnnouncementKind::ReservationExpired => {
                 let (kind, subject) = (EventKind::ReservationExpired, order_id.to_string().into());
+                return Some((partner.clone()?, Event { kind, subject, order: None, ticket: None, count, at }));
+            }
+            AnnouncementKind::BatchExpired => {
+                let (kind, subject) = (EventKind::BatchExpired, batch.clone()?);
                 return Some((partner.clone()?, Event { kind, subject, order: None, ticket: None, count, at }));
             }
             // Its last ticket says so.
@@ -186,9 +190,10 @@ mod tests {
             partner,
             item: Some(1),
             count: None,
+            batch: None,
         };
-        let of_orders =
-            || AnnouncementKind::ALL.into_iter().filter(|kind| *kind != AnnouncementKind::ReservationExpired);
+        let expiries = [AnnouncementKind::ReservationExpired, AnnouncementKind::BatchExpired];
+        let of_orders = || AnnouncementKind::ALL.into_iter().filter(|kind| !expiries.contains(kind));
         let heard = |kind| {
             let (partner, event) = Event::announced(&AnnouncementRow { kind, ..row.clone() })?;
             let unit = UnitId { order: order_id, item: 1 }.to_string();
@@ -223,6 +228,7 @@ mod tests {
             partner: Some(PartnerCode::constant("partner-a")),
             item: None,
             count: Some(30),
+            batch: None,
         };
         let (partner, event) = Event::announced(&row).unwrap();
         assert_eq!(partner.as_str(), "partner-a");

@@ -210,6 +210,7 @@ fn rule_16_what_is_announced_is_passed_over() {
         partner: None,
         item: None,
         count: None,
+        batch: None,
         order_id: OrderId::from_bits(7),
         version: 2,
         kind: AnnouncementKind::Paid,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::rows::{BatchRow, BatchTicketsRow, OtaTicketRow};
 use super::*;
+use crate::announcement::AnnouncementRow;
 use crate::catalogue::{self, Calendar, Catalogue, Holiday, Names, Template};
 use crate::ids::PartnerCode;
 use crate::money::Currency;
@@ -89,12 +90,15 @@ struct Story {
     batch: Batch,
     stored: Images,
     version: u64,
+    /// What others were told.
+    announced: Vec<AnnouncementRow>,
 }
 
 impl Story {
     fn of(wish: BatchWish) -> Story {
         let plan = planned(&shop(product()), wish).unwrap();
-        let mut story = Story { batch: Batch::planned(plan), stored: Images::default(), version: 0 };
+        let (batch, stored) = (Batch::planned(plan), Images::default());
+        let mut story = Story { batch, stored, version: 0, announced: Vec::new() };
         story.tell(&Command::Begin, NOON).unwrap();
         story
     }
@@ -114,6 +118,7 @@ impl Story {
             let rows = self.batch.apply(&events, self.version);
             assert!(!rows.is_empty(), "every event leaves a row: {events:?}");
             self.stored.keep(&rows).unwrap();
+            self.announced.extend(rows.all::<AnnouncementRow>().unwrap());
         }
         Ok(events)
     }

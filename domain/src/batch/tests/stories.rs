@@ -3,6 +3,8 @@
 use jiff::civil::date;
 
 use super::*;
+use crate::announcement::AnnouncementKind;
+use crate::ids::OrderId;
 use crate::order::{Contact, Order};
 use crate::party::PassengerType::{Adult, Child, Senior};
 use crate::rejection::ScanRejection;
@@ -278,4 +280,47 @@ fn r_ticket_04_what_is_printed_is_good_until_the_last_ticket_that_is_activated_e
     // The end of the thirtieth day after that of its end, in Hong Kong.
     assert_eq!(code.until, "2026-12-20T16:00:00Z".parse().map(Timestamp::from_jiff).unwrap());
     assert!(printed(None).until > NOON.plus_seconds(4 * 366 * 24 * 60 * 60));
+}
+
+#[test]
+fn r_ota_09_a_batch_that_ends_says_once_how_many_of_its_tickets_were_never_activated() {
+    let ending = |quantity| BatchWish { expires_at: Some(after(60)), ..wish(quantity) };
+    let said = |story: &Story| {
+        let rows = story.announced.iter();
+        rows.map(|row| (row.kind, row.batch.clone().unwrap(), row.count)).collect::<Vec<_>>()
+    };
+    let mut story = Story::generated(ending(3));
+    story.tell(&ACTIVATE_1, NOON).unwrap();
+    assert_eq!(said(&story), []);
+    for seconds in [60, 61, 3_600] {
+        story.tell(&Command::Expire, after(seconds)).unwrap();
+        assert_eq!(said(&story), [(AnnouncementKind::BatchExpired, "B-2026-1".into(), Some(2))]);
+    }
+
+    let mut story = Story::generated(ending(1));
+    story.tell(&ACTIVATE_1, NOON).unwrap();
+    story.tell(&Command::Expire, after(60)).unwrap();
+    assert_eq!((story.batch.state(), said(&story)), (BatchState::Ended, vec![]), "nothing has expired");
+}
+
+#[test]
+fn r_ota_04_a_batch_of_a_reservation_is_born_with_its_draw_and_asks_its_stock_for_nothing() {
+    let reservation = Some(OrderId::from_bits(7));
+    let plan = planned(&shop(product()), BatchWish { reservation, ..wish(3) }).unwrap();
+    let (batch, rows) = Batch::born(plan);
+    let mut story = Story { batch, ..Story::of(wish(3)) };
+    (story.stored, story.version) = (Images::default(), 0);
+    story.stored.keep(&rows).unwrap();
+    story.restart();
+    assert_eq!((story.batch.state(), story.batch.effect()), (BatchState::Taking, Some(Effect::Finish)));
+    assert_eq!(story.tell(&ACTIVATE_1, NOON), Err(Rejection::TicketNotFound), "nobody sees it yet");
+
+    story.tell(&Command::UnitsTaken, NOON).unwrap();
+    assert_eq!(story.batch.effect(), None);
+    story.tell(&Command::Cancel { number: 2 }, NOON).unwrap();
+    assert_eq!(story.batch.effect(), Some(Effect::GiveBack { kept: 2 }));
+    story.restart();
+    story.tell(&Command::UnitsReturned { kept: 2 }, NOON).unwrap();
+    assert_eq!(story.batch.effect(), None);
+    story.restart();
 }

@@ -265,6 +265,7 @@ impl Saved {
             partner: self.partner().cloned(),
             item: None,
             count: None,
+            batch: None,
         }
     }
 }
