@@ -1,6 +1,8 @@
 //! Where the tickets of every batch stand, for readers on any thread: written by the batches' owners after every change,
-//! read by gates, and by whoever asks on behalf of a partner, without a message and without Postgres.
+//! read by gates, and by whoever asks on behalf of a partner, without a message and without Postgres. Partners list their
+//! tickets from it: a page of a hundred thousand is found by looking at as many bytes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -11,6 +13,7 @@ use deeptravel_domain::rejection::ScanRejection;
 use deeptravel_domain::time::Timestamp;
 
 use crate::journal::Position;
+use crate::lists::{Listed, NumberedPage};
 
 /// A batch as it is shown.
 #[derive(Debug)]
@@ -44,6 +47,17 @@ impl Shown {
         TicketState::ALL.into_iter().find(|known| *known as u8 == state)
     }
 
+    /// As [`Shown::ticket`], by its place, at this instant: whether anybody has marked what has expired or not.
+    fn at(&self, place: usize, is_over: bool) -> Option<TicketState> {
+        let state = self.ticket(u16::try_from(place + 1).ok()?)?;
+        Some(if is_over && state == TicketState::PreGenerated { TicketState::Expired } else { state })
+    }
+
+    /// The places of the tickets that are in a state at this instant, or of all.
+    fn places(&self, status: Option<TicketState>, is_over: bool) -> impl Iterator<Item = usize> {
+        (0..self.tickets.len()).filter(move |place| status.is_none() || self.at(*place, is_over) == status)
+    }
+
     fn publish(&self, batch: &Batch, events: &[Event]) {
         for event in events {
             match event {
@@ -65,6 +79,33 @@ impl Shown {
     }
 }
 
+/// Which of a partner's tickets are wanted; all that are left out are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TicketFilter {
+    pub status: Option<TicketState>,
+    pub batch: Option<BatchId>,
+    pub created_from: Option<Timestamp>,
+    /// Not included.
+    pub created_until: Option<Timestamp>,
+}
+
+impl TicketFilter {
+    fn wants(&self, plan: &Plan) -> bool {
+        let at = plan.created_at;
+        self.batch.is_none_or(|batch| batch == plan.id)
+            && self.created_from.is_none_or(|from| from <= at)
+            && self.created_until.is_none_or(|until| at < until)
+    }
+}
+
+/// A ticket as partners list it.
+#[derive(Debug, Clone)]
+pub struct ListedTicket {
+    pub plan: Arc<Plan>,
+    pub number: u16,
+    pub status: TicketState,
+}
+
 /// One after the other.
 type TurnOfPartner = Arc<tokio::sync::Mutex<()>>;
 
@@ -74,6 +115,7 @@ pub struct BatchBoard {
     batches: DashMap<BatchId, Arc<Shown>, IdHash>,
     /// By what their partners call them.
     named: DashMap<(PartnerCode, OwnId), BatchId>,
+    of_partners: DashMap<PartnerCode, BTreeSet<BatchId>>,
     turns: DashMap<PartnerCode, TurnOfPartner>,
     /// Up to here in the journal batches have heard of their orders.
     followed: AtomicU64,
@@ -93,6 +135,36 @@ impl BatchBoard {
     /// A partner's batch that is generated. Of another's it is not there.
     pub fn of_partner(&self, partner: &PartnerCode, id: BatchId) -> Option<Arc<Shown>> {
         self.get(id).filter(|shown| shown.plan.partner == *partner && shown.is_generated())
+    }
+
+    /// A page of a partner's tickets as they are now, the oldest first, and how many there are on all (R-OTA-08).
+    pub fn tickets_of(
+        &self,
+        partner: &PartnerCode,
+        filter: &TicketFilter,
+        page: NumberedPage,
+        now: Timestamp,
+    ) -> Listed<ListedTicket> {
+        let ids: Vec<BatchId> =
+            self.of_partners.get(partner).map(|ids| ids.iter().copied().collect()).unwrap_or_default();
+        let wanted = page.places();
+        let mut listed = Listed { entries: Vec::new(), total: 0 };
+        for shown in ids.into_iter().filter_map(|id| self.of_partner(partner, id)) {
+            if !filter.wants(&shown.plan) {
+                continue;
+            }
+            let is_over = shown.plan.ends_at.is_some_and(|end| end <= now);
+            for place in shown.places(filter.status, is_over) {
+                if wanted.contains(&listed.total)
+                    && let Some(status) = shown.at(place, is_over)
+                {
+                    let plan = Arc::clone(&shown.plan);
+                    listed.entries.push(ListedTicket { plan, number: place as u16 + 1, status });
+                }
+                listed.total += 1;
+            }
+        }
+        listed
     }
 
     /// In which partners' batches begin one after the other, so that an id of a partner stands for one of them.
@@ -130,6 +202,7 @@ impl BatchBoard {
         let plan = batch.plan();
         self.batches.insert(plan.id, Arc::new(Shown::of(batch)));
         self.named.insert((plan.partner.clone(), plan.own_id.clone()), plan.id);
+        self.of_partners.entry(plan.partner.clone()).or_default().insert(plan.id);
     }
 
     /// Called by a batch's owner only, after `evolve`.
@@ -140,6 +213,9 @@ impl BatchBoard {
         if batch.state() == BatchState::GivenUp {
             let plan = batch.plan();
             self.batches.remove(&plan.id);
+            if let Some(mut ids) = self.of_partners.get_mut(&plan.partner) {
+                ids.remove(&plan.id);
+            }
             self.named.remove_if(&(plan.partner.clone(), plan.own_id.clone()), |_, id| *id == plan.id);
         } else if let Some(shown) = self.get(batch.id()) {
             shown.publish(batch, events);

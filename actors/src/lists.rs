@@ -22,7 +22,7 @@ use deeptravel_domain::webhook::rows::WebhookDeliveryRow;
 use jiff::civil::Date;
 
 pub use partner_sales::{PartnerOrder, PartnerOrderFilter, PartnerReservation, ReservationFilter};
-pub use partners::{BatchFilter, Listed, NumberedPage, OtaTicket, OtaTicketFilter};
+pub use partners::{BatchFilter, Listed, NumberedPage};
 
 use crate::ports::{InvalidCursor, ListCursor, Lists, Load, Parameter, Statement, StoreError};
 

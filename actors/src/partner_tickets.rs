@@ -8,7 +8,9 @@ use deeptravel_domain::order::{Order, UnitId};
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
 
 use crate::batch::{Activate, Cancel, Follow, Generated, View, generate};
+use crate::batch_board::{ListedTicket, TicketFilter};
 use crate::engine::Engine;
+use crate::lists::{Listed, NumberedPage};
 use crate::outage::{Answer, Outage, Reply};
 
 /// A ticket's order is of one unit.
@@ -48,6 +50,20 @@ impl Engine {
             Some(shown) => self.batch(partner, shown.plan().id).await,
             None => Ok(Reply::rejected(Rejection::BatchNotFound, self.owners.journal.durable())),
         }
+    }
+
+    /// A page of a partner's tickets of batches, from memory (R-OTA-08).
+    pub async fn partner_tickets(
+        &self,
+        partner: &PartnerCode,
+        filter: &TicketFilter,
+        page: NumberedPage,
+    ) -> Answer<Listed<ListedTicket>> {
+        let listed = self.owners.batch_board.tickets_of(partner, filter, page, self.now());
+        // What the board shows was appended before.
+        let position = self.owners.journal.appended();
+        self.owners.journal.wait(position).await.map_err(|_| Outage::Journal)?;
+        Ok(Reply::ok(listed, position))
     }
 
     /// A ticket as it is, of a batch or of an order. Refused with `TicketNotFound`.

@@ -11,3 +11,6 @@ SELECT
     (offer -> 'terms' ->> 'version')::integer AS template_version,
     (offer -> 'terms' ->> 'product_id')::integer AS product_id, id_text(reservation_id) COLLATE "C" AS reservation_id
 FROM batch_rows;
+
+-- Partners list their tickets from memory.
+DROP INDEX ota_ticket_rows_of_partner;

@@ -2,12 +2,10 @@
 
 use std::time::Instant;
 
-use deeptravel_actors::lists::{BatchFilter, Listed, NumberedPage, OtaTicket, OtaTicketFilter};
+use deeptravel_actors::lists::{BatchFilter, Listed, NumberedPage};
 use deeptravel_actors::loads;
 use deeptravel_actors::ports::Haste;
-use deeptravel_domain::batch::{
-    Batch, BatchId, BatchState, BatchWish, Became, Command, Distribution, Reseller, TicketState,
-};
+use deeptravel_domain::batch::{Batch, BatchId, BatchState, BatchWish, Became, Command, Distribution, Reseller};
 use deeptravel_domain::catalogue::{self, Catalogue, Template};
 use deeptravel_domain::ids::PartnerCode;
 use deeptravel_domain::machine::Machine as _;
@@ -60,6 +58,7 @@ impl Stored {
             quantity,
             distribution: Distribution::ResellerBatch,
             reseller: Some(Reseller { name: "经销商".into(), purpose: Some("May".into()), note: None }),
+            reservation: None,
             expires_at: None,
         };
         let id = BatchId::compose(at, &partner(of), number << 20);
@@ -86,10 +85,6 @@ impl Stored {
         let id = vec![self.batch.id().holder()].into();
         Batch::from_rows(&stand.load(loads::BATCH, vec![id], Haste::Wake).unwrap()).unwrap()
     }
-}
-
-fn tickets(stand: &Stand, of: &str, filter: &OtaTicketFilter, page: NumberedPage) -> Listed<OtaTicket> {
-    stand.runtime.block_on(stand.lists.tickets_of_partner(&partner(of), filter, page)).unwrap()
 }
 
 #[test]
@@ -126,41 +121,14 @@ fn r_ota_04_a_batch_comes_back_from_postgres_as_it_was() {
 }
 
 #[test]
-fn r_ota_08_a_partner_lists_his_tickets_by_status_batch_and_time_and_nobody_elses() {
+fn r_ota_08_a_partner_lists_his_batches_by_status_and_time_and_nobody_elses() {
     let stand = Stand::new();
     let mut first = Stored::generated(&stand, "a", 1, 3, NOW);
     let second = Stored::generated(&stand, "a", 2, 4, NOW.plus_seconds(60));
     Stored::generated(&stand, "b", 3, 5, NOW.plus_seconds(30));
     Stored::begun(&stand, "a", 4, 5, NOW.plus_seconds(90));
     first.tell(&stand, &Command::Cancel { number: 2 }, NOW.plus_seconds(5));
-
-    let all = tickets(&stand, "a", &OtaTicketFilter::default(), EVERYTHING);
-    let ids: Vec<_> = all.entries.iter().map(|ticket| ticket.id).collect();
-    let of = |stored: &Stored, quantity: u16| (1..=quantity).map(|n| stored.batch.id().ticket(n)).collect::<Vec<_>>();
-    assert_eq!((ids, all.total), ([of(&first, 3), of(&second, 4)].concat(), 7));
-
-    let cancelled = OtaTicketFilter { status: Some(TicketState::Cancelled), ..OtaTicketFilter::default() };
-    let listed = tickets(&stand, "a", &cancelled, EVERYTHING);
-    let expected = OtaTicket {
-        id: first.batch.id().ticket(2),
-        batch: first.batch.id(),
-        status: TicketState::Cancelled,
-        since: NOW.plus_seconds(5),
-    };
-    assert_eq!(listed, Listed { entries: vec![expected], total: 1 });
-    assert_eq!(tickets(&stand, "b", &cancelled, EVERYTHING).total, 0);
-
-    let of_second = OtaTicketFilter { batch: Some(second.batch.id()), ..OtaTicketFilter::default() };
-    assert_eq!(tickets(&stand, "a", &of_second, EVERYTHING).total, 4);
-    assert_eq!(tickets(&stand, "b", &of_second, EVERYTHING), Listed { entries: vec![], total: 0 });
-    let later =
-        |from, until| OtaTicketFilter { created_from: from, created_until: until, ..OtaTicketFilter::default() };
-    assert_eq!(tickets(&stand, "a", &later(Some(NOW.plus_seconds(60)), None), EVERYTHING).total, 4);
-    assert_eq!(tickets(&stand, "a", &later(None, Some(NOW.plus_seconds(60))), EVERYTHING).total, 3);
-    assert_eq!(tickets(&stand, "a", &later(Some(NOW), Some(NOW)), EVERYTHING).total, 0);
-
-    let page = tickets(&stand, "a", &OtaTicketFilter::default(), NumberedPage { number: 3, limit: 3 });
-    assert_eq!((page.entries.len(), page.total), (1, 7));
+    assert_eq!(stand.ask::<i64>("SELECT count(*) FROM ota_tickets WHERE status = 'CANCELLED'"), 1);
     let batches = |filter: &BatchFilter| {
         let partner = partner("a");
         let listed = stand.lists.batches_of_partner(&partner, filter, EVERYTHING);
@@ -170,6 +138,11 @@ fn r_ota_08_a_partner_lists_his_tickets_by_status_batch_and_time_and_nobody_else
     assert_eq!(batches(&BatchFilter::default()), (vec![first.batch.id(), second.batch.id()], 2));
     let ended = BatchFilter { status: Some(BatchState::Ended), ..BatchFilter::default() };
     assert_eq!(batches(&ended), (vec![], 0));
+    let later = |from, until| BatchFilter { created_from: from, created_until: until, ..BatchFilter::default() };
+    let at = NOW.plus_seconds(60);
+    assert_eq!(batches(&later(Some(at), None)), (vec![second.batch.id()], 1));
+    assert_eq!(batches(&later(None, Some(at))), (vec![first.batch.id()], 1));
+    assert_eq!(batches(&later(Some(NOW), Some(NOW))), (vec![], 0));
 }
 
 #[test]
@@ -181,7 +154,5 @@ fn r_ota_04_five_thousand_tickets_are_one_batch_of_the_projector() {
     let since = Instant::now();
     assert_eq!(stored.read(&stand), [(stored.batch.clone(), 2)]);
     println!("and read in {} ms", since.elapsed().as_millis());
-    let listed = tickets(&stand, "a", &OtaTicketFilter::default(), NumberedPage { number: 50, limit: 100 });
-    assert_eq!(listed.entries.last().map(|ticket| ticket.id), Some(stored.batch.id().ticket(5_000)));
     assert_eq!(stand.ask::<i64>("SELECT count(*) FROM ota_tickets"), 5_000);
 }

@@ -1,8 +1,10 @@
-//! What partners list of their own: tickets and batches, by pages that have numbers, with totals (R-OTA-08). Never another
-//! partner's: every statement asks for one.
+//! What partners list of their own, by pages that have numbers, with totals (R-OTA-08); batches among it. Never another
+//! partner's: every statement asks for one. Tickets are listed from memory, see [`crate::batch_board`].
 
-use deeptravel_domain::batch::rows::{BatchRow, OtaTicketRow};
-use deeptravel_domain::batch::{BATCH_TICKETS_MAX, BatchId, BatchState, TicketState};
+use std::ops::Range;
+
+use deeptravel_domain::batch::rows::BatchRow;
+use deeptravel_domain::batch::{BATCH_TICKETS_MAX, BatchId, BatchState};
 use deeptravel_domain::ids::{OrderId, PartnerCode};
 use deeptravel_domain::row;
 use deeptravel_domain::row::{First, Row as _, Rows};
@@ -17,10 +19,6 @@ row! {
 }
 
 /// Of one statement for the page, and one for how many there are.
-const TICKETS: Load = Load::of(&[
-    Statement::new("list/ota_tickets", OtaTicketRow::TABLE),
-    Statement::new("list/ota_ticket_total", TotalRow::TABLE),
-]);
 const BATCHES: Load = Load::of(&[
     Statement::new("list/batches_of_partner", BatchRow::TABLE),
     Statement::new("list/batch_total", TotalRow::TABLE),
@@ -36,6 +34,12 @@ pub struct NumberedPage {
 }
 
 impl NumberedPage {
+    /// Those of its entries among all, from 0.
+    pub fn places(self) -> Range<u64> {
+        let first = u64::from(self.number.saturating_sub(1)) * u64::from(self.limit);
+        first..first + u64::from(self.limit)
+    }
+
     pub(super) fn parameters(self) -> [Parameter; 2] {
         let passed = i64::from(self.number.saturating_sub(1)) * i64::from(self.limit);
         [Parameter::Number(passed), Parameter::Number(self.limit.into())]
@@ -47,26 +51,6 @@ impl NumberedPage {
 pub struct Listed<T> {
     pub entries: Vec<T>,
     pub total: u64,
-}
-
-/// Which tickets are wanted; all that are left out are.
-#[derive(Debug, Clone, Default)]
-pub struct OtaTicketFilter {
-    pub status: Option<TicketState>,
-    pub batch: Option<BatchId>,
-    pub created_from: Option<Timestamp>,
-    /// Not included.
-    pub created_until: Option<Timestamp>,
-}
-
-/// A ticket as partners list it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OtaTicket {
-    pub id: OrderId,
-    pub batch: BatchId,
-    pub status: TicketState,
-    /// Since when it is so.
-    pub since: Timestamp,
 }
 
 /// Which batches are wanted; all that are left out are.
@@ -90,36 +74,7 @@ pub(super) fn of_batch(batch: BatchId) -> [OrderId; 2] {
     [batch.ticket(1), batch.ticket(BATCH_TICKETS_MAX)]
 }
 
-impl OtaTicketFilter {
-    fn ids(&self) -> [OrderId; 2] {
-        let [lowest, highest] = ids_between(self.created_from, self.created_until);
-        match self.batch {
-            Some(batch) => {
-                let [first, last] = of_batch(batch);
-                [lowest.max(first), highest.min(last)]
-            }
-            None => [lowest, highest],
-        }
-    }
-}
-
 impl dyn Lists {
-    /// A partner's tickets, the oldest first.
-    pub async fn tickets_of_partner(
-        &self,
-        partner: &PartnerCode,
-        filter: &OtaTicketFilter,
-        page: NumberedPage,
-    ) -> Result<Listed<OtaTicket>, StoreError> {
-        let status = filter.status.map(TicketState::code);
-        let rows = self.load(TICKETS, parameters(partner, status, filter.ids(), page)).await?;
-        let tickets = rows.of::<OtaTicketRow<'_>>().map(|row| {
-            let OtaTicketRow { order_id, batch_id, status, since, .. } = row?;
-            Ok(OtaTicket { id: order_id.0, batch: batch_id.0, status, since })
-        });
-        Ok(Listed { entries: tickets.collect::<Result<_, StoreError>>()?, total: total(&rows)? })
-    }
-
     /// A partner's batches, the oldest first.
     pub async fn batches_of_partner(
         &self,

@@ -17,7 +17,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::space::assert_nobody_died;
+use crate::batch_board::{ListedTicket, TicketFilter};
 use crate::journal::{Position, Record};
+use crate::lists::NumberedPage;
 use crate::outage::Outage;
 use crate::testing::{Break, Fault, Postgres, Running, World, eventually, eventually_so, put, within};
 
@@ -348,4 +350,58 @@ async fn r_ota_04_five_thousand_tickets_are_generated_in_one_request() {
     let running = world.start().await;
     assert_eq!(running.services().batch_board.tickets(), 5_000);
     assert_eq!(running.batch(&a(), batch.id()).await.unwrap().tickets(), batch.tickets());
+}
+
+#[actix::test]
+async fn r_ota_08_a_partner_lists_its_tickets_by_status_batch_and_time_and_nobody_elses() {
+    let (world, running) = shop().await;
+    let ends_at = Some(running.engine.now().plus_seconds(600));
+    let first = running.generated(BatchWish { expires_at: ends_at, ..wish(a(), "B-1", 3) }).await;
+    world.clock.pass(60);
+    let second = running.generated(wish(a(), "B-2", 4)).await;
+    running.generated(wish(b(), "B-1", 5)).await;
+    running.cancel_ticket(&a(), first.id(), 2).await.unwrap();
+    let list = async |filter: TicketFilter, number, limit| {
+        let page = NumberedPage { number, limit };
+        let listed = running.shown(running.engine.partner_tickets(&a(), &filter, page)).await.unwrap().unwrap();
+        let of = |one: &ListedTicket| (one.plan.own_id.to_string(), one.number);
+        (listed.entries.iter().map(of).collect::<Vec<_>>(), listed.total)
+    };
+    let of = |batch: &str, numbers: &[u16]| numbers.iter().map(|n| (batch.to_owned(), *n)).collect::<Vec<_>>();
+    let all = TicketFilter::default();
+    assert_eq!(list(all, 1, 100).await, ([of("B-1", &[1, 2, 3]), of("B-2", &[1, 2, 3, 4])].concat(), 7));
+    assert_eq!(list(all, 2, 2).await, ([of("B-1", &[3]), of("B-2", &[1])].concat(), 7));
+    assert_eq!(list(all, 5, 2).await, (vec![], 7));
+    let with = |status| TicketFilter { status: Some(status), ..all };
+    assert_eq!(list(with(TicketState::Cancelled), 1, 9).await, (of("B-1", &[2]), 1));
+    let of_second = TicketFilter { batch: Some(second.id()), ..with(TicketState::PreGenerated) };
+    assert_eq!(list(of_second, 2, 3).await, (of("B-2", &[4]), 4));
+    let at = second.plan().created_at;
+    assert_eq!(list(TicketFilter { created_from: Some(at), ..all }, 1, 9).await.1, 4);
+    assert_eq!(list(TicketFilter { created_until: Some(at), ..all }, 1, 9).await.1, 3);
+    world.clock.pass(600);
+    assert_eq!(list(with(TicketState::Expired), 1, 9).await, (of("B-1", &[1, 3]), 2), "however late the timer is");
+}
+
+#[actix::test]
+async fn r_ota_08_page_1_and_page_1000_of_100_000_tickets_are_found_in_less_than_50_ms() {
+    let (_world, running) = shop_with(100_000).await;
+    for number in 0..20 {
+        running.generated(wish(a(), &format!("B-{number}"), 5_000)).await;
+    }
+    let mut took = Vec::new();
+    for status in [None, Some(TicketState::PreGenerated)] {
+        for number in [1, 1_000].into_iter().cycle().take(40) {
+            let filter = TicketFilter { status, ..TicketFilter::default() };
+            let began = std::time::Instant::now();
+            let page = NumberedPage { number, limit: 100 };
+            let listed = running.shown(running.engine.partner_tickets(&a(), &filter, page)).await.unwrap().unwrap();
+            took.push(began.elapsed());
+            assert_eq!((listed.entries.len(), listed.total), (100, 100_000));
+        }
+    }
+    took.sort();
+    let p95 = took[took.len() * 95 / 100];
+    println!("median {:?}, 95 % in {p95:?}", took[took.len() / 2]);
+    assert!(p95.as_millis() < 50, "{p95:?}");
 }

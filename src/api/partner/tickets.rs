@@ -1,13 +1,10 @@
 //! A partner's tickets: activated when its customer has paid, cancelled, shown and listed (R-OTA-06 to R-OTA-08). A ticket is
 //! called by its code; what is printed for it is sealed anew for every answer.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use actix_web::web;
-use deeptravel_actors::lists::{OtaTicket, OtaTicketFilter};
+use deeptravel_actors::batch_board::{ListedTicket, TicketFilter};
 use deeptravel_actors::partner_tickets::PartnerTicket;
-use deeptravel_domain::batch::{Batch, BatchId, OwnId, Plan, TicketState};
+use deeptravel_domain::batch::{Batch, OwnId, Plan, TicketState};
 use deeptravel_domain::code::{CodeKeys, seal};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::UnitId;
@@ -180,11 +177,11 @@ struct TicketQuery {
 
 impl TicketQuery {
     /// `None`: nothing is wanted that there can be. Errors name the parameter.
-    fn filter(&self, by: &Partner) -> Result<Option<OtaTicketFilter>, Problem> {
+    fn filter(&self, by: &Partner) -> Result<Option<TicketFilter>, Problem> {
         let invalid = |field, wrong| Problem::from(refusals::INVALID_PARAMETER).naming(field, wrong);
         let status = self.status.as_deref().map(str::parse).transpose();
         let status: Option<TicketState> = status.map_err(|_| invalid("status", "is no status of a ticket"))?;
-        let mut filter = OtaTicketFilter {
+        let mut filter = TicketFilter {
             status,
             batch: None,
             created_from: instant_or_day("createdAfter", self.created_after.as_deref(), End::First)?,
@@ -202,13 +199,12 @@ impl TicketQuery {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ListedTicket<'a> {
+#[schema(as = ListedTicket)]
+struct ListedView<'a> {
     #[schema(value_type = String)]
     ticket_code: OrderId,
     #[schema(example = "PRE_GENERATED")]
     status: &'static str,
-    /// Since when it is so.
-    status_since: Zoned,
     batch_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     product_id: Option<u32>,
@@ -219,19 +215,20 @@ struct ListedTicket<'a> {
     created_at: Zoned,
 }
 
-impl<'a> ListedTicket<'a> {
-    fn of(ticket: &OtaTicket, plan: &'a Plan) -> ListedTicket<'a> {
+impl<'a> ListedView<'a> {
+    fn of(ticket: &'a ListedTicket) -> ListedView<'a> {
         let is_order = match ticket.status {
             TicketState::Active | TicketState::Used | TicketState::Refunded => true,
             TicketState::PreGenerated | TicketState::Cancelled | TicketState::Expired => false,
         };
-        ListedTicket {
-            ticket_code: ticket.id,
+        let plan = &*ticket.plan;
+        let ticket_code = plan.id.ticket(ticket.number);
+        ListedView {
+            ticket_code,
             status: ticket.status.code(),
-            status_since: views::time(ticket.since),
             batch_id: plan.own_id.as_str(),
             product_id: plan.offer.terms.product,
-            order_id: is_order.then_some(ticket.id),
+            order_id: is_order.then_some(ticket_code),
             created_at: views::time(plan.created_at),
         }
     }
@@ -241,7 +238,7 @@ impl<'a> ListedTicket<'a> {
 #[serde(rename_all = "camelCase")]
 struct Tickets<'a> {
     /// The oldest first.
-    tickets: Vec<ListedTicket<'a>>,
+    tickets: Vec<ListedView<'a>>,
     /// On all pages.
     total_count: u64,
     page: u32,
@@ -275,7 +272,6 @@ impl Partner {
     responses(
         (status = 200, body = Tickets),
         (status = 422, description = "`INVALID_PARAMETER`, `VALIDATION_ERROR`"),
-        (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
 )]
 async fn list_tickets(Allowed(by): Allowed<Resell>, list: Numbered<TicketQuery>) -> Answered {
@@ -283,19 +279,9 @@ async fn list_tickets(Allowed(by): Allowed<Resell>, list: Numbered<TicketQuery>)
     let Some(filter) = list.filter.filter(&by)? else {
         return Ok(ok(&Tickets { tickets: Vec::new(), total_count: 0, page, page_size }));
     };
-    let partner = by.id().clone();
-    let read = list.read(&by, |lists, page| async move { lists.tickets_of_partner(&partner, &filter, page).await });
-    let listed = read.await?;
-    // All batches are in memory, with what they sell.
-    let board = &by.api.engine.services().batch_board;
-    let mut plans: HashMap<BatchId, Arc<Plan>> = HashMap::new();
-    for ticket in &listed.entries {
-        if let Some(shown) = board.get(ticket.batch).filter(|_| !plans.contains_key(&ticket.batch)) {
-            plans.insert(ticket.batch, Arc::clone(shown.plan()));
-        }
-    }
-    let shown = listed.entries.iter().filter_map(|ticket| Some(ListedTicket::of(ticket, plans.get(&ticket.batch)?)));
-    Ok(ok(&Tickets { tickets: shown.collect(), total_count: listed.total, page, page_size }))
+    let listed = by.api.engine.partner_tickets(by.id(), &filter, list.page).await?.outcome?;
+    let tickets = listed.entries.iter().map(ListedView::of).collect();
+    Ok(ok(&Tickets { tickets, total_count: listed.total, page, page_size }))
 }
 
 /// A ticket of one's own: as it was generated, or as it was sold.
