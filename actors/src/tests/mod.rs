@@ -11,6 +11,7 @@ mod board;
 mod breaking;
 mod channels;
 mod configuring;
+mod drawing;
 mod late;
 mod overriding;
 mod packages;

@@ -39,6 +39,8 @@ pub fn rows() -> Vec<Row> {
     });
     let of_nothing = [
         "GET /api/ota/tickets/{ticketCode}",
+        "GET /api/ota/tickets/{ticketCode}/qr",
+        "GET /api/ota/batches/{batchId}/qr",
         "POST /api/ota/tickets/{ticketCode}/cancel",
         "GET /api/ota/batches/{batchId}",
         "GET /api/ota/batches/{batchId}/analytics",
@@ -115,6 +117,12 @@ async fn r_ota_08_every_operation_of_a_partner_keeps_what_is_another_partners() 
                     is_kept(&refused);
                 }
             }
+            "GET /api/ota/tickets/{ticketCode}/qr" => {
+                for ticket in &tickets {
+                    let refused = other.get(&path(&operation, ticket)).await.problem(404, "TICKET_NOT_FOUND");
+                    is_kept(&refused);
+                }
+            }
             "POST /api/ota/tickets/{ticketCode}/cancel" => {
                 for ticket in &tickets {
                     let refused = other.send(Method::POST, &path(&operation, ticket)).await;
@@ -134,7 +142,9 @@ async fn r_ota_08_every_operation_of_a_partner_keeps_what_is_another_partners() 
                     client.send(signed(request, &secret, "msg_1", &paid)).await.problem(404, "TICKET_NOT_FOUND");
                 }
             }
-            "GET /api/ota/batches/{batchId}" | "GET /api/ota/batches/{batchId}/analytics" => {
+            "GET /api/ota/batches/{batchId}"
+            | "GET /api/ota/batches/{batchId}/analytics"
+            | "GET /api/ota/batches/{batchId}/qr" => {
                 other.get(&path(&operation, "")).await.problem(404, "BATCH_NOT_FOUND");
             }
             "POST /api/ota/reserve" => {

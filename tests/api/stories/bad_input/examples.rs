@@ -300,10 +300,11 @@ fn partners_tickets(partner: &Partner, ticket: &str) -> Vec<Example> {
         asked("POST /api/ota/tickets/bulk-generate").body(json!({
             "productId": 90_106, "quantity": 1, "batchId": "bad-input-never", "distributionMode": "reseller_batch",
             "resellerMetadata": { "intendedReseller": "Lok", "batchPurpose": "May", "distributionNotes": "Boxes" },
-            "expiresAt": "2099-12-31T00:00:00+08:00",
+            "reservationId": "none", "expiresAt": "2099-12-31T00:00:00+08:00",
         })),
         Example { any_text: nothing(), ..asked("GET /api/ota/tickets").with("createdAfter", "2026-12-24") },
         ticket("GET /api/ota/tickets/{ticketCode}"),
+        ticket("GET /api/ota/tickets/{ticketCode}/qr"),
         ticket("POST /api/ota/tickets/{ticketCode}/cancel"),
         ticket("POST /api/ota/tickets/{ticketCode}/activate").body(json!({
             "customerDetails": { "name": passenger_name(1), "phone": "+85291234567", "email": "mei@example.org" },
@@ -312,6 +313,7 @@ fn partners_tickets(partner: &Partner, ticket: &str) -> Vec<Example> {
         asked("GET /api/ota/batches"),
         batch("GET /api/ota/batches/{batchId}"),
         batch("GET /api/ota/batches/{batchId}/analytics"),
+        batch("GET /api/ota/batches/{batchId}/qr"),
     ]
 }
 
