@@ -306,7 +306,7 @@ impl PartnerActor {
         if self.kept.vitals.has_failed() {
             return;
         }
-        let is_told = |id| self.telling.contains(id) || self.tells_again.contains_key(id);
+        let is_told = |id: &PartnerReservationId| self.telling.contains(id) || self.tells_again.contains_key(id);
         let untold: Vec<_> = self.book().untold().filter(|(id, _)| !is_told(id)).collect();
         for (id, tell) in untold {
             let Some((stock, command)) = self.book().request(id, tell) else { continue };
