@@ -59,14 +59,20 @@ pub async fn generate(peers: Arc<BatchPeers>, batches: Arc<Keys<BatchActor>>, wi
 
 /// Its units are taken of the partner's allotment.
 async fn take(peers: &BatchPeers, batches: &Keys<BatchActor>, plan: Plan) -> Answer<Arc<Batch>> {
-    let id = plan.id;
+    let (id, stock, hold) = (plan.id, plan.stock(), plan.hold());
     let place = Command::Place(plan.place(plan.created_at));
-    let Reply { outcome, position } = peers.stocks.consult(&plan.stock(), place).await?;
+    let Reply { outcome, position } = peers.stocks.consult(&stock, place).await?;
     if let Err(rejection) = outcome {
         return refused(peers, as_allotment(rejection), position).await;
     }
     batches.put(&id, Seed { machine: Batch::planned(plan), version: 0 });
-    batches.ask(&id, Begin(position)).await?.ok_or(Outage::Rebuilding)
+    let made = batches.ask(&id, Begin(position)).await.and_then(|made| made.ok_or(Outage::Rebuilding));
+    let is_unwritten = made.as_ref().is_err_and(|outage| *outage != Outage::Rebuilding);
+    if is_unwritten && peers.batch_board.get(id).is_none() {
+        // It has no record: whoever repeats the request at once needs its units. If the stock does not hear it, they lapse.
+        drop(peers.stocks.consult(&stock, Command::Release(hold)).await);
+    }
+    made
 }
 
 /// Shown once what it rests on is durable.

@@ -244,7 +244,7 @@ impl BatchActor {
             BatchState::Taking => return,
             BatchState::Active | BatchState::Ended => Reply::ok(Arc::new(self.kept.machine.clone()), position),
             // Whoever repeats the request makes another one.
-            BatchState::GivenUp => Reply::rejected(Rejection::BatchNotFound, position),
+            BatchState::GivenUp => return self.fail_waiting(Outage::Overloaded),
         };
         answer_all(&mut self.waiting, &Ok(answer));
     }

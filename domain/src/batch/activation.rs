@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use super::{Batch, Command, Offer, Priced};
 use crate::ids::{OrderId, PartnerCode};
 use crate::order::{Buyer, Contact, Item, Order, PartnerSale, Passenger, Price, package_line};
+use crate::package::EntitlementTerms;
 use crate::party::PassengerType;
 use crate::rejection::{Rejection, ensure};
 use crate::text::{has_controls, is_blank};
@@ -43,7 +44,7 @@ pub struct Units<'a> {
 
 impl Activation {
     /// The order of these units, each of which costs what the offer says of its visitor and day. Errors: the field
-    /// `paymentReference`, and what [`Offer::priced`] refuses.
+    /// `paymentReference` and `paidAt`, and what [`Offer::priced`] refuses.
     pub fn sale(self, units: Units<'_>, now: Timestamp) -> Result<PartnerSale, Rejection> {
         let Activation { customer, visitor, visit_date, payment_reference, message, paid_at, locale } = self;
         let is_fit = !is_blank(&payment_reference)
@@ -52,6 +53,11 @@ impl Activation {
         ensure(is_fit, "paymentReference", format_args!("is not 1 to {PAYMENT_REFERENCE_MAX} printable characters"))?;
         let Units { order, partner, offer, count } = units;
         let Priced { line, terms } = offer.priced(visitor, visit_date, now)?;
+        // Without a time of its own it is paid now, and its batch or reservation has not ended.
+        let paid = paid_at.map_or(now, |at| at.min(now));
+        let is_good = |one: &EntitlementTerms| one.validity.from_payment(paid, &terms.zone).1 > now;
+        let is_any_good = paid == now || terms.entitlements.iter().any(is_good);
+        ensure(is_any_good, "paidAt", "is so long ago that nothing of it is valid any more")?;
         let total = line.total.times(count.into());
         let total = total.map_err(|_| Rejection::field("quantity", "costs more than an amount can say"))?;
 
@@ -65,7 +71,7 @@ impl Activation {
             items: vec![terms; count.into()],
             payment_reference,
             message,
-            paid_at: paid_at.map_or(now, |at| at.min(now)),
+            paid_at: paid,
         })
     }
 

@@ -27,7 +27,7 @@ const RESELLER_NOTE_MAX: usize = 500;
 /// that ends in between is up again, and short for a partner whose request was lost in between and who repeats it.
 pub const HELD_SECONDS: i64 = 2 * 60;
 
-/// What is printed for a batch without an end can be activated for five years.
+/// Nothing is activated later than five years after it was generated: what is printed for it is good for so long.
 const PRINTED_FOR_SECONDS: i64 = 5 * 366 * 24 * 60 * 60;
 
 /// What the partner calls a batch: 1–64 visible ASCII characters, unique among his.
@@ -162,7 +162,12 @@ impl BatchWish {
             reseller: self.reseller,
             reservation: self.reservation,
             created_at: now,
-            ends_at: self.expires_at.into_iter().chain(product_ends).min(),
+            ends_at: self
+                .expires_at
+                .into_iter()
+                .chain(product_ends)
+                .chain([now.plus_seconds(PRINTED_FOR_SECONDS)])
+                .min(),
             offer,
         })
     }

@@ -163,7 +163,7 @@ struct UnsoldTicket<'a> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct TicketQuery {
-    /// `PRE_GENERATED`, `ACTIVE`, `USED`, `REFUNDED`, `CANCELLED` or `EXPIRED`.
+    /// `PRE_GENERATED`, `ACTIVE`, `USED`, `REFUNDED`, `CANCELLED`, or `EXPIRED`: never activated before its batch ended.
     #[param(pattern = "^(PRE_GENERATED|ACTIVE|USED|REFUNDED|CANCELLED|EXPIRED)$")]
     status: Option<String>,
     /// Of this batch, as the partner calls it. One that is not there has no tickets.
