@@ -433,7 +433,9 @@ impl PartnerCode {
 /// The first 64 bits of the SHA-256 of some parts of fixed order, of which the last one alone varies in length.
 pub(crate) fn digest_head(parts: &[&[u8]]) -> u64 {
     let mut digest = digest::Context::new(&digest::SHA256);
-    parts.iter().for_each(|part| digest.update(part));
+    for part in parts {
+        digest.update(part);
+    }
     digest.finish().as_ref().first_chunk().map_or(0, |head| u64::from_be_bytes(*head))
 }
 

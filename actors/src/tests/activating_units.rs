@@ -8,7 +8,10 @@ use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::{Order, OrderStatus, Scan, ScanTarget};
 use deeptravel_domain::partner::{PartnerReservationId, ReservationStatus};
 use deeptravel_domain::rejection::Rejection;
+use deeptravel_domain::row::Row as _;
 use deeptravel_domain::ticket::TicketStatus;
+use deeptravel_domain::webhook::EventKind;
+use deeptravel_domain::webhook::rows::WebhookEventRow;
 use futures_util::future::join_all;
 
 use super::activating::activation;
@@ -182,6 +185,30 @@ async fn r_ota_07_a_refunded_unit_is_its_partners_again_once_also_if_everything_
     running.all_have_heard(&following).await;
     assert_eq!(running.reservation("a", id).await, Ok((ReservationStatus::Active, 27)), "they go on sale");
     assert_eq!(running.left_for(&channel("a")), 12);
+    drop(following);
+    running.stop().await.unwrap();
+}
+
+#[actix::test]
+async fn r_ota_09_a_partner_is_told_once_of_a_reservation_that_expires_and_of_what_was_left() {
+    let (world, running) = shop().await;
+    let (expires, cancelled) = (running.reserved("a", "one", 30).await, running.reserved("a", "two", 5).await);
+    let (order, _) = running.sold(expires, "sale", 3).await;
+    running.cancelled("a", cancelled).await.unwrap();
+    world.clock.pass(24 * HOUR);
+    running.has_left("a", 37).await;
+    running.drained().await;
+    running.kill().await;
+
+    let running = world.start().await;
+    let following = world.follow(&running);
+    running.all_have_heard(&following).await;
+    running.drained().await;
+    let rows = world.store.rows(WebhookEventRow::TABLE);
+    let told = rows.of::<WebhookEventRow<'_>>().map(Result::unwrap);
+    let told: Vec<_> = told.map(|event| (event.kind, event.subject.to_owned(), event.count)).collect();
+    let activated = (EventKind::TicketActivated, order.id().to_string(), None);
+    assert_eq!(told, [activated, (EventKind::ReservationExpired, expires.to_string(), Some(27))]);
     drop(following);
     running.stop().await.unwrap();
 }
