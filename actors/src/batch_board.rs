@@ -53,9 +53,15 @@ impl Shown {
         Some(if is_over && state == TicketState::PreGenerated { TicketState::Expired } else { state })
     }
 
-    /// The places of the tickets that are in a state at this instant, or of all.
-    fn places(&self, status: Option<TicketState>, is_over: bool) -> impl Iterator<Item = usize> {
-        (0..self.tickets.len()).filter(move |place| status.is_none() || self.at(*place, is_over) == status)
+    /// The places of the tickets that are in a state at this instant.
+    fn places(&self, status: TicketState, is_over: bool) -> impl Iterator<Item = usize> {
+        let is_hidden = is_over && status == TicketState::PreGenerated;
+        let also = (is_over && status == TicketState::Expired).then_some(TicketState::PreGenerated as u8);
+        let is_in = move |ticket: &AtomicU8| {
+            let state = ticket.load(Ordering::Acquire);
+            !is_hidden && (state == status as u8 || Some(state) == also)
+        };
+        self.tickets.iter().enumerate().filter(move |(_, ticket)| is_in(ticket)).map(|(place, _)| place)
     }
 
     fn publish(&self, batch: &Batch, events: &[Event]) {
@@ -154,14 +160,26 @@ impl BatchBoard {
                 continue;
             }
             let is_over = shown.plan.ends_at.is_some_and(|end| end <= now);
-            for place in shown.places(filter.status, is_over) {
-                if wanted.contains(&listed.total)
-                    && let Some(status) = shown.at(place, is_over)
-                {
-                    let plan = Arc::clone(&shown.plan);
-                    listed.entries.push(ListedTicket { plan, number: place as u16 + 1, status });
+            let mut add = |place: usize| {
+                let plan = Arc::clone(&shown.plan);
+                let status = shown.at(place, is_over);
+                listed.entries.extend(status.map(|status| ListedTicket { plan, number: place as u16 + 1, status }));
+            };
+            match filter.status {
+                None => {
+                    let len = shown.tickets.len() as u64;
+                    let [from, until] = [wanted.start, wanted.end].map(|at| at.saturating_sub(listed.total).min(len));
+                    (from as usize..until as usize).for_each(&mut add);
+                    listed.total += len;
                 }
-                listed.total += 1;
+                Some(status) => {
+                    for place in shown.places(status, is_over) {
+                        if wanted.contains(&listed.total) {
+                            add(place);
+                        }
+                        listed.total += 1;
+                    }
+                }
             }
         }
         listed
