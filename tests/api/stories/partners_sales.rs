@@ -321,10 +321,12 @@ async fn acceptance_f_partners_and_direct_sale_at_once_each_sell_what_is_theirs(
         let asked = join_all(keys.iter().map(|key| partner.reserve(key, 94_010, 1))).await;
         asked.iter().filter(|answer| answer.status == 201).count() as u32
     };
+    // Direct sale sells a year ahead.
+    let visit_date = jiff::Zoned::now().date().checked_add(jiff::Span::new().days(30)).unwrap().to_string();
     let direct = async {
         let order = json!({
             "items": [{
-                "kind": "package", "templateId": template["templateId"], "serviceDate": MONDAY, "quantity": 1,
+                "kind": "package", "templateId": template["templateId"], "serviceDate": visit_date, "quantity": 1,
             }],
             "passengers": [{ "name": "Mei", "type": "adult" }],
             "contact": { "name": "Mei", "phone": "+85291234567" },
