@@ -8,13 +8,12 @@ use deeptravel_domain::ids::{OrderId, PartnerCode};
 use deeptravel_domain::money::{Currency, Money};
 use deeptravel_domain::order::OrderStatus;
 use deeptravel_domain::partner::rows::PartnerReservationRow;
-use deeptravel_domain::partner::{PartnerReservationId, ReservationStatus};
+use deeptravel_domain::partner::{PartnerReservationId, Reservation, ReservationStatus};
 use deeptravel_domain::row;
 use deeptravel_domain::row::{Damage, First, Row as _, Uuid};
 use deeptravel_domain::time::Timestamp;
 
 use super::partners::{Listed, NumberedPage, TotalRow, ids_between, of_batch, total};
-use crate::partner::Shown;
 use crate::ports::{Lists, Load, Parameter, Statement, StoreError};
 
 row! {
@@ -71,9 +70,10 @@ pub struct PartnerReservation {
     pub offer: Option<Arc<Offer>>,
 }
 
-impl From<&Shown> for PartnerReservation {
-    fn from(Shown { reservation, now, .. }: &Shown) -> PartnerReservation {
-        let status = reservation.status(*now);
+impl PartnerReservation {
+    /// One that its book remembers.
+    pub fn of(reservation: &Reservation, now: Timestamp) -> PartnerReservation {
+        let status = reservation.status(now);
         PartnerReservation {
             id: reservation.id,
             product: reservation.product,
@@ -86,9 +86,7 @@ impl From<&Shown> for PartnerReservation {
             offer: reservation.offer.clone().filter(|_| status == ReservationStatus::Active),
         }
     }
-}
 
-impl PartnerReservation {
     fn of_row(row: PartnerReservationRow<'_>, now: Timestamp) -> Result<PartnerReservation, Damage> {
         let id = PartnerReservationId::of_number(row.reservation_id.0);
         let id = id.ok_or_else(|| row.damage("its id is no reservation's"))?;

@@ -136,7 +136,8 @@ fn r_ticket_04_a_code_printed_by_an_earlier_release_is_what_we_seal_and_opens() 
 /// As printed by the release that made them, likewise: an order's, and its second unit's.
 const OF_ORDER: &str =
     "DT1JB00001006H06H06H06H06H06H06DD*DG3DD.2S1EDTY15RV+LKZ/2G19R 5X5T4 PIS4+CNPRG*4LM-1DGLAS3GPRWET  0";
-const OF_UNIT: &str = "DT1JB00001006H06H06H06H06H06H06DD*DG3DD.2S1EDTY15RV+LKZ/2G19R 5X5T4 PIS4%CN3:BGUQML4FKA9+0M/1BK3L-I";
+const OF_UNIT: &str =
+    "DT1JB00001006H06H06H06H06H06H06DD*DG3DD.2S1EDTY15RV+LKZ/2G19R 5X5T4 PIS4%CN3:BGUQML4FKA9+0M/1BK3L-I";
 
 #[test]
 fn r_ota_06_a_units_code_is_as_short_as_its_orders_and_neither_is_taken_for_the_other() {

@@ -195,7 +195,7 @@ async fn reserve(Allowed(by): Allowed<Resell>, language: Language, key: Idempote
     };
     let reserved = by.noted(by.api.engine.reserve_units(by.id(), wish).await)?.map_err(named)?;
     let status = if reserved.is_first { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(json(status, &ReservationView::of(language, &PartnerReservation::from(&reserved))))
+    Ok(json(status, &ReservationView::of(language, &PartnerReservation::of(&reserved.reservation, reserved.now))))
 }
 
 /// One's own reservations.
@@ -239,7 +239,7 @@ impl Partner {
     /// A reservation as it is. Of one that ended long ago Postgres knows, and so it is asked about what is not there, too.
     async fn own_reservation(&self, id: PartnerReservationId) -> Result<PartnerReservation, Problem> {
         match self.noted(self.api.engine.partner_reservation(self.id(), id).await)? {
-            Ok(shown) => Ok(PartnerReservation::from(&shown)),
+            Ok(shown) => Ok(PartnerReservation::of(&shown.reservation, shown.now)),
             Err(Rejection::ReservationNotFound) => {
                 let (partner, now) = (self.id().clone(), self.api.engine.now());
                 let found =
