@@ -290,8 +290,8 @@ fn partners(admin: Option<&Person>, partner: &Partner) -> Vec<Example> {
     ]
 }
 
-/// What partners ask of batches and tickets; one has this ticket.
-fn partners_tickets(partner: &Partner, ticket: &str) -> Vec<Example> {
+/// What partners ask of batches and tickets; one has this ticket and this reservation.
+fn partners_tickets(partner: &Partner, ticket: &str, reservation: &str) -> Vec<Example> {
     let asked = |operation: &str| Example { key: partner.key.clone(), ..Example::new(operation, None) };
     let ticket = |operation: &str| asked(operation).with("ticketCode", ticket);
     let batch = |operation: &str| asked(operation).with("batchId", "bad-input");
@@ -300,7 +300,7 @@ fn partners_tickets(partner: &Partner, ticket: &str) -> Vec<Example> {
         asked("POST /api/ota/tickets/bulk-generate").body(json!({
             "productId": 90_106, "quantity": 1, "batchId": "bad-input-never", "distributionMode": "reseller_batch",
             "resellerMetadata": { "intendedReseller": "Lok", "batchPurpose": "May", "distributionNotes": "Boxes" },
-            "reservationId": "none", "expiresAt": "2099-12-31T00:00:00+08:00",
+            "reservationId": reservation, "expiresAt": "2099-12-31T00:00:00+08:00",
         })),
         Example { any_text: nothing(), ..asked("GET /api/ota/tickets").with("createdAfter", "2026-12-24") },
         ticket("GET /api/ota/tickets/{ticketCode}"),
@@ -512,7 +512,7 @@ impl Examples {
         examples.extend(configuration(admin));
         examples.extend(people(admin));
         examples.extend(partners(admin, &partner));
-        examples.extend(partners_tickets(&partner, &partners_ticket));
+        examples.extend(partners_tickets(&partner, &partners_ticket, &reservations[0]));
         examples.extend(partners_sales(&partner, &reservations));
         Examples(examples)
     }
