@@ -127,6 +127,16 @@ async fn check_holds(database: &Client) -> anyhow::Result<()> {
            AND (r.units_kept <> coalesce(d.units, 0) + CASE r.status WHEN 'active' THEN r.remaining ELSE 0 END
                 OR r.quantity <> r.remaining + coalesce(d.drawn, 0) OR r.units_told <> r.units_kept)",
     )
+    .await?;
+    none(
+        database,
+        "what was drawn of a reservation keeps other units than its order or batch",
+        "SELECT d.drawn_by FROM partner_draws AS d
+         LEFT JOIN (SELECT order_id, count(DISTINCT coalesce(item, 0)) FILTER (WHERE status <> 'refunded') AS kept
+                    FROM tickets WHERE traveller_id IS NULL GROUP BY order_id) AS o ON o.order_id = d.drawn_by
+         LEFT JOIN batches AS b ON b.batch_id = d.drawn_by
+         WHERE d.units_left IS DISTINCT FROM CASE d.drawn_for WHEN 'order' THEN o.kept ELSE b.units_kept END",
+    )
     .await
 }
 

@@ -279,6 +279,19 @@ impl Agent {
         self.shop.send(request.json(body)).await
     }
 
+    /// Gives what is left of a reservation back.
+    pub async fn release(&self, reservation: &str) -> Answered<(StatusCode, Value)> {
+        let url = format!("{}/api/ota/reservations/{reservation}", self.shop.base);
+        self.shop.send(self.shop.client.delete(url).header("X-API-Key", self.key)).await
+    }
+
+    /// Sells what is left of a reservation, as one order.
+    pub async fn sell(&self, reservation: &str) -> Answered<(StatusCode, Value)> {
+        let customer = json!({ "name": "Lam Mei 林美珠", "phone": "+85291234567" });
+        let body = json!({ "customerDetails": customer, "paymentReference": format!("PAY-{reservation}") });
+        self.post(&format!("reservations/{reservation}/activate"), reservation, &body).await
+    }
+
     /// Tickets of a product, under the partner's id for them.
     pub async fn generate(&self, product: u32, batch: &str, quantity: usize) -> Answered<(StatusCode, Value)> {
         let body = json!({

@@ -29,8 +29,9 @@ struct Seller {
     name: String,
     who: Who,
     answered: Arc<AtomicUsize>,
-    /// Tickets that are to be activated or cancelled.
+    /// Tickets that are to be activated or cancelled, and reservations that are to be sold or given back.
     tickets: Arc<Mutex<Vec<String>>>,
+    reserved: Arc<Mutex<Vec<String>>>,
 }
 
 #[derive(Clone)]
@@ -46,19 +47,26 @@ enum Deed {
     Generate { batch: String, units: usize },
     Activate(String),
     Cancel(String),
+    Reserve { key: String, units: usize },
+    Sell(String),
+    Release(String),
 }
 
 impl Seller {
     /// The `n`th deed. A partner gives some units back on the way.
     fn deed(&self, n: usize, round: usize) -> Deed {
         let (key, units) = (format!("{}-r{round}-n{n}", self.name), 1 + n % 3);
-        let ticket = (n % 2 == 1).then(|| self.tickets.lock().unwrap().pop()).flatten();
-        match (&self.who, ticket) {
-            (Who::Directly { .. }, _) => Deed::Buy { key, units },
-            (Who::Partner(_), Some(ticket)) if n % 8 == 7 => Deed::Cancel(ticket),
-            (Who::Partner(_), Some(ticket)) => Deed::Activate(ticket),
-            (Who::Partner(_), None) => Deed::Generate { batch: key, units },
-        }
+        let next = |of: &Mutex<Vec<String>>| of.lock().unwrap().pop();
+        let of_kind = match (&self.who, n % 8) {
+            (Who::Directly { .. }, _) => return Deed::Buy { key, units },
+            (Who::Partner(_), 0 | 2) => return Deed::Reserve { key, units },
+            (Who::Partner(_), 1) => next(&self.reserved).map(Deed::Sell),
+            (Who::Partner(_), 3) => next(&self.reserved).map(Deed::Release),
+            (Who::Partner(_), 5) => next(&self.tickets).map(Deed::Activate),
+            (Who::Partner(_), 7) => next(&self.tickets).map(Deed::Cancel),
+            (Who::Partner(_), _) => None,
+        };
+        of_kind.unwrap_or(Deed::Generate { batch: key, units })
     }
 
     /// Whether it was done; `None`: nobody knows. Refused is only what there is no unit for.
@@ -71,6 +79,12 @@ impl Seller {
             (Who::Partner(agent), Deed::Generate { batch, units }) => {
                 agent.generate(PRODUCT, batch, *units).await.ok()?
             }
+            (Who::Partner(agent), Deed::Reserve { key, units }) => {
+                let body = json!({ "productId": PRODUCT, "quantity": units });
+                agent.post("reserve", key, &body).await.ok()?
+            }
+            (Who::Partner(agent), Deed::Sell(reservation)) => agent.sell(reservation).await.ok()?,
+            (Who::Partner(agent), Deed::Release(reservation)) => agent.release(reservation).await.ok()?,
             (Who::Partner(agent), Deed::Activate(ticket)) => agent.activate(ticket).await.ok()?,
             (Who::Partner(agent), Deed::Cancel(ticket)) => agent.cancel(ticket).await.ok()?,
             (Who::Directly { .. } | Who::Partner(_), _) => unreachable!("{deed:?} is not for {}", self.name),
@@ -80,15 +94,16 @@ impl Seller {
         match deed {
             // Asked again it is so already.
             Deed::Activate(_) if code == "TICKET_ALREADY_ACTIVATED" => Some(true),
-            Deed::Buy { .. } | Deed::Generate { .. } if status == StatusCode::CONFLICT => {
+            Deed::Buy { .. } | Deed::Generate { .. } | Deed::Reserve { .. } if status == StatusCode::CONFLICT => {
                 assert!(matches!(&*code, "SOLD_OUT" | "INSUFFICIENT_ALLOTMENT"), "{answer}");
                 Some(false)
             }
-            Deed::Buy { .. } | Deed::Generate { .. } | Deed::Activate(_) | Deed::Cancel(_) => {
+            _ => {
                 assert!(status.is_success(), "{deed:?}: {status} {answer}");
                 if matches!(deed, Deed::Generate { .. }) {
                     self.tickets.lock().unwrap().extend(codes(&answer));
                 }
+                self.reserved.lock().unwrap().extend(answer["reservationId"].as_str().map(str::to_owned));
                 Some(true)
             }
         }
@@ -143,8 +158,8 @@ async fn sellers(market: &Market, answered: &Arc<AtomicUsize>) -> anyhow::Result
         let directly = Who::Directly { shop: market.shop.clone(), token, template: market.template.clone() };
         let partners = market.agents.iter().map(|agent| (agent.id, Who::Partner(agent.clone())));
         for (name, who) in [("direct", directly)].into_iter().chain(partners) {
-            let (answered, tickets) = (Arc::clone(answered), Arc::default());
-            sellers.push(Seller { name: format!("{name}-{number}"), who, answered, tickets });
+            let (answered, tickets, reserved) = (Arc::clone(answered), Arc::default(), Arc::default());
+            sellers.push(Seller { name: format!("{name}-{number}"), who, answered, tickets, reserved });
         }
     }
     Ok(sellers)
