@@ -53,7 +53,7 @@ pub async fn set_aside(target: &Target, agent: Agent, units: &[(&Product, usize)
     let token = administrator(&mut api).await?;
     let path = format!("/admin/ota/partners/{}/allotments", agent.id);
     let of = |(product, units): &(&Product, usize)| json!({ "productId": product.number, "quantity": units });
-    let allotments = Value::from_iter(units.iter().map(of));
+    let allotments: Value = units.iter().map(of).collect();
     let call = Call { method: "PUT", path: &path, token: Some(&token), headers: &[] };
     api.expect(call, Some(&allotments)).await.context("setting units aside").map(drop)
 }
