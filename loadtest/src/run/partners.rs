@@ -19,7 +19,7 @@ use crate::http::Target;
 use crate::options::Options;
 use crate::report::ratios::{by_round, median};
 use crate::report::{Outcome, Scenario};
-use crate::scenario::partners::{self, A, Agent, B, BATCH, Product};
+use crate::scenario::partners::{self, Agent, BATCH, Product};
 use crate::scenario::scans::{Place, Scans};
 use crate::scenario::setup::{self, PaidTicket, run_number};
 use crate::subject::{Setup, Subject};
@@ -50,15 +50,16 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let target = &subject.target;
     let number = options.tickets.div_ceil(2);
     let tokens = setup::travellers(target, options.travellers).await?;
+    let (a, b) = (&partners::agent(target, "load-a").await?, &partners::agent(target, "load-b").await?);
     let units = [OWN.iter().sum(), LISTED, 2 * number + BATCH];
     let [shared, listed, scanned] = &partners::products(target, &units).await?[..] else { unreachable!("three") };
-    partners::set_aside(target, A, &[(shared, OWN[1]), (listed, LISTED), (scanned, number)]).await?;
-    partners::set_aside(target, B, &[(shared, OWN[2])]).await?;
+    partners::set_aside(target, a, &[(shared, OWN[1]), (listed, LISTED), (scanned, number)]).await?;
+    partners::set_aside(target, b, &[(shared, OWN[2])]).await?;
 
-    let sold = isolation(target, &tokens, shared).await?;
-    let generating = generating(&subject, listed).await?;
-    let looks = pages(target).await?;
-    let (mut scenario, rounds) = scans(options, &subject, &tokens, scanned, number).await?;
+    let sold = isolation(target, &tokens, [a, b], shared).await?;
+    let generating = generating(&subject, a, listed).await?;
+    let looks = pages(target, a).await?;
+    let (mut scenario, rounds) = scans(options, &subject, &tokens, (a, scanned), number).await?;
 
     scenario.fact(&format!("passedOf{CALLS}CallsAtOnce"), passed as f64);
     let channels = ["Directly", "ByPartnerA", "ByPartnerB"];
@@ -82,8 +83,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
 /// How many of a partner's calls pass, on a server that is configured as usual.
 async fn calls_at_once(options: &Options) -> anyhow::Result<usize> {
     let subject = Subject::prepare(options, Setup::default()).await?;
+    let agent = &partners::agent(&subject.target, "load-calls").await?;
     let answers = spread(&subject.target, 0..CALLS, CALLS, async |api: &mut Api, _| {
-        let (status, ..) = partners::ask(api, A, Call::get("/api/ota/inventory"), None).await?;
+        let (status, ..) = partners::ask(api, agent, Call::get("/api/ota/inventory"), None).await?;
         ensure!(matches!(status, 200 | 429), "a call was answered {status}");
         Ok(status)
     });
@@ -93,7 +95,12 @@ async fn calls_at_once(options: &Options) -> anyhow::Result<usize> {
 }
 
 /// Everybody asks for more than is there, all at once; the units that each was sold.
-async fn isolation(target: &Target, tokens: &[String], product: &Product) -> anyhow::Result<[usize; 3]> {
+async fn isolation(
+    target: &Target,
+    tokens: &[String],
+    [a, b]: [&Agent; 2],
+    product: &Product,
+) -> anyhow::Result<[usize; 3]> {
     let wanted = |own: usize, each: usize| (own as f64 * WANTED) as usize / each;
     let run = run_number();
     let directly = spread(target, 0..wanted(OWN[0], 1), setup::WIDTH, async |api: &mut Api, index| {
@@ -108,7 +115,7 @@ async fn isolation(target: &Target, tokens: &[String], product: &Product) -> any
         let (status, answer) = api.call(call, Some(&body)).await?;
         sold_or_refused(status, &answer, "SOLD_OUT", 1)
     });
-    let partner = async |agent: Agent, own| {
+    let partner = async |agent: &Agent, own| {
         let sold = spread(target, 0..wanted(own, REQUEST), setup::WIDTH, async |api: &mut Api, index| {
             let batch = format!("own-{index}-{run:x}");
             let (status, answer, _) = partners::generate(api, agent, product, &batch, REQUEST).await?;
@@ -117,7 +124,7 @@ async fn isolation(target: &Target, tokens: &[String], product: &Product) -> any
         anyhow::Ok(sold.await?.iter().sum::<usize>())
     };
     let directly = async { anyhow::Ok(directly.await?.iter().sum::<usize>()) };
-    let (directly, a, b) = futures_util::try_join!(directly, partner(A, OWN[1]), partner(B, OWN[2]))?;
+    let (directly, a, b) = futures_util::try_join!(directly, partner(a, OWN[1]), partner(b, OWN[2]))?;
     Ok([directly, a, b])
 }
 
@@ -128,13 +135,13 @@ fn sold_or_refused(status: u16, answer: &serde_json::Value, code: &str, units: u
 }
 
 /// Tickets in advance until there are as many as are listed: how long each request took, and what a ticket takes in memory.
-async fn generating(subject: &Subject, product: &Product) -> anyhow::Result<Vec<(String, f64)>> {
+async fn generating(subject: &Subject, agent: &Agent, product: &Product) -> anyhow::Result<Vec<(String, f64)>> {
     let mut api = Api::new(subject.target.clone());
     let before = at_rest(subject).await?;
     let mut times = Vec::new();
     for index in 0..LISTED / BATCH {
         let (status, answer, took) =
-            partners::generate(&mut api, A, product, &format!("listed-{index}"), BATCH).await?;
+            partners::generate(&mut api, agent, product, &format!("listed-{index}"), BATCH).await?;
         ensure!(status == 201, "{BATCH} tickets were answered {status}: {}", answer["detail"]);
         times.push(milliseconds(took));
     }
@@ -148,14 +155,14 @@ async fn generating(subject: &Subject, product: &Product) -> anyhow::Result<Vec<
 }
 
 /// The 95th percentile of the first page and of one far behind, with filters.
-async fn pages(target: &Target) -> anyhow::Result<Vec<(String, f64)>> {
+async fn pages(target: &Target, agent: &Agent) -> anyhow::Result<Vec<(String, f64)>> {
     let mut api = Api::new(target.clone());
     let mut found = Vec::new();
     for page in [1, 1_000] {
         let path = format!("/api/ota/tickets?status=PRE_GENERATED&createdAfter=2020-01-01&page={page}&limit=100");
         let mut times = Vec::with_capacity(LOOKS);
         for _ in 0..LOOKS {
-            let (status, answer, took) = partners::ask(&mut api, A, Call::get(&path), None).await?;
+            let (status, answer, took) = partners::ask(&mut api, agent, Call::get(&path), None).await?;
             ensure!(status == 200, "page {page} was answered {status}: {answer}");
             times.push(milliseconds(took));
         }
@@ -175,12 +182,12 @@ async fn scans(
     options: &Options,
     subject: &Subject,
     tokens: &[String],
-    product: &Product,
+    (agent, product): (&Agent, &Product),
     number: usize,
 ) -> anyhow::Result<(Scenario, Vec<f64>)> {
     let target = &subject.target;
     let (operator, gates) = setup::gates(target, options.gates).await?;
-    let of_partner = partners::sold(target, A, product, "scanned", number).await?;
+    let of_partner = partners::sold(target, agent, product, "scanned", number).await?;
     let item = [setup::package_item(&product.template)];
     let directly = setup::paid_tickets(target, &subject.simulator, tokens, &item, number, 1).await?;
     eprintln!("{} tickets of a partner and {} of direct sale are paid", of_partner.len(), directly.len());

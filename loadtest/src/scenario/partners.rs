@@ -1,4 +1,4 @@
-//! `partners`: what a partner asks for, with the keys of the demo's two.
+//! `partners`: what a partner asks for.
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +14,25 @@ pub const BATCH: usize = 5_000;
 /// Of the first product; demos and tests have lower ones.
 const FIRST_PRODUCT: usize = 7_000_000;
 
-/// A partner of the demo.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A partner, with a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Agent {
-    pub id: &'static str,
-    pub key: &'static str,
+    pub id: String,
+    pub key: String,
 }
 
-pub const A: Agent = Agent { id: "partner-a", key: "dt_demo_partner_a" };
-pub const B: Agent = Agent { id: "partner-b", key: "dt_demo_partner_b" };
+/// Makes a partner.
+pub async fn agent(target: &Target, id: &str) -> anyhow::Result<Agent> {
+    let mut api = Api::new(target.clone());
+    let token = administrator(&mut api).await?;
+    let path = format!("/admin/ota/partners/{id}");
+    let body = json!({ "name": { "zh": id, "en": id }, "contact": "Load Test" });
+    let put = Call { method: "PUT", path: &path, token: Some(&token), headers: &[] };
+    api.expect(put, Some(&body)).await.context("making a partner")?;
+    let path = format!("{path}/keys");
+    let made = api.expect(Call::post(&path).token(&token), None).await.context("making a key")?;
+    Ok(Agent { id: id.to_owned(), key: text(&made, "key")?.to_owned() })
+}
 
 /// A package with a number, by which partners sell it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,7 +58,7 @@ pub async fn products(target: &Target, units: &[usize]) -> anyhow::Result<Vec<Pr
 }
 
 /// Sets units of products aside for a partner, and of no others.
-pub async fn set_aside(target: &Target, agent: Agent, units: &[(&Product, usize)]) -> anyhow::Result<()> {
+pub async fn set_aside(target: &Target, agent: &Agent, units: &[(&Product, usize)]) -> anyhow::Result<()> {
     let mut api = Api::new(target.clone());
     let token = administrator(&mut api).await?;
     let path = format!("/admin/ota/partners/{}/allotments", agent.id);
@@ -61,19 +71,19 @@ pub async fn set_aside(target: &Target, agent: Agent, units: &[(&Product, usize)
 /// A call of a partner, with its status and how long it took.
 pub async fn ask(
     api: &mut Api,
-    agent: Agent,
+    agent: &Agent,
     call: Call<'_>,
     body: Option<&Value>,
 ) -> anyhow::Result<(u16, Value, Duration)> {
     let begun = Instant::now();
-    let (status, answer) = api.call(call.headers(&[("x-api-key", agent.key)]), body).await?;
+    let (status, answer) = api.call(call.headers(&[("x-api-key", &agent.key)]), body).await?;
     Ok((status, answer, begun.elapsed()))
 }
 
 /// Tickets in advance, under the partner's id for them.
 pub async fn generate(
     api: &mut Api,
-    agent: Agent,
+    agent: &Agent,
     product: &Product,
     batch: &str,
     quantity: usize,
@@ -87,7 +97,7 @@ pub async fn generate(
 /// So many tickets of a partner that its customers have paid for.
 pub async fn sold(
     target: &Target,
-    agent: Agent,
+    agent: &Agent,
     product: &Product,
     batch: &str,
     number: usize,
