@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Market, PRODUCT, codes};
 use crate::history::patiently;
-use crate::receiver::{Mood, Receiver};
+use crate::receiver::{Message, Mood, Receiver};
 use crate::server::{PATIENCE, Server};
 use crate::shop::Agent;
 
@@ -28,7 +28,7 @@ impl<'a> Listener<'a> {
         let mut listener =
             Listener { market, agent, receiver, secret: String::new(), tickets: codes(&batch), activated: 0 };
         let put = listener.put(true).await;
-        listener.secret = put["secret"].as_str().unwrap_or_else(|| panic!("{put}")).to_owned();
+        listener.secret = put["secret"].as_str().unwrap_or_else(|| panic!("{put}")).into();
         Ok(listener)
     }
 
@@ -164,7 +164,7 @@ async fn r_ota_09_partners_are_told_everything_in_order_through_kill_9_whatever_
         again.iter().any(|message| message.sequence() == receiver.last())
     };
     a.receiver.until("all come again", is_last_again).await;
-    let mut again: Vec<u64> = a.receiver.heard()[heard..].iter().map(|message| message.sequence()).collect();
+    let mut again: Vec<u64> = a.receiver.heard()[heard..].iter().map(Message::sequence).collect();
     again.dedup();
     assert_eq!(again, (1..=a.activated).collect::<Vec<_>>(), "in order");
 
