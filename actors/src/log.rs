@@ -78,6 +78,11 @@ impl KeyLog {
         Ok(self.journal.admit(Share::Whole, bytes.min(self.journal.record_bytes_max()))?)
     }
 
+    /// Whether a decision that bears these rows is not larger than a record can be.
+    pub fn fits(&self, born: &Rows) -> bool {
+        ENVELOPE_BYTES + DECISION_BYTES + born.as_bytes().len() <= self.journal.record_bytes_max()
+    }
+
     /// As [`KeyLog::admit`], for rows that are known.
     pub fn admit_rows(&self, rows: &Rows) -> Result<Admission, Outage> {
         Ok(self.journal.admit(Share::Whole, ENVELOPE_BYTES + rows.as_bytes().len())?)

@@ -7,6 +7,7 @@ use deeptravel_domain::batch::Activation;
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::Order;
 use deeptravel_domain::partner::{Command, Draw, DrawnFor, PartnerReservationId};
+use deeptravel_domain::rejection::Rejection;
 
 use super::PartnerActor;
 use crate::ask::{Asker, Question, fingerprint_of};
@@ -66,8 +67,16 @@ impl PartnerActor {
         // Somebody asks for the order just now, and will find that there is none: the partner repeats.
         let birth = self.peers.orders.expect_birth(&by).ok_or(Outage::Overloaded)?;
         let (order, first_images) = Order::born_paid(sale, now);
+        if !self.kept.log.fits(&first_images) {
+            let too_large =
+                Rejection::field("quantity", "makes an order that is too large for one record: sell fewer at once");
+            return Ok(Reply::rejected(too_large, self.kept.log.last()));
+        }
+        // Of a hundred units these are more than a decision is expected to write.
+        let room = self.kept.log.admit_rows(&first_images)?;
 
         let told = self.change_with(&Command::Draw(draw), |_, rows| rows.extend(&first_images));
+        drop(room);
         if self.kept.vitals.has_failed() {
             ctx.stop();
         }

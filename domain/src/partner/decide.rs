@@ -104,6 +104,9 @@ impl PartnerBook {
         }
         let left = reservation.remaining();
         let quantity = quantity.unwrap_or(left);
+        if drawn_for == DrawnFor::Batch && quantity > left {
+            return Err(insufficient(quantity, left));
+        }
         ensure((1..=left).contains(&quantity), "quantity", format_args!("is 1 to {left}, which are left"))?;
         let fits = match drawn_for {
             DrawnFor::Batch => true,
@@ -133,4 +136,10 @@ impl PartnerBook {
         let is_any = self.settled.first().is_some_and(|(at, _)| *at <= now);
         is_any.then_some(Event::Forgotten { at: now }).into_iter()
     }
+}
+
+/// So much is not left.
+fn insufficient(wanted: u32, left: u32) -> Rejection {
+    let shown = |units: u32| u16::try_from(units).unwrap_or(u16::MAX);
+    Rejection::InsufficientAllotment { wanted: shown(wanted), available: shown(left) }
 }

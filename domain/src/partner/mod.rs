@@ -7,8 +7,8 @@
 //!
 //! Prices, products and whether a partner may sell are the catalogue's; what was drawn for is a batch's or an order's own.
 //!
-//! The parts: [`command`] what can be asked and what then happened; `activation` from units to an order; `decide` every check; `evolve` the only mutation; [`rows`]
-//! how it looks in the journal and in the database, and the way back.
+//! The parts: [`command`] what can be asked and what then happened; `activation` from units to an order; `decide` every check;
+//! `evolve` the only mutation; [`rows`] how it looks in the journal and in the database, and the way back.
 
 mod activation;
 pub mod command;
@@ -272,7 +272,8 @@ impl PartnerBook {
     /// The reservation that an Idempotency-Key has made before. Refused with `IdempotencyMismatch` for another request.
     pub fn made_by(&self, key: &str, body_hash: &[u8; 32], now: Timestamp) -> Result<Option<&Reservation>, Rejection> {
         let made = self.keys.get(key).and_then(|id| self.reservations.get(id));
-        match made.filter(|reservation| !reservation.is_lost() && !reservation.is_over(now)) {
+        let is_known = |of: &&Reservation| !of.is_lost() && of.key_ends_at().is_none_or(|at| now < at);
+        match made.filter(is_known) {
             Some(reservation) if reservation.body_hash == *body_hash => Ok(Some(reservation)),
             Some(_) => Err(Rejection::IdempotencyMismatch),
             None => Ok(None),

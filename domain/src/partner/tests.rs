@@ -300,6 +300,17 @@ fn a_key_names_its_reservation_until_48_hours_after_the_end() {
 }
 
 #[test]
+fn a_key_is_free_48_hours_after_the_end_although_units_of_its_reservation_are_sold() {
+    let mut world = world();
+    let id = world.reserve("a", 40, Some(24));
+    world.tell(&draw(id, 1, DrawnFor::Order, Some(40))).unwrap();
+    world.passes(48);
+    assert_eq!(world.book.made_by("a", &[40; 32], world.now), Ok(None));
+    assert_ne!(world.reserve("a", 41, Some(24)), id);
+    assert_eq!(world.stands(id), (ReservationStatus::Activated, 0), "it keeps what was sold");
+}
+
+#[test]
 fn units_that_went_before_they_were_confirmed_leave_no_promise_and_free_the_key() {
     let mut world = world();
     let asked = world.asked("a", 40, Some(24));
