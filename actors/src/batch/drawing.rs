@@ -2,11 +2,12 @@
 //! book draws them, and one more record has all tickets. Between the two a crash leaves a batch that finishes by itself at the
 //! next start; the units are drawn once, and stay in the reservation's hold.
 
+use std::sync::Arc;
+
 use deeptravel_domain::batch::{Batch, BatchId, Plan};
 use deeptravel_domain::ids::{OrderId, PartnerCode};
-use deeptravel_domain::partner::{Draw, DrawnFor, PartnerReservationId, Reservation, ReservationStatus};
-use deeptravel_domain::rejection::Rejection;
-use std::sync::Arc;
+use deeptravel_domain::partner::{Draw, DrawnFor, PartnerReservationId, Reservation};
+use deeptravel_domain::rejection::{Rejection, ensure};
 
 use super::generate::refused;
 use super::questions::Ready;
@@ -47,9 +48,7 @@ pub(super) async fn draw(
         return refused(peers, Rejection::ReservationNotFound, Position::NOTHING).await;
     };
     let Reply { outcome, position } = shown(peers, &plan.partner, of).await?;
-    if let Err(rejection) =
-        outcome.and_then(|Shown { reservation, now, .. }| fits(&plan, &reservation, reservation.status(now)))
-    {
+    if let Err(rejection) = outcome.and_then(|shown| fits(&plan, &shown.reservation)) {
         return refused(peers, rejection, position).await;
     }
     let (id, partner, quantity) = (plan.id, plan.partner.clone(), plan.quantity);
@@ -57,15 +56,8 @@ pub(super) async fn draw(
     let draw = Draw { reservation: of, by: id.holder(), drawn_for: DrawnFor::Batch, quantity: Some(quantity.into()) };
     let Reply { outcome, position } =
         peers.partners.ask(&partner, DrawUnits { draw, birth }).await?.ok_or(Outage::Rebuilding)?;
-    match outcome {
-        Ok(_) => {}
-        // Somebody has drawn of it in between.
-        Err(Rejection::Field { .. }) => {
-            let left = shown(peers, &partner, of).await?.map(|shown| shown.reservation.remaining());
-            let short = left.outcome.map_or_else(|refused| refused, |left| insufficient(quantity, left));
-            return refused(peers, short, left.position).await;
-        }
-        Err(rejection) => return refused(peers, rejection, position).await,
+    if let Err(rejection) = outcome {
+        return refused(peers, rejection, position).await;
     }
     batches.put(&id, Seed { machine: batch, version: 0 });
     batches.ask(&id, Ready).await?.ok_or(Outage::Rebuilding)
@@ -75,18 +67,8 @@ async fn shown(peers: &BatchPeers, partner: &PartnerCode, id: PartnerReservation
     peers.partners.ask(partner, ShowReservation(id)).await?.ok_or(Outage::Rebuilding)
 }
 
-/// What is not active any more is refused by the book itself.
-fn fits(plan: &Plan, reservation: &Reservation, status: ReservationStatus) -> Result<(), Rejection> {
-    if reservation.template != plan.offer.terms.template {
-        return Err(Rejection::field("reservationId", "is of another product"));
-    }
-    let left = reservation.remaining();
-    if status == ReservationStatus::Active && left < plan.quantity.into() {
-        return Err(insufficient(plan.quantity, left));
-    }
-    Ok(())
-}
-
-fn insufficient(wanted: u16, left: u32) -> Rejection {
-    Rejection::InsufficientAllotment { wanted, available: u16::try_from(left).unwrap_or(u16::MAX) }
+/// Whether so much is left, the book itself says.
+fn fits(plan: &Plan, reservation: &Reservation) -> Result<(), Rejection> {
+    let is_of_it = reservation.template == plan.offer.terms.template;
+    ensure(is_of_it, "reservationId", "is of another product")
 }

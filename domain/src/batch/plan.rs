@@ -127,8 +127,8 @@ pub struct Plan {
     pub quantity: u16,
     pub distribution: Distribution,
     pub reseller: Option<Reseller>,
-    /// The number of the reservation that its units were drawn from: what it does not need goes back there, and it has no hold
-    /// of its own.
+    /// The number of the reservation that its units were drawn from: in its hold they stay, and the batch has none of its own.
+    /// What the batch does not need goes back on sale, and not to the reservation.
     pub reservation: Option<OrderId>,
     pub created_at: Timestamp,
     /// From then on nothing of it is activated. `None`: it has no end.
