@@ -83,9 +83,8 @@ impl Engine {
     }
 
     async fn sold(&self, partner: &PartnerCode, unit: UnitId) -> Answer<PartnerTicket> {
-        let Reply { outcome, position } = self.order(unit.order).await?;
-        let is_there =
-            |order: &Arc<Order>| order.partner() == Some(partner) && usize::from(unit.item) < order.items().len();
+        let Reply { outcome, position } = self.partner_order(partner, unit.order).await?;
+        let is_there = |order: &Arc<Order>| usize::from(unit.item) < order.items().len();
         let sold = outcome.ok().filter(is_there).map(PartnerTicket::Sold).ok_or(Rejection::TicketNotFound);
         Ok(Reply { outcome: sold, position })
     }
@@ -131,6 +130,9 @@ impl Engine {
     /// (R-OTA-07). With how the ticket then stands. Repeated it is already so. Refused with `TicketNotFound`, `TicketUsed`,
     /// `TicketExpired`.
     pub async fn cancel_unit(&self, partner: &PartnerCode, unit: UnitId) -> Answer<TicketState> {
+        if unit.order.shard() != partner.shard() {
+            return Ok(self.no_ticket());
+        }
         if unit.order.of_batch().is_none() {
             let cancelled = self.cancel_partner_ticket(partner.clone(), unit.order, unit.item).await?;
             return Ok(cancelled.map(|_| TicketState::Refunded));

@@ -279,7 +279,7 @@ async fn list_tickets(Allowed(by): Allowed<Resell>, list: Numbered<TicketQuery>)
     let Some(filter) = list.filter.filter(&by)? else {
         return Ok(ok(&Tickets { tickets: Vec::new(), total_count: 0, page, page_size }));
     };
-    let listed = by.api.engine.partner_tickets(by.id(), &filter, list.page).await?.outcome?;
+    let listed = by.shown(by.api.engine.partner_tickets(by.id(), &filter, list.page).await)?;
     let tickets = listed.entries.iter().map(ListedView::of).collect();
     Ok(ok(&Tickets { tickets, total_count: listed.total, page, page_size }))
 }

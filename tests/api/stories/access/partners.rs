@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{AGENTS, Admin, DESKS, LISTED, PARTNERS, Row, SIGNED, documented, kind};
 use crate::client::{Answer, Client, signed};
-use crate::shop::text;
+use crate::shop::{id, journey, text};
 
 /// Partners, their keys, what is set aside for them, and what they ask.
 pub fn rows() -> Vec<Row> {
@@ -79,7 +79,9 @@ async fn r_ota_08_every_operation_of_a_partner_keeps_what_is_another_partners() 
     let client = Client::new();
     let (owner, other) = (client.seller("strangers-owner", 93_001, 10).await, client.partner("strangers-other").await);
     let batch = owner.generate(93_001, 3, "strangers").await.ok();
-    let tickets: Vec<String> = (0..3).map(|at| text(&batch["tickets"][at]["ticketCode"])).collect();
+    let mut tickets: Vec<String> = (0..3).map(|at| text(&batch["tickets"][at]["ticketCode"])).collect();
+    let mei = client.traveller("strangers-mei").await;
+    tickets.push(id(&mei.place(&[journey(&client.coach().await)], 1).await.ok()));
     let customer =
         json!({ "customerDetails": { "name": "Lam Mei", "phone": "+85291234567" }, "paymentReference": "P-1" });
     let path = |operation: &str, ticket: &str| {
