@@ -75,9 +75,12 @@ impl Activation {
         })
     }
 
-    /// Whether the order is what this activation makes: then it is the same request, told again. `units`: as many as the
-    /// request names.
+    /// Whether the order is what this activation makes: then it is the same request, told again. A message is known by its id
+    /// alone: what it left out may be called otherwise by now. `units`: as many as the request names.
     pub fn has_made(&self, order: &Order, units: Option<u32>) -> bool {
+        if self.message.is_some() {
+            return order.message() == self.message;
+        }
         let details = order.details();
         let reference = match &details.buyer {
             Buyer::Partner { payment_reference, .. } => Some(payment_reference),

@@ -31,6 +31,12 @@ pub struct NewContact<'a> {
 
 canonical!(NewContact { name, phone, email });
 
+impl<'a> NewContact<'a> {
+    pub fn of(name: Text<'a>, phone: Text<'a>, email: Option<Text<'a>>) -> NewContact<'a> {
+        NewContact { name, phone, email }
+    }
+}
+
 impl NewContact<'_> {
     /// Errors name the field, below `field`.
     pub fn contact(&self, field: &str) -> Result<Contact, Problem> {

@@ -31,9 +31,9 @@ pub fn routes(routes: &mut Routes<'_, '_>) {
     routes.mount(__path_hear_of_payment, hear_of_payment);
 }
 
-/// A customer of the partner has paid.
+/// A customer of the partner has paid. Its system has fields of its own: those that we do not know are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct PaymentMessage<'a> {
     /// Of a ticket that was generated in advance; or `reservationId`.
     #[schema(value_type = Option<String>, example = "01K2QJ7E6V80ABT0000000001W")]
@@ -51,12 +51,25 @@ struct PaymentMessage<'a> {
     #[schema(value_type = String, format = DateTime, example = "2026-12-01T10:00:00+08:00")]
     paid_at: Text<'a>,
     /// The partner without it.
-    customer_details: Option<NewContact<'a>>,
+    customer_details: Option<Customer<'a>>,
     /// `adult` without it.
     #[schema(value_type = Option<String>, example = "adult")]
     customer_type: Option<Text<'a>>,
     #[schema(value_type = Option<String>, format = Date, example = "2026-12-24")]
     visit_date: Option<Text<'a>>,
+}
+
+/// As a call says it, with whatever else the partner knows of him.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = PaidCustomer)]
+struct Customer<'a> {
+    #[schema(value_type = String, min_length = 1, max_length = 64)]
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[schema(value_type = String, example = "+852 5555 0123", max_length = 32, pattern = "^[-+() 0-9]+$")]
+    phone: Text<'a>,
+    #[schema(value_type = Option<String>, max_length = 254, pattern = "^[^@ ]+@[^@ ]+[.][^@ ]+$")]
+    email: Option<Text<'a>>,
 }
 
 /// Hears of a payment, and makes the order that it is for.
@@ -88,9 +101,10 @@ async fn hear_of_payment(
     let id = believed(&by, &request, &raw)?;
     let said: PaymentMessage<'_> = parse_json(&raw)?;
     let message = sha256(id.as_bytes());
+    let paid_for = said.paid_for()?;
     let activation = Activation { message: Some(message), ..said.activation(&by, language)? };
     let engine = &by.api.engine;
-    match said.paid_for()? {
+    match paid_for {
         PaidFor::Ticket(unit) => _ = by.shown(engine.activate_unit(by.id(), unit, activation).await)?,
         PaidFor::Units { reservation, quantity } => {
             // No key of a call is the same by chance.
@@ -124,10 +138,10 @@ impl PaymentMessage<'_> {
         }
     }
 
-    fn activation(&self, by: &Partner, language: Language) -> Result<Activation, Problem> {
+    fn activation(self, by: &Partner, language: Language) -> Result<Activation, Problem> {
         let now = by.api.engine.now();
-        let customer = match &self.customer_details {
-            Some(given) => given.contact(CUSTOMER)?,
+        let customer = match self.customer_details {
+            Some(Customer { name, phone, email }) => NewContact::of(name, phone, email).contact(CUSTOMER)?,
             None => contact_of(by, language),
         };
         let paid = Paid {

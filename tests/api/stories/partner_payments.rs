@@ -164,10 +164,14 @@ async fn r_ota_03_a_message_sells_units_of_a_reservation_once() {
             "paidAt": "2026-12-01T10:00:00+08:00",
         })
     };
-    let told = join_all((0..4).map(|_| async { seller.tells("msg_1", &paid(Some(2))).await })).await;
+    let mut first = paid(Some(2));
+    first["type"] = json!("payment.paid");
+    first["customerDetails"] = json!({ "name": "Lam Mei", "phone": "+852 5555 0123", "tier": "gold" });
+    let told = join_all((0..4).map(|_| async { seller.tells("msg_1", &first).await })).await;
     assert!(told.iter().all(|answer| answer.status == 204), "{told:?}");
     assert_eq!(shown().await, (8, "active".to_owned()), "two of them, once");
 
+    assert_eq!(seller.tells("msg_1", &paid(Some(2))).await.status, 204, "a message is known by its id");
     seller.tells("msg_2", &paid(Some(9))).await.names("quantity");
     assert_eq!(seller.tells("msg_3", &paid(None)).await.status, 204);
     assert_eq!(shown().await, (0, "activated".to_owned()), "all that was left");
