@@ -1,6 +1,8 @@
 //! Orders that a partner has sold: tickets that were activated, and units of reservations (R-OTA-08). Each unit is a ticket with a
 //! code of its own, which is sealed anew for every answer.
 
+use std::sync::Arc;
+
 use actix_web::web;
 use deeptravel_actors::lists::{PartnerOrder, PartnerOrderFilter};
 use deeptravel_domain::batch::OwnId;
@@ -11,7 +13,6 @@ use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::time::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 use crate::api::frame::{

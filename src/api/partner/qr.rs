@@ -243,9 +243,8 @@ fn of_pdf(bytes: Vec<u8>) -> HttpResponse {
             ),
         ),
         (status = 404, description = "`TICKET_NOT_FOUND`: not there, or not yours"),
-        (status = 409, description = "`TICKET_CANCELLED`, `TICKET_EXPIRED`"),
+        (status = 409, description = "`TICKET_CANCELLED`, `TICKET_EXPIRED`, `TICKET_USED`"),
         (status = 422, description = "`INVALID_PARAMETER`"),
-        (status = 503, description = "`OVERLOADED`: too much is being printed"),
     )
 )]
 async fn show_ticket_code(
@@ -284,7 +283,7 @@ async fn show_ticket_code(
         Format::Png => image_of(ImageFormat::Png),
         Format::Pdf => {
             let who = Arc::clone(&by.who);
-            let written = by.api.heavy(move || printable.pdf(language, &who, &view.qr_code));
+            let written = by.api.apart(move || printable.pdf(language, &who, &view.qr_code));
             Ok(of_pdf(written.await??))
         }
     }
