@@ -9,7 +9,6 @@ use deeptravel_domain::ids::{OrderId, PartnerCode};
 use deeptravel_domain::partner::{Draw, DrawnFor, PartnerReservationId, Reservation};
 use deeptravel_domain::rejection::{Rejection, ensure};
 
-use super::generate::refused;
 use super::questions::Ready;
 use super::{BatchActor, BatchPeers};
 use crate::journal::Position;
@@ -45,11 +44,11 @@ pub(super) async fn draw(
     reservation: OrderId,
 ) -> Answer<Arc<Batch>> {
     let Some(of) = PartnerReservationId::of_number(reservation) else {
-        return refused(peers, Rejection::ReservationNotFound, Position::NOTHING).await;
+        return peers.refuse(Rejection::ReservationNotFound, Position::NOTHING).await;
     };
     let Reply { outcome, position } = shown(peers, &plan.partner, of).await?;
     if let Err(rejection) = outcome.and_then(|shown| fits(&plan, &shown.reservation)) {
-        return refused(peers, rejection, position).await;
+        return peers.refuse(rejection, position).await;
     }
     let (id, partner, quantity) = (plan.id, plan.partner.clone(), plan.quantity);
     let (batch, birth) = Batch::born(plan);
@@ -57,7 +56,7 @@ pub(super) async fn draw(
     let Reply { outcome, position } =
         peers.partners.ask(&partner, DrawUnits { draw, birth }).await?.ok_or(Outage::Rebuilding)?;
     if let Err(rejection) = outcome {
-        return refused(peers, rejection, position).await;
+        return peers.refuse(rejection, position).await;
     }
     batches.put(&id, Seed { machine: batch, version: 0 });
     batches.ask(&id, Ready).await?.ok_or(Outage::Rebuilding)

@@ -36,7 +36,7 @@ pub async fn generate(peers: Arc<BatchPeers>, batches: Arc<Keys<BatchActor>>, wi
     }
     if let Some(known) = peers.batch_board.named(&wish.partner, &wish.own_id) {
         if known.plan().body_hash != wish.body_hash {
-            return refused(&peers, Rejection::BatchExists, peers.journal.appended()).await;
+            return peers.refuse(Rejection::BatchExists, peers.journal.appended()).await;
         }
         let id = known.plan().id;
         let ready = batches.ask(&id, Ready).await?.ok_or(Outage::Rebuilding)?;
@@ -47,7 +47,7 @@ pub async fn generate(peers: Arc<BatchPeers>, batches: Arc<Keys<BatchActor>>, wi
     let id = BatchId::compose(now, &wish.partner, chance());
     let plan = match wish.plan(&peers.catalogue.load(), id, now) {
         Ok(plan) => plan,
-        Err(rejection) => return refused(&peers, rejection, Position::NOTHING).await,
+        Err(rejection) => return peers.refuse(rejection, Position::NOTHING).await,
     };
     admit_sale(&peers.journal)?;
     let made = match plan.reservation {
@@ -63,7 +63,7 @@ async fn take(peers: &BatchPeers, batches: &Keys<BatchActor>, plan: Plan) -> Ans
     let place = Command::Place(plan.place(plan.created_at));
     let Reply { outcome, position } = peers.stocks.consult(&stock, place).await?;
     if let Err(rejection) = outcome {
-        return refused(peers, as_allotment(rejection), position).await;
+        return peers.refuse(as_allotment(rejection), position).await;
     }
     batches.put(&id, Seed { machine: Batch::planned(plan), version: 0 });
     let made = batches.ask(&id, Begin(position)).await.and_then(|made| made.ok_or(Outage::Rebuilding));
@@ -73,10 +73,4 @@ async fn take(peers: &BatchPeers, batches: &Keys<BatchActor>, plan: Plan) -> Ans
         drop(peers.stocks.consult(&stock, Command::Release(hold)).await);
     }
     made
-}
-
-/// Shown once what it rests on is durable.
-pub(super) async fn refused<T>(peers: &BatchPeers, rejection: Rejection, position: Position) -> Answer<T> {
-    peers.journal.wait(position).await.map_err(|_| Outage::Journal)?;
-    Ok(Reply::rejected(rejection, position))
 }

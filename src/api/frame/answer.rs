@@ -92,6 +92,18 @@ impl Api {
         self.io.spawn_blocking(work).await.map_err(|error| Problem::fault("A task apart did not end", &error))
     }
 
+    /// As [`Api::apart`], of what takes seconds: when its turn comes, and 503 when too many wait. What has begun goes on when
+    /// the client leaves, and so does its turn.
+    pub async fn heavy<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+        let _place = self.heavy_work.place()?;
+        let turn = self.heavy_work.turn().await;
+        self.apart(move || {
+            let _turn = turn;
+            work()
+        })
+        .await
+    }
+
     /// How far Postgres has followed.
     pub(super) fn projected(&self) -> Position {
         *self.engine.services().projected.borrow()

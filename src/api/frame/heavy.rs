@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::problem::Problem;
 use super::refusals;
-use super::state::Api;
 
 /// Pieces under way, the waiting ones included: what is done in half a minute. Others come again.
 const PIECES_MAX: usize = 4;
@@ -27,16 +26,22 @@ impl Default for Heavy {
     }
 }
 
-impl Api {
-    /// Does it when its turn comes; 503 when too many wait. What has begun goes on when the client leaves, and so does its turn.
-    pub async fn heavy<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+impl Heavy {
+    /// A place to wait in; 503 when too many wait.
+    pub fn place(&self) -> Result<SemaphorePermit<'_>, Problem> {
         let full = |_| refusals::OVERLOADED.saying("too much is being printed").retry_after(COME_AGAIN_SECONDS);
-        let _place = self.heavy_work.places.try_acquire().map_err(full)?;
-        let turn = Arc::clone(&self.heavy_work.turn).acquire_owned().await;
-        self.apart(move || {
-            let _turn = turn;
-            work()
-        })
-        .await
+        self.places.try_acquire().map_err(full)
     }
+
+    /// Nobody else has one before this one is given back.
+    pub async fn turn(&self) -> Turn {
+        Turn { _only: Arc::clone(&self.turn).acquire_owned().await.ok() }
+    }
+}
+
+/// See [`Heavy::turn`].
+#[derive(Debug)]
+pub struct Turn {
+    /// The semaphore is never closed.
+    _only: Option<OwnedSemaphorePermit>,
 }
