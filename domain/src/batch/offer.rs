@@ -3,7 +3,7 @@
 
 use jiff::civil::Date;
 
-use crate::catalogue::{Catalogue, PackageLine, Template, Tier, tier_for};
+use crate::catalogue::{Catalogue, PackageLine, Template, Tier, check_day, tier_for};
 use crate::package::PackageTerms;
 use crate::party::PassengerType;
 use crate::register::Entry;
@@ -79,8 +79,7 @@ impl Offer {
         match visit {
             None => ensure(!self.needs_visit_date(), "visitDate", "is missing: the price depends on the day")?,
             Some(date) => {
-                let today = self.terms.zone.local(now).date();
-                ensure(date >= today, "visitDate", "is in the past")?;
+                check_day(&self.terms.entitlements, &self.terms.zone, date, "visitDate", now)?;
                 if self.blackout.contains(&date) {
                     return Err(Rejection::Blackout);
                 }

@@ -80,11 +80,11 @@ pub use refund_rules::{RefundRuleRow, RulesByChannel};
 pub use route::{Mode, Route, RouteRow, RouteStatus, SALES_WINDOW_DAYS_DEFAULT, Stop};
 pub use search::{Trip, Unsellable, departure_id};
 pub use sought::Sought;
-pub(crate) use template::tier_for;
 pub use template::{
     IncludedJourney, PackageLine, PackageQuote, SOLD_AHEAD_DAYS_MAX, SpokenTemplate, StockLimits, Template,
     TemplateEntitlementRow, TemplateRow, TemplateStatus, TemplateTierRow, Tier, UnitPrice, Version, unit_prices,
 };
+pub(crate) use template::{check_day, tier_for};
 pub use timetable::{EXCEPTIONS_MAX, Exception, Keeps, Schedule, ScheduleRow, Timetable, Weekdays};
 pub use vehicle::{Vehicle, VehicleRow};
 

@@ -112,6 +112,31 @@ fn r_ota_10_the_frozen_table_prices_by_visitor_weekend_and_holiday() {
 }
 
 #[test]
+fn r_ota_10_a_visit_is_on_a_day_that_direct_sale_would_sell() {
+    let refused = |offer: &Offer, day| match offer.priced(Adult, Some(day), NOON) {
+        Ok(priced) => {
+            assert_eq!(priced.terms.service_date, Some(day));
+            None
+        }
+        Err(Rejection::Field { field, message }) => Some((field, message)),
+        Err(other) => panic!("{other:?}"),
+    };
+    let endless = planned(&shop(product()), wish(1)).unwrap().offer;
+    assert_eq!(refused(&endless, date(2027, 11, 21)), None, "366 days ahead");
+    for day in [date(2027, 11, 22), date(9999, 12, 31)] {
+        let (field, why) = refused(&endless, day).unwrap();
+        assert_eq!((&*field, &*why), ("visitDate", "is sold up to 2027-11-21 so far"));
+    }
+
+    let mut ends = product();
+    ends["entitlements"][0]["validity"] = json!({ "kind": "absolute", "from": "2026-11-01", "until": "2026-11-30" });
+    let ends = planned(&shop(ends), wish(1)).unwrap().offer;
+    assert_eq!(refused(&ends, date(2026, 11, 30)), None, "its last day");
+    let (field, why) = refused(&ends, date(2026, 12, 1)).unwrap();
+    assert_eq!((&*field, &*why), ("visitDate", "is after something that the package gives has ended"));
+}
+
+#[test]
 fn r_ota_04_a_product_that_changes_changes_nothing_of_a_batch() {
     let mut catalogue = shop(product());
     let before = planned(&catalogue, wish(1)).unwrap();

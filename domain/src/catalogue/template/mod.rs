@@ -30,8 +30,8 @@ use crate::time::Timestamp;
 
 pub use check::SOLD_AHEAD_DAYS_MAX;
 pub use rows::{TemplateEntitlementRow, TemplateRow, TemplateTierRow};
-pub(crate) use sale::tier_for;
 pub use sale::{PackageLine, PackageQuote, UnitPrice, unit_prices};
+pub(crate) use sale::{check_day, tier_for};
 pub use spoken::SpokenTemplate;
 pub use versions::{Version, Versions};
 

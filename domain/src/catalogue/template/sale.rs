@@ -9,12 +9,12 @@ use super::{SOLD_AHEAD_DAYS_MAX, Template, Tier};
 use crate::catalogue::{Catalogue, Place};
 use crate::fare::DayType;
 use crate::money::{Money, MoneyError};
-use crate::package::{Bound, PackageTerms};
+use crate::package::{self, Bound, EntitlementTerms, PackageTerms};
 use crate::party::{Party, PassengerType};
 use crate::register::Entry;
 use crate::rejection::{Rejection, ensure};
 use crate::time::Timestamp;
-use crate::zone::plus_days;
+use crate::zone::{Zone, plus_days};
 
 /// All passengers of one type: `unit × count = total`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,12 +92,7 @@ impl Catalogue {
         let Some(date) = date else {
             return ensure(!template.needs_service_date(), field, "is missing: the package is sold for a day");
         };
-        let today = template.zone().local(now).date();
-        ensure(date >= today, field, "is in the past")?;
-        let last = plus_days(today, i32::from(SOLD_AHEAD_DAYS_MAX)).unwrap_or(Date::MAX);
-        ensure(date <= last, field, format_args!("is sold up to {last} so far"))?;
-        let ends_before = until.is_some_and(|until| until <= Bound::Day(date).begins(&template.zone()));
-        ensure(!ends_before, field, "is after something that the package gives has ended")?;
+        check_day(&template.entitlements, &template.zone(), date, field, now)?;
         if template.blackout.contains(&date) { Err(Rejection::Blackout) } else { Ok(()) }
     }
 
@@ -126,6 +121,24 @@ impl Catalogue {
         }
         Ok(PackageQuote { version: entry.revision, lines, total })
     }
+}
+
+/// Whether what gives these entitlements can be had for a day: not of the past, at most [`SOLD_AHEAD_DAYS_MAX`] ahead, and
+/// before anything of it has ended. Errors: field rejections of `field`.
+pub(crate) fn check_day(
+    entitlements: &[EntitlementTerms],
+    zone: &Zone,
+    date: Date,
+    field: &str,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    let today = zone.local(now).date();
+    ensure(date >= today, field, "is in the past")?;
+    let last = plus_days(today, i32::from(SOLD_AHEAD_DAYS_MAX)).unwrap_or(Date::MAX);
+    ensure(date <= last, field, format_args!("is sold up to {last} so far"))?;
+    let until = package::sold_until(entitlements, zone);
+    let ends_before = until.is_some_and(|until| until <= Bound::Day(date).begins(zone));
+    ensure(!ends_before, field, "is after something that the package gives has ended")
 }
 
 /// The tier of a passenger in a party of this size, with its place: of those for parties that are no bigger, on such a
