@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum AnnouncementKind {
     /// An order is paid for the first time. One that costs nothing is as well, and one that a partner has been paid for: that
-    /// is born with it, and all of its tickets are activated.
+    /// is born with it, and all of its units are activated: so many as `count` says, or one.
     Paid,
     /// A placed order has ended without tickets.
     Cancelled,
@@ -59,7 +59,7 @@ row! {
     7 partner: Option<PartnerCode>,
     /// Index of the item that it is about, of what happens to one of a partner's.
     8 item [Key]: Option<u16>,
-    /// Of what has expired: how many were left of it.
+    /// Of what has expired: how many were left of it. Of a partner's order: its units, if they are several.
     9 count: Option<u32>,
     /// Of a batch: what its partner calls it.
     10 batch: Option<Box<str>>,

@@ -28,8 +28,9 @@ fn b() -> PartnerCode {
 }
 
 /// Every order that is paid is a ticket of partner A; of everything else nobody hears.
-fn event_of(announced: &AnnouncementRow) -> Option<(PartnerCode, Event)> {
-    (announced.kind == AnnouncementKind::Paid).then(|| (a(), activated(&announced.order_id.to_string())))
+fn events_of(announced: &AnnouncementRow) -> Vec<(PartnerCode, Event)> {
+    let is_paid = announced.kind == AnnouncementKind::Paid;
+    is_paid.then(|| (a(), activated(&announced.order_id.to_string()))).into_iter().collect()
 }
 
 fn activated(ticket: &str) -> Event {
@@ -39,7 +40,7 @@ fn activated(ticket: &str) -> Event {
 
 fn follow(world: &World, running: &Running) -> Following {
     let services = running.services();
-    let numbering = Numbering::new(Arc::clone(&services.webhooks_owner), services).of(event_of);
+    let numbering = Numbering::new(Arc::clone(&services.webhooks_owner), services).of(events_of);
     world.follow_as(running, Box::new(numbering))
 }
 

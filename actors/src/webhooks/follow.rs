@@ -16,14 +16,14 @@ use crate::outage::Outage;
 use crate::registry::Keys;
 use crate::services::Services;
 
-/// Whose event an announcement is, if it is a partner's.
-pub type EventOf = fn(&AnnouncementRow) -> Option<(PartnerCode, Event)>;
+/// Whose events an announcement is, if it is a partner's.
+pub type EventsOf = fn(&AnnouncementRow) -> Vec<(PartnerCode, Event)>;
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Numbering {
     owner: Arc<Keys<Keeper<Heralded>>>,
-    event_of: EventOf,
+    events_of: EventsOf,
     /// Where the owner stood when the engine started.
     begun_at: Position,
 }
@@ -31,13 +31,13 @@ pub struct Numbering {
 impl Numbering {
     pub(crate) fn new(owner: Arc<Keys<Keeper<Heralded>>>, services: &Services) -> Numbering {
         let begun_at = Position(services.webhooks.borrow().position());
-        Numbering { owner, event_of: Event::announced, begun_at }
+        Numbering { owner, events_of: Event::announced, begun_at }
     }
 
     /// With other partners than announcements name.
     #[cfg(test)]
-    pub(crate) fn of(self, event_of: EventOf) -> Numbering {
-        Numbering { event_of, ..self }
+    pub(crate) fn of(self, events_of: EventsOf) -> Numbering {
+        Numbering { events_of, ..self }
     }
 
     fn events(&self, records: &[(Position, Record)]) -> Result<Vec<(PartnerCode, Arc<Event>)>, Failure> {
@@ -48,7 +48,8 @@ impl Numbering {
                 Rows::from_bytes(record.payload.clone()).map_err(|_| fault("its payload is not rows".to_owned()))?;
             for announced in rows.of::<AnnouncementRow>() {
                 let announced = announced.map_err(|damage| fault(damage.to_string()))?;
-                events.extend((self.event_of)(&announced).map(|(partner, event)| (partner, Arc::new(event))));
+                let told = (self.events_of)(&announced).into_iter();
+                events.extend(told.map(|(partner, event)| (partner, Arc::new(event))));
             }
         }
         Ok(events)

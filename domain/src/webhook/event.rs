@@ -51,31 +51,37 @@ pub struct Event {
 }
 
 impl Event {
-    /// What an announcement says to a partner, if it is about something that one has sold.
-    pub fn announced(row: &AnnouncementRow) -> Option<(PartnerCode, Event)> {
+    /// What an announcement says to a partner, if it is about something that one has sold. Of a paid order that is the
+    /// activation of every unit of it, in their order.
+    pub fn announced(row: &AnnouncementRow) -> Vec<(PartnerCode, Event)> {
         let AnnouncementRow { order_id, kind, ticket, at, ref partner, item, count, ref batch, .. } = *row;
-        let kind = match kind {
-            AnnouncementKind::Paid => EventKind::TicketActivated,
-            AnnouncementKind::Redeemed => EventKind::TicketRedeemed,
-            AnnouncementKind::Used => EventKind::TicketUsed,
-            AnnouncementKind::Refunded => EventKind::TicketRefunded,
+        let Some(partner) = partner else { return Vec::new() };
+        let of_unit = |kind, item| {
+            let subject = UnitId { order: order_id, item }.to_string().into();
+            (partner.clone(), Event { kind, subject, order: Some(order_id), ticket, count: None, at })
+        };
+        let expired = |kind, subject| (partner.clone(), Event { kind, subject, order: None, ticket: None, count, at });
+        // What is said of an order without its item is said of its first unit, as which it is known itself.
+        let first = item.unwrap_or(0);
+        match kind {
+            AnnouncementKind::Paid => {
+                let units = count.and_then(|count| u16::try_from(count).ok()).unwrap_or(1);
+                (first..first.saturating_add(units)).map(|item| of_unit(EventKind::TicketActivated, item)).collect()
+            }
+            AnnouncementKind::Redeemed => vec![of_unit(EventKind::TicketRedeemed, first)],
+            AnnouncementKind::Used => vec![of_unit(EventKind::TicketUsed, first)],
+            AnnouncementKind::Refunded => vec![of_unit(EventKind::TicketRefunded, first)],
             AnnouncementKind::ReservationExpired => {
-                let (kind, subject) = (EventKind::ReservationExpired, order_id.to_string().into());
-                return Some((partner.clone()?, Event { kind, subject, order: None, ticket: None, count, at }));
+                vec![expired(EventKind::ReservationExpired, order_id.to_string().into())]
             }
             AnnouncementKind::BatchExpired => {
-                let (kind, subject) = (EventKind::BatchExpired, batch.clone()?);
-                return Some((partner.clone()?, Event { kind, subject, order: None, ticket: None, count, at }));
+                batch.clone().map(|batch| expired(EventKind::BatchExpired, batch)).into_iter().collect()
             }
             // Its last ticket says so.
-            AnnouncementKind::Completed => return None,
+            AnnouncementKind::Completed => Vec::new(),
             // Only travellers pay us, late or not at all.
-            AnnouncementKind::Cancelled | AnnouncementKind::Revived => return None,
-        };
-        // An activated order is all of its units: it is called by the first one, as which it is known itself.
-        let unit = UnitId { order: order_id, item: item.unwrap_or(0) };
-        let event = Event { kind, subject: unit.to_string().into(), order: Some(order_id), ticket, count: None, at };
-        Some((partner.clone()?, event))
+            AnnouncementKind::Cancelled | AnnouncementKind::Revived => Vec::new(),
+        }
     }
 }
 
@@ -195,7 +201,7 @@ mod tests {
         let expiries = [AnnouncementKind::ReservationExpired, AnnouncementKind::BatchExpired];
         let of_orders = || AnnouncementKind::ALL.into_iter().filter(|kind| !expiries.contains(kind));
         let heard = |kind| {
-            let (partner, event) = Event::announced(&AnnouncementRow { kind, ..row.clone() })?;
+            let (partner, event) = Event::announced(&AnnouncementRow { kind, ..row.clone() }).pop()?;
             let unit = UnitId { order: order_id, item: 1 }.to_string();
             assert_eq!((partner.as_str(), event.order, &*event.subject), ("partner-a", Some(order_id), &*unit));
             Some(event.kind.code())
@@ -212,7 +218,34 @@ mod tests {
                 ("refunded", "ticket.refunded"),
             ]
         );
-        assert_eq!(Event::announced(&AnnouncementRow { partner: None, ..row }), None, "a traveller's");
+        assert_eq!(Event::announced(&AnnouncementRow { partner: None, ..row }), [], "a traveller's");
+    }
+
+    #[test]
+    fn r_ota_09_a_partner_hears_of_every_unit_of_an_order() {
+        let order_id = OrderId::compose(AT, Shard::of(3), 5);
+        let row = |count| AnnouncementRow {
+            order_id,
+            version: 0,
+            kind: AnnouncementKind::Paid,
+            ticket: None,
+            number: None,
+            at: AT,
+            partner: Some(PartnerCode::constant("partner-a")),
+            item: None,
+            count,
+            batch: None,
+        };
+        let heard = |count| {
+            let events = Event::announced(&row(count)).into_iter();
+            let heard = events.map(|(_, Event { kind, subject, order, count, .. })| {
+                assert_eq!((kind, order, count), (EventKind::TicketActivated, Some(order_id), None));
+                String::from(subject)
+            });
+            heard.collect::<Vec<_>>()
+        };
+        assert_eq!(heard(None), [order_id.to_string()]);
+        assert_eq!(heard(Some(3)), [order_id.to_string(), format!("{order_id}.2"), format!("{order_id}.3")]);
     }
 
     #[test]
@@ -230,7 +263,7 @@ mod tests {
             count: Some(30),
             batch: None,
         };
-        let (partner, event) = Event::announced(&row).unwrap();
+        let (partner, event) = Event::announced(&row).pop().unwrap();
         assert_eq!(partner.as_str(), "partner-a");
         assert_eq!(
             Numbered { sequence: 19, event: Arc::new(event) }.body(),

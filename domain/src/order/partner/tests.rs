@@ -133,6 +133,15 @@ fn r_ota_06_a_partners_order_is_paid_when_it_is_born_and_asks_nobody_for_anythin
 }
 
 #[test]
+fn r_ota_09_an_order_of_several_units_says_how_many_they_are() {
+    let counts = |units| {
+        let rows: Vec<AnnouncementRow> = born(sale(units)).stored.log.all().unwrap();
+        rows.into_iter().map(|row| (row.kind, row.count)).collect::<Vec<_>>()
+    };
+    assert_eq!((counts(1), counts(3)), (vec![(Paid, None)], vec![(Paid, Some(3))]), "it is one order either way");
+}
+
+#[test]
 fn r_ota_06_it_comes_back_from_its_rows_as_it_was() {
     for (units, message) in [(1, None), (3, Some([0; 32])), (100, Some([7; 32]))] {
         let mut story = born(PartnerSale { message, ..sale(units) });

@@ -264,7 +264,7 @@ impl Saved {
     ) {
         touched.placed();
         self.book(LedgerKind::PartnerPaid, MovedBy::Partner, self.total(), at, touched);
-        touched.announce(AnnouncementKind::Paid, at);
+        touched.units_paid(self.items.len(), at);
         self.issued(tickets, None, at, touched);
         self.paid_at = Some(paid_at);
     }

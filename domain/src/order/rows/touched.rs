@@ -25,6 +25,7 @@ pub struct Touched {
 pub(super) struct Announced {
     pub kind: AnnouncementKind,
     pub item: Option<u16>,
+    pub count: Option<u32>,
     pub at: Timestamp,
 }
 
@@ -71,11 +72,17 @@ impl Touched {
     }
 
     pub(super) fn announce(&mut self, kind: AnnouncementKind, at: Timestamp) {
-        self.announced.push(Announced { kind, item: None, at });
+        self.announced.push(Announced { kind, item: None, count: None, at });
+    }
+
+    /// A partner has been paid for so many units.
+    pub(super) fn units_paid(&mut self, units: usize, at: Timestamp) {
+        let count = (units > 1).then_some(units as u32);
+        self.announced.push(Announced { kind: AnnouncementKind::Paid, item: None, count, at });
     }
 
     pub(super) fn unit_refunded(&mut self, item: u16, at: Timestamp) {
         self.refunded = Some((item, at));
-        self.announced.push(Announced { kind: AnnouncementKind::Refunded, item: Some(item), at });
+        self.announced.push(Announced { kind: AnnouncementKind::Refunded, item: Some(item), count: None, at });
     }
 }

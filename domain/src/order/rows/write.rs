@@ -55,8 +55,8 @@ impl Saved {
         if let Some((item, at)) = touched.refunded {
             self.put_refunded(item, at, version, &mut rows);
         }
-        for Announced { kind, item, at } in &touched.announced {
-            rows.put(&AnnouncementRow { item: *item, ..self.announcement(*kind, *at, version) });
+        for Announced { kind, item, count, at } in &touched.announced {
+            rows.put(&AnnouncementRow { item: *item, count: *count, ..self.announcement(*kind, *at, version) });
         }
         if touched.order >= Reach::Order {
             self.put_order(touched.order, version, &mut rows);
