@@ -1,11 +1,12 @@
 //! What travellers do in these stories, and the two places besides HTTP where a story may look: the simulator's control
 //! plane and, as an auditor, the database.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Weekday};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -258,6 +259,24 @@ impl Person {
 /// The day on which a departure leaves, as its id says.
 pub fn date_of(departure: &str) -> Date {
     Date::strptime("%Y%m%d", departure.rsplit('.').next().unwrap()).unwrap()
+}
+
+/// A Monday that is no holiday, for which everything is sold, and which no other story makes a holiday.
+pub fn monday() -> &'static str {
+    static MONDAY: LazyLock<String> = LazyLock::new(|| visit(Weekday::Monday));
+    &MONDAY
+}
+
+/// As [`monday`].
+pub fn saturday() -> &'static str {
+    static SATURDAY: LazyLock<String> = LazyLock::new(|| visit(Weekday::Saturday));
+    &SATURDAY
+}
+
+fn visit(weekday: Weekday) -> String {
+    const HOLIDAYS: &str = include_str!("../../config/demo/holidays.csv");
+    let mut days = (200..).map(day).filter(|day| day.weekday() == weekday).map(|day| day.to_string());
+    days.find(|day| !HOLIDAYS.contains(day.as_str())).unwrap()
 }
 
 /// A product of one test alone, with which nobody has to show who he is: an entry and two lockers, of which so many are sold.

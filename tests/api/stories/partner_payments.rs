@@ -6,10 +6,8 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Partner, signed, signed_at};
-use crate::shop::{eventually, text};
+use crate::shop::{eventually, monday, text};
 
-/// Of all visits here: a Monday.
-const DAY: &str = "2099-01-05";
 const PAYMENT: &str = "/api/ota/webhooks/payment";
 
 /// A partner with a webhook and tickets of a product of its own.
@@ -30,7 +28,7 @@ impl Seller {
     fn paid(&self, ticket: usize, reference: &str) -> Value {
         json!({
             "ticketCode": self.tickets[ticket], "paymentReference": reference, "paidAt": "2026-12-01T10:00:00+08:00",
-            "visitDate": DAY,
+            "visitDate": monday(),
         })
     }
 
@@ -44,7 +42,7 @@ impl Seller {
 
     async fn calls(&self, ticket: usize, reference: &str) -> Answer {
         let customer = json!({ "name": "Lam Mei", "phone": "+85291234567" });
-        let body = json!({ "customerDetails": customer, "paymentReference": reference, "visitDate": DAY });
+        let body = json!({ "customerDetails": customer, "paymentReference": reference, "visitDate": monday() });
         self.partner.post(&format!("/api/ota/tickets/{}/activate", self.tickets[ticket]), &body).await
     }
 
@@ -160,7 +158,7 @@ async fn r_ota_03_a_message_sells_units_of_a_reservation_once() {
     };
     let paid = |quantity: Option<u32>| {
         json!({
-            "reservationId": reservation, "quantity": quantity, "paymentReference": "PAY-1", "visitDate": DAY,
+            "reservationId": reservation, "quantity": quantity, "paymentReference": "PAY-1", "visitDate": monday(),
             "paidAt": "2026-12-01T10:00:00+08:00",
         })
     };

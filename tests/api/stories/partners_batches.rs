@@ -6,12 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Partner};
-use crate::shop::{eventually, product, text};
+use crate::shop::{eventually, monday, product, saturday, text};
 
 const GENERATE: &str = "/api/ota/tickets/bulk-generate";
-/// A Monday and a Saturday.
-const MONDAY: &str = "2099-01-05";
-const SATURDAY: &str = "2099-01-10";
 
 impl Partner {
     async fn tickets(&self, query: &str) -> Value {
@@ -119,7 +116,7 @@ async fn acceptance_d_a_ticket_is_activated_for_a_customer_who_has_paid_and_is_a
     let mut body =
         json!({ "customerDetails": { "name": "陈大文", "phone": "+85291234567" }, "paymentReference": "P-1" });
     partner.post(&path, &body).await.names("visitDate");
-    body["visitDate"] = SATURDAY.into();
+    body["visitDate"] = saturday().into();
     body["customerDetails"]["phone"] = "none".into();
     partner.post(&path, &body).await.names("customerDetails.phone");
     assert_eq!(partner.ticket(&tickets[0]).await["status"], "PRE_GENERATED");
@@ -134,11 +131,11 @@ async fn acceptance_d_a_ticket_is_activated_for_a_customer_who_has_paid_and_is_a
     assert!(active["activatedAt"].is_string());
     let twice = partner.post(&path, &body).await.problem(409, "TICKET_ALREADY_ACTIVATED");
     assert_eq!(twice.body["orderId"], active["orderId"]);
-    let weekday = partner.activate(&tickets[1], MONDAY).await.ok();
+    let weekday = partner.activate(&tickets[1], monday()).await.ok();
     assert_eq!(weekday["ticketPrice"]["amount"], 20_000);
 
-    partner.activate("none", MONDAY).await.problem(404, "TICKET_NOT_FOUND");
-    partner.activate(&format!("{}.2", tickets[2]), MONDAY).await.problem(404, "TICKET_NOT_FOUND");
+    partner.activate("none", monday()).await.problem(404, "TICKET_NOT_FOUND");
+    partner.activate(&format!("{}.2", tickets[2]), monday()).await.problem(404, "TICKET_NOT_FOUND");
     let shown = partner.ticket(&tickets[0]).await;
     assert_eq!((&shown["status"], &shown["customerName"]), (&json!("ACTIVE"), &json!("陈大文")));
     let figures = partner.get("/api/ota/batches/B-1/analytics").await.ok();
@@ -156,7 +153,7 @@ async fn r_ota_04_a_product_changed_in_the_middle_of_the_sale_leaves_generated_t
     let partner = client.seller("sells-the-old-one", 92_006, 20).await;
     let before = partner.generate(92_006, 3, "B-1").await.ok();
     let tickets = codes(&before);
-    partner.activate(&tickets[0], MONDAY).await.ok();
+    partner.activate(&tickets[0], monday()).await.ok();
 
     let mut changed = product(92_006, 20);
     changed["entitlements"] = json!([changed["entitlements"][0]]);
@@ -165,7 +162,7 @@ async fn r_ota_04_a_product_changed_in_the_middle_of_the_sale_leaves_generated_t
         tier["price"]["amount"] = 99_900.into();
     }
     admin.post("/admin/packages/templates", &changed).await.ok();
-    let active = partner.activate(&tickets[1], MONDAY).await.ok();
+    let active = partner.activate(&tickets[1], monday()).await.ok();
     assert_eq!(active["ticketPrice"]["amount"], 20_000);
     let gives = |ticket: &Value| {
         let gives = ticket["entitlements"].as_array().unwrap().iter();
@@ -178,7 +175,7 @@ async fn r_ota_04_a_product_changed_in_the_middle_of_the_sale_leaves_generated_t
 
     let after = partner.generate(92_006, 1, "B-2").await.ok();
     assert_eq!(gives(&after["tickets"][0]), [("ENTRY".to_owned(), 5)]);
-    let active = partner.activate(&codes(&after)[0], MONDAY).await.ok();
+    let active = partner.activate(&codes(&after)[0], monday()).await.ok();
     assert_eq!(active["ticketPrice"]["amount"], 99_900);
 }
 
@@ -187,8 +184,8 @@ async fn r_ota_07_a_ticket_is_cancelled_before_or_after_its_activation_while_it_
     let client = Client::new();
     let partner = client.seller("cancels", 92_007, 10).await;
     let tickets = codes(&partner.generate(92_007, 10, "B-1").await.ok());
-    partner.activate(&tickets[1], MONDAY).await.ok();
-    let used = partner.activate(&tickets[2], MONDAY).await.ok();
+    partner.activate(&tickets[1], monday()).await.ok();
+    let used = partner.activate(&tickets[2], monday()).await.ok();
     let gate = client.operator("gate").await.gate(&json!({ "deviceId": "cancels" })).await;
     let printed = text(&partner.generate(92_007, 10, "B-1").await.ok()["tickets"][2]["qrCode"]);
     assert_eq!(gate.scan(&printed, "r1").await["result"], "success", "{used}");
@@ -203,8 +200,8 @@ async fn r_ota_07_a_ticket_is_cancelled_before_or_after_its_activation_while_it_
     partner.cancel(&tickets[2]).await.problem(409, "TICKET_USED");
     partner.cancel("none").await.problem(404, "TICKET_NOT_FOUND");
     partner.cancel(&format!("{}.2", tickets[3])).await.problem(404, "TICKET_NOT_FOUND");
-    partner.activate(&tickets[0], MONDAY).await.problem(409, "TICKET_CANCELLED");
-    partner.activate(&tickets[1], MONDAY).await.problem(409, "TICKET_ALREADY_ACTIVATED");
+    partner.activate(&tickets[0], monday()).await.problem(409, "TICKET_CANCELLED");
+    partner.activate(&tickets[1], monday()).await.problem(409, "TICKET_ALREADY_ACTIVATED");
     eventually("their units are back", async || (partner.units_left(92_007).await == 2).then_some(())).await;
     let figures = partner.get("/api/ota/batches/B-1/analytics").await.ok();
     let counts = ["preGenerated", "activated", "refunded", "cancelled"].map(|field| figures[field].as_u64().unwrap());
@@ -218,7 +215,7 @@ async fn acceptance_g_a_partner_lists_its_tickets_by_status_batch_and_date_in_pa
     let first = codes(&partner.generate(92_008, 12, "B-1").await.ok());
     let second = codes(&partner.generate(92_008, 8, "B-2").await.ok());
     other.generate(92_009, 5, "B-1").await.ok();
-    partner.activate(&first[4], MONDAY).await.ok();
+    partner.activate(&first[4], monday()).await.ok();
     partner.cancel(&second[0]).await.ok();
 
     let all = partner.tickets("limit=1000").await;
@@ -257,7 +254,7 @@ async fn acceptance_h_a_ticket_is_used_when_the_last_of_its_entitlements_is_rede
     let (ticket, printed) = (text(&batch["tickets"][0]["ticketCode"]), text(&batch["tickets"][0]["qrCode"]));
     let gate = client.operator("gate").await.gate(&json!({ "deviceId": "used-up" })).await;
     assert_eq!(gate.scan(&printed, "r0").await["reason"], "NOT_ACTIVATED");
-    partner.activate(&ticket, MONDAY).await.ok();
+    partner.activate(&ticket, monday()).await.ok();
 
     let remaining = async || {
         let shown = partner.ticket(&ticket).await;

@@ -8,12 +8,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Partner};
-use crate::shop::{eventually, product, text};
+use crate::shop::{eventually, monday, product, saturday, text};
 
 const RESERVE: &str = "/api/ota/reserve";
-/// A Monday and a Saturday.
-const MONDAY: &str = "2099-01-05";
-const SATURDAY: &str = "2099-01-10";
 
 impl Partner {
     pub async fn reserve(&self, key: &str, product: u32, quantity: u32) -> Answer {
@@ -101,7 +98,7 @@ async fn acceptance_a_a_partner_reserves_units_of_its_own_and_nobody_else_gets_t
     let cancelled = partner.reservation(&reservation).await;
     assert_eq!((&cancelled["status"], cancelled.get("pricingSnapshot")), (&json!("cancelled"), None));
     eventually("its units are back", async || (partner.units_left(94_001).await == 100).then_some(())).await;
-    partner.sell(&reservation, "late", &sale(Some(1), MONDAY)).await.problem(409, "RESERVATION_ENDED");
+    partner.sell(&reservation, "late", &sale(Some(1), monday())).await.problem(409, "RESERVATION_ENDED");
 }
 
 #[tokio::test]
@@ -110,22 +107,22 @@ async fn acceptance_d_units_of_a_reservation_become_an_order_of_a_customer_who_h
     let partner = client.seller("sells-units", 94_002, 200).await;
     let reservation = made(partner.reserve("one", 94_002, 150).await);
     let activate = format!("{}/activate", path(&reservation));
-    partner.post(&activate, &sale(Some(1), MONDAY)).await.problem(400, "IDEMPOTENCY_KEY_REQUIRED");
-    partner.sell(&reservation, "sale", &sale(None, MONDAY)).await.names("quantity");
-    partner.sell(&reservation, "sale", &sale(Some(101), MONDAY)).await.names("quantity");
-    partner.sell(&reservation, "sale", &sale(Some(0), MONDAY)).await.names("quantity");
-    let mut wrong = sale(Some(3), MONDAY);
+    partner.post(&activate, &sale(Some(1), monday())).await.problem(400, "IDEMPOTENCY_KEY_REQUIRED");
+    partner.sell(&reservation, "sale", &sale(None, monday())).await.names("quantity");
+    partner.sell(&reservation, "sale", &sale(Some(101), monday())).await.names("quantity");
+    partner.sell(&reservation, "sale", &sale(Some(0), monday())).await.names("quantity");
+    let mut wrong = sale(Some(3), monday());
     wrong.as_object_mut().unwrap().remove("visitDate");
     partner.sell(&reservation, "sale", &wrong).await.names("visitDate");
-    wrong = sale(Some(3), MONDAY);
+    wrong = sale(Some(3), monday());
     wrong["customerDetails"]["phone"] = "none".into();
     partner.sell(&reservation, "sale", &wrong).await.names("customerDetails.phone");
 
-    let order = made(partner.sell(&reservation, "sale", &sale(Some(3), MONDAY)).await);
+    let order = made(partner.sell(&reservation, "sale", &sale(Some(3), monday())).await);
     assert_eq!(order["confirmationCode"], order["orderId"]);
     assert_eq!(order["totalAmount"], json!({ "amount": 60_000, "currency": "CNY" }));
     let said = ["status", "quantity", "customerType", "visitDate", "paymentReference", "productId"];
-    let expected = [json!("paid"), json!(3), json!("adult"), json!(MONDAY), json!("P-1"), json!(94_002)];
+    let expected = [json!("paid"), json!(3), json!("adult"), json!(monday()), json!("P-1"), json!(94_002)];
     assert_eq!(said.map(|field| order[field].clone()), expected);
     assert_eq!(order["customerDetails"]["name"], "陈大文");
     let tickets = order["tickets"].as_array().unwrap();
@@ -134,20 +131,20 @@ async fn acceptance_d_units_of_a_reservation_become_an_order_of_a_customer_who_h
     assert_eq!(codes, [id.clone(), format!("{id}.2"), format!("{id}.3")]);
     assert!(tickets.iter().all(|ticket| ticket["status"] == "ACTIVE" && ticket["ticketPrice"]["amount"] == 20_000));
 
-    let again = partner.sell(&reservation, "sale", &sale(Some(3), MONDAY)).await;
+    let again = partner.sell(&reservation, "sale", &sale(Some(3), monday())).await;
     assert_eq!((again.status, text(&again.ok()["orderId"])), (200, id.clone()));
-    partner.sell(&reservation, "sale", &sale(Some(4), MONDAY)).await.problem(422, "IDEMPOTENCY_MISMATCH");
-    let weekend = made(partner.sell(&reservation, "weekend", &sale(Some(100), SATURDAY)).await);
+    partner.sell(&reservation, "sale", &sale(Some(4), monday())).await.problem(422, "IDEMPOTENCY_MISMATCH");
+    let weekend = made(partner.sell(&reservation, "weekend", &sale(Some(100), saturday())).await);
     assert_eq!(
         (&weekend["totalAmount"]["amount"], weekend["tickets"].as_array().unwrap().len()),
         (&json!(2_600_000), 100)
     );
-    let rest = made(partner.sell(&reservation, "rest", &sale(None, MONDAY)).await);
+    let rest = made(partner.sell(&reservation, "rest", &sale(None, monday())).await);
     assert_eq!(rest["quantity"], 47, "all that remained");
     let over = partner.reservation(&reservation).await;
     assert_eq!((&over["status"], &over["remaining"]), (&json!("activated"), &json!(0)));
     partner.cancel_reservation(&reservation).await.problem(409, "RESERVATION_ACTIVATED");
-    partner.sell(&reservation, "more", &sale(Some(1), MONDAY)).await.problem(409, "RESERVATION_ACTIVATED");
+    partner.sell(&reservation, "more", &sale(Some(1), monday())).await.problem(409, "RESERVATION_ACTIVATED");
     assert_eq!(partner.units_left(94_002).await, 50);
 
     let shown = partner.get(&format!("/api/ota/orders/{id}")).await.ok();
@@ -161,7 +158,7 @@ async fn r_ota_06_each_units_code_opens_the_gate_for_its_unit_alone() {
     let client = Client::new();
     let partner = client.seller("units-at-gates", 94_003, 10).await;
     let reservation = made(partner.reserve("one", 94_003, 10).await);
-    let order = made(partner.sell(&reservation, "sale", &sale(Some(3), MONDAY)).await);
+    let order = made(partner.sell(&reservation, "sale", &sale(Some(3), monday())).await);
     let printed: Vec<String> =
         order["tickets"].as_array().unwrap().iter().map(|ticket| text(&ticket["qrCode"])).collect();
     assert_eq!(printed.iter().collect::<BTreeSet<_>>().len(), 3);
@@ -198,7 +195,7 @@ async fn r_ota_07_a_unit_that_is_cancelled_unused_is_the_partners_again() {
     let client = Client::new();
     let partner = client.seller("cancels-units", 94_004, 10).await;
     let reservation = made(partner.reserve("one", 94_004, 6).await);
-    let order = made(partner.sell(&reservation, "sale", &sale(Some(3), MONDAY)).await);
+    let order = made(partner.sell(&reservation, "sale", &sale(Some(3), monday())).await);
     let second = text(&order["tickets"][1]["ticketCode"]);
     for _ in 0..2 {
         let cancelled = partner.send(Method::POST, &format!("/api/ota/tickets/{second}/cancel")).await.ok();
@@ -222,12 +219,12 @@ async fn r_ota_10_a_product_changed_after_the_reservation_leaves_it_its_prices()
         tier["price"]["amount"] = 99_900.into();
     }
     admin.post("/admin/packages/templates", &changed).await.ok();
-    let order = made(partner.sell(&reservation, "sale", &sale(Some(2), MONDAY)).await);
+    let order = made(partner.sell(&reservation, "sale", &sale(Some(2), monday())).await);
     assert_eq!(order["totalAmount"]["amount"], 40_000);
     let shown = partner.reservation(&reservation).await;
     assert_eq!(shown["pricingSnapshot"], reservation["pricingSnapshot"]);
     let later = made(partner.reserve("two", 94_005, 5).await);
-    let order = made(partner.sell(&later, "sale", &sale(Some(2), MONDAY)).await);
+    let order = made(partner.sell(&later, "sale", &sale(Some(2), monday())).await);
     assert_eq!(order["totalAmount"]["amount"], 2 * 99_900);
 }
 
@@ -258,11 +255,11 @@ async fn r_ota_08_a_partner_lists_its_reservations_and_orders_in_pages_and_nobod
     let foreign = made(other.reserve("a", 94_009, 5).await);
     let ids: Vec<String> = reservations.iter().map(|one| text(&one["reservationId"])).collect();
     partner.cancel_reservation(&reservations[1]).await;
-    let first = made(partner.sell(&reservations[0], "sale", &sale(None, MONDAY)).await);
+    let first = made(partner.sell(&reservations[0], "sale", &sale(None, monday())).await);
     let batch = partner.generate(94_008, 2, "B-1").await.ok();
     let ticket = text(&batch["tickets"][1]["ticketCode"]);
-    partner.activate(&ticket, MONDAY).await.ok();
-    made(other.sell(&foreign, "sale", &sale(Some(1), MONDAY)).await);
+    partner.activate(&ticket, monday()).await.ok();
+    made(other.sell(&foreign, "sale", &sale(Some(1), monday())).await);
 
     assert_eq!(partner.listed("reservations", "limit=1000").await, (3, ids.clone()));
     assert_eq!(partner.listed("reservations", "page=2&limit=2").await, (3, ids[2..].to_vec()));
@@ -305,7 +302,7 @@ async fn r_ota_08_a_partner_lists_its_reservations_and_orders_in_pages_and_nobod
     }
     other.get(&path(&reservations[0])).await.problem(404, "RESERVATION_NOT_FOUND");
     other.cancel_reservation(&reservations[2]).await.problem(404, "RESERVATION_NOT_FOUND");
-    other.sell(&reservations[2], "sale", &sale(Some(1), MONDAY)).await.problem(404, "RESERVATION_NOT_FOUND");
+    other.sell(&reservations[2], "sale", &sale(Some(1), monday())).await.problem(404, "RESERVATION_NOT_FOUND");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{AGENTS, Admin, DESKS, LISTED, PARTNERS, Row, SIGNED, documented, kind};
 use crate::client::{Answer, Client, signed};
-use crate::shop::{id, journey, text};
+use crate::shop::{id, journey, monday, text};
 
 /// Partners, their keys, what is set aside for them, and what they ask.
 pub fn rows() -> Vec<Row> {
@@ -87,7 +87,7 @@ async fn r_ota_08_every_operation_of_a_partner_keeps_what_is_another_partners() 
     let path = |operation: &str, ticket: &str| {
         operation.split_once(' ').unwrap().1.replace("{ticketCode}", ticket).replace("{batchId}", "strangers")
     };
-    owner.activate(&tickets[1], "2099-01-05").await.ok();
+    owner.activate(&tickets[1], monday()).await.ok();
     let reservation = owner.reserve("strangers", 93_001, 2).await.ok();
     let reserved = text(&reservation["reservationId"]);
     let is_kept = |answer: &Answer| {

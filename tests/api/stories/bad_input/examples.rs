@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Partner, Person, passenger_name};
-use crate::shop::template;
+use crate::shop::{monday, template};
 
 /// A good request.
 pub struct Example {
@@ -308,7 +308,7 @@ fn partners_tickets(partner: &Partner, ticket: &str, reservation: &str) -> Vec<E
         ticket("POST /api/ota/tickets/{ticketCode}/cancel"),
         ticket("POST /api/ota/tickets/{ticketCode}/activate").body(json!({
             "customerDetails": { "name": passenger_name(1), "phone": "+85291234567", "email": "mei@example.org" },
-            "customerType": "adult", "visitDate": "2099-12-24", "paymentReference": "P-1",
+            "customerType": "adult", "visitDate": monday(), "paymentReference": "P-1",
         })),
         asked("GET /api/ota/batches"),
         batch("GET /api/ota/batches/{batchId}"),
@@ -334,7 +334,7 @@ fn partners_sales(partner: &Partner, [kept, cancelled]: &[String; 2]) -> Vec<Exa
             .body(json!({
                 "quantity": 1,
                 "customerDetails": { "name": passenger_name(1), "phone": "+85291234567", "email": "mei@example.org" },
-                "customerType": "adult", "visitDate": "2099-12-24", "paymentReference": "P-1",
+                "customerType": "adult", "visitDate": monday(), "paymentReference": "P-1",
             })),
         Example { any_text: nothing(), ..asked("GET /api/ota/orders").with("createdAfter", "2026-12-24") },
         asked("GET /api/ota/orders/{orderId}").with("orderId", "nothing"),
