@@ -188,7 +188,7 @@ pub struct Partner {
 }
 
 impl Partner {
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, path).header("X-API-Key", &self.key)
     }
 

@@ -9,6 +9,7 @@ mod faketime;
 mod notice;
 mod server;
 mod shop;
+mod symbols;
 
 mod stories {
     mod access;
@@ -32,6 +33,8 @@ mod stories {
     mod partner_payments;
     mod partners;
     mod partners_batches;
+    mod partners_drawing;
+    mod partners_printing;
     mod partners_sales;
     mod paying;
     mod people;

@@ -59,12 +59,12 @@ impl Gate {
         self.operator.client.send(request.header("X-Device-Secret", &self.secret).json(body)).await
     }
 
-    async fn look(&self, code: &str) -> Value {
+    pub async fn look(&self, code: &str) -> Value {
         self.ask("/merchant/tickets/scan", &json!({ "code": code, "sessionId": self.session })).await.ok()
     }
 
     /// Redeems, with a code or after a look; `items` are tickets and quantities.
-    async fn take(&self, request: &str, code: Option<&str>, items: &[(&Value, u32)]) -> Answer {
+    pub async fn take(&self, request: &str, code: Option<&str>, items: &[(&Value, u32)]) -> Answer {
         let items =
             items.iter().map(|(ticket, quantity)| json!({ "ticketId": ticket["ticketId"], "quantity": quantity }));
         let mut body = json!({ "sessionId": self.session, "requestId": request, "items": items.collect::<Vec<_>>() });
