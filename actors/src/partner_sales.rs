@@ -63,9 +63,9 @@ impl Engine {
             Err(rejection) => return Ok(Reply::rejected(rejection, position)),
         };
         let known = self.ask_order(order, View).await?;
-        Ok(known.and_then(|order| match activation.has_made(&order, quantity) {
-            true => Ok((order, false)),
-            false => Err(Rejection::IdempotencyMismatch),
+        Ok(known.and_then(|order| {
+            let is_same = activation.has_made(&order, quantity);
+            if is_same { Ok((order, false)) } else { Err(Rejection::IdempotencyMismatch) }
         }))
     }
 

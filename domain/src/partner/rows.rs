@@ -80,7 +80,9 @@ impl PartnerBook {
             let PartnerDrawRow { drawn_by, drawn_for, quantity, units_left, drawn_at, .. } = row;
             reservation.draws.push(Drawn { by: drawn_by.0, drawn_for, quantity, units_left, at: drawn_at });
         }
-        reservations.into_values().for_each(|reservation| book.insert(reservation));
+        for reservation in reservations.into_values() {
+            book.insert(reservation);
+        }
         book.forget(now);
         Ok(book)
     }
