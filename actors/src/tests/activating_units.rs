@@ -32,7 +32,7 @@ impl Running {
     }
 
     /// With whether it was sold now.
-    async fn sold(&self, id: PartnerReservationId, key: &str, quantity: u32) -> (Arc<Order>, bool) {
+    pub(super) async fn sold(&self, id: PartnerReservationId, key: &str, quantity: u32) -> (Arc<Order>, bool) {
         self.try_sell(id, key, Some(quantity), activation("PAY-1")).await.unwrap().unwrap()
     }
 
@@ -162,7 +162,7 @@ async fn r_ota_06_a_units_code_redeems_its_own_tickets_alone() {
     assert_eq!(running.shown(redeeming).await.unwrap(), Ok(1));
     let statuses = |order: &Order| order.tickets().iter().map(|ticket| ticket.status).collect::<Vec<_>>();
     let (used, usable) = (TicketStatus::Used, TicketStatus::Usable);
-    assert_eq!(statuses(&*running.order_of("a", order.id()).await.unwrap()), [usable, used, usable]);
+    assert_eq!(statuses(&running.order_of("a", order.id()).await.unwrap()), [usable, used, usable]);
     running.stop().await.unwrap();
 }
 

@@ -236,6 +236,24 @@ async fn r_ota_04_a_batch_that_comes_back_too_late_for_its_units_is_given_up_and
 }
 
 #[actix::test]
+async fn r_ota_04_a_batch_that_begins_too_late_for_its_units_is_asked_for_again_and_not_missing() {
+    let (world, running) = shop().await;
+    let faults = &running.services().faults;
+    let release = faults.stall_at(&stock(), Fault::AfterAppend);
+    let delaying = async {
+        eventually("the stock holds the units", || !faults.is_planted(&stock())).await;
+        world.clock.pass(121);
+        drop(release);
+    };
+    let (late, ()) = tokio::join!(running.generate(wish(a(), "B-1", 100)), delaying);
+    assert_eq!(late.unwrap_err(), Outage::Overloaded);
+
+    running.generated(wish(a(), "B-1", 100)).await;
+    assert_eq!(running.allotted_left(&a()), 0);
+    assert_nobody_died(&running);
+}
+
+#[actix::test]
 async fn rule_20_a_stock_that_breaks_after_it_has_confirmed_is_asked_again() {
     let (world, running) = shop().await;
     running.services().faults.plant(&stock(), Fault::AfterAppend);

@@ -1,7 +1,10 @@
 //! Space is short: what cannot be written changes nothing, ends nobody, and goes on by itself (rules 8 and 11).
 
+use deeptravel_domain::batch::BatchWish;
 use deeptravel_domain::order::{OrderStatus, RefundState};
 
+use super::batches::{a, stock, wish as batch_wish};
+use super::partner_reservations::{channel, partner, units};
 use crate::journal::{Admission, Journal, JournalOptions, Reached, Retention, Share};
 use crate::log::DECISION_BYTES;
 use crate::outage::Outage;
@@ -105,6 +108,33 @@ async fn rule_11_new_orders_stop_first_and_what_follows_from_a_sale_goes_on() {
 }
 
 #[actix::test]
+async fn rule_11_partners_take_nothing_new_without_space_for_it_and_sell_and_give_back_what_they_have() {
+    let (world, running) = cramped(Postgres::Up).await;
+    running.allot().await;
+    let kept = running.reserved("a", "kept", 10).await;
+    let given_up = running.reserved("a", "given up", 5).await;
+    running.drained().await;
+    world.store.set(Postgres::Away);
+    sell_out_of_space(&running).await;
+
+    let batch = BatchWish { partner: partner("a"), ..batch_wish(a(), "B-1", 1) };
+    assert_eq!(running.ask_units("a", units("more", 1)).await.unwrap_err(), Outage::JournalFull);
+    assert_eq!(running.generate(batch.clone()).await.unwrap_err(), Outage::JournalFull);
+    assert_eq!(running.left_for(&channel("a")), 25, "they hold nothing");
+    // The key of a reservation that was made still gives it back.
+    assert_eq!(running.reserved("a", "kept", 10).await, kept);
+    assert_eq!(running.sold(kept, "sale", 2).await.0.items().len(), 2);
+    running.cancelled("a", given_up).await.unwrap();
+    running.has_left("a", 30).await;
+
+    recover(&world, &running).await;
+    running.reserved("a", "more", 1).await;
+    running.generated(batch).await;
+    running.has_left("a", 28).await;
+    assert_nobody_died(&running);
+}
+
+#[actix::test]
 async fn rule_08_without_any_space_nothing_changes_and_afterwards_everything_goes_on() {
     let (world, running) = cramped(Postgres::Away).await;
     let used = running.buy_and_pay(&world, wish(traveller(1), "key", &coach(), 1)).await;
@@ -182,6 +212,48 @@ async fn rule_08_an_order_whose_first_record_has_no_space_is_not_made_and_keeps_
     eventually("the seats are free", || [coach(), ferry()].iter().all(|id| running.free_seats(id) == 900)).await;
     let (order, _) = running.shown(running.place(wanted)).await.unwrap().unwrap();
     assert!(order.items().iter().all(|item| item.leg().unwrap().seats.len() == 2));
+    assert_nobody_died(&running);
+}
+
+/// Its units are held, but there is no space for the record of what they are for, until the stock is told of that.
+async fn unwritten<T>(running: &Running, asking: impl Future<Output = T>) -> T {
+    let faults = &running.services().faults;
+    let placed = faults.stall_at(&stock(), Fault::AfterAppend);
+    let filling = async {
+        eventually("the stock holds the units", || !faults.is_planted(&stock())).await;
+        let (told, room) = (faults.stall_at(&stock(), Fault::AtMessage), take_all_room(&running.journal));
+        drop(placed);
+        eventually("the stock is told", || !faults.is_planted(&stock())).await;
+        drop(room);
+        drop(told);
+    };
+    tokio::join!(asking, filling).0
+}
+
+#[actix::test]
+async fn r_ota_03_a_reservation_whose_record_has_no_space_gives_its_units_back_at_once() {
+    let (_world, running) = cramped(Postgres::Up).await;
+    running.allot().await;
+    let asked = unwritten(&running, running.ask_units("a", units("one", 40))).await;
+    assert_eq!(asked.unwrap_err(), Outage::JournalFull);
+
+    running.has_left("a", 40).await;
+    running.reserved("a", "one", 40).await;
+    assert_eq!(running.left_for(&channel("a")), 0);
+    assert_nobody_died(&running);
+}
+
+#[actix::test]
+async fn r_ota_04_a_batch_whose_first_record_has_no_space_gives_its_units_back_at_once() {
+    let (_world, running) = cramped(Postgres::Up).await;
+    running.allot().await;
+    let wanted = BatchWish { partner: partner("a"), ..batch_wish(a(), "B-1", 40) };
+    let asked = unwritten(&running, running.generate(wanted.clone())).await;
+    assert_eq!(asked.unwrap_err(), Outage::JournalFull);
+
+    assert_eq!(running.left_for(&channel("a")), 40);
+    running.generated(wanted).await;
+    assert_eq!(running.left_for(&channel("a")), 0);
     assert_nobody_died(&running);
 }
 

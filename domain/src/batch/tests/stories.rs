@@ -286,6 +286,23 @@ fn r_ota_06_the_order_of_a_ticket_is_of_one_unit_at_its_frozen_price() {
 }
 
 #[test]
+fn r_ota_06_a_payment_so_long_ago_that_all_of_its_ticket_is_over_is_refused_by_its_field() {
+    const DAY: i64 = 24 * 60 * 60;
+    let story = Story::generated(wish(1));
+    let paid = |seconds| Activation { paid_at: Some(after(seconds)), ..activation(28, "PAY-1") };
+    let sold = |seconds| story.batch.sale(1, paid(seconds), NOON);
+    // Good for thirty days, and until the end of the last of them in Hong Kong: now it is noon there.
+    let last = -30 * DAY - 12 * 60 * 60;
+    let sale = sold(last).unwrap();
+    assert_eq!(sale.paid_at, after(last));
+    let (order, _) = Order::born_paid(sale, NOON);
+    assert!(order.tickets().iter().all(|ticket| ticket.entitlement().valid_until > NOON));
+    for seconds in [last - 1, -366 * DAY, -50_000 * DAY] {
+        assert_eq!(field(sold(seconds)), "paidAt");
+    }
+}
+
+#[test]
 fn r_ota_06_a_ticket_that_was_activated_is_that_whatever_else_is_wrong() {
     let mut story = Story::generated(wish(2));
     assert_eq!(field(story.batch.sale(1, activation(19, "PAY-1"), NOON)), "visitDate");
