@@ -1,10 +1,12 @@
 //! A good request for every operation, to be spoilt.
 
+mod partners;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Partner, Person, passenger_name};
-use crate::shop::{monday, template};
+use crate::client::{Client, Person, passenger_name};
+use crate::shop::template;
 
 /// A good request.
 pub struct Example {
@@ -259,89 +261,6 @@ fn full_template(mut package: Value) -> Value {
     package
 }
 
-/// Keys and webhooks of partners, and what partners ask.
-fn partners(admin: Option<&Person>, partner: &Partner) -> Vec<Example> {
-    let keys = "/admin/ota/partners/{partnerId}/keys";
-    let of_keys = |operation: String| Example::new(operation, admin).with("partnerId", &partner.id);
-    let hook = "/admin/ota/partners/{partnerId}/webhooks";
-    let write_hook =
-        |deed: &str, below: &str| of_keys(format!("{deed} {hook}{below}")).with("Idempotency-Key", "bad-input");
-    let asked = |what: &str| Example { key: partner.key.clone(), ..Example::new(format!("GET /api/ota/{what}"), None) };
-    vec![
-        of_keys(format!("GET {keys}")),
-        of_keys(format!("POST {keys}")).with("Idempotency-Key", "bad-input"),
-        of_keys(format!("DELETE {keys}/{{keyId}}")).with("keyId", "nothing").with("Idempotency-Key", "bad-input"),
-        of_keys(format!("GET {hook}")),
-        write_hook("PUT", "").body(json!({ "url": "https://bad-input.example/", "enabled": false })),
-        write_hook("POST", "/secret"),
-        of_keys(format!("GET {hook}/deliveries")),
-        write_hook("POST", "/replay").body(json!({ "fromSequence": 1 })),
-        asked("products").with("productIds", "106,107"),
-        asked("inventory").with("productIds", "106"),
-        Example {
-            key: partner.key.clone(),
-            body: json!({
-                "ticketCode": "none", "paymentReference": "P-1", "paidAt": "2026-12-01T10:00:00+08:00",
-                "customerDetails": { "name": passenger_name(1), "phone": "+85291234567", "email": "mei@example.org" },
-            }),
-            is_signed: true,
-            ..Example::new("POST /api/ota/webhooks/payment", None)
-        },
-    ]
-}
-
-/// What partners ask of batches and tickets; one has this ticket and this reservation.
-fn partners_tickets(partner: &Partner, ticket: &str, reservation: &str) -> Vec<Example> {
-    let asked = |operation: &str| Example { key: partner.key.clone(), ..Example::new(operation, None) };
-    let ticket = |operation: &str| asked(operation).with("ticketCode", ticket);
-    let batch = |operation: &str| asked(operation).with("batchId", "bad-input");
-    let nothing = || vec![("batchId", "a batch that is not there has no tickets")];
-    vec![
-        asked("POST /api/ota/tickets/bulk-generate").body(json!({
-            "productId": 90_106, "quantity": 1, "batchId": "bad-input-never", "distributionMode": "reseller_batch",
-            "resellerMetadata": { "intendedReseller": "Lok", "batchPurpose": "May", "distributionNotes": "Boxes" },
-            "reservationId": reservation, "expiresAt": "2099-12-31T00:00:00+08:00",
-        })),
-        Example { any_text: nothing(), ..asked("GET /api/ota/tickets").with("createdAfter", "2026-12-24") },
-        ticket("GET /api/ota/tickets/{ticketCode}"),
-        ticket("GET /api/ota/tickets/{ticketCode}/qr"),
-        ticket("POST /api/ota/tickets/{ticketCode}/cancel"),
-        ticket("POST /api/ota/tickets/{ticketCode}/activate").body(json!({
-            "customerDetails": { "name": passenger_name(1), "phone": "+85291234567", "email": "mei@example.org" },
-            "customerType": "adult", "visitDate": monday(), "paymentReference": "P-1",
-        })),
-        asked("GET /api/ota/batches"),
-        batch("GET /api/ota/batches/{batchId}"),
-        batch("GET /api/ota/batches/{batchId}/analytics"),
-        batch("GET /api/ota/batches/{batchId}/qr"),
-    ]
-}
-
-/// What partners ask of reservations and orders; one has these reservations.
-fn partners_sales(partner: &Partner, [kept, cancelled]: &[String; 2]) -> Vec<Example> {
-    let asked = |operation: &str| Example { key: partner.key.clone(), ..Example::new(operation, None) };
-    let nothing = || vec![("batchId", "a batch that is not there has no orders")];
-    vec![
-        asked("POST /api/ota/reserve")
-            .with("Idempotency-Key", "bad-input")
-            .body(json!({ "productId": 90_106, "quantity": 1 })),
-        asked("GET /api/ota/reservations").with("createdAfter", "2026-12-24"),
-        asked("GET /api/ota/reservations/{reservationId}").with("reservationId", kept),
-        asked("DELETE /api/ota/reservations/{reservationId}").with("reservationId", cancelled),
-        asked("POST /api/ota/reservations/{reservationId}/activate")
-            .with("reservationId", kept)
-            .with("Idempotency-Key", "bad-input")
-            .body(json!({
-                "quantity": 1,
-                "customerDetails": { "name": passenger_name(1), "phone": "+85291234567", "email": "mei@example.org" },
-                "customerType": "adult", "visitDate": monday(), "paymentReference": "P-1",
-            })),
-        Example { any_text: nothing(), ..asked("GET /api/ota/orders").with("createdAfter", "2026-12-24") },
-        asked("GET /api/ota/orders/{orderId}").with("orderId", "nothing"),
-        asked("GET /api/ota/orders/{orderId}/tickets").with("orderId", "nothing"),
-    ]
-}
-
 /// A single departure.
 fn departures(coach: &str, admin: Option<&Person>) -> Vec<Example> {
     let write = |operation: &str| {
@@ -385,16 +304,7 @@ impl Examples {
         admin.put(&format!("/admin/ota/partners/{}/webhooks", partner.id), &hook).await.ok();
         let package = template("bad-input");
         let package_id = text(&admin.post("/admin/packages/templates", &package).await.ok()["templateId"]);
-        let batch = json!({
-            "productId": package["productId"], "quantity": 1, "batchId": "bad-input", "distributionMode": "direct_sale",
-        });
-        let generated = partner.post("/api/ota/tickets/bulk-generate", &batch).await.ok();
-        let partners_ticket = text(&generated["tickets"][0]["ticketCode"]);
-        let mut reservations = [String::new(), String::new()];
-        for (key, id) in ["kept", "cancelled"].into_iter().zip(&mut reservations) {
-            let body = json!({ "productId": package["productId"], "quantity": 1 });
-            *id = text(&partner.keyed("/api/ota/reserve", key, &body).await.ok()["reservationId"]);
-        }
+        let sold = partners::Sold::make(&partner, &package["productId"]).await;
         let journey = json!({ "kind": "journey", "departureId": departure.id, "seatClass": departure.class });
         let included =
             json!({ "kind": "package", "templateId": package_id, "journeys": [{ "departureId": departure.id }] });
@@ -511,9 +421,7 @@ impl Examples {
         examples.extend(departures(&client.coach().await, admin));
         examples.extend(configuration(admin));
         examples.extend(people(admin));
-        examples.extend(partners(admin, &partner));
-        examples.extend(partners_tickets(&partner, &partners_ticket, &reservations[0]));
-        examples.extend(partners_sales(&partner, &reservations));
+        examples.extend(partners::examples(admin, &partner, &sold));
         Examples(examples)
     }
 }
