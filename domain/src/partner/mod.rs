@@ -214,11 +214,6 @@ impl Reservation {
     fn is_settled(&self) -> bool {
         self.keeps() == 0 && !self.is_untold()
     }
-
-    /// Whether nobody can ask for it any more either.
-    fn is_over(&self, now: Timestamp) -> bool {
-        self.key_ends_at().is_some_and(|at| at <= now) && self.is_settled()
-    }
 }
 
 /// What the stock has to be told, so that its hold is as the book says. Doing it twice is harmless.

@@ -238,7 +238,7 @@ impl BatchQuery {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Batches<'a> {
+struct BatchPage<'a> {
     /// The oldest first.
     batches: Vec<BatchView<'a>>,
     /// On all pages.
@@ -316,7 +316,7 @@ async fn generate(Allowed(by): Allowed<Resell>, language: Language, body: Body) 
 #[utoipa::path(
     get, path = "/api/ota/batches", params(BatchQuery, NumberedPaging),
     responses(
-        (status = 200, body = Batches),
+        (status = 200, body = BatchPage),
         (status = 422, description = "`INVALID_PARAMETER`, `VALIDATION_ERROR`"),
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
@@ -332,7 +332,7 @@ async fn list_batches(Allowed(by): Allowed<Resell>, language: Language, list: Nu
         Some((Arc::clone(shown.plan()), row.status))
     });
     let plans: Vec<(Arc<Plan>, BatchState)> = plans.collect();
-    Ok(ok(&Batches {
+    Ok(ok(&BatchPage {
         batches: plans.iter().map(|(plan, state)| BatchView::of(language, plan, *state)).collect(),
         total_count: listed.total,
         page: list.page.number,

@@ -13,7 +13,7 @@ pub(super) const CUSTOMER: &str = "customerDetails";
 
 /// The fields of a request, of whichever kind, that say for whom and what was paid.
 #[derive(Debug)]
-pub(super) struct Paid<'a> {
+pub(super) struct Purchase<'a> {
     pub customer: Contact,
     /// `adult` without it.
     pub customer_type: Option<&'a Text<'a>>,
@@ -23,10 +23,10 @@ pub(super) struct Paid<'a> {
     pub paid_at: Option<Timestamp>,
 }
 
-impl Paid<'_> {
+impl Purchase<'_> {
     /// Errors name the field. The reference of the payment is checked by the owner.
     pub fn activation(self, language: Language) -> Result<Activation, Problem> {
-        let Paid { customer, customer_type, visit_date, payment_reference, paid_at } = self;
+        let Purchase { customer, customer_type, visit_date, payment_reference, paid_at } = self;
         let visitor = match customer_type {
             None => PassengerType::Adult,
             Some(given) => {

@@ -212,7 +212,7 @@ impl<'a> From<&'a PartnerOrder> for ListedOrder<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = PartnerOrders)]
-struct Orders<'a> {
+struct OrderPage<'a> {
     /// The oldest first.
     orders: Vec<ListedOrder<'a>>,
     /// On all pages.
@@ -224,7 +224,7 @@ struct Orders<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = PartnerOrderTickets)]
-struct Tickets<'a> {
+struct OrderTickets<'a> {
     #[schema(value_type = String)]
     order_id: OrderId,
     tickets: Vec<PartnerTicketView<'a>>,
@@ -248,7 +248,7 @@ impl Partner {
 #[utoipa::path(
     get, path = "/api/ota/orders", params(OrderQuery, NumberedPaging),
     responses(
-        (status = 200, body = Orders),
+        (status = 200, body = OrderPage),
         (status = 422, description = "`INVALID_PARAMETER`, `VALIDATION_ERROR`"),
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
@@ -256,13 +256,13 @@ impl Partner {
 async fn list_orders(Allowed(by): Allowed<Resell>, list: Numbered<OrderQuery>) -> Answered {
     let (page, page_size) = (list.page.number, list.page.limit);
     let Some(filter) = list.filter.filter(&by)? else {
-        return Ok(ok(&Orders { orders: Vec::new(), total_count: 0, page, page_size }));
+        return Ok(ok(&OrderPage { orders: Vec::new(), total_count: 0, page, page_size }));
     };
     let partner = by.id().clone();
     let read = list.read(&by, |lists, page| async move { lists.orders_of_partner(&partner, &filter, page).await });
     let listed = read.await?;
     let orders = listed.entries.iter().map(ListedOrder::from).collect();
-    Ok(ok(&Orders { orders, total_count: listed.total, page, page_size }))
+    Ok(ok(&OrderPage { orders, total_count: listed.total, page, page_size }))
 }
 
 /// An order of one's own, with its tickets.
@@ -282,12 +282,12 @@ async fn show_order(Allowed(by): Allowed<Resell>, language: Language, id: web::P
 #[utoipa::path(
     get, path = "/api/ota/orders/{orderId}/tickets", params(("orderId" = String, Path)),
     responses(
-        (status = 200, body = Tickets),
+        (status = 200, body = OrderTickets),
         (status = 404, description = "`ORDER_NOT_FOUND`: not there, or not yours"),
     )
 )]
 async fn list_tickets_of_order(Allowed(by): Allowed<Resell>, language: Language, id: web::Path<String>) -> Answered {
     let order = by.own_order(&id).await?;
     let tickets = tickets(&by, language, &order);
-    Ok(ok(&Tickets { order_id: order.id(), total_count: tickets.len(), tickets }))
+    Ok(ok(&OrderTickets { order_id: order.id(), total_count: tickets.len(), tickets }))
 }

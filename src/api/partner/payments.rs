@@ -15,7 +15,7 @@ use deeptravel_domain::webhook::signature::{self, Headers};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::customer::{CUSTOMER, Paid};
+use super::customer::{CUSTOMER, Purchase};
 use crate::api::frame::{
     Allowed, Answered, BODY_BYTES_MAX, Language, NewContact, Partner, Problem, Resell, Routes, Text, no_content,
     parse_json, read_body, refusals, sha256,
@@ -144,7 +144,7 @@ impl PaymentMessage<'_> {
             Some(Customer { name, phone, email }) => NewContact::of(name, phone, email).contact(CUSTOMER)?,
             None => contact_of(by, language),
         };
-        let paid = Paid {
+        let paid = Purchase {
             customer,
             customer_type: self.customer_type.as_ref(),
             visit_date: self.visit_date.as_ref(),

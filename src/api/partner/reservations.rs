@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::batches::named;
-use super::customer::{CUSTOMER, Paid};
+use super::customer::{CUSTOMER, Purchase};
 use super::orders::{self, PartnerOrderView};
 use super::pricing::PricingSnapshot;
 use crate::api::frame::{
@@ -121,7 +121,7 @@ impl ReservationQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = PartnerReservations)]
-struct Reservations<'a> {
+struct ReservationPage<'a> {
     /// The oldest first.
     reservations: Vec<ReservationView<'a>>,
     /// On all pages.
@@ -202,7 +202,7 @@ async fn reserve(Allowed(by): Allowed<Resell>, language: Language, key: Idempote
 #[utoipa::path(
     get, path = "/api/ota/reservations", params(ReservationQuery, NumberedPaging),
     responses(
-        (status = 200, body = Reservations),
+        (status = 200, body = ReservationPage),
         (status = 422, description = "`INVALID_PARAMETER`, `VALIDATION_ERROR`"),
         (status = 503, description = "`STORAGE_UNAVAILABLE`"),
     )
@@ -218,7 +218,7 @@ async fn list_reservations(
     let listed = read.await?;
     let reservations = listed.entries.iter().map(|entry| ReservationView::of(language, entry)).collect();
     let (page, page_size) = (list.page.number, list.page.limit);
-    Ok(ok(&Reservations { reservations, total_count: listed.total, page, page_size }))
+    Ok(ok(&ReservationPage { reservations, total_count: listed.total, page, page_size }))
 }
 
 /// A reservation of one's own.
@@ -300,7 +300,7 @@ async fn activate_reservation(
 ) -> Answered {
     let reservation = parsed(&id)?;
     let request = body.borrowed::<NewSale<'_>>()?;
-    let paid = Paid {
+    let paid = Purchase {
         customer: request.customer_details.contact(CUSTOMER)?,
         customer_type: request.customer_type.as_ref(),
         visit_date: request.visit_date.as_ref(),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
-use super::customer::{CUSTOMER, Paid};
+use super::customer::{CUSTOMER, Purchase};
 use super::orders;
 use crate::api::frame::{
     Allowed, Answered, Body, Language, NewContact, Numbered, NumberedPaging, Partner, Problem, Resell, Routes, Text,
@@ -236,7 +236,7 @@ impl<'a> ListedView<'a> {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Tickets<'a> {
+struct TicketPage<'a> {
     /// The oldest first.
     tickets: Vec<ListedView<'a>>,
     /// On all pages.
@@ -270,18 +270,18 @@ impl Partner {
 #[utoipa::path(
     get, path = "/api/ota/tickets", params(TicketQuery, NumberedPaging),
     responses(
-        (status = 200, body = Tickets),
+        (status = 200, body = TicketPage),
         (status = 422, description = "`INVALID_PARAMETER`, `VALIDATION_ERROR`"),
     )
 )]
 async fn list_tickets(Allowed(by): Allowed<Resell>, list: Numbered<TicketQuery>) -> Answered {
     let (page, page_size) = (list.page.number, list.page.limit);
     let Some(filter) = list.filter.filter(&by)? else {
-        return Ok(ok(&Tickets { tickets: Vec::new(), total_count: 0, page, page_size }));
+        return Ok(ok(&TicketPage { tickets: Vec::new(), total_count: 0, page, page_size }));
     };
     let listed = by.shown(by.api.engine.partner_tickets(by.id(), &filter, list.page).await)?;
     let tickets = listed.entries.iter().map(ListedView::of).collect();
-    Ok(ok(&Tickets { tickets, total_count: listed.total, page, page_size }))
+    Ok(ok(&TicketPage { tickets, total_count: listed.total, page, page_size }))
 }
 
 /// A ticket of one's own: as it was generated, or as it was sold.
@@ -330,7 +330,7 @@ async fn show_ticket(Allowed(by): Allowed<Resell>, language: Language, code: web
 async fn activate(Allowed(by): Allowed<Resell>, language: Language, code: web::Path<String>, body: Body) -> Answered {
     let unit = unit(&code)?;
     let said = body.borrowed::<NewActivation<'_>>()?;
-    let activation = Paid {
+    let activation = Purchase {
         customer: said.customer_details.contact(CUSTOMER)?,
         customer_type: said.customer_type.as_ref(),
         visit_date: said.visit_date.as_ref(),
