@@ -45,10 +45,17 @@ pub fn of_svg(svg: &[u8]) -> String {
     only(read(&image))
 }
 
+/// Dots an inch: a reader comes closer when it sees nothing.
+const DOTS: [&str; 3] = ["150", "200", "300"];
+
 /// What the symbols say on the first page of a document, read where a reader looks: at a column, and in it at 75 mm.
 pub fn of_pdf(pdf: &[u8]) -> BTreeSet<String> {
+    DOTS.into_iter().flat_map(|dots| seen(pdf, dots)).collect()
+}
+
+fn seen(pdf: &[u8], dots: &str) -> BTreeSet<String> {
     let mut command = Command::new("pdftoppm");
-    command.args(["-r", "150", "-gray", "-png", "-f", "1", "-l", "1"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.args(["-r", dots, "-gray", "-png", "-f", "1", "-l", "1"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().expect("poppler-utils");
     let (mut stdin, input) = (child.stdin.take().unwrap(), pdf.to_vec());
     let writing = std::thread::spawn(move || stdin.write_all(&input));

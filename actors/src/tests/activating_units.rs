@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use deeptravel_domain::batch::Activation;
 use deeptravel_domain::ids::OrderId;
-use deeptravel_domain::order::{Order, OrderStatus, Scan, ScanTarget};
+use deeptravel_domain::order::{Order, OrderStatus, Scan, ScanTarget, UnitId};
 use deeptravel_domain::partner::{PartnerReservationId, ReservationStatus};
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::Row as _;
@@ -207,8 +207,9 @@ async fn r_ota_09_a_partner_is_told_once_of_a_reservation_that_expires_and_of_wh
     let rows = world.store.rows(WebhookEventRow::TABLE);
     let told = rows.of::<WebhookEventRow<'_>>().map(Result::unwrap);
     let told: Vec<_> = told.map(|event| (event.kind, event.subject.to_owned(), event.count)).collect();
-    let activated = (EventKind::TicketActivated, order.id().to_string(), None);
-    assert_eq!(told, [activated, (EventKind::ReservationExpired, expires.to_string(), Some(27))]);
+    let unit = |item| (EventKind::TicketActivated, UnitId { order: order.id(), item }.to_string(), None);
+    let expired = (EventKind::ReservationExpired, expires.to_string(), Some(27));
+    assert_eq!(told, [unit(0), unit(1), unit(2), expired]);
     drop(following);
     running.stop().await.unwrap();
 }

@@ -140,7 +140,9 @@ async fn r_ota_06_what_is_printed_for_the_second_unit_of_an_order_redeems_that_u
         shown["entitlements"].as_array().unwrap().iter().map(|one| one["remaining"].as_u64().unwrap()).sum::<u64>()
     };
     assert_eq!([left(&units[0]).await, left(&units[1]).await, left(&units[2]).await], [3, 1, 3]);
-    for code in symbols::of_pdf(&pdf) {
+    let on_sheet = symbols::of_pdf(&pdf);
+    assert_eq!(on_sheet.len(), 1, "one ticket, one symbol");
+    for code in on_sheet {
         let second = gate.scan(&code, "r2").await;
         assert_eq!(
             (&second["result"], second["tickets"].as_array().unwrap().len()),
