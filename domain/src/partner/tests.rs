@@ -245,7 +245,8 @@ fn r_ota_03_one_activation_takes_at_most_100_and_never_more_than_is_left() {
     };
     assert_eq!(refused(&mut world, draw(id, 1, DrawnFor::Order, None)), "quantity");
     assert_eq!(refused(&mut world, draw(id, 1, DrawnFor::Order, Some(0))), "quantity");
-    assert_eq!(refused(&mut world, draw(id, 1, DrawnFor::Batch, Some(151))), "quantity");
+    let too_many = Rejection::InsufficientAllotment { wanted: 151, available: 150 };
+    assert_eq!(world.tell(&draw(id, 1, DrawnFor::Batch, Some(151))), Err(too_many));
     assert_eq!(world.tell(&draw(id, 1, DrawnFor::Order, Some(100))), Ok(1));
 }
 
