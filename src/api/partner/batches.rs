@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::web;
 use deeptravel_actors::lists::BatchFilter;
-use deeptravel_domain::batch::{Batch, BatchState, BatchWish, OwnId, Plan, Reseller, TicketState};
+use deeptravel_domain::batch::{Batch, BatchId, BatchState, BatchWish, OwnId, Plan, Reseller, TicketState};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::partner::PartnerReservationId;
 use deeptravel_domain::rejection::Rejection;
@@ -262,6 +262,14 @@ pub(super) fn named(refused: Rejection) -> Problem {
 }
 
 impl Partner {
+    /// Of which batch a list is wanted. `None`: the partner calls none so. Errors name the parameter.
+    pub(super) fn batch_to_list(&self, own_id: &str) -> Result<Option<BatchId>, Problem> {
+        let invalid = |_| Problem::from(refusals::INVALID_PARAMETER).naming("batchId", "is no id of a batch");
+        let own_id: OwnId = own_id.parse().map_err(invalid)?;
+        let named = self.api.engine.services().batch_board.named(self.id(), &own_id);
+        Ok(named.map(|shown| shown.plan().id))
+    }
+
     /// The partner's batch that it calls so. Another's is not there.
     pub(super) async fn own_batch(&self, own_id: &str) -> Result<Arc<Batch>, Problem> {
         let no_such = || Problem::from(Rejection::BatchNotFound).naming("batchId", "is no batch of yours");

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use actix_web::web;
 use deeptravel_actors::lists::{PartnerOrder, PartnerOrderFilter};
-use deeptravel_domain::batch::OwnId;
 use deeptravel_domain::code::{Code, CodeKeys, Subject, seal};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::{Buyer, Contact, Item, Order, OrderStatus};
@@ -164,10 +163,8 @@ impl OrderQuery {
             created_until: instant_or_day("createdBefore", self.created_before.as_deref(), End::Last)?,
         };
         if let Some(own_id) = &self.batch_id {
-            let own_id: OwnId = own_id.parse().map_err(|_| invalid("batchId", "is no id of a batch"))?;
-            let board = &by.api.engine.services().batch_board;
-            let Some(named) = board.named(by.id(), &own_id) else { return Ok(None) };
-            filter.batch = Some(named.plan().id);
+            let Some(batch) = by.batch_to_list(own_id)? else { return Ok(None) };
+            filter.batch = Some(batch);
         }
         Ok(Some(filter))
     }

@@ -4,7 +4,7 @@
 use actix_web::web;
 use deeptravel_actors::batch_board::{ListedTicket, TicketFilter};
 use deeptravel_actors::partner_tickets::PartnerTicket;
-use deeptravel_domain::batch::{Batch, OwnId, Plan, TicketState};
+use deeptravel_domain::batch::{Batch, Plan, TicketState};
 use deeptravel_domain::code::{CodeKeys, seal};
 use deeptravel_domain::ids::OrderId;
 use deeptravel_domain::order::UnitId;
@@ -188,10 +188,8 @@ impl TicketQuery {
             created_until: instant_or_day("createdBefore", self.created_before.as_deref(), End::Last)?,
         };
         if let Some(own_id) = &self.batch_id {
-            let own_id: OwnId = own_id.parse().map_err(|_| invalid("batchId", "is no id of a batch"))?;
-            let board = &by.api.engine.services().batch_board;
-            let Some(named) = board.named(by.id(), &own_id) else { return Ok(None) };
-            filter.batch = Some(named.plan().id);
+            let Some(batch) = by.batch_to_list(own_id)? else { return Ok(None) };
+            filter.batch = Some(batch);
         }
         Ok(Some(filter))
     }
