@@ -150,7 +150,7 @@ impl Engine {
         let cancelled = self.cancel_partner_ticket(partner.clone(), ticket, ONLY_ITEM).await?;
         if cancelled.outcome.is_ok() {
             // It hears of it from its follower as well, if this breaks off.
-            let refunded = Follow { number, became: Became::Refunded };
+            let refunded = Follow([(number, Became::Refunded)].into());
             self.owners.batches.ask(&batch, refunded).await?.ok_or(Outage::Rebuilding)?;
         }
         Ok(cancelled.map(|_| TicketState::Refunded))

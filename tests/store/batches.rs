@@ -100,7 +100,7 @@ fn r_ota_04_a_batch_comes_back_from_postgres_as_it_was() {
     for command in [
         Command::Activate { number: 1 },
         Command::Activate { number: 2 },
-        Command::Follow { number: 2, became: Became::Used },
+        Command::Follow([(2, Became::Used)].into()),
         Command::Cancel { number: 5 },
         Command::UnitsReturned { kept: 4 },
     ] {

@@ -1,10 +1,11 @@
 //! Whoever holds the units that partners have sold hears what becomes of their orders: batches of their tickets, partners'
 //! books of units that are given back. A follower tells them; here is the owner of its position, too.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deeptravel_domain::batch::followed::{BatchFollowerRow, Followed, Heard, News, news};
+use deeptravel_domain::batch::followed::{BatchFollowerRow, Followed, Heard, News};
 use deeptravel_domain::batch::{BatchId, Became};
 use deeptravel_domain::ids::{OrderId, PartnerCode};
 use deeptravel_domain::partner::GiveBack;
@@ -26,8 +27,8 @@ use crate::ports::{Haste, Load, Parameter, Store, StoreError};
 use crate::registry::Keys;
 use crate::services::Services;
 
-/// Tickets and units whose owners are told something at a time: each answers when its record is durable, and those of one
-/// moment share a write.
+/// Owners that are told something at a time: each answers when its record is durable, and those of one moment share a
+/// write.
 const TOLD_AT_ONCE: usize = 256;
 
 /// Up to where all have been told.
@@ -84,13 +85,6 @@ impl Telling {
         Telling { owner, batches, peers: Arc::clone(peers), begun_at: peers.batch_board.followed() }
     }
 
-    async fn tell(&self, news: News) -> Result<(), Failure> {
-        match news {
-            News::Ticket { batch, number, became } => self.tell_batch(batch, number, became).await,
-            News::Refunded { partner, order } => self.give_back(partner, order).await,
-        }
-    }
-
     /// The order says how many units it keeps, so that telling its partner's book twice gives nothing back twice.
     async fn give_back(&self, partner: PartnerCode, id: OrderId) -> Result<(), Failure> {
         let Some(Reply { outcome: Ok(order), .. }) = self.peers.orders.ask(&id, View).await? else {
@@ -106,9 +100,9 @@ impl Telling {
     }
 
     /// A batch that is not there has nothing to hear: it was never generated here.
-    async fn tell_batch(&self, batch: BatchId, number: u16, became: Became) -> Result<(), Failure> {
-        match self.batches.ask(&batch, Follow { number, became }).await?.map(|reply| reply.outcome) {
-            Some(Ok(()) | Err(Rejection::TicketNotFound)) | None => Ok(()),
+    async fn tell_batch(&self, batch: BatchId, became: BTreeMap<u16, Became>) -> Result<(), Failure> {
+        match self.batches.ask(&batch, Follow(became)).await?.map(|reply| reply.outcome) {
+            Some(Ok(())) | None => Ok(()),
             Some(Err(rejection)) => Err(Failure::Fault(rejection.to_string())),
         }
     }
@@ -126,27 +120,30 @@ impl Follower for Telling {
 
     /// What cannot be read has to be taken, so that it fails there.
     fn follows_from(&self, records: &[(Position, Record)]) -> bool {
-        all_news(records).map_or(true, |news| !news.is_empty())
+        records.iter().any(|record| news(std::slice::from_ref(record)).map_or(true, |news| !news.is_empty()))
     }
 
     /// Beside each other: a ticket has one end, so there is no order in which they could be heard wrongly.
     async fn take(&mut self, batch: Batch<'_>) -> Result<Position, Failure> {
-        let told = stream::iter(all_news(batch.records)?).map(|news| self.tell(news));
+        let News { tickets, refunded } = news(batch.records)?;
+        let told = stream::iter(tickets).map(|(batch, became)| self.tell_batch(batch, became));
         told.buffer_unordered(TOLD_AT_ONCE).try_collect::<()>().await?;
+        let given_back = stream::iter(refunded).map(|(partner, order)| self.give_back(partner, order));
+        given_back.buffer_unordered(TOLD_AT_ONCE).try_collect::<()>().await?;
         let heard = Heard { after: batch.after.0, up_to: batch.up_to.0 };
         let answer = self.owner.ask(&Told::KEY, Tell(heard)).await?.ok_or(Outage::Rebuilding)?;
         answer.outcome.map_err(|rejection| Failure::Fault(rejection.to_string()))
     }
 }
 
-fn all_news(records: &[(Position, Record)]) -> Result<Vec<News>, Failure> {
-    let mut found = Vec::new();
+fn news(records: &[(Position, Record)]) -> Result<News, Failure> {
+    let mut news = News::default();
     for (position, record) in records {
         let fault = |why: String| Failure::Fault(format!("record {position}: {why}"));
         let rows = Rows::from_bytes(record.payload.clone()).map_err(|_| fault("its payload is not rows".to_owned()))?;
-        found.extend(news(&rows).map_err(|damage| fault(damage.to_string()))?);
+        news.add(&rows).map_err(|damage| fault(damage.to_string()))?;
     }
-    Ok(found)
+    Ok(news)
 }
 
 /// Up to where batches have been told as far as the database knows; `None`: nobody has begun.

@@ -1,5 +1,6 @@
 //! What a batch's owner is asked, and what it does about it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix::{Context, Handler};
@@ -82,23 +83,19 @@ impl Question<BatchActor> for Cancel {
     }
 }
 
-/// What has become of the order of a ticket.
+/// What has become of the orders of its tickets, by their numbers.
 #[derive(Debug)]
-pub struct Follow {
-    pub number: u16,
-    pub became: Became,
-}
+pub struct Follow(pub BTreeMap<u16, Became>);
 
 impl Question<BatchActor> for Follow {
     type Answer = ();
 
     fn fingerprint(&self) -> u64 {
-        fingerprint_of((self.number, self.became))
+        fingerprint_of(&self.0)
     }
 
     fn put(self, owner: &mut BatchActor, asker: Asker<()>, ctx: &mut Context<BatchActor>) {
-        let Follow { number, became } = self;
-        let answer = owner.apply(&Command::Follow { number, became }, ctx);
+        let answer = owner.apply(&Command::Follow(self.0), ctx);
         asker.answer(answer.map(|reply| reply.map(drop)));
     }
 }

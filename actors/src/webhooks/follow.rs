@@ -68,7 +68,7 @@ impl Follower for Numbering {
 
     /// What cannot be read has to be taken, so that it fails there.
     fn follows_from(&self, records: &[(Position, Record)]) -> bool {
-        self.events(records).map_or(true, |events| !events.is_empty())
+        records.iter().any(|record| self.events(std::slice::from_ref(record)).map_or(true, |events| !events.is_empty()))
     }
 
     async fn take(&mut self, batch: Batch<'_>) -> Result<Position, Failure> {

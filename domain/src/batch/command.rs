@@ -1,8 +1,9 @@
 //! What can be asked of a batch, and what then happened.
 
-use crate::time::Timestamp;
+use std::collections::BTreeMap;
 
 use super::TicketState;
+use crate::time::Timestamp;
 
 /// No events in answer means that it is already so.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,8 +20,9 @@ pub enum Command {
     /// Gives up a ticket that nobody has activated. Refused with `TicketNotFound`, `TicketExpired`, and with
     /// `TicketAlreadyActivated`: then its order is to be asked (R-OTA-07).
     Cancel { number: u16 },
-    /// The order of a ticket says what has become of it.
-    Follow { number: u16, became: Became },
+    /// Orders of tickets say what has become of them, by the tickets' numbers: in one record, however many they are. What is
+    /// so already, and of what is no activated ticket, is passed over.
+    Follow(BTreeMap<u16, Became>),
     /// The stock has put units back, or the book of reservations has, so that the batch keeps so many there.
     UnitsReturned { kept: u16 },
     /// The batch ends if its time is over. The timer's command; nothing depends on its punctuality.

@@ -1,5 +1,7 @@
 //! Every check of a batch. Nothing here changes anything.
 
+use std::collections::BTreeMap;
+
 use super::command::{Became, Command, Event};
 use super::{Batch, BatchState, TicketState};
 use crate::rejection::{Rejection, ScanRejection};
@@ -7,16 +9,16 @@ use crate::time::Timestamp;
 
 impl Batch {
     pub(super) fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Rejection> {
-        match *command {
+        match command {
             Command::Begin => Ok(vec![Event::Begun]),
             Command::UnitsTaken => Ok(self.is_taking().then_some(Event::Generated).into_iter().collect()),
             Command::UnitsLost => Ok(self.is_taking().then_some(Event::GivenUp).into_iter().collect()),
-            Command::Activate { number } => self.activate(number, now),
-            Command::Cancel { number } => self.cancel(number, now),
-            Command::Follow { number, became } => self.follow(number, became, now),
+            Command::Activate { number } => self.activate(*number, now),
+            Command::Cancel { number } => self.cancel(*number, now),
+            Command::Follow(became) => Ok(self.follow(became, now)),
             Command::UnitsReturned { kept } => {
-                let is_news = kept < self.known_kept;
-                Ok(is_news.then_some(Event::UnitsReturned { kept }).into_iter().collect())
+                let is_news = *kept < self.known_kept;
+                Ok(is_news.then_some(Event::UnitsReturned { kept: *kept }).into_iter().collect())
             }
             Command::Expire => {
                 let is_over = self.state == BatchState::Active && self.is_over(now);
@@ -65,17 +67,10 @@ impl Batch {
         }
     }
 
-    fn follow(&self, number: u16, became: Became, now: Timestamp) -> Result<Vec<Event>, Rejection> {
-        let to = became.state();
-        match self.ticket(number).ok_or(Rejection::TicketNotFound)? {
-            TicketState::Active => Ok(vec![Event::TicketChanged { number, to, at: now }]),
-            // The order has said so before, or it is no order of this ticket.
-            TicketState::Used
-            | TicketState::Refunded
-            | TicketState::PreGenerated
-            | TicketState::Cancelled
-            | TicketState::Expired => Ok(Vec::new()),
-        }
+    /// Of another state the order has said so before, or it is no order of this ticket.
+    fn follow(&self, became: &BTreeMap<u16, Became>, now: Timestamp) -> Vec<Event> {
+        let active = became.iter().filter(|(number, _)| self.ticket(**number) == Some(TicketState::Active));
+        active.map(|(number, became)| Event::TicketChanged { number: *number, to: became.state(), at: now }).collect()
     }
 
     fn already_activated(&self, number: u16) -> Rejection {

@@ -2,6 +2,8 @@
 //! batches, and partners' books (rule 16). Telling one again is harmless, so the position is written after all of a stretch
 //! have heard.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{BatchId, Became};
 use crate::announcement::{AnnouncementKind, AnnouncementRow};
 use crate::ids::{OrderId, PartnerCode};
@@ -23,39 +25,49 @@ row! {
     3 position: u64,
 }
 
-/// What has become of a unit.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum News {
-    /// Of a batch, which counts its tickets.
-    Ticket { batch: BatchId, number: u16, became: Became },
-    /// Of a reservation: a unit of this order is its partner's again.
-    Refunded { partner: PartnerCode, order: OrderId },
+/// What has become of units, together for each who is to hear it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct News {
+    /// Of batches, which count their tickets, by number.
+    pub tickets: BTreeMap<BatchId, BTreeMap<u16, Became>>,
+    /// Orders of reservations: units of them are their partner's again.
+    pub refunded: BTreeSet<(PartnerCode, OrderId)>,
 }
 
-/// What the rows of a record tell.
-pub fn news(rows: &Rows) -> Result<Vec<News>, Damage> {
-    let mut found = Vec::new();
-    for row in rows.of() {
-        let AnnouncementRow { order_id, kind, partner, .. } = row?;
-        let became = match kind {
-            AnnouncementKind::Used => Became::Used,
-            AnnouncementKind::Refunded => Became::Refunded,
-            AnnouncementKind::Paid
-            | AnnouncementKind::Cancelled
-            | AnnouncementKind::Revived
-            | AnnouncementKind::Redeemed
-            | AnnouncementKind::Completed
-            | AnnouncementKind::ReservationExpired
-            | AnnouncementKind::BatchExpired => continue,
-        };
-        found.extend(match (order_id.of_batch(), became, partner) {
-            (Some((batch, number)), became, _) => Some(News::Ticket { batch, number, became }),
-            (None, Became::Refunded, Some(partner)) => Some(News::Refunded { partner, order: order_id }),
-            // What is used is not given back, and a traveller's order is its own.
-            (None, Became::Used, _) | (None, Became::Refunded, None) => None,
-        });
+impl News {
+    /// Adds what the rows of a record tell.
+    pub fn add(&mut self, rows: &Rows) -> Result<(), Damage> {
+        for row in rows.of() {
+            let AnnouncementRow { order_id, kind, partner, .. } = row?;
+            let became = match kind {
+                AnnouncementKind::Used => Became::Used,
+                AnnouncementKind::Refunded => Became::Refunded,
+                AnnouncementKind::Paid
+                | AnnouncementKind::Cancelled
+                | AnnouncementKind::Revived
+                | AnnouncementKind::Redeemed
+                | AnnouncementKind::Completed
+                | AnnouncementKind::ReservationExpired
+                | AnnouncementKind::BatchExpired => continue,
+            };
+            match (order_id.of_batch(), became, partner) {
+                (Some((batch, number)), became, _) => {
+                    // A ticket has one end.
+                    self.tickets.entry(batch).or_default().entry(number).or_insert(became);
+                }
+                (None, Became::Refunded, Some(partner)) => {
+                    self.refunded.insert((partner, order_id));
+                }
+                // What is used is not given back, and a traveller's order is its own.
+                (None, Became::Used, _) | (None, Became::Refunded, None) => {}
+            }
+        }
+        Ok(())
     }
-    Ok(found)
+
+    pub fn is_empty(&self) -> bool {
+        self.tickets.is_empty() && self.refunded.is_empty()
+    }
 }
 
 /// Batches have heard of everything behind `after`, up to and with `up_to`.
@@ -158,7 +170,10 @@ mod tests {
                 });
             }
         }
-        let [used, refunded] = [Became::Used, Became::Refunded].map(|became| News::Ticket { batch, number: 3, became });
-        assert_eq!(news(&rows).unwrap(), [used, refunded, News::Refunded { partner, order }]);
+        let mut news = News::default();
+        assert!(news.is_empty());
+        news.add(&rows).unwrap();
+        let tickets = [(batch, [(3, Became::Used)].into())].into();
+        assert_eq!(news, News { tickets, refunded: [(partner, order)].into() }, "what it first became is its end");
     }
 }

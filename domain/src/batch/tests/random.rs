@@ -11,12 +11,13 @@ const ENDS_AFTER: i64 = 600;
 fn any_command() -> impl Strategy<Value = Command> {
     let number = 0..=TICKETS + 1;
     let became = prop_oneof![Just(Became::Used), Just(Became::Refunded)];
+    let said = proptest::collection::btree_map(number.clone(), became, 1..4);
     prop_oneof![
         1 => Just(Command::UnitsTaken),
         1 => Just(Command::UnitsLost),
         4 => number.clone().prop_map(|number| Command::Activate { number }),
         3 => number.clone().prop_map(|number| Command::Cancel { number }),
-        3 => (number, became).prop_map(|(number, became)| Command::Follow { number, became }),
+        3 => said.prop_map(Command::Follow),
         2 => (0..=TICKETS).prop_map(|kept| Command::UnitsReturned { kept }),
         2 => Just(Command::Expire),
     ]
@@ -38,7 +39,7 @@ impl Model {
     /// Whether it is granted.
     fn tell(&mut self, command: &Command, now: Timestamp) -> bool {
         let is_over = now >= after(ENDS_AFTER);
-        match *command {
+        match command {
             Command::Begin | Command::UnitsReturned { .. } => true,
             Command::UnitsTaken => {
                 self.generated.get_or_insert(true);
@@ -49,13 +50,13 @@ impl Model {
                 true
             }
             Command::Activate { number } => {
-                let Some(state @ None) = self.state(number) else { return false };
+                let Some(state @ None) = self.state(*number) else { return false };
                 if !is_over {
                     *state = Some(TicketState::Active);
                 }
                 !is_over
             }
-            Command::Cancel { number } => match self.state(number) {
+            Command::Cancel { number } => match self.state(*number) {
                 Some(state @ None) if !is_over => {
                     *state = Some(TicketState::Cancelled);
                     true
@@ -63,13 +64,15 @@ impl Model {
                 Some(Some(TicketState::Cancelled)) => true,
                 _ => false,
             },
-            Command::Follow { number, became } => {
-                if let Some(state) = self.state(number)
-                    && *state == Some(TicketState::Active)
-                {
-                    *state = Some(became.state());
+            Command::Follow(said) => {
+                for (number, became) in said {
+                    if let Some(state) = self.state(*number)
+                        && *state == Some(TicketState::Active)
+                    {
+                        *state = Some(became.state());
+                    }
                 }
-                (1..=TICKETS).contains(&number)
+                true
             }
             Command::Expire => {
                 if is_over && self.generated == Some(true) && !self.ended {

@@ -11,6 +11,10 @@ use crate::rejection::ScanRejection;
 
 const ACTIVATE_1: Command = Command::Activate { number: 1 };
 
+fn follow(said: &[(u16, Became)]) -> Command {
+    Command::Follow(said.iter().copied().collect())
+}
+
 fn field(refused: Result<impl std::fmt::Debug, Rejection>) -> String {
     match refused {
         Err(Rejection::Field { field, .. }) => field.into_owned(),
@@ -197,7 +201,7 @@ fn r_ota_07_units_of_tickets_that_are_given_up_go_back_once() {
         Err(Rejection::TicketAlreadyActivated { order }),
         "its order knows"
     );
-    story.tell(&Command::Follow { number: 1, became: Became::Refunded }, NOON).unwrap();
+    story.tell(&follow(&[(1, Became::Refunded)]), NOON).unwrap();
     story.tell(&Command::UnitsReturned { kept: 3 }, NOON).unwrap();
     story.restart();
     assert_eq!(story.batch.effect(), Some(Effect::ReturnUnits { kept: 2 }));
@@ -210,15 +214,32 @@ fn r_ota_07_units_of_tickets_that_are_given_up_go_back_once() {
 #[test]
 fn r_ota_07_what_an_order_says_twice_or_of_a_ticket_that_is_none_changes_nothing() {
     let mut story = Story::generated(wish(2));
-    let used = Command::Follow { number: 1, became: Became::Used };
+    let used = follow(&[(1, Became::Used)]);
     assert_eq!(story.tell(&used, NOON), Ok(vec![]), "nobody has activated it");
     story.tell(&ACTIVATE_1, NOON).unwrap();
     story.tell(&used, NOON).unwrap();
     assert_eq!(story.tell(&used, NOON), Ok(vec![]));
-    assert_eq!(story.tell(&Command::Follow { number: 1, became: Became::Refunded }, NOON), Ok(vec![]));
+    assert_eq!(story.tell(&follow(&[(1, Became::Refunded)]), NOON), Ok(vec![]));
     assert_eq!((story.batch.ticket(1), story.batch.effect()), (Some(TicketState::Used), None));
-    let nobody = Command::Follow { number: 9, became: Became::Used };
-    assert_eq!(story.tell(&nobody, NOON), Err(Rejection::TicketNotFound));
+    assert_eq!(story.tell(&follow(&[(9, Became::Used)]), NOON), Ok(vec![]), "there is no such ticket");
+}
+
+#[test]
+fn r_ota_07_what_many_orders_say_is_one_record() {
+    let mut story = Story::generated(wish(5));
+    for number in [1, 3, 4] {
+        story.tell(&Command::Activate { number }, NOON).unwrap();
+    }
+    story.tell(&follow(&[(4, Became::Used)]), NOON).unwrap();
+    let said = follow(&[(1, Became::Used), (2, Became::Used), (3, Became::Refunded), (4, Became::Refunded)]);
+    assert_eq!(story.tell(&said, NOON).unwrap().len(), 2, "one is not activated, of one it is known");
+    story.restart();
+    let states = [1, 2, 3, 4].map(|number| story.batch.ticket(number).unwrap());
+    use TicketState::{PreGenerated, Refunded, Used};
+    assert_eq!(
+        (states, story.batch.effect()),
+        ([Used, PreGenerated, Refunded, Used], Some(Effect::ReturnUnits { kept: 4 }))
+    );
 }
 
 #[test]
