@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
-use deeptravel_domain::totals::{Counts, Take, Totals, TotalsRow, count};
+use deeptravel_domain::totals::{Counts, Take, Totals, TotalsRow};
 
 use crate::ask::fingerprint_of;
 use crate::follow::{Batch, Failure, Follower};
@@ -93,10 +93,10 @@ pub(crate) async fn followed(store: &dyn Store) -> Result<Option<Position>, Stor
 
 fn counts(batch: Batch<'_>) -> Result<Counts, Failure> {
     let mut counts = Counts::new();
-    for (position, record) in batch.records {
-        let fault = |why: String| Failure::Fault(format!("record {position}: {why}"));
-        let rows = Rows::from_bytes(record.payload.clone()).map_err(|_| fault("its payload is not rows".to_owned()))?;
-        count(&rows, &mut counts).map_err(|damage| fault(damage.to_string()))?;
+    for record in batch.records {
+        for announced in record.rows()? {
+            *counts.entry(announced.kind).or_default() += 1;
+        }
     }
     Ok(counts)
 }

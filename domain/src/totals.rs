@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::announcement::{AnnouncementKind, AnnouncementRow};
+use crate::announcement::AnnouncementKind;
 use crate::machine::{Machine, Room};
 use crate::rejection::Rejection;
 use crate::row;
@@ -34,15 +34,6 @@ part!(Total { 1 kind: AnnouncementKind, 2 count: u64 } => Some(Total { kind, cou
 
 /// How often each kind was announced; one that is not there never was.
 pub type Counts = BTreeMap<AnnouncementKind, u64>;
-
-/// What is announced among the rows of a record, by kind.
-pub fn count(rows: &Rows, counts: &mut Counts) -> Result<(), Damage> {
-    for row in rows.of() {
-        let AnnouncementRow { kind, .. } = row?;
-        *counts.entry(kind).or_default() += 1;
-    }
-    Ok(())
-}
 
 /// A stretch of the journal is counted: everything that was announced behind `after`, up to and with `up_to`.
 #[derive(Clone, PartialEq, Eq, Debug, Hash)]
@@ -115,6 +106,7 @@ impl Machine for Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::announcement::AnnouncementRow;
 
     const NOW: Timestamp = Timestamp::from_ms(1_764_000_000_000);
 

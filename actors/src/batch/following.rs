@@ -17,8 +17,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::questions::Follow;
 use super::{BatchActor, BatchPeers};
 use crate::ask::fingerprint_of;
-use crate::follow::{Batch, Failure, Follower};
-use crate::journal::{Position, Record};
+use crate::follow::{Announcing, Batch, Failure, Follower};
+use crate::journal::Position;
 use crate::keeper::{Keeper, Keeping, Shown, Tell};
 use crate::order::View;
 use crate::outage::{Outage, Reply};
@@ -119,7 +119,7 @@ impl Follower for Telling {
     }
 
     /// What cannot be read has to be taken, so that it fails there.
-    fn follows_from(&self, records: &[(Position, Record)]) -> bool {
+    fn follows_from(&self, records: &[Announcing]) -> bool {
         records.iter().any(|record| news(std::slice::from_ref(record)).map_or(true, |news| !news.is_empty()))
     }
 
@@ -136,12 +136,10 @@ impl Follower for Telling {
     }
 }
 
-fn news(records: &[(Position, Record)]) -> Result<News, Failure> {
+fn news(records: &[Announcing]) -> Result<News, Failure> {
     let mut news = News::default();
-    for (position, record) in records {
-        let fault = |why: String| Failure::Fault(format!("record {position}: {why}"));
-        let rows = Rows::from_bytes(record.payload.clone()).map_err(|_| fault("its payload is not rows".to_owned()))?;
-        news.add(&rows).map_err(|damage| fault(damage.to_string()))?;
+    for record in records {
+        record.rows()?.iter().for_each(|announced| news.add(announced));
     }
     Ok(news)
 }

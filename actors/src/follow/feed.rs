@@ -8,7 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::journal::{Journal, Limits, Position, ReadError, Reader, Record, lock};
+use super::Announcing;
+use crate::journal::{Journal, Limits, Position, ReadError, Reader, lock};
 use crate::kind::Kind;
 
 /// From one look at the log to the next while it grows. Every look that finds something is a record of each follower, and
@@ -23,14 +24,14 @@ const LIMITS: Limits = Limits { records: 1_024, bytes: 1024 * 1024, passed_bytes
 const READ_AGAIN: Duration = Duration::from_millis(500);
 
 /// Chunks that are kept for those who are a little behind: most of a second while the log grows, 16 MiB when every record
-/// announces.
+/// announces, and about as much again of what is read out of them.
 const CHUNKS_KEPT: usize = 16;
 
 /// Announcing records of a stretch of the log.
 #[derive(Debug)]
 pub(super) struct Chunk {
     after: Position,
-    records: Vec<(Position, Record)>,
+    records: Vec<Announcing>,
     /// There are no others up to here.
     pub up_to: Position,
 }
@@ -61,12 +62,13 @@ impl Chunk {
         if let Some((position, record)) = unknown {
             return Err(FeedError::Kind { position: *position, kind: record.header.kind });
         }
-        Ok(Chunk { after, records: passage.records, up_to: passage.up_to })
+        let records = passage.records.into_iter().map(|(position, record)| Announcing::new(position, record)).collect();
+        Ok(Chunk { after, records, up_to: passage.up_to })
     }
 
     /// Those of its records that come after a position.
-    pub fn records_after(&self, position: Position) -> &[(Position, Record)] {
-        let passed = self.records.partition_point(|(at, _)| *at <= position);
+    pub fn records_after(&self, position: Position) -> &[Announcing] {
+        let passed = self.records.partition_point(|record| record.position <= position);
         self.records.get(passed..).unwrap_or_default()
     }
 }

@@ -13,6 +13,7 @@
 //!
 //! Deliberately absent: what announcements mean (the followers), where positions are stored (their owners' rows).
 
+mod announcing;
 mod feed;
 mod holding;
 mod run;
@@ -22,8 +23,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 
-use crate::journal::{Journal, Position, Record, lock};
+use crate::journal::{Journal, Position, lock};
 use crate::outage::Outage;
+pub use announcing::Announcing;
 use feed::Feed;
 use run::Run;
 
@@ -39,7 +41,7 @@ pub trait Follower: Send {
 
     /// Whether anything follows from these records. If not, it need not take them: its position is written down with what
     /// follows next, or when it holds a segment for nothing.
-    fn follows_from(&self, _: &[(Position, Record)]) -> bool {
+    fn follows_from(&self, _: &[Announcing]) -> bool {
         true
     }
 
@@ -58,7 +60,7 @@ pub struct Batch<'a> {
     /// Where the follower stands.
     pub after: Position,
     /// Everything that is announced behind it, in order. May be empty: then only the position moves.
-    pub records: &'a [(Position, Record)],
+    pub records: &'a [Announcing],
     /// There is nothing else up to here.
     pub up_to: Position,
 }

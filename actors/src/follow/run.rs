@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::feed::{Chunk, Feed, FeedError};
-use super::{Batch, Failure, Follower, State, Watched, holding};
-use crate::journal::{Journal, Position, ReadError, Reader, Record, lock};
+use super::{Announcing, Batch, Failure, Follower, State, Watched, holding};
+use crate::journal::{Journal, Position, ReadError, Reader, lock};
 
 /// Pause before a follower is asked the same again, doubled up to the longest: nobody waits for what follows.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
@@ -121,7 +121,7 @@ impl Run {
     }
 
     /// Has the follower take a batch, again and again until it has or cannot.
-    async fn hand(&mut self, records: &[(Position, Record)], up_to: Position) -> Result<Outcome, End> {
+    async fn hand(&mut self, records: &[Announcing], up_to: Position) -> Result<Outcome, End> {
         let mut pause = PAUSE_FIRST;
         loop {
             let batch = Batch { after: self.written, records, up_to };
@@ -149,21 +149,21 @@ impl Run {
     }
 
     /// The second time each record is alone. One that fails again is set aside: the others do not wait for it.
-    async fn hand_one_by_one(&mut self, records: &[(Position, Record)], why: String) -> Result<(), End> {
+    async fn hand_one_by_one(&mut self, records: &[Announcing], why: String) -> Result<(), End> {
         let name = self.follower.name();
         tracing::warn!(follower = name, position = %self.written, "Follower {name} takes records one by one: {why}");
         for record in records {
-            let (position, Record { header, .. }) = record;
-            if let Outcome::Fault(why) = self.hand(std::slice::from_ref(record), *position).await? {
+            let (position, key) = (record.position, record.key());
+            if let Outcome::Fault(why) = self.hand(std::slice::from_ref(record), position).await? {
                 tracing::error!(
-                    follower = name, %position, key = %header.key,
+                    follower = name, %position, %key,
                     "Follower {name} has failed twice at record {position}, which is set aside: {why}"
                 );
                 metrics::counter!("follower_set_aside_total", "follower" => name).increment(1);
                 lock(&self.watched).set_aside += 1;
-                self.hand(&[], *position).await?;
+                self.hand(&[], position).await?;
             }
-            if self.seen != *position {
+            if self.seen != position {
                 // Its owner stands elsewhere: what comes next is read from there.
                 return Ok(());
             }

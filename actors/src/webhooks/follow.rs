@@ -5,12 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use deeptravel_domain::announcement::AnnouncementRow;
 use deeptravel_domain::ids::PartnerCode;
-use deeptravel_domain::row::Rows;
 use deeptravel_domain::webhook::{Command, Event, Take};
 
 use super::Heralded;
-use crate::follow::{Batch, Failure, Follower};
-use crate::journal::{Position, Record};
+use crate::follow::{Announcing, Batch, Failure, Follower};
+use crate::journal::Position;
 use crate::keeper::{Keeper, Keeping as _, Tell};
 use crate::outage::Outage;
 use crate::registry::Keys;
@@ -40,17 +39,11 @@ impl Numbering {
         Numbering { events_of, ..self }
     }
 
-    fn events(&self, records: &[(Position, Record)]) -> Result<Vec<(PartnerCode, Arc<Event>)>, Failure> {
+    fn events(&self, records: &[Announcing]) -> Result<Vec<(PartnerCode, Arc<Event>)>, Failure> {
         let mut events = Vec::new();
-        for (position, record) in records {
-            let fault = |why: String| Failure::Fault(format!("record {position}: {why}"));
-            let rows =
-                Rows::from_bytes(record.payload.clone()).map_err(|_| fault("its payload is not rows".to_owned()))?;
-            for announced in rows.of::<AnnouncementRow>() {
-                let announced = announced.map_err(|damage| fault(damage.to_string()))?;
-                let told = (self.events_of)(&announced).into_iter();
-                events.extend(told.map(|(partner, event)| (partner, Arc::new(event))));
-            }
+        for record in records {
+            let told = record.rows()?.iter().flat_map(self.events_of);
+            events.extend(told.map(|(partner, event)| (partner, Arc::new(event))));
         }
         Ok(events)
     }
@@ -67,7 +60,7 @@ impl Follower for Numbering {
     }
 
     /// What cannot be read has to be taken, so that it fails there.
-    fn follows_from(&self, records: &[(Position, Record)]) -> bool {
+    fn follows_from(&self, records: &[Announcing]) -> bool {
         records.iter().any(|record| self.events(std::slice::from_ref(record)).map_or(true, |events| !events.is_empty()))
     }
 

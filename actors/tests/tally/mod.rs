@@ -82,7 +82,7 @@ impl Script {
         if state.is_out {
             return Some(Turn::Fails(Outage::JournalFull));
         }
-        let announces = |kind: u8| batch.records.iter().any(|(_, record)| record.payload.contains(&kind));
+        let announces = |kind: u8| batch.records.iter().any(|record| record.payload().contains(&kind));
         let choked = state.chokes.filter(|(kind, _)| announces(*kind)).map(|(_, turn)| turn);
         choked.or_else(|| state.turns.pop_front())
     }
@@ -147,12 +147,12 @@ impl Tally {
     fn append(&mut self, batch: Batch<'_>) -> Position {
         let mut totals = self.counted.totals.clone();
         let mut taken = Vec::new();
-        for (position, record) in batch.records {
-            let kinds: Vec<u8> = record.payload.iter().copied().take_while(|kind| *kind > 0).collect();
+        for record in batch.records {
+            let kinds: Vec<u8> = record.payload().iter().copied().take_while(|kind| *kind > 0).collect();
             for kind in &kinds {
                 *totals.entry(*kind).or_default() += 1;
             }
-            taken.push((*position, kinds));
+            taken.push((record.position, kinds));
         }
         self.script.state().taken.extend(taken);
         self.counted = Counted { position: batch.up_to, totals, version: self.counted.version + 1 };

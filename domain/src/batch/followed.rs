@@ -35,34 +35,31 @@ pub struct News {
 }
 
 impl News {
-    /// Adds what the rows of a record tell.
-    pub fn add(&mut self, rows: &Rows) -> Result<(), Damage> {
-        for row in rows.of() {
-            let AnnouncementRow { order_id, kind, partner, .. } = row?;
-            let became = match kind {
-                AnnouncementKind::Used => Became::Used,
-                AnnouncementKind::Refunded => Became::Refunded,
-                AnnouncementKind::Paid
-                | AnnouncementKind::Cancelled
-                | AnnouncementKind::Revived
-                | AnnouncementKind::Redeemed
-                | AnnouncementKind::Completed
-                | AnnouncementKind::ReservationExpired
-                | AnnouncementKind::BatchExpired => continue,
-            };
-            match (order_id.of_batch(), became, partner) {
-                (Some((batch, number)), became, _) => {
-                    // A ticket has one end.
-                    self.tickets.entry(batch).or_default().entry(number).or_insert(became);
-                }
-                (None, Became::Refunded, Some(partner)) => {
-                    self.refunded.insert((partner, order_id));
-                }
-                // What is used is not given back, and a traveller's order is its own.
-                (None, Became::Used, _) | (None, Became::Refunded, None) => {}
+    /// Adds what is announced, if it is news.
+    pub fn add(&mut self, announced: &AnnouncementRow) {
+        let &AnnouncementRow { order_id, kind, ref partner, .. } = announced;
+        let became = match kind {
+            AnnouncementKind::Used => Became::Used,
+            AnnouncementKind::Refunded => Became::Refunded,
+            AnnouncementKind::Paid
+            | AnnouncementKind::Cancelled
+            | AnnouncementKind::Revived
+            | AnnouncementKind::Redeemed
+            | AnnouncementKind::Completed
+            | AnnouncementKind::ReservationExpired
+            | AnnouncementKind::BatchExpired => return,
+        };
+        match (order_id.of_batch(), became, partner) {
+            (Some((batch, number)), became, _) => {
+                // A ticket has one end.
+                self.tickets.entry(batch).or_default().entry(number).or_insert(became);
             }
+            (None, Became::Refunded, Some(partner)) => {
+                self.refunded.insert((partner.clone(), order_id));
+            }
+            // What is used is not given back, and a traveller's order is its own.
+            (None, Became::Used, _) | (None, Became::Refunded, None) => {}
         }
-        Ok(())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -150,13 +147,14 @@ mod tests {
         let partner = PartnerCode::constant("partner-a");
         let batch = BatchId::compose(NOW, &partner, 9 << 20);
         let order = OrderId::compose(NOW, partner.shard(), 9 << 20);
-        let mut rows = Rows::default();
+        let mut news = News::default();
+        assert!(news.is_empty());
         for kind in AnnouncementKind::ALL {
             for (order_id, partner) in [(batch.ticket(3), Some(&partner)), (order, Some(&partner)), (order, None)] {
                 let partner = partner.cloned();
                 let (version, ticket, number, item, count) = (1, None, None, None, None);
                 let batch = None;
-                rows.put(&AnnouncementRow {
+                news.add(&AnnouncementRow {
                     order_id,
                     version,
                     kind,
@@ -170,9 +168,6 @@ mod tests {
                 });
             }
         }
-        let mut news = News::default();
-        assert!(news.is_empty());
-        news.add(&rows).unwrap();
         let tickets = [(batch, [(3, Became::Used)].into())].into();
         assert_eq!(news, News { tickets, refunded: [(partner, order)].into() }, "what it first became is its end");
     }

@@ -1,5 +1,5 @@
 //! `partners`: that each sells what is its own and no more, how long 5,000 tickets take and what they leave in memory, pages of
-//! 100,000 of them, that so many calls a minute pass and no more, and tickets of partners at gates against those of direct sale
+//! 100,000 of them, that so many calls a minute pass and no more, and tickets of partners at gates against orders of direct sale
 //! of the same product. It configures the server, which is therefore ours.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::scenario::scans::{Place, Scans};
 use crate::scenario::setup::{self, PaidTicket, run_number};
 use crate::subject::{Setup, Subject};
 
-const DIRECT: &str = "tickets of direct sale";
+const DIRECT: &str = "orders of direct sale";
 
 /// Of the product that all three sell: direct sale, and each partner.
 const OWN: [usize; 3] = [2_000, 3_000, 1_000];
@@ -181,7 +181,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// Tickets of a partner and of direct sale, each of an order of its own, take turns at the same gates.
+/// Tickets of a partner and orders of direct sale, of one use each, take turns at the same gates.
 async fn scans(
     options: &Options,
     subject: &Subject,
@@ -193,7 +193,10 @@ async fn scans(
     let (operator, gates) = setup::gates(target, options.gates).await?;
     let of_partner = partners::sold(target, agent, product, "scanned", number).await?;
     let item = [setup::package_item(&product.template)];
-    let directly = setup::paid_tickets(target, &subject.simulator, tokens, &item, number, 1).await?;
+    let orders = setup::paid_orders(target, &subject.simulator, tokens, &item, number, 1).await?;
+    // A partner's ticket is shown by the code of the unit that was sold, which answers with all that the unit gives. Of direct
+    // sale an order's code does the same.
+    let directly = setup::order_codes(target, tokens, orders).await?;
     eprintln!("{} tickets of a partner and {} of direct sale are paid", of_partner.len(), directly.len());
     subject.settle().await?;
 

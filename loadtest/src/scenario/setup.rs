@@ -296,6 +296,21 @@ pub async fn paid_tickets(
     .context("fetching the codes of tickets")
 }
 
+/// The codes of paid orders of one ticket each.
+pub async fn order_codes(
+    target: &Target,
+    tokens: &[String],
+    orders: Vec<(String, usize)>,
+) -> anyhow::Result<Vec<PaidTicket>> {
+    spread(target, orders, WIDTH, async |api: &mut Api, (order, traveller): (String, usize)| {
+        let path = format!("/orders/{order}/qr?format=json&use=print");
+        let answer = api.expect(Call::get(&path).token(&tokens[traveller]), None).await?;
+        Ok(PaidTicket { code: text(&answer, "code")?.to_owned(), ticket: format!("{order}-1"), traveller })
+    })
+    .await
+    .context("fetching the codes of orders")
+}
+
 async fn place(api: &mut Api, token: &str, item: &Value, key: &str, party: usize) -> anyhow::Result<String> {
     let passengers: Vec<Value> =
         (0..party).map(|number| json!({ "name": format!("Gate Tester {number}"), "type": "adult" })).collect();

@@ -17,6 +17,8 @@ pub(super) const NULL: i32 = -1;
 const UUID_BYTES: usize = 16;
 /// The first byte of a `jsonb` value.
 const JSONB_VERSION: u8 = 1;
+/// 2000-01-01T00:00:00Z, from which Postgres counts.
+const POSTGRES_EPOCH_MS: i64 = 946_684_800_000;
 /// Largest number of 32 bits that is no negative one.
 const SMALL_MAX: u64 = i32::MAX as u64;
 
@@ -128,9 +130,7 @@ fn put_number(column: &Column, number: u64, out: &mut BytesMut) -> Result<IsNull
         Kind::Small if number > SMALL_MAX => return Err(format!("{number} is too large").into()),
         Kind::Small => out.put_u32(number as u32),
         Kind::Count => out.put_i64(i64::try_from(number)?),
-        Kind::Instant => {
-            return jiff::Timestamp::from_millisecond(number.cast_signed())?.to_sql(&Type::TIMESTAMPTZ, out);
-        }
+        Kind::Instant => out.put_i64(postgres_micros(number.cast_signed())?),
         Kind::Signed => out.put_i64(number.cast_signed()),
         Kind::Text
         | Kind::Uuid
@@ -144,6 +144,12 @@ fn put_number(column: &Column, number: u64, out: &mut BytesMut) -> Result<IsNull
         }
     }
     Ok(IsNull::No)
+}
+
+/// A `timestamptz` in the wire format: microseconds since 2000. An error outside of the years that can be read back.
+fn postgres_micros(unix_ms: i64) -> Result<i64, Failure> {
+    jiff::Timestamp::from_millisecond(unix_ms)?;
+    Ok((unix_ms - POSTGRES_EPOCH_MS) * 1_000)
 }
 
 /// Appends the field that a column's value in an answer makes. NULL makes none where that may be.
