@@ -114,7 +114,7 @@ const ROWS: [Row; 25] = [
         value: |report| ratio(report, "redemptionsVsScans"),
     },
     Row {
-        name: "gate scans of a partner's tickets against those of direct sale",
+        name: "gate scans of a partner's tickets against orders of direct sale",
         unit: "",
         floor: AtLeast(0.95),
         aim: AtLeast(0.95),
