@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::client::{Answer, Client, Partner, Person};
 use crate::server::another;
@@ -142,15 +144,61 @@ async fn r_ota_01_of_130_calls_at_once_exactly_100_are_answered_whichever_key_th
     assert_eq!(header(&spoilt, "ratelimit-remaining"), Some(98), "what is refused for what it says was a call");
 }
 
+/// A call of which the server has the head, and not yet the body.
+struct UnderWay {
+    stream: TcpStream,
+    body: String,
+}
+
+impl UnderWay {
+    async fn begin(partner: &Partner, path: &str, body: &Value) -> UnderWay {
+        let address = partner.client.server.base.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let (key, body) = (&partner.key, body.to_string());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        UnderWay { stream, body }
+    }
+
+    /// Sends the body; the status of the answer.
+    async fn end(mut self) -> u16 {
+        self.stream.write_all(self.body.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        self.stream.read_to_end(&mut answer).await.unwrap();
+        let head = String::from_utf8_lossy(&answer);
+        head.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+}
+
 #[tokio::test]
 async fn r_ota_01_when_a_key_is_revoked_calls_under_way_end_and_the_next_is_refused() {
     let client = Client::new();
     let (admin, partner) = (client.administrator().await, client.partner("revoked-meanwhile").await);
-    let calls = join_all((0..50).map(|_| partner.get(PRODUCTS)));
-    let (answers, revoked) = tokio::join!(calls, revoke(&admin, &partner));
-    assert_eq!(revoked.status, 204);
-    assert!(answers.iter().all(|answer| matches!(answer.status, 200 | 401)));
-    assert!(answers.iter().filter(|answer| answer.status == 200).all(|answer| answer.body["totalCount"].is_u64()));
+    product(&admin, "Revoked meanwhile", 91_003, Some(50)).await;
+    let allotments = "/admin/ota/partners/revoked-meanwhile/allotments";
+    admin.put(allotments, &json!([{ "productId": 91_003, "quantity": 50 }])).await.ok();
+    let path = "/api/ota/tickets/bulk-generate";
+    let wish = |number: usize| json!({ "productId": 91_003, "quantity": 1, "batchId": format!("B-{number}"), "distributionMode": "direct_sale" });
+    let bodies: Vec<Value> = (0..50).map(wish).collect();
+    let calls = join_all(bodies.iter().map(|body| UnderWay::begin(&partner, path, body))).await;
+    // Whoever asks is told how many calls were admitted: these, and the questions.
+    let mut asked = 0;
+    eventually("all are admitted", async || {
+        let answer = partner.get(PRODUCTS).await;
+        asked += u64::from(answer.status == 200);
+        header(&answer, "ratelimit-remaining").filter(|remaining| 100 - remaining == 50 + asked)
+    })
+    .await;
+
+    assert_eq!(revoke(&admin, &partner).await.status, 204);
+    partner.get(PRODUCTS).await.problem(401, "INVALID_API_KEY");
+
+    let statuses = join_all(calls.into_iter().map(UnderWay::end)).await;
+    assert_eq!(statuses, [201; 50]);
     partner.get(PRODUCTS).await.problem(401, "INVALID_API_KEY");
 }
 
