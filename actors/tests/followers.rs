@@ -13,6 +13,8 @@ use deeptravel_actors::journal::adopt::{Directory, Verdict};
 use deeptravel_actors::journal::{Journal, JournalOptions, LocalDisk, Position, Record, Retention, Seen, inspect};
 use deeptravel_actors::kind::Kind;
 use deeptravel_actors::outage::Outage;
+use deeptravel_domain::announcement::AnnouncementRow;
+use deeptravel_domain::row::Rows;
 use journal_support::{Shortcuts as _, append_frame, record, segments, small, wait};
 use tally::{Counts, Script, Tally, Turn, counted};
 use tempfile::{TempDir, tempdir};
@@ -46,7 +48,7 @@ impl Office {
 
     /// Appends a record that announces something of each kind named.
     fn announce(&self, key: &str, kinds: &[u8]) -> Position {
-        self.append(key, Kind::Announcing, kinds)
+        self.append(key, Kind::Announcing, &tally::announcing(kinds))
     }
 
     fn append(&self, key: &str, kind: Kind, payload: &[u8]) -> Position {
@@ -162,7 +164,8 @@ fn check_totals(office: &Office, script: &Script) {
     let mut expected = Counts::new();
     for (_, record) in journal_support::read_all(&office.journal, Position::NOTHING) {
         if record.header.kind == Kind::Announcing.number() {
-            for kind in record.payload {
+            let announced: Vec<AnnouncementRow> = Rows::from_bytes(record.payload).unwrap().all().unwrap();
+            for kind in tally::kinds(&announced) {
                 *expected.entry(kind).or_default() += 1;
             }
         }
@@ -323,10 +326,10 @@ fn a_follower_that_does_not_get_on_is_reported_then_gives_way_to_sales_and_stops
     let office = Office::open(&dir, &large(), &[&stuck, &other]);
     let release = || office.following.release(office.journal.durable(), Retention::NONE).unwrap().segments;
     let holds = || office.following.statuses()[0].holds;
-    let mut payload = vec![0; MEBIBYTE - 100];
-    payload[0] = 1;
+    let mut kinds = vec![0; MEBIBYTE - 200];
+    kinds[0] = 1;
     let announce = |records: usize| {
-        let last = (0..records).map(|_| office.announce("order", &payload)).last().unwrap();
+        let last = (0..records).map(|_| office.announce("order", &kinds)).last().unwrap();
         office.followed(1, last);
     };
 
@@ -481,7 +484,7 @@ fn helper_that_runs_out_of_descriptors() {
     let first = office.journal.oldest();
     let mut last = office.journal.durable();
     while office.journal.segment_of(last) == Some(first) {
-        let mut record = office.next_of("order", &[1; 500]);
+        let mut record = office.next_of("order", &tally::announcing(&[1; 500]));
         record.header.kind = Kind::Announcing.number();
         last = office.journal.append(&record).unwrap();
         // A runtime of its own would take descriptors.

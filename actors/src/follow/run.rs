@@ -153,7 +153,7 @@ impl Run {
         let name = self.follower.name();
         tracing::warn!(follower = name, position = %self.written, "Follower {name} takes records one by one: {why}");
         for record in records {
-            let (position, key) = (record.position, record.key());
+            let (position, key) = (record.position, &record.key);
             if let Outcome::Fault(why) = self.hand(std::slice::from_ref(record), position).await? {
                 tracing::error!(
                     follower = name, %position, %key,

@@ -7,11 +7,42 @@ use async_trait::async_trait;
 use deeptravel_actors::follow::{Batch, Failure, Follower};
 use deeptravel_actors::journal::{Journal, Position, Record};
 use deeptravel_actors::outage::Outage;
+use deeptravel_domain::announcement::{AnnouncementKind, AnnouncementRow};
+use deeptravel_domain::ids::{OrderId, Shard};
+use deeptravel_domain::row::Rows;
+use deeptravel_domain::time::Timestamp;
 
 use crate::journal_support::{Shortcuts as _, read_all, record};
 
 /// How often each kind was announced.
 pub type Counts = BTreeMap<u8, u64>;
+
+/// The payload of a record that announces something of each kind, by any number below 128. What comes after a zero fills
+/// it up.
+pub fn announcing(kinds: &[u8]) -> Vec<u8> {
+    let at = Timestamp::from_ms(1_764_000_000_000);
+    let text = str::from_utf8(kinds).expect("numbers below 128");
+    let row = AnnouncementRow {
+        order_id: OrderId::compose(at, Shard::of(0), 1),
+        version: 1,
+        kind: AnnouncementKind::BatchExpired,
+        ticket: None,
+        number: None,
+        at,
+        partner: None,
+        item: None,
+        count: None,
+        batch: Some(text.into()),
+    };
+    let mut rows = Rows::default();
+    rows.put(&row);
+    rows.into_bytes()
+}
+
+/// The kinds that rows announce, and what fills them up.
+pub fn kinds(announced: &[AnnouncementRow]) -> impl Iterator<Item = u8> {
+    announced.iter().filter_map(|row| row.batch.as_deref()).flat_map(str::bytes)
+}
 
 /// What happens at one turn of the follower.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +103,7 @@ impl Script {
         self.state().is_out = is_out;
     }
 
-    /// What it has written down, with repetitions if there were any. Payloads end with their first zero.
+    /// What it has written down, with repetitions if there were any.
     pub fn taken(&self) -> Vec<(Position, Vec<u8>)> {
         self.state().taken.clone()
     }
@@ -82,7 +113,9 @@ impl Script {
         if state.is_out {
             return Some(Turn::Fails(Outage::JournalFull));
         }
-        let announces = |kind: u8| batch.records.iter().any(|record| record.payload().contains(&kind));
+        let announces = |kind: u8| {
+            batch.records.iter().any(|record| kinds(record.rows().unwrap()).any(|announced| announced == kind))
+        };
         let choked = state.chokes.filter(|(kind, _)| announces(*kind)).map(|(_, turn)| turn);
         choked.or_else(|| state.turns.pop_front())
     }
@@ -148,7 +181,7 @@ impl Tally {
         let mut totals = self.counted.totals.clone();
         let mut taken = Vec::new();
         for record in batch.records {
-            let kinds: Vec<u8> = record.payload().iter().copied().take_while(|kind| *kind > 0).collect();
+            let kinds: Vec<u8> = kinds(record.rows().unwrap()).take_while(|kind| *kind > 0).collect();
             for kind in &kinds {
                 *totals.entry(*kind).or_default() += 1;
             }
