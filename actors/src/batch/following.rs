@@ -12,7 +12,7 @@ use deeptravel_domain::partner::GiveBack;
 use deeptravel_domain::rejection::Rejection;
 use deeptravel_domain::row::{Damage, Row as _, Rows};
 use deeptravel_domain::time::Timestamp;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 
 use super::questions::Follow;
 use super::{BatchActor, BatchPeers};
@@ -120,23 +120,24 @@ impl Follower for Telling {
 
     /// What cannot be read has to be taken, so that it fails there.
     fn follows_from(&self, records: &[Announcing]) -> bool {
-        records.iter().any(|record| news(std::slice::from_ref(record)).map_or(true, |news| !news.is_empty()))
+        records.iter().any(|record| news_of(std::slice::from_ref(record)).map_or(true, |news| !news.is_empty()))
     }
 
     /// Beside each other: a ticket has one end, so there is no order in which they could be heard wrongly.
     async fn take(&mut self, batch: Batch<'_>) -> Result<Position, Failure> {
-        let News { tickets, refunded } = news(batch.records)?;
+        let News { tickets, refunded } = news_of(batch.records)?;
         let told = stream::iter(tickets).map(|(batch, became)| self.tell_batch(batch, became));
-        told.buffer_unordered(TOLD_AT_ONCE).try_collect::<()>().await?;
+        let told = told.buffer_unordered(TOLD_AT_ONCE).try_collect::<()>();
         let given_back = stream::iter(refunded).map(|(partner, order)| self.give_back(partner, order));
-        given_back.buffer_unordered(TOLD_AT_ONCE).try_collect::<()>().await?;
+        let given_back = given_back.buffer_unordered(TOLD_AT_ONCE).try_collect::<()>();
+        future::try_join(told, given_back).await?;
         let heard = Heard { after: batch.after.0, up_to: batch.up_to.0 };
         let answer = self.owner.ask(&Told::KEY, Tell(heard)).await?.ok_or(Outage::Rebuilding)?;
         answer.outcome.map_err(|rejection| Failure::Fault(rejection.to_string()))
     }
 }
 
-fn news(records: &[Announcing]) -> Result<News, Failure> {
+fn news_of(records: &[Announcing]) -> Result<News, Failure> {
     let mut news = News::default();
     for record in records {
         record.rows()?.iter().for_each(|announced| news.add(announced));

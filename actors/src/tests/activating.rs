@@ -3,17 +3,20 @@
 
 use std::sync::Arc;
 
+use deeptravel_domain::batch::rows::OtaTicketRow;
 use deeptravel_domain::batch::{Activation, Batch, BatchState, BatchWish, TicketState};
 use deeptravel_domain::code::{CodeToken, Opened};
 use deeptravel_domain::ids::PartnerCode;
 use deeptravel_domain::order::{Contact, Order, OrderStatus, Scan};
 use deeptravel_domain::party::PassengerType;
 use deeptravel_domain::rejection::{Rejection, ScanRejection};
+use deeptravel_domain::row::Rows;
 use futures_util::future::join_all;
 
 use super::batches::{a, b, product, shop, shop_with, stock, wish};
 use super::space::assert_nobody_died;
 use crate::follow::Following;
+use crate::journal::Record;
 use crate::outage::Outage;
 use crate::testing::{Fault, Postgres, Running, World, eventually, eventually_so, put, redeemed, scan};
 
@@ -176,6 +179,12 @@ async fn r_ota_07_an_activated_ticket_is_refunded_while_unused_and_its_unit_goes
     assert_eq!(running.allotted_left(&a()), 1);
 }
 
+/// What tickets of batches are after a record.
+fn states_of(record: &Record) -> Vec<TicketState> {
+    let rows = Rows::from_bytes(record.payload.clone()).unwrap();
+    rows.of::<OtaTicketRow<'_>>().map(|row| row.unwrap().status).collect()
+}
+
 #[actix::test]
 async fn r_ota_07_a_batch_hears_of_its_orders_also_after_a_crash() {
     let (world, running) = shop().await;
@@ -189,10 +198,15 @@ async fn r_ota_07_a_batch_hears_of_its_orders_also_after_a_crash() {
     running.kill().await;
 
     let running = world.start().await;
+    let before = running.records().len();
     let following = world.follow(&running);
     running.all_have_heard(&following).await;
     assert_eq!(running.state(&batch, 1).await, Some(TicketState::Refunded));
     assert_eq!(running.state(&batch, 2).await, Some(TicketState::Used));
+    let records = running.records();
+    let changed = records[before..].iter().map(|(_, record)| states_of(record)).filter(|states| !states.is_empty());
+    let both = vec![TicketState::Refunded, TicketState::Used];
+    assert_eq!(changed.collect::<Vec<_>>(), [both], "one record has both");
     eventually("its unit is back", || running.allotted_left(&a()) == 1).await;
     running.kill().await;
 

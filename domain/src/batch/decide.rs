@@ -67,10 +67,17 @@ impl Batch {
         }
     }
 
-    /// Of another state the order has said so before, or it is no order of this ticket.
-    fn follow(&self, became: &BTreeMap<u16, Became>, now: Timestamp) -> Vec<Event> {
-        let active = became.iter().filter(|(number, _)| self.ticket(**number) == Some(TicketState::Active));
-        active.map(|(number, became)| Event::TicketChanged { number: *number, to: became.state(), at: now }).collect()
+    fn follow(&self, all: &BTreeMap<u16, Became>, now: Timestamp) -> Vec<Event> {
+        let changed = |(&number, became): (&u16, &Became)| match self.ticket(number)? {
+            TicketState::Active => Some(Event::TicketChanged { number, to: became.state(), at: now }),
+            // The order has said so before, or it is no order of this ticket.
+            TicketState::Used
+            | TicketState::Refunded
+            | TicketState::PreGenerated
+            | TicketState::Cancelled
+            | TicketState::Expired => None,
+        };
+        all.iter().filter_map(changed).collect()
     }
 
     fn already_activated(&self, number: u16) -> Rejection {

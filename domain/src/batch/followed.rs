@@ -142,33 +142,53 @@ mod tests {
         assert_eq!(followed.position(), 5);
     }
 
+    fn announced(kind: AnnouncementKind, order_id: OrderId, partner: Option<&PartnerCode>) -> AnnouncementRow {
+        let (ticket, number, item, count, batch) = (None, None, None, None, None);
+        AnnouncementRow {
+            order_id,
+            version: 1,
+            kind,
+            ticket,
+            number,
+            at: NOW,
+            partner: partner.cloned(),
+            item,
+            count,
+            batch,
+        }
+    }
+
     #[test]
     fn only_what_ends_a_ticket_of_a_batch_and_gives_a_unit_back_is_news() {
         let partner = PartnerCode::constant("partner-a");
         let batch = BatchId::compose(NOW, &partner, 9 << 20);
         let order = OrderId::compose(NOW, partner.shard(), 9 << 20);
         let mut news = News::default();
+        let mut tickets = BTreeMap::new();
         assert!(news.is_empty());
-        for kind in AnnouncementKind::ALL {
-            for (order_id, partner) in [(batch.ticket(3), Some(&partner)), (order, Some(&partner)), (order, None)] {
-                let partner = partner.cloned();
-                let (version, ticket, number, item, count) = (1, None, None, None, None);
-                let batch = None;
-                news.add(&AnnouncementRow {
-                    order_id,
-                    version,
-                    kind,
-                    ticket,
-                    number,
-                    at: NOW,
-                    partner,
-                    item,
-                    count,
-                    batch,
-                });
+        for (number, kind) in (1..).zip(AnnouncementKind::ALL) {
+            for (order_id, partner) in [(batch.ticket(number), Some(&partner)), (order, Some(&partner)), (order, None)]
+            {
+                news.add(&announced(kind, order_id, partner));
+            }
+            match kind {
+                AnnouncementKind::Used => _ = tickets.insert(number, Became::Used),
+                AnnouncementKind::Refunded => _ = tickets.insert(number, Became::Refunded),
+                _ => {}
             }
         }
-        let tickets = [(batch, [(3, Became::Used)].into())].into();
-        assert_eq!(news, News { tickets, refunded: [(partner, order)].into() }, "what it first became is its end");
+        assert_eq!(tickets.len(), 2);
+        assert_eq!(news, News { tickets: [(batch, tickets)].into(), refunded: [(partner, order)].into() });
+    }
+
+    #[test]
+    fn what_a_ticket_first_became_is_its_end() {
+        let partner = PartnerCode::constant("partner-a");
+        let batch = BatchId::compose(NOW, &partner, 9 << 20);
+        let mut news = News::default();
+        for kind in [AnnouncementKind::Used, AnnouncementKind::Refunded] {
+            news.add(&announced(kind, batch.ticket(3), Some(&partner)));
+        }
+        assert_eq!(news.tickets, [(batch, [(3, Became::Used)].into())].into());
     }
 }
