@@ -147,7 +147,7 @@ fn put_number(column: &Column, number: u64, out: &mut BytesMut) -> Result<IsNull
 }
 
 /// A `timestamptz` in the wire format: microseconds since 2000. An error outside of the years that can be read back.
-fn postgres_micros(unix_ms: i64) -> Result<i64, Failure> {
+pub(super) fn postgres_micros(unix_ms: i64) -> Result<i64, Failure> {
     jiff::Timestamp::from_millisecond(unix_ms)?;
     Ok((unix_ms - POSTGRES_EPOCH_MS) * 1_000)
 }

@@ -16,7 +16,7 @@ use futures_util::SinkExt as _;
 use tokio_postgres::types::ToSql;
 
 use super::batch::{Copy, Upsert, newest};
-use super::columns::{take, type_of};
+use super::columns::{postgres_micros, take, type_of};
 use super::statements::{FILES, copy, text, whole};
 use crate::postgres::{Database, Lane, Session};
 use crate::testing::fresh_database;
@@ -201,6 +201,17 @@ fn a_value_that_a_column_cannot_hold_is_an_error_that_names_it() {
     rows.put_image(table.slot, b"\x10\xff");
     let refused = super::batch::writes(&rows, super::batch::Marks::Ignored).unwrap_err();
     assert!(refused.to_string().contains("a row for refunds"), "{refused}");
+}
+
+#[test]
+fn an_instant_is_counted_from_where_postgres_begins_to_count_and_one_of_no_year_is_an_error() {
+    let at = |text: &str| postgres_micros(text.parse::<jiff::Timestamp>().unwrap().as_millisecond()).unwrap();
+    assert_eq!(at("2000-01-01T00:00:00Z"), 0);
+    assert_eq!(at("1999-12-31T23:59:59.999Z"), -1_000);
+    assert_eq!(at("2026-12-01T10:00:00.007+08:00"), 849_405_600_007_000);
+    for no_year in [i64::MIN, i64::MAX] {
+        postgres_micros(no_year).unwrap_err();
+    }
 }
 
 #[test]
