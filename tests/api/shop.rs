@@ -315,12 +315,16 @@ impl Client {
     }
 }
 
+pub const GENERATE: &str = "/api/ota/tickets/bulk-generate";
+
+/// What is said to generate tickets.
+pub fn generation(product: u32, quantity: u32, batch: &str) -> Value {
+    json!({ "productId": product, "quantity": quantity, "batchId": batch, "distributionMode": "direct_sale" })
+}
+
 impl Partner {
     pub async fn generate(&self, product: u32, quantity: u32, batch: &str) -> Answer {
-        let body = json!({
-            "productId": product, "quantity": quantity, "batchId": batch, "distributionMode": "direct_sale",
-        });
-        self.post("/api/ota/tickets/bulk-generate", &body).await
+        self.post(GENERATE, &generation(product, quantity, batch)).await
     }
 
     /// Its customer has paid, for a visit on this day.

@@ -6,9 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Partner};
-use crate::shop::{eventually, monday, product, saturday, text};
-
-const GENERATE: &str = "/api/ota/tickets/bulk-generate";
+use crate::shop::{GENERATE, eventually, monday, product, saturday, text};
 
 impl Partner {
     async fn tickets(&self, query: &str) -> Value {

@@ -7,16 +7,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, Partner};
-use crate::shop::{eventually, id, monday, new_key, product, text};
+use crate::shop::{GENERATE, eventually, generation, id, monday, new_key, product, text};
 
 impl Partner {
     /// Of a reservation.
     async fn draw(&self, product: u32, quantity: u32, batch: &str, reservation: &str) -> Answer {
-        let body = json!({
-            "productId": product, "quantity": quantity, "batchId": batch, "distributionMode": "direct_sale",
-            "reservationId": reservation,
-        });
-        self.post("/api/ota/tickets/bulk-generate", &body).await
+        let mut body = generation(product, quantity, batch);
+        body["reservationId"] = reservation.into();
+        self.post(GENERATE, &body).await
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{AGENTS, Admin, DESKS, LISTED, PARTNERS, Row, SIGNED, documented, kind};
 use crate::client::{Answer, Client, signed};
-use crate::shop::{id, journey, monday, text};
+use crate::shop::{GENERATE, generation, id, journey, monday, text};
 
 /// Partners, their keys, what is set aside for them, and what they ask.
 pub fn rows() -> Vec<Row> {
@@ -50,8 +50,7 @@ pub fn rows() -> Vec<Row> {
         "GET /api/ota/orders/{orderId}/tickets",
     ];
     let of_nothing = of_nothing.map(|operation| row(operation, PARTNERS, &of_path(operation, "none")));
-    let generate = "/api/ota/tickets/bulk-generate";
-    let batch = json!({ "productId": 1, "quantity": 1, "batchId": "access", "distributionMode": "direct_sale" });
+    let batch = generation(1, 1, "access");
     let customer = json!({ "customerDetails": { "name": "Mei", "phone": "+85291234567" }, "paymentReference": "P-1" });
     let activate = "/api/ota/reservations/none/activate";
     let paid = json!({ "ticketCode": "none", "paymentReference": "P-1", "paidAt": "2026-12-01T10:00:00+08:00" });
@@ -59,7 +58,7 @@ pub fn rows() -> Vec<Row> {
         with(json!({ "productId": 1, "quantity": 1 }), row("POST /api/ota/reserve", PARTNERS, "/api/ota/reserve")),
         with(customer.clone(), row("POST /api/ota/reservations/{reservationId}/activate", PARTNERS, activate)),
         with(paid, row(SIGNED, PARTNERS, "/api/ota/webhooks/payment")),
-        with(batch, row(&format!("POST {generate}"), PARTNERS, generate)),
+        with(batch, row(&format!("POST {GENERATE}"), PARTNERS, GENERATE)),
         with(customer, row("POST /api/ota/tickets/{ticketCode}/activate", PARTNERS, "/api/ota/tickets/none/activate")),
     ];
     let configured = partner.into_iter().chain(set_aside).map(looked_at_by_few);
