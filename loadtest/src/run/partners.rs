@@ -197,7 +197,7 @@ async fn scans(
     // A partner's ticket is shown by the code of the unit that was sold, which answers with all that the unit gives. Of direct
     // sale an order's code does the same.
     let directly = setup::order_codes(target, tokens, orders).await?;
-    eprintln!("{} tickets of a partner and {} of direct sale are paid", of_partner.len(), directly.len());
+    eprintln!("{} tickets of a partner and {} orders of direct sale are paid", of_partner.len(), directly.len());
     subject.settle().await?;
 
     let rounds = options.rounds.max(PAIRS_MIN);

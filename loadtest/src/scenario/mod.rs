@@ -28,7 +28,7 @@ pub enum Scenario {
     /// Items of packages redeemed at counters, each once as `scans` are, beside scans at gates.
     Redemptions,
     /// What partners sell: who has whose units, tickets in advance, their lists, their calls, and their tickets at gates beside
-    /// those of direct sale.
+    /// orders of direct sale.
     Partners,
     /// Departures and packages between two places.
     Search,
