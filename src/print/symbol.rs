@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Cursor;
 
+use fast_qr::qr::QRCodeError;
+use fast_qr::{ECL, QRBuilder, QRCode};
 use image::{GrayImage, ImageFormat, Luma};
-use qrcode::types::QrError;
-use qrcode::{Color, EcLevel, QrCode};
 
 /// Blank modules on each side, of which the standard asks four: without them readers do not find the symbol.
 pub const QUIET_MODULES: u16 = 4;
@@ -18,14 +18,17 @@ const BLACK: u8 = 0;
 #[derive(Debug, thiserror::Error)]
 pub enum SymbolError {
     #[error("the text does not fit a QR symbol")]
-    Text(#[source] QrError),
+    Text(#[source] QRCodeError),
     #[error("the image cannot be written")]
     Image(#[source] image::ImageError),
 }
 
-/// The modules of one code.
+/// The modules of one code, row by row, without the quiet zone.
 #[derive(Clone)]
-pub struct Symbol(QrCode);
+pub struct Symbol {
+    width: usize,
+    dark: Box<[bool]>,
+}
 
 /// Dark modules side by side, counted from the symbol's upper left module, without the quiet zone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,15 +43,16 @@ impl Symbol {
     /// version: larger modules are read sooner than better repaired ones, and repair is free where there is room. A text of
     /// QR's 45 characters is stored in alphanumeric mode, 11 bits for two.
     pub fn of(text: &str) -> Result<Symbol, SymbolError> {
-        let smallest = QrCode::with_error_correction_level(text, EcLevel::M).map_err(SymbolError::Text)?;
-        let stronger = [EcLevel::H, EcLevel::Q].into_iter();
-        let mut fitting = stronger.filter_map(|level| QrCode::with_version(text, smallest.version(), level).ok());
-        Ok(Symbol(fitting.next().unwrap_or(smallest)))
+        let mut builder = QRBuilder::new(text);
+        let smallest = builder.ecl(ECL::M).build().map_err(SymbolError::Text)?;
+        let mut of_level = |level| builder.version(smallest.version?).ecl(level).build().ok();
+        let stronger = of_level(ECL::H).or_else(|| of_level(ECL::Q));
+        Ok(Symbol::from(&stronger.unwrap_or(smallest)))
     }
 
     /// In modules, with the quiet zone.
     pub fn side(&self) -> u16 {
-        self.0.width() as u16 + 2 * QUIET_MODULES
+        self.width as u16 + 2 * QUIET_MODULES
     }
 
     /// The fewest pixels per module with which the image's side has at least so many.
@@ -59,16 +63,16 @@ impl Symbol {
     /// In modules, without the quiet zone: 17 + 4 × version.
     #[cfg(test)]
     pub(crate) fn width(&self) -> usize {
-        self.0.width()
+        self.width
     }
 
     pub(super) fn runs(&self) -> impl Iterator<Item = Run> {
-        let (width, modules) = (self.0.width(), self.0.to_colors());
+        let Symbol { width, dark: modules } = self;
         let mut at = 0;
         std::iter::from_fn(move || {
-            let from = at + modules.get(at..)?.iter().position(|module| *module == Color::Dark)?;
+            let from = at + modules.get(at..)?.iter().position(|is_dark| *is_dark)?;
             let row_end = (from / width + 1) * width;
-            let dark = modules.get(from..row_end)?.iter().take_while(|module| **module == Color::Dark).count();
+            let dark = modules.get(from..row_end)?.iter().take_while(|is_dark| **is_dark).count();
             at = from + dark;
             Some(Run { row: (from / width) as u16, from: (from % width) as u16, len: dark as u16 })
         })
@@ -76,9 +80,16 @@ impl Symbol {
 
     fn is_dark(&self, x: u32, y: u32) -> bool {
         let quiet = u32::from(QUIET_MODULES);
-        let inside = quiet..quiet + self.0.width() as u32;
+        let inside = quiet..quiet + self.width as u32;
         let is_inside = inside.contains(&x) && inside.contains(&y);
-        is_inside && self.0[((x - quiet) as usize, (y - quiet) as usize)] == Color::Dark
+        is_inside && self.dark[(y - quiet) as usize * self.width + (x - quiet) as usize]
+    }
+}
+
+impl From<&QRCode> for Symbol {
+    fn from(code: &QRCode) -> Symbol {
+        let modules = code.data.iter().take(code.size * code.size);
+        Symbol { width: code.size, dark: modules.map(|module| module.value()).collect() }
     }
 }
 
