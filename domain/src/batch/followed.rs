@@ -158,26 +158,27 @@ mod tests {
         }
     }
 
+    /// Of the ticket that becomes this, so that each becomes one thing.
+    fn number(kind: AnnouncementKind) -> u16 {
+        1 + AnnouncementKind::ALL.iter().position(|other| *other == kind).unwrap() as u16
+    }
+
     #[test]
     fn only_what_ends_a_ticket_of_a_batch_and_gives_a_unit_back_is_news() {
         let partner = PartnerCode::constant("partner-a");
         let batch = BatchId::compose(NOW, &partner, 9 << 20);
         let order = OrderId::compose(NOW, partner.shard(), 9 << 20);
         let mut news = News::default();
-        let mut tickets = BTreeMap::new();
         assert!(news.is_empty());
-        for (number, kind) in (1..).zip(AnnouncementKind::ALL) {
-            for (order_id, partner) in [(batch.ticket(number), Some(&partner)), (order, Some(&partner)), (order, None)]
+        for kind in AnnouncementKind::ALL {
+            for (order_id, partner) in
+                [(batch.ticket(number(kind)), Some(&partner)), (order, Some(&partner)), (order, None)]
             {
                 news.add(&announced(kind, order_id, partner));
             }
-            match kind {
-                AnnouncementKind::Used => _ = tickets.insert(number, Became::Used),
-                AnnouncementKind::Refunded => _ = tickets.insert(number, Became::Refunded),
-                _ => {}
-            }
         }
-        assert_eq!(tickets.len(), 2);
+        let ends = [(AnnouncementKind::Used, Became::Used), (AnnouncementKind::Refunded, Became::Refunded)];
+        let tickets = ends.map(|(kind, became)| (number(kind), became)).into();
         assert_eq!(news, News { tickets: [(batch, tickets)].into(), refunded: [(partner, order)].into() });
     }
 
