@@ -107,6 +107,17 @@ pub struct Running {
     pub journal: Journal,
     pub projected: watch::Receiver<Position>,
     projector: JoinHandle<Result<(), ProjectionHalted>>,
+    _threads: Threads,
+}
+
+/// Those of an engine. They end with it also where a story ends in its middle: left behind, hundreds of them would tick on
+/// beside the stories that come after it.
+struct Threads(Engine);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 impl World {
@@ -153,7 +164,7 @@ impl World {
             arbiters: 2,
         };
         let engine = Engine::start(parts).await.unwrap();
-        Running { engine, journal, projected, projector }
+        Running { _threads: Threads(engine.clone()), engine, journal, projected, projector }
     }
 }
 
