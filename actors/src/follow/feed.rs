@@ -24,8 +24,8 @@ const LIMITS: Limits = Limits { records: 1_024, bytes: 1024 * 1024, passed_bytes
 /// Pause before a segment that could not be opened is tried again.
 const READ_AGAIN: Duration = Duration::from_millis(500);
 
-/// Chunks that are kept for those who are a little behind: most of a second while the log grows, 16 MiB when every record
-/// announces, and about as much again of what is read out of them.
+/// Chunks that are kept for those who are a little behind: most of a second while the log grows. Of records only what they
+/// announce is kept: a few times the 16 MiB that it has in the log at most, when records hold nothing else.
 const CHUNKS_KEPT: usize = 16;
 
 /// Announcing records of a stretch of the log.
