@@ -17,8 +17,8 @@ use crate::kind::Kind;
 const GATHER: Duration = Duration::from_millis(50);
 
 /// What one look finds at most: what follows from a thousand announcements is far smaller than the largest record. Going
-/// through as many bytes takes about a millisecond, and reading what is announced another, in which the thread does nothing
-/// else.
+/// through as many bytes takes about a millisecond, in which the thread does nothing else; reading what is announced comes on
+/// top.
 const LIMITS: Limits = Limits { records: 1_024, bytes: 1024 * 1024, passed_bytes: 4 * 1024 * 1024 };
 
 /// Pause before a segment that could not be opened is tried again.
